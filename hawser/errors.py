@@ -1,0 +1,61 @@
+"""Errors that a user can act on: Fabric prints their message, without a traceback, and exits with their code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from invoke.exceptions import Exit
+
+
+class HawserError(Exit):  # type: ignore[misc]  # Invoke carries no types
+    """A mistake or a failure that the user can do something about.
+
+    :param message: what is wrong, on which host, in which step, and the next move.
+    :param code: the exit status of ``fab``; 1 for failures, 2 for bad input.
+    """
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message=message, code=code)
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the input: where it stands, what it is, and what to write instead."""
+
+    file: str
+    key: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}: {self.key}" if self.key else self.file
+        return f"{place}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class InputErrors(HawserError):
+    """Everything that is wrong with what the user wrote, found before the first connection."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{count}, nothing was touched:\n{lines}", code=2)
+
+
+class UnknownTarget(HawserError):
+    """A name after ``-H`` that stands for no host, group or environment, or for several."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code=2)
+
+
+class Unreachable(HawserError):
+    """A host that could not be connected to, or stopped answering."""
+
+
+class StepFailed(HawserError):
+    """A resource could not be brought to its wanted state on one or more hosts."""

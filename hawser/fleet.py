@@ -1,0 +1,298 @@
+"""Many hosts at once: phases with barriers, a leader, batches, and what happens on failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from . import repository
+from .errors import HawserError, StepFailed
+from .host import Facts, Host, Release
+from .inventory import Environment
+from .report import Report
+from .resources import Catalog, Checkout
+from .session import Session
+from .steps import Step
+from .wire import Answer
+
+
+class Fleet:
+    """The hosts of one task, in one environment.
+
+    :param names: the hosts, in the order of the environment file.
+    """
+
+    def __init__(self, session: Session, names: Sequence[str]) -> None:
+        self.session = session
+        self.names = tuple(names)
+
+    # What it is.
+
+    @property
+    def environment(self) -> Environment:
+        return self.session.environment
+
+    @property
+    def report(self) -> Report:
+        return self.session.report
+
+    @property
+    def dry(self) -> bool:
+        return self.session.dry
+
+    def facts(self, name: str) -> Facts:
+        """What a host said of itself when its wire was opened, or when it was last asked."""
+        self.connect()
+        return self.session.facts[name]
+
+    def host(self, name: str, release: Release | None = None) -> Host:
+        return self.session.host(name, release)
+
+    def some(self, names: Sequence[str]) -> Fleet:
+        """Return the part of the environment with these hosts."""
+        return Fleet(self.session, names)
+
+    def everyone(self) -> Fleet:
+        """Return all hosts of the environment, also those that ``-H`` does not name."""
+        return self.some(tuple(self.environment.hosts))
+
+    def leader(self) -> Fleet:
+        """Return the host that runs what must run once, even if ``-H`` does not name it."""
+        return self.some((self.environment.leader,))
+
+    def with_code(self) -> Fleet:
+        """Return the hosts that need the application's code."""
+        return self.some([name for name in self.names if self.host(name).runs_code])
+
+    def with_leader(self) -> Fleet:
+        """Return these hosts that need the code, and the leader."""
+        return self.some(tuple(dict.fromkeys((*self.with_code().names, self.environment.leader))))
+
+    def batches(self) -> Iterator[Fleet]:
+        """Yield the hosts in the portions in which they switch."""
+        names = self.with_code().names
+        size = self.environment.release.batch_size(len(names))
+        for start in range(0, len(names), size):
+            yield self.some(names[start : start + size])
+
+    # Releases.
+
+    def resolve(self, revision: str = "") -> Release:
+        """Find the one commit that all hosts shall get, once, and name the release.
+
+        :param revision: a branch, a tag or a commit (short ones too); empty: the environment's branch.
+        :raises HawserError: there is no such revision.
+        """
+        self.session.preflight()
+        app = self.environment.app
+        wanted = revision or app.branch
+        if app.push:
+            commit = repository.resolve(repository.location(app.repo), wanted)
+            place = "on this machine"
+        else:
+            leader = self.leader()
+            leader.connect()
+            name = leader.names[0]
+            answer = leader.ask(name, "checkout.resolve", {**self.host(name).repository_access(), "revision": wanted})
+            commit, place = str(answer), f"on {name}"
+        self.report.note("", f"{wanted} is {commit[:10]} (looked up {place})")
+        return Release.of(commit, self.environment, self.session.templates, self.session.secrets)
+
+    def release(self, identifier: str) -> Release:
+        """Return a release that the hosts keep, with its own settings and templates.
+
+        :raises HawserError: no host of these keeps it, or it cannot be read.
+        """
+        fleet = self.with_code()
+        fleet.connect()
+        for name in fleet.names:
+            if identifier in self.facts(name).releases:
+                path = f"{self.host(name).root}/releases/{identifier}/release.json"
+                text = self.session.wires[name].request("read", {"path": path}).message.get("text")
+                try:
+                    return Release.from_inputs(text or "", self.environment)
+                except ValueError as error:
+                    raise HawserError(f"{name}: {path} cannot be read by this version of Hawser: {error}") from None
+        raise HawserError(f"no host keeps the release {identifier}; next: fab -H {self.environment.name} status")
+
+    def previous(self) -> str:
+        """Return the release that served before the current one, the same on every host.
+
+        :raises HawserError: there is none, or the hosts disagree.
+        """
+        fleet = self.with_code()
+        fleet.connect()
+        found = {name: self.facts(name).previous for name in fleet.names}
+        if not all(found.values()):
+            raise HawserError(
+                f"there is no release before the current one on {', '.join(n for n in found if not found[n])}"
+            )
+        if len(set(found.values())) > 1:
+            told = "\n".join(f"  {name}: {release}" for name, release in found.items())
+            raise HawserError(f"the hosts had different releases before; name one with --to:\n{told}")
+        return next(iter(found.values()))
+
+    def refuse_two_commits(self, release: Release) -> None:
+        """Stop before hosts that ``-H`` does not name would stay on another commit.
+
+        :raises HawserError: names those hosts.
+        """
+        others = self.some([name for name in self.environment.hosts if name not in self.names]).with_code()
+        others.connect()
+        behind = [name for name in others.names if not self.facts(name).current.startswith(release.commit[:10])]
+        if behind:
+            raise HawserError(
+                f"{', '.join(behind)} would stay on another commit than {release.commit[:10]}; nothing was touched\n"
+                f"  next: fab -H {self.environment.name} deploy, or the same command with --partial"
+            )
+
+    def current_releases(self) -> dict[str, Release]:
+        """Return the commit that serves on each host, with today's settings; hosts without a release are left out."""
+        self.connect()
+        found: dict[str, Release] = {}
+        for name in self.names:
+            current = self.facts(name).current
+            if current:
+                found[name] = Release(current, current.partition("-")[0], self.environment, self.session.templates)
+        return found
+
+    def serves(self, release: Release) -> bool:
+        """Tell whether every host serves a release already: it is current, its processes run it, no rollout is open."""
+        fleet = self.with_code()
+        fleet.connect()
+        return all(self.host_serves(name, release) for name in fleet.names)
+
+    def host_serves(self, name: str, release: Release) -> bool:
+        """Tell whether one host serves a release completely."""
+        facts, host = self.facts(name), self.host(name, release)
+        if facts.current != release.id or facts.journal is not None:
+            return False
+        runs = {
+            str(row["unit"])
+            for row in facts.processes
+            if row["live"] and row["active"] and row["release"] == release.id
+        }
+        return all(process.unit in runs for process in host.processes())
+
+    # Doing.
+
+    def connect(self) -> None:
+        """Open a wire to every host that has none."""
+        self.session.open(self.names)
+
+    def apply(
+        self, steps: Sequence[Step], release: Release | Mapping[str, Release] | None = None, phase: str = ""
+    ) -> None:
+        """Bring every host to what these steps want, all hosts at once, one exchange per host.
+
+        :param release: the release at stake, for all hosts or by host.
+        :param phase: the name a person reads; the steps' names when it is empty.
+        :raises StepFailed: on one or more hosts; every host has finished, and what failed has been reported.
+        """
+        self.connect()
+        names = [name for name in self.names if steps]
+        if not self.dry:
+            self.session.lock(names)
+        self.report.phase(phase or " ".join(step.title for step in steps), names)
+        masks = self.session.secrets.mask_values()
+
+        def work(name: str) -> bool:
+            mine = release.get(name) if isinstance(release, Mapping) else release
+            catalog = self.catalog(name, steps, mine)
+            if not self.dry:
+                self.push(name, catalog)
+            ok = self.session.wires[name].apply(catalog, self.dry, masks, self.session.tell(name))
+            self.report.host_done(name)
+            return ok
+
+        results = self.session.parallel(names, work)
+        failed = [name for name, result in results.items() if result is not True]
+        for name, result in results.items():
+            if isinstance(result, Exception):
+                self.report.host_failed(name, str(result))
+        if failed and not self.dry:
+            raise StepFailed(f"{phase or steps[0].title} failed on {', '.join(failed)}")
+
+    def catalog(self, name: str, steps: Sequence[Step], release: Release | None) -> Catalog:
+        """Collect what some steps want on one host."""
+        host = self.host(name, release)
+        return Catalog.of((step.title, step.resources(host)) for step in steps)
+
+    def push(self, name: str, catalog: Catalog) -> None:
+        """Send ahead the commits that a host cannot fetch itself and does not have yet."""
+        for item in catalog.items:
+            if isinstance(item.resource, Checkout) and item.resource.bundle:
+                tips = self.ask(name, "checkout.tips", {"mirror": item.resource.mirror})
+                location = repository.location(self.environment.app.repo)
+                data = repository.bundle(location, item.resource.commit, [str(tip) for tip in tips])
+                if data:
+                    self.session.wires[name].blob(item.resource.bundle, data)
+
+    def ask(self, name: str, function: str, arguments: Mapping[str, Any]) -> Any:
+        """Call one of the runner's reading functions on a host."""
+        answer = self.request(name, "ask", {"function": function, "arguments": dict(arguments)})
+        return answer.message["answer"]
+
+    def request(self, name: str, operation: str, arguments: Mapping[str, Any]) -> Answer:
+        """Send one request to a host and return the answer.
+
+        :raises StepFailed: the runner says why it could not.
+        """
+        masks = self.session.secrets.mask_values()
+        answer = self.session.wires[name].request(operation, arguments, masks, self.session.tell(name))
+        if answer.error:
+            output = str(answer.message.get("output", "")).strip()
+            raise StepFailed(f"{name}: {answer.error}" + (f"\n{output}" if output else ""))
+        return answer
+
+    def each(self, operation: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, Answer | Exception]:
+        """Send a request of its own to each of some hosts, all at once."""
+        return self.session.parallel(list(arguments), lambda name: self.request(name, operation, arguments[name]))
+
+    def stream(self, programs: Mapping[str, Mapping[str, Any]], title: str) -> None:
+        """Run a program on each of some hosts at once; its output is passed on line by line, marked by host.
+
+        :param programs: by host: argv, and where wanted user, cwd, stdin.
+        :raises StepFailed: it exited with anything but 0 somewhere.
+        """
+        self.some(list(programs)).connect()
+        results = self.each("stream", programs)
+        bad = []
+        for name, result in results.items():
+            if isinstance(result, Exception):
+                bad.append(str(result))
+            elif result.message["code"]:
+                bad.append(f"{name}: exited with {result.message['code']}")
+        if bad:
+            raise StepFailed(f"{title}:\n" + "\n".join(f"  {line}" for line in bad))
+
+    @contextmanager
+    def undo_on_failure(self, steps: Sequence[Step]) -> Iterator[None]:
+        """Put every host back to the release that served before, when something inside fails.
+
+        :param steps: what makes a host serve a release.
+        """
+        fleet = self.with_code()
+        fleet.connect()
+        before = {name: self.facts(name).current for name in fleet.names}
+        try:
+            yield
+        except HawserError:
+            self.session.refresh([name for name in fleet.names if name not in self.session.lost])
+            self.put_back(before, steps)
+            raise
+
+    def put_back(self, before: Mapping[str, str], steps: Sequence[Step]) -> None:
+        """Make each host serve the release that it served before; hosts without one are only reported."""
+        fresh = [name for name, identifier in before.items() if not identifier]
+        if fresh:
+            self.report.note(
+                "", f"nothing served before on {', '.join(fresh)}, so nothing is put back there", "warning"
+            )
+        for identifier in sorted({identifier for identifier in before.values() if identifier}):
+            names = [
+                name for name, current in before.items() if current == identifier and name not in self.session.lost
+            ]
+            fleet = self.some(names)
+            fleet.apply(steps, fleet.release(identifier), phase=f"put back {identifier}")

@@ -1,0 +1,94 @@
+"""systemd's unit files (systemd.syntax(7), systemd.service(5), systemd.exec(5)), tried on systemd 249 to 257."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .text import CannotExpress, fits_a_process, plain, variable
+
+SYSTEMD = "a systemd unit"
+
+# src/basic/utf8.c, unichar_is_valid(): a line with one of Unicode's 66 noncharacters is dropped as broken UTF-8.
+_NONCHARACTERS = "\ufdd0-\ufdef" + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+SYSTEMD_REFUSES = re.compile(f"[{_NONCHARACTERS}]")
+
+# LONG_LINE_MAX, less what a template puts around the text.
+_LONGEST_LINE = 1024 * 1024 - 4096
+
+_BARE = re.compile("[A-Za-z0-9_@+=:,./-]+")
+_ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t", "%": "%%"}
+_ESCAPED = re.compile(r'[\\"%\x01-\x1f\x7f]')
+
+
+def systemd_word(value: str) -> str:
+    """Return `value` as one argument in ``ExecStart=`` and its like; no other directive wants ``$`` doubled.
+
+    :raises CannotExpress: for NUL, noncharacters, and more than Linux hands to a process.
+    """
+    text = fits_a_process(SYSTEMD, _text(value)).replace("$", "$$")
+    return text if _BARE.fullmatch(text) else _quoted(text)
+
+
+def systemd_exec(argv: Sequence[str]) -> str:
+    """Return the command line of ``ExecStart=`` and its like that runs `argv`, nothing of it expanded.
+
+    :raises CannotExpress: for an empty `argv`, for a program that is neither an absolute path nor a plain name or has
+        characters that systemd refuses there, and for what :func:`systemd_word` refuses.
+    """
+    if not argv:
+        raise CannotExpress(SYSTEMD, "a command line needs a program")
+    line = " ".join([_program(argv[0]), *(systemd_word(word) for word in argv[1:])])
+    if len(line.encode()) > _LONGEST_LINE:
+        raise CannotExpress(SYSTEMD, "the command line is longer than the megabyte that systemd reads")
+    return line
+
+
+def systemd_environment(name: str, value: str) -> str:
+    """Return the line ``Environment="NAME=value"``, without its newline.
+
+    :raises CannotExpress: by name, for NUL, noncharacters, and more than Linux hands to a process.
+    """
+    assignment = f"{variable(SYSTEMD, name)}={_text(value, name)}"
+    return f"Environment={_quoted(fits_a_process(SYSTEMD, assignment, name))}"
+
+
+def systemd_value(value: str) -> str:
+    """Return `value` as what stands after the ``=`` of a directive for a text or a path (``Description=`` …).
+
+    :raises CannotExpress: for NUL, noncharacters, newlines, white space at an end (systemd strips it) and an odd number
+        of backslashes at the end (the next line would be joined).
+    """
+    text = _text(value)
+    if "\n" in text or "\r" in text:
+        raise CannotExpress(SYSTEMD, "it holds a newline")
+    if text != text.strip(" \t"):
+        raise CannotExpress(SYSTEMD, "it begins or ends with white space, which systemd strips")
+    if (len(text) - len(text.rstrip("\\"))) % 2:
+        raise CannotExpress(SYSTEMD, "it ends with a backslash, which joins the next line")
+    return text.replace("%", "%%")
+
+
+def _program(value: str) -> str:
+    text = fits_a_process(SYSTEMD, _text(value))
+    if re.search(r"""["'\\\x01-\x1f\x7f]""", text):
+        raise CannotExpress(SYSTEMD, "its program has a quote, backslash or control character")
+    if "$" in text:
+        raise CannotExpress(SYSTEMD, "its program has a $, which has no escape in this place")
+    if text.endswith("/") or not (text.startswith("/") or re.fullmatch("[A-Za-z0-9_.][A-Za-z0-9_.+-]*", text)):
+        raise CannotExpress(SYSTEMD, "its program is neither an absolute path nor a plain name")
+    return text if _BARE.fullmatch(text) else _quoted(text)
+
+
+def _text(value: str, name: str = "") -> str:
+    text = plain(SYSTEMD, value, name)
+    if SYSTEMD_REFUSES.search(text):
+        raise CannotExpress(SYSTEMD, "it holds a code point that systemd does not take as text", name)
+    return text
+
+
+def _quoted(text: str) -> str:
+    def escape(match: re.Match[str]) -> str:
+        return _ESCAPES.get(match[0]) or f"\\x{ord(match[0]):02x}"
+
+    return '"' + _ESCAPED.sub(escape, text) + '"'

@@ -1,0 +1,529 @@
+"""A host as the steps see it: settings of the inventory, facts of the machine, and the release that is at stake."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import ipaddress
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from . import __version__
+from .errors import Problem
+from .formats import shell_environment
+from .inventory.files import FileEntry
+from .inventory.processes import CronEntry, Process
+from .inventory.schema import Environment
+from .resources import Command, File
+from .secrets import Secrets
+from .templates import TemplateError, Templates
+
+COLOURS = ("blue", "green")
+UV = "uv==0.13.9"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of the application, the same on every host.
+
+    :param id: ``COMMIT-HASH``: ten digits of the commit, eight of the hash over settings, templates and secrets.
+    :param commit: the full hash.
+    :param environment: its settings, and
+    :param templates: its templates: today's, or those that the release kept.
+    """
+
+    id: str
+    commit: str
+    environment: Environment
+    templates: Templates
+
+    @classmethod
+    def of(cls, commit: str, environment: Environment, templates: Templates, secrets: Secrets) -> Release:
+        """Name the release of a commit with these settings; every template it needs must have been rendered before."""
+        settings = environment.model_dump(mode="json", exclude={"ssh": True, "app": {"branch", "keep"}})
+        settings["release"].pop("batch")
+        settings["hosts"] = {name: [host.groups, host.vars] for name, host in environment.hosts.items()}
+        parts = [__version__, settings, sorted(templates.used.items()), secrets.fingerprint(environment.app.name)]
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return cls(f"{commit[:10]}-{digest[:8]}", commit, environment, templates)
+
+    @property
+    def inputs(self) -> str:
+        """What a rollback needs to render it again, as JSON text: settings and templates, no secrets."""
+        settings = self.environment.model_dump(mode="json")
+        kept = {
+            "id": self.id,
+            "commit": self.commit,
+            "settings": settings,
+            "templates": dict(sorted(self.templates.used.items())),
+        }
+        return json.dumps(kept, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_inputs(cls, text: str, today: Environment) -> Release:
+        """Read what a release kept; hosts and how they are reached are today's.
+
+        :raises ValueError: it cannot be read by this version.
+        """
+        kept = json.loads(text)
+        settings = kept["settings"]
+        present = today.model_dump(mode="json")
+        settings.update(hosts=present["hosts"], ssh=present["ssh"])
+        environment = Environment.model_validate(settings)
+        return cls(kept["id"], kept["commit"], environment, Templates(kept=kept["templates"]))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a host says of itself, and of the application on it.
+
+    :param processes: one mapping per process definition: process, unit, manager, release, state, active, seconds, live.
+    :param since: when the current release began to serve, in seconds since the epoch.
+    :param generated: the names of the generated secrets that it was set up with.
+    """
+
+    hostname: str = ""
+    os: Mapping[str, str] = field(default_factory=dict)
+    machine: str = ""
+    python: str = ""
+    systemd: bool = True
+    disk_free: int = 0
+    disk_total: int = 0
+    clock: float = 0.0
+    uid: int = 0
+    current: str = ""
+    previous: str = ""
+    releases: tuple[str, ...] = ()
+    live: Mapping[str, str] = field(default_factory=dict)
+    processes: tuple[Mapping[str, Any], ...] = ()
+    journal: Mapping[str, str] | None = None
+    since: float = 0.0
+    generated: tuple[str, ...] = ()
+
+    @classmethod
+    def from_wire(cls, row: Mapping[str, Any]) -> Facts:
+        """Read the runner's greeting."""
+        merged = {**row, **row["app"]}
+        known = {each.name for each in dataclasses.fields(cls)}
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in merged.items() if name in known}
+        return cls(**values)
+
+    def release_of(self, unit: str) -> str:
+        """Return the release that a unit's definition belongs to, empty when there is no such unit."""
+        return next((str(row["release"]) for row in self.processes if row["unit"] == unit), "")
+
+
+@dataclass(frozen=True)
+class ProcessInstance:
+    """One process on one host, of one colour.
+
+    :param name: its name, numbered when there are several (``worker-2``).
+    :param colour: ``blue`` or ``green``; empty for one that restarts in place.
+    """
+
+    host: Host
+    name: str
+    setting: Process
+    colour: str
+
+    @property
+    def instance(self) -> str:
+        return f"{self.name}-{self.colour}" if self.colour else self.name
+
+    @property
+    def unit(self) -> str:
+        """Its name under its manager."""
+        return f"{self.host.app.name}-{self.instance}"
+
+    @property
+    def other(self) -> ProcessInstance:
+        """The same process in the other colour."""
+        return dataclasses.replace(self, colour=COLOURS[1 - COLOURS.index(self.colour)])
+
+    @property
+    def socket(self) -> str:
+        """The path of its own socket, empty when it has none."""
+        return f"{self.host.run}/{self.instance}.sock" if self.setting.socket else ""
+
+    @property
+    def link(self) -> tuple[str, str]:
+        """The link that says which colour serves, and its target: the socket's name for nginx, else the instance."""
+        if self.setting.socket:
+            return f"{self.host.run}/{self.name}.sock", f"{self.instance}.sock"
+        return f"{self.host.run}/{self.name}.live", self.instance
+
+    @property
+    def address(self) -> str:
+        """Where it is asked for its health: a socket's path or ``host:port``; empty when it does not listen."""
+        return self.socket or (f"127.0.0.1:{self.setting.port}" if self.setting.port else "")
+
+    @property
+    def definition(self) -> str:
+        """The path of its unit or program file."""
+        if self.setting.manager == "systemd":
+            return f"/etc/systemd/system/{self.unit}.service"
+        return f"/etc/supervisor/conf.d/{self.unit}.conf"
+
+    @property
+    def log(self) -> str:
+        """The file that takes its output; empty where systemd's journal does."""
+        return f"{self.host.root}/log/{self.name}.log" if self.setting.manager == "supervisor" else ""
+
+    @property
+    def directory(self) -> str:
+        """Its working directory: the code, or a persistent folder of its own."""
+        key = f"processes.{self.setting_name}.directory"
+        return self.host.path(self.host.text(self.setting.directory or "", key))
+
+    @property
+    def setting_name(self) -> str:
+        """Its name in the environment file."""
+        return self.name.rpartition("-")[0] if self.setting.count > 1 else self.name
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The program and its arguments, started in the release's environment."""
+        key = f"processes.{self.setting_name}.command"
+        more = {"socket": self.socket, "port": self.setting.port, "process": self.name}
+        words = shlex.split(self.host.command_text(self.setting.command, key, **more))
+        own = [f"@{self.setting_name}"] if self.setting.environment else []
+        return (f"{self.host.release_path}/run", *own, *words)
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """Further keys for its definition."""
+        key = f"processes.{self.setting_name}.extra"
+        return {name: self.host.text(value, f"{key}.{name}") for name, value in self.setting.extra.items()}
+
+
+class Hidden(dict[str, str]):
+    """The secrets where none may stand: in a command, whose arguments ``ps`` shows to everyone."""
+
+    def __missing__(self, name: str) -> str:
+        raise ValueError(f"a secret ({name}) may not stand in a command, for `ps` shows it; put it into env.variables")
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host of an environment.
+
+    :param addresses: where each host of the environment is reached by the others, by name.
+    :param entry: who does what from where, for the history.
+    """
+
+    name: str
+    environment: Environment
+    secrets: Secrets
+    templates: Templates
+    addresses: Mapping[str, str]
+    facts: Facts = field(default_factory=Facts)
+    release: Release | None = None
+    entry: Mapping[str, str] = field(default_factory=dict)
+
+    # What the settings say of it.
+
+    @property
+    def app(self) -> Any:
+        return self.environment.app
+
+    @property
+    def address(self) -> str:
+        return self.addresses[self.name]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return self.environment.hosts[self.name].groups
+
+    @property
+    def vars(self) -> Mapping[str, Any]:
+        return self.environment.hosts[self.name].vars
+
+    def is_in(self, groups: Sequence[str]) -> bool:
+        """Whether it belongs to one of these groups; no group stands for every host."""
+        return self.name in self.environment.hosts_of(groups)
+
+    @property
+    def is_leader(self) -> bool:
+        return self.name == self.environment.leader
+
+    @property
+    def serves_site(self) -> bool:
+        return self.environment.site is not None and self.is_in(self.environment.site.groups)
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether the application's code is needed here."""
+        return self.is_leader or self.serves_site or bool(self.process_settings()) or bool(self.cron_entries())
+
+    def process_settings(self, manager: str = "") -> dict[str, Process]:
+        """The processes that run here, by name; of one manager when it is named."""
+        return {
+            name: process
+            for name, process in self.environment.processes.items()
+            if self.name in self.environment.hosts_running(process) and manager in ("", process.manager)
+        }
+
+    def cron_entries(self) -> dict[str, CronEntry]:
+        """The cron entries of this host, by name."""
+        return {
+            name: entry
+            for name, entry in self.environment.cron.items()
+            if self.name in self.environment.hosts_running(entry)
+        }
+
+    def runs_service(self, groups: Sequence[str]) -> bool:
+        """Whether a service of these groups runs here; with no group named it runs on the environment's only host."""
+        return self.is_in(groups)
+
+    def clients(self, groups: Sequence[str]) -> list[tuple[str, int]]:
+        """Return the addresses (with their length in bits) of the other hosts in some groups."""
+        if not groups:
+            return []
+        names = [name for name in self.environment.hosts_of(groups) if name != self.name]
+        return [(address.exploded, address.max_prefixlen) for address in (self.ip(name) for name in names)]
+
+    def ip(self, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        """Return a host's address as a number, which access rules need."""
+        try:
+            return ipaddress.ip_address(self.addresses[name])
+        except ValueError:
+            problem = Problem(
+                self.environment.path.name,
+                f"hosts.{name}.address",
+                f"{self.addresses[name]} is a name, and access rules for a service need an IP address",
+                "write the address itself",
+            )
+            raise TemplateError(problem) from None
+
+    def repository_access(self) -> dict[str, Any]:
+        """Return how the code is fetched: the mirror's place, and for hosts that fetch themselves address and keys."""
+        app = self.environment.app
+        found: dict[str, Any] = {"mirror": f"{self.root}/repository.git"}
+        if not app.push:
+            found["repo"] = app.repo
+            found["key"] = self.secrets.values[app.deploy_key] if app.deploy_key else ""
+            found["token"] = self.secrets.values[app.token] if app.token else ""
+            found["host_keys"] = app.repo_host_keys
+        return found
+
+    # Where things lie.
+
+    @property
+    def uv(self) -> str:
+        """The folder of the tool that builds environments."""
+        return "/opt/hawser/" + UV.replace("==", "-")
+
+    @property
+    def root(self) -> str:
+        return str(self.environment.app.root)
+
+    @property
+    def run(self) -> str:
+        """The folder of sockets and of the links that say which colour serves."""
+        return f"{self.root}/run"
+
+    @property
+    def state(self) -> str:
+        """The folder of the runner's own records on this host."""
+        return f"/var/lib/hawser/{self.environment.app.name}"
+
+    @property
+    def release_path(self) -> str:
+        assert self.release is not None, "this step needs a release"
+        return f"{self.root}/releases/{self.release.id}"
+
+    @property
+    def source(self) -> str:
+        return f"{self.release_path}/source"
+
+    def path(self, path: str) -> str:
+        """Return an absolute path for one that may be relative to the code."""
+        return path if path.startswith("/") else f"{self.source}/{path}".rstrip("/")
+
+    def served_path(self, path: str) -> str:
+        """Return where nginx finds a folder: a persistent one, or one of the release that serves."""
+        if path.startswith("/"):
+            return path
+        if path in self.environment.persistent.folders:
+            return f"{self.root}/{path}"
+        return f"{self.root}/current/source/{path}"
+
+    # Rendering.
+
+    @cached_property
+    def context(self) -> dict[str, Any]:
+        """What templates and values may use."""
+        release = self.release
+        return {
+            "app": self.environment.app,
+            "environment": self.environment,
+            "site": self.environment.site,
+            "host": HostView(self),
+            "facts": self.facts,
+            "hosts": {name: HostView(dataclasses.replace(self, name=name)) for name in self.environment.hosts},
+            "group": self.group,
+            "secrets": self.secrets.values,
+            "release": {"id": release.id, "commit": release.commit, "path": self.release_path} if release else {},
+            "root": self.root,
+        }
+
+    def group(self, name: str) -> list[HostView]:
+        """The hosts of a group, in the order of the file, for templates.
+
+        :raises ValueError: there is no such group.
+        """
+        if name not in self.environment.groups:
+            raise ValueError(f"there is no group {name}; groups: {', '.join(sorted(self.environment.groups))}")
+        return [HostView(dataclasses.replace(self, name=each)) for each in self.environment.groups[name]]
+
+    def render(self, template: str, **more: Any) -> str:
+        """Render a template file with the host's context."""
+        return self.templates.file(template, {**self.context, **more})
+
+    def text(self, value: str, key: str, **more: Any) -> str:
+        """Render a value of the environment file; `key` is named when it cannot be rendered."""
+        return self.templates.value(value, {**self.context, **more}, self.environment.path.name, key)
+
+    def command_text(self, value: str, key: str, **more: Any) -> str:
+        """Render a command, in which no secret may stand."""
+        return self.text(value, key, secrets=Hidden(), **more)
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """The application's variables, rendered."""
+        found = {
+            name: self.text(value, f"env.variables.{name}") for name, value in self.environment.env.variables.items()
+        }
+        env = self.environment.env
+        if env.dotenv and env.dotenv_variable:
+            found[env.dotenv_variable] = self.path(env.dotenv)
+        return found
+
+    @property
+    def full_environment(self) -> str:
+        """The file that every process, command and cron line of a release is started with."""
+        assert self.release is not None
+        environment = f"{self.release_path}/env"
+        path = f"{environment}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        ours = {
+            "PATH": path,
+            "VIRTUAL_ENV": environment,
+            "PYTHONUNBUFFERED": "1",
+            "HAWSER_RELEASE": self.release.id,
+            "HAWSER_COMMIT": self.release.commit,
+        }
+        return shell_environment({**ours, **self.variables})
+
+    def own_environments(self) -> dict[str, dict[str, str]]:
+        """Return the variables of those processes and cron entries that have some of their own, by the name of their file."""
+        found: dict[str, dict[str, str]] = {}
+        for kind, prefix, settings in (
+            ("processes", "", self.process_settings()),
+            ("cron", "cron-", self.cron_entries()),
+        ):
+            for name, setting in settings.items():
+                if setting.environment:
+                    keys = setting.environment.items()
+                    found[prefix + name] = {
+                        each: self.text(value, f"{kind}.{name}.environment.{each}") for each, value in keys
+                    }
+        return found
+
+    def dotenv_variables(self) -> dict[str, str]:
+        """Return what the dotenv file holds: the variables and secrets that `dotenv_keys` names, else all variables."""
+        keys = self.environment.env.dotenv_keys
+        if keys is None:
+            return self.variables
+        known = {**self.secrets.values, **self.variables}
+        return {key: known[key] for key in keys}
+
+    def files(self) -> list[tuple[File, FileEntry]]:
+        """Return the files that the environment file lists for this host."""
+        found = []
+        for number, entry in enumerate(self.environment.files):
+            if not self.is_in(entry.groups):
+                continue
+            key = f"files[{number}]"
+            content = (
+                self.render(entry.template) if entry.template else self.text(entry.content or "", f"{key}.content")
+            )
+            validate = "" if entry.validate_with == "none" else entry.validate_with
+            path = self.path(entry.path)
+            found.append((File(path, content, entry.mode, entry.owner, entry.group, validate), entry))
+        return found
+
+    def local_file(self, path: str, key: str) -> str:
+        """Read a file that lies beside the environment file.
+
+        :raises TemplateError: it cannot be read; `key` is where it is named.
+        """
+        try:
+            return (self.environment.path.parent / path).read_text()
+        except OSError as error:
+            raise TemplateError(Problem(self.environment.path.name, key, f"{path}: {error.strerror}")) from None
+
+    def in_release(self, line: str, marker: str = "", timeout: int = 1800) -> Command:
+        """Return a command line that runs in the code of the release, as the application's user, in its environment."""
+        argv = (f"{self.release_path}/run", "sh", "-c", line)
+        return Command(argv, user=self.app.user, cwd=self.source, marker=marker, timeout=timeout, title=line)
+
+    # Processes.
+
+    def processes(self, manager: str = "") -> list[ProcessInstance]:
+        """The processes of this host in the colours that the release at stake shall have.
+
+        A process that already serves this release keeps its colour; another one gets the colour that is free.
+        """
+        settings = self.process_settings(manager)
+        # What restarts in place comes last: a new release that is not healthy is found out before anything has stopped.
+        found: list[ProcessInstance] = []
+        for name, setting in sorted(settings.items(), key=lambda item: starts_late(item[1])):
+            found.extend(
+                ProcessInstance(self, each, setting, self.colour(each, setting)) for each in instances(name, setting)
+            )
+        return found
+
+    def live_processes(self) -> list[ProcessInstance]:
+        """The processes of this host in the colours that serve now."""
+        return [
+            ProcessInstance(self, each, setting, self.facts.live.get(each, ""))
+            for name, setting in self.process_settings().items()
+            for each in instances(name, setting)
+        ]
+
+    def colour(self, name: str, setting: Process) -> str:
+        """Choose the colour of a process: none in place, else as said in `processes`."""
+        if setting.single or setting.port is not None:
+            return ""
+        live = self.facts.live.get(name, "")
+        if live not in COLOURS:
+            return COLOURS[0]
+        unit = f"{self.app.name}-{name}-{live}"
+        serves = self.release is not None and self.facts.release_of(unit) == self.release.id
+        return live if serves else COLOURS[1 - COLOURS.index(live)]
+
+
+def instances(name: str, setting: Process) -> list[str]:
+    """Return the names of the processes that a setting stands for: one, or numbered ones."""
+    return [name] if setting.count == 1 else [f"{name}-{number}" for number in range(1, setting.count + 1)]
+
+
+def starts_late(setting: Process) -> int:
+    """Rank a process by when it starts in a switch: those on sockets, other coloured ones, those in place."""
+    if setting.single or setting.port is not None:
+        return 2
+    return 0 if setting.socket else 1
+
+
+class HostView:
+    """What templates may know of a host: `{{ host.address }}`, `{{ group('data')[0].vars.slots }}`."""
+
+    def __init__(self, host: Host) -> None:
+        self.name = host.name
+        self.address = host.address
+        self.groups = host.groups
+        self.vars = host.vars

@@ -1,0 +1,123 @@
+"""Host keys: which ones are trusted, what is said when one is not, and how one is pinned."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import socket
+from pathlib import Path
+
+import paramiko
+
+from .errors import HawserError
+
+
+class HostKeyRefused(HawserError):
+    """A host showed a key that nobody has confirmed, or another one than before."""
+
+
+def read_key(address: str, port: int, timeout: float) -> paramiko.PKey:
+    """Ask a host for its key, without logging in.
+
+    :raises HawserError: it does not answer.
+    """
+    try:
+        with socket.create_connection((address, port), timeout=timeout) as link:
+            transport = paramiko.Transport(link)
+            try:
+                transport.start_client(timeout=timeout)
+                return transport.get_remote_server_key()
+            finally:
+                transport.close()
+    except (OSError, paramiko.SSHException) as error:
+        raise HawserError(f"{address}:{port}: {error}") from None
+
+
+def parse_key(text: str) -> paramiko.PKey:
+    """Read a public key written as ``TYPE BASE64``."""
+    words = text.split()
+    return paramiko.PKey.from_type_string(words[0], base64.b64decode(words[1]))
+
+
+def fingerprint(key: paramiko.PKey) -> str:
+    """Return a key's SHA-256 fingerprint as OpenSSH writes it."""
+    digest = hashlib.sha256(key.asbytes()).digest()
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+def known_name(address: str, port: int) -> str:
+    """Return the name under which known_hosts(5) keeps a host."""
+    return address if port == 22 else f"[{address}]:{port}"
+
+
+class RefuseUnknown(paramiko.MissingHostKeyPolicy):
+    """Refuse a key that nobody has confirmed, with its fingerprint and the command that confirms it.
+
+    :param name: the host's name in the environment file.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        raise HostKeyRefused(
+            f"{self.name}: its host key is not known yet: {key.get_name()} {fingerprint(key)}\n"
+            f"  next: compare it with what the host's owner says, then: fab -H {self.name} trust"
+        )
+
+
+class KnownHosts:
+    """The keys that are trusted: the user's, the machine's, the project's, and those pinned in an environment file.
+
+    :param project: the project's own known_hosts, shared by the team.
+    """
+
+    def __init__(self, project: Path) -> None:
+        self.project = project
+        self.keys = paramiko.HostKeys()
+        for path in (Path("/etc/ssh/ssh_known_hosts"), Path.home() / ".ssh" / "known_hosts", project):
+            if path.exists():
+                self.keys.load(str(path))
+
+    def prepare(self, client: paramiko.SSHClient, name: str, address: str, port: int, pinned: str) -> None:
+        """Give a client the keys that count for one host.
+
+        :param pinned: ``TYPE BASE64`` from the environment file; then it alone counts.
+        """
+        known = known_name(address, port)
+        target = client.get_host_keys()
+        target.clear()
+        if pinned:
+            key = parse_key(pinned)
+            target.add(known, key.get_name(), key)
+        else:
+            for kind, key in (self.keys.lookup(known) or {}).items():
+                target.add(known, kind, key)
+        client.set_missing_host_key_policy(RefuseUnknown(name))
+
+    def pin(self, address: str, port: int, key: paramiko.PKey) -> bool:
+        """Append a key to the project's known_hosts.
+
+        :returns: False when it was known already.
+        """
+        known = known_name(address, port)
+        entry = self.keys.lookup(known)
+        if entry is not None and entry.get(key.get_name()) == key:
+            return False
+        self.project.parent.mkdir(parents=True, exist_ok=True)
+        with self.project.open("a+") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            stream.write(f"{known} {key.get_name()} {key.get_base64()}\n")
+        self.keys.add(known, key.get_name(), key)
+        return True
+
+
+def changed_key_message(name: str, error: paramiko.BadHostKeyException, project: Path) -> str:
+    """Say that a host's key is another one than before; this is never accepted by a command."""
+    return (
+        f"{name}: ITS HOST KEY HAS CHANGED. It shows {error.key.get_name()} {fingerprint(error.key)}, "
+        f"known is {fingerprint(error.expected_key)}.\n"
+        f"  Someone may be listening in, or the host was set up anew. If its owner confirms the new key, remove the old\n"
+        f"  line from {project} or ~/.ssh/known_hosts (or host_key in the environment file), then: fab -H {name} trust"
+    )

@@ -1,0 +1,160 @@
+"""What is deployed: the tables ``[app]``, ``[python]``, ``[env]`` and ``[release]``."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field
+
+from .base import Model
+from .types import (
+    AbsolutePath,
+    AnyPath,
+    AppName,
+    Batch,
+    Command,
+    Flag,
+    GroupName,
+    Integer,
+    Interpreter,
+    Line,
+    LinkName,
+    PublicKey,
+    RelativePath,
+    Repository,
+    Requirement,
+    Revision,
+    SecretName,
+    SecretNames,
+    Template,
+    UnixName,
+    VariableName,
+)
+
+
+def is_local(repo: str) -> bool:
+    """Tell whether `repo` is a path on the controlling machine rather than an address.
+
+    Source: git-clone(1), GIT URLS: ``host:path`` is an SSH address unless a slash stands before the first colon.
+    """
+    return not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/:]+:", repo)
+
+
+class App(Model):
+    """The application: its name, where its code comes from, and where it lives on a host."""
+
+    name: AppName = Field(description="Names the units, the role of the database, and every file on the hosts.")
+    repo: Repository = Field(
+        description="Where the code comes from: an address for git, or a path on the controlling machine, relative to "
+        "the project folder."
+    )
+    branch: Revision = Field(default="main", description="The branch that `deploy` takes without `--revision`.")
+    push: Flag = Field(
+        default_factory=lambda data: is_local(data["repo"]),
+        description="Send the commits from the controlling machine, for hosts that cannot reach the repository. "
+        "Default: true when `repo` is a path.",
+    )
+    deploy_key: SecretName | None = Field(
+        default=None, description="The secret that holds the private SSH key with which the hosts fetch the code."
+    )
+    token: SecretName | None = Field(
+        default=None, description="The secret that holds the access token with which the hosts fetch over HTTPS."
+    )
+    repo_host_keys: tuple[PublicKey, ...] = Field(
+        default=(), description="Public keys of the repository's server; any other key is refused."
+    )
+    agent: Flag = Field(default=False, description="Let the hosts fetch with the keys of your own SSH agent.")
+    root: AbsolutePath = Field(
+        default_factory=lambda data: f"/srv/{data['name']}",
+        description="The folder that holds everything of the application. Default: `/srv/NAME`.",
+    )
+    user: UnixName = Field(
+        default_factory=lambda data: data["name"],
+        description="The Unix user that the application runs as; made if missing. Default: the name.",
+    )
+    group: UnixName = Field(default_factory=lambda data: data["user"], description="Its group. Default: the user.")
+    source: LinkName = Field(default="source", description="The name, under `root`, of the link to the current code.")
+    environment: LinkName = Field(
+        default="env", description="The name, under `root`, of the link to the current Python environment."
+    )
+    keep: Integer = Field(default=5, ge=2, le=100, description="How many releases stay on a host, for `rollback`.")
+
+    @property
+    def local(self) -> bool:
+        """Whether the code comes from a path on the controlling machine."""
+        return is_local(self.repo)
+
+
+class PythonSettings(Model):
+    """The Python environment that the application runs in."""
+
+    interpreter: Interpreter | None = Field(
+        default=None, description="A version, or the path of an interpreter on the host. Default: the host's `python3`."
+    )
+    requirements: tuple[RelativePath, ...] = Field(
+        default=(),
+        description="Requirements files, relative to the code. Default: what the code has of `uv.lock`, `pylock.toml`, "
+        "`requirements.txt` and `pyproject.toml`, in this order.",
+    )
+    packages: tuple[Requirement, ...] = Field(
+        default=(), description="More requirements, written here; also for code that lists none."
+    )
+    lock: RelativePath | None = Field(default=None, description="A lock file: `uv.lock` or `pylock.toml`.")
+    extras: tuple[Line, ...] = Field(default=(), description="Extras of the project to install from `uv.lock`.")
+    groups: tuple[Line, ...] = Field(default=(), description="Dependency groups to install from `uv.lock`.")
+    own: Flag = Field(
+        default=False,
+        description="Give each release an environment of its own, for an application that installs itself into it.",
+    )
+
+
+class EnvSettings(Model):
+    """What the application finds in its environment, and the secrets it needs."""
+
+    dotenv: AnyPath | None = Field(
+        default=None, description="Where to write a dotenv file, relative to the code or absolute. Default: nowhere."
+    )
+    dotenv_variable: VariableName | None = Field(
+        default=None, description="A variable that carries the absolute path of the dotenv file."
+    )
+    dotenv_keys: SecretNames | None = Field(
+        default=None, description="The variables and secrets that the dotenv file holds. Default: all variables."
+    )
+    required: SecretNames = Field(default=(), description="Secrets that `NAME.env`, beside this file, must hold.")
+    generated: SecretNames = Field(
+        default=(), description="Secrets that the first `bootstrap` makes and keeps in `NAME.env`."
+    )
+    variables: dict[VariableName, Template] = Field(
+        default_factory=dict, description="What every process, management command and cron line gets."
+    )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of all secrets, required ones first."""
+        return self.required + self.generated
+
+
+class ReleaseSettings(Model):
+    """What happens when a new release is made and put into service."""
+
+    build: tuple[Command, ...] = Field(
+        default=(), description="Commands that run in the new release, as the app's user, before anything switches."
+    )
+    check: tuple[Command, ...] = Field(
+        default=(), description="Commands that must succeed before the switch; else the old release stays."
+    )
+    migrate: Command | None = Field(
+        default=None, description="The command that migrates the database: once, on the leader, before the switch."
+    )
+    leader: GroupName | None = Field(
+        default=None,
+        description="The host, or the group whose first host, runs what must run once. Default: the first host of the "
+        "first process with a socket.",
+    )
+    batch: Batch = Field(default=1, description="How many hosts switch at the same time, or which share of them.")
+
+    def batch_size(self, hosts: int) -> int:
+        """Return how many of `hosts` hosts switch at the same time, at least one."""
+        if isinstance(self.batch, int):
+            return self.batch
+        return max(1, hosts * int(self.batch.rstrip("%")) // 100)

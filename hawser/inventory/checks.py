@@ -1,0 +1,229 @@
+"""What no table can know alone: names that stand for something elsewhere, and keys that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from .base import Finding, Loc, did_you_mean
+from .checks_processes import check_ports, check_processes
+from .checks_values import check_secrets, check_templates
+from .files import Site
+from .schema import Environment
+
+_TAKEN_UNDER_ROOT = ("releases", "envs", "run", "current", "previous", "repository.git", "home")
+_SHARED_UNDER_ROOT = ("log", "ssl")
+_ALL = "'all' stands for every host and cannot be the name of a host or group"
+_HOSTS = frozenset({"hosts"})
+_PROCESSES = frozenset({"processes"})
+_SITE = frozenset({"site"})
+
+
+def contradictions(environment: Environment, folder: Path) -> list[Finding]:
+    """Return everything that is wrong between the keys of an environment.
+
+    :param folder: where the file lies, for certificates that it names.
+    """
+    checks: tuple[Iterable[Finding], ...] = (
+        check_hosts(environment),
+        check_groups(environment),
+        check_app(environment),
+        check_python(environment),
+        check_leader(environment),
+        check_processes(environment),
+        check_ports(environment),
+        check_files(environment),
+        check_services(environment),
+        check_secrets(environment),
+        check_templates(environment),
+        check_site(environment.site, environment, folder) if environment.site else (),
+    )
+    return [finding for check in checks for finding in check]
+
+
+def check_hosts(environment: Environment) -> Iterator[Finding]:
+    """Hosts exist, are told apart by address, and share no name with a group."""
+    if not environment.hosts:
+        yield Finding(("hosts",), "names no host", 'add [hosts.web1] with address = "…"', needs=_HOSTS)
+    seen: dict[tuple[str, int], str] = {}
+    for name, host in environment.hosts.items():
+        at: Loc = ("hosts", name)
+        if name == "all":
+            yield Finding(at, _ALL)
+        for position, group in enumerate(host.groups):
+            if group == "all":
+                yield Finding((*at, "groups", position), _ALL)
+            elif group in environment.hosts:
+                message = f"{group!r} is the name of a host and of a group"
+                yield Finding((*at, "groups", position), message, "rename one of the two")
+        place = (host.address.lower(), host.port or 22)
+        # Behind different jump hosts the same private address is another machine.
+        twin = seen.setdefault(place, name)
+        if twin != name and environment.hosts[twin].jump == host.jump:
+            yield Finding((*at, "address"), f"{twin} has the same address and port")
+        if host.sandbox and host.address != name:
+            yield Finding((*at, "address"), "a sandbox host gets its address from the sandbox", "remove one of the two")
+
+
+def check_groups(environment: Environment) -> Iterator[Finding]:
+    """Every group that is named anywhere has hosts."""
+    for loc, group in _named_groups(environment):
+        if group in environment.groups:
+            continue
+        hint = did_you_mean(group, environment.groups, f'add it to a host: groups = ["{group}"]')
+        if group in environment.hosts:
+            hint = f"{group} is a host; give it a group"
+        yield Finding(loc, f"no host is in the group {group!r}", hint, needs=_HOSTS)
+
+
+def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
+    places: list[tuple[Loc, Sequence[str]]] = []
+    places += [(("processes", name, "groups"), entry.groups) for name, entry in environment.processes.items()]
+    places += [(("cron", name, "groups"), entry.groups) for name, entry in environment.cron.items()]
+    places += [(("files", index, "groups"), entry.groups) for index, entry in enumerate(environment.files)]
+    if environment.site:
+        places.append((("site", "groups"), environment.site.groups))
+    services = environment.services
+    places += [(("services", name, "groups"), service.groups) for name, service in services.installed.items()]
+    if services.postgresql:
+        for name, database in services.postgresql.databases.items():
+            places.append((("services", "postgresql", "databases", name, "clients"), database.clients))
+    if services.rabbitmq:
+        for name, user in services.rabbitmq.users.items():
+            places.append((("services", "rabbitmq", "users", name, "clients"), user.clients))
+    if services.redis:
+        places.append((("services", "redis", "clients"), services.redis.clients))
+    for loc, groups in places:
+        yield from (((*loc, position), group) for position, group in enumerate(groups))
+    yield from ((("packages", group), group) for group in environment.packages if group != "all")
+
+
+def check_app(environment: Environment) -> Iterator[Finding]:
+    """The ways to fetch the code fit the repository, and nothing under the root has two meanings."""
+    app = environment.app
+    only = frozenset({"app"})
+    if app.token and not app.repo.startswith("https://"):
+        yield Finding(("app", "token"), "is for a repository at https://", "deploy_key is for SSH", needs=only)
+    for key, given in (("deploy_key", app.deploy_key), ("agent", app.agent), ("repo_host_keys", app.repo_host_keys)):
+        if given and (app.local or (app.repo.startswith(("https://", "http://")))):
+            yield Finding(("app", key), "is for a repository reached over SSH", "token is for HTTPS", needs=only)
+    if app.local and not app.push:
+        yield Finding(("app", "push"), "must be true: hosts cannot reach a path on this machine", needs=only)
+    for key, user in (("user", app.user), ("group", app.group)):
+        if user == "root":
+            yield Finding(("app", key), "the application must not run as root", needs=only)
+    if app.root.count("/") < 2 or app.root.startswith(("/root/", "/proc/", "/sys/", "/dev/", "/tmp/", "/run/")):
+        message = f"{app.root} cannot be the application's own folder"
+        yield Finding(("app", "root"), message, f"as in /srv/{app.name}", needs=only)
+    for key, link in (("source", app.source), ("environment", app.environment)):
+        if link in (*_TAKEN_UNDER_ROOT, *_SHARED_UNDER_ROOT):
+            yield Finding(("app", key), f"{link!r} is a folder that Hawser needs under {app.root}", needs=only)
+    if app.source == app.environment:
+        yield Finding(("app", "environment"), "has the same name as app.source", needs=only)
+    for index, folder in enumerate(environment.persistent.folders):
+        first = folder.split("/")[0]
+        if first in (*_TAKEN_UNDER_ROOT, app.source, app.environment, ".", ""):
+            message = f"{folder!r} does not survive a release: Hawser manages {first} itself"
+            yield Finding(("persistent", "folders", index), message, "name a folder beside it", needs=only)
+
+
+def check_python(environment: Environment) -> Iterator[Finding]:
+    """There is one source of requirements."""
+    python = environment.python
+    if python.lock:
+        name = python.lock.rpartition("/")[2]
+        if name != "uv.lock" and not (name.startswith("pylock.") and name.endswith(".toml")):
+            yield Finding(("python", "lock"), f"{name!r} is no lock file that Hawser knows", "uv.lock, pylock.toml")
+        if python.requirements:
+            yield Finding(("python", "requirements"), "cannot be used beside python.lock", "remove one of the two")
+    for key, given in (("extras", python.extras), ("groups", python.groups)):
+        if given and (python.requirements or (python.lock and not python.lock.endswith("uv.lock"))):
+            yield Finding(("python", key), "is for a uv.lock", 'add lock = "uv.lock", or remove it')
+
+
+def check_leader(environment: Environment) -> Iterator[Finding]:
+    """The leader is a group or a host."""
+    leader = environment.release.leader
+    known = [*environment.groups, *environment.hosts]
+    if leader and leader not in known:
+        message = f"{leader!r} is neither a group nor a host"
+        yield Finding(("release", "leader"), message, did_you_mean(leader, known), needs=_HOSTS)
+
+
+def check_files(environment: Environment) -> Iterator[Finding]:
+    """Each file has one text, one place, and restarts what exists."""
+    claimed: dict[tuple[str, str], int] = {}
+    for index, entry in enumerate(environment.files):
+        at: Loc = ("files", index)
+        if (entry.template is None) == (entry.content is None):
+            yield Finding(at, "needs either template or content", "remove one of the two" if entry.template else "")
+        for position, name in enumerate(entry.restart):
+            if name not in environment.processes:
+                hint = did_you_mean(name, environment.processes, _list("processes", environment.processes))
+                yield Finding((*at, "restart", position), f"there is no process {name!r}", hint, needs=_PROCESSES)
+        for host in environment.hosts_of(entry.groups):
+            first = claimed.setdefault((entry.path, host), index)
+            if first != index:
+                yield Finding((*at, "path"), f"files[{first}] writes {entry.path} on {host} as well", needs=_HOSTS)
+                break
+
+
+def check_services(environment: Environment) -> Iterator[Finding]:
+    """A server stands where somebody decided, and a role has one password."""
+    services = environment.services
+    for name, service in services.installed.items():
+        if not service.groups and len(environment.hosts) > 1:
+            message = "must say which of the hosts run it"
+            yield Finding(("services", name, "groups"), message, 'as in groups = ["data"]', needs=_HOSTS)
+    owners: dict[str, tuple[str, str]] = {}
+    for name, database in services.postgresql.databases.items() if services.postgresql else ():
+        first, password = owners.setdefault(database.owner, (name, database.password))
+        if password != database.password:
+            loc: Loc = ("services", "postgresql", "databases", name, "password")
+            yield Finding(loc, f"the role {database.owner} has another password in databases.{first}")
+
+
+def check_site(site: Site, environment: Environment, folder: Path) -> Iterator[Finding]:
+    """The site passes requests to processes that are there, and has the certificate it speaks of."""
+    for prefix, name in site.proxy.items():
+        at: Loc = ("site", "proxy", prefix)
+        process = environment.processes.get(name)
+        if process is None:
+            hint = did_you_mean(name, environment.processes, _list("processes", environment.processes))
+            yield Finding(at, f"there is no process {name!r}", hint, needs=_PROCESSES)
+        elif not process.listens:
+            yield Finding(at, f"the process {name} has neither socket nor port", needs=_PROCESSES)
+        elif process.socket:
+            missing = set(environment.hosts_of(site.groups)) - set(environment.hosts_running(process))
+            if missing:
+                hosts = ", ".join(sorted(missing))
+                message = f"{name} listens on a Unix socket and does not run on {hosts}, where the site is"
+                hint = "site.groups and its groups must agree"
+                yield Finding(at, message, hint, needs=_PROCESSES | _HOSTS | _SITE)
+    if not site.proxy and not site.static and not site.extra:
+        listening = [name for name, process in environment.processes.items() if process.listens]
+        why = f"{' and '.join(listening)} could all answer" if listening else "no process has a socket or port"
+        hint = 'as in proxy = { "/" = "web" }' if listening else "let one listen on unix:{{ socket }}"
+        yield Finding(("site", "proxy"), f"is missing: {why}", hint, needs=_PROCESSES | _SITE)
+    for prefix in site.static:
+        if prefix in site.proxy:
+            yield Finding(("site", "static", prefix), "site.proxy has the same URL path")
+    ports = (site.listen, *((site.tls_port,) if site.tls != "none" else ()), *site.extra_ports)
+    if len(set(ports)) < len(ports):
+        yield Finding(("site",), "two of its ports are the same", ", ".join(map(str, ports)), needs=_SITE)
+    yield from _check_certificate(site, folder)
+
+
+def _check_certificate(site: Site, folder: Path) -> Iterator[Finding]:
+    for key, name in (("certificate", site.certificate), ("key", site.key)):
+        if site.tls == "files" and name is None:
+            yield Finding(("site", key), 'is missing, and tls = "files" needs it', needs=_SITE)
+        elif site.tls != "files" and name is not None:
+            message = f'is not used with tls = "{site.tls}"'
+            yield Finding(("site", key), message, 'write tls = "files"', needs=_SITE)
+        elif name is not None and not (folder / name).is_file():
+            yield Finding(("site", key), f"there is no file {name}", "the path is relative to the environment file")
+
+
+def _list(what: str, names: Iterable[str]) -> str:
+    return f"{what}: {', '.join(names) or 'none'}"

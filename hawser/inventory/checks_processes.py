@@ -1,0 +1,86 @@
+"""Contradictions within and between processes: where they listen, and how many of them there are."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from .base import Finding, Loc
+from .jinja import references
+from .processes import Process
+from .schema import Environment
+
+# sun_path of unix(7) holds 108 bytes with its NUL; a few more are left for a temporary name.
+_SOCKET_PATH = 103
+_HOSTS = frozenset({"hosts"})
+_SERVICE_PORTS = {"postgresql": 5432, "rabbitmq": 5672, "redis": 6379}
+
+
+def check_processes(environment: Environment) -> Iterator[Finding]:
+    """A process listens in one way, and is as many as that allows."""
+    for name, process in environment.processes.items():
+        at: Loc = ("processes", name)
+        if name.endswith(("-blue", "-green")):
+            yield Finding(
+                at, "a name must not end with -blue or -green", "Hawser tells the two colours of a process so"
+            )
+        stem, _, number = name.rpartition("-")
+        if number.isdigit() and stem in environment.processes and environment.processes[stem].count > 1:
+            yield Finding(at, f"a number at the end stands for one of several {stem}", "choose another name")
+        try:
+            words = shlex.split(process.command)
+        except ValueError as error:
+            yield Finding((*at, "command"), f"its quotes do not fit: {str(error).lower()}")
+        else:
+            if words[:1] == ["cd"] or any(word in ("|", "&&", "||", ";", ">", ">>", "<", "2>&1") for word in words):
+                yield Finding(
+                    (*at, "command"), "is started without a shell", "as in sh -c 'exec … | …', and see directory"
+                )
+        yield from _check_listening(at, process)
+        socket = f"{environment.app.root}/run/{name}-green.sock"
+        if process.socket and len(socket.encode()) > _SOCKET_PATH:
+            message = f"the path of its socket is too long: {socket} has {len(socket.encode())} of {_SOCKET_PATH} bytes"
+            yield Finding(at, message, "shorten app.root or the name", needs=frozenset({"app"}))
+
+
+def _check_listening(at: Loc, process: Process) -> Iterator[Finding]:
+    uses = references(process.command).names
+    if process.socket and process.port is not None:
+        yield Finding((*at, "port"), "cannot be used beside socket", "remove one of the two")
+    elif "socket" in uses and not process.socket:
+        yield Finding((*at, "command"), "says {{ socket }}, but the process has none", "write socket = true")
+    if "port" in uses and process.port is None:
+        yield Finding((*at, "command"), "says {{ port }}, but the process has none", "as in port = 8001")
+    if process.listens and process.count > 1:
+        message = "must be 1 for a process with a socket or port"
+        yield Finding((*at, "count"), message, "let the program itself start more workers")
+    if process.single and process.count > 1:
+        yield Finding((*at, "count"), "must be 1 for a process that is single")
+    if process.health and not process.listens:
+        yield Finding((*at, "health"), "is for a process with a socket or port")
+
+
+def check_ports(environment: Environment) -> Iterator[Finding]:
+    """No two things listen on the same port of the same host."""
+    taken: dict[tuple[str, int], str] = {}
+    for loc, owner, port, hosts in _ports(environment):
+        for host in hosts:
+            first = taken.setdefault((host, port), owner)
+            if first != owner:
+                yield Finding(loc, f"{first} has port {port} on {host} already", needs=_HOSTS | {str(loc[0])})
+                break
+
+
+def _ports(environment: Environment) -> Iterator[tuple[Loc, str, int, tuple[str, ...]]]:
+    for name, service in environment.services.installed.items():
+        yield ("services", name), f"services.{name}", _SERVICE_PORTS[name], environment.hosts_of(service.groups)
+    if site := environment.site:
+        hosts = environment.hosts_of(site.groups)
+        yield ("site", "listen"), "site", site.listen, hosts
+        if site.tls != "none":
+            yield ("site", "tls_port"), "site", site.tls_port, hosts
+        for index, port in enumerate(site.extra_ports):
+            yield ("site", "extra_ports", index), "site", port, hosts
+    for name, process in environment.processes.items():
+        if process.port is not None:
+            yield ("processes", name, "port"), f"processes.{name}", process.port, environment.hosts_running(process)

@@ -1,0 +1,101 @@
+"""What lies on a host beside the code: ``[[files]]``, ``[persistent]`` and ``[site]``."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from .base import Model, Shape
+from .types import (
+    AnyPath,
+    BodySize,
+    Domain,
+    Groups,
+    Mode,
+    Port,
+    ProcessName,
+    RelativePath,
+    Template,
+    Text,
+    UnixName,
+    UrlPrefix,
+    Validation,
+    unique,
+)
+
+_BY_SUFFIX = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".py": "python", ".service": "systemd"}
+
+Folders = Annotated[tuple[RelativePath, ...], AfterValidator(unique), Shape("list: relative path")]
+ProcessNames = Annotated[tuple[ProcessName, ...], AfterValidator(unique), Shape("list: process")]
+
+
+class FileEntry(Model):
+    """A file that Hawser writes, from a template or from the text given here."""
+
+    path: AnyPath = Field(description="Where it goes: absolute, or relative to the code.")
+    template: RelativePath | None = Field(
+        default=None, description="The template, looked up in `conf_templates/NAME/` and `conf_templates/`."
+    )
+    content: Template | None = Field(default=None, description="The text itself, instead of a template.")
+    mode: Mode = Field(default=0o640, description="Its mode.")
+    owner: UnixName = Field(
+        default="",
+        validate_default=False,
+        description="Its owner. Default: root for an absolute path, else `app.user`.",
+    )
+    group: UnixName = Field(default="", validate_default=False, description="Its group. Default: `app.group`.")
+    validate_with: Validation = Field(
+        default_factory=lambda data: _BY_SUFFIX.get(PurePosixPath(data["path"]).suffix, "none"),
+        alias="validate",
+        description="What a new text must pass before it replaces the old one: `json`, `yaml`, `python`, `systemd`, "
+        "`nginx`, `sudoers`, `supervisor`, `cron`, `none`, or a command in which `{}` is the file. Default: by the "
+        "file's extension.",
+    )
+    restart: ProcessNames = Field(default=(), description="The processes that must restart when it changes.")
+    groups: Groups = Field(default=(), description="The groups whose hosts get it. Default: every host.")
+
+
+class Persistent(Model):
+    """What survives a release."""
+
+    folders: Folders = Field(default=(), description="Folders under `app.root`, owned by the app's user.")
+
+
+class Site(Model):
+    """The web site that nginx serves."""
+
+    groups: Groups = Field(
+        default=(),
+        description="The groups whose hosts serve it. Default: those of the processes it passes requests to.",
+    )
+    domains: Annotated[tuple[Domain, ...], AfterValidator(unique), Shape("list: domain")] = Field(
+        min_length=1, description="Its names; the first one is used for health checks."
+    )
+    tls: Literal["self-signed", "files", "none"] = Field(
+        default="self-signed",
+        description="Where the certificate comes from: made by Hawser (browsers will warn), your own files, or no TLS.",
+    )
+    certificate: RelativePath | None = Field(
+        default=None, description='With `tls = "files"`: the certificate and its chain (PEM), relative to this file.'
+    )
+    key: RelativePath | None = Field(
+        default=None, description='With `tls = "files"`: the private key (PEM), relative to this file.'
+    )
+    listen: Port = Field(default=80, description="The port for HTTP; with TLS it only redirects.")
+    tls_port: Port = Field(default=443, description="The port for HTTPS.")
+    extra_ports: tuple[Port, ...] = Field(
+        default=(), description="More ports that serve the site over plain HTTP, for a load balancer."
+    )
+    static: dict[UrlPrefix, AnyPath] = Field(
+        default_factory=dict,
+        description="Folders that nginx serves itself, by URL path: relative to the code, one of `persistent.folders`, "
+        "or absolute.",
+    )
+    proxy: dict[UrlPrefix, ProcessName] = Field(
+        default_factory=dict,
+        description="Which process answers which URL path. Default: for `/`, the only one with a socket or port.",
+    )
+    extra: Text = Field(default="", description="Lines for the server block of nginx, taken as they are.")
+    max_body: BodySize = Field(default="10m", description="The largest request.")

@@ -1,0 +1,129 @@
+"""The environment file as a whole, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pydantic import Field, model_validator
+
+from .app import App, EnvSettings, PythonSettings, ReleaseSettings
+from .base import Model
+from .files import FileEntry, Persistent, Site
+from .hosts import HostSettings, SshSettings
+from .processes import CronEntry, Process
+from .services import Services
+from .types import GroupName, HostName, PackageName, ProcessName
+
+M = TypeVar("M", bound=Model)
+
+_INHERITED = ("user", "port", "key", "jump")
+
+
+class Environment(Model):
+    """What is deployed, and on which hosts."""
+
+    name: GroupName = Field(description="The file's name without `.toml`.")
+    path: Path = Field(default=Path(), exclude=True, description="The file.")
+    app: App = Field(description="The application: its name, where its code comes from, and where it lives on a host.")
+    python: PythonSettings = Field(default=PythonSettings(), description="The Python environment.")
+    env: EnvSettings = Field(default=EnvSettings(), description="Variables and secrets.")
+    release: ReleaseSettings = Field(default=ReleaseSettings(), description="Building, checking, migrating, switching.")
+    processes: dict[ProcessName, Process] = Field(
+        default_factory=dict, description="Programs that keep running, by name."
+    )
+    cron: dict[ProcessName, CronEntry] = Field(default_factory=dict, description="Commands that cron starts, by name.")
+    files: tuple[FileEntry, ...] = Field(default=(), description="Files that Hawser writes.")
+    persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
+    site: Site | None = Field(default=None, description="The web site that nginx serves.")
+    services: Services = Field(default=Services(), description="Databases and brokers.")
+    packages: dict[GroupName, tuple[PackageName, ...]] = Field(
+        default_factory=dict, description="Packages of the system, by group; `all` for every host."
+    )
+    hosts: dict[HostName, HostSettings] = Field(default_factory=dict, description="The machines, by name.")
+    ssh: SshSettings = Field(default=SshSettings(), description="How the hosts are reached.")
+
+    def __eq__(self, other: object) -> bool:
+        # Where the file lies is no part of what it says: a release keeps its settings without it.
+        return isinstance(other, Environment) and self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]  # tables are dicts
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The names of the hosts of every group, in the order of the file."""
+        members: dict[str, list[str]] = {}
+        for name, host in self.hosts.items():
+            for group in host.groups:
+                members.setdefault(group, []).append(name)
+        return {group: tuple(names) for group, names in members.items()}
+
+    def hosts_of(self, groups: Sequence[str]) -> tuple[str, ...]:
+        """Return the hosts that belong to any of `groups`, in the order of the file; all hosts for no group."""
+        return tuple(name for name, host in self.hosts.items() if not groups or set(groups) & set(host.groups))
+
+    def hosts_running(self, entry: Process | CronEntry) -> tuple[str, ...]:
+        """Return the hosts that run a process or cron entry: those of its groups, or the first for a single one."""
+        hosts = self.hosts_of(entry.groups)
+        return hosts[:1] if entry.single else hosts
+
+    @property
+    def leader(self) -> str:
+        """The host that runs what must run once; an empty text when there is no host."""
+        if self.release.leader in self.hosts:
+            return str(self.release.leader)
+        if self.release.leader:
+            candidates = self.hosts_of([self.release.leader])
+        else:
+            processes = sorted(self.processes.values(), key=lambda process: (not process.socket, not process.listens))
+            candidates = self.hosts_running(processes[0]) if processes else tuple(self.hosts)
+        return next(iter(candidates), "")
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> Self:
+        """Give every default that depends on another table its value, so that nobody needs to look twice."""
+        user = self.app.user
+        changes: dict[str, Any] = {
+            "env": self._with_implicit_secrets(),
+            "processes": {
+                name: entry if entry.user else _with(entry, user=user) for name, entry in self.processes.items()
+            },
+            "cron": {name: entry if entry.user else _with(entry, user=user) for name, entry in self.cron.items()},
+            "files": tuple(self._owned(entry) for entry in self.files),
+            "hosts": {name: self._reachable(name, host) for name, host in self.hosts.items()},
+        }
+        if self.site:
+            changes["site"] = self._connected(self.site)
+        return _with(self, **changes)
+
+    def _with_implicit_secrets(self) -> EnvSettings:
+        named = (self.app.deploy_key, self.app.token, self.ssh.sudo_password)
+        implicit = dict.fromkeys(name for name in named if name and name not in self.env.secrets)
+        return _with(self.env, required=(*self.env.required, *implicit))
+
+    def _owned(self, entry: FileEntry) -> FileEntry:
+        owner = "root" if entry.path.startswith("/") else self.app.user
+        return _with(entry, owner=entry.owner or owner, group=entry.group or self.app.group)
+
+    def _reachable(self, name: str, host: HostSettings) -> HostSettings:
+        inherited = {key: getattr(self.ssh, key) for key in _INHERITED if key not in host.model_fields_set}
+        return _with(host, address=host.address or name, **inherited)
+
+    def _connected(self, site: Site) -> Site:
+        proxy = site.proxy
+        if not proxy:
+            listening = [name for name, process in self.processes.items() if process.socket]
+            listening = listening or [name for name, process in self.processes.items() if process.port]
+            proxy = {"/": listening[0]} if len(listening) == 1 else {}
+        groups = site.groups
+        if not groups:
+            behind = [self.processes[name] for name in proxy.values() if name in self.processes]
+            if all(process.groups for process in behind):
+                named = dict.fromkeys(group for process in behind for group in process.groups)
+                groups = tuple(group for group in named if group in self.groups)
+        return _with(site, proxy=proxy, groups=groups)
+
+
+def _with(model: M, **changes: Any) -> M:
+    return model.model_copy(update=changes)

@@ -1,0 +1,7 @@
+"""How events become what a person, or a program, sees."""
+
+from .choose import make_report
+from .events import Event, Status
+from .protocol import Report
+
+__all__ = ["Event", "Report", "Status", "make_report"]

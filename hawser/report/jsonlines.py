@@ -1,0 +1,103 @@
+"""A report for programs: every call is one JSON line."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from hawser.secrets import mask
+
+from .events import Event
+from .stream import Sink
+from .tally import Tally
+
+
+class JsonReport:
+    """Lines with ``t`` (the method's name), ``at`` (UTC, ISO 8601), then what was told; empty fields are left out.
+
+    :param sink: where to; nothing else may write there.
+    :param clock: seconds that only grow.
+    """
+
+    def __init__(self, sink: Sink, dry: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sink = sink
+        self._dry = dry
+        self._clock = clock
+        self._began = clock()
+        self._lock = threading.Lock()
+        self._masks: tuple[str, ...] = ()
+        self._tally = Tally()
+        self._finished = False
+
+    def set_masks(self, values: Sequence[str]) -> None:
+        self._masks = tuple(values)
+
+    def phase(self, name: str, hosts: Sequence[str], detail: str = "") -> None:
+        with self._lock:
+            self._tally.expect(hosts)
+        self._tell("phase", name=name, hosts=list(hosts), detail=detail)
+
+    def start(self, host: str, step: str, label: str) -> None:
+        self._tell("start", host=host, step=step, label=label)
+
+    def event(self, host: str, event: Event) -> None:
+        with self._lock:
+            self._tally.add(host, event)
+        self._tell("event", host=host, **asdict(event))
+
+    def note(self, host: str, text: str, level: str = "info") -> None:
+        self._tell("note", host=host, level=level, text=text)
+
+    def output(self, host: str, text: str, stream: str = "out") -> None:
+        self._tell("output", host=host, stream=stream, text=text)
+
+    def host_done(self, host: str) -> None:
+        self._tell("host_done", host=host)
+
+    def host_failed(self, host: str, message: str) -> None:
+        with self._lock:
+            self._tally.broken_off[host] = message
+        self._tell("host_failed", host=host, message=message)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self._tell("table", title=title, columns=list(columns), rows=[list(row) for row in rows])
+
+    def pause(self) -> None:
+        """Nothing to leave: lines are written whole."""
+
+    def finish(self, ok: bool) -> None:
+        with self._lock:
+            if self._finished:
+                return
+            self._finished = True
+        self._tell(
+            "finish",
+            ok=ok,
+            dry=self._dry,
+            seconds=round(self._clock() - self._began, 3),
+            counts={host: dict(counts) for host, counts in self._tally.hosts.items()},
+            broken_off=self._tally.broken_off,
+            slowest=[asdict(slow) for slow in self._tally.slowest()],
+        )
+
+    def _tell(self, kind: str, **fields: object) -> None:
+        told = {name: self._masked(value) for name, value in fields.items() if value not in ("", None, {}, [])}
+        with self._lock:
+            at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            # ASCII only: no character that a reader could take for the end of a line.
+            line = json.dumps({"t": kind, "at": at, **told}, default=str)
+            self._sink.write(line + "\n")
+            self._sink.flush()
+
+    def _masked(self, value: object) -> object:
+        if isinstance(value, str):
+            return mask(value, self._masks)
+        if isinstance(value, Mapping):
+            return {mask(str(key), self._masks): self._masked(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._masked(item) for item in value]
+        return value

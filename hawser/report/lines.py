@@ -1,0 +1,224 @@
+"""The lines that stay on the screen, the same with and without a terminal; how they look is the subclasses' part."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hawser.secrets import mask
+
+from .events import Event
+from .summary import summary
+from .tally import Tally
+from .text import Line, clean, duration, names, one_line
+
+TAIL = 20
+STEP_WIDTH = 16
+WORDS = {"would_change": "would change"}
+STYLES = {
+    "changed": "yellow",
+    "would_change": "cyan",
+    "unknown": "dim",
+    "failed": "bold red",
+    "warning": "bold yellow",
+    "error": "bold red",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a person chose to see.
+
+    :param dry: nothing is touched: speak of what would change, and show diffs.
+    :param diffs: show diffs of what was changed, too.
+    :param debug: show the traceback of a failure that is a defect of the runner.
+    :param clock: seconds that only grow.
+    """
+
+    dry: bool = False
+    diffs: bool = False
+    debug: bool = False
+    clock: Callable[[], float] = time.monotonic
+
+
+class LineReport(ABC):
+    """Tell a run in lines: what changed and what failed, but not what was fine.
+
+    In a dry run the changes are held until the phase ends, so that equal ones on several hosts are told once.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._dry = settings.dry
+        self._diffs = settings.dry or settings.diffs
+        self._debug = settings.debug
+        self._clock = settings.clock
+        self._began = self._clock()
+        self._lock = threading.RLock()
+        self._masks: tuple[str, ...] = ()
+        self._tally = Tally()
+        self._host_width = 0
+        self._step_width = STEP_WIDTH
+        self._held: list[tuple[str, Event]] = []
+        self._finished = False
+
+    @abstractmethod
+    def _write(self, line: Line) -> None:
+        """Put one line out, whole, whatever its length."""
+
+    @abstractmethod
+    def _write_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Put a table out, whose cells are safe to show."""
+
+    def _write_output(self, host: str, text: str, stream: str) -> None:
+        for line in self._safe(text).rstrip("\n").split("\n"):
+            self._write([(host.ljust(self._host_width), "bold"), (" | ", "dim"), (line, "")])
+
+    def set_masks(self, values: Sequence[str]) -> None:
+        with self._lock:
+            self._masks = tuple(values)
+
+    def phase(self, name: str, hosts: Sequence[str], detail: str = "") -> None:
+        with self._lock:
+            self._release()
+            self._know(hosts)
+            line = [("== ", "dim"), (self._safe_line(name), "bold"), (f"  {names(hosts)}", "dim")]
+            if detail:
+                line.append((f"  {self._safe_line(detail)}", ""))
+            self._write(line)
+
+    def start(self, host: str, step: str, label: str) -> None:  # noqa: B027
+        """Nothing that stays."""
+
+    def event(self, host: str, event: Event) -> None:
+        with self._lock:
+            self._know([host])
+            self._tally.add(host, event)
+            if self._dry and event.status in ("would_change", "unknown"):
+                self._held.append((host, event))
+            elif event.status in ("changed", "would_change", "failed"):
+                self._write_event(host, event)
+
+    def note(self, host: str, text: str, level: str = "info") -> None:
+        with self._lock:
+            self._know([host] if host else [])
+            if level == "warning":
+                self._tally.warnings[(host, text)] = None
+            word = "note" if level == "info" else level
+            head, *rest = self._safe(text).strip("\n").split("\n")
+            style = STYLES.get(level, "dim")
+            columns = self._head(host, word, style) if host else [(f"{word}  ", style)]
+            self._write([*columns, (head, STYLES.get(level, ""))])
+            self._indent(rest, "")
+
+    def output(self, host: str, text: str, stream: str = "out") -> None:
+        with self._lock:
+            self._know([host])
+            self._write_output(host, text, stream)
+
+    def host_done(self, host: str) -> None:  # noqa: B027
+        """Nothing that stays."""
+
+    def host_failed(self, host: str, message: str) -> None:
+        with self._lock:
+            self._know([host])
+            self._tally.broken_off[host] = message
+            head, *rest = self._safe(message.removeprefix(f"{host}: ")).strip("\n").split("\n")
+            self._write([*self._head(host, "failed", STYLES["failed"]), (head, "red")])
+            self._indent(rest, "")
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        cells = [[self._safe(cell) for cell in row] for row in rows]
+        with self._lock:
+            self._release()
+            self._write_table(self._safe_line(title), [self._safe_line(column) for column in columns], cells)
+
+    def pause(self) -> None:
+        with self._lock:
+            self._release()
+
+    def finish(self, ok: bool) -> None:
+        with self._lock:
+            self.pause()
+            if self._finished:
+                return
+            self._finished = True
+            for line in summary(self._tally, self._clock() - self._began, ok, self._dry):
+                self._write([(self._safe(text), style) for text, style in line])
+
+    def _safe(self, text: str) -> str:
+        """Mask before and after the cleaning: a sequence inside a secret would hide it from the mask, and then go."""
+        return mask(clean(mask(text, self._masks)), self._masks)
+
+    def _safe_line(self, text: str) -> str:
+        return one_line(self._safe(text))
+
+    def _know(self, hosts: Sequence[str]) -> None:
+        self._tally.expect(hosts)
+        self._host_width = max([self._host_width, *map(len, hosts)])
+
+    def _head(self, host: str, word: str, style: str) -> list[tuple[str, str]]:
+        """The two columns that every line begins with."""
+        width = len("would change") if self._dry else len("changed")
+        return [(f"{host:{self._host_width}}  ", "bold"), (f"{word:{width}}  ", style)]
+
+    def _write_event(self, hosts: str, event: Event) -> None:
+        status = event.status
+        step = self._safe_line(event.step)
+        self._step_width = max(self._step_width, len(step))
+        line = [
+            *self._head(hosts, WORDS.get(status, status), STYLES[status]),
+            (f"{step:{self._step_width}}  ", "cyan"),
+            (self._safe_line(event.label), "dim" if status == "unknown" else ""),
+        ]
+        if status in ("changed", "failed"):
+            line.append((f"  {duration(event.ms / 1000)}", "dim"))
+        note = self._safe(event.note).strip("\n")
+        if note and "\n" not in note:
+            line.append((f"  ({note})", "dim"))
+        self._write(line)
+        if "\n" in note:
+            self._indent(note.split("\n"), "dim")
+        if self._diffs and event.diff:
+            self._write_diff(self._safe(event.diff))
+        if status == "failed":
+            self._write_failure(event)
+
+    def _write_diff(self, diff: str) -> None:
+        for number, line in enumerate(diff.strip("\n").split("\n")):
+            names_a_file = number < 2 and line.startswith(("---", "+++"))
+            style = "bold" if names_a_file else {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+            self._write([("    ", ""), (line, style)])
+
+    def _write_failure(self, event: Event) -> None:
+        if event.error:
+            self._indent(self._safe(event.error).strip("\n").split("\n"), "red")
+        output = self._safe(event.output).rstrip().split("\n") if event.output.strip() else []
+        if len(output) > TAIL:
+            self._indent([f"(the last {TAIL} of {len(output)} lines)"], "dim")
+        self._write_tail(output[-TAIL:])
+        if event.traceback and self._debug:
+            self._write_tail(self._safe(event.traceback).rstrip().split("\n"))
+        elif event.traceback:
+            self._indent(["this is a defect of Hawser; HAWSER_DEBUG=1 shows where"], "dim")
+
+    def _write_tail(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._write([("    | ", "dim"), (line, "")])
+
+    def _indent(self, lines: Sequence[str], style: str) -> None:
+        for line in lines:
+            self._write([("    ", ""), (line, style)])
+
+    def _release(self) -> None:
+        """Tell what was held, hosts in their order, equal changes once."""
+        order = {host: number for number, host in enumerate(self._tally.hosts)}
+        groups: dict[tuple[str, ...], tuple[Event, list[str]]] = {}
+        for host, event in sorted(self._held, key=lambda pair: order[pair[0]]):
+            key = (event.status, event.step, event.label, event.diff, event.note)
+            groups.setdefault(key, (event, []))[1].append(host)
+        self._held.clear()
+        for event, hosts in groups.values():
+            self._write_event(names(hosts), event)

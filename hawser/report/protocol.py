@@ -1,0 +1,51 @@
+"""What every report can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .events import Event
+
+
+class Report(Protocol):
+    """What a person (or a program) sees of one run of ``fab``. Every method may be called from any thread."""
+
+    def set_masks(self, values: Sequence[str]) -> None:
+        """Mask these secrets in everything that is told from now on."""
+
+    def phase(self, name: str, hosts: Sequence[str], detail: str = "") -> None:
+        """Begin a phase (``prepare``, ``switch batch 1/2``) on these hosts."""
+
+    def start(self, host: str, step: str, label: str) -> None:
+        """Say that a resource begins to be applied."""
+
+    def event(self, host: str, event: Event) -> None:
+        """Say that a resource is settled."""
+
+    def note(self, host: str, text: str, level: str = "info") -> None:
+        """Say something worth knowing; ``host`` may be empty.
+
+        :param level: ``info``; ``warning``, which is loud and is said again at the end; ``error``.
+        """
+
+    def output(self, host: str, text: str, stream: str = "out") -> None:
+        """Pass on a line that a program on the host wrote.
+
+        :param stream: ``out`` or ``err``.
+        """
+
+    def host_done(self, host: str) -> None:
+        """Say that a host has nothing left to do in this phase."""
+
+    def host_failed(self, host: str, message: str) -> None:
+        """Say that a host's run is broken off: it cannot be reached, its connection was cut."""
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show an answer that is a table."""
+
+    def pause(self) -> None:
+        """Leave the terminal to somebody else (a prompt, a plain task) until something is told again."""
+
+    def finish(self, ok: bool) -> None:
+        """Sum up; later calls do nothing."""

@@ -1,0 +1,96 @@
+"""The end of a run, in lines: counts, the slowest resources, the warnings again, and one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .events import Status
+from .tally import Tally
+from .text import Line, duration, names, one_line
+
+SLOWEST_AFTER = 2.0
+
+
+def summary(tally: Tally, seconds: float, ok: bool, dry: bool) -> Iterator[Line]:
+    """Sum up.
+
+    :param seconds: how long the run took.
+    :param ok: whether the run as a whole succeeded.
+    """
+    if not tally.empty():
+        yield []
+        yield from counts(tally, dry)
+        if seconds > SLOWEST_AFTER:
+            yield from slowest(tally)
+        if tally.warnings:
+            yield []
+            for host, text in tally.warnings:
+                yield [("warning  ", "bold yellow"), (f"{host}: {text}" if host else text, "yellow")]
+        yield []
+        yield sentence(tally, seconds, ok, dry)
+    elif tally.broken_off or not ok:
+        yield sentence(tally, seconds, ok, dry)
+
+
+def counts(tally: Tally, dry: bool) -> Iterator[Line]:
+    """One row a host."""
+    change: Status = "would_change" if dry else "changed"
+    columns: list[tuple[Status, str, str]] = [
+        ("ok", "ok", "green"),
+        (change, "would change" if dry else "changed", "cyan" if dry else "yellow"),
+        ("failed", "failed", "bold red"),
+        ("skipped", "skipped", "magenta"),
+        ("unknown", "unknown", ""),
+    ]
+    width = max(len("host"), *map(len, tally.hosts))
+    yield [("host".ljust(width), "dim"), *((f"  {title:>7}", "dim") for _, title, _ in columns)]
+    for host, row in tally.hosts.items():
+        cells = [
+            (f"  {row[status]:>{max(7, len(title))}}", style if row[status] else "dim")
+            for status, title, style in columns
+        ]
+        if host in tally.broken_off:
+            cells.append(("  broken off", "bold red"))
+        yield [(host.ljust(width), "bold"), *cells]
+
+
+def slowest(tally: Tally) -> Iterator[Line]:
+    """The resources that took longest."""
+    slow = tally.slowest()
+    if not slow:
+        return
+    yield []
+    yield [("slowest", "dim")]
+    times = [duration(one.ms / 1000) for one in slow]
+    width = max(map(len, times))
+    hosts = max(len(one.host) for one in slow)
+    steps = max(len(one.step) for one in slow)
+    for one, time in zip(slow, times, strict=True):
+        yield [
+            (f"{time:>{width}}  ", ""),
+            (f"{one.host:{hosts}}  ", "bold"),
+            (f"{one.step:{steps}}  ", "cyan"),
+            (one_line(one.label), ""),
+        ]
+
+
+def sentence(tally: Tally, seconds: float, ok: bool, dry: bool) -> Line:
+    """The one line that says how it went."""
+    took = duration(seconds)
+    failed = tally.failed_hosts()
+    if failed or not ok:
+        where = f" on {names(failed)}" if failed else ""
+        changed = tally.total("changed")
+        before = f"; {changed} changed before that" if changed else ""
+        return [(f"failed{where}", "bold red"), (f" after {took}{before}", "")]
+    if dry:
+        would, unknown = tally.total("would_change"), tally.total("unknown")
+        if not would and not unknown:
+            return [("nothing would change", "bold green"), (f" ({took})", "")]
+        also = f", {unknown} cannot be known yet" if unknown else ""
+        hosts = names(dict.fromkeys([*tally.having("would_change"), *tally.having("unknown")]))
+        return [(f"would change {would}", "bold cyan"), (f" on {hosts}{also}; nothing was touched ({took})", "")]
+    changed = tally.total("changed")
+    if not changed:
+        return [("nothing changed", "bold green"), (f" ({took})", "")]
+    return [("done", "bold green"), (f" in {took}: {changed} changed on {names(tally.having('changed'))}", "")]

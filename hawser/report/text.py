@@ -1,0 +1,68 @@
+"""Text from hosts, made safe to show: escape sequences and control characters without effect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+# A line is a row of (text, style); a style is a name that rich understands, and means nothing without a terminal.
+Line = Sequence[tuple[str, str]]
+
+# ECMA-48: CSI (cursor, colours, erasing), OSC and its like (window titles, links, clipboard), and two-byte escapes.
+SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-OQ-WYZ\\`-~]")
+COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
+# All of C0 but tabs and newlines, C1, marks that reorder or break lines (U+202E shows "exe.txt" for "txt.exe"), and
+# lone surrogates, which no stream can encode.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Write control characters as escapes that can be read (``\\x07``); tabs and newlines stay."""
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def clean(text: str, colours: bool = False) -> str:
+    """Take escape sequences out and make what is left of control characters visible.
+
+    :param colours: keep SGR sequences (colours, bold).
+    """
+    text = text.replace("\r\n", "\n")
+    # What a carriage return would have overwritten (progress bars) is not shown.
+    text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")) if "\r" in text else text
+    if not colours:
+        return visible(SEQUENCE.sub("", text))
+    text = SEQUENCE.sub(lambda match: match[0] if COLOUR.fullmatch(match[0]) else "", text)
+    return "".join(part if COLOUR.fullmatch(part) else visible(part) for part in COLOUR.split(text))
+
+
+def one_line(text: str) -> str:
+    """Fit a cleaned text onto one line."""
+    return text.strip("\n").replace("\n", "\\n").replace("\t", " ")
+
+
+def duration(seconds: float) -> str:
+    """Say a time as people do: ``12 ms``, ``3.4 s``, ``2 min 05 s``."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut out of the middle what does not fit: a path's end says most."""
+    if len(text) <= width:
+        return text
+    if width < 2:
+        return text[: max(width, 0)]
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def names(hosts: Iterable[str], most: int = 6) -> str:
+    """List hosts, and count those beyond ``most``."""
+    listed = list(hosts)
+    if len(listed) <= most:
+        return ", ".join(listed)
+    return f"{', '.join(listed[: most - 2])} and {len(listed) - most + 2} more"

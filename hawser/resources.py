@@ -1,0 +1,456 @@
+"""The vocabulary: one frozen dataclass per kind of fact that shall hold on a host.
+
+A resource is pure data. A step yields resources, a catalog carries them to the host, and the runner there
+(`hawser.runner`) checks and applies each. The field names here are the field names of the runner's specification.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeAlias
+
+JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """What all kinds share: a name on the wire, a label for people, and an optional trigger."""
+
+    kind: ClassVar[str]
+
+    @property
+    def label(self) -> str:
+        """What a person reads in the report: the kind and what it is about."""
+        first = dataclasses.fields(self)[0].name
+        return f"{self.kind} {getattr(self, first)}"
+
+
+Resources: TypeAlias = Iterator[Resource]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A trigger: due when one of these resources changed, in this run or in one that died before it was served."""
+
+    resources: tuple[Resource, ...]
+
+
+def changed(*resources: Resource) -> Changed:
+    """Name the resources of the same catalog whose change is to be followed up."""
+    return Changed(resources)
+
+
+@dataclass(frozen=True, eq=False)
+class File(Resource):
+    """A file with exactly this content, mode (int, e.g. ``0o644``), owner and group, replaced atomically.
+
+    :param validate: a validator of the runner (``json``, ``yaml``, ``python``, ``sudoers``, ``systemd``, ``nginx``,
+        ``supervisor``, ``cron``) or a command line in which ``{}`` stands for a temporary copy.
+    :param keep: leave an existing file's content alone; mode and owner still hold.
+    :param secret: the whole content is a secret, such as a private key; no diff is shown.
+    """
+
+    kind: ClassVar[str] = "file"
+    path: str
+    content: str | bytes
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    validate: str = ""
+    keep: bool = False
+    secret: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Block(Resource):
+    """Lines between two marker comments inside a file that someone else owns; the rest is left alone.
+
+    :param path: may hold ``*`` in its folders when exactly one file fits (``/etc/postgresql/*/main/pg_hba.conf``).
+    :param content: the lines; empty removes the block.
+    :param top: put a new block at the top of the file, not at its end.
+    """
+
+    kind: ClassVar[str] = "block"
+    path: str
+    name: str
+    content: str
+    top: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Directory(Resource):
+    """A folder with this mode, owner and group; missing parents are made as root's, 0755."""
+
+    kind: ClassVar[str] = "directory"
+    path: str
+    mode: int = 0o755
+    owner: str = "root"
+    group: str = "root"
+
+
+@dataclass(frozen=True, eq=False)
+class Link(Resource):
+    """A symbolic link with exactly this target text, replaced by a rename."""
+
+    kind: ClassVar[str] = "link"
+    path: str
+    target: str
+
+
+@dataclass(frozen=True, eq=False)
+class Absent(Resource):
+    """Nothing at this path; a folder goes with its contents only when ``recursive``."""
+
+    kind: ClassVar[str] = "absent"
+    path: str
+    recursive: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Packages(Resource):
+    """Debian packages, installed; their versions are left alone."""
+
+    kind: ClassVar[str] = "packages"
+    names: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        return "packages " + " ".join(self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class User(Resource):
+    """A system user with a group of its own, without a password.
+
+    :param groups: further groups that it is added to; others are left alone.
+    """
+
+    kind: ClassVar[str] = "user"
+    name: str
+    home: str
+    group: str = ""
+    shell: str = "/bin/bash"
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Command(Resource):
+    """A program that runs when its trigger is due, or where ``creates``/``unless`` says it has not run yet.
+
+    :param argv: the program and its arguments; never a secret, for ``ps`` shows them.
+    :param creates: a path; the command is in order once it exists.
+    :param marker: a file that the runner writes after success; the command is in order once it exists.
+    :param unless: a program; the command is in order when it exits with 0.
+    :param env: variables for it, beside the runner's own clean ones; may hold secrets.
+    :param env_file: a file of ``NAME="value"`` lines (written by an earlier resource) that it gets as well.
+    :param stdin: what it reads; may hold secrets.
+    :param timeout: seconds.
+    :param title: what a person reads instead of the arguments.
+    """
+
+    kind: ClassVar[str] = "command"
+    argv: tuple[str, ...]
+    when: Changed | None = None
+    creates: str = ""
+    marker: str = ""
+    unless: tuple[str, ...] = ()
+    user: str = ""
+    cwd: str = "/"
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_file: str = ""
+    stdin: str = ""
+    timeout: int = 1800
+    title: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"command {self.title or ' '.join(self.argv)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkout(Resource):
+    """One commit of a repository, checked out into a folder of its own through a mirror on the host.
+
+    :param path: the folder; complete once its marker file (``PATH.complete``) exists.
+    :param commit: the full 40-digit hash.
+    :param repo: where the mirror fetches from; empty when the commit is pushed as ``bundle``.
+    :param bundle: the id of a blob (a git bundle) sent ahead on the wire.
+    :param key: a private SSH key; with ``host_keys`` (lines as in known_hosts) for the server of the repository.
+    :param token: a password for HTTPS.
+    """
+
+    kind: ClassVar[str] = "checkout"
+    path: str
+    mirror: str
+    commit: str
+    owner: str
+    group: str
+    repo: str = ""
+    bundle: str = ""
+    key: str = ""
+    token: str = ""
+    host_keys: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return f"checkout {self.commit[:8]} in {self.path}"
+
+
+@dataclass(frozen=True, eq=False)
+class PythonEnvironment(Resource):
+    """A virtual environment under ``folder``, named by the hash of what goes into it, and a link to it.
+
+    :param link: the path by which the release refers to it.
+    :param source: the checkout that requirement files are relative to.
+    :param own: a release id: the environment is this release's alone. Empty: shared by hash.
+    """
+
+    kind: ClassVar[str] = "environment"
+    link: str
+    folder: str
+    source: str
+    user: str
+    uv: str
+    interpreter: str = ""
+    requirements: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    lock: str = ""
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    own: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Tool(Resource):
+    """A command-line tool from the Python package index, in a virtual environment of its own.
+
+    :param requirement: name and exact version, as ``uv==1.2.3``.
+    """
+
+    kind: ClassVar[str] = "tool"
+    requirement: str
+    path: str
+
+
+@dataclass(frozen=True, eq=False)
+class Service(Resource):
+    """A systemd unit that somebody else defines: enabled at boot and running."""
+
+    kind: ClassVar[str] = "service"
+    name: str
+    running: bool = True
+    enabled: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Running(Resource):
+    """One process of the application, running from its current definition and started at boot.
+
+    :param unit: its name under its manager (``systemd`` or ``supervisor``).
+    :param settle: seconds for which it must stay up before it counts as running.
+    :param when: restarted when this is due and it was already running.
+    :param log: a file whose tail is shown when it does not come up; systemd's journal is asked anyway.
+    """
+
+    kind: ClassVar[str] = "running"
+    unit: str
+    manager: str
+    settle: float = 1.0
+    when: Changed | None = None
+    log: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Retired(Resource):
+    """A process that shall no longer run, nor start at boot; it ends by its own stop timeout, nobody waits for it.
+
+    :param path: its definition, removed for supervisor; kept but disabled for systemd, which needs it to stop it.
+    :param drain: seconds between the traffic's move and the stop.
+    """
+
+    kind: ClassVar[str] = "retired"
+    unit: str
+    manager: str
+    path: str
+    drain: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Units(Resource):
+    """No process definitions of this application but these; others are stopped and removed.
+
+    :param prefix: the start of all unit names of the application.
+    :param keep: the names that stay, without suffix.
+    """
+
+    kind: ClassVar[str] = "units"
+    prefix: str
+    keep: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Files(Resource):
+    """No files in a folder that match a pattern but these; others are removed.
+
+    :param pattern: a glob on file names.
+    :param keep: file names that stay.
+    """
+
+    kind: ClassVar[str] = "files"
+    folder: str
+    pattern: str
+    keep: tuple[str, ...]
+    recursive: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Healthy(Resource):
+    """A process that answers HTTP on its own socket or port with an expected status.
+
+    :param address: a socket's path, or ``host:port``.
+    :param path: the URL path that is asked for; empty: that it accepts a connection is enough.
+    :param statuses: first and last of each range of statuses that count as healthy.
+    :param timeout: seconds until it is given up.
+    :param unit: whose log tail is shown on failure.
+    """
+
+    kind: ClassVar[str] = "healthy"
+    address: str
+    unit: str
+    manager: str
+    path: str = ""
+    host: str = "localhost"
+    statuses: tuple[tuple[int, int], ...] = ((200, 399),)
+    timeout: float = 30.0
+    log: str = ""
+    when: Changed | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PostgresRole(Resource):
+    """A PostgreSQL role that may log in with this password (checked by logging in)."""
+
+    kind: ClassVar[str] = "postgres_role"
+    name: str
+    password: str
+
+
+@dataclass(frozen=True, eq=False)
+class PostgresDatabase(Resource):
+    """A PostgreSQL database (UTF-8) with an owner and extensions."""
+
+    kind: ClassVar[str] = "postgres_database"
+    name: str
+    owner: str
+    extensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RabbitAccess(Resource):
+    """A RabbitMQ user with a password and all rights on one vhost (checked by logging in over AMQP)."""
+
+    kind: ClassVar[str] = "rabbit_access"
+    user: str
+    password: str
+    vhost: str
+
+
+@dataclass(frozen=True, eq=False)
+class SelfSigned(Resource):
+    """A key and a self-signed certificate for these names, remade when a name is missing or 30 days are left."""
+
+    kind: ClassVar[str] = "self_signed"
+    certificate: str
+    key: str
+    names: tuple[str, ...]
+    group: str = "root"
+
+
+@dataclass(frozen=True, eq=False)
+class Prune(Resource):
+    """Old releases, and environments that no release uses any more, removed.
+
+    :param keep: how many releases stay, the one that serves and the one before among them.
+    """
+
+    kind: ClassVar[str] = "prune"
+    root: str
+    keep: int
+
+
+@dataclass(frozen=True, eq=False)
+class Journal(Resource):
+    """The record that a rollout of a release is under way on this host; removed when it is complete.
+
+    :param release: the release that is being rolled out; empty: none is.
+    """
+
+    kind: ClassVar[str] = "journal"
+    release: str
+    by: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class History(Resource):
+    """One more line in this host's record of releases.
+
+    :param entry: the line's fields.
+    """
+
+    kind: ClassVar[str] = "history"
+    entry: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        return "history"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A resource of a catalog with the step that asked for it."""
+
+    step: str
+    resource: Resource
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The resources of one host for one phase, in order; what travels to the host."""
+
+    items: tuple[Item, ...]
+
+    @classmethod
+    def of(cls, parts: Iterable[tuple[str, Iterable[Resource]]]) -> Catalog:
+        """Collect (step name, its resources) pairs, in order."""
+        return cls(tuple(Item(step, resource) for step, resources in parts for resource in resources))
+
+    def to_wire(self) -> list[JSON]:
+        """Turn into the JSON list that the runner reads; triggers become positions in the list.
+
+        :raises ValueError: a trigger names a resource that does not come before it in this catalog.
+        """
+        positions: dict[int, int] = {}
+        rows: list[JSON] = []
+        for position, item in enumerate(self.items):
+            row: dict[str, JSON] = {"kind": item.resource.kind, "step": item.step, "label": item.resource.label}
+            for each in dataclasses.fields(item.resource):
+                value = getattr(item.resource, each.name)
+                if isinstance(value, Changed):
+                    missing = [r.label for r in value.resources if id(r) not in positions]
+                    if missing:
+                        raise ValueError(f"{item.resource.label}: its trigger comes before {', '.join(missing)}")
+                    row[each.name] = [positions[id(r)] for r in value.resources]
+                elif isinstance(value, bytes):
+                    row[each.name] = {"base64": base64.b64encode(value).decode()}
+                elif isinstance(value, tuple):
+                    row[each.name] = list(value)
+                elif isinstance(value, Mapping):
+                    row[each.name] = dict(value)
+                elif value is not None:
+                    row[each.name] = value
+            rows.append(row)
+            positions[id(item.resource)] = position
+        return rows

@@ -1,0 +1,101 @@
+"""Self-signed certificates, made with the host's openssl."""
+
+import ipaddress
+import os
+import re
+import stat
+
+from .files import read
+from .system import Change, Failure, Kind, group_id, write_atomically
+
+DAYS = 397
+DAYS_LEFT = 30
+NAME = re.compile(r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$")
+CN_LENGTH = 64
+
+
+def alternative(name):
+    """Return a host name or an address as a (kind, value) pair, in one spelling.
+
+    :raises Failure: it is neither.
+    """
+    try:
+        return "IP", str(ipaddress.ip_address(name.strip("[]")))
+    except ValueError:
+        if not NAME.match(name):
+            raise Failure("%r is no host name that a certificate can hold" % name) from None
+        return "DNS", name.lower()
+
+
+def parse_names(text):
+    """Return the alternative names that ``openssl x509 -ext subjectAltName`` prints, as `alternative` spells them."""
+    names = set()
+    for entry in re.findall(r"(?:DNS|IP Address):[^,\s]+", text):
+        names.add(alternative(entry.split(":", 1)[1]))
+    return names
+
+
+class SelfSigned(Kind):
+    """See `hawser.resources.SelfSigned`."""
+
+    def wanted(self):
+        return [alternative(name) for name in self.spec["names"]]
+
+    def key_mode(self):
+        return 0o600 if self.spec["group"] == "root" else 0o640
+
+    def check(self):
+        note = self.fault()
+        if note:
+            return Change(note)
+        notes = []
+        for path, mode in ((self.spec["key"], self.key_mode()), (self.spec["certificate"], 0o644)):
+            status = os.stat(path)
+            if stat.S_IMODE(status.st_mode) != mode:
+                notes.append("%s: mode -> %04o" % (path, mode))
+            if path == self.spec["key"] and status.st_gid != group_id(self.spec["group"]):
+                notes.append("%s: group -> %s" % (path, self.spec["group"]))
+        return Change(", ".join(notes)) if notes else None
+
+    def fault(self):
+        """Say what is wrong with the pair that is there; empty when it will do."""
+        certificate, key = read(self.spec["certificate"]), read(self.spec["key"])
+        if certificate is None or key is None:
+            return "new"
+        argv = ["openssl", "x509", "-noout", "-ext", "subjectAltName", "-pubkey", "-checkend", str(DAYS_LEFT * 86400)]
+        shown = self.system.run(argv, stdin=certificate, check=False)
+        public = self.system.run(["openssl", "pkey", "-pubout"], stdin=key, check=False)
+        if "BEGIN PUBLIC KEY" not in shown.output or public.code:
+            return "cannot be read, made anew"
+        if public.output.strip() not in shown.output:
+            return "key and certificate are no pair, made anew"
+        names = parse_names(shown.output)
+        if names != set(self.wanted()):
+            return "names %s -> %s" % (spell(names), spell(self.wanted()))
+        return "" if shown.code == 0 else "expires within %d days" % DAYS_LEFT
+
+    def apply(self, change):
+        gid = group_id(self.spec["group"])
+        if self.fault():
+            key, certificate = self.generate()
+        else:
+            key, certificate = read(self.spec["key"]), read(self.spec["certificate"])
+        # Neither half fits an old other half, so a run that dies in between is seen by the next one.
+        write_atomically(self.spec["key"], key, self.key_mode(), -1, gid)
+        write_atomically(self.spec["certificate"], certificate, 0o644)
+
+    def generate(self):
+        """Return a new key and its certificate; the key never touches the disk on the way."""
+        names = self.wanted()
+        common = names[0][1] if len(names[0][1]) <= CN_LENGTH else "self-signed"
+        argv = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        key = self.system.run(argv, apart=True).output
+        argv = ["openssl", "req", "-x509", "-new", "-sha256", "-key", "/dev/stdin", "-days", str(DAYS)]
+        argv += ["-subj", "/CN=" + common, "-addext", "basicConstraints=critical,CA:FALSE"]
+        argv += ["-addext", "subjectAltName=" + ",".join("%s:%s" % name for name in names)]
+        argv += ["-addext", "extendedKeyUsage=serverAuth"]
+        return key.encode(), self.system.run(argv, stdin=key, apart=True).output.encode()
+
+
+def spell(names):
+    return ", ".join(sorted(value for _kind, value in names)) or "(none)"

@@ -1,0 +1,314 @@
+"""Commits of a repository: a bare mirror on the host, and working copies that borrow its objects.
+
+Git runs as root and only inside folders that root owns; a working copy is given away when it is complete. Git itself
+refuses a repository of somebody else (git-config(1), safe.directory), and nothing here lifts that.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import stat
+
+from .files import read, remove
+from .git import Remote, explain
+from .system import Change, Failure, Kind, group_id, open_folder, user_id, write_atomically
+
+HASH = re.compile(r"^[0-9a-f]{40}$")
+SHORT_HASH = re.compile(r"^[0-9a-f]{4,40}$")
+BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+# One reference a deployed commit: whatever is pushed over upstream, no clean-up here removes a release's objects.
+KEPT = "refs/hawser/"
+FETCH_TIMEOUT = 1800
+MIRROR_SETTINGS = {
+    "gc.pruneExpire": "never",
+    # A process that git leaves behind would outlive our lock.
+    "gc.autoDetach": "false",
+    # Small fetches would otherwise unpack objects one by one, and a kill could leave a commit without its files.
+    "fetch.unpackLimit": "1",
+    "core.sharedRepository": "0640",
+}
+
+
+class Mirror:
+    """The bare repository of an application on this host.
+
+    :param group: whose members may read it; empty: as it is.
+    """
+
+    def __init__(self, system, path, group=""):
+        self.system = system
+        self.path = path
+        self.group = group
+
+    def git(self, *arguments, env=None, stdin="", check=True):
+        argv = ["git", "-C", self.path, *arguments]
+        return self.system.run(argv, env=env, stdin=stdin, timeout=FETCH_TIMEOUT, check=check, apart=True)
+
+    def exists(self):
+        return os.path.isdir(self.path)
+
+    @contextlib.contextmanager
+    def exclusively(self):
+        """Make the mirror and hold its lock; what a killed git left behind is cleared first."""
+        os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
+        handle = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not self.exists():
+                self.make()
+            if os.lstat(self.path).st_uid != os.getuid():
+                raise Failure("%s does not belong to root; move it away" % self.path)
+            self.clear_leftovers()
+            yield
+            self.share()
+        finally:
+            os.close(handle)
+
+    def make(self):
+        """Make an empty mirror beside its place, and rename it there: one that is there is whole."""
+        new = self.path + ".new"
+        remove(new, recursive=True)
+        argv = ["git", "-c", "init.defaultBranch=main", "init", "--quiet", "--bare", "--template=", new]
+        self.system.run(argv)
+        for name, value in MIRROR_SETTINGS.items():
+            self.system.run(["git", "-C", new, "config", name, value])
+        os.chmod(new, 0o700)
+        os.rename(new, self.path)
+
+    def clear_leftovers(self):
+        for folder, names, files in os.walk(self.path):
+            if folder == os.path.join(self.path, "objects"):
+                names[:] = ["pack"]
+            for name in files:
+                if name.endswith(".lock") or name.startswith(("tmp_pack_", "tmp_idx_")):
+                    os.unlink(os.path.join(folder, name))
+
+    def share(self):
+        """Let the group read everything: its git reads objects here through a working copy's alternates."""
+        if not self.group:
+            return
+        gid = group_id(self.group)
+        for folder, _names, files in os.walk(self.path):
+            for name in [".", *files]:
+                path = os.path.join(folder, name) if name != "." else folder
+                status = os.lstat(path)
+                wanted = 0o2750 if name == "." else 0o440 | (status.st_mode & 0o200)
+                if status.st_gid != gid:
+                    os.chown(path, -1, gid)
+                    status = os.lstat(path)
+                if stat.S_IMODE(status.st_mode) != wanted:
+                    os.chmod(path, wanted)
+
+    def has(self, commit):
+        return self.exists() and self.git("cat-file", "-e", commit + "^{commit}", check=False).code == 0
+
+    def fetch(self, remote, *refspecs):
+        """Fetch; the result of git, whose failure the caller judges."""
+        with remote.environment() as variables:
+            argv = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote.url, *refspecs]
+            return self.git(*argv, env=variables, check=False)
+
+    def fetch_all(self, remote):
+        result = self.fetch(remote, *BRANCHES_AND_TAGS)
+        if result.code and "cannot lock ref" in result.errors:
+            # A branch `a` upstream became `a/b`: git cannot hold both names, so the old ones have to go first.
+            listing = self.git("for-each-ref", "--format=delete %(refname)", "refs/heads", "refs/tags").output
+            self.git("update-ref", "--stdin", stdin=listing)
+            result = self.fetch(remote, *BRANCHES_AND_TAGS)
+        if result.code:
+            raise Failure(explain(remote.url, result.errors), result.errors)
+
+    def fetch_commit(self, remote, commit):
+        """Bring one commit: from all branches and tags, else, where the server allows it, by its hash."""
+        self.fetch_all(remote)
+        if not self.has(commit):
+            result = self.fetch(remote, commit)
+            if result.code or not self.has(commit):
+                raise Failure("commit %s does not exist in %s" % (commit, remote.url), result.errors)
+
+    def unbundle(self, bundle, commit):
+        """Take a commit from a git bundle.
+
+        :raises Failure: the bundle builds on commits that are missing here, or does not hold the commit.
+        """
+        result = self.git("bundle", "unbundle", bundle, check=False)
+        if result.code:
+            raise Failure(explain("the bundle that was sent", result.errors), result.errors)
+        if not self.has(commit):
+            raise Failure("commit %s is not in the bundle that was sent" % commit)
+
+    def keep(self, commit):
+        """Bind a commit to a name of ours, after git has seen that nothing of it is missing."""
+        if self.git("show-ref", "--verify", "--quiet", KEPT + commit, check=False).code:
+            self.git("rev-list", "--objects", "--quiet", commit, "--not", "--all")
+            self.git("update-ref", KEPT + commit, commit)
+
+    def tips(self):
+        if not self.exists():
+            return []
+        rows = self.git("for-each-ref", "--format=%(objectname) %(objecttype) %(*objectname)").output.splitlines()
+        found = set()
+        for name, kind, *peeled in (row.split() for row in rows):
+            found.update([name] if kind == "commit" else peeled)
+        return sorted(found)
+
+
+def has(system, mirror, commit):
+    """Tell whether a mirror on this host holds a commit."""
+    return Mirror(system, mirror).has(commit)
+
+
+def tips(system, mirror):
+    """Return the commits that a mirror's references name: what an incremental bundle may build on."""
+    return Mirror(system, mirror).tips()
+
+
+def resolve(system, repo, mirror, revision, key="", token="", host_keys=()):
+    """Return the full hash of the commit that a branch, a tag or a (short) hash stands for.
+
+    :param revision: empty: the repository's default branch.
+    :raises Failure: nothing or more than one commit fits, or the repository cannot be read.
+    """
+    remote, copy = Remote(repo, key, token, host_keys), Mirror(system, mirror)
+    if not HASH.match(revision):
+        commit = resolve_name(system, remote, revision)
+        if commit:
+            return commit
+    if not SHORT_HASH.match(revision):
+        raise Failure("%s has no branch or tag %r%s" % (remote.url, revision, similar(system, remote, revision)))
+    if HASH.match(revision) and copy.has(revision):
+        return revision
+    with copy.exclusively():
+        if HASH.match(revision):
+            copy.fetch_commit(remote, revision)
+            return revision
+        copy.fetch_all(remote)
+    result = copy.git("rev-parse", "--disambiguate=" + revision)
+    kinds = copy.git("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=result.output).output
+    commits = [row.split()[0] for row in kinds.splitlines() if row.endswith(" commit")]
+    if not commits:
+        raise Failure("%s has no branch, tag or commit %r" % (remote.url, revision))
+    if len(commits) > 1:
+        raise Failure("%r is short for several commits: %s" % (revision, ", ".join(sorted(commits))))
+    return commits[0]
+
+
+def list_remote(system, remote, *arguments):
+    """Return the references of a repository elsewhere, name to hash."""
+    with remote.environment() as variables:
+        argv = ["git", "ls-remote", "--quiet", *arguments]
+        result = system.run(argv, env=variables, timeout=120, check=False, apart=True)
+    if result.code:
+        raise Failure(explain(remote.url, result.errors), result.errors)
+    return {name: commit for commit, name in (row.split("\t") for row in result.output.splitlines())}
+
+
+def resolve_name(system, remote, revision):
+    """Ask the repository once what a name stands for; empty when it knows no such branch or tag."""
+    if not revision:
+        names = ["HEAD"]
+    elif revision.startswith("refs/"):
+        names = [revision]
+    elif revision.startswith(("heads/", "tags/")):
+        names = ["refs/" + revision]
+    else:
+        names = ["refs/heads/" + revision, "refs/tags/" + revision]
+    found = list_remote(system, remote, remote.url, *[each for name in names for each in (name, name + "^{}")])
+    if not revision and "HEAD" not in found:
+        raise Failure("%s is empty: it has no commit yet" % remote.url)
+    # An annotated tag is an object of its own; the row with ^{} names the commit behind it.
+    commits = {name: found.get(name + "^{}", found[name]) for name in names if name in found}
+    if len(set(commits.values())) > 1:
+        raise Failure("%r is both a branch and a tag; say heads/%s or tags/%s" % ((revision,) * 3))
+    return next(iter(commits.values()), "")
+
+
+def similar(system, remote, revision):
+    """Return a suggestion for a mistyped name, as the end of a sentence."""
+    import difflib
+
+    names = [name.split("/", 2)[2] for name in list_remote(system, remote, "--heads", "--tags", "--refs", remote.url)]
+    close = difflib.get_close_matches(revision, names, 3, 0.5)
+    return " (did you mean %s?)" % " or ".join(close) if close else ""
+
+
+class Checkout(Kind):
+    """See `hawser.resources.Checkout`."""
+
+    def marker(self):
+        return self.spec["path"] + ".complete"
+
+    def check(self):
+        path, commit = self.spec["path"], self.spec["commit"]
+        if not HASH.match(commit):
+            raise Failure("%r is no full hash of a commit" % commit)
+        if not os.path.isdir(path):
+            return Change("new")
+        found = (read(self.marker()) or b"").decode("utf-8", "replace").strip()
+        if found == commit:
+            return None
+        return Change("%s -> %s" % (found[:8], commit[:8]) if found else "incomplete, made anew")
+
+    def apply(self, change):
+        uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
+        mirror = Mirror(self.system, self.spec["mirror"], self.spec["group"])
+        remote = Remote(*(self.spec[name] for name in ("repo", "key", "token", "host_keys")))
+        with mirror.exclusively():
+            if not mirror.has(self.spec["commit"]):
+                self.bring(mirror, remote)
+            mirror.keep(self.spec["commit"])
+        remove(self.marker())
+        remove(self.spec["path"], recursive=True)
+        self.build(remote)
+        give_away(self.spec["path"], uid, gid)
+        self.system.run(["sync", "-f", self.spec["path"]])
+        write_atomically(self.marker(), (self.spec["commit"] + "\n").encode(), 0o644)
+
+    def bring(self, mirror, remote):
+        if self.spec.get("bundle"):
+            try:
+                bundle = self.system.blobs[self.spec["bundle"]]
+            except KeyError:
+                raise Failure("commit %s was announced, but not sent" % self.spec["commit"]) from None
+            mirror.unbundle(bundle, self.spec["commit"])
+        elif remote.url:
+            mirror.fetch_commit(remote, self.spec["commit"])
+        else:
+            raise Failure("commit %s is not on this host, and no repository is named" % self.spec["commit"])
+
+    def build(self, remote):
+        """Make the working copy as root, in a folder that is closed to everybody else until it is complete."""
+        path = self.spec["path"]
+        folder = open_folder(os.path.dirname(path))
+        try:
+            os.mkdir(os.path.basename(path), 0o700, dir_fd=folder)
+        finally:
+            os.close(folder)
+        clone = ["git", "clone", "--quiet", "--shared", "--no-checkout", "--template=", self.spec["mirror"], path]
+        self.git(clone)
+        if remote.url:
+            # Relative addresses of submodules, and large files (git-lfs), are looked up from here.
+            self.git(["git", "-C", path, "remote", "set-url", "origin", remote.url])
+        else:
+            self.git(["git", "-C", path, "remote", "remove", "origin"])
+        with remote.environment() as variables:
+            argv = ["git", "-C", path, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach"]
+            self.git([*argv, self.spec["commit"]], variables)
+            if os.path.exists(os.path.join(path, ".gitmodules")):
+                argv = ["git", "-C", path, "submodule", "--quiet", "update", "--init", "--recursive"]
+                self.git(argv, variables, "a submodule of " + (remote.url or "the repository"))
+
+    def git(self, argv, env=None, what=""):
+        result = self.system.run(argv, env=env, timeout=FETCH_TIMEOUT, check=False)
+        if result.code:
+            raise Failure(explain(what or self.spec["mirror"], result.output), result.output)
+
+
+def give_away(path, uid, gid):
+    """Give a folder with everything in it to a user, the folder itself last, so that nobody can interfere before."""
+    for _folder, names, files, handle in os.fwalk(path, topdown=False, follow_symlinks=False):
+        for name in [*names, *files]:
+            os.chown(name, uid, gid, dir_fd=handle, follow_symlinks=False)
+    os.chmod(path, 0o755)
+    os.chown(path, uid, gid, follow_symlinks=False)

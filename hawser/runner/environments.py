@@ -1,0 +1,253 @@
+"""Python environments: one for a tool, and those of the application, shared by what goes into them."""
+
+import glob
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+
+from .files import Link, read, remove
+from .installers import explain, pip_settings, tail
+from .requirements import Recipe
+from .system import BASE_ENVIRONMENT, Change, Failure, Kind, open_folder, stat_at, user_id, write_atomically
+
+MARKER = ".hawser-complete"
+# Raised when environments are built in another way, so that all are built anew.
+FORMAT = 1
+BUILD_TIMEOUT = 3600
+VERSION = re.compile(r"^\d+\.\d+(\.\d+)?$")
+ASK_VERSION = "import platform as p; print(p.python_implementation() + ' ' + p.python_version())"
+
+
+class Tool(Kind):
+    """See `hawser.resources.Tool`."""
+
+    def check(self):
+        found = read(os.path.join(self.spec["path"], MARKER))
+        if found is None:
+            return Change("new")
+        if found.decode("utf-8", "replace").strip() != self.spec["requirement"]:
+            return Change("%s -> %s" % (found.decode("utf-8", "replace").strip(), self.spec["requirement"]))
+        return None if interpreter_fits(self.spec["path"]) else Change("the host's Python is another one now")
+
+    def apply(self, change):
+        path = self.spec["path"]
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        unmark_and_remove(path)
+        result = self.system.run(["/usr/bin/python3", "-m", "venv", path], timeout=BUILD_TIMEOUT, check=False)
+        if result.code:
+            raise Failure("%s: %s" % (path, explain(result.output)), tail(result.output))
+        # Root's own pip settings are the host's; those of the operator's session are not passed on.
+        argv = [path + "/bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-q"]
+        result = self.system.run([*argv, "--", self.spec["requirement"]], timeout=BUILD_TIMEOUT, check=False)
+        if result.code:
+            raise Failure("%s: %s" % (self.spec["requirement"], explain(result.output)), tail(result.output))
+        self.system.run(["sync", "-f", path])
+        write_atomically(os.path.join(path, MARKER), (self.spec["requirement"] + "\n").encode(), 0o644)
+
+
+def interpreter_fits(path):
+    """Tell whether an environment's interpreter is still the one that its packages were installed for."""
+    name = os.path.basename(os.path.realpath(os.path.join(path, "bin", "python3")))
+    if not os.path.exists(os.path.join(path, "bin", "python3")):
+        return False
+    return not re.match(r"python3\.\d+$", name) or os.path.isdir(os.path.join(path, "lib", name))
+
+
+def unmark_and_remove(path):
+    """Remove an environment, its marker first, so that a crash leaves nothing that looks complete."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        remove(os.path.join(path, MARKER))
+    remove(path, recursive=True)
+
+
+class Interpreter:
+    """A Python on the host, with the version it says it is.
+
+    :param path: as it was asked for or found.
+    :param known: descriptions from markers; a file that is still the same is not started again.
+    """
+
+    def __init__(self, system, path, user, known=()):
+        self.path = path
+        self.real = os.path.realpath(path)
+        try:
+            status = os.stat(self.real)
+        except OSError as error:
+            raise Failure("the interpreter %s: %s" % (path, error.strerror)) from None
+        self.stamp = [status.st_size, status.st_mtime_ns, user]
+        for entry in known:
+            if entry.get("real") == self.real and entry.get("stamp") == self.stamp:
+                self.version = entry["version"]
+                return
+        result = system.run([self.real, "-I", "-c", ASK_VERSION], user=user, check=False, timeout=60)
+        if result.code:
+            why = self.closed(system, user)
+            raise Failure("the user %s cannot run the interpreter %s%s" % (user, path, why), result.output)
+        self.version = result.output.strip()
+
+    def closed(self, system, user):
+        """Name the first folder on the way that the user may not enter, as the end of a sentence."""
+        parts = self.real.split("/")
+        for length in range(2, len(parts)):
+            folder = "/".join(parts[:length])
+            if system.run(["test", "-x", folder], user=user, check=False).code:
+                return ": the folder %s is closed to it" % folder
+        return ""
+
+    def describe(self):
+        return {"path": self.path, "real": self.real, "stamp": self.stamp, "version": self.version}
+
+
+class PythonEnvironment(Kind):
+    """See `hawser.resources.PythonEnvironment`."""
+
+    path = None
+
+    def facts(self):
+        return {"facts": {"environment": self.path}} if self.path else {}
+
+    def check(self):
+        recipe = Recipe(self.spec)
+        interpreter = self.find_interpreter()
+        if interpreter is None:
+            return Change("new, after Python %s is installed" % self.spec["interpreter"])
+        self.path = self.place(recipe, interpreter)
+        if not complete(self.path):
+            return Change("new environment %s from %s" % (os.path.basename(self.path), recipe.title()))
+        return self.link().check()
+
+    def apply(self, change):
+        recipe = Recipe(self.spec)
+        interpreter = self.find_interpreter() or self.install_interpreter()
+        self.path = self.place(recipe, interpreter)
+        if not complete(self.path):
+            self.build(recipe, interpreter)
+        if self.link().check() is not None:
+            self.link().apply(None)
+
+    def link(self):
+        target = os.path.relpath(self.path, os.path.dirname(self.spec["link"]))
+        return Link({"path": self.spec["link"], "target": target}, self.system)
+
+    def place(self, recipe, interpreter):
+        """Return the folder of the environment: named by the hash of all that goes into it."""
+        inputs = dict(recipe.inputs, format=FORMAT, machine=platform.machine())
+        inputs["interpreter"] = [interpreter.real, interpreter.version]
+        digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+        return os.path.join(self.spec["folder"], digest[:16])
+
+    def find_interpreter(self):
+        """Return the interpreter that is asked for; None when it has to be installed first."""
+        path = self.interpreter_path()
+        if path is None:
+            return None
+        return Interpreter(self.system, path, self.spec["user"], known_interpreters(self.spec["folder"]))
+
+    def interpreter_path(self):
+        wanted = self.spec["interpreter"]
+        if wanted.startswith("/"):
+            return wanted
+        if not wanted:
+            return "/usr/bin/python3"
+        if not VERSION.match(wanted):
+            found = shutil.which(wanted, path=BASE_ENVIRONMENT["PATH"])
+            if not found:
+                raise Failure("this host has no interpreter %r (a version, a name or a path)" % wanted)
+            return found
+        name = "python" + ".".join(wanted.split(".")[:2])
+        found = shutil.which(name, path=BASE_ENVIRONMENT["PATH"])
+        if found and self.has_version(found, wanted):
+            return found
+        pattern = "%s/cpython-%s[.-]*/bin/%s" % (self.managed_folder(), wanted, name)
+        # Several patch releases: the newest.
+        numbers = lambda path: [int(number) for number in re.findall(r"\d+", path[len(self.managed_folder()) :])]  # noqa: E731
+        real = {os.path.realpath(path) for path in glob.glob(pattern) if os.access(path, os.X_OK)}
+        return max(real, key=numbers, default=None)
+
+    def has_version(self, path, wanted):
+        if wanted.count(".") == 1:
+            return True
+        known = known_interpreters(self.spec["folder"])
+        return Interpreter(self.system, path, self.spec["user"], known).version.split()[-1] == wanted
+
+    def managed_folder(self):
+        return os.path.join(self.spec["folder"], ".python")
+
+    def install_interpreter(self):
+        """Let uv fetch the interpreter of a version that the host does not have."""
+        self.make_folder(self.managed_folder())
+        self.make_folder(os.path.join(self.spec["folder"], ".cache"))
+        self.uv(["python", "install", "--no-bin", self.spec["interpreter"]], {"UV_PYTHON_DOWNLOADS": "manual"}, cwd="/")
+        found = self.find_interpreter()
+        if found is None:
+            raise Failure("uv installed Python %s, yet it is not to be found" % self.spec["interpreter"])
+        return found
+
+    def make_folder(self, path):
+        """Make a folder that belongs to the user; one that is there is left as it is."""
+        folder = open_folder(os.path.dirname(path))
+        try:
+            name = os.path.basename(path)
+            if stat_at(name, folder) is None:
+                os.mkdir(name, 0o755, dir_fd=folder)
+            handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            try:
+                os.fchown(handle, user_id(self.spec["user"]), -1)
+            finally:
+                os.close(handle)
+        finally:
+            os.close(folder)
+
+    def build(self, recipe, interpreter):
+        """Build the environment as its user and mark it complete."""
+        unmark_and_remove(self.path)
+        self.make_folder(os.path.join(self.spec["folder"], ".cache"))
+        self.make_folder(self.path)
+        commands = [["venv", "--python", interpreter.real, self.path], *recipe.commands(self.path)]
+        self.output = "".join(self.uv(arguments, {"UV_PROJECT_ENVIRONMENT": self.path}) for arguments in commands)
+        self.system.run(["sync", "-f", self.path])
+        marker = dict(recipe.inputs, format=FORMAT, interpreter=interpreter.describe())
+        write_atomically(os.path.join(self.path, MARKER), json.dumps(marker, indent=1).encode(), 0o644)
+
+    def uv(self, arguments, env=None, cwd=None):
+        variables = {
+            "UV_CACHE_DIR": os.path.join(self.spec["folder"], ".cache"),
+            "UV_PYTHON_INSTALL_DIR": self.managed_folder(),
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_NO_PROGRESS": "1",
+            "UV_SYSTEM_CERTS": "1",
+            "NO_COLOR": "1",
+        }
+        variables.update(pip_settings())
+        variables.update(env or {})
+        result = self.system.run(
+            [self.spec["uv"], *arguments],
+            user=self.spec["user"],
+            # The project's own settings for uv count, as they do for its developers.
+            cwd=cwd or self.spec["source"],
+            env=variables,
+            timeout=BUILD_TIMEOUT,
+            check=False,
+        )
+        if result.code:
+            raise Failure("the environment cannot be built: " + explain(result.output), tail(result.output))
+        return result.output
+
+
+def complete(path):
+    """Tell whether an environment was built to its end and its interpreter is still there."""
+    return os.path.isfile(os.path.join(path, MARKER)) and os.path.exists(os.path.join(path, "bin", "python"))
+
+
+def known_interpreters(folder):
+    """Return what the markers under a folder say of interpreters."""
+    found = []
+    for path in glob.glob(os.path.join(folder, "*", MARKER)):
+        try:
+            found.append(json.loads((read(path) or b"").decode())["interpreter"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return [entry for entry in found if isinstance(entry, dict) and isinstance(entry.get("version"), str)]

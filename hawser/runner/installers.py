@@ -1,0 +1,89 @@
+"""What pip and uv have in common: the host's settings for the package index, and what their failures mean."""
+
+import configparser
+import re
+
+from .system import Failure
+
+PIP_FILES = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf")
+# pip's settings -> uv's variables that say the same.
+PIP_SETTINGS = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "no-index": "UV_NO_INDEX",
+    "trusted-host": "UV_INSECURE_HOST",
+    "constraint": "UV_CONSTRAINT",
+    "cert": "SSL_CERT_FILE",
+}
+
+
+def pip_settings(files=PIP_FILES):
+    """Translate the host's settings for pip into variables for uv, so that the same index serves both."""
+    found = {}
+    for path in files:
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read(path, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError):
+            raise Failure("%s cannot be read; pip would refuse it as well" % path) from None
+        for section in ("global", "install"):
+            if parser.has_section(section):
+                found.update({name.replace("_", "-"): " ".join(value.split()) for name, value in parser.items(section)})
+    variables = {variable: found[name] for name, variable in PIP_SETTINGS.items() if found.get(name)}
+    if "UV_FIND_LINKS" in variables:
+        # uv parts these by commas, pip by spaces.
+        variables["UV_FIND_LINKS"] = ",".join(variables["UV_FIND_LINKS"].split())
+    if "UV_INDEX" in variables:
+        # pip takes the best version of all indexes, uv the first index that knows the name.
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return variables
+
+
+def tail(output, lines=40):
+    """Return the last lines of a builder's output, without those that say nothing."""
+    useful = [line for line in output.splitlines() if line.strip()]
+    return "\n".join(useful[-lines:])
+
+
+# What pip, uv and compilers say (the first that fits), and what to do about it; {1} is what the pattern caught.
+COMPILED = "a package is compiled here and "
+HINTS = (
+    (r"No space left on device|Disk quota exceeded|os error 28\b", "the disk is full"),
+    (r"ensurepip is not available|No module named ensurepip", "the package python3-venv is missing (packages.all)"),
+    (r"Python\.h: No such file", COMPILED + "needs the Debian packages python3-dev and build-essential (packages.all)"),
+    (
+        r"fatal error: (\S+): No such file or directory",
+        COMPILED + "misses the header {1}; add the Debian package that holds it (a lib…-dev) to packages.all",
+    ),
+    (
+        r"pg_config executable not found",
+        COMPILED + "needs the Debian package libpq-dev (packages.all); psycopg[binary] needs none",
+    ),
+    (
+        r"(?:command|program) ['`]?[\w+.-]*(?:gcc|g\+\+|cc|clang)[\w+.-]*['`]? (?:failed: No such file|not found)"
+        r"|\b(?:gcc|cc): (?:command )?not found|No such file or directory: '[\w+.-]*gcc'",
+        COMPILED + "needs the Debian package build-essential (packages.all)",
+    ),
+    (r"[Nn]o matching distribution found for ([^\n]+)", "no version fits what is asked for: {1}"),
+    (
+        r"error sending request|[Cc]onnection refused|dns error|Temporary failure in name resolution|timed out"
+        r"|Failed to fetch|NewConnectionError|invalid peer certificate",
+        "the package index cannot be reached from this host (its proxy and /etc/pip.conf are heeded)",
+    ),
+    (r"No solution found[^\n]*\n\s*(.*)", "no set of versions fits what is asked for: {1}"),
+    (r"lockfile .*needs to be updated|Failed to parse `?uv.lock", "uv.lock does not fit pyproject.toml; run uv lock"),
+    (r"Permission denied", "a file or folder is closed to the application's user"),
+)
+
+
+def explain(output):
+    """Say in one line why an installation failed."""
+    # uv wraps its sentences for a terminal that is not there.
+    joined = re.sub(r"\n {4,}", " ", output)
+    for pattern, meaning in HINTS:
+        found = re.search(pattern, joined)
+        if found:
+            return meaning.replace("{1}", found.group(1).strip(" ╰─▶") if found.groups() else "")
+    last = [line.strip() for line in output.splitlines() if line.strip()]
+    return last[-1] if last else "no reason was given"

@@ -1,0 +1,201 @@
+"""PostgreSQL roles and databases, through the host's own psql as the user ``postgres``."""
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import unicodedata
+
+from .system import Change, Failure, Kind
+
+ITERATIONS = 4096
+VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$")
+
+
+def identifier(name):
+    """Quote a name for SQL (PostgreSQL manual 4.1.1)."""
+    if "\0" in name or not name:
+        raise Failure("%r is no name for PostgreSQL" % name)
+    return '"%s"' % name.replace('"', '""')
+
+
+def literal(text):
+    """Quote a string for SQL, whatever standard_conforming_strings says (as libpq's PQescapeLiteral does)."""
+    if "\0" in text:
+        raise Failure("PostgreSQL takes no text with a zero character")
+    quoted = "'%s'" % text.replace("'", "''").replace("\\", "\\\\")
+    return " E" + quoted if "\\" in text else quoted
+
+
+def scram(password, salt, iterations):
+    """Return what PostgreSQL stores for a password (RFC 5802; `pg_authid.rolpassword`)."""
+    prepared = unicodedata.normalize("NFKC", password)
+    salted = hashlib.pbkdf2_hmac("sha256", prepared.encode(), salt, iterations)
+    client = hmac.new(salted, b"Client Key", "sha256").digest()
+    server = hmac.new(salted, b"Server Key", "sha256").digest()
+    stored = hashlib.sha256(client).digest()
+    text = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return "SCRAM-SHA-256$%d:%s$%s:%s" % (iterations, *text)
+
+
+def fits(password, verifier):
+    """Tell whether a stored verifier was made from a password."""
+    parts = VERIFIER.match(verifier)
+    if not parts:
+        return False
+    return hmac.compare_digest(scram(password, base64.b64decode(parts.group(2)), int(parts.group(1))), verifier)
+
+
+class Cluster:
+    """The one PostgreSQL server that runs on this host.
+
+    :raises Failure: there is none, or more than one.
+    """
+
+    def __init__(self, system):
+        self.system = system
+        rows = [row.split() for row in system.run(["pg_lsclusters", "-h"]).output.splitlines()]
+        online = [row for row in rows if len(row) > 3 and row[3].startswith("online")]
+        if len(online) != 1:
+            raise Failure(
+                "%d PostgreSQL clusters are online on this host, not one%s"
+                % (len(online), "".join("; %s/%s is %s" % (row[0], row[1], row[3]) for row in rows if len(row) > 3))
+            )
+        self.version, self.port = online[0][0], online[0][2]
+        # Debian's own psql is a Perl script that looks for the cluster once more.
+        program = "/usr/lib/postgresql/%s/bin/psql" % self.version
+        self.program = program if os.access(program, os.X_OK) else "psql"
+
+    def psql(self, sql, database="postgres", check=True):
+        """Run SQL as the superuser; rows come as lines of fields parted by ``|``."""
+        argv = [self.program, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-p", self.port, "-d", database]
+        result = self.system.run(argv, user="postgres", stdin=sql, timeout=120, check=False, apart=True)
+        if result.code and check:
+            raise Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
+        return result
+
+    def log_in(self, role, password):
+        """Return why a role cannot log in over TCP; empty when it can."""
+        argv = [self.program, "-X", "-q", "-At", "-h", "127.0.0.1", "-p", self.port, "-d", "postgres", "-U", role, "-w"]
+        result = self.system.run(
+            argv, user="postgres", env={"PGPASSWORD": password}, stdin="SELECT 1", timeout=30, check=False, apart=True
+        )
+        return first_error(result.errors) if result.code else ""
+
+
+def first_error(text):
+    """Return the line of psql's output that says what is wrong."""
+    lines = [line for line in text.splitlines() if re.search(r"ERROR|FATAL|error:", line)] or text.splitlines() or [""]
+    return re.sub(r"^.*?(ERROR|FATAL):\s*", "", lines[0]).strip()
+
+
+class Role(Kind):
+    """See `hawser.resources.PostgresRole`.
+
+    The check compares the stored verifier: under ``trust`` a login would succeed with any password. What was changed is
+    proved by a login.
+    """
+
+    def check(self):
+        name, password = self.spec["name"], self.spec["password"]
+        cluster = Cluster(self.system)
+        rows = cluster.psql(
+            "SELECT rolcanlogin, coalesce(rolpassword, '') FROM pg_authid WHERE rolname = %s" % literal(name)
+        ).output.splitlines()
+        if not rows:
+            return Change("new")
+        can_log_in, _, verifier = rows[0].partition("|")
+        if can_log_in != "t":
+            return Change("may log in")
+        if fits(password, verifier):
+            return None
+        # The server prepares exotic characters in its own way: there, a login decides.
+        exotic = not password.isascii() and VERIFIER.match(verifier)
+        return None if exotic and not cluster.log_in(name, password) else Change("another password")
+
+    def apply(self, change):
+        name, password = self.spec["name"], self.spec["password"]
+        cluster = Cluster(self.system)
+        # Made here, so that the password never stands in the server's log. Other than ASCII is left to the server.
+        secret = scram(password, os.urandom(16), ITERATIONS) if password.isascii() else password
+        exists = cluster.psql("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(name)).output.strip()
+        cluster.psql(
+            "SET password_encryption = 'scram-sha-256';\n%s ROLE %s LOGIN PASSWORD %s;\n"
+            % ("ALTER" if exists else "CREATE", identifier(name), literal(secret))
+        )
+        refusal = cluster.log_in(name, password)
+        if refusal:
+            raise Failure("the role %s has its password, yet cannot log in over 127.0.0.1: %s" % (name, refusal))
+
+
+DATABASE_FACTS = """
+SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database();
+SELECT extname FROM pg_extension;
+"""
+
+
+class Database(Kind):
+    """See `hawser.resources.PostgresDatabase`."""
+
+    def look(self, cluster):
+        """Return owner, encoding and extensions; None when there is no such database."""
+        result = cluster.psql(DATABASE_FACTS, conninfo(self.spec["name"]), check=False)
+        if result.code:
+            if re.search(r"FATAL: +database .* does not exist", result.errors):
+                return None
+            raise Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
+        facts, *extensions = result.output.splitlines()
+        owner, _, encoding = facts.rpartition("|")
+        return owner, encoding, extensions
+
+    def check(self):
+        found = self.look(Cluster(self.system))
+        if found is None:
+            return Change("new")
+        owner, encoding, extensions = found
+        if encoding != "UTF8":
+            raise Failure(
+                "the database %s has the encoding %s, which cannot be changed; dump it, drop it, deploy, restore it"
+                % (self.spec["name"], encoding)
+            )
+        notes = ["owner %s -> %s" % (owner, self.spec["owner"])] if owner != self.spec["owner"] else []
+        notes += ["extension " + name for name in self.spec["extensions"] if name not in extensions]
+        return Change(", ".join(notes)) if notes else None
+
+    def apply(self, change):
+        name, owner = self.spec["name"], self.spec["owner"]
+        cluster = Cluster(self.system)
+        found = self.look(cluster)
+        if found is None:
+            self.create(cluster)
+        elif found[0] != owner:
+            cluster.psql("ALTER DATABASE %s OWNER TO %s;" % (identifier(name), identifier(owner)))
+        for extension in self.spec["extensions"]:
+            sql = "SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS %s;" % identifier(extension)
+            result = cluster.psql(sql, conninfo(name), check=False)
+            if "is not available" in result.errors or "could not open extension control file" in result.errors:
+                raise Failure(
+                    "the extension %s is not installed on this host; name its Debian package under [packages]"
+                    " (as postgresql-contrib or postgresql-%s-%s)" % (extension, cluster.version, extension),
+                    result.errors,
+                )
+            if result.code:
+                raise Failure("the extension %s: %s" % (extension, first_error(result.errors)), result.errors)
+
+    def create(self, cluster):
+        sql = "CREATE DATABASE %s OWNER %s ENCODING 'UTF8' TEMPLATE template0" % (
+            identifier(self.spec["name"]),
+            identifier(self.spec["owner"]),
+        )
+        result = cluster.psql(sql + ";", check=False)
+        if result.code and "does not match locale" in result.errors:
+            # The server was set up in a locale of another encoding.
+            result = cluster.psql(sql + " LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8';", check=False)
+        if result.code:
+            raise Failure("the database %s: %s" % (self.spec["name"], first_error(result.errors)), result.errors)
+
+
+def conninfo(database):
+    """Name a database for psql's -d, which takes a name with ``=`` or a URL for more than a name (libpq 34.1.1)."""
+    return "dbname='%s'" % database.replace("\\", "\\\\").replace("'", "\\'")

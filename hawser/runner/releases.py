@@ -1,0 +1,147 @@
+"""What is kept of former releases: their folders and environments, the journal and the history."""
+
+import json
+import os
+import time
+
+from .files import read, remove
+from .system import Change, Failure, Kind, open_folder, write_atomically
+
+DOOMED = ".hawser-removed-"
+HISTORY_LINES = 500
+
+
+def now():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def folders(path):
+    """Return the names of the folders in a folder that may not exist, without hidden ones."""
+    try:
+        entries = list(os.scandir(path))
+    except FileNotFoundError:
+        return []
+    return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")]
+
+
+def doom(path):
+    """Rename a folder so that no half of it can be taken for a whole one, then remove it."""
+    parent, name = os.path.split(path)
+    folder = open_folder(parent)
+    try:
+        os.rename(name, DOOMED + name, src_dir_fd=folder, dst_dir_fd=folder)
+    except FileNotFoundError:
+        return
+    finally:
+        os.close(folder)
+    remove(os.path.join(parent, DOOMED + name), recursive=True)
+
+
+class Prune(Kind):
+    """See `hawser.resources.Prune`.
+
+    A release is complete once it holds its ``release.json``; of these the youngest stay. One that was never completed
+    goes, unless a rollout of it is under way.
+    """
+
+    def check(self):
+        found = self.extra()
+        if not found:
+            return None
+        return Change("removes " + ", ".join(os.path.relpath(path, self.spec["root"]) for path in found))
+
+    def apply(self, change):
+        for path in self.extra():
+            if os.path.basename(path).startswith(DOOMED):
+                remove(path, recursive=True)
+            else:
+                doom(path)
+
+    def extra(self):
+        """Return the paths of what is to go."""
+        releases, envs = (os.path.join(self.spec["root"], name) for name in ("releases", "envs"))
+        stay = self.staying(releases)
+        found = [os.path.join(releases, name) for name in sorted(folders(releases)) if name not in stay]
+        used = {os.path.basename(os.path.realpath(os.path.join(releases, name, "env"))) for name in stay}
+        found += [os.path.join(envs, name) for name in sorted(folders(envs)) if name not in used]
+        for folder in (releases, envs):
+            if os.path.isdir(folder):
+                found += [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(DOOMED)]
+        return found
+
+    def staying(self, releases):
+        """Return the ids of the releases that stay: what is in use, filled up with the youngest."""
+        present = set(folders(releases))
+        stay = {self.linked("current"), self.linked("previous"), under_way(self.system.state)} & present
+        complete = []
+        for name in present:
+            try:
+                complete.append((os.stat(os.path.join(releases, name, "release.json")).st_mtime_ns, name))
+            except FileNotFoundError:
+                pass
+        for _age, name in sorted(complete, reverse=True):
+            if len(stay) < self.spec["keep"]:
+                stay.add(name)
+        return stay
+
+    def linked(self, name):
+        path = os.path.join(self.spec["root"], name)
+        return os.path.basename(os.path.realpath(path)) if os.path.islink(path) else ""
+
+
+def journal_path(state):
+    return os.path.join(state, "journal.json")
+
+
+def under_way(state):
+    """Return the id of the release whose rollout is under way or was broken off; empty when there is none."""
+    data = read(journal_path(state))
+    if data is None:
+        return ""
+    try:
+        return json.loads(data.decode())["release"]
+    except (ValueError, KeyError, TypeError):
+        raise Failure("%s is damaged; remove it and deploy again" % journal_path(state)) from None
+
+
+class Journal(Kind):
+    """See `hawser.resources.Journal`."""
+
+    def check(self):
+        found, wanted = under_way(self.system.state), self.spec["release"]
+        if found == wanted:
+            return None
+        return Change("rollout of %s begins" % wanted if wanted else "rollout of %s is complete" % found)
+
+    def apply(self, change):
+        path = journal_path(self.system.state)
+        if not self.spec["release"]:
+            remove(path)
+            return
+        entry = {"release": self.spec["release"], "by": self.spec.get("by", ""), "since": now()}
+        write_atomically(path, (json.dumps(entry) + "\n").encode(), 0o600)
+
+
+class History(Kind):
+    """See `hawser.resources.History`."""
+
+    def check(self):
+        return Change("one more line")
+
+    def apply(self, change):
+        path = os.path.join(self.system.state, "history.jsonl")
+        old = read(path) or b""
+        line = (json.dumps({**self.spec["entry"], "at": now()}) + "\n").encode()
+        if old and not old.endswith(b"\n"):
+            # The line before was cut by a crash: what it says is lost, this one shall not be.
+            line = b"\n" + line
+        lines = old.splitlines(keepends=True)
+        if len(lines) >= HISTORY_LINES:
+            write_atomically(path, b"".join(lines[1 - HISTORY_LINES :]) + line, 0o600)
+            return
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(handle, line)
+            os.fsync(handle)
+        finally:
+            os.close(handle)

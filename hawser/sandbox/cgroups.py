@@ -1,0 +1,122 @@
+"""A cgroup for each host, so that its processes are found, counted and ended as one, whoever else died.
+
+Works with version 2 alone, with version 1 and systemd's own hierarchy, and with both (hybrid). Source: cgroups(7),
+https://systemd.io/CGROUP_DELEGATION.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from ..errors import HawserError
+from .model import Instance, Place
+from .mounts import Mount, mounted
+
+
+def hierarchies(mounts: list[Mount]) -> list[Path]:
+    """Return where systemd's hierarchies are mounted: version 2, and the one named ``systemd`` of version 1."""
+    return [
+        mount.target
+        for mount in mounts
+        if mount.kind == "cgroup2" or (mount.kind == "cgroup" and "name=systemd" in mount.options)
+    ]
+
+
+def folders(place: Place) -> list[Path]:
+    """Return the cgroups of a host, one for each hierarchy.
+
+    :raises HawserError: when the machine has no hierarchy that systemd could use.
+    """
+    found = hierarchies(mounted())
+    if not found:
+        raise HawserError("sandbox: no cgroup hierarchy is mounted on this machine, so no systemd can run in a host")
+    return [mount / place.instance.bridge / place.name for mount in found]
+
+
+def make(place: Place) -> tuple[list[Path], list[Path]]:
+    """Make a host's cgroups.
+
+    :returns: those of the process that keeps the host running, and those of the host itself.
+    """
+    keeper: list[Path] = []
+    machine: list[Path] = []
+    for folder in folders(place):
+        for part, parts in (("keeper", keeper), ("machine", machine)):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            parts.append(folder / part)
+        _hand_down_controllers(folder)
+    return keeper, machine
+
+
+def processes(place: Place, part: str = "") -> list[int]:
+    """Return the ids of a host's living processes, its keeper's first.
+
+    :param part: ``keeper`` or ``machine`` for one of the two alone.
+    """
+    found: dict[int, None] = {}
+    for folder in folders(place):
+        for below in _tree(folder / part):
+            with contextlib.suppress(OSError):
+                found.update((int(word), None) for word in (below / "cgroup.procs").read_text().split())
+    return [pid for pid in found if pid]
+
+
+def leader(place: Place) -> int | None:
+    """Return the id of a host's init: the process that is number 1 in its own namespace."""
+    for pid in processes(place, "machine"):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("NSpid:") and len(line.split()) == 3 and line.split()[2] == "1":
+                    return pid
+    return None
+
+
+def end(place: Place, seconds: float = 20) -> None:
+    """Kill every process of a host and remove its cgroups.
+
+    :raises HawserError: when a process does not die.
+    """
+    deadline = time.monotonic() + seconds
+    while alive := processes(place):
+        if time.monotonic() > deadline:
+            raise HawserError(f"sandbox: processes of {place.name} do not end: {' '.join(map(str, alive))}")
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+    for folder in folders(place):
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a cgroup and those below it; the kernel may need a moment after the last process."""
+    for attempt in range(50):
+        if not folder.exists():
+            return
+        for below in reversed(_tree(folder)):
+            with contextlib.suppress(OSError):
+                below.rmdir()
+        time.sleep(0.01 * attempt)
+
+
+def _tree(folder: Path) -> list[Path]:
+    """Return a cgroup and all below it, parents first; some may be gone already, as their host is at work."""
+    return sorted(Path(below) for below, _, _ in os.walk(folder))
+
+
+def _hand_down_controllers(folder: Path) -> None:
+    """Let a host limit memory and the like, as far as version 2 offers it; version 1 and hybrid machines do without."""
+    for parent in (folder.parent, folder):
+        with contextlib.suppress(OSError):
+            offered = (parent / "cgroup.controllers").read_text().split()
+            (parent / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in offered))
+
+
+def remove_all(instance: Instance) -> None:
+    """Remove what the cgroups of a sandbox's hosts stood in."""
+    for mount in hierarchies(mounted()):
+        remove(mount / instance.bridge)

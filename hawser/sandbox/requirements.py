@@ -1,0 +1,79 @@
+"""What the machine must have before it can carry a sandbox, and getting it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import HawserError
+from . import commands
+from .machine import Release, machine_release
+from .model import Instance
+from .mounts import file_system, mounted
+from .rights import sudo
+
+PROGRAMS = {
+    "mmdebstrap": "mmdebstrap",
+    "systemd-nspawn": "systemd-container",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "setsid": "util-linux",
+    "mount": "mount",
+}
+
+
+def missing_packages() -> list[str]:
+    """Return the packages whose programs this machine lacks."""
+    return sorted({package for program, package in PROGRAMS.items() if commands.which(program) is None})
+
+
+def requirements() -> None:
+    """Check that this machine can carry a sandbox.
+
+    :raises HawserError: when it is no Debian or Ubuntu, or packages are missing.
+    """
+    _known_system()
+    if missing := missing_packages():
+        raise HawserError(
+            f"sandbox: missing on this machine: {', '.join(missing)}\n  next: apt-get install {' '.join(missing)}"
+        )
+
+
+def install_requirements(say: Callable[[str], None] = print) -> None:
+    """Install what the machine lacks, as root or through sudo.
+
+    :raises HawserError: when neither is possible, or the system is neither Debian nor Ubuntu.
+    """
+    _known_system()
+    missing = missing_packages()
+    if not missing:
+        return
+    rights = [*sudo(), "env", "DEBIAN_FRONTEND=noninteractive"]
+    say(f"installing {', '.join(missing)} on this machine")
+    install = [*rights, "apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
+    if not commands.tried(*install):
+        commands.must(*rights, "apt-get", "update", "-q")
+        commands.must(*install)
+
+
+def check_folder(instance: Instance) -> None:
+    """Check that the sandbox's folder can carry overlays.
+
+    :raises HawserError: when it lies on an overlay itself, as in a container.
+    """
+    instance.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+    if file_system(instance.folder, mounted()) == "overlay":
+        raise HawserError(
+            f"sandbox: {instance.folder} lies on an overlay file system, which cannot carry another\n"
+            "  next: set HAWSER_SANDBOX to a folder on a disk, a volume or a tmpfs"
+        )
+
+
+def _known_system() -> Release:
+    release = machine_release()
+    if release.distribution not in ("debian", "ubuntu") or not release.codename:
+        raise HawserError(
+            f"sandbox: throwaway hosts need Debian or Ubuntu, and this machine is {release.distribution or 'unknown'}\n"
+            "  next: use a machine with Debian or Ubuntu, or name real hosts in the environment file"
+        )
+    return release

@@ -1,0 +1,284 @@
+"""The secrets of an environment: read from ``NAME.env``, checked, made once where wanted, and masked everywhere.
+
+A `Secrets` shows its names only. Whoever takes a value out of it holds plain text, and keeps it out of arguments and
+logs.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from secrets import token_urlsafe
+from urllib.parse import quote, quote_plus
+
+from dotenv.parser import parse_stream
+
+from hawser.errors import InputErrors, Problem
+from hawser.inventory import Environment
+from hawser.inventory.base import did_you_mean
+from hawser.inventory.documents import label
+
+MASK = "********"
+_PLACEHOLDERS = ("changeme", "replaceme")
+_SHORTEST = 4
+_SHORTEST_LINE = 8
+
+
+class Values(dict[str, str]):
+    """Secrets by name, as templates use them; what it shows of itself are the names."""
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self) or 'no secrets'}>"
+
+    __str__ = __repr__
+
+
+class Secrets:
+    """The secrets that an environment file lists.
+
+    :param environment: the name of the environment.
+    :param path: the file that holds them.
+    :param values: what it holds, of those that are listed.
+    :param generated: the names of those that Hawser makes.
+    """
+
+    def __init__(self, environment: str, path: Path, values: Mapping[str, str], generated: Sequence[str] = ()) -> None:
+        self.environment = environment
+        self.path = path
+        self.values = Values(values)
+        self._generated = tuple(generated)
+        self._fingerprints: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"Secrets({self.environment}: {self.values})"
+
+    @property
+    def missing_generated(self) -> tuple[str, ...]:
+        """The names of the secrets that were not made yet, or that this operator lacks."""
+        return tuple(name for name in self._generated if name not in self.values)
+
+    def require_generated(self) -> None:
+        """Refuse to go on without a generated secret: a new value would lock out what runs with the old one.
+
+        :raises InputErrors: naming all that are missing.
+        """
+        hint = f"get it from the hosts with `fab -H {self.environment} secrets.pull`, or from whoever made it"
+        missing = [
+            Problem(label(self.path), name, "is missing here, and was made elsewhere", hint)
+            for name in self.missing_generated
+        ]
+        if missing:
+            raise InputErrors(missing)
+
+    def generate(self, names: Sequence[str]) -> Secrets:
+        """Make secrets, append them to the file, and return all of them; those that the file holds by now are kept.
+
+        :raises ValueError: for a name that is none of the generated ones.
+        :raises InputErrors: when the file cannot be written.
+        """
+        if strange := set(names) - set(self._generated):
+            raise ValueError(f"not listed in env.generated: {', '.join(sorted(strange))}")
+        target = self.path.resolve()  # a link to a private place stays a link
+        try:
+            with _locked(target.parent):
+                held = _add(target, {name: token_urlsafe(48) for name in names})
+        except OSError as error:
+            message = f"cannot be written: {(error.strerror or str(error)).lower()}"
+            raise InputErrors([Problem(label(self.path), "", message)]) from None
+        values = {**self.values, **{name: held[name] for name in names}}
+        return Secrets(self.environment, self.path, values, self._generated)
+
+    def mask_values(self) -> tuple[str, ...]:
+        """Return every form in which a secret could show up in output, the longest first."""
+        return self._mask_values
+
+    @cached_property
+    def _mask_values(self) -> tuple[str, ...]:
+        forms = {form for value in self.values.values() for form in _forms(value)}
+        return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+
+    def fingerprint(self, salt: str) -> str:
+        """Return a hash over all secrets that takes too long to guess them from it (scrypt, about 50 ms, once a salt).
+
+        :returns: 64 hexadecimal digits.
+        """
+        if salt not in self._fingerprints:
+            text = json.dumps(sorted(self.values.items()))
+            key = hashlib.scrypt(text.encode(), salt=salt.encode(), n=2**14, r=8, p=1, maxmem=2**26, dklen=32)
+            self._fingerprints[salt] = key.hex()
+        return self._fingerprints[salt]
+
+
+def load_secrets(environment: Environment, folder: Path) -> Secrets:
+    """Read ``NAME.env`` of the folder that holds the environment files.
+
+    Generated secrets may be missing: the caller makes them (`Secrets.generate`) or refuses to go on
+    (`Secrets.require_generated`).
+
+    :raises InputErrors: for a file that others may read, lines that cannot be read, and every secret that is required
+        and missing, or no real one.
+    """
+    path = folder / f"{environment.name}.env"
+    text, problems = _read(path)
+    values: dict[str, str] = {}
+    for name, value, line in _bindings(text):
+        if name is None:
+            problems.append(Problem(f"{label(path)}:{line}", "", "is no line of the form NAME=value"))
+        elif name in values:
+            problems.append(Problem(f"{label(path)}:{line}", name, "stands here twice", "remove one of the two"))
+        else:
+            values[name] = value or ""
+    for name in environment.env.secrets:
+        required = name in environment.env.required
+        if message := _unusable(values.get(name), required):
+            hint = _advice(name, values, environment, path) if name not in values else "write the real one"
+            problems.append(Problem(label(path), name, message, hint))
+    if problems:
+        raise InputErrors(problems)
+    listed = {name: values[name] for name in environment.env.secrets if values.get(name)}
+    return Secrets(environment.name, path, listed, environment.env.generated)
+
+
+def mask(text: str, values: Sequence[str]) -> str:
+    """Replace everything in `text` that is, or overlaps with, one of `values` by asterisks.
+
+    :param values: what `Secrets.mask_values` returns.
+    """
+    spans: list[tuple[int, int]] = []
+    for value in values:
+        start = text.find(value) if value else -1
+        while start >= 0:
+            spans.append((start, start + len(value)))
+            start = text.find(value, start + 1)
+    if not spans:
+        return text
+    pieces: list[str] = []
+    end = 0
+    for start, stop in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if start >= end:
+            pieces += [text[end:start], MASK]
+        end = max(end, stop)
+    return "".join([*pieces, text[end:]])
+
+
+def _read(path: Path) -> tuple[str, list[Problem]]:
+    """Return a file's text, empty when there is none, and what is wrong with the file itself."""
+    name = label(path)
+    problems: list[Problem] = []
+    try:
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            message = f"its mode {mode:04o} lets others read the secrets"
+            problems.append(Problem(name, "", message, f"chmod 600 {shlex.quote(name)}"))
+        return path.read_text(encoding="utf-8-sig"), problems
+    except FileNotFoundError:
+        return "", problems
+    except UnicodeDecodeError as error:
+        return "", [*problems, Problem(name, "", f"is not UTF-8 (byte {error.start})")]
+    except OSError as error:
+        return "", [*problems, Problem(name, "", f"cannot be read: {(error.strerror or str(error)).lower()}")]
+
+
+def _bindings(text: str) -> Iterator[tuple[str | None, str | None, int]]:
+    """Yield name, value and line of each entry; the name is None for a line that cannot be read."""
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            # The parser counts the blank lines before a statement as part of it.
+            blank = binding.original.string[: -len(binding.original.string.lstrip()) or None].count("\n")
+            yield None, None, binding.original.line + blank
+        elif binding.key is not None:
+            yield binding.key, binding.value, binding.original.line
+
+
+def _unusable(value: str | None, required: bool) -> str:
+    """Say why a value cannot be used, or return an empty text."""
+    if not value:
+        return ("is missing" if value is None else "is empty") if required else ""
+    if any(placeholder in value.casefold() for placeholder in _PLACEHOLDERS):
+        return "still holds a placeholder"
+    if "\0" in value:
+        return "contains a NUL character, which no file, environment or argument can carry"
+    if len(value) < _SHORTEST:
+        return f"is shorter than {_SHORTEST} characters: masking it would blank out half of every output"
+    return ""
+
+
+def _advice(name: str, values: Mapping[str, str], environment: Environment, path: Path) -> str:
+    unlisted = [candidate for candidate in values if candidate not in environment.env.secrets]
+    return did_you_mean(name, unlisted, f"add {name}=… to {label(path)}")
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Yield a value as it is and as the formats of this world write it."""
+    data = value.encode()
+    plain = [value, *(line.strip() for line in value.splitlines() if len(line.strip()) >= _SHORTEST_LINE)]
+    encoded = [
+        quote(value),
+        quote(value, safe=""),
+        quote_plus(value),
+        *(code(data).decode().rstrip("=") for code in (base64.b64encode, base64.urlsafe_b64encode)),
+    ]
+    escaped = [
+        shlex.quote(value)[1:-1] if shlex.quote(value) != value else value,
+        re.sub(r'([\\"$`])', r"\\\1", value),  # between double quotes: shell, dotenv, systemd
+        re.sub(r"([\\'])", r"\\\1", value),  # between single quotes: dotenv, Python
+        repr(value)[1:-1],
+        value.replace("%", "%%"),  # supervisor, systemd
+        value.replace("%", r"\%"),  # crontab
+        value.replace("'", "''"),  # SQL, YAML
+    ]
+    for form in (*plain, *encoded, *escaped):
+        yield form
+        yield json.dumps(form)[1:-1]
+        yield json.dumps(form, ensure_ascii=False)[1:-1]
+
+
+def _add(path: Path, new: Mapping[str, str]) -> dict[str, str]:
+    """Append those of `new` that a file has no value for, and return all that it holds then."""
+    text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    bindings = list(parse_stream(io.StringIO(text)))
+    held = {binding.key: binding.value for binding in bindings if binding.key and binding.value}
+    made = {name: value for name, value in new.items() if name not in held}
+    if made:
+        # A line without a value goes, or the name would stand there twice.
+        kept = "".join(binding.original.string for binding in bindings if binding.key not in made)
+        lines = "".join(f"{name}={value}\n" for name, value in made.items())
+        _replace(path, kept + ("\n" if kept and not kept.endswith("\n") else "") + lines)
+    return {**held, **made}
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder itself, so that no lock file is left behind."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file of mode 0600 in one step; the temporary file matches the ``*.env`` that git ignores."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".env")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

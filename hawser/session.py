@@ -1,0 +1,352 @@
+"""What one run of ``fab`` shares: the selected hosts, their wires, the secrets, the report."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any, TypeVar
+
+from fabric.config import Config
+
+from . import sandbox
+from .errors import HawserError, InputErrors, Problem, Unreachable
+from .formats import CannotExpress
+from .host import Facts, Host, Release
+from .hostkeys import KnownHosts
+from .inventory import Environment, Selection, load_inventory
+from .report import Event, Report, make_report
+from .secrets import Secrets, load_secrets
+from .steps import Step
+from .templates import TemplateError, Templates, folders
+from .wire import HEARTBEAT, Address, Connector, Wire
+
+T = TypeVar("T")
+
+# More connections at once than this gain nothing (measured on 100 hosts) and meet sshd's MaxStartups on bastions.
+CONCURRENCY = 32
+
+
+class Session:
+    """One run of ``fab``.
+
+    :param config: Fabric's configuration of the project.
+    :param names: what stands after ``-H``.
+    :param command: the tasks of this run, for the lock and the history.
+    """
+
+    def __init__(self, config: Config, names: Sequence[str], command: str) -> None:
+        self.config = config
+        self.names = tuple(names)
+        self.command = command
+        self.dry = bool(config.run.dry)
+        self.report: Report = make_report(dry=self.dry)
+        settings = config.get("hawser", {})
+        self.folder = Path(os.environ.get("HAWSER_HOSTS") or settings.get("hosts", "hosts")).resolve()
+        self.inventory = load_inventory(self.folder, settings.get("environment"))
+        self.entry = {
+            "what": command,
+            "who": getpass.getuser(),
+            "from": platform.node(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        self.known_hosts = KnownHosts(self.folder / "known_hosts")
+        self.connector = Connector(config, self.known_hosts)
+        self.wires: dict[str, Wire] = {}
+        self.lost: dict[str, str] = {}
+        self.facts: dict[str, Facts] = {}
+        self.locked: set[str] = set()
+        self._selection: Selection | None = None
+        self._secrets: Secrets | None = None
+        self._templates: Templates | None = None
+        self._pinger: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    # What the user wrote.
+
+    @property
+    def selection(self) -> Selection:
+        """The environment and the hosts that ``-H`` names."""
+        if self._selection is None:
+            if not self.names:
+                raise HawserError(
+                    f"{self.command}: name hosts with -H, e.g. fab -H {self.example_target()} {self.command}", code=2
+                )
+            self._selection = self.inventory.select(self.names)
+        return self._selection
+
+    def example_target(self) -> str:
+        return next(iter(self.inventory.names), "web1")
+
+    @property
+    def environment(self) -> Environment:
+        return self.selection.environment
+
+    @property
+    def secrets(self) -> Secrets:
+        if self._secrets is None:
+            self.use_secrets(load_secrets(self.environment, self.folder))
+            self.require_secrets()
+        assert self._secrets is not None
+        return self._secrets
+
+    def use_secrets(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self.report.set_masks(secrets.mask_values())
+
+    def require_secrets(self) -> None:
+        """Refuse to go on without the generated secrets.
+
+        :raises InputErrors: names those that are missing, and how to get them.
+        """
+        assert self._secrets is not None
+        if not self._secrets.path.exists() and self._secrets.missing_generated:
+            raise HawserError(
+                f"{self._secrets.path.name} does not exist: the secrets of {self.environment.name} have not been made yet, "
+                f"or were made on another machine\n  next: fab -H {self.environment.name} bootstrap, or copy the file from there",
+                code=2,
+            )
+        self._secrets.require_generated()
+
+    def make_secrets(self) -> None:
+        """Make the generated secrets that are missing, unless hosts have been set up with others.
+
+        :raises InputErrors: a host knows secrets that this machine lacks; a new value would lock everyone out.
+        """
+        loaded = load_secrets(self.environment, self.folder)
+        missing = loaded.missing_generated
+        if not missing:
+            return
+        # Rendered with values that nobody keeps, until the hosts have said that they are bare.
+        trial = {name: token_urlsafe(48) for name in missing}
+        self.use_secrets(
+            Secrets(self.environment.name, loaded.path, {**loaded.values, **trial}, self.environment.env.generated)
+        )
+        names = tuple(self.environment.hosts)
+        self.open(names)
+        if any(set(missing) & set(self.facts[name].generated) for name in names):
+            loaded.require_generated()
+        if not self.dry:
+            self.use_secrets(loaded.generate(missing))
+            self.report.note("", f"made {', '.join(missing)} and kept them in {loaded.path.name}")
+
+    @property
+    def templates(self) -> Templates:
+        if self._templates is None:
+            self._templates = Templates(folders(self.folder, self.environment.name))
+        return self._templates
+
+    @cached_property
+    def sandbox_hosts(self) -> dict[str, sandbox.RunningHost]:
+        """The running sandbox hosts of the environment, by their name in it.
+
+        :raises HawserError: some are not up.
+        """
+        names = [name for name, host in self.environment.hosts.items() if host.sandbox]
+        running = {each.name: each for each in sandbox.listing()} if names else {}
+        down = [name for name in names if self.sandbox_name(name) not in running]
+        if down:
+            raise HawserError(
+                f"{self.environment.name}: sandbox hosts that are not up: {', '.join(down)}\n"
+                f"  next: fab -H {self.environment.name} sandbox.up",
+                code=2,
+            )
+        return {name: running[self.sandbox_name(name)] for name in names}
+
+    @cached_property
+    def addresses(self) -> dict[str, str]:
+        """Where each host of the environment is reached; sandbox hosts have theirs while they are up."""
+        return {
+            name: self.sandbox_hosts[name].address if host.sandbox else host.address
+            for name, host in self.environment.hosts.items()
+        }
+
+    def sandbox_name(self, host: str) -> str:
+        """Return the name of an environment's host in the sandbox, which all environments share."""
+        return f"{self.environment.name}-{host}".lower().replace("_", "-")
+
+    def host(self, name: str, release: Release | None = None) -> Host:
+        """Return a host as the steps see it."""
+        facts = self.facts.get(name, Facts())
+        environment, templates = self.environment, self.templates
+        if release is not None:
+            environment, templates = release.environment, release.templates
+        return Host(name, environment, self.secrets, templates, self.addresses, facts, release, self.entry)
+
+    def preflight(self) -> None:
+        """Render every step for every selected host, before the first connection.
+
+        :raises InputErrors: everything that cannot be rendered.
+        """
+        trial = Release("0" * 10 + "-" + "0" * 8, "0" * 40, self.environment, self.templates)
+        problems: dict[Problem, None] = {}
+        for name in self.selection.environment.hosts:
+            for each in Step.registry:
+                try:
+                    list(each.resources(self.host(name, trial)))
+                except TemplateError as error:
+                    problems[error.problem] = None
+                except CannotExpress as error:
+                    problems[Problem(self.environment.path.name, each.title, str(error))] = None
+        if problems:
+            raise InputErrors(tuple(problems))
+
+    # Wires.
+
+    def address(self, name: str) -> Address:
+        """Return how a host is reached."""
+        setting = self.environment.hosts[name]
+        ssh = self.environment.ssh
+        password = self.config.sudo.password or ""
+        if ssh.sudo_password:
+            password = self.secrets.values[ssh.sudo_password]
+        if setting.sandbox:
+            # Its key is known from its making, not from the network.
+            running, key = self.sandbox_hosts[name], setting.key or str(sandbox.private_key())
+            return Address(
+                name,
+                running.address,
+                running.port,
+                setting.user or running.user,
+                key,
+                host_key=running.host_keys[0],
+                sudo_password=password,
+            )
+        user = setting.user or self.config.user or getpass.getuser()
+        return Address(
+            name,
+            setting.address,
+            setting.port or int(self.config.port),
+            user,
+            setting.key or "",
+            setting.jump or "",
+            setting.host_key or "",
+            password,
+            ssh.connect_timeout,
+            self.environment.app.agent,
+        )
+
+    def open(self, names: Sequence[str]) -> None:
+        """Open a wire to each of these hosts that has none yet, all at once.
+
+        :raises Unreachable: names every host that could not be reached; the others stay open.
+        """
+        missing = [name for name in names if name not in self.wires]
+        if not missing:
+            return
+        self.preflight()
+        app = self.environment.app
+        hello = {"application": app.name, "root": app.root, "state": self.host(missing[0]).state}
+        found = self.parallel(missing, lambda name: self.open_one(name, hello))
+        failures = {name: result for name, result in found.items() if isinstance(result, Exception)}
+        for name, failure in failures.items():
+            self.lost[name] = str(failure)
+            self.report.host_failed(name, str(failure))
+        if failures:
+            raise Unreachable(f"not reached: {', '.join(failures)}")
+
+    def open_one(self, name: str, hello: Mapping[str, str]) -> None:
+        wire = Wire(self.address(name), self.connector, hello)
+
+        def install_python() -> bool:
+            if self.dry:
+                raise Unreachable(f"{name}: has no python3; it would be installed first")
+            self.report.note(name, "has no python3; it is installed first")
+            return True
+
+        wire.open(install_python)
+        self.wires[name] = wire
+        self.facts[name] = Facts.from_wire(wire.facts)
+        if self._pinger is None:
+            self._pinger = threading.Thread(target=self.ping, daemon=True)
+            self._pinger.start()
+
+    def ping(self) -> None:
+        while not self._closed.wait(HEARTBEAT):
+            for wire in list(self.wires.values()):
+                wire.ping()
+
+    def parallel(self, names: Sequence[str], work: Callable[[str], T]) -> dict[str, T | Exception]:
+        """Do something for each host at once; every host is finished before this returns.
+
+        :returns: for each host its result, or the error that a user can act on.
+        """
+
+        def guarded(name: str) -> T | Exception:
+            try:
+                return work(name)
+            except HawserError as error:
+                return error
+
+        with ThreadPoolExecutor(max_workers=min(CONCURRENCY, max(1, len(names)))) as pool:
+            futures = {name: pool.submit(guarded, name) for name in names}
+            try:
+                return {name: future.result() for name, future in futures.items()}
+            except KeyboardInterrupt:
+                self.hang_up()
+                raise
+
+    def lock(self, names: Sequence[str]) -> None:
+        """Take the application's lock on these hosts, in sorted order, and hold it until the end of the run.
+
+        :raises HawserError: somebody else holds it: who, since when, from where, doing what.
+        """
+        info = {**self.entry, "since": time.time()}
+        for name in sorted(set(names) - self.locked):
+            answer = self.wires[name].request("lock", {"info": info}, self.secrets.mask_values())
+            if not answer.ok:
+                holder = answer.message.get("holder")
+                if not holder:
+                    raise HawserError(f"{name}: the lock cannot be taken: {answer.error}")
+                since = time.strftime("%H:%M:%S", time.localtime(float(holder.get("since", 0))))
+                raise HawserError(
+                    f"{name}: {holder.get('who')} on {holder.get('from')} is at work on it since {since} "
+                    f"({holder.get('what')}); nothing was touched\n  next: wait, then the same command again"
+                )
+            self.locked.add(name)
+
+    def refresh(self, names: Sequence[str]) -> None:
+        """Read the facts of these hosts anew."""
+
+        def ask(name: str) -> Facts:
+            return Facts.from_wire(self.wires[name].request("facts").message["facts"])
+
+        for name, result in self.parallel(names, ask).items():
+            if isinstance(result, Exception):
+                raise result
+            self.facts[name] = result
+
+    def hang_up(self) -> None:
+        """Cut every line at once: the runners end what they do."""
+        self._closed.set()
+        for wire in list(self.wires.values()):
+            if wire.connection is not None:
+                wire.connection.close()
+
+    def close(self, ok: bool) -> None:
+        """Say goodbye to every host and sum up."""
+        self._closed.set()
+        self.parallel(list(self.wires), lambda name: self.wires[name].close())
+        self.connector.close()
+        self.report.finish(ok)
+
+    def tell(self, name: str) -> Callable[[Mapping[str, Any]], None]:
+        """Return what passes a runner's messages on to the report."""
+
+        def heard(message: Mapping[str, Any]) -> None:
+            if message["t"] == "start":
+                self.report.start(name, str(message["step"]), str(message["label"]))
+            elif message["t"] == "event":
+                self.report.event(name, Event.from_wire(message))
+            elif message["t"] == "output":
+                for line in str(message["text"]).splitlines():
+                    self.report.output(name, line, str(message["stream"]))
+
+        return heard

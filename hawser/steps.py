@@ -1,0 +1,74 @@
+"""From a function to an Invoke task: steps say what shall hold on a host, rollouts say in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from invoke import Task
+
+from .host import Host
+from .resources import Resource, Resources
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
+
+
+class FleetTask(Task):  # type: ignore[misc]  # Invoke carries no types
+    """A task that is called once for the whole fleet, whatever hosts ``-H`` names."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self.body(*args, **kwargs)
+        self.times_called += 1
+        return result
+
+
+class Step(FleetTask):
+    """A function ``Host -> resources``; as a task it applies itself to the fleet."""
+
+    # Every step of the collection, so that all of them can be rendered before the first connection.
+    registry: tuple[Step, ...] = ()
+
+    def __init__(self, function: Callable[[Host], Resources], **options: Any) -> None:
+        super().__init__(function, **options)
+        Step.registry = (*Step.registry, self)
+
+    @property
+    def title(self) -> str:
+        """Its name as it is typed: module and function."""
+        module = self.body.__module__.rpartition(".")[2]
+        return str(self.body.__name__) if module == self.body.__name__ else f"{module}.{self.body.__name__}"
+
+    def __call__(self, fleet: Fleet, **kwargs: Any) -> None:
+        fleet.apply([self], fleet.current_releases())
+
+    def resources(self, host: Host) -> Iterator[Resource]:
+        """Return what this step wants on a host. Pure: no I/O."""
+        return self.body(host)  # type: ignore[no-any-return]
+
+
+class Rollout(FleetTask):
+    """A function of the fleet: the order in which steps run over it, or a question to it."""
+
+
+class SessionTask(FleetTask):
+    """A task about the session itself, which needs no wire: sandbox, trust."""
+
+
+def step(function: Callable[[Host], Resources]) -> Step:
+    """Make a step of a function that yields what shall hold on one host."""
+    return Step(function)
+
+
+def rollout(function: Callable[..., None] | None = None, **options: Any) -> Any:
+    """Make a task of a function of the fleet; options are Invoke's (``help``, ``name``, ``positional``, …)."""
+    if function is not None:
+        return Rollout(function)
+    return lambda body: Rollout(body, **options)
+
+
+def session_task(function: Callable[..., None] | None = None, **options: Any) -> Any:
+    """Make a task of a function of the session; options are Invoke's."""
+    if function is not None:
+        return SessionTask(function)
+    return lambda body: SessionTask(body, **options)

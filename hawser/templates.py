@@ -1,0 +1,99 @@
+"""Templates: of the files we put on a host, and of the values in an environment file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from .errors import Problem
+from .formats import FILTERS
+
+BUILT_IN = Path(__file__).parent.parent / "conf_templates"
+
+
+class TemplateError(Exception):
+    """A template or a value that cannot be rendered; `problem` says where and why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+def folders(hosts_folder: Path, environment: str) -> tuple[Path, ...]:
+    """Return where templates are looked up, first match first: the team's own before ours, the environment's before all."""
+    own = hosts_folder / "conf_templates"
+    beside = hosts_folder.parent / "conf_templates"
+    roots = list(dict.fromkeys([own, beside, BUILT_IN]))
+    return tuple(path for root in roots for path in (root / environment, root))
+
+
+class Templates:
+    """Renders templates and remembers the text of each one used, so that a release can keep its inputs.
+
+    :param paths: folders, first match first.
+    :param kept: the texts that a release kept; then no folder is looked at.
+    """
+
+    def __init__(self, paths: Sequence[Path] = (), kept: Mapping[str, str] | None = None) -> None:
+        self.used: dict[str, str] = {}
+        loader = (
+            jinja2.DictLoader(dict(kept))
+            if kept is not None
+            else jinja2.FileSystemLoader([str(path) for path in paths])
+        )
+        self.jinja = jinja2.Environment(
+            loader=jinja2.FunctionLoader(self._load),
+            undefined=jinja2.StrictUndefined,
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=False,
+        )
+        self.jinja.filters.update(FILTERS)
+        self._inner = jinja2.Environment(loader=loader, autoescape=False)
+        self._values: dict[str, jinja2.Template] = {}
+
+    def _load(self, name: str) -> tuple[str, str | None, Any]:
+        assert self._inner.loader is not None
+        source, filename, up_to_date = self._inner.loader.get_source(self._inner, name)
+        self.used[name] = source
+        return source, filename, up_to_date
+
+    def file(self, name: str, context: Mapping[str, Any]) -> str:
+        """Render a template file.
+
+        :raises TemplateError: it does not exist, is malformed, or uses a variable that is not there.
+        """
+        try:
+            return self.jinja.get_template(name).render(context)
+        except jinja2.TemplateNotFound as error:
+            raise TemplateError(Problem(f"conf_templates/{error.name}", "", "there is no such template")) from None
+        except jinja2.TemplateSyntaxError as error:
+            where = f"conf_templates/{error.name or name}"
+            raise TemplateError(Problem(where, f"line {error.lineno}", str(error.message))) from None
+        except jinja2.UndefinedError as error:
+            raise TemplateError(Problem(f"conf_templates/{name}", "", str(error.message))) from None
+        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise TemplateError(Problem(f"conf_templates/{name}", "", f"{type(error).__name__}: {error}")) from None
+
+    def value(self, text: str, context: Mapping[str, Any], file: str, key: str) -> str:
+        """Render a value of an environment file.
+
+        :param file: the environment file, and
+        :param key: the key the value stands under, for the message.
+        :raises TemplateError: it is malformed or uses a variable that is not there.
+        """
+        if "{" not in text:
+            return text
+        try:
+            template = self._values.get(text)
+            if template is None:
+                template = self._values[text] = self.jinja.from_string(text)
+            return template.render(context)
+        except jinja2.TemplateError as error:
+            raise TemplateError(Problem(file, key, str(error.message))) from None
+        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise TemplateError(Problem(file, key, f"{type(error).__name__}: {error}")) from None

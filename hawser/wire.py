@@ -1,0 +1,409 @@
+"""A wire: one SSH connection with one runner at its far end."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import socket
+import threading
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paramiko
+from fabric import Connection
+from fabric.config import Config
+
+from .errors import HawserError, StepFailed, Unreachable
+from .hostkeys import HostKeyRefused, KnownHosts, changed_key_message
+from .resources import JSON, Catalog
+
+# The far side says something every 3 s; after this long without a word the line counts as cut.
+SILENCE = 15.0
+HEARTBEAT = 3.0
+
+# Reads our modules from standard input and runs them without touching the disk. Python 3.8 syntax.
+LOADER = (
+    "import sys,zlib,json,importlib.abc,importlib.machinery as m\n"
+    "i=sys.stdin.buffer\n"
+    "s=json.loads(zlib.decompress(i.read(int(i.readline()))).decode())\n"
+    "class L(importlib.abc.Loader):\n"
+    " def find_spec(self,n,p=None,t=None):\n"
+    "  return m.ModuleSpec(n,self,is_package=n=='hawser_runner') if n in s else None\n"
+    " def exec_module(self,o):\n"
+    "  exec(compile(s[o.__name__],o.__name__.replace('.','/')+'.py','exec'),o.__dict__)\n"
+    "sys.meta_path.insert(0,L())\n"
+    "from hawser_runner.main import main\n"
+    "main()\n"
+)
+NO_PYTHON = "hawser: no python3 here"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where and how one host is reached.
+
+    :param name: the host's name in the inventory.
+    :param key: a private key's path; empty: the agent and the user's own keys.
+    :param jump: the name or ``user@host:port`` of a bastion; empty: none.
+    :param host_key: a pinned key, ``TYPE BASE64``; empty: known_hosts counts.
+    :param sudo_password: for a user that is not root; empty: sudo must not ask.
+    :param connect_timeout: seconds.
+    """
+
+    name: str
+    host: str
+    port: int
+    user: str
+    key: str = ""
+    jump: str = ""
+    host_key: str = ""
+    sudo_password: str = ""
+    connect_timeout: int = 10
+    forward_agent: bool = False
+
+
+@functools.cache
+def runner_source() -> bytes:
+    """Return the runner's modules as one compressed JSON object {module name: source}."""
+    folder = Path(__file__).parent / "runner"
+    modules = {
+        "hawser_runner" if path.stem == "__init__" else f"hawser_runner.{path.stem}": path.read_text(encoding="utf-8")
+        for path in sorted(folder.glob("*.py"))
+    }
+    return zlib.compress(json.dumps(modules).encode(), 9)
+
+
+@functools.cache
+def private_key(path: str) -> paramiko.PKey:
+    """Load a private key once per run: reading an RSA key by path costs 138 ms per connection otherwise."""
+    try:
+        return paramiko.PKey.from_path(Path(path).expanduser())
+    except FileNotFoundError:
+        raise HawserError(f"the private key {path} does not exist", code=2) from None
+
+
+def open_socket(host: str, port: int, timeout: float) -> socket.socket:
+    """Connect with TCP_NODELAY, without which every exchange waits 40 ms for an acknowledgement."""
+    link = socket.create_connection((host, port), timeout=timeout)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    link.settimeout(None)
+    return link
+
+
+class Gateways:
+    """One connection per bastion, shared by all hosts behind it: sshd drops starts above its MaxStartups.
+
+    :param open_connection: called with a bastion's ``user@host:port``; returns an open connection.
+    """
+
+    def __init__(self, open_connection: Callable[[str], Connection]) -> None:
+        self.open_connection = open_connection
+        self.lock = threading.Lock()
+        self.connections: dict[str, Connection] = {}
+
+    def channel(self, jump: str, host: str, port: int) -> paramiko.Channel:
+        """Open a channel through a bastion to a host behind it."""
+        with self.lock:
+            if jump not in self.connections:
+                self.connections[jump] = self.open_connection(jump)
+        transport = self.connections[jump].transport
+        return transport.open_channel("direct-tcpip", (host, port), ("", 0))  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        for connection in self.connections.values():
+            connection.close()
+
+
+class Connector:
+    """Open checked connections.
+
+    :param config: Fabric's configuration (ssh_config, timeouts).
+    """
+
+    def __init__(self, config: Config, known_hosts: KnownHosts) -> None:
+        self.config = config
+        self.known_hosts = known_hosts
+        self.gateways = Gateways(self.jump)
+
+    def jump(self, text: str) -> Connection:
+        user, _, rest = text.rpartition("@")
+        host, _, port = rest.partition(":")
+        connection = Connection(host, user=user or None, port=int(port) if port else None, config=self.config)
+        address = Address(text, connection.host, connection.port, connection.user)
+        return self.open(address)
+
+    def connection(self, address: Address) -> Connection:
+        """Return a Fabric connection to a host, not opened yet, that checks the host's key."""
+        kwargs: dict[str, Any] = {}
+        if address.key:
+            kwargs = {"pkey": private_key(address.key), "look_for_keys": False, "allow_agent": False}
+        connection = Connection(
+            address.host,
+            user=address.user,
+            port=address.port,
+            config=self.config,
+            connect_kwargs={**self.config.connect_kwargs, **kwargs},
+            connect_timeout=address.connect_timeout,
+            forward_agent=address.forward_agent,
+        )
+        self.known_hosts.prepare(connection.client, address.name, connection.host, connection.port, address.host_key)
+        return connection
+
+    def open(self, address: Address) -> Connection:
+        """Connect and log in.
+
+        :raises Unreachable: no connection, or the login was refused.
+        :raises HostKeyRefused: the host's key is unknown or has changed.
+        """
+        where = f"{address.name} ({address.user}@{address.host}:{address.port})"
+        try:
+            connection = self.connection(address)
+            if address.jump:
+                sock: Any = self.gateways.channel(address.jump, connection.host, connection.port)
+            else:
+                sock = open_socket(connection.host, connection.port, address.connect_timeout)
+            connection.connect_kwargs["sock"] = sock
+            connection.open()
+        except paramiko.BadHostKeyException as error:
+            raise HostKeyRefused(changed_key_message(address.name, error, self.known_hosts.project)) from None
+        except paramiko.AuthenticationException as error:
+            raise Unreachable(
+                f"{where}: the login was refused ({error}); next: ssh -p {address.port} {address.user}@{address.host}"
+            ) from None
+        except socket.gaierror:
+            raise Unreachable(f"{where}: the name does not resolve; next: give the host an `address`") from None
+        except TimeoutError:
+            raise Unreachable(f"{where}: no answer within {address.connect_timeout} s") from None
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unreachable(f"{where}: {error or type(error).__name__}") from None
+        return connection
+
+    def close(self) -> None:
+        self.gateways.close()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the runner said at the end of a request.
+
+    :param ok: whether it did what was asked.
+    """
+
+    ok: bool
+    message: Mapping[str, Any]
+
+    @property
+    def error(self) -> str:
+        return str(self.message.get("error", ""))
+
+
+class Wire:
+    """One connection, one channel, one runner.
+
+    :param hello: what the runner must know from the start: application, root, state.
+    """
+
+    def __init__(self, address: Address, connector: Connector, hello: Mapping[str, str]) -> None:
+        self.address = address
+        self.connector = connector
+        self.hello = {**hello, "token": uuid.uuid4().hex}
+        self.connection: Connection | None = None
+        self.channel: paramiko.Channel | None = None
+        self.buffer = b""
+        self.send_lock = threading.Lock()
+        self.counter = 0
+        self.exchanges = 0
+        self.facts: Mapping[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        return self.address.name
+
+    def open(self, install_python: Callable[[], bool]) -> None:
+        """Connect and start the runner; its greeting becomes `facts`.
+
+        :param install_python: asked when the host has no python3; True: install it.
+        :raises Unreachable: see `Connector.open`; or the runner did not start.
+        """
+        self.connection = self.connector.open(self.address)
+        first = self.start()
+        if first == NO_PYTHON:
+            if not install_python():
+                raise Unreachable(f"{self.name}: there is no python3 yet; next: fab -H {self.name} bootstrap")
+            self.install_python()
+            first = self.start()
+        if first == NO_PYTHON:
+            raise Unreachable(f"{self.name}: python3 was installed and is still not found")
+
+    def command(self, script: str) -> tuple[str, bytes]:
+        """Return the command that runs a shell script as root, and what its standard input must begin with."""
+        if self.address.user == "root":
+            return f"/bin/sh -c {shlex.quote(script)}", b""
+        if not self.address.sudo_password:
+            return f"sudo -n /bin/sh -c {shlex.quote(script)}", b""
+        # No `exec sudo`: the credential is cached under the shell's process id.
+        outer = (
+            "IFS= read -r p && printf '%s\\n' \"$p\" | sudo -S -p '' -v && unset p && "
+            f"sudo -n /bin/sh -c {shlex.quote(script)}; exit $?"
+        )
+        return f"/bin/sh -c {shlex.quote(outer)}", self.address.sudo_password.encode() + b"\n"
+
+    def execute(self, script: str) -> paramiko.Channel:
+        """Start a script as root on a new channel."""
+        assert self.connection is not None
+        channel = self.connection.transport.open_session()
+        if self.address.forward_agent:
+            paramiko.agent.AgentRequestHandler(channel)
+        command, first = self.command(script)
+        channel.exec_command(command)
+        if first:
+            channel.sendall(first)
+        return channel  # type: ignore[no-any-return]
+
+    def start(self) -> str:
+        """Start the runner.
+
+        :returns: an empty string, or `NO_PYTHON`.
+        """
+        script = f"command -v python3 >/dev/null || {{ echo '{NO_PYTHON}'; exit 0; }}; exec python3 -IBc {shlex.quote(LOADER)}"
+        self.buffer = b""
+        try:
+            self.channel = self.execute(script)
+            source = runner_source()
+            self.channel.sendall(b"%d\n" % len(source) + source + json.dumps(self.hello).encode() + b"\n")
+        except (OSError, EOFError, paramiko.SSHException):
+            # It ended before it had read everything; what it said follows.
+            pass
+        line = self.read_line()
+        if line == NO_PYTHON:
+            return NO_PYTHON
+        self.facts = json.loads(line)["facts"]
+        return ""
+
+    def install_python(self) -> None:
+        """Install python3 through plain sh, the only thing that needs no python3."""
+        channel = self.execute(
+            "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && "
+            "apt-get install -y -qq --no-install-recommends python3 python3-venv"
+        )
+        output = channel.makefile("rb").read() + channel.makefile_stderr("rb").read()
+        if channel.recv_exit_status():
+            raise Unreachable(
+                f"{self.name}: python3 could not be installed:\n{output.decode('utf-8', 'replace')[-2000:]}"
+            )
+
+    def read_line(self) -> str:
+        """Return the runner's next line.
+
+        :raises Unreachable: it has been silent for too long, or ended.
+        """
+        assert self.channel is not None
+        self.channel.settimeout(1.0)
+        silent_since = time.monotonic()
+        while b"\n" not in self.buffer:
+            try:
+                data = self.channel.recv(65536)
+            except TimeoutError:
+                if time.monotonic() - silent_since > SILENCE:
+                    raise Unreachable(f"{self.name}: has been silent for {SILENCE:.0f} s; the line is cut") from None
+                continue
+            except (OSError, paramiko.SSHException) as error:
+                raise Unreachable(f"{self.name}: the connection broke: {error}") from None
+            if not data:
+                raise Unreachable(f"{self.name}: {self.last_words()}")
+            silent_since = time.monotonic()
+            self.buffer += data
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line.decode()
+
+    def last_words(self) -> str:
+        """Say why the runner ended: sudo's refusal, or its own last error."""
+        assert self.channel is not None
+        self.channel.settimeout(2.0)
+        try:
+            said = self.channel.makefile_stderr("rb").read().decode("utf-8", "replace").strip()
+        except (OSError, paramiko.SSHException):
+            said = ""
+        if "password is required" in said or "a terminal is required" in said:
+            return (
+                f"sudo asks {self.address.user} for a password; next: name the secret that holds it with "
+                "`ssh.sudo_password`, or give the user NOPASSWD"
+            )
+        if "incorrect password" in said or "try again" in said:
+            return f"sudo refuses the password of {self.address.user}"
+        if "not in the sudoers" in said or "not allowed" in said:
+            return f"{self.address.user} may not use sudo on this host"
+        return "the connection or the runner ended" + (f":\n{said[-2000:]}" if said else "")
+
+    def send(self, message: Mapping[str, Any], data: bytes = b"") -> None:
+        """Send one message, and the bytes that belong to it."""
+        assert self.channel is not None
+        try:
+            with self.send_lock:
+                self.channel.settimeout(None)
+                self.channel.sendall(json.dumps(message).encode() + b"\n" + data)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unreachable(f"{self.name}: the connection broke: {error or 'it is closed'}") from None
+
+    def ping(self) -> None:
+        """Tell the runner that we are still there; a broken line shows at the next request."""
+        if self.channel is not None and not self.channel.closed:
+            try:
+                self.send({"op": "ping"})
+            except Unreachable:
+                pass
+
+    def blob(self, name: str, data: bytes) -> None:
+        """Send a large piece of data ahead, which a later catalog refers to by name."""
+        self.send({"op": "blob", "id": name, "size": len(data)}, data)
+
+    def request(
+        self,
+        operation: str,
+        arguments: Mapping[str, JSON] | None = None,
+        masks: Sequence[str] = (),
+        heard: Callable[[Mapping[str, Any]], None] = lambda message: None,
+    ) -> Answer:
+        """Ask the runner for one thing and wait until it is done: one exchange.
+
+        :param heard: called with every message that comes before the end.
+        :raises Unreachable: the line is cut.
+        """
+        self.counter += 1
+        self.exchanges += 1
+        self.send({"op": operation, "id": self.counter, "arguments": dict(arguments or {}), "masks": list(masks)})
+        while True:
+            message = json.loads(self.read_line())
+            if message["t"] == "done":
+                return Answer(bool(message["ok"]), message)
+            if message["t"] != "beat":
+                heard(message)
+
+    def apply(
+        self, catalog: Catalog, dry: bool, masks: Sequence[str], heard: Callable[[Mapping[str, Any]], None]
+    ) -> bool:
+        """Have a catalog applied.
+
+        :returns: whether nothing failed.
+        """
+        answer = self.request("apply", {"catalog": catalog.to_wire(), "dry": dry}, masks, heard)
+        if answer.error:
+            raise StepFailed(f"{self.name}: {answer.error}")
+        return answer.ok
+
+    def close(self) -> None:
+        """Say goodbye, which frees the lock, and hang up."""
+        if self.channel is not None and not self.channel.closed:
+            try:
+                self.send({"op": "bye"})
+            except Unreachable:
+                pass
+            self.channel.close()
+        if self.connection is not None:
+            self.connection.close()

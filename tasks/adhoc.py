@@ -1,0 +1,70 @@
+"""Everyday questions and commands, on all named hosts at once."""
+
+from __future__ import annotations
+
+import shlex
+
+from hawser.errors import HawserError
+from hawser.fleet import Fleet
+from hawser.formats import shell_join
+from hawser.steps import rollout
+
+
+@rollout(positional=["command"], help={"command": "a shell command line, run as root"})
+def run(fleet: Fleet, command: str) -> None:
+    """Run a command on every host; each line of output is marked by its host."""
+    fleet.stream({name: {"argv": ["sh", "-c", command]} for name in fleet.names}, command)
+
+
+@rollout(positional=["command"], help={"command": "what follows `python manage.py`"})
+def manage(fleet: Fleet, command: str) -> None:
+    """Run a management command in the application's environment, on the first of the named hosts."""
+    name = fleet.with_code().names[0]
+    host = fleet.host(name)
+    if not fleet.some([name]).facts(name).current:
+        raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
+    argv = [f"{host.root}/current/run", "python", "manage.py", *shlex.split(command)]
+    fleet.stream({name: {"argv": argv, "user": host.app.user, "cwd": f"{host.root}/current/source"}}, command)
+
+
+@rollout(
+    help={
+        "process": "only this process; default: all",
+        "lines": "how many lines of each log to begin with",
+        "follow": "go on until Ctrl-C",
+    }
+)
+def logs(fleet: Fleet, process: str = "", lines: int = 20, follow: bool = False) -> None:
+    """Show what the processes wrote; each line is marked by its host."""
+    known = fleet.environment.processes
+    if process and process not in known:
+        raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
+    fleet.connect()
+    commands: dict[str, list[str]] = {}
+    for name in fleet.names:
+        host = fleet.host(name)
+        wanted = [each for each in host.live_processes() if process in ("", each.setting_name)]
+        units = [word for each in wanted if not each.log for word in ("-u", f"{each.unit}.service")]
+        files = [each.log for each in wanted if each.log]
+        parts = []
+        if units:
+            parts.append(
+                [
+                    "journalctl",
+                    "-q",
+                    "--no-pager",
+                    "-o",
+                    "short-iso",
+                    "-n",
+                    str(lines),
+                    *(["-f"] if follow else []),
+                    *units,
+                ]
+            )
+        if files:
+            parts.append(["tail", "-q", "-n", str(lines), *(["-F"] if follow else []), *files])
+        if parts:
+            commands[name] = ["sh", "-c", " & ".join(shell_join(part) for part in parts) + " & wait"]
+    if not commands:
+        raise HawserError(f"no process {process} runs on {', '.join(fleet.names)}")
+    fleet.stream({name: {"argv": argv} for name, argv in commands.items()}, "logs")

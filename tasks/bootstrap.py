@@ -1,0 +1,81 @@
+"""From a bare host to one that is ready for a release: packages, user, folders, tools, services."""
+
+from __future__ import annotations
+
+from hawser.fleet import Fleet
+from hawser.host import UV, Host
+from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
+from hawser.steps import rollout, step
+
+from . import postgresql, rabbitmq, redis
+
+
+@step
+def packages(host: Host) -> Resources:
+    """Install the packages of the system that this host needs."""
+    names = ["ca-certificates", "cron", "git", "logrotate", "python3-venv"]
+    if host.serves_site:
+        names += ["nginx", "openssl"]
+    if host.process_settings("supervisor"):
+        names += ["supervisor"]
+    names += [
+        name
+        for group, more in host.environment.packages.items()
+        if group == "all" or host.is_in([group])
+        for name in more
+    ]
+    yield Packages(tuple(dict.fromkeys(names)))
+
+
+@step
+def account(host: Host) -> Resources:
+    """Make the user that the application runs as, and note which secrets this host is set up with."""
+    yield Directory("/var/lib/hawser", mode=0o700)
+    yield Directory(host.state, mode=0o700)
+    yield File(f"{host.state}/generated", "\n".join(host.environment.env.generated) + "\n", mode=0o600)
+    yield User(host.app.user, f"{host.root}/home", host.app.group)
+
+
+@step
+def folders(host: Host) -> Resources:
+    """Make the application's folders: the service user owns only those that it must write to."""
+    app = host.app
+    yield Directory(host.root)
+    yield Directory(f"{host.root}/releases")
+    yield Directory(f"{host.root}/log")
+    yield Directory(f"{host.root}/ssl", mode=0o750)
+    yield Directory(f"{host.root}/envs", owner=app.user, group=app.group)
+    yield Directory(f"{host.root}/home", mode=0o750, owner=app.user, group=app.group)
+    yield Directory(f"{host.root}/run", mode=0o750, owner=app.user, group="www-data")
+    for folder in host.environment.persistent.folders:
+        yield Directory(f"{host.root}/{folder}", owner=app.user, group=app.group)
+    yield File(f"/etc/logrotate.d/{app.name}", host.render("logrotate.j2"))
+
+
+@step
+def tools(host: Host) -> Resources:
+    """Install uv, which builds the Python environments."""
+    if host.runs_code:
+        yield Directory("/opt/hawser")
+        yield Tool(UV, host.uv)
+
+
+@step
+def services(host: Host) -> Resources:
+    """Have the services of the host run, now and after a boot."""
+    yield Service("cron")
+    yield Service("systemd-journald-dev-log.socket")
+    if host.process_settings("supervisor"):
+        yield Service("supervisor")
+    if host.serves_site:
+        # Its server would answer for every name that no site claims.
+        yield Absent("/etc/nginx/sites-enabled/default")
+        yield Service("nginx")
+
+
+@rollout
+def bootstrap(fleet: Fleet) -> None:
+    """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
+    fleet.session.make_secrets()
+    steps = [packages, account, folders, tools, services, postgresql.install, rabbitmq.install, redis.install]
+    fleet.apply(steps, phase="bootstrap")

@@ -1,0 +1,28 @@
+"""Certificates of the site."""
+
+from __future__ import annotations
+
+from hawser.certificates import check
+from hawser.host import Host
+from hawser.resources import Command, File, Resources, SelfSigned, changed
+from hawser.steps import step
+
+
+@step
+def install(host: Host) -> Resources:
+    """Install the site's certificate and key, or make a self-signed pair where the settings ask for one."""
+    site = host.environment.site
+    if site is None or not host.serves_site or site.tls == "none":
+        return
+    certificate, key = f"{host.root}/ssl/site.crt", f"{host.root}/ssl/site.key"
+    if site.tls == "files":
+        chain = host.local_file(site.certificate or "", "site.certificate")
+        private = host.local_file(site.key or "", "site.key")
+        check(chain, private, site.domains, host.environment.path.name)
+        pair = [File(certificate, chain), File(key, private, mode=0o600, secret=True)]
+        yield from pair
+        yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(*pair))
+    else:
+        made = SelfSigned(certificate, key, tuple(site.domains))
+        yield made
+        yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(made))

@@ -1,0 +1,24 @@
+"""The application's code."""
+
+from __future__ import annotations
+
+from hawser.host import Host
+from hawser.resources import Checkout, Directory, Resources
+from hawser.steps import step
+
+
+@step
+def pull(host: Host) -> Resources:
+    """Check the commit out into a folder of its own; nothing that serves is touched."""
+    if not host.runs_code or host.release is None:
+        return
+    yield Directory(host.release_path)
+    access = host.repository_access()
+    yield Checkout(
+        host.source,
+        commit=host.release.commit,
+        owner=host.app.user,
+        group=host.app.group,
+        bundle=host.release.commit if host.app.push else "",
+        **access,
+    )

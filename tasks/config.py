@@ -1,0 +1,39 @@
+"""Configuration: the release's environment, and the files that the environment file lists."""
+
+from __future__ import annotations
+
+from hawser.formats import dotenv, shell_environment
+from hawser.host import Host
+from hawser.resources import File, Resources, Running, changed
+from hawser.steps import step
+
+
+@step
+def install(host: Host) -> Resources:
+    """Write the release's own settings: its variables, its dotenv file, and the files inside the code."""
+    if not host.runs_code or host.release is None:
+        return
+    app, path = host.app, host.release_path
+    yield File(f"{path}/environment", host.full_environment, mode=0o640, group=app.group)
+    for name, variables in host.own_environments().items():
+        yield File(f"{path}/environment.{name}", shell_environment(variables), mode=0o640, group=app.group)
+    yield File(f"{path}/run", host.render("run.sh.j2"), mode=0o755)
+    if host.environment.env.dotenv:
+        where = host.path(host.environment.env.dotenv)
+        yield File(where, dotenv(host.dotenv_variables()), mode=0o640, owner=app.user, group=app.group)
+    yield from (file for file, _entry in host.files() if file.path.startswith(path))
+
+
+@step
+def place(host: Host) -> Resources:
+    """Write the files outside the release that the environment file lists, and restart who reads them."""
+    if not host.runs_code or host.release is None:
+        return
+    for file, entry in host.files():
+        if file.path.startswith(host.release_path):
+            continue
+        yield file
+        for process in host.processes():
+            serves = host.facts.release_of(process.unit) == host.release.id
+            if serves and process.setting_name in entry.restart:
+                yield Running(process.unit, process.setting.manager, log=process.log, when=changed(file))

@@ -1,0 +1,65 @@
+"""Rollouts: a release onto the whole fleet, and back."""
+
+from __future__ import annotations
+
+from hawser.errors import HawserError
+from hawser.fleet import Fleet
+from hawser.host import Release
+from hawser.steps import rollout
+
+from . import certs, code, config, cron, db, nginx, release, supervisor, systemd, venv
+
+PREPARE = [code.pull, venv.build, config.install, release.build]
+SWITCH = [
+    release.begin,
+    config.place,
+    systemd.reload,
+    supervisor.reload,
+    certs.install,
+    nginx.install,
+    release.activate,
+]
+FINISH = [cron.install, release.finish]
+
+
+@rollout(
+    help={
+        "revision": "a branch, a tag or a commit; default: the environment's branch",
+        "partial": "leave hosts that -H does not name on another commit",
+    }
+)
+def deploy(fleet: Fleet, revision: str = "", partial: bool = False) -> None:
+    """Release a revision on every host: build everywhere, migrate once, then switch batch by batch."""
+    wanted = fleet.resolve(revision)
+    if not partial:
+        fleet.refuse_two_commits(wanted)
+    if fleet.serves(wanted):
+        fleet.report.note("", f"{wanted.id} serves already; nothing to do")
+        return
+    roll_out(fleet, wanted, migrations=True)
+
+
+@rollout(help={"to": "the release to go back to; default: the one before"})
+def rollback(fleet: Fleet, to: str = "") -> None:
+    """Go back to the release before, with its own code and configuration and today's secrets."""
+    wanted = fleet.release(to or fleet.previous())
+    if fleet.serves(wanted):
+        fleet.report.note("", f"{wanted.id} serves already; nothing to do")
+        return
+    roll_out(fleet, wanted, migrations=False)
+
+
+def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
+    """Bring a release into service: nothing that visitors see changes before every host has built it."""
+    hosts = fleet.with_code()
+    if not hosts.names:
+        raise HawserError(f"none of {', '.join(fleet.names)} runs the application's code; is a group missing?", code=2)
+    fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
+    if migrations:
+        fleet.leader().apply([db.migrate], wanted, phase="migrate")
+    with hosts.undo_on_failure(SWITCH):
+        batches = list(hosts.batches())
+        for number, batch in enumerate(batches, 1):
+            batch.apply(SWITCH, wanted, phase=f"switch {number}/{len(batches)}")
+    hosts.apply(FINISH, wanted, phase="finish")
+    fleet.report.note("", f"{wanted.id} serves on {', '.join(hosts.names)}")

@@ -1,0 +1,50 @@
+"""nginx: the site that visitors reach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hawser.host import Host, instances
+from hawser.resources import Command, File, Resources, changed
+from hawser.steps import step
+
+
+@step
+def install(host: Host) -> Resources:
+    """Install the site's server block and reload nginx; a block that nginx refuses never stays."""
+    site = host.environment.site
+    if site is None or not host.serves_site:
+        return
+    page = File(
+        f"/etc/nginx/sites-enabled/{host.app.name}.conf",
+        host.render("nginx-site.conf.j2", **parts(host)),
+        validate="nginx",
+    )
+    yield page
+    yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(page))
+
+
+def parts(host: Host) -> dict[str, Any]:
+    """Return what the template needs: upstreams, static folders and proxied paths, in their final form."""
+    site = host.environment.site
+    assert site is not None
+    variable = host.app.name.replace("-", "_")
+    upstreams = []
+    for name in dict.fromkeys(site.proxy.values()):
+        process = host.environment.processes[name]
+        runs_here = host.name in host.environment.hosts_running(process)
+        if process.socket:
+            servers = [f"unix:{host.run}/{each}.sock" for each in instances(name, process)]
+        elif runs_here:
+            servers = [f"127.0.0.1:{process.port}"]
+        else:
+            servers = [f"{host.addresses[each]}:{process.port}" for each in host.environment.hosts_running(process)]
+        upstreams.append({"name": f"{variable}_{name}", "servers": servers})
+    statics = []
+    for prefix, folder in site.static.items():
+        served = host.served_path(folder)
+        current = f"{host.root}/current/"
+        previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
+        statics.append({"prefix": prefix, "folder": served, "previous": previous})
+    proxies = [{"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()]
+    return {"variable": variable, "upstreams": upstreams, "statics": statics, "proxies": proxies}

@@ -1,0 +1,28 @@
+"""Redis: the server, its password, and where it listens."""
+
+from __future__ import annotations
+
+from hawser.formats import json_text
+from hawser.host import Host
+from hawser.resources import Block, Command, File, Packages, Resources, Service, changed
+from hawser.steps import step
+
+
+@step
+def install(host: Host) -> Resources:
+    """Install Redis, listening beyond the host itself only where others need it."""
+    setting = host.environment.services.redis
+    if setting is None or not host.runs_service(setting.groups):
+        return
+    yield Packages(("redis-server",))
+    lines = ["bind 127.0.0.1 -::1" + (f" {host.address}" if host.clients(setting.clients) else "")]
+    if setting.password is not None:
+        lines.append(f"requirepass {json_text(host.text(setting.password, 'services.redis.password'))}")
+    settings = File(
+        "/etc/redis/hawser.conf", "\n".join(lines) + "\n", mode=0o640, owner="redis", group="redis", secret=True
+    )
+    yield settings
+    include = Block("/etc/redis/redis.conf", "settings", "include /etc/redis/hawser.conf")
+    yield include
+    yield Service("redis-server")
+    yield Command(("systemctl", "restart", "redis-server"), when=changed(settings, include))

@@ -1,0 +1,64 @@
+"""What turns a checkout into a release that serves, and tidies up behind it."""
+
+from __future__ import annotations
+
+from hawser.host import Host
+from hawser.resources import Directory, File, History, Journal, Link, Prune, Resources, Retired, Units
+from hawser.steps import step
+
+
+@step
+def build(host: Host) -> Resources:
+    """Run the build commands and the checks in the new release, once each."""
+    if not host.runs_code or host.release is None:
+        return
+    path = host.release_path
+    yield Directory(f"{path}/done")
+    for kind in ("build", "check"):
+        for number, line in enumerate(getattr(host.environment.release, kind), 1):
+            command = host.command_text(line, f"release.{kind}[{number - 1}]")
+            yield host.in_release(command, marker=f"{path}/done/{kind}-{number}")
+    # Written last: a release without it has not been built to its end.
+    yield File(f"{path}/release.json", host.release.inputs, mode=0o640)
+
+
+@step
+def begin(host: Host) -> Resources:
+    """Note on the host that a rollout is under way, until `finish`."""
+    if host.runs_code and host.release is not None:
+        yield Journal(host.release.id)
+
+
+@step
+def activate(host: Host) -> Resources:
+    """Move the traffic to the new processes, point the links at the new release, and retire the old processes."""
+    if not host.runs_code or host.release is None:
+        return
+    coloured = [process for process in host.processes() if process.colour]
+    for process in coloured:
+        yield Link(*process.link)
+    if host.facts.current not in ("", host.release.id):
+        yield Link(f"{host.root}/previous", f"releases/{host.facts.current}")
+    yield Link(f"{host.root}/current", f"releases/{host.release.id}")
+    yield Link(f"{host.root}/{host.app.source}", "current/source")
+    yield Link(f"{host.root}/{host.app.environment}", "current/env")
+    drain = 1.0
+    for process in coloured:
+        # One pause is enough for all: requests that nginx has just handed over reach the old processes before they stop.
+        yield Retired(process.other.unit, process.setting.manager, process.other.definition, drain)
+        drain = 0.0
+
+
+@step
+def finish(host: Host) -> Resources:
+    """Remove what the new release no longer has: processes, old releases and environments; close the journal."""
+    if not host.runs_code or host.release is None:
+        return
+    units = [process.unit for process in host.processes()] + [
+        process.other.unit for process in host.processes() if process.colour
+    ]
+    yield Units(host.app.name, tuple(units))
+    yield Prune(host.root, host.app.keep)
+    if host.entry:
+        yield History({**host.entry, "release": host.release.id, "commit": host.release.commit})
+    yield Journal("")

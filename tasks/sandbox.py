@@ -1,0 +1,57 @@
+"""Throwaway hosts on this machine, for trying everything on them."""
+
+from __future__ import annotations
+
+from hawser import sandbox
+from hawser.errors import HawserError
+from hawser.session import Session
+from hawser.steps import session_task
+
+
+def wanted(session: Session) -> dict[str, str]:
+    """Return {name in the sandbox: name in the environment} for the named hosts that are sandbox hosts."""
+    hosts = session.selection.hosts
+    found = {session.sandbox_name(name): name for name in hosts if session.environment.hosts[name].sandbox}
+    if not found:
+        raise HawserError(f"no host of {', '.join(hosts)} says `sandbox = true`", code=2)
+    return found
+
+
+@session_task
+def up(session: Session) -> None:
+    """Start the sandbox hosts of an environment; the first time makes their base image."""
+    sandbox.install_requirements()
+    names = wanted(session)
+    specs = [
+        sandbox.SandboxSpec(name, python=session.environment.hosts[host].vars.get("python", True) is not False)
+        for name, host in names.items()
+    ]
+    sandbox.up(specs, lambda text: session.report.note("", text))
+    listing(session)
+
+
+@session_task
+def down(session: Session) -> None:
+    """Remove the sandbox hosts of an environment, or all of them without -H."""
+    sandbox.down(list(wanted(session)) if session.names else None)
+
+
+@session_task
+def reset(session: Session) -> None:
+    """Make the sandbox hosts of an environment bare again."""
+    sandbox.reset(list(wanted(session)))
+    up(session)
+
+
+@session_task(name="list")
+def listing(session: Session) -> None:
+    """Show the sandbox hosts that are up."""
+    rows = [[each.name, each.address, f"ssh root@{each.address}"] for each in sandbox.listing()]
+    session.report.table("sandbox", ["host", "address", "reach it with"], rows)
+
+
+@session_task(positional=["host"], help={"host": "its name in the sandbox, as sandbox.list shows it"})
+def shell(session: Session, host: str) -> None:
+    """Open a root shell on a sandbox host."""
+    session.report.pause()
+    sandbox.shell(host)

@@ -1,0 +1,75 @@
+"""What is deployed, where, and how it is doing."""
+
+from __future__ import annotations
+
+import time
+
+from hawser.fleet import Fleet
+from hawser.host import Host
+from hawser.steps import rollout
+
+COLUMNS = ["host", "release", "commit", "age", "processes", "health", "disk free", "clock", "certificate"]
+
+
+@rollout
+def status(fleet: Fleet) -> None:
+    """Show each host's release, processes, health, disk, clock offset and certificate."""
+    fleet.connect()
+    rows = fleet.session.parallel(fleet.names, lambda name: row(fleet, name))
+    fleet.report.table(
+        fleet.environment.name, COLUMNS, [found for found in rows.values() if not isinstance(found, Exception)]
+    )
+    for found in rows.values():
+        if isinstance(found, Exception):
+            raise found
+
+
+def row(fleet: Fleet, name: str) -> list[str]:
+    """Return one host's line of the table."""
+    host = fleet.host(name)
+    facts = host.facts
+    live = [each for each in host.live_processes() if each.setting.listens]
+    site = host.environment.site
+    checks = [
+        {
+            "name": each.name,
+            "address": each.address,
+            "path": each.setting.health.path if each.setting.health else "",
+            "host": site.domains[0] if site else "localhost",
+            "statuses": each.setting.health.ranges if each.setting.health else (),
+        }
+        for each in live
+    ]
+    before = time.time()
+    certificate = f"{host.root}/ssl/site.crt" if host.serves_site else ""
+    answer = fleet.ask(name, "survey.status", {"checks": checks, "certificate": certificate})
+    offset = answer["clock"] - (before + time.time()) / 2
+    commit, _, _settings = facts.current.partition("-")
+    return [
+        name,
+        (facts.current or "none") + (" (a rollout is open)" if facts.journal else ""),
+        commit,
+        age(host),
+        "\n".join(
+            f"{each['process']}: {each['state']} {span(int(each['seconds']))}"
+            for each in facts.processes
+            if each["live"]
+        ),
+        "\n".join(f"{process}: {state}" for process, state in answer["health"].items()),
+        f"{facts.disk_free / 2**30:.1f} of {facts.disk_total / 2**30:.0f} GiB",
+        f"{offset:+.1f} s",
+        "" if answer["days"] is None else f"{answer['days']} days",
+    ]
+
+
+def age(host: Host) -> str:
+    """Return how long the release has served on a host."""
+    return span(int(host.facts.clock - host.facts.since)) if host.facts.since else ""
+
+
+def span(seconds: int) -> str:
+    """Write a duration the short way."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

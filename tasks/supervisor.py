@@ -1,0 +1,39 @@
+"""Processes under supervisor."""
+
+from __future__ import annotations
+
+from hawser.formats import supervisor_value
+from hawser.host import Host, ProcessInstance
+from hawser.processes import definition
+from hawser.resources import Resources
+from hawser.steps import step
+
+
+@step
+def reload(host: Host) -> Resources:
+    """Write a program per process that supervisor manages, have it taken up, and wait until it is healthy."""
+    if host.release is None:
+        return
+    for process in host.processes(manager="supervisor"):
+        text = host.render("supervisor.conf.j2", process=process, keys=keys(process))
+        yield from definition(process, text, validate="supervisor")
+
+
+def keys(process: ProcessInstance) -> dict[str, str]:
+    """Return the program keys of a process; what its settings say in `extra` wins."""
+    setting = process.setting
+    found = {
+        "directory": supervisor_value(process.directory),
+        "user": setting.user,
+        "autostart": "true",
+        "autorestart": "true",
+        "startsecs": "1",
+        "stopsignal": setting.stop_signal,
+        "stopwaitsecs": str(setting.stop_timeout),
+        "stopasgroup": "true",
+        "killasgroup": "true",
+        "stdout_logfile": process.log,
+        "stdout_logfile_maxbytes": "0",
+        "redirect_stderr": "true",
+    }
+    return {**found, **process.extra}

@@ -1,0 +1,41 @@
+"""Processes under systemd."""
+
+from __future__ import annotations
+
+from hawser.host import Host, ProcessInstance
+from hawser.processes import definition
+from hawser.resources import Resources
+from hawser.steps import step
+
+
+@step
+def reload(host: Host) -> Resources:
+    """Write a unit per process that systemd manages, have it run, and wait until it is healthy."""
+    if host.release is None:
+        return
+    for process in host.processes(manager="systemd"):
+        yield from definition(
+            process, host.render("systemd.service.j2", process=process, keys=keys(process)), validate="systemd"
+        )
+
+
+def keys(process: ProcessInstance) -> dict[str, str]:
+    """Return the `[Service]` keys of a process; what its settings say in `extra` wins."""
+    setting = process.setting
+    found = {
+        "Type": "exec",
+        "User": setting.user,
+        "Group": process.host.app.group,
+        "WorkingDirectory": process.directory,
+        "Restart": "always",
+        "RestartSec": "2",
+        "KillMode": "mixed",
+        "KillSignal": f"SIG{setting.stop_signal}",
+        "TimeoutStopSec": str(setting.stop_timeout),
+        "SyslogIdentifier": process.unit,
+    }
+    if setting.limits.files is not None:
+        found["LimitNOFILE"] = str(setting.limits.files)
+    if setting.limits.processes is not None:
+        found["LimitNPROC"] = str(setting.limits.processes)
+    return {**found, **process.extra}

@@ -1,0 +1,29 @@
+"""The Python environment of a release."""
+
+from __future__ import annotations
+
+from hawser.host import Host
+from hawser.resources import PythonEnvironment, Resources
+from hawser.steps import step
+
+
+@step
+def build(host: Host) -> Resources:
+    """Build the Python environment, or find the one that fits already."""
+    if not host.runs_code or host.release is None:
+        return
+    python = host.environment.python
+    yield PythonEnvironment(
+        f"{host.release_path}/env",
+        folder=f"{host.root}/envs",
+        source=host.source,
+        user=host.app.user,
+        uv=f"{host.uv}/bin/uv",
+        interpreter=python.interpreter or "",
+        requirements=python.requirements,
+        packages=python.packages,
+        lock=python.lock or "",
+        extras=python.extras,
+        groups=python.groups,
+        own=host.release.id if python.own else "",
+    )

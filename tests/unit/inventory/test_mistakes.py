@@ -1,0 +1,777 @@
+"""Each kind of wrong input, and the exact key and words that the user gets."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hawser.errors import InputErrors
+from hawser.inventory.documents import Document
+from hawser.inventory.parse import parse
+
+APP = '[app]\nname = "shop"\nrepo = "https://git.example.org/shop.git"\n'
+WEB = '[processes.web]\ncommand = "gunicorn --bind unix:{{ socket }}"\n'
+HOSTS = '[hosts.web1]\ngroups = ["web"]\n[hosts.data1]\ngroups = ["data"]\n'
+
+# sentence -> (what is changed, key, message, hint)
+MISTAKES = {
+    "an unknown key is answered with the nearest one": (
+        APP + 'brnch = "main"',
+        "app.brnch",
+        "unknown key",
+        "did you mean branch?",
+    ),
+    "an unknown key that is near to nothing is answered with all keys": (
+        "[persistent]\nzzz = 1",
+        "persistent.zzz",
+        "unknown key",
+        "keys here: folders",
+    ),
+    "an unknown table is answered with the nearest one": (
+        "[process.web]\ncommand = 'x'",
+        "process",
+        "unknown key",
+        "did you mean processes?",
+    ),
+    "an unknown key in a nested table is found": (
+        WEB + "health = { pth = '/' }",
+        "processes.web.health.pth",
+        "unknown key",
+        "did you mean path?",
+    ),
+    "an unknown key in a list of tables is found": (
+        "[[files]]\npath = 'a'\ncontent = 'b'\nvalidat = 'json'",
+        "files[0].validat",
+        "unknown key",
+        "did you mean validate?",
+    ),
+    "the name of the environment is no key": ("name = 'shop'", "name", "unknown key", "did you mean"),
+    "a missing key is named with what it is for": (
+        "[app]\nname = 'shop'",
+        "app.repo",
+        "is missing",
+        "Where the code comes from: an address for git",
+    ),
+    "a string for a port": (
+        WEB.replace("{{ socket }}", "x") + "port = '8001'",
+        "processes.web.port",
+        "must be a whole number, not a string",
+        "write port = 8001",
+    ),
+    "a flag for a number": (APP + "keep = true", "app.keep", "must be a whole number, not true or false", ""),
+    "a number for a flag": (APP + "push = 1", "app.push", "must be true or false, not a whole number", ""),
+    "a string for a flag": (
+        APP + "push = 'yes'",
+        "app.push",
+        "must be true or false, not a string",
+        "write push = true",
+    ),
+    "a number for a string": (
+        APP + "branch = 5",
+        "app.branch",
+        "must be a string, not a whole number",
+        'write branch = "5"',
+    ),
+    "a number for a variable": (
+        "[env.variables]\nWORKERS = 4",
+        "env.variables.WORKERS",
+        "must be a string, not a whole number",
+        'write WORKERS = "4"',
+    ),
+    "a string for a list": (
+        "[release]\nbuild = 'make'",
+        "release.build",
+        "must be a list, not a string",
+        'write build = ["make"]',
+    ),
+    "a number in a list of strings": (
+        "[env]\nrequired = ['A', 2]",
+        "env.required[1]",
+        "must be a string, not a whole number",
+        'write "2"',
+    ),
+    "a string for a table": ("site = 'x'", "site", "must be a table, not a string", ""),
+    "a list of tables for a table": (
+        "[[site]]\ndomains = ['a']",
+        "site",
+        "must be a table, not a list",
+        "write [site] instead of [[site]]",
+    ),
+    "a date": (APP + "branch = 2024-01-01", "app.branch", "must be a string, not a date or time", ""),
+    "a word that is none of the choices": (
+        WEB + "manager = 'supervisord'",
+        "processes.web.manager",
+        'must be one of systemd, supervisor, not "supervisord"',
+        "did you mean supervisor?",
+    ),
+    "a port out of range": (
+        WEB.replace("{{ socket }}", "x") + "port = 70000",
+        "processes.web.port",
+        "must be at most 65535, not 70000",
+        "",
+    ),
+    "fewer releases than a rollback needs": (APP + "keep = 1", "app.keep", "must be at least 2, not 1", ""),
+    "a name with capital letters": (
+        "[app]\nname = 'Shop'\nrepo = './x'",
+        "app.name",
+        "'Shop' is not allowed here",
+        "lower-case letters, digits and -, a letter first",
+    ),
+    "a user name that Unix does not take": (
+        APP + f"user = '{'x' * 33}'",
+        "app.user",
+        f"'{'x' * 33}' is 33 characters long",
+        "at most 32",
+    ),
+    "the application as root": (APP + "user = 'root'", "app.user", "the application must not run as root", ""),
+    "a relative root": (APP + "root = 'srv/x'", "app.root", "'srv/x' is not an absolute path", "start it with /"),
+    "a root with a way up": (APP + "root = '/srv/../x'", "app.root", "must not contain '..'", ""),
+    "a system folder as root": (
+        APP + "root = '/srv'",
+        "app.root",
+        "/srv cannot be the application's own folder",
+        "as in /srv/shop",
+    ),
+    "a root that the service user cannot reach": (
+        APP + "root = '/root/shop'",
+        "app.root",
+        "/root/shop cannot be the application's own folder",
+        "as in /srv/shop",
+    ),
+    "a link named as a folder of ours": (
+        APP + "source = 'releases'",
+        "app.source",
+        "'releases' is a folder that Hawser needs under /srv/shop",
+        "",
+    ),
+    "one name for two links": (APP + "source = 'env'", "app.environment", "has the same name as app.source", ""),
+    "a password in the address of the repository": (
+        "[app]\nname = 'shop'\nrepo = 'https://me:pw@git.example.org/x'",
+        "app.repo",
+        "contains a password",
+        "put it into the secrets and name it in app.token",
+    ),
+    "a repository that git would take for an option": (
+        "[app]\nname = 'shop'\nrepo = '--upload-pack=x'",
+        "app.repo",
+        "'--upload-pack=x' is neither an address of a repository nor a path",
+        "",
+    ),
+    "a branch that git would take for an option": (
+        APP + "branch = '-x'",
+        "app.branch",
+        "'-x' is no name of a branch, tag or commit",
+        "",
+    ),
+    "a token for SSH": (
+        "[app]\nname = 'shop'\nrepo = 'git@git.example.org:x'\ntoken = 'T'",
+        "app.token",
+        "is for a repository at https://",
+        "deploy_key is for SSH",
+    ),
+    "a deploy key for HTTPS": (
+        APP + "deploy_key = 'K'",
+        "app.deploy_key",
+        "is for a repository reached over SSH",
+        "token is for HTTPS",
+    ),
+    "a local path that is not pushed": (
+        "[app]\nname = 'shop'\nrepo = './x'\npush = false",
+        "app.push",
+        "must be true: hosts cannot reach a path on this machine",
+        "",
+    ),
+    "a host key that is none": (
+        APP + "repo_host_keys = ['ssh-ed25519']",
+        "app.repo_host_keys[0]",
+        "is not a public host key",
+        'as `ssh-keyscan` prints it, without the host: "ssh-ed25519 AAAA…"',
+    ),
+    "a host key of another type than it says": (
+        '[hosts.web1]\nhost_key = "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"',
+        "hosts.web1.host_key",
+        "is not a public host key: it calls itself 'ssh-rsa', and its data says otherwise",
+        'as `ssh-keyscan` prints it, without the host: "ssh-ed25519 AAAA…"',
+    ),
+    "a secret that is no name": (
+        "[app]\nname = 'shop'\nrepo = 'https://x.test/y'\ntoken = 'my token'",
+        "app.token",
+        "'my token' is not allowed here",
+        "the name of a secret: letters, digits and _",
+    ),
+    "an interpreter that is neither version nor path": (
+        "[python]\ninterpreter = 'python3'",
+        "python.interpreter",
+        "'python3' is neither a version nor an absolute path",
+        'as in "3.11" or "/usr/bin/python3.11"',
+    ),
+    "two sources of requirements": (
+        "[python]\nlock = 'uv.lock'\nrequirements = ['r.txt']",
+        "python.requirements",
+        "cannot be used beside python.lock",
+        "remove one of the two",
+    ),
+    "a lock file of another tool": (
+        "[python]\nlock = 'poetry.lock'",
+        "python.lock",
+        "'poetry.lock' is no lock file that Hawser knows",
+        "uv.lock, pylock.toml",
+    ),
+    "extras without a uv.lock": (
+        "[python]\nrequirements = ['r.txt']\nextras = ['x']",
+        "python.extras",
+        "is for a uv.lock",
+        'add lock = "uv.lock", or remove it',
+    ),
+    "a variable with a dash": (
+        "[env.variables]\nA-B = 'x'",
+        "env.variables.A-B",
+        "'A-B' is not allowed here",
+        "letters, digits and _, no digit first",
+    ),
+    "a NUL character": (
+        '[env.variables]\nA = "x\\u0000"',
+        "env.variables.A",
+        "contains a NUL character, which no file, environment or argument can carry",
+        "",
+    ),
+    "a secret listed twice": ("[env]\nrequired = ['A', 'A']", "env.required", "'A' stands here twice", ""),
+    "a secret both required and generated": (
+        "[env]\nrequired = ['A']\ngenerated = ['A']",
+        "env.generated[0]",
+        "A is required as well",
+        "list it once",
+    ),
+    "a dotenv key that is nothing": (
+        "[env]\ndotenv = '.env'\ndotenv_keys = ['DATABSE_URL']\nvariables = { DATABASE_URL = 'x' }",
+        "env.dotenv_keys[0]",
+        "DATABSE_URL is neither a variable nor a secret",
+        "did you mean DATABASE_URL?",
+    ),
+    "a variable for a dotenv file that is not written": (
+        "[env]\ndotenv_variable = 'D'",
+        "env.dotenv_variable",
+        "needs env.dotenv",
+        'as in dotenv = ".env"',
+    ),
+    "Jinja2 that is not closed": (
+        "[env.variables]\nA = '{{ x'",
+        "env.variables.A",
+        "Jinja2 cannot read it: unexpected end of template, expected 'end of print statement'.",
+        "text that must keep its {{, {% or {# goes between {% raw %} and {% endraw %}",
+    ),
+    "Jinja2 that is not closed in a command": (
+        "[release]\ncheck = ['make {% if %}']",
+        "release.check[0]",
+        "Jinja2 cannot read it: Expected an expression, got 'end of statement block'",
+        "text that must keep its {{, {% or {# goes between {% raw %} and {% endraw %}",
+    ),
+    "a secret in Jinja2 that is not listed": (
+        "[env]\nrequired = ['DB_PASSWORD']\n[env.variables]\nA = '{{ secrets.DB_PASWORD }}'",
+        "env.variables.A",
+        "the secret DB_PASWORD is not listed",
+        "did you mean DB_PASSWORD?",
+    ),
+    "a secret in Jinja2 when none is listed": (
+        "[env.variables]\nA = '{{ secrets[\"KEY\"] }}'",
+        "env.variables.A",
+        "the secret KEY is not listed",
+        "list it in env.required or env.generated",
+    ),
+    "a group in Jinja2 that has no hosts": (
+        HOSTS + "[env.variables]\nA = '{{ group(\"dta\")[0].address }}'",
+        "env.variables.A",
+        "no host is in the group 'dta'",
+        "did you mean data?",
+    ),
+    "a secret in a command": (
+        "[env]\nrequired = ['KEY']\n[release]\nbuild = ['make KEY={{ secrets.KEY }}']",
+        "release.build[0]",
+        "a secret in a command is shown to everyone by `ps`",
+        "put it into env.variables, and let the program read it there",
+    ),
+    "an empty command": (
+        "[processes.web]\ncommand = ' '\nsocket = true",
+        "processes.web.command",
+        "must not be empty",
+        "",
+    ),
+    "a command of two lines": ('[release]\nmigrate = "a\\nb"', "release.migrate", "must be a single line", ""),
+    "a command with an open quote": (
+        WEB.replace("gunicorn", "gunicorn 'x"),
+        "processes.web.command",
+        "its quotes do not fit: no closing quotation",
+        "",
+    ),
+    "a command that wants a shell": (
+        WEB.replace("gunicorn", "cd x && gunicorn"),
+        "processes.web.command",
+        "is started without a shell",
+        "as in sh -c 'exec … | …', and see directory",
+    ),
+    "a batch that is no share": (
+        "[release]\nbatch = '200%'",
+        "release.batch",
+        "'200%' is neither a number of hosts nor a share of them",
+        'as in 1 or "50%"',
+    ),
+    "a leader that is nobody": (
+        HOSTS + "[release]\nleader = 'wbe'",
+        "release.leader",
+        "'wbe' is neither a group nor a host",
+        "did you mean web?",
+    ),
+    "a group without hosts": (
+        HOSTS + WEB + "groups = ['web', 'worker']\n[site]\ndomains = ['a.test']\ngroups = ['web']",
+        "processes.web.groups[1]",
+        "no host is in the group 'worker'",
+        'add it to a host: groups = ["worker"]',
+    ),
+    "a misspelled group": (
+        HOSTS + "[cron.x]\nschedule = '@daily'\ncommand = 'x'\ngroups = ['dta']",
+        "cron.x.groups[0]",
+        "no host is in the group 'dta'",
+        "did you mean data?",
+    ),
+    "a host where a group is wanted": (
+        "[cron.x]\nschedule = '@daily'\ncommand = 'x'\ngroups = ['web1']",
+        "cron.x.groups[0]",
+        "no host is in the group 'web1'",
+        "web1 is a host; give it a group",
+    ),
+    "packages for a group without hosts": (
+        "[packages]\ndb = ['postgresql']",
+        "packages.db",
+        "no host is in the group 'db'",
+        'add it to a host: groups = ["db"]',
+    ),
+    "clients without hosts": (
+        "[env]\nrequired = ['P']\n[services.redis]\npassword = '{{ secrets.P }}'\nclients = ['api']",
+        "services.redis.clients[0]",
+        "no host is in the group 'api'",
+        'add it to a host: groups = ["api"]',
+    ),
+    "socket and port": (
+        WEB + "socket = true\nport = 8001",
+        "processes.web.port",
+        "cannot be used beside socket",
+        "remove one of the two",
+    ),
+    "a command that wants the port of a process that has none": (
+        WEB.replace("{{ socket }}", "{{ port }}") + "socket = true",
+        "processes.web.command",
+        "says {{ port }}, but the process has none",
+        "as in port = 8001",
+    ),
+    "a command that wants the socket of a process that has none": (
+        WEB + "socket = false\nport = 8001",
+        "processes.web.command",
+        "says {{ socket }}, but the process has none",
+        "write socket = true",
+    ),
+    "several of a process that listens": (
+        WEB + "count = 2",
+        "processes.web.count",
+        "must be 1 for a process with a socket or port",
+        "let the program itself start more workers",
+    ),
+    "several of a single process": (
+        WEB + "[processes.beat]\ncommand = 'x'\nsingle = true\ncount = 2",
+        "processes.beat.count",
+        "must be 1 for a process that is single",
+        "",
+    ),
+    "health of a process that does not listen": (
+        WEB + "[processes.beat]\ncommand = 'x'\nhealth = {}",
+        "processes.beat.health",
+        "is for a process with a socket or port",
+        "",
+    ),
+    "a name that ends like a colour": (
+        WEB + "[processes.x-green]\ncommand = 'x'",
+        "processes.x-green",
+        "a name must not end with -blue or -green",
+        "Hawser tells the two colours of a process so",
+    ),
+    "a name that ends like one of several": (
+        WEB + "[processes.w]\ncommand = 'x'\ncount = 2\n[processes.w-2]\ncommand = 'x'",
+        "processes.w-2",
+        "a number at the end stands for one of several w",
+        "choose another name",
+    ),
+    "a name of a process that no unit can have": (
+        WEB + "[processes.'a b']\ncommand = 'x'",
+        'processes."a b"',
+        "'a b' is not allowed here",
+        "lower-case letters, digits, - and _, a letter first",
+    ),
+    "a socket whose path is too long": (
+        APP + f"root = '/srv/{'x' * 90}'",
+        "processes.web",
+        f"the path of its socket is too long: /srv/{'x' * 90}/run/web-green.sock has 114 of 103 bytes",
+        "shorten app.root or the name",
+    ),
+    "a status that HTTP does not have": (
+        WEB + "health = { status = [700] }",
+        "processes.web.health.status[0]",
+        "700 is no HTTP status",
+        'as in 200 or "200-399"',
+    ),
+    "a port that another process has": (
+        WEB + "[processes.a]\ncommand = 'x'\nport = 8001\n[processes.b]\ncommand = 'x'\nport = 8001",
+        "processes.b.port",
+        "processes.a has port 8001 on web1 already",
+        "",
+    ),
+    "a port that the site has": (
+        WEB + "[processes.a]\ncommand = 'x'\nport = 443",
+        "processes.a.port",
+        "site has port 443 on web1 already",
+        "",
+    ),
+    "a port that a service has": (
+        WEB + "[processes.a]\ncommand = 'x'\nport = 6379\n[services.redis]",
+        "processes.a.port",
+        "services.redis has port 6379 on web1 already",
+        "",
+    ),
+    "a schedule with too many fields": (
+        "[cron.x]\nschedule = '* * * * * root'\ncommand = 'x'",
+        "cron.x.schedule",
+        "a schedule has five fields, this one has 6",
+        "minute, hour, day of the month, month, day of the week, as in */10 * * * *; or @daily; the user is a key of its "
+        "own: user",
+    ),
+    "a file without a text": ("[[files]]\npath = 'a'", "files[0]", "needs either template or content", ""),
+    "a file with two texts": (
+        "[[files]]\npath = 'a'\ntemplate = 'a'\ncontent = 'a'",
+        "files[0]",
+        "needs either template or content",
+        "remove one of the two",
+    ),
+    "a mode that is a number": (
+        "[[files]]\npath = 'a'\ncontent = 'a'\nmode = 640",
+        "files[0].mode",
+        "640 is not a file mode",
+        'octal digits in quotes, as in "0640"',
+    ),
+    "a mode that is not octal": (
+        "[[files]]\npath = 'a'\ncontent = 'a'\nmode = '0980'",
+        "files[0].mode",
+        "'0980' is not a file mode",
+        'octal digits in quotes, as in "0640"',
+    ),
+    "a validation that does not exist": (
+        "[[files]]\npath = 'a'\ncontent = 'a'\nvalidate = 'jsn'",
+        "files[0].validate",
+        "'jsn' is no validation that Hawser knows",
+        "did you mean json?",
+    ),
+    "a restart of nothing": (
+        "[[files]]\npath = 'a'\ncontent = 'a'\nrestart = ['wb']",
+        "files[0].restart[0]",
+        "there is no process 'wb'",
+        "did you mean web?",
+    ),
+    "a template outside of the templates": (
+        "[[files]]\npath = 'a'\ntemplate = '../a'",
+        "files[0].template",
+        "must not contain '..'",
+        "",
+    ),
+    "two texts for one file": (
+        "[[files]]\npath = 'a'\ncontent = 'a'\n[[files]]\npath = 'a'\ncontent = 'b'",
+        "files[1].path",
+        "files[0] writes a on web1 as well",
+        "",
+    ),
+    "a persistent folder inside of a release": (
+        "[persistent]\nfolders = ['source/media']",
+        "persistent.folders[0]",
+        "'source/media' does not survive a release: Hawser manages source itself",
+        "name a folder beside it",
+    ),
+    "an absolute persistent folder": (
+        "[persistent]\nfolders = ['/data']",
+        "persistent.folders[0]",
+        "'/data' is an absolute path",
+        "write it without the leading / or ~",
+    ),
+    "a site without a domain": (
+        "[site]\ndomains = []",
+        "site.domains",
+        "must not be empty",
+        "Its names; the first one is used for health checks",
+    ),
+    "a domain that is a URL": (
+        "[site]\ndomains = ['https://a.test']",
+        "site.domains[0]",
+        "'https://a.test' is not a domain",
+        "as in www.example.org or *.example.org, without https:// and path",
+    ),
+    "a domain with umlauts": (
+        "[site]\ndomains = ['bücher.test']",
+        "site.domains[0]",
+        "'bücher.test' is not written as DNS has it",
+        "write xn--bcher-kva.test",
+    ),
+    "a URL path without a slash": (
+        "[site]\ndomains = ['a.test']\nproxy = { 'x' = 'web' }",
+        "site.proxy.x",
+        "'x' is not the beginning of a URL path",
+        'as in "/" or "/static/"',
+    ),
+    "requests for a process that is not there": (
+        "[site]\ndomains = ['a.test']\nproxy = { '/' = 'wbe' }",
+        'site.proxy."/"',
+        "there is no process 'wbe'",
+        "did you mean web?",
+    ),
+    "requests for a process that does not listen": (
+        WEB + "[processes.beat]\ncommand = 'x'\n[site]\ndomains = ['a.test']\nproxy = { '/' = 'beat' }",
+        'site.proxy."/"',
+        "the process beat has neither socket nor port",
+        "",
+    ),
+    "requests for a socket on another host": (
+        HOSTS + WEB + "groups = ['web']\n[site]\ndomains = ['a.test']\ngroups = ['data']",
+        'site.proxy."/"',
+        "web listens on a Unix socket and does not run on data1, where the site is",
+        "site.groups and its groups must agree",
+    ),
+    "a site that nobody answers": (
+        "[processes.beat]\ncommand = 'x'",
+        "site.proxy",
+        "is missing: no process has a socket or port",
+        "let one listen on unix:{{ socket }}",
+    ),
+    "a site that several could answer": (
+        WEB + "[processes.api]\ncommand = 'x {{ socket }}'",
+        "site.proxy",
+        "is missing: web and api could all answer",
+        'as in proxy = { "/" = "web" }',
+    ),
+    "one URL path for two things": (
+        "[site]\ndomains = ['a.test']\nproxy = { '/' = 'web' }\nstatic = { '/' = 'static' }",
+        'site.static."/"',
+        "site.proxy has the same URL path",
+        "",
+    ),
+    "TLS without a certificate": (
+        "[site]\ndomains = ['a.test']\ntls = 'files'\nkey = 'shop.toml'",
+        "site.certificate",
+        'is missing, and tls = "files" needs it',
+        "",
+    ),
+    "a certificate without TLS": (
+        "[site]\ndomains = ['a.test']\nkey = 'shop.toml'",
+        "site.key",
+        'is not used with tls = "self-signed"',
+        'write tls = "files"',
+    ),
+    "a certificate that is not there": (
+        "[site]\ndomains = ['a.test']\ntls = 'files'\nkey = 'shop.toml'\ncertificate = 'certs/a.pem'",
+        "site.certificate",
+        "there is no file certs/a.pem",
+        "the path is relative to the environment file",
+    ),
+    "one port twice": (
+        "[site]\ndomains = ['a.test']\nextra_ports = [80]",
+        "site",
+        "two of its ports are the same",
+        "80, 443, 80",
+    ),
+    "a service without a place": (
+        HOSTS + "[services.redis]",
+        "services.redis.groups",
+        "must say which of the hosts run it",
+        'as in groups = ["data"]',
+    ),
+    "a password in the file": (
+        "[services.postgresql]\ndatabases.my-shop = { password = 'hunter2' }",
+        "services.postgresql.databases.my-shop.password",
+        "a password stands in this file",
+        'as in "{{ secrets.MY_SHOP_PASSWORD }}", with MY_SHOP_PASSWORD in env.generated',
+    ),
+    "a role with two passwords": (
+        "[env]\nrequired = ['A', 'B']\n[services.postgresql.databases]\n"
+        "a = { owner = 'x', password = '{{ secrets.A }}' }\nb = { owner = 'x', password = '{{ secrets.B }}' }",
+        "services.postgresql.databases.b.password",
+        "the role x has another password in databases.a",
+        "",
+    ),
+    "no hosts": ("hosts = {}", "hosts", "names no host", 'add [hosts.web1] with address = "…"'),
+    "a host with dots": (
+        "[hosts.'web1.example.org']",
+        'hosts."web1.example.org"',
+        "'web1.example.org' is not allowed here",
+        "letters, digits, - and _ only; the DNS name goes into its address",
+    ),
+    "an address with a user": (
+        "[hosts.web1]\naddress = 'root@10.0.0.1'",
+        "hosts.web1.address",
+        "'root@10.0.0.1' contains a user",
+        "the user is a key of its own: user",
+    ),
+    "an address with a port": (
+        "[hosts.web1]\naddress = '10.0.0.1:2222'",
+        "hosts.web1.address",
+        "'10.0.0.1:2222' contains a port",
+        "the port is a key of its own: port",
+    ),
+    "one address for two hosts": (
+        "[hosts.a]\naddress = '10.0.0.1'\n[hosts.b]\naddress = '10.0.0.1'",
+        "hosts.b.address",
+        "a has the same address and port",
+        "",
+    ),
+    "a sandbox host with an address": (
+        "[hosts.a]\naddress = '10.0.0.1'\nsandbox = true",
+        "hosts.a.address",
+        "a sandbox host gets its address from the sandbox",
+        "remove one of the two",
+    ),
+    "a group named like a host": (
+        "[hosts.web]\n[hosts.web1]\ngroups = ['web']",
+        "hosts.web1.groups[0]",
+        "'web' is the name of a host and of a group",
+        "rename one of the two",
+    ),
+    "a group named all": (
+        "[hosts.web1]\ngroups = ['all']",
+        "hosts.web1.groups[0]",
+        "'all' stands for every host and cannot be the name of a host or group",
+        "",
+    ),
+    "a host named all": (
+        "[hosts.all]",
+        "hosts.all",
+        "'all' stands for every host and cannot be the name of a host or group",
+        "",
+    ),
+    "a host variable that is a table": (
+        "[hosts.web1]\nvars = { a = { b = 1 } }",
+        "hosts.web1.vars.a",
+        "must be a string, a number, true or false, or a list of these",
+        "",
+    ),
+    "a host variable that is no number": (
+        "[hosts.web1]\nvars = { a = nan }",
+        "hosts.web1.vars.a",
+        "must be a finite number",
+        "",
+    ),
+    "a jump host with a bad port": (
+        "[ssh]\njump = 'admin@bastion:0'",
+        "ssh.jump",
+        "'admin@bastion:0' ends with a port that is not between 1 and 65535",
+        "",
+    ),
+    "a key that could be anywhere": (
+        "[ssh]\nkey = 'id_ed25519'",
+        "ssh.key",
+        "'id_ed25519' could be anywhere",
+        "an absolute path, or one that starts with ~/",
+    ),
+    "a package that apt does not know": (
+        "[packages]\nall = ['Not A Package']",
+        "packages.all[0]",
+        "'Not A Package' is not allowed here",
+        "a name that apt knows",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "key", "message", "hint"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_named_with_file_and_key(complain, change, key, message, hint):
+    problems = complain(change)
+    assert [(problem.file, problem.key, problem.message) for problem in problems] == [("hosts/shop.toml", key, message)]
+    assert problems[0].hint.startswith(hint) if hint else not problems[0].hint
+
+
+def test_all_mistakes_are_named_at_once(complain):
+    problems = complain(
+        APP
+        + "brnch = 'x'\nkeep = '5'\n"
+        + "[processes.web]\ncommand = 'gunicorn {{ socket }}'\ngroups = ['wbe']\nsingl = true\n"
+        + "[processes.beat]\ngroups = ['data']\n"
+        + "[release]\nleader = 'nobody'\n"
+        + HOSTS
+    )
+    assert [problem.key for problem in problems] == [
+        "app.keep",
+        "app.brnch",
+        "processes.web.singl",
+        "processes.beat.command",
+        "processes.web.groups[0]",
+        "release.leader",
+    ]
+
+
+def test_what_only_follows_from_another_mistake_is_not_reported(complain):
+    problems = complain("[hosts.web1]\ngroup = ['web']\n[cron.x]\nschedule = '@daily'\ncommand = 'x'\ngroups = ['web']")
+    assert [problem.key for problem in problems] == ["hosts.web1.group"]
+
+
+def test_the_message_says_that_nothing_happened(complain, folder):
+    from hawser.inventory import read_environment
+
+    complain("[persistent]\nfolder = []")
+    with pytest.raises(InputErrors) as caught:
+        read_environment(folder / "shop.toml")
+    assert str(caught.value) == (
+        "1 problem, nothing was touched:\n  hosts/shop.toml: persistent.folder: unknown key (did you mean folders?)"
+    )
+
+
+def test_two_ports_of_one_address_are_two_hosts(write):
+    from hawser.inventory import read_environment
+
+    read_environment(write(APP + "[hosts.a]\naddress = 'x.test'\n[hosts.b]\naddress = 'x.test'\nport = 2222"))
+
+
+VALUES = st.recursive(
+    st.one_of(
+        st.booleans(),
+        st.integers(-1, 70000),
+        st.floats(),
+        st.dates(),
+        st.just(datetime.time()),
+        st.text(max_size=8),
+        st.sampled_from(
+            ["web", "web1", "{{ x }}", "{{ secrets.A }}", "/", "0640", "@daily", "a.test", "{%", "..", "ü"]
+        ),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                "name repo groups command port socket health path status proxy static domains web web1 databases users "
+                "password vars address files mode content template variables required generated build leader all x".split()
+            ),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=12,
+)
+TABLES = st.dictionaries(
+    st.sampled_from(
+        "app python env release processes cron files persistent site services packages hosts ssh name x".split()
+    ),
+    VALUES,
+    max_size=6,
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=TABLES)
+def test_whatever_stands_in_a_file_is_an_environment_or_a_list_of_problems(folder, table):
+    plain = {"app": {"name": "shop", "repo": "./x"}, "hosts": {"web1": {"groups": ["web"]}}}
+    try:
+        parse("shop", [Document(folder / "shop.toml", {**plain, **table})])
+    except InputErrors as errors:
+        assert errors.problems

@@ -1,0 +1,84 @@
+"""The report for programs."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from datetime import UTC, datetime
+
+from hawser.report.events import Event
+from hawser.report.jsonlines import JsonReport
+from hawser.report.stream import Sink
+
+
+def recorded() -> tuple[JsonReport, io.StringIO]:
+    stream = io.StringIO()
+    return JsonReport(Sink(stream), clock=iter([10.0, 12.5]).__next__), stream
+
+
+def rows(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_every_call_is_one_line_that_says_when_and_where() -> None:
+    report, stream = recorded()
+    report.phase("prepare", ["web1"], "3f2c1ab")
+    report.start("web1", "nginx.install", "file /etc/a")
+    report.event("web1", Event(0, "nginx.install", "file /etc/a", "changed", 12.5, diff="-a\n+b", facts={"n": 1}))
+    report.note("web1", "self-signed", "warning")
+    report.output("web1", "\x1b[31mred\u2028", "err")
+    report.host_done("web1")
+    report.host_failed("web1", "gone")
+    report.table("demo", ["host"], [["web1"]])
+    report.pause()
+    report.finish(False)
+    report.finish(False)
+    told = rows(stream)
+    for row in told:
+        at = datetime.fromisoformat(str(row.pop("at")))
+        assert abs((datetime.now(UTC) - at).total_seconds()) < 60
+    changed = {"step": "nginx.install", "label": "file /etc/a", "status": "changed", "ms": 12.5, "diff": "-a\n+b"}
+    assert told == [
+        {"t": "phase", "name": "prepare", "hosts": ["web1"], "detail": "3f2c1ab"},
+        {"t": "start", "host": "web1", "step": "nginx.install", "label": "file /etc/a"},
+        {"t": "event", "host": "web1", "position": 0, **changed, "facts": {"n": 1}},
+        {"t": "note", "host": "web1", "level": "warning", "text": "self-signed"},
+        {"t": "output", "host": "web1", "stream": "err", "text": "\x1b[31mred\u2028"},
+        {"t": "host_done", "host": "web1"},
+        {"t": "host_failed", "host": "web1", "message": "gone"},
+        {"t": "table", "title": "demo", "columns": ["host"], "rows": [["web1"]]},
+        {
+            "t": "finish",
+            "ok": False,
+            "dry": False,
+            "seconds": 2.5,
+            "counts": {"web1": {"changed": 1}},
+            "broken_off": {"web1": "gone"},
+        },
+    ]
+
+
+def test_secrets_are_masked_in_values_however_deep() -> None:
+    report, stream = recorded()
+    report.set_masks(["hunter2"])
+    report.event("web1", Event(0, "s", "l", "ok", facts={"hunter2": {"url": ["x://a:hunter2@b"]}}))
+    assert rows(stream)[0]["facts"] == {"********": {"url": ["x://a:********@b"]}}
+
+
+def test_lines_of_eight_threads_stay_whole() -> None:
+    report, stream = recorded()
+
+    def work(host: str) -> None:
+        for number in range(100):
+            report.event(host, Event(number, "s", "l", "ok"))
+
+    threads = [threading.Thread(target=work, args=(f"web{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = rows(stream)
+    assert {(row["host"], row["position"]) for row in told} == {(f"web{h}", n) for h in range(8) for n in range(100)}
+    moments = [str(row["at"]) for row in told]
+    assert moments == sorted(moments)

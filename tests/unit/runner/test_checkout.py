@@ -1,0 +1,391 @@
+"""A commit arrives on a host through a mirror, whole or not at all."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hawser.runner import checkout
+from hawser.runner.git import Remote, explain
+from hawser.runner.system import Failure, System
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+MY_GROUP = grp.getgrgid(os.getgid()).gr_name
+
+
+@pytest.fixture(autouse=True)
+def open_transport(monkeypatch):
+    """Let git fetch submodules from a path, which it refuses by default, and name an author."""
+    settings = {"protocol.file.allow": "always", "user.name": "Test", "user.email": "test@example.org"}
+    original = System.environment
+
+    def environment(self, user="", env=None):
+        return {**original(self, user, env), "GIT_ALLOW_PROTOCOL": "file:ssh:https:http"}
+
+    monkeypatch.setattr(System, "environment", environment)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for number, (name, value) in enumerate(settings.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", name)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+
+
+class Origin:
+    """A real repository, the one that hosts fetch from."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        path.mkdir()
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", "-C", self.path, *arguments], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def commit(self, text: str, name: str = "app.py") -> str:
+        (self.path / name).write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", text[:20] or "empty")
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def origin(tmp_path):
+    return Origin(tmp_path / "origin")
+
+
+@pytest.fixture
+def system(tmp_path):
+    (tmp_path / "state").mkdir()
+    return System(str(tmp_path / "state"))
+
+
+@pytest.fixture
+def kind(system, tmp_path, origin):
+    (tmp_path / "release").mkdir()
+
+    def make(commit, **changes):
+        spec = {
+            "path": str(tmp_path / "release" / "source"),
+            "mirror": str(tmp_path / "mirror.git"),
+            "commit": commit,
+            "owner": ME,
+            "group": MY_GROUP,
+            "repo": str(origin.path),
+            "bundle": "",
+            "key": "",
+            "token": "",
+            "host_keys": [],
+        }
+        return checkout.Checkout({**spec, **changes}, system)
+
+    return make
+
+
+def put(kind):
+    """Bring a resource to its state as the engine does, and see that it then holds."""
+    change = kind.check()
+    assert change is not None
+    kind.apply(change)
+    assert kind.check() is None
+
+
+def test_a_commit_is_checked_out_into_its_folder(kind, origin, tmp_path):
+    commit = origin.commit("one\n")
+    put(kind(commit))
+    source = tmp_path / "release" / "source"
+    assert (source / "app.py").read_text() == "one\n"
+    head = subprocess.run(["git", "-C", source, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    assert head.stdout.strip() == commit
+    assert stat.S_IMODE(source.stat().st_mode) == 0o755
+    assert (tmp_path / "release" / "source.complete").read_text() == commit + "\n"
+
+
+def test_only_the_group_may_read_the_mirror(kind, origin, tmp_path):
+    put(kind(origin.commit("one")))
+    modes = {stat.S_IMODE(path.stat().st_mode) & 0o7 for path in (tmp_path / "mirror.git").rglob("*")}
+    assert modes == {0}
+    assert stat.S_IMODE((tmp_path / "mirror.git").stat().st_mode) & 0o777 == 0o750
+    packs = list((tmp_path / "mirror.git" / "objects").rglob("*.pack"))
+    assert packs and all(pack.stat().st_mode & stat.S_IRGRP for pack in packs)
+
+
+def test_a_commit_that_the_mirror_holds_is_not_fetched_again(kind, origin, tmp_path):
+    first = origin.commit("one")
+    origin.commit("two")
+    put(kind(first))
+    origin.path.rename(tmp_path / "gone")
+    second = kind(first, path=str(tmp_path / "release" / "again"))
+    put(second)
+    assert (tmp_path / "release" / "again" / "app.py").read_text() == "one"
+
+
+def test_an_unmarked_folder_is_built_anew(kind, origin, tmp_path):
+    resource = kind(origin.commit("one"))
+    put(resource)
+    (tmp_path / "release" / "source.complete").unlink()
+    (tmp_path / "release" / "source" / "left-over").touch()
+    put(resource)
+    assert not (tmp_path / "release" / "source" / "left-over").exists()
+
+
+def test_another_commit_in_the_same_folder_replaces_the_first(kind, origin, tmp_path):
+    first, second = origin.commit("one"), origin.commit("two")
+    put(kind(first))
+    put(kind(second))
+    assert (tmp_path / "release" / "source" / "app.py").read_text() == "two"
+
+
+def test_locks_of_a_killed_git_do_not_stop_the_next_run(kind, origin, tmp_path):
+    put(kind(origin.commit("one")))
+    second = origin.commit("two")
+    mirror = tmp_path / "mirror.git"
+    for name in ("config.lock", "refs/heads/main.lock", "packed-refs.lock", "objects/pack/tmp_pack_abc"):
+        (mirror / name).touch()
+    put(kind(second))
+    assert not (mirror / "objects/pack/tmp_pack_abc").exists()
+
+
+def test_a_mirror_that_was_only_begun_is_finished(kind, origin, tmp_path):
+    (tmp_path / "mirror.git.new").mkdir()
+    (tmp_path / "mirror.git.new" / "HEAD").touch()
+    put(kind(origin.commit("one")))
+
+
+def test_a_commit_that_was_pushed_over_upstream_survives_a_clean_up_of_the_mirror(kind, origin, tmp_path):
+    first = origin.commit("one")
+    put(kind(first))
+    origin.git("commit", "-q", "--amend", "-m", "another")
+    put(kind(origin.git("rev-parse", "HEAD"), path=str(tmp_path / "release" / "other")))
+    subprocess.run(["git", "-C", tmp_path / "mirror.git", "gc", "-q", "--prune=now"], check=True)
+    source = tmp_path / "release" / "source"
+    subprocess.run(["git", "-C", source, "fsck", "--connectivity-only"], check=True, capture_output=True)
+
+
+def test_a_branch_that_becomes_a_folder_of_branches_is_followed(kind, origin, tmp_path):
+    origin.commit("one")
+    origin.git("branch", "topic")
+    put(kind(origin.git("rev-parse", "main")))
+    origin.git("branch", "-m", "topic", "topic/a")
+    put(kind(origin.commit("two"), path=str(tmp_path / "release" / "other")))
+
+
+def test_a_commit_that_does_not_exist_is_named(kind, origin):
+    origin.commit("one")
+    missing = "1234567890" * 4
+    with pytest.raises(Failure, match=f"commit {missing} does not exist in {origin.path}"):
+        kind(missing).apply(None)
+
+
+def test_a_repository_that_does_not_exist_is_named(kind, origin, tmp_path):
+    with pytest.raises(Failure, match=r"there is no such repository"):
+        kind("1" * 40, repo=str(tmp_path / "nowhere")).apply(None)
+
+
+def test_a_short_hash_is_no_commit_to_check_out(kind):
+    with pytest.raises(Failure, match="no full hash"):
+        kind("abcdef").check()
+
+
+def test_a_commit_comes_as_a_bundle(kind, system, origin, tmp_path):
+    first = origin.commit("one")
+    origin.git("bundle", "create", str(tmp_path / "first.bundle"), "main")
+    system.blobs["b1"] = str(tmp_path / "first.bundle")
+    put(kind(first, repo="", bundle="b1"))
+    mirror = str(tmp_path / "mirror.git")
+    assert checkout.tips(system, mirror) == [first]
+    assert checkout.has(system, mirror, first)
+
+    second = origin.commit("two")
+    origin.git("bundle", "create", str(tmp_path / "second.bundle"), "main", "^" + first)
+    system.blobs["b2"] = str(tmp_path / "second.bundle")
+    put(kind(second, repo="", bundle="b2"))
+    assert checkout.tips(system, mirror) == sorted([first, second])
+    assert (tmp_path / "release" / "source" / "app.py").read_text() == "two"
+
+
+def test_a_bundle_on_top_of_commits_that_are_missing_is_refused(kind, system, origin, tmp_path):
+    first, second = origin.commit("one"), origin.commit("two")
+    origin.git("bundle", "create", str(tmp_path / "b.bundle"), "main", "^" + first)
+    system.blobs["b"] = str(tmp_path / "b.bundle")
+    with pytest.raises(Failure, match="builds on commits that are missing"):
+        kind(second, repo="", bundle="b").apply(None)
+
+
+def test_a_bundle_that_was_not_sent_is_missed(kind, origin):
+    with pytest.raises(Failure, match="was announced, but not sent"):
+        kind(origin.commit("one"), repo="", bundle="b").apply(None)
+
+
+def test_without_a_mirror_there_are_no_tips(system, tmp_path):
+    assert checkout.tips(system, str(tmp_path / "mirror.git")) == []
+    assert not checkout.has(system, str(tmp_path / "mirror.git"), "1" * 40)
+
+
+def test_submodules_come_along(kind, origin, tmp_path):
+    library = Origin(tmp_path / "library")
+    library.commit("library", "lib.py")
+    origin.commit("one")
+    origin.git("submodule", "--quiet", "add", "../library", "lib")
+    put(kind(origin.commit("two")))
+    assert (tmp_path / "release" / "source" / "lib" / "lib.py").read_text() == "library"
+
+
+def test_hooks_of_the_hosts_templates_do_not_run(kind, origin, tmp_path, monkeypatch):
+    hooks = tmp_path / "template" / "hooks"
+    hooks.mkdir(parents=True)
+    (hooks / "post-checkout").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (hooks / "post-checkout").chmod(0o755)
+    commit = origin.commit("one")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".gitconfig").write_text(f"[init]\n\ttemplateDir = {tmp_path}/template\n")
+    resource = kind(commit)
+    resource.system.environment = lambda user="", env=None: {
+        **System.environment(resource.system, user, env),
+        "HOME": str(tmp_path / "home"),
+    }
+    put(resource)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_working_copy_knows_its_origin_without_credentials(kind, origin, tmp_path):
+    put(kind(origin.commit("one")))
+    argv = ["git", "-C", tmp_path / "release" / "source", "remote", "get-url", "origin"]
+    assert subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip() == str(origin.path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files to another user")
+def test_everything_in_the_working_copy_is_given_to_the_owner_and_no_link_is_followed(kind, origin, tmp_path):
+    outside = tmp_path / "outside"
+    outside.touch()
+    (origin.path / "link").symlink_to(outside)
+    put(kind(origin.commit("one"), owner="nobody", group="nogroup"))
+    nobody = pwd.getpwnam("nobody").pw_uid
+    found = [tmp_path / "release" / "source", *(tmp_path / "release" / "source").rglob("*")]
+    assert {path.lstat().st_uid for path in found} == {nobody}
+    assert outside.stat().st_uid == 0
+    assert (tmp_path / "release" / "source.complete").stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="makes a folder of another user")
+def test_git_does_not_run_in_a_mirror_that_belongs_to_somebody_else(kind, origin, tmp_path):
+    (tmp_path / "mirror.git").mkdir()
+    os.chown(tmp_path / "mirror.git", pwd.getpwnam("nobody").pw_uid, -1)
+    with pytest.raises(Failure, match="does not belong to root"):
+        kind(origin.commit("one")).apply(None)
+
+
+class TestResolve:
+    @pytest.fixture
+    def resolve(self, system, origin, tmp_path):
+        return lambda revision: checkout.resolve(system, str(origin.path), str(tmp_path / "mirror.git"), revision)
+
+    def test_a_branch_stands_for_its_newest_commit_and_nothing_is_fetched(self, resolve, origin, tmp_path):
+        origin.commit("one")
+        commit = origin.commit("two")
+        assert resolve("main") == commit
+        assert not (tmp_path / "mirror.git").exists()
+
+    def test_nothing_stands_for_the_default_branch(self, resolve, origin):
+        commit = origin.commit("one")
+        assert resolve("") == commit
+
+    def test_a_tag_stands_for_the_commit_behind_it(self, resolve, origin):
+        commit = origin.commit("one")
+        origin.git("tag", "-m", "annotated", "v1")
+        origin.git("tag", "light")
+        assert resolve("v1") == resolve("light") == resolve("tags/v1") == commit
+
+    def test_a_short_hash_stands_for_the_commit_that_it_begins(self, resolve, origin):
+        commit = origin.commit("one")
+        assert resolve(commit[:7]) == commit
+
+    def test_a_full_hash_is_looked_for(self, resolve, origin):
+        commit = origin.commit("one")
+        assert resolve(commit) == commit
+        with pytest.raises(Failure, match="does not exist"):
+            resolve("12" * 20)
+
+    def test_a_short_hash_of_several_commits_lists_them(self, resolve, origin):
+        commits: list[str] = []
+        tree = origin.git("hash-object", "-t", "tree", "-w", "/dev/null")
+        for number in range(2000):
+            commit = origin.git("commit-tree", tree, "-m", str(number))
+            same = [each for each in commits if each[:4] == commit[:4]]
+            commits.append(commit)
+            if same:
+                origin.git("branch", "a", same[0])
+                origin.git("branch", "b", commit)
+                break
+        with pytest.raises(Failure, match="is short for several commits") as caught:
+            resolve(commit[:4])
+        assert commit in caught.value.message and same[0] in caught.value.message
+
+    def test_a_name_of_both_a_branch_and_a_tag_asks_for_more(self, resolve, origin):
+        origin.commit("one")
+        origin.git("tag", "v1")
+        origin.git("branch", "v1")
+        assert resolve("v1") == origin.git("rev-parse", "main")
+        origin.git("branch", "-f", "v1", origin.commit("two"))
+        with pytest.raises(Failure, match="both a branch and a tag"):
+            resolve("v1")
+        assert resolve("heads/v1") != resolve("tags/v1")
+
+    def test_a_mistyped_name_gets_a_suggestion(self, resolve, origin):
+        origin.commit("one")
+        origin.git("branch", "production")
+        with pytest.raises(Failure, match=r"no branch or tag 'prodution' \(did you mean production\?\)"):
+            resolve("prodution")
+
+    def test_an_empty_repository_says_so(self, resolve):
+        with pytest.raises(Failure, match="is empty"):
+            resolve("")
+
+    def test_an_option_is_no_repository(self, system, tmp_path):
+        with pytest.raises(Failure, match="no address of a repository"):
+            checkout.resolve(system, "--upload-pack=id", str(tmp_path / "m"), "main")
+
+
+def test_a_token_goes_to_its_server_only_and_not_into_arguments():
+    remote = Remote("https://deploy:old@git.example.org:8443/a/b.git", token="s3cret")
+    assert remote.url == "https://git.example.org:8443/a/b.git"
+    with remote.environment() as variables:
+        assert variables["GIT_CONFIG_KEY_0"] == "http.https://git.example.org:8443/.extraHeader"
+        assert variables["GIT_CONFIG_VALUE_0"] == "Authorization: Basic ZGVwbG95OnMzY3JldA=="
+        assert "s3cret" not in variables["GIT_SSH_COMMAND"]
+
+
+def test_a_key_is_readable_while_git_runs_and_gone_afterwards(system):
+    remote = Remote("git@example.org:a/b.git", key="KEY", host_keys=("example.org ssh-ed25519 AAAA",))
+    with remote.environment() as variables:
+        words = variables["GIT_SSH_COMMAND"].split()
+        path = words[words.index("-i") + 1]
+        assert system.run(["cat", path]).output == "KEY\n"
+        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
+        known = next(word for word in words if word.startswith("UserKnownHostsFile="))
+        assert Path(known.split("=")[1]).read_text() == "example.org ssh-ed25519 AAAA\n"
+    assert not Path(path).exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("fatal: write error: No space left on device", "the disk is full"),
+        ("No ED25519 host key is known for h\nHost key verification failed.", "host key"),
+        ("git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.", "access denied"),
+        ("fatal: could not read Username for 'https://h': terminal prompts disabled", "access denied"),
+        ("fatal: Authentication failed for 'https://h/a'", "access denied"),
+        ("ssh: connect to host h port 22: Connection refused", "cannot be reached"),
+        ("fatal: unable to access 'https://h/a/': Could not resolve host: h", "cannot be reached"),
+        ('Load key "/proc/1/fd/3": error in libcrypto\ngit@h: Permission denied (publickey).', "without a passphrase"),
+        ("remote: Repository not found.\nfatal: repository 'https://h/a/' not found", "no such repository"),
+        ("something else", "git could not read R"),
+    ],
+)
+def test_what_git_says_is_explained(said, meaning):
+    assert meaning in explain("R", said)
