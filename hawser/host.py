@@ -280,10 +280,11 @@ class Host:
         return self.is_in(groups)
 
     def clients(self, groups: Sequence[str]) -> list[tuple[str, int]]:
-        """Return the addresses (with their length in bits) of the other hosts in some groups."""
-        if not groups:
-            return []
-        names = [name for name in self.environment.hosts_of(groups) if name != self.name]
+        """Return the addresses (with their length in bits) of the hosts in some groups; none for no group.
+
+        This host's own is among them: what runs beside a service may well use the address that all others use.
+        """
+        names = self.environment.hosts_of(groups) if groups else ()
         return [(address.exploded, address.max_prefixlen) for address in (self.ip(name) for name in names)]
 
     def ip(self, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -335,7 +335,7 @@ class Session:
         self._closed.set()
         self.parallel(list(self.wires), lambda name: self.wires[name].close())
         self.connector.close()
-        self.report.finish(ok)
+        self.report.finish(ok, {name: wire.exchanges for name, wire in self.wires.items()})
 
     def tell(self, name: str) -> Callable[[Mapping[str, Any]], None]:
         """Return what passes a runner's messages on to the report."""

@@ -20,7 +20,6 @@ def wanted(session: Session) -> dict[str, str]:
 @session_task
 def up(session: Session) -> None:
     """Start the sandbox hosts of an environment; the first time makes their base image."""
-    sandbox.install_requirements()
     names = wanted(session)
     specs = [
         sandbox.SandboxSpec(name, python=session.environment.hosts[host].vars.get("python", True) is not False)
@@ -39,7 +38,7 @@ def down(session: Session) -> None:
 @session_task
 def reset(session: Session) -> None:
     """Make the sandbox hosts of an environment bare again."""
-    sandbox.reset(list(wanted(session)))
+    sandbox.down(list(wanted(session)))
     up(session)
 
 

@@ -9,10 +9,12 @@ from .text import CannotExpress, fits_a_process, plain, variable
 
 SYSTEMD = "a systemd unit"
 
-# src/basic/utf8.c, unichar_is_valid(): a line with one of Unicode's 66 noncharacters is dropped as broken UTF-8.
+# src/basic/utf8.c, unichar_is_valid(): a whole file is useless to systemd for one of Unicode's 66 noncharacters.
 _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 SYSTEMD_REFUSES = re.compile(f"[{_NONCHARACTERS}]")
 
+# systemd 249 expands specifiers of one argument into so many bytes, 252 and later into far more.
+_LONGEST_ARGUMENT = 4095
 # LONG_LINE_MAX, less what a template puts around the text.
 _LONGEST_LINE = 1024 * 1024 - 4096
 
@@ -24,9 +26,9 @@ _ESCAPED = re.compile(r'[\\"%\x01-\x1f\x7f]')
 def systemd_word(value: str) -> str:
     """Return `value` as one argument in ``ExecStart=`` and its like; no other directive wants ``$`` doubled.
 
-    :raises CannotExpress: for NUL, noncharacters, and more than Linux hands to a process.
+    :raises CannotExpress: for NUL, noncharacters, and more than systemd 249 takes as an argument.
     """
-    text = fits_a_process(SYSTEMD, _text(value)).replace("$", "$$")
+    text = _argument(_text(value).replace("$", "$$"))
     return text if _BARE.fullmatch(text) else _quoted(text)
 
 
@@ -70,7 +72,7 @@ def systemd_value(value: str) -> str:
 
 
 def _program(value: str) -> str:
-    text = fits_a_process(SYSTEMD, _text(value))
+    text = _argument(_text(value))
     if re.search(r"""["'\\\x01-\x1f\x7f]""", text):
         raise CannotExpress(SYSTEMD, "its program has a quote, backslash or control character")
     if "$" in text:
@@ -78,6 +80,14 @@ def _program(value: str) -> str:
     if text.endswith("/") or not (text.startswith("/") or re.fullmatch("[A-Za-z0-9_.][A-Za-z0-9_.+-]*", text)):
         raise CannotExpress(SYSTEMD, "its program is neither an absolute path nor a plain name")
     return text if _BARE.fullmatch(text) else _quoted(text)
+
+
+def _argument(text: str) -> str:
+    if len(text.encode()) > _LONGEST_ARGUMENT:
+        raise CannotExpress(
+            SYSTEMD, f"it is longer than the {_LONGEST_ARGUMENT} bytes that systemd takes as an argument"
+        )
+    return text
 
 
 def _text(value: str, name: str = "") -> str:

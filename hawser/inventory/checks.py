@@ -16,6 +16,7 @@ _SHARED_UNDER_ROOT = ("log", "ssl")
 _ALL = "'all' stands for every host and cannot be the name of a host or group"
 _HOSTS = frozenset({"hosts"})
 _PROCESSES = frozenset({"processes"})
+_FILES = frozenset({"files"})
 _SITE = frozenset({"site"})
 
 
@@ -110,7 +111,7 @@ def check_app(environment: Environment) -> Iterator[Finding]:
     if app.local and not app.push:
         yield Finding(("app", "push"), "must be true: hosts cannot reach a path on this machine", needs=only)
     for key, user in (("user", app.user), ("group", app.group)):
-        if user == "root":
+        if user == "root" and (key == "user" or app.user != "root"):
             yield Finding(("app", key), "the application must not run as root", needs=only)
     if app.root.count("/") < 2 or app.root.startswith(("/root/", "/proc/", "/sys/", "/dev/", "/tmp/", "/run/")):
         message = f"{app.root} cannot be the application's own folder"
@@ -156,7 +157,9 @@ def check_files(environment: Environment) -> Iterator[Finding]:
     for index, entry in enumerate(environment.files):
         at: Loc = ("files", index)
         if (entry.template is None) == (entry.content is None):
-            yield Finding(at, "needs either template or content", "remove one of the two" if entry.template else "")
+            yield Finding(
+                at, "needs either template or content", "remove one of the two" if entry.template else "", _FILES
+            )
         for position, name in enumerate(entry.restart):
             if name not in environment.processes:
                 hint = did_you_mean(name, environment.processes, _list("processes", environment.processes))

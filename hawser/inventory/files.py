@@ -22,6 +22,7 @@ from .types import (
     UnixName,
     UrlPrefix,
     Validation,
+    some,
     unique,
 )
 
@@ -70,8 +71,8 @@ class Site(Model):
         default=(),
         description="The groups whose hosts serve it. Default: those of the processes it passes requests to.",
     )
-    domains: Annotated[tuple[Domain, ...], AfterValidator(unique), Shape("list: domain")] = Field(
-        min_length=1, description="Its names; the first one is used for health checks."
+    domains: Annotated[tuple[Domain, ...], AfterValidator(unique), AfterValidator(some), Shape("list: domain")] = Field(
+        description="Its names; the first one is used for health checks."
     )
     tls: Literal["self-signed", "files", "none"] = Field(
         default="self-signed",

@@ -57,8 +57,6 @@ def _finding(detail: ErrorDetails) -> Finding:
         return Finding(loc, f"must be at least {context['ge']}, not {value}")
     if kind == "less_than_equal":
         return Finding(loc, f"must be at most {context['le']}, not {value}")
-    if kind == "too_short":
-        return Finding(loc, "must not be empty", _purpose(loc))
     return Finding(loc, detail["msg"][:1].lower() + detail["msg"][1:])
 
 
@@ -67,7 +65,7 @@ def known_keys(loc: Loc) -> str:
     model = model_at(Environment, loc[:-1])
     if model is None:
         return ""
-    keys = list(keys_of(model))
+    keys = [*keys_of(model), *(["extends"] if model is Environment else [])]
     return did_you_mean(str(loc[-1]), keys, "keys here: " + ", ".join(keys))
 
 

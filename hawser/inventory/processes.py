@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from .base import Model, Shape, Wrong
+from .base import Model, Shape
 from .jinja import references
 from .types import (
     AnyPath,
@@ -25,20 +25,15 @@ from .types import (
     UnixName,
     UrlPrefix,
     VariableName,
+    some,
 )
-
-
-def _some(statuses: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    if not statuses:
-        raise Wrong("must not be empty")
-    return statuses
 
 
 class Health(Model):
     """How a new process is asked whether it works, before traffic reaches it."""
 
     path: UrlPrefix = Field(default="/", description="The URL path to ask for.")
-    status: Annotated[tuple[Status, ...], AfterValidator(_some), Shape("list: number, or range")] = Field(
+    status: Annotated[tuple[Status, ...], AfterValidator(some), Shape("list: number, or range")] = Field(
         default=("200-399",), description="The answers that mean that it works."
     )
     timeout: Seconds = Field(default=30, description="How long it may take to answer so.")

@@ -8,7 +8,7 @@ import ipaddress
 import re
 import struct
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
@@ -16,6 +16,7 @@ from .base import Shape, Wrong, did_you_mean
 from .jinja import check_syntax
 from .schedule import check_schedule
 
+T = TypeVar("T")
 Scalar = str | int | float | bool
 
 
@@ -56,6 +57,13 @@ def unique(values: tuple[str, ...]) -> tuple[str, ...]:
     for position, value in enumerate(values):
         if value in values[:position]:
             raise Wrong(f"{value!r} stands here twice")
+    return values
+
+
+def some(values: tuple[T, ...]) -> tuple[T, ...]:
+    """Return `values`; raise :class:`Wrong` when there is none."""
+    if not values:
+        raise Wrong("must not be empty")
     return values
 
 
@@ -132,7 +140,11 @@ def _jump(text: str) -> str:
 
 def _domain(text: str) -> str:
     if not text.isascii():
-        raise Wrong(f"{text!r} is not written as DNS has it", f"write {text.encode('idna', 'replace').decode()}")
+        try:
+            hint = f"write {text.encode('idna').decode()}"
+        except UnicodeError:
+            hint = ""
+        raise Wrong(f"{text!r} is not written as DNS has it", hint)
     label = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     if len(text) > 253 or not re.fullmatch(rf"(\*\.)?{label}(\.{label})*", text, re.ASCII):
         raise Wrong(f"{text!r} is not a domain", "as in www.example.org or *.example.org, without https:// and path")
@@ -298,7 +310,13 @@ Status = Annotated[int | str, PlainValidator(_status), Shape('status, or a range
 Validation = Annotated[Text, AfterValidator(_validation), Shape("validation, or a command")]
 Schedule = Annotated[Text, AfterValidator(check_schedule), Shape("schedule")]
 UrlPrefix = Annotated[Text, AfterValidator(_url_prefix), Shape("URL path")]
-Variable = Annotated[Scalar | tuple[Scalar, ...], PlainValidator(_variable), Shape("text, number, true or false, list")]
+Variable = Annotated[
+    Scalar | tuple[Scalar, ...],
+    PlainValidator(_variable),
+    # pydantic's own serializer of such a union warns about every tuple.
+    PlainSerializer(lambda value: list(value) if isinstance(value, tuple) else value),
+    Shape("text, number, true or false, list"),
+]
 PackageName = Annotated[
     Text,
     AfterValidator(matching("[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?", "a name that apt knows")),

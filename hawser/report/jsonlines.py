@@ -69,7 +69,7 @@ class JsonReport:
     def pause(self) -> None:
         """Nothing to leave: lines are written whole."""
 
-    def finish(self, ok: bool) -> None:
+    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None) -> None:
         with self._lock:
             if self._finished:
                 return
@@ -79,6 +79,7 @@ class JsonReport:
             ok=ok,
             dry=self._dry,
             seconds=round(self._clock() - self._began, 3),
+            exchanges=dict(exchanges or {}),
             counts={host: dict(counts) for host, counts in self._tally.hosts.items()},
             broken_off=self._tally.broken_off,
             slowest=[asdict(slow) for slow in self._tally.slowest()],

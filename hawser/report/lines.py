@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hawser.secrets import mask
@@ -139,7 +139,7 @@ class LineReport(ABC):
         with self._lock:
             self._release()
 
-    def finish(self, ok: bool) -> None:
+    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None) -> None:
         with self._lock:
             self.pause()
             if self._finished:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from .events import Event
@@ -47,5 +47,8 @@ class Report(Protocol):
     def pause(self) -> None:
         """Leave the terminal to somebody else (a prompt, a plain task) until something is told again."""
 
-    def finish(self, ok: bool) -> None:
-        """Sum up; later calls do nothing."""
+    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None) -> None:
+        """Sum up; later calls do nothing.
+
+        :param exchanges: how often each host was asked for something; for programs, people are not told.
+        """

@@ -100,8 +100,8 @@ class TerminalReport(LineReport):
             self._hide()
             super().pause()
 
-    def finish(self, ok: bool) -> None:
-        super().finish(ok)
+    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None) -> None:
+        super().finish(ok, exchanges)
         atexit.unregister(self.pause)
 
     def _write(self, line: Line) -> None:

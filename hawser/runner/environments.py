@@ -178,16 +178,26 @@ class PythonEnvironment(Kind):
 
     def install_interpreter(self):
         """Let uv fetch the interpreter of a version that the host does not have."""
+        self.make_cache()
         self.make_folder(self.managed_folder())
-        self.make_folder(os.path.join(self.spec["folder"], ".cache"))
         self.uv(["python", "install", "--no-bin", self.spec["interpreter"]], {"UV_PYTHON_DOWNLOADS": "manual"}, cwd="/")
         found = self.find_interpreter()
         if found is None:
             raise Failure("uv installed Python %s, yet it is not to be found" % self.spec["interpreter"])
         return found
 
+    def cache(self):
+        return os.path.join(self.spec["folder"], ".cache")
+
+    def make_cache(self):
+        """Make uv's cache, on the filesystem of the environments, which lets it link files instead of copying."""
+        if os.path.isdir(self.cache()) and os.stat(self.cache()).st_uid != user_id(self.spec["user"]):
+            # The application's user has changed, and uv cannot write to another one's cache.
+            remove(self.cache(), recursive=True)
+        self.make_folder(self.cache())
+
     def make_folder(self, path):
-        """Make a folder that belongs to the user; one that is there is left as it is."""
+        """Make a folder that belongs to the user."""
         folder = open_folder(os.path.dirname(path))
         try:
             name = os.path.basename(path)
@@ -204,7 +214,7 @@ class PythonEnvironment(Kind):
     def build(self, recipe, interpreter):
         """Build the environment as its user and mark it complete."""
         unmark_and_remove(self.path)
-        self.make_folder(os.path.join(self.spec["folder"], ".cache"))
+        self.make_cache()
         self.make_folder(self.path)
         commands = [["venv", "--python", interpreter.real, self.path], *recipe.commands(self.path)]
         self.output = "".join(self.uv(arguments, {"UV_PROJECT_ENVIRONMENT": self.path}) for arguments in commands)
@@ -214,7 +224,7 @@ class PythonEnvironment(Kind):
 
     def uv(self, arguments, env=None, cwd=None):
         variables = {
-            "UV_CACHE_DIR": os.path.join(self.spec["folder"], ".cache"),
+            "UV_CACHE_DIR": self.cache(),
             "UV_PYTHON_INSTALL_DIR": self.managed_folder(),
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_NO_PROGRESS": "1",
@@ -222,6 +232,9 @@ class PythonEnvironment(Kind):
             "NO_COLOR": "1",
         }
         variables.update(pip_settings())
+        if arguments[:2] == ["pip", "sync"]:
+            # A lock file has the last word on versions; uv refuses limits beside it.
+            variables.pop("UV_CONSTRAINT", None)
         variables.update(env or {})
         result = self.system.run(
             [self.spec["uv"], *arguments],

@@ -22,6 +22,8 @@ class Remote:
     def __init__(self, repo, key="", token="", host_keys=()):
         if repo.startswith("-"):
             raise Failure("%r is no address of a repository" % repo)
+        if is_locked(key):
+            raise Failure("the deploy key for %s has a passphrase; it must be one without" % repo)
         self.key = key
         self.host_keys = host_keys
         self.url, self.account, self.token = repo, "", token
@@ -34,7 +36,12 @@ class Remote:
     @contextlib.contextmanager
     def environment(self):
         """Yield the variables that let git in; key material lives in memory only, and only as long as this."""
-        variables = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": "0"}
+        variables = {
+            "GIT_TERMINAL_PROMPT": "0",
+            # A server that stops sending is given up after a minute, by HTTP as by SSH (ServerAliveInterval).
+            "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+            "GIT_HTTP_LOW_SPEED_TIME": "60",
+        }
         if os.environ.get("SSH_AUTH_SOCK"):
             variables["SSH_AUTH_SOCK"] = os.environ["SSH_AUTH_SOCK"]
         parts = urllib.parse.urlsplit(self.url)
@@ -46,7 +53,7 @@ class Remote:
             variables["GIT_CONFIG_COUNT"] = "1"
         with contextlib.ExitStack() as stack:
             command = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no"]
-            command += ["-o", "ConnectTimeout=20"]
+            command += ["-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=20", "-o", "ServerAliveCountMax=3"]
             if self.key:
                 path = stack.enter_context(memory_file("key", self.key.strip() + "\n"))
                 command += ["-i", path, "-o", "IdentitiesOnly=yes"]
@@ -55,6 +62,17 @@ class Remote:
                 command += ["-o", "UserKnownHostsFile=" + path, "-o", "GlobalKnownHostsFile=/dev/null"]
             variables["GIT_SSH_COMMAND"] = " ".join(shlex.quote(word) for word in command)
             yield variables
+
+
+def is_locked(key):
+    """Tell whether a private key has a passphrase (OpenSSH's PROTOCOL.key, or PEM); ssh would only say "denied"."""
+    if "BEGIN OPENSSH PRIVATE KEY" not in key:
+        return "ENCRYPTED" in key
+    try:
+        data = base64.b64decode("".join(line for line in key.splitlines() if not line.startswith("-----")))
+    except ValueError:
+        return False
+    return data.startswith(b"openssh-key-v1\0") and data[15:23] != b"\0\0\0\4none"
 
 
 @contextlib.contextmanager
@@ -77,8 +95,8 @@ CAUSES = (
         "{repo}: its server's host key is not known on this host or has changed (app.repo_host_keys pins it)",
     ),
     (
-        r"Load key .*(error in libcrypto|invalid format|incorrect passphrase)",
-        "{repo}: the deploy key cannot be used; it must be a private key without a passphrase",
+        r"Load key .*(error in libcrypto|invalid format)",
+        "{repo}: the deploy key cannot be read; it must be a whole private key, with its first and last line",
     ),
     (
         r"Permission denied \(|Authentication failed|could not read (Username|Password)|error: 40[13]\b"

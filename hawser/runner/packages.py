@@ -10,6 +10,8 @@ from .system import Change, Failure, Kind
 DPKG_UPDATES = "/var/lib/dpkg/updates"
 LISTS = "/var/lib/apt/lists"
 LISTS_AGE = 24 * 3600
+STAMP = "/var/lib/apt/periodic/update-success-stamp"
+SOURCES = "/etc/apt/sources.list*"
 LOCK_PATIENCE = 120
 # Policy manual 5.6.1. A trailing minus would ask apt to remove the package, so it is no name here.
 NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]*[a-z0-9+](:[a-z0-9-]+)?$")
@@ -121,9 +123,9 @@ def lists_are_old():
     """Tell whether apt's lists are missing, older than a day, or older than its sources."""
     if not glob.glob(LISTS + "/*_Packages*") and not glob.glob(LISTS + "/*_InRelease"):
         return True
-    stamps = [LISTS, LISTS + "/partial", "/var/lib/apt/periodic/update-success-stamp"]
+    stamps = [LISTS, LISTS + "/partial", STAMP]
     updated = max(os.stat(path).st_mtime for path in stamps if os.path.exists(path))
-    sources = ["/etc/apt/sources.list", *glob.glob("/etc/apt/sources.list.d/*")]
+    sources = [*glob.glob(SOURCES), *glob.glob(SOURCES + "/*")]
     changed = max((os.stat(path).st_mtime for path in sources if os.path.exists(path)), default=0)
     return updated < max(time.time() - LISTS_AGE, changed)
 

@@ -15,8 +15,9 @@ VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]
 
 def identifier(name):
     """Quote a name for SQL (PostgreSQL manual 4.1.1)."""
-    if "\0" in name or not name:
-        raise Failure("%r is no name for PostgreSQL" % name)
+    if "\0" in name or not 0 < len(name.encode()) < 64:
+        # PostgreSQL cuts a longer name without an error.
+        raise Failure("%r is no name for PostgreSQL (1 to 63 bytes)" % name)
     return '"%s"' % name.replace('"', '""')
 
 

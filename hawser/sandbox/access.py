@@ -80,16 +80,8 @@ def shell(name: str) -> None:
     """Replace this process by an interactive shell of a host: over SSH, or without where no ssh client is installed."""
     running = _host(name)
     if commands.which("ssh") is None:
-        entry = [
-            "nsenter",
-            f"--target={running.pid}",
-            "--all",
-            "--",
-            "env",
-            "-i",
-            f"TERM={os.environ.get('TERM', 'dumb')}",
-        ]
-        os.execvp(entry[0], [*entry, f"PATH={commands.SYSTEM_FOLDERS}", "HOME=/root", "LANG=C.UTF-8", "bash", "-l"])
+        entry = host.inside(running.pid, "env", f"TERM={os.environ.get('TERM', 'dumb')}", "bash", "-l")
+        os.execvp(entry[0], entry)
     options = [
         f"UserKnownHostsFile={_place(name).folder / 'known_hosts'}",
         "GlobalKnownHostsFile=/dev/null",

@@ -109,6 +109,7 @@ def _make(final: Path, inherited: Inheritance, python: bool, say: Callable[[str]
         work.chmod(0o755)
         _stage(work, inherited)
         commands.must(*bootstrap_command(work / "image" / "root", work, inherited, python), holding=[lock])
+        (work / "image").chmod(0o700)  # its setuid programs are for the hosts alone
         (work / "image").rename(final)
     finally:
         remove_tree(work)

@@ -83,7 +83,7 @@ def tried(*argv: str) -> bool:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a program and its children: politely first, because mmdebstrap then unmounts what it has mounted."""
     for how in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
             os.killpg(process.pid, how)
             process.communicate(timeout=3)
             return

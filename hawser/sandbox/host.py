@@ -16,6 +16,7 @@ from ..errors import HawserError
 from . import archives, cgroups, commands, keys, network
 from .model import Address, Place, RunningHost
 from .mounts import remove_tree, unmount_below
+from .rights import sudo
 
 START_SECONDS = 90
 NSPAWN = Path("/run/systemd/nspawn")
@@ -92,9 +93,10 @@ def create(place: Place, record: Record, public_key: str, store: Path) -> None:
     :param store: where downloaded packages are kept for all hosts.
     """
     write_record(place, record)
-    for folder in (place.folder / "upper", place.folder / "work", place.root):
-        folder.mkdir()
-    layers = f"lowerdir={record.image},upperdir={place.folder / 'upper'},workdir={place.folder / 'work'}"
+    place.disk.mkdir(mode=0o700)
+    for part in ("upper", "work", "root"):
+        (place.disk / part).mkdir()
+    layers = f"lowerdir={record.image},upperdir={place.disk / 'upper'},workdir={place.disk / 'work'}"
     mount = ["mount", "-t", "overlay", place.machine, str(place.root), "-o"]
     # A volatile overlay never waits for the disk; else unmounting one writes out all that the machine has in memory.
     if not commands.tried(*mount, f"{layers},volatile"):
@@ -148,7 +150,7 @@ def wait(place: Place, after: int | None = None, seconds: float = START_SECONDS)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         host = running(place)
-        if host and host.pid != after and ssh_answers(host.address) and _settled(host, deadline):
+        if host and host.pid != after and ssh_answers(host.address) and settled(host, deadline - time.monotonic()):
             return host
         if host is None and not cgroups.processes(place, "keeper") and time.monotonic() > deadline - seconds + 2:
             raise HostBroken(f"sandbox: {place.name} ended while it was starting{_log_tail(place)}")
@@ -189,7 +191,7 @@ def inside(leader: int, *argv: str) -> list[str]:
         "TERM=dumb",
         "DEBIAN_FRONTEND=noninteractive",
     ]
-    return ["nsenter", f"--target={leader}", "--all", "--", "env", "-i", *variables, *argv]
+    return [*sudo(), "nsenter", f"--target={leader}", "--all", "--", "env", "-i", *variables, *argv]
 
 
 def _furnish(place: Place, public_key: str) -> tuple[str, ...]:
@@ -208,10 +210,10 @@ def _furnish(place: Place, public_key: str) -> tuple[str, ...]:
     return keys.make_host_keys(root / "etc/ssh", place.name)
 
 
-def _settled(host: RunningHost, deadline: float) -> bool:
-    left = max(deadline - time.monotonic(), 0.1)
+def settled(host: RunningHost, seconds: float = START_SECONDS) -> bool:
+    """Wait until a host's init has started everything, and tell whether it has."""
     try:
-        done = commands.run(inside(host.pid, "systemctl", "is-system-running", "--wait"), timeout=left)
+        done = commands.run(inside(host.pid, "systemctl", "is-system-running", "--wait"), timeout=max(seconds, 0.1))
     except subprocess.TimeoutExpired:
         return False
     return done.stdout.decode().strip() in ("running", "degraded")

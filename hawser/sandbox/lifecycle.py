@@ -35,7 +35,11 @@ def up(hosts: Sequence[SandboxSpec], say: Callable[[str], None] = print) -> list
     install_requirements(say)
     with _changing(instance):
         wanted = {spec.name: spec for spec in hosts}
-        missing = [spec for name, spec in wanted.items() if host.running(instance.place(name)) is None]
+        found = {name: host.running(instance.place(name)) for name in wanted}
+        missing = [spec for name, spec in wanted.items() if found[name] is None]
+        for running in found.values():
+            if running:
+                host.settled(running)
         if missing:
             _make(instance, missing, say)
         else:

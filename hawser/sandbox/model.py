@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class RunningHost:
     address: str
     host_keys: tuple[str, ...]
     pid: int
-    up_since: float
+    up_since: float = field(compare=False)  # a correction of the machine's clock moves it
     port: int = 22
     user: str = "root"
 
@@ -111,8 +111,13 @@ class Place:
         return self.instance.hosts / self.name
 
     @property
+    def disk(self) -> Path:
+        """The layers of the host's disk, which nobody but root may enter: there are setuid programs in them."""
+        return self.folder / "disk"
+
+    @property
     def root(self) -> Path:
-        return self.folder / "root"
+        return self.disk / "root"
 
     @property
     def log(self) -> Path:

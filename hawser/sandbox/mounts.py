@@ -35,9 +35,9 @@ def mounted() -> list[Mount]:
 
 
 def file_system(folder: Path, mounts: list[Mount]) -> str:
-    """Return the kind of file system that a folder lies on."""
+    """Return the kind of file system that a folder lies on; a later mount hides an earlier one."""
     best = max(
-        (mount for mount in mounts if mount.target == folder or mount.target in folder.parents),
+        (mount for mount in reversed(mounts) if mount.target == folder or mount.target in folder.parents),
         key=lambda mount: len(mount.target.parts),
         default=None,
     )

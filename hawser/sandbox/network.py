@@ -15,6 +15,7 @@ from pathlib import Path
 from ..errors import HawserError
 from . import commands
 from .model import Address, Instance, Place
+from .rights import sudo
 
 CANDIDATES = [IPv4Network(f"10.213.{third}.0/24") for third in range(256)]
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
@@ -154,19 +155,18 @@ def unplug(place: Place, number: int | None) -> None:
     """Remove a host's network namespace, its cable, and its entry among those cut off."""
     commands.tried("ip", "netns", "delete", place.machine)
     if number is not None:
-        near = cable(place.instance, number)
-        commands.tried("ip", "link", "delete", near)
-        commands.tried("nft", "delete", "element", "bridge", place.instance.table, "cut", f'{{ "{near}" }}')
+        commands.tried("ip", "link", "delete", cable(place.instance, number))
+        join(place.instance, number)
 
 
 def cut(instance: Instance, number: int) -> None:
     """Drop every packet from and to a host."""
-    commands.must("nft", "add", "element", "bridge", instance.table, "cut", f'{{ "{cable(instance, number)}" }}')
+    commands.must(*_element("add", instance, number))
 
 
 def join(instance: Instance, number: int) -> None:
-    """Let the packets of a host through again."""
-    commands.tried("nft", "delete", "element", "bridge", instance.table, "cut", f'{{ "{cable(instance, number)}" }}')
+    """Let the packets of a host through again, if it was cut off."""
+    commands.tried(*_element("delete", instance, number))
 
 
 def allow_watches(hosts: int) -> None:
@@ -205,6 +205,10 @@ def machine_resolver() -> str:
         with contextlib.suppress(OSError):
             texts.append(Path(path).read_text())
     return name_servers(texts)
+
+
+def _element(action: str, instance: Instance, number: int) -> list[str]:
+    return [*sudo(), "nft", action, "element", "bridge", instance.table, "cut", f'{{ "{cable(instance, number)}" }}']
 
 
 def _reachable(line: str) -> bool:

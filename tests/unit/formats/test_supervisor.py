@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from supervisor.options import ServerOptions
-from supervisor.process import Subprocess
+from supervisor.options import ServerOptions  # type: ignore[import-untyped]
+from supervisor.process import Subprocess  # type: ignore[import-untyped]
 
 from hawser.formats import (
     CannotExpress,
@@ -22,7 +22,7 @@ from hawser.formats import (
 
 from .strategies import any_text, variables
 
-many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def program(folder: Path, *lines: str) -> Any:

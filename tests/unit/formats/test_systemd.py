@@ -55,9 +55,13 @@ def test_a_program_that_systemd_would_not_take_is_refused(argv: list[str], reaso
         systemd_exec(argv)
 
 
-def test_a_command_line_has_an_end() -> None:
+def test_arguments_and_command_lines_have_an_end() -> None:
+    systemd_exec(["/bin/echo", *["x" * 4095] * 250])
     with pytest.raises(CannotExpress, match="megabyte"):
-        systemd_exec(["/bin/echo", *["x" * 100_000] * 11])
+        systemd_exec(["/bin/echo", *["x" * 4095] * 256])
+    for value in ("x" * 4096, "ä" * 2048, "$" * 2048):
+        with pytest.raises(CannotExpress, match="4095 bytes"):
+            systemd_word(value)
 
 
 def test_a_variable_keeps_its_dollar() -> None:

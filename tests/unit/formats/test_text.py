@@ -83,7 +83,6 @@ def test_no_variables_are_an_empty_text(write: Callable[[dict[str, str]], str]) 
         lambda value: formats.shell_environment({"KEY": value}),
         lambda value: formats.supervisor_environment({"KEY": value}),
         lambda value: formats.systemd_environment("KEY", value),
-        lambda value: formats.systemd_exec(["/bin/echo", value]),
         lambda value: formats.supervisor_command(["/bin/echo", value]),
     ],
 )

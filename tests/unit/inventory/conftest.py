@@ -65,4 +65,4 @@ def with_tables(change: str) -> str:
     tables = PLAIN.split("\n[")[1:]
     kept = [f"[{table}\n" for table in tables if table.split("]")[0].split(".")[0] not in changed]
     loose, bracket, rest = change.partition("[") if not change.lstrip().startswith("[") else ("", "", change)
-    return loose + "".join(kept) + bracket + rest
+    return loose + "\n" + "".join(kept) + bracket + rest

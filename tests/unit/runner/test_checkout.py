@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import functools
 import grp
+import http.server
+import json
 import os
 import pwd
+import shlex
+import shutil
+import socket
 import stat
 import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from hawser.runner import checkout
 from hawser.runner.git import Remote, explain
+from hawser.runner.lock import end_leftovers
 from hawser.runner.system import Failure, System
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -351,6 +363,190 @@ class TestResolve:
             checkout.resolve(system, "--upload-pack=id", str(tmp_path / "m"), "main")
 
 
+CRASH = """
+import json, sys
+from hawser.runner import checkout
+from hawser.runner.lock import end_leftovers
+from hawser.runner.system import System
+spec, state, token = json.loads(sys.argv[1])
+checkout.Checkout(spec, System(state, token)).apply(None)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.25])
+def test_a_kill_at_any_moment_is_made_good_by_the_next_run(kind, origin, tmp_path, seconds):
+    for number in range(150):
+        (origin.path / f"file{number}").write_text(str(number) * 1000)
+    resource, token = kind(origin.commit("many")), f"kill-{os.getpid()}-{seconds}"
+    project = Path(__file__).parents[3]
+    words = json.dumps([resource.spec, str(tmp_path / "state"), token])
+    run = subprocess.Popen([sys.executable, "-c", CRASH, words], cwd=project)
+    time.sleep(seconds)
+    run.kill()
+    run.wait()
+    end_leftovers(token)
+    if resource.check() is not None:
+        put(resource)
+    status = subprocess.run(["git", "-C", tmp_path / "release" / "source", "status", "--short"], capture_output=True)
+    assert (status.returncode, status.stdout) == (0, b"")
+
+
+class Website(http.server.SimpleHTTPRequestHandler):
+    """A repository on the web that asks for a password."""
+
+    def do_GET(self):
+        wanted = "Basic " + base64.b64encode(b"x-access-token:s3cret").decode()
+        if self.headers.get("Authorization") != wanted:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.end_headers()
+        else:
+            super().do_GET()
+
+    def log_message(self, *arguments):
+        pass
+
+
+class TestHTTP:
+    @pytest.fixture
+    def url(self, origin):
+        server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), functools.partial(Website, directory=str(origin.path))
+        )
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/.git"
+        server.shutdown()
+        server.server_close()
+
+    def test_a_token_opens_the_repository(self, kind, origin, url, tmp_path):
+        commit = origin.commit("one")
+        origin.git("update-server-info")
+        put(kind(commit, repo=url, token="s3cret"))
+        for path in [
+            *tmp_path.glob("mirror.git/**/*"),
+            *tmp_path.glob("release/source/.git/*"),
+            *tmp_path.glob("state/*"),
+        ]:
+            assert path.is_dir() or b"s3cret" not in path.read_bytes()
+
+    def test_without_it_access_is_denied(self, kind, origin, url):
+        with pytest.raises(Failure, match="access denied"):
+            kind(origin.commit("one"), repo=url).apply(None)
+
+    def test_a_port_where_nobody_listens_cannot_be_reached(self, kind):
+        with pytest.raises(Failure, match="cannot be reached"):
+            kind("1" * 40, repo="http://127.0.0.1:1/a").apply(None)
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("right", "wrong"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "locked", "-f", folder / "locked"], check=True)
+    return {name: (folder / name).read_text() for name in ("right", "wrong", "locked")} | {"folder": folder}
+
+
+@pytest.mark.skipif(not shutil.which("ssh"), reason="needs the OpenSSH client")
+class TestSSH:
+    @pytest.fixture
+    def server(self, keys):
+        """Start an SSH server of our own that lets one key in and runs what git asks for."""
+        paramiko = pytest.importorskip("paramiko")
+        host_key = paramiko.ECDSAKey.generate()
+        allowed = paramiko.PKey.from_path(keys["folder"] / "right")
+
+        class Gate(paramiko.ServerInterface):
+            def check_auth_publickey(self, username, key):
+                return paramiko.AUTH_SUCCESSFUL if key == allowed else paramiko.AUTH_FAILED
+
+            def get_allowed_auths(self, username):
+                return "publickey"
+
+            def check_channel_request(self, kind, number):
+                return paramiko.OPEN_SUCCEEDED
+
+            def check_channel_env_request(self, channel, name, value):
+                return True
+
+            def check_channel_exec_request(self, channel, command):
+                threading.Thread(target=self.serve, args=(channel, command.decode()), daemon=True).start()
+                return True
+
+            def serve(self, channel, command):
+                child = subprocess.Popen(shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+                def feed():
+                    while True:
+                        data = channel.recv(65536)
+                        if not data:
+                            break
+                        child.stdin.write(data)
+                        child.stdin.flush()
+                    child.stdin.close()
+
+                threading.Thread(target=feed, daemon=True).start()
+                while True:
+                    data = child.stdout.read1(65536)
+                    if not data:
+                        break
+                    channel.sendall(data)
+                channel.send_exit_status(child.wait())
+                channel.close()
+
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def accept():
+            while True:
+                try:
+                    peer, _address = listener.accept()
+                except OSError:
+                    return
+                transport = paramiko.Transport(peer)
+                transport.add_server_key(host_key)
+                with contextlib.suppress(paramiko.SSHException, EOFError):
+                    transport.start_server(server=Gate())
+
+        threading.Thread(target=accept, daemon=True).start()
+        port = listener.getsockname()[1]
+        yield port, f"[127.0.0.1]:{port} {host_key.get_name()} {host_key.get_base64()}"
+        listener.close()
+
+    @pytest.fixture
+    def far(self, kind, origin, server, keys):
+        port, host_key = server
+        commit = origin.commit("one")
+        url = f"ssh://git@127.0.0.1:{port}{origin.path}"
+        return lambda key="right", pins=(host_key,): kind(commit, repo=url, key=keys[key], host_keys=list(pins))
+
+    def test_a_deploy_key_opens_a_repository_whose_host_key_is_pinned(self, far, tmp_path):
+        put(far())
+        for path in [*tmp_path.glob("mirror.git/**/*"), *tmp_path.glob("state/*")]:
+            assert path.is_dir() or b"PRIVATE KEY" not in path.read_bytes()
+
+    def test_a_host_key_that_nobody_vouched_for_is_refused(self, far):
+        with pytest.raises(Failure, match="host key is not known"):
+            far(pins=()).apply(None)
+
+    def test_another_host_key_than_the_pinned_one_is_refused(self, far, server, keys):
+        other = " ".join((keys["folder"] / "wrong.pub").read_text().split()[:2])
+        with pytest.raises(Failure, match="host key is not known on this host or has changed"):
+            far(pins=(f"[127.0.0.1]:{server[0]} {other}",)).apply(None)
+
+    def test_another_key_is_denied(self, far):
+        with pytest.raises(Failure, match="access denied"):
+            far("wrong").apply(None)
+
+    def test_a_key_with_a_passphrase_is_explained(self, far):
+        with pytest.raises(Failure, match="has a passphrase"):
+            far("locked").apply(None)
+
+    def test_a_branch_is_looked_up_with_the_same_key(self, far, system, server, keys):
+        spec = far().spec
+        names = ("repo", "mirror", "key", "host_keys")
+        assert checkout.resolve(system, revision="main", **{name: spec[name] for name in names}) == spec["commit"]
+
+
 def test_a_token_goes_to_its_server_only_and_not_into_arguments():
     remote = Remote("https://deploy:old@git.example.org:8443/a/b.git", token="s3cret")
     assert remote.url == "https://git.example.org:8443/a/b.git"
@@ -382,7 +578,7 @@ def test_a_key_is_readable_while_git_runs_and_gone_afterwards(system):
         ("fatal: Authentication failed for 'https://h/a'", "access denied"),
         ("ssh: connect to host h port 22: Connection refused", "cannot be reached"),
         ("fatal: unable to access 'https://h/a/': Could not resolve host: h", "cannot be reached"),
-        ('Load key "/proc/1/fd/3": error in libcrypto\ngit@h: Permission denied (publickey).', "without a passphrase"),
+        ('Load key "/proc/1/fd/3": error in libcrypto\ngit@h: Permission denied (publickey).', "cannot be read"),
         ("remote: Repository not found.\nfatal: repository 'https://h/a/' not found", "no such repository"),
         ("something else", "git could not read R"),
     ],

@@ -37,7 +37,8 @@ def test_the_options_of_a_line_stay() -> None:
 def test_paragraphs_keep_their_fields_and_lose_their_comments() -> None:
     text = (
         "# the archive\nTypes: deb deb-src\n# http://snapshot/\nURIs: http://deb.debian.org/debian\n"
-        "Suites: bookworm bookworm-updates\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+        "Suites: bookworm bookworm-updates\nComponents: main\n"
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
         "\n"
         "Types: deb\nURIs: https://deb.nodesource.com/node_20.x\nSuites: nodistro\nComponents: main\n"
     )

@@ -1,0 +1,222 @@
+"""Real hosts for the tests: made once per run in the sandbox, shared by all tests, driven by the real `fab`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hawser import sandbox
+
+PROJECT = Path(__file__).parent.parent.parent
+ENVIRONMENT = "trial"
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A visitor that looks at a redirect instead of following it."""
+
+    def redirect_request(self, *args: object) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a visitor got."""
+
+    status: int
+    body: str
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Fleet:
+    """An environment of sandbox hosts, the repository of its application, and the commands of a user.
+
+    :param folder: holds ``hosts/`` and the repository.
+    """
+
+    folder: Path
+    name: str = ENVIRONMENT
+
+    @property
+    def hosts(self) -> Path:
+        return self.folder / "hosts"
+
+    @property
+    def repository(self) -> Path:
+        return self.folder / "site"
+
+    @property
+    def file(self) -> Path:
+        return self.hosts / f"{self.name}.toml"
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        lines = (self.hosts / f"{self.name}.env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    def address(self, host: str) -> str:
+        return next(each.address for each in sandbox.listing() if each.name == f"{self.name}-{host}")
+
+    def command(self, *words: str) -> list[str]:
+        return [str(Path(sys.executable).parent / "fab"), *words]
+
+    def environ(self, **more: str) -> dict[str, str]:
+        return {**os.environ, "HAWSER_HOSTS": str(self.hosts), "HAWSER_OUTPUT": "plain", **more}
+
+    def fab(
+        self, *words: str, code: int | None = 0, timeout: float = 600, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `fab` as a user would; `code` is the exit status that it must have, None for any."""
+        result = subprocess.run(
+            self.command(*words),
+            cwd=PROJECT,
+            env=self.environ(**(env or {})),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        said = result.stdout + result.stderr
+        assert "Traceback (most recent call last)" not in result.stderr, said
+        assert code is None or result.returncode == code, f"fab {' '.join(words)} -> {result.returncode}\n{said}"
+        return result
+
+    def events(self, *words: str, code: int | None = 0) -> list[dict[str, object]]:
+        """Run `fab` and return its JSON lines."""
+        said = self.fab(*words, code=code, env={"HAWSER_OUTPUT": "json"}).stdout
+        return [json.loads(line) for line in said.splitlines()]
+
+    def inside(self, host: str, *argv: str, check: bool = True) -> str:
+        """Run a program on a host, without SSH, and return what it wrote."""
+        result = sandbox.exec_in(f"{self.name}-{host}", list(argv), timeout=120)
+        output = result.stdout.decode() if isinstance(result.stdout, bytes) else result.stdout
+        errors = result.stderr.decode() if isinstance(result.stderr, bytes) else (result.stderr or "")
+        assert not check or result.returncode == 0, f"{host}: {argv} -> {result.returncode}\n{output}{errors}"
+        return str(output)
+
+    def visit(self, host: str, path: str = "/", scheme: str = "https", domain: str = "demo.test") -> Answer:
+        """Ask a host's nginx for a page, as a visitor of the domain would."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), NoRedirect)
+        request = urllib.request.Request(f"{scheme}://{self.address(host)}{path}", headers={"Host": domain})
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return Answer(answer.status, answer.read().decode(), dict(answer.headers))
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.read().decode(), dict(error.headers))
+
+    def git(self, *words: str) -> str:
+        result = subprocess.run(["git", "-C", str(self.repository), *words], capture_output=True, text=True, check=True)
+        return result.stdout.strip()
+
+    def commit(self, changes: Mapping[str, str], message: str = "a change") -> str:
+        """Write files into the application's repository and commit them; returns the full hash."""
+        for path, text in changes.items():
+            (self.repository / path).write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "--quiet", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def release(self, host: str) -> str:
+        """Return the release that a host's visitors see."""
+        return self.inside(host, "readlink", "/srv/demo/current").strip().rpartition("/")[2]
+
+    def releases(self) -> set[str]:
+        return {self.release(host) for host in ("web1", "web2", "data1")}
+
+
+def make_repository(folder: Path) -> None:
+    """Make a repository of the demo application."""
+    shutil.copytree(PROJECT / "demo", folder, ignore=shutil.ignore_patterns("__pycache__", ".env", "static", "*.sqlite3"))
+    shutil.copytree(PROJECT / "demo" / "logbook" / "static", folder / "logbook" / "static", dirs_exist_ok=True)
+    for words in (
+        ["init", "--quiet", "-b", "main"],
+        ["config", "user.name", "Test"],
+        ["config", "user.email", "test@example.org"],
+        ["add", "-A"],
+        ["commit", "--quiet", "-m", "The site"],
+    ):
+        subprocess.run(["git", "-C", str(folder), *words], check=True)
+
+
+def make_environment(fleet: Fleet, **changes: str) -> None:
+    """Write the environment file: the demo's own, with the repository of the test; `changes` replace texts in it."""
+    text = (PROJECT / "hosts" / "demo.toml").read_text()
+    text = text.replace('".sandbox/demo"', json.dumps(str(fleet.repository)))
+    for old, new in changes.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    fleet.file.write_text(text)
+
+
+@pytest.fixture(scope="session")
+def bare_fleet() -> Iterator[Fleet]:
+    """Three bare hosts that are up, and an environment file that names them.
+
+    HAWSER_FLEET names a folder that is kept with its hosts between runs, for work on a single test.
+    """
+    kept = os.environ.get("HAWSER_FLEET")
+    folder = Path(kept or tempfile.mkdtemp(prefix="hawser-fleet-"))
+    fleet = Fleet(folder)
+    if not fleet.file.exists():
+        fleet.hosts.mkdir(parents=True)
+        make_repository(fleet.repository)
+        make_environment(fleet)
+        fleet.fab("-H", fleet.name, "sandbox.reset", timeout=300)
+    yield fleet
+    if not kept:
+        fleet.fab("-H", fleet.name, "sandbox.down")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def fleet(bare_fleet: Fleet) -> Fleet:
+    """The same hosts, with the site deployed on them by one command."""
+    bare_fleet.fab("-H", bare_fleet.name, "bootstrap", "deploy")
+    return bare_fleet
+
+
+def wait_for(what: str, check: object, seconds: float = 60, every: float = 0.5) -> None:
+    """Wait until a check is true."""
+    assert callable(check)
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(every)
+
+
+@dataclass(frozen=True)
+class SandboxHost:
+    """One sandbox host, reached without SSH."""
+
+    name: str
+
+    def run(
+        self, argv: Sequence[str], input: bytes | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[bytes]:
+        return sandbox.exec_in(self.name, list(argv), input, timeout)
+
+    def write(self, path: str, content: bytes, mode: int) -> None:
+        result = self.run(["sh", "-c", 'cat > "$1" && chmod "$2" "$1"', "sh", path, f"{mode:o}"], content)
+        assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture
+def sandbox_host(bare_fleet: Fleet) -> SandboxHost:
+    """A host for trying formats on the real programs."""
+    return SandboxHost(f"{bare_fleet.name}-data1")

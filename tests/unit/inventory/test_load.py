@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from hawser.errors import InputErrors, Problem, UnknownTarget
+from hawser.inventory import load_inventory, read_environment
+from hawser.inventory.schema import Environment
+from hawser.inventory.tables import keys_of, model_at
+
+EXAMPLE = Path(__file__).parents[3] / "hosts/example.toml"
+BASE = """
+[app]
+name = "shop"
+repo = "https://git.example.org/shop.git"
+[env.variables]
+A = "base"
+B = "base"
+[processes.web]
+command = "gunicorn --bind unix:{{ socket }}"
+[site]
+domains = ["base.test"]
+"""
+
+
+def problems_of(path: Path) -> list[Problem]:
+    with pytest.raises(InputErrors) as caught:
+        read_environment(path)
+    return list(caught.value.problems)
+
+
+class TestAFolder:
+    def test_holds_one_environment_a_file_and_the_example_is_none(self, folder, write):
+        for name in ("shop", "blog", "example", ".#shop"):
+            write(name=name)
+        (folder / "notes.txt").touch()
+        assert load_inventory(folder).names == ("blog", "shop")
+
+    def test_that_does_not_exist_is_named(self, tmp_path):
+        with pytest.raises(InputErrors, match="nowhere: no such folder"):
+            load_inventory(tmp_path / "nowhere")
+
+    def test_may_be_empty(self, folder):
+        assert load_inventory(folder).names == ()
+
+    def test_answers_an_unknown_environment_with_the_nearest(self, folder, write):
+        write(name="production")
+        with pytest.raises(UnknownTarget) as caught:
+            load_inventory(folder).environment("prodction")
+        assert str(caught.value) == "unknown environment 'prodction' (did you mean production?)"
+        assert caught.value.code == 2
+
+    def test_of_a_default_that_does_not_exist_has_none(self, folder, write):
+        write()
+        assert load_inventory(folder, "demo").default is None
+        assert load_inventory(folder, "shop").default == "shop"
+
+    def test_reads_a_file_once(self, folder, write):
+        write()
+        inventory = load_inventory(folder)
+        assert inventory.environment("shop") is inventory.environment("shop")
+
+    def test_of_fifty_files_is_searched_in_no_noticeable_time(self, folder, write):
+        text = EXAMPLE.read_text()
+        for number in range(50):
+            write(text.replace("web1", f"web{number}x"), f"shop{number}")
+        inventory = load_inventory(folder, "shop7")
+        start = time.process_time()
+        assert inventory.select(["web7x"]).hosts == ("web7x",)
+        assert time.process_time() - start < 0.25
+
+
+class TestAFileThatCannotBeRead:
+    def test_because_it_is_no_toml_is_named_with_line_and_column(self, write):
+        path = write('[app]\nname = "shop"\nrepo  "x"\n')
+        assert problems_of(path) == [
+            Problem("hosts/shop.toml:3:7", "", "is not TOML: expected '=' after a key in a key/value pair")
+        ]
+
+    def test_because_it_ends_too_early_is_named_so(self, write):
+        assert [problem.file for problem in problems_of(write("[app"))] == ["hosts/shop.toml: end of the file"]
+
+    def test_because_it_is_no_utf8_is_named_with_the_byte(self, write):
+        path = write()
+        path.write_bytes(b"# \xff")
+        assert problems_of(path) == [Problem("hosts/shop.toml", "", "is not UTF-8 (byte 2)")]
+
+    def test_because_it_is_a_folder_is_named(self, folder):
+        (folder / "shop.toml").mkdir()
+        assert problems_of(folder / "shop.toml") == [Problem("hosts/shop.toml", "", "cannot be read: is a directory")]
+
+    def test_because_of_its_name_is_named(self, write):
+        assert problems_of(write(name="shop.eu"))[0].message == "'shop.eu' cannot be the name of an environment"
+
+    def test_does_not_disturb_another_environment(self, folder, write):
+        write("[", name="broken")
+        write()
+        assert load_inventory(folder, "shop").select(["shop"]).hosts == ("web1",)
+        assert load_inventory(folder, "shop").select(["web1"]).hosts == ("web1",)
+        assert load_inventory(folder, "broken").select(["shop"]).hosts == ("web1",)
+
+
+class TestExtends:
+    def test_merges_tables_and_the_extending_file_wins(self, write):
+        write(BASE, "base")
+        path = write(
+            'extends = "base.toml"\n[env.variables]\nB = "mine"\nC = "mine"\n[site]\ndomains = ["a.test"]\n[hosts.web1]'
+        )
+        environment = read_environment(path)
+        assert environment.env.variables == {"A": "base", "B": "mine", "C": "mine"}
+        assert environment.site.domains == ("a.test",)
+
+    def test_reaches_over_several_files(self, write):
+        write(BASE, "base")
+        write('extends = "base.toml"\n[site]\nlisten = 8080', "middle")
+        environment = read_environment(write('extends = "middle.toml"\n[hosts.web1]'))
+        assert (environment.site.listen, environment.site.domains) == (8080, ("base.test",))
+
+    def test_reaches_into_a_folder_beside_the_file(self, folder, write):
+        (folder / "bases").mkdir()
+        (folder / "bases/base.toml").write_text('extends = "more.toml"')
+        (folder / "bases/more.toml").write_text(BASE)
+        assert read_environment(write('extends = "bases/base.toml"\n[hosts.web1]')).app.name == "shop"
+
+    def test_names_the_file_that_holds_the_mistake(self, write):
+        write(BASE + "max_bod = '1m'\n[cron.x]\nschedule = '@dayly'\ncommand = 'x'", "base")
+        path = write('extends = "base.toml"\n[site]\nlistn = 80\n[cron.x]\ncommand = "y"\n[hosts.web1]')
+        assert [(problem.file, problem.key) for problem in problems_of(path)] == [
+            ("hosts/base.toml", "cron.x.schedule"),
+            ("hosts/base.toml", "site.max_bod"),
+            ("hosts/shop.toml", "site.listn"),
+        ]
+
+    def test_of_itself_is_refused(self, write):
+        path = write('extends = "shop.toml"')
+        assert problems_of(path) == [
+            Problem("hosts/shop.toml", "extends", "extends itself: hosts/shop.toml -> hosts/shop.toml")
+        ]
+
+    def test_in_a_circle_is_refused(self, write):
+        write('extends = "shop.toml"', "base")
+        path = write('extends = "base.toml"')
+        message = "extends itself: hosts/shop.toml -> hosts/base.toml -> hosts/shop.toml"
+        assert problems_of(path) == [Problem("hosts/base.toml", "extends", message)]
+
+    def test_of_a_file_that_is_not_there_is_refused(self, write):
+        path = write('extends = "base.toml"')
+        message = "cannot read hosts/base.toml: no such file or directory"
+        assert problems_of(path) == [Problem("hosts/shop.toml", "extends", message)]
+
+    @pytest.mark.parametrize("value", ["5", '"base"', '["base.toml"]'])
+    def test_of_something_that_is_no_file_is_refused(self, write, value):
+        hint = 'as in extends = "base.toml"'
+        assert problems_of(write(f"extends = {value}")) == [
+            Problem("hosts/shop.toml", "extends", "must be the name of a TOML file", hint)
+        ]
+
+    @pytest.mark.parametrize("value", ["../base.toml", "/etc/base.toml"])
+    def test_of_a_file_elsewhere_is_refused(self, write, value):
+        assert problems_of(write(f"extends = '{value}'")) == [
+            Problem("hosts/shop.toml", "extends", f"'{value}' lies outside of hosts")
+        ]
+
+
+class TestTheExample:
+    def test_is_a_valid_environment(self):
+        environment = read_environment(EXAMPLE)
+        assert Environment.model_validate(environment.model_dump(mode="json")) == environment
+
+    def test_shows_every_setting_in_its_table(self):
+        missing = sorted(_settings(Environment, ()) - _shown(EXAMPLE.read_text()))
+        assert missing == []
+
+    def test_shows_the_tables_in_the_order_of_the_schema(self):
+        headings = re.findall(r"^\[+([a-z]+)", EXAMPLE.read_text(), re.MULTILINE)
+        assert list(dict.fromkeys(headings)) == list(keys_of(Environment))
+
+    @pytest.mark.parametrize(
+        ("line", "instead_of"),
+        [
+            ('# requirements = ["requirements/production.txt"]', ("lock", "extras", "groups")),
+            ("# port = 8001", ("socket", "command")),
+            ('# template = "features.json.j2"', ("content",)),
+        ],
+    )
+    def test_is_still_valid_with_a_commented_setting_instead_of_another(self, write, line, instead_of):
+        before, found, after = EXAMPLE.read_text().partition(line)
+        table = before.rindex("\n[")
+        beside = before[table:] + found.removeprefix("# ") + after[: after.index("\n[")]
+        for key in instead_of:
+            beside = re.sub(rf"^{key} = .*$", 'command = "x"' if key == "command" else "", beside, flags=re.MULTILINE)
+        read_environment(write(before[:table] + beside + after[after.index("\n[") :]))
+
+
+def _settings(model, loc):
+    """Return every key of the schema with the table it stands in, where a name of the user's stands for itself as *."""
+    found = set()
+    for key in keys_of(model):
+        for below in ((*loc, key), (*loc, key, "x"), (*loc, key, 0)):
+            if (inner := model_at(Environment, below)) is not None:
+                found |= _settings(inner, below)
+                break
+        else:
+            found.add(".".join([part for part in loc if part not in ("x", 0)] + [key]))
+    return found
+
+
+def _shown(text):
+    """Return every key that a text shows, commented or not, without the names that are the user's."""
+    found, table = set(), ""
+    for line in text.splitlines():
+        if heading := re.match(r"\[+([a-z0-9_.]+)\]", line):
+            parts = heading[1].split(".")
+            named = {"processes": 1, "cron": 1, "hosts": 1, "services": 3}.get(parts[0], len(parts))
+            table = ".".join(part for position, part in enumerate(parts) if position != named)
+            found |= {table} | {table.rpartition(".")[0]}
+        elif key := re.match(r"(?:# )?([a-z_]+) = ", line):
+            found.add(f"{table}.{key[1]}")
+            found |= {f"{table}.{key[1]}.{inner}" for inner in re.findall(r"[{,] ([a-z_]+) =", line)}
+    return found

@@ -1,0 +1,98 @@
+"""Debian packages: what is installed, and what apt's complaints mean."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from hawser.runner import packages
+from hawser.runner.packages import Packages, explain, parse_installed
+from hawser.runner.system import Failure, System
+
+pytestmark = pytest.mark.skipif(not shutil.which("dpkg-query"), reason="needs a Debian system")
+
+
+@pytest.fixture
+def kind(tmp_path):
+    return lambda *names: Packages({"names": list(names)}, System(str(tmp_path)))
+
+
+def test_what_is_installed_is_in_order(kind):
+    assert kind("dpkg", "coreutils").check() is None
+    assert kind().check() is None
+
+
+def test_what_is_missing_is_named(kind):
+    assert kind("dpkg", "hawser-no-such-package").check().note == "installs hawser-no-such-package"
+
+
+def test_a_virtual_name_is_in_order_when_something_installed_provides_it(kind):
+    assert kind("awk").check() is None
+
+
+def test_a_name_may_carry_its_architecture(kind):
+    assert kind("libc6:amd64").check() is None or os.uname().machine != "x86_64"
+    assert kind("libc6:s390x").check().note == "installs libc6:s390x"
+    assert kind("coreutils:any").check() is None
+
+
+@pytest.mark.parametrize("name", ["", "-o", "nginx-", "Nginx", "nginx=1.2", "a b", "lib*"])
+def test_what_is_no_name_of_a_package_is_refused(kind, name):
+    with pytest.raises(Failure, match="no name of a Debian package"):
+        kind(name).check()
+
+
+@pytest.mark.parametrize("name", ["g++", "libstdc++6", "python3.11", "0ad"])
+def test_unusual_names_are_names(name):
+    assert packages.NAME.match(name)
+
+
+def test_only_what_is_installed_counts():
+    rows = "a|amd64|installed|virtual (= 1), other\nb|amd64|config-files|\nc|amd64|half-installed|"
+    assert parse_installed(rows) >= {"a", "a:amd64", "virtual", "other"}
+    assert not parse_installed(rows) & {"b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("E: Unable to locate package nginxx", "no package named nginxx in"),
+        ("E: Package 'awk' has no installation candidate\nE: Unable to locate package b", "no package named awk, b in"),
+        ("E: You don't have enough free space in /var/cache/apt/archives/.", "the disk is full"),
+        ("Err:1 http://deb Temporary failure resolving 'deb'\nE: Failed to fetch http://deb", "cannot be reached"),
+        ("E: Sub-process /usr/bin/dpkg returned an error code (1)", "apt-get could not install nginx"),
+    ],
+)
+def test_what_apt_says_is_explained(said, meaning):
+    assert meaning in explain(said, ["nginx"])
+
+
+class TestAgeOfTheLists:
+    @pytest.fixture
+    def lists(self, tmp_path, monkeypatch):
+        (tmp_path / "lists").mkdir()
+        monkeypatch.setattr(packages, "LISTS", str(tmp_path / "lists"))
+        monkeypatch.setattr(packages, "STAMP", str(tmp_path / "stamp"))
+        monkeypatch.setattr(packages, "SOURCES", str(tmp_path / "sources*"))
+        return tmp_path
+
+    def test_lists_that_were_never_fetched_are_old(self, lists):
+        assert packages.lists_are_old()
+
+    def test_fresh_lists_are_not(self, lists):
+        (lists / "lists" / "deb_dists_Packages.lz4").touch()
+        assert not packages.lists_are_old()
+
+    def test_lists_of_yesterday_are(self, lists):
+        (lists / "lists" / "deb_dists_Packages.lz4").touch()
+        os.utime(lists / "lists", (1, 1))
+        assert packages.lists_are_old()
+
+    def test_lists_from_before_a_source_was_added_are(self, lists):
+        (lists / "lists" / "deb_dists_InRelease").touch()
+        os.utime(lists / "lists", (lists.stat().st_mtime - 60,) * 2)
+        assert not packages.lists_are_old()
+        (lists / "sources.list").touch()
+        assert packages.lists_are_old()

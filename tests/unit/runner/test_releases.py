@@ -1,0 +1,209 @@
+"""What goes and what stays of former releases, and what is written down of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import pytest
+
+from hawser.runner import releases
+from hawser.runner.releases import History, Journal, Prune
+from hawser.runner.system import Failure, System
+
+
+@pytest.fixture
+def system(tmp_path):
+    (tmp_path / "state").mkdir()
+    return System(str(tmp_path / "state"))
+
+
+class Site:
+    """The folders of an application with some releases, oldest first."""
+
+    def __init__(self, root, system):
+        self.root = root
+        self.system = system
+        (root / "releases").mkdir(parents=True)
+        (root / "envs").mkdir()
+
+    def release(self, name, env="e1", age=0, complete=True):
+        folder = self.root / "releases" / name
+        (folder / "source").mkdir(parents=True)
+        (self.root / "envs" / env / "bin").mkdir(parents=True, exist_ok=True)
+        (folder / "env").symlink_to(f"../../envs/{env}")
+        if complete:
+            (folder / "release.json").write_text("{}")
+            os.utime(folder / "release.json", (1000 - age, 1000 - age))
+
+    def link(self, name, release):
+        (self.root / name).symlink_to(f"releases/{release}")
+
+    def prune(self, keep):
+        resource = Prune({"root": str(self.root), "keep": keep}, self.system)
+        change = resource.check()
+        if change is None:
+            return None
+        resource.apply(change)
+        assert resource.check() is None
+        return change.note
+
+    def names(self, folder):
+        return sorted(path.name for path in (self.root / folder).iterdir())
+
+
+@pytest.fixture
+def site(tmp_path, system):
+    return Site(tmp_path / "demo", system)
+
+
+def test_the_youngest_releases_stay(site):
+    for age, name in enumerate(["a", "b", "c", "d"]):
+        site.release(name, age=age)
+    site.link("current", "a")
+    site.link("previous", "b")
+    assert site.prune(3) == "removes releases/d"
+    assert site.names("releases") == ["a", "b", "c"]
+
+
+def test_what_serves_and_what_served_before_stay_however_old(site):
+    for age, name in enumerate(["a", "b", "c", "d"]):
+        site.release(name, age=age)
+    site.link("current", "d")
+    site.link("previous", "c")
+    site.prune(2)
+    assert site.names("releases") == ["c", "d"]
+
+
+def test_fewer_than_are_kept_all_stay(site):
+    site.release("a")
+    site.link("current", "a")
+    assert site.prune(5) is None
+
+
+def test_a_release_that_was_never_completed_goes_first(site):
+    site.release("a", age=5)
+    site.release("b", complete=False)
+    site.link("current", "a")
+    assert site.prune(5) == "removes releases/b"
+
+
+def test_a_release_whose_rollout_is_under_way_stays(site, system):
+    site.release("a", age=5)
+    site.release("b", complete=False)
+    site.link("current", "a")
+    Journal({"release": "b", "by": "me"}, system).apply(None)
+    assert site.prune(5) is None
+
+
+def test_environments_that_no_release_uses_go_with_it(site):
+    site.release("a", env="e1")
+    site.release("b", env="e1", age=1)
+    site.release("c", env="e2", age=2)
+    site.link("current", "a")
+    site.prune(2)
+    assert site.names("envs") == ["e1"]
+
+
+def test_hidden_folders_beside_environments_stay(site):
+    site.release("a")
+    site.link("current", "a")
+    (site.root / "envs" / ".cache").mkdir()
+    (site.root / "releases" / ".hidden").mkdir()
+    assert site.prune(1) is None
+
+
+def test_what_a_crash_left_half_removed_goes(site):
+    site.release("a")
+    site.link("current", "a")
+    (site.root / "releases" / ".hawser-removed-x" / "source").mkdir(parents=True)
+    assert site.prune(1) == "removes releases/.hawser-removed-x"
+    assert site.names("releases") == ["a"]
+
+
+def test_a_crash_while_removing_leaves_nothing_that_looks_like_a_release(site, monkeypatch):
+    for age, name in enumerate(["a", "b"]):
+        site.release(name, age=age)
+    site.link("current", "a")
+
+    def crash(path, recursive=False):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(releases, "remove", crash)
+        with pytest.raises(KeyboardInterrupt):
+            site.prune(1)
+    assert site.names("releases") == [".hawser-removed-b", "a"]
+    site.prune(1)
+    assert site.names("releases") == ["a"]
+
+
+def test_links_out_of_a_release_are_not_followed(site, tmp_path):
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "photo").touch()
+    site.release("a")
+    site.release("b", age=1)
+    (site.root / "releases" / "b" / "source" / "media").symlink_to(tmp_path / "media")
+    site.link("current", "a")
+    site.prune(1)
+    assert (tmp_path / "media" / "photo").exists()
+
+
+def test_before_the_first_release_there_is_nothing_to_prune(tmp_path, system):
+    assert Prune({"root": str(tmp_path / "nowhere"), "keep": 5}, system).check() is None
+
+
+def test_the_journal_says_what_is_under_way_until_it_is_complete(system, tmp_path):
+    path = tmp_path / "state" / "journal.json"
+    begin, end = Journal({"release": "r1", "by": "me"}, system), Journal({"release": ""}, system)
+    assert end.check() is None
+    assert begin.check().note == "rollout of r1 begins"
+    begin.apply(None)
+    entry = json.loads(path.read_text())
+    assert (entry["release"], entry["by"]) == ("r1", "me") and entry["since"].endswith("Z")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert begin.check() is None
+    assert end.check().note == "rollout of r1 is complete"
+    end.apply(None)
+    assert not path.exists() and end.check() is None
+
+
+def test_a_damaged_journal_is_named(system, tmp_path):
+    (tmp_path / "state" / "journal.json").write_text("{")
+    with pytest.raises(Failure, match=r"journal\.json is damaged"):
+        Journal({"release": "r1"}, system).check()
+
+
+class TestHistory:
+    @pytest.fixture
+    def path(self, tmp_path):
+        return tmp_path / "state" / "history.jsonl"
+
+    @pytest.fixture
+    def add(self, system):
+        def add(**entry):
+            resource = History({"entry": entry}, system)
+            resource.apply(resource.check())
+
+        return add
+
+    def test_each_entry_is_a_line_with_its_time(self, add, path):
+        add(release="r1", by="me")
+        add(release="r2", by="you")
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [row["release"] for row in rows] == ["r1", "r2"]
+        assert all(row["at"].endswith("Z") for row in rows)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    def test_a_line_that_a_crash_cut_does_not_spoil_the_next(self, add, path):
+        path.write_text('{"release": "r1"}\n{"rel')
+        add(release="r2")
+        lines = path.read_text().splitlines()
+        assert lines[1] == '{"rel' and json.loads(lines[2])["release"] == "r2"
+
+    def test_old_lines_go(self, add, path):
+        path.write_text("".join(f'{{"release": "{number}"}}\n' for number in range(700)))
+        add(release="new")
+        rows = [json.loads(line)["release"] for line in path.read_text().splitlines()]
+        assert len(rows) == 500 and rows[0] == "201" and rows[-1] == "new"

@@ -1,0 +1,104 @@
+"""System users: made, brought in line, and never the superuser."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from hawser.runner.system import Failure, System
+from hawser.runner.users import User
+
+root = pytest.mark.skipif(os.getuid() != 0, reason="changes the users of this machine")
+
+
+@pytest.fixture
+def kind(tmp_path):
+    def make(name, **changes):
+        spec = {"name": name, "home": "/nonexistent", "group": "", "shell": "/bin/sh", "groups": []}
+        return User({**spec, **changes}, System(str(tmp_path)))
+
+    return make
+
+
+@pytest.fixture
+def name():
+    """A name that no user has; its user and groups are gone afterwards."""
+    name = "hw" + uuid.uuid4().hex[:8]
+    yield name
+    subprocess.run(["userdel", name], capture_output=True, check=False)
+    for group in grp.getgrall():
+        if group.gr_name.startswith(name):
+            subprocess.run(["groupdel", group.gr_name], capture_output=True, check=False)
+
+
+def put(kind):
+    """Bring a resource to its state as the engine does, and see that it then holds."""
+    change = kind.check()
+    assert change is not None
+    kind.apply(change)
+    assert kind.check() is None
+    return change.note
+
+
+def test_the_superuser_is_never_touched(kind):
+    with pytest.raises(Failure, match="root is the superuser"):
+        kind("root").check()
+    with pytest.raises(Failure, match="root is the superuser"):
+        kind("root").apply(None)
+
+
+@root
+def test_a_user_is_made_with_a_group_of_its_own(kind, name, tmp_path):
+    assert put(kind(name, home=str(tmp_path / "home"))) == "new"
+    account = pwd.getpwnam(name)
+    assert account.pw_uid < 1000
+    assert grp.getgrgid(account.pw_gid).gr_name == name
+    assert not (tmp_path / "home").exists()
+
+
+@root
+def test_a_user_joins_groups_and_stays_in_others(kind, name):
+    put(kind(name, groups=["adm"]))
+    assert put(kind(name, groups=["games"])) == "joins games"
+    assert name in grp.getgrnam("adm").gr_mem
+
+
+@root
+def test_an_existing_user_is_brought_in_line(kind, name):
+    put(kind(name))
+    other = {"home": "/srv/x", "shell": "/bin/bash", "group": name + "g"}
+    note = put(kind(name, **other))
+    assert note == f"group -> {name}g, home /nonexistent -> /srv/x, shell /bin/sh -> /bin/bash"
+
+
+@root
+def test_a_group_that_does_not_exist_is_named(kind, name):
+    with pytest.raises(Failure, match=f"{name} cannot join nogroupofthis: there is no such group"):
+        kind(name, groups=["nogroupofthis"]).apply(None)
+
+
+@root
+def test_a_half_made_user_is_finished(kind, name):
+    subprocess.run(["groupadd", "--system", name], check=True)
+    put(kind(name))
+
+
+@root
+def test_a_home_that_is_in_use_cannot_move(kind, name):
+    put(kind(name))
+    account = pwd.getpwnam(name)
+    sleeper = subprocess.Popen(["setpriv", f"--reuid={account.pw_uid}", "--clear-groups", "sleep", "30"])
+    try:
+        while Path(f"/proc/{sleeper.pid}").stat().st_uid != account.pw_uid:
+            assert sleeper.poll() is None
+        with pytest.raises(Failure, match="needs its processes to be stopped first"):
+            kind(name, home="/srv/x").apply(None)
+    finally:
+        sleeper.kill()
+        sleeper.wait()

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import shlex
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+from dotenv import dotenv_values
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hawser.errors import InputErrors
+from hawser.inventory import Environment
+from hawser.secrets import MASK, Secrets, load_secrets, mask
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hosts").mkdir()
+    return Path("hosts")
+
+
+@pytest.fixture
+def load(folder: Path) -> Callable[..., Secrets]:
+    def load(text: str | None, required: list[str] = [], generated: list[str] = [], mode: int = 0o600) -> Secrets:  # noqa: B006
+        environment = Environment.model_validate(
+            {
+                "name": "shop",
+                "app": {"name": "shop", "repo": "."},
+                "env": {"required": required, "generated": generated},
+            }
+        )
+        path = folder / "shop.env"
+        if text is not None:
+            path.write_text(text)
+            path.chmod(mode)
+        return load_secrets(environment, folder)
+
+    return load
+
+
+@pytest.fixture
+def complain(load) -> Callable[..., list[str]]:
+    def complain(*args: object, **more: object) -> list[str]:
+        with pytest.raises(InputErrors) as caught:
+            load(*args, **more)
+        assert caught.value.code == 2
+        return [str(problem) for problem in caught.value.problems]
+
+    return complain
+
+
+class TestReading:
+    def test_takes_what_is_listed_and_leaves_the_rest(self, load):
+        secrets = load("A=alpha\nB='b e t a'\nexport C=gamma # why\n\n# D=delta\nE=other\n", ["A", "B", "C"])
+        assert secrets.values == {"A": "alpha", "B": "b e t a", "C": "gamma"}
+
+    def test_replaces_nothing_within_a_value(self, load, monkeypatch):
+        monkeypatch.setenv("HOME", "/root")
+        assert load('A=x${HOME}$A\nB="y${A}"', ["A", "B"]).values == {"A": "x${HOME}$A", "B": "y${A}"}
+
+    def test_takes_a_key_of_several_lines(self, load):
+        key = "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"
+        assert load(f'KEY="{key}"\n', ["KEY"]).values == {"KEY": key}
+
+    def test_understands_a_byte_order_mark(self, load):
+        assert load("\ufeffA=alpha", ["A"]).values == {"A": "alpha"}
+
+    def test_needs_no_file_where_there_are_no_secrets(self, load):
+        assert load(None).values == {}
+
+    def test_never_reads_the_example(self, folder, complain):
+        (folder / "shop.env.example").write_text("A=alpha")
+        assert complain(None, ["A"]) == ["hosts/shop.env: A: is missing (add A=… to hosts/shop.env)"]
+
+    def test_names_all_that_are_missing(self, complain):
+        assert complain("B=beta\nSTRIPE_KYE=x", ["A", "B", "STRIPE_KEY"]) == [
+            "hosts/shop.env: A: is missing (add A=… to hosts/shop.env)",
+            "hosts/shop.env: STRIPE_KEY: is missing (did you mean STRIPE_KYE?)",
+        ]
+
+    def test_leaves_it_to_the_caller_what_to_do_without_a_generated_one(self, load):
+        secrets = load("A=alpha", ["A"], ["B", "C"])
+        assert secrets.missing_generated == ("B", "C")
+        with pytest.raises(InputErrors) as caught:
+            secrets.require_generated()
+        assert [str(problem) for problem in caught.value.problems] == [
+            f"hosts/shop.env: {name}: is missing here, and was made elsewhere (get it from the hosts with "
+            "`fab -H shop secrets.pull`, or from whoever made it)"
+            for name in ("B", "C")
+        ]
+
+    def test_goes_on_when_every_generated_one_is_there(self, load):
+        load("B=beta", [], ["B"]).require_generated()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("A=", "hosts/shop.env: A: is empty (write the real one)"),
+        ("A", "hosts/shop.env: A: is empty (write the real one)"),
+        ("A=CHANGEME", "hosts/shop.env: A: still holds a placeholder (write the real one)"),
+        ("A=please-changeme-now", "hosts/shop.env: A: still holds a placeholder (write the real one)"),
+        ("A=REPLACEME", "hosts/shop.env: A: still holds a placeholder (write the real one)"),
+        (
+            "A=abc",
+            "hosts/shop.env: A: is shorter than 4 characters: masking it would blank out half of every output "
+            "(write the real one)",
+        ),
+        (
+            "A=abc\0def",
+            "hosts/shop.env: A: contains a NUL character, which no file, environment or argument can carry "
+            "(write the real one)",
+        ),
+        ("A=alpha\nA=beta", "hosts/shop.env:2: A: stands here twice (remove one of the two)"),
+        ("A=alpha\n\n\n'B", "hosts/shop.env:4: is no line of the form NAME=value"),
+        ("A='alpha\n", "hosts/shop.env:1: is no line of the form NAME=value"),
+    ],
+    ids=[
+        "an empty one",
+        "one without a value",
+        "a placeholder",
+        "a placeholder within a value",
+        "another placeholder",
+        "one too short to be masked",
+        "one with a NUL character",
+        "one that stands there twice",
+        "a line that is none",
+        "an open quote",
+    ],
+)
+def test_a_secret_that_cannot_be_used_is_refused(complain, text, message):
+    assert message in complain(text, ["A"])
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
+def test_a_file_that_others_may_read_is_refused(complain, mode):
+    assert complain("A=alpha", ["A"], mode=mode) == [
+        f"hosts/shop.env: its mode {mode:04o} lets others read the secrets (chmod 600 hosts/shop.env)"
+    ]
+
+
+def test_a_file_that_is_no_text_is_refused(folder, complain):
+    (folder / "shop.env").write_bytes(b"A=\xff")
+    (folder / "shop.env").chmod(0o600)
+    assert "hosts/shop.env: is not UTF-8 (byte 2)" in complain(None, ["A"])
+
+
+def test_no_message_and_no_log_shows_a_value(complain, caplog):
+    caplog.set_level(logging.DEBUG)
+    shown = complain("A=hunter2\nA=hunter2\nB='hunter2\nhunter2 hunter2", ["A", "B"])
+    assert "hunter2" not in "".join(shown) + caplog.text
+
+
+def test_secrets_show_their_names_only(load):
+    secrets = load("A=hunter2", ["A"])
+    assert "hunter2" not in f"{secrets} {secrets!r} {secrets.values} {secrets.values!r} {[secrets.values]}"
+    assert repr(secrets) == "Secrets(shop: <A>)"
+
+
+class TestMaking:
+    def test_appends_to_the_file_that_only_its_owner_may_read(self, folder, load):
+        secrets = load("A=alpha", ["A"], ["B", "C"])
+        made = secrets.generate(secrets.missing_generated)
+        path = folder / "shop.env"
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.read_text().startswith("A=alpha\nB=")
+        assert load(None, ["A"], ["B", "C"]).values == made.values
+        assert len(made.values["B"]) >= 43
+        assert made.values["B"] != made.values["C"]
+        assert made.missing_generated == ()
+
+    def test_makes_the_file(self, folder, load):
+        load(None, [], ["B"]).generate(["B"])
+        assert (folder / "shop.env").stat().st_mode & 0o777 == 0o600
+        assert [path.name for path in folder.iterdir()] == ["shop.env"]
+
+    def test_fills_in_a_line_without_a_value(self, folder, load):
+        load("B=\nA=alpha\n", ["A"], ["B"]).generate(["B"])
+        assert (folder / "shop.env").read_text().startswith("A=alpha\nB=")
+        assert load(None, ["A"], ["B"]).missing_generated == ()
+
+    def test_keeps_what_another_run_made_in_the_meantime(self, folder, load):
+        first, second = load(None, [], ["B"]), load(None, [], ["B"])
+        assert first.generate(["B"]).values == second.generate(["B"]).values
+
+    def test_keeps_one_value_when_many_do_it_at_once(self, folder, load):
+        made: list[str] = []
+        secrets = load(None, [], ["B"])
+        threads = [threading.Thread(target=lambda: made.append(secrets.generate(["B"]).values["B"])) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == 8
+        assert set(made) == {dotenv_values(folder / "shop.env")["B"]}
+
+    def test_writes_through_a_link(self, folder, tmp_path, load):
+        (tmp_path / "private").mkdir()
+        (folder / "shop.env").symlink_to(tmp_path / "private/shop.env")
+        load(None, [], ["B"]).generate(["B"])
+        assert (folder / "shop.env").is_symlink()
+        assert (tmp_path / "private/shop.env").read_text().startswith("B=")
+
+    def test_is_only_for_those_that_are_listed_so(self, load):
+        with pytest.raises(ValueError, match="not listed"):
+            load("A=alpha", ["A"], ["B"]).generate(["A"])
+
+    def test_says_so_when_the_file_cannot_be_written(self, load, monkeypatch):
+        def refuse(*args: object) -> int:
+            raise PermissionError(13, "Permission denied")
+
+        secrets = load(None, [], ["B"])
+        monkeypatch.setattr(os, "open", refuse)
+        with pytest.raises(InputErrors, match=r"hosts/shop\.env: cannot be written: permission denied"):
+            secrets.generate(["B"])
+
+
+def secrets_of(*values: str) -> Secrets:
+    return Secrets("shop", Path("shop.env"), {f"S{number}": value for number, value in enumerate(values)})
+
+
+VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=4, max_size=40)
+
+
+class TestMasking:
+    @given(VALUES)
+    def test_covers_every_way_to_write_a_value(self, value):
+        values = secrets_of(value).mask_values()
+        for form in (
+            value,
+            json.dumps(value),
+            json.dumps(value, ensure_ascii=False),
+            quote(value),
+            quote(value, safe=""),
+            quote_plus(value),
+            base64.b64encode(value.encode()).decode(),
+            base64.urlsafe_b64encode(value.encode()).decode(),
+            shlex.quote(value),
+            repr(value),
+            value.replace("%", "%%"),
+            json.dumps(shlex.quote(value)),
+        ):
+            # What is left are the quotes around it, and the padding after it.
+            assert set(mask(form, values)) <= set("*\"'\\=")
+
+    @given(VALUES, VALUES, st.text(max_size=10), st.text(max_size=10))
+    def test_leaves_no_value_in_any_text(self, one, two, before, after):
+        values = secrets_of(one, two).mask_values()
+        masked = mask(before + one + two + after, values)
+        assert not any(value in piece for value in (one, two) for piece in masked.split(MASK))
+
+    def test_covers_each_long_line_of_a_key(self):
+        values = secrets_of("-----BEGIN-----\n  0123456789\nabc\n").mask_values()
+        assert mask("+  0123456789\n+abc", values) == f"+  {MASK}\n+abc"
+
+    def test_prefers_the_longest(self):
+        assert mask("abcdef", ("abc", "abcdef")) == MASK
+
+    def test_covers_both_of_two_that_overlap(self):
+        assert mask("xabcdefx", ("abcd", "cdef")) == f"x{MASK}x"
+
+    def test_leaves_everything_else(self):
+        assert mask("nothing here", secrets_of("secret").mask_values()) == "nothing here"
+
+    def test_without_secrets_changes_nothing(self):
+        assert mask("text", secrets_of().mask_values()) == "text"
+
+    def test_lists_the_longest_first(self):
+        lengths = [len(value) for value in secrets_of("a b%c'", "ß@:/xyz").mask_values()]
+        assert lengths == sorted(lengths, reverse=True)
+
+
+class TestTheFingerprint:
+    def test_is_the_same_for_the_same_secrets_in_any_order(self):
+        one = Secrets("shop", Path("a"), {"A": "alpha", "B": "beta"})
+        two = Secrets("shop", Path("b"), {"B": "beta", "A": "alpha"})
+        assert one.fingerprint("shop") == two.fingerprint("shop")
+
+    def test_differs_with_the_value_the_name_and_the_salt(self):
+        prints = {
+            Secrets("shop", Path("a"), values).fingerprint(salt)
+            for values, salt in (({"A": "xxxx"}, "s"), ({"A": "yyyy"}, "s"), ({"B": "xxxx"}, "s"), ({"A": "xxxx"}, "t"))
+        }
+        assert len(prints) == 4
+        assert all(len(found) == 64 and int(found, 16) for found in prints)
+
+    def test_is_worked_out_once(self, monkeypatch):
+        secrets = secrets_of("alpha")
+        first = secrets.fingerprint("shop")
+        monkeypatch.setattr("hashlib.scrypt", None)
+        assert secrets.fingerprint("shop") == first
