@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import repository
-from .errors import HawserError, StepFailed
+from .errors import HawserError, StepFailed, Unreachable
 from .host import Facts, Host, Release
 from .inventory import Environment
 from .report import Report
@@ -140,21 +140,29 @@ class Fleet:
         """
         others = self.some([name for name in self.environment.hosts if name not in self.names]).with_code()
         others.connect()
-        behind = [name for name in others.names if not self.facts(name).current.startswith(release.commit[:10])]
+        behind = [name for name in others.names if self.facts(name).commit != release.commit]
         if behind:
             raise HawserError(
                 f"{', '.join(behind)} would stay on another commit than {release.commit[:10]}; nothing was touched\n"
                 f"  next: fab -H {self.environment.name} deploy, or the same command with --partial"
             )
 
+    def release_at_stake(self, prepares: bool) -> Release | Mapping[str, Release]:
+        """Return the release that a single step works on: the one that a step before it in the same run has prepared,
+        else, for a step that prepares, the one that a deploy would make, else the one that serves on each host.
+        """
+        if prepares and self.session.at_stake is None:
+            self.session.at_stake = self.resolve()
+        return self.session.at_stake or self.current_releases()
+
     def current_releases(self) -> dict[str, Release]:
         """Return the commit that serves on each host, with today's settings; hosts without a release are left out."""
         self.connect()
         found: dict[str, Release] = {}
         for name in self.names:
-            current = self.facts(name).current
-            if current:
-                found[name] = Release(current, current.partition("-")[0], self.environment, self.session.templates)
+            facts = self.facts(name)
+            if facts.current:
+                found[name] = Release(facts.current, facts.commit, self.environment, self.session.templates)
         return found
 
     def serves(self, release: Release) -> bool:
@@ -180,6 +188,18 @@ class Fleet:
     def connect(self) -> None:
         """Open a wire to every host that has none."""
         self.session.open(self.names)
+
+    def reachable(self) -> Fleet:
+        """Return the hosts that answer; those that do not have been reported and make the run fail at its end.
+
+        For questions and ad-hoc commands: what changes hosts asks for all of them, with `connect`.
+        """
+        try:
+            self.connect()
+        except Unreachable:
+            if not set(self.names) - set(self.session.lost):
+                raise
+        return self.some([name for name in self.names if name not in self.session.lost])
 
     def apply(
         self, steps: Sequence[Step], release: Release | Mapping[str, Release] | None = None, phase: str = ""
@@ -256,9 +276,9 @@ class Fleet:
         :param programs: by host: argv, and where wanted user, cwd, stdin.
         :raises StepFailed: it exited with anything but 0 somewhere.
         """
-        self.some(list(programs)).connect()
-        results = self.each("stream", programs)
-        bad = []
+        reached = self.some(list(programs)).reachable()
+        results = self.each("stream", {name: programs[name] for name in reached.names})
+        bad = list(self.session.lost.values())
         for name, result in results.items():
             if isinstance(result, Exception):
                 bad.append(str(result))
@@ -271,7 +291,7 @@ class Fleet:
     def undo_on_failure(self, steps: Sequence[Step]) -> Iterator[None]:
         """Put every host back to the release that served before, when something inside fails.
 
-        :param steps: what makes a host serve a release.
+        :param steps: what makes a host serve a release and nothing else.
         """
         fleet = self.with_code()
         fleet.connect()

@@ -96,6 +96,7 @@ class Facts:
     clock: float = 0.0
     uid: int = 0
     current: str = ""
+    commit: str = ""
     previous: str = ""
     releases: tuple[str, ...] = ()
     live: Mapping[str, str] = field(default_factory=dict)

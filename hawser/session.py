@@ -63,6 +63,7 @@ class Session:
         self.lost: dict[str, str] = {}
         self.facts: dict[str, Facts] = {}
         self.locked: set[str] = set()
+        self.at_stake: Release | None = None
         self._selection: Selection | None = None
         self._secrets: Secrets | None = None
         self._templates: Templates | None = None

@@ -24,13 +24,18 @@ class FleetTask(Task):  # type: ignore[misc]  # Invoke carries no types
 
 
 class Step(FleetTask):
-    """A function ``Host -> resources``; as a task it applies itself to the fleet."""
+    """A function ``Host -> resources``; as a task it applies itself to the fleet.
+
+    :param prepares: it makes a part of the next release; on its own it works on the release that a deploy would make,
+        where other steps work on the one that serves.
+    """
 
     # Every step of the collection, so that all of them can be rendered before the first connection.
     registry: tuple[Step, ...] = ()
 
-    def __init__(self, function: Callable[[Host], Resources], **options: Any) -> None:
-        super().__init__(function, **options)
+    def __init__(self, function: Callable[[Host], Resources], prepares: bool = False) -> None:
+        super().__init__(function)
+        self.prepares = prepares
         Step.registry = (*Step.registry, self)
 
     @property
@@ -40,7 +45,7 @@ class Step(FleetTask):
         return str(self.body.__name__) if module == self.body.__name__ else f"{module}.{self.body.__name__}"
 
     def __call__(self, fleet: Fleet, **kwargs: Any) -> None:
-        fleet.apply([self], fleet.current_releases())
+        fleet.apply([self], fleet.release_at_stake(self.prepares))
 
     def resources(self, host: Host) -> Iterator[Resource]:
         """Return what this step wants on a host. Pure: no I/O."""
@@ -55,9 +60,11 @@ class SessionTask(FleetTask):
     """A task about the session itself, which needs no wire: sandbox, trust."""
 
 
-def step(function: Callable[[Host], Resources]) -> Step:
-    """Make a step of a function that yields what shall hold on one host."""
-    return Step(function)
+def step(function: Callable[[Host], Resources] | None = None, prepares: bool = False) -> Any:
+    """Make a step of a function that yields what shall hold on one host; see `Step`."""
+    if function is not None:
+        return Step(function, prepares)
+    return lambda body: Step(body, prepares)
 
 
 def rollout(function: Callable[..., None] | None = None, **options: Any) -> Any:

@@ -39,9 +39,8 @@ def logs(fleet: Fleet, process: str = "", lines: int = 20, follow: bool = False)
     known = fleet.environment.processes
     if process and process not in known:
         raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
-    fleet.connect()
     commands: dict[str, list[str]] = {}
-    for name in fleet.names:
+    for name in fleet.reachable().names:
         host = fleet.host(name)
         wanted = [each for each in host.live_processes() if process in ("", each.setting_name)]
         units = [word for each in wanted if not each.log for word in ("-u", f"{each.unit}.service")]

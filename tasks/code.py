@@ -7,7 +7,7 @@ from hawser.resources import Checkout, Directory, Resources
 from hawser.steps import step
 
 
-@step
+@step(prepares=True)
 def pull(host: Host) -> Resources:
     """Check the commit out into a folder of its own; nothing that serves is touched."""
     if not host.runs_code or host.release is None:

@@ -8,7 +8,7 @@ from hawser.resources import File, Resources, Running, changed
 from hawser.steps import step
 
 
-@step
+@step(prepares=True)
 def install(host: Host) -> Resources:
     """Write the release's own settings: its variables, its dotenv file, and the files inside the code."""
     if not host.runs_code or host.release is None:

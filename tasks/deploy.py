@@ -19,7 +19,8 @@ SWITCH = [
     nginx.install,
     release.activate,
 ]
-FINISH = [cron.install, release.finish]
+FINISH = [cron.install, release.record, release.tidy]
+PUT_BACK = [*SWITCH, release.tidy]
 
 
 @rollout(
@@ -57,7 +58,7 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
     fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
     if migrations:
         fleet.leader().apply([db.migrate], wanted, phase="migrate")
-    with hosts.undo_on_failure(SWITCH):
+    with hosts.undo_on_failure(PUT_BACK):
         batches = list(hosts.batches())
         for number, batch in enumerate(batches, 1):
             batch.apply(SWITCH, wanted, phase=f"switch {number}/{len(batches)}")

@@ -7,7 +7,7 @@ from hawser.resources import Directory, File, History, Journal, Link, Prune, Res
 from hawser.steps import step
 
 
-@step
+@step(prepares=True)
 def build(host: Host) -> Resources:
     """Run the build commands and the checks in the new release, once each."""
     if not host.runs_code or host.release is None:
@@ -24,7 +24,7 @@ def build(host: Host) -> Resources:
 
 @step
 def begin(host: Host) -> Resources:
-    """Note on the host that a rollout is under way, until `finish`."""
+    """Note on the host that a rollout is under way, until `tidy`."""
     if host.runs_code and host.release is not None:
         yield Journal(host.release.id)
 
@@ -50,15 +50,19 @@ def activate(host: Host) -> Resources:
 
 
 @step
-def finish(host: Host) -> Resources:
-    """Remove what the new release no longer has: processes, old releases and environments; close the journal."""
+def record(host: Host) -> Resources:
+    """Write a line into the host's history: who released what, when, from where."""
+    if host.runs_code and host.release is not None:
+        yield History({**host.entry, "release": host.release.id, "commit": host.release.commit})
+
+
+@step
+def tidy(host: Host) -> Resources:
+    """Remove what the release that serves no longer has: processes, old releases and environments; close the journal."""
     if not host.runs_code or host.release is None:
         return
-    units = [process.unit for process in host.processes()] + [
-        process.other.unit for process in host.processes() if process.colour
-    ]
+    processes = host.processes()
+    units = [process.unit for process in processes] + [process.other.unit for process in processes if process.colour]
     yield Units(host.app.name, tuple(units))
     yield Prune(host.root, host.app.keep)
-    if host.entry:
-        yield History({**host.entry, "release": host.release.id, "commit": host.release.commit})
     yield Journal("")

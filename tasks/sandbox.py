@@ -20,11 +20,7 @@ def wanted(session: Session) -> dict[str, str]:
 @session_task
 def up(session: Session) -> None:
     """Start the sandbox hosts of an environment; the first time makes their base image."""
-    names = wanted(session)
-    specs = [
-        sandbox.SandboxSpec(name, python=session.environment.hosts[host].vars.get("python", True) is not False)
-        for name, host in names.items()
-    ]
+    specs = [sandbox.SandboxSpec(name) for name in wanted(session)]
     sandbox.up(specs, lambda text: session.report.note("", text))
     listing(session)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from hawser.errors import StepFailed
 from hawser.fleet import Fleet
 from hawser.host import Host
 from hawser.steps import rollout
@@ -14,14 +15,14 @@ COLUMNS = ["host", "release", "commit", "age", "processes", "health", "disk free
 @rollout
 def status(fleet: Fleet) -> None:
     """Show each host's release, processes, health, disk, clock offset and certificate."""
-    fleet.connect()
-    rows = fleet.session.parallel(fleet.names, lambda name: row(fleet, name))
+    reached = fleet.reachable()
+    rows = fleet.session.parallel(reached.names, lambda name: row(fleet, name))
     fleet.report.table(
         fleet.environment.name, COLUMNS, [found for found in rows.values() if not isinstance(found, Exception)]
     )
-    for found in rows.values():
-        if isinstance(found, Exception):
-            raise found
+    failed = [*fleet.session.lost.values(), *(str(found) for found in rows.values() if isinstance(found, Exception))]
+    if failed:
+        raise StepFailed("\n".join(failed))
 
 
 def row(fleet: Fleet, name: str) -> list[str]:
@@ -44,11 +45,10 @@ def row(fleet: Fleet, name: str) -> list[str]:
     certificate = f"{host.root}/ssl/site.crt" if host.serves_site else ""
     answer = fleet.ask(name, "survey.status", {"checks": checks, "certificate": certificate})
     offset = answer["clock"] - (before + time.time()) / 2
-    commit, _, _settings = facts.current.partition("-")
     return [
         name,
         (facts.current or "none") + (" (a rollout is open)" if facts.journal else ""),
-        commit,
+        facts.commit[:10],
         age(host),
         "\n".join(
             f"{each['process']}: {each['state']} {span(int(each['seconds']))}"

@@ -7,7 +7,7 @@ from hawser.resources import PythonEnvironment, Resources
 from hawser.steps import step
 
 
-@step
+@step(prepares=True)
 def build(host: Host) -> Resources:
     """Build the Python environment, or find the one that fits already."""
     if not host.runs_code or host.release is None:

@@ -41,6 +41,15 @@ def link(path):
         return ""
 
 
+def commit_of(release):
+    """Return the commit of a release, empty when there is none."""
+    try:
+        with open(os.path.join(release, "release.json"), encoding="utf-8") as stream:
+            return json.load(stream)["commit"]
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
 def link_time(path):
     """Return when a link was made, 0 when there is none."""
     try:
@@ -108,6 +117,7 @@ def application_facts(system, application, root):
         releases = []
     return {
         "current": link(os.path.join(root, "current")),
+        "commit": commit_of(os.path.join(root, "current")),
         "previous": link(os.path.join(root, "previous")),
         "releases": releases,
         "live": live(root),

@@ -18,6 +18,7 @@ NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]*[a-z0-9+](:[a-z0-9-]+)?$")
 LOCKED = re.compile(r"Could not get lock|is locked by another process|frontend lock was locked", re.I)
 STALE_LISTS = re.compile(r"Unable to locate package|has no installation candidate|404 +Not Found|Hash Sum mismatch")
 UNKNOWN = re.compile(r"Unable to locate package (\S+)|Package '(\S+)' has no installation candidate")
+VIRTUAL = re.compile(r"Package (\S+) is a virtual package provided by")
 INSTALL = (
     "apt-get", "-y", "-q", "--no-install-recommends",
     "-o", "Dpkg::Options::=--force-confold",
@@ -132,6 +133,9 @@ def lists_are_old():
 
 def explain(output, names):
     """Say in one line why apt could not install."""
+    virtual = VIRTUAL.search(output)
+    if virtual:
+        return "%s stands for several packages; name the one to install" % virtual.group(1)
     unknown = sorted({one or other for one, other in UNKNOWN.findall(output)})
     if unknown:
         return "no package named %s in this host's apt sources" % ", ".join(unknown)

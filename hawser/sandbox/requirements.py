@@ -59,12 +59,11 @@ def install_requirements(say: Callable[[str], None] = print) -> None:
 def check_folder(instance: Instance) -> None:
     """Check that the sandbox's folder can carry overlays.
 
-    :raises HawserError: when its name cannot stand in mount options, or it lies on an overlay itself, as in a container.
+    :raises HawserError: when its name cannot stand in mount options, or it lies on an overlay, as in a container.
     """
-    if set(str(instance.folder)) & set(",:\\ "):
-        raise HawserError(
-            f"sandbox: the folder {instance.folder} has a comma, colon, backslash or blank in its name", 2
-        )
+    for folder in (instance.folder, instance.shared):
+        if set(str(folder)) & set(",:\\ "):
+            raise HawserError(f"sandbox: the folder {folder} has a comma, colon, backslash or blank in its name", 2)
     instance.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
     if file_system(instance.folder, mounted()) == "overlay":
         raise HawserError(

@@ -60,6 +60,7 @@ def test_only_what_is_installed_counts():
     [
         ("E: Unable to locate package nginxx", "no package named nginxx in"),
         ("E: Package 'awk' has no installation candidate\nE: Unable to locate package b", "no package named awk, b in"),
+        ("Package awk is a virtual package provided by:\n  mawk 1\n  gawk 2", "awk stands for several packages"),
         ("E: You don't have enough free space in /var/cache/apt/archives/.", "the disk is full"),
         ("Err:1 http://deb Temporary failure resolving 'deb'\nE: Failed to fetch http://deb", "cannot be reached"),
         ("E: Sub-process /usr/bin/dpkg returned an error code (1)", "apt-get could not install nginx"),

@@ -1,0 +1,164 @@
+"""Ad-hoc commands, single steps, logs, and ways to reach a host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from hawser import sandbox
+
+from .conftest import Fleet
+from .test_refusals import changed
+
+
+def test_run_marks_every_line_by_its_host_and_passes_the_exit_status_on(fleet: Fleet) -> None:
+    said = fleet.fab("-H", fleet.name, "run", "hostname").stdout
+    for host in ("web1", "web2", "data1"):
+        assert re.search(rf"^{host}\s+\| {fleet.name}-{host}$", said, re.M), said
+    fleet.fab("-H", f"{fleet.name}/web1", "run", "exit 3", code=1)
+
+
+def test_manage_runs_a_management_command_in_the_environment_of_the_release(fleet: Fleet) -> None:
+    said = fleet.fab("-H", f"{fleet.name}/web", "manage", "check --deploy").stdout
+    assert "no issues" in said
+
+
+def test_logs_shows_what_a_process_wrote_under_either_manager(fleet: Fleet) -> None:
+    assert "Booting worker" in fleet.fab("-H", f"{fleet.name}/web1", "logs", "--process", "web", "--lines", "200").stdout
+    assert "succeeded" in fleet.fab("-H", fleet.name, "logs", "--process", "worker", "--lines", "200").stdout
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "code.pull",
+        "venv.build",
+        "config.install",
+        "db.migrate",
+        "certs.install",
+        "nginx.install",
+        "supervisor.reload",
+        "systemd.reload",
+        "cron.install",
+    ],
+)
+def test_a_single_step_on_a_deployed_fleet_changes_nothing_that_holds_already(fleet: Fleet, step: str) -> None:
+    events = fleet.events("-H", fleet.name, step)
+    changes = [event for event in events if event["t"] == "event" and event["status"] != "ok"]
+    # Migrating is a command that says itself that there is nothing to do.
+    assert [event["label"] for event in changes] == (
+        ["command python manage.py migrate --noinput"] if step == "db.migrate" else []
+    )
+
+
+def test_a_step_repairs_what_was_changed_by_hand(fleet: Fleet) -> None:
+    page = "/etc/nginx/sites-enabled/demo.conf"
+    fleet.inside("web1", "sh", "-c", f"echo '# by hand' >> {page}")
+    said = fleet.fab("-H", f"{fleet.name}/web", "nginx.install", env={"HAWSER_DIFF": "1"}).stdout
+    assert "-# by hand" in said
+    assert "by hand" not in fleet.inside("web1", "cat", page)
+
+
+def test_steps_can_be_chained_over_one_connection(fleet: Fleet) -> None:
+    events = fleet.events("-H", fleet.name, "certs.install", "nginx.install", "cron.install")
+    assert next(event for event in events if event["t"] == "finish")["exchanges"] == {"web1": 4, "web2": 4, "data1": 4}
+
+
+def test_cron_list_shows_the_entries_by_host(fleet: Fleet) -> None:
+    assert "python manage.py tick" in fleet.fab("-H", fleet.name, "cron.list").stdout
+
+
+@contextmanager
+def reached_as(fleet: Fleet, user: str, more: str = "") -> Iterator[None]:
+    """Reach web1 as another user than root for a while."""
+    changes = {"[hosts.web1]": f'{more}[hosts.web1]\nuser = "{user}"'}
+    with changed(fleet, changes):
+        yield
+
+
+@pytest.fixture(scope="module")
+def operator(fleet: Fleet) -> Iterator[str]:
+    """A user on web1 who may use sudo, with a password."""
+    host = f"{fleet.name}-web1"
+    script = (
+        "id deployer 2>/dev/null || useradd -m -s /bin/bash deployer; echo deployer:s3cret-word | chpasswd; "
+        "mkdir -p /home/deployer/.ssh; cp /root/.ssh/authorized_keys /home/deployer/.ssh/; "
+        "chown -R deployer: /home/deployer/.ssh; chmod 700 /home/deployer/.ssh; "
+        "echo 'deployer ALL=(ALL) ALL' > /etc/sudoers.d/deployer; chmod 440 /etc/sudoers.d/deployer"
+    )
+    assert sandbox.exec_in(host, ["sh", "-c", script]).returncode == 0
+    yield "deployer"
+    sandbox.exec_in(host, ["sh", "-c", "rm /etc/sudoers.d/deployer; userdel -r deployer"])
+
+
+SUDO = '[ssh]\nsudo_password = "SUDO_PASSWORD"\n\n'
+
+
+@contextmanager
+def secret(fleet: Fleet, name: str, value: str) -> Iterator[None]:
+    """Keep a secret for a while."""
+    path = fleet.hosts / f"{fleet.name}.env"
+    text = path.read_text()
+    path.write_text(f"{text}{name}={value}\n")
+    try:
+        yield
+    finally:
+        path.write_text(text)
+
+
+def test_a_user_with_a_sudo_password_is_as_good_as_root(fleet: Fleet, operator: str) -> None:
+    with reached_as(fleet, operator, SUDO), secret(fleet, "SUDO_PASSWORD", "s3cret-word"):
+        assert "| root" in fleet.fab("-H", f"{fleet.name}/web1", "run", "id -un").stdout
+
+
+def test_a_wrong_sudo_password_is_said_and_nothing_runs(fleet: Fleet, operator: str) -> None:
+    with reached_as(fleet, operator, SUDO), secret(fleet, "SUDO_PASSWORD", "wrong-word"):
+        result = fleet.fab("-H", f"{fleet.name}/web1", "run", "id -un", code=1)
+    assert "sudo refuses the password of deployer" in result.stdout + result.stderr
+    assert "wrong-word" not in result.stdout + result.stderr
+
+
+def test_a_missing_sudo_password_is_said_with_the_next_move(fleet: Fleet, operator: str) -> None:
+    with reached_as(fleet, operator):
+        result = fleet.fab("-H", f"{fleet.name}/web1", "run", "id -un", code=1)
+    assert "ssh.sudo_password" in result.stdout + result.stderr
+
+
+def test_sudo_without_a_password_works(fleet: Fleet, operator: str) -> None:
+    rule = "echo 'deployer ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/deployer"
+    fleet.inside("web1", "sh", "-c", rule)
+    with reached_as(fleet, operator):
+        assert "| root" in fleet.fab("-H", f"{fleet.name}/web1", "run", "id -un").stdout
+
+
+def test_a_host_without_python_is_served(fleet: Fleet) -> None:
+    name = f"{fleet.name}-bare"
+    sandbox.up([sandbox.SandboxSpec(name, python=False)], lambda text: None)
+    try:
+        assert sandbox.exec_in(name, ["sh", "-c", "command -v python3"]).returncode != 0
+        with changed(fleet, {"[hosts.data1]": "[hosts.bare]\nsandbox = true\n\n[hosts.data1]"}):
+            said = fleet.fab("-H", f"{fleet.name}/bare", "run", "python3 --version").stdout
+    finally:
+        sandbox.down([name])
+    assert "it is installed first" in said
+    assert "Python 3." in said
+
+
+def test_everything_comes_back_by_itself_after_a_reboot(fleet: Fleet) -> None:
+    release = fleet.release("web1")
+    for host in ("data1", "web1"):
+        sandbox.reboot(f"{fleet.name}-{host}")
+    from .conftest import wait_for
+
+    def answers() -> bool:
+        try:
+            return fleet.visit("web1").status == 200
+        except OSError:
+            return False
+
+    wait_for("the site answers again", answers, seconds=90)
+    assert fleet.release("web1") == release
+    assert "nothing to do" in fleet.fab("-H", fleet.name, "deploy").stdout

@@ -1,0 +1,209 @@
+"""What goes wrong is said with file, key, host and the next move; nothing is touched; the old release goes on serving."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
+
+from hawser import sandbox
+
+from .conftest import Fleet, wait_for
+
+
+@contextmanager
+def changed(fleet: Fleet, changes: Mapping[str, str]) -> Iterator[None]:
+    """Change texts in the environment file for a while."""
+    text = fleet.file.read_text()
+    new = text
+    for old, replacement in changes.items():
+        assert old in new, old
+        new = new.replace(old, replacement, 1)
+    fleet.file.write_text(new)
+    try:
+        yield
+    finally:
+        fleet.file.write_text(text)
+
+
+@contextmanager
+def committed(fleet: Fleet, changes: Mapping[str, str]) -> Iterator[str]:
+    """Commit something for a while."""
+    before = fleet.git("rev-parse", "HEAD")
+    commit = fleet.commit(changes)
+    try:
+        yield commit
+    finally:
+        fleet.git("reset", "--quiet", "--hard", before)
+
+
+def refused(fleet: Fleet, *words: str, code: int = 2) -> str:
+    """Run `fab`, which must refuse, and return what it says."""
+    before = fleet.releases()
+    result = fleet.fab(*words, code=code)
+    assert fleet.releases() == before
+    for host in ("web1", "web2"):
+        assert fleet.visit(host).status == 200
+    return result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[release]", "[release]\nbiuld = []", ["trial.toml", "release.biuld", "did you mean build?"]),
+        ('groups = ["web"]\ncommand = "gunicorn', 'groups = "web"\ncommand = "gunicorn', ["processes.web.groups", "list"]),
+        ('groups = ["web"]\ncommand = "gunicorn', 'groups = ["wbe"]\ncommand = "gunicorn', ["processes.web.groups[0]", "wbe"]),
+        ('generated = ["', 'required = ["STRIPE_KEY"]\ngenerated = ["', ["trial.env", "STRIPE_KEY"]),
+        ("site.domains | join", "site.domain | join", ["trial.toml", "env.variables.ALLOWED_HOSTS", "domain"]),
+        ("{{ app.root }}/data/beat", "{{ nowhere }}/data/beat", ["trial.toml", "processes.beat.command", "nowhere"]),
+    ],
+    ids=["unknown-key", "wrong-type", "group-without-hosts", "missing-secret", "unknown-variable", "unknown-name"],
+)
+def test_bad_input_is_refused_with_file_and_key_before_any_connection(
+    fleet: Fleet, old: str, new: str, expected: list[str]
+) -> None:
+    with changed(fleet, {old: new}):
+        said = refused(fleet, "-H", fleet.name, "deploy")
+    for word in expected:
+        assert word in said, said
+
+
+def test_several_mistakes_are_reported_at_once(fleet: Fleet) -> None:
+    with changed(fleet, {"[release]": "[release]\nbiuld = []", "[site]": "[site]\nlistn = 80"}):
+        said = refused(fleet, "-H", fleet.name, "deploy")
+    assert "release.biuld" in said
+    assert "site.listn" in said
+    assert "2 problems" in said
+
+
+def test_an_unknown_host_is_refused_with_a_suggestion(fleet: Fleet) -> None:
+    assert "did you mean" in refused(fleet, "-H", f"{fleet.name}/wb1", "deploy")
+
+
+def test_a_task_without_hosts_never_runs_on_the_local_machine(fleet: Fleet) -> None:
+    assert "name hosts with -H" in refused(fleet, "deploy")
+
+
+def test_a_revision_that_does_not_exist_is_refused(fleet: Fleet) -> None:
+    assert "no branch, tag or commit" in refused(fleet, "-H", fleet.name, "deploy", "--revision", "v99")
+
+
+def test_a_part_of_the_fleet_is_not_left_on_another_commit(fleet: Fleet) -> None:
+    with committed(fleet, {"logbook/part.py": "PART = 1\n"}):
+        said = refused(fleet, "-H", f"{fleet.name}/web1", "deploy", code=1)
+    assert "web2" in said
+    assert "--partial" in said
+
+
+def test_a_failing_build_shows_its_output_and_leaves_the_old_release_serving(fleet: Fleet) -> None:
+    with changed(fleet, {'build = ["': 'build = ["echo broken by hand; false", "'}):
+        said = refused(fleet, "-H", fleet.name, "deploy", code=1)
+    assert "broken by hand" in said
+    assert "prepare failed on" in said
+
+
+def test_a_failing_migration_stops_before_anything_switches(fleet: Fleet) -> None:
+    migration = "\n".join(
+        [
+            "from django.db import migrations",
+            "def fail(apps, schema_editor):",
+            "    raise RuntimeError('this migration fails by intent')",
+            "class Migration(migrations.Migration):",
+            "    dependencies = [('logbook', '0001_initial')]",
+            "    operations = [migrations.RunPython(fail)]",
+        ]
+    )
+    with committed(fleet, {"logbook/migrations/0002_fails.py": migration + "\n"}):
+        said = refused(fleet, "-H", fleet.name, "deploy", code=1)
+    assert "this migration fails by intent" in said
+    assert "migrate failed on web1" in said
+
+
+def test_a_site_that_nginx_refuses_never_replaces_the_one_that_serves(fleet: Fleet) -> None:
+    block = fleet.inside("web1", "cat", "/etc/nginx/sites-enabled/demo.conf")
+    with changed(fleet, {"[site]": '[site]\nextra = "no_such_directive on;"'}):
+        said = refused(fleet, "-H", fleet.name, "deploy", code=1)
+    assert "no_such_directive" in said
+    assert fleet.inside("web1", "cat", "/etc/nginx/sites-enabled/demo.conf") == block
+    fleet.inside("web1", "nginx", "-t")
+
+
+def test_a_release_that_does_not_start_is_put_back_and_its_log_is_shown(fleet: Fleet) -> None:
+    with committed(fleet, {"harbour/wsgi.py": "raise SystemExit('this release does not start')\n"}):
+        said = refused(fleet, "-H", fleet.name, "deploy", code=1)
+    assert "this release does not start" in said
+    enabled = fleet.inside("web1", "sh", "-c", "systemctl list-unit-files 'demo-web-*' --state=enabled --no-legend")
+    assert len(enabled.splitlines()) == 1
+
+
+def test_an_unhealthy_release_is_put_back_on_every_host(fleet: Fleet) -> None:
+    with changed(fleet, {'path = "/health/", status = [200]': 'path = "/health/", status = [418], timeout = 3'}):
+        said = refused(fleet, "-H", fleet.name, "deploy", code=1)
+    assert "answers /health/ with 200" in said
+    assert "nothing to do" in fleet.fab("-H", fleet.name, "deploy").stdout
+
+
+def test_a_host_that_does_not_answer_is_reported_while_the_others_finish(fleet: Fleet) -> None:
+    with changed(fleet, {"[hosts.data1]": '[hosts.gone]\naddress = "192.0.2.77"\ngroups = ["spare"]\n[ssh]\nconnect_timeout = 3\n[hosts.data1]'}):
+        started = time.monotonic()
+        result = fleet.fab("-H", fleet.name, "run", "hostname", code=1)
+        assert time.monotonic() - started < 30
+    said = result.stdout + result.stderr
+    assert "gone" in said
+    assert "no answer within 3 s" in said or "unreachable" in said.lower()
+    assert f"{fleet.name}-web1" in said
+
+
+def test_an_occupied_lock_says_who_holds_it_since_when_and_from_where(fleet: Fleet) -> None:
+    with committed(fleet, {"logbook/slow.py": "SLOW = 1\n"}), changed(fleet, {'build = ["': 'build = ["sleep 20", "'}):
+        first = subprocess.Popen(
+            fleet.command("-H", fleet.name, "deploy"),
+            cwd=sandbox_project(),
+            env=fleet.environ(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            wait_for("the first deploy holds the lock", lambda: "sleep 20" in fleet.inside("web1", "ps", "ax"), seconds=60)
+            said = fleet.fab("-H", fleet.name, "deploy", code=1)
+        finally:
+            output, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, output
+    for word in ("is at work on it since", "(deploy)", "nothing was touched"):
+        assert word in said.stdout + said.stderr
+    fleet.fab("-H", fleet.name, "deploy")
+
+
+def sandbox_project() -> str:
+    from .conftest import PROJECT
+
+    return str(PROJECT)
+
+
+def test_a_host_key_that_changed_is_refused(fleet: Fleet) -> None:
+    address = fleet.address("web1")
+    other = next(each.host_keys[0] for each in sandbox.listing() if each.name == f"{fleet.name}-web2")
+    plain = f'[hosts.web1]\naddress = "{address}"\nuser = "root"\nkey = "{sandbox.private_key()}"\nhost_key = "{other}"'
+    with changed(fleet, {"[hosts.web1]": plain, "sandbox = true\n\n[hosts.web2]": "\n[hosts.web2]"}):
+        said = refused(fleet, "-H", f"{fleet.name}/web1", "run", "true", code=1)
+    assert "ITS HOST KEY HAS CHANGED" in said
+    assert "SHA256:" in said
+
+
+def test_an_unknown_host_key_is_refused_until_it_is_trusted(fleet: Fleet) -> None:
+    address = fleet.address("web1")
+    plain = f'[hosts.web1]\naddress = "{address}"\nuser = "root"\nkey = "{sandbox.private_key()}"'
+    known = fleet.hosts / "known_hosts"
+    known.unlink(missing_ok=True)
+    with changed(fleet, {"[hosts.web1]": plain, "sandbox = true\n\n[hosts.web2]": "\n[hosts.web2]"}):
+        said = refused(fleet, "-H", f"{fleet.name}/web1", "run", "true", code=1)
+        assert "fab -H web1 trust" in said
+        assert "SHA256:" in said
+        fleet.fab("-H", f"{fleet.name}/web1", "trust", "--yes")
+        fleet.fab("-H", f"{fleet.name}/web1", "run", "true")
+    assert known.read_text().startswith(address)
+    known.unlink()

@@ -1,0 +1,63 @@
+"""No secret shows up in `ps`, logs, events, diffs, or in what a release keeps."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from .conftest import Fleet, wait_for
+
+MARKER = "m4rk3r-'%$#;!\\ü \"x"
+
+
+class Watcher(threading.Thread):
+    """Read the arguments of every process of this machine, those inside the hosts among them, again and again."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.over = threading.Event()
+        self.seen: set[bytes] = set()
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    self.seen.add(path.read_bytes())
+                except OSError:
+                    continue
+
+
+def test_a_deploy_with_new_secrets_shows_them_nowhere(fleet: Fleet) -> None:
+    path = fleet.hosts / f"{fleet.name}.env"
+    before = path.read_text()
+    quoted = "'" + MARKER.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    lines = [
+        f"{name}={quoted}" if name in ("DB_PASSWORD", "BROKER_PASSWORD") else f"{name}={value}"
+        for name, value in fleet.secrets.items()
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    watcher = Watcher()
+    watcher.start()
+    try:
+        said = ""
+        for output in ("json", "plain"):
+            result = fleet.fab("-H", fleet.name, "bootstrap", "deploy", env={"HAWSER_OUTPUT": output, "HAWSER_DIFF": "1"})
+            said += result.stdout + result.stderr
+        said += fleet.fab("-H", fleet.name, "run", "cat /srv/demo/current/environment").stdout
+    finally:
+        watcher.over.set()
+        watcher.join()
+    assert "changed" in said
+    # The site works with them, so they have arrived unchanged in the database, the broker and the application.
+    wait_for("the site is healthy", lambda: fleet.visit("web1", "/health/").status == 200)
+    assert not [line for line in watcher.seen if b"m4rk3r" in line]
+    assert len(watcher.seen) > 50
+    assert "m4rk3r" not in said
+    for host in ("web1", "data1"):
+        places = "/var/log /var/lib/hawser /srv/demo/releases/*/release.json /etc/systemd /etc/supervisor /etc/cron.d /root"
+        found = fleet.inside(host, "sh", "-c", f"grep -rlaF m4rk3r {places} 2>/dev/null; journalctl -q | grep -cF m4rk3r", check=False)
+        assert found.strip() == "0", found
+        modes = fleet.inside(host, "sh", "-c", "stat -c '%a %U:%G' /srv/demo/current/environment /srv/demo/current/source/.env")
+        assert modes.splitlines() == ["640 root:demo", "640 demo:demo"]
+    path.write_text(before)
+    fleet.fab("-H", fleet.name, "bootstrap", "deploy")
