@@ -284,6 +284,8 @@ class Session:
             try:
                 return work(name)
             except HawserError as error:
+                if isinstance(error, Unreachable):
+                    self.lost[name] = str(error)
                 return error
 
         with ThreadPoolExecutor(max_workers=min(CONCURRENCY, max(1, len(names)))) as pool:
@@ -301,7 +303,8 @@ class Session:
         """
         info = {**self.entry, "since": time.time()}
         for name in sorted(set(names) - self.locked):
-            answer = self.wires[name].request("lock", {"info": info}, self.secrets.mask_values())
+            # A holder that was killed a moment ago needs one to end.
+            answer = self.wires[name].request("lock", {"info": info, "wait": 2.0}, self.secrets.mask_values())
             if not answer.ok:
                 holder = answer.message.get("holder")
                 if not holder:
@@ -311,18 +314,18 @@ class Session:
                     f"{name}: {holder.get('who')} on {holder.get('from')} is at work on it since {since} "
                     f"({holder.get('what')}); nothing was touched\n  next: wait, then the same command again"
                 )
+            self.facts[name] = Facts.from_wire(answer.message["facts"])
             self.locked.add(name)
 
     def refresh(self, names: Sequence[str]) -> None:
-        """Read the facts of these hosts anew."""
+        """Read the facts of these hosts anew; one that does not answer any more is lost."""
 
         def ask(name: str) -> Facts:
             return Facts.from_wire(self.wires[name].request("facts").message["facts"])
 
         for name, result in self.parallel(names, ask).items():
-            if isinstance(result, Exception):
-                raise result
-            self.facts[name] = result
+            if not isinstance(result, Exception):
+                self.facts[name] = result
 
     def hang_up(self) -> None:
         """Cut every line at once: the runners end what they do."""

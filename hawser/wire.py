@@ -275,8 +275,10 @@ class Wire:
         self.buffer = b""
         try:
             self.channel = self.execute(script)
+            # One timeout for reading and writing, which two threads do at the same time.
+            self.channel.settimeout(1.0)
             source = runner_source()
-            self.channel.sendall(b"%d\n" % len(source) + source + json.dumps(self.hello).encode() + b"\n")
+            self.write(b"%d\n" % len(source) + source + json.dumps(self.hello).encode() + b"\n")
         except (OSError, EOFError, paramiko.SSHException):
             # It ended before it had read everything; what it said follows.
             pass
@@ -304,7 +306,6 @@ class Wire:
         :raises Unreachable: it has been silent for too long, or ended.
         """
         assert self.channel is not None
-        self.channel.settimeout(1.0)
         silent_since = time.monotonic()
         while b"\n" not in self.buffer:
             try:
@@ -325,7 +326,6 @@ class Wire:
     def last_words(self) -> str:
         """Say why the runner ended: sudo's refusal, or its own last error."""
         assert self.channel is not None
-        self.channel.settimeout(2.0)
         try:
             said = self.channel.makefile_stderr("rb").read().decode("utf-8", "replace").strip()
         except (OSError, paramiko.SSHException):
@@ -341,13 +341,27 @@ class Wire:
             return f"{self.address.user} may not use sudo on this host"
         return "the connection or the runner ended" + (f":\n{said[-2000:]}" if said else "")
 
+    def write(self, data: bytes) -> None:
+        """Send bytes, however slowly the other side takes them.
+
+        :raises OSError: it has taken nothing for too long.
+        """
+        assert self.channel is not None
+        rest, taken = memoryview(data), time.monotonic()
+        while rest:
+            try:
+                rest = rest[self.channel.send(rest) :]
+                taken = time.monotonic()
+            except TimeoutError:
+                if time.monotonic() - taken > SILENCE:
+                    raise
+
     def send(self, message: Mapping[str, Any], data: bytes = b"") -> None:
         """Send one message, and the bytes that belong to it."""
         assert self.channel is not None
         try:
             with self.send_lock:
-                self.channel.settimeout(None)
-                self.channel.sendall(json.dumps(message).encode() + b"\n" + data)
+                self.write(json.dumps(message).encode() + b"\n" + data)
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise Unreachable(f"{self.name}: the connection broke: {error or 'it is closed'}") from None
 

@@ -1,36 +1,47 @@
 """Programs that run when a trigger is due or a result is missing."""
 
+from __future__ import annotations
+
 import os
+import re
 
-from .system import Change, Failure, Kind, write_atomically
+from .disk import write_atomically
+from .system import Change, Failure, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional, Sequence
+
+    from .system import Finished
+
+VARIABLE = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"\n', re.S | re.ASCII)
+ESCAPE = re.compile(r"\\(.)", re.S)
 
 
-def read_environment(path):
-    """Return the variables of a file of ``NAME="value"`` lines as a shell would read them, newlines included."""
+def read_environment(path: str) -> Dict[str, str]:
+    """Return the variables of a file of ``NAME="value"`` lines as a shell would read them, newlines included.
+
+    :raises Failure: the file holds something else.
+    """
     with open(path, encoding="utf-8") as stream:
         text = stream.read()
     variables, position = {}, 0
     while position < len(text):
-        if text[position] == "\n":
-            position += 1
-            continue
-        name, _, _rest = text[position:].partition('="')
-        position += len(name) + 2
-        value = []
-        while text[position] != '"':
-            if text[position] == "\\":
-                position += 1
-            value.append(text[position])
-            position += 1
-        variables[name] = "".join(value)
-        position += 1
+        found = VARIABLE.match(text, position)
+        if not found:
+            raise Failure("%s: line %d is no variable" % (path, text.count("\n", 0, position) + 1))
+        variables[found.group(1)] = ESCAPE.sub(r"\1", found.group(2))
+        position = found.end()
     return variables
 
 
 class Command(Kind):
     """See `hawser.resources.Command`."""
 
-    def check(self):
+    def title(self) -> str:
+        return str(self.spec.get("title") or " ".join(self.spec["argv"]))
+
+    def check(self) -> Optional[Change]:
         spec = self.spec
         if spec.get("when") is not None and not self.due:
             return None
@@ -38,26 +49,22 @@ class Command(Kind):
             return None
         if spec.get("marker") and os.path.exists(spec["marker"]):
             return None
-        if spec.get("unless"):
-            if self.run(spec["unless"], check=False).code == 0:
-                return None
-        return Change("runs " + (spec.get("title") or " ".join(spec["argv"])))
+        if spec.get("unless") and self.run(spec["unless"], check=False).code == 0:
+            return None
+        return Change("runs " + self.title())
 
-    def run(self, argv, check=True, stdin=""):
+    def run(self, argv: Sequence[str], check: bool = True, stdin: str = "") -> Finished:
         spec = self.spec
         env = read_environment(spec["env_file"]) if spec.get("env_file") else {}
         env.update(spec.get("env") or {})
-        return self.system.run(
-            argv, spec.get("user", ""), spec["cwd"], env, stdin, timeout=spec["timeout"], check=check
-        )
+        user, cwd = spec.get("user", ""), spec.get("cwd", "/")
+        return self.system.run(argv, user, cwd, env, stdin, timeout=spec["timeout"], check=check)
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         spec = self.spec
         try:
             self.output = self.run(spec["argv"], stdin=spec.get("stdin", "")).output
         except Failure as failure:
-            raise Failure(
-                "%s: %s" % (spec.get("title") or " ".join(spec["argv"]), failure.message), failure.output
-            ) from None
+            raise Failure("%s: %s" % (self.title(), failure.message), failure.output) from None
         if spec.get("marker"):
             write_atomically(spec["marker"], b"", 0o644)

@@ -1,13 +1,22 @@
 """Apply a catalog: check each resource, apply what differs, serve triggers, and report one event a resource."""
 
-import hashlib
+from __future__ import annotations
+
 import importlib
 import json
 import os
 import time
-import traceback
 
-from .system import Failure, write_atomically
+from .disk import remove, write_atomically
+from .system import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
+
+    from .system import Kind, Spec, System
+
+    Message = Dict[str, Any]
 
 # kind -> (module, class); modules are imported when a catalog needs them, which keeps the start short.
 KINDS = {
@@ -36,15 +45,18 @@ KINDS = {
     "journal": ("releases", "Journal"),
     "history": ("releases", "History"),
 }
+# What a trigger does is told by the rest: where it stands, how it is called and how long it may take do not matter.
+NO_IDENTITY = ("when", "step", "label", "title", "env", "env_file", "stdin", "timeout", "settle", "log")
 
 
-def make(spec, system):
+def make(spec: Spec, system: System) -> Kind:
     """Return the kind's object for one row of a catalog."""
     try:
         module, name = KINDS[spec["kind"]]
     except KeyError:
-        raise Failure("this runner knows no resource of kind %r" % spec["kind"]) from None
-    return getattr(importlib.import_module("." + module, __package__), name)(spec, system)
+        raise Failure("this runner knows no resource of kind %r" % spec.get("kind")) from None
+    kind: Kind = getattr(importlib.import_module("." + module, __package__), name)(spec, system)
+    return kind
 
 
 class Pending:
@@ -53,28 +65,27 @@ class Pending:
     :param folder: one empty file per trigger, named by what the trigger does.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder = folder
 
-    def path(self, spec):
-        identity = {k: v for k, v in spec.items() if k not in ("when", "step", "label", "env", "stdin")}
+    def path(self, spec: Spec) -> str:
+        import hashlib
+
+        identity = {name: value for name, value in spec.items() if name not in NO_IDENTITY}
         text = json.dumps(identity, sort_keys=True)
         return os.path.join(self.folder, hashlib.sha256(text.encode()).hexdigest()[:32])
 
-    def add(self, spec):
+    def add(self, spec: Spec) -> None:
         path = self.path(spec)
         if not os.path.exists(path):
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             write_atomically(path, b"", 0o600)
 
-    def has(self, spec):
+    def has(self, spec: Spec) -> bool:
         return os.path.exists(self.path(spec))
 
-    def clear(self, spec):
-        try:
-            os.unlink(self.path(spec))
-        except FileNotFoundError:
-            pass
+    def clear(self, spec: Spec) -> None:
+        remove(self.path(spec))
 
 
 class Engine:
@@ -85,22 +96,27 @@ class Engine:
     :param at: called with ``(point, position)`` before and after each act; tests kill the process there.
     """
 
-    def __init__(self, system, emit, at=lambda point, position: None):
+    def __init__(
+        self,
+        system: System,
+        emit: Callable[[Message], None],
+        at: Callable[[str, int], None] = lambda point, position: None,
+    ) -> None:
         self.system = system
         self.emit = emit
         self.at = at
         self.pending = Pending(os.path.join(system.state, "pending"))
 
-    def apply(self, catalog, dry=False):
+    def apply(self, catalog: Sequence[Spec], dry: bool = False) -> bool:
         """Apply every row in order; after a failure the rest is skipped.
 
         :returns: whether nothing failed.
         """
-        followers = {}
+        followers: Dict[int, List[Spec]] = {}
         for spec in catalog:
             for source in spec.get("when") or ():
                 followers.setdefault(source, []).append(spec)
-        done = {"changed": set(), "would_change": set()}
+        done: Dict[str, Set[int]] = {"changed": set(), "would_change": set()}
         failed = False
         for position, spec in enumerate(catalog):
             if failed and not dry:
@@ -113,22 +129,25 @@ class Engine:
             self.report(position, spec, status, (time.monotonic() - started) * 1000, **extra)
         return not failed
 
-    def one(self, position, spec, followers, done, dry):
+    def one(
+        self, position: int, spec: Spec, followers: Sequence[Spec], done: Dict[str, Set[int]], dry: bool
+    ) -> Tuple[str, Message]:
         """Check and, when needed, apply one row; return its status and what else the event says."""
         try:
             kind = make(spec, self.system)
             sources = set(spec.get("when") or ())
             overdue = spec.get("when") is not None and self.pending.has(spec)
-            kind.due = bool(sources & done["changed"]) or overdue or bool(sources & done["would_change"])
+            kind.due = bool(sources & (done["changed"] | done["would_change"])) or overdue
             change = kind.check()
             if change is None:
                 if overdue and not dry:
                     self.pending.clear(spec)
                 return "ok", kind.facts()
-            said = {"diff": self.system.mask(change.diff), "note": self.system.mask(change.note)}
+            said = {"diff": self.system.show(change.diff, head=True), "note": self.system.show(change.note, head=True)}
             if dry:
                 return "would_change", said
-            self.emit({"t": "start", "position": position, "step": spec["step"], "label": spec["label"]})
+            label = self.system.mask(spec["label"])
+            self.emit({"t": "start", "position": position, "step": spec["step"], "label": label})
             for follower in followers:
                 self.pending.add(follower)
             self.at("before", position)
@@ -137,22 +156,24 @@ class Engine:
             if spec.get("when") is not None:
                 self.pending.clear(spec)
             said.update(kind.facts())
-            said["output"] = self.system.mask(kind.output)
+            said["output"] = self.system.show(kind.output)
             return "changed", said
         except Exception as error:
-            if dry and done["would_change"]:
-                return "unknown", {"note": self.system.mask(str(error))}
+            if dry and (done["would_change"] or done.get("unknown")):
+                return "unknown", {"note": self.system.show(str(error))}
             return "failed", self.explain(error)
 
-    def explain(self, error):
+    def explain(self, error: Exception) -> Message:
         """Turn an exception into what the event says of it: a user's cause, or our own bug with its traceback."""
         if isinstance(error, Failure):
-            return {"error": self.system.mask(error.message), "output": self.system.mask(error.output)}
+            return {"error": self.system.show(error.message), "output": self.system.show(error.output)}
         if isinstance(error, OSError):
-            return {"error": self.system.mask(str(error))}
-        return {"error": self.system.mask(repr(error)), "traceback": self.system.mask(traceback.format_exc())}
+            return {"error": self.system.show(str(error))}
+        import traceback
 
-    def report(self, position, spec, status, milliseconds, **extra):
+        return {"error": self.system.show(repr(error)), "traceback": self.system.show(traceback.format_exc())}
+
+    def report(self, position: int, spec: Spec, status: str, milliseconds: float, **extra: Any) -> None:
         event = {
             "t": "event",
             "position": position,

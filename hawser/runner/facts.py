@@ -1,16 +1,24 @@
 """What only the host can know, read in a few milliseconds when the runner starts."""
 
+from __future__ import annotations
+
 import json
 import os
-import platform
-import shutil
+import sys
 import time
 
 from .managers import manager
 from .processes import definitions
+from .system import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List
+
+    from .system import System
 
 
-def read_journal(state):
+def read_journal(state: str) -> Any:
     """Return the record of a rollout that has not been completed on this host, or None."""
     try:
         with open(os.path.join(state, "journal.json"), encoding="utf-8") as stream:
@@ -19,13 +27,16 @@ def read_journal(state):
         return None
 
 
-def os_release():
-    """Return the fields of os-release(5) that steps use."""
+def os_release(path: str = "/etc/os-release") -> Dict[str, str]:
+    """Return the fields of os-release(5) that steps use; empty ones where there is no such file."""
     fields = {}
-    with open("/etc/os-release", encoding="utf-8") as stream:
-        for line in stream:
-            name, _, value = line.strip().partition("=")
-            fields[name] = value.strip('"')
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                name, _, value = line.strip().partition("=")
+                fields[name] = value.strip("\"'")
+    except OSError:
+        pass
     return {
         "id": fields.get("ID", ""),
         "version": fields.get("VERSION_ID", ""),
@@ -33,7 +44,7 @@ def os_release():
     }
 
 
-def link(path):
+def link(path: str) -> str:
     """Return the last part of a link's target, empty when there is no link."""
     try:
         return os.path.basename(os.readlink(path))
@@ -41,16 +52,16 @@ def link(path):
         return ""
 
 
-def commit_of(release):
+def commit_of(release: str) -> str:
     """Return the commit of a release, empty when there is none."""
     try:
         with open(os.path.join(release, "release.json"), encoding="utf-8") as stream:
-            return json.load(stream)["commit"]
-    except (OSError, ValueError, KeyError):
+            return str(json.load(stream)["commit"])
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 
-def link_time(path):
+def link_time(path: str) -> float:
     """Return when a link was made, 0 when there is none."""
     try:
         return os.lstat(path).st_mtime
@@ -58,18 +69,18 @@ def link_time(path):
         return 0.0
 
 
-def read_lines(path):
+def read_lines(path: str) -> List[str]:
     """Return a file's lines, none when there is no file."""
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read().split()
     except OSError:
         return []
 
 
-def live(root):
+def live(root: str) -> Dict[str, str]:
     """Return {process: colour} from the links in the run folder that say which colour serves."""
-    colours = {}
+    colours: Dict[str, str] = {}
     try:
         names = sorted(os.listdir(os.path.join(root, "run")))
     except OSError:
@@ -84,28 +95,34 @@ def live(root):
     return colours
 
 
-def processes(system, application, root):
-    """Return one dict per process definition: its unit, manager, release, state, uptime and whether it serves."""
+def processes(system: System, application: str, root: str) -> List[Dict[str, Any]]:
+    """Return one dict per process definition: its unit, manager, release, state, uptime and whether it serves.
+
+    A manager that does not answer must not keep anyone from mending it: its word stands in the state then.
+    """
     colours = live(root)
     found = definitions(application)
     for name in ("systemd", "supervisor"):
         mine = [each for each in found if each["manager"] == name]
-        states = manager(name, system).states([each["unit"] for each in mine]) if mine else {}
+        for each in mine:
+            plain = "%s-%s" % (application, each["process"])
+            colour = colours.get(each["process"], "")
+            each.update(state="", active=False, seconds=0, pid=0)
+            each["live"] = each["unit"] in (plain, "%s-%s" % (plain, colour))
+        try:
+            states = manager(name, system).states([each["unit"] for each in mine])
+        except Failure as failure:
+            for each in mine:
+                each["state"] = failure.message
+            continue
         for each in mine:
             state = states[each["unit"]]
-            colour = colours.get(each["process"], "")
-            each.update(
-                state=state.word,
-                active=state.active,
-                seconds=int(time.time() - state.since) if state.since and state.active else 0,
-                pid=state.pid,
-                live=each["unit"] == "%s-%s" % (application, each["process"])
-                or each["unit"] == "%s-%s-%s" % (application, each["process"], colour),
-            )
+            seconds = max(0, int(time.time() - state.since)) if state.since and state.active else 0
+            each.update(state=state.word, active=state.active, seconds=seconds, pid=state.pid)
     return found
 
 
-def application_facts(system, application, root):
+def application_facts(system: System, application: str, root: str) -> Dict[str, Any]:
     """Return what this host knows of the application: releases, processes, journal."""
     try:
         releases = sorted(
@@ -128,20 +145,20 @@ def application_facts(system, application, root):
     }
 
 
-def host_facts(root):
+def host_facts(root: str) -> Dict[str, Any]:
     """Return what this host is: system, disk, memory, clock."""
-    folder = root
+    folder = os.path.abspath(root)
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
-    disk = shutil.disk_usage(folder)
+    disk, machine = os.statvfs(folder), os.uname()
     return {
-        "hostname": platform.node(),
+        "hostname": machine.nodename,
         "os": os_release(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
+        "machine": machine.machine,
+        "python": "%d.%d.%d" % sys.version_info[:3],
         "systemd": os.path.isdir("/run/systemd/system"),
-        "disk_free": disk.free,
-        "disk_total": disk.total,
+        "disk_free": disk.f_bavail * disk.f_frsize,
+        "disk_total": disk.f_blocks * disk.f_frsize,
         "clock": time.time(),
         "uid": os.getuid(),
     }

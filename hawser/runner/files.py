@@ -1,45 +1,71 @@
 """Files, folders and links."""
 
+from __future__ import annotations
+
 import base64
 import difflib
 import fnmatch
 import glob
+import json
 import os
-import shutil
 import stat
 
-from .system import Change, Failure, Kind, group_id, open_folder, stat_at, user_id, write_atomically
+from .disk import (
+    NotThere,
+    link_atomically,
+    open_folder,
+    parent_of,
+    read_itself,
+    stat_at,
+    trusted_target,
+    write_atomically,
+)
+from .disk import (
+    read as read,
+)
+from .disk import (
+    remove as remove,
+)
+from .system import Change, Failure, Kind, group_id, user_id
 from .validate import VALIDATORS, validate_with
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Tuple
+
+    from .system import Spec, System
+
 DIFF_LINES = 200
+# A comparison line by line takes minutes beyond.
+COMPARED_LINES = 20000
 
 
-def unified(path, old, new):
+def unified(path: str, old: bytes, new: bytes) -> str:
     """Return a unified diff of two byte strings, cut to a readable length; a note for what is no text."""
     try:
-        before, after = old.decode().splitlines(), new.decode().splitlines()
+        before, after = lines_of(old.decode()), lines_of(new.decode())
     except UnicodeDecodeError:
         return "--- %s\n+++ %s\n(no text: %d -> %d bytes)" % (path, path, len(old), len(new))
+    if len(before) + len(after) > COMPARED_LINES:
+        return "--- %s\n+++ %s\n(%d -> %d lines)" % (path, path, len(before), len(after))
     lines = list(difflib.unified_diff(before, after, path, path, lineterm=""))
     if len(lines) > DIFF_LINES:
         lines[DIFF_LINES:] = ["(%d more lines)" % (len(lines) - DIFF_LINES)]
     return "\n".join(lines)
 
 
-def read(path):
-    """Return a file's bytes, or None when there is none."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
+def lines_of(text: str) -> List[str]:
+    """Part a text into lines, so that a last line without its end differs from one with it."""
+    lines = text.split("\n")
+    last = lines.pop()
+    return [*lines, last + " (no line end)"] if last else lines
 
 
-def real(path):
+def real(path: str) -> str:
     """Return the one path that a pattern with ``*`` in its folders stands for."""
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(os.path.abspath(path))
     if "*" not in folder:
-        return path
+        return os.path.join(folder, name)
     found = sorted(glob.glob(folder))
     if len(found) != 1:
         raise Failure(
@@ -48,136 +74,235 @@ def real(path):
     return os.path.join(found[0], name)
 
 
+def what_it_is(mode: int) -> str:
+    """Say what stands where a file should."""
+    if stat.S_ISLNK(mode):
+        return "a link, not a file"
+    return "a folder, not a file" if stat.S_ISDIR(mode) else "no file"
+
+
+def check_access(spec: Spec, status: os.stat_result) -> Optional[Change]:
+    """Compare mode, owner and group with what is wanted."""
+    notes = []
+    if stat.S_IMODE(status.st_mode) != spec["mode"]:
+        notes.append("mode %04o -> %04o" % (stat.S_IMODE(status.st_mode), spec["mode"]))
+    if status.st_uid != user_id(spec["owner"]):
+        notes.append("owner -> " + spec["owner"])
+    if status.st_gid != group_id(spec["group"]):
+        notes.append("group -> " + spec["group"])
+    return Change(", ".join(notes)) if notes else None
+
+
+class Former:
+    """What was in a file's place before, kept on disk until the file's reader has accepted the new one.
+
+    :param state: the folder that survives between runs.
+    """
+
+    def __init__(self, state: str, path: str) -> None:
+        import hashlib
+
+        self.path = path
+        self.copy = os.path.join(state, "former", hashlib.sha256(os.fsencode(path)).hexdigest()[:32])
+
+    def exists(self) -> bool:
+        return os.path.exists(self.copy)
+
+    def keep(self) -> None:
+        """Keep what is there now, unless a killed run has kept what was there before it."""
+        if self.exists():
+            return
+        entry: Dict[str, Any] = {"path": self.path}
+        with parent_of(self.path) as (folder, name):
+            status = stat_at(name, folder)
+            if status is not None and stat.S_ISLNK(status.st_mode):
+                entry["link"] = os.readlink(name, dir_fd=folder)
+            elif status is not None:
+                entry["content"] = base64.b64encode(read_itself(self.path)).decode()
+                entry.update(mode=stat.S_IMODE(status.st_mode), uid=status.st_uid, gid=status.st_gid)
+        os.makedirs(os.path.dirname(self.copy), mode=0o700, exist_ok=True)
+        write_atomically(self.copy, json.dumps(entry).encode(), 0o600)
+
+    def put_back(self) -> None:
+        with open(self.copy, encoding="utf-8") as stream:
+            entry = json.load(stream)
+        if "link" in entry:
+            link_atomically(self.path, entry["link"])
+        elif "content" in entry:
+            content = base64.b64decode(entry["content"])
+            write_atomically(self.path, content, entry["mode"], entry["uid"], entry["gid"])
+        else:
+            remove(self.path)
+        self.forget()
+
+    def forget(self) -> None:
+        remove(self.copy)
+
+
 class File(Kind):
     """See `hawser.resources.File`."""
 
-    def wanted(self):
+    def __init__(self, spec: Spec, system: System) -> None:
+        super().__init__(spec, system)
+        validator = VALIDATORS.get(spec.get("validate", ""))
+        self.in_place = validator if validator is not None and validator.in_place else None
+
+    def wanted(self) -> bytes:
         content = self.spec["content"]
         return base64.b64decode(content["base64"]) if isinstance(content, dict) else content.encode()
 
-    def check(self):
-        change = self.compare()
-        return Change("its content is secret") if change is not None and self.spec.get("secret") else change
-
-    def compare(self):
+    def check(self) -> Optional[Change]:
         path = real(self.spec["path"])
+        change = self.compare(path)
+        if change is None and self.in_place and Former(self.system.state, path).exists():
+            return Change("an interrupted run has not checked it")
+        if change is not None and self.spec.get("secret"):
+            return Change(change.note or "its content is secret")
+        return change
+
+    def compare(self, path: str) -> Optional[Change]:
         try:
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             return Change("new", unified(path, b"", self.wanted()))
-        if stat.S_ISDIR(status.st_mode):
-            raise Failure("%s is a folder, not a file" % path)
         if not stat.S_ISREG(status.st_mode):
-            return Change("replaces a link", unified(path, b"", self.wanted()))
-        old = read(path)
-        if old != self.wanted() and not self.spec.get("keep"):
-            return Change("", unified(path, old, self.wanted()))
-        return self.check_access(status)
+            if stat.S_ISLNK(status.st_mode) and not self.spec.get("keep"):
+                return Change("replaces a link", unified(path, b"", self.wanted()))
+            raise Failure("%s is %s; move it away" % (path, what_it_is(status.st_mode)))
+        if not self.spec.get("keep"):
+            old = read_itself(path)
+            if old != self.wanted():
+                return Change("", unified(path, old, self.wanted()))
+        return check_access(self.spec, status)
 
-    def check_access(self, status):
-        notes = []
-        if stat.S_IMODE(status.st_mode) != self.spec["mode"]:
-            notes.append("mode %04o -> %04o" % (stat.S_IMODE(status.st_mode), self.spec["mode"]))
-        if status.st_uid != user_id(self.spec["owner"]):
-            notes.append("owner -> " + self.spec["owner"])
-        if status.st_gid != group_id(self.spec["group"]):
-            notes.append("group -> " + self.spec["group"])
-        return Change(", ".join(notes)) if notes else None
-
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         path, mode = real(self.spec["path"]), self.spec["mode"]
         uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
-        old = read(path) if os.path.isfile(path) else None
-        data = old if old is not None and self.spec.get("keep") else self.wanted()
+        data = read_itself(path) if self.spec.get("keep") and os.path.lexists(path) else self.wanted()
         validator = self.spec.get("validate", "")
-        if validator in VALIDATORS and VALIDATORS[validator].in_place:
-            write_atomically(path, data, mode, uid, gid)
-            try:
-                VALIDATORS[validator].check(self.system, path, path)
-            except Failure:
-                if old is None:
-                    os.unlink(path)
-                else:
-                    write_atomically(path, old, mode, uid, gid)
-                raise
-        else:
-            before = None
-            if validator:
-                before = lambda copy: validate_with(validator, self.system, copy, path)  # noqa: E731
+        if self.in_place is None:
+            before = (lambda copy: validate_with(validator, self.system, copy, path)) if validator else None
             write_atomically(path, data, mode, uid, gid, before)
+            return
+        former = Former(self.system.state, path)
+        former.keep()
+        try:
+            write_atomically(path, data, mode, uid, gid)
+            self.in_place.check(self.system, path, path)
+        except Exception:
+            former.put_back()
+            raise
+        former.forget()
 
 
 class Block(Kind):
     """See `hawser.resources.Block`."""
 
-    def edges(self):
-        return "# BEGIN hawser %s" % self.spec["name"], "# END hawser %s" % self.spec["name"]
-
-    def texts(self):
+    def place(self) -> str:
+        """Return the file's own path, behind links that root has made."""
         path = real(self.spec["path"])
-        old = read(path)
-        if old is None:
-            raise Failure("%s does not exist" % path)
-        lines = old.decode().splitlines()
-        begin, end = self.edges()
-        block = [begin, *self.spec["content"].splitlines(), end] if self.spec["content"] else []
-        if begin in lines and end in lines[lines.index(begin) :]:
-            first = lines.index(begin)
-            lines[first : lines.index(end, first) + 1] = block
-        elif self.spec.get("top"):
-            lines[:0] = block
-        else:
-            lines.extend(block)
-        return path, old, ("\n".join(lines) + "\n").encode()
+        for _link in range(40):
+            try:
+                with parent_of(path) as (folder, name):
+                    target = trusted_target(name, folder)
+            except (NotThere, FileNotFoundError):
+                raise Failure("%s does not exist" % path) from None
+            if target is None:
+                return path
+            if not target:
+                raise Failure("%s is a link that root does not own" % path)
+            path = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        raise Failure("%s is a link that leads nowhere" % path)
 
-    def check(self):
-        path, old, new = self.texts()
+    def merged(self, path: str, old: bytes) -> bytes:
+        """Return a file's bytes with our lines in their place, and everything else as it was."""
+        begin, end = (("# %s hawser %s" % (word, self.spec["name"])).encode() for word in ("BEGIN", "END"))
+        content = self.spec["content"].rstrip("\n").encode()
+        block = [begin, *content.split(b"\n"), end] if content else []
+        try:
+            lines, place = without_block(old.split(b"\n"), begin, end)
+        except ValueError:
+            raise Failure("%s: the lines %s and %s do not pair" % (path, begin.decode(), end.decode())) from None
+        if place is None:
+            if not block:
+                return old
+            if not self.spec.get("top") and lines[-1]:
+                lines.append(b"")
+            place = 0 if self.spec.get("top") else len(lines) - 1
+        return b"\n".join([*lines[:place], *block, *lines[place:]])
+
+    def check(self) -> Optional[Change]:
+        path = self.place()
+        old = read_itself(path)
+        new = self.merged(path, old)
         return None if old == new else Change("", unified(path, old, new))
 
-    def apply(self, change):
-        path, _old, new = self.texts()
-        status = os.stat(path)
+    def apply(self, change: Change) -> None:
+        path = self.place()
+        status = os.lstat(path)
+        new = self.merged(path, read_itself(path))
         write_atomically(path, new, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+
+
+def without_block(lines: List[bytes], begin: bytes, end: bytes) -> Tuple[List[bytes], Optional[int]]:
+    """Take out what stands between two marker lines, markers included, wherever they stand.
+
+    :returns: the other lines, and the place of the first block among them; None when there is none.
+    :raises ValueError: the markers do not pair.
+    """
+    kept: List[bytes] = []
+    place: Optional[int] = None
+    inside = False
+    for line in lines:
+        marker = line.rstrip()
+        if marker in (begin, end):
+            if inside != (marker == end):
+                raise ValueError("unpaired")
+            inside = not inside
+            if inside and place is None:
+                place = len(kept)
+        elif not inside:
+            kept.append(line)
+    if inside:
+        raise ValueError("unpaired")
+    return kept, place
 
 
 class Directory(Kind):
     """See `hawser.resources.Directory`."""
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         try:
-            status = os.lstat(self.spec["path"])
-        except (FileNotFoundError, NotADirectoryError):
+            # A link that root has made, to a larger disk say, is as good as the folder.
+            handle = open_folder(self.spec["path"])
+        except NotThere as missing:
+            if os.path.lexists(self.spec["path"]):
+                raise Failure("%s is a link that leads nowhere" % self.spec["path"]) from missing
             return Change("new")
-        if not stat.S_ISDIR(status.st_mode):
-            raise Failure("%s is no folder" % self.spec["path"])
-        return File.check_access(self, status)
-
-    def apply(self, change):
-        path = os.path.abspath(self.spec["path"])
-        parent = os.path.dirname(path)
-        if not os.path.isdir(parent):
-            os.makedirs(parent, mode=0o755)
-        folder = open_folder(parent)
         try:
-            name = os.path.basename(path)
+            return check_access(self.spec, os.fstat(handle))
+        finally:
+            os.close(handle)
+
+    def apply(self, change: Change) -> None:
+        uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
+        with parent_of(self.spec["path"], make=True) as (folder, name):
             if stat_at(name, folder) is None:
                 os.mkdir(name, 0o700, dir_fd=folder)
-            handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            handle = open_folder(self.spec["path"])
             try:
-                os.fchown(handle, user_id(self.spec["owner"]), group_id(self.spec["group"]))
+                os.fchown(handle, uid, gid)
                 os.fchmod(handle, self.spec["mode"])
             finally:
                 os.close(handle)
             os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 class Link(Kind):
     """See `hawser.resources.Link`."""
 
-    def check(self):
-        path, target = self.spec["path"], self.spec["target"]
+    def check(self) -> Optional[Change]:
+        path, target = os.path.abspath(self.spec["path"]), self.spec["target"]
         try:
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -187,67 +312,37 @@ class Link(Kind):
         old = os.readlink(path)
         return None if old == target else Change("%s -> %s" % (old, target))
 
-    def apply(self, change):
-        path = self.spec["path"]
-        folder = open_folder(os.path.dirname(path))
-        try:
-            temporary = ".%s.hawser" % os.path.basename(path)
-            if stat_at(temporary, folder) is not None:
-                os.unlink(temporary, dir_fd=folder)
-            os.symlink(self.spec["target"], temporary, dir_fd=folder)
-            os.rename(temporary, os.path.basename(path), src_dir_fd=folder, dst_dir_fd=folder)
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def remove(path, recursive=False):
-    """Remove what is at a path, never following a link; what is already gone is fine."""
-    try:
-        folder = open_folder(os.path.dirname(path))
-    except Failure:
-        return
-    try:
-        name = os.path.basename(path)
-        status = stat_at(name, folder)
-        if status is None:
-            return
-        if not stat.S_ISDIR(status.st_mode):
-            os.unlink(name, dir_fd=folder)
-        elif recursive:
-            shutil.rmtree(path)
-        else:
-            os.rmdir(name, dir_fd=folder)
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    def apply(self, change: Change) -> None:
+        link_atomically(self.spec["path"], self.spec["target"])
 
 
 class Absent(Kind):
     """See `hawser.resources.Absent`."""
 
-    def check(self):
-        return Change("removed") if os.path.lexists(self.spec["path"]) else None
+    def check(self) -> Optional[Change]:
+        return Change("removed") if os.path.lexists(os.path.abspath(self.spec["path"])) else None
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         remove(self.spec["path"], self.spec.get("recursive", False))
 
 
 class Files(Kind):
     """See `hawser.resources.Files`."""
 
-    def extra(self):
+    def extra(self) -> List[str]:
         try:
             names = sorted(os.listdir(self.spec["folder"]))
         except FileNotFoundError:
             return []
-        keep = set(self.spec["keep"])
-        return [name for name in names if fnmatch.fnmatch(name, self.spec["pattern"]) and name not in keep]
+        keep, pattern = set(self.spec["keep"]), self.spec["pattern"]
+        found = [name for name in names if fnmatch.fnmatchcase(name, pattern) and name not in keep]
+        # As in a shell, a pattern stands for hidden files only when it says so.
+        return [name for name in found if not name.startswith(".") or pattern.startswith(".")]
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         extra = self.extra()
         return Change("removes " + ", ".join(extra)) if extra else None
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         for name in self.extra():
             remove(os.path.join(self.spec["folder"], name), self.spec.get("recursive", False))

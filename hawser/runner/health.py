@@ -1,90 +1,102 @@
 """Ask a process over HTTP, on its own socket or port, whether it is well."""
 
-import http.client
+from __future__ import annotations
+
 import os
-import socket
 import time
 
-from .managers import UnixConnection, manager
+from .managers import STARTING, manager
 from .system import Change, Failure, Kind
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Sequence, Tuple
 
-def connection(address, timeout):
-    """Return an HTTP connection to a socket's path or to ``host:port``."""
-    if address.startswith("/"):
-        return UnixConnection(address, timeout)
-    host, _, port = address.rpartition(":")
-    return http.client.HTTPConnection(host, int(port), timeout=timeout)
+# Seconds that one question may take.
+PATIENCE = 10.0
 
 
-def ask(address, path, host, timeout=5.0):
-    """Return the status that a path answers with, or a sentence that says why there is none.
+def ask(address: str, path: str, host: str, timeout: float = PATIENCE) -> Tuple[Optional[int], str]:
+    """Return the status that a path answers with, or None and a sentence that says why there is none.
 
     :param path: empty asks only for a connection; its status is 0.
     """
-    link = connection(address, timeout)
+    import http.client
+
+    from .unix import connection
+
     try:
-        link.connect()
-        if not path:
-            return 0, ""
-        link.putrequest("GET", path, skip_host=True)
-        for name, value in (
-            ("Host", host),
-            ("X-Forwarded-Proto", "https"),
-            ("User-Agent", "hawser"),
-            ("Connection", "close"),
-        ):
-            link.putheader(name, value)
-        link.endheaders()
-        answer = link.getresponse()
-        answer.read(65536)
-        return answer.status, ""
-    except (OSError, http.client.HTTPException, socket.timeout) as error:
+        link = connection(address, timeout)
+        try:
+            link.connect()
+            if not path:
+                return 0, ""
+            link.putrequest("GET", path, skip_host=True)
+            for name, value in (
+                ("Host", host),
+                ("X-Forwarded-Proto", "https"),
+                ("User-Agent", "hawser"),
+                ("Connection", "close"),
+            ):
+                link.putheader(name, value)
+            link.endheaders()
+            answer = link.getresponse()
+            # Not more: a stream without an end is an answer as well.
+            answer.read1(65536)
+            return answer.status, ""
+        finally:
+            link.close()
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return None, "%s: %s" % (type(error).__name__, error)
-    finally:
-        link.close()
+
+
+def expected(status: Optional[int], path: str, statuses: Sequence[Sequence[int]]) -> bool:
+    """Tell whether an answer counts as healthy.
+
+    :param statuses: first and last of each range that does.
+    """
+    if status is None:
+        return False
+    return not path or any(first <= status <= last for first, last in statuses)
 
 
 class Healthy(Kind):
     """See `hawser.resources.Healthy`."""
 
-    def expects(self, status):
-        if status is None:
-            return False
-        if not self.spec.get("path"):
-            return True
-        return any(first <= status <= last for first, last in self.spec["statuses"])
-
-    def ask(self):
+    def ask(self, timeout: float) -> Tuple[bool, str]:
+        """Return whether it is healthy, and what it says when it is not."""
         spec = self.spec
-        return ask(spec["address"], spec.get("path", ""), spec["host"])
+        path = spec.get("path", "")
+        status, why = ask(spec["address"], path, spec["host"], timeout)
+        said = "does not answer (%s)" % why if status is None else "answers %s with %d" % (path, status)
+        return expected(status, path, spec["statuses"]), said
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         # Asking is reading; only a process that has just been started needs to be waited for.
         if self.spec["address"].startswith("/") and not os.path.exists(self.spec["address"]):
             return Change("waits until it is healthy")
-        status, _why = self.ask()
-        return None if self.expects(status) else Change("waits until it is healthy")
+        well, _said = self.ask(PATIENCE)
+        return None if well else Change("waits until it is healthy")
 
-    def apply(self, change):
-        spec = self.spec
-        there = manager(spec["manager"], self.system)
-        deadline = time.monotonic() + spec["timeout"]
+    def apply(self, change: Change) -> None:
+        spec, there = self.spec, manager(self.spec["manager"], self.system)
+        began = time.monotonic()
+        deadline = began + spec["timeout"]
         tries = 0
         while True:
             tries += 1
-            status, why = self.ask()
-            if self.expects(status):
+            well, said = self.ask(max(1.0, min(PATIENCE, deadline - time.monotonic())))
+            if well:
                 return
             state = there.state(spec["unit"])
-            gone = not state.active and "activating" not in state.word and state.word != "starting"
+            gone = not state.active and state.phase != STARTING
             if gone or time.monotonic() > deadline:
-                what = "answers %s with %s" % (spec.get("path"), status) if status else "does not answer (%s)" % why
                 if gone:
-                    what = "ended (%s)" % state.word
+                    said = "has ended (%s)" % state.word
+                seconds = time.monotonic() - began
+                count = "1 try" if tries == 1 else "%d tries" % tries
                 raise Failure(
-                    "%s %s; %d tries in %.0f s"
-                    % (spec["unit"], what, tries, spec["timeout"] - (deadline - time.monotonic())),
+                    "%s %s; %s in %.0f s" % (spec["unit"], said, count, seconds),
                     there.log(spec["unit"], spec.get("log", "")),
                 )
             time.sleep(min(0.05 * tries, 0.5))

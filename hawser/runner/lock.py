@@ -1,5 +1,8 @@
 """One change at a time per application and host: a lock that dies with its holder."""
 
+from __future__ import annotations
+
+import contextlib
 import fcntl
 import json
 import os
@@ -8,6 +11,15 @@ import time
 
 from .system import Failure
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional
+
+    Info = Dict[str, Any]
+
+# Whoever only looks at the lock holds it for an instant; that is not taken for a holder.
+PATIENCE = 0.3
+
 
 class Lock:
     """A ``flock`` on a file that says who holds it.
@@ -15,69 +27,79 @@ class Lock:
     :param path: the lock file, in a folder that only root may write.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
-        self.handle = None
+        self.handle: Optional[int] = None
 
-    def acquire(self, info, wait=0.0):
+    def acquire(self, info: Mapping[str, Any], wait: float = 0.0) -> Optional[Info]:
         """Take the lock, ending first what a killed holder left running.
 
         :param info: who, from where, since when, doing what, and the token that marks the processes of this run.
         :param wait: seconds to wait for another holder.
         :returns: None, or the other holder's info.
+        :raises Failure: what a killed holder left running does not end.
         """
         if self.handle is not None:
             return None
-        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + wait
+        deadline = time.monotonic() + max(wait, PATIENCE)
         while True:
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
+                if self.is_ours(handle):
+                    former = read(handle)
+                    if former and former.get("token"):
+                        end_leftovers(former["token"])
+                    os.ftruncate(handle, 0)
+                    os.pwrite(handle, json.dumps(info).encode(), 0)
+                    self.handle, handle = handle, -1
+                    return None
                 if time.monotonic() >= deadline:
-                    other = self.read(handle)
+                    return read(handle) or {"who": "somebody"}
+            finally:
+                if handle != -1:
                     os.close(handle)
-                    return other or {"who": "somebody"}
-                time.sleep(0.1)
-        former = self.read(handle)
-        if former and former.get("token"):
-            end_leftovers(former["token"])
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(info).encode(), 0)
-        self.handle = handle
-        return None
+            time.sleep(0.05)
 
-    def read(self, handle):
-        """Return what the lock file says; None when nobody holds it or died holding it."""
+    def is_ours(self, handle: int) -> bool:
+        """Try to lock an open lock file, which must still be the one that others would open."""
         try:
-            return json.loads(os.pread(handle, 65536, 0).decode())
-        except ValueError:
-            return None
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(handle), os.stat(self.path))
+        except (BlockingIOError, FileNotFoundError):
+            return False
 
-    def holder(self):
+    def holder(self) -> Optional[Info]:
         """Return the holder's info, or None when the lock is free."""
         try:
             handle = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return None
         except BlockingIOError:
-            return self.read(handle) or {"who": "somebody"}
+            return read(handle) or {"who": "somebody"}
         finally:
             os.close(handle)
 
-    def release(self):
+    def release(self) -> None:
         if self.handle is not None:
             os.ftruncate(self.handle, 0)
             os.close(self.handle)
             self.handle = None
 
 
-def marked(token):
+def read(handle: int) -> Optional[Info]:
+    """Return what a lock file says; None when its last holder gave it back."""
+    try:
+        info = json.loads(os.pread(handle, 65536, 0).decode())
+    except ValueError:
+        return None
+    return info if isinstance(info, dict) else None
+
+
+def marked(token: str) -> List[int]:
     """List the processes whose environment carries the token of a run."""
     wanted = ("HAWSER_RUN=%s" % token).encode()
     found = []
@@ -93,21 +115,20 @@ def marked(token):
     return found
 
 
-def end_leftovers(token, seconds=10.0):
+def end_leftovers(token: str, seconds: float = 10.0) -> None:
     """Kill what a dead run started and wait until it is gone.
 
     :raises Failure: something survives a kill for that many seconds (a hanging disk or mount).
     """
     deadline = time.monotonic() + seconds
-    while True:
+    looks = 0
+    # One that is being started carries the mark a moment later: only a second look without a find counts.
+    while looks < 2:
         left = marked(token)
-        if not left:
-            return
+        looks = 0 if left else looks + 1
         for pid in left:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         if time.monotonic() > deadline:
             raise Failure("an interrupted run left processes that do not end: %s" % ", ".join(map(str, left)))
-        time.sleep(0.05)
+        time.sleep(0.03)

@@ -1,98 +1,170 @@
 """The runner's loop: messages in, events out, heartbeats both ways."""
 
+from __future__ import annotations
+
+import contextlib
+import importlib
 import json
 import os
 import queue
-import selectors
 import signal
 import sys
-import tempfile
 import threading
 import time
 
 from . import facts
+from .disk import clear_up, scratch_folder
 from .engine import Engine
 from .lock import Lock
 from .system import Failure, System
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Dict, Mapping, Optional, Sequence
+
+    from .engine import Message
+    from .system import Spec
+
 HEARTBEAT = 3.0
 SILENCE = 15.0
+
+# What may be asked by name: functions that only read.
+ASKABLE = {("checkout", "resolve"), ("checkout", "tips"), ("survey", "status")}
+
+
+class Source:
+    """What the controlling machine sends, and when it was last heard.
+
+    :param stream: a binary stream of messages (JSON lines; a ``blob`` is followed by its bytes).
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.buffer = bytearray()
+        self.heard = time.monotonic()
+
+    def fill(self) -> None:
+        """Take what has come.
+
+        :raises EOFError: the line is cut.
+        """
+        # Whatever is there, not all of a long message: on a slow line each piece is a sign of life.
+        data = self.stream.read1(65536)  # type: ignore[attr-defined]
+        if not data:
+            raise EOFError
+        self.heard = time.monotonic()
+        self.buffer += data
+
+    def message(self) -> Message:
+        """Return the next message."""
+        looked = 0
+        while True:
+            end = self.buffer.find(b"\n", looked)
+            if end >= 0:
+                break
+            looked = len(self.buffer)
+            self.fill()
+        message: Message = json.loads(self.buffer[:end].decode())
+        del self.buffer[: end + 1]
+        return message
+
+    def part(self, size: int) -> bytes:
+        """Return the next bytes of a blob, at most this many."""
+        if not self.buffer:
+            self.fill()
+        part = bytes(self.buffer[:size])
+        del self.buffer[:size]
+        return part
 
 
 class Runner:
     """Serve one controlling machine over two byte streams.
 
     :param hello: the first message: application, root, state folder, token of the run.
-    :param source: a binary stream of messages (JSON lines; a ``blob`` is followed by its bytes).
     :param sink: a binary stream for events (JSON lines).
     """
 
-    def __init__(self, hello, source, sink):
+    def __init__(self, hello: Mapping[str, str], source: Source, sink: BinaryIO) -> None:
+        self.hello = hello
         self.source = source
         self.sink = sink
         self.sink_lock = threading.Lock()
-        self.messages = queue.Queue()
-        self.heard = time.monotonic()
-        self.hello = hello
+        self.messages: queue.Queue[Message] = queue.Queue()
         self.system = System(hello["state"], hello["token"])
-        self.blobs = None
+        self.trouble = ""
         self.lock = Lock(os.path.join(hello["state"], "lock"))
         self.engine = Engine(self.system, self.emit)
 
-    def emit(self, message):
+    def emit(self, message: Message) -> None:
         line = json.dumps(message).encode() + b"\n"
         with self.sink_lock:
             try:
                 self.sink.write(line)
                 self.sink.flush()
-            except (BrokenPipeError, ValueError):
+            except (OSError, ValueError):
                 self.end(3)
 
-    def end(self, code):
+    def end(self, code: int) -> None:
         """End all that this run started, and itself; the kernel frees the lock."""
-        self.system.abort()
-        if self.blobs is not None:
-            self.blobs.cleanup()
-        os._exit(code)
+        try:
+            self.system.abort()
+            for path in list(self.system.blobs.values()):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+        finally:
+            os._exit(code)
 
-    def listen(self):
+    def listen(self) -> None:
         """Read messages until the line is cut, which ends the run."""
-        while True:
-            line = self.source.readline()
-            if not line:
-                self.end(3)
-            self.heard = time.monotonic()
-            message = json.loads(line.decode())
-            if message["op"] == "blob":
-                self.keep_blob(message)
-            elif message["op"] != "ping":
-                self.messages.put(message)
+        try:
+            while True:
+                message = self.source.message()
+                if message["op"] == "blob":
+                    self.keep_blob(message["id"], message["size"])
+                elif message["op"] != "ping":
+                    self.messages.put(message)
+                if message["op"] == "bye":
+                    # The line's end is no alarm any more.
+                    return
+        except EOFError:
+            self.end(3)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            self.end(1)
 
-    def keep_blob(self, message):
-        if self.blobs is None:
-            self.blobs = tempfile.TemporaryDirectory(prefix="blobs-", dir=self.system.state)
-        path = os.path.join(self.blobs.name, message["id"])
-        left = message["size"]
-        with open(path, "wb") as stream:
-            while left:
-                part = self.source.read(min(left, 65536))
-                if not part:
-                    self.end(3)
-                self.heard = time.monotonic()
-                stream.write(part)
-                left -= len(part)
-        self.system.blobs[message["id"]] = path
+    def keep_blob(self, name: str, size: int) -> None:
+        """Keep the bytes that follow in a file; when the disk refuses them, the next request is told."""
+        folder = scratch_folder(self.system.state)
+        path = os.path.join(folder, "blob-" + os.urandom(4).hex())
+        with contextlib.ExitStack() as stack:
+            stream: Optional[BinaryIO] = None
+            while size:
+                part = self.source.part(size)
+                size -= len(part)
+                try:
+                    if stream is None:
+                        os.makedirs(folder, mode=0o700, exist_ok=True)
+                        stream = stack.enter_context(open(path, "wb", buffering=0))
+                    stream.write(part)
+                except OSError as error:
+                    self.trouble = "what was sent ahead cannot be kept in %s: %s" % (folder, error.strerror)
+        self.system.blobs[name] = path
 
-    def watch(self):
-        """Send heartbeats, and end the run when the other side has been silent for too long."""
+    def beat(self) -> None:
+        """Tell the controlling machine every few seconds that we are still there."""
         while True:
             time.sleep(HEARTBEAT)
             self.emit({"t": "beat"})
-            if time.monotonic() - self.heard > SILENCE:
+
+    def watch(self) -> None:
+        """End the run when the other side has been silent for too long, even while it takes none of our words."""
+        while True:
+            time.sleep(1.0)
+            if time.monotonic() - self.source.heard > SILENCE:
                 self.end(4)
 
-    def serve(self):
-        for target in (self.listen, self.watch):
+    def serve(self) -> None:
+        for target in (self.listen, self.beat, self.watch):
             threading.Thread(target=target, daemon=True).start()
         self.emit({"t": "hello", "facts": self.all_facts()})
         while True:
@@ -102,37 +174,46 @@ class Runner:
                 self.end(0)
             self.answer(message)
 
-    def all_facts(self):
+    def all_facts(self) -> Dict[str, Any]:
         found = facts.host_facts(self.hello["root"])
         found["app"] = facts.application_facts(self.system, self.hello["application"], self.hello["root"])
         return found
 
-    def answer(self, message):
+    def answer(self, message: Message) -> None:
         """Do what one message asks for and say that it is done."""
-        done = {"t": "done", "id": message["id"], "ok": True}
+        done: Message = {"t": "done", "id": message["id"], "ok": True}
         self.system.masks = tuple(message.get("masks", self.system.masks))
         try:
-            done.update(getattr(self, "op_" + message["op"])(**message.get("arguments", {})) or {})
-        except Failure as failure:
-            done.update(ok=False, error=self.system.mask(failure.message), output=self.system.mask(failure.output))
+            if self.trouble:
+                trouble, self.trouble = self.trouble, ""
+                raise Failure(trouble)
+            operation = getattr(self, "op_" + message["op"], None)
+            if operation is None:
+                raise Failure("this runner cannot do %r" % message["op"])
+            done.update(operation(**message.get("arguments", {})) or {})
         except Exception as error:
             done.update(self.engine.explain(error), ok=False)
         self.emit(done)
 
-    def op_apply(self, catalog, dry=False):
+    def op_apply(self, catalog: Sequence[Spec], dry: bool = False) -> Message:
         return {"ok": self.engine.apply(catalog, dry)}
 
-    def op_facts(self):
+    def op_facts(self) -> Message:
         return {"facts": self.all_facts()}
 
-    def op_lock(self, info, wait=0.0):
-        other = self.lock.acquire(dict(info, token=self.system.token, pid=os.getpid()), wait)
-        return {"ok": other is None, "holder": other}
+    def op_lock(self, info: Mapping[str, Any], wait: float = 0.0) -> Message:
+        """Take the lock; what the host said of itself before may have been changed by the holder before us."""
+        if self.lock.handle is None:
+            other = self.lock.acquire(dict(info, token=self.system.token, pid=os.getpid()), wait)
+            if other is not None:
+                return {"ok": False, "holder": other}
+            clear_up(self.system.state)
+        return {"facts": self.all_facts()}
 
-    def op_holder(self):
+    def op_holder(self) -> Message:
         return {"holder": self.lock.holder()}
 
-    def op_read(self, path, limit=1 << 20):
+    def op_read(self, path: str, limit: int = 1 << 20) -> Message:
         """Return a file's text, or nothing when there is none."""
         try:
             with open(path, encoding="utf-8") as stream:
@@ -140,66 +221,53 @@ class Runner:
         except FileNotFoundError:
             return {"text": None}
 
-    def op_ask(self, function, arguments):
+    def op_ask(self, function: str, arguments: Mapping[str, Any]) -> Message:
         """Call one of the reading functions that the modules offer, by its dotted name."""
         module, _, name = function.partition(".")
         if (module, name) not in ASKABLE:
             raise Failure("this runner has no function %s" % function)
-        __import__(__package__ + "." + module)
-        return {"answer": getattr(sys.modules[__package__ + "." + module], name)(self.system, **arguments)}
+        offered = importlib.import_module("." + module, __package__)
+        return {"answer": getattr(offered, name)(self.system, **arguments)}
 
-    def op_stream(self, argv, user="", cwd="/", env_file="", env=None, stdin=""):
+    def op_stream(
+        self,
+        argv: Sequence[str],
+        user: str = "",
+        cwd: str = "/",
+        env_file: str = "",
+        env: Optional[Mapping[str, str]] = None,
+        stdin: str = "",
+    ) -> Message:
         """Run a program and send its output as it comes; the exit code comes last."""
         from .commands import read_environment
+        from .stream import Lines
 
         variables = read_environment(env_file) if env_file else {}
         variables.update(env or {})
-        import subprocess
-
-        child = self.system.spawn(
-            argv, user, cwd, variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        try:
-            child.stdin.write(stdin.encode())
-            child.stdin.close()
-        except BrokenPipeError:
-            pass
-        with selectors.DefaultSelector() as ready:
-            for name, stream in (("out", child.stdout), ("err", child.stderr)):
-                ready.register(stream, selectors.EVENT_READ, name)
-            rest = {"out": b"", "err": b""}
-            while ready.get_map():
-                for key, _events in ready.select():
-                    data = os.read(key.fileobj.fileno(), 65536)
-                    if not data:
-                        ready.unregister(key.fileobj)
-                    # Whole lines only, so that lines of several hosts do not mix and no secret is cut in two.
-                    lines, _, rest[key.data] = (
-                        (rest[key.data] + data).rpartition(b"\n") if data else (rest[key.data], b"", b"")
-                    )
-                    if lines:
-                        self.emit(
-                            {
-                                "t": "output",
-                                "stream": key.data,
-                                "text": self.system.mask(lines.decode("utf-8", "replace")),
-                            }
-                        )
-        code = child.wait()
-        self.system.release_child(child)
-        return {"code": code}
+        lines = Lines(self.system, lambda name, text: self.emit({"t": "output", "stream": name, "text": text}))
+        child = self.system.spawn(argv, user, cwd, variables)
+        self.system.attend(child, stdin.encode(), lines.add)
+        lines.close()
+        return {"code": child.returncode}
 
 
-# What may be asked by name: functions that only read.
-ASKABLE = {("checkout", "resolve"), ("checkout", "tips"), ("survey", "status")}
-
-
-def main():
+def main() -> None:
     """Run until the controlling machine says goodbye or falls silent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    source = sys.stdin.buffer
-    hello = json.loads(source.readline().decode())
+    # What the operator's login sets must not change which modes our files and those of our children get.
+    os.umask(0o022)
+    source = Source(sys.stdin.buffer)
+    hello = source.message()
     # What a library prints must not land between our events.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    Runner(hello, source, sink).serve()
+    runner = Runner(hello, source, sink)
+
+    def stop(*_signal: object) -> None:
+        # Elsewhere, for whatever was interrupted here may hold a lock that the end needs.
+        threading.Thread(target=runner.end, args=(3,)).start()
+
+    # A handler, for children would inherit that a signal is ignored.
+    signal.signal(signal.SIGINT, lambda *_signal: None)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    runner.serve()

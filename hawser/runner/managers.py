@@ -1,38 +1,69 @@
 """systemd and supervisor, asked and told through one set of verbs."""
 
-import http.client
+from __future__ import annotations
+
+import collections
 import os
-import socket
 import time
-import xmlrpc.client
 
 from .system import Failure
 
-SUPERVISOR_SOCKET = "/var/run/supervisor.sock"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Sequence, Union
+
+    from .system import Finished, System
+
+    Manager = Union["Systemd", "Supervisor"]
+
 LOG_LINES = 25
+# Seconds that the longest stop may take; the manager itself kills what is slower than its definition allows.
+LONGEST_STOP = 3600.0
+
+# The other timestamps are words, which systemd writes as numbers only since version 251.
+PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,StateChangeTimestampMonotonic"
+
+ACTIVE, STARTING, RESTARTING, STOPPING, STOPPED = "active", "starting", "restarting", "stopping", "stopped"
+
+SUPERVISOR_PHASES = {"RUNNING": ACTIVE, "STARTING": STARTING, "BACKOFF": RESTARTING, "STOPPING": STOPPING}
 
 
 class State:
     """What a manager says of a unit.
 
     :param known: the manager has a definition of it.
-    :param active: it runs.
-    :param stopping: it has been told to stop and has not ended yet.
+    :param phase: active; starting; restarting (it has ended and is tried again); stopping (it has been told to stop and
+        has not ended yet); or stopped.
     :param enabled: it starts at boot.
     :param since: seconds since the epoch at which it entered this state, 0 when unknown.
     :param pid: its main process, 0 when there is none.
     :param word: the manager's own word.
+    :param stale: the manager knows that its definition on disk has changed.
     """
 
-    def __init__(self, known, active, stopping, enabled, since, pid, word, stale=False):
+    def __init__(
+        self, known: bool, phase: str, enabled: bool, since: float, pid: int, word: str, stale: bool = False
+    ) -> None:
         self.known = known
-        self.active = active
-        self.stopping = stopping
+        self.phase = phase
         self.enabled = enabled
         self.since = since
         self.pid = pid
         self.word = word
         self.stale = stale
+
+    @property
+    def active(self) -> bool:
+        return self.phase == ACTIVE
+
+    @property
+    def stopping(self) -> bool:
+        return self.phase == STOPPING
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its manager has it run, or will."""
+        return self.phase in (ACTIVE, STARTING, RESTARTING)
 
 
 class Systemd:
@@ -41,101 +72,84 @@ class Systemd:
     folder = "/etc/systemd/system"
     suffix = ".service"
 
-    def __init__(self, system):
+    def __init__(self, system: System) -> None:
         self.system = system
 
-    def ctl(self, *words, check=True):
-        return self.system.run(["systemctl", *words], check=check)
+    def ctl(self, *words: str, check: bool = True, timeout: float = 300) -> Finished:
+        return self.system.run(["systemctl", *words], check=check, timeout=timeout)
 
-    def states(self, units):
-        """Ask for many units at once; returns {unit: State}."""
+    def states(self, units: Sequence[str]) -> Dict[str, State]:
+        """Ask for many units at once."""
         if not units:
             return {}
-        wanted = "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,StateChangeTimestamp,MainPID"
-        names = [unit + self.suffix for unit in units]
-        answer = self.ctl("show", "--timestamp=unix", "-p", wanted, *names, check=False)
-        if answer.code:
-            # systemd before 250 knows no --timestamp=unix.
-            answer = self.ctl("show", "-p", wanted, *names)
-        states = {}
-        for block in answer.output.strip().split("\n\n"):
-            row = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
-            since = row.get("StateChangeTimestamp", "")
-            states[row["Id"][: -len(self.suffix)]] = State(
-                known=row["LoadState"] == "loaded",
-                active=row["ActiveState"] == "active" and row["SubState"] == "running",
-                stopping=row["ActiveState"] == "deactivating",
-                enabled=row["UnitFileState"] in ("enabled", "static"),
-                since=int(since[1:]) if since.startswith("@") else 0,
-                pid=int(row["MainPID"] or 0),
-                word="%s (%s)" % (row["ActiveState"], row["SubState"]),
-                stale=row["NeedDaemonReload"] == "yes",
-            )
-        return states
+        argv = ["systemctl", "show", "-p", PROPERTIES, "--", *(unit + self.suffix for unit in units)]
+        answer = self.system.run(argv, check=False, apart=True)
+        blocks = answer.output.strip().split("\n\n")
+        if answer.code or len(blocks) != len(units):
+            raise Failure("systemd does not answer", answer.errors or answer.output)
+        return dict(zip(units, map(self.parse, blocks)))
 
-    def state(self, unit):
+    def parse(self, block: str) -> State:
+        """Read what ``systemctl show`` prints of one unit."""
+        # What is empty may be left out.
+        row = collections.defaultdict(str, (line.partition("=")[::2] for line in block.splitlines()))
+        active, sub = row["ActiveState"], row["SubState"]
+        if active in ("reloading", "refreshing") or (active == "active" and sub == "running"):
+            phase = ACTIVE
+        elif active == "activating":
+            phase = RESTARTING if sub.startswith("auto-restart") else STARTING
+        else:
+            phase = STOPPING if active == "deactivating" else STOPPED
+        changed = int(row["StateChangeTimestampMonotonic"] or 0) / 1e6
+        return State(
+            known=row["LoadState"] == "loaded",
+            phase=phase,
+            enabled=row["UnitFileState"] in ("enabled", "static"),
+            since=time.time() - time.monotonic() + changed if changed else 0.0,
+            pid=int(row["MainPID"] or 0),
+            word="%s (%s)" % (active, sub),
+            stale=row["NeedDaemonReload"] == "yes",
+        )
+
+    def state(self, unit: str) -> State:
         return self.states([unit])[unit]
 
-    def take_up(self, unit):
+    def take_up(self, unit: str) -> None:
         """Make the definition on disk the one that counts."""
         self.ctl("daemon-reload")
 
-    def start(self, unit):
+    def start(self, unit: str) -> None:
         self.ctl("enable", "--quiet", unit + self.suffix)
         self.ctl("reset-failed", unit + self.suffix, check=False)
-        started = self.ctl("start", unit + self.suffix, check=False)
+        started = self.ctl("start", unit + self.suffix, check=False, timeout=LONGEST_STOP)
         if started.code:
-            raise Failure("%s does not start" % unit, self.log(unit))
+            raise Failure("%s does not start" % unit, started.output + self.log(unit))
 
-    def restart(self, unit):
+    def restart(self, unit: str) -> None:
         self.ctl("enable", "--quiet", unit + self.suffix)
-        restarted = self.ctl("restart", unit + self.suffix, check=False)
+        restarted = self.ctl("restart", unit + self.suffix, check=False, timeout=LONGEST_STOP)
         if restarted.code:
-            raise Failure("%s does not start again" % unit, self.log(unit))
+            raise Failure("%s does not start again" % unit, restarted.output + self.log(unit))
 
-    def retire(self, unit):
+    def retire(self, unit: str) -> None:
+        """Have it stopped for good, without waiting for its end."""
         self.ctl("disable", "--quiet", unit + self.suffix, check=False)
         self.ctl("stop", "--no-block", unit + self.suffix)
 
-    def stop(self, unit):
-        """Stop and wait for the end."""
+    def stop(self, unit: str) -> None:
+        """Have it stopped for good, and wait for its end."""
         self.ctl("disable", "--quiet", unit + self.suffix, check=False)
-        self.ctl("stop", unit + self.suffix, check=False)
+        self.ctl("stop", unit + self.suffix, check=False, timeout=LONGEST_STOP)
 
-    def forget(self, unit):
+    def forget(self, unit: str) -> None:
+        """Take note that its definition is gone."""
         self.ctl("daemon-reload")
         self.ctl("reset-failed", unit + self.suffix, check=False)
 
-    def log(self, unit, path=""):
+    def log(self, unit: str, path: str = "") -> str:
         """Return the last lines that the unit wrote."""
-        lines = str(LOG_LINES)
-        return self.system.run(
-            ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", lines, "-u", unit + self.suffix], check=False
-        ).output + tail(path)
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path, timeout=10.0):
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-class UnixTransport(xmlrpc.client.Transport):
-    """XML-RPC over a Unix socket, as supervisor speaks it."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def make_connection(self, host):
-        return UnixConnection(self.path, timeout=120.0)
+        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(LOG_LINES), "-u", unit + self.suffix]
+        return self.system.run(argv, check=False).output + tail(path)
 
 
 class Supervisor:
@@ -143,53 +157,67 @@ class Supervisor:
 
     folder = "/etc/supervisor/conf.d"
     suffix = ".conf"
+    socket = "/var/run/supervisor.sock"
 
-    def __init__(self, system, path=SUPERVISOR_SOCKET):
+    def __init__(self, system: System) -> None:
         self.system = system
-        self.path = path
 
-    def call(self, name, *arguments):
-        if not os.path.exists(self.path):
-            raise Failure("supervisor does not run on this host (no %s); next: fab -H HOST bootstrap" % self.path)
-        server = xmlrpc.client.ServerProxy("http://localhost", transport=UnixTransport(self.path))
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Call one of its functions (supervisord.org/api.html).
+
+        :raises xmlrpc.client.Fault: it says no.
+        :raises Failure: it does not answer.
+        """
+        import http.client
+        import xmlrpc.client
+
+        from .unix import UnixTransport
+
+        if not os.path.exists(self.socket):
+            raise Failure("supervisor does not run on this host (no %s); next: fab -H HOST bootstrap" % self.socket)
+        server = xmlrpc.client.ServerProxy("http://localhost", transport=UnixTransport(self.socket, 60.0))
         try:
             return getattr(server.supervisor, name)(*arguments)
-        except OSError as error:
-            raise Failure("supervisor does not answer on %s: %s" % (self.path, error)) from None
+        except xmlrpc.client.Fault as fault:
+            if fault.faultString == "SHUTDOWN_STATE":
+                raise Failure("supervisor is shutting down") from None
+            raise
+        except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
+            raise Failure("supervisor does not answer on %s: %s" % (self.socket, error)) from None
 
-    def attempt(self, name, *arguments):
+    def attempt(self, name: str, *arguments: Any) -> str:
         """Call, and return the fault's text instead of raising it."""
+        import xmlrpc.client
+
         try:
             self.call(name, *arguments)
         except xmlrpc.client.Fault as fault:
-            return fault.faultString
+            return str(fault.faultString)
         return ""
 
-    def states(self, units):
+    def states(self, units: Sequence[str]) -> Dict[str, State]:
+        """Ask for many units at once; where supervisor does not run, it knows none of them."""
         if not units:
             return {}
-        known = {row["group"]: row for row in self.call("getAllProcessInfo")} if os.path.exists(self.path) else {}
-        states = {}
-        for unit in units:
-            row = known.get(unit)
-            if row is None:
-                states[unit] = State(False, False, False, False, 0, 0, "unknown")
-                continue
-            states[unit] = State(
-                known=True,
-                active=row["statename"] == "RUNNING",
-                stopping=row["statename"] == "STOPPING",
-                enabled=os.path.exists(os.path.join(self.folder, unit + self.suffix)),
-                since=row["start"],
-                pid=row["pid"],
-                word=row["statename"].lower(),
-            )
-        return states
+        rows = self.call("getAllProcessInfo") if os.path.exists(self.socket) else []
+        known = {row["group"]: row for row in rows}
+        return {unit: self.parse(unit, known.get(unit)) for unit in units}
 
-    def state(self, unit):
+    def parse(self, unit: str, row: Optional[Dict[str, Any]]) -> State:
+        """Read what ``getAllProcessInfo`` says of one program."""
+        enabled = os.path.exists(os.path.join(self.folder, unit + self.suffix))
+        if row is None:
+            return State(False, STOPPED, enabled, 0.0, 0, "unknown")
+        phase = SUPERVISOR_PHASES.get(row["statename"], STOPPED)
+        return State(True, phase, enabled, float(row["start"]), row["pid"], row["statename"].lower())
+
+    def state(self, unit: str) -> State:
         return self.states([unit])[unit]
 
-    def take_up(self, unit):
+    def take_up(self, unit: str) -> None:
+        """Make the definition on disk the one that counts; a program whose definition has changed is replaced."""
+        import xmlrpc.client
+
         try:
             _added, altered, removed = self.call("reloadConfig")[0]
         except xmlrpc.client.Fault as fault:
@@ -199,41 +227,62 @@ class Supervisor:
             self.attempt("removeProcessGroup", unit)
         self.attempt("addProcessGroup", unit)
 
-    def start(self, unit):
+    def start(self, unit: str) -> None:
         fault = self.attempt("startProcess", unit, False)
         if fault and "ALREADY_STARTED" not in fault:
             raise Failure("%s does not start: %s" % (unit, fault), self.log(unit))
 
-    def restart(self, unit):
-        self.attempt("stopProcess", unit, True)
+    def restart(self, unit: str) -> None:
+        self.stop(unit)
         self.start(unit)
 
-    def retire(self, unit):
+    def retire(self, unit: str) -> None:
+        """Have it stopped for good, without waiting for its end; its definition is off the disk already."""
         self.attempt("stopProcess", unit, False)
-        for _ in range(10):
-            if not self.state(unit).stopping:
-                break
+        if self.has_stopped(unit, 1.0):
+            self.attempt("removeProcessGroup", unit)
+
+    def stop(self, unit: str) -> None:
+        """Have it stopped, and wait for its end.
+
+        :raises Failure: it does not end, although supervisor kills what is too slow.
+        """
+        self.attempt("stopProcess", unit, False)
+        if not self.has_stopped(unit, LONGEST_STOP):
+            raise Failure("%s does not stop" % unit)
+
+    def has_stopped(self, unit: str, seconds: float) -> bool:
+        """Wait some seconds for the end of a program."""
+        deadline = time.monotonic() + seconds
+        while self.state(unit).stopping:
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.1)
+        return True
+
+    def forget(self, unit: str) -> None:
+        """Take note that its definition is gone."""
         self.attempt("removeProcessGroup", unit)
 
-    def stop(self, unit):
-        self.attempt("stopProcess", unit, True)
-
-    def forget(self, unit):
-        self.attempt("removeProcessGroup", unit)
-
-    def log(self, unit, path=""):
+    def log(self, unit: str, path: str = "") -> str:
+        """Return the last lines that the program wrote to its log file."""
         return tail(path)
 
 
-def tail(path):
+def tail(path: str) -> str:
     """Return the last lines of a log file; nothing when there is none."""
-    if not path or not os.path.exists(path):
+    if not path or not os.path.isfile(path):
         return ""
+    size = 16384
     with open(path, "rb") as stream:
-        stream.seek(max(0, os.path.getsize(path) - 16384))
-        return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:])
+        start = max(0, os.fstat(stream.fileno()).st_size - size)
+        stream.seek(start)
+        data = stream.read(size)
+    # The first line is cut, and with it maybe a secret, which nobody would recognize then.
+    lines = data.split(b"\n")[1 if start else 0 :]
+    return b"\n".join(lines[-LOG_LINES - 1 :]).decode("utf-8", "replace")
 
 
-def manager(name, system):
-    return {"systemd": Systemd, "supervisor": Supervisor}[name](system)
+def manager(name: str, system: System) -> Manager:
+    """Return the manager of a name."""
+    return Systemd(system) if name == "systemd" else Supervisor(system)

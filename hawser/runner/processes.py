@@ -1,34 +1,52 @@
 """Processes of the application, and services of the host."""
 
+from __future__ import annotations
+
 import os
 import re
 import time
 
-from .files import remove
-from .managers import Supervisor, Systemd, manager
+from .disk import remove
+from .managers import STARTING, Supervisor, Systemd, manager
 from .system import Change, Failure, Kind
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional
+
 HEADER = re.compile(r"^[#;] hawser: application=(\S+) process=(\S+) release=(\S*)$", re.M)
+# What a unit of systemd is called that starts at boot. Debian's init scripts and generated units have no state of their
+# own that could be set.
+ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
+# Seconds that a process may take to come up, beside those that it must stay up.
+STARTUP = 120.0
 
 
-def definitions(application):
+def definitions(application: str) -> List[Dict[str, Any]]:
     """List the process definitions of an application on this host.
 
     :returns: dicts with manager, unit, process and release, from the comment at the top of each definition.
     """
     found = []
-    for name, kind in (("systemd", Systemd), ("supervisor", Supervisor)):
+    for name, folder, suffix in (
+        ("systemd", Systemd.folder, Systemd.suffix),
+        ("supervisor", Supervisor.folder, Supervisor.suffix),
+    ):
         try:
-            files = sorted(os.listdir(kind.folder))
+            files = sorted(os.listdir(folder))
         except FileNotFoundError:
             continue
         for file in files:
-            if not (file.startswith(application + "-") and file.endswith(kind.suffix)):
+            if not (file.startswith(application + "-") and file.endswith(suffix)):
                 continue
-            with open(os.path.join(kind.folder, file), encoding="utf-8", errors="replace") as stream:
-                header = HEADER.search(stream.read(4096))
+            try:
+                with open(os.path.join(folder, file), encoding="utf-8", errors="replace") as stream:
+                    header = HEADER.search(stream.read(4096))
+            except OSError:
+                # A link that leads nowhere, or a folder: none of ours.
+                continue
             if header and header.group(1) == application:
-                unit = file[: -len(kind.suffix)]
+                unit = file[: -len(suffix)]
                 found.append({"manager": name, "unit": unit, "process": header.group(2), "release": header.group(3)})
     return found
 
@@ -36,122 +54,116 @@ def definitions(application):
 class Service(Kind):
     """See `hawser.resources.Service`."""
 
-    def check(self):
-        name = self.spec["name"]
-        answer = self.system.run(
-            ["systemctl", "show", "-p", "LoadState,ActiveState,UnitFileState", name], check=False
-        ).output
-        row = dict(line.partition("=")[::2] for line in answer.splitlines())
+    def check(self) -> Optional[Change]:
+        name, running, enabled = self.spec["name"], self.spec["running"], self.spec["enabled"]
+        argv = ["systemctl", "show", "-p", "LoadState,ActiveState,UnitFileState", "--", name]
+        answer = self.system.run(argv, check=False, apart=True)
+        if answer.code:
+            raise Failure("systemd does not answer", answer.errors or answer.output)
+        row = dict(line.partition("=")[::2] for line in answer.output.splitlines())
         if row.get("LoadState") == "not-found":
-            if not self.spec["running"] and not self.spec["enabled"]:
+            if not running and not enabled:
                 return None
             raise Failure("there is no service %s on this host" % name)
-        self.running = row.get("ActiveState") == "active"
-        # Debian's init scripts and generated units have no state of their own that could be set.
-        self.enabled = row.get("UnitFileState") in (
-            "enabled",
-            "static",
-            "alias",
-            "indirect",
-            "generated",
-            "enabled-runtime",
-        )
         wants = []
-        if self.running != self.spec["running"]:
-            wants.append("start" if self.spec["running"] else "stop")
-        if self.enabled != self.spec["enabled"]:
-            wants.append("enable" if self.spec["enabled"] else "disable")
+        if (row.get("ActiveState") in ("active", "reloading", "refreshing")) != running:
+            wants.append("start" if running else "stop")
+        if (row.get("UnitFileState") in ENABLED) != enabled:
+            wants.append("enable" if enabled else "disable")
         return Change(", ".join(wants)) if wants else None
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         for verb in change.note.split(", "):
-            self.system.run(["systemctl", verb, "--quiet", self.spec["name"]])
+            result = self.system.run(["systemctl", "--quiet", verb, "--", self.spec["name"]], check=False)
+            if result.code:
+                argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "25", "-u", self.spec["name"]]
+                log = self.system.run(argv, check=False).output
+                raise Failure("systemctl %s %s failed" % (verb, self.spec["name"]), result.output + log)
 
 
 class Running(Kind):
     """See `hawser.resources.Running`."""
 
-    def check(self):
-        self.manager = manager(self.spec["manager"], self.system)
-        state = self.manager.state(self.spec["unit"])
-        if not state.known:
+    def check(self) -> Optional[Change]:
+        state = manager(self.spec["manager"], self.system).state(self.spec["unit"])
+        if not state.known and not state.wanted:
             return Change("start")
         if not state.active:
             return Change("start (it is %s)" % state.word)
         if self.due:
             return Change("restart")
-        if state.stale or not state.enabled:
-            return Change("take up its definition")
+        if state.stale or not state.known:
+            return Change("restart, for its definition has changed")
+        if not state.enabled:
+            return Change("start it at boot")
         return None
 
-    def apply(self, change):
-        unit = self.spec["unit"]
-        was = self.manager.state(unit)
+    def apply(self, change: Change) -> None:
+        there, unit = manager(self.spec["manager"], self.system), self.spec["unit"]
+        was = there.state(unit)
         # One that still ends from an earlier life must be gone before the same name starts again.
         if was.stopping:
-            self.manager.stop(unit)
-        self.manager.take_up(unit)
-        now = self.manager.state(unit)
-        if now.active and now.pid == was.pid and self.due:
-            self.manager.restart(unit)
+            there.stop(unit)
+        there.take_up(unit)
+        now = there.state(unit)
+        if now.wanted and now.pid == was.pid and (self.due or was.stale or not was.known):
+            there.restart(unit)
         else:
-            self.manager.start(unit)
-        self.settle(unit)
+            there.start(unit)
+        self.settle()
 
-    def settle(self, unit):
+    def settle(self) -> None:
         """Wait until it has run for some seconds without ending, or say what it wrote."""
-        deadline = time.monotonic() + self.spec["settle"] + 30
-        pid, since = 0, time.monotonic()
+        there, unit = manager(self.spec["manager"], self.system), self.spec["unit"]
+        began = time.monotonic()
+        pid: Optional[int] = None
+        since = began
         while True:
-            state = self.manager.state(unit)
-            if not state.active and state.word not in ("starting", "activating (start)", "activating (start-pre)"):
-                raise Failure(
-                    "%s does not stay up (%s)" % (unit, state.word), self.manager.log(unit, self.spec.get("log", ""))
-                )
-            if state.pid != pid:
+            state = there.state(unit)
+            ended = not state.active and state.phase != STARTING
+            # Its manager may have started it again between two looks.
+            if ended or pid not in (None, state.pid):
+                log = there.log(unit, self.spec.get("log", ""))
+                raise Failure("%s does not stay up (%s)" % (unit, state.word), log)
+            if state.active and pid is None:
                 pid, since = state.pid, time.monotonic()
-            if state.active and time.monotonic() - since >= self.spec["settle"]:
+            if pid is not None and time.monotonic() - since >= self.spec["settle"]:
                 return
-            if time.monotonic() > deadline:
-                raise Failure("%s is still %s" % (unit, state.word), self.manager.log(unit, self.spec.get("log", "")))
+            if pid is None and time.monotonic() - began > STARTUP:
+                log = there.log(unit, self.spec.get("log", ""))
+                raise Failure("%s is still %s" % (unit, state.word), log)
             time.sleep(0.1)
 
 
 class Retired(Kind):
     """See `hawser.resources.Retired`."""
 
-    def check(self):
-        self.manager = manager(self.spec["manager"], self.system)
-        self.state = self.manager.state(self.spec["unit"])
-        if self.spec["manager"] == "supervisor":
-            if os.path.exists(self.spec["path"]) or (self.state.known and not self.state.stopping):
-                return Change("stop %s" % self.spec["unit"])
-            return None
-        if self.state.known and (self.state.active or (self.state.enabled and not self.state.stopping)):
-            return Change("stop %s" % self.spec["unit"])
-        return None
+    def check(self) -> Optional[Change]:
+        state = manager(self.spec["manager"], self.system).state(self.spec["unit"])
+        return Change("stop %s" % self.spec["unit"]) if state.wanted or state.enabled else None
 
-    def apply(self, change):
-        if self.state.active:
+    def apply(self, change: Change) -> None:
+        there = manager(self.spec["manager"], self.system)
+        if there.state(self.spec["unit"]).active:
             time.sleep(self.spec["drain"])
         # Off the disk first: should we die now, a boot must not start it.
         if self.spec["manager"] == "supervisor":
             remove(self.spec["path"])
-        self.manager.retire(self.spec["unit"])
+        there.retire(self.spec["unit"])
 
 
 class Units(Kind):
     """See `hawser.resources.Units`."""
 
-    def extra(self):
+    def extra(self) -> List[Dict[str, Any]]:
         keep = set(self.spec["keep"])
         return [each for each in definitions(self.spec["prefix"]) if each["unit"] not in keep]
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         extra = self.extra()
         return Change("removes " + ", ".join(each["unit"] for each in extra)) if extra else None
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         for each in self.extra():
             there = manager(each["manager"], self.system)
             there.stop(each["unit"])

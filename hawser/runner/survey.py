@@ -1,13 +1,21 @@
 """What `status` shows beside the facts: health, certificate, clock."""
 
+from __future__ import annotations
+
 import calendar
 import os
 import time
 
-from .health import ask
+from .health import ask, expected
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Mapping, Optional, Sequence
+
+    from .system import System
 
 
-def status(system, checks, certificate):
+def status(system: System, checks: Sequence[Mapping[str, Any]], certificate: str) -> Dict[str, Any]:
     """Ask each process for its health now, and read how long the certificate still holds.
 
     :param checks: dicts with name, address, path, host and statuses (first and last of each range).
@@ -16,21 +24,19 @@ def status(system, checks, certificate):
     """
     health = {}
     for check in checks:
-        answer, why = ask(check["address"], check["path"], check["host"])
-        if answer is None:
-            health[check["name"]] = why
-        elif not check["path"] or any(first <= answer <= last for first, last in check["statuses"]):
+        answer, why = ask(check["address"], check["path"], check["host"], 5.0)
+        if expected(answer, check["path"], check["statuses"]):
             health[check["name"]] = "ok"
         else:
-            health[check["name"]] = "answers %d" % answer
+            health[check["name"]] = why if answer is None else "answers %d" % answer
     return {"health": health, "days": days_left(system, certificate), "clock": time.time()}
 
 
-def days_left(system, path):
-    """Return how many days a certificate is still valid, None when there is none."""
+def days_left(system: System, path: str) -> Optional[int]:
+    """Return how many days a certificate is still valid, None when there is none that can be read."""
     if not path or not os.path.exists(path):
         return None
-    answer = system.run(["openssl", "x509", "-noout", "-enddate", "-in", path], env={"TZ": "UTC"}, check=False)
+    answer = system.run(["openssl", "x509", "-noout", "-enddate", "-in", path], check=False, apart=True)
     if answer.code:
         return None
     end = time.strptime(answer.output.strip().partition("=")[2], "%b %d %H:%M:%S %Y GMT")

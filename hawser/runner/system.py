@@ -1,15 +1,34 @@
-"""What the kinds of resource act through: processes that end with us, files that appear whole, and masks for secrets."""
+"""What the kinds of resource act through: processes that end with us, and masks for secrets."""
+
+from __future__ import annotations
 
 import grp
 import os
 import pwd
+import selectors
 import signal
 import subprocess
-import tempfile
 import threading
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set, Tuple, Union
+
+    Spec = Dict[str, Any]
+    Child = subprocess.Popen[bytes]
 
 MASK = "********"
+# Characters of a text that an event carries.
 OUTPUT_LIMIT = 64 * 1024
+# Bytes of a program's output that are kept while it runs.
+KEPT_OUTPUT = 32 * 1024 * 1024
+# Seconds between two looks at a child whose pipes are quiet: something that it left behind may keep them open.
+GLANCE = 0.2
+# Seconds after a child's end during which output that is still coming is read.
+AFTERMATH = 1.0
+# Seconds that the end of the run waits for a program that is just being started.
+HANGING_START = 5.0
 
 # A clean environment: what the operator's shell exports must not change what a deploy does.
 BASE_ENVIRONMENT = {
@@ -28,7 +47,7 @@ class Failure(Exception):
     :param output: what the program said, if one ran.
     """
 
-    def __init__(self, message, output=""):
+    def __init__(self, message: str, output: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.output = output
@@ -37,7 +56,7 @@ class Failure(Exception):
 class Change:
     """How the host differs from what is wanted: a unified diff, or a note in words."""
 
-    def __init__(self, note="", diff=""):
+    def __init__(self, note: str = "", diff: str = "") -> None:
         self.note = note
         self.diff = diff
 
@@ -45,20 +64,21 @@ class Change:
 class Kind:
     """One resource on the host. `check` only reads; `apply` makes it so, atomically; a repetition does no harm."""
 
-    def __init__(self, spec, system):
+    def __init__(self, spec: Spec, system: System) -> None:
         self.spec = spec
         self.system = system
         self.due = False
         self.output = ""
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         """Return a `Change`, or None when everything is as wanted."""
         raise NotImplementedError
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
+        """Make it so; `check` has been called before on the same object."""
         raise NotImplementedError
 
-    def facts(self):
+    def facts(self) -> Dict[str, Any]:
         """What the event says besides its status: ``{"facts": {...}}`` or nothing."""
         return {}
 
@@ -66,7 +86,7 @@ class Kind:
 class Finished:
     """A program that ended: its exit code, and its output (standard error merged in unless asked apart)."""
 
-    def __init__(self, code, output, errors=""):
+    def __init__(self, code: int, output: str, errors: str = "") -> None:
         self.code = code
         self.output = output
         self.errors = errors
@@ -79,60 +99,160 @@ class System:
     :param token: marks every process that this run starts, so that a later run can end what a killed one left.
     """
 
-    def __init__(self, state, token=""):
+    def __init__(self, state: str, token: str = "") -> None:
         self.state = state
         self.token = token
-        self.blobs = {}
-        self.masks = ()
-        self.children = set()
+        self.blobs: Dict[str, str] = {}
+        self.masks: Tuple[str, ...] = ()
+        self.children: Set[Child] = set()
         self.children_lock = threading.Lock()
         self.aborted = False
 
-    def mask(self, text):
-        """Replace every secret in a text."""
+    def mask(self, text: str) -> str:
+        """Replace every secret in a text, also where two overlap; what UTF-8 cannot carry is written as an escape."""
+        spans = []
         for secret in self.masks:
-            text = text.replace(secret, MASK)
-        return text
+            start = text.find(secret) if secret else -1
+            while start >= 0:
+                spans.append((start, start + len(secret)))
+                start = text.find(secret, start + 1)
+        pieces, end = [], 0
+        for start, stop in sorted(spans):
+            if start >= end:
+                pieces += [text[end:start], MASK]
+            end = max(end, stop)
+        return "".join([*pieces, text[end:]]).encode("utf-8", "backslashreplace").decode()
 
-    def environment(self, user="", env=None):
+    def show(self, text: str, head: bool = False) -> str:
+        """Return what an event carries of a text: masked first, then cut to its last (or first) lines."""
+        roughly = 4 * OUTPUT_LIMIT
+        text = self.mask(text[:roughly] if head else text[-roughly:])
+        if len(text) <= OUTPUT_LIMIT:
+            return text
+        if head:
+            return text[:OUTPUT_LIMIT].rpartition("\n")[0] + "\n(...)"
+        return "(...)\n" + text[-OUTPUT_LIMIT:].partition("\n")[2]
+
+    def environment(self, user: str = "", env: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
         """The variables that a child gets."""
         variables = dict(BASE_ENVIRONMENT)
         for name in INHERITED:
             if os.environ.get(name):
                 variables[name] = os.environ[name]
-        account = pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())
+        account = account_of(user) if user else pwd.getpwuid(os.getuid())
         variables.update(HOME=account.pw_dir, USER=account.pw_name, LOGNAME=account.pw_name)
         variables.update(env or {})
         if self.token:
             variables["HAWSER_RUN"] = self.token
         return variables
 
-    def spawn(self, argv, user="", cwd="/", env=None, **options):
+    def spawn(
+        self,
+        argv: Sequence[str],
+        user: str = "",
+        cwd: str = "/",
+        env: Optional[Mapping[str, str]] = None,
+        apart: bool = True,
+    ) -> Child:
         """Start a program in a process group of its own, which ends when the runner is told to."""
         argv = list(argv)
-        if user and user != pwd.getpwuid(os.getuid()).pw_name:
-            account = pwd.getpwnam(user)
+        variables = self.environment(user, env)
+        if user and account_of(user).pw_uid != os.getuid():
+            account = account_of(user)
             switch = ["setpriv", "--reuid=%d" % account.pw_uid, "--regid=%d" % account.pw_gid, "--init-groups"]
             # The folder may be closed to us no less than to the user: enter it after the change.
-            argv = switch + ["env", "-C", cwd, "--"] + argv
+            argv = [*switch, "env", "-C", cwd, "--", *argv]
             cwd = "/"
         with self.children_lock:
             if self.aborted:
                 raise Failure("the run was ended")
             try:
                 child = subprocess.Popen(
-                    argv, cwd=cwd, env=self.environment(user, env), start_new_session=True, **options
+                    argv,
+                    cwd=cwd,
+                    env=variables,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE if apart else subprocess.STDOUT,
+                    start_new_session=True,
                 )
             except FileNotFoundError:
                 raise Failure("%s: no such program or folder (in %s)" % (argv[0], cwd)) from None
             self.children.add(child)
         return child
 
-    def release_child(self, child):
-        with self.children_lock:
-            self.children.discard(child)
+    def attend(
+        self, child: Child, data: bytes, heard: Callable[[str, bytes], None], timeout: Optional[float] = None
+    ) -> bool:
+        """Feed a child, pass on what it says, and wait for its end.
 
-    def run(self, argv, user="", cwd="/", env=None, stdin="", timeout=300, check=True, apart=False):
+        What it leaves behind in the background may keep its output open; that is not waited for.
+
+        :param heard: called with ``out`` or ``err`` and the bytes.
+        :param timeout: seconds; its whole process group is killed after them.
+        :returns: whether it ended by itself in time.
+        :raises Failure: it does not even end when it is killed.
+        """
+        deadline = time.monotonic() + (timeout if timeout is not None else float("inf"))
+        try:
+            self.converse(child, data, heard, deadline)
+            # It may have closed its output long before its end.
+            in_time = ends(child, max(0.0, deadline - time.monotonic()))
+            if not in_time:
+                kill_group(child.pid)
+                if not ends(child, 10.0):
+                    raise Failure("process %d does not end, although it was killed" % child.pid)
+            return in_time
+        finally:
+            for stream in (child.stdin, child.stdout, child.stderr):
+                if stream is not None:
+                    stream.close()
+            with self.children_lock:
+                self.children.discard(child)
+
+    def converse(self, child: Child, data: bytes, heard: Callable[[str, bytes], None], deadline: float) -> None:
+        """Feed a child and pass on what it says, until it says no more, or has ended, or the time is over."""
+        rest = memoryview(data)
+        ended = float("inf")
+        with selectors.DefaultSelector() as ready:
+            if child.stdin is not None:
+                os.set_blocking(child.stdin.fileno(), False)
+                ready.register(child.stdin, selectors.EVENT_WRITE)
+            for name, stream in (("out", child.stdout), ("err", child.stderr)):
+                if stream is not None:
+                    ready.register(stream, selectors.EVENT_READ, name)
+            while ready.get_map() and time.monotonic() < deadline:
+                # Asked before the look: what an ended child has written is in its pipe by then.
+                if ended == float("inf") and child.poll() is not None:
+                    ended = time.monotonic()
+                events = ready.select(GLANCE if ended == float("inf") else 0)
+                if ended < float("inf") and (not events or time.monotonic() - ended > AFTERMATH):
+                    return
+                for key, _events in events:
+                    if key.data is None:
+                        rest = feed(key.fd, rest)
+                        more = bool(rest)
+                    else:
+                        part = os.read(key.fd, 65536)
+                        if part:
+                            heard(key.data, part)
+                        more = bool(part)
+                    if not more:
+                        ready.unregister(key.fileobj)
+                        if key.data is None and child.stdin is not None:
+                            child.stdin.close()
+
+    def run(
+        self,
+        argv: Sequence[str],
+        user: str = "",
+        cwd: str = "/",
+        env: Optional[Mapping[str, str]] = None,
+        stdin: Union[str, bytes] = "",
+        timeout: float = 300,
+        check: bool = True,
+        apart: bool = False,
+    ) -> Finished:
         """Run a program to its end.
 
         :param stdin: text or bytes for its standard input.
@@ -140,39 +260,64 @@ class System:
         :param check: raise `Failure` when it exits with anything but 0.
         :param apart: keep standard error apart from the output.
         """
-        data = stdin.encode() if isinstance(stdin, str) else stdin
-        errors = subprocess.PIPE if apart else subprocess.STDOUT
-        child = self.spawn(argv, user, cwd, env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
-        try:
-            out, err = child.communicate(data, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            kill_group(child.pid)
-            out, err = child.communicate()
-            text = (out or b"").decode("utf-8", "replace")
-            raise Failure("%s: not done after %d s" % (argv[0], timeout), text[-OUTPUT_LIMIT:]) from None
-        finally:
-            self.release_child(child)
-        output = out.decode("utf-8", "replace")[-OUTPUT_LIMIT:]
-        said = (err or b"").decode("utf-8", "replace")[-OUTPUT_LIMIT:]
-        if check and child.returncode != 0:
-            how = (
-                "was ended by %s" % signal.Signals(-child.returncode).name
-                if child.returncode < 0
-                else "exited with %d" % child.returncode
-            )
-            raise Failure("%s %s" % (os.path.basename(argv[0]), how), output + said)
-        return Finished(child.returncode, output, said)
+        said = {"out": bytearray(), "err": bytearray()}
 
-    def abort(self):
+        def heard(name: str, part: bytes) -> None:
+            said[name] += part
+            if len(said[name]) > 2 * KEPT_OUTPUT:
+                del said[name][:-KEPT_OUTPUT]
+
+        child = self.spawn(argv, user, cwd, env, apart)
+        in_time = self.attend(child, stdin.encode() if isinstance(stdin, str) else stdin, heard, timeout)
+        output, errors = (bytes(said[name]).decode("utf-8", "replace") for name in ("out", "err"))
+        if not in_time:
+            raise Failure("%s: not done after %d s" % (os.path.basename(argv[0]), timeout), output + errors)
+        if check and child.returncode != 0:
+            raise Failure("%s %s" % (os.path.basename(argv[0]), how_it_ended(child.returncode)), output + errors)
+        return Finished(child.returncode, output, errors)
+
+    def abort(self) -> None:
         """End every program that this run started, with all they started."""
-        with self.children_lock:
-            self.aborted = True
-            children = list(self.children)
+        # Something is being started just now: it is waited for, so that it does not escape, but not for ever.
+        held = self.children_lock.acquire(timeout=HANGING_START)
+        self.aborted = True
+        children = list(self.children)
+        if held:
+            self.children_lock.release()
         for child in children:
             kill_group(child.pid)
 
 
-def kill_group(pid):
+def feed(pipe: int, data: memoryview) -> memoryview:
+    """Write what a pipe takes now; return the rest, which is empty when nobody reads any more."""
+    try:
+        return data[os.write(pipe, data[:65536]) :]
+    except BlockingIOError:
+        return data
+    except BrokenPipeError:
+        return data[:0]
+
+
+def ends(child: Child, seconds: float) -> bool:
+    """Wait for a child's end, at most for some seconds."""
+    try:
+        child.wait(seconds if seconds < float("inf") else None)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def how_it_ended(code: int) -> str:
+    """Say an exit code in words; a negative one is a signal's."""
+    if code >= 0:
+        return "exited with %d" % code
+    try:
+        return "was ended by %s" % signal.Signals(-code).name
+    except ValueError:
+        return "was ended by signal %d" % -code
+
+
+def kill_group(pid: int) -> None:
     """Kill a process group that may be gone already."""
     try:
         os.killpg(pid, signal.SIGKILL)
@@ -180,96 +325,28 @@ def kill_group(pid):
         pass
 
 
-def user_id(name):
-    """The number of a user, with a message that names it when there is none."""
+def account_of(user: str) -> pwd.struct_passwd:
+    """A user's entry, with a message that names it when there is none."""
     try:
-        return pwd.getpwnam(name).pw_uid
+        return pwd.getpwnam(user)
     except KeyError:
-        raise Failure("there is no user %s on this host" % name) from None
+        raise Failure("there is no user %s on this host" % user) from None
 
 
-def group_id(name):
+def user_id(name: str) -> int:
+    """The number of a user."""
+    return account_of(name).pw_uid
+
+
+def group_id(name: str) -> int:
+    """The number of a group, with a message that names it when there is none."""
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         raise Failure("there is no group %s on this host" % name) from None
 
 
-def open_folder(path):
-    """Open a folder for use as ``dir_fd``, following only links that root (or we) own.
+def __getattr__(name: str) -> Any:
+    from . import disk
 
-    A service user could otherwise lead root's write elsewhere by a link inside its own folders.
-
-    :raises Failure: a part is missing, is no folder, or is somebody else's link.
-    """
-    trusted = (0, os.getuid())
-    parts = [part for part in os.path.abspath(path).split("/") if part]
-    handle = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
-    walked, followed = [], 0
-    try:
-        while parts:
-            part = parts.pop(0)
-            try:
-                step = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
-            except OSError as error:
-                status = stat_at(part, handle)
-                if status is None:
-                    raise Failure("the folder /%s does not exist" % "/".join([*walked, part])) from None
-                if (status.st_mode & 0o170000) != 0o120000:
-                    raise Failure("/%s: %s" % ("/".join([*walked, part]), error.strerror)) from None
-                followed += 1
-                if status.st_uid not in trusted or followed > 40:
-                    raise Failure("/%s is a link that root does not own" % "/".join([*walked, part])) from None
-                target = os.path.normpath(os.path.join("/" + "/".join(walked), os.readlink(part, dir_fd=handle)))
-                os.close(handle)
-                handle = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
-                parts = [p for p in target.split("/") if p] + parts
-                walked = []
-                continue
-            os.close(handle)
-            handle = step
-            walked.append(part)
-        return handle
-    except BaseException:
-        os.close(handle)
-        raise
-
-
-def stat_at(name, folder):
-    """``lstat`` relative to an open folder; None when there is nothing."""
-    try:
-        return os.lstat(name, dir_fd=folder)
-    except FileNotFoundError:
-        return None
-
-
-def write_atomically(path, data, mode, uid=-1, gid=-1, before=None):
-    """Write a file so that a reader sees the old or the new one whole, and so that it is on disk afterwards.
-
-    :param before: called with the temporary path before it takes the real one's place; may raise.
-    """
-    folder = open_folder(os.path.dirname(path) or "/")
-    name = os.path.basename(path)
-    temporary = ".%s.%s" % (name[:200], next(tempfile._get_candidate_names()))
-    try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                if uid != -1 or gid != -1:
-                    os.fchown(stream.fileno(), uid, gid)
-                os.fchmod(stream.fileno(), mode)
-                os.fsync(stream.fileno())
-            if before is not None:
-                before(os.path.join(os.path.dirname(path), temporary))
-            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            try:
-                os.unlink(temporary, dir_fd=folder)
-            except FileNotFoundError:
-                pass
-            raise
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    return getattr(disk, name)

@@ -1,14 +1,23 @@
 """Validators: a file is checked by the program that will read it before it replaces anything."""
 
-import ast
+from __future__ import annotations
+
 import json
 import os
+import pwd
 import re
 import shlex
-import shutil
-import tempfile
 
+from .disk import scratch
 from .system import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, List, Sequence, Tuple
+
+    from .system import System
+
+    Check = Callable[[System, str, str], None]
 
 
 class Validator:
@@ -18,103 +27,166 @@ class Validator:
     :param in_place: the program can only judge the file in its final place.
     """
 
-    def __init__(self, check, in_place=False):
+    def __init__(self, check: Check, in_place: bool = False) -> None:
         self.check = check
         self.in_place = in_place
 
 
-def check_json(system, copy, path):
-    with open(copy, encoding="utf-8") as stream:
-        try:
+def check_json(system: System, copy: str, path: str) -> None:
+    try:
+        with open(copy, encoding="utf-8") as stream:
             json.load(stream)
-        except ValueError as error:
-            raise Failure("%s would not be valid JSON: %s" % (path, error)) from None
+    except ValueError as error:
+        raise Failure("%s would not be valid JSON: %s" % (path, error)) from None
 
 
-def check_python(system, copy, path):
-    with open(copy, encoding="utf-8") as stream:
-        try:
+def check_python(system: System, copy: str, path: str) -> None:
+    import ast
+
+    try:
+        with open(copy, "rb") as stream:
             ast.parse(stream.read(), path)
-        except SyntaxError as error:
-            raise Failure("%s would not be valid Python: line %s: %s" % (path, error.lineno, error.msg)) from None
+    except SyntaxError as error:
+        raise Failure("%s would not be valid Python: line %s: %s" % (path, error.lineno, error.msg)) from None
+    except ValueError as error:
+        raise Failure("%s would not be valid Python: %s" % (path, error)) from None
 
 
-def check_yaml(system, copy, path):
-    program = "import sys, yaml; list(yaml.safe_load_all(open(sys.argv[1], encoding='utf-8')))"
-    result = system.run(["/usr/bin/python3", "-c", program, copy], check=False)
-    if "No module named" in result.output:
-        raise Failure('checking YAML needs the package python3-yaml on this host (packages.all = ["python3-yaml"])')
-    if result.code:
-        raise Failure("%s would not be valid YAML" % path, result.output.strip().rsplit("yaml.", 1)[-1])
-
-
-def check_sudoers(system, copy, path):
-    result = system.run(["visudo", "-cf", copy], check=False)
-    if result.code:
-        raise Failure("%s would not be a valid sudoers file" % path, result.output)
-
-
-def check_systemd(system, copy, path):
-    folder = tempfile.mkdtemp(prefix="hawser-verify-")
-    try:
-        unit = os.path.join(folder, os.path.basename(path))
-        shutil.copyfile(copy, unit)
-        result = system.run(["systemd-analyze", "verify", "--man=no", unit], check=False)
-        about = "\n".join(line for line in result.output.splitlines() if os.path.basename(path) in line)
-        if result.code and about:
-            raise Failure("%s would not be a valid unit" % path, about)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-SUPERVISOR_PARSER = """
-import sys, tempfile
-from supervisor.options import ServerOptions
-with tempfile.NamedTemporaryFile("w", suffix=".conf") as main:
-    main.write("[supervisord]\\n[include]\\nfiles = %s\\n" % sys.argv[1])
-    main.flush()
-    options = ServerOptions()
-    try:
-        options.realize(["-c", main.name, "-n"])
-    except SystemExit:
-        raise
+# Composed, not loaded: tags that only the file's reader knows are no mistake.
+YAML_PARSER = """
+import sys
+try:
+    import yaml
+except ImportError:
+    sys.exit(3)
+try:
+    list(yaml.compose_all(open(sys.argv[1], encoding="utf-8"), yaml.SafeLoader))
+except (yaml.YAMLError, UnicodeDecodeError) as error:
+    sys.exit(str(error))
 """
 
 
-def check_supervisor(system, copy, path):
-    folder = tempfile.mkdtemp(prefix="hawser-verify-")
-    try:
-        program = os.path.join(folder, os.path.basename(path))
-        shutil.copyfile(copy, program)
-        os.chmod(program, 0o600)
+def check_yaml(system: System, copy: str, path: str) -> None:
+    result = system.run(["/usr/bin/python3", "-c", YAML_PARSER, copy], check=False)
+    if result.code == 3:
+        raise Failure('checking YAML needs the package python3-yaml on this host (packages.all = ["python3-yaml"])')
+    if result.code:
+        raise Failure("%s would not be valid YAML" % path, result.output.replace(copy, path))
+
+
+def check_sudoers(system: System, copy: str, path: str) -> None:
+    result = system.run(["visudo", "-cf", copy], check=False)
+    if result.code:
+        raise Failure("%s would not be a valid sudoers file" % path, result.output.replace(copy, path))
+
+
+def copy_under_its_name(folder: str, copy: str, path: str) -> str:
+    """Copy a file into a folder under the name that it will have, which its reader goes by."""
+    place = os.path.join(folder, os.path.basename(path))
+    with open(copy, "rb") as source, open(place, "xb") as target:
+        target.write(source.read())
+    return place
+
+
+def check_systemd(system: System, copy: str, path: str) -> None:
+    name = os.path.basename(path)
+    with scratch(system.state) as folder:
+        unit = copy_under_its_name(folder, copy, path)
+        result = system.run(["systemd-analyze", "verify", "--man=no", unit], check=False)
+    # What it says of other units is not our business.
+    about = "\n".join(line.replace(folder + "/", "") for line in result.output.splitlines() if name in line)
+    if result.code and about:
+        raise Failure("%s would not be a valid unit" % path, about)
+
+
+SUPERVISOR_PARSER = """
+import os, sys
+from supervisor.options import ServerOptions
+main = os.path.join(os.path.dirname(sys.argv[1]), "supervisord.conf")
+with open(main, "w") as stream:
+    stream.write("[supervisord]\\n[include]\\nfiles = %s\\n" % sys.argv[1])
+ServerOptions().realize(["-c", main, "-n"])
+"""
+
+
+def check_supervisor(system: System, copy: str, path: str) -> None:
+    with scratch(system.state) as folder:
+        program = copy_under_its_name(folder, copy, path)
         result = system.run(["/usr/bin/python3", "-W", "ignore", "-c", SUPERVISOR_PARSER, program], check=False)
-        if result.code:
-            raise Failure("%s would not be a valid supervisor program" % path, result.output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    if result.code:
+        raise Failure("%s would not be a valid supervisor program" % path, result.output.replace(program, path))
 
 
-CRON_FIELD = r"(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?(,(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?)*"
-CRON_LINE = re.compile(r"^(@[a-z]+|(%s\s+){4}%s)\s+\S+\s+\S.*$" % (CRON_FIELD, CRON_FIELD))
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+# crontab(5): the first and the last number of each field, and the names that stand for numbers.
+CRON_FIELDS: Sequence[Tuple[int, int, List[str]]] = (
+    (0, 59, []),
+    (0, 23, []),
+    (1, 31, []),
+    (1, 12, ["", *MONTHS]),
+    (0, 7, DAYS),
+)
+CRON_NICKNAMES = ("@reboot", "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+CRON_PART = re.compile(r"^(?:\*|([0-9a-z]+)(?:-([0-9a-z]+))?)(?:/([1-9][0-9]*))?$", re.ASCII)
 CRON_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*\s*=")
 
 
-def check_cron(system, copy, path):
-    if "." in os.path.basename(path):
-        raise Failure("%s: cron ignores files with a dot in their name" % path)
-    with open(copy, encoding="utf-8") as stream:
+def is_cron_field(text: str, lowest: int, highest: int, names: List[str]) -> bool:
+    """Tell whether cron takes a field of a schedule."""
+    for part in text.lower().split(","):
+        found = CRON_PART.match(part)
+        if not found:
+            return False
+        first, last, step = found.groups()
+        words = [word for word in (first, last) if word]
+        numbers = [names.index(word) if word in names else int(word) if word.isdigit() else -1 for word in words]
+        if numbers != sorted(numbers) or any(not lowest <= number <= highest for number in numbers):
+            return False
+        # It would read 5/10 as 5.
+        if step and first and not last:
+            return False
+    return True
+
+
+def cron_fault(line: str) -> str:
+    """Say what is wrong with a line of a system crontab, for which cron would ignore the whole file; empty: nothing."""
+    if not line.strip() or line.lstrip().startswith("#") or CRON_VARIABLE.match(line.lstrip()):
+        return ""
+    nickname = line.lstrip().startswith("@")
+    words = line.split(None, 2 if nickname else 6)
+    if len(words) < (3 if nickname else 7):
+        return "is no crontab line (schedule, user, command)"
+    if nickname and words[0] not in CRON_NICKNAMES:
+        return "has no schedule that cron knows: %s" % words[0]
+    for word, (lowest, highest, names) in zip([] if nickname else words, CRON_FIELDS):
+        if not is_cron_field(word, lowest, highest, names):
+            return "has no schedule that cron knows: %s" % word
+    user = words[1 if nickname else 5]
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return "names a user that is not on this host: %s" % user
+    return ""
+
+
+def check_cron(system: System, copy: str, path: str) -> None:
+    if not re.match(r"^[A-Za-z0-9_-]+$", os.path.basename(path)):
+        raise Failure("%s: cron ignores files whose names have other characters than letters, digits, _ and -" % path)
+    with open(copy, encoding="utf-8", errors="surrogateescape") as stream:
         text = stream.read()
-    if not text.endswith("\n"):
+    if text and not text.endswith("\n"):
         raise Failure("%s: cron ignores a last line without a line end" % path)
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip() and not line.startswith("#") and not CRON_VARIABLE.match(line) and not CRON_LINE.match(line):
-            raise Failure("%s: line %d is no crontab line" % (path, number))
+    for number, line in enumerate(text.split("\n"), 1):
+        fault = cron_fault(line)
+        if fault:
+            raise Failure("%s: line %d %s" % (path, number, fault))
 
 
-def check_nginx(system, copy, path):
+def check_nginx(system: System, copy: str, path: str) -> None:
     result = system.run(["nginx", "-t", "-q"], check=False)
     if result.code:
-        raise Failure("nginx refuses %s; the former file is back in its place" % path, result.output)
+        raise Failure("nginx refuses %s; what was there before is back in its place" % path, result.output)
 
 
 VALIDATORS = {
@@ -129,11 +201,15 @@ VALIDATORS = {
 }
 
 
-def validate_with(validator, system, copy, path):
+def validate_with(validator: str, system: System, copy: str, path: str) -> None:
     """Check a temporary copy with a named validator, or with a command line in which ``{}`` stands for it."""
     if validator in VALIDATORS:
         VALIDATORS[validator].check(system, copy, path)
         return
-    result = system.run([word.replace("{}", copy) for word in shlex.split(validator)], check=False)
+    try:
+        words = shlex.split(validator)
+    except ValueError as error:
+        raise Failure("%s: the command that checks it cannot be read: %s" % (path, error)) from None
+    result = system.run([word.replace("{}", copy) for word in words], check=False)
     if result.code:
-        raise Failure("%s would not pass %s" % (path, validator), result.output)
+        raise Failure("%s would not pass %s" % (path, validator), result.output.replace(copy, path))

@@ -1,0 +1,41 @@
+# Everything that this project can do from a fresh clone. Needs Debian or Ubuntu, and root or sudo for the sandbox.
+SHELL := /bin/bash
+PYTHON ?= python3
+FAB := .venv/bin/fab
+
+.PHONY: demo test check bench docs clean venv
+
+demo: venv .sandbox/demo/.git
+	@$(FAB) -H demo sandbox.up
+	@$(FAB) -H demo bootstrap deploy
+	@.venv/bin/python bin/visit-demo
+
+test: check
+	.venv/bin/python -m pytest tests
+
+check: venv
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest tests/unit -q
+
+bench: venv
+	.venv/bin/python bench/run.py
+
+docs: venv
+	.venv/bin/python -m hawser.reference > docs/settings.md
+
+clean:
+	-[ ! -x $(FAB) ] || $(FAB) sandbox.down
+	rm -rf .venv .sandbox
+
+venv: .venv/.complete
+
+.venv/.complete: requirements.txt
+	@bin/venv $(PYTHON)
+
+# The demo's application as a repository of its own, as a team would have one.
+.sandbox/demo/.git:
+	@rm -rf .sandbox/demo && mkdir -p .sandbox && cp -r demo .sandbox/demo
+	@cd .sandbox/demo && git init --quiet -b main && git add -A && \
+		git -c user.name=Demo -c user.email=demo@example.org commit --quiet -m "The harbour logbook"

@@ -1,0 +1,1 @@
+"""Hawser beside a shell script that does the same by hand."""

@@ -1,0 +1,222 @@
+"""Programs that the runner starts, and the masks over what they say."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import threading
+import time
+
+import pytest
+
+from hawser.runner import system as module
+from hawser.runner.lock import marked
+from hawser.runner.system import Failure, System
+
+
+@pytest.fixture
+def quick():
+    """Fail a test that has to wait for something that it should not wait for."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < 5
+
+
+def nothing_is_left_of(system):
+    """Give what was killed a moment to go."""
+    deadline = time.monotonic() + 3
+    while marked(system.token):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+class TestRun:
+    def test_the_exit_code_and_the_output_come_back(self, system):
+        result = system.run(["sh", "-c", "echo one; echo two >&2; exit 3"], check=False)
+        assert (result.code, result.output) == (3, "one\ntwo\n")
+
+    def test_errors_can_be_kept_apart(self, system):
+        result = system.run(["sh", "-c", "echo one; echo two >&2"], apart=True)
+        assert (result.output, result.errors) == ("one\n", "two\n")
+
+    def test_a_failure_carries_what_the_program_said(self, system):
+        with pytest.raises(Failure) as caught:
+            system.run(["sh", "-c", "echo no; exit 4"])
+        assert (caught.value.message, caught.value.output) == ("sh exited with 4", "no\n")
+
+    @pytest.mark.parametrize(("number", "word"), [(9, "SIGKILL"), (40, "signal 40")])
+    def test_a_signal_is_named(self, system, number, word):
+        with pytest.raises(Failure, match=f"sh was ended by {word}"):
+            system.run(["sh", "-c", f"kill -{number} $$"])
+
+    def test_output_that_is_no_utf_8_does_no_harm(self, system):
+        assert system.run(["printf", r"\377\376ä"]).output == "\ufffd\ufffdä"
+
+    def test_large_output_comes_whole(self, system):
+        assert len(system.run(["head", "-c", "9000000", "/dev/zero"]).output) == 9_000_000
+
+    def test_endless_output_is_kept_to_its_end(self, system, monkeypatch):
+        monkeypatch.setattr(module, "KEPT_OUTPUT", 1000)
+        output = system.run(["sh", "-c", "seq 1 100000"]).output
+        assert output.endswith("\n100000\n")
+        assert len(output) <= 2000
+
+    def test_a_program_may_write_while_it_is_still_being_fed(self, system):
+        data = os.urandom(3_000_000).hex()
+        assert system.run(["cat"], stdin=data).output == data
+
+    def test_a_program_need_not_read_what_it_is_fed(self, system, quick):
+        assert system.run(["true"], stdin="x" * 3_000_000).code == 0
+
+    def test_a_program_without_input_meets_its_end(self, system, quick):
+        assert system.run(["cat"]).output == ""
+
+    def test_a_program_that_takes_too_long_is_killed_although_it_ignores_sigterm(self, system, quick):
+        with pytest.raises(Failure, match=r"sh: not done after 0 s") as caught:
+            system.run(["sh", "-c", "trap '' TERM; echo begun; while :; do sleep 60; done"], timeout=0.3)
+        assert caught.value.output == "begun\n"
+        assert nothing_is_left_of(system)
+
+    def test_what_stays_in_the_background_is_not_waited_for(self, system, quick):
+        assert system.run(["sh", "-c", "sleep 60 & echo done"]).output == "done\n"
+
+    def test_what_went_on_in_the_background_is_not_waited_for_after_a_kill_either(self, system, quick):
+        with pytest.raises(Failure, match="not done after"):
+            system.run(["sh", "-c", "setsid sleep 60 & sleep 60"], timeout=0.3)
+
+    def test_a_background_that_never_stops_talking_is_not_listened_to(self, system, quick):
+        assert system.run(["sh", "-c", "yes & echo done"]).code == 0
+
+    def test_a_program_may_close_its_output_long_before_its_end(self, system, quick):
+        assert system.run(["sh", "-c", "exec >&- 2>&-; sleep 0.4; exit 7"], check=False).code == 7
+
+    def test_it_is_still_timed_when_its_output_is_closed(self, system, quick):
+        with pytest.raises(Failure, match="not done after"):
+            system.run(["sh", "-c", "exec >&- 2>&-; sleep 60"], timeout=0.3)
+
+    def test_no_descriptor_is_left_open(self, system):
+        system.run(["true"])
+        before = os.listdir("/proc/self/fd")
+        for _ in range(2):
+            system.run(["cat"], stdin="x")
+            system.run(["sh", "-c", "sleep 60 &"])
+        assert os.listdir("/proc/self/fd") == before
+        assert system.children == set()
+
+    def test_a_missing_program_is_named(self, system):
+        with pytest.raises(Failure, match=r"no-such-program: no such program or folder \(in /\)"):
+            system.run(["no-such-program"])
+
+    def test_a_missing_folder_is_named(self, system):
+        with pytest.raises(Failure, match=r"no such program or folder \(in /no/such\)"):
+            system.run(["true"], cwd="/no/such")
+
+    def test_a_missing_user_is_named(self, system):
+        with pytest.raises(Failure, match="there is no user no-such-user on this host"):
+            system.run(["true"], user="no-such-user")
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="acts as another user")
+    def test_another_user_is_another_user_in_every_respect(self, system):
+        output = system.run(["sh", "-c", "id -un; id -gn; pwd; echo $HOME $USER"], user="nobody", cwd="/usr").output
+        account = pwd.getpwnam("nobody")
+        assert output == f"nobody\nnogroup\n/usr\n{account.pw_dir} nobody\n"
+
+    def test_the_operators_variables_do_not_reach_a_program(self, system, monkeypatch):
+        monkeypatch.setenv("PYTHONPATH", "/nowhere")
+        monkeypatch.setenv("LC_ALL", "de_DE")
+        monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
+        lines = system.run(["env"], env={"A": "b c"}).output.splitlines()
+        assert {"LC_ALL=C.UTF-8", "A=b c", "https_proxy=http://proxy.test:3128"} <= set(lines)
+        assert not [line for line in lines if line.startswith("PYTHON")]
+
+    def test_a_program_reacts_to_signals_as_usual(self, system):
+        ignored = system.run(["grep", "SigIgn", "/proc/self/status"]).output.split()[1]
+        assert int(ignored, 16) == 0
+
+
+class TestAbort:
+    def test_it_ends_a_program_and_all_that_this_one_started(self, system, quick):
+        thread = threading.Thread(target=lambda: system.run(["sh", "-c", "sleep 60 & sleep 60; true"], check=False))
+        thread.start()
+        while len(marked(system.token)) < 3:
+            time.sleep(0.01)
+        system.abort()
+        thread.join()
+        assert nothing_is_left_of(system)
+
+    def test_nothing_is_started_any_more(self, system):
+        system.abort()
+        with pytest.raises(Failure, match="the run was ended"):
+            system.run(["true"])
+
+    def test_nothing_escapes_that_is_started_at_that_very_moment(self, tmp_path, system):
+        for _ in range(10):
+            racing = System(str(tmp_path), system.token)
+
+            def start(racing=racing):
+                with pytest.raises(Failure, match="the run was ended"):
+                    while True:
+                        racing.spawn(["sleep", "60"])
+
+            threads = [threading.Thread(target=start) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.005)
+            racing.abort()
+            for thread in threads:
+                thread.join()
+            for child in racing.children:
+                assert child.wait(5) == -9
+                for stream in (child.stdin, child.stdout, child.stderr):
+                    stream.close()
+
+    def test_it_does_not_wait_for_ever_for_a_start_that_hangs(self, system, monkeypatch):
+        child = system.spawn(["sleep", "60"])
+        holder = threading.Event()
+
+        def hold():
+            with system.children_lock:
+                holder.wait(10)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        monkeypatch.setattr(module, "HANGING_START", 0.1)
+        system.abort()
+        assert child.wait(5) == -9
+        holder.set()
+        thread.join()
+
+
+class TestMasks:
+    def test_every_secret_is_replaced(self, system):
+        system.masks = ("hidden", "secret")
+        assert system.mask("a secret, a hidden one, a secret") == "a ********, a ******** one, a ********"
+
+    def test_secrets_that_overlap_leave_nothing_over(self, system):
+        system.masks = ("abcdef", "defxyz")
+        assert system.mask("-abcdefxyz-") == "-********-"
+
+    def test_a_secret_inside_another_leaves_nothing_over(self, system):
+        system.masks = ("def", "abcdefghi")
+        assert system.mask("abcdefghi") == "********"
+
+    def test_an_empty_one_hides_nothing(self, system):
+        system.masks = ("",)
+        assert system.mask("text") == "text"
+
+    def test_what_no_encoding_can_carry_is_written_as_an_escape(self, system):
+        assert system.mask(os.fsdecode(b"\xff.txt")) == r"\udcff.txt"
+
+    def test_a_text_that_is_cut_shows_no_part_of_a_secret(self, system, monkeypatch):
+        monkeypatch.setattr(module, "OUTPUT_LIMIT", 20)
+        system.masks = ("sesame",)
+        for length in range(200):
+            for head in (True, False):
+                assert "esam" not in system.show("x" * length + "sesame" + "y" * length, head)
+        assert system.show("one\n" * 50) == "(...)\n" + "one\n" * 4
+        assert system.show("one\n" * 50, head=True) == "one\n" * 4 + "one\n(...)"
+
+
