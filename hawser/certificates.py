@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -41,7 +42,7 @@ def check(chain: str, key: str, domains: Sequence[str], file: str) -> None:
         raise wrong("site.certificate", f"expired on {own.not_valid_after_utc:%Y-%m-%d}")
     if now < own.not_valid_before_utc:
         raise wrong("site.certificate", f"is not valid before {own.not_valid_before_utc:%Y-%m-%d}; is the clock right?")
-    for lower, upper in zip(certificates, certificates[1:], strict=False):
+    for lower, upper in itertools.pairwise(certificates):
         if lower.issuer != upper.subject:
             raise wrong(
                 "site.certificate",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from invoke.exceptions import Exit
 
 
-class HawserError(Exit):  # type: ignore[misc]  # Invoke carries no types
+class HawserError(Exit):
     """A mistake or a failure that the user can do something about.
 
     :param message: what is wrong, on which host, in which step, and the next move.

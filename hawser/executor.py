@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from fabric import Connection
 from fabric.executor import Executor as FabricExecutor
-from invoke import Call, Context, Task
+from invoke.context import Context
 from invoke.exceptions import Failure
+from invoke.tasks import Call, Task
 
 from .errors import HawserError
 from .fleet import Fleet
@@ -15,28 +16,29 @@ from .session import Session
 from .steps import FleetTask, SessionTask
 
 
-class FleetCall(Call):  # type: ignore[misc]  # Invoke carries no types
-    """A call whose context is the fleet."""
+class OwnCall(Call):
+    """A call that knows the session."""
 
     session: Session
 
-    def make_context(self, config: Any) -> Fleet:
+
+class FleetCall(OwnCall):
+    """A call whose context is the fleet."""
+
+    def make_context(self, config: Any) -> Any:
         return Fleet(self.session, self.session.selection.hosts)
 
 
-class SessionCall(Call):  # type: ignore[misc]
+class SessionCall(OwnCall):
     """A call whose context is the session."""
 
-    session: Session
-
-    def make_context(self, config: Any) -> Session:
+    def make_context(self, config: Any) -> Any:
         return self.session
 
 
-class HostCall(Call):  # type: ignore[misc]
+class HostCall(OwnCall):
     """A call of a plain task for one host; its context is a ready connection that checks the host's key."""
 
-    session: Session
     host: str
 
     def make_context(self, config: Any) -> Connection:
@@ -44,7 +46,7 @@ class HostCall(Call):  # type: ignore[misc]
         return self.session.connector.open(self.session.address(self.host))
 
 
-class LocalContext(Context):  # type: ignore[misc]
+class LocalContext(Context):
     """The context of a plain task without hosts: it works on this machine only when it says so."""
 
     def local(self, *args: Any, **kwargs: Any) -> Any:
@@ -58,7 +60,7 @@ class LocalContext(Context):  # type: ignore[misc]
         self.run(command)
 
 
-class LocalCall(Call):  # type: ignore[misc]
+class LocalCall(OwnCall):
     """A call of a plain task without hosts."""
 
     def make_context(self, config: Any) -> LocalContext:
@@ -108,9 +110,9 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             expanded.extend(self.expand_calls(call.post))
         return expanded
 
-    def clone(self, call: Call, kind: type[Call], **attributes: Any) -> Call:
+    def clone(self, call: Call, kind: type[OwnCall], **attributes: Any) -> OwnCall:
         """Return a call as another kind of call that knows the session."""
-        clone = call.clone(into=kind)
+        clone = cast(OwnCall, call.clone(into=kind))
         clone.session = self.session
         for name, value in attributes.items():
             setattr(clone, name, value)

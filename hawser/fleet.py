@@ -166,22 +166,30 @@ class Fleet:
         return found
 
     def serves(self, release: Release) -> bool:
-        """Tell whether every host serves a release already: it is current, its processes run it, no rollout is open."""
+        """Tell whether every host serves a release already, and say for those that do not what is missing."""
         fleet = self.with_code()
         fleet.connect()
-        return all(self.host_serves(name, release) for name in fleet.names)
+        missing = {name: self.missing(name, release) for name in fleet.names}
+        for name, what in missing.items():
+            if what:
+                self.report.note(name, what)
+        return not any(missing.values())
 
-    def host_serves(self, name: str, release: Release) -> bool:
-        """Tell whether one host serves a release completely."""
+    def missing(self, name: str, release: Release) -> str:
+        """Say what keeps a host from serving a release completely; nothing when it does."""
         facts, host = self.facts(name), self.host(name, release)
-        if facts.current != release.id or facts.journal is not None:
-            return False
-        runs = {
-            str(row["unit"])
-            for row in facts.processes
-            if row["live"] and row["active"] and row["release"] == release.id
-        }
-        return all(process.unit in runs for process in host.processes())
+        if facts.current != release.id:
+            return f"serves {facts.current or 'nothing yet'}"
+        if facts.journal is not None:
+            return f"a rollout of {facts.journal['release']} was not completed"
+        rows = {str(row["unit"]): row for row in facts.processes if row["live"]}
+        for process in host.processes():
+            row = rows.get(process.unit)
+            if row is None or row["release"] != release.id:
+                return f"{process.unit} is not defined for it"
+            if not row["active"]:
+                return f"{process.unit} is {row['state']}"
+        return ""
 
     # Doing.
 

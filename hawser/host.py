@@ -110,7 +110,9 @@ class Facts:
         """Read the runner's greeting."""
         merged = {**row, **row["app"]}
         known = {each.name for each in dataclasses.fields(cls)}
-        values = {name: tuple(v) if isinstance(v, list) else v for name, v in merged.items() if name in known}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in merged.items() if name in known
+        }
         return cls(**values)
 
     def release_of(self, unit: str) -> str:
@@ -189,7 +191,7 @@ class ProcessInstance:
     def argv(self) -> tuple[str, ...]:
         """The program and its arguments, started in the release's environment."""
         key = f"processes.{self.setting_name}.command"
-        more = {"socket": self.socket, "port": self.setting.port, "process": self.name}
+        more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
         words = shlex.split(self.host.command_text(self.setting.command, key, **more))
         own = [f"@{self.setting_name}"] if self.setting.environment else []
         return (f"{self.host.release_path}/run", *own, *words)
@@ -421,7 +423,7 @@ class Host:
         return shell_environment({**ours, **self.variables})
 
     def own_environments(self) -> dict[str, dict[str, str]]:
-        """Return the variables of those processes and cron entries that have some of their own, by the name of their file."""
+        """Return the variables of the processes and cron entries that have some of their own, by their file's name."""
         found: dict[str, dict[str, str]] = {}
         for kind, prefix, settings in (
             ("processes", "", self.process_settings()),
@@ -492,14 +494,14 @@ class Host:
     def live_processes(self) -> list[ProcessInstance]:
         """The processes of this host in the colours that serve now."""
         return [
-            ProcessInstance(self, each, setting, self.facts.live.get(each, ""))
+            ProcessInstance(self, each, setting, self.facts.live.get(each, "") if overlaps(setting) else "")
             for name, setting in self.process_settings().items()
             for each in instances(name, setting)
         ]
 
     def colour(self, name: str, setting: Process) -> str:
-        """Choose the colour of a process: none in place, else as said in `processes`."""
-        if setting.single or setting.port is not None:
+        """Choose the colour of a process: none where it restarts in place, else as said in `processes`."""
+        if not overlaps(setting):
             return ""
         live = self.facts.live.get(name, "")
         if live not in COLOURS:
@@ -514,9 +516,14 @@ def instances(name: str, setting: Process) -> list[str]:
     return [name] if setting.count == 1 else [f"{name}-{number}" for number in range(1, setting.count + 1)]
 
 
+def overlaps(setting: Process) -> bool:
+    """Whether a new process starts beside the old one."""
+    return (setting.socket or setting.overlap) and not setting.single
+
+
 def starts_late(setting: Process) -> int:
-    """Rank a process by when it starts in a switch: those on sockets, other coloured ones, those in place."""
-    if setting.single or setting.port is not None:
+    """Rank a process by when it starts in a switch: those on sockets, others that overlap, those in place."""
+    if not overlaps(setting):
         return 2
     return 0 if setting.socket else 1
 

@@ -118,6 +118,6 @@ def changed_key_message(name: str, error: paramiko.BadHostKeyException, project:
     return (
         f"{name}: ITS HOST KEY HAS CHANGED. It shows {error.key.get_name()} {fingerprint(error.key)}, "
         f"known is {fingerprint(error.expected_key)}.\n"
-        f"  Someone may be listening in, or the host was set up anew. If its owner confirms the new key, remove the old\n"
+        f"  Someone may be listening in, or the host was set up anew. If its owner confirms the key, remove the old\n"
         f"  line from {project} or ~/.ssh/known_hosts (or host_key in the environment file), then: fab -H {name} trust"
     )

@@ -23,6 +23,7 @@ from .host import Facts, Host, Release
 from .hostkeys import KnownHosts
 from .inventory import Environment, Selection, load_inventory
 from .report import Event, Report, make_report
+from .resources import JSON
 from .secrets import Secrets, load_secrets
 from .steps import Step
 from .templates import TemplateError, Templates, folders
@@ -110,8 +111,9 @@ class Session:
         assert self._secrets is not None
         if not self._secrets.path.exists() and self._secrets.missing_generated:
             raise HawserError(
-                f"{self._secrets.path.name} does not exist: the secrets of {self.environment.name} have not been made yet, "
-                f"or were made on another machine\n  next: fab -H {self.environment.name} bootstrap, or copy the file from there",
+                f"{self._secrets.path.name} does not exist: the secrets of {self.environment.name} were not made yet, "
+                f"or on another machine\n"
+                f"  next: fab -H {self.environment.name} bootstrap, or copy the file from there",
                 code=2,
             )
         self._secrets.require_generated()
@@ -301,7 +303,7 @@ class Session:
 
         :raises HawserError: somebody else holds it: who, since when, from where, doing what.
         """
-        info = {**self.entry, "since": time.time()}
+        info: dict[str, JSON] = {**self.entry, "since": time.time()}
         for name in sorted(set(names) - self.locked):
             # A holder that was killed a moment ago needs one to end.
             answer = self.wires[name].request("lock", {"info": info, "wait": 2.0}, self.secrets.mask_values())

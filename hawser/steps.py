@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from invoke import Task
+from invoke.tasks import Task
 
 from .host import Host
 from .resources import Resource, Resources
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .fleet import Fleet
 
 
-class FleetTask(Task):  # type: ignore[misc]  # Invoke carries no types
+class FleetTask(Task[Callable[..., Any]]):
     """A task that is called once for the whole fleet, whatever hosts ``-H`` names."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -44,7 +44,8 @@ class Step(FleetTask):
         module = self.body.__module__.rpartition(".")[2]
         return str(self.body.__name__) if module == self.body.__name__ else f"{module}.{self.body.__name__}"
 
-    def __call__(self, fleet: Fleet, **kwargs: Any) -> None:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        fleet: Fleet = args[0]
         fleet.apply([self], fleet.release_at_stake(self.prepares))
 
     def resources(self, host: Host) -> Iterator[Resource]:
@@ -60,22 +61,16 @@ class SessionTask(FleetTask):
     """A task about the session itself, which needs no wire: sandbox, trust."""
 
 
-def step(function: Callable[[Host], Resources] | None = None, prepares: bool = False) -> Any:
+def step(prepares: bool = False) -> Callable[[Callable[[Host], Resources]], Step]:
     """Make a step of a function that yields what shall hold on one host; see `Step`."""
-    if function is not None:
-        return Step(function, prepares)
-    return lambda body: Step(body, prepares)
+    return lambda function: Step(function, prepares)
 
 
-def rollout(function: Callable[..., None] | None = None, **options: Any) -> Any:
+def rollout(**options: Any) -> Callable[[Callable[..., None]], Rollout]:
     """Make a task of a function of the fleet; options are Invoke's (``help``, ``name``, ``positional``, …)."""
-    if function is not None:
-        return Rollout(function)
-    return lambda body: Rollout(body, **options)
+    return lambda function: Rollout(function, **options)
 
 
-def session_task(function: Callable[..., None] | None = None, **options: Any) -> Any:
+def session_task(**options: Any) -> Callable[[Callable[..., None]], SessionTask]:
     """Make a task of a function of the session; options are Invoke's."""
-    if function is not None:
-        return SessionTask(function)
-    return lambda body: SessionTask(body, **options)
+    return lambda function: SessionTask(function, **options)

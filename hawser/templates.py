@@ -23,7 +23,7 @@ class TemplateError(Exception):
 
 
 def folders(hosts_folder: Path, environment: str) -> tuple[Path, ...]:
-    """Return where templates are looked up, first match first: the team's own before ours, the environment's before all."""
+    """Return where templates are looked up, first match first: the team's own before ours, the environment's first."""
     own = hosts_folder / "conf_templates"
     beside = hosts_folder.parent / "conf_templates"
     roots = list(dict.fromkeys([own, beside, BUILT_IN]))

@@ -26,6 +26,7 @@ from .resources import JSON, Catalog
 # The far side says something every 3 s; after this long without a word the line counts as cut.
 SILENCE = 15.0
 HEARTBEAT = 3.0
+CHUNK = 1 << 17
 
 # Reads our modules from standard input and runs them without touching the disk. Python 3.8 syntax.
 LOADER = (
@@ -271,7 +272,8 @@ class Wire:
 
         :returns: an empty string, or `NO_PYTHON`.
         """
-        script = f"command -v python3 >/dev/null || {{ echo '{NO_PYTHON}'; exit 0; }}; exec python3 -IBc {shlex.quote(LOADER)}"
+        check = f"command -v python3 >/dev/null || {{ echo '{NO_PYTHON}'; exit 0; }}"
+        script = f"{check}; exec python3 -IBc {shlex.quote(LOADER)}"
         self.buffer = b""
         try:
             self.channel = self.execute(script)
@@ -347,10 +349,10 @@ class Wire:
         :raises OSError: it has taken nothing for too long.
         """
         assert self.channel is not None
-        rest, taken = memoryview(data), time.monotonic()
-        while rest:
+        sent, taken = 0, time.monotonic()
+        while sent < len(data):
             try:
-                rest = rest[self.channel.send(rest) :]
+                sent += self.channel.send(data[sent : sent + CHUNK])
                 taken = time.monotonic()
             except TimeoutError:
                 if time.monotonic() - taken > SILENCE:

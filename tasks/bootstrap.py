@@ -10,7 +10,7 @@ from hawser.steps import rollout, step
 from . import postgresql, rabbitmq, redis
 
 
-@step
+@step()
 def packages(host: Host) -> Resources:
     """Install the packages of the system that this host needs."""
     names = ["ca-certificates", "cron", "git", "logrotate", "python3-venv"]
@@ -27,7 +27,7 @@ def packages(host: Host) -> Resources:
     yield Packages(tuple(dict.fromkeys(names)))
 
 
-@step
+@step()
 def account(host: Host) -> Resources:
     """Make the user that the application runs as, and note which secrets this host is set up with."""
     yield Directory("/var/lib/hawser", mode=0o700)
@@ -36,7 +36,7 @@ def account(host: Host) -> Resources:
     yield User(host.app.user, f"{host.root}/home", host.app.group)
 
 
-@step
+@step()
 def folders(host: Host) -> Resources:
     """Make the application's folders: the service user owns only those that it must write to."""
     app = host.app
@@ -52,7 +52,7 @@ def folders(host: Host) -> Resources:
     yield File(f"/etc/logrotate.d/{app.name}", host.render("logrotate.j2"))
 
 
-@step
+@step()
 def tools(host: Host) -> Resources:
     """Install uv, which builds the Python environments."""
     if host.runs_code:
@@ -60,7 +60,7 @@ def tools(host: Host) -> Resources:
         yield Tool(UV, host.uv)
 
 
-@step
+@step()
 def services(host: Host) -> Resources:
     """Have the services of the host run, now and after a boot."""
     yield Service("cron")
@@ -73,7 +73,7 @@ def services(host: Host) -> Resources:
         yield Service("nginx")
 
 
-@rollout
+@rollout()
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
     fleet.session.make_secrets()

@@ -8,7 +8,7 @@ from hawser.resources import Command, File, Resources, SelfSigned, changed
 from hawser.steps import step
 
 
-@step
+@step()
 def install(host: Host) -> Resources:
     """Install the site's certificate and key, or make a self-signed pair where the settings ask for one."""
     site = host.environment.site

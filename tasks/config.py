@@ -24,7 +24,7 @@ def install(host: Host) -> Resources:
     yield from (file for file, _entry in host.files() if file.path.startswith(path))
 
 
-@step
+@step()
 def place(host: Host) -> Resources:
     """Write the files outside the release that the environment file lists, and restart who reads them."""
     if not host.runs_code or host.release is None:

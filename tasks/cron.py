@@ -10,7 +10,7 @@ from hawser.resources import Absent, File, Resources
 from hawser.steps import rollout, step
 
 
-@step
+@step()
 def install(host: Host) -> Resources:
     """Install this host's crontab entries, leaving every other entry alone."""
     path = f"/etc/cron.d/{host.app.name}"

@@ -7,7 +7,7 @@ from hawser.resources import Resources
 from hawser.steps import step
 
 
-@step
+@step()
 def migrate(host: Host) -> Resources:
     """Run the migrate command, on the leader only."""
     line = host.environment.release.migrate

@@ -9,7 +9,7 @@ from hawser.resources import Command, File, Resources, changed
 from hawser.steps import step
 
 
-@step
+@step()
 def install(host: Host) -> Resources:
     """Install the site's server block and reload nginx; a block that nginx refuses never stays."""
     site = host.environment.site

@@ -9,7 +9,7 @@ from hawser.steps import step
 CLUSTER = "/etc/postgresql/*/main"
 
 
-@step
+@step()
 def install(host: Host) -> Resources:
     """Install PostgreSQL with its roles and databases, open to the groups that need it and to nobody else."""
     setting = host.environment.services.postgresql

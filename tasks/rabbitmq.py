@@ -7,7 +7,7 @@ from hawser.resources import Command, Directory, File, Packages, RabbitAccess, R
 from hawser.steps import step
 
 
-@step
+@step()
 def install(host: Host) -> Resources:
     """Install RabbitMQ with its users, listening beyond the host itself only where others need it."""
     setting = host.environment.services.rabbitmq

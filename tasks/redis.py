@@ -8,7 +8,7 @@ from hawser.resources import Block, Command, File, Packages, Resources, Service,
 from hawser.steps import step
 
 
-@step
+@step()
 def install(host: Host) -> Resources:
     """Install Redis, listening beyond the host itself only where others need it."""
     setting = host.environment.services.redis

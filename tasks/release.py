@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.resources import Directory, File, History, Journal, Link, Prune, Resources, Retired, Units
+from hawser.resources import Directory, File, Files, History, Journal, Link, Prune, Resources, Retired, Units
 from hawser.steps import step
 
 
@@ -22,14 +22,14 @@ def build(host: Host) -> Resources:
     yield File(f"{path}/release.json", host.release.inputs, mode=0o640)
 
 
-@step
+@step()
 def begin(host: Host) -> Resources:
     """Note on the host that a rollout is under way, until `tidy`."""
     if host.runs_code and host.release is not None:
         yield Journal(host.release.id)
 
 
-@step
+@step()
 def activate(host: Host) -> Resources:
     """Move the traffic to the new processes, point the links at the new release, and retire the old processes."""
     if not host.runs_code or host.release is None:
@@ -44,25 +44,27 @@ def activate(host: Host) -> Resources:
     yield Link(f"{host.root}/{host.app.environment}", "current/env")
     drain = 1.0
     for process in coloured:
-        # One pause is enough for all: requests that nginx has just handed over reach the old processes before they stop.
+        # One pause is enough for all: what nginx has just handed over reaches the old processes before they stop.
         yield Retired(process.other.unit, process.setting.manager, process.other.definition, drain)
         drain = 0.0
 
 
-@step
+@step()
 def record(host: Host) -> Resources:
     """Write a line into the host's history: who released what, when, from where."""
     if host.runs_code and host.release is not None:
         yield History({**host.entry, "release": host.release.id, "commit": host.release.commit})
 
 
-@step
+@step()
 def tidy(host: Host) -> Resources:
-    """Remove what the release that serves no longer has: processes, old releases and environments; close the journal."""
+    """Remove what the release no longer has: processes, old releases and environments; close the journal."""
     if not host.runs_code or host.release is None:
         return
     processes = host.processes()
     units = [process.unit for process in processes] + [process.other.unit for process in processes if process.colour]
     yield Units(host.app.name, tuple(units))
+    links = [process.link[0].rpartition("/")[2] for process in processes if process.colour]
+    yield Files(host.run, "*.live", tuple(links))
     yield Prune(host.root, host.app.keep)
     yield Journal("")

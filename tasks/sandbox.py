@@ -17,7 +17,7 @@ def wanted(session: Session) -> dict[str, str]:
     return found
 
 
-@session_task
+@session_task()
 def up(session: Session) -> None:
     """Start the sandbox hosts of an environment; the first time makes their base image."""
     specs = [sandbox.SandboxSpec(name) for name in wanted(session)]
@@ -25,13 +25,13 @@ def up(session: Session) -> None:
     listing(session)
 
 
-@session_task
+@session_task()
 def down(session: Session) -> None:
     """Remove the sandbox hosts of an environment, or all of them without -H."""
     sandbox.down(list(wanted(session)) if session.names else None)
 
 
-@session_task
+@session_task()
 def reset(session: Session) -> None:
     """Make the sandbox hosts of an environment bare again."""
     sandbox.down(list(wanted(session)))

@@ -12,7 +12,7 @@ from hawser.steps import rollout
 COLUMNS = ["host", "release", "commit", "age", "processes", "health", "disk free", "clock", "certificate"]
 
 
-@rollout
+@rollout()
 def status(fleet: Fleet) -> None:
     """Show each host's release, processes, health, disk, clock offset and certificate."""
     reached = fleet.reachable()

@@ -8,7 +8,7 @@ from hawser.resources import Resources
 from hawser.steps import step
 
 
-@step
+@step()
 def reload(host: Host) -> Resources:
     """Write a unit per process that systemd manages, have it run, and wait until it is healthy."""
     if host.release is None:

@@ -85,6 +85,12 @@ class Process(Model):
         default_factory=dict, description="More variables, for this process only."
     )
     limits: Limits = Field(default=Limits(), description="What it may use.")
+    overlap: Flag = Field(
+        default=False,
+        description="A new one starts beside the old one, which then stops by its own time, where it would otherwise "
+        "restart in place. Always so with a socket. A celery worker then needs a node name of its own: "
+        "`-n {{ process }}@%h`.",
+    )
     stop_timeout: Seconds = Field(default=30, description="How long it may take to stop before it is killed.")
     stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"] = Field(
         default="TERM", description="The signal that asks it to stop."

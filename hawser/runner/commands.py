@@ -23,7 +23,7 @@ def read_environment(path: str) -> Dict[str, str]:
 
     :raises Failure: the file holds something else.
     """
-    with open(path, encoding="utf-8") as stream:
+    with open(path, encoding="utf-8", newline="") as stream:
         text = stream.read()
     variables, position = {}, 0
     while position < len(text):

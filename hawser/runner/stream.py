@@ -35,9 +35,9 @@ class Lines:
     def border(self, rest: bytes) -> int:
         """Return where a line that does not end can be cut: before anything that may be a secret or its beginning."""
         masks = [mask.encode() for mask in self.system.masks]
-        border = len(rest) - max(map(len, masks), default=0)
-        # Never inside of a character.
-        while border > 0 and rest[border] & 0xC0 == 0x80:
+        # A character has up to four bytes, and is not parted either.
+        border = max(0, len(rest) - max([4, *map(len, masks)]))
+        while border and rest[border] & 0xC0 == 0x80:
             border -= 1
         moved = True
         while moved:
@@ -46,7 +46,7 @@ class Lines:
                 start = rest.find(mask, max(0, border - len(mask) + 1), border + len(mask) - 1)
                 if 0 <= start < border:
                     border, moved = start, True
-        return max(0, border)
+        return border
 
     def close(self) -> None:
         """Pass on what came after the last line end."""

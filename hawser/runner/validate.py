@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     Check = Callable[[System, str, str], None]
 
 
+# The system's own: it has the libraries of the packages that will read the files.
+PYTHON = "/usr/bin/python3"
+
+
 class Validator:
     """One way to check a file.
 
@@ -67,7 +71,7 @@ except (yaml.YAMLError, UnicodeDecodeError) as error:
 
 
 def check_yaml(system: System, copy: str, path: str) -> None:
-    result = system.run(["/usr/bin/python3", "-c", YAML_PARSER, copy], check=False)
+    result = system.run([PYTHON, "-c", YAML_PARSER, copy], check=False)
     if result.code == 3:
         raise Failure('checking YAML needs the package python3-yaml on this host (packages.all = ["python3-yaml"])')
     if result.code:
@@ -112,9 +116,10 @@ ServerOptions().realize(["-c", main, "-n"])
 def check_supervisor(system: System, copy: str, path: str) -> None:
     with scratch(system.state) as folder:
         program = copy_under_its_name(folder, copy, path)
-        result = system.run(["/usr/bin/python3", "-W", "ignore", "-c", SUPERVISOR_PARSER, program], check=False)
+        result = system.run([PYTHON, "-W", "ignore", "-c", SUPERVISOR_PARSER, program], check=False)
     if result.code:
-        raise Failure("%s would not be a valid supervisor program" % path, result.output.replace(program, path))
+        said = result.output.replace(program, path).partition("\nFor help")[0]
+        raise Failure("%s would not be a valid supervisor program" % path, said)
 
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]

@@ -142,7 +142,9 @@ class Fleet:
 
 def make_repository(folder: Path) -> None:
     """Make a repository of the demo application."""
-    shutil.copytree(PROJECT / "demo", folder, ignore=shutil.ignore_patterns("__pycache__", ".env", "static", "*.sqlite3"))
+    shutil.copytree(
+        PROJECT / "demo", folder, ignore=shutil.ignore_patterns("__pycache__", ".env", "static", "*.sqlite3")
+    )
     shutil.copytree(PROJECT / "demo" / "logbook" / "static", folder / "logbook" / "static", dirs_exist_ok=True)
     for words in (
         ["init", "--quiet", "-b", "main"],

@@ -68,7 +68,15 @@ def test_a_second_bootstrap_deploy_changes_nothing_and_asks_each_host_once(fleet
 
 def test_status_shows_release_processes_health_disk_clock_and_certificate(fleet: Fleet) -> None:
     said = fleet.fab("-H", fleet.name, "status").stdout
-    for word in (fleet.release("web1"), "web: active (running)", "worker: running", "beat: running", "web: ok", "GiB", "days"):
+    for word in (
+        fleet.release("web1"),
+        "web: active (running)",
+        "worker: running",
+        "beat: running",
+        "web: ok",
+        "GiB",
+        "days",
+    ):
         assert word in said
 
 

@@ -27,7 +27,9 @@ def test_manage_runs_a_management_command_in_the_environment_of_the_release(flee
 
 
 def test_logs_shows_what_a_process_wrote_under_either_manager(fleet: Fleet) -> None:
-    assert "Booting worker" in fleet.fab("-H", f"{fleet.name}/web1", "logs", "--process", "web", "--lines", "200").stdout
+    assert (
+        "Booting worker" in fleet.fab("-H", f"{fleet.name}/web1", "logs", "--process", "web", "--lines", "200").stdout
+    )
     assert "succeeded" in fleet.fab("-H", fleet.name, "logs", "--process", "worker", "--lines", "200").stdout
 
 

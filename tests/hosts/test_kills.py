@@ -80,7 +80,8 @@ def converges(fleet: Fleet, commit: str) -> None:
     releases = fleet.releases()
     assert len(releases) == 1
     assert next(iter(releases)).startswith(commit[:10])
-    assert "nothing to do" in fleet.fab("-H", fleet.name, "deploy").stdout
+    again = fleet.fab("-H", fleet.name, "deploy").stdout
+    assert "nothing to do" in again, again
     for host, unit in (("web1", "demo-web"), ("web2", "demo-web")):
         running = fleet.inside(host, "sh", "-c", f"systemctl list-units '{unit}-*' --state=active --no-legend")
         assert len(running.splitlines()) == 1, running

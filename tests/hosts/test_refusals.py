@@ -1,4 +1,4 @@
-"""What goes wrong is said with file, key, host and the next move; nothing is touched; the old release goes on serving."""
+"""What goes wrong is said with file, key, host and the next move; the old release goes on serving."""
 
 from __future__ import annotations
 
@@ -54,8 +54,16 @@ def refused(fleet: Fleet, *words: str, code: int = 2) -> str:
     ("old", "new", "expected"),
     [
         ("[release]", "[release]\nbiuld = []", ["trial.toml", "release.biuld", "did you mean build?"]),
-        ('groups = ["web"]\ncommand = "gunicorn', 'groups = "web"\ncommand = "gunicorn', ["processes.web.groups", "list"]),
-        ('groups = ["web"]\ncommand = "gunicorn', 'groups = ["wbe"]\ncommand = "gunicorn', ["processes.web.groups[0]", "wbe"]),
+        (
+            'groups = ["web"]\ncommand = "gunicorn',
+            'groups = "web"\ncommand = "gunicorn',
+            ["processes.web.groups", "list"],
+        ),
+        (
+            'groups = ["web"]\ncommand = "gunicorn',
+            'groups = ["wbe"]\ncommand = "gunicorn',
+            ["processes.web.groups[0]", "wbe"],
+        ),
         ('generated = ["', 'required = ["STRIPE_KEY"]\ngenerated = ["', ["trial.env", "STRIPE_KEY"]),
         ("site.domains | join", "site.domain | join", ["trial.toml", "env.variables.ALLOWED_HOSTS", "domain"]),
         ("{{ app.root }}/data/beat", "{{ nowhere }}/data/beat", ["trial.toml", "processes.beat.command", "nowhere"]),
@@ -147,7 +155,13 @@ def test_an_unhealthy_release_is_put_back_on_every_host(fleet: Fleet) -> None:
 
 
 def test_a_host_that_does_not_answer_is_reported_while_the_others_finish(fleet: Fleet) -> None:
-    with changed(fleet, {"[hosts.data1]": '[hosts.gone]\naddress = "192.0.2.77"\ngroups = ["spare"]\n[ssh]\nconnect_timeout = 3\n[hosts.data1]'}):
+    with changed(
+        fleet,
+        {
+            "[hosts.data1]": '[hosts.gone]\naddress = "192.0.2.77"\ngroups = ["spare"]\n'
+            "[ssh]\nconnect_timeout = 3\n[hosts.data1]"
+        },
+    ):
         started = time.monotonic()
         result = fleet.fab("-H", fleet.name, "run", "hostname", code=1)
         assert time.monotonic() - started < 30
@@ -168,7 +182,9 @@ def test_an_occupied_lock_says_who_holds_it_since_when_and_from_where(fleet: Fle
             text=True,
         )
         try:
-            wait_for("the first deploy holds the lock", lambda: "sleep 20" in fleet.inside("web1", "ps", "ax"), seconds=60)
+            wait_for(
+                "the first deploy holds the lock", lambda: "sleep 20" in fleet.inside("web1", "ps", "ax"), seconds=60
+            )
             said = fleet.fab("-H", fleet.name, "deploy", code=1)
         finally:
             output, _ = first.communicate(timeout=120)

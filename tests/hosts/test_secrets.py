@@ -41,7 +41,9 @@ def test_a_deploy_with_new_secrets_shows_them_nowhere(fleet: Fleet) -> None:
     try:
         said = ""
         for output in ("json", "plain"):
-            result = fleet.fab("-H", fleet.name, "bootstrap", "deploy", env={"HAWSER_OUTPUT": output, "HAWSER_DIFF": "1"})
+            result = fleet.fab(
+                "-H", fleet.name, "bootstrap", "deploy", env={"HAWSER_OUTPUT": output, "HAWSER_DIFF": "1"}
+            )
             said += result.stdout + result.stderr
         said += fleet.fab("-H", fleet.name, "run", "cat /srv/demo/current/environment").stdout
     finally:
@@ -54,10 +56,16 @@ def test_a_deploy_with_new_secrets_shows_them_nowhere(fleet: Fleet) -> None:
     assert len(watcher.seen) > 50
     assert "m4rk3r" not in said
     for host in ("web1", "data1"):
-        places = "/var/log /var/lib/hawser /srv/demo/releases/*/release.json /etc/systemd /etc/supervisor /etc/cron.d /root"
-        found = fleet.inside(host, "sh", "-c", f"grep -rlaF m4rk3r {places} 2>/dev/null; journalctl -q | grep -cF m4rk3r", check=False)
+        places = (
+            "/var/log /var/lib/hawser /srv/demo/releases/*/release.json /etc/systemd /etc/supervisor /etc/cron.d /root"
+        )
+        found = fleet.inside(
+            host, "sh", "-c", f"grep -rlaF m4rk3r {places} 2>/dev/null; journalctl -q | grep -cF m4rk3r", check=False
+        )
         assert found.strip() == "0", found
-        modes = fleet.inside(host, "sh", "-c", "stat -c '%a %U:%G' /srv/demo/current/environment /srv/demo/current/source/.env")
+        modes = fleet.inside(
+            host, "sh", "-c", "stat -c '%a %U:%G' /srv/demo/current/environment /srv/demo/current/source/.env"
+        )
         assert modes.splitlines() == ["640 root:demo", "640 demo:demo"]
     path.write_text(before)
     fleet.fab("-H", fleet.name, "bootstrap", "deploy")

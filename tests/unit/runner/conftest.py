@@ -1,4 +1,4 @@
-"""What the tests of the runner share: a host of their own in a temporary folder, and every interpreter of this machine."""
+"""What the tests of the runner share: a host of their own in a temporary folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,11 @@ from hawser.runner.system import System
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
+
+
+def names(folder):
+    """List what lies in a folder, hidden files too."""
+    return sorted(path.name for path in Path(folder).iterdir())
 
 
 @pytest.fixture

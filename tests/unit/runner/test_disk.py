@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,8 @@ from hawser.runner.disk import (
 )
 from hawser.runner.system import Failure
 
+from .conftest import names
+
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="makes another user's links")
 NOBODY = 65534
 
@@ -37,7 +40,7 @@ def walk(path, make=False):
     """Return where the folder lies to which a path leads."""
     handle = open_folder(str(path), make)
     try:
-        return os.readlink(f"/proc/self/fd/{handle}")
+        return str(Path(f"/proc/self/fd/{handle}").readlink())
     finally:
         os.close(handle)
 
@@ -68,7 +71,7 @@ class TestWriting:
         with pytest.raises(Failure, match="no"):
             write_atomically(str(tmp_path / "a"), b"new", 0o644, before=refuse)
         assert (tmp_path / "a").read_text() == "old"
-        assert os.listdir(tmp_path) == ["a"]
+        assert names(tmp_path) == ["a"]
 
     def test_a_reader_that_has_the_old_file_open_reads_on_in_it(self, tmp_path):
         (tmp_path / "a").write_text("old")
@@ -79,7 +82,7 @@ class TestWriting:
     def test_the_longest_name_that_a_disk_takes_will_do(self, tmp_path):
         name = "ü" * 127 + "x"
         write_atomically(str(tmp_path / name), b"", 0o644)
-        assert os.listdir(tmp_path) == [name]
+        assert names(tmp_path) == [name]
 
     def test_a_link_in_the_way_is_replaced_and_its_target_left_alone(self, tmp_path):
         (tmp_path / "target").write_text("theirs")
@@ -96,8 +99,8 @@ class TestWriting:
         path = str(tmp_path / "link")
         link_atomically(path, "one")
         link_atomically(path, "two")
-        assert os.readlink(path) == "two"
-        assert os.listdir(tmp_path) == ["link"]
+        assert (tmp_path / "link").readlink() == Path("two")
+        assert names(tmp_path) == ["link"]
 
 
 class TestReading:
@@ -167,13 +170,13 @@ class TestFolders:
         assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a", tmp_path / "a" / "b")] == [0o755] * 2
 
     def test_no_descriptor_is_left_open(self, tmp_path):
-        before = os.listdir("/proc/self/fd")
+        before = names("/proc/self/fd")
         (tmp_path / "link").symlink_to(tmp_path)
         walk(tmp_path / "link")
         for path in ("no", "link/no"):
             with pytest.raises(NotThere):
                 walk(tmp_path / path)
-        assert os.listdir("/proc/self/fd") == before
+        assert names("/proc/self/fd") == before
 
 
 class TestRemoving:
@@ -185,14 +188,14 @@ class TestRemoving:
         (tmp_path / "real").mkdir()
         (tmp_path / "link").symlink_to("real")
         remove(str(tmp_path / "link"), recursive=True)
-        assert os.listdir(tmp_path) == ["real"]
+        assert names(tmp_path) == ["real"]
 
     def test_a_folder_goes_with_its_contents_only_when_that_is_said(self, tmp_path):
         (tmp_path / "full" / "deep").mkdir(parents=True)
         with pytest.raises(Failure, match=f"{tmp_path}/full cannot be removed: Directory not empty"):
             remove(str(tmp_path / "full"))
         remove(str(tmp_path / "full" / ""), recursive=True)
-        assert os.listdir(tmp_path) == []
+        assert names(tmp_path) == []
 
     def test_a_tree_goes_although_something_in_it_vanishes_meanwhile(self, tmp_path, monkeypatch):
         (tmp_path / "tree").mkdir()
@@ -207,7 +210,7 @@ class TestRemoving:
 
         monkeypatch.setattr(os, "unlink", faster)
         remove(str(tmp_path / "tree"), recursive=True)
-        assert os.listdir(tmp_path) == []
+        assert names(tmp_path) == []
 
     def test_links_inside_a_tree_lead_nowhere(self, tmp_path):
         (tmp_path / "outside").mkdir()
@@ -227,9 +230,9 @@ class TestWhatAKilledRunLeaves:
         if not child:
             write_atomically(str(tmp_path / "a"), b"half", 0o644)
         os.waitpid(child, 0)
-        assert [name for name in os.listdir(tmp_path) if name.startswith(".a.")]
+        assert [name for name in names(tmp_path) if name.startswith(".a.")]
         clear_up(state)
-        assert os.listdir(tmp_path) == ["state"]
+        assert names(tmp_path) == ["state"]
 
     def test_its_scratch_folders_go_with_the_next_run(self, tmp_path):
         state = str(tmp_path / "state")
@@ -237,12 +240,12 @@ class TestWhatAKilledRunLeaves:
         (path := kept.__enter__())
         shutil.copy(__file__, path)
         clear_up(state)
-        assert not os.path.exists(disk.scratch_folder(state))
+        assert not Path(disk.scratch_folder(state)).exists()
 
     def test_a_scratch_folder_is_closed_to_others_and_goes_after_use(self, tmp_path):
         with scratch(str(tmp_path)) as path:
-            assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
-        assert not os.path.exists(path)
+            assert stat.S_IMODE(Path(path).stat().st_mode) == 0o700
+        assert not Path(path).exists()
 
     def test_a_note_of_something_that_is_in_its_place_by_now_does_no_harm(self, tmp_path):
         state = str(tmp_path / "state")
@@ -254,4 +257,4 @@ class TestWhatAKilledRunLeaves:
 
 def test_the_folder_of_a_path_is_its_own_even_with_a_slash_at_its_end(tmp_path):
     with parent_of(f"{tmp_path}/a/") as (folder, name):
-        assert (os.readlink(f"/proc/self/fd/{folder}"), name) == (str(tmp_path), "a")
+        assert (Path(f"/proc/self/fd/{folder}").readlink(), name) == (tmp_path, "a")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess
 import threading
 import time
 
@@ -13,6 +12,8 @@ import pytest
 from hawser.runner import system as module
 from hawser.runner.lock import marked
 from hawser.runner.system import Failure, System
+
+from .conftest import names
 
 
 @pytest.fixture
@@ -99,11 +100,11 @@ class TestRun:
 
     def test_no_descriptor_is_left_open(self, system):
         system.run(["true"])
-        before = os.listdir("/proc/self/fd")
+        before = names("/proc/self/fd")
         for _ in range(2):
             system.run(["cat"], stdin="x")
             system.run(["sh", "-c", "sleep 60 &"])
-        assert os.listdir("/proc/self/fd") == before
+        assert names("/proc/self/fd") == before
         assert system.children == set()
 
     def test_a_missing_program_is_named(self, system):
@@ -218,5 +219,3 @@ class TestMasks:
                 assert "esam" not in system.show("x" * length + "sesame" + "y" * length, head)
         assert system.show("one\n" * 50) == "(...)\n" + "one\n" * 4
         assert system.show("one\n" * 50, head=True) == "one\n" * 4 + "one\n(...)"
-
-
