@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,7 @@ class Ground:
         """Bring the hosts up, and set up on them what neither contender's deploy is to be measured by."""
         shutil.rmtree(FOLDER, ignore_errors=True)
         (FOLDER / "hosts").mkdir(parents=True)
+        compile_packages()
         self.make_repository()
         self.write_environment()
         sandbox.up([sandbox.SandboxSpec(f"{ENVIRONMENT}-{name}") for name in self.hosts])
@@ -142,10 +144,16 @@ def environ() -> dict[str, str]:
     ours = {
         "HAWSER_HOSTS": str(FOLDER / "hosts"),
         "SETTINGS": str(FOLDER / "settings.sh"),
-        # Python keeps what it has compiled, as it does unless told otherwise.
+        # Python keeps what it has compiled, as it does unless told otherwise; see `compile_packages`.
         "PYTHONPYCACHEPREFIX": str(FOLDER / "pycache"),
     }
     return {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, **ours}
+
+
+def compile_packages() -> None:
+    """Compile the packages that `fab` needs, as pip does when it installs them, and uv does not."""
+    argv = [sys.executable, "-m", "compileall", "-qq", "-j", "0", sysconfig.get_path("purelib")]
+    subprocess.run(argv, env=environ(), check=False)
 
 
 def fab_command(*words: str) -> list[str]:

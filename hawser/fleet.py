@@ -8,8 +8,9 @@ from typing import Any
 
 from . import repository
 from .errors import HawserError, StepFailed, Unreachable
-from .host import Facts, Host, Release
+from .host import Host
 from .inventory import Environment
+from .release import Facts, Release
 from .report import Report
 from .resources import Catalog, Checkout
 from .session import Session
@@ -97,7 +98,8 @@ class Fleet:
             answer = leader.ask(name, "checkout.resolve", {**self.host(name).repository_access(), "revision": wanted})
             commit, place = str(answer), f"on {name}"
         self.report.note("", f"{wanted} is {commit[:10]} (looked up {place})")
-        return Release.of(commit, self.environment, self.session.templates, self.session.secrets)
+        session = self.session
+        return Release.of(commit, self.environment, session.templates, session.secrets, session.addresses)
 
     def release(self, identifier: str) -> Release:
         """Return a release that the hosts keep, with its own settings and templates.

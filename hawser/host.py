@@ -3,204 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import ipaddress
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from . import __version__
 from .errors import Problem
 from .formats import shell_environment
 from .inventory.files import FileEntry
 from .inventory.processes import CronEntry, Process
 from .inventory.schema import Environment
+from .processes import COLOURS, ProcessInstance, instances, overlaps, starts_late
+from .release import Facts, Release
 from .resources import Command, File
 from .secrets import Secrets
 from .templates import TemplateError, Templates
 
-COLOURS = ("blue", "green")
 UV = "uv==0.13.9"
-
-
-@dataclass(frozen=True)
-class Release:
-    """One release of the application, the same on every host.
-
-    :param id: ``COMMIT-HASH``: ten digits of the commit, eight of the hash over settings, templates and secrets.
-    :param commit: the full hash.
-    :param environment: its settings, and
-    :param templates: its templates: today's, or those that the release kept.
-    """
-
-    id: str
-    commit: str
-    environment: Environment
-    templates: Templates
-
-    @classmethod
-    def of(cls, commit: str, environment: Environment, templates: Templates, secrets: Secrets) -> Release:
-        """Name the release of a commit with these settings; every template it needs must have been rendered before."""
-        settings = environment.model_dump(mode="json", exclude={"ssh": True, "app": {"branch", "keep"}})
-        settings["release"].pop("batch")
-        settings["hosts"] = {name: [host.groups, host.vars] for name, host in environment.hosts.items()}
-        parts = [__version__, settings, sorted(templates.used.items()), secrets.fingerprint(environment.app.name)]
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return cls(f"{commit[:10]}-{digest[:8]}", commit, environment, templates)
-
-    @property
-    def inputs(self) -> str:
-        """What a rollback needs to render it again, as JSON text: settings and templates, no secrets."""
-        settings = self.environment.model_dump(mode="json")
-        kept = {
-            "id": self.id,
-            "commit": self.commit,
-            "settings": settings,
-            "templates": dict(sorted(self.templates.used.items())),
-        }
-        return json.dumps(kept, indent=1, sort_keys=True) + "\n"
-
-    @classmethod
-    def from_inputs(cls, text: str, today: Environment) -> Release:
-        """Read what a release kept; hosts and how they are reached are today's.
-
-        :raises ValueError: it cannot be read by this version.
-        """
-        kept = json.loads(text)
-        settings = kept["settings"]
-        present = today.model_dump(mode="json")
-        settings.update(hosts=present["hosts"], ssh=present["ssh"])
-        environment = Environment.model_validate(settings)
-        return cls(kept["id"], kept["commit"], environment, Templates(kept=kept["templates"]))
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a host says of itself, and of the application on it.
-
-    :param processes: one mapping per process definition: process, unit, manager, release, state, active, seconds, live.
-    :param since: when the current release began to serve, in seconds since the epoch.
-    :param generated: the names of the generated secrets that it was set up with.
-    """
-
-    hostname: str = ""
-    os: Mapping[str, str] = field(default_factory=dict)
-    machine: str = ""
-    python: str = ""
-    systemd: bool = True
-    disk_free: int = 0
-    disk_total: int = 0
-    clock: float = 0.0
-    uid: int = 0
-    current: str = ""
-    commit: str = ""
-    previous: str = ""
-    releases: tuple[str, ...] = ()
-    live: Mapping[str, str] = field(default_factory=dict)
-    processes: tuple[Mapping[str, Any], ...] = ()
-    journal: Mapping[str, str] | None = None
-    since: float = 0.0
-    generated: tuple[str, ...] = ()
-
-    @classmethod
-    def from_wire(cls, row: Mapping[str, Any]) -> Facts:
-        """Read the runner's greeting."""
-        merged = {**row, **row["app"]}
-        known = {each.name for each in dataclasses.fields(cls)}
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in merged.items() if name in known
-        }
-        return cls(**values)
-
-    def release_of(self, unit: str) -> str:
-        """Return the release that a unit's definition belongs to, empty when there is no such unit."""
-        return next((str(row["release"]) for row in self.processes if row["unit"] == unit), "")
-
-
-@dataclass(frozen=True)
-class ProcessInstance:
-    """One process on one host, of one colour.
-
-    :param name: its name, numbered when there are several (``worker-2``).
-    :param colour: ``blue`` or ``green``; empty for one that restarts in place.
-    """
-
-    host: Host
-    name: str
-    setting: Process
-    colour: str
-
-    @property
-    def instance(self) -> str:
-        return f"{self.name}-{self.colour}" if self.colour else self.name
-
-    @property
-    def unit(self) -> str:
-        """Its name under its manager."""
-        return f"{self.host.app.name}-{self.instance}"
-
-    @property
-    def other(self) -> ProcessInstance:
-        """The same process in the other colour."""
-        return dataclasses.replace(self, colour=COLOURS[1 - COLOURS.index(self.colour)])
-
-    @property
-    def socket(self) -> str:
-        """The path of its own socket, empty when it has none."""
-        return f"{self.host.run}/{self.instance}.sock" if self.setting.socket else ""
-
-    @property
-    def link(self) -> tuple[str, str]:
-        """The link that says which colour serves, and its target: the socket's name for nginx, else the instance."""
-        if self.setting.socket:
-            return f"{self.host.run}/{self.name}.sock", f"{self.instance}.sock"
-        return f"{self.host.run}/{self.name}.live", self.instance
-
-    @property
-    def address(self) -> str:
-        """Where it is asked for its health: a socket's path or ``host:port``; empty when it does not listen."""
-        return self.socket or (f"127.0.0.1:{self.setting.port}" if self.setting.port else "")
-
-    @property
-    def definition(self) -> str:
-        """The path of its unit or program file."""
-        if self.setting.manager == "systemd":
-            return f"/etc/systemd/system/{self.unit}.service"
-        return f"/etc/supervisor/conf.d/{self.unit}.conf"
-
-    @property
-    def log(self) -> str:
-        """The file that takes its output; empty where systemd's journal does."""
-        return f"{self.host.root}/log/{self.name}.log" if self.setting.manager == "supervisor" else ""
-
-    @property
-    def directory(self) -> str:
-        """Its working directory: the code, or a persistent folder of its own."""
-        key = f"processes.{self.setting_name}.directory"
-        return self.host.path(self.host.text(self.setting.directory or "", key))
-
-    @property
-    def setting_name(self) -> str:
-        """Its name in the environment file."""
-        return self.name.rpartition("-")[0] if self.setting.count > 1 else self.name
-
-    @property
-    def argv(self) -> tuple[str, ...]:
-        """The program and its arguments, started in the release's environment."""
-        key = f"processes.{self.setting_name}.command"
-        more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
-        words = shlex.split(self.host.command_text(self.setting.command, key, **more))
-        own = [f"@{self.setting_name}"] if self.setting.environment else []
-        return (f"{self.host.release_path}/run", *own, *words)
-
-    @property
-    def extra(self) -> dict[str, str]:
-        """Further keys for its definition."""
-        key = f"processes.{self.setting_name}.extra"
-        return {name: self.host.text(value, f"{key}.{name}") for name, value in self.setting.extra.items()}
 
 
 class Hidden(dict[str, str]):
@@ -509,23 +329,6 @@ class Host:
         unit = f"{self.app.name}-{name}-{live}"
         serves = self.release is not None and self.facts.release_of(unit) == self.release.id
         return live if serves else COLOURS[1 - COLOURS.index(live)]
-
-
-def instances(name: str, setting: Process) -> list[str]:
-    """Return the names of the processes that a setting stands for: one, or numbered ones."""
-    return [name] if setting.count == 1 else [f"{name}-{number}" for number in range(1, setting.count + 1)]
-
-
-def overlaps(setting: Process) -> bool:
-    """Whether a new process starts beside the old one."""
-    return (setting.socket or setting.overlap) and not setting.single
-
-
-def starts_late(setting: Process) -> int:
-    """Rank a process by when it starts in a switch: those on sockets, others that overlap, those in place."""
-    if not overlaps(setting):
-        return 2
-    return 0 if setting.socket else 1
 
 
 class HostView:

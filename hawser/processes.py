@@ -1,9 +1,119 @@
-"""What every process of an application comes down to, whoever manages it."""
+"""The processes of a host: their colours, where they listen, and what each comes down to, whoever manages it."""
 
 from __future__ import annotations
 
-from .host import ProcessInstance
+import dataclasses
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .inventory.processes import Process
 from .resources import File, Healthy, Resources, Running, changed
+
+if TYPE_CHECKING:
+    from .host import Host
+
+COLOURS = ("blue", "green")
+
+
+@dataclass(frozen=True)
+class ProcessInstance:
+    """One process on one host, of one colour.
+
+    :param name: its name, numbered when there are several (``worker-2``).
+    :param colour: ``blue`` or ``green``; empty for one that restarts in place.
+    """
+
+    host: Host
+    name: str
+    setting: Process
+    colour: str
+
+    @property
+    def instance(self) -> str:
+        return f"{self.name}-{self.colour}" if self.colour else self.name
+
+    @property
+    def unit(self) -> str:
+        """Its name under its manager."""
+        return f"{self.host.app.name}-{self.instance}"
+
+    @property
+    def other(self) -> ProcessInstance:
+        """The same process in the other colour."""
+        return dataclasses.replace(self, colour=COLOURS[1 - COLOURS.index(self.colour)])
+
+    @property
+    def socket(self) -> str:
+        """The path of its own socket, empty when it has none."""
+        return f"{self.host.run}/{self.instance}.sock" if self.setting.socket else ""
+
+    @property
+    def link(self) -> tuple[str, str]:
+        """The link that says which colour serves, and its target: the socket's name for nginx, else the instance."""
+        if self.setting.socket:
+            return f"{self.host.run}/{self.name}.sock", f"{self.instance}.sock"
+        return f"{self.host.run}/{self.name}.live", self.instance
+
+    @property
+    def address(self) -> str:
+        """Where it is asked for its health: a socket's path or ``host:port``; empty when it does not listen."""
+        return self.socket or (f"127.0.0.1:{self.setting.port}" if self.setting.port else "")
+
+    @property
+    def definition(self) -> str:
+        """The path of its unit or program file."""
+        if self.setting.manager == "systemd":
+            return f"/etc/systemd/system/{self.unit}.service"
+        return f"/etc/supervisor/conf.d/{self.unit}.conf"
+
+    @property
+    def log(self) -> str:
+        """The file that takes its output; empty where systemd's journal does."""
+        return f"{self.host.root}/log/{self.name}.log" if self.setting.manager == "supervisor" else ""
+
+    @property
+    def directory(self) -> str:
+        """Its working directory: the code, or a persistent folder of its own."""
+        key = f"processes.{self.setting_name}.directory"
+        return self.host.path(self.host.text(self.setting.directory or "", key))
+
+    @property
+    def setting_name(self) -> str:
+        """Its name in the environment file."""
+        return self.name.rpartition("-")[0] if self.setting.count > 1 else self.name
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The program and its arguments, started in the release's environment."""
+        key = f"processes.{self.setting_name}.command"
+        more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
+        words = shlex.split(self.host.command_text(self.setting.command, key, **more))
+        own = [f"@{self.setting_name}"] if self.setting.environment else []
+        return (f"{self.host.release_path}/run", *own, *words)
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """Further keys for its definition."""
+        key = f"processes.{self.setting_name}.extra"
+        return {name: self.host.text(value, f"{key}.{name}") for name, value in self.setting.extra.items()}
+
+
+def instances(name: str, setting: Process) -> list[str]:
+    """Return the names of the processes that a setting stands for: one, or numbered ones."""
+    return [name] if setting.count == 1 else [f"{name}-{number}" for number in range(1, setting.count + 1)]
+
+
+def overlaps(setting: Process) -> bool:
+    """Whether a new process starts beside the old one."""
+    return (setting.socket or setting.overlap) and not setting.single
+
+
+def starts_late(setting: Process) -> int:
+    """Rank a process by when it starts in a switch: those on sockets, others that overlap, those in place."""
+    if not overlaps(setting):
+        return 2
+    return 0 if setting.socket else 1
 
 
 def definition(process: ProcessInstance, text: str, validate: str) -> Resources:

@@ -19,9 +19,10 @@ from fabric.config import Config
 from . import sandbox
 from .errors import HawserError, InputErrors, Problem, Unreachable
 from .formats import CannotExpress
-from .host import Facts, Host, Release
+from .host import Host
 from .hostkeys import KnownHosts
 from .inventory import Environment, Selection, load_inventory
+from .release import Facts, Release
 from .report import Event, Report, make_report
 from .resources import JSON
 from .secrets import Secrets, load_secrets

@@ -8,17 +8,17 @@ from typing import Any
 
 import jinja2
 
-from .errors import Problem
+from .errors import InputErrors, Problem
 from .formats import FILTERS
 
 BUILT_IN = Path(__file__).parent.parent / "conf_templates"
 
 
-class TemplateError(Exception):
+class TemplateError(InputErrors):
     """A template or a value that cannot be rendered; `problem` says where and why."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
+        super().__init__([problem])
         self.problem = problem
 
 
@@ -34,16 +34,13 @@ class Templates:
     """Renders templates and remembers the text of each one used, so that a release can keep its inputs.
 
     :param paths: folders, first match first.
-    :param kept: the texts that a release kept; then no folder is looked at.
+    :param kept: the texts that a release kept, which come before any folder.
     """
 
     def __init__(self, paths: Sequence[Path] = (), kept: Mapping[str, str] | None = None) -> None:
-        self.used: dict[str, str] = {}
-        loader = (
-            jinja2.DictLoader(dict(kept))
-            if kept is not None
-            else jinja2.FileSystemLoader([str(path) for path in paths])
-        )
+        self.used: dict[str, str] = dict(kept or {})
+        # A release of an older version may lack a template that is new since: then ours counts.
+        loader = jinja2.ChoiceLoader([jinja2.DictLoader(dict(kept or {})), jinja2.FileSystemLoader([*paths, BUILT_IN])])
         self.jinja = jinja2.Environment(
             loader=jinja2.FunctionLoader(self._load),
             undefined=jinja2.StrictUndefined,

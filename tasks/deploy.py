@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
-from hawser.host import Release
+from hawser.release import Release
 from hawser.steps import rollout
 
 from . import certs, code, config, cron, db, nginx, release, supervisor, systemd, venv

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hawser.host import Host, instances
+from hawser.host import Host
+from hawser.processes import instances
 from hawser.resources import Command, File, Resources, changed
 from hawser.steps import step
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hawser.formats import supervisor_value
-from hawser.host import Host, ProcessInstance
-from hawser.processes import definition
+from hawser.host import Host
+from hawser.processes import ProcessInstance, definition
 from hawser.resources import Resources
 from hawser.steps import step
 

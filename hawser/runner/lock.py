@@ -121,11 +121,13 @@ def end_leftovers(token: str, seconds: float = 10.0) -> None:
     :raises Failure: something survives a kill for that many seconds (a hanging disk or mount).
     """
     deadline = time.monotonic() + seconds
-    looks = 0
-    # One that is being started carries the mark a moment later: only a second look without a find counts.
-    while looks < 2:
+    found = True
+    while True:
         left = marked(token)
-        looks = 0 if left else looks + 1
+        # One that is being started carries the mark a moment later: only a second look without a find counts.
+        if not left and not found:
+            return
+        found = bool(left)
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

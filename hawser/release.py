@@ -1,0 +1,121 @@
+"""What is at stake in a rollout: the release, the same for the whole fleet, and what each host says of itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import __version__
+from .inventory.schema import Environment
+from .secrets import Secrets
+from .templates import Templates
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of the application, the same on every host.
+
+    :param id: ``COMMIT-HASH``: ten digits of the commit, eight of the hash over settings, templates and secrets.
+    :param commit: the full hash.
+    :param environment: its settings, and
+    :param templates: its templates: today's, or those that the release kept.
+    """
+
+    id: str
+    commit: str
+    environment: Environment
+    templates: Templates
+
+    @classmethod
+    def of(
+        cls,
+        commit: str,
+        environment: Environment,
+        templates: Templates,
+        secrets: Secrets,
+        addresses: Mapping[str, str],
+    ) -> Release:
+        """Name the release of a commit with these settings; every template it needs must have been rendered before.
+
+        :param addresses: where the hosts are reached, for settings speak of it.
+        """
+        settings = environment.model_dump(mode="json", exclude={"ssh": True, "app": {"branch", "keep"}})
+        settings["release"].pop("batch")
+        settings["hosts"] = {
+            name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()
+        }
+        parts = [__version__, settings, sorted(templates.used.items()), secrets.fingerprint(environment.app.name)]
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return cls(f"{commit[:10]}-{digest[:8]}", commit, environment, templates)
+
+    @property
+    def inputs(self) -> str:
+        """What a rollback needs to render it again, as JSON text: settings and templates, no secrets."""
+        settings = self.environment.model_dump(mode="json")
+        kept = {
+            "id": self.id,
+            "commit": self.commit,
+            "settings": settings,
+            "templates": dict(sorted(self.templates.used.items())),
+        }
+        return json.dumps(kept, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_inputs(cls, text: str, today: Environment) -> Release:
+        """Read what a release kept; hosts and how they are reached are today's.
+
+        :raises ValueError: it cannot be read by this version.
+        """
+        kept = json.loads(text)
+        settings = kept["settings"]
+        present = today.model_dump(mode="json")
+        settings.update(hosts=present["hosts"], ssh=present["ssh"])
+        environment = Environment.model_validate(settings)
+        return cls(kept["id"], kept["commit"], environment, Templates(kept=kept["templates"]))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a host says of itself, and of the application on it.
+
+    :param processes: one mapping per process definition: process, unit, manager, release, state, active, seconds, live.
+    :param since: when the current release began to serve, in seconds since the epoch.
+    :param generated: the names of the generated secrets that it was set up with.
+    """
+
+    hostname: str = ""
+    os: Mapping[str, str] = field(default_factory=dict)
+    machine: str = ""
+    python: str = ""
+    systemd: bool = True
+    disk_free: int = 0
+    disk_total: int = 0
+    clock: float = 0.0
+    uid: int = 0
+    current: str = ""
+    commit: str = ""
+    previous: str = ""
+    releases: tuple[str, ...] = ()
+    live: Mapping[str, str] = field(default_factory=dict)
+    processes: tuple[Mapping[str, Any], ...] = ()
+    journal: Mapping[str, str] | None = None
+    since: float = 0.0
+    generated: tuple[str, ...] = ()
+
+    @classmethod
+    def from_wire(cls, row: Mapping[str, Any]) -> Facts:
+        """Read the runner's greeting."""
+        merged = {**row, **row["app"]}
+        known = {each.name for each in dataclasses.fields(cls)}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in merged.items() if name in known
+        }
+        return cls(**values)
+
+    def release_of(self, unit: str) -> str:
+        """Return the release that a unit's definition belongs to, empty when there is no such unit."""
+        return next((str(row["release"]) for row in self.processes if row["unit"] == unit), "")
