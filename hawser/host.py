@@ -131,7 +131,8 @@ class Host:
             found["repo"] = app.repo
             found["key"] = self.secrets.values[app.deploy_key] if app.deploy_key else ""
             found["token"] = self.secrets.values[app.token] if app.token else ""
-            found["host_keys"] = app.repo_host_keys
+            # Only git reads them, and only for this repository: its server's name need not be worked out.
+            found["host_keys"] = tuple(f"* {key}" for key in app.repo_host_keys)
         return found
 
     # Where things lie.

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from fabric.config import Config
 
 from . import sandbox
+from .connect import Address, Connector
 from .errors import HawserError, InputErrors, Problem, Unreachable
 from .formats import CannotExpress
 from .host import Host
@@ -28,7 +29,7 @@ from .resources import JSON
 from .secrets import Secrets, load_secrets
 from .steps import Step
 from .templates import TemplateError, Templates, folders
-from .wire import HEARTBEAT, Address, Connector, Wire
+from .wire import HEARTBEAT, Wire
 
 T = TypeVar("T")
 
@@ -223,12 +224,11 @@ class Session:
                 host_key=running.host_keys[0],
                 sudo_password=password,
             )
-        user = setting.user or self.config.user or getpass.getuser()
         return Address(
             name,
             setting.address,
-            setting.port or int(self.config.port),
-            user,
+            setting.port or 0,
+            setting.user or "",
             setting.key or "",
             setting.jump or "",
             setting.host_key or "",

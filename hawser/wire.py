@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import shlex
-import socket
 import threading
 import time
 import uuid
@@ -17,10 +16,9 @@ from typing import Any
 
 import paramiko
 from fabric import Connection
-from fabric.config import Config
 
-from .errors import HawserError, StepFailed, Unreachable
-from .hostkeys import HostKeyRefused, KnownHosts, changed_key_message
+from .connect import Address, Connector
+from .errors import StepFailed, Unreachable
 from .resources import JSON, Catalog
 
 # The far side says something every 3 s; after this long without a word the line counts as cut.
@@ -45,30 +43,6 @@ LOADER = (
 NO_PYTHON = "hawser: no python3 here"
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where and how one host is reached.
-
-    :param name: the host's name in the inventory.
-    :param key: a private key's path; empty: the agent and the user's own keys.
-    :param jump: the name or ``user@host:port`` of a bastion; empty: none.
-    :param host_key: a pinned key, ``TYPE BASE64``; empty: known_hosts counts.
-    :param sudo_password: for a user that is not root; empty: sudo must not ask.
-    :param connect_timeout: seconds.
-    """
-
-    name: str
-    host: str
-    port: int
-    user: str
-    key: str = ""
-    jump: str = ""
-    host_key: str = ""
-    sudo_password: str = ""
-    connect_timeout: int = 10
-    forward_agent: bool = False
-
-
 @functools.cache
 def runner_source() -> bytes:
     """Return the runner's modules as one compressed JSON object {module name: source}."""
@@ -78,115 +52,6 @@ def runner_source() -> bytes:
         for path in sorted(folder.glob("*.py"))
     }
     return zlib.compress(json.dumps(modules).encode(), 9)
-
-
-@functools.cache
-def private_key(path: str) -> paramiko.PKey:
-    """Load a private key once per run: reading an RSA key by path costs 138 ms per connection otherwise."""
-    try:
-        return paramiko.PKey.from_path(Path(path).expanduser())
-    except FileNotFoundError:
-        raise HawserError(f"the private key {path} does not exist", code=2) from None
-
-
-def open_socket(host: str, port: int, timeout: float) -> socket.socket:
-    """Connect with TCP_NODELAY, without which every exchange waits 40 ms for an acknowledgement."""
-    link = socket.create_connection((host, port), timeout=timeout)
-    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    link.settimeout(None)
-    return link
-
-
-class Gateways:
-    """One connection per bastion, shared by all hosts behind it: sshd drops starts above its MaxStartups.
-
-    :param open_connection: called with a bastion's ``user@host:port``; returns an open connection.
-    """
-
-    def __init__(self, open_connection: Callable[[str], Connection]) -> None:
-        self.open_connection = open_connection
-        self.lock = threading.Lock()
-        self.connections: dict[str, Connection] = {}
-
-    def channel(self, jump: str, host: str, port: int) -> paramiko.Channel:
-        """Open a channel through a bastion to a host behind it."""
-        with self.lock:
-            if jump not in self.connections:
-                self.connections[jump] = self.open_connection(jump)
-        transport = self.connections[jump].transport
-        return transport.open_channel("direct-tcpip", (host, port), ("", 0))  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        for connection in self.connections.values():
-            connection.close()
-
-
-class Connector:
-    """Open checked connections.
-
-    :param config: Fabric's configuration (ssh_config, timeouts).
-    """
-
-    def __init__(self, config: Config, known_hosts: KnownHosts) -> None:
-        self.config = config
-        self.known_hosts = known_hosts
-        self.gateways = Gateways(self.jump)
-
-    def jump(self, text: str) -> Connection:
-        user, _, rest = text.rpartition("@")
-        host, _, port = rest.partition(":")
-        connection = Connection(host, user=user or None, port=int(port) if port else None, config=self.config)
-        address = Address(text, connection.host, connection.port, connection.user)
-        return self.open(address)
-
-    def connection(self, address: Address) -> Connection:
-        """Return a Fabric connection to a host, not opened yet, that checks the host's key."""
-        kwargs: dict[str, Any] = {}
-        if address.key:
-            kwargs = {"pkey": private_key(address.key), "look_for_keys": False, "allow_agent": False}
-        connection = Connection(
-            address.host,
-            user=address.user,
-            port=address.port,
-            config=self.config,
-            connect_kwargs={**self.config.connect_kwargs, **kwargs},
-            connect_timeout=address.connect_timeout,
-            forward_agent=address.forward_agent,
-        )
-        self.known_hosts.prepare(connection.client, address.name, connection.host, connection.port, address.host_key)
-        return connection
-
-    def open(self, address: Address) -> Connection:
-        """Connect and log in.
-
-        :raises Unreachable: no connection, or the login was refused.
-        :raises HostKeyRefused: the host's key is unknown or has changed.
-        """
-        where = f"{address.name} ({address.user}@{address.host}:{address.port})"
-        try:
-            connection = self.connection(address)
-            if address.jump:
-                sock: Any = self.gateways.channel(address.jump, connection.host, connection.port)
-            else:
-                sock = open_socket(connection.host, connection.port, address.connect_timeout)
-            connection.connect_kwargs["sock"] = sock
-            connection.open()
-        except paramiko.BadHostKeyException as error:
-            raise HostKeyRefused(changed_key_message(address.name, error, self.known_hosts.project)) from None
-        except paramiko.AuthenticationException as error:
-            raise Unreachable(
-                f"{where}: the login was refused ({error}); next: ssh -p {address.port} {address.user}@{address.host}"
-            ) from None
-        except socket.gaierror:
-            raise Unreachable(f"{where}: the name does not resolve; next: give the host an `address`") from None
-        except TimeoutError:
-            raise Unreachable(f"{where}: no answer within {address.connect_timeout} s") from None
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{where}: {error or type(error).__name__}") from None
-        return connection
-
-    def close(self) -> None:
-        self.gateways.close()
 
 
 @dataclass(frozen=True)
@@ -226,6 +91,12 @@ class Wire:
     def name(self) -> str:
         return self.address.name
 
+    @property
+    def user(self) -> str:
+        """Who we are on the host."""
+        assert self.connection is not None
+        return str(self.connection.user)
+
     def open(self, install_python: Callable[[], bool]) -> None:
         """Connect and start the runner; its greeting becomes `facts`.
 
@@ -244,7 +115,7 @@ class Wire:
 
     def command(self, script: str) -> tuple[str, bytes]:
         """Return the command that runs a shell script as root, and what its standard input must begin with."""
-        if self.address.user == "root":
+        if self.user == "root":
             return f"/bin/sh -c {shlex.quote(script)}", b""
         if not self.address.sudo_password:
             return f"sudo -n /bin/sh -c {shlex.quote(script)}", b""
@@ -334,13 +205,13 @@ class Wire:
             said = ""
         if "password is required" in said or "a terminal is required" in said:
             return (
-                f"sudo asks {self.address.user} for a password; next: name the secret that holds it with "
+                f"sudo asks {self.user} for a password; next: name the secret that holds it with "
                 "`ssh.sudo_password`, or give the user NOPASSWD"
             )
         if "incorrect password" in said or "try again" in said:
-            return f"sudo refuses the password of {self.address.user}"
+            return f"sudo refuses the password of {self.user}"
         if "not in the sudoers" in said or "not allowed" in said:
-            return f"{self.address.user} may not use sudo on this host"
+            return f"{self.user} may not use sudo on this host"
         return "the connection or the runner ended" + (f":\n{said[-2000:]}" if said else "")
 
     def write(self, data: bytes) -> None:

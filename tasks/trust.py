@@ -12,9 +12,10 @@ def trust(session: Session, yes: bool = False) -> None:
     """Show the host keys of hosts and, when confirmed, pin them in the project's known_hosts."""
     for name in session.selection.hosts:
         address = session.address(name)
-        key = read_key(address.host, address.port, address.connect_timeout)
+        reached = session.connector.connection(address)
+        key = read_key(reached.host, reached.port, address.connect_timeout)
         session.report.note(name, f"{key.get_name()} {fingerprint(key)}")
         session.report.pause()
         if yes or input(f"Is this the key of {name}? Type yes to pin it: ").strip() == "yes":
-            pinned = session.known_hosts.pin(address.host, address.port, key)
+            pinned = session.known_hosts.pin(reached.host, reached.port, key)
             session.report.note(name, f"pinned in {session.known_hosts.project}" if pinned else "was known already")

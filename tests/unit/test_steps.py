@@ -1,0 +1,245 @@
+"""What every step wants of every host, for three environments; the texts beside them in `catalogs/` are kept.
+
+`HAWSER_UPDATE=1` writes the texts anew: read their difference as carefully as the code's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hawser import resources
+from hawser.host import Host
+from hawser.inventory import Environment, read_environment
+from hawser.processes import instances, overlaps
+from hawser.release import Facts, Release
+from hawser.resources import JSON, Catalog, Command, File, Resource
+from hawser.runner.engine import KINDS
+from hawser.secrets import Secrets
+from hawser.steps import Step
+from hawser.templates import Templates
+from tasks import bootstrap, db, deploy, postgresql, rabbitmq, redis
+
+CATALOGS = Path(__file__).parent / "catalogs"
+ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
+HOSTS = [(name, host) for name, environment in ENVIRONMENTS.items() for host in environment.hosts]
+PHASES: dict[str, list[Step]] = {
+    "bootstrap": [
+        bootstrap.packages,
+        bootstrap.account,
+        bootstrap.folders,
+        bootstrap.tools,
+        bootstrap.services,
+        postgresql.install,
+        rabbitmq.install,
+        redis.install,
+    ],
+    "prepare": deploy.PREPARE,
+    "migrate": [db.migrate],
+    "switch": deploy.SWITCH,
+    "finish": deploy.FINISH,
+}
+NEW, OLD, OLDER = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb", "3333333333-cccccccc"
+DEFAULTS = {
+    (kind.kind, field.name): list(field.default) if isinstance(field.default, tuple) else field.default
+    for kind in resources.Resource.__subclasses__()
+    for field in dataclasses.fields(kind)
+}
+
+
+# The stage: a release, secrets that are hard to write down, and what a host says of itself.
+
+
+def secrets_of(environment: Environment) -> Secrets:
+    values = {name: f"{name}: 'a' \"b\" 100% $c \\ #" for name in environment.env.secrets}
+    return Secrets(environment.name, CATALOGS / f"{environment.name}.env", values, environment.env.generated)
+
+
+def facts_of(environment: Environment, name: str, current: str) -> Facts:
+    """Return what a host says on which a release serves, in blue where there are colours."""
+    live, rows = {}, []
+    for setting_name, setting in environment.processes.items():
+        if name not in environment.hosts_running(setting):
+            continue
+        for each in instances(setting_name, setting):
+            unit = f"{environment.app.name}-{each}"
+            if overlaps(setting):
+                live[each] = "blue"
+                unit += "-blue"
+            rows.append({"process": each, "unit": unit, "manager": setting.manager, "release": current})
+    return Facts.from_wire(
+        {
+            "hostname": name,
+            "python": "3.11.2",
+            "app": {
+                "current": current,
+                "commit": current[:10] * 4,
+                "previous": OLDER,
+                "releases": [OLDER, current],
+                "live": live,
+                "processes": rows,
+            },
+        }
+    )
+
+
+def make_host(environment: Environment, name: str, facts: Facts, release: bool = True) -> Host:
+    templates = Templates()
+    addresses = {each: host.address for each, host in environment.hosts.items()}
+    at_stake = Release(NEW, NEW[:10] * 4, environment, templates) if release else None
+    entry = {"what": "deploy", "who": "ann", "from": "desk", "started": "2030-01-02T03:04:05Z"}
+    return Host(name, environment, secrets_of(environment), templates, addresses, facts, at_stake, entry)
+
+
+def situations(environment: Environment, name: str) -> dict[str, Host]:
+    """Return a host as it is before its first release, with another one, and with this one."""
+    return {
+        "a bare host": make_host(environment, name, Facts()),
+        "blue serves another release": make_host(environment, name, facts_of(environment, name, OLD)),
+        "blue serves this release": make_host(environment, name, facts_of(environment, name, NEW)),
+    }
+
+
+def wanted(host: Host) -> list[tuple[Step, Resource]]:
+    return [(step, each) for steps in PHASES.values() for step in steps for each in step.resources(host)]
+
+
+# Catalogs as text.
+
+
+def text_of(host: Host) -> str:
+    """Write what all steps want on a host: a line per resource, and under it what it says beside its label."""
+    lines = []
+    for phase, steps in PHASES.items():
+        rows = Catalog.of((step.title, step.resources(host)) for step in steps).to_wire()
+        lines += ["", f"=== {phase} ==="]
+        previous = ""
+        for row in rows:
+            assert isinstance(row, dict)
+            if row["step"] != previous:
+                lines += ["", f"# {row['step']}"]
+            previous = str(row["step"])
+            lines += [str(row["label"]), *(f"    {line}".rstrip() for line in details(row, rows))]
+    return "\n".join(lines[1:]) + "\n"
+
+
+def details(row: dict[str, JSON], rows: Sequence[JSON]) -> Iterator[str]:
+    first = next(name for name in row if name not in ("kind", "step", "label"))
+    for name, value in row.items():
+        default = DEFAULTS.get((str(row["kind"]), name))
+        if name in ("kind", "step", "label") or (name == first and row["label"] == f"{row['kind']} {value}"):
+            continue
+        if name == "content" and str(row["path"]).endswith("/release.json"):
+            yield "content: (see test_release.py)"
+        elif name == "mode":
+            yield f"mode: {value:04o}"
+        elif name == "when":
+            assert isinstance(value, list)
+            yield "when: " + ", ".join(str(label_of(rows, position)) for position in value)
+        elif isinstance(value, str) and "\n" in value:
+            yield f"{name}:"
+            body, end = (value[:-1], "") if value.endswith("\n") else (value, " (no line end)")
+            yield from (f"  | {line}" for line in f"{body}{end}".split("\n"))
+        elif value not in (default, {}) or name in ("owner", "group"):
+            yield f"{name}: {'(empty)' if value == '' else value}"
+
+
+def label_of(rows: Sequence[JSON], position: Any) -> JSON:
+    row = rows[position]
+    assert isinstance(row, dict)
+    return row["label"]
+
+
+def kept_text(environment: Environment, name: str) -> str:
+    """Write the catalogs of a bare host, and in what they differ in the other situations."""
+    texts = {title: text_of(host) for title, host in situations(environment, name).items()}
+    (_bare, first), *others = texts.items()
+    parts = [first]
+    for title, text in others:
+        diff = difflib.unified_diff(first.splitlines(), text.splitlines(), n=2, lineterm="")
+        body = [line.rstrip() for line in diff if not line.startswith(("---", "+++"))]
+        parts.append(f"=== {title}: what differs ===\n\n" + "\n".join(body).replace("\n@@", "\n\n@@") + "\n")
+    return "\n".join(parts)
+
+
+@pytest.mark.parametrize(("environment", "host"), HOSTS)
+def test_the_catalogs_are_those_that_are_kept(environment: str, host: str) -> None:
+    path = CATALOGS / f"{environment}.{host}.txt"
+    text = kept_text(ENVIRONMENTS[environment], host)
+    if os.environ.get("HAWSER_UPDATE"):
+        path.write_text(text)
+    kept = path.read_text() if path.exists() else ""
+    diff = "\n".join(difflib.unified_diff(kept.splitlines(), text.splitlines(), path.name, "now", lineterm=""))
+    assert not diff, f"HAWSER_UPDATE=1 takes this over:\n{diff}"
+
+
+def test_no_text_is_kept_that_belongs_to_no_host() -> None:
+    known = {f"{environment}.{host}.txt" for environment, host in HOSTS}
+    assert {path.name for path in CATALOGS.glob("*.txt")} == known
+
+
+def test_every_step_is_in_these_catalogs() -> None:
+    assert {step.title for step in Step.registry} == {step.title for steps in PHASES.values() for step in steps}
+
+
+# What holds for every catalog.
+
+
+@pytest.fixture(params=HOSTS, ids="/".join)
+def hosts(request: pytest.FixtureRequest) -> list[Host]:
+    environment, name = request.param
+    return list(situations(ENVIRONMENTS[environment], name).values())
+
+
+def test_a_step_wants_the_same_when_it_is_asked_again(hosts: list[Host]) -> None:
+    for host in hosts:
+        assert text_of(host) == text_of(host)
+
+
+def test_a_step_says_nothing_of_a_release_where_there_is_none(hosts: list[Host]) -> None:
+    environment, name = hosts[0].environment, hosts[0].name
+    for _step, each in wanted(make_host(environment, name, Facts(), release=False)):
+        assert "/releases/" not in repr(each)
+
+
+def test_no_path_stands_for_two_resources_of_a_phase(hosts: list[Host]) -> None:
+    for host in hosts:
+        for steps in PHASES.values():
+            paths = [
+                each.path
+                for step in steps
+                for each in step.resources(host)
+                if isinstance(each, resources.File | resources.Directory | resources.Link | resources.Absent)
+            ]
+            assert sorted(set(paths)) == sorted(paths)
+
+
+def test_the_runner_knows_every_kind() -> None:
+    assert {kind.kind for kind in Resource.__subclasses__()} == set(KINDS)
+
+
+def test_no_secret_stands_in_a_command_or_in_a_file_that_others_may_read(hosts: list[Host]) -> None:
+    values = [value for host in hosts[:1] for value in host.secrets.mask_values()]
+    for host in hosts:
+        for step, each in wanted(host):
+            shown = [each.label]
+            if isinstance(each, Command):
+                shown += [*each.argv, *each.unless]
+            if isinstance(each, File) and each.mode & 0o007:
+                shown.append(str(each.content))
+            assert not [text for text in shown for value in values if value in text], (step.title, each.label)
+
+
+def test_what_prepares_a_release_leaves_everything_outside_its_folder_alone(hosts: list[Host]) -> None:
+    for host in hosts:
+        allowed = (f"{host.root}/releases/{NEW}", f"{host.root}/envs", str(host.environment.env.dotenv))
+        for step in PHASES["prepare"]:
+            for each in step.resources(host):
+                place = getattr(each, "path", None) or getattr(each, "link", None) or getattr(each, "cwd", "")
+                assert place.startswith(allowed), (step.title, each.label)
