@@ -103,7 +103,9 @@ class Contender:
         for host in ground.of_group("web"):
             ground.inside(
                 host,
-                f"curl -sfk --resolve {self.application}.test:443:127.0.0.1 https://{self.application}.test/ >/dev/null"
+                # nginx takes up its new configuration a moment after it was told to
+                f"curl -sfk --retry 5 --retry-delay 1 --retry-all-errors -o /dev/null"
+                f" --resolve {self.application}.test:443:127.0.0.1 https://{self.application}.test/"
                 f" && grep -l {newest} $(readlink -f /srv/{self.application}/current)/environment"
                 f" && systemctl list-units --no-legend --state=running '{self.application}-web-*' | grep -q running",
             )

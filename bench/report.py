@@ -15,8 +15,8 @@ as the script. Seconds differ from machine to machine; ratios differ less.
 
 {table}
 
-*Time* is from pressing Enter to the next prompt: the median of the rounds' own ratios. *Middle half* is the range of the
-middle half of the rounds, of all rounds where there are only three. *Processor* is processor time on the machine
+*Time* is from pressing Enter to the next prompt: the median of the rounds' own ratios. *Middle half* is the range of
+the middle half of the rounds, of all rounds where there are only three. *Processor* is processor time on the machine
 that is typed on, of the command with its children.
 
 ## How it is measured
@@ -27,8 +27,8 @@ that is typed on, of the command with its children.
   hosts share the processor with `fab` and `ssh`.
 - Both deploy to the same hosts, side by side: `fab -H bench deploy` and `bench/deploy.sh HOST ...`, each with a user,
   a database, a virtual host, a domain and a folder of its own. Packages, services and uv are there before, for both.
-- Rounds are interleaved, and who goes first alternates. After each deploy that changes something, it is checked that the
-  site answers, that everything runs, and that it is the new commit; else the benchmark fails.
+- Rounds are interleaved, and who goes first alternates. After each deploy that changes something, it is checked that
+  the site answers, that everything runs, and that it is the new commit; else the benchmark fails.
 - *First deploy*: code, environments, units, site, cron entry and the tables of the database are removed before each
   round. What uv has downloaded stays, so that a package index is not measured.
 - *One file changed*: a commit that changes one file of the code. Environments are reused, processes are replaced.
@@ -36,8 +36,8 @@ that is typed on, of the command with its children.
 
 ## What the script does
 
-One `ssh HOST 'bash -s'` per host, all hosts at once: a lock; a stamp of commit and settings that ends an unchanged deploy
-early; the code as a bundle on the same connection; a release folder; an environment keyed by the hash of its
+One `ssh HOST 'bash -s'` per host, all hosts at once: a lock; a stamp of commit and settings that ends an unchanged
+deploy early; the code as a bundle on the same connection; a release folder; an environment keyed by the hash of its
 requirements, built by uv; `collectstatic` and `check --deploy`; `migrate` on the first host while the others wait for
 it; gunicorn beside the old one until it is healthy; the links; supervisor's programs; nginx with `nginx -t`; cron; old
 releases removed.
@@ -61,7 +61,6 @@ def write(path: Path, results: Sequence[Result]) -> None:
     rows = ["| | hosts | time | middle half | processor |", "| --- | ---: | ---: | ---: | ---: |"]
     for each in results:
         low, high = each.spread
-        rows.append(
-            f"| {each.scenario} | {each.hosts} | **{each.ratio:.2f}** | {low:.2f} to {high:.2f} | {each.cpu_ratio:.2f} |"
-        )
+        middle = f"{low:.2f} to {high:.2f}"
+        rows.append(f"| {each.scenario} | {each.hosts} | **{each.ratio:.2f}** | {middle} | {each.cpu_ratio:.2f} |")
     path.write_text(TEXT.format(table="\n".join(rows)))

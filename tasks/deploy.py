@@ -56,7 +56,7 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
     if not hosts.names:
         raise HawserError(f"none of {', '.join(fleet.names)} runs the application's code; is a group missing?", code=2)
     fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
-    if migrations:
+    if migrations and wanted.environment.release.migrate:
         fleet.leader().apply([db.migrate], wanted, phase="migrate")
     with hosts.undo_on_failure(PUT_BACK):
         batches = list(hosts.batches())

@@ -159,7 +159,7 @@ class Runner:
     def watch(self) -> None:
         """End the run when the other side has been silent for too long, even while it takes none of our words."""
         while True:
-            time.sleep(1.0)
+            time.sleep(SILENCE / 15)
             if time.monotonic() - self.source.heard > SILENCE:
                 self.end(4)
 

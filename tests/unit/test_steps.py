@@ -28,6 +28,7 @@ from tasks import bootstrap, db, deploy, postgresql, rabbitmq, redis
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
+TEMPLATES = {name: Templates() for name in ENVIRONMENTS}
 HOSTS = [(name, host) for name, environment in ENVIRONMENTS.items() for host in environment.hosts]
 PHASES: dict[str, list[Step]] = {
     "bootstrap": [
@@ -90,7 +91,7 @@ def facts_of(environment: Environment, name: str, current: str) -> Facts:
 
 
 def make_host(environment: Environment, name: str, facts: Facts, release: bool = True) -> Host:
-    templates = Templates()
+    templates = TEMPLATES[environment.name]
     addresses = {each: host.address for each, host in environment.hosts.items()}
     at_stake = Release(NEW, NEW[:10] * 4, environment, templates) if release else None
     entry = {"what": "deploy", "who": "ann", "from": "desk", "started": "2030-01-02T03:04:05Z"}
@@ -125,20 +126,24 @@ def text_of(host: Host) -> str:
             if row["step"] != previous:
                 lines += ["", f"# {row['step']}"]
             previous = str(row["step"])
-            lines += [str(row["label"]), *(f"    {line}".rstrip() for line in details(row, rows))]
+            lines += [str(row["label"]).rstrip(), *(f"    {line}".rstrip() for line in details(row, rows))]
     return "\n".join(lines[1:]) + "\n"
 
 
 def details(row: dict[str, JSON], rows: Sequence[JSON]) -> Iterator[str]:
-    first = next(name for name in row if name not in ("kind", "step", "label"))
-    for name, value in row.items():
-        default = DEFAULTS.get((str(row["kind"]), name))
-        if name in ("kind", "step", "label") or (name == first and row["label"] == f"{row['kind']} {value}"):
+    """Write the fields of a resource that its label does not tell, and that are not as usual."""
+    told = str(row["label"]).removeprefix(f"{row['kind']} ")
+    access = ("mode", "owner", "group") if "mode" in row else ()
+    if access:
+        yield f"{row['mode']:04o} {row['owner']} {row['group']}"
+    for position, (name, value) in enumerate(row.items()):
+        spoken = " ".join(map(str, value)) if isinstance(value, list) else value
+        if position < 3 or name in access or (name in (list(row)[3], "title") and spoken == told):
+            continue
+        if value in (DEFAULTS.get((str(row["kind"]), name)), {}):
             continue
         if name == "content" and str(row["path"]).endswith("/release.json"):
             yield "content: (see test_release.py)"
-        elif name == "mode":
-            yield f"mode: {value:04o}"
         elif name == "when":
             assert isinstance(value, list)
             yield "when: " + ", ".join(str(label_of(rows, position)) for position in value)
@@ -146,7 +151,7 @@ def details(row: dict[str, JSON], rows: Sequence[JSON]) -> Iterator[str]:
             yield f"{name}:"
             body, end = (value[:-1], "") if value.endswith("\n") else (value, " (no line end)")
             yield from (f"  | {line}" for line in f"{body}{end}".split("\n"))
-        elif value not in (default, {}) or name in ("owner", "group"):
+        else:
             yield f"{name}: {'(empty)' if value == '' else value}"
 
 
@@ -163,8 +168,8 @@ def kept_text(environment: Environment, name: str) -> str:
     parts = [first]
     for title, text in others:
         diff = difflib.unified_diff(first.splitlines(), text.splitlines(), n=2, lineterm="")
-        body = [line.rstrip() for line in diff if not line.startswith(("---", "+++"))]
-        parts.append(f"=== {title}: what differs ===\n\n" + "\n".join(body).replace("\n@@", "\n\n@@") + "\n")
+        body = ["..." if line.startswith("@@") else line.rstrip() for line in list(diff)[2:]]
+        parts.append("\n".join([f"=== {title}: what differs ===", "", *(body or ["nothing"])]) + "\n")
     return "\n".join(parts)
 
 

@@ -1,0 +1,92 @@
+"""A plain site with a short environment file: the defaults do the rest. Two applications share one host."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import Fleet
+
+APPLICATION = """
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def home():
+    return "hello from a plain site"
+"""
+
+SETTINGS = """
+[app]
+name = "my-site"
+repo = "{repository}"
+
+[processes.web]
+command = "gunicorn app:app --bind unix:{{{{ socket }}}}"
+
+[site]
+domains = ["plain.test"]
+
+[hosts.solo]
+sandbox = true
+"""
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Fleet]:
+    """A Flask site in a repository of its own, and one bare host."""
+    folder = Path(tempfile.mkdtemp(prefix="hawser-plain-"))
+    fleet = Fleet(folder, "plain")
+    fleet.hosts.mkdir()
+    fleet.repository.mkdir()
+    fleet.git("init", "--quiet", "-b", "main")
+    fleet.git("config", "user.name", "Test")
+    fleet.git("config", "user.email", "test@example.org")
+    fleet.commit({"app.py": APPLICATION, "requirements.txt": "flask==3.1.2\ngunicorn==23.0.0\n"})
+    fleet.file.write_text(SETTINGS.format(repository=fleet.repository))
+    fleet.fab("-H", "plain", "sandbox.reset", timeout=300)
+    yield fleet
+    fleet.fab("-H", "plain", "sandbox.down")
+    shutil.rmtree(folder)
+
+
+def test_a_file_of_a_dozen_lines_deploys_a_flask_site(plain: Fleet) -> None:
+    assert len([line for line in plain.file.read_text().splitlines() if line]) < 20
+    plain.fab("-H", "plain", "bootstrap", "deploy")
+    answer = plain.visit("solo", domain="plain.test")
+    assert (answer.status, answer.body) == (200, "hello from a plain site")
+    events = plain.events("-H", "plain", "bootstrap", "deploy")
+    assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
+
+
+def test_a_dry_run_of_a_first_deploy_on_a_bare_host_says_what_would_happen(plain: Fleet) -> None:
+    text = plain.file.read_text()
+    plain.file.write_text(text.replace('name = "my-site"', 'name = "other-site"').replace("plain.test", "other.test"))
+    try:
+        events = plain.events("-R", "-H", "plain", "bootstrap", "deploy")
+    finally:
+        plain.file.write_text(text)
+    statuses = {event["status"] for event in events if event["t"] == "event"}
+    assert "would_change" in statuses
+    assert statuses <= {"ok", "would_change", "unknown"}
+    assert {event["name"] for event in events if event["t"] == "phase"} >= {"bootstrap", "prepare", "switch 1/1", "finish"}
+    assert plain.inside("solo", "sh", "-c", "ls -d /srv/other-site /var/lib/hawser/other-site 2>/dev/null; true") == ""
+
+
+def test_a_process_that_leaves_the_settings_goes_from_the_host(plain: Fleet) -> None:
+    text = plain.file.read_text()
+    more = '\n[processes.sleeper]\ncommand = "sleep 1000"\n\n[cron.nightly]\nschedule = "@daily"\ncommand = "true"\n'
+    plain.file.write_text(text + more)
+    plain.fab("-H", "plain", "deploy")
+    assert plain.inside("solo", "systemctl", "is-active", "my-site-sleeper").strip() == "active"
+    assert "systemd-cat" in plain.inside("solo", "cat", "/etc/cron.d/my-site")
+    plain.file.write_text(text)
+    plain.fab("-H", "plain", "deploy")
+    assert plain.inside("solo", "sh", "-c", "systemctl is-active my-site-sleeper; true").strip() != "active"
+    assert plain.inside("solo", "sh", "-c", "ls /etc/systemd/system/my-site-sleeper* /etc/cron.d/my-site 2>/dev/null; true") == ""
