@@ -1,12 +1,20 @@
 """Self-signed certificates, made with the host's openssl."""
 
+from __future__ import annotations
+
 import ipaddress
 import os
 import re
 import stat
 
-from .files import read
-from .system import Change, Failure, Kind, group_id, write_atomically
+from .disk import read, write_atomically
+from .system import Change, Failure, Kind, group_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable, List, Optional, Set, Tuple
+
+    Name = Tuple[str, str]
 
 DAYS = 397
 DAYS_LEFT = 30
@@ -14,7 +22,7 @@ NAME = re.compile(r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$")
 CN_LENGTH = 64
 
 
-def alternative(name):
+def alternative(name: str) -> Name:
     """Return a host name or an address as a (kind, value) pair, in one spelling.
 
     :raises Failure: it is neither.
@@ -27,7 +35,7 @@ def alternative(name):
         return "DNS", name.lower()
 
 
-def parse_names(text):
+def parse_names(text: str) -> Set[Name]:
     """Return the alternative names that ``openssl x509 -ext subjectAltName`` prints, as `alternative` spells them."""
     names = set()
     for entry in re.findall(r"(?:DNS|IP Address):[^,\s]+", text):
@@ -38,13 +46,13 @@ def parse_names(text):
 class SelfSigned(Kind):
     """See `hawser.resources.SelfSigned`."""
 
-    def wanted(self):
+    def wanted(self) -> List[Name]:
         return [alternative(name) for name in self.spec["names"]]
 
-    def key_mode(self):
+    def key_mode(self) -> int:
         return 0o600 if self.spec["group"] == "root" else 0o640
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         note = self.fault()
         if note:
             return Change(note)
@@ -57,7 +65,7 @@ class SelfSigned(Kind):
                 notes.append("%s: group -> %s" % (path, self.spec["group"]))
         return Change(", ".join(notes)) if notes else None
 
-    def fault(self):
+    def fault(self) -> str:
         """Say what is wrong with the pair that is there; empty when it will do."""
         certificate, key = read(self.spec["certificate"]), read(self.spec["key"])
         if certificate is None or key is None:
@@ -74,17 +82,16 @@ class SelfSigned(Kind):
             return "names %s -> %s" % (spell(names), spell(self.wanted()))
         return "" if shown.code == 0 else "expires within %d days" % DAYS_LEFT
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         gid = group_id(self.spec["group"])
-        if self.fault():
+        key, certificate = read(self.spec["key"]), read(self.spec["certificate"])
+        if key is None or certificate is None or self.fault():
             key, certificate = self.generate()
-        else:
-            key, certificate = read(self.spec["key"]), read(self.spec["certificate"])
         # Neither half fits an old other half, so a run that dies in between is seen by the next one.
         write_atomically(self.spec["key"], key, self.key_mode(), -1, gid)
         write_atomically(self.spec["certificate"], certificate, 0o644)
 
-    def generate(self):
+    def generate(self) -> Tuple[bytes, bytes]:
         """Return a new key and its certificate; the key never touches the disk on the way."""
         names = self.wanted()
         common = names[0][1] if len(names[0][1]) <= CN_LENGTH else "self-signed"
@@ -97,5 +104,5 @@ class SelfSigned(Kind):
         return key.encode(), self.system.run(argv, stdin=key, apart=True).output.encode()
 
 
-def spell(names):
+def spell(names: Iterable[Name]) -> str:
     return ", ".join(sorted(value for _kind, value in names)) or "(none)"

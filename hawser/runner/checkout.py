@@ -4,15 +4,23 @@ Git runs as root and only inside folders that root owns; a working copy is given
 refuses a repository of somebody else (git-config(1), safe.directory), and nothing here lifts that.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import os
 import re
 import stat
 
-from .files import read, remove
+from .disk import open_folder, read, remove, write_atomically
 from .git import Remote, explain
-from .system import Change, Failure, Kind, group_id, open_folder, user_id, write_atomically
+from .system import Change, Failure, Kind, group_id, user_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set
+
+    from .system import Finished, System
 
 HASH = re.compile(r"^[0-9a-f]{40}$")
 SHORT_HASH = re.compile(r"^[0-9a-f]{4,40}$")
@@ -36,20 +44,22 @@ class Mirror:
     :param group: whose members may read it; empty: as it is.
     """
 
-    def __init__(self, system, path, group=""):
+    def __init__(self, system: System, path: str, group: str = "") -> None:
         self.system = system
         self.path = path
         self.group = group
 
-    def git(self, *arguments, env=None, stdin="", check=True):
+    def git(
+        self, *arguments: str, env: Optional[Mapping[str, str]] = None, stdin: str = "", check: bool = True
+    ) -> Finished:
         argv = ["git", "-C", self.path, *arguments]
         return self.system.run(argv, env=env, stdin=stdin, timeout=FETCH_TIMEOUT, check=check, apart=True)
 
-    def exists(self):
+    def exists(self) -> bool:
         return os.path.isdir(self.path)
 
     @contextlib.contextmanager
-    def exclusively(self):
+    def exclusively(self) -> Iterator[None]:
         """Make the mirror and hold its lock; what a killed git left behind is cleared first."""
         os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
         handle = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -65,7 +75,7 @@ class Mirror:
         finally:
             os.close(handle)
 
-    def make(self):
+    def make(self) -> None:
         """Make an empty mirror beside its place, and rename it there: one that is there is whole."""
         new = self.path + ".new"
         remove(new, recursive=True)
@@ -76,7 +86,7 @@ class Mirror:
         os.chmod(new, 0o700)
         os.rename(new, self.path)
 
-    def clear_leftovers(self):
+    def clear_leftovers(self) -> None:
         for folder, names, files in os.walk(self.path):
             if folder == os.path.join(self.path, "objects"):
                 names[:] = ["pack"]
@@ -84,7 +94,7 @@ class Mirror:
                 if name.endswith(".lock") or name.startswith(("tmp_pack_", "tmp_idx_")):
                     os.unlink(os.path.join(folder, name))
 
-    def share(self):
+    def share(self) -> None:
         """Let the group read everything: its git reads objects here through a working copy's alternates."""
         if not self.group:
             return
@@ -100,16 +110,16 @@ class Mirror:
                 if stat.S_IMODE(status.st_mode) != wanted:
                     os.chmod(path, wanted)
 
-    def has(self, commit):
+    def has(self, commit: str) -> bool:
         return self.exists() and self.git("cat-file", "-e", commit + "^{commit}", check=False).code == 0
 
-    def fetch(self, remote, *refspecs):
+    def fetch(self, remote: Remote, *refspecs: str) -> Finished:
         """Fetch; the result of git, whose failure the caller judges."""
         with remote.environment() as variables:
             argv = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote.url, *refspecs]
             return self.git(*argv, env=variables, check=False)
 
-    def fetch_all(self, remote):
+    def fetch_all(self, remote: Remote) -> None:
         result = self.fetch(remote, *BRANCHES_AND_TAGS)
         if result.code and "cannot lock ref" in result.errors:
             # A branch `a` upstream became `a/b`: git cannot hold both names, so the old ones have to go first.
@@ -119,7 +129,7 @@ class Mirror:
         if result.code:
             raise Failure(explain(remote.url, result.errors), result.errors)
 
-    def fetch_commit(self, remote, commit):
+    def fetch_commit(self, remote: Remote, commit: str) -> None:
         """Bring one commit: from all branches and tags, else, where the server allows it, by its hash."""
         self.fetch_all(remote)
         if not self.has(commit):
@@ -127,7 +137,7 @@ class Mirror:
             if result.code or not self.has(commit):
                 raise Failure("commit %s does not exist in %s" % (commit, remote.url), result.errors)
 
-    def unbundle(self, bundle, commit):
+    def unbundle(self, bundle: str, commit: str) -> None:
         """Take a commit from a git bundle.
 
         :raises Failure: the bundle builds on commits that are missing here, or does not hold the commit.
@@ -138,33 +148,41 @@ class Mirror:
         if not self.has(commit):
             raise Failure("commit %s is not in the bundle that was sent" % commit)
 
-    def keep(self, commit):
+    def keep(self, commit: str) -> None:
         """Bind a commit to a name of ours, after git has seen that nothing of it is missing."""
         if self.git("show-ref", "--verify", "--quiet", KEPT + commit, check=False).code:
             self.git("rev-list", "--objects", "--quiet", commit, "--not", "--all")
             self.git("update-ref", KEPT + commit, commit)
 
-    def tips(self):
+    def tips(self) -> List[str]:
         if not self.exists():
             return []
         rows = self.git("for-each-ref", "--format=%(objectname) %(objecttype) %(*objectname)").output.splitlines()
-        found = set()
+        found: Set[str] = set()
         for name, kind, *peeled in (row.split() for row in rows):
             found.update([name] if kind == "commit" else peeled)
         return sorted(found)
 
 
-def has(system, mirror, commit):
+def has(system: System, mirror: str, commit: str) -> bool:
     """Tell whether a mirror on this host holds a commit."""
     return Mirror(system, mirror).has(commit)
 
 
-def tips(system, mirror):
+def tips(system: System, mirror: str) -> List[str]:
     """Return the commits that a mirror's references name: what an incremental bundle may build on."""
     return Mirror(system, mirror).tips()
 
 
-def resolve(system, repo, mirror, revision, key="", token="", host_keys=()):
+def resolve(
+    system: System,
+    repo: str,
+    mirror: str,
+    revision: str,
+    key: str = "",
+    token: str = "",
+    host_keys: Sequence[str] = (),
+) -> str:
     """Return the full hash of the commit that a branch, a tag or a (short) hash stands for.
 
     :param revision: empty: the repository's default branch.
@@ -194,7 +212,7 @@ def resolve(system, repo, mirror, revision, key="", token="", host_keys=()):
     return commits[0]
 
 
-def list_remote(system, remote, *arguments):
+def list_remote(system: System, remote: Remote, *arguments: str) -> Dict[str, str]:
     """Return the references of a repository elsewhere, name to hash."""
     with remote.environment() as variables:
         argv = ["git", "ls-remote", "--quiet", *arguments]
@@ -204,7 +222,7 @@ def list_remote(system, remote, *arguments):
     return {name: commit for commit, name in (row.split("\t") for row in result.output.splitlines())}
 
 
-def resolve_name(system, remote, revision):
+def resolve_name(system: System, remote: Remote, revision: str) -> str:
     """Ask the repository once what a name stands for; empty when it knows no such branch or tag."""
     if not revision:
         names = ["HEAD"]
@@ -224,7 +242,7 @@ def resolve_name(system, remote, revision):
     return next(iter(commits.values()), "")
 
 
-def similar(system, remote, revision):
+def similar(system: System, remote: Remote, revision: str) -> str:
     """Return a suggestion for a mistyped name, as the end of a sentence."""
     import difflib
 
@@ -236,10 +254,10 @@ def similar(system, remote, revision):
 class Checkout(Kind):
     """See `hawser.resources.Checkout`."""
 
-    def marker(self):
-        return self.spec["path"] + ".complete"
+    def marker(self) -> str:
+        return str(self.spec["path"] + ".complete")
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         path, commit = self.spec["path"], self.spec["commit"]
         if not HASH.match(commit):
             raise Failure("%r is no full hash of a commit" % commit)
@@ -250,7 +268,7 @@ class Checkout(Kind):
             return None
         return Change("%s -> %s" % (found[:8], commit[:8]) if found else "incomplete, made anew")
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
         mirror = Mirror(self.system, self.spec["mirror"], self.spec["group"])
         remote = Remote(*(self.spec[name] for name in ("repo", "key", "token", "host_keys")))
@@ -265,7 +283,7 @@ class Checkout(Kind):
         self.system.run(["sync", "-f", self.spec["path"]])
         write_atomically(self.marker(), (self.spec["commit"] + "\n").encode(), 0o644)
 
-    def bring(self, mirror, remote):
+    def bring(self, mirror: Mirror, remote: Remote) -> None:
         if self.spec.get("bundle"):
             try:
                 bundle = self.system.blobs[self.spec["bundle"]]
@@ -277,7 +295,7 @@ class Checkout(Kind):
         else:
             raise Failure("commit %s is not on this host, and no repository is named" % self.spec["commit"])
 
-    def build(self, remote):
+    def build(self, remote: Remote) -> None:
         """Make the working copy as root, in a folder that is closed to everybody else until it is complete."""
         path = self.spec["path"]
         folder = open_folder(os.path.dirname(path))
@@ -299,13 +317,13 @@ class Checkout(Kind):
                 argv = ["git", "-C", path, "submodule", "--quiet", "update", "--init", "--recursive"]
                 self.git(argv, variables, "a submodule of " + (remote.url or "the repository"))
 
-    def git(self, argv, env=None, what=""):
+    def git(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, what: str = "") -> None:
         result = self.system.run(argv, env=env, timeout=FETCH_TIMEOUT, check=False)
         if result.code:
             raise Failure(explain(what or self.spec["mirror"], result.output), result.output)
 
 
-def give_away(path, uid, gid):
+def give_away(path: str, uid: int, gid: int) -> None:
     """Give a folder with everything in it to a user, the folder itself last, so that nobody can interfere before."""
     for _folder, names, files, handle in os.fwalk(path, topdown=False, follow_symlinks=False):
         for name in [*names, *files]:

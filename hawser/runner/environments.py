@@ -1,5 +1,7 @@
 """Python environments: one for a tool, and those of the application, shared by what goes into them."""
 
+from __future__ import annotations
+
 import glob
 import hashlib
 import json
@@ -8,10 +10,17 @@ import platform
 import re
 import shutil
 
-from .files import Link, read, remove
+from .disk import open_folder, read, remove, stat_at, write_atomically
+from .files import Link
 from .installers import explain, pip_settings, tail
 from .requirements import Recipe
-from .system import BASE_ENVIRONMENT, Change, Failure, Kind, open_folder, stat_at, user_id, write_atomically
+from .system import BASE_ENVIRONMENT, Change, Failure, Kind, user_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+    from .system import System
 
 MARKER = ".hawser-complete"
 # Raised when environments are built in another way, so that all are built anew.
@@ -24,7 +33,7 @@ ASK_VERSION = "import platform as p; print(p.python_implementation() + ' ' + p.p
 class Tool(Kind):
     """See `hawser.resources.Tool`."""
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         found = read(os.path.join(self.spec["path"], MARKER))
         if found is None:
             return Change("new")
@@ -32,7 +41,7 @@ class Tool(Kind):
             return Change("%s -> %s" % (found.decode("utf-8", "replace").strip(), self.spec["requirement"]))
         return None if interpreter_fits(self.spec["path"]) else Change("the host's Python is another one now")
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         path = self.spec["path"]
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         unmark_and_remove(path)
@@ -48,7 +57,7 @@ class Tool(Kind):
         write_atomically(os.path.join(path, MARKER), (self.spec["requirement"] + "\n").encode(), 0o644)
 
 
-def interpreter_fits(path):
+def interpreter_fits(path: str) -> bool:
     """Tell whether an environment's interpreter is still the one that its packages were installed for."""
     name = os.path.basename(os.path.realpath(os.path.join(path, "bin", "python3")))
     if not os.path.exists(os.path.join(path, "bin", "python3")):
@@ -56,7 +65,7 @@ def interpreter_fits(path):
     return not re.match(r"python3\.\d+$", name) or os.path.isdir(os.path.join(path, "lib", name))
 
 
-def unmark_and_remove(path):
+def unmark_and_remove(path: str) -> None:
     """Remove an environment, its marker first, so that a crash leaves nothing that looks complete."""
     if os.path.isdir(path) and not os.path.islink(path):
         remove(os.path.join(path, MARKER))
@@ -70,7 +79,7 @@ class Interpreter:
     :param known: descriptions from markers; a file that is still the same is not started again.
     """
 
-    def __init__(self, system, path, user, known=()):
+    def __init__(self, system: System, path: str, user: str, known: Sequence[Dict[str, Any]] = ()) -> None:
         self.path = path
         self.real = os.path.realpath(path)
         try:
@@ -80,7 +89,7 @@ class Interpreter:
         self.stamp = [status.st_size, status.st_mtime_ns, user]
         for entry in known:
             if entry.get("real") == self.real and entry.get("stamp") == self.stamp:
-                self.version = entry["version"]
+                self.version: str = entry["version"]
                 return
         result = system.run([self.real, "-I", "-c", ASK_VERSION], user=user, check=False, timeout=60)
         if result.code:
@@ -88,7 +97,7 @@ class Interpreter:
             raise Failure("the user %s cannot run the interpreter %s%s" % (user, path, why), result.output)
         self.version = result.output.strip()
 
-    def closed(self, system, user):
+    def closed(self, system: System, user: str) -> str:
         """Name the first folder on the way that the user may not enter, as the end of a sentence."""
         parts = self.real.split("/")
         for length in range(2, len(parts)):
@@ -97,19 +106,19 @@ class Interpreter:
                 return ": the folder %s is closed to it" % folder
         return ""
 
-    def describe(self):
+    def describe(self) -> Dict[str, Any]:
         return {"path": self.path, "real": self.real, "stamp": self.stamp, "version": self.version}
 
 
 class PythonEnvironment(Kind):
     """See `hawser.resources.PythonEnvironment`."""
 
-    path = None
+    path = ""
 
-    def facts(self):
+    def facts(self) -> Dict[str, Any]:
         return {"facts": {"environment": self.path}} if self.path else {}
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         recipe = Recipe(self.spec)
         interpreter = self.find_interpreter()
         if interpreter is None:
@@ -119,35 +128,36 @@ class PythonEnvironment(Kind):
             return Change("new environment %s from %s" % (os.path.basename(self.path), recipe.title()))
         return self.link().check()
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         recipe = Recipe(self.spec)
         interpreter = self.find_interpreter() or self.install_interpreter()
         self.path = self.place(recipe, interpreter)
         if not complete(self.path):
             self.build(recipe, interpreter)
-        if self.link().check() is not None:
-            self.link().apply(None)
+        difference = self.link().check()
+        if difference is not None:
+            self.link().apply(difference)
 
-    def link(self):
+    def link(self) -> Link:
         target = os.path.relpath(self.path, os.path.dirname(self.spec["link"]))
         return Link({"path": self.spec["link"], "target": target}, self.system)
 
-    def place(self, recipe, interpreter):
+    def place(self, recipe: Recipe, interpreter: Interpreter) -> str:
         """Return the folder of the environment: named by the hash of all that goes into it."""
         inputs = dict(recipe.inputs, format=FORMAT, machine=platform.machine())
         inputs["interpreter"] = [interpreter.real, interpreter.version]
         digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
         return os.path.join(self.spec["folder"], digest[:16])
 
-    def find_interpreter(self):
+    def find_interpreter(self) -> Optional[Interpreter]:
         """Return the interpreter that is asked for; None when it has to be installed first."""
         path = self.interpreter_path()
         if path is None:
             return None
         return Interpreter(self.system, path, self.spec["user"], known_interpreters(self.spec["folder"]))
 
-    def interpreter_path(self):
-        wanted = self.spec["interpreter"]
+    def interpreter_path(self) -> Optional[str]:
+        wanted: str = self.spec["interpreter"]
         if wanted.startswith("/"):
             return wanted
         if not wanted:
@@ -167,16 +177,16 @@ class PythonEnvironment(Kind):
         real = {os.path.realpath(path) for path in glob.glob(pattern) if os.access(path, os.X_OK)}
         return max(real, key=numbers, default=None)
 
-    def has_version(self, path, wanted):
+    def has_version(self, path: str, wanted: str) -> bool:
         if wanted.count(".") == 1:
             return True
         known = known_interpreters(self.spec["folder"])
         return Interpreter(self.system, path, self.spec["user"], known).version.split()[-1] == wanted
 
-    def managed_folder(self):
+    def managed_folder(self) -> str:
         return os.path.join(self.spec["folder"], ".python")
 
-    def install_interpreter(self):
+    def install_interpreter(self) -> Interpreter:
         """Let uv fetch the interpreter of a version that the host does not have."""
         self.make_cache()
         self.make_folder(self.managed_folder())
@@ -186,17 +196,17 @@ class PythonEnvironment(Kind):
             raise Failure("uv installed Python %s, yet it is not to be found" % self.spec["interpreter"])
         return found
 
-    def cache(self):
+    def cache(self) -> str:
         return os.path.join(self.spec["folder"], ".cache")
 
-    def make_cache(self):
+    def make_cache(self) -> None:
         """Make uv's cache, on the filesystem of the environments, which lets it link files instead of copying."""
         if os.path.isdir(self.cache()) and os.stat(self.cache()).st_uid != user_id(self.spec["user"]):
             # The application's user has changed, and uv cannot write to another one's cache.
             remove(self.cache(), recursive=True)
         self.make_folder(self.cache())
 
-    def make_folder(self, path):
+    def make_folder(self, path: str) -> None:
         """Make a folder that belongs to the user."""
         folder = open_folder(os.path.dirname(path))
         try:
@@ -211,7 +221,7 @@ class PythonEnvironment(Kind):
         finally:
             os.close(folder)
 
-    def build(self, recipe, interpreter):
+    def build(self, recipe: Recipe, interpreter: Interpreter) -> None:
         """Build the environment as its user and mark it complete."""
         unmark_and_remove(self.path)
         self.make_cache()
@@ -222,7 +232,9 @@ class PythonEnvironment(Kind):
         marker = dict(recipe.inputs, format=FORMAT, interpreter=interpreter.describe())
         write_atomically(os.path.join(self.path, MARKER), json.dumps(marker, indent=1).encode(), 0o644)
 
-    def uv(self, arguments, env=None, cwd=None):
+    def uv(
+        self, arguments: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None
+    ) -> str:
         variables = {
             "UV_CACHE_DIR": self.cache(),
             "UV_PYTHON_INSTALL_DIR": self.managed_folder(),
@@ -250,12 +262,12 @@ class PythonEnvironment(Kind):
         return result.output
 
 
-def complete(path):
+def complete(path: str) -> bool:
     """Tell whether an environment was built to its end and its interpreter is still there."""
     return os.path.isfile(os.path.join(path, MARKER)) and os.path.exists(os.path.join(path, "bin", "python"))
 
 
-def known_interpreters(folder):
+def known_interpreters(folder: str) -> List[Dict[str, Any]]:
     """Return what the markers under a folder say of interpreters."""
     found = []
     for path in glob.glob(os.path.join(folder, "*", MARKER)):

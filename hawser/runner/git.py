@@ -1,5 +1,7 @@
 """A repository elsewhere: how git is let in, and what its failures mean."""
 
+from __future__ import annotations
+
 import base64
 import contextlib
 import os
@@ -8,6 +10,10 @@ import shlex
 import urllib.parse
 
 from .system import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterator, Sequence
 
 
 class Remote:
@@ -19,7 +25,7 @@ class Remote:
     :param host_keys: the only host keys to trust, as in known_hosts; empty: the host's own known_hosts files.
     """
 
-    def __init__(self, repo, key="", token="", host_keys=()):
+    def __init__(self, repo: str, key: str = "", token: str = "", host_keys: Sequence[str] = ()) -> None:
         if repo.startswith("-"):
             raise Failure("%r is no address of a repository" % repo)
         if is_locked(key):
@@ -34,7 +40,7 @@ class Remote:
             self.url = urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
     @contextlib.contextmanager
-    def environment(self):
+    def environment(self) -> Iterator[Dict[str, str]]:
         """Yield the variables that let git in; key material lives in memory only, and only as long as this."""
         variables = {
             "GIT_TERMINAL_PROMPT": "0",
@@ -64,7 +70,7 @@ class Remote:
             yield variables
 
 
-def is_locked(key):
+def is_locked(key: str) -> bool:
     """Tell whether a private key has a passphrase (OpenSSH's PROTOCOL.key, or PEM); ssh would only say "denied"."""
     if "BEGIN OPENSSH PRIVATE KEY" not in key:
         return "ENCRYPTED" in key
@@ -76,7 +82,7 @@ def is_locked(key):
 
 
 @contextlib.contextmanager
-def memory_file(name, text):
+def memory_file(name: str, text: str) -> Iterator[str]:
     """Yield the path of a file in memory that our children can read: whatever kills us, no key stays on a disk."""
     handle = os.memfd_create(name)
     try:
@@ -118,7 +124,7 @@ CAUSES = (
 )
 
 
-def explain(repo, output):
+def explain(repo: str, output: str) -> str:
     """Say in one line why git could not do it."""
     for pattern, meaning in CAUSES:
         if re.search(pattern, output):

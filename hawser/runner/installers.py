@@ -1,9 +1,15 @@
 """What pip and uv have in common: the host's settings for the package index, and what their failures mean."""
 
+from __future__ import annotations
+
 import configparser
 import re
 
 from .system import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Sequence
 
 PIP_FILES = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf")
 # pip's settings -> uv's variables that say the same.
@@ -18,9 +24,9 @@ PIP_SETTINGS = {
 }
 
 
-def pip_settings(files=PIP_FILES):
+def pip_settings(files: Sequence[str] = PIP_FILES) -> Dict[str, str]:
     """Translate the host's settings for pip into variables for uv, so that the same index serves both."""
-    found = {}
+    found: Dict[str, str] = {}
     for path in files:
         parser = configparser.RawConfigParser()
         try:
@@ -40,7 +46,7 @@ def pip_settings(files=PIP_FILES):
     return variables
 
 
-def tail(output, lines=40):
+def tail(output: str, lines: int = 40) -> str:
     """Return the last lines of a builder's output, without those that say nothing."""
     useful = [line for line in output.splitlines() if line.strip()]
     return "\n".join(useful[-lines:])
@@ -77,7 +83,7 @@ HINTS = (
 )
 
 
-def explain(output):
+def explain(output: str) -> str:
     """Say in one line why an installation failed."""
     # uv wraps its sentences for a terminal that is not there.
     joined = re.sub(r"\n {4,}", " ", output)

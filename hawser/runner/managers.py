@@ -118,15 +118,20 @@ class Systemd:
         """Make the definition on disk the one that counts."""
         self.ctl("daemon-reload")
 
+    def enable(self, unit: str) -> None:
+        enabled = self.ctl("enable", "--quiet", unit + self.suffix, check=False)
+        if enabled.code:
+            raise Failure("%s cannot be started at boot" % unit, enabled.output)
+
     def start(self, unit: str) -> None:
-        self.ctl("enable", "--quiet", unit + self.suffix)
+        self.enable(unit)
         self.ctl("reset-failed", unit + self.suffix, check=False)
         started = self.ctl("start", unit + self.suffix, check=False, timeout=LONGEST_STOP)
         if started.code:
             raise Failure("%s does not start" % unit, started.output + self.log(unit))
 
     def restart(self, unit: str) -> None:
-        self.ctl("enable", "--quiet", unit + self.suffix)
+        self.enable(unit)
         restarted = self.ctl("restart", unit + self.suffix, check=False, timeout=LONGEST_STOP)
         if restarted.code:
             raise Failure("%s does not start again" % unit, restarted.output + self.log(unit))

@@ -1,11 +1,19 @@
 """Debian packages."""
 
+from __future__ import annotations
+
 import glob
 import os
 import re
 import time
 
 from .system import Change, Failure, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Sequence, Set
+
+    from .system import Finished
 
 DPKG_UPDATES = "/var/lib/dpkg/updates"
 LISTS = "/var/lib/apt/lists"
@@ -29,12 +37,12 @@ INSTALL = (
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "NEEDRESTART_MODE": "l"}
 
 
-def parse_installed(text):
+def parse_installed(text: str) -> Set[str]:
     """Return the names that are installed, each plain and as ``name:arch``, from dpkg-query's rows.
 
     :param text: rows of package, architecture, status and what it provides, parted by ``|``.
     """
-    names = set()
+    names: Set[str] = set()
     for row in text.splitlines():
         package, architecture, status, provides = row.split("|", 3)
         if status != "installed":
@@ -49,7 +57,7 @@ def parse_installed(text):
 class Packages(Kind):
     """See `hawser.resources.Packages`."""
 
-    def missing(self):
+    def missing(self) -> List[str]:
         """Return the names that are neither installed nor provided by something installed."""
         names = self.spec["names"]
         for name in names:
@@ -65,15 +73,15 @@ class Packages(Kind):
             missing = [name for name in missing if name not in installed]
         return missing
 
-    def query(self, names):
+    def query(self, names: Sequence[str]) -> Set[str]:
         argv = ["dpkg-query", "-W", "-f", "${Package}|${Architecture}|${db:Status-Status}|${Provides}\n", *names]
         return parse_installed(self.system.run(argv, check=False, apart=True).output)
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         missing = self.missing()
         return Change("installs " + ", ".join(missing)) if missing else None
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         self.repair()
         updated = lists_are_old()
         if updated:
@@ -92,7 +100,7 @@ class Packages(Kind):
         if left:
             raise Failure("apt-get succeeded, yet not installed: %s" % ", ".join(left), result.output)
 
-    def repair(self):
+    def repair(self) -> None:
         """Finish what an interrupted dpkg left half done; apt refuses to work before."""
         pending = os.path.isdir(DPKG_UPDATES) and os.listdir(DPKG_UPDATES)
         if pending or self.system.run(["dpkg", "--audit"], check=False).output.strip():
@@ -100,15 +108,15 @@ class Packages(Kind):
             if result.code:
                 raise Failure("an earlier installation was interrupted and cannot be finished", result.output)
 
-    def update(self):
+    def update(self) -> None:
         result = self.patiently(["apt-get", "-q", "update"])
         if result.code:
             raise Failure("the package lists cannot be updated", result.output)
 
-    def install(self, names):
+    def install(self, names: Sequence[str]) -> Finished:
         return self.patiently([*INSTALL, *names])
 
-    def patiently(self, argv):
+    def patiently(self, argv: Sequence[str]) -> Finished:
         """Run apt or dpkg, again while another one holds a lock that it does not itself wait for."""
         deadline = time.monotonic() + LOCK_PATIENCE
         while True:
@@ -120,7 +128,7 @@ class Packages(Kind):
             time.sleep(2)
 
 
-def lists_are_old():
+def lists_are_old() -> bool:
     """Tell whether apt's lists are missing, older than a day, or older than its sources."""
     if not glob.glob(LISTS + "/*_Packages*") and not glob.glob(LISTS + "/*_InRelease"):
         return True
@@ -131,7 +139,7 @@ def lists_are_old():
     return updated < max(time.time() - LISTS_AGE, changed)
 
 
-def explain(output, names):
+def explain(output: str, names: Sequence[str]) -> str:
     """Say in one line why apt could not install."""
     virtual = VIRTUAL.search(output)
     if virtual:

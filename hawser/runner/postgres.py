@@ -1,5 +1,7 @@
 """PostgreSQL roles and databases, through the host's own psql as the user ``postgres``."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import hmac
@@ -9,11 +11,17 @@ import unicodedata
 
 from .system import Change, Failure, Kind
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Tuple
+
+    from .system import Finished, System
+
 ITERATIONS = 4096
 VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$")
 
 
-def identifier(name):
+def identifier(name: str) -> str:
     """Quote a name for SQL (PostgreSQL manual 4.1.1)."""
     if "\0" in name or not 0 < len(name.encode()) < 64:
         # PostgreSQL cuts a longer name without an error.
@@ -21,7 +29,7 @@ def identifier(name):
     return '"%s"' % name.replace('"', '""')
 
 
-def literal(text):
+def literal(text: str) -> str:
     """Quote a string for SQL, whatever standard_conforming_strings says (as libpq's PQescapeLiteral does)."""
     if "\0" in text:
         raise Failure("PostgreSQL takes no text with a zero character")
@@ -29,7 +37,7 @@ def literal(text):
     return " E" + quoted if "\\" in text else quoted
 
 
-def scram(password, salt, iterations):
+def scram(password: str, salt: bytes, iterations: int) -> str:
     """Return what PostgreSQL stores for a password (RFC 5802; `pg_authid.rolpassword`)."""
     prepared = unicodedata.normalize("NFKC", password)
     salted = hashlib.pbkdf2_hmac("sha256", prepared.encode(), salt, iterations)
@@ -40,7 +48,7 @@ def scram(password, salt, iterations):
     return "SCRAM-SHA-256$%d:%s$%s:%s" % (iterations, *text)
 
 
-def fits(password, verifier):
+def fits(password: str, verifier: str) -> bool:
     """Tell whether a stored verifier was made from a password."""
     parts = VERIFIER.match(verifier)
     if not parts:
@@ -54,7 +62,7 @@ class Cluster:
     :raises Failure: there is none, or more than one.
     """
 
-    def __init__(self, system):
+    def __init__(self, system: System) -> None:
         self.system = system
         rows = [row.split() for row in system.run(["pg_lsclusters", "-h"]).output.splitlines()]
         online = [row for row in rows if len(row) > 3 and row[3].startswith("online")]
@@ -68,7 +76,7 @@ class Cluster:
         program = "/usr/lib/postgresql/%s/bin/psql" % self.version
         self.program = program if os.access(program, os.X_OK) else "psql"
 
-    def psql(self, sql, database="postgres", check=True):
+    def psql(self, sql: str, database: str = "postgres", check: bool = True) -> Finished:
         """Run SQL as the superuser; rows come as lines of fields parted by ``|``."""
         argv = [self.program, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-p", self.port, "-d", database]
         result = self.system.run(argv, user="postgres", stdin=sql, timeout=120, check=False, apart=True)
@@ -76,7 +84,7 @@ class Cluster:
             raise Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
         return result
 
-    def log_in(self, role, password):
+    def log_in(self, role: str, password: str) -> str:
         """Return why a role cannot log in over TCP; empty when it can."""
         argv = [self.program, "-X", "-q", "-At", "-h", "127.0.0.1", "-p", self.port, "-d", "postgres", "-U", role, "-w"]
         result = self.system.run(
@@ -85,7 +93,7 @@ class Cluster:
         return first_error(result.errors) if result.code else ""
 
 
-def first_error(text):
+def first_error(text: str) -> str:
     """Return the line of psql's output that says what is wrong."""
     lines = [line for line in text.splitlines() if re.search(r"ERROR|FATAL|error:", line)] or text.splitlines() or [""]
     return re.sub(r"^.*?(ERROR|FATAL):\s*", "", lines[0]).strip()
@@ -98,7 +106,7 @@ class Role(Kind):
     proved by a login.
     """
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         name, password = self.spec["name"], self.spec["password"]
         cluster = Cluster(self.system)
         rows = cluster.psql(
@@ -115,7 +123,7 @@ class Role(Kind):
         exotic = not password.isascii() and VERIFIER.match(verifier)
         return None if exotic and not cluster.log_in(name, password) else Change("another password")
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         name, password = self.spec["name"], self.spec["password"]
         cluster = Cluster(self.system)
         # Made here, so that the password never stands in the server's log. Other than ASCII is left to the server.
@@ -139,7 +147,7 @@ SELECT extname FROM pg_extension;
 class Database(Kind):
     """See `hawser.resources.PostgresDatabase`."""
 
-    def look(self, cluster):
+    def look(self, cluster: Cluster) -> Optional[Tuple[str, str, List[str]]]:
         """Return owner, encoding and extensions; None when there is no such database."""
         result = cluster.psql(DATABASE_FACTS, conninfo(self.spec["name"]), check=False)
         if result.code:
@@ -150,7 +158,7 @@ class Database(Kind):
         owner, _, encoding = facts.rpartition("|")
         return owner, encoding, extensions
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         found = self.look(Cluster(self.system))
         if found is None:
             return Change("new")
@@ -164,7 +172,7 @@ class Database(Kind):
         notes += ["extension " + name for name in self.spec["extensions"] if name not in extensions]
         return Change(", ".join(notes)) if notes else None
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         name, owner = self.spec["name"], self.spec["owner"]
         cluster = Cluster(self.system)
         found = self.look(cluster)
@@ -184,7 +192,7 @@ class Database(Kind):
             if result.code:
                 raise Failure("the extension %s: %s" % (extension, first_error(result.errors)), result.errors)
 
-    def create(self, cluster):
+    def create(self, cluster: Cluster) -> None:
         sql = "CREATE DATABASE %s OWNER %s ENCODING 'UTF8' TEMPLATE template0" % (
             identifier(self.spec["name"]),
             identifier(self.spec["owner"]),
@@ -197,6 +205,6 @@ class Database(Kind):
             raise Failure("the database %s: %s" % (self.spec["name"], first_error(result.errors)), result.errors)
 
 
-def conninfo(database):
+def conninfo(database: str) -> str:
     """Name a database for psql's -d, which takes a name with ``=`` or a URL for more than a name (libpq 34.1.1)."""
     return "dbname='%s'" % database.replace("\\", "\\\\").replace("'", "\\'")

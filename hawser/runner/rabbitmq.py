@@ -1,10 +1,16 @@
 """RabbitMQ users and vhosts: checked by an AMQP login of our own, changed with rabbitmqctl."""
 
+from __future__ import annotations
+
 import os
 import socket
 import struct
 
 from .system import Change, Failure, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Tuple
 
 ADDRESS = ("127.0.0.1", 5672)
 # The rabbitmqctl in the PATH hands its arguments to a shell, where `$` in a name would count.
@@ -22,7 +28,7 @@ class Refused(Exception):
     """The broker did not let us in; the message says why, as far as it told."""
 
 
-def short(text):
+def short(text: str) -> bytes:
     """Encode a short string: one byte of length, then UTF-8."""
     data = text.encode()
     if len(data) > 255:
@@ -30,34 +36,34 @@ def short(text):
     return bytes([len(data)]) + data
 
 
-def long(data):
+def long(data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + data
 
 
 class Connection:
     """As much of an AMQP 0-9-1 connection as a login takes."""
 
-    def __init__(self, address=ADDRESS, timeout=TIMEOUT):
+    def __init__(self, address: Tuple[str, int] = ADDRESS, timeout: float = TIMEOUT) -> None:
         self.socket = socket.create_connection(address, timeout)
         # Two small messages in a row would otherwise wait 40 ms for an acknowledgement.
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.stream = self.socket.makefile("rb")
 
-    def close(self):
+    def close(self) -> None:
         self.stream.close()
         self.socket.close()
 
-    def send(self, method, arguments=b""):
+    def send(self, method: Tuple[int, int], arguments: bytes = b"") -> None:
         payload = struct.pack(">HH", *method) + arguments
         self.socket.sendall(struct.pack(">BHI", METHOD, 0, len(payload)) + payload + bytes([END]))
 
-    def take(self, size):
+    def take(self, size: int) -> bytes:
         data = self.stream.read(size)
         if len(data) < size:
             raise Refused("the broker closed the connection")
         return data
 
-    def expect(self, method):
+    def expect(self, method: Tuple[int, int]) -> bytes:
         """Return the arguments of the next method, which must be this one."""
         while True:
             kind, _channel, size = struct.unpack(">BHI", self.take(7))
@@ -75,7 +81,7 @@ class Connection:
                 raise Refused("%d %s" % (code, payload[7 : 7 + length].decode("utf-8", "replace")))
             raise Refused("the broker answered with method %d.%d" % found)
 
-    def log_in(self, user, password, vhost):
+    def log_in(self, user: str, password: str, vhost: str) -> None:
         """Log in and open a vhost, or raise `Refused`."""
         self.socket.sendall(b"AMQP\x00\x00\x09\x01")
         self.expect(START)
@@ -92,7 +98,9 @@ class Connection:
         self.expect(CLOSE_OK)
 
 
-def refusal(user, password, vhost, address=ADDRESS, timeout=TIMEOUT):
+def refusal(
+    user: str, password: str, vhost: str, address: Tuple[str, int] = ADDRESS, timeout: float = TIMEOUT
+) -> str:
     """Return why a user cannot open a vhost; empty when it can."""
     try:
         connection = Connection(address, timeout)
@@ -110,14 +118,14 @@ def refusal(user, password, vhost, address=ADDRESS, timeout=TIMEOUT):
 class Access(Kind):
     """See `hawser.resources.RabbitAccess`."""
 
-    def refusal(self):
+    def refusal(self) -> str:
         return refusal(self.spec["user"], self.spec["password"], self.spec["vhost"])
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         why = self.refusal()
         return Change("now refused: " + why) if why else None
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         user, password, vhost = self.spec["user"], self.spec["password"], self.spec["vhost"]
         if not password or password != password.strip() or "\n" in password or "\r" in password:
             raise Failure(
@@ -136,7 +144,7 @@ class Access(Kind):
         if why:
             raise Failure("RabbitMQ has the user %s, yet refuses it on the vhost %s: %s" % (user, vhost, why))
 
-    def control(self, *arguments, stdin="", known=""):
+    def control(self, *arguments: str, stdin: str = "", known: str = "") -> bool:
         """Run rabbitmqctl.
 
         :param known: what it says of a thing that exists already, which is no failure; parted by ``|``.

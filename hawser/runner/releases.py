@@ -1,21 +1,27 @@
 """What is kept of former releases: their folders and environments, the journal and the history."""
 
+from __future__ import annotations
+
 import json
 import os
 import time
 
-from .files import read, remove
-from .system import Change, Failure, Kind, open_folder, write_atomically
+from .disk import open_folder, read, remove, write_atomically
+from .system import Change, Failure, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Set
 
 DOOMED = ".hawser-removed-"
 HISTORY_LINES = 500
 
 
-def now():
+def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def folders(path):
+def folders(path: str) -> List[str]:
     """Return the names of the folders in a folder that may not exist, without hidden ones."""
     try:
         entries = list(os.scandir(path))
@@ -24,7 +30,7 @@ def folders(path):
     return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")]
 
 
-def doom(path):
+def doom(path: str) -> None:
     """Rename a folder so that no half of it can be taken for a whole one, then remove it."""
     parent, name = os.path.split(path)
     folder = open_folder(parent)
@@ -44,20 +50,20 @@ class Prune(Kind):
     goes, unless a rollout of it is under way.
     """
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         found = self.extra()
         if not found:
             return None
         return Change("removes " + ", ".join(os.path.relpath(path, self.spec["root"]) for path in found))
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         for path in self.extra():
             if os.path.basename(path).startswith(DOOMED):
                 remove(path, recursive=True)
             else:
                 doom(path)
 
-    def extra(self):
+    def extra(self) -> List[str]:
         """Return the paths of what is to go."""
         releases, envs = (os.path.join(self.spec["root"], name) for name in ("releases", "envs"))
         stay = self.staying(releases)
@@ -69,7 +75,7 @@ class Prune(Kind):
                 found += [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(DOOMED)]
         return found
 
-    def staying(self, releases):
+    def staying(self, releases: str) -> Set[str]:
         """Return the ids of the releases that stay: what is in use, filled up with the youngest."""
         present = set(folders(releases))
         stay = {self.linked("current"), self.linked("previous"), under_way(self.system.state)} & present
@@ -84,36 +90,37 @@ class Prune(Kind):
                 stay.add(name)
         return stay
 
-    def linked(self, name):
+    def linked(self, name: str) -> str:
         path = os.path.join(self.spec["root"], name)
         return os.path.basename(os.path.realpath(path)) if os.path.islink(path) else ""
 
 
-def journal_path(state):
+def journal_path(state: str) -> str:
     return os.path.join(state, "journal.json")
 
 
-def under_way(state):
+def under_way(state: str) -> str:
     """Return the id of the release whose rollout is under way or was broken off; empty when there is none."""
     data = read(journal_path(state))
     if data is None:
         return ""
     try:
-        return json.loads(data.decode())["release"]
+        release: str = json.loads(data.decode())["release"]
     except (ValueError, KeyError, TypeError):
         raise Failure("%s is damaged; remove it and deploy again" % journal_path(state)) from None
+    return release
 
 
 class Journal(Kind):
     """See `hawser.resources.Journal`."""
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         found, wanted = under_way(self.system.state), self.spec["release"]
         if found == wanted:
             return None
         return Change("rollout of %s begins" % wanted if wanted else "rollout of %s is complete" % found)
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         path = journal_path(self.system.state)
         if not self.spec["release"]:
             remove(path)
@@ -125,10 +132,10 @@ class Journal(Kind):
 class History(Kind):
     """See `hawser.resources.History`."""
 
-    def check(self):
+    def check(self) -> Optional[Change]:
         return Change("one more line")
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         path = os.path.join(self.system.state, "history.jsonl")
         old = read(path) or b""
         line = (json.dumps({**self.spec["entry"], "at": now()}) + "\n").encode()

@@ -1,11 +1,19 @@
 """What goes into an application's environment, and the commands of uv that put it there."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import re
 
-from .files import read
+from .disk import read
 from .system import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Tuple
+
+    from .system import Spec
 
 DETECTED = ("uv.lock", "pylock.toml", "requirements.txt", "pyproject.toml")
 INCLUDE = re.compile(r"^(?:-r|--requirements?|-c|--constraints?)(?:\s*=\s*|\s+|(?<=^-[rc]))(?P<file>\S.*)$")
@@ -14,7 +22,7 @@ LOCAL_IN_LOCK = re.compile(r"source = \{ (?:editable|directory) = ")
 URL = re.compile(r"^[a-z+]+://")
 
 
-def digest(data):
+def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
@@ -26,12 +34,14 @@ class Recipe:
     :raises Failure: a file is missing, or there is nothing to install from.
     """
 
-    def __init__(self, spec):
+    def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.source = spec["source"]
+        self.source: str = spec["source"]
         self.own = bool(spec["own"])
-        self.files = {}
-        self.lock, self.requirements, self.project = spec["lock"], list(spec["requirements"]), ""
+        self.files: Dict[str, str] = {}
+        self.lock: str = spec["lock"]
+        self.requirements: List[str] = list(spec["requirements"])
+        self.project = ""
         if not os.path.isdir(self.source):
             raise Failure("there is no checkout at %s" % self.source)
         if not self.lock and not self.requirements:
@@ -44,7 +54,7 @@ class Recipe:
             self.add_file(self.locate(self.project))
             self.own = True
         self.own = self.own or any(is_local(package) for package in spec["packages"])
-        self.inputs = {
+        self.inputs: Spec = {
             "files": dict(sorted(self.files.items())),
             "lock": self.lock,
             "requirements": self.requirements,
@@ -55,11 +65,13 @@ class Recipe:
             "own": self.release() if self.own else "",
         }
 
-    def detect(self):
+    def detect(self) -> None:
         """Take the first of the usual files; listed packages alone will do as well."""
         present = [name for name in DETECTED if os.path.isfile(os.path.join(self.source, name))]
-        if "pyproject.toml" in present and not is_project(read(os.path.join(self.source, "pyproject.toml")).decode()):
-            present.remove("pyproject.toml")
+        if "pyproject.toml" in present:
+            described = read(os.path.join(self.source, "pyproject.toml")) or b""
+            if not is_project(described.decode()):
+                present.remove("pyproject.toml")
         if not present:
             if self.spec["packages"]:
                 return
@@ -74,10 +86,10 @@ class Recipe:
         else:
             self.project = present[0]
 
-    def locate(self, name):
+    def locate(self, name: str) -> str:
         return os.path.normpath(os.path.join(self.source, name))
 
-    def add_file(self, path, included_by=""):
+    def add_file(self, path: str, included_by: str = "") -> str:
         """Note a file's content under its place in the checkout; return the text."""
         try:
             data = read(path)
@@ -88,7 +100,7 @@ class Recipe:
         self.files[os.path.relpath(path, self.source)] = digest(data)
         return data.decode("utf-8", "replace")
 
-    def add_requirements(self, path, trail):
+    def add_requirements(self, path: str, trail: Tuple[str, ...]) -> None:
         """Note a requirement file and all that it includes, each relative to the file that names it."""
         if path in trail:
             return
@@ -105,7 +117,7 @@ class Recipe:
             elif is_local(line):
                 self.own = True
 
-    def add_lock(self):
+    def add_lock(self) -> None:
         path = self.locate(self.lock)
         text = self.add_file(path)
         if os.path.basename(path) == "uv.lock":
@@ -114,14 +126,14 @@ class Recipe:
         elif not re.match(r"pylock(\..+)?\.toml$", os.path.basename(path)):
             raise Failure("%s is no lock file that Hawser knows (uv.lock, pylock.toml)" % self.lock)
 
-    def release(self):
+    def release(self) -> str:
         """Return what tells this release from others: its id, else the commit that its checkout was made of."""
         if self.spec["own"]:
-            return self.spec["own"]
+            return str(self.spec["own"])
         marker = read(self.source.rstrip("/") + ".complete")
         return marker.decode().strip() if marker else os.path.realpath(self.source)
 
-    def title(self):
+    def title(self) -> str:
         """Say in a few words what is installed."""
         names = [name for name in (self.lock, *self.requirements, self.project) if name]
         count = len(self.spec["packages"])
@@ -129,7 +141,7 @@ class Recipe:
             names.append("1 package" if count == 1 else "%d packages" % count)
         return " and ".join(names)
 
-    def commands(self, environment):
+    def commands(self, environment: str) -> List[List[str]]:
         """Return uv's arguments for each command that fills a new environment."""
         choice = [word for name in self.spec["extras"] for word in ("--extra", name)]
         choice += [word for name in self.spec["groups"] for word in ("--group", name)]
@@ -151,11 +163,11 @@ class Recipe:
         return found
 
 
-def is_local(requirement):
+def is_local(requirement: str) -> bool:
     """Tell whether a requirement names a folder or file on this host rather than a package."""
     return bool(LOCAL.search(requirement))
 
 
-def is_project(text):
+def is_project(text: str) -> bool:
     """Tell whether a pyproject.toml describes something to install, not just settings of tools."""
     return bool(re.search(r"^\[(project|build-system)\]", text, re.M))

@@ -1,18 +1,24 @@
 """System users."""
 
+from __future__ import annotations
+
 import grp
 import pwd
 
-from .system import Change, Failure, Kind
+from .system import Change, Failure, Kind, account_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Tuple
 
 
 class User(Kind):
     """See `hawser.resources.User`."""
 
-    def group(self):
-        return self.spec.get("group") or self.spec["name"]
+    def group(self) -> str:
+        return str(self.spec.get("group") or self.spec["name"])
 
-    def account(self):
+    def account(self) -> Optional[pwd.struct_passwd]:
         """Return the user's entry, or None; the superuser is nobody's service user."""
         try:
             account = pwd.getpwnam(self.spec["name"])
@@ -22,9 +28,8 @@ class User(Kind):
             raise Failure("%s is the superuser (uid 0); name another user" % self.spec["name"])
         return account
 
-    def differences(self):
+    def differences(self, account: pwd.struct_passwd) -> List[Tuple[List[str], str]]:
         """Return usermod's arguments, each with a note, for what differs on an existing user."""
-        account = self.account()
         found = []
         if not has_group(self.group()) or grp.getgrnam(self.group()).gr_gid != account.pw_gid:
             found.append((["--gid", self.group()], "group -> " + self.group()))
@@ -37,13 +42,14 @@ class User(Kind):
             found.append((["--append", "--groups", ",".join(lacking)], "joins " + ", ".join(lacking)))
         return found
 
-    def check(self):
-        if self.account() is None:
+    def check(self) -> Optional[Change]:
+        account = self.account()
+        if account is None:
             return Change("new")
-        found = self.differences()
+        found = self.differences(account)
         return Change(", ".join(note for _arguments, note in found)) if found else None
 
-    def apply(self, change):
+    def apply(self, change: Change) -> None:
         name = self.spec["name"]
         for group in self.spec["groups"]:
             if not has_group(group):
@@ -53,7 +59,7 @@ class User(Kind):
         if self.account() is None:
             argv = ["useradd", "--system", "--no-create-home", "--gid", self.group(), "--home-dir", self.spec["home"]]
             self.system.run([*argv, "--shell", self.spec["shell"], name])
-        for arguments, note in self.differences():
+        for arguments, note in self.differences(account_of(name)):
             result = self.system.run(["usermod", *arguments, name], check=False)
             if "currently used by process" in result.output:
                 raise Failure("%s (%s) needs its processes to be stopped first" % (name, note), result.output)
@@ -61,7 +67,7 @@ class User(Kind):
                 raise Failure("%s (%s) could not be changed" % (name, note), result.output)
 
 
-def has_group(name):
+def has_group(name: str) -> bool:
     try:
         grp.getgrnam(name)
     except KeyError:
@@ -69,7 +75,7 @@ def has_group(name):
     return True
 
 
-def is_member(account, name):
+def is_member(account: pwd.struct_passwd, name: str) -> bool:
     return has_group(name) and (
         account.pw_name in grp.getgrnam(name).gr_mem or account.pw_gid == grp.getgrnam(name).gr_gid
     )

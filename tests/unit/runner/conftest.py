@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from hawser.runner.lock import end_leftovers, marked
+from hawser.runner.managers import Supervisor
 from hawser.runner.system import System
+
+from .daemons import Supervisord, WebServer, say_and_close
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -30,3 +33,42 @@ def system(tmp_path):
     yield system
     if marked(system.token):
         end_leftovers(system.token)
+
+
+@pytest.fixture(scope="session")
+def supervisord(tmp_path_factory):
+    daemon = Supervisord(tmp_path_factory.mktemp("s"))
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture
+def supervisor(supervisord, system, monkeypatch):
+    """A real supervisord without any programs, which the runner takes for the host's."""
+    monkeypatch.setattr(Supervisor, "socket", str(supervisord.socket))
+    monkeypatch.setattr(Supervisor, "folder", str(supervisord.folder))
+    supervisord.use(system)
+    yield supervisord
+    supervisord.forget_all()
+
+
+@pytest.fixture
+def web(tmp_path):
+    """A web server on a Unix socket, and the socket's path."""
+    with WebServer(tmp_path / "web.sock") as server:
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Serve the same bytes to whoever asks; the socket's path comes back."""
+    servers = []
+
+    def serve(answer):
+        servers.append(say_and_close(tmp_path / "serve.sock", answer))
+        return str(tmp_path / "serve.sock")
+
+    yield serve
+    for server in servers:
+        server.close()

@@ -1,0 +1,141 @@
+"""Real daemons from temporary folders: supervisord, and web servers on Unix sockets."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from hawser.runner.managers import Supervisor
+
+MAIN = """[unix_http_server]
+file={folder}/supervisor.sock
+[supervisord]
+logfile={folder}/supervisord.log
+pidfile={folder}/supervisord.pid
+childlogdir={folder}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+[include]
+files = {folder}/conf.d/*.conf
+"""
+
+
+class Supervisord:
+    """A supervisord of our own, run as this user.
+
+    :param system: what the manager acts through.
+    """
+
+    # Ends 0.5 s after it was told to.
+    slow_to_stop = "sh -c \"trap 'sleep 0.5; exit' TERM; while :; do sleep 0.05; done\""
+
+    def __init__(self, folder):
+        self.home = folder
+        self.folder = folder / "conf.d"
+        self.folder.mkdir(parents=True)
+        self.socket = folder / "supervisor.sock"
+        (folder / "supervisord.conf").write_text(MAIN.format(folder=folder))
+        argv = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "supervisor.supervisord",
+            "-n",
+            "-c",
+            f"{folder}/supervisord.conf",
+        ]
+        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while not self.socket.exists():
+            assert time.monotonic() < deadline, (folder / "supervisord.log").read_text()
+            time.sleep(0.02)
+
+    def use(self, system):
+        """Act through a system from now on."""
+        self.manager = Supervisor(system)
+
+    def define(self, unit, command="sleep 1000", **keys):
+        """Write a program's definition."""
+        keys = {"startsecs": 0, "stopasgroup": "true", "killasgroup": "true", **keys}
+        text = f"; hawser: application=demo process={unit[5:]} release=r1\n[program:{unit}]\ncommand={command}\n"
+        text += "".join(f"{name}={value}\n" for name, value in keys.items())
+        (self.folder / f"{unit}.conf").write_text(text)
+
+    def run(self, unit, command="sleep 1000", **keys):
+        self.define(unit, command, **keys)
+        self.manager.take_up(unit)
+        self.manager.start(unit)
+
+    def pid(self, unit):
+        return self.manager.state(unit).pid
+
+    def command_line(self, unit):
+        return Path(f"/proc/{self.pid(unit)}/cmdline").read_text().replace("\0", " ").strip()
+
+    def forget_all(self):
+        """Kill every program and remove every definition."""
+        for path in self.folder.iterdir():
+            path.unlink()
+        self.manager.call("reloadConfig")
+        for row in self.manager.call("getAllProcessInfo"):
+            if row["pid"]:
+                self.manager.attempt("signalProcessGroup", row["group"], "KILL")
+            self.manager.attempt("stopProcessGroup", row["group"], True)
+            self.manager.attempt("removeProcessGroup", row["group"])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers with the status that the path names, and remembers the question."""
+
+    def do_GET(self):
+        self.server.asked.append((self.path, dict(self.headers)))
+        self.send_response(int(self.path.strip("/") or 200))
+        self.end_headers()
+
+    def log_message(self, *_arguments):
+        pass
+
+    def address_string(self):
+        return "unix"
+
+
+class WebServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """A web server on a Unix socket."""
+
+    daemon_threads = True
+
+    def __init__(self, path):
+        super().__init__(str(path), Handler)
+        self.asked = []
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+
+def say_and_close(path, answer):
+    """Answer everything on a socket with the same bytes."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    server.listen()
+
+    def serve():
+        while True:
+            try:
+                link, _address = server.accept()
+            except OSError:
+                return
+            with link:
+                link.recv(65536)
+                link.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server

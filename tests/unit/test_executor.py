@@ -1,0 +1,142 @@
+"""What `fab` says and does with our executor, in a project of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fabric.config import Config
+
+from hawser.errors import HawserError
+from hawser.executor import LocalContext
+
+PROJECT = Path(__file__).parents[2]
+FABFILE = """
+from invoke import task
+from hawser.resources import Link
+from hawser.steps import rollout, session_task, step
+
+@task
+def plain(c):
+    c.local("touch local")
+    c.run("touch proof")
+
+@task
+def failing(c):
+    c.local("exit 3")
+
+@step()
+def link(host):
+    yield Link("/proof", "/etc")
+
+@rollout()
+def everything(fleet):
+    print("not reached")
+
+@session_task()
+def asked(session):
+    print("asked for", session.names)
+"""
+SHOP = """
+[app]
+name = "shop"
+repo = "."
+[hosts.web1]
+address = "127.0.0.1"
+port = PORT
+"""
+COMMANDS = {
+    "plain": "plain",
+    "failing": "failing",
+    "step": "link",
+    "rollout": "asked everything",
+    "remainder": "-H shop -- uptime",
+    "unreachable": "-H web1 plain",
+    "unknown": "-H wbe1 everything",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    output: str
+    files: frozenset[str]
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """Run all commands at once, each in a project of its own: most of the time goes into the start of `fab`."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    running = {}
+    for name, command in COMMANDS.items():
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "fabfile.py").write_text(FABFILE)
+        (folder / "fabric.yaml").write_text("tasks:\n  executor_class: hawser.executor.Executor\n")
+        (folder / "hosts").mkdir()
+        (folder / "hosts" / "shop.toml").write_text(SHOP.replace("PORT", str(port)))
+        environ = {**os.environ, "PYTHONPATH": str(PROJECT), "HAWSER_OUTPUT": "plain", "HOME": str(folder)}
+        argv = [sys.executable, "-c", "from fabric.main import program; program.run()", *command.split()]
+        running[name] = folder, subprocess.Popen(
+            argv, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    found = {}
+    for name, (folder, process) in running.items():
+        output, _ = process.communicate(timeout=60)
+        files = frozenset(path.name for path in folder.iterdir())
+        found[name] = Outcome(process.returncode, output, files)
+    return found
+
+
+def test_no_outcome_is_a_traceback(outcomes):
+    assert not [name for name, outcome in outcomes.items() if "Traceback" in outcome.output]
+
+
+def test_a_plain_task_without_hosts_works_on_this_machine_only_when_it_says_so(outcomes):
+    outcome = outcomes["plain"]
+    assert outcome.code == 2
+    assert "no hosts are named with -H, so this would run on your own machine: touch proof" in outcome.output
+    assert "local" in outcome.files and "proof" not in outcome.files
+
+
+def test_the_status_of_a_failed_command_is_that_of_fab(outcomes):
+    assert outcomes["failing"].code == 3
+
+
+def test_a_step_without_hosts_says_how_to_name_them(outcomes):
+    assert outcomes["step"].code == 2
+    assert "name hosts with -H, e.g. fab -H shop link" in outcomes["step"].output
+
+
+def test_a_rollout_without_hosts_says_how_to_name_them_after_what_needs_none(outcomes):
+    assert outcomes["rollout"].code == 2
+    assert "asked for ()" in outcomes["rollout"].output
+    assert "name hosts with -H" in outcomes["rollout"].output and "not reached" not in outcomes["rollout"].output
+
+
+def test_a_command_after_two_dashes_is_for_the_task_run(outcomes):
+    assert outcomes["remainder"].code == 2
+    assert 'give the command to the task `run`: fab -H HOSTS run "COMMAND"' in outcomes["remainder"].output
+
+
+def test_a_plain_task_with_hosts_runs_there_or_nowhere(outcomes):
+    outcome = outcomes["unreachable"]
+    assert outcome.code == 1 and "web1 (" in outcome.output and "refused" in outcome.output
+    assert not {"local", "proof"} & outcome.files
+
+
+def test_a_host_that_is_none_is_refused_with_one_that_is(outcomes):
+    assert outcomes["unknown"].code == 2
+    assert "web1" in outcomes["unknown"].output and "not reached" not in outcomes["unknown"].output
+
+
+def test_sudo_without_hosts_is_refused_as_well():
+    with pytest.raises(HawserError, match="on your own machine: reboot"):
+        LocalContext(Config()).sudo("reboot")
+
+

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hawser.host import Host
+from hawser.inventory import Environment
+from hawser.processes import ProcessInstance, definition, instances, overlaps
+from hawser.release import Facts, Release
+from hawser.resources import Healthy, Running
+from hawser.secrets import Secrets
+from hawser.templates import TemplateError, Templates
+
+NEW, OLD = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb"
+SOCKET = {"command": "gunicorn shop.wsgi --bind unix:{{ socket }}"}
+PORT = {"command": "gunicorn shop.wsgi --bind 0.0.0.0:{{ port }}", "port": 8001}
+PLAIN = {"command": "celery -A shop worker"}
+OVERLAPPING = {"command": "celery -A shop worker -n {{ process }}@%h", "overlap": True}
+SINGLE = {"command": "celery -A shop beat", "single": True}
+
+
+@pytest.fixture
+def host() -> Callable[..., Host]:
+    def host(facts: Facts | None = None, **processes: dict[str, Any]) -> Host:
+        environment = Environment.model_validate(
+            {
+                "name": "shop",
+                "path": Path("shop.toml"),
+                "app": {"name": "shop", "repo": "."},
+                "processes": processes,
+                "hosts": {"web1": {"address": "10.0.0.1"}, "web2": {"address": "10.0.0.2"}},
+            }
+        )
+        templates = Templates()
+        release = Release(NEW, "1" * 40, environment, templates)
+        addresses = {"web1": "10.0.0.1", "web2": "10.0.0.2"}
+        secrets = Secrets("shop", Path("shop.env"), {"KEY": "k-e-y"})
+        return Host("web1", environment, secrets, templates, addresses, facts or Facts(), release)
+
+    return host
+
+
+@pytest.fixture
+def only(host: Callable[..., Host]) -> Callable[..., ProcessInstance]:
+    """Return the process of a host that has no other one."""
+
+    def only(setting: dict[str, Any], live: str = "", serves: str = OLD) -> ProcessInstance:
+        rows = ({"process": "web", "unit": f"shop-web-{live}", "manager": "systemd", "release": serves},)
+        facts = Facts(live={"web": live}, processes=rows) if live else Facts()
+        (found,) = host(facts, web=setting).processes()
+        return found
+
+    return only
+
+
+class TestColours:
+    @pytest.mark.parametrize("setting", [SOCKET, OVERLAPPING], ids=["socket", "overlap"])
+    def test_the_first_release_is_blue(self, only, setting):
+        assert only(setting).colour == "blue"
+
+    @pytest.mark.parametrize(("live", "free"), [("blue", "green"), ("green", "blue")])
+    def test_another_release_takes_the_colour_that_is_free(self, only, live, free):
+        process = only(SOCKET, live)
+        assert (process.colour, process.other.colour) == (free, live)
+
+    @pytest.mark.parametrize("live", ["blue", "green"])
+    def test_a_process_of_this_release_keeps_its_colour(self, only, live):
+        assert only(SOCKET, live, serves=NEW).colour == live
+
+    def test_a_colour_whose_unit_is_gone_is_not_taken_for_this_release(self, host):
+        (process,) = host(Facts(live={"web": "blue"}), web=SOCKET).processes()
+        assert process.colour == "green"
+
+    def test_a_link_that_names_no_colour_counts_as_none(self, only):
+        assert only(SOCKET, "mauve").colour == "blue"
+
+    @pytest.mark.parametrize(
+        "setting", [PORT, PLAIN, SINGLE, {**SOCKET, "single": True}], ids=["port", "plain", "single", "single socket"]
+    )
+    def test_what_restarts_in_place_has_none(self, only, setting):
+        process = only(setting, "blue")
+        assert (process.colour, process.instance, process.unit) == ("", "web", "shop-web")
+        assert not overlaps(process.setting)
+
+    def test_each_of_several_has_its_own(self, host):
+        facts = Facts(live={"worker-1": "blue"})
+        assert [(each.name, each.colour) for each in host(facts, worker={**OVERLAPPING, "count": 2}).processes()] == [
+            ("worker-1", "green"),
+            ("worker-2", "blue"),
+        ]
+
+    def test_what_serves_now_is_asked_in_the_colour_it_has_now(self, host):
+        facts = Facts(live={"web": "green", "beat": "blue"})
+        live = host(facts, web=SOCKET, beat=SINGLE).live_processes()
+        assert [each.unit for each in live] == ["shop-web-green", "shop-beat"]
+
+
+class TestOrder:
+    def test_sockets_start_first_then_what_overlaps_then_what_restarts_in_place(self, host):
+        processes = host(beat=SINGLE, worker=OVERLAPPING, api=PORT, web=SOCKET).processes()
+        assert [each.name for each in processes] == ["web", "worker", "beat", "api"]
+
+    def test_a_manager_sees_its_own_only(self, host):
+        both = host(web=SOCKET, worker={**PLAIN, "manager": "supervisor"})
+        assert [each.name for each in both.processes("supervisor")] == ["worker"]
+        assert [each.name for each in both.processes("systemd")] == ["web"]
+
+    def test_a_single_process_runs_on_the_first_host_only(self, host):
+        first = host(beat=SINGLE)
+        second = Host("web2", first.environment, first.secrets, first.templates, first.addresses)
+        assert [each.name for each in first.processes()] == ["beat"]
+        assert second.processes() == []
+
+
+class TestNames:
+    def test_one_is_called_by_its_name_and_several_are_numbered(self, host):
+        settings = host(web=SOCKET, worker={**PLAIN, "count": 3}).environment.processes
+        assert instances("web", settings["web"]) == ["web"]
+        assert instances("worker", settings["worker"]) == ["worker-1", "worker-2", "worker-3"]
+
+    def test_a_number_at_the_end_of_a_name_is_part_of_it(self, host):
+        (process,) = host(**{"web-2": SOCKET}).processes()
+        assert process.setting_name == "web-2"
+
+    def test_one_of_several_finds_its_setting(self, host):
+        assert {each.setting_name for each in host(worker={**PLAIN, "count": 2}).processes()} == {"worker"}
+
+    def test_a_socket_has_the_colour_and_its_link_has_not(self, only):
+        process = only(SOCKET, "blue")
+        assert process.socket == process.address == "/srv/shop/run/web-green.sock"
+        assert process.link == ("/srv/shop/run/web.sock", "web-green.sock")
+
+    def test_without_a_socket_a_link_of_its_own_tells_the_colour(self, only):
+        process = only(OVERLAPPING)
+        assert (process.socket, process.address) == ("", "")
+        assert process.link == ("/srv/shop/run/web.live", "web-blue")
+
+    def test_a_port_is_asked_on_the_host_itself(self, only):
+        assert only(PORT).address == "127.0.0.1:8001"
+
+    def test_each_manager_has_its_own_place_for_definitions_and_logs(self, only):
+        systemd, supervisor = only(SOCKET), only({**SOCKET, "manager": "supervisor"})
+        assert (systemd.definition, systemd.log) == ("/etc/systemd/system/shop-web-blue.service", "")
+        assert supervisor.definition == "/etc/supervisor/conf.d/shop-web-blue.conf"
+        assert supervisor.log == "/srv/shop/log/web.log"
+
+
+class TestCommand:
+    def test_it_is_started_in_the_environment_of_the_release(self, only):
+        argv = only(SOCKET).argv
+        assert argv == (
+            f"/srv/shop/releases/{NEW}/run",
+            "gunicorn",
+            "shop.wsgi",
+            "--bind",
+            "unix:/srv/shop/run/web-blue.sock",
+        )
+
+    def test_its_own_variables_are_named_before_it(self, only):
+        assert only({**SOCKET, "environment": {"A": "b"}}).argv[1] == "@web"
+
+    def test_a_quoted_argument_stays_one(self, only):
+        assert only({"command": "run 'a b' \"c 'd'\""}).argv[1:] == ("run", "a b", "c 'd'")
+
+    def test_it_knows_its_port_and_its_name(self, only):
+        setting = {"command": "run {{ process }} {{ port }}", "port": 8001}
+        assert only(setting).argv[1:] == ("run", "web", "8001")
+
+    def test_a_secret_in_it_is_refused(self, only):
+        with pytest.raises(TemplateError, match=r"shop\.toml: processes\.web\.command: .*secret \(KEY\).*`ps`"):
+            _ = only({"command": "run {{ secrets.KEY }}"}).argv
+
+    @pytest.mark.parametrize(
+        ("directory", "path"),
+        [
+            (None, f"/srv/shop/releases/{NEW}/source"),
+            ("src", f"/srv/shop/releases/{NEW}/source/src"),
+            ("{{ app.root }}/data", "/srv/shop/data"),
+        ],
+    )
+    def test_it_works_in_the_code_or_where_it_is_told(self, only, directory, path):
+        assert only({**SOCKET, "directory": directory}).directory == path
+
+
+class TestDefinition:
+    def test_it_is_written_then_run_then_asked_for_its_health(self, only):
+        kinds = [each.kind for each in definition(only(SOCKET), "text", "systemd")]
+        assert kinds == ["file", "running", "healthy"]
+
+    def test_a_new_definition_restarts_it(self, only):
+        file, running, *_ = definition(only(SOCKET), "text", "systemd")
+        assert isinstance(running, Running) and running.when is not None
+        assert running.when.resources == (file,)
+
+    def test_what_does_not_listen_is_not_asked(self, only):
+        assert [each.kind for each in definition(only(PLAIN), "text", "systemd")] == ["file", "running"]
+
+    def test_without_a_word_on_health_a_connection_is_enough(self, only):
+        *_, healthy = definition(only(SOCKET), "text", "systemd")
+        assert isinstance(healthy, Healthy) and healthy.path == ""
+
+    def test_health_is_asked_as_the_settings_say(self, only):
+        health = {"path": "/alive", "status": [204, "300-399"], "timeout": 5}
+        *_, healthy = definition(only({**SOCKET, "health": health}), "text", "systemd")
+        assert isinstance(healthy, Healthy)
+        assert (healthy.path, healthy.statuses, healthy.timeout) == ("/alive", ((204, 204), (300, 399)), 5)

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hawser.inventory import Environment
+from hawser.release import Release
+from hawser.secrets import Secrets
+from hawser.templates import Templates
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+SETTINGS: dict[str, Any] = {
+    "name": "shop",
+    "app": {"name": "shop", "repo": ".", "branch": "main", "keep": 5},
+    "env": {"required": ["KEY"], "variables": {"KEY": "{{ secrets.KEY }}"}},
+    "release": {"build": ["make"], "batch": 1},
+    "processes": {"web": {"command": "gunicorn shop.wsgi --bind unix:{{ socket }}", "health": {"status": ["200-299"]}}},
+    "site": {"domains": ["shop.test"], "static": {"/static/": "static"}},
+    "files": [{"path": "/etc/shop.json", "content": "{}", "mode": "0600"}],
+    "hosts": {
+        "web1": {"address": "10.0.0.1", "groups": ["web"], "vars": {"slots": 4, "names": ["a", "b"]}},
+        "web2": {"address": "10.0.0.2", "groups": ["web"]},
+    },
+    "ssh": {"user": "deploy"},
+}
+
+
+def environment(*path: str, to: Any = None) -> Environment:
+    """Return the environment, with the setting at a path replaced."""
+    settings = json.loads(json.dumps(SETTINGS))
+    table = settings
+    for key in path[:-1]:
+        table = table.setdefault(key, {})
+    if path:
+        table[path[-1]] = to
+    return Environment.model_validate(settings)
+
+
+@pytest.fixture
+def release() -> Callable[..., Release]:
+    def release(
+        settings: Environment | None = None,
+        commit: str = COMMIT,
+        secret: str = "s-e-c-r-e-t",
+        used: dict[str, str] | None = None,
+        addresses: dict[str, str] | None = None,
+    ) -> Release:
+        templates = Templates(kept=used or {"run.sh.j2": "#!/bin/sh\n"})
+        reached = addresses or {"web1": "10.0.0.1", "web2": "10.0.0.2"}
+        secrets = Secrets("shop", Path("shop.env"), {"KEY": secret})
+        return Release.of(commit, settings or environment(), templates, secrets, reached)
+
+    return release
+
+
+class TestName:
+    def test_is_ten_digits_of_the_commit_and_eight_of_all_else(self, release):
+        commit, _, rest = release().id.partition("-")
+        assert (commit, len(rest)) == (COMMIT[:10], 8)
+
+    def test_is_the_same_for_the_same(self, release):
+        assert release().id == release().id
+
+    @pytest.mark.parametrize(
+        ("path", "to"),
+        [
+            ("env.variables.MORE", "1"),
+            ("release.build", ["make all"]),
+            ("processes.web.stop_timeout", 60),
+            ("processes.web.extra", {"Nice": "5"}),
+            ("site.domains", ["shop.example.org"]),
+            ("files", []),
+            ("python.own", True),
+            ("app.root", "/opt/shop"),
+            ("hosts.web1.vars", {"slots": 5}),
+            ("hosts.web2.groups", ["web", "more"]),
+            ("hosts.web3", {"address": "10.0.0.3"}),
+        ],
+    )
+    def test_changes_with_what_is_rendered(self, release, path, to):
+        addresses = {"web1": "10.0.0.1", "web2": "10.0.0.2", "web3": "10.0.0.3"}
+        changed = release(environment(*path.split("."), to=to), addresses=addresses)
+        assert changed.id != release(addresses=addresses).id
+
+    @pytest.mark.parametrize(
+        ("path", "to"),
+        [
+            ("app.branch", "next"),
+            ("app.keep", 9),
+            ("release.batch", "50%"),
+            ("ssh.user", "root"),
+            ("ssh.connect_timeout", 30),
+            ("hosts.web1.user", "admin"),
+            ("hosts.web1.port", 2222),
+            ("hosts.web1.jump", "bastion"),
+        ],
+    )
+    def test_does_not_change_with_how_it_is_brought_there(self, release, path, to):
+        assert release(environment(*path.split("."), to=to)).id == release().id
+
+    def test_changes_with_the_commit_a_secret_a_template_and_an_address(self, release):
+        names = {
+            release().id,
+            release(commit=COMMIT[::-1]).id,
+            release(secret="another").id,
+            release(used={"run.sh.j2": "#!/bin/sh -e\n"}).id,
+            release(addresses={"web1": "10.0.0.1", "web2": "10.9.9.9"}).id,
+        }
+        assert len(names) == 5
+
+    def test_does_not_depend_on_the_order_in_which_templates_were_used(self, release):
+        assert release(used={"a": "1", "b": "2"}).id == release(used={"b": "2", "a": "1"}).id
+
+    def test_does_not_depend_on_where_the_file_lies(self, release):
+        assert release(environment("path", to="/elsewhere/shop.toml")).id == release().id
+
+
+class TestInputs:
+    def test_give_back_the_release(self, release):
+        made = release()
+        read = Release.from_inputs(made.inputs, environment())
+        assert (read.id, read.commit, read.environment) == (made.id, made.commit, made.environment)
+        assert read.templates.used == made.templates.used
+
+    def test_keep_their_own_settings_and_templates(self, release):
+        made = release(used={"run.sh.j2": "kept"})
+        read = Release.from_inputs(made.inputs, environment("site", "domains", to=["other.test"]))
+        assert read.environment.site is not None and read.environment.site.domains == ("shop.test",)
+        assert read.templates.file("run.sh.j2", {}) == "kept"
+
+    def test_take_the_hosts_and_the_way_to_them_from_today(self, release):
+        today = environment("hosts", to={"new1": {"address": "10.0.0.7", "user": "root"}})
+        read = Release.from_inputs(release().inputs, today)
+        assert (read.environment.hosts, read.environment.ssh) == (today.hosts, today.ssh)
+
+    def test_find_the_files_beside_the_environment_file_of_today(self, release):
+        today = environment("path", to="/project/hosts/shop.toml")
+        assert Release.from_inputs(release(today).inputs, today).environment.path == today.path
+
+    def test_are_the_same_text_when_they_are_read_and_written_again(self, release):
+        made = release()
+        assert Release.from_inputs(made.inputs, environment()).inputs == made.inputs
+
+    def test_hold_no_secret(self, release):
+        text = release(secret="s-e-c-r-e-t").inputs
+        assert "s-e-c-r-e-t" not in text and "{{ secrets.KEY }}" in text
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"id": "x", "commit": "y", "settings": {"app": 1}}'])
+    def test_that_are_damaged_are_a_value_error(self, text):
+        with pytest.raises(ValueError):
+            Release.from_inputs(text, environment())
+
+    def test_of_a_later_version_are_a_value_error(self, release):
+        kept = json.loads(release().inputs)
+        kept["settings"]["app"]["later"] = True
+        with pytest.raises(ValueError):
+            Release.from_inputs(json.dumps(kept), environment())

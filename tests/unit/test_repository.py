@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import collections
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hawser.errors import HawserError
+from hawser.repository import bundle, location, resolve
+
+WHO = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false")
+
+
+def git(folder: Path, *words: str, stdin: bytes | None = None) -> str:
+    done = subprocess.run(["git", *WHO, "-C", str(folder), *words], input=stdin, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    git(tmp_path, "init", "--quiet", "--initial-branch=main", "work")
+    return folder
+
+
+@pytest.fixture
+def commit(work: Path) -> Callable[..., str]:
+    def commit(text: str) -> str:
+        (work / "file").write_text(text)
+        git(work, "add", "file")
+        git(work, "commit", "--quiet", "--message", text)
+        return git(work, "rev-parse", "HEAD")
+
+    return commit
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    """What a host has."""
+    folder = tmp_path / "mirror.git"
+    git(tmp_path, "init", "--quiet", "--bare", str(folder))
+    return folder
+
+
+def receive(mirror: Path, data: bytes, commit: str) -> None:
+    """Take a bundle as a host does, and keep its commit."""
+    path = mirror.parent / "received.bundle"
+    path.write_bytes(data)
+    git(mirror, "bundle", "unbundle", str(path))
+    git(mirror, "rev-list", "--objects", "--quiet", commit)
+    git(mirror, "update-ref", f"refs/hawser/{commit}", commit)
+
+
+class TestLocation:
+    def test_is_a_folder_of_this_machine(self, work, monkeypatch):
+        monkeypatch.chdir(work.parent)
+        assert location("work") == location("./work") == location(f"file://{work}") == work
+
+    def test_may_be_a_bare_repository(self, mirror):
+        assert location(str(mirror)) == mirror
+
+    def test_that_does_not_exist_is_refused(self, tmp_path):
+        with pytest.raises(HawserError, match="there is no folder .*/nothing on this machine") as caught:
+            location(str(tmp_path / "nothing"))
+        assert caught.value.code == 2
+
+    def test_that_is_no_repository_is_refused(self, tmp_path):
+        (tmp_path / "plain").mkdir()
+        with pytest.raises(HawserError, match="plain is no git repository"):
+            location(str(tmp_path / "plain"))
+
+
+class TestResolve:
+    def test_a_branch_is_its_tip(self, work, commit):
+        commit("1")
+        last = commit("2")
+        assert resolve(work, "main") == last
+
+    def test_a_tag_is_the_commit_behind_it(self, work, commit):
+        first = commit("1")
+        git(work, "tag", "plain")
+        git(work, "tag", "--annotate", "annotated", "--message", "one")
+        commit("2")
+        assert resolve(work, "plain") == resolve(work, "annotated") == first
+
+    def test_a_commit_is_itself_also_when_it_is_short(self, work, commit):
+        first = commit("1")
+        commit("2")
+        assert resolve(work, first) == resolve(work, first[:8]) == first
+
+    def test_a_branch_that_is_known_from_its_origin_only_is_found(self, work, commit, tmp_path):
+        tip = commit("1")
+        git(work, "branch", "feature")
+        git(tmp_path, "clone", "--quiet", str(work), "clone")
+        assert resolve(tmp_path / "clone", "feature") == tip
+
+    def test_an_unknown_name_is_refused(self, work, commit):
+        commit("1")
+        with pytest.raises(HawserError, match=r"mian is no branch, tag or commit in .*work on this machine") as caught:
+            resolve(work, "mian")
+        assert caught.value.code == 2
+
+    def test_a_full_hash_that_nobody_has_is_refused(self, work, commit):
+        commit("1")
+        with pytest.raises(HawserError, match="no branch, tag or commit"):
+            resolve(work, "0123456789" * 4)
+
+    def test_a_short_hash_of_several_commits_is_refused(self, work, commit):
+        # Of 2000 hashes some have their first four digits in common.
+        first = commit("0")
+        stream = "".join(
+            f"commit refs/heads/many\nmark :{n}\ncommitter A <a@b> {n} +0000\ndata 0\n"
+            + (f"from {first}\n" if n == 1 else "")
+            for n in range(1, 2000)
+        )
+        git(work, "fast-import", "--quiet", stdin=stream.encode())
+        hashes = git(work, "rev-list", "many").split()
+        counts = collections.Counter(each[:4] for each in hashes)
+        short = next(start for start, count in counts.items() if count > 1)
+        with pytest.raises(HawserError, match=f"{short} is a short hash that fits several commits"):
+            resolve(work, short)
+
+
+class TestBundle:
+    def test_a_host_without_anything_gets_everything(self, work, commit, mirror):
+        commit("1")
+        last = commit("2")
+        receive(mirror, bundle(work, last, []), last)
+        assert git(mirror, "rev-list", "--count", last) == "2"
+        assert git(mirror, "show", f"{last}:file") == "2"
+
+    def test_a_host_that_has_the_commit_gets_nothing(self, work, commit):
+        last = commit("1")
+        assert bundle(work, last, [last]) == b""
+
+    def test_a_host_gets_only_what_is_new(self, work, commit, mirror):
+        first = commit("1" * 50_000)
+        receive(mirror, bundle(work, first, []), first)
+        (work / "more").write_text("more")
+        git(work, "add", "more")
+        second = commit("1" * 50_000 + "2")
+        data = bundle(work, second, [first])
+        assert first.encode() in data.partition(b"PACK")[0]
+        receive(mirror, data, second)
+        assert git(mirror, "rev-list", "--count", second) == "2"
+
+    def test_what_the_host_has_and_we_have_not_does_not_matter(self, work, commit, mirror):
+        last = commit("1")
+        receive(mirror, bundle(work, last, ["0123456789" * 4]), last)
+
+    def test_a_host_with_a_later_commit_gets_an_earlier_one(self, work, commit, mirror):
+        first, second = commit("1"), commit("2")
+        receive(mirror, bundle(work, second, []), second)
+        receive(mirror, bundle(work, first, [second]), first)
+
+    def test_a_commit_on_no_branch_can_be_sent(self, work, commit, mirror):
+        first = commit("1")
+        git(work, "checkout", "--quiet", "--detach")
+        loose = commit("2")
+        git(work, "checkout", "--quiet", "main")
+        receive(mirror, bundle(work, first, []), first)
+        receive(mirror, bundle(work, loose, [first]), loose)
+
+    def test_our_own_repository_gets_no_reference(self, work, commit):
+        last = commit("1")
+        before = git(work, "for-each-ref")
+        bundle(work, last, [])
+        assert git(work, "for-each-ref") == before
+
+    def test_a_worktree_shares_the_objects_of_its_repository(self, work, commit, tmp_path, mirror):
+        last = commit("1")
+        git(work, "worktree", "add", "--quiet", "--detach", str(tmp_path / "tree"))
+        receive(mirror, bundle(location(str(tmp_path / "tree")), last, []), last)
+
+    def test_a_path_with_odd_characters_works(self, commit, work, tmp_path, mirror):
+        last = commit("1")
+        odd = tmp_path / "it's odd \"here\" #1"
+        git(tmp_path, "clone", "--quiet", "--bare", str(work), str(odd))
+        receive(mirror, bundle(odd, last, []), last)
+
+    def test_a_clone_that_borrows_its_objects_works(self, commit, work, tmp_path, mirror):
+        last = commit("1")
+        git(tmp_path, "clone", "--quiet", "--shared", str(work), "borrowing")
+        receive(mirror, bundle(tmp_path / "borrowing", last, []), last)
