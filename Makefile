@@ -20,7 +20,7 @@ check: venv
 	.venv/bin/python -m pytest tests/unit -q
 
 bench: venv
-	.venv/bin/python bench/run.py
+	.venv/bin/python -m bench.run
 
 docs: venv
 	.venv/bin/python -m hawser.reference > docs/settings.md

@@ -42,6 +42,7 @@ class Address:
     sudo_password: str = ""
     connect_timeout: int = 10
     forward_agent: bool = False
+    bastion: bool = False
 
 
 @functools.cache
@@ -100,7 +101,7 @@ class Connector:
         user, _, rest = text.rpartition("@")
         host, _, port = rest.partition(":")
         connection = Connection(host, user=user or None, port=int(port) if port else None, config=self.config)
-        return self.open(Address(text, connection.host, connection.port, connection.user))
+        return self.open(Address(text, connection.host, connection.port, connection.user, bastion=True))
 
     def connection(self, address: Address) -> Connection:
         """Return a Fabric connection to a host, not opened yet, that checks the host's key."""
@@ -116,7 +117,8 @@ class Connector:
             connect_timeout=address.connect_timeout,
             forward_agent=address.forward_agent,
         )
-        self.known_hosts.prepare(connection.client, address.name, connection.host, connection.port, address.host_key)
+        known = (connection.client, address.name, connection.host, connection.port, address.host_key)
+        self.known_hosts.prepare(*known, bastion=address.bastion)
         return connection
 
     def open(self, address: Address) -> Connection:

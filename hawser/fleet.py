@@ -89,7 +89,7 @@ class Fleet:
         app = self.environment.app
         wanted = revision or app.branch
         if app.push:
-            commit = repository.resolve(repository.location(app.repo), wanted)
+            commit = repository.resolve(repository.location(app.repo, self.session.folder.parent), wanted)
             place = "on this machine"
         else:
             leader = self.leader()
@@ -254,7 +254,7 @@ class Fleet:
         for item in catalog.items:
             if isinstance(item.resource, Checkout) and item.resource.bundle:
                 tips = self.ask(name, "checkout.tips", {"mirror": item.resource.mirror})
-                location = repository.location(self.environment.app.repo)
+                location = repository.location(self.environment.app.repo, self.session.folder.parent)
                 data = repository.bundle(location, item.resource.commit, [str(tip) for tip in tips])
                 if data:
                     self.session.wires[name].blob(item.resource.bundle, data)
@@ -286,6 +286,10 @@ class Fleet:
         :param programs: by host: argv, and where wanted user, cwd, stdin.
         :raises StepFailed: it exited with anything but 0 somewhere.
         """
+        if self.dry:
+            for name in programs:
+                self.report.note(name, f"would run {title}")
+            return
         reached = self.some(list(programs)).reachable()
         results = self.each("stream", {name: programs[name] for name in reached.names})
         bad = list(self.session.lost.values())

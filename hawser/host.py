@@ -278,7 +278,9 @@ class Host:
             )
             validate = "" if entry.validate_with == "none" else entry.validate_with
             path = self.path(entry.path)
-            found.append((File(path, content, entry.mode, entry.owner, entry.group, validate), entry))
+            outside = entry.path.startswith("/")
+            file = File(path, content, entry.mode, entry.owner, entry.group, validate, parents=outside)
+            found.append((file, entry))
         return found
 
     def local_file(self, path: str, key: str) -> str:

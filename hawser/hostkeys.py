@@ -55,15 +55,17 @@ class RefuseUnknown(paramiko.MissingHostKeyPolicy):
     """Refuse a key that nobody has confirmed, with its fingerprint and the command that confirms it.
 
     :param name: the host's name in the environment file.
+    :param next_move: the command that confirms a key.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, next_move: str) -> None:
         self.name = name
+        self.next_move = next_move
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         raise HostKeyRefused(
             f"{self.name}: its host key is not known yet: {key.get_name()} {fingerprint(key)}\n"
-            f"  next: compare it with what the host's owner says, then: fab -H {self.name} trust"
+            f"  next: compare it with what the host's owner says, then: {self.next_move}"
         )
 
 
@@ -80,10 +82,13 @@ class KnownHosts:
             if path.exists():
                 self.keys.load(str(path))
 
-    def prepare(self, client: paramiko.SSHClient, name: str, address: str, port: int, pinned: str) -> None:
+    def prepare(
+        self, client: paramiko.SSHClient, name: str, address: str, port: int, pinned: str, bastion: bool = False
+    ) -> None:
         """Give a client the keys that count for one host.
 
         :param pinned: ``TYPE BASE64`` from the environment file; then it alone counts.
+        :param bastion: it is no host of the inventory, so no task can name it.
         """
         known = known_name(address, port)
         target = client.get_host_keys()
@@ -94,7 +99,8 @@ class KnownHosts:
         else:
             for kind, key in (self.keys.lookup(known) or {}).items():
                 target.add(known, kind, key)
-        client.set_missing_host_key_policy(RefuseUnknown(name))
+        by_hand = f"ssh-keyscan -p {port} {address} >> {self.project}"
+        client.set_missing_host_key_policy(RefuseUnknown(name, by_hand if bastion else f"fab -H {name} trust"))
 
     def pin(self, address: str, port: int, key: paramiko.PKey) -> bool:
         """Append a key to the project's known_hosts.

@@ -14,6 +14,9 @@ from .inventory.schema import Environment
 from .secrets import Secrets
 from .templates import Templates
 
+# How the code is reached, and what only concerns later releases: always today's.
+REACHED = ("repo", "branch", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
+
 
 @dataclass(frozen=True)
 class Release:
@@ -62,11 +65,12 @@ class Release:
             "settings": settings,
             "templates": dict(sorted(self.templates.used.items())),
         }
-        return json.dumps(kept, indent=1, sort_keys=True) + "\n"
+        # The order of the tables means something (which process comes first), so it is kept.
+        return json.dumps(kept, indent=1) + "\n"
 
     @classmethod
     def from_inputs(cls, text: str, today: Environment) -> Release:
-        """Read what a release kept; hosts and how they are reached are today's.
+        """Read what a release kept; hosts, and how they and the repository are reached, are today's.
 
         :raises ValueError: it cannot be read by this version.
         """
@@ -74,7 +78,8 @@ class Release:
         settings = kept["settings"]
         present = today.model_dump(mode="json")
         settings.update(hosts=present["hosts"], ssh=present["ssh"])
-        environment = Environment.model_validate(settings)
+        settings["app"].update({key: present["app"][key] for key in REACHED})
+        environment = Environment.model_validate(settings).model_copy(update={"path": today.path})
         return cls(kept["id"], kept["commit"], environment, Templates(kept=kept["templates"]))
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from .errors import HawserError
 
 
-def location(repo: str) -> Path:
+def location(repo: str, base: Path) -> Path:
     """Return the folder of a local repository.
 
-    :param repo: a path, relative to the project folder.
+    :param repo: a path, relative to `base`, the folder that holds the folder of the environment files.
     :raises HawserError: there is no repository.
     """
-    path = Path(repo.removeprefix("file://")).expanduser().resolve()
+    path = (base / Path(repo).expanduser()).resolve()
     if not path.is_dir():
         raise HawserError(f"app.repo: there is no folder {repo} on this machine", code=2)
     if git(path, "rev-parse", "--git-dir", check=False).returncode:

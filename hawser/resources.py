@@ -50,7 +50,8 @@ class File(Resource):
     :param validate: a validator of the runner (``json``, ``yaml``, ``python``, ``sudoers``, ``systemd``, ``nginx``,
         ``supervisor``, ``cron``) or a command line in which ``{}`` stands for a temporary copy.
     :param keep: leave an existing file's content alone; mode and owner still hold.
-    :param secret: the whole content is a secret, such as a private key; no diff is shown.
+    :param opaque: no diff is shown, for the content is a secret or nothing that a person reads.
+    :param parents: make missing folders on the way, as root's, 0755.
     """
 
     kind: ClassVar[str] = "file"
@@ -61,7 +62,8 @@ class File(Resource):
     group: str = "root"
     validate: str = ""
     keep: bool = False
-    secret: bool = False
+    opaque: bool = False
+    parents: bool = False
 
 
 @dataclass(frozen=True, eq=False)

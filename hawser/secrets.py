@@ -73,10 +73,9 @@ class Secrets:
 
         :raises InputErrors: naming all that are missing.
         """
-        hint = f"get it from the hosts with `fab -H {self.environment} secrets.pull`, or from whoever made it"
+        hint = f"copy it from the machine that made it; if none has: fab -H {self.environment} bootstrap"
         missing = [
-            Problem(label(self.path), name, "is missing here, and was made elsewhere", hint)
-            for name in self.missing_generated
+            Problem(label(self.path), name, "is generated, and missing here", hint) for name in self.missing_generated
         ]
         if missing:
             raise InputErrors(missing)

@@ -137,7 +137,11 @@ class Session:
         names = tuple(self.environment.hosts)
         self.open(names)
         if any(set(missing) & set(self.facts[name].generated) for name in names):
-            loaded.require_generated()
+            raise HawserError(
+                f"{loaded.path.name} lacks {', '.join(missing)}, which the hosts were set up with; "
+                "a new value would lock everyone out\n  next: copy the file from the machine that made it",
+                code=2,
+            )
         if not self.dry:
             self.use_secrets(loaded.generate(missing))
             self.report.note("", f"made {', '.join(missing)} and kept them in {loaded.path.name}")
@@ -205,12 +209,15 @@ class Session:
 
     # Wires.
 
-    def address(self, name: str) -> Address:
-        """Return how a host is reached."""
+    def address(self, name: str, log_in: bool = True) -> Address:
+        """Return how a host is reached.
+
+        :param log_in: False for a look from outside, which needs no secret.
+        """
         setting = self.environment.hosts[name]
         ssh = self.environment.ssh
         password = self.config.sudo.password or ""
-        if ssh.sudo_password:
+        if ssh.sudo_password and log_in:
             password = self.secrets.values[ssh.sudo_password]
         if setting.sandbox:
             # Its key is known from its making, not from the network.

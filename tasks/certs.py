@@ -19,7 +19,7 @@ def install(host: Host) -> Resources:
         chain = host.local_file(site.certificate or "", "site.certificate")
         private = host.local_file(site.key or "", "site.key")
         check(chain, private, site.domains, host.environment.path.name)
-        pair = [File(certificate, chain), File(key, private, mode=0o600, secret=True)]
+        pair = [File(certificate, chain), File(key, private, mode=0o600, opaque=True)]
         yield from pair
         yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(*pair))
     else:

@@ -7,14 +7,13 @@ from hawser.fleet import Fleet
 from hawser.release import Release
 from hawser.steps import rollout
 
-from . import certs, code, config, cron, db, nginx, release, supervisor, systemd, venv
+from . import certs, code, config, cron, db, nginx, release, venv
 
 PREPARE = [code.pull, venv.build, config.install, release.build]
 SWITCH = [
     release.begin,
     config.place,
-    systemd.reload,
-    supervisor.reload,
+    release.start,
     certs.install,
     nginx.install,
     release.activate,
@@ -63,4 +62,5 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
         for number, batch in enumerate(batches, 1):
             batch.apply(SWITCH, wanted, phase=f"switch {number}/{len(batches)}")
     hosts.apply(FINISH, wanted, phase="finish")
-    fleet.report.note("", f"{wanted.id} serves on {', '.join(hosts.names)}")
+    if not fleet.dry:
+        fleet.report.note("", f"{wanted.id} serves on {', '.join(hosts.names)}")

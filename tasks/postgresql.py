@@ -22,11 +22,11 @@ def install(host: Host) -> Resources:
         for name, database in setting.databases.items()
         for address, bits in host.clients(database.clients)
     ]
-    listen = "*" if rules else "localhost"
-    # A file in conf.d is read after postgresql.conf, which the package's upgrades keep.
+    # A file in conf.d is read after postgresql.conf, which the package's upgrades keep. An application that needs no
+    # remote access says nothing, so it never closes what another one on this host needs open.
     settings = File(
         f"{CLUSTER}/conf.d/hawser-{host.app.name}.conf",
-        f"listen_addresses = '{listen}'\npassword_encryption = 'scram-sha-256'\n",
+        ("listen_addresses = '*'\n" if rules else "") + "password_encryption = 'scram-sha-256'\n",
         owner="postgres",
         group="postgres",
     )

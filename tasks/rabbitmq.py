@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.resources import Command, Directory, File, Packages, RabbitAccess, Resources, Service, changed
+from hawser.resources import Absent, Command, Directory, File, Packages, RabbitAccess, Resources, Service, changed
 from hawser.steps import step
 
 
@@ -16,15 +16,14 @@ def install(host: Host) -> Resources:
     remote = any(host.clients(user.clients) for user in setting.users.values())
     yield Packages(("rabbitmq-server",))
     yield Directory("/etc/rabbitmq/conf.d")
-    settings = File(
-        "/etc/rabbitmq/conf.d/10-hawser.conf",
-        f"listeners.tcp.default = {'0.0.0.0' if remote else '127.0.0.1'}:5672\n",
-        owner="rabbitmq",
-        group="rabbitmq",
-    )
-    yield settings
+    # The last file wins: one application that needs remote access opens the broker, and none closes it for another.
+    closed = File("/etc/rabbitmq/conf.d/10-hawser.conf", "listeners.tcp.default = 127.0.0.1:5672\n")
+    yield closed
+    path = f"/etc/rabbitmq/conf.d/20-hawser-{host.app.name}.conf"
+    opened = File(path, "listeners.tcp.default = 0.0.0.0:5672\n") if remote else Absent(path)
+    yield opened
     yield Service("rabbitmq-server")
-    yield Command(("systemctl", "restart", "rabbitmq-server"), when=changed(settings))
+    yield Command(("systemctl", "restart", "rabbitmq-server"), when=changed(closed, opened))
     for name, user in setting.users.items():
         password = host.text(user.password, f"services.rabbitmq.users.{name}.password")
         yield RabbitAccess(name, password, user.vhost)

@@ -19,7 +19,7 @@ def install(host: Host) -> Resources:
     if setting.password is not None:
         lines.append(f"requirepass {json_text(host.text(setting.password, 'services.redis.password'))}")
     settings = File(
-        "/etc/redis/hawser.conf", "\n".join(lines) + "\n", mode=0o640, owner="redis", group="redis", secret=True
+        "/etc/redis/hawser.conf", "\n".join(lines) + "\n", mode=0o640, owner="redis", group="redis", opaque=True
     )
     yield settings
     include = Block("/etc/redis/redis.conf", "settings", "include /etc/redis/hawser.conf")

@@ -6,6 +6,8 @@ from hawser.host import Host
 from hawser.resources import Directory, File, Files, History, Journal, Link, Prune, Resources, Retired, Units
 from hawser.steps import step
 
+from . import supervisor, systemd
+
 
 @step(prepares=True)
 def build(host: Host) -> Resources:
@@ -19,7 +21,7 @@ def build(host: Host) -> Resources:
             command = host.command_text(line, f"release.{kind}[{number - 1}]")
             yield host.in_release(command, marker=f"{path}/done/{kind}-{number}")
     # Written last: a release without it has not been built to its end.
-    yield File(f"{path}/release.json", host.release.inputs, mode=0o640)
+    yield File(f"{path}/release.json", host.release.inputs, mode=0o640, opaque=True)
 
 
 @step()
@@ -27,6 +29,15 @@ def begin(host: Host) -> Resources:
     """Note on the host that a rollout is under way, until `tidy`."""
     if host.runs_code and host.release is not None:
         yield Journal(host.release.id)
+
+
+@step()
+def start(host: Host) -> Resources:
+    """Start the release's processes beside those that serve; what restarts in place comes last, whoever manages it."""
+    if host.release is None:
+        return
+    for process in host.processes():
+        yield from systemd.unit(process) if process.setting.manager == "systemd" else supervisor.program(process)
 
 
 @step()

@@ -41,7 +41,7 @@ def reset(session: Session) -> None:
 @session_task(name="list")
 def listing(session: Session) -> None:
     """Show the sandbox hosts that are up."""
-    rows = [[each.name, each.address, f"ssh root@{each.address}"] for each in sandbox.listing()]
+    rows = [[each.name, each.address, f"fab sandbox.shell {each.name}"] for each in sandbox.listing()]
     session.report.table("sandbox", ["host", "address", "reach it with"], rows)
 
 

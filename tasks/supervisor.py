@@ -15,8 +15,13 @@ def reload(host: Host) -> Resources:
     if host.release is None:
         return
     for process in host.processes(manager="supervisor"):
-        text = host.render("supervisor.conf.j2", process=process, keys=keys(process))
-        yield from definition(process, text, validate="supervisor")
+        yield from program(process)
+
+
+def program(process: ProcessInstance) -> Resources:
+    """Yield one process's program file, its start, and the proof that it is healthy."""
+    text = process.host.render("supervisor.conf.j2", process=process, keys=keys(process))
+    yield from definition(process, text, validate="supervisor")
 
 
 def keys(process: ProcessInstance) -> dict[str, str]:

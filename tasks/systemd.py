@@ -14,9 +14,13 @@ def reload(host: Host) -> Resources:
     if host.release is None:
         return
     for process in host.processes(manager="systemd"):
-        yield from definition(
-            process, host.render("systemd.service.j2", process=process, keys=keys(process)), validate="systemd"
-        )
+        yield from unit(process)
+
+
+def unit(process: ProcessInstance) -> Resources:
+    """Yield one process's unit, its start, and the proof that it is healthy."""
+    text = process.host.render("systemd.service.j2", process=process, keys=keys(process))
+    yield from definition(process, text, validate="systemd")
 
 
 def keys(process: ProcessInstance) -> dict[str, str]:

@@ -11,7 +11,7 @@ from hawser.steps import session_task
 def trust(session: Session, yes: bool = False) -> None:
     """Show the host keys of hosts and, when confirmed, pin them in the project's known_hosts."""
     for name in session.selection.hosts:
-        address = session.address(name)
+        address = session.address(name, log_in=False)
         reached = session.connector.connection(address)
         key = read_key(reached.host, reached.port, address.connect_timeout)
         session.report.note(name, f"{key.get_name()} {fingerprint(key)}")

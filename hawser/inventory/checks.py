@@ -110,6 +110,8 @@ def check_app(environment: Environment) -> Iterator[Finding]:
             yield Finding(("app", key), "is for a repository reached over SSH", "token is for HTTPS", needs=only)
     if app.local and not app.push:
         yield Finding(("app", "push"), "must be true: hosts cannot reach a path on this machine", needs=only)
+    if app.push and not app.local:
+        yield Finding(("app", "push"), "is for a repository at a path on this machine", "remove it", needs=only)
     for key, user in (("user", app.user), ("group", app.group)):
         if user == "root" and (key == "user" or app.user != "root"):
             yield Finding(("app", key), "the application must not run as root", needs=only)

@@ -56,6 +56,8 @@ def _check_listening(at: Loc, process: Process) -> Iterator[Finding]:
         yield Finding((*at, "count"), message, "let the program itself start more workers")
     if process.single and process.count > 1:
         yield Finding((*at, "count"), "must be 1 for a process that is single")
+    if process.manager == "supervisor" and process.limits.model_fields_set:
+        yield Finding((*at, "limits"), "supervisor knows no limits of a program", 'use manager = "systemd"')
     if process.overlap and (process.single or process.port is not None):
         why = "single" if process.single else "on a port"
         yield Finding((*at, "overlap"), f"cannot be: a process that is {why} restarts in place", "remove it")

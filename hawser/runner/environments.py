@@ -232,9 +232,7 @@ class PythonEnvironment(Kind):
         marker = dict(recipe.inputs, format=FORMAT, interpreter=interpreter.describe())
         write_atomically(os.path.join(self.path, MARKER), json.dumps(marker, indent=1).encode(), 0o644)
 
-    def uv(
-        self, arguments: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None
-    ) -> str:
+    def uv(self, arguments: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None) -> str:
         variables = {
             "UV_CACHE_DIR": self.cache(),
             "UV_PYTHON_INSTALL_DIR": self.managed_folder(),

@@ -156,8 +156,8 @@ class File(Kind):
         change = self.compare(path)
         if change is None and self.in_place and Former(self.system.state, path).exists():
             return Change("an interrupted run has not checked it")
-        if change is not None and self.spec.get("secret"):
-            return Change(change.note or "its content is secret")
+        if change is not None and self.spec.get("opaque"):
+            return Change(change.note or "new content")
         return change
 
     def compare(self, path: str) -> Optional[Change]:
@@ -177,6 +177,8 @@ class File(Kind):
 
     def apply(self, change: Change) -> None:
         path, mode = real(self.spec["path"]), self.spec["mode"]
+        if self.spec.get("parents"):
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
         data = read_itself(path) if self.spec.get("keep") and os.path.lexists(path) else self.wanted()
         validator = self.spec.get("validate", "")

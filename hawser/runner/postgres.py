@@ -45,7 +45,7 @@ def scram(password: str, salt: bytes, iterations: int) -> str:
     server = hmac.new(salted, b"Server Key", "sha256").digest()
     stored = hashlib.sha256(client).digest()
     text = [base64.b64encode(part).decode() for part in (salt, stored, server)]
-    return "SCRAM-SHA-256$%d:%s$%s:%s" % (iterations, *text)
+    return "SCRAM-SHA-256$%d:" % iterations + "%s$%s:%s" % tuple(text)
 
 
 def fits(password: str, verifier: str) -> bool:

@@ -98,9 +98,7 @@ class Connection:
         self.expect(CLOSE_OK)
 
 
-def refusal(
-    user: str, password: str, vhost: str, address: Tuple[str, int] = ADDRESS, timeout: float = TIMEOUT
-) -> str:
+def refusal(user: str, password: str, vhost: str, address: Tuple[str, int] = ADDRESS, timeout: float = TIMEOUT) -> str:
     """Return why a user cannot open a vhost; empty when it can."""
     try:
         connection = Connection(address, timeout)

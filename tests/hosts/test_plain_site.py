@@ -75,7 +75,12 @@ def test_a_dry_run_of_a_first_deploy_on_a_bare_host_says_what_would_happen(plain
     statuses = {event["status"] for event in events if event["t"] == "event"}
     assert "would_change" in statuses
     assert statuses <= {"ok", "would_change", "unknown"}
-    assert {event["name"] for event in events if event["t"] == "phase"} >= {"bootstrap", "prepare", "switch 1/1", "finish"}
+    assert {event["name"] for event in events if event["t"] == "phase"} >= {
+        "bootstrap",
+        "prepare",
+        "switch 1/1",
+        "finish",
+    }
     assert plain.inside("solo", "sh", "-c", "ls -d /srv/other-site /var/lib/hawser/other-site 2>/dev/null; true") == ""
 
 
@@ -89,4 +94,9 @@ def test_a_process_that_leaves_the_settings_goes_from_the_host(plain: Fleet) -> 
     plain.file.write_text(text)
     plain.fab("-H", "plain", "deploy")
     assert plain.inside("solo", "sh", "-c", "systemctl is-active my-site-sleeper; true").strip() != "active"
-    assert plain.inside("solo", "sh", "-c", "ls /etc/systemd/system/my-site-sleeper* /etc/cron.d/my-site 2>/dev/null; true") == ""
+    assert (
+        plain.inside(
+            "solo", "sh", "-c", "ls /etc/systemd/system/my-site-sleeper* /etc/cron.d/my-site 2>/dev/null; true"
+        )
+        == ""
+    )

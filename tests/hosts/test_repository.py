@@ -29,9 +29,7 @@ def server(fleet: Fleet, tmp_path: Path) -> Iterator[tuple[str, str]]:
     sandbox.exec_in(host, ["userdel", "-r", "git"])
 
 
-def test_hosts_fetch_with_a_deploy_key_from_a_server_whose_key_is_pinned(
-    fleet: Fleet, server: tuple[str, str]
-) -> None:
+def test_hosts_fetch_with_a_deploy_key_from_a_server_whose_key_is_pinned(fleet: Fleet, server: tuple[str, str]) -> None:
     repository, key = server
     pinned = next(each.host_keys[0] for each in sandbox.listing() if each.name == f"{fleet.name}-data1")
     other = next(each.host_keys[0] for each in sandbox.listing() if each.name == f"{fleet.name}-web1")

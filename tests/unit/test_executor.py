@@ -82,8 +82,11 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
         (folder / "hosts" / "shop.toml").write_text(SHOP.replace("PORT", str(port)))
         environ = {**os.environ, "PYTHONPATH": str(PROJECT), "HAWSER_OUTPUT": "plain", "HOME": str(folder)}
         argv = [sys.executable, "-c", "from fabric.main import program; program.run()", *command.split()]
-        running[name] = folder, subprocess.Popen(
-            argv, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        running[name] = (
+            folder,
+            subprocess.Popen(
+                argv, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            ),
         )
     found = {}
     for name, (folder, process) in running.items():
@@ -138,5 +141,3 @@ def test_a_host_that_is_none_is_refused_with_one_that_is(outcomes):
 def test_sudo_without_hosts_is_refused_as_well():
     with pytest.raises(HawserError, match="on your own machine: reboot"):
         LocalContext(Config()).sudo("reboot")
-
-

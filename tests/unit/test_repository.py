@@ -176,7 +176,7 @@ class TestBundle:
 
     def test_a_path_with_odd_characters_works(self, commit, work, tmp_path, mirror):
         last = commit("1")
-        odd = tmp_path / "it's odd \"here\" #1"
+        odd = tmp_path / 'it\'s odd "here" #1'
         git(tmp_path, "clone", "--quiet", "--bare", str(work), str(odd))
         receive(mirror, bundle(odd, last, []), last)
 

@@ -92,8 +92,8 @@ class TestReading:
         with pytest.raises(InputErrors) as caught:
             secrets.require_generated()
         assert [str(problem) for problem in caught.value.problems] == [
-            f"hosts/shop.env: {name}: is missing here, and was made elsewhere (get it from the hosts with "
-            "`fab -H shop secrets.pull`, or from whoever made it)"
+            f"hosts/shop.env: {name}: is generated, and missing here (copy it from the machine that made it; "
+            "if none has: fab -H shop bootstrap)"
             for name in ("B", "C")
         ]
 

@@ -26,14 +26,16 @@ files = {folder}/conf.d/*.conf
 """
 
 
+def until(condition):
+    """Wait until something holds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 class Supervisord:
-    """A supervisord of our own, run as this user.
-
-    :param system: what the manager acts through.
-    """
-
-    # Ends 0.5 s after it was told to.
-    slow_to_stop = "sh -c \"trap 'sleep 0.5; exit' TERM; while :; do sleep 0.05; done\""
+    """A supervisord of our own, run as this user."""
 
     def __init__(self, folder):
         self.home = folder
@@ -41,21 +43,9 @@ class Supervisord:
         self.folder.mkdir(parents=True)
         self.socket = folder / "supervisor.sock"
         (folder / "supervisord.conf").write_text(MAIN.format(folder=folder))
-        argv = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "supervisor.supervisord",
-            "-n",
-            "-c",
-            f"{folder}/supervisord.conf",
-        ]
+        argv = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", f"{folder}/supervisord.conf"]
         self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while not self.socket.exists():
-            assert time.monotonic() < deadline, (folder / "supervisord.log").read_text()
-            time.sleep(0.02)
+        until(self.socket.exists)
 
     def use(self, system):
         """Act through a system from now on."""
@@ -69,9 +59,20 @@ class Supervisord:
         (self.folder / f"{unit}.conf").write_text(text)
 
     def run(self, unit, command="sleep 1000", **keys):
+        """Have a program run, and wait until it is itself: before, it would not hear a signal."""
         self.define(unit, command, **keys)
         self.manager.take_up(unit)
         self.manager.start(unit)
+        until(lambda: "supervisord" not in self.command_line(unit))
+
+    def run_slow(self, unit, seconds, **keys):
+        """Have a program run that ends some seconds after it was told to."""
+        ready = self.home / f"{unit}.ready"
+        ready.unlink(missing_ok=True)
+        script = f"trap 'sleep {seconds}; exit' TERM; touch {ready}; while :; do sleep 0.05; done"
+        # Only the shell is told, and its children may go on.
+        self.run(unit, f'sh -c "{script}"', stopasgroup="false", **keys)
+        until(ready.exists)
 
     def pid(self, unit):
         return self.manager.state(unit).pid
@@ -84,11 +85,11 @@ class Supervisord:
         for path in self.folder.iterdir():
             path.unlink()
         self.manager.call("reloadConfig")
-        for row in self.manager.call("getAllProcessInfo"):
-            if row["pid"]:
-                self.manager.attempt("signalProcessGroup", row["group"], "KILL")
-            self.manager.attempt("stopProcessGroup", row["group"], True)
-            self.manager.attempt("removeProcessGroup", row["group"])
+        for unit in [row["group"] for row in self.manager.call("getAllProcessInfo")]:
+            self.manager.attempt("stopProcess", unit, False)
+            self.manager.attempt("signalProcess", unit, "KILL")
+            assert self.manager.has_stopped(unit, 5)
+            self.manager.attempt("removeProcessGroup", unit)
 
     def stop(self):
         self.process.terminate()

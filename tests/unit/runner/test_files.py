@@ -108,10 +108,10 @@ class TestFile:
             put(file(owner="no-such-user"))
 
     def test_a_secret_one_shows_no_content(self, file, tmp_path):
-        change = put(file(content="BEGIN PRIVATE KEY", secret=True, mode=0o600))
+        change = put(file(content="BEGIN PRIVATE KEY", opaque=True, mode=0o600))
         assert (change.note, change.diff) == ("new", "")
-        change = put(file(content="another KEY", secret=True, mode=0o600))
-        assert (change.note, change.diff) == ("its content is secret", "")
+        change = put(file(content="another KEY", opaque=True, mode=0o600))
+        assert (change.note, change.diff) == ("new content", "")
 
     def test_what_its_reader_refuses_never_replaces_it(self, file, tmp_path):
         put(file(path=f"{tmp_path}/a.json", content="{}"))

@@ -14,6 +14,7 @@ import pytest
 from hawser.runner.lock import end_leftovers, marked
 
 from .conftest import ME, MY_GROUP, names
+from .daemons import until
 from .interpreters import interpreters
 from .line import Line
 
@@ -57,14 +58,6 @@ def row(tmp_path):
 def command(script, **more):
     argv = ["sh", "-c", script]
     return {"kind": "command", "step": "run", "label": script, "argv": argv, "cwd": "/", "timeout": 60, **more}
-
-
-def until(condition):
-    """Wait until something holds."""
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class TestConversation:

@@ -8,25 +8,25 @@ import time
 import pytest
 
 from hawser.runner.managers import Supervisor, Systemd, manager, tail
-from hawser.runner.system import Failure, System
+from hawser.runner.system import BASE_ENVIRONMENT, Failure
+
+RUNNING = {
+    "LoadState": "loaded",
+    "ActiveState": "active",
+    "SubState": "running",
+    "UnitFileState": "enabled",
+    "NeedDaemonReload": "no",
+    "MainPID": "374",
+    "StateChangeTimestampMonotonic": "0",
+}
 
 
 class TestSystemdsAnswers:
-    RUNNING = {
-        "LoadState": "loaded",
-        "ActiveState": "active",
-        "SubState": "running",
-        "UnitFileState": "enabled",
-        "NeedDaemonReload": "no",
-        "MainPID": "374",
-        "StateChangeTimestampMonotonic": "0",
-    }
-
     @pytest.fixture
     def state(self, system):
         """Read an answer: that of a running unit, with some values changed."""
         return lambda **changes: Systemd(system).parse(
-            "\n".join(f"{name}={value}" for name, value in {**self.RUNNING, **changes}.items() if value is not None)
+            "\n".join(f"{name}={value}" for name, value in {**RUNNING, **changes}.items() if value is not None)
         )
 
     @pytest.mark.parametrize(
@@ -71,10 +71,7 @@ class TestSystemdsAnswers:
     def test_a_systemd_that_does_not_answer_is_told(self, system, tmp_path, monkeypatch):
         (tmp_path / "systemctl").write_text("#!/bin/sh\necho not booted with systemd >&2\nexit 1\n")
         (tmp_path / "systemctl").chmod(0o755)
-        monkeypatch.setenv("PATH", str(tmp_path))
-        monkeypatch.setattr(
-            System, "environment", lambda self, user="", env=None: {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-        )
+        monkeypatch.setitem(BASE_ENVIRONMENT, "PATH", f"{tmp_path}:/usr/bin:/bin")
         with pytest.raises(Failure) as caught:
             Systemd(system).state("demo")
         assert (caught.value.message, caught.value.output) == ("systemd does not answer", "not booted with systemd\n")
@@ -106,9 +103,7 @@ class TestSupervisor:
 
     def test_a_program_whose_definition_has_changed_is_replaced(self, supervisor):
         supervisor.run("demo-web")
-        supervisor.define("demo-web", "sleep 2000")
-        supervisor.manager.take_up("demo-web")
-        supervisor.manager.start("demo-web")
+        supervisor.run("demo-web", "sleep 2000")
         assert supervisor.command_line("demo-web") == "sleep 2000"
 
     def test_another_programs_change_waits_for_its_own_turn(self, supervisor):
@@ -134,11 +129,11 @@ class TestSupervisor:
 
     def test_a_configuration_that_it_refuses_is_told(self, supervisor):
         (supervisor.folder / "bad.conf").write_text("[program:bad]\n")
-        with pytest.raises(Failure, match="supervisor refuses its configuration: CANT_REREAD: .*bad"):
+        with pytest.raises(Failure, match=r"supervisor refuses its configuration: CANT_REREAD: .*bad"):
             supervisor.manager.take_up("demo-web")
 
     def test_a_stop_is_waited_for(self, supervisor):
-        supervisor.run("demo-web", supervisor.slow_to_stop)
+        supervisor.run_slow("demo-web", 0.5)
         supervisor.manager.stop("demo-web")
         assert supervisor.manager.state("demo-web").phase == "stopped"
         supervisor.manager.stop("demo-web")
@@ -152,7 +147,7 @@ class TestSupervisor:
         supervisor.manager.retire("demo-web")
 
     def test_one_that_is_retired_is_not_waited_for_when_it_is_slow(self, supervisor):
-        supervisor.run("demo-web", "sh -c \"trap 'sleep 60' TERM; while :; do sleep 0.1; done\"", stopwaitsecs=60)
+        supervisor.run_slow("demo-web", 60, stopwaitsecs=60)
         (supervisor.folder / "demo-web.conf").unlink()
         began = time.monotonic()
         supervisor.manager.retire("demo-web")
