@@ -1,8 +1,13 @@
 """The namespace that `fab --list` shows."""
 
+import sys
+
 from invoke import Collection
 
-from tasks import (
+# Invoke turns the bytecode cache off; compiling our modules anew is the largest part of a start.
+sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
+
+from tasks import (  # noqa: E402
     adhoc,
     bootstrap,
     certs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, cast
 
 from fabric import Connection
@@ -90,6 +91,8 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             raise HawserError(str(failure), code=failure.result.exited or 1) from None
         finally:
             self.session.close(ok)
+            # The process ends now: walking through all objects once more takes longer than a connection.
+            gc.freeze()
 
     def expand_calls(self, calls: Any, apply_hosts: bool = True) -> list[Call]:
         """Call a step or rollout once for the whole fleet, and a plain task once per host."""

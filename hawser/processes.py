@@ -124,7 +124,9 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
     setting, site = process.setting, process.host.environment.site
     file = File(process.definition, text, mode=0o644, validate=validate)
     yield file
-    yield Running(process.unit, setting.manager, log=process.log, when=changed(file))
+    # One that listens proves itself by answering; another one by staying up for a while.
+    settle = 0.0 if setting.listens else 1.0
+    yield Running(process.unit, setting.manager, settle, log=process.log, when=changed(file))
     if setting.listens:
         health = setting.health
         yield Healthy(

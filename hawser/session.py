@@ -69,6 +69,7 @@ class Session:
         self.at_stake: Release | None = None
         self._selection: Selection | None = None
         self._secrets: Secrets | None = None
+        self._rendered: Secrets | None = None
         self._templates: Templates | None = None
         self._pinger: threading.Thread | None = None
         self._closed = threading.Event()
@@ -194,6 +195,8 @@ class Session:
 
         :raises InputErrors: everything that cannot be rendered.
         """
+        if self._rendered == self._secrets and self._secrets is not None:
+            return
         trial = Release("0" * 10 + "-" + "0" * 8, "0" * 40, self.environment, self.templates)
         problems: dict[Problem, None] = {}
         for name in self.selection.environment.hosts:
@@ -206,6 +209,7 @@ class Session:
                     problems[Problem(self.environment.path.name, each.title, str(error))] = None
         if problems:
             raise InputErrors(tuple(problems))
+        self._rendered = self._secrets
 
     # Wires.
 

@@ -28,10 +28,12 @@ CHUNK = 1 << 17
 
 # Reads our modules from standard input and runs them without touching the disk. Python 3.8 syntax.
 LOADER = (
-    "import sys,zlib,json,importlib.abc,importlib.machinery as m\n"
+    "import sys,zlib,json,importlib.machinery as m\n"
     "i=sys.stdin.buffer\n"
     "s=json.loads(zlib.decompress(i.read(int(i.readline()))).decode())\n"
-    "class L(importlib.abc.Loader):\n"
+    "class L:\n"
+    " def create_module(self,o):\n"
+    "  return None\n"
     " def find_spec(self,n,p=None,t=None):\n"
     "  return m.ModuleSpec(n,self,is_package=n=='hawser_runner') if n in s else None\n"
     " def exec_module(self,o):\n"

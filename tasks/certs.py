@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hawser.certificates import check
 from hawser.host import Host
 from hawser.resources import Command, File, Resources, SelfSigned, changed
 from hawser.steps import step
@@ -18,6 +17,9 @@ def install(host: Host) -> Resources:
     if site.tls == "files":
         chain = host.local_file(site.certificate or "", "site.certificate")
         private = host.local_file(site.key or "", "site.key")
+        # Only own certificates need it, and it takes longer to load than a host takes to answer.
+        from hawser.certificates import check
+
         check(chain, private, site.domains, host.environment.path.name)
         pair = [File(certificate, chain), File(key, private, mode=0o600, opaque=True)]
         yield from pair

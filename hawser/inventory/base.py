@@ -15,7 +15,10 @@ Loc = tuple[str | int, ...]
 class Model(BaseModel):
     """A table of the environment file: every key is known, and nothing changes after it was read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+    # Validators are built when a file is read, not at every start.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True, defer_build=True
+    )
 
 
 class Wrong(ValueError):

@@ -16,15 +16,10 @@ from .disk import (
     open_folder,
     parent_of,
     read_itself,
+    remove,
     stat_at,
     trusted_target,
     write_atomically,
-)
-from .disk import (
-    read as read,
-)
-from .disk import (
-    remove as remove,
 )
 from .system import Change, Failure, Kind, group_id, user_id
 from .validate import VALIDATORS, validate_with
@@ -178,7 +173,7 @@ class File(Kind):
     def apply(self, change: Change) -> None:
         path, mode = real(self.spec["path"]), self.spec["mode"]
         if self.spec.get("parents"):
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            os.close(open_folder(os.path.dirname(path), make=True))
         uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
         data = read_itself(path) if self.spec.get("keep") and os.path.lexists(path) else self.wanted()
         validator = self.spec.get("validate", "")

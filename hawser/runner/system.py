@@ -344,9 +344,3 @@ def group_id(name: str) -> int:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         raise Failure("there is no group %s on this host" % name) from None
-
-
-def __getattr__(name: str) -> Any:
-    from . import disk
-
-    return getattr(disk, name)

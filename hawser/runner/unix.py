@@ -40,4 +40,4 @@ def connection(address: str, timeout: float) -> http.client.HTTPConnection:
     if address.startswith("/"):
         return UnixConnection(address, timeout)
     host, _, port = address.rpartition(":")
-    return http.client.HTTPConnection(host, int(port), timeout=timeout)
+    return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)

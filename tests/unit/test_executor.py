@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[2]
 FABFILE = """
 from invoke import task
 from hawser.resources import Link
-from hawser.steps import rollout, session_task, step
+from hawser.steps import session_task, step
 
 @task
 def plain(c):
@@ -33,10 +33,6 @@ def failing(c):
 @step()
 def link(host):
     yield Link("/proof", "/etc")
-
-@rollout()
-def everything(fleet):
-    print("not reached")
 
 @session_task()
 def asked(session):
@@ -53,11 +49,9 @@ port = PORT
 COMMANDS = {
     "plain": "plain",
     "failing": "failing",
-    "step": "link",
-    "rollout": "asked everything",
-    "remainder": "-H shop -- uptime",
+    "step": "asked link",
+    "remainder": "-H shop link -- uptime",
     "unreachable": "-H web1 plain",
-    "unknown": "-H wbe1 everything",
 }
 
 
@@ -111,15 +105,10 @@ def test_the_status_of_a_failed_command_is_that_of_fab(outcomes):
     assert outcomes["failing"].code == 3
 
 
-def test_a_step_without_hosts_says_how_to_name_them(outcomes):
+def test_a_step_without_hosts_says_how_to_name_them_after_what_needs_none(outcomes):
     assert outcomes["step"].code == 2
-    assert "name hosts with -H, e.g. fab -H shop link" in outcomes["step"].output
-
-
-def test_a_rollout_without_hosts_says_how_to_name_them_after_what_needs_none(outcomes):
-    assert outcomes["rollout"].code == 2
-    assert "asked for ()" in outcomes["rollout"].output
-    assert "name hosts with -H" in outcomes["rollout"].output and "not reached" not in outcomes["rollout"].output
+    assert "asked for ()" in outcomes["step"].output
+    assert "asked link: name hosts with -H, e.g. fab -H shop asked link" in outcomes["step"].output
 
 
 def test_a_command_after_two_dashes_is_for_the_task_run(outcomes):
@@ -131,11 +120,6 @@ def test_a_plain_task_with_hosts_runs_there_or_nowhere(outcomes):
     outcome = outcomes["unreachable"]
     assert outcome.code == 1 and "web1 (" in outcome.output and "refused" in outcome.output
     assert not {"local", "proof"} & outcome.files
-
-
-def test_a_host_that_is_none_is_refused_with_one_that_is(outcomes):
-    assert outcomes["unknown"].code == 2
-    assert "web1" in outcomes["unknown"].output and "not reached" not in outcomes["unknown"].output
 
 
 def test_sudo_without_hosts_is_refused_as_well():

@@ -10,7 +10,7 @@ import pytest
 from hawser.errors import HawserError
 from hawser.repository import bundle, location, resolve
 
-WHO = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false")
+WHO = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
 
 
 def git(folder: Path, *words: str, stdin: bytes | None = None) -> str:
@@ -54,22 +54,21 @@ def receive(mirror: Path, data: bytes, commit: str) -> None:
 
 
 class TestLocation:
-    def test_is_a_folder_of_this_machine(self, work, monkeypatch):
-        monkeypatch.chdir(work.parent)
-        assert location("work") == location("./work") == location(f"file://{work}") == work
+    def test_is_a_folder_beside_the_environment_files_or_an_absolute_one(self, work, tmp_path):
+        assert location("work", tmp_path) == location("./work", tmp_path) == location(str(work), Path("/")) == work
 
     def test_may_be_a_bare_repository(self, mirror):
-        assert location(str(mirror)) == mirror
+        assert location(str(mirror), mirror) == mirror
 
     def test_that_does_not_exist_is_refused(self, tmp_path):
-        with pytest.raises(HawserError, match="there is no folder .*/nothing on this machine") as caught:
-            location(str(tmp_path / "nothing"))
+        with pytest.raises(HawserError, match="there is no folder nothing on this machine") as caught:
+            location("nothing", tmp_path)
         assert caught.value.code == 2
 
     def test_that_is_no_repository_is_refused(self, tmp_path):
         (tmp_path / "plain").mkdir()
         with pytest.raises(HawserError, match="plain is no git repository"):
-            location(str(tmp_path / "plain"))
+            location("plain", tmp_path)
 
 
 class TestResolve:
@@ -172,7 +171,7 @@ class TestBundle:
     def test_a_worktree_shares_the_objects_of_its_repository(self, work, commit, tmp_path, mirror):
         last = commit("1")
         git(work, "worktree", "add", "--quiet", "--detach", str(tmp_path / "tree"))
-        receive(mirror, bundle(location(str(tmp_path / "tree")), last, []), last)
+        receive(mirror, bundle(location("tree", tmp_path), last, []), last)
 
     def test_a_path_with_odd_characters_works(self, commit, work, tmp_path, mirror):
         last = commit("1")

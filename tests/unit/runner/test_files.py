@@ -103,6 +103,20 @@ class TestFile:
         with pytest.raises(Failure, match=f"the folder {tmp_path}/no does not exist"):
             resource.apply(change)
 
+    def test_missing_folders_are_made_where_that_is_said(self, file, tmp_path):
+        put(file(path=f"{tmp_path}/one/two/a", parents=True))
+        assert (mode(tmp_path / "one"), mode(tmp_path / "one" / "two")) == (0o755, 0o755)
+
+    @needs_root
+    def test_the_link_of_another_is_not_followed(self, file, tmp_path):
+        (tmp_path / "etc").mkdir()
+        (tmp_path / "link").symlink_to("etc")
+        os.lchown(tmp_path / "link", NOBODY, NOBODY)
+        for path in ("link/a", "link/new/a"):
+            with pytest.raises(Failure, match="link is a link that root does not own"):
+                put(file(path=f"{tmp_path}/{path}", parents=True))
+        assert names(tmp_path / "etc") == []
+
     def test_a_missing_owner_is_named(self, file):
         with pytest.raises(Failure, match="there is no user no-such-user on this host"):
             put(file(owner="no-such-user"))

@@ -1,0 +1,113 @@
+"""What the runner's greeting says of a host, whatever state that host is in."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+
+import pytest
+
+from hawser.runner import facts
+from hawser.runner.managers import Supervisor, Systemd
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setattr(Systemd, "folder", str(tmp_path / "units"))
+    return tmp_path / "demo"
+
+
+@pytest.fixture
+def told(system, root):
+    """Return what is told of the application."""
+    return lambda: facts.application_facts(system, "demo", str(root))
+
+
+class TestTheHost:
+    def test_it_tells_its_system_and_its_disk(self, root):
+        found = facts.host_facts(f"{root}/not/there/yet")
+        assert found["hostname"] == os.uname().nodename
+        assert 0 < found["disk_free"] <= found["disk_total"]
+        assert found["python"].count(".") == 2
+        assert found["uid"] == os.getuid()
+
+    @pytest.mark.parametrize("quote", ["", '"', "'"])
+    def test_its_release_is_read_with_any_quotes(self, tmp_path, quote):
+        (tmp_path / "os-release").write_text(f"ID={quote}debian{quote}\nVERSION_ID={quote}12{quote}\n\nODD LINE\n")
+        assert facts.os_release(f"{tmp_path}/os-release") == {"id": "debian", "version": "12", "codename": ""}
+
+    def test_it_may_say_nothing_of_its_release(self, tmp_path):
+        assert facts.os_release(f"{tmp_path}/no")["id"] == ""
+
+
+class TestTheApplication:
+    def test_nothing_is_there_at_first(self, supervisor, told):
+        found = told()
+        assert (found["current"], found["previous"], found["commit"], found["since"]) == ("", "", "", 0.0)
+        assert (found["releases"], found["live"], found["processes"], found["generated"]) == ([], {}, [], [])
+        assert found["journal"] is None
+
+    def test_releases_links_and_colours_are_told(self, supervisor, root, told):
+        (root / "run").mkdir(parents=True)
+        for name in ("one", "two", "half", ".hidden"):
+            (root / "releases" / name).mkdir(parents=True)
+            if name != "half":
+                (root / "releases" / name / "release.json").write_text(json.dumps({"commit": name * 3}))
+        (root / "current").symlink_to("releases/two")
+        (root / "previous").symlink_to("releases/one")
+        (root / "run" / "web.sock").symlink_to("web-blue.sock")
+        (root / "run" / "mail-worker.live").symlink_to("mail-worker-green")
+        (root / "run" / "web-blue.sock").write_text("")
+        found = told()
+        assert found["releases"] == ["one", "two"]
+        assert (found["current"], found["previous"], found["commit"]) == ("two", "one", "twotwotwo")
+        assert found["live"] == {"web": "blue", "mail-worker": "green"}
+        assert abs(found["since"] - time.time()) < 5
+
+    @pytest.mark.parametrize("text", ["{", "[]", "{}", "\udcff"])
+    def test_damaged_records_are_as_good_as_none(self, supervisor, root, told, system, text):
+        (root / "releases" / "one").mkdir(parents=True)
+        for path in (root / "releases" / "one" / "release.json", root.parent / "state" / "generated"):
+            path.write_bytes(os.fsencode(text))
+        (root.parent / "state" / "journal.json").write_bytes(b"{")
+        (root / "current").symlink_to("releases/one")
+        found = told()
+        assert (found["commit"], found["journal"]) == ("", None)
+
+    def test_processes_are_told_with_their_state(self, supervisor, root, told):
+        (root / "run").mkdir(parents=True)
+        (root / "run" / "web.sock").symlink_to("web-green.sock")
+        supervisor.run("demo-beat")
+        text = "; hawser: application=demo process=web release=r2\n[program:demo-web-{0}]\ncommand=sleep 60\n"
+        for colour in ("blue", "green"):
+            (supervisor.folder / f"demo-web-{colour}.conf").write_text(text.format(colour))
+        rows = {row["unit"]: row for row in told()["processes"]}
+        assert [(unit, row["live"]) for unit, row in rows.items()] == [
+            ("demo-beat", True),
+            ("demo-web-blue", False),
+            ("demo-web-green", True),
+        ]
+        beat = rows["demo-beat"]
+        assert (beat["active"], beat["state"], beat["release"], beat["manager"]) == (
+            True,
+            "running",
+            "r1",
+            "supervisor",
+        )
+        assert (beat["pid"], 0 <= beat["seconds"] < 5) == (supervisor.pid("demo-beat"), True)
+        assert (rows["demo-web-blue"]["active"], rows["demo-web-blue"]["state"]) == (False, "unknown")
+
+    def test_a_manager_that_does_not_answer_keeps_nobody_from_mending_it(self, tmp_path, root, told, monkeypatch):
+        with socket.socket(socket.AF_UNIX) as left_behind:
+            left_behind.bind(f"{tmp_path}/left.sock")
+        monkeypatch.setattr(Supervisor, "socket", f"{tmp_path}/left.sock")
+        monkeypatch.setattr(Supervisor, "folder", f"{tmp_path}/programs")
+        for folder, name in (("programs", "demo-web.conf"), ("units", "demo-beat.service")):
+            (tmp_path / folder).mkdir()
+            process = name[5:].partition(".")[0]
+            (tmp_path / folder / name).write_text(f"# hawser: application=demo process={process} release=r1\n")
+        beat, web = told()["processes"]
+        assert (beat["unit"], web["unit"]) == ("demo-beat", "demo-web")
+        assert (web["active"], web["state"].partition(" on ")[0]) == (False, "supervisor does not answer")

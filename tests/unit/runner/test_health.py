@@ -1,0 +1,170 @@
+"""A process is well when it answers on its own socket or port as it should."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import textwrap
+import time
+
+import pytest
+
+from hawser.runner.health import Healthy, ask
+from hawser.runner.survey import days_left, status
+from hawser.runner.system import Failure
+
+SERVER = """
+import http.server, os, socketserver, sys, time
+path, delay, code = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(code)
+        self.end_headers()
+    def address_string(self):
+        return "unix"
+print("waiting", flush=True)
+time.sleep(delay)
+if code < 100:
+    sys.exit(code)
+socketserver.UnixStreamServer(path, Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def healthy(system, tmp_path):
+    def healthy(**changes):
+        spec = {
+            "address": str(tmp_path / "web.sock"),
+            "unit": "demo-web",
+            "manager": "supervisor",
+            "path": "/",
+            "host": "demo.test",
+            "statuses": [[200, 399]],
+            "timeout": 5.0,
+        }
+        return Healthy({**spec, **changes}, system)
+
+    return healthy
+
+
+@pytest.fixture
+def start(supervisor, tmp_path):
+    """Start a web server that listens after some seconds and answers with one status, or ends with a small one."""
+    (tmp_path / "server.py").write_text(textwrap.dedent(SERVER))
+
+    def start(delay, code):
+        command = f"{sys.executable} {tmp_path}/server.py {tmp_path}/web.sock {delay} {code}"
+        supervisor.run("demo-web", command, stdout_logfile=f"{tmp_path}/log", redirect_stderr="true")
+
+    return start
+
+
+class TestAsking:
+    def test_it_is_asked_as_a_visitor_would_through_nginx(self, web):
+        assert ask(web.server_address, "/204", "demo.test") == (204, "")
+        path, headers = web.asked[0]
+        assert path == "/204"
+        assert headers["Host"] == "demo.test"
+        assert headers["X-Forwarded-Proto"] == "https"
+
+    def test_without_a_path_it_is_only_connected_to(self, web):
+        assert ask(web.server_address, "", "demo.test") == (0, "")
+        assert web.asked == []
+
+    def test_a_port_is_asked_as_well_as_a_socket(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = f"127.0.0.1:{server.getsockname()[1]}"
+            assert ask(address, "", "x") == (0, "")
+        answer, why = ask(address, "/", "x")
+        assert answer is None
+        assert why.startswith("ConnectionRefusedError")
+
+    def test_an_address_of_the_new_kind_is_asked_too(self):
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+            assert ask(f"[::1]:{server.getsockname()[1]}", "", "x") == (0, "")
+
+    @pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"])
+    def test_nonsense_is_no_answer(self, serve, answer):
+        assert ask(serve(answer), "/", "x")[0] is None
+
+    def test_one_who_does_not_answer_is_given_up(self, tmp_path):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{tmp_path}/silent.sock")
+            server.listen()
+            began = time.monotonic()
+            answer, why = ask(f"{tmp_path}/silent.sock", "/", "x", 0.2)
+            assert (answer, "timed out" in why) == (None, True)
+            assert time.monotonic() - began < 2
+
+    def test_an_answer_without_an_end_is_an_answer(self, serve):
+        assert ask(serve(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"), "/", "x") == (200, "")
+
+
+class TestChecking:
+    def test_a_good_answer_is_as_wanted(self, web, healthy):
+        assert healthy().check() is None
+
+    def test_another_status_has_to_be_waited_for(self, web, healthy):
+        assert healthy(path="/503").check().note == "waits until it is healthy"
+        assert healthy(path="/503", statuses=[[200, 200], [500, 599]]).check() is None
+
+    def test_no_socket_has_to_be_waited_for(self, healthy):
+        assert healthy().check() is not None
+
+
+class TestWaiting:
+    def test_one_that_starts_slowly_is_waited_for(self, start, healthy):
+        start(0.5, 200)
+        resource = healthy()
+        resource.apply(resource.check())
+        assert resource.check() is None
+
+    def test_a_wrong_status_fails_when_the_time_is_over(self, start, healthy, tmp_path):
+        start(0, 500)
+        with pytest.raises(Failure, match=r"demo-web answers / with 500; \d+ tries in 1 s") as caught:
+            healthy(timeout=0.6, log=f"{tmp_path}/log").apply(None)
+        assert caught.value.output.startswith("waiting\n")
+
+    def test_one_that_never_listens_fails_when_the_time_is_over(self, start, healthy):
+        start(60, 200)
+        with pytest.raises(Failure, match=r"demo-web does not answer \(FileNotFoundError: .*\); \d+ tries in 0 s"):
+            healthy(timeout=0.3).apply(None)
+
+    def test_one_that_has_ended_fails_at_once(self, start, healthy, tmp_path):
+        start(0.2, 7)
+        began = time.monotonic()
+        with pytest.raises(Failure, match=r"demo-web has ended \((exited|backoff|fatal)\)") as caught:
+            healthy(timeout=30.0, log=f"{tmp_path}/log").apply(None)
+        assert time.monotonic() - began < 5
+        assert caught.value.output.startswith("waiting\n")
+
+    def test_one_that_nobody_has_started_fails_at_once(self, supervisor, healthy):
+        with pytest.raises(Failure, match=r"demo-web has ended \(unknown\); 1 try in 0 s"):
+            healthy(timeout=30.0).apply(None)
+
+
+class TestSurvey:
+    def test_it_says_of_each_process_how_it_is(self, web, system, tmp_path):
+        check = {"address": web.server_address, "path": "/", "host": "x", "statuses": [[200, 399]]}
+        checks = [
+            {**check, "name": "good"},
+            {**check, "name": "bad", "path": "/503"},
+            {**check, "name": "open", "path": ""},
+            {**check, "name": "gone", "address": f"{tmp_path}/no.sock"},
+        ]
+        found = status(system, checks, "")
+        assert list(found["health"].values())[:3] == ["ok", "answers 503", "ok"]
+        assert found["health"]["gone"].startswith("FileNotFoundError")
+        assert found["days"] is None
+        assert abs(found["clock"] - time.time()) < 5
+
+    def test_it_says_how_long_a_certificate_holds(self, system, tmp_path):
+        path = f"{tmp_path}/crt"
+        argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        system.run([*argv, "-keyout", f"{tmp_path}/key", "-out", path, "-days", "30", "-subj", "/CN=x"])
+        assert days_left(system, path) in (29, 30)
+
+    def test_a_certificate_that_cannot_be_read_has_no_days(self, system, tmp_path):
+        (tmp_path / "crt").write_text("nonsense")
+        assert days_left(system, f"{tmp_path}/crt") is None
+        assert days_left(system, f"{tmp_path}/no") is None
