@@ -22,7 +22,14 @@ INFO = {"who": "ann", "from": "desk", "what": "deploy", "since": 1.0}
 
 @pytest.fixture
 def lock(tmp_path):
+    """Return a way to the same lock, as each runner has its own."""
     return lambda: Lock(str(tmp_path / "state" / "lock"))
+
+
+@pytest.fixture(autouse=True)
+def impatient(request, monkeypatch):
+    if "only_looks" not in request.node.name:
+        monkeypatch.setattr(module, "PATIENCE", 0.05)
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ def test_its_holder_may_take_it_again(lock):
 def test_it_can_be_waited_for(lock):
     first, second = lock(), lock()
     first.acquire(INFO)
-    threading.Timer(0.5, first.release).start()
+    threading.Timer(0.2, first.release).start()
     assert second.acquire(INFO, wait=5) is None
 
 
@@ -100,7 +107,7 @@ def test_whoever_only_looks_is_not_taken_for_a_holder(lock):
 def test_only_one_of_many_gets_it(lock, tmp_path):
     def try_it(ready):
         ready.wait()
-        os._exit(0 if lock().acquire(INFO) is None and not time.sleep(1) else 1)
+        os._exit(0 if lock().acquire(INFO) is None and not time.sleep(0.5) else 1)
 
     context = multiprocessing.get_context("fork")
     ready = context.Event()

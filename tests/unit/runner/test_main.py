@@ -149,11 +149,8 @@ class TestStream:
             env={"A": "b"},
         )
         assert line.answer()["code"] == 3
-        assert sorted((each["stream"], each["text"]) for each in line.heard) == [
-            ("err", "two\n"),
-            ("out", "in b\n"),
-            ("out", "one\n"),
-        ]
+        said = {name: "".join(each["text"] for each in line.heard if each["stream"] == name) for name in ("out", "err")}
+        assert said == {"out": "one\nin b\n", "err": "two\n"}
 
     def test_a_line_is_heard_while_the_program_still_runs(self, start):
         line = start()

@@ -23,7 +23,7 @@ def no_units_of_this_machine(tmp_path, monkeypatch):
 def running(supervisor, system):
     """Bring a program to run as the engine does; return what was changed."""
 
-    def running(unit="demo-web", due=False, settle=0.2, **more):
+    def running(unit="demo-web", due=False, settle=0.1, **more):
         spec = {"unit": unit, "manager": "supervisor", "settle": settle, **more}
         resource = Running(spec, system)
         resource.due = due
@@ -73,7 +73,7 @@ class TestRunning:
         assert running() == "start (it is stopped)"
 
     def test_one_that_still_ends_from_an_earlier_life_is_waited_for(self, supervisor, running):
-        supervisor.run_slow("demo-web", 0.5)
+        supervisor.run_slow("demo-web", 0.3)
         pid = supervisor.pid("demo-web")
         supervisor.manager.attempt("stopProcess", "demo-web", False)
         assert running() == "start (it is stopping)"
@@ -90,12 +90,12 @@ class TestRunning:
         supervisor.define("demo-web", "sh -c 'echo why; exit 3'", startsecs=1, stdout_logfile=log)
         with pytest.raises(Failure, match=r"demo-web does not stay up \((backoff|exited)\)") as caught:
             running(log=log)
-        assert caught.value.output == "why\n"
+        assert set(caught.value.output.splitlines()) == {"why"}
 
     def test_one_that_ends_soon_and_is_started_again_and_again_fails_too(self, supervisor, running):
-        supervisor.define("demo-web", "sleep 0.3", autorestart="true")
+        supervisor.define("demo-web", "sleep 0.2", autorestart="true")
         with pytest.raises(Failure, match="demo-web does not stay up"):
-            running(settle=2)
+            running(settle=1)
 
     def test_one_without_a_definition_fails(self, running):
         with pytest.raises(Failure, match="demo-web does not start: BAD_NAME"):
@@ -114,7 +114,7 @@ class TestRetired:
         assert not supervisor.manager.state("demo-web").known
 
     def test_nobody_waits_for_a_slow_one_and_it_counts_as_retired_from_then_on(self, supervisor, retired):
-        supervisor.run_slow("demo-web", 2)
+        supervisor.run_slow("demo-web", 1.2)
         retired().apply(None)
         assert supervisor.manager.state("demo-web").stopping
         assert retired().check() is None
@@ -124,8 +124,8 @@ class TestRetired:
     def test_it_goes_on_for_a_moment_after_the_traffic_has_moved(self, supervisor, retired):
         supervisor.run("demo-web")
         began = time.monotonic()
-        retired(drain=0.5).apply(None)
-        assert time.monotonic() - began >= 0.5
+        retired(drain=0.2).apply(None)
+        assert time.monotonic() - began >= 0.2
 
     def test_nothing_is_drained_that_does_not_run(self, supervisor, retired):
         supervisor.define("demo-web")
@@ -144,7 +144,7 @@ class TestRetired:
         assert retired().check() is not None
 
     def test_its_name_can_be_used_again(self, supervisor, retired, running):
-        supervisor.run_slow("demo-web", 1)
+        supervisor.run_slow("demo-web", 0.4)
         retired().apply(None)
         supervisor.define("demo-web", "sleep 2000")
         running()
