@@ -3,21 +3,23 @@ SHELL := /bin/bash
 PYTHON ?= python3
 FAB := .venv/bin/fab
 
-.PHONY: demo test check bench docs clean venv
+.PHONY: demo test check lint bench docs clean venv
 
 demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo sandbox.up
 	@$(FAB) -H demo bootstrap deploy
 	@.venv/bin/python bin/visit-demo
 
-test: check
-	.venv/bin/python -m pytest tests
+test: lint
+	.venv/bin/python -m pytest tests --durations=15
 
-check: venv
+check: lint
+	.venv/bin/python -m pytest tests/unit -q
+
+lint: venv
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/python -m pytest tests/unit -q
 
 bench: venv
 	.venv/bin/python -m bench.run

@@ -61,6 +61,5 @@ def check(chain: str, key: str, domains: Sequence[str], file: str) -> None:
 
 def matches(name: str, domain: str) -> bool:
     """Tell whether a certificate's name covers a domain (RFC 6125: a wildcard stands for one label)."""
-    if name.startswith("*."):
-        return domain == name or domain.partition(".")[2] == name[2:]
-    return name.lower() == domain.lower()
+    name, domain = name.lower(), domain.lower()
+    return name == domain or (name.startswith("*.") and domain.partition(".")[2] == name[2:])

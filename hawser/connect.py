@@ -52,6 +52,8 @@ def private_key(path: str) -> paramiko.PKey:
         return paramiko.PKey.from_path(Path(path).expanduser())
     except FileNotFoundError:
         raise HawserError(f"the private key {path} does not exist", code=2) from None
+    except (OSError, TypeError, ValueError, paramiko.SSHException) as error:
+        raise HawserError(f"the private key {path} cannot be used: {error or type(error).__name__}", code=2) from None
 
 
 class PromptSocket(socket.socket):

@@ -82,6 +82,8 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         ok = False
         try:
             result = super().execute(*tasks)
+            if self.session.dry_failures:
+                raise HawserError(f"would fail on {', '.join(dict.fromkeys(self.session.dry_failures))}")
             ok = True
             return result
         except KeyboardInterrupt:

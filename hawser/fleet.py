@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -66,9 +67,26 @@ class Fleet:
         """Return the hosts that need the application's code."""
         return self.some([name for name in self.names if self.host(name).runs_code])
 
+    def needing_code(self) -> Fleet:
+        """Return the hosts that need the application's code.
+
+        :raises HawserError: none of them does.
+        """
+        fleet = self.with_code()
+        if not fleet.names:
+            raise HawserError(
+                f"none of {', '.join(self.names)} runs the application's code; is a group missing?", code=2
+            )
+        return fleet
+
     def with_leader(self) -> Fleet:
         """Return these hosts that need the code, and the leader."""
         return self.some(tuple(dict.fromkeys((*self.with_code().names, self.environment.leader))))
+
+    def left_over(self) -> Fleet:
+        """Return the hosts that still serve a release and, by the settings, need the code no more."""
+        self.connect()
+        return self.some([name for name in self.names if not self.host(name).runs_code and self.facts(name).current])
 
     def batches(self) -> Iterator[Fleet]:
         """Yield the hosts in the portions in which they switch."""
@@ -123,7 +141,7 @@ class Fleet:
 
         :raises HawserError: there is none, or the hosts disagree.
         """
-        fleet = self.with_code()
+        fleet = self.needing_code()
         fleet.connect()
         found = {name: self.facts(name).previous for name in fleet.names}
         if not all(found.values()):
@@ -184,9 +202,9 @@ class Fleet:
             return f"serves {facts.current or 'nothing yet'}"
         if facts.journal is not None:
             return f"a rollout of {facts.journal['release']} was not completed"
-        rows = {str(row["unit"]): row for row in facts.processes if row["live"]}
+        rows = {(row["manager"], row["unit"]): row for row in facts.processes if row["live"]}
         for process in host.processes():
-            row = rows.get(process.unit)
+            row = rows.get((process.setting.manager, process.unit))
             if row is None or row["release"] != release.id:
                 return f"{process.unit} is not defined for it"
             if not row["active"]:
@@ -241,7 +259,9 @@ class Fleet:
         for name, result in results.items():
             if isinstance(result, Exception):
                 self.report.host_failed(name, str(result))
-        if failed and not self.dry:
+        if self.dry:
+            self.session.dry_failures.extend(failed)
+        elif failed:
             raise StepFailed(f"{phase or steps[0].title} failed on {', '.join(failed)}")
 
     def catalog(self, name: str, steps: Sequence[Step], release: Release | None) -> Catalog:
@@ -309,24 +329,33 @@ class Fleet:
         """
         fleet = self.with_code()
         fleet.connect()
-        before = {name: self.facts(name).current for name in fleet.names}
+        before = {name: self.facts(name) for name in fleet.names}
         try:
             yield
-        except HawserError:
-            self.session.refresh([name for name in fleet.names if name not in self.session.lost])
-            self.put_back(before, steps)
+        except Exception as error:
+            try:
+                self.put_back(before, steps)
+            except Exception as second:
+                raise HawserError(f"{error}\nand not every host could be put back: {second}") from error
             raise
 
-    def put_back(self, before: Mapping[str, str], steps: Sequence[Step]) -> None:
-        """Make each host serve the release that it served before; hosts without one are only reported."""
-        fresh = [name for name, identifier in before.items() if not identifier]
+    def put_back(self, before: Mapping[str, Facts], steps: Sequence[Step]) -> None:
+        """Make each host serve the release that it served before; hosts without one are only reported.
+
+        :param before: what each host said of itself before.
+        """
+        self.session.refresh([name for name in before if name not in self.session.lost])
+        for name, facts in before.items():
+            # What `activate` takes for the release before becomes again what it was.
+            self.session.facts[name] = dataclasses.replace(self.session.facts[name], current=facts.previous)
+        fresh = [name for name, facts in before.items() if not facts.current]
         if fresh:
             self.report.note(
                 "", f"nothing served before on {', '.join(fresh)}, so nothing is put back there", "warning"
             )
-        for identifier in sorted({identifier for identifier in before.values() if identifier}):
+        for identifier in sorted({facts.current for facts in before.values() if facts.current}):
             names = [
-                name for name, current in before.items() if current == identifier and name not in self.session.lost
+                name for name, facts in before.items() if facts.current == identifier and name not in self.session.lost
             ]
             fleet = self.some(names)
             fleet.apply(steps, fleet.release(identifier), phase=f"put back {identifier}")

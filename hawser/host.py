@@ -26,6 +26,9 @@ UV = "uv==0.13.9"
 class Hidden(dict[str, str]):
     """The secrets where none may stand: in a command, whose arguments ``ps`` shows to everyone."""
 
+    def get(self, name: str, default: object = None) -> Any:
+        return self[name]
+
     def __missing__(self, name: str) -> str:
         raise ValueError(f"a secret ({name}) may not stand in a command, for `ps` shows it; put it into env.variables")
 
@@ -173,7 +176,7 @@ class Host:
         """Return where nginx finds a folder: a persistent one, or one of the release that serves."""
         if path.startswith("/"):
             return path
-        if path in self.environment.persistent.folders:
+        if any(f"{path}/".startswith(f"{folder}/") for folder in self.environment.persistent.folders):
             return f"{self.root}/{path}"
         return f"{self.root}/current/source/{path}"
 
@@ -248,7 +251,7 @@ class Host:
         found: dict[str, dict[str, str]] = {}
         for kind, prefix, settings in (
             ("processes", "", self.process_settings()),
-            ("cron", "cron-", self.cron_entries()),
+            ("cron", "cron.", self.cron_entries()),
         ):
             for name, setting in settings.items():
                 if setting.environment:
@@ -330,7 +333,7 @@ class Host:
         if live not in COLOURS:
             return COLOURS[0]
         unit = f"{self.app.name}-{name}-{live}"
-        serves = self.release is not None and self.facts.release_of(unit) == self.release.id
+        serves = self.release is not None and self.facts.release_of(unit, setting.manager) == self.release.id
         return live if serves else COLOURS[1 - COLOURS.index(live)]
 
 

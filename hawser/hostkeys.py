@@ -79,8 +79,12 @@ class KnownHosts:
         self.project = project
         self.keys = paramiko.HostKeys()
         for path in (Path("/etc/ssh/ssh_known_hosts"), Path.home() / ".ssh" / "known_hosts", project):
-            if path.exists():
+            try:
                 self.keys.load(str(path))
+            except FileNotFoundError:
+                continue
+            except (OSError, paramiko.hostkeys.InvalidHostKey) as error:
+                raise HawserError(f"{path} cannot be read: {error}", code=2) from None
 
     def prepare(
         self, client: paramiko.SSHClient, name: str, address: str, port: int, pinned: str, bastion: bool = False

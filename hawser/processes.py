@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .inventory.processes import Process
-from .resources import File, Healthy, Resources, Running, changed
+from .resources import File, Healthy, Resources, Retired, Running, changed
 
 if TYPE_CHECKING:
     from .host import Host
@@ -96,7 +96,7 @@ class ProcessInstance:
     def extra(self) -> dict[str, str]:
         """Further keys for its definition."""
         key = f"processes.{self.setting_name}.extra"
-        return {name: self.host.text(value, f"{key}.{name}") for name, value in self.setting.extra.items()}
+        return {name: self.host.command_text(value, f"{key}.{name}") for name, value in self.setting.extra.items()}
 
 
 def instances(name: str, setting: Process) -> list[str]:
@@ -116,12 +116,21 @@ def starts_late(setting: Process) -> int:
     return 0 if setting.socket else 1
 
 
+def other_manager(setting: Process) -> str:
+    """Return the manager that a process does not have."""
+    return "supervisor" if setting.manager == "systemd" else "systemd"
+
+
 def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
     """Yield a process's definition, its start, and the proof that it is healthy.
 
     :param text: the whole unit or program file.
     """
     setting, site = process.setting, process.host.environment.site
+    former = dataclasses.replace(process, setting=setting.model_copy(update={"manager": other_manager(setting)}))
+    if process.host.facts.release_of(process.unit, former.setting.manager):
+        # The settings name another manager than before, and the same process must not run under both.
+        yield Retired(former.unit, former.setting.manager, former.definition, wait=True)
     file = File(process.definition, text, mode=0o644, validate=validate)
     yield file
     # One that listens proves itself by answering; another one by staying up for a while.

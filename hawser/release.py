@@ -75,10 +75,13 @@ class Release:
         :raises ValueError: it cannot be read by this version.
         """
         kept = json.loads(text)
-        settings = kept["settings"]
         present = today.model_dump(mode="json")
-        settings.update(hosts=present["hosts"], ssh=present["ssh"])
-        settings["app"].update({key: present["app"][key] for key in REACHED})
+        try:
+            settings = kept["settings"]
+            settings.update(hosts=present["hosts"], ssh=present["ssh"])
+            settings["app"].update({key: present["app"][key] for key in REACHED})
+        except (AttributeError, KeyError, TypeError):
+            raise ValueError("it does not hold the settings of a release") from None
         environment = Environment.model_validate(settings).model_copy(update={"path": today.path})
         return cls(kept["id"], kept["commit"], environment, Templates(kept=kept["templates"]))
 
@@ -121,6 +124,7 @@ class Facts:
         }
         return cls(**values)
 
-    def release_of(self, unit: str) -> str:
-        """Return the release that a unit's definition belongs to, empty when there is no such unit."""
-        return next((str(row["release"]) for row in self.processes if row["unit"] == unit), "")
+    def release_of(self, unit: str, manager: str) -> str:
+        """Return the release that a unit's definition belongs to, empty when its manager has no such unit."""
+        rows = (row for row in self.processes if (row["unit"], row["manager"]) == (unit, manager))
+        return next((str(row["release"]) for row in rows), "")

@@ -271,6 +271,7 @@ class Retired(Resource):
 
     :param path: its definition, removed for supervisor; kept but disabled for systemd, which needs it to stop it.
     :param drain: seconds between the traffic's move and the stop.
+    :param wait: wait for its end, for what takes its place needs its port or must be the only one.
     """
 
     kind: ClassVar[str] = "retired"
@@ -278,6 +279,7 @@ class Retired(Resource):
     manager: str
     path: str
     drain: float = 0.0
+    wait: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,7 +287,7 @@ class Units(Resource):
     """No process definitions of this application but these; others are stopped and removed.
 
     :param prefix: the start of all unit names of the application.
-    :param keep: the names that stay, without suffix.
+    :param keep: those that stay, as ``MANAGER/NAME`` without suffix.
     """
 
     kind: ClassVar[str] = "units"

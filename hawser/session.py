@@ -67,11 +67,11 @@ class Session:
         self.facts: dict[str, Facts] = {}
         self.locked: set[str] = set()
         self.at_stake: Release | None = None
+        self.dry_failures: list[str] = []
         self._selection: Selection | None = None
         self._secrets: Secrets | None = None
         self._rendered: Secrets | None = None
         self._templates: Templates | None = None
-        self._pinger: threading.Thread | None = None
         self._closed = threading.Event()
 
     # What the user wrote.
@@ -279,14 +279,12 @@ class Session:
         wire.open(install_python)
         self.wires[name] = wire
         self.facts[name] = Facts.from_wire(wire.facts)
-        if self._pinger is None:
-            self._pinger = threading.Thread(target=self.ping, daemon=True)
-            self._pinger.start()
+        # One thread a wire: a line that takes nothing must not silence the others.
+        threading.Thread(target=self.ping, args=(wire,), daemon=True).start()
 
-    def ping(self) -> None:
+    def ping(self, wire: Wire) -> None:
         while not self._closed.wait(HEARTBEAT):
-            for wire in list(self.wires.values()):
-                wire.ping()
+            wire.ping()
 
     def parallel(self, names: Sequence[str], work: Callable[[str], T]) -> dict[str, T | Exception]:
         """Do something for each host at once; every host is finished before this returns.
@@ -301,6 +299,11 @@ class Session:
                 if isinstance(error, Unreachable):
                     self.lost[name] = str(error)
                 return error
+            except Exception as error:
+                # Our own mistake must not keep the other hosts from being put back.
+                bug = HawserError(f"{name}: a bug in Hawser: {type(error).__name__}: {error}")
+                bug.__cause__ = error
+                return bug
 
         with ThreadPoolExecutor(max_workers=min(CONCURRENCY, max(1, len(names)))) as pool:
             futures = {name: pool.submit(guarded, name) for name in names}

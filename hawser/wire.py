@@ -150,16 +150,20 @@ class Wire:
         self.buffer = b""
         try:
             self.channel = self.execute(script)
-            # One timeout for reading and writing, which two threads do at the same time.
-            self.channel.settimeout(1.0)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unreachable(f"{self.name}: starts no command for us: {error or type(error).__name__}") from None
+        # One timeout for reading and writing, which two threads do at the same time.
+        self.channel.settimeout(1.0)
+        try:
             source = runner_source()
             self.write(b"%d\n" % len(source) + source + json.dumps(self.hello).encode() + b"\n")
         except (OSError, EOFError, paramiko.SSHException):
             # It ended before it had read everything; what it said follows.
             pass
-        line = self.read_line()
-        if line == NO_PYTHON:
-            return NO_PYTHON
+        # A login script may speak first.
+        while not (line := self.read_line()).startswith('{"t": "hello"'):
+            if line == NO_PYTHON:
+                return NO_PYTHON
         self.facts = json.loads(line)["facts"]
         return ""
 
@@ -196,7 +200,7 @@ class Wire:
             silent_since = time.monotonic()
             self.buffer += data
         line, _, self.buffer = self.buffer.partition(b"\n")
-        return line.decode()
+        return line.decode("utf-8", "replace")
 
     def last_words(self) -> str:
         """Say why the runner ended: sudo's refusal, or its own last error."""

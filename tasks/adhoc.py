@@ -19,7 +19,7 @@ def run(fleet: Fleet, command: str) -> None:
 @rollout(positional=["command"], help={"command": "what follows `python manage.py`"})
 def manage(fleet: Fleet, command: str) -> None:
     """Run a management command in the application's environment, on the first of the named hosts."""
-    name = fleet.with_code().names[0]
+    name = fleet.needing_code().names[0]
     host = fleet.host(name)
     if not fleet.some([name]).facts(name).current:
         raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hawser.formats import dotenv, shell_environment
 from hawser.host import Host
 from hawser.resources import File, Resources, Running, changed
@@ -14,13 +16,11 @@ def install(host: Host) -> Resources:
     if not host.runs_code or host.release is None:
         return
     app, path = host.app, host.release_path
-    yield File(f"{path}/environment", host.full_environment, mode=0o640, group=app.group)
+    yield File(f"{path}/environment", host.full_environment, mode=0o640, group=app.group, opaque=True)
     for name, variables in host.own_environments().items():
-        yield File(f"{path}/environment.{name}", shell_environment(variables), mode=0o640, group=app.group)
+        yield File(f"{path}/environment.{name}", shell_environment(variables), mode=0o640, group=app.group, opaque=True)
     yield File(f"{path}/run", host.render("run.sh.j2"), mode=0o755)
-    if host.environment.env.dotenv:
-        where = host.path(host.environment.env.dotenv)
-        yield File(where, dotenv(host.dotenv_variables()), mode=0o640, owner=app.user, group=app.group)
+    yield from (file for file in dotenv_file(host) if file.path.startswith(path))
     yield from (file for file, _entry in host.files() if file.path.startswith(path))
 
 
@@ -29,11 +29,24 @@ def place(host: Host) -> Resources:
     """Write the files outside the release that the environment file lists, and restart who reads them."""
     if not host.runs_code or host.release is None:
         return
+    yield from (file for file in dotenv_file(host) if not file.path.startswith(host.release_path))
     for file, entry in host.files():
         if file.path.startswith(host.release_path):
             continue
         yield file
         for process in host.processes():
-            serves = host.facts.release_of(process.unit) == host.release.id
+            serves = host.facts.release_of(process.unit, process.setting.manager) == host.release.id
             if serves and process.setting_name in entry.restart:
                 yield Running(process.unit, process.setting.manager, log=process.log, when=changed(file))
+
+
+def dotenv_file(host: Host) -> Iterator[File]:
+    """Yield the dotenv file, where the settings ask for one.
+
+    No diff is shown of it, nor of the environment: the old text may hold a secret that is no longer known here.
+    """
+    if host.environment.env.dotenv:
+        where, app = host.path(host.environment.env.dotenv), host.app
+        text = dotenv(host.dotenv_variables())
+        outside = not where.startswith(host.release_path)
+        yield File(where, text, mode=0o640, owner=app.user, group=app.group, opaque=True, parents=outside)

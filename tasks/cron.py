@@ -23,7 +23,8 @@ def install(host: Host) -> Resources:
         return
     for entry in host.cron_entries().values():
         if entry.output:
-            yield File(output(host, entry), "", mode=0o640, owner=entry.user, group=host.app.group, keep=True)
+            path_of_output = output(host, entry)
+            yield File(path_of_output, "", mode=0o640, owner=entry.user, group=host.app.group, keep=True, parents=True)
     yield File(path, host.render("cron.j2", entries=entries), validate="cron")
 
 
@@ -35,7 +36,7 @@ def output(host: Host, entry: CronEntry) -> str:
 def line(host: Host, name: str, entry: CronEntry) -> str:
     """Return the command of a crontab line: in the code of the release that serves, in its environment."""
     command = host.command_text(entry.command, f"cron.{name}.command")
-    own = [f"@cron-{name}"] if entry.environment else []
+    own = [f"@cron.{name}"] if entry.environment else []
     words = shell_join([f"{host.root}/current/run", *own, "sh", "-c", command])
     if entry.output:
         words = f"{words} >> {shell(output(host, entry))} 2>&1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.release import Release
 from hawser.steps import rollout
@@ -20,6 +19,7 @@ SWITCH = [
 ]
 FINISH = [cron.install, release.record, release.tidy]
 PUT_BACK = [*SWITCH, release.tidy]
+LEAVE = [nginx.install, cron.install, release.leave]
 
 
 @rollout(
@@ -30,6 +30,7 @@ PUT_BACK = [*SWITCH, release.tidy]
 )
 def deploy(fleet: Fleet, revision: str = "", partial: bool = False) -> None:
     """Release a revision on every host: build everywhere, migrate once, then switch batch by batch."""
+    fleet.needing_code()
     wanted = fleet.resolve(revision)
     if not partial:
         fleet.refuse_two_commits(wanted)
@@ -51,9 +52,7 @@ def rollback(fleet: Fleet, to: str = "") -> None:
 
 def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
     """Bring a release into service: nothing that visitors see changes before every host has built it."""
-    hosts = fleet.with_code()
-    if not hosts.names:
-        raise HawserError(f"none of {', '.join(fleet.names)} runs the application's code; is a group missing?", code=2)
+    hosts = fleet.needing_code()
     fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
     if migrations and wanted.environment.release.migrate:
         fleet.leader().apply([db.migrate], wanted, phase="migrate")
@@ -62,5 +61,9 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
         for number, batch in enumerate(batches, 1):
             batch.apply(SWITCH, wanted, phase=f"switch {number}/{len(batches)}")
     hosts.apply(FINISH, wanted, phase="finish")
+    left = fleet.left_over()
+    if left.names:
+        left.apply(LEAVE, wanted, phase="leave")
     if not fleet.dry:
+        fleet.session.refresh(fleet.names)
         fleet.report.note("", f"{wanted.id} serves on {', '.join(hosts.names)}")

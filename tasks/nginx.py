@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hawser.host import Host
 from hawser.processes import instances
-from hawser.resources import Command, File, Resources, changed
+from hawser.resources import Absent, Command, File, Resources, changed
 from hawser.steps import step
 
 
@@ -14,10 +15,14 @@ from hawser.steps import step
 def install(host: Host) -> Resources:
     """Install the site's server block and reload nginx; a block that nginx refuses never stays."""
     site = host.environment.site
+    path = f"/etc/nginx/sites-enabled/{host.app.name}.conf"
     if site is None or not host.serves_site:
+        gone = Absent(path)
+        yield gone
+        yield Command(("systemctl", "try-reload-or-restart", "nginx"), when=changed(gone))
         return
     page = File(
-        f"/etc/nginx/sites-enabled/{host.app.name}.conf",
+        path,
         host.render("nginx-site.conf.j2", **parts(host)),
         validate="nginx",
     )
@@ -39,13 +44,21 @@ def parts(host: Host) -> dict[str, Any]:
         elif runs_here:
             servers = [f"127.0.0.1:{process.port}"]
         else:
-            servers = [f"{host.addresses[each]}:{process.port}" for each in host.environment.hosts_running(process)]
+            servers = [
+                f"{bracketed(host.addresses[each])}:{process.port}" for each in host.environment.hosts_running(process)
+            ]
         upstreams.append({"name": f"{variable}_{name}", "servers": servers})
     statics = []
     for prefix, folder in site.static.items():
+        prefix = prefix.rstrip("/") + "/"
         served = host.served_path(folder)
         current = f"{host.root}/current/"
         previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
-        statics.append({"prefix": prefix, "folder": served, "previous": previous})
+        statics.append({"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous})
     proxies = [{"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()]
     return {"variable": variable, "upstreams": upstreams, "statics": statics, "proxies": proxies}
+
+
+def bracketed(address: str) -> str:
+    """Write an address as it stands before a port."""
+    return f"[{address}]" if ":" in address else address

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.resources import Directory, File, Files, History, Journal, Link, Prune, Resources, Retired, Units
+from hawser.resources import Absent, Directory, File, Files, History, Journal, Link, Prune, Resources, Retired, Units
 from hawser.steps import step
 
 from . import supervisor, systemd
@@ -46,11 +46,14 @@ def activate(host: Host) -> Resources:
     if not host.runs_code or host.release is None:
         return
     coloured = [process for process in host.processes() if process.colour]
-    for process in coloured:
-        yield Link(*process.link)
     if host.facts.current not in ("", host.release.id):
         yield Link(f"{host.root}/previous", f"releases/{host.facts.current}")
+    elif host.facts.previous and not host.facts.current:
+        yield Absent(f"{host.root}/previous")
+    # Before the traffic moves: new pages ask for new files at once, and old ones are still found in the release before.
     yield Link(f"{host.root}/current", f"releases/{host.release.id}")
+    for process in coloured:
+        yield Link(*process.link)
     yield Link(f"{host.root}/{host.app.source}", "current/source")
     yield Link(f"{host.root}/{host.app.environment}", "current/env")
     drain = 1.0
@@ -73,9 +76,20 @@ def tidy(host: Host) -> Resources:
     if not host.runs_code or host.release is None:
         return
     processes = host.processes()
-    units = [process.unit for process in processes] + [process.other.unit for process in processes if process.colour]
-    yield Units(host.app.name, tuple(units))
+    kept = [*processes, *(process.other for process in processes if process.colour)]
+    yield Units(host.app.name, tuple(f"{process.setting.manager}/{process.unit}" for process in kept))
     links = [process.link[0].rpartition("/")[2] for process in processes if process.colour]
     yield Files(host.run, "*.live", tuple(links))
     yield Prune(host.root, host.app.keep)
+    yield Journal("")
+
+
+@step()
+def leave(host: Host) -> Resources:
+    """Take the application's processes and links from a host that the settings no longer give it."""
+    if host.runs_code or not host.facts.current:
+        return
+    yield Units(host.app.name, ())
+    for name in ("current", "previous", host.app.source, host.app.environment):
+        yield Absent(f"{host.root}/{name}")
     yield Journal("")

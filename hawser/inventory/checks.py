@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -118,6 +119,9 @@ def check_app(environment: Environment) -> Iterator[Finding]:
     if app.root.count("/") < 2 or app.root.startswith(("/root/", "/proc/", "/sys/", "/dev/", "/tmp/", "/run/")):
         message = f"{app.root} cannot be the application's own folder"
         yield Finding(("app", "root"), message, f"as in /srv/{app.name}", needs=only)
+    if not re.fullmatch(r"[A-Za-z0-9._/-]+", app.root, re.ASCII):
+        message = f"{app.root} has characters that nginx, cron and systemd read in different ways"
+        yield Finding(("app", "root"), message, "letters, digits and . _ - / only", needs=only)
     for key, link in (("source", app.source), ("environment", app.environment)):
         if link in (*_TAKEN_UNDER_ROOT, *_SHARED_UNDER_ROOT):
             yield Finding(("app", key), f"{link!r} is a folder that Hawser needs under {app.root}", needs=only)
@@ -125,6 +129,10 @@ def check_app(environment: Environment) -> Iterator[Finding]:
         yield Finding(("app", "environment"), "has the same name as app.source", needs=only)
     for index, folder in enumerate(environment.persistent.folders):
         first = folder.split("/")[0]
+        if folder in _SHARED_UNDER_ROOT:
+            yield Finding(
+                ("persistent", "folders", index), f"{folder} belongs to root", f"as in {folder}/app", needs=only
+            )
         if first in (*_TAKEN_UNDER_ROOT, app.source, app.environment, ".", ""):
             message = f"{folder!r} does not survive a release: Hawser manages {first} itself"
             yield Finding(("persistent", "folders", index), message, "name a folder beside it", needs=only)

@@ -18,6 +18,13 @@ _SERVICE_PORTS = {"postgresql": 5432, "rabbitmq": 5672, "redis": 6379}
 
 def check_processes(environment: Environment) -> Iterator[Finding]:
     """A process listens in one way, and is as many as that allows."""
+    for kind, entries in (("processes", environment.processes), ("cron", environment.cron)):
+        for name, entry in entries.items():
+            if entry.user == "root" and environment.app.user != "root":
+                # Its PATH begins with a folder of the application's user, who could plant a program there.
+                yield Finding(
+                    (kind, name, "user"), "must not be root", "run it as app.user, and use sudo where it must"
+                )
     for name, process in environment.processes.items():
         at: Loc = ("processes", name)
         if name.endswith(("-blue", "-green")):

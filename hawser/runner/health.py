@@ -82,6 +82,7 @@ class Healthy(Kind):
         spec, there = self.spec, manager(self.spec["manager"], self.system)
         began = time.monotonic()
         deadline = began + spec["timeout"]
+        pid: Optional[int] = None
         tries = 0
         while True:
             tries += 1
@@ -89,14 +90,16 @@ class Healthy(Kind):
             if well:
                 return
             state = there.state(spec["unit"])
-            gone = not state.active and state.phase != STARTING
-            if gone or time.monotonic() > deadline:
-                if gone:
-                    said = "has ended (%s)" % state.word
-                seconds = time.monotonic() - began
-                count = "1 try" if tries == 1 else "%d tries" % tries
-                raise Failure(
-                    "%s %s; %s in %.0f s" % (spec["unit"], said, count, seconds),
-                    there.log(spec["unit"], spec.get("log", "")),
-                )
-            time.sleep(min(0.05 * tries, 0.5))
+            if not state.active and state.phase != STARTING:
+                said = "has ended (%s)" % state.word
+            elif pid not in (None, state.pid):
+                said = "has ended, and was started again"
+            elif time.monotonic() < deadline:
+                pid = state.pid if state.active else pid
+                time.sleep(min(0.05 * tries, 0.5))
+                continue
+            count = "1 try" if tries == 1 else "%d tries" % tries
+            raise Failure(
+                "%s %s; %s in %.0f s" % (spec["unit"], said, count, time.monotonic() - began),
+                there.log(spec["unit"], spec.get("log", "")),
+            )

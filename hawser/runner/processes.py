@@ -140,7 +140,8 @@ class Retired(Kind):
 
     def check(self) -> Optional[Change]:
         state = manager(self.spec["manager"], self.system).state(self.spec["unit"])
-        return Change("stop %s" % self.spec["unit"]) if state.wanted or state.enabled else None
+        in_the_way = self.spec.get("wait") and state.stopping
+        return Change("stop %s" % self.spec["unit"]) if state.wanted or state.enabled or in_the_way else None
 
     def apply(self, change: Change) -> None:
         there = manager(self.spec["manager"], self.system)
@@ -149,6 +150,8 @@ class Retired(Kind):
         # Off the disk first: should we die now, a boot must not start it.
         if self.spec["manager"] == "supervisor":
             remove(self.spec["path"])
+        if self.spec.get("wait"):
+            there.stop(self.spec["unit"])
         there.retire(self.spec["unit"])
 
 
@@ -157,7 +160,9 @@ class Units(Kind):
 
     def extra(self) -> List[Dict[str, Any]]:
         keep = set(self.spec["keep"])
-        return [each for each in definitions(self.spec["prefix"]) if each["unit"] not in keep]
+        return [
+            each for each in definitions(self.spec["prefix"]) if "%s/%s" % (each["manager"], each["unit"]) not in keep
+        ]
 
     def check(self) -> Optional[Change]:
         extra = self.extra()

@@ -159,7 +159,7 @@ class TestVariables:
         web = {**SETTINGS["processes"]["web"], "environment": {"NAME": "{{ host.name }}"}}
         tick = {"schedule": "@daily", "command": "true", "groups": ["data"], "environment": {"A": "1"}}
         assert host("web1", processes={"web": web}, cron={"tick": tick}).own_environments() == {"web": {"NAME": "web1"}}
-        assert list(host("data1", processes={"web": web}, cron={"tick": tick}).own_environments()) == ["cron-tick"]
+        assert list(host("data1", processes={"web": web}, cron={"tick": tick}).own_environments()) == ["cron.tick"]
 
 
 class TestFiles:
@@ -205,6 +205,6 @@ class TestFacts:
         assert (facts.hostname, facts.current, facts.releases) == ("web1", NEW, (NEW,))
 
     def test_know_which_release_a_unit_belongs_to(self):
-        facts = Facts(processes=({"unit": "shop-web-blue", "release": NEW},))
-        assert facts.release_of("shop-web-blue") == NEW
-        assert facts.release_of("shop-web-green") == ""
+        facts = Facts(processes=({"unit": "shop-web-blue", "manager": "systemd", "release": NEW},))
+        assert facts.release_of("shop-web-blue", "systemd") == NEW
+        assert facts.release_of("shop-web-green", "systemd") == ""

@@ -154,7 +154,6 @@ class TestInputs:
         with pytest.raises(ValueError):
             Release.from_inputs(text, environment())
 
-    @pytest.mark.xfail(strict=True, reason="Release.from_inputs lets KeyError and TypeError through")
     @pytest.mark.parametrize("text", ["[]", "{}", '{"settings": {}}', '{"settings": {"app": 1}}'])
     def test_that_lack_something_are_a_value_error(self, text):
         with pytest.raises(ValueError):

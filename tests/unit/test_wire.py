@@ -208,7 +208,6 @@ class TestConnecting:
         with pytest.raises(HawserError, match=r"the private key .*/none does not exist"):
             connector.open(address(serve(keep_silent), key="none"))
 
-    @pytest.mark.xfail(strict=True, reason="connect.private_key lets ValueError and TypeError through")
     @pytest.mark.parametrize("content", ["", "hello\n", "locked"], ids=["empty", "no key", "passphrase"])
     def test_a_private_key_that_cannot_be_used_is_named(self, serve, connector, address, tmp_path, content):
         if content == "locked":
@@ -321,7 +320,6 @@ class TestEndings:
         with pytest.raises(Unreachable, match="web1: "):
             opened.request("facts")
 
-    @pytest.mark.xfail(strict=True, reason="Wire.start goes on without a channel")
     @pytest.mark.parametrize("refusal", [{"executes": False}, {"session": 1}], ids=["command", "session"])
     def test_a_server_that_starts_no_command_is_unreachable(self, wire, monkeypatch, refusal):
         for name, value in refusal.items():

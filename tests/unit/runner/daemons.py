@@ -34,6 +34,14 @@ def until(condition):
         time.sleep(0.01)
 
 
+def command_line(pid):
+    """Return a process's command line, empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 class Supervisord:
     """A supervisord of our own, run as this user."""
 
@@ -46,6 +54,7 @@ class Supervisord:
         argv = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", f"{folder}/supervisord.conf"]
         self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(self.socket.exists)
+        self.own_command_line = command_line(self.process.pid)
 
     def use(self, system):
         """Act through a system from now on."""
@@ -63,7 +72,7 @@ class Supervisord:
         self.define(unit, command, **keys)
         self.manager.take_up(unit)
         self.manager.start(unit)
-        until(lambda: "supervisord" not in self.command_line(unit))
+        until(lambda: self.command_line(unit) not in ("", self.own_command_line))
 
     def run_slow(self, unit, seconds, **keys):
         """Have a program run that ends some seconds after it was told to."""
@@ -78,7 +87,8 @@ class Supervisord:
         return self.manager.state(unit).pid
 
     def command_line(self, unit):
-        return Path(f"/proc/{self.pid(unit)}/cmdline").read_text().replace("\0", " ").strip()
+        """Return a program's command line, empty while it has no process."""
+        return command_line(self.pid(unit))
 
     def forget_all(self):
         """Kill every program and remove every definition."""

@@ -114,7 +114,7 @@ class TestChecking:
 
 class TestWaiting:
     def test_one_that_starts_slowly_is_waited_for(self, start, healthy):
-        start(0.5, 200)
+        start(0.3, 200)
         resource = healthy()
         resource.apply(resource.check())
         assert resource.check() is None
@@ -133,7 +133,7 @@ class TestWaiting:
     def test_one_that_has_ended_fails_at_once(self, start, healthy, tmp_path):
         start(0.2, 7)
         began = time.monotonic()
-        with pytest.raises(Failure, match=r"demo-web has ended \((exited|backoff|fatal)\)") as caught:
+        with pytest.raises(Failure, match=r"demo-web has ended") as caught:
             healthy(timeout=30.0, log=f"{tmp_path}/log").apply(None)
         assert time.monotonic() - began < 5
         assert caught.value.output.startswith("waiting\n")

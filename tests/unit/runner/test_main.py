@@ -275,10 +275,10 @@ class TestTheEnd:
         assert line.end() == 3
 
     def test_of_all_words_from_the_other_side(self, busy):
-        assert busy(SILENCE="0.5").end() == 4
+        assert busy(SILENCE="0.4").end() == 4
 
     def test_of_all_words_while_it_cannot_get_rid_of_its_own(self, start):
-        line = start(SILENCE="0.5", HEARTBEAT="0.1")
+        line = start(SILENCE="0.4", HEARTBEAT="0.1")
         line.request("lock", info=INFO)
         line.ask("stream", argv=["yes"])
         assert line.end() == 4
@@ -310,20 +310,20 @@ class TestSignsOfLife:
             assert line.hear("beat")
 
     def test_it_lives_on_while_it_is_spoken_to(self, start):
-        line = start(SILENCE="0.5")
-        line.ask("apply", catalog=[command("sleep 1.2")])
-        for _ in range(10):
+        line = start(SILENCE="0.4")
+        line.ask("apply", catalog=[command("sleep 0.9")])
+        for _ in range(8):
             line.send({"op": "ping"})
             time.sleep(0.1)
         assert line.answer()["ok"]
 
     def test_a_long_message_over_a_slow_line_is_one_from_its_first_byte_on(self, start, row):
-        line = start(SILENCE="0.5")
+        line = start(SILENCE="0.4")
         message = {"op": "apply", "id": 1, "arguments": {"catalog": [row(content="x" * 100_000)]}, "masks": []}
         data = json.dumps(message).encode() + b"\n"
         for begin in range(0, len(data), 15_000):
             line.write(data[begin : begin + 15_000])
-            time.sleep(0.15)
+            time.sleep(0.1)
         line.counter = 1
         assert line.answer()["ok"]
 

@@ -39,9 +39,9 @@ def running(supervisor, system):
 
 @pytest.fixture
 def retired(supervisor, system):
-    def retired(unit="demo-web", drain=0.0):
-        path = supervisor.folder / f"{unit}.conf"
-        return Retired({"unit": unit, "manager": "supervisor", "path": str(path), "drain": drain}, system)
+    def retired(unit="demo-web", drain=0.0, wait=False):
+        path = str(supervisor.folder / f"{unit}.conf")
+        return Retired({"unit": unit, "manager": "supervisor", "path": path, "drain": drain, "wait": wait}, system)
 
     return retired
 
@@ -121,6 +121,19 @@ class TestRetired:
         until(lambda: not supervisor.manager.state("demo-web").stopping)
         assert retired().check() is None
 
+    def test_one_that_is_in_the_way_of_another_is_waited_for(self, supervisor, retired):
+        supervisor.run_slow("demo-web", 0.3)
+        retired(wait=True).apply(None)
+        assert not supervisor.manager.state("demo-web").known
+        assert retired(wait=True).check() is None
+
+    def test_one_in_the_way_that_a_killed_run_did_not_wait_for_is_waited_for_by_the_next(self, supervisor, retired):
+        supervisor.run_slow("demo-web", 0.5)
+        retired().apply(None)
+        resource = retired(wait=True)
+        resource.apply(resource.check())
+        assert not supervisor.manager.state("demo-web").known
+
     def test_it_goes_on_for_a_moment_after_the_traffic_has_moved(self, supervisor, retired):
         supervisor.run("demo-web")
         began = time.monotonic()
@@ -156,7 +169,7 @@ class TestUnits:
         for unit in ("demo-web", "demo-old"):
             supervisor.run(unit)
         (supervisor.folder / "demo-foreign.conf").write_text("[program:demo-foreign]\ncommand=sleep 1000\n")
-        resource = Units({"prefix": "demo", "keep": ["demo-web"]}, system)
+        resource = Units({"prefix": "demo", "keep": ["supervisor/demo-web", "systemd/demo-old"]}, system)
         change = resource.check()
         assert change.note == "removes demo-old"
         resource.apply(change)

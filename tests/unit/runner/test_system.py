@@ -16,6 +16,11 @@ from hawser.runner.system import Failure, System
 from .conftest import names
 
 
+@pytest.fixture(autouse=True)
+def sharp_eyes(monkeypatch):
+    monkeypatch.setattr(module, "GLANCE", 0.02)
+
+
 @pytest.fixture
 def quick():
     """Fail a test that has to wait for something that it should not wait for."""
