@@ -83,7 +83,9 @@ class Host:
     @property
     def runs_code(self) -> bool:
         """Whether the application's code is needed here."""
-        return self.is_leader or self.serves_site or bool(self.process_settings()) or bool(self.cron_entries())
+        named = any(entry.groups and self.is_in(entry.groups) for entry in self.environment.files)
+        runs = bool(self.process_settings()) or bool(self.cron_entries())
+        return self.is_leader or self.serves_site or runs or named
 
     def process_settings(self, manager: str = "") -> dict[str, Process]:
         """The processes that run here, by name; of one manager when it is named."""

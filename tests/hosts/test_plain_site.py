@@ -100,3 +100,38 @@ def test_a_process_that_leaves_the_settings_goes_from_the_host(plain: Fleet) -> 
         )
         == ""
     )
+
+
+def test_a_process_that_changes_its_manager_runs_only_once(plain: Fleet) -> None:
+    text = plain.file.read_text()
+    sleeper = '\n[processes.sleeper]\ncommand = "sleep 1234"\nsingle = true\n'
+    count = ("sh", "-c", "pgrep -c -f '^[s]leep 1234'; true")
+    plain.file.write_text(text + sleeper)
+    plain.fab("-H", "plain", "deploy")
+    assert plain.inside("solo", *count).strip() == "1"
+    plain.file.write_text(text + sleeper + 'manager = "supervisor"\n')
+    plain.fab("-H", "plain", "bootstrap", "deploy")
+    assert plain.inside("solo", *count).strip() == "1"
+    assert plain.inside("solo", "sh", "-c", "systemctl is-active my-site-sleeper; true").strip() == "inactive"
+    assert "nothing to do" in plain.fab("-H", "plain", "deploy").stdout
+    plain.file.write_text(text)
+    plain.fab("-H", "plain", "deploy")
+    assert plain.inside("solo", *count).strip() == "0"
+
+
+def test_a_sudoers_file_that_visudo_refuses_is_never_put_in_place(plain: Fleet) -> None:
+    text = plain.file.read_text()
+    rule = (
+        '\n[[files]]\npath = "/etc/sudoers.d/my-site"\nvalidate = "sudoers"\n'
+        'mode = "0440"\ngroup = "root"\ncontent = "{}"\n'
+    )
+    try:
+        plain.file.write_text(text + rule.format("my-site ALL NOPE\\n"))
+        said = plain.fab("-H", "plain", "deploy", code=1).stdout
+        assert "would not be a valid sudoers file" in said
+        assert plain.inside("solo", "sh", "-c", "ls /etc/sudoers.d/my-site 2>/dev/null; true") == ""
+        plain.file.write_text(text + rule.format("my-site ALL=(root) NOPASSWD: /bin/true\\n"))
+        plain.fab("-H", "plain", "deploy")
+        assert "NOPASSWD" in plain.inside("solo", "cat", "/etc/sudoers.d/my-site")
+    finally:
+        plain.file.write_text(text)

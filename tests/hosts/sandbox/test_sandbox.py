@@ -73,7 +73,7 @@ def traces() -> dict[str, str]:
         "links": ["ip", "-o", "link", "show"],
         "tables": ["nft", "list", "tables"],
         "mounts": ["cat", "/proc/mounts"],
-        "processes": ["ps", "-eo", "args"],
+        "processes": ["ps", "-ewwo", "args"],
         "cgroups": ["find", "/sys/fs/cgroup", "-maxdepth", "2", "-type", "d"],
         "nspawn": ["find", "/run/systemd/nspawn"],
     }

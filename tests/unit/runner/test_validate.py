@@ -125,12 +125,6 @@ def test_systemd(judge, text, said):
     assert bool(judge("systemd", text, "demo.service")) == bool(said)
 
 
-@pytest.mark.skipif(not shutil.which("visudo", path="/usr/sbin:/usr/bin"), reason="needs visudo")
-def test_sudoers(judge):
-    assert judge("sudoers", "demo ALL=(root) NOPASSWD: /bin/true\n") == ""
-    assert "/etc/file would not be a valid sudoers file" in judge("sudoers", "demo ALL NOPE\n")
-
-
 @pytest.mark.parametrize(
     "text",
     [
