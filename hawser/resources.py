@@ -125,9 +125,10 @@ class Packages(Resource):
 
 @dataclass(frozen=True, eq=False)
 class User(Resource):
-    """A system user with a group of its own, without a password.
+    """A system user without a password; one that exists already only joins the groups that it lacks.
 
-    :param groups: further groups that it is added to; others are left alone.
+    :param group: its own group; empty: one of its name.
+    :param groups: further groups that it is added to.
     """
 
     kind: ClassVar[str] = "user"

@@ -34,6 +34,11 @@ def account(host: Host) -> Resources:
     yield Directory(host.state, mode=0o700)
     yield File(f"{host.state}/generated", "\n".join(host.environment.env.generated) + "\n", mode=0o600)
     yield User(host.app.user, f"{host.root}/home", host.app.group)
+    users = {process.user for process in host.process_settings().values()}
+    users |= {entry.user for entry in host.cron_entries().values()}
+    for name in sorted(users - {host.app.user}):
+        # Of the application's group, or it could not read the environment that it is started with.
+        yield User(name, f"{host.root}/home", groups=(host.app.group,))
 
 
 @step()

@@ -119,6 +119,20 @@ def test_a_process_that_changes_its_manager_runs_only_once(plain: Fleet) -> None
     assert plain.inside("solo", *count).strip() == "0"
 
 
+def test_a_process_and_a_cron_line_may_run_as_another_user(plain: Fleet) -> None:
+    text = plain.file.read_text()
+    more = '[processes.guest]\ncommand = "sleep 4321"\nuser = "guest"\nmanager = "supervisor"\n'
+    plain.file.write_text(f"{text}\n{more}")
+    plain.fab("-H", "plain", "bootstrap", "deploy")
+    assert plain.inside("solo", "sh", "-c", "ps -o user= -p $(pgrep -f '^sleep 4321')").strip() == "guest"
+    said = plain.inside(
+        "solo", "setpriv", "--reuid=guest", "--regid=guest", "--init-groups", "/srv/my-site/current/run", "env"
+    )
+    assert "HAWSER_RELEASE=" in said
+    plain.file.write_text(text)
+    plain.fab("-H", "plain", "deploy")
+
+
 def test_a_sudoers_file_that_visudo_refuses_is_never_put_in_place(plain: Fleet) -> None:
     text = plain.file.read_text()
     rule = (
