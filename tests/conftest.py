@@ -1,0 +1,8 @@
+"""For all tests: signals as in a terminal, also where the whole run was started in the background of a script."""
+
+import signal
+
+# A shell gives what it starts in the background ignored interrupts, and every process passes that on.
+for number in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
