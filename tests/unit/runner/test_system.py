@@ -140,7 +140,8 @@ class TestRun:
 
     def test_a_program_reacts_to_signals_as_usual(self, system):
         ignored = system.run(["grep", "SigIgn", "/proc/self/status"]).output.split()[1]
-        assert int(ignored, 16) == 0
+        # Of the standard signals: 32 and 33 are the C library's own, and make(1) passes them on ignored.
+        assert int(ignored, 16) & 0x7FFFFFFF == 0
 
 
 class TestAbort:
