@@ -7,6 +7,7 @@ import os
 import pwd
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ def nothing_is_left_of(system):
 
 def open_descriptors():
     """Return the open descriptors, without the one that the listing itself needs."""
-    return {name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")}
+    return {each.name for each in list(Path("/proc/self/fd").iterdir()) if each.exists() or each.is_symlink()}
 
 
 class TestRun:
