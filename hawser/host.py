@@ -103,10 +103,6 @@ class Host:
             if self.name in self.environment.hosts_running(entry)
         }
 
-    def runs_service(self, groups: Sequence[str]) -> bool:
-        """Whether a service of these groups runs here; with no group named it runs on the environment's only host."""
-        return self.is_in(groups)
-
     def clients(self, groups: Sequence[str]) -> list[tuple[str, int]]:
         """Return the addresses (with their length in bits) of the hosts in some groups; none for no group.
 

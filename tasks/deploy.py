@@ -34,9 +34,6 @@ def deploy(fleet: Fleet, revision: str = "", partial: bool = False) -> None:
     wanted = fleet.resolve(revision)
     if not partial:
         fleet.refuse_two_commits(wanted)
-    if fleet.serves(wanted):
-        fleet.report.note("", f"{wanted.id} serves already; nothing to do")
-        return
     roll_out(fleet, wanted, migrations=True)
 
 
@@ -44,14 +41,14 @@ def deploy(fleet: Fleet, revision: str = "", partial: bool = False) -> None:
 def rollback(fleet: Fleet, to: str = "") -> None:
     """Go back to the release before, with its own code and configuration and today's secrets."""
     wanted = fleet.release(to or fleet.previous())
-    if fleet.serves(wanted):
-        fleet.report.note("", f"{wanted.id} serves already; nothing to do")
-        return
     roll_out(fleet, wanted, migrations=False)
 
 
 def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
     """Bring a release into service: nothing that visitors see changes before every host has built it."""
+    if fleet.serves(wanted):
+        fleet.report.note("", f"{wanted.id} serves already; nothing to do")
+        return
     hosts = fleet.needing_code()
     fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
     if migrations and wanted.environment.release.migrate:

@@ -13,7 +13,7 @@ CLUSTER = "/etc/postgresql/*/main"
 def install(host: Host) -> Resources:
     """Install PostgreSQL with its roles and databases, open to the groups that need it and to nobody else."""
     setting = host.environment.services.postgresql
-    if setting is None or not host.runs_service(setting.groups):
+    if setting is None or not host.is_in(setting.groups):
         return
     yield Packages(("postgresql",))
     yield Service("postgresql")

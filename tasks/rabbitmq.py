@@ -11,7 +11,7 @@ from hawser.steps import step
 def install(host: Host) -> Resources:
     """Install RabbitMQ with its users, listening beyond the host itself only where others need it."""
     setting = host.environment.services.rabbitmq
-    if setting is None or not host.runs_service(setting.groups):
+    if setting is None or not host.is_in(setting.groups):
         return
     remote = any(host.clients(user.clients) for user in setting.users.values())
     yield Packages(("rabbitmq-server",))

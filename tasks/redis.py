@@ -12,7 +12,7 @@ from hawser.steps import step
 def install(host: Host) -> Resources:
     """Install Redis, listening beyond the host itself only where others need it."""
     setting = host.environment.services.redis
-    if setting is None or not host.runs_service(setting.groups):
+    if setting is None or not host.is_in(setting.groups):
         return
     yield Packages(("redis-server",))
     lines = ["bind 127.0.0.1 -::1" + (f" {host.address}" if host.clients(setting.clients) else "")]
