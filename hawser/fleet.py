@@ -217,6 +217,10 @@ class Fleet:
         """Open a wire to every host that has none."""
         self.session.open(self.names)
 
+    def expect(self) -> None:
+        """Begin to open the wires of these hosts while other work goes on."""
+        self.session.expect(self.names)
+
     def reachable(self) -> Fleet:
         """Return the hosts that answer; those that do not have been reported and make the run fail at its end.
 

@@ -8,7 +8,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from pathlib import Path
 from secrets import token_urlsafe
@@ -68,6 +68,7 @@ class Session:
         self.locked: set[str] = set()
         self.at_stake: Release | None = None
         self.dry_failures: list[str] = []
+        self._opening: Future[None] | None = None
         self._selection: Selection | None = None
         self._secrets: Secrets | None = None
         self._rendered: Secrets | None = None
@@ -248,11 +249,30 @@ class Session:
             self.environment.app.agent,
         )
 
+    def expect(self, names: Sequence[str]) -> None:
+        """Begin to open wires to these hosts while other work goes on; `open` waits for them, and says what failed."""
+        self.preflight()
+        self._opening = ThreadPoolExecutor(max_workers=1).submit(self.open_all, names)
+
     def open(self, names: Sequence[str]) -> None:
         """Open a wire to each of these hosts that has none yet, all at once.
 
         :raises Unreachable: names every host that could not be reached; the others stay open.
         """
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            self.wait_for(opening)
+        self.open_all(names)
+
+    def wait_for(self, opening: Future[None]) -> None:
+        """Wait for what `expect` has begun."""
+        try:
+            opening.result()
+        except KeyboardInterrupt:
+            self.hang_up()
+            raise
+
+    def open_all(self, names: Sequence[str]) -> None:
         missing = [name for name in names if name not in self.wires]
         if not missing:
             return
@@ -353,6 +373,9 @@ class Session:
 
     def close(self, ok: bool) -> None:
         """Say goodbye to every host and sum up."""
+        if self._opening is not None:
+            # What failed there is reported already, and did not matter to what ended the run.
+            wait([self._opening])
         self._closed.set()
         self.parallel(list(self.wires), lambda name: self.wires[name].close())
         self.connector.close()

@@ -30,7 +30,7 @@ LEAVE = [nginx.install, cron.install, release.leave]
 )
 def deploy(fleet: Fleet, revision: str = "", partial: bool = False) -> None:
     """Release a revision on every host: build everywhere, migrate once, then switch batch by batch."""
-    fleet.needing_code()
+    fleet.needing_code().expect()
     wanted = fleet.resolve(revision)
     if not partial:
         fleet.refuse_two_commits(wanted)
