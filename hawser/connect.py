@@ -15,7 +15,7 @@ from fabric import Connection
 from fabric.config import Config
 
 from .errors import HawserError, Unreachable
-from .hostkeys import HostKeyRefused, KnownHosts, changed_key_message
+from .hostkeys import HostKeyRefused, KnownHosts, changed_key_message, read_key
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,23 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
     return PromptSocket(fileno=link.detach())
 
 
+class HostConnection(Connection):  # type: ignore[misc]
+    """A connection for a user's own task; in a dry run it moves no file, as Invoke runs no command there."""
+
+    def put(self, *args: Any, **kwargs: Any) -> Any:
+        """Upload a file; see Fabric."""
+        return None if self.only_shows("put", args, kwargs) else super().put(*args, **kwargs)
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        """Download a file; see Fabric."""
+        return None if self.only_shows("get", args, kwargs) else super().get(*args, **kwargs)
+
+    def only_shows(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if self.config.run.dry:
+            print(f"{name} {' '.join(map(str, [*args, *kwargs.values()]))}")
+        return bool(self.config.run.dry)
+
+
 class Gateways:
     """One connection per bastion, shared by all hosts behind it: sshd drops starts above its MaxStartups.
 
@@ -111,17 +128,31 @@ class Connector:
         self.gateways = Gateways(self.jump)
 
     def jump(self, text: str) -> Connection:
-        user, _, rest = text.rpartition("@")
+        return self.open(self.bastion(text))
+
+    def show_key(self, address: Address) -> tuple[str, int, paramiko.PKey]:
+        """Ask a host for its key, through its jump host where it has one, without logging in.
+
+        :returns: the name and port under which it is known, and the key.
+        :raises HawserError: it does not answer.
+        """
+        reached = self.connection(address)
+        sock = self.gateways.channel(address.jump, reached.host, reached.port) if address.jump else None
+        return reached.host, reached.port, read_key(reached.host, reached.port, address.connect_timeout, sock)
+
+    def bastion(self, jump: str) -> Address:
+        """Return how the jump host ``user@host:port`` is reached."""
+        user, _, rest = jump.rpartition("@")
         host, _, port = rest.partition(":")
         connection = Connection(host, user=user or None, port=int(port) if port else None, config=self.config)
-        return self.open(Address(text, connection.host, connection.port, connection.user, bastion=True))
+        return Address(jump, connection.host, connection.port, connection.user, bastion=True)
 
     def connection(self, address: Address) -> Connection:
         """Return a Fabric connection to a host, not opened yet, that checks the host's key."""
         kwargs: dict[str, Any] = {}
         if address.key:
             kwargs = {"pkey": private_key(address.key), "look_for_keys": False, "allow_agent": False}
-        connection = Connection(
+        connection = HostConnection(
             address.host,
             user=address.user or None,
             port=address.port or None,
@@ -156,7 +187,8 @@ class Connector:
                 )
             connection.open()
         except paramiko.BadHostKeyException as error:
-            raise HostKeyRefused(changed_key_message(address.name, error, self.known_hosts.project)) from None
+            message = changed_key_message(address.name, error.key, error.expected_key, self.known_hosts.project)
+            raise HostKeyRefused(message) from None
         except paramiko.AuthenticationException as error:
             by_hand = f"ssh -p {connection.port} {connection.user}@{connection.host}"
             raise Unreachable(f"{where}: the login was refused ({error}); next: {by_hand}") from None

@@ -143,10 +143,14 @@ class Fleet:
         """
         fleet = self.needing_code()
         fleet.connect()
-        found = {name: self.facts(name).previous for name in fleet.names}
+        root = self.environment.app.root
+        found = {name: str(fleet.ask(name, "releases.before", {"root": root})) for name in fleet.names}
         if not all(found.values()):
+            kept = dict.fromkeys(each for name in fleet.names for each in self.facts(name).releases)
+            told = "".join(f"\n  {each}" for each in kept) or " none"
             raise HawserError(
-                f"there is no release before the current one on {', '.join(n for n in found if not found[n])}"
+                f"no release served before the current one on {', '.join(n for n in found if not found[n])}; "
+                f"name one with --to; kept:{told}"
             )
         if len(set(found.values())) > 1:
             told = "\n".join(f"  {name}: {release}" for name, release in found.items())
@@ -184,6 +188,24 @@ class Fleet:
             if facts.current:
                 found[name] = Release(facts.current, facts.commit, self.environment, self.session.templates)
         return found
+
+    def require_bootstrapped(self) -> None:
+        """Stop before anything is touched where a host was not made ready.
+
+        :raises HawserError: names those hosts.
+        """
+        self.connect()
+        bare = [name for name in self.names if not self.facts(name).bootstrapped]
+        if bare:
+            raise HawserError(
+                f"{', '.join(bare)}: not bootstrapped yet; nothing was touched\n"
+                f"  next: fab -H {self.environment.name} bootstrap deploy"
+            )
+
+    def note_bootstrapped(self) -> None:
+        """Remember, without asking again, that these hosts are ready; in a dry run, that they would be."""
+        for name in self.names:
+            self.session.facts[name] = dataclasses.replace(self.facts(name), bootstrapped=True)
 
     def serves(self, release: Release) -> bool:
         """Tell whether every host serves a release already, and say for those that do not what is missing."""

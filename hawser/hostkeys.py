@@ -17,13 +17,14 @@ class HostKeyRefused(HawserError):
     """A host showed a key that nobody has confirmed, or another one than before."""
 
 
-def read_key(address: str, port: int, timeout: float) -> paramiko.PKey:
+def read_key(address: str, port: int, timeout: float, channel: paramiko.Channel | None = None) -> paramiko.PKey:
     """Ask a host for its key, without logging in.
 
+    :param channel: a way to it through another host.
     :raises HawserError: it does not answer.
     """
     try:
-        with socket.create_connection((address, port), timeout=timeout) as link:
+        with channel or socket.create_connection((address, port), timeout=timeout) as link:
             transport = paramiko.Transport(link)
             try:
                 transport.start_client(timeout=timeout)
@@ -103,18 +104,31 @@ class KnownHosts:
         else:
             for kind, key in (self.keys.lookup(known) or {}).items():
                 target.add(known, kind, key)
-        by_hand = f"ssh-keyscan -p {port} {address} >> {self.project}"
-        client.set_missing_host_key_policy(RefuseUnknown(name, by_hand if bastion else f"fab -H {name} trust"))
+        next_move = "fab -H HOST trust, for a host behind it" if bastion else f"fab -H {name} trust"
+        client.set_missing_host_key_policy(RefuseUnknown(name, next_move))
+
+    def knows(self, address: str, port: int, key: paramiko.PKey) -> bool:
+        """Whether this key of a host is trusted already."""
+        entry = self.keys.lookup(known_name(address, port))
+        return entry is not None and entry.get(key.get_name()) == key
+
+    def refuse_changed(self, name: str, address: str, port: int, key: paramiko.PKey) -> None:
+        """Stop where a host is known with another key: that is for its owner to settle.
+
+        :raises HostKeyRefused: shows both fingerprints.
+        """
+        known = list((self.keys.lookup(known_name(address, port)) or {}).values())
+        if known and key not in known:
+            raise HostKeyRefused(changed_key_message(name, key, known[0], self.project))
 
     def pin(self, address: str, port: int, key: paramiko.PKey) -> bool:
         """Append a key to the project's known_hosts.
 
         :returns: False when it was known already.
         """
-        known = known_name(address, port)
-        entry = self.keys.lookup(known)
-        if entry is not None and entry.get(key.get_name()) == key:
+        if self.knows(address, port, key):
             return False
+        known = known_name(address, port)
         self.project.parent.mkdir(parents=True, exist_ok=True)
         with self.project.open("a+") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
@@ -123,11 +137,11 @@ class KnownHosts:
         return True
 
 
-def changed_key_message(name: str, error: paramiko.BadHostKeyException, project: Path) -> str:
+def changed_key_message(name: str, key: paramiko.PKey, expected: paramiko.PKey, project: Path) -> str:
     """Say that a host's key is another one than before; this is never accepted by a command."""
     return (
-        f"{name}: ITS HOST KEY HAS CHANGED. It shows {error.key.get_name()} {fingerprint(error.key)}, "
-        f"known is {fingerprint(error.expected_key)}.\n"
+        f"{name}: ITS HOST KEY HAS CHANGED. It shows {key.get_name()} {fingerprint(key)}, "
+        f"known is {fingerprint(expected)}.\n"
         f"  Someone may be listening in, or the host was set up anew. If its owner confirms the key, remove the old\n"
         f"  line from {project} or ~/.ssh/known_hosts (or host_key in the environment file), then: fab -H {name} trust"
     )

@@ -93,6 +93,7 @@ class Facts:
     :param processes: one mapping per process definition: process, unit, manager, release, state, active, seconds, live.
     :param since: when the current release began to serve, in seconds since the epoch.
     :param generated: the names of the generated secrets that it was set up with.
+    :param bootstrapped: whether it was made ready for this application.
     """
 
     hostname: str = ""
@@ -113,6 +114,7 @@ class Facts:
     journal: Mapping[str, str] | None = None
     since: float = 0.0
     generated: tuple[str, ...] = ()
+    bootstrapped: bool = False
 
     @classmethod
     def from_wire(cls, row: Mapping[str, Any]) -> Facts:

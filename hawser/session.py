@@ -37,6 +37,14 @@ T = TypeVar("T")
 CONCURRENCY = 32
 
 
+def operator() -> str:
+    """Return who gives the command: the user's name, or their number where the machine knows no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
 class Session:
     """One run of ``fab``.
 
@@ -56,7 +64,7 @@ class Session:
         self.inventory = load_inventory(self.folder, settings.get("environment"))
         self.entry = {
             "what": command,
-            "who": getpass.getuser(),
+            "who": operator(),
             "from": platform.node(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }

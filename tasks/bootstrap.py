@@ -84,3 +84,4 @@ def bootstrap(fleet: Fleet) -> None:
     fleet.session.make_secrets()
     steps = [packages, account, folders, tools, services, postgresql.install, rabbitmq.install, redis.install]
     fleet.apply(steps, phase="bootstrap")
+    fleet.note_bootstrapped()

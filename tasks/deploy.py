@@ -39,7 +39,7 @@ def deploy(fleet: Fleet, revision: str = "", partial: bool = False) -> None:
 
 @rollout(help={"to": "the release to go back to; default: the one before"})
 def rollback(fleet: Fleet, to: str = "") -> None:
-    """Go back to the release before, with its own code and configuration and today's secrets."""
+    """Go back to the release that was deployed before, with its own code and configuration and today's secrets."""
     wanted = fleet.release(to or fleet.previous())
     roll_out(fleet, wanted, migrations=False)
 
@@ -50,6 +50,7 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
         return
     hosts = fleet.needing_code()
+    fleet.with_leader().require_bootstrapped()
     fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
     if migrations and wanted.environment.release.migrate:
         fleet.leader().apply([db.migrate], wanted, phase="migrate")

@@ -20,6 +20,9 @@ def wanted(session: Session) -> dict[str, str]:
 @session_task()
 def up(session: Session) -> None:
     """Start the sandbox hosts of an environment; the first time makes their base image."""
+    if session.dry:
+        session.report.note("", f"would start {', '.join(wanted(session))}")
+        return
     specs = [sandbox.SandboxSpec(name) for name in wanted(session)]
     sandbox.up(specs, lambda text: session.report.note("", text))
     listing(session)
@@ -28,13 +31,17 @@ def up(session: Session) -> None:
 @session_task()
 def down(session: Session) -> None:
     """Remove the sandbox hosts of an environment, or all of them without -H."""
-    sandbox.down(list(wanted(session)) if session.names else None)
+    names = list(wanted(session)) if session.names else [each.name for each in sandbox.listing()]
+    if session.dry:
+        session.report.note("", f"would remove {', '.join(names) or 'nothing'}")
+        return
+    sandbox.down(names if session.names else None)
 
 
 @session_task()
 def reset(session: Session) -> None:
     """Make the sandbox hosts of an environment bare again."""
-    sandbox.down(list(wanted(session)))
+    down(session)
     up(session)
 
 

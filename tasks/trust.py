@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hawser.hostkeys import fingerprint, read_key
+from hawser.connect import Address
+from hawser.errors import HawserError
+from hawser.hostkeys import fingerprint
 from hawser.session import Session
 from hawser.steps import session_task
 
@@ -10,12 +12,33 @@ from hawser.steps import session_task
 @session_task(help={"yes": "pin the keys without asking"})
 def trust(session: Session, yes: bool = False) -> None:
     """Show the host keys of hosts and, when confirmed, pin them in the project's known_hosts."""
-    for name in session.selection.hosts:
-        address = session.address(name, log_in=False)
-        reached = session.connector.connection(address)
-        key = read_key(reached.host, reached.port, address.connect_timeout)
-        session.report.note(name, f"{key.get_name()} {fingerprint(key)}")
-        session.report.pause()
-        if yes or input(f"Is this the key of {name}? Type yes to pin it: ").strip() == "yes":
-            pinned = session.known_hosts.pin(reached.host, reached.port, key)
-            session.report.note(name, f"pinned in {session.known_hosts.project}" if pinned else "was known already")
+    addresses = [session.address(name, log_in=False) for name in session.selection.hosts]
+    jumps = dict.fromkeys(address.jump for address in addresses if address.jump)
+    # A jump host first: the way to those behind it leads through it.
+    for address in (*map(session.connector.bastion, jumps), *addresses):
+        confirm(session, address, yes)
+
+
+def confirm(session: Session, address: Address, yes: bool) -> None:
+    """Show the key of one host, and pin it when somebody says that it is the right one."""
+    host, port, key = session.connector.show_key(address)
+    session.report.note(address.name, f"{key.get_name()} {fingerprint(key)}")
+    session.known_hosts.refuse_changed(address.name, host, port, key)
+    if session.known_hosts.knows(host, port, key):
+        session.report.note(address.name, "was known already")
+    elif session.dry:
+        session.report.note(address.name, f"would be pinned in {session.known_hosts.project}")
+    elif yes or asked(session, address.name):
+        session.known_hosts.pin(host, port, key)
+        session.report.note(address.name, f"pinned in {session.known_hosts.project}")
+
+
+def asked(session: Session, name: str) -> bool:
+    session.report.pause()
+    try:
+        return input(f"Is this the key of {name}? Type yes to pin it: ").strip() == "yes"
+    except EOFError:
+        raise HawserError(
+            f"nobody is there to say whether this is the key of {name}\n"
+            f"  next: compare it with what the host's owner says, then: fab -H {name} trust --yes"
+        ) from None

@@ -142,6 +142,7 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         "journal": read_journal(system.state),
         "since": link_time(os.path.join(root, "current")),
         "generated": read_lines(os.path.join(system.state, "generated")),
+        "bootstrapped": os.path.exists(os.path.join(system.state, "generated")),
     }
 
 

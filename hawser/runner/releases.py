@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional, Set
 
+    from .system import System
+
 DOOMED = ".hawser-removed-"
 HISTORY_LINES = 500
 
@@ -129,6 +131,34 @@ class Journal(Kind):
         write_atomically(path, (json.dumps(entry) + "\n").encode(), 0o600)
 
 
+def before(system: System, root: str) -> str:
+    """Return the release that a rollback goes to, empty when there is none.
+
+    The history is read as a stack: a deploy puts its release on top, a rollback takes off what lies above its own. So a
+    second rollback goes one further back, not forward again to what the first one fled from.
+    """
+    served: List[str] = []
+    for line in (read(history_path(system.state)) or b"").splitlines():
+        try:
+            entry = json.loads(line.decode())
+            release, what = str(entry["release"]), str(entry["what"]).split()
+        except (ValueError, KeyError, TypeError):
+            continue
+        if "rollback" in what and release in served:
+            del served[len(served) - served[::-1].index(release) :]
+        elif served[-1:] != [release]:
+            served.append(release)
+    current = os.path.basename(os.path.realpath(os.path.join(root, "current")))
+    kept = [each for each in served if os.path.exists(os.path.join(root, "releases", each, "release.json"))]
+    # Cut at the release that serves: a rollout that failed and was put back wrote no line.
+    below = kept[: len(kept) - 1 - kept[::-1].index(current)] if current in kept else []
+    return next((each for each in reversed(below) if each != current), "")
+
+
+def history_path(state: str) -> str:
+    return os.path.join(state, "history.jsonl")
+
+
 class History(Kind):
     """See `hawser.resources.History`."""
 
@@ -136,7 +166,7 @@ class History(Kind):
         return Change("one more line")
 
     def apply(self, change: Change) -> None:
-        path = os.path.join(self.system.state, "history.jsonl")
+        path = history_path(self.system.state)
         old = read(path) or b""
         line = (json.dumps({**self.spec["entry"], "at": now()}) + "\n").encode()
         if old and not old.endswith(b"\n"):

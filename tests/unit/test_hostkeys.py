@@ -109,6 +109,23 @@ class TestRefusal:
         assert "fab -H web1 trust" in str(caught.value)
 
     def test_of_a_changed_key_shows_both_and_where_the_old_one_stands(self, project):
-        message = changed_key_message("web1", paramiko.BadHostKeyException("10.0.0.1", OTHER, KEY), project)
+        message = changed_key_message("web1", OTHER, KEY, project)
         assert f"shows {OTHER.get_name()} {fingerprint(OTHER)}, known is {fingerprint(KEY)}" in message
         assert str(project) in message
+
+
+class TestAKeyThatIsShown:
+    def test_is_known_or_not(self, project):
+        known = KnownHosts(project)
+        known.pin("10.0.0.1", 22, KEY)
+        assert known.knows("10.0.0.1", 22, KEY)
+        assert not known.knows("10.0.0.1", 22, OTHER)
+        assert not known.knows("10.0.0.1", 2222, KEY)
+
+    def test_instead_of_the_known_one_is_refused_whatever_anybody_answers(self, project):
+        known = KnownHosts(project)
+        known.pin("10.0.0.1", 22, KEY)
+        known.refuse_changed("web1", "10.0.0.1", 22, KEY)
+        known.refuse_changed("web1", "10.0.0.2", 22, OTHER)
+        with pytest.raises(HostKeyRefused, match="ITS HOST KEY HAS CHANGED"):
+            known.refuse_changed("web1", "10.0.0.1", 22, OTHER)

@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from hawser.runner import releases
-from hawser.runner.releases import History, Journal, Prune
+from hawser.runner.releases import History, Journal, Prune, before
 from hawser.runner.system import Failure, System
 
 
@@ -207,3 +207,50 @@ class TestHistory:
         add(release="new")
         rows = [json.loads(line)["release"] for line in path.read_text().splitlines()]
         assert len(rows) == 500 and rows[0] == "201" and rows[-1] == "new"
+
+
+class TestTheReleaseBefore:
+    @pytest.fixture
+    def served(self, system, tmp_path):
+        """Write the history of an application, and let its last release serve."""
+
+        def served(*lines, kept=None):
+            entries = [dict(zip(("what", "release"), line.split(), strict=True)) for line in lines]
+            path = tmp_path / "state" / "history.jsonl"
+            path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+            for entry in entries:
+                folder = tmp_path / "releases" / entry["release"]
+                if kept is None or entry["release"] in kept:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    (folder / "release.json").write_text("{}")
+            current = tmp_path / "current"
+            current.unlink(missing_ok=True)
+            current.symlink_to(f"releases/{entries[-1]['release']}")
+            return before(system, str(tmp_path))
+
+        return served
+
+    def test_is_the_one_that_was_deployed_before(self, served):
+        assert served("deploy a", "deploy b", "deploy c") == "b"
+
+    def test_is_one_further_back_after_a_rollback_and_not_the_one_that_was_fled_from(self, served):
+        assert served("deploy a", "deploy b", "deploy c", "rollback b") == "a"
+
+    def test_does_not_exist_before_the_first(self, served):
+        assert served("deploy a") == ""
+        assert served("deploy a", "deploy b", "rollback a") == ""
+
+    def test_may_be_one_that_had_been_replaced_by_an_older_one(self, served):
+        assert served("deploy a", "deploy b", "deploy a") == "b"
+
+    def test_is_not_the_same_one_deployed_twice(self, served):
+        assert served("deploy a", "deploy b", "deploy b") == "a"
+
+    def test_is_one_that_is_still_kept(self, served):
+        assert served("deploy a", "deploy b", "deploy c", kept={"a", "c"}) == "a"
+
+    def test_starts_anew_after_a_rollback(self, served):
+        assert served("deploy a", "deploy b", "rollback a", "deploy c") == "a"
+
+    def test_is_unknown_without_a_history(self, system, tmp_path):
+        assert before(system, str(tmp_path)) == ""
