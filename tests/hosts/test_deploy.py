@@ -105,6 +105,9 @@ def test_rollback_brings_back_code_and_configuration_of_the_release_before(fleet
         assert gunicorns(fleet) == 4
         fleet.fab("-H", fleet.name, "rollback")
         assert fleet.releases() == {before}
+        fled = fleet.git("rev-parse", "HEAD")[:10]
+        again = fleet.fab("-R", "-H", fleet.name, "rollback", code=None)
+        assert fled not in again.stdout + again.stderr
         # The old processes of the other colour still drain for a moment.
         wait_for(
             "the workers of the release before alone",

@@ -56,6 +56,13 @@ def plain() -> Iterator[Fleet]:
     shutil.rmtree(folder)
 
 
+def test_a_bare_host_is_left_alone_by_a_deploy_that_says_what_comes_first(plain: Fleet) -> None:
+    said = plain.fab("-H", "plain", "deploy", code=1)
+    assert "solo: not bootstrapped yet; nothing was touched" in said.stdout + said.stderr
+    assert "fab -H plain bootstrap deploy" in said.stdout + said.stderr
+    assert plain.inside("solo", "sh", "-c", "ls /srv").strip() == ""
+
+
 def test_a_file_of_a_dozen_lines_deploys_a_flask_site(plain: Fleet) -> None:
     assert len([line for line in plain.file.read_text().splitlines() if line]) < 20
     plain.fab("-H", "plain", "bootstrap", "deploy")

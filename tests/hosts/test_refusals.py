@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -198,6 +199,29 @@ def sandbox_project() -> str:
     from .conftest import PROJECT
 
     return str(PROJECT)
+
+
+def test_hosts_behind_a_jump_host_are_trusted_through_it(fleet: Fleet, tmp_path: Path) -> None:
+    mine = tmp_path / ".ssh" / "id_ed25519"
+    mine.parent.mkdir(mode=0o700)
+    mine.write_bytes(sandbox.private_key().read_bytes())
+    mine.chmod(0o600)
+    address, bastion = fleet.address("web1"), fleet.address("web2")
+    plain = f'[hosts.web1]\naddress = "{address}"\nuser = "root"\njump = "root@{bastion}"'
+    known = fleet.hosts / "known_hosts"
+    known.unlink(missing_ok=True)
+    home = {"HOME": str(tmp_path)}
+    with changed(fleet, {"[hosts.web1]": plain, "sandbox = true\n\n[hosts.web2]": "\n[hosts.web2]"}):
+        said = fleet.fab("-H", f"{fleet.name}/web1", "run", "hostname", code=1, env=home)
+        assert "host key is not known yet" in said.stdout + said.stderr
+        said = fleet.fab("-H", f"{fleet.name}/web1", "trust", code=1, env=home)
+        assert "trust --yes" in said.stdout + said.stderr
+        fleet.fab("-R", "-H", f"{fleet.name}/web1", "trust", "--yes", code=None, env=home)
+        assert not known.exists()
+        fleet.fab("-H", f"{fleet.name}/web1", "trust", "--yes", env=home)
+        assert [line.split()[0] for line in known.read_text().splitlines()] == [bastion, address]
+        assert "web1" in fleet.fab("-H", f"{fleet.name}/web1", "run", "hostname", env=home).stdout
+    known.unlink()
 
 
 def test_a_host_key_that_changed_is_refused(fleet: Fleet) -> None:
