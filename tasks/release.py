@@ -56,9 +56,10 @@ def activate(host: Host) -> Resources:
         yield Link(*process.link)
     yield Link(f"{host.root}/{host.app.source}", "current/source")
     yield Link(f"{host.root}/{host.app.environment}", "current/env")
-    drain = 1.0
+    # Those on sockets first: one pause is enough for all, in which what nginx has just handed over reaches the old ones.
+    coloured.sort(key=lambda process: not process.setting.socket)
+    drain = 1.0 if any(process.setting.socket for process in coloured) else 0.0
     for process in coloured:
-        # One pause is enough for all: what nginx has just handed over reaches the old processes before they stop.
         yield Retired(process.other.unit, process.setting.manager, process.other.definition, drain)
         drain = 0.0
 
