@@ -25,12 +25,15 @@ from urllib.parse import quote, quote_plus
 from dotenv.parser import parse_stream
 
 from hawser.errors import InputErrors, Problem
+from hawser.formats import dotenv
 from hawser.inventory import Environment
 from hawser.inventory.base import did_you_mean
 from hawser.inventory.documents import label
 
 MASK = "********"
 _PLACEHOLDERS = ("changeme", "replaceme")
+# What needs no quotes, such as all that Hawser makes itself.
+_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _SHORTEST = 4
 _SHORTEST_LINE = 8
 
@@ -64,6 +67,11 @@ class Secrets:
         return f"Secrets({self.environment}: {self.values})"
 
     @property
+    def generated(self) -> tuple[str, ...]:
+        """The names of the secrets that Hawser makes."""
+        return self._generated
+
+    @property
     def missing_generated(self) -> tuple[str, ...]:
         """The names of the secrets that were not made yet, or that this operator lacks."""
         return tuple(name for name in self._generated if name not in self.values)
@@ -73,7 +81,7 @@ class Secrets:
 
         :raises InputErrors: naming all that are missing.
         """
-        hint = f"copy it from the machine that made it; if none has: fab -H {self.environment} bootstrap"
+        hint = f"fab -H {self.environment} secrets.pull; if no host was set up yet: bootstrap"
         missing = [
             Problem(label(self.path), name, "is generated, and missing here", hint) for name in self.missing_generated
         ]
@@ -86,12 +94,21 @@ class Secrets:
         :raises ValueError: for a name that is none of the generated ones.
         :raises InputErrors: when the file cannot be written.
         """
+        return self.keep({name: token_urlsafe(48) for name in names})
+
+    def keep(self, new: Mapping[str, str]) -> Secrets:
+        """Append generated secrets to the file, and return all of them; those that the file holds by now are kept.
+
+        :raises ValueError: for a name that is none of the generated ones.
+        :raises InputErrors: when the file cannot be written.
+        """
+        names = tuple(new)
         if strange := set(names) - set(self._generated):
             raise ValueError(f"not listed in env.generated: {', '.join(sorted(strange))}")
         target = self.path.resolve()  # a link to a private place stays a link
         try:
             with _locked(target.parent):
-                held = _add(target, {name: token_urlsafe(48) for name in names})
+                held = _add(target, new)
         except OSError as error:
             message = f"cannot be written: {(error.strerror or str(error)).lower()}"
             raise InputErrors([Problem(label(self.path), "", message)]) from None
@@ -147,6 +164,36 @@ def load_secrets(environment: Environment, folder: Path) -> Secrets:
         raise InputErrors(problems)
     listed = {name: values[name] for name in environment.env.secrets if values.get(name)}
     return Secrets(environment.name, path, listed, environment.env.generated)
+
+
+def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Find out the generated secrets that are missing here.
+
+    :param kept: by host, what each was set up with.
+    :returns: the values to take over.
+    :raises InputErrors: hosts disagree with one another, or with what stands here; or none has what is missing.
+    """
+    problems: list[Problem] = []
+    found: dict[str, str] = {}
+    bootstrap = f"fab -H {known.environment} bootstrap"
+    for name in known.generated:
+        having = {host: values[name] for host, values in kept.items() if name in values}
+        here = known.values.get(name)
+        if len(set(having.values())) > 1:
+            message = f"{', '.join(having)} were set up with different ones"
+            problems.append(Problem(label(known.path), name, message, f"write the right one here, then: {bootstrap}"))
+        elif here is None and not having:
+            problems.append(Problem(label(known.path), name, "is missing, and no host has it either", bootstrap))
+        elif here is None:
+            found[name] = next(iter(having.values()))
+        elif having and here not in having.values():
+            hint = f"to bring yours to the hosts: {bootstrap}; to take theirs: remove the line here"
+            problems.append(
+                Problem(label(known.path), name, f"is not the one that {', '.join(having)} was set up with", hint)
+            )
+    if problems:
+        raise InputErrors(problems)
+    return found
 
 
 def mask(text: str, values: Sequence[str]) -> str:
@@ -252,7 +299,9 @@ def _add(path: Path, new: Mapping[str, str]) -> dict[str, str]:
     if made:
         # A line without a value goes, or the name would stand there twice.
         kept = "".join(binding.original.string for binding in bindings if binding.key not in made)
-        lines = "".join(f"{name}={value}\n" for name, value in made.items())
+        bare = {name: value for name, value in made.items() if _BARE.fullmatch(value)}
+        lines = "".join(f"{name}={value}\n" for name, value in bare.items())
+        lines += dotenv({name: value for name, value in made.items() if name not in bare})
         _replace(path, kept + ("\n" if kept and not kept.endswith("\n") else "") + lines)
     return {**held, **made}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import platform
 import threading
@@ -125,7 +126,7 @@ class Session:
             raise HawserError(
                 f"{self._secrets.path.name} does not exist: the secrets of {self.environment.name} were not made yet, "
                 f"or on another machine\n"
-                f"  next: fab -H {self.environment.name} bootstrap, or copy the file from there",
+                f"  next: fab -H {self.environment.name} bootstrap, or secrets.pull where the hosts were set up before",
                 code=2,
             )
         self._secrets.require_generated()
@@ -135,26 +136,42 @@ class Session:
 
         :raises InputErrors: a host knows secrets that this machine lacks; a new value would lock everyone out.
         """
-        loaded = load_secrets(self.environment, self.folder)
+        loaded = self.load_incomplete_secrets()
         missing = loaded.missing_generated
         if not missing:
             return
-        # Rendered with values that nobody keeps, until the hosts have said that they are bare.
-        trial = {name: token_urlsafe(48) for name in missing}
-        self.use_secrets(
-            Secrets(self.environment.name, loaded.path, {**loaded.values, **trial}, self.environment.env.generated)
-        )
         names = tuple(self.environment.hosts)
         self.open(names)
         if any(set(missing) & set(self.facts[name].generated) for name in names):
             raise HawserError(
                 f"{loaded.path.name} lacks {', '.join(missing)}, which the hosts were set up with; "
-                "a new value would lock everyone out\n  next: copy the file from the machine that made it",
+                "a new value would lock everyone out\n"
+                f"  next: fab -H {self.environment.name} secrets.pull",
                 code=2,
             )
         if not self.dry:
             self.use_secrets(loaded.generate(missing))
             self.report.note("", f"made {', '.join(missing)} and kept them in {loaded.path.name}")
+
+    def load_incomplete_secrets(self) -> Secrets:
+        """Return what this machine has; what is missing has values that nobody keeps, to render with for now."""
+        loaded = load_secrets(self.environment, self.folder)
+        trial = {name: token_urlsafe(48) for name in loaded.missing_generated}
+        self.use_secrets(
+            Secrets(self.environment.name, loaded.path, {**loaded.values, **trial}, self.environment.env.generated)
+        )
+        return loaded
+
+    def kept_secrets(self) -> tuple[Secrets, dict[str, dict[str, str]]]:
+        """Return the secrets of this machine, and by host the generated ones that it was set up with."""
+        loaded = self.load_incomplete_secrets()
+        self.open(self.selection.hosts)
+        kept: dict[str, dict[str, str]] = {}
+        for name in self.selection.hosts:
+            path = f"{self.host(name).state}/secrets.json"
+            text = self.wires[name].request("read", {"path": path}).message.get("text")
+            kept[name] = json.loads(text) if text else {}
+        return loaded, kept
 
     @property
     def templates(self) -> Templates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hawser.fleet import Fleet
+from hawser.formats import json_text
 from hawser.host import UV, Host
 from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
@@ -29,10 +30,11 @@ def packages(host: Host) -> Resources:
 
 @step()
 def account(host: Host) -> Resources:
-    """Make the user that the application runs as, and note which secrets this host is set up with."""
+    """Make the user that the application runs as, and keep the generated secrets for whoever lacks them."""
     yield Directory("/var/lib/hawser", mode=0o700)
     yield Directory(host.state, mode=0o700)
-    yield File(f"{host.state}/generated", "\n".join(host.environment.env.generated) + "\n", mode=0o600)
+    generated = {name: host.secrets.values[name] for name in host.environment.env.generated}
+    yield File(f"{host.state}/secrets.json", json_text(generated) + "\n", mode=0o600, opaque=True)
     yield User(host.app.user, f"{host.root}/home", host.app.group)
     users = {process.user for process in host.process_settings().values()}
     users |= {entry.user for entry in host.cron_entries().values()}

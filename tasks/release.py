@@ -56,7 +56,7 @@ def activate(host: Host) -> Resources:
         yield Link(*process.link)
     yield Link(f"{host.root}/{host.app.source}", "current/source")
     yield Link(f"{host.root}/{host.app.environment}", "current/env")
-    # Those on sockets first: one pause is enough for all, in which what nginx has just handed over reaches the old ones.
+    # Those on sockets first. One pause is enough for all: what nginx has just handed over reaches them before the stop.
     coloured.sort(key=lambda process: not process.setting.socket)
     drain = 1.0 if any(process.setting.socket for process in coloured) else 0.0
     for process in coloured:

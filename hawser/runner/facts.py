@@ -13,7 +13,7 @@ from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List, Optional
 
     from .system import System
 
@@ -69,13 +69,14 @@ def link_time(path: str) -> float:
         return 0.0
 
 
-def read_lines(path: str) -> List[str]:
-    """Return a file's lines, none when there is no file."""
+def read_secrets(state: str) -> Optional[Dict[str, str]]:
+    """Return the generated secrets that this host was set up with; None when it was not set up at all."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read().split()
-    except OSError:
-        return []
+        with open(os.path.join(state, "secrets.json"), encoding="utf-8") as stream:
+            found = json.load(stream)
+            return found if isinstance(found, dict) else None
+    except (OSError, ValueError):
+        return None
 
 
 def live(root: str) -> Dict[str, str]:
@@ -141,8 +142,8 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         "processes": processes(system, application, root),
         "journal": read_journal(system.state),
         "since": link_time(os.path.join(root, "current")),
-        "generated": read_lines(os.path.join(system.state, "generated")),
-        "bootstrapped": os.path.exists(os.path.join(system.state, "generated")),
+        "generated": sorted(read_secrets(system.state) or ()),
+        "bootstrapped": read_secrets(system.state) is not None,
     }
 
 

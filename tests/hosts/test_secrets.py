@@ -69,3 +69,28 @@ def test_a_deploy_with_new_secrets_shows_them_nowhere(fleet: Fleet) -> None:
         assert modes.splitlines() == ["640 root:demo", "640 demo:demo"]
     path.write_text(before)
     fleet.fab("-H", fleet.name, "bootstrap", "deploy")
+
+
+def test_an_operator_without_the_generated_secrets_fetches_them_from_the_hosts(fleet: Fleet) -> None:
+    path = fleet.hosts / f"{fleet.name}.env"
+    text, before = path.read_text(), fleet.secrets
+    kept = [line for line in text.splitlines() if not line.startswith("SECRET_KEY")]
+    try:
+        path.write_text("\n".join(kept) + "\n")
+        for task in ("status", "bootstrap"):
+            said = fleet.fab("-H", fleet.name, task, code=2)
+            assert "SECRET_KEY" in said.stdout + said.stderr
+            assert f"fab -H {fleet.name} secrets.pull" in said.stdout + said.stderr
+        said = fleet.fab("-R", "-H", fleet.name, "secrets.pull")
+        assert fleet.secrets != before
+        said = fleet.fab("-H", fleet.name, "secrets.pull", env={"HAWSER_OUTPUT": "json"})
+        assert fleet.secrets == before
+        assert not [value for value in before.values() if value in said.stdout + said.stderr]
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert "nothing to do" in fleet.fab("-H", fleet.name, "secrets.pull", "deploy").stdout
+        path.write_text(text.replace(before["SECRET_KEY"], "another-one-than-before"))
+        said = fleet.fab("-H", fleet.name, "secrets.pull", code=2)
+        assert "SECRET_KEY: is not the one that web1, web2, data1 was set up with" in said.stdout + said.stderr
+    finally:
+        path.write_text(text)
+    assert fleet.inside("web1", "stat", "-c", "%a %U", "/var/lib/hawser/demo/secrets.json").split() == ["600", "root"]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from hawser.errors import InputErrors
 from hawser.inventory import Environment
-from hawser.secrets import MASK, Secrets, load_secrets, mask
+from hawser.secrets import MASK, Secrets, load_secrets, mask, settle
 
 
 @pytest.fixture
@@ -92,8 +92,8 @@ class TestReading:
         with pytest.raises(InputErrors) as caught:
             secrets.require_generated()
         assert [str(problem) for problem in caught.value.problems] == [
-            f"hosts/shop.env: {name}: is generated, and missing here (copy it from the machine that made it; "
-            "if none has: fab -H shop bootstrap)"
+            f"hosts/shop.env: {name}: is generated, and missing here (fab -H shop secrets.pull; "
+            "if no host was set up yet: bootstrap)"
             for name in ("B", "C")
         ]
 
@@ -297,3 +297,29 @@ class TestTheFingerprint:
         first = secrets.fingerprint("shop")
         monkeypatch.setattr("hashlib.scrypt", None)
         assert secrets.fingerprint("shop") == first
+
+
+class TestFetching:
+    def test_takes_what_is_missing_here_and_some_host_has(self, load):
+        known = load("A=alpha", [], ["A", "B"])
+        assert settle(known, {"web1": {}, "web2": {"A": "alpha", "B": "beta"}}) == {"B": "beta"}
+
+    def test_takes_nothing_where_nothing_is_missing(self, load):
+        assert settle(load("A=alpha", [], ["A"]), {"web1": {"A": "alpha"}}) == {}
+
+    def test_names_all_that_hosts_disagree_about(self, load):
+        known = load("A=alpha", [], ["A", "B", "C"])
+        with pytest.raises(InputErrors) as caught:
+            settle(known, {"web1": {"A": "other", "B": "one"}, "web2": {"A": "other", "B": "two"}})
+        assert [str(problem) for problem in caught.value.problems] == [
+            "hosts/shop.env: A: is not the one that web1, web2 was set up with (to bring yours to the hosts: "
+            "fab -H shop bootstrap; to take theirs: remove the line here)",
+            "hosts/shop.env: B: web1, web2 were set up with different ones (write the right one here, then: "
+            "fab -H shop bootstrap)",
+            "hosts/shop.env: C: is missing, and no host has it either (fab -H shop bootstrap)",
+        ]
+
+    def test_keeps_a_value_that_needs_quotes_as_it_is(self, load):
+        hard = "a 'b' \"c\" $d \\ # %"
+        load("A=alpha", ["A"], ["B", "C"]).keep({"B": hard, "C": "simple-1"})
+        assert load(None, ["A"], ["B", "C"]).values == {"A": "alpha", "B": hard, "C": "simple-1"}

@@ -69,7 +69,7 @@ class TestTheApplication:
     @pytest.mark.parametrize("text", ["{", "[]", "{}", "\udcff"])
     def test_damaged_records_are_as_good_as_none(self, supervisor, root, told, system, text):
         (root / "releases" / "one").mkdir(parents=True)
-        for path in (root / "releases" / "one" / "release.json", root.parent / "state" / "generated"):
+        for path in (root / "releases" / "one" / "release.json", root.parent / "state" / "secrets.json"):
             path.write_bytes(os.fsencode(text))
         (root.parent / "state" / "journal.json").write_bytes(b"{")
         (root / "current").symlink_to("releases/one")
