@@ -38,7 +38,7 @@ namespace = Collection(
     adhoc.logs,
     Collection("certs", certs.install),
     Collection("code", code.pull),
-    Collection("config", config.install, config.place),
+    Collection("config", config.install, config.place, config.samples),
     Collection("cron", cron.install, cron.list_entries),
     Collection("db", db.migrate),
     Collection("nginx", nginx.install),

@@ -203,6 +203,50 @@ class Checkout(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Settings(Resource):
+    """A settings file made on the host from a sample: its keys and types, with these values, or a whole text.
+
+    :param sample: the sample; may be the file itself, whose original is then kept in ``originals``.
+    :param format: ``json``, ``yaml``, ``ini`` or ``python``.
+    :param values: nested tables that are laid over the sample's; each value takes the type that the sample has.
+    :param content: the whole text instead of values; it must have every key of the sample.
+    :param optional: keys (with dots) that the text may lack.
+    :param new_keys: keys that the sample lacks are allowed.
+    :param source: the checkout that the sample belongs to.
+    """
+
+    kind: ClassVar[str] = "settings"
+    path: str
+    sample: str
+    format: str
+    source: str
+    originals: str
+    values: Mapping[str, JSON] = field(default_factory=dict)
+    content: str = ""
+    optional: tuple[str, ...] = ()
+    new_keys: bool = False
+    mode: int = 0o640
+    owner: str = "root"
+    group: str = "root"
+    opaque: bool = False
+    parents: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Patch(Resource):
+    """Exact texts replaced in a file of a checkout, whose original is kept.
+
+    :param edits: old text, new text, and how often the old one must be there, in this order.
+    """
+
+    kind: ClassVar[str] = "patch"
+    path: str
+    source: str
+    originals: str
+    edits: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class PythonEnvironment(Resource):
     """A virtual environment under ``folder``, named by the hash of what goes into it, and a link to it.
 

@@ -9,7 +9,7 @@ from hawser.steps import step
 
 @step(prepares=True)
 def pull(host: Host) -> Resources:
-    """Check the commit out into a folder of its own; nothing that serves is touched."""
+    """Check the commit out into a folder of its own and patch it; nothing that serves is touched."""
     if not host.runs_code or host.release is None:
         return
     yield Directory(host.release_path)
@@ -22,3 +22,4 @@ def pull(host: Host) -> Resources:
         bundle=host.release.commit if host.app.push else "",
         **access,
     )
+    yield from host.patches()

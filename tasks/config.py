@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hawser.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
 from hawser.host import Host
 from hawser.resources import File, Resources, Running, changed
-from hawser.steps import step
+from hawser.steps import rollout, step
 
 
 @step(prepares=True)
@@ -21,7 +22,7 @@ def install(host: Host) -> Resources:
         yield File(f"{path}/environment.{name}", shell_environment(variables), mode=0o640, group=app.group, opaque=True)
     yield File(f"{path}/run", host.render("run.sh.j2"), mode=0o755)
     yield from (file for file in dotenv_file(host) if file.path.startswith(path))
-    yield from (file for file, _entry in host.files() if file.path.startswith(path))
+    yield from (file for file, _entry in host.written() if file.path.startswith(path))
 
 
 @step()
@@ -30,7 +31,7 @@ def place(host: Host) -> Resources:
     if not host.runs_code or host.release is None:
         return
     yield from (file for file in dotenv_file(host) if not file.path.startswith(host.release_path))
-    for file, entry in host.files():
+    for file, entry in host.written():
         if file.path.startswith(host.release_path):
             continue
         yield file
@@ -50,3 +51,16 @@ def dotenv_file(host: Host) -> Iterator[File]:
         text = dotenv(host.dotenv_variables())
         outside = not where.startswith(host.release_path)
         yield File(where, text, mode=0o640, owner=app.user, group=app.group, opaque=True, parents=outside)
+
+
+@rollout()
+def samples(fleet: Fleet) -> None:
+    """List the sample files of the code that serves, and whether a settings file is made of each."""
+    fleet = fleet.needing_code()
+    for name in fleet.reachable().names:
+        host = fleet.host(name)
+        source = f"{host.root}/current/source"
+        made = [f"{source}/{entry.sample}" for entry in host.environment.settings if host.is_in(entry.groups)]
+        for row in fleet.ask(name, "samples.listing", {"source": source, "made": made}):
+            said = "used by [[settings]]" if row["used"] else "the file is there" if row["exists"] else "not used"
+            fleet.report.note(name, f"{row['sample']}  {said}")

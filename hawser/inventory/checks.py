@@ -9,7 +9,8 @@ from pathlib import Path
 from .base import Finding, Loc, did_you_mean
 from .checks_processes import check_ports, check_processes
 from .checks_values import check_secrets, check_templates
-from .files import Site
+from .files import FileEntry, Site
+from .samples import SettingsEntry
 from .schema import Environment
 
 _TAKEN_UNDER_ROOT = ("releases", "envs", "run", "current", "previous", "repository.git", "home")
@@ -82,7 +83,8 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
     places: list[tuple[Loc, Sequence[str]]] = []
     places += [(("processes", name, "groups"), entry.groups) for name, entry in environment.processes.items()]
     places += [(("cron", name, "groups"), entry.groups) for name, entry in environment.cron.items()]
-    places += [(("files", index, "groups"), entry.groups) for index, entry in enumerate(environment.files)]
+    for table in ("files", "settings", "patches"):
+        places += [((table, index, "groups"), entry.groups) for index, entry in enumerate(getattr(environment, table))]
     if environment.site:
         places.append((("site", "groups"), environment.site.groups))
     services = environment.services
@@ -163,21 +165,33 @@ def check_leader(environment: Environment) -> Iterator[Finding]:
 
 def check_files(environment: Environment) -> Iterator[Finding]:
     """Each file has one text, one place, and restarts what exists."""
-    claimed: dict[tuple[str, str], int] = {}
-    for index, entry in enumerate(environment.files):
-        at: Loc = ("files", index)
-        if (entry.template is None) == (entry.content is None):
-            yield Finding(
-                at, "needs either template or content", "remove one of the two" if entry.template else "", _FILES
-            )
-        for position, name in enumerate(entry.restart):
-            if name not in environment.processes:
-                hint = did_you_mean(name, environment.processes, _list("processes", environment.processes))
-                yield Finding((*at, "restart", position), f"there is no process {name!r}", hint, needs=_PROCESSES)
-        for host in environment.hosts_of(entry.groups):
-            first = claimed.setdefault((entry.path, host), index)
-            if first != index:
-                yield Finding((*at, "path"), f"files[{first}] writes {entry.path} on {host} as well", needs=_HOSTS)
+    claimed: dict[tuple[str, str], str] = {}
+    for index, file in enumerate(environment.files):
+        if (file.template is None) == (file.content is None):
+            hint = "remove one of the two" if file.template else ""
+            yield Finding(("files", index), "needs either template or content", hint, _FILES)
+    tables: dict[str, Sequence[FileEntry | SettingsEntry]] = {
+        "files": environment.files,
+        "settings": environment.settings,
+    }
+    for table, entries in tables.items():
+        for index, entry in enumerate(entries):
+            at: Loc = (table, index)
+            for position, name in enumerate(entry.restart):
+                if name not in environment.processes:
+                    hint = did_you_mean(name, environment.processes, _list("processes", environment.processes))
+                    yield Finding((*at, "restart", position), f"there is no process {name!r}", hint, needs=_PROCESSES)
+            for host in environment.hosts_of(entry.groups):
+                first = claimed.setdefault((entry.path, host), f"{table}[{index}]")
+                if first != f"{table}[{index}]":
+                    yield Finding((*at, "path"), f"{first} writes {entry.path} on {host} as well", needs=_HOSTS)
+                    break
+    for index, patch in enumerate(environment.patches):
+        for host in environment.hosts_of(patch.groups):
+            writer = claimed.get((patch.path, host))
+            if writer:
+                message = f"{writer} writes {patch.path} on {host} as a whole"
+                yield Finding(("patches", index, "path"), message, "change it there", needs=_HOSTS)
                 break
 
 

@@ -13,10 +13,12 @@ from .base import Model
 from .files import FileEntry, Persistent, Site
 from .hosts import HostSettings, SshSettings
 from .processes import CronEntry, Process
+from .samples import PatchEntry, SettingsEntry
 from .services import Services
 from .types import GroupName, HostName, PackageName, ProcessName
 
 M = TypeVar("M", bound=Model)
+F = TypeVar("F", FileEntry, SettingsEntry)
 
 _INHERITED = ("user", "port", "key", "jump")
 
@@ -35,6 +37,10 @@ class Environment(Model):
     )
     cron: dict[ProcessName, CronEntry] = Field(default_factory=dict, description="Commands that cron starts, by name.")
     files: tuple[FileEntry, ...] = Field(default=(), description="Files that Hawser writes.")
+    settings: tuple[SettingsEntry, ...] = Field(
+        default=(), description="Settings files made from samples that the code brings along."
+    )
+    patches: tuple[PatchEntry, ...] = Field(default=(), description="Changes to files of the code.")
     persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
     site: Site | None = Field(default=None, description="The web site that nginx serves.")
     services: Services = Field(default=Services(), description="Databases and brokers.")
@@ -91,6 +97,7 @@ class Environment(Model):
             },
             "cron": {name: entry if entry.user else _with(entry, user=user) for name, entry in self.cron.items()},
             "files": tuple(self._owned(entry) for entry in self.files),
+            "settings": tuple(self._owned(entry) for entry in self.settings),
             "hosts": {name: self._reachable(name, host) for name, host in self.hosts.items()},
         }
         if self.site:
@@ -102,7 +109,7 @@ class Environment(Model):
         implicit = dict.fromkeys(name for name in named if name and name not in self.env.secrets)
         return _with(self.env, required=(*self.env.required, *implicit))
 
-    def _owned(self, entry: FileEntry) -> FileEntry:
+    def _owned(self, entry: F) -> F:
         owner = "root" if entry.path.startswith("/") else self.app.user
         return _with(entry, owner=entry.owner or owner, group=entry.group or self.app.group)
 

@@ -32,6 +32,8 @@ KINDS = {
     "tool": ("environments", "Tool"),
     "environment": ("environments", "PythonEnvironment"),
     "checkout": ("checkout", "Checkout"),
+    "settings": ("samples", "Settings"),
+    "patch": ("patches", "Patch"),
     "service": ("processes", "Service"),
     "running": ("processes", "Running"),
     "retired": ("processes", "Retired"),
