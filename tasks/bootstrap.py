@@ -8,7 +8,7 @@ from hawser.host import UV, Host
 from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
-from . import postgresql, rabbitmq, redis
+from . import firewall, postgresql, rabbitmq, redis
 
 
 @step()
@@ -80,6 +80,19 @@ def services(host: Host) -> Resources:
         yield Service("nginx")
 
 
+STEPS = [
+    packages,
+    account,
+    folders,
+    tools,
+    services,
+    postgresql.install,
+    rabbitmq.install,
+    redis.install,
+    firewall.install,
+]
+
+
 @rollout()
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
@@ -87,3 +100,4 @@ def bootstrap(fleet: Fleet) -> None:
     steps = [packages, account, folders, tools, services, postgresql.install, rabbitmq.install, redis.install]
     fleet.apply(steps, phase="bootstrap")
     fleet.note_bootstrapped()
+    fleet.apply(STEPS, phase="bootstrap")

@@ -87,6 +87,9 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
         places += [((table, index, "groups"), entry.groups) for index, entry in enumerate(getattr(environment, table))]
     if environment.site:
         places.append((("site", "groups"), environment.site.groups))
+    for index, rule in enumerate(environment.firewall.rules if environment.firewall else ()):
+        places.append((("firewall", "rules", index, "groups"), rule.groups))
+        places.append((("firewall", "rules", index, "from_groups"), rule.from_groups))
     services = environment.services
     places += [(("services", name, "groups"), service.groups) for name, service in services.installed.items()]
     if services.postgresql:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from .app import App, EnvSettings, PythonSettings, ReleaseSettings
 from .base import Model
 from .files import FileEntry, Persistent, Site
+from .firewall import Firewall
 from .hosts import HostSettings, SshSettings
 from .processes import CronEntry, Process
 from .samples import PatchEntry, SettingsEntry
@@ -44,6 +45,7 @@ class Environment(Model):
     persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
     site: Site | None = Field(default=None, description="The web site that nginx serves.")
     services: Services = Field(default=Services(), description="Databases and brokers.")
+    firewall: Firewall | None = Field(default=None, description="Who may reach which port.")
     packages: dict[GroupName, tuple[PackageName, ...]] = Field(
         default_factory=dict, description="Packages of the system, by group; `all` for every host."
     )

@@ -130,6 +130,8 @@ def nspawn_command(place: Place) -> list[str]:
         f"--machine={place.machine}",
         f"--hostname={place.name}",
         f"--network-namespace-path={place.namespace}",
+        # Over its own namespace, so that a firewall can be tried.
+        "--capability=CAP_NET_ADMIN",
         f"--bind={place.archives}:/var/cache/apt/archives",
         "--boot",
         "--register=no",

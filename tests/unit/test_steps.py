@@ -24,23 +24,14 @@ from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
 from hawser.templates import Templates
-from tasks import bootstrap, db, deploy, postgresql, rabbitmq, redis, release, supervisor, systemd
+from tasks import bootstrap, db, deploy, release, supervisor, systemd
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
 TEMPLATES = {name: Templates() for name in ENVIRONMENTS}
 HOSTS = [(name, host) for name, environment in ENVIRONMENTS.items() for host in environment.hosts]
 PHASES: dict[str, list[Step]] = {
-    "bootstrap": [
-        bootstrap.packages,
-        bootstrap.account,
-        bootstrap.folders,
-        bootstrap.tools,
-        bootstrap.services,
-        postgresql.install,
-        rabbitmq.install,
-        redis.install,
-    ],
+    "bootstrap": bootstrap.STEPS,
     "prepare": deploy.PREPARE,
     "migrate": [db.migrate],
     "switch": deploy.SWITCH,
