@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 from . import repository
@@ -89,11 +90,13 @@ class Fleet:
         return self.some([name for name in self.names if not self.host(name).runs_code and self.facts(name).current])
 
     def batches(self) -> Iterator[Fleet]:
-        """Yield the hosts in the portions in which they switch."""
+        """Yield the hosts in the portions in which they switch, those first that others wait for."""
         names = self.with_code().names
         size = self.environment.release.batch_size(len(names))
-        for start in range(0, len(names), size):
-            yield self.some(names[start : start + size])
+        for _rank, equals in groupby(sorted(names, key=self.environment.host_rank), self.environment.host_rank):
+            together = list(equals)
+            for start in range(0, len(together), size):
+                yield self.some(together[start : start + size])
 
     # Releases.
 

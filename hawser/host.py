@@ -379,7 +379,8 @@ class Host:
         settings = self.process_settings(manager)
         # What restarts in place comes last: a new release that is not healthy is found out before anything has stopped.
         found: list[ProcessInstance] = []
-        for name, setting in sorted(settings.items(), key=lambda item: starts_late(item[1])):
+        rank = self.environment.rank
+        for name, setting in sorted(settings.items(), key=lambda item: (rank(item[0]), starts_late(item[1]))):
             found.extend(
                 ProcessInstance(self, each, setting, self.colour(each, setting)) for each in instances(name, setting)
             )

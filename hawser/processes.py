@@ -84,6 +84,13 @@ class ProcessInstance:
         return self.name.rpartition("-")[0] if self.setting.count > 1 else self.name
 
     @property
+    def before(self) -> list[str]:
+        """The units of this host, under the same manager, that start before it at boot."""
+        wanted = self.host.environment.all_before(self.setting_name)
+        there = self.host.processes(manager=self.setting.manager) if wanted else []
+        return [each.unit for each in there if each.setting_name in wanted]
+
+    @property
     def argv(self) -> tuple[str, ...]:
         """The program and its arguments, started in the release's environment."""
         key = f"processes.{self.setting_name}.command"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from .base import Finding, Loc
+from .base import Finding, Loc, did_you_mean
 from .jinja import references
 from .processes import Process
 from .schema import Environment
@@ -13,6 +13,7 @@ from .schema import Environment
 # sun_path of unix(7) holds 108 bytes with its NUL; a few more are left for a temporary name.
 _SOCKET_PATH = 103
 _HOSTS = frozenset({"hosts"})
+_PROCESSES = frozenset({"processes"})
 _SERVICE_PORTS = {"postgresql": 5432, "rabbitmq": 5672, "redis": 6379}
 
 
@@ -44,10 +45,23 @@ def check_processes(environment: Environment) -> Iterator[Finding]:
                     (*at, "command"), "is started without a shell", "as in sh -c 'exec … | …', and see directory"
                 )
         yield from _check_listening(at, process)
+        yield from _check_order(name, environment)
         socket = f"{environment.app.root}/run/{name}-green.sock"
         if process.socket and len(socket.encode()) > _SOCKET_PATH:
             message = f"the path of its socket is too long: {socket} has {len(socket.encode())} of {_SOCKET_PATH} bytes"
             yield Finding(at, message, "shorten app.root or the name", needs=frozenset({"app"}))
+
+
+def _check_order(name: str, environment: Environment) -> Iterator[Finding]:
+    """What a process waits for exists, and does not wait for it in turn."""
+    processes = environment.processes
+    for position, before in enumerate(processes[name].after):
+        at: Loc = ("processes", name, "after", position)
+        if before not in processes:
+            hint = did_you_mean(before, processes, f"processes: {', '.join(processes)}")
+            yield Finding(at, f"there is no process {before!r}", hint, needs=_PROCESSES)
+        elif name in environment.all_before(before) or name == before:
+            yield Finding(at, f"{before} waits for {name} in turn", "remove one of the two")
 
 
 def _check_listening(at: Loc, process: Process) -> Iterator[Finding]:

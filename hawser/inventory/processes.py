@@ -17,6 +17,7 @@ from .types import (
     Groups,
     Limit,
     Port,
+    ProcessName,
     Schedule,
     Seconds,
     Status,
@@ -26,6 +27,7 @@ from .types import (
     UrlPrefix,
     VariableName,
     some,
+    unique,
 )
 
 
@@ -78,6 +80,11 @@ class Process(Model):
     )
     count: Count = Field(default=1, description="How many of it run on a host.")
     single: Flag = Field(default=False, description="Exactly one of it in the whole environment, on the first host.")
+    after: Annotated[tuple[ProcessName, ...], AfterValidator(unique), Shape("list: process")] = Field(
+        default=(),
+        description="Processes that must be up before it, on all their hosts: their hosts switch first, and on a host "
+        "they start first.",
+    )
     directory: TemplatePath | None = Field(
         default=None, description="Its working directory, relative to the code or absolute. Default: the code."
     )

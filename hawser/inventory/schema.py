@@ -76,6 +76,25 @@ class Environment(Model):
         hosts = self.hosts_of(entry.groups)
         return hosts[:1] if entry.single else hosts
 
+    def all_before(self, name: str) -> set[str]:
+        """Return the processes that a process waits for, directly or not."""
+        found: set[str] = set()
+        new = {name}
+        while new:
+            new = {each for one in new if one in self.processes for each in self.processes[one].after} - found
+            found |= new
+        return found
+
+    def rank(self, name: str) -> int:
+        """Return at which place of the order a process starts: 0 for one that waits for none."""
+        after = [each for each in self.processes[name].after if name not in self.all_before(each)]
+        return 1 + max(map(self.rank, after)) if after else 0
+
+    def host_rank(self, host: str) -> tuple[int, int]:
+        """Return at which place of the order a host switches: the latest and the earliest of its processes."""
+        ranks = [self.rank(name) for name, entry in self.processes.items() if host in self.hosts_running(entry)]
+        return (max(ranks), min(ranks)) if ranks else (0, 0)
+
     @property
     def leader(self) -> str:
         """The host that runs what must run once; an empty text when there is no host."""

@@ -50,6 +50,42 @@ MISTAKES = {
         "did you mean validate?",
     ),
     "the name of the environment is no key": ("name = 'shop'", "name", "unknown key", "keys here: app, python"),
+    "a process cannot wait for one that is not there": (
+        WEB + "after = ['wbe']",
+        "processes.web.after[0]",
+        "there is no process 'wbe'",
+        "did you mean web?",
+    ),
+    "a process cannot wait for itself": (
+        WEB + "after = ['web']",
+        "processes.web.after[0]",
+        "web waits for web in turn",
+        "remove one of the two",
+    ),
+    "a redirect from some networks only has no meaning": (
+        "[[firewall.rules]]\nports = [80]\nto = 81\nfrom_networks = ['10.0.0.0/8']",
+        "firewall.rules[0]",
+        "is a redirect, and says from where",
+        "make it two rules",
+    ),
+    "a range of ports that goes backwards": (
+        "[[firewall.rules]]\nports = ['90-80']",
+        "firewall.rules[0].ports[0]",
+        "'90-80' is neither a port nor a range of ports",
+        'as in 443 or "40000-41000"',
+    ),
+    "a settings file has one source": (
+        "[[settings]]\npath = 'a.json'\ntemplate = 'a.j2'\nvalues = { a = 1 }",
+        "settings[0]",
+        "has both values and a template",
+        "remove one of the two",
+    ),
+    "a value that no settings file can hold": (
+        "[[settings]]\npath = 'a.json'\nvalues = { a = 2020-01-01 }",
+        "settings[0].values",
+        "a date is not what a settings file can hold",
+        "text, numbers, lists and tables",
+    ),
     "a missing key is named with what it is for": (
         "[app]\nname = 'shop'",
         "app.repo",
