@@ -29,7 +29,13 @@ HEARTBEAT = 3.0
 SILENCE = 15.0
 
 # What may be asked by name: functions that only read.
-ASKABLE = {("checkout", "resolve"), ("checkout", "tips"), ("releases", "before"), ("samples", "listing"), ("survey", "status")}
+ASKABLE = {
+    ("checkout", "resolve"),
+    ("checkout", "tips"),
+    ("releases", "before"),
+    ("samples", "listing"),
+    ("survey", "status"),
+}
 
 
 class Source:
