@@ -97,7 +97,5 @@ STEPS = [
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
     fleet.session.make_secrets()
-    steps = [packages, account, folders, tools, services, postgresql.install, rabbitmq.install, redis.install]
-    fleet.apply(steps, phase="bootstrap")
-    fleet.note_bootstrapped()
     fleet.apply(STEPS, phase="bootstrap")
+    fleet.note_bootstrapped()
