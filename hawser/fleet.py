@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any
 
@@ -313,6 +313,18 @@ class Fleet:
         answer = self.request(name, "ask", {"function": function, "arguments": dict(arguments)})
         return answer.message["answer"]
 
+    def ask_all(self, function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call one of the runner's reading functions on every host that answers, all at once; the rest is reported.
+
+        :returns: the answers, by host.
+        """
+        names = self.reachable().names
+        answers = self.session.parallel(names, lambda name: self.ask(name, function, arguments))
+        for answer in answers.values():
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
     def request(self, name: str, operation: str, arguments: Mapping[str, Any]) -> Answer:
         """Send one request to a host and return the answer.
 
@@ -349,6 +361,23 @@ class Fleet:
                 bad.append(f"{name}: exited with {result.message['code']}")
         if bad:
             raise StepFailed(f"{title}:\n" + "\n".join(f"  {line}" for line in bad))
+
+    @contextmanager
+    def recording_failure(self, step: Step, release: Release) -> Iterator[None]:
+        """Have a failure of what is inside written into the history of the hosts that still answer.
+
+        :param step: what writes a line.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not self.dry and self.session.locked:
+                self.session.result = f"failed: {str(error).splitlines()[0]}"
+                names = [name for name in self.names if name in self.session.locked and name not in self.session.lost]
+                with suppress(Exception):
+                    # What it was about is told by the error itself.
+                    self.some(names).apply([step], release, phase="record")
+            raise
 
     @contextmanager
     def undo_on_failure(self, steps: Sequence[Step]) -> Iterator[None]:

@@ -63,12 +63,8 @@ class Session:
         settings = config.get("hawser", {})
         self.folder = Path(os.environ.get("HAWSER_HOSTS") or settings.get("hosts", "hosts")).resolve()
         self.inventory = load_inventory(self.folder, settings.get("environment"))
-        self.entry = {
-            "what": command,
-            "who": operator(),
-            "from": platform.node(),
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
+        self.began = time.time()
+        self.result = "ok"
         self.known_hosts = KnownHosts(self.folder / "known_hosts")
         self.connector = Connector(config, self.known_hosts)
         self.wires: dict[str, Wire] = {}
@@ -83,6 +79,18 @@ class Session:
         self._rendered: Secrets | None = None
         self._templates: Templates | None = None
         self._closed = threading.Event()
+
+    @property
+    def entry(self) -> dict[str, str]:
+        """Who does what from where, since when and how long by now, for the lock and the history."""
+        return {
+            "what": self.command,
+            "who": operator(),
+            "from": platform.node(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.began)),
+            "seconds": str(round(time.time() - self.began)),
+            "result": self.result,
+        }
 
     # What the user wrote.
 

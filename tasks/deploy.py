@@ -51,14 +51,15 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
         return
     hosts = fleet.needing_code()
     fleet.with_leader().require_bootstrapped()
-    fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
-    if migrations and wanted.environment.release.migrate:
-        fleet.leader().apply([db.migrate], wanted, phase="migrate")
-    with hosts.undo_on_failure(PUT_BACK):
-        batches = list(hosts.batches())
-        for number, batch in enumerate(batches, 1):
-            batch.apply(SWITCH, wanted, phase=f"switch {number}/{len(batches)}")
-    hosts.apply(FINISH, wanted, phase="finish")
+    with hosts.recording_failure(release.record, wanted):
+        fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
+        if migrations and wanted.environment.release.migrate:
+            fleet.leader().apply([db.migrate], wanted, phase="migrate")
+        with hosts.undo_on_failure(PUT_BACK):
+            batches = list(hosts.batches())
+            for number, batch in enumerate(batches, 1):
+                batch.apply(SWITCH, wanted, phase=f"switch {number}/{len(batches)}")
+        hosts.apply(FINISH, wanted, phase="finish")
     left = fleet.left_over()
     if left.names:
         left.apply(LEAVE, wanted, phase="leave")

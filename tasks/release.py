@@ -27,8 +27,19 @@ def build(host: Host) -> Resources:
 @step()
 def begin(host: Host) -> Resources:
     """Note on the host that a rollout is under way, until `tidy`."""
-    if host.runs_code and host.release is not None:
-        yield Journal(host.release.id)
+    if not host.runs_code or host.release is None:
+        return
+    open_one, by = host.facts.journal, f"{host.entry['who']} on {host.entry['from']} at {host.entry['started']}"
+    if open_one and open_one.get("by") != by:
+        yield History(
+            {
+                "what": "a rollout",
+                "who": open_one.get("by", ""),
+                "result": "interrupted",
+                "release": open_one["release"],
+            }
+        )
+    yield Journal(host.release.id, by)
 
 
 @step()
@@ -66,7 +77,7 @@ def activate(host: Host) -> Resources:
 
 @step()
 def record(host: Host) -> Resources:
-    """Write a line into the host's history: who released what, when, from where."""
+    """Write a line into the host's history: who released what, when, from where, with which result."""
     if host.runs_code and host.release is not None:
         yield History({**host.entry, "release": host.release.id, "commit": host.release.commit})
 

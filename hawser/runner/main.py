@@ -33,6 +33,8 @@ ASKABLE = {
     ("checkout", "resolve"),
     ("checkout", "tips"),
     ("releases", "before"),
+    ("releases", "history"),
+    ("releases", "listing"),
     ("samples", "listing"),
     ("survey", "status"),
 }

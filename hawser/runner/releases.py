@@ -11,7 +11,7 @@ from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional, Set
+    from typing import Any, Dict, List, Optional, Set
 
     from .system import System
 
@@ -144,6 +144,8 @@ def before(system: System, root: str) -> str:
             release, what = str(entry["release"]), str(entry["what"]).split()
         except (ValueError, KeyError, TypeError):
             continue
+        if entry.get("result", "ok") != "ok":
+            continue
         if "rollback" in what and release in served:
             del served[len(served) - served[::-1].index(release) :]
         elif served[-1:] != [release]:
@@ -153,6 +155,50 @@ def before(system: System, root: str) -> str:
     # Cut at the release that serves: a rollout that failed and was put back wrote no line.
     below = kept[: len(kept) - 1 - kept[::-1].index(current)] if current in kept else []
     return next((each for each in reversed(below) if each != current), "")
+
+
+def listing(system: System, root: str) -> List[Dict[str, Any]]:
+    """Return what is known of each complete release, the youngest first."""
+    releases = os.path.join(root, "releases")
+    links = {name: os.path.basename(os.path.realpath(os.path.join(root, name))) for name in ("current", "previous")}
+    back = before(system, root)
+    found = []
+    for name in folders(releases):
+        try:
+            with open(os.path.join(releases, name, "release.json"), encoding="utf-8") as stream:
+                commit = str(json.load(stream)["commit"])
+            built = os.stat(stream.name).st_mtime
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        state = "serves" if name == links["current"] else "rollback goes here" if name == back else ""
+        size = size_of(os.path.join(releases, name))
+        found.append({"id": name, "commit": commit, "built": built, "size": size, "state": state})
+    return sorted(found, key=lambda each: -float(str(each["built"])))
+
+
+def size_of(folder: str) -> int:
+    """Return how many bytes a folder takes on the disk, without what its links lead to."""
+    total = 0
+    for path, _folders, files in os.walk(folder):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(path, name)).st_blocks * 512
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def history(system: System, lines: int) -> List[Dict[str, Any]]:
+    """Return the last entries of this host's history, the oldest first; a line that a crash cut is left out."""
+    found = []
+    for line in (read(history_path(system.state)) or b"").splitlines()[-lines:]:
+        try:
+            entry = json.loads(line.decode())
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            found.append(entry)
+    return found
 
 
 def history_path(state: str) -> str:

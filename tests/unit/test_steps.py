@@ -24,7 +24,7 @@ from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
 from hawser.templates import Templates
-from tasks import bootstrap, db, deploy, release, supervisor, systemd
+from tasks import bootstrap, db, deploy, release, releases, supervisor, systemd
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
@@ -38,7 +38,7 @@ PHASES: dict[str, list[Step]] = {
     "finish": deploy.FINISH,
 }
 # Parts of `release.start`, to be typed on their own.
-ALONE = [systemd.reload, supervisor.reload, release.leave]
+ALONE = [systemd.reload, supervisor.reload, release.leave, releases.old]
 NEW, OLD, OLDER = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb", "3333333333-cccccccc"
 DEFAULTS = {
     (kind.kind, field.name): list(field.default) if isinstance(field.default, tuple) else field.default
@@ -221,7 +221,7 @@ def test_no_path_stands_for_two_resources_of_a_phase(hosts: list[Host]) -> None:
 
 def test_the_two_managers_together_start_what_a_deploy_starts(hosts: list[Host]) -> None:
     for host in hosts:
-        parts = sorted(repr(each) for step in ALONE for each in step.resources(host))
+        parts = sorted(repr(each) for step in (systemd.reload, supervisor.reload) for each in step.resources(host))
         assert parts == sorted(repr(each) for each in release.start.resources(host))
 
 

@@ -1,0 +1,76 @@
+"""The releases that hosts keep, and the history of what was released."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from hawser.errors import HawserError
+from hawser.fleet import Fleet
+from hawser.host import Host
+from hawser.resources import Prune, Resources
+from hawser.steps import rollout, step
+
+from .status import span
+
+
+@rollout(name="list")
+def listing(fleet: Fleet) -> None:
+    """Show the releases that each host keeps, the youngest first."""
+    found = fleet.needing_code().ask_all("releases.listing", {"root": fleet.environment.app.root})
+    rows = [[name, *row(each)] for name, releases in found.items() for each in releases]
+    fleet.report.table("releases", ["host", "release", "commit", "age", "size", "state"], rows)
+
+
+@rollout(help={"keep": "how many releases stay on each host; default: app.keep"})
+def prune(fleet: Fleet, keep: int = 0) -> None:
+    """Remove old releases and environments; the one that serves and the one before always stay."""
+    if keep and keep < 2:
+        raise HawserError("at least 2 releases stay: the one that serves and the one before", code=2)
+    serving = fleet.needing_code().current_releases()
+    if not keep:
+        keep = fleet.environment.app.keep
+    app = fleet.environment.app.model_copy(update={"keep": keep})
+    environment = fleet.environment.model_copy(update={"app": app})
+    fleet.some(list(serving)).apply(
+        [old],
+        {name: dataclasses.replace(release, environment=environment) for name, release in serving.items()},
+        "prune",
+    )
+
+
+@step()
+def old(host: Host) -> Resources:
+    """Remove the releases that are too many, and the environments that only they need."""
+    if host.runs_code:
+        yield Prune(host.root, host.app.keep)
+
+
+@rollout(help={"lines": "how many entries of each host"})
+def history(fleet: Fleet, lines: int = 20) -> None:
+    """Show who released what, when, from where, how long it took and with which result, the latest first."""
+    hosts: dict[tuple[str, ...], list[str]] = {}
+    seconds: dict[tuple[str, ...], str] = {}
+    for name, found in fleet.needing_code().ask_all("releases.history", {"lines": lines}).items():
+        for entry in found:
+            key = (
+                str(entry.get("started") or entry.get("at", "")),
+                *(str(entry.get(word, "")) for word in ("what", "who", "from", "release")),
+                str(entry.get("result", "ok")),
+            )
+            hosts.setdefault(key, []).append(name)
+            seconds[key] = str(entry.get("seconds", ""))
+    rows = [
+        [*key[:5], ", ".join(hosts[key]), span(int(seconds[key])) if seconds[key].isdigit() else "", key[5]]
+        for key in sorted(hosts, reverse=True)
+    ]
+    columns = ["when (UTC)", "what", "who", "from", "release", "hosts", "took", "result"]
+    fleet.report.table("history", columns, rows[:lines])
+
+
+def row(release: Mapping[str, Any]) -> list[str]:
+    """Return one release's line of the table."""
+    age = span(int(time.time() - release["built"]))
+    return [release["id"], release["commit"][:10], age, f"{release['size'] / 2**20:.1f} MiB", release["state"]]
