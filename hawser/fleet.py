@@ -210,6 +210,13 @@ class Fleet:
         for name in self.names:
             self.session.facts[name] = dataclasses.replace(self.facts(name), bootstrapped=True)
 
+    def kept_releases(self) -> dict[str, Release]:
+        """Return the release that serves on each host as it was made, with the settings that it kept."""
+        self.connect()
+        found = {name: self.facts(name).current for name in self.names if self.facts(name).current}
+        kept = {identifier: self.release(identifier) for identifier in dict.fromkeys(found.values())}
+        return {name: kept[identifier] for name, identifier in found.items()}
+
     def serves(self, release: Release) -> bool:
         """Tell whether every host serves a release already, and say for those that do not what is missing."""
         fleet = self.with_code()

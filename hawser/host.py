@@ -41,6 +41,7 @@ class Host:
 
     :param addresses: where each host of the environment is reached by the others, by name.
     :param entry: who does what from where, for the history.
+    :param chosen: the processes that the command is about; none stands for all.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Host:
     facts: Facts = field(default_factory=Facts)
     release: Release | None = None
     entry: Mapping[str, str] = field(default_factory=dict)
+    chosen: tuple[str, ...] = ()
 
     # What the settings say of it.
 

@@ -133,7 +133,7 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
 
     :param text: the whole unit or program file.
     """
-    setting, site = process.setting, process.host.environment.site
+    setting = process.setting
     former = dataclasses.replace(process, setting=setting.model_copy(update={"manager": other_manager(setting)}))
     if process.host.facts.release_of(process.unit, former.setting.manager):
         # The settings name another manager than before, and the same process must not run under both.
@@ -143,12 +143,17 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
     # One that listens proves itself by answering; another one by staying up for a while.
     settle = 0.0 if setting.listens else 1.0
     yield Running(process.unit, setting.manager, settle, log=process.log, when=changed(file))
-    if setting.listens:
-        health = setting.health
+    yield from healthy(process)
+
+
+def healthy(process: ProcessInstance) -> Resources:
+    """Yield the proof that a process is healthy, where it listens."""
+    health, site = process.setting.health, process.host.environment.site
+    if process.setting.listens:
         yield Healthy(
             process.address,
             process.unit,
-            setting.manager,
+            process.setting.manager,
             path=health.path if health else "",
             host=site.domains[0] if site else "localhost",
             statuses=health.ranges if health else ((200, 399),),

@@ -299,6 +299,7 @@ class Running(Resource):
     :param unit: its name under its manager (``systemd`` or ``supervisor``).
     :param settle: seconds for which it must stay up before it counts as running.
     :param when: restarted when this is due and it was already running.
+    :param again: restarted in any case.
     :param log: a file whose tail is shown when it does not come up; systemd's journal is asked anyway.
     """
 
@@ -308,6 +309,7 @@ class Running(Resource):
     settle: float = 1.0
     when: Changed | None = None
     log: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,7 +90,7 @@ class Running(Kind):
             return Change("start")
         if not state.active:
             return Change("start (it is %s)" % state.word)
-        if self.due:
+        if self.due or self.spec.get("again"):
             return Change("restart")
         if state.stale or not state.known:
             return Change("restart, for its definition has changed")
@@ -106,7 +106,8 @@ class Running(Kind):
             there.stop(unit)
         there.take_up(unit)
         now = there.state(unit)
-        if now.wanted and now.pid == was.pid and (self.due or was.stale or not was.known):
+        due = self.due or self.spec.get("again")
+        if now.wanted and now.pid == was.pid and (due or was.stale or not was.known):
             there.restart(unit)
         else:
             there.start(unit)

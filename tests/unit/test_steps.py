@@ -24,7 +24,7 @@ from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
 from hawser.templates import Templates
-from tasks import bootstrap, db, deploy, release, releases, supervisor, systemd
+from tasks import bootstrap, db, deploy, processes, release, releases, supervisor, systemd
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
@@ -38,7 +38,16 @@ PHASES: dict[str, list[Step]] = {
     "finish": deploy.FINISH,
 }
 # Parts of `release.start`, to be typed on their own.
-ALONE = [systemd.reload, supervisor.reload, release.leave, releases.old]
+ALONE = [
+    systemd.reload,
+    supervisor.reload,
+    release.leave,
+    releases.old,
+    processes.again,
+    processes.abandon,
+    processes.end,
+    processes.begin,
+]
 NEW, OLD, OLDER = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb", "3333333333-cccccccc"
 DEFAULTS = {
     (kind.kind, field.name): list(field.default) if isinstance(field.default, tuple) else field.default
