@@ -41,7 +41,7 @@ class Host:
 
     :param addresses: where each host of the environment is reached by the others, by name.
     :param entry: who does what from where, for the history.
-    :param chosen: the processes that the command is about; none stands for all.
+    :param asked: what the command asks for, such as the ``process`` it is about.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Host:
     facts: Facts = field(default_factory=Facts)
     release: Release | None = None
     entry: Mapping[str, str] = field(default_factory=dict)
-    chosen: tuple[str, ...] = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
 
     # What the settings say of it.
 
@@ -159,6 +159,11 @@ class Host:
     def run(self) -> str:
         """The folder of sockets and of the links that say which colour serves."""
         return f"{self.root}/run"
+
+    @property
+    def maintenance_page(self) -> str:
+        """The page that closes the site while it is there."""
+        return f"{self.root}/maintenance.html"
 
     @property
     def state(self) -> str:

@@ -94,6 +94,7 @@ class Facts:
     :param since: when the current release began to serve, in seconds since the epoch.
     :param generated: the names of the generated secrets that it was set up with.
     :param bootstrapped: whether it was made ready for this application.
+    :param closed: whether the site shows its maintenance page.
     """
 
     hostname: str = ""
@@ -115,6 +116,7 @@ class Facts:
     since: float = 0.0
     generated: tuple[str, ...] = ()
     bootstrapped: bool = False
+    closed: bool = False
 
     @classmethod
     def from_wire(cls, row: Mapping[str, Any]) -> Facts:

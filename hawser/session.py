@@ -72,7 +72,7 @@ class Session:
         self.facts: dict[str, Facts] = {}
         self.locked: set[str] = set()
         self.at_stake: Release | None = None
-        self.chosen: tuple[str, ...] = ()
+        self.asked: dict[str, str] = {}
         self.dry_failures: list[str] = []
         self._opening: Future[None] | None = None
         self._selection: Selection | None = None
@@ -223,7 +223,7 @@ class Session:
         environment, templates = self.environment, self.templates
         if release is not None:
             environment, templates = release.environment, release.templates
-        return Host(name, environment, self.secrets, templates, self.addresses, facts, release, self.entry, self.chosen)
+        return Host(name, environment, self.secrets, templates, self.addresses, facts, release, self.entry, self.asked)
 
     def preflight(self) -> None:
         """Render every step for every selected host, before the first connection.

@@ -6,7 +6,7 @@ import shlex
 
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
-from hawser.formats import shell_join
+from hawser.formats import shell, shell_join
 from hawser.steps import rollout
 
 
@@ -25,6 +25,19 @@ def manage(fleet: Fleet, command: str) -> None:
         raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
     argv = [f"{host.root}/current/run", "python", "manage.py", *shlex.split(command)]
     fleet.stream({name: {"argv": argv, "user": host.app.user, "cwd": f"{host.root}/current/source"}}, command)
+
+
+@rollout(help={"process": "with what this process gets besides"})
+def printenv(fleet: Fleet, process: str = "") -> None:
+    """Show the variables that the release that serves starts its processes with; secrets are masked."""
+    known = fleet.environment.processes
+    if process and process not in known:
+        raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
+    path = f"{fleet.environment.app.root}/current/environment"
+    paths = [path, f"{path}.{process}"] if process and known[process].environment else [path]
+    for name, variables in fleet.needing_code().ask_all("commands.variables", {"paths": paths}).items():
+        for variable, value in sorted(variables.items()):
+            fleet.report.output(name, f"{variable}={shell(value)}")
 
 
 @rollout(

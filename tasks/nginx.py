@@ -56,7 +56,16 @@ def parts(host: Host) -> dict[str, Any]:
         previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
         statics.append({"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous})
     proxies = [{"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()]
-    return {"variable": variable, "upstreams": upstreams, "statics": statics, "proxies": proxies}
+    behind = [host.environment.processes[name] for name in site.proxy.values()]
+    return {
+        "variable": variable,
+        "upstreams": upstreams,
+        "statics": statics,
+        "proxies": proxies,
+        "page": host.maintenance_page,
+        # The start page is for visitors, even where it serves as a health check as well.
+        "health_paths": sorted({each.health.path for each in behind if each.health} - {"/"}),
+    }
 
 
 def bracketed(address: str) -> str:

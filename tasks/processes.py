@@ -64,7 +64,7 @@ def about(fleet: Fleet, process: str) -> Fleet:
     if bare:
         next_move = f"fab -H {fleet.environment.name} deploy"
         raise HawserError(f"{', '.join(bare)}: nothing has been deployed yet; next: {next_move}")
-    fleet.session.chosen = (process,) if process else ()
+    fleet.session.asked = {"process": process}
     return there
 
 
@@ -74,7 +74,7 @@ def chosen(host: Host) -> Iterator[ProcessInstance]:
         return
     rank = host.environment.rank
     for process in sorted(host.live_processes(), key=lambda each: rank(each.setting_name)):
-        if not host.chosen or process.setting_name in host.chosen:
+        if host.asked.get("process", "") in ("", process.setting_name):
             yield process
 
 

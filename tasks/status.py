@@ -47,7 +47,13 @@ def row(fleet: Fleet, name: str) -> list[str]:
     offset = answer["clock"] - (before + time.time()) / 2
     return [
         name,
-        (facts.current or "none") + (" (a rollout is open)" if facts.journal else ""),
+        "\n".join(
+            [
+                facts.current or "none",
+                *(["a rollout is open"] if facts.journal else []),
+                *(["maintenance"] if facts.closed else []),
+            ]
+        ),
         facts.commit[:10],
         age(host),
         "\n".join(

@@ -14,9 +14,11 @@ from .types import (
     Domain,
     Groups,
     Mode,
+    Network,
     Port,
     ProcessName,
     RelativePath,
+    Seconds,
     Template,
     Text,
     UnixName,
@@ -64,6 +66,15 @@ class Persistent(Model):
     folders: Folders = Field(default=(), description="Folders under `app.root`, owned by the app's user.")
 
 
+class Maintenance(Model):
+    """Who passes while `maintenance.on` is in force, and when the others may come again."""
+
+    retry_after: Seconds = Field(default=300, description="What visitors' programs are told to wait.")
+    allow: Annotated[tuple[Network, ...], AfterValidator(unique), Shape("list: network")] = Field(
+        default=(), description="Networks that see the site all the same."
+    )
+
+
 class Site(Model):
     """The web site that nginx serves."""
 
@@ -98,5 +109,6 @@ class Site(Model):
         default_factory=dict,
         description="Which process answers which URL path. Default: for `/`, the only one with a socket or port.",
     )
+    maintenance: Maintenance = Field(default=Maintenance(), description="While the site is closed.")
     extra: Text = Field(default="", description="Lines for the server block of nginx, taken as they are.")
     max_body: BodySize = Field(default="10m", description="The largest request.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from .base import Model, Shape, Wrong
-from .types import Groups, Port, Text, some, unique
+from .types import Groups, Network, Port, some, unique
 
 
 def _ports(value: object) -> int | str:
@@ -22,20 +21,12 @@ def _ports(value: object) -> int | str:
     raise Wrong(f"{value!r} is neither a port nor a range of ports", 'as in 443 or "40000-41000"')
 
 
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError:
-        raise Wrong(f"{text!r} is no network", 'as in "203.0.113.0/24" or "203.0.113.7"') from None
-
-
 PortOrRange = Annotated[
     int | str,
     PlainValidator(_ports),
     PlainSerializer(lambda value: value),
     Shape("port, or a range such as 40000-41000"),
 ]
-Network = Annotated[Text, AfterValidator(_network), Shape("network")]
 
 
 class FirewallRule(Model):

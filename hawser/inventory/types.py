@@ -126,6 +126,13 @@ def _address(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise Wrong(f"{text!r} is no network", 'as in "203.0.113.0/24" or "203.0.113.7"') from None
+
+
 def _jump(text: str) -> str:
     if text:
         host = text.rpartition("@")[2]
@@ -296,6 +303,7 @@ AnyPath = Annotated[Text, AfterValidator(_path), Shape("path")]
 TemplatePath = Annotated[Text, AfterValidator(_path), AfterValidator(check_syntax), Shape("path (Jinja2)")]
 KeyFile = Annotated[Text, AfterValidator(_path), AfterValidator(_key_file), Shape("path")]
 Address = Annotated[Text, AfterValidator(_address), Shape("host name or IP address")]
+Network = Annotated[Text, AfterValidator(_network), Shape("network")]
 Jump = Annotated[Text, AfterValidator(_jump), Shape("[user@]host[:port]")]
 Domain = Annotated[Text, AfterValidator(_domain), Shape("domain")]
 PublicKey = Annotated[Text, AfterValidator(_public_key), Shape("public key")]

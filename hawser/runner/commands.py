@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Optional, Sequence
 
-    from .system import Finished
+    from .system import Finished, System
 
 VARIABLE = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"\n', re.S | re.ASCII)
 ESCAPE = re.compile(r"\\(.)", re.S)
@@ -33,6 +33,17 @@ def read_environment(path: str) -> Dict[str, str]:
         variables[found.group(1)] = ESCAPE.sub(r"\1", found.group(2))
         position = found.end()
     return variables
+
+
+def variables(system: System, paths: Sequence[str]) -> Dict[str, str]:
+    """Return the variables of some such files, what a later one says before what an earlier one does."""
+    found: Dict[str, str] = {}
+    for path in paths:
+        try:
+            found.update(read_environment(path))
+        except FileNotFoundError:
+            raise Failure("there is no %s; nothing has been deployed yet" % path) from None
+    return found
 
 
 class Command(Kind):

@@ -30,6 +30,7 @@ SILENCE = 15.0
 
 # What may be asked by name: functions that only read.
 ASKABLE = {
+    ("commands", "variables"),
     ("checkout", "resolve"),
     ("checkout", "tips"),
     ("releases", "before"),

@@ -73,11 +73,8 @@ def test_the_history_tells_who_released_what_and_how_it_ended(fleet: Fleet) -> N
     finally:
         fleet.file.write_text(text)
     fleet.fab("-H", fleet.name, "deploy")
-    rows = next(
-        json.loads(line)
-        for line in fleet.fab("-H", fleet.name, "history", env={"HAWSER_OUTPUT": "json"}).stdout.splitlines()
-    )["rows"]
-    good, bad = rows[0], rows[1]
+    table = next(each for each in fleet.events("-H", fleet.name, "history") if each["t"] == "table")
+    good, bad, *_older = table["rows"]  # type: ignore[misc]
     assert (good[1], good[7], good[5]) == ("deploy", "ok", "web1, web2, data1")
     assert good[4].startswith(commit[:10])
     assert bad[7].startswith("failed: prepare failed on")

@@ -24,7 +24,7 @@ from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
 from hawser.templates import Templates
-from tasks import bootstrap, db, deploy, processes, release, releases, supervisor, systemd
+from tasks import bootstrap, db, deploy, maintenance, processes, release, releases, supervisor, systemd
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
@@ -47,6 +47,8 @@ ALONE = [
     processes.abandon,
     processes.end,
     processes.begin,
+    maintenance.close,
+    maintenance.reopen,
 ]
 NEW, OLD, OLDER = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb", "3333333333-cccccccc"
 DEFAULTS = {

@@ -1,0 +1,48 @@
+"""A page that says that the site is being worked on."""
+
+from __future__ import annotations
+
+from hawser.errors import HawserError
+from hawser.fleet import Fleet
+from hawser.host import Host
+from hawser.resources import Absent, File, Resources
+from hawser.steps import rollout, step
+
+
+@rollout(help={"message": "a sentence for the page"})
+def on(fleet: Fleet, message: str = "") -> None:
+    """Answer every visitor with 503 and a page that says so; health checks and `site.maintenance.allow` pass."""
+    fleet.session.asked = {"message": message}
+    sites(fleet).apply([close], phase="maintenance on")
+
+
+@rollout()
+def off(fleet: Fleet) -> None:
+    """Let visitors in again."""
+    sites(fleet).apply([reopen], phase="maintenance off")
+
+
+def sites(fleet: Fleet) -> Fleet:
+    """Return the hosts that serve the site.
+
+    :raises HawserError: none of them does.
+    """
+    names = [name for name in fleet.names if fleet.host(name).serves_site]
+    if not names:
+        raise HawserError(f"none of {', '.join(fleet.names)} serves a site", code=2)
+    return fleet.some(names)
+
+
+@step()
+def close(host: Host) -> Resources:
+    """Put the page where nginx looks for it before anything else."""
+    if host.serves_site:
+        text = host.render("maintenance.html.j2", message=host.asked.get("message", ""))
+        yield File(host.maintenance_page, text)
+
+
+@step()
+def reopen(host: Host) -> Resources:
+    """Take the page away."""
+    if host.serves_site:
+        yield Absent(host.maintenance_page)
