@@ -48,7 +48,7 @@ namespace = Collection(
     Collection("code", code.pull),
     Collection("config", config.install, config.place, config.samples),
     Collection("cron", cron.install, cron.list_entries),
-    Collection("db", db.migrate),
+    Collection("db", db.migrate, db.backup, db.listing, db.restore),
     Collection("firewall", firewall.install),
     Collection("maintenance", maintenance.on, maintenance.off),
     Collection("nginx", nginx.install),

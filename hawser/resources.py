@@ -410,6 +410,45 @@ class RabbitAccess(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Backup(Resource):
+    """A new backup of a database, proven readable; old ones go.
+
+    :param engine: ``postgresql`` or ``sqlite``.
+    :param owner: the role, or for SQLite the Unix user, that the database belongs to.
+    :param path: the file of SQLite.
+    :param keep: how many backups of this database stay, and
+    :param days: how old they may become; the youngest always stays.
+    :param entry: who makes it, and what serves, for the record beside it.
+    """
+
+    kind: ClassVar[str] = "backup"
+    database: str
+    engine: str
+    owner: str
+    folder: str
+    keep: int
+    days: int
+    path: str = ""
+    entry: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Restore(Resource):
+    """A database brought back from a backup; the one that was there is kept beside it where the server can.
+
+    :param name: the backup's file name.
+    """
+
+    kind: ClassVar[str] = "restore"
+    database: str
+    name: str
+    engine: str
+    owner: str
+    folder: str
+    path: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class SelfSigned(Resource):
     """A key and a self-signed certificate for these names, remade when a name is missing or 30 days are left."""
 

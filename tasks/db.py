@@ -1,10 +1,19 @@
-"""The application's database schema."""
+"""The application's databases: migrations, backups."""
 
 from __future__ import annotations
 
+import time
+
+from hawser.databases import Database, databases_of, folder_of
+from hawser.errors import HawserError
+from hawser.fleet import Fleet
 from hawser.host import Host
-from hawser.resources import Resources
-from hawser.steps import step
+from hawser.resources import Backup, Resources, Restore
+from hawser.steps import rollout, step
+
+from .status import span
+
+DATABASE = {"database": "only this one; default: all"}
 
 
 @step()
@@ -13,3 +22,106 @@ def migrate(host: Host) -> Resources:
     line = host.environment.release.migrate
     if line and host.is_leader and host.release is not None:
         yield host.in_release(host.command_text(line, "release.migrate"))
+
+
+@rollout(help=DATABASE)
+def backup(fleet: Fleet, database: str = "") -> None:
+    """Back up the databases on their own hosts, prove that the backups can be read, and remove old ones."""
+    about(fleet, database).apply([save], phase="backup")
+
+
+@rollout(name="list", help=DATABASE)
+def listing(fleet: Fleet, database: str = "") -> None:
+    """Show the backups of the databases, the youngest first."""
+    there = about(fleet, database)
+    rows = [
+        [
+            name,
+            each["database"],
+            each["name"],
+            span(int(time.time() - each["time"])),
+            f"{each['size'] / 2**20:.1f} MiB",
+            each["release"],
+            each["who"],
+            "proven" if each["proven"] else "not proven",
+        ]
+        for name, found in there.ask_all("backups.listing", {"folder": folder_of(there.host(there.names[0]))}).items()
+        for each in found
+        if database in ("", each["database"])
+    ]
+    columns = ["host", "database", "backup", "age", "size", "release", "by", "state"]
+    fleet.report.table("backups", columns, rows)
+
+
+@rollout(
+    positional=["name"],
+    help={
+        "name": "a backup as db.list names it, or `latest`",
+        "database": "which database; needed where there are several",
+        "destroy": "the database's name, instead of being asked for it",
+    },
+)
+def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> None:
+    """Bring a database back from a backup, after a backup of what is there now; asks for the database's name."""
+    there = about(fleet, database)
+    found = {(each.name, host): each for host in there.names for each in wanted(there.host(host), database)}
+    if len(found) > 1:
+        told = ", ".join(f"{each} on {host}" for each, host in found)
+        raise HawserError(f"which database? {told}\n  next: the same command with --database, or with one host", code=2)
+    ((chosen, host),) = found
+    one = fleet.some([host])
+    if name == "latest":
+        backups = one.ask(host, "backups.listing", {"folder": folder_of(one.host(host))})
+        mine = [each["name"] for each in backups if each["database"] == chosen]
+        if not mine:
+            raise HawserError(f"{host}: there is no backup of {chosen}; next: fab -H {host} db.backup")
+        name = mine[0]
+    if not fleet.dry and (destroy or asked_for(fleet, f"{host}: {chosen} will be replaced by {name}.")) != chosen:
+        raise HawserError(f"that is not {chosen}; nothing was touched")
+    fleet.session.asked = {"database": chosen, "backup": name}
+    one.apply([save, bring_back], phase="restore")
+
+
+def about(fleet: Fleet, database: str) -> Fleet:
+    """Return the hosts that hold the databases in question, and remember which one this is about.
+
+    :raises HawserError: there are none.
+    """
+    names = [name for name in fleet.names if wanted(fleet.host(name), database)]
+    if not names:
+        known = sorted({each.name for name in fleet.environment.hosts for each in databases_of(fleet.host(name))})
+        what = f"no database {database}" if database else "no database"
+        raise HawserError(f"{what} lies on {', '.join(fleet.names)}; databases: {', '.join(known) or 'none'}", code=2)
+    fleet.session.asked = {"database": database}
+    return fleet.some(names)
+
+
+def wanted(host: Host, database: str) -> list[Database]:
+    """Return the databases of a host that a command is about."""
+    return [each for each in databases_of(host) if database in ("", each.name)]
+
+
+def asked_for(fleet: Fleet, warning: str) -> str:
+    """Ask for a database's name, for what follows cannot be taken back easily."""
+    fleet.report.pause()
+    try:
+        return input(f"{warning} Type the database's name to go on: ").strip()
+    except EOFError:
+        raise HawserError("nobody is there to confirm it; next: the same command with --destroy DATABASE") from None
+
+
+@step()
+def save(host: Host) -> Resources:
+    """Back up the databases that lie on this host."""
+    setting = host.environment.backup
+    for each in wanted(host, host.asked.get("database", "")):
+        entry = {**host.entry, "release": host.facts.current}
+        yield Backup(each.name, each.engine, each.owner, folder_of(host), setting.keep, setting.days, each.path, entry)
+
+
+@step()
+def bring_back(host: Host) -> Resources:
+    """Replace a database by a backup of it."""
+    if "backup" in host.asked:
+        for each in wanted(host, host.asked["database"]):
+            yield Restore(each.name, host.asked["backup"], each.engine, each.owner, folder_of(host), each.path)

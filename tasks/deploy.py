@@ -54,6 +54,8 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
     with hosts.recording_failure(release.record, wanted):
         fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
         if migrations and wanted.environment.release.migrate:
+            if wanted.environment.backup.before_migrate:
+                db.about(fleet.everyone(), "").apply([db.save], phase="backup")
             fleet.leader().apply([db.migrate], wanted, phase="migrate")
         with hosts.undo_on_failure(PUT_BACK):
             batches = list(hosts.batches())

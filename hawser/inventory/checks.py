@@ -37,6 +37,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_ports(environment),
         check_files(environment),
         check_services(environment),
+        check_backup(environment),
         check_secrets(environment),
         check_templates(environment),
         check_site(environment.site, environment, folder) if environment.site else (),
@@ -211,6 +212,17 @@ def check_services(environment: Environment) -> Iterator[Finding]:
         if password != database.password:
             loc: Loc = ("services", "postgresql", "databases", name, "password")
             yield Finding(loc, f"the role {database.owner} has another password in databases.{first}")
+
+
+def check_backup(environment: Environment) -> Iterator[Finding]:
+    """What is to be saved is there, and survives a release."""
+    setting, folders = environment.backup, environment.persistent.folders
+    for index, path in enumerate(setting.sqlite):
+        if not any(path.startswith(f"{folder}/") for folder in folders):
+            hint = f"folders: {', '.join(folders) or 'none'}"
+            yield Finding(("backup", "sqlite", index), f"{path} lies in no persistent folder", hint)
+    if setting.before_migrate and not setting.sqlite and environment.services.postgresql is None:
+        yield Finding(("backup", "before_migrate"), "there is no database that could be saved", "remove it")
 
 
 def check_site(site: Site, environment: Environment, folder: Path) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, model_validator
 
 from .app import App, EnvSettings, PythonSettings, ReleaseSettings
+from .backup import Backup
 from .base import Model
 from .files import FileEntry, Persistent, Site
 from .firewall import Firewall
@@ -45,6 +46,7 @@ class Environment(Model):
     persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
     site: Site | None = Field(default=None, description="The web site that nginx serves.")
     services: Services = Field(default=Services(), description="Databases and brokers.")
+    backup: Backup = Field(default=Backup(), description="Backups of databases.")
     firewall: Firewall | None = Field(default=None, description="Who may reach which port.")
     packages: dict[GroupName, tuple[PackageName, ...]] = Field(
         default_factory=dict, description="Packages of the system, by group; `all` for every host."

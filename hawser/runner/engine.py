@@ -42,6 +42,8 @@ KINDS = {
     "postgres_role": ("postgres", "Role"),
     "postgres_database": ("postgres", "Database"),
     "rabbit_access": ("rabbitmq", "Access"),
+    "backup": ("backups", "Backup"),
+    "restore": ("backups", "Restore"),
     "self_signed": ("certificates", "SelfSigned"),
     "prune": ("releases", "Prune"),
     "journal": ("releases", "Journal"),

@@ -30,6 +30,7 @@ SILENCE = 15.0
 
 # What may be asked by name: functions that only read.
 ASKABLE = {
+    ("backups", "listing"),
     ("commands", "variables"),
     ("checkout", "resolve"),
     ("checkout", "tips"),

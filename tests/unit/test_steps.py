@@ -47,6 +47,8 @@ ALONE = [
     processes.abandon,
     processes.end,
     processes.begin,
+    db.save,
+    db.bring_back,
     maintenance.close,
     maintenance.reopen,
 ]

@@ -86,6 +86,18 @@ MISTAKES = {
         "a date is not what a settings file can hold",
         "text, numbers, lists and tables",
     ),
+    "a database of SQLite must survive a release": (
+        "[backup]\nsqlite = ['db.sqlite3']\n[persistent]\nfolders = ['data']",
+        "backup.sqlite[0]",
+        "db.sqlite3 lies in no persistent folder",
+        "folders: data",
+    ),
+    "a backup needs a database": (
+        "[backup]\nbefore_migrate = true",
+        "backup.before_migrate",
+        "there is no database that could be saved",
+        "remove it",
+    ),
     "a missing key is named with what it is for": (
         "[app]\nname = 'shop'",
         "app.repo",

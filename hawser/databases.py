@@ -1,0 +1,41 @@
+"""The databases of an application on one host, as backups and questions see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .host import Host
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of the application.
+
+    :param name: its name; for SQLite the file's, without folders and suffix.
+    :param engine: ``postgresql`` or ``sqlite``.
+    :param owner: the role, or the Unix user, that it belongs to.
+    :param path: the file of SQLite, else empty.
+    """
+
+    name: str
+    engine: str
+    owner: str
+    path: str = ""
+
+
+def databases_of(host: Host) -> list[Database]:
+    """Return the databases that lie on a host."""
+    found = []
+    postgresql = host.environment.services.postgresql
+    if postgresql is not None and host.is_in(postgresql.groups):
+        found += [Database(name, "postgresql", each.owner) for name, each in postgresql.databases.items()]
+    if host.runs_code:
+        for path in host.environment.backup.sqlite:
+            name = path.rpartition("/")[2].partition(".")[0]
+            found.append(Database(name, "sqlite", host.app.user, f"{host.root}/{path}"))
+    return found
+
+
+def folder_of(host: Host) -> str:
+    """Return the folder of a host's backups."""
+    return host.environment.backup.folder or f"/var/backups/hawser/{host.app.name}"

@@ -1,0 +1,27 @@
+"""What is saved, where, and how long it stays: the table ``[backup]``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from .base import Model, Shape
+from .types import AbsolutePath, Flag, Integer, RelativePath, unique
+
+
+class Backup(Model):
+    """Backups of the databases of `services.postgresql`, and of files of SQLite."""
+
+    sqlite: Annotated[tuple[RelativePath, ...], AfterValidator(unique), Shape("list: relative path")] = Field(
+        default=(), description="Databases of SQLite, relative to `app.root`, in one of `persistent.folders`."
+    )
+    folder: AbsolutePath | None = Field(
+        default=None,
+        description="Where backups lie, on the host of the database. Default: `/var/backups/hawser/NAME`.",
+    )
+    keep: Integer = Field(default=7, ge=1, le=1000, description="How many backups of a database stay.")
+    days: Integer = Field(
+        default=30, ge=1, le=3650, description="How old a backup may become; the youngest of a database always stays."
+    )
+    before_migrate: Flag = Field(default=False, description="Every deploy takes a backup before it migrates.")

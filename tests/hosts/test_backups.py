@@ -1,0 +1,93 @@
+"""Backups of the site's database: taken, listed, refused when damaged, and brought back."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Fleet, wait_for
+
+FOLDER = "/var/backups/hawser/demo"
+
+
+def sql(fleet: Fleet, text: str, database: str = "demo") -> str:
+    return fleet.inside("data1", "runuser", "-u", "postgres", "--", "psql", "-Atqc", text, database).strip()
+
+
+def backups(fleet: Fleet) -> list[str]:
+    table = next(each for each in fleet.events("-H", fleet.name, "db.list") if each["t"] == "table")
+    return [row[2] for row in table.get("rows", ())]  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def marked(fleet: Fleet) -> Fleet:
+    sql(fleet, "DROP TABLE IF EXISTS mark; CREATE TABLE mark (text text); ALTER TABLE mark OWNER TO demo")
+    sql(fleet, "INSERT INTO mark VALUES ('as it was')")
+    return fleet
+
+
+def test_a_database_is_saved_damaged_and_brought_back_while_the_site_runs(marked: Fleet) -> None:
+    fleet = marked
+    before = backups(fleet)
+    fleet.fab("-R", "-H", fleet.name, "db.backup")
+    assert backups(fleet) == before
+    said = fleet.fab("-H", fleet.name, "db.backup").stdout
+    assert "proven readable" in said
+    name = backups(fleet)[0]
+    assert fleet.inside("data1", "stat", "-c", "%a %U", f"{FOLDER}/{name}").split() == ["600", "root"]
+
+    sql(fleet, "UPDATE mark SET text = 'damaged'")
+    for words, reason in (
+        (("latest", "--destroy", "dmo"), "that is not demo; nothing was touched"),
+        (("latest",), "nobody is there to confirm it"),
+        (("demo-20200101T000000Z.dump", "--destroy", "demo"), "there is no backup"),
+    ):
+        result = fleet.fab("-H", fleet.name, "db.restore", *words, code=1)
+        assert reason in result.stdout + result.stderr
+    assert sql(fleet, "SELECT text FROM mark") == "damaged"
+    fleet.fab("-H", fleet.name, "db.restore", name, "--destroy", "demo")
+    assert sql(fleet, "SELECT text FROM mark") == "as it was"
+    # The application reads and writes, as the owner of what was brought back.
+    wait_for("the site works", lambda: fleet.visit("web1").status == 200 and fleet.visit("web2").status == 200)
+    fleet.fab("-H", f"{fleet.name}/web1", "manage", "tick")
+    # What was there before is kept, once as a backup and once beside it.
+    former = sql(fleet, "SELECT datname FROM pg_database WHERE datname LIKE 'demo_before_%'", "postgres")
+    assert len(former.split()) == 1
+    assert "nothing to do" in fleet.fab("-H", fleet.name, "deploy").stdout
+
+
+def test_a_damaged_backup_replaces_nothing(marked: Fleet) -> None:
+    fleet = marked
+    fleet.fab("-H", "data1", "db.backup", "--database", "demo")
+    name = backups(fleet)[0]
+    fleet.inside("data1", "sh", "-c", f"printf x | dd of={FOLDER}/{name} bs=1 seek=2000 conv=notrunc status=none")
+    sql(fleet, "UPDATE mark SET text = 'later'")
+    result = fleet.fab("-H", fleet.name, "db.restore", name, "--destroy", "demo", code=1)
+    assert "is damaged" in result.stdout
+    assert sql(fleet, "SELECT text FROM mark") == "later"
+    fleet.inside("data1", "rm", f"{FOLDER}/{name}", f"{FOLDER}/{name}.json")
+
+
+def test_a_full_disk_leaves_no_half_backup(marked: Fleet) -> None:
+    fleet = marked
+    fleet.inside("data1", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", FOLDER)
+    try:
+        result = fleet.fab("-H", fleet.name, "db.backup", code=1)
+        assert "MiB free" in result.stdout
+        assert fleet.inside("data1", "ls", "-A", FOLDER).strip() == ""
+    finally:
+        fleet.inside("data1", "umount", FOLDER)
+
+
+def test_a_deploy_saves_the_database_before_it_migrates_where_that_is_wanted(marked: Fleet) -> None:
+    fleet = marked
+    text = fleet.file.read_text()
+    before = backups(fleet)
+    fleet.file.write_text(text + "\n[backup]\nbefore_migrate = true\nkeep = 2\n")
+    try:
+        fleet.commit({"saved.py": "1"})
+        fleet.fab("-H", fleet.name, "deploy")
+        assert set(backups(fleet)) - set(before)
+        assert len(backups(fleet)) <= 2
+    finally:
+        fleet.file.write_text(text)
+    fleet.fab("-H", fleet.name, "deploy")
