@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any
 
-from . import repository
+from . import repository, terminal
 from .errors import HawserError, StepFailed, Unreachable
 from .host import Host
 from .inventory import Environment
@@ -368,6 +368,20 @@ class Fleet:
                 bad.append(f"{name}: exited with {result.message['code']}")
         if bad:
             raise StepFailed(f"{title}:\n" + "\n".join(f"  {line}" for line in bad))
+
+    def terminal(self, name: str, script: str) -> None:
+        """Connect this terminal with a script that runs as root on a host.
+
+        :raises StepFailed: it exited with anything but 0, which becomes our own status.
+        """
+        if self.dry:
+            self.report.note(name, f"would run {script}")
+            return
+        self.some([name]).connect()
+        self.report.pause()
+        status = terminal.attach(self.session.wires[name].terminal(script, terminal.size()))
+        if status:
+            raise StepFailed(f"{name}: exited with {status}", code=status)
 
     @contextmanager
     def recording_failure(self, step: Step, release: Release) -> Iterator[None]:

@@ -9,10 +9,10 @@ import threading
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import paramiko
 from fabric import Connection
@@ -43,6 +43,7 @@ LOADER = (
     "main()\n"
 )
 NO_PYTHON = "hawser: no python3 here"
+READY = "hawser-is-ready"
 
 
 @functools.cache
@@ -140,6 +141,37 @@ class Wire:
             channel.sendall(first)
         return channel  # type: ignore[no-any-return]
 
+    def terminal(self, script: str, size: tuple[str, int, int] | None) -> paramiko.Channel:
+        """Start a script as root on a new channel that a person talks to.
+
+        :param size: kind, columns and lines of the person's terminal; None: there is none.
+        """
+        if size is None:
+            return self.execute(script)
+        assert self.connection is not None
+        channel: paramiko.Channel = self.connection.transport.open_session()
+        channel.get_pty(*size)
+        command, password = self.command(script)
+        if not password:
+            channel.exec_command(command)
+            return channel
+        # A terminal shows what is typed: the password is sent when it has been told not to.
+        outer = (
+            f"stty -echo; printf {READY}; IFS= read -r p; stty echo; printf '%s\\n' \"$p\" | sudo -S -p '' -v && "
+            f"unset p && sudo -n /bin/sh -c {shlex.quote(script)}; exit $?"
+        )
+        channel.exec_command(f"/bin/sh -c {shlex.quote(outer)}")
+        heard = b""
+        channel.settimeout(SILENCE)
+        while READY.encode() not in heard:
+            part = channel.recv(65536)
+            if not part:
+                raise Unreachable(f"{self.name}: {heard.decode('utf-8', 'replace').strip() or 'starts no terminal'}")
+            heard += part
+        channel.settimeout(None)
+        channel.sendall(password)
+        return channel
+
     def start(self) -> str:
         """Start the runner.
 
@@ -235,12 +267,14 @@ class Wire:
                 if time.monotonic() - taken > SILENCE:
                     raise
 
-    def send(self, message: Mapping[str, Any], data: bytes = b"") -> None:
+    def send(self, message: Mapping[str, Any], data: Iterable[bytes] = ()) -> None:
         """Send one message, and the bytes that belong to it."""
         assert self.channel is not None
         try:
             with self.send_lock:
-                self.write(json.dumps(message).encode() + b"\n" + data)
+                self.write(json.dumps(message).encode() + b"\n")
+                for part in data:
+                    self.write(part)
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise Unreachable(f"{self.name}: the connection broke: {error or 'it is closed'}") from None
 
@@ -254,7 +288,20 @@ class Wire:
 
     def blob(self, name: str, data: bytes) -> None:
         """Send a large piece of data ahead, which a later catalog refers to by name."""
-        self.send({"op": "blob", "id": name, "size": len(data)}, data)
+        self.send({"op": "blob", "id": name, "size": len(data)}, (data,))
+
+    def blob_of(self, name: str, stream: BinaryIO, size: int) -> None:
+        """Send a file ahead, part by part."""
+
+        def parts() -> Iterator[bytes]:
+            rest = size
+            while rest:
+                # A file that has become shorter meanwhile is filled up: its digest will tell.
+                part = stream.read(min(CHUNK, rest)) or bytes(min(CHUNK, rest))
+                rest -= len(part)
+                yield part
+
+        self.send({"op": "blob", "id": name, "size": size}, parts())
 
     def request(
         self,

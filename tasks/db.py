@@ -28,6 +28,8 @@ def migrate(host: Host) -> Resources:
 def backup(fleet: Fleet, database: str = "") -> None:
     """Back up the databases on their own hosts, prove that the backups can be read, and remove old ones."""
     about(fleet, database).apply([save], phase="backup")
+    if not fleet.dry:
+        listing(fleet, database)
 
 
 @rollout(name="list", help=DATABASE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import calendar
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -12,7 +11,7 @@ import shutil
 import stat
 import time
 
-from .disk import remove, write_atomically
+from .disk import digest, remove, write_atomically
 from .postgres import Cluster, identifier, literal
 from .system import Change, Failure, Kind, account_of
 
@@ -53,15 +52,6 @@ def workplace(folder: str, user: str) -> Iterator[str]:
         yield place
     finally:
         remove(place, recursive=True)
-
-
-def digest(path: str) -> str:
-    """Return the SHA-256 of a file."""
-    found = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for part in iter(lambda: stream.read(1 << 20), b""):
-            found.update(part)
-    return found.hexdigest()
 
 
 class Engine:
@@ -202,7 +192,6 @@ class Backup(Kind):
                 os.fsync(stream.fileno())
             write_atomically(os.path.join(folder, name + ".json"), json.dumps(about).encode() + b"\n", 0o600)
             os.rename(made, os.path.join(folder, name))
-        self.output = "%s, %.1f MiB, proven readable" % (os.path.join(folder, name), status.st_size / 2**20)
         self.thin_out()
 
     def thin_out(self) -> None:

@@ -131,6 +131,17 @@ def read(path: str) -> Optional[bytes]:
         return None
 
 
+def digest(path: str) -> str:
+    """Return the SHA-256 of a file, however large."""
+    import hashlib
+
+    found = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for part in iter(lambda: stream.read(1 << 20), b""):
+            found.update(part)
+    return found.hexdigest()
+
+
 def read_itself(path: str) -> bytes:
     """Return the bytes of a regular file, never of one that a link leads to.
 

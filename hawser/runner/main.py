@@ -39,6 +39,8 @@ ASKABLE = {
     ("releases", "listing"),
     ("samples", "listing"),
     ("survey", "status"),
+    ("transfers", "listing"),
+    ("transfers", "state"),
 }
 
 
@@ -238,6 +240,18 @@ class Runner:
             raise Failure("this runner has no function %s" % function)
         offered = importlib.import_module("." + module, __package__)
         return {"answer": getattr(offered, name)(self.system, **arguments)}
+
+    def op_place(self, **arguments: Any) -> None:
+        """Put a blob in its place; see `transfers.place`."""
+        from .transfers import place
+
+        place(self.system, **arguments)
+
+    def op_send(self, path: str) -> Message:
+        """Send a file in parts; see `transfers.send`."""
+        from .transfers import send
+
+        return {"sha256": send(path, self.emit)}
 
     def op_stream(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,8 @@ import pytest
 
 from hawser import sandbox
 
-from .conftest import Fleet
+from .conftest import PROJECT, Fleet, wait_for
+from .terminal import Person
 from .test_refusals import changed
 
 
@@ -136,6 +138,58 @@ def test_sudo_without_a_password_works(fleet: Fleet, operator: str) -> None:
         assert "| root" in fleet.fab("-H", f"{fleet.name}/web1", "run", "id -un").stdout
 
 
+def ask_shell(fleet: Fleet, text: str, *words: str, code: int = 0) -> str:
+    """Give `fab shell` its standard input from a file, as a script would."""
+    result = subprocess.run(
+        fleet.command(*words), cwd=PROJECT, env=fleet.environ(), input=text, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == code, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_a_shell_has_the_code_and_the_environment_of_the_application(fleet: Fleet) -> None:
+    text = "pwd; id -un; echo $DJANGO_SETTINGS_MODULE; command -v python; exit 7\n"
+    said = ask_shell(fleet, text, "-H", f"{fleet.name}/web1", "shell", code=7).splitlines()
+    python = f"/srv/demo/releases/{fleet.release('web1')}/env/bin/python"
+    assert said[:4] == ["/srv/demo/current/source", "demo", "harbour.settings", python]
+    assert "would run" in ask_shell(fleet, "touch /tmp/x\n", "-R", "-H", f"{fleet.name}/web1", "shell")
+
+
+def test_a_shell_is_a_real_terminal(fleet: Fleet) -> None:
+    person = Person(fleet.command("-H", f"{fleet.name}/web1", "shell"), PROJECT, fleet.environ())
+    person.sees("demo@")
+    person.types("tty; stty size; echo h\u00e4llo\n")
+    person.sees("/dev/pts/")
+    person.sees("30 100")
+    person.sees("\r\nh\u00e4llo\r\n")
+    person.types("sleep 1000\n")
+    wait_for("it sleeps", lambda: fleet.inside("web1", "pgrep", "-f", "sleep 1000", check=False))
+    person.types("\x03")
+    person.types("echo after $((1 + 1))\n")
+    person.sees("after 2")
+    person.types("exit 3\n")
+    assert person.ends() == 3
+    assert not fleet.inside("web1", "pgrep", "-f", "sleep 1000", check=False)
+
+
+def test_a_shell_through_sudo_shows_no_password(fleet: Fleet, operator: str) -> None:
+    fleet.inside("web1", "sh", "-c", "echo 'deployer ALL=(ALL) ALL' > /etc/sudoers.d/deployer")
+    with reached_as(fleet, operator, SUDO), secret(fleet, "SUDO_PASSWORD", "s3cret-word"):
+        person = Person(fleet.command("-H", f"{fleet.name}/web1", "shell"), PROJECT, fleet.environ())
+        person.sees("demo@")
+        person.types("id -un\n")
+        person.sees("\r\ndemo\r\n")
+        person.types("exit\n")
+        assert person.ends() == 0
+    assert b"s3cret-word" not in person.seen
+
+
+def test_a_shell_of_the_database_acts_as_its_owner(fleet: Fleet) -> None:
+    said = ask_shell(fleet, "SELECT current_user, current_database()", "-H", fleet.name, "dbshell")
+    assert " demo         | demo" in said
+    fleet.fab("-H", f"{fleet.name}/web1", "dbshell", code=2)
+
+
 def test_a_host_without_python_is_served(fleet: Fleet) -> None:
     name = f"{fleet.name}-bare"
     sandbox.up([sandbox.SandboxSpec(name, python=False)], lambda text: None)
@@ -153,7 +207,6 @@ def test_everything_comes_back_by_itself_after_a_reboot(fleet: Fleet) -> None:
     release = fleet.release("web1")
     for host in ("data1", "web1"):
         sandbox.reboot(f"{fleet.name}-{host}")
-    from .conftest import wait_for
 
     def answers() -> bool:
         try:

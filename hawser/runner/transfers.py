@@ -1,0 +1,105 @@
+"""Files that an operator brings to a host or takes from it, one by one, whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+
+from .disk import digest, open_folder, replace
+from .system import Failure, group_id, user_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional
+
+    from .system import System
+
+PART = 192 * 1024
+
+
+def name_of(entry: Callable[[int], Any], number: int) -> str:
+    try:
+        return str(entry(number)[0])
+    except KeyError:
+        return str(number)
+
+
+def state(system: System, path: str) -> Optional[Dict[str, Any]]:
+    """Return digest, mode, owner and group of a file; None when there is none.
+
+    :raises Failure: there is something else.
+    """
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise Failure("%s is no file" % path)
+    return {
+        "sha256": digest(path),
+        "mode": stat.S_IMODE(status.st_mode),
+        "owner": name_of(pwd.getpwuid, status.st_uid),
+        "group": name_of(grp.getgrgid, status.st_gid),
+    }
+
+
+def listing(system: System, path: str) -> List[Dict[str, Any]]:
+    """Return the files at or below a path, by their path below it (empty for the file itself), with their digests.
+
+    :raises Failure: there is nothing.
+    """
+    if os.path.isfile(path):
+        return [{"path": "", "sha256": digest(path), "mode": stat.S_IMODE(os.stat(path).st_mode)}]
+    if not os.path.isdir(path):
+        raise Failure("there is no %s" % path)
+    found = []
+    for folder, names, files in os.walk(path):
+        names.sort()
+        for name in sorted(files):
+            place = os.path.join(folder, name)
+            # A link, a socket or a pipe is no file that could be taken.
+            if stat.S_ISREG(os.lstat(place).st_mode):
+                mode = stat.S_IMODE(os.lstat(place).st_mode)
+                found.append({"path": os.path.relpath(place, path), "sha256": digest(place), "mode": mode})
+    return found
+
+
+def place(system: System, blob: str, path: str, mode: int, owner: str, group: str, sha256: str) -> None:
+    """Put what was sent ahead in its place, with its final mode and owner, in one step."""
+    source = system.blobs.pop(blob)
+    try:
+        if digest(source) != sha256:
+            raise Failure("%s did not arrive as it was sent" % path)
+        os.close(open_folder(os.path.dirname(path), make=True))
+        uid, gid = user_id(owner), group_id(group)
+
+        def make(folder: int, name: str) -> None:
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+            with os.fdopen(handle, "wb") as target, open(source, "rb") as stream:
+                shutil.copyfileobj(stream, target, 1 << 20)
+                target.flush()
+                os.fchown(handle, uid, gid)
+                os.fchmod(handle, mode)
+                os.fsync(handle)
+
+        replace(path, make)
+    finally:
+        os.unlink(source)
+
+
+def send(path: str, emit: Callable[[Dict[str, Any]], None]) -> str:
+    """Send a file in parts, and return the digest of what was sent."""
+    found = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            for part in iter(lambda: stream.read(PART), b""):
+                found.update(part)
+                emit({"t": "part", "data": base64.b64encode(part).decode()})
+    except FileNotFoundError:
+        raise Failure("there is no %s" % path) from None
+    return found.hexdigest()

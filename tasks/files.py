@@ -1,0 +1,64 @@
+"""Files by hand, to and from all named hosts at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hawser import transfer
+from hawser.errors import HawserError, StepFailed
+from hawser.fleet import Fleet
+from hawser.steps import rollout
+
+
+@rollout(
+    positional=["local", "remote"],
+    help={
+        "local": "a file or a folder on this machine",
+        "remote": "an absolute path on the hosts; with / at its end, the file keeps its name",
+        "owner": "default: as it is there, else root",
+        "group": "default: as it is there, else root",
+        "mode": "octal digits; default: as it is here",
+    },
+)
+def put(fleet: Fleet, local: str, remote: str, owner: str = "", group: str = "", mode: str = "") -> None:
+    """Bring a file or a folder to every host; what is there already is not sent."""
+    if mode and (not mode.isdigit() or set(mode) - set("01234567")):
+        raise HawserError(f"{mode} is no file mode; octal digits, as in 0640", code=2)
+    wanted = list(transfer.uploads(Path(local), remote, int(mode, 8) if mode else None, owner, group))
+
+    def bring(name: str) -> None:
+        for each in wanted:
+            fleet.report.note(name, f"{each.target} {transfer.put(fleet, name, each)}")
+
+    everywhere(fleet, bring)
+
+
+@rollout(
+    positional=["remote", "local"],
+    help={
+        "remote": "a file or a folder on the hosts",
+        "local": "where to; with several hosts a folder, in which each has its own",
+        "force": "replace files that are here already and differ",
+    },
+)
+def get(fleet: Fleet, remote: str, local: str, force: bool = False) -> None:
+    """Take a file or a folder from every host."""
+
+    def take(name: str) -> None:
+        own = Path(local) / name / Path(remote).name if len(fleet.names) > 1 else Path(local)
+        for said in transfer.get(fleet, name, remote.rstrip("/"), own, force):
+            fleet.report.note(name, said)
+
+    everywhere(fleet, take)
+
+
+def everywhere(fleet: Fleet, work: object) -> None:
+    """Do something for every host that answers, all at once.
+
+    :raises StepFailed: says for each host what went wrong.
+    """
+    assert callable(work)
+    results = fleet.session.parallel(fleet.reachable().names, work)
+    bad = [*fleet.session.lost.values(), *(str(each) for each in results.values() if isinstance(each, Exception))]
+    if bad:
+        raise StepFailed("\n".join(bad))

@@ -1,0 +1,47 @@
+"""A terminal on a host: in the application's environment, or in one of its databases."""
+
+from __future__ import annotations
+
+from hawser.databases import Database, databases_of
+from hawser.errors import HawserError
+from hawser.fleet import Fleet
+from hawser.formats import shell as quoted
+from hawser.formats import shell_join
+from hawser.steps import rollout
+
+
+@rollout()
+def shell(fleet: Fleet) -> None:
+    """Log in as the application's user, in its code and its environment, on the first of the named hosts."""
+    name = fleet.needing_code().names[0]
+    host = fleet.host(name)
+    if not fleet.some([name]).facts(name).current:
+        raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
+    source = f"{host.root}/current/source"
+    prompt = f"{host.app.name}@{name}:\\w\\$ "
+    argv = ["runuser", "-u", host.app.user, "--", f"{host.root}/current/run", "env", f"HOME={host.root}/home"]
+    # Its own start-up files may set another prompt; a plain one says at least where one is.
+    fleet.terminal(name, f"cd {quoted(source)} && PS1={quoted(prompt)} exec {shell_join([*argv, 'bash'])}")
+
+
+@rollout(help={"database": "which one; needed where there are several"})
+def dbshell(fleet: Fleet, database: str = "") -> None:
+    """Open the database's own shell on its host, as the role that owns it."""
+    found = [
+        (name, each) for name in fleet.names for each in databases_of(fleet.host(name)) if database in ("", each.name)
+    ]
+    if len(found) != 1:
+        known = ", ".join(f"{each.name} on {name}" for name, each in found) or "none here"
+        raise HawserError(f"which database? {known}\n  next: the same command with --database, or one host", code=2)
+    ((name, chosen),) = found
+    fleet.terminal(name, program(chosen))
+
+
+def program(database: Database) -> str:
+    """Return the command line of a database's shell."""
+    if database.engine == "sqlite":
+        argv = shell_join(["runuser", "-u", database.owner, "--", "sqlite3", database.path])
+        missing = 'sqlite3 is not installed; next: packages.all = ["sqlite3"], then bootstrap'
+        return f"command -v sqlite3 >/dev/null || {{ echo {quoted(missing)} >&2; exit 1; }}; exec {argv}"
+    role = f"PGOPTIONS=-c role={database.owner}"
+    return "cd / && exec " + shell_join(["runuser", "-u", "postgres", "--", "env", role, "psql", "-d", database.name])
