@@ -317,6 +317,7 @@ class Fleet:
 
     def ask(self, name: str, function: str, arguments: Mapping[str, Any]) -> Any:
         """Call one of the runner's reading functions on a host."""
+        self.session.open([name])
         answer = self.request(name, "ask", {"function": function, "arguments": dict(arguments)})
         return answer.message["answer"]
 

@@ -177,8 +177,8 @@ def test_a_shell_through_sudo_shows_no_password(fleet: Fleet, operator: str) -> 
     with reached_as(fleet, operator, SUDO), secret(fleet, "SUDO_PASSWORD", "s3cret-word"):
         person = Person(fleet.command("-H", f"{fleet.name}/web1", "shell"), PROJECT, fleet.environ())
         person.sees("demo@")
-        person.types("id -un\n")
-        person.sees("\r\ndemo\r\n")
+        person.types("echo I-am-$(id -un)\n")
+        person.sees("I-am-demo")
         person.types("exit\n")
         assert person.ends() == 0
     assert b"s3cret-word" not in person.seen
