@@ -11,10 +11,11 @@ demo: venv .sandbox/demo/.git
 	@.venv/bin/python bin/visit-demo
 
 test: lint
-	.venv/bin/python -m pytest tests --durations=15
+	.venv/bin/python -m pytest tests/unit -q -n auto
+	.venv/bin/python -m pytest tests/hosts --durations=25
 
 check: lint
-	.venv/bin/python -m pytest tests/unit -q
+	.venv/bin/python -m pytest tests/unit -q -n auto
 
 lint: venv
 	.venv/bin/ruff check .
