@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any
@@ -209,6 +209,11 @@ class Fleet:
         """Remember, without asking again, that these hosts are ready; in a dry run, that they would be."""
         for name in self.names:
             self.session.facts[name] = dataclasses.replace(self.facts(name), bootstrapped=True)
+
+    def note_once(self, commands: Iterable[str]) -> None:
+        """Remember, without asking again, which commands have run once; in a dry run, which would have."""
+        for name in self.names:
+            self.session.facts[name] = dataclasses.replace(self.facts(name), once=tuple(sorted(commands)))
 
     def kept_releases(self) -> dict[str, Release]:
         """Return the release that serves on each host as it was made, with the settings that it kept."""

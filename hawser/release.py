@@ -95,6 +95,7 @@ class Facts:
     :param generated: the names of the generated secrets that it was set up with.
     :param bootstrapped: whether it was made ready for this application.
     :param closed: whether the site shows its maintenance page.
+    :param once: the commands that run once per environment, and have.
     """
 
     hostname: str = ""
@@ -117,6 +118,7 @@ class Facts:
     generated: tuple[str, ...] = ()
     bootstrapped: bool = False
     closed: bool = False
+    once: tuple[str, ...] = ()
 
     @classmethod
     def from_wire(cls, row: Mapping[str, Any]) -> Facts:

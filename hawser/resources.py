@@ -174,6 +174,33 @@ class Command(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Once(Resource):
+    """A command that runs once in the life of an environment; that it did is noted last, in the state folder.
+
+    :param argv: the program and its arguments, never a secret; empty: only note that it has been done.
+    :param unless: a program; where it exits with 0, the command has been done already, which is only noted.
+    :param env: variables over those of ``env_file``; may hold secrets.
+    :param again: run it in any case.
+    :param hint: what to do when it fails, for people.
+    :param entry: who does it, and in which release, for the record.
+    """
+
+    kind: ClassVar[str] = "once"
+    name: str
+    argv: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    user: str = ""
+    cwd: str = "/"
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_file: str = ""
+    timeout: int = 1800
+    title: str = ""
+    again: bool = False
+    hint: str = ""
+    entry: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Checkout(Resource):
     """One commit of a repository, checked out into a folder of its own through a mirror on the host.
 

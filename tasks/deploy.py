@@ -6,7 +6,7 @@ from hawser.fleet import Fleet
 from hawser.release import Release
 from hawser.steps import rollout
 
-from . import certs, code, config, cron, db, nginx, release, venv
+from . import certs, code, config, cron, db, nginx, once, release, venv
 
 PREPARE = [code.pull, venv.build, config.install, release.build]
 SWITCH = [
@@ -17,7 +17,7 @@ SWITCH = [
     nginx.install,
     release.activate,
 ]
-FINISH = [cron.install, release.record, release.tidy]
+FINISH = [cron.install, once.remember, release.record, release.tidy]
 PUT_BACK = [*SWITCH, release.tidy]
 LEAVE = [nginx.install, cron.install, release.leave]
 
@@ -57,6 +57,8 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
             if wanted.environment.backup.before_migrate:
                 db.about(fleet.everyone(), "").apply([db.save], phase="backup")
             fleet.leader().apply([db.migrate], wanted, phase="migrate")
+        if migrations:
+            once.first_time(fleet, wanted)
         with hosts.undo_on_failure(PUT_BACK):
             batches = list(hosts.batches())
             for number, batch in enumerate(batches, 1):

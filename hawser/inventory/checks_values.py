@@ -64,7 +64,13 @@ def check_templates(environment: Environment) -> Iterator[Finding]:
 
 
 def _is_command(loc: Loc) -> bool:
-    return loc[-1] == "command" or loc[:2] in (("release", "build"), ("release", "check"), ("release", "migrate"))
+    if loc[0] == "once" and loc[-1] == "unless":
+        return True
+    return loc[-1] == "command" or loc[:2] in (
+        ("release", "build"),
+        ("release", "check"),
+        ("release", "migrate"),
+    )
 
 
 def _texts(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:

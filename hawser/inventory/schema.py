@@ -14,6 +14,7 @@ from .base import Model
 from .files import FileEntry, Persistent, Site
 from .firewall import Firewall
 from .hosts import HostSettings, SshSettings
+from .once import OnceEntry
 from .processes import CronEntry, Process
 from .samples import PatchEntry, SettingsEntry
 from .services import Services
@@ -36,6 +37,9 @@ class Environment(Model):
     release: ReleaseSettings = Field(default=ReleaseSettings(), description="Building, checking, migrating, switching.")
     processes: dict[ProcessName, Process] = Field(
         default_factory=dict, description="Programs that keep running, by name."
+    )
+    once: dict[ProcessName, OnceEntry] = Field(
+        default_factory=dict, description="Commands that run once per environment, by name."
     )
     cron: dict[ProcessName, CronEntry] = Field(default_factory=dict, description="Commands that cron starts, by name.")
     files: tuple[FileEntry, ...] = Field(default=(), description="Files that Hawser writes.")

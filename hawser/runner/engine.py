@@ -27,6 +27,7 @@ KINDS = {
     "absent": ("files", "Absent"),
     "files": ("files", "Files"),
     "command": ("commands", "Command"),
+    "once": ("once", "Once"),
     "packages": ("packages", "Packages"),
     "user": ("users", "User"),
     "tool": ("environments", "Tool"),

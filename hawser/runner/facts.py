@@ -79,6 +79,14 @@ def read_secrets(state: str) -> Optional[Dict[str, str]]:
         return None
 
 
+def done_once(state: str) -> List[str]:
+    """Return the names of the commands that run once per environment, and have."""
+    try:
+        return sorted(name for name in os.listdir(os.path.join(state, "once")) if not name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
 def live(root: str) -> Dict[str, str]:
     """Return {process: colour} from the links in the run folder that say which colour serves."""
     colours: Dict[str, str] = {}
@@ -145,6 +153,7 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         "since": link_time(os.path.join(root, "current")),
         "generated": sorted(read_secrets(system.state) or ()),
         "bootstrapped": read_secrets(system.state) is not None,
+        "once": done_once(system.state),
     }
 
 

@@ -34,6 +34,7 @@ ASKABLE = {
     ("commands", "variables"),
     ("checkout", "resolve"),
     ("checkout", "tips"),
+    ("once", "listing"),
     ("releases", "before"),
     ("releases", "history"),
     ("releases", "listing"),

@@ -109,6 +109,65 @@ def test_a_process_that_leaves_the_settings_goes_from_the_host(plain: Fleet) -> 
     )
 
 
+def test_a_command_that_runs_once_runs_in_the_first_deploy_only(plain: Fleet) -> None:
+    text = plain.file.read_text()
+    table = """
+[env]
+generated = ["FIRST_PASSWORD"]
+
+[persistent]
+folders = ["data"]
+
+[once.first]
+command = "test -n \\"$PASSWORD\\" && echo {word} $(whoami) $HAWSER_RELEASE >> {{{{ root }}}}/data/first"
+unless = "test -e {{{{ root }}}}/data/mark"
+environment = {{ PASSWORD = "{{{{ secrets.FIRST_PASSWORD }}}}" }}
+"""
+    read = ("cat", "/srv/my-site/data/first")
+    plain.file.write_text(text + table.format(word="one"))
+    dry = plain.events("-R", "-H", "plain", "bootstrap", "deploy")
+    assert [event["status"] for event in dry if event.get("label") == "once first"] == ["would_change"]
+    said = plain.fab("-H", "plain", "bootstrap", "deploy").stdout
+    secret = plain.secrets["FIRST_PASSWORD"]
+    assert plain.inside("solo", *read).split() == ["one", "my-site", plain_release(plain)]
+    assert secret not in said
+    assert plain.inside("solo", "stat", "-c", "%a %U", "/var/lib/hawser/my-site/once/first").split() == ["600", "root"]
+    listed = plain.fab("-H", "plain", "once.list").stdout
+    assert "ran" in listed and "not yet" not in listed
+
+    plain.file.write_text(text + table.format(word="two"))
+    plain.fab("-H", "plain", "deploy")
+    assert plain.inside("solo", *read).count("\n") == 1, "another text of the command is no reason to run it"
+    plain.fab("-H", "plain", "once.run", "first")
+    assert [line.split()[0] for line in plain.inside("solo", *read).splitlines()] == ["one", "two"]
+
+    # As after a kill: it was done, and not noted.
+    plain.inside("solo", "sh", "-c", "rm /var/lib/hawser/my-site/once/first; touch /srv/my-site/data/mark")
+    assert "not yet" in plain.fab("-H", "plain", "once.list").stdout
+    plain.file.write_text(text + table.format(word="three"))
+    plain.fab("-H", "plain", "deploy")
+    assert plain.inside("solo", *read).count("\n") == 2
+    assert "noted as done" in plain.fab("-H", "plain", "once.list").stdout
+
+    plain.file.write_text(text + table.format(word="four").replace("[once.first]", "[once.second]"))
+    failing = plain.file.read_text().replace("test -n", "test -z").replace("data/mark", "data/no")
+    plain.file.write_text(failing)
+    before = plain_release(plain)
+    said = plain.fab("-H", "plain", "deploy", code=1).stdout
+    assert "once.done second" in said and plain_release(plain) == before
+    plain.fab("-H", "plain", "once.done", "second")
+    plain.fab("-H", "plain", "deploy")
+    assert plain.inside("solo", *read).count("\n") == 2
+    answer = plain.fab("-H", "plain", "once.run", "secnd", code=2)
+    assert "there is no [once.secnd]; known: second" in answer.stderr
+    plain.file.write_text(text)
+    plain.fab("-H", "plain", "deploy")
+
+
+def plain_release(plain: Fleet) -> str:
+    return plain.inside("solo", "readlink", "/srv/my-site/current").strip().rpartition("/")[2]
+
+
 def test_a_process_that_changes_its_manager_runs_only_once(plain: Fleet) -> None:
     text = plain.file.read_text()
     sleeper = '\n[processes.sleeper]\ncommand = "sleep 1234"\nsingle = true\n'

@@ -24,7 +24,7 @@ from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
 from hawser.templates import Templates
-from tasks import bootstrap, db, deploy, maintenance, processes, release, releases, supervisor, systemd
+from tasks import bootstrap, db, deploy, maintenance, once, processes, release, releases, supervisor, systemd
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
@@ -33,7 +33,7 @@ HOSTS = [(name, host) for name, environment in ENVIRONMENTS.items() for host in 
 PHASES: dict[str, list[Step]] = {
     "bootstrap": bootstrap.STEPS,
     "prepare": deploy.PREPARE,
-    "migrate": [db.migrate],
+    "migrate": [db.migrate, once.run],
     "switch": deploy.SWITCH,
     "finish": deploy.FINISH,
 }
@@ -51,6 +51,8 @@ ALONE = [
     db.bring_back,
     maintenance.close,
     maintenance.reopen,
+    once.again,
+    once.note,
 ]
 NEW, OLD, OLDER = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb", "3333333333-cccccccc"
 DEFAULTS = {

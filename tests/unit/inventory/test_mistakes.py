@@ -336,6 +336,12 @@ MISTAKES = {
         "no host is in the group 'dta'",
         "did you mean data?",
     ),
+    "a secret in a command that asks whether something was done": (
+        "[env]\nrequired = ['A']\n[once.admin]\ncommand = 'x'\nunless = 'y {{ secrets.A }}'",
+        "once.admin.unless",
+        "a secret in a command is shown to everyone by `ps`",
+        "put it into env.variables, and let the program read it there",
+    ),
     "a secret in a command": (
         "[env]\nrequired = ['KEY']\n[release]\nbuild = ['make KEY={{ secrets.KEY }}']",
         "release.build[0]",

@@ -1,0 +1,140 @@
+"""Commands that run once in the life of an environment: the first administrator, the first data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hawser.errors import HawserError
+from hawser.fleet import Fleet
+from hawser.host import Host
+from hawser.release import Release
+from hawser.resources import Once, Resources
+from hawser.steps import rollout, step
+
+NAME = {"name": "the command's name, as in [once.NAME]"}
+
+
+@step()
+def run(host: Host) -> Resources:
+    """Run on the leader what has never run in this environment."""
+    if host.is_leader and host.release is not None:
+        for name in host.environment.once:
+            yield noted(host, name) if name in host.facts.once else command(host, name)
+
+
+@step()
+def remember(host: Host) -> Resources:
+    """Keep on every other host that has the code which commands have run, for whoever becomes the leader."""
+    if host.runs_code and not host.is_leader:
+        for name in host.environment.once:
+            if name in host.facts.once:
+                yield noted(host, name)
+
+
+@step()
+def again(host: Host) -> Resources:
+    """Run the named command on the leader, whether it has run before or not."""
+    if host.is_leader and host.release is not None:
+        for name in chosen(host):
+            yield command(host, name, again=True)
+
+
+@step()
+def note(host: Host) -> Resources:
+    """Note that the named command has been done, without running it."""
+    if host.runs_code:
+        for name in chosen(host):
+            yield noted(host, name)
+
+
+def chosen(host: Host) -> Iterable[str]:
+    """Return the commands that were named; before anything is asked, all of them."""
+    return [host.asked["once"]] if "once" in host.asked else host.environment.once
+
+
+def command(host: Host, name: str, again: bool = False) -> Once:
+    """Return a command in the code of the release, with its own variables over those of the release."""
+    entry, key = host.environment.once[name], f"once.{name}"
+    line = host.command_text(entry.command, f"{key}.command")
+    unless = host.command_text(entry.unless, f"{key}.unless") if entry.unless else ""
+    return Once(
+        name,
+        argv=("sh", "-c", line),
+        unless=("sh", "-c", unless) if unless else (),
+        user=host.app.user,
+        cwd=host.source,
+        env_file=f"{host.release_path}/environment",
+        env={each: host.text(value, f"{key}.environment.{each}") for each, value in entry.environment.items()},
+        title=line,
+        again=again,
+        hint=f"  next: correct it and deploy again; or, if it has been done: fab -H {host.environment.name} "
+        f"once.done {name}",
+        entry=said(host),
+    )
+
+
+def noted(host: Host, name: str) -> Once:
+    """Return the mere note that a command has run."""
+    return Once(name, entry=said(host))
+
+
+def said(host: Host) -> dict[str, str]:
+    """Return what the record says beside the time."""
+    return {**host.entry, "release": host.release.id if host.release else host.facts.current}
+
+
+def first_time(fleet: Fleet, wanted: Release) -> None:
+    """Run on the leader what has never run in this environment; other hosts may know better than a new leader."""
+    hosts, leader = fleet.with_leader(), fleet.leader()
+    known = {each for name in hosts.names for each in fleet.facts(name).once}
+    here = fleet.facts(leader.names[0]).once
+    if set(wanted.environment.once) <= set(here):
+        return
+    leader.note_once(known)
+    leader.apply([run], wanted, phase="once")
+    hosts.note_once({*known, *wanted.environment.once})
+
+
+def about(fleet: Fleet, name: str) -> Fleet:
+    """Return all hosts with the code, and remember which command this is about.
+
+    :raises HawserError: there is no such command, or nothing has been deployed yet.
+    """
+    known = fleet.environment.once
+    if name not in known:
+        raise HawserError(f"there is no [once.{name}]; known: {', '.join(known) or 'none'}", code=2)
+    leader = fleet.leader()
+    leader.connect()
+    if not fleet.facts(leader.names[0]).current:
+        next_move = f"fab -H {fleet.environment.name} bootstrap deploy"
+        raise HawserError(f"{leader.names[0]}: nothing has been deployed yet; next: {next_move}")
+    fleet.session.asked = {"once": name}
+    return fleet.everyone().with_code()
+
+
+@rollout(name="run", positional=["name"], help=NAME)
+def run_now(fleet: Fleet, name: str) -> None:
+    """Run one of the commands in the release that serves, whether it has run before or not."""
+    hosts = about(fleet, name)
+    leader = fleet.leader()
+    leader.apply([again], leader.current_releases(), phase="once")
+    hosts.apply([note], phase="remember")
+
+
+@rollout(positional=["name"], help=NAME)
+def done(fleet: Fleet, name: str) -> None:
+    """Note that one of the commands has been done by hand, so that no deploy runs it."""
+    about(fleet, name).apply([note], phase="remember")
+
+
+@rollout(name="list")
+def listing(fleet: Fleet) -> None:
+    """Show the commands that run once, and when each did."""
+    found = fleet.everyone().with_code().ask_all("once.listing", {})
+    answers = [found[name] for name in sorted(found, key=lambda name: name != fleet.environment.leader)]
+    rows = []
+    for name, entry in fleet.environment.once.items():
+        record = next((answer[name] for answer in answers if name in answer), None)
+        state = "not yet" if record is None else "ran" if record.get("ran") else "noted as done"
+        rows.append([name, entry.command, state, *((record or {}).get(key, "") for key in ("at", "who", "release"))])
+    fleet.report.table("once", ["name", "command", "state", "when (UTC)", "by", "release"], rows)
