@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 FAB := .venv/bin/fab
+# Groups of tests with hosts of their own that run side by side: host tests wait more than they work.
+WORKERS ?= 3
 
 .PHONY: demo test check lint bench docs clean venv
 
@@ -12,7 +14,7 @@ demo: venv .sandbox/demo/.git
 
 test: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto
-	.venv/bin/python -m pytest tests/hosts --durations=25
+	.venv/bin/python -m pytest tests/hosts -n $(WORKERS) --dist loadgroup --durations=30
 
 check: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto

@@ -1,9 +1,14 @@
-"""Real hosts for the tests: made once per run in the sandbox, shared by all tests, driven by the real `fab`."""
+"""Real hosts for the tests: made once per run in the sandbox, shared by many tests, driven by the real `fab`.
+
+Tests that share hosts run one after the other on one worker; modules with hosts of their own run beside them, on other
+workers, each with a sandbox of its own.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -13,15 +18,41 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from hawser import sandbox
+from hawser.sandbox.model import DEFAULT_FOLDER
+from hawser.sandbox.mounts import remove_tree
 
 PROJECT = Path(__file__).parent.parent.parent
+APPS = Path(__file__).parent / "apps"
 ENVIRONMENT = "trial"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+if WORKER:
+    # Said once, at the start of the worker, so that the `fab` it runs works in the same sandbox.
+    SHARED = os.environ.get("HAWSER_SANDBOX") or str(DEFAULT_FOLDER)
+    os.environ.setdefault("HAWSER_SANDBOX_BASE", SHARED)
+    os.environ["HAWSER_SANDBOX"] = f"{SHARED}-{WORKER}"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep tests that share hosts on one worker: those of the shared fleet, and those of each other module."""
+    shared = "bare_fleet" in getattr(item, "fixturenames", ())
+    item.add_marker(pytest.mark.xdist_group(ENVIRONMENT if shared else item.path.stem))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def worker_sandbox() -> Iterator[None]:
+    """Leave nothing of a worker's own sandbox behind."""
+    yield
+    if WORKER:
+        sandbox.down()
+        remove_tree(Path(os.environ["HAWSER_SANDBOX"]))
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -61,6 +92,11 @@ class Fleet:
     @property
     def file(self) -> Path:
         return self.hosts / f"{self.name}.toml"
+
+    @property
+    def text(self) -> str:
+        """What the environment file says."""
+        return self.file.read_text()
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -140,20 +176,56 @@ class Fleet:
         return {self.release(host) for host in ("web1", "web2", "data1")}
 
 
-def make_repository(folder: Path) -> None:
-    """Make a repository of the demo application."""
-    shutil.copytree(
-        PROJECT / "demo", folder, ignore=shutil.ignore_patterns("__pycache__", ".env", "static", "*.sqlite3")
-    )
-    shutil.copytree(PROJECT / "demo" / "logbook" / "static", folder / "logbook" / "static", dirs_exist_ok=True)
+def make_repository(folder: Path, application: Path = PROJECT / "demo") -> None:
+    """Make a repository of an application, or commit what has changed in it; its ``.gitignore`` counts."""
+    shutil.copytree(application, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     for words in (
         ["init", "--quiet", "-b", "main"],
         ["config", "user.name", "Test"],
         ["config", "user.email", "test@example.org"],
         ["add", "-A"],
-        ["commit", "--quiet", "-m", "The site"],
+        ["commit", "--quiet", "--allow-empty", "-m", "The application"],
     ):
         subprocess.run(["git", "-C", str(folder), *words], check=True)
+
+
+@contextmanager
+def system(
+    name: str, application: Path, changes: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None
+) -> Iterator[Fleet]:
+    """Make the bare hosts of an environment of this project, and a repository for its application.
+
+    The environment file, with its templates, is the project's own: only ``app.repo`` is another one. HAWSER_FLEET names
+    a folder in which all of it is kept between runs, with the hosts.
+
+    :param name: stands for ``hosts/NAME.toml``.
+    :param application: the folder that the repository is made of.
+    :param changes: texts of the environment file that are replaced, each of which has to be there.
+    :param secrets: what ``hosts/NAME.env`` holds, as one who deploys would write it.
+    """
+    kept = os.environ.get("HAWSER_FLEET")
+    folder = Path(kept) / name if kept else Path(tempfile.mkdtemp(prefix=f"hawser-{name}-"))
+    fleet = Fleet(folder, name)
+    fleet.hosts.mkdir(parents=True, exist_ok=True)
+    try:
+        make_repository(fleet.repository, application)
+        text = (PROJECT / "hosts" / f"{name}.toml").read_text()
+        text, found = re.subn(r'(?m)^repo = "[^"]*"', f'repo = "{fleet.repository}"', text)
+        assert found == 1, f"hosts/{name}.toml names {found} repositories"
+        for old, new in (changes or {}).items():
+            assert old in text, old
+            text = text.replace(old, new)
+        fleet.file.write_text(text)
+        secrets_file = fleet.hosts / f"{name}.env"
+        if secrets and not secrets_file.exists():
+            secrets_file.touch(mode=0o600)
+            secrets_file.write_text("".join(f"{key}='{value}'\n" for key, value in secrets.items()))
+        fleet.fab("-H", name, "sandbox.up", timeout=300)
+        yield fleet
+    finally:
+        if not kept:
+            fleet.fab("-H", name, "sandbox.down", code=None)
+            shutil.rmtree(folder)
 
 
 def make_environment(fleet: Fleet, **changes: str) -> None:
