@@ -142,8 +142,17 @@ def load_secrets(environment: Environment, folder: Path) -> Secrets:
     Generated secrets may be missing: the caller makes them (`Secrets.generate`) or refuses to go on
     (`Secrets.require_generated`).
 
-    :raises InputErrors: for a file that others may read, lines that cannot be read, and every secret that is required
-        and missing, or no real one.
+    :raises InputErrors: everything that `read_secrets` finds wrong.
+    """
+    secrets, problems = read_secrets(environment, folder)
+    if problems:
+        raise InputErrors(problems)
+    return secrets
+
+
+def read_secrets(environment: Environment, folder: Path) -> tuple[Secrets, list[Problem]]:
+    """Read ``NAME.env``, and return with it what is wrong: a file that others may read, lines that cannot be read, and
+    every secret that is required and missing, or no real one.
     """
     path = folder / f"{environment.name}.env"
     text, problems = _read(path)
@@ -160,10 +169,8 @@ def load_secrets(environment: Environment, folder: Path) -> Secrets:
         if message := _unusable(values.get(name), required):
             hint = _advice(name, values, environment, path) if name not in values else "write the real one"
             problems.append(Problem(label(path), name, message, hint))
-    if problems:
-        raise InputErrors(problems)
     listed = {name: values[name] for name in environment.env.secrets if values.get(name)}
-    return Secrets(environment.name, path, listed, environment.env.generated)
+    return Secrets(environment.name, path, listed, environment.env.generated), problems
 
 
 def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

@@ -165,22 +165,29 @@ class Session:
     def load_incomplete_secrets(self) -> Secrets:
         """Return what this machine has; what is missing has values that nobody keeps, to render with for now."""
         loaded = load_secrets(self.environment, self.folder)
-        trial = {name: token_urlsafe(48) for name in loaded.missing_generated}
-        self.use_secrets(
-            Secrets(self.environment.name, loaded.path, {**loaded.values, **trial}, self.environment.env.generated)
-        )
+        self.use_stand_ins(loaded)
         return loaded
+
+    def use_stand_ins(self, loaded: Secrets) -> None:
+        """Use what this machine has of the secrets; what is missing gets values that nobody keeps."""
+        setting = self.environment.env
+        trial = {name: token_urlsafe(48) for name in setting.secrets if name not in loaded.values}
+        self.use_secrets(Secrets(self.environment.name, loaded.path, {**loaded.values, **trial}, setting.generated))
 
     def kept_secrets(self) -> tuple[Secrets, dict[str, dict[str, str]]]:
         """Return the secrets of this machine, and by host the generated ones that it was set up with."""
         loaded = self.load_incomplete_secrets()
         self.open(self.selection.hosts)
+        return loaded, self.kept_on(self.selection.hosts)
+
+    def kept_on(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the generated secrets that some hosts were set up with; their wires are open."""
         kept: dict[str, dict[str, str]] = {}
-        for name in self.selection.hosts:
+        for name in names:
             path = f"{self.host(name).state}/secrets.json"
             text = self.wires[name].request("read", {"path": path}).message.get("text")
             kept[name] = json.loads(text) if text else {}
-        return loaded, kept
+        return kept
 
     @property
     def templates(self) -> Templates:
@@ -232,6 +239,13 @@ class Session:
         """
         if self._rendered == self._secrets and self._secrets is not None:
             return
+        problems = self.rendering_problems()
+        if problems:
+            raise InputErrors(problems)
+        self._rendered = self._secrets
+
+    def rendering_problems(self) -> tuple[Problem, ...]:
+        """Render every step for every host of the environment, and return what cannot be rendered."""
         trial = Release("0" * 10 + "-" + "0" * 8, "0" * 40, self.environment, self.templates)
         problems: dict[Problem, None] = {}
         for name in self.selection.environment.hosts:
@@ -242,9 +256,7 @@ class Session:
                     problems[error.problem] = None
                 except CannotExpress as error:
                     problems[Problem(self.environment.path.name, each.title, str(error))] = None
-        if problems:
-            raise InputErrors(tuple(problems))
-        self._rendered = self._secrets
+        return tuple(problems)
 
     # Wires.
 
@@ -311,20 +323,33 @@ class Session:
         if not missing:
             return
         self.preflight()
-        app = self.environment.app
-        hello = {"application": app.name, "root": app.root, "state": self.host(missing[0]).state}
-        found = self.parallel(missing, lambda name: self.open_one(name, hello))
-        failures = {name: result for name, result in found.items() if isinstance(result, Exception)}
+        failures = self.try_open(missing)
         for name, failure in failures.items():
-            self.lost[name] = str(failure)
-            self.report.host_failed(name, str(failure))
+            self.report.host_failed(name, failure)
         if failures:
             raise Unreachable(f"not reached: {', '.join(failures)}")
 
-    def open_one(self, name: str, hello: Mapping[str, str]) -> None:
+    def try_open(self, names: Sequence[str], only_look: bool = False) -> dict[str, str]:
+        """Open a wire to each of these hosts, all at once.
+
+        :param only_look: change nothing, so install no Python either.
+        :returns: why some could not be reached, by host.
+        """
+        if not names:
+            return {}
+        app = self.environment.app
+        hello = {"application": app.name, "root": app.root, "state": self.host(names[0]).state}
+        found = self.parallel(names, lambda name: self.open_one(name, hello, only_look))
+        failures = {name: str(result) for name, result in found.items() if isinstance(result, Exception)}
+        self.lost.update(failures)
+        return failures
+
+    def open_one(self, name: str, hello: Mapping[str, str], only_look: bool) -> None:
         wire = Wire(self.address(name), self.connector, hello)
 
         def install_python() -> bool:
+            if only_look:
+                return False
             if self.dry:
                 raise Unreachable(f"{name}: has no python3; it would be installed first")
             self.report.note(name, "has no python3; it is installed first")

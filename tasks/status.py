@@ -6,6 +6,7 @@ import time
 
 from hawser.errors import StepFailed
 from hawser.fleet import Fleet
+from hawser.health import questions
 from hawser.host import Host
 from hawser.steps import rollout
 
@@ -29,22 +30,11 @@ def row(fleet: Fleet, name: str) -> list[str]:
     """Return one host's line of the table."""
     host = fleet.host(name)
     facts = host.facts
-    live = [each for each in host.live_processes() if each.setting.listens]
-    site = host.environment.site
-    checks = [
-        {
-            "name": each.name,
-            "address": each.address,
-            "path": each.setting.health.path if each.setting.health else "",
-            "host": site.domains[0] if site else "localhost",
-            "statuses": each.setting.health.ranges if each.setting.health else (),
-        }
-        for each in live
-    ]
+    live = host.live_processes() if facts.current else []
+    health = fleet.ask(name, "survey.health", {"checks": questions(host, live)})
+    certificate = fleet.ask(name, "certificates.shown", {"path": f"{host.root}/ssl/site.crt"})
     before = time.time()
-    certificate = f"{host.root}/ssl/site.crt" if host.serves_site else ""
-    answer = fleet.ask(name, "survey.status", {"checks": checks, "certificate": certificate})
-    offset = answer["clock"] - (before + time.time()) / 2
+    offset = fleet.ask(name, "looks.clock", {}) - (before + time.time()) / 2
     return [
         name,
         "\n".join(
@@ -61,10 +51,10 @@ def row(fleet: Fleet, name: str) -> list[str]:
             for each in facts.processes
             if each["live"]
         ),
-        "\n".join(f"{process}: {state}" for process, state in answer["health"].items()),
+        "\n".join(f"{process}: {state}" for process, state in health.items()),
         f"{facts.disk_free / 2**30:.1f} of {facts.disk_total / 2**30:.0f} GiB",
         f"{offset:+.1f} s",
-        "" if answer["days"] is None else f"{answer['days']} days",
+        f"{certificate['days']} days" if certificate else "",
     ]
 
 

@@ -67,6 +67,11 @@ class Process(Model):
         "`{{ socket }}` and `{{ port }}` are where it shall listen."
     )
     port: Port | None = Field(default=None, description="The TCP port it listens on; it then restarts in place.")
+    public: Flag = Field(
+        default=False,
+        description="Other machines are meant to reach its port. Else `status` and `check` warn when it listens on "
+        "every address; a rule of the firewall for the port, or a proxy on another host, says so as well.",
+    )
     socket: Flag = Field(
         default_factory=_uses_socket,
         description="It listens on a Unix socket that Hawser names, and is replaced without an interruption. Default: "

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import calendar
 import ipaddress
 import os
 import re
+import shutil
 import stat
+import time
 
 from .disk import read, write_atomically
 from .system import Change, Failure, Kind, group_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, List, Optional, Set, Tuple
+    from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+
+    from .system import System
 
     Name = Tuple[str, str]
 
@@ -106,3 +111,19 @@ class SelfSigned(Kind):
 
 def spell(names: Iterable[Name]) -> str:
     return ", ".join(sorted(value for _kind, value in names)) or "(none)"
+
+
+def shown(system: System, path: str) -> Optional[Dict[str, Any]]:
+    """Return what a certificate says of itself: days (that are left, negative when it is over), and DNS names.
+
+    :returns: None when there is none that can be read.
+    """
+    if not path or not os.path.exists(path) or not shutil.which("openssl"):
+        return None
+    argv = ["openssl", "x509", "-noout", "-enddate", "-ext", "subjectAltName", "-in", path]
+    answer = system.run(argv, check=False, apart=True)
+    end = re.search(r"^notAfter=(.*) GMT$", answer.output, re.M)
+    if not end:
+        return None
+    seconds = calendar.timegm(time.strptime(end.group(1), "%b %d %H:%M:%S %Y")) - time.time()
+    return {"days": int(seconds // 86400), "names": re.findall(r"DNS:([^,\s]+)", answer.output)}

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from hawser.runner.certificates import SelfSigned
+from hawser.runner.certificates import SelfSigned, shown
 from hawser.runner.system import Failure, System
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
@@ -112,3 +112,12 @@ def test_what_is_no_host_name_is_refused(kind):
     for name in ("a/b", "x,DNS:y", "-subj", ""):
         with pytest.raises(Failure, match="no host name"):
             kind(name).apply(None)
+
+
+def test_a_certificate_tells_its_names_and_days(kind, tmp_path):
+    system = System(str(tmp_path / "state"))
+    assert shown(system, f"{tmp_path}/site.pem") is None
+    put(kind("shop.example.org", "*.shop.example.org"))
+    assert shown(system, f"{tmp_path}/site.pem") == {"days": 396, "names": ["shop.example.org", "*.shop.example.org"]}
+    (tmp_path / "odd.pem").write_text("nothing")
+    assert shown(system, f"{tmp_path}/odd.pem") is None

@@ -1,0 +1,73 @@
+"""The checks: one function per kind of finding, which asks the host's runner and judges what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from hawser.errors import Problem
+from hawser.host import Host
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong, or will be.
+
+    :param message: what, as a sentence without a full stop.
+    :param next: what to do about it, best a command to type.
+    :param warning: nothing fails yet because of it.
+    """
+
+    message: str
+    next: str = ""
+    warning: bool = False
+
+    @classmethod
+    def of_error(cls, text: str, next_move: str = "") -> Finding:
+        """Read the message of an error, which may say itself what to do next."""
+        message, _, advice = text.partition("next: ")
+        return cls(message.strip().rstrip(";").rstrip(), advice.strip() or next_move)
+
+    @classmethod
+    def of_problem(cls, problem: Problem) -> Finding:
+        """Read what is wrong with a file of the user."""
+        place = f"{problem.file}: {problem.key}" if problem.key else problem.file
+        return cls(f"{place}: {problem.message}", problem.hint or f"mend {problem.file}")
+
+
+Findings: TypeAlias = Iterator[Finding]
+
+
+class Ask(Protocol):
+    """Puts a question to the host's runner, which changes nothing: a function of its modules, listed in `ASKABLE`."""
+
+    def __call__(self, function: str, **arguments: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    :param title: what it is about, in a word or two.
+    :param function: yields a finding for everything that is wrong.
+    """
+
+    title: str
+    function: Callable[..., Findings]
+
+    # In the order in which they are told.
+    on_hosts: ClassVar[list[Check]] = []
+    at_home: ClassVar[list[Check]] = []
+
+
+def on_host(function: Callable[[Host, Ask], Findings]) -> Callable[[Host, Ask], Findings]:
+    """Have a function asked for every host that answers; its name, with spaces, is what the findings are about."""
+    Check.on_hosts.append(Check(function.__name__.replace("_", " "), function))
+    return function
+
+
+def once(function: Callable[[Sequence[Host]], Findings]) -> Callable[[Sequence[Host]], Findings]:
+    """Have a function asked once, on this machine, with all hosts that answer."""
+    Check.at_home.append(Check(function.__name__.replace("_", " "), function))
+    return function

@@ -1,0 +1,119 @@
+"""The ports of a host: which ones the settings promise, whose they are, and what listens there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .host import Host
+
+EVERYWHERE = ("0.0.0.0", "::", "::ffff:0.0.0.0")
+# The programs that listen for the services that Hawser sets up, as the kernel calls them, and where.
+SERVERS = {"postgresql": ("postgres", 5432), "rabbitmq": ("beam.smp", 5672), "redis": ("redis-server", 6379)}
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that the settings give somebody on a host.
+
+    :param owner: the process's name, or that of a service.
+    :param programs: the programs that may listen there; none: the process itself.
+    :param public: other machines are meant to reach it.
+    """
+
+    number: int
+    owner: str
+    programs: tuple[str, ...] = ()
+    public: bool = True
+
+
+def promised(host: Host) -> list[Port]:
+    """Return the ports on which something shall listen on a host."""
+    return [*_of_processes(host), *_of_site(host), *_of_services(host)]
+
+
+def _of_processes(host: Host) -> Iterator[Port]:
+    for name, process in host.process_settings().items():
+        if process.port is not None:
+            yield Port(process.port, name, public=_public(host, name, process.port))
+
+
+def _public(host: Host, process: str, port: int) -> bool:
+    """Whether the settings send others to a port: they say so, or through the firewall, or nginx on another host."""
+    environment = host.environment
+    if process in environment.processes and environment.processes[process].public:
+        return True
+    rules = environment.firewall.rules if environment.firewall else ()
+    for rule in rules:
+        if rule.protocol == "tcp" and host.is_in(rule.groups) and (rule.to == port or _within(port, rule.ports)):
+            return True
+    site = environment.site
+    if site is None or process not in site.proxy.values():
+        return False
+    running = environment.hosts_running(environment.processes[process])
+    return any(name not in running for name in environment.hosts_of(site.groups))
+
+
+def _within(port: int, ports: Sequence[int | str]) -> bool:
+    ranges = (str(each).partition("-") for each in ports)
+    return any(int(first) <= port <= int(last or first) for first, _, last in ranges)
+
+
+def _of_site(host: Host) -> Iterator[Port]:
+    site = host.environment.site
+    if site is not None and host.serves_site:
+        ports = [site.listen, *([site.tls_port] if site.tls != "none" else []), *site.extra_ports]
+        for number in dict.fromkeys(ports):
+            yield Port(number, "nginx", ("nginx",))
+
+
+def _of_services(host: Host) -> Iterator[Port]:
+    for name, service in host.environment.services.installed.items():
+        if name in SERVERS and host.is_in(service.groups):
+            program, number = SERVERS[name]
+            yield Port(number, name, (program,), public=any(clients_of(service)))
+
+
+def clients_of(service: Any) -> list[Sequence[str]]:
+    """Return the groups of clients of a service: of the server itself, or of each of its databases and users."""
+    if hasattr(service, "clients"):
+        return [service.clients]
+    entries = getattr(service, "databases", None) or getattr(service, "users", {})
+    return [entry.clients for entry in entries.values()]
+
+
+def process_of(host: Host, socket: Mapping[str, Any]) -> str:
+    """Return the process of the application that a listening socket belongs to, by its name in the settings.
+
+    :param socket: as `hawser.runner.ports` lists it.
+    """
+    for row in host.facts.processes:
+        if row.get("pid") in socket["pids"] or socket["unit"] == f"{row['unit']}.service":
+            name = str(row["process"])
+            return name if name in host.environment.processes else name.rpartition("-")[0]
+    return ""
+
+
+def belongs(host: Host, port: Port, socket: Mapping[str, Any]) -> bool:
+    """Whether it is the owner of a port who listens on it."""
+    if port.programs:
+        return socket["program"] in port.programs
+    return process_of(host, socket) == port.owner
+
+
+def exposed(host: Host, sockets: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Return who of the application and its services listens on every address without having been asked to."""
+    ports = {(port.number, port.owner): port for port in promised(host)}
+    found = []
+    for socket in sockets:
+        if socket["address"] not in EVERYWHERE:
+            continue
+        owner = process_of(host, socket) or next(
+            (port.owner for port in ports.values() if port.number == socket["port"] and belongs(host, port, socket)), ""
+        )
+        asked = ports.get((socket["port"], owner))
+        public = asked.public if asked else _public(host, owner, socket["port"])
+        if owner and not public and (owner, socket["port"]) not in found:
+            found.append((owner, socket["port"]))
+    return found

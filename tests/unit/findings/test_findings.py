@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from hawser.errors import Problem, StepFailed
+from hawser.findings import Check, Finding, application, certificates, hosts, network
+from hawser.runner.main import ASKABLE
+
+from .conftest import SERVES, Runner, told
+
+ROOM = {"path": "/", "free": 50 * 2**30, "total": 100 * 2**30, "files_free": 5, "files_total": 9, "read_only": False}
+
+
+def listener(port, program="", address="127.0.0.1", unit="", pid=7, pids=()):
+    return {"port": port, "program": program, "address": address, "unit": unit, "pid": pid, "pids": [pid, *pids]}
+
+
+NGINX = [listener(80, "nginx", "0.0.0.0"), listener(443, "nginx", "0.0.0.0")]
+
+
+class TestTheRegistry:
+    def test_every_module_is_asked_and_says_what_it_is_about(self):
+        titles = [check.title for check in (*Check.on_hosts, *Check.at_home)]
+        assert {"disk", "ports", "processes", "certificate", "names"} <= set(titles)
+        assert all(check.function.__doc__ for check in (*Check.on_hosts, *Check.at_home))
+
+    def test_an_error_that_says_what_to_do_next_is_taken_apart(self):
+        assert Finding.of_error("no key\n  next: fab -H web1 trust") == Finding("no key", "fab -H web1 trust")
+        assert Finding.of_error("refused; next: ssh it", "other") == Finding("refused", "ssh it")
+        assert Finding.of_error("broken", "look") == Finding("broken", "look")
+
+    def test_a_mistake_in_a_file_is_told_with_its_place(self):
+        found = Finding.of_problem(Problem("shop.toml", "site", "is missing"))
+        assert (found.message, found.next) == ("shop.toml: site: is missing", "mend shop.toml")
+
+    def test_what_the_checks_ask_may_be_asked(self, host):
+        runner = Runner(looks__rooms=[], looks__failed_units=[], looks__memory={"free": 9, "total": 9})
+        list(hosts.disk(host(), runner))
+        list(hosts.units(host(), runner))
+        assert all(tuple(name.split(".")) in ASKABLE for name in runner.asked)
+
+
+class TestTheHost:
+    def test_a_known_system_is_fine(self, host):
+        assert told(hosts.system(host(), Runner())) == []
+
+    def test_another_system_is_a_warning_and_no_root_or_an_old_python_is_wrong(self, host):
+        facts = {"os": {"id": "fedora", "version": "40"}, "uid": 1000, "python": "3.6.8"}
+        assert told(hosts.system(host(facts=facts), Runner())) == [
+            "warning: runs fedora 40",
+            "the runner is not root there",
+            "its python3 is 3.6.8",
+        ]
+
+    def test_a_unit_of_ours_that_failed_is_wrong_and_another_one_a_warning(self, host):
+        runner = Runner(looks__failed_units=["shop-web-blue.service", "motd-news.service"])
+        assert told(hosts.units(host(), runner)) == [
+            "shop-web-blue.service has failed",
+            "warning: motd-news.service has failed",
+        ]
+
+    @pytest.mark.parametrize(
+        ("offset", "said"),
+        [
+            (0.5, []),
+            (-5, ["warning: its clock is 5 s behind this machine's"]),
+            (90, ["its clock is 90 s ahead of this machine's"]),
+        ],
+    )
+    def test_the_clock_is_compared_with_ours(self, host, offset, said):
+        assert told(hosts.clock(host(), Runner(looks__clock=time.time() + offset))) == said
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({}, []),
+            ({"free": 8 * 2**30}, ["warning: 8.0 of 100 GiB are free at /"]),
+            ({"free": 1 * 2**30}, ["1.0 of 100 GiB are free at /"]),
+            ({"free": 40 * 2**20, "total": 2**30}, ["0.0 of 1 GiB are free at /"]),
+            ({"files_free": 1, "files_total": 1000}, ["1 of 1000 inodes are free at /"]),
+            ({"files_free": 0, "files_total": 0}, []),
+            ({"read_only": True}, ["the file system of / is read-only"]),
+        ],
+    )
+    def test_a_file_system_has_room_for_bytes_and_files(self, host, change, said):
+        assert told(hosts.disk(host(), Runner(looks__rooms=[{**ROOM, **change}]))) == said
+
+    def test_little_memory_is_a_warning(self, host):
+        said = told(hosts.memory(host(), Runner(looks__memory={"free": 2**20, "total": 2**30})))
+        assert said == ["warning: 1 of 1024 MiB of memory are available"]
+
+    def test_a_mount_that_is_missing_is_named(self, host):
+        assert told(hosts.mounts(host(), Runner(looks__unmounted=["/data"]))) == [
+            "/etc/fstab wants a mount at /data, and there is none"
+        ]
+
+
+class TestTheApplication:
+    def test_a_bare_host_is_a_warning(self, host):
+        assert told(application.bootstrap(host(facts={"bootstrapped": False}), Runner())) == [
+            "warning: was not made ready yet"
+        ]
+
+    def test_a_reload_that_is_due_is_wrong(self, host):
+        assert told(application.bootstrap(host(), Runner(looks__pending=2))) == [
+            "2 reloads or restarts are due since a run was broken off"
+        ]
+
+    def test_an_open_rollout_is_wrong(self, host):
+        facts = {"journal": {"release": "abc"}, "closed": True}
+        assert told(application.release(host(facts=facts), Runner())) == [
+            "a rollout of abc was not completed",
+            "warning: the site shows its maintenance page",
+        ]
+
+    def test_a_process_that_does_not_run_and_one_that_is_not_well_are_wrong(self, host):
+        row = {"manager": "systemd", "unit": "shop-api", "process": "api", "state": "failed (failed)", "active": False}
+        web = {**row, "unit": "shop-web-blue", "process": "web", "state": "active (running)", "active": True}
+        facts = {"processes": (row, web), "live": {"web": "blue"}}
+        runner = Runner(survey__health={"web": "answers 500"})
+        assert told(application.processes(host(facts=facts), runner)) == [
+            "api is failed (failed)",
+            "web is not healthy: answers 500",
+        ]
+        assert [each["name"] for each in runner.asked["survey.health"]["checks"]] == ["web"]
+
+    def test_two_releases_are_wrong(self, host):
+        both = {"processes": {"web": {"command": "x"}}}
+        one, other = host(**both), host("data1", {"current": "2222222222-bbbbbbbb"}, **both)
+        (said,) = told(application.commits([one, other]))
+        assert said.startswith("the hosts serve different releases: web1 1111111111-aaaaaaaa, data1 2222222222")
+        assert told(application.commits([one, host("data1", **both)])) == []
+
+
+class TestTheNetwork:
+    def test_names_that_lead_elsewhere_are_a_warning_and_those_that_lead_nowhere_are_wrong(self, host, monkeypatch):
+        known = {"10.0.0.11": {"10.0.0.11"}, "a.org": {"10.0.0.11", "::1"}, "b.org": {"192.0.2.1"}}
+        monkeypatch.setattr(network, "addresses_of", lambda name: known.get(name, set()))
+        site = {"domains": ["a.org", "b.org", "c.org", "d.test"], "proxy": {"/": "web"}}
+        assert told(network.names([host(site=site)])) == [
+            "warning: b.org leads to 192.0.2.1, which is no host of the site",
+            "c.org does not resolve",
+            "warning: d.test is a name that no name server knows, by agreement",
+        ]
+
+    def test_a_port_that_somebody_else_has_is_wrong(self, host):
+        sockets = [listener(80, "apache2", "0.0.0.0", "apache2.service"), listener(8001, "python3")]
+        assert told(network.ports(host(), Runner(ports__listening=sockets))) == [
+            "port 8001 of api is taken by python3 (pid 7, no unit)",
+            "port 80 of nginx is taken by apache2 (pid 7, apache2.service)",
+        ]
+
+    def test_a_port_in_its_owners_hands_is_fine(self, host):
+        facts = {"processes": ({"process": "api", "unit": "shop-api", "manager": "systemd", "pid": 50},)}
+        sockets = [*NGINX, listener(8001, "python3", pid=51, pids=[50])]
+        assert told(network.ports(host(facts=facts), Runner(ports__listening=sockets))) == []
+
+    @pytest.mark.parametrize("asked", [{}, {"public": True}, {"firewall": {"rules": [{"ports": ["8000-8005"]}]}}])
+    def test_a_process_that_is_open_to_all_is_a_warning_unless_it_was_asked_to(self, host, asked):
+        facts = {"processes": ({"process": "api", "unit": "shop-api", "manager": "systemd", "pid": 50},)}
+        sockets = [*NGINX, listener(8001, "python3", "0.0.0.0", "shop-api.service")]
+        api = {"groups": ["web"], "command": "api", "port": 8001, "public": asked.get("public", False)}
+        web = {"groups": ["web"], "command": "gunicorn --bind unix:{{ socket }}"}
+        tables = {"processes": {"api": api, "web": web}, "firewall": asked.get("firewall")}
+        said = told(network.ports(host(facts=facts, **tables), Runner(ports__listening=sockets)))
+        assert said == ([] if asked else ["warning: api listens on port 8001 on every address"])
+
+    def test_a_database_that_cannot_be_reached_is_wrong_for_its_clients(self, host):
+        runner = Runner(looks__reach={"10.0.0.21 5432": "Connection refused"})
+        assert told(network.services(host(), runner)) == [
+            "cannot reach postgresql on data1 at 10.0.0.21:5432: Connection refused"
+        ]
+        runner = Runner(looks__reach={})
+        list(network.services(host("data1"), runner))
+        assert runner.asked["looks.reach"] == {"places": ["127.0.0.1 5432"]}
+
+    def test_a_repository_that_cannot_be_read_is_wrong(self, host):
+        def ask(function, **arguments):
+            if function == "looks.resolve":
+                assert arguments == {"names": ["git.example.org"]}
+                return {"git.example.org": ""}
+            raise StepFailed("web1: no branch 'main'")
+
+        assert told(network.repository(host(), ask)) == ["no branch 'main'"]
+        runner = Runner(looks__resolve={"git.example.org": "Name or service not known"})
+        (said,) = told(network.repository(host(), runner))
+        assert said.startswith("cannot resolve git.example.org")
+
+
+class TestTheCertificate:
+    @pytest.mark.parametrize(
+        ("shown", "said"),
+        [
+            ({"days": 90, "names": ["*.example.org"]}, []),
+            ({"days": 5, "names": ["shop.example.org"]}, ["warning: its certificate expires in 5 days"]),
+            ({"days": -2, "names": ["shop.example.org"]}, ["its certificate expired 2 days ago"]),
+            ({"days": 90, "names": ["other.org"]}, ["its certificate is not for shop.example.org"]),
+            (None, ["there is no readable certificate at /srv/shop/ssl/site.crt"]),
+        ],
+    )
+    def test_it_is_valid_and_for_all_names(self, host, shown, said):
+        assert told(certificates.certificate(host(), Runner(certificates__shown=shown))) == said
+
+    def test_none_is_wanted_where_nothing_serves_yet(self, host):
+        assert told(certificates.certificate(host(facts={**SERVES, "current": ""}), Runner())) == []

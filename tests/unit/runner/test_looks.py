@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from hawser.runner import looks
+
+
+def test_a_path_that_is_not_there_stands_for_the_folder_above(system, tmp_path):
+    (room,) = looks.rooms(system, [str(tmp_path), f"{tmp_path}/not/there"])
+    assert room["path"] == str(tmp_path)
+    assert 0 < room["free"] <= room["total"] and not room["read_only"]
+
+
+def test_what_fstab_wants_and_is_no_mount_is_told(system, tmp_path):
+    fstab = tmp_path / "fstab"
+    rows = [
+        "# a comment",
+        "UUID=1 / ext4 defaults 0 1",
+        "/dev/sdb /mnt/with\\040blank ext4 defaults 0 2",
+        "/dev/sdc /mnt/by-hand ext4 noauto 0 2",
+        "/dev/sdd none swap sw 0 0",
+        "proc /proc proc defaults 0 0",
+    ]
+    fstab.write_text("\n".join(rows))
+    assert looks.unmounted(system, str(fstab)) == ["/mnt/with blank"]
+    assert looks.unmounted(system, f"{tmp_path}/none") == []
+
+
+def test_memory_is_read(system):
+    found = looks.memory(system)
+    assert 0 < found["free"] <= found["total"]
+
+
+def test_names_are_looked_up_at_once(system):
+    found = looks.resolve(system, ["127.0.0.1", "no-such-name.invalid"])
+    assert found["127.0.0.1"] == ""
+    assert found["no-such-name.invalid"]
+
+
+def test_a_port_is_reached_or_it_is_said_why_not(system):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        open_one = server.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            closed = other.getsockname()[1]
+        places = [f"127.0.0.1 {open_one}", f"127.0.0.1 {closed}"]
+        assert looks.reach(system, places) == {places[0]: "", places[1]: "Connection refused"}
+
+
+def test_triggers_that_are_due_are_counted(system):
+    assert looks.pending(system) == 0
+    folder = Path(system.state) / "pending"
+    folder.mkdir()
+    (folder / "one").touch()
+    assert looks.pending(system) == 1

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+from hawser.runner import ports
+
+
+def test_addresses_are_read_as_the_kernel_writes_them():
+    assert ports.address_of("0100007F:1F90") == ("127.0.0.1", 8080)
+    assert ports.address_of("00000000000000000000000000000000:0050") == ("::", 80)
+    assert ports.address_of("00000000000000000000000001000000:0016") == ("::1", 22)
+
+
+def test_who_listens_is_told_with_all_that_it_comes_from(system):
+    program = (
+        "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True);"
+        " sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        port = int(child.stdout.readline())
+        (found,) = [row for row in ports.listening(system) if row["port"] == port]
+        child.stdin.close()
+    assert (found["address"], found["pid"]) == ("127.0.0.1", child.pid)
+    assert found["program"].startswith("python")
+    assert found["pids"][:2] == [child.pid, os.getpid()]
+
+
+def test_a_socket_that_does_not_listen_is_not_told(system):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        assert silent.getsockname()[1] not in [row["port"] for row in ports.listening(system)]
