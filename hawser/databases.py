@@ -12,7 +12,7 @@ class Database:
     """A database of the application.
 
     :param name: its name; for SQLite the file's, without folders and suffix.
-    :param engine: ``postgresql`` or ``sqlite``.
+    :param engine: ``postgresql``, ``mariadb`` or ``sqlite``.
     :param owner: the role, or the Unix user, that it belongs to.
     :param path: the file of SQLite, else empty.
     """
@@ -29,6 +29,9 @@ def databases_of(host: Host) -> list[Database]:
     postgresql = host.environment.services.postgresql
     if postgresql is not None and host.is_in(postgresql.groups):
         found += [Database(name, "postgresql", each.owner) for name, each in postgresql.databases.items()]
+    mariadb = host.environment.services.mariadb
+    if mariadb is not None and host.is_in(mariadb.groups):
+        found += [Database(name, "mariadb", each.owner) for name, each in mariadb.databases.items()]
     if host.runs_code:
         for path in host.environment.backup.sqlite:
             name = path.rpartition("/")[2].partition(".")[0]

@@ -427,6 +427,29 @@ class PostgresDatabase(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class MariadbDatabase(Resource):
+    """A database of MariaDB with the character set of its new tables."""
+
+    kind: ClassVar[str] = "mariadb_database"
+    name: str
+    charset: str
+
+
+@dataclass(frozen=True, eq=False)
+class MariadbRole(Resource):
+    """A role of MariaDB with a password (checked by logging in) and all rights on some databases.
+
+    :param hosts: the addresses from which it may connect, beside ``localhost``; accounts of it for others go.
+    """
+
+    kind: ClassVar[str] = "mariadb_role"
+    name: str
+    password: str
+    databases: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class RabbitAccess(Resource):
     """A RabbitMQ user with a password and all rights on one vhost (checked by logging in over AMQP)."""
 
@@ -440,7 +463,7 @@ class RabbitAccess(Resource):
 class Backup(Resource):
     """A new backup of a database, proven readable; old ones go.
 
-    :param engine: ``postgresql`` or ``sqlite``.
+    :param engine: ``postgresql``, ``mariadb`` or ``sqlite``.
     :param owner: the role, or for SQLite the Unix user, that the database belongs to.
     :param path: the file of SQLite.
     :param keep: how many backups of this database stay, and

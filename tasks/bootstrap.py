@@ -8,7 +8,7 @@ from hawser.host import UV, Host
 from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
-from . import firewall, postgresql, rabbitmq, redis
+from . import firewall, mariadb, postgresql, rabbitmq, redis
 
 
 @step()
@@ -87,6 +87,7 @@ STEPS = [
     tools,
     services,
     postgresql.install,
+    mariadb.install,
     rabbitmq.install,
     redis.install,
     firewall.install,

@@ -26,7 +26,7 @@ def shell(fleet: Fleet) -> None:
 
 @rollout(help={"database": "which one; needed where there are several"})
 def dbshell(fleet: Fleet, database: str = "") -> None:
-    """Open the database's own shell on its host, as the role that owns it."""
+    """Open the database's own shell on its host, as the role that owns it (MariaDB: as its root)."""
     found = [
         (name, each) for name in fleet.names for each in databases_of(fleet.host(name)) if database in ("", each.name)
     ]
@@ -43,5 +43,8 @@ def program(database: Database) -> str:
         argv = shell_join(["runuser", "-u", database.owner, "--", "sqlite3", database.path])
         missing = 'sqlite3 is not installed; next: packages.all = ["sqlite3"], then bootstrap'
         return f"command -v sqlite3 >/dev/null || {{ echo {quoted(missing)} >&2; exit 1; }}; exec {argv}"
+    if database.engine == "mariadb":
+        # It knows no owner of a table, and its root needs no password here.
+        return "cd / && exec " + shell_join(["mariadb", "--default-character-set=utf8mb4", "-D", database.name])
     role = f"PGOPTIONS=-c role={database.owner}"
     return "cd / && exec " + shell_join(["runuser", "-u", "postgres", "--", "env", role, "psql", "-d", database.name])

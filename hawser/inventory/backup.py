@@ -11,7 +11,7 @@ from .types import AbsolutePath, Flag, Integer, RelativePath, unique
 
 
 class Backup(Model):
-    """Backups of the databases of `services.postgresql`, and of files of SQLite."""
+    """Backups of the databases of `services.postgresql` and `services.mariadb`, and of files of SQLite."""
 
     sqlite: Annotated[tuple[RelativePath, ...], AfterValidator(unique), Shape("list: relative path")] = Field(
         default=(), description="Databases of SQLite, relative to `app.root`, in one of `persistent.folders`."

@@ -96,6 +96,9 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
     if services.postgresql:
         for name, database in services.postgresql.databases.items():
             places.append((("services", "postgresql", "databases", name, "clients"), database.clients))
+    if services.mariadb:
+        for name, schema in services.mariadb.databases.items():
+            places.append((("services", "mariadb", "databases", name, "clients"), schema.clients))
     if services.rabbitmq:
         for name, user in services.rabbitmq.users.items():
             places.append((("services", "rabbitmq", "users", name, "clients"), user.clients))
@@ -206,12 +209,19 @@ def check_services(environment: Environment) -> Iterator[Finding]:
         if not service.groups and len(environment.hosts) > 1:
             message = "must say which of the hosts run it"
             yield Finding(("services", name, "groups"), message, 'as in groups = ["data"]', needs=_HOSTS)
-    owners: dict[str, tuple[str, str]] = {}
-    for name, database in services.postgresql.databases.items() if services.postgresql else ():
-        first, password = owners.setdefault(database.owner, (name, database.password))
-        if password != database.password:
-            loc: Loc = ("services", "postgresql", "databases", name, "password")
-            yield Finding(loc, f"the role {database.owner} has another password in databases.{first}")
+    for server in ("postgresql", "mariadb"):
+        service = getattr(services, server)
+        owners: dict[str, tuple[str, str]] = {}
+        for name, database in service.databases.items() if service else ():
+            first, password = owners.setdefault(database.owner, (name, database.password))
+            if password != database.password:
+                loc: Loc = ("services", server, "databases", name, "password")
+                yield Finding(loc, f"the role {database.owner} has another password in databases.{first}")
+    if services.postgresql and services.mariadb:
+        for name in sorted(set(services.postgresql.databases) & set(services.mariadb.databases)):
+            # Backups and questions name a database by its name alone.
+            loc = ("services", "mariadb", "databases", name)
+            yield Finding(loc, f"services.postgresql has a database {name} as well", "choose another name")
 
 
 def check_backup(environment: Environment) -> Iterator[Finding]:
@@ -221,7 +231,11 @@ def check_backup(environment: Environment) -> Iterator[Finding]:
         if not any(path.startswith(f"{folder}/") for folder in folders):
             hint = f"folders: {', '.join(folders) or 'none'}"
             yield Finding(("backup", "sqlite", index), f"{path} lies in no persistent folder", hint)
-    if setting.before_migrate and not setting.sqlite and environment.services.postgresql is None:
+    if (
+        setting.before_migrate
+        and not setting.sqlite
+        and not (environment.services.postgresql or environment.services.mariadb)
+    ):
         yield Finding(("backup", "before_migrate"), "there is no database that could be saved", "remove it")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from .base import Model
-from .types import BrokerName, DatabaseName, Groups, Line, Template
+from .types import BrokerName, Charset, DatabaseName, Groups, Line, Template
 
 
 def named_after_key(table: dict[str, Any], key: str) -> dict[str, Any]:
@@ -38,6 +38,36 @@ class Postgresql(Model):
         if isinstance(data, dict) and isinstance(data.get("databases"), dict):
             return {**data, "databases": named_after_key(data["databases"], "owner")}
         return data
+
+
+class MariadbDatabase(Model):
+    """A database of MariaDB with the role that may do everything in it."""
+
+    owner: DatabaseName = Field(
+        default="", validate_default=False, description="The role. Default: the database's name."
+    )
+    password: Template = Field(description="The role's password, from the secrets.")
+    charset: Charset = Field(default="utf8mb4", description="The character set of new tables.")
+    clients: Groups = Field(default=(), description="Groups whose hosts may connect to it. Default: only its own host.")
+
+
+class Mariadb(Model):
+    """A MariaDB server, for programs that speak MySQL."""
+
+    groups: Groups = Field(default=(), description="The groups whose hosts run it. Default: the only host.")
+    databases: dict[DatabaseName, MariadbDatabase] = Field(default_factory=dict, description="Its databases.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_owners(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("databases"), dict):
+            return {**data, "databases": named_after_key(data["databases"], "owner")}
+        return data
+
+    def clients_of(self, owner: str) -> tuple[str, ...]:
+        """Return the groups from whose hosts a role connects to any of its databases."""
+        groups = (group for each in self.databases.values() if each.owner == owner for group in each.clients)
+        return tuple(dict.fromkeys(groups))
 
 
 class BrokerUser(Model):
@@ -76,11 +106,17 @@ class Services(Model):
     """The services that Hawser installs and sets up."""
 
     postgresql: Postgresql | None = Field(default=None, description="PostgreSQL.")
+    mariadb: Mariadb | None = Field(default=None, description="MariaDB, for programs that speak MySQL.")
     rabbitmq: Rabbitmq | None = Field(default=None, description="RabbitMQ.")
     redis: Redis | None = Field(default=None, description="Redis.")
 
     @property
-    def installed(self) -> dict[str, Postgresql | Rabbitmq | Redis]:
+    def installed(self) -> dict[str, Postgresql | Mariadb | Rabbitmq | Redis]:
         """The services that are set up, by name."""
-        named = {"postgresql": self.postgresql, "rabbitmq": self.rabbitmq, "redis": self.redis}
+        named = {
+            "postgresql": self.postgresql,
+            "mariadb": self.mariadb,
+            "rabbitmq": self.rabbitmq,
+            "redis": self.redis,
+        }
         return {name: service for name, service in named.items() if service is not None}

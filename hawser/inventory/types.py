@@ -279,6 +279,11 @@ DatabaseName = Annotated[
     AfterValidator(matching("[a-z_][a-z0-9_-]*", "lower-case letters, digits, _ and -, a letter first", 63)),
     Shape("name"),
 ]
+Charset = Annotated[
+    Text,
+    AfterValidator(matching("[a-z0-9_]+", 'a character set of MariaDB, as in "utf8mb4"', 32)),
+    Shape("character set"),
+]
 BrokerName = Annotated[
     Text, AfterValidator(matching(r"[A-Za-z0-9_./-]+", "letters, digits, and - _ . /")), Shape("name")
 ]

@@ -11,7 +11,9 @@ import shutil
 import stat
 import time
 
+from . import mariadb_dump
 from .disk import digest, remove, write_atomically
+from .mariadb import Server
 from .postgres import Cluster, identifier, literal
 from .system import Change, Failure, Kind, account_of
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 # Seconds for one dump or one restore.
 LONGEST = 6 * 3600
 MAKING = ".making-"
-NAME = re.compile(r"^(.+)-(\d{8}T\d{6}Z)\.(dump|sqlite3)$")
+NAME = re.compile(r"^(.+)-(\d{8}T\d{6}Z)\.(dump|sql\.gz|sqlite3)$")
 
 # As the user that the database belongs to: root's own would leave files behind that this user cannot open.
 SQLITE_COPY = """
@@ -134,6 +136,27 @@ class Postgresql(Engine):
         return "the database that was there is %s now" % former
 
 
+class Mariadb(Engine):
+    """A database of MariaDB, by mariadb-dump."""
+
+    suffix = "sql.gz"
+    user = "root"
+
+    def __init__(self, spec: Spec, system: System) -> None:
+        super().__init__(spec, system)
+        self.server = Server(system)
+
+    def size(self) -> int:
+        return mariadb_dump.size(self.server, self.spec["database"])
+
+    def save(self, path: str) -> str:
+        mariadb_dump.save(self.server, self.spec["database"], path, LONGEST)
+        return self.server.version()
+
+    def restore(self, path: str) -> str:
+        return mariadb_dump.restore(self.server, self.spec["database"], path, LONGEST)
+
+
 class Sqlite(Engine):
     """A file of SQLite, by SQLite's own online backup, also while programs use it."""
 
@@ -161,7 +184,7 @@ class Sqlite(Engine):
         return ""
 
 
-ENGINES = {"postgresql": Postgresql, "sqlite": Sqlite}
+ENGINES = {"postgresql": Postgresql, "mariadb": Mariadb, "sqlite": Sqlite}
 
 
 class Backup(Kind):
@@ -178,7 +201,7 @@ class Backup(Kind):
         if need > free:
             sizes = (folder, free >> 20, spec["database"], need >> 20)
             raise Failure("%s has %d MiB free, and a backup of %s may need %d" % sizes)
-        name = "%s-%s.%s" % (spec["database"], time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), engine.suffix)
+        name = self.new_name(engine.suffix)
         with workplace(folder, engine.user) as place:
             made = os.path.join(place, name)
             version = engine.save(made)
@@ -193,6 +216,15 @@ class Backup(Kind):
             write_atomically(os.path.join(folder, name + ".json"), json.dumps(about).encode() + b"\n", 0o600)
             os.rename(made, os.path.join(folder, name))
         self.thin_out()
+
+    def new_name(self, suffix: str) -> str:
+        """Return a name that no backup has yet: one of the same second may be just what shall be brought back."""
+        while True:
+            moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            name = "%s-%s.%s" % (self.spec["database"], moment, suffix)
+            if not os.path.exists(os.path.join(self.spec["folder"], name)):
+                return name
+            time.sleep(0.1)
 
     def thin_out(self) -> None:
         """Remove what is too old or too many; the youngest always stays."""

@@ -42,6 +42,8 @@ KINDS = {
     "healthy": ("health", "Healthy"),
     "postgres_role": ("postgres", "Role"),
     "postgres_database": ("postgres", "Database"),
+    "mariadb_role": ("mariadb", "Role"),
+    "mariadb_database": ("mariadb", "Database"),
     "rabbit_access": ("rabbitmq", "Access"),
     "backup": ("backups", "Backup"),
     "restore": ("backups", "Restore"),

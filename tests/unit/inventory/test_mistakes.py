@@ -658,6 +658,20 @@ MISTAKES = {
         "the role x has another password in databases.a",
         "",
     ),
+    "a role of MariaDB with two passwords": (
+        "[env]\nrequired = ['A', 'B']\n[services.mariadb.databases]\n"
+        "a = { owner = 'x', password = '{{ secrets.A }}' }\nb = { owner = 'x', password = '{{ secrets.B }}' }",
+        "services.mariadb.databases.b.password",
+        "the role x has another password in databases.a",
+        "",
+    ),
+    "a database of two servers": (
+        "[env]\nrequired = ['A']\n[services.postgresql.databases]\na = { password = '{{ secrets.A }}' }\n"
+        "[services.mariadb.databases]\na = { password = '{{ secrets.A }}' }",
+        "services.mariadb.databases.a",
+        "services.postgresql has a database a as well",
+        "choose another name",
+    ),
     "no hosts": ("hosts = {}", "hosts", "names no host", 'add [hosts.web1] with address = "…"'),
     "a host with dots": (
         "[hosts.'web1.example.org']",

@@ -105,6 +105,16 @@ def test_a_damaged_backup_is_refused_and_the_database_stays(base, save, restore,
     assert rows(base) == ["first", "second"]
 
 
+def test_two_backups_of_the_same_second_are_two(base, save, restore):
+    # A restore saves what is there first: under the name of the backup that it is asked for, this would replace it.
+    first = save()
+    base.execute("DELETE FROM entries")
+    base.commit()
+    assert save() != first
+    restore(first)
+    assert rows(base) == ["first"]
+
+
 def test_a_backup_that_is_not_there_is_refused(restore):
     with pytest.raises(Failure, match="there is no backup"):
         restore("site-20300101T000000Z.sqlite3")

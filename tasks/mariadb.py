@@ -1,0 +1,39 @@
+"""MariaDB: the server, databases, roles, and who may connect."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from hawser.host import Host
+from hawser.resources import Absent, Command, File, MariadbDatabase, MariadbRole, Packages, Resources, Service, changed
+from hawser.steps import step
+
+
+@step()
+def install(host: Host) -> Resources:
+    """Install MariaDB with its databases and roles, open to the groups that need it and to nobody else."""
+    setting = host.environment.services.mariadb
+    if setting is None or not host.is_in(setting.groups):
+        return
+    yield Packages(("mariadb-server",))
+    yield Service("mariadb")
+    path = f"/etc/mysql/mariadb.conf.d/90-hawser-{host.app.name}.cnf"
+    owners = dict.fromkeys(each.owner for each in setting.databases.values())
+    remote = {owner: addresses(host, setting.clients_of(owner)) for owner in owners}
+    # An application that needs no remote access says nothing, so it never closes what another one here needs open.
+    listen: File | Absent = File(path, "[mariadbd]\nbind-address = *\n") if any(remote.values()) else Absent(path)
+    yield listen
+    yield Command(("systemctl", "restart", "mariadb"), when=changed(listen))
+    for name, database in setting.databases.items():
+        yield MariadbDatabase(name, database.charset)
+    for owner, clients in remote.items():
+        theirs = [name for name, database in setting.databases.items() if database.owner == owner]
+        key = f"services.mariadb.databases.{theirs[0]}.password"
+        password = host.text(setting.databases[theirs[0]].password, key)
+        yield MariadbRole(owner, password, tuple(theirs), clients)
+
+
+def addresses(host: Host, groups: Sequence[str]) -> tuple[str, ...]:
+    """Return the addresses of the hosts in some groups as MariaDB compares them: as short as they can be."""
+    return tuple(str(ipaddress.ip_address(address)) for address, _bits in host.clients(groups))
