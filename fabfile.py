@@ -9,6 +9,7 @@ sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 
 from tasks import (  # noqa: E402
     adhoc,
+    apache,
     bootstrap,
     certs,
     check,
@@ -53,6 +54,7 @@ namespace = Collection(
     files.put,
     files.get,
     shells.dbshell,
+    Collection("apache", apache.install),
     Collection("certs", certs.install),
     Collection("code", code.pull),
     Collection("config", config.install, config.place, config.samples),

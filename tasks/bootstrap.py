@@ -8,7 +8,7 @@ from hawser.host import UV, Host
 from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
-from . import firewall, mariadb, postgresql, rabbitmq, redis
+from . import apache, firewall, mariadb, postgresql, rabbitmq, redis
 
 
 @step()
@@ -16,7 +16,7 @@ def packages(host: Host) -> Resources:
     """Install the packages of the system that this host needs."""
     names = ["ca-certificates", "cron", "git", "logrotate", "python3-venv"]
     if host.serves_site:
-        names += ["nginx", "openssl"]
+        names += ["apache2" if apache.serves(host) else "nginx", "openssl"]
     if host.process_settings("supervisor"):
         names += ["supervisor"]
     names += [
@@ -74,7 +74,9 @@ def services(host: Host) -> Resources:
     yield Service("systemd-journald-dev-log.socket")
     if host.process_settings("supervisor"):
         yield Service("supervisor")
-    if host.serves_site:
+    if apache.serves(host):
+        yield from apache.ready()
+    elif host.serves_site:
         # Its server would answer for every name that no site claims.
         yield Absent("/etc/nginx/sites-enabled/default")
         yield Service("nginx")

@@ -13,6 +13,10 @@ def install(host: Host) -> Resources:
     site = host.environment.site
     if site is None or not host.serves_site or site.tls == "none":
         return
+    # Apache cannot start before it has a site, which comes later; nginx can.
+    server = ("systemctl", "reload-or-restart", "nginx")
+    if site.server == "apache":
+        server = ("systemctl", "try-reload-or-restart", "apache2")
     certificate, key = f"{host.root}/ssl/site.crt", f"{host.root}/ssl/site.key"
     if site.tls == "files":
         chain = host.local_file(site.certificate or "", "site.certificate")
@@ -23,8 +27,8 @@ def install(host: Host) -> Resources:
         check(chain, private, site.domains, host.environment.path.name)
         pair = [File(certificate, chain), File(key, private, mode=0o600, opaque=True)]
         yield from pair
-        yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(*pair))
+        yield Command(server, when=changed(*pair))
     else:
         made = SelfSigned(certificate, key, tuple(site.domains))
         yield made
-        yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(made))
+        yield Command(server, when=changed(made))

@@ -6,7 +6,7 @@ from hawser.fleet import Fleet
 from hawser.release import Release
 from hawser.steps import rollout
 
-from . import certs, code, config, cron, db, nginx, once, release, venv
+from . import apache, certs, code, config, cron, db, nginx, once, release, venv
 
 PREPARE = [code.pull, venv.build, config.install, release.build]
 SWITCH = [
@@ -14,12 +14,14 @@ SWITCH = [
     config.place,
     release.start,
     certs.install,
+    apache.leave,
     nginx.install,
+    apache.install,
     release.activate,
 ]
 FINISH = [cron.install, once.remember, release.record, release.tidy]
 PUT_BACK = [*SWITCH, release.tidy]
-LEAVE = [nginx.install, cron.install, release.leave]
+LEAVE = [nginx.install, apache.leave, cron.install, release.leave]
 
 
 @rollout(

@@ -16,6 +16,12 @@ def install(host: Host) -> Resources:
     """Install the site's server block and reload nginx; a block that nginx refuses never stays."""
     site = host.environment.site
     path = f"/etc/nginx/sites-enabled/{host.app.name}.conf"
+    if site is not None and host.serves_site and site.server != "nginx":
+        gone = Absent(path)
+        yield gone
+        # A reload gives its ports away some time later, and the other web server needs them at once.
+        yield left(gone, "nginx", "/etc/nginx/sites-enabled", ("stop",))
+        return
     if site is None or not host.serves_site:
         gone = Absent(path)
         yield gone
@@ -28,6 +34,20 @@ def install(host: Host) -> Resources:
     )
     yield page
     yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(page))
+
+
+def left(gone: Absent, unit: str, sites: str, last: tuple[str, ...]) -> Command:
+    """Have a web server take up that a site has gone.
+
+    :param sites: the folder of its sites.
+    :param last: what systemd does with it when that was its last one.
+    """
+    script = (
+        'unit=$1 sites=$2; shift 2; for each in "$sites"/*; do '
+        'if [ -e "$each" ]; then exec systemctl try-reload-or-restart "$unit"; fi; done; exec systemctl "$@" "$unit"'
+    )
+    argv = ("sh", "-c", script, "sh", unit, sites, *last)
+    return Command(argv, when=changed(gone), title=f"{unit} without this site")
 
 
 def parts(host: Host) -> dict[str, Any]:

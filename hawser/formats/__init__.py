@@ -5,6 +5,7 @@ What a format cannot carry raises :class:`CannotExpress`: nothing is cut, replac
 
 from __future__ import annotations
 
+from .apache import apache_word
 from .crontab import crontab_command
 from .dotenv_file import dotenv
 from .filters import FILTERS
@@ -19,6 +20,7 @@ from .text import CannotExpress
 __all__ = [
     "FILTERS",
     "CannotExpress",
+    "apache_word",
     "crontab_command",
     "dotenv",
     "ini_value",

@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from jinja2 import Undefined
 
+from .apache import apache_word
 from .crontab import crontab_command
 from .dotenv_file import dotenv
 from .ini import ini_value
@@ -44,6 +45,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "dotenv": dotenv,
     "nginx": _of_text(nginx_string),
     "nginx_word": _of_text(nginx_word),
+    "apache": _of_text(apache_word),
     "cron": _of_text(crontab_command),
     "python": python_literal,
     "json": json_text,

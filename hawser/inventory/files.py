@@ -53,8 +53,8 @@ class FileEntry(Model):
         default_factory=lambda data: _BY_SUFFIX.get(PurePosixPath(data["path"]).suffix, "none"),
         alias="validate",
         description="What a new text must pass before it replaces the old one: `json`, `yaml`, `python`, `systemd`, "
-        "`nginx`, `sudoers`, `supervisor`, `cron`, `none`, or a command in which `{}` is the file. Default: by the "
-        "file's extension.",
+        "`nginx`, `apache`, `sudoers`, `supervisor`, `cron`, `none`, or a command in which `{}` is the file. "
+        "Default: by the file's extension.",
     )
     restart: ProcessNames = Field(default=(), description="The processes that must restart when it changes.")
     groups: Groups = Field(default=(), description="The groups whose hosts get it. Default: every host.")
@@ -76,8 +76,9 @@ class Maintenance(Model):
 
 
 class Site(Model):
-    """The web site that nginx serves."""
+    """The web site that nginx or Apache httpd serves."""
 
+    server: Literal["nginx", "apache"] = Field(default="nginx", description="The web server in front.")
     groups: Groups = Field(
         default=(),
         description="The groups whose hosts serve it. Default: those of the processes it passes requests to.",
@@ -102,13 +103,17 @@ class Site(Model):
     )
     static: dict[UrlPrefix, AnyPath] = Field(
         default_factory=dict,
-        description="Folders that nginx serves itself, by URL path: relative to the code, one of `persistent.folders`, "
-        "or absolute.",
+        description="Folders that the web server serves itself, by URL path: relative to the code, one of "
+        "`persistent.folders`, or absolute.",
     )
     proxy: dict[UrlPrefix, ProcessName] = Field(
         default_factory=dict,
         description="Which process answers which URL path. Default: for `/`, the only one with a socket or port.",
     )
     maintenance: Maintenance = Field(default=Maintenance(), description="While the site is closed.")
-    extra: Text = Field(default="", description="Lines for the server block of nginx, taken as they are.")
-    max_body: BodySize = Field(default="10m", description="The largest request.")
+    extra: Text = Field(
+        default="", description="Lines for the server block (nginx) or virtual host (Apache), taken as they are."
+    )
+    max_body: BodySize = Field(
+        default="10m", description="The largest request. Apache goes by the length that it announces."
+    )

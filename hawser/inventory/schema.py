@@ -48,7 +48,7 @@ class Environment(Model):
     )
     patches: tuple[PatchEntry, ...] = Field(default=(), description="Changes to files of the code.")
     persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
-    site: Site | None = Field(default=None, description="The web site that nginx serves.")
+    site: Site | None = Field(default=None, description="The web site.")
     services: Services = Field(default=Services(), description="Databases and brokers.")
     backup: Backup = Field(default=Backup(), description="Backups of databases.")
     firewall: Firewall | None = Field(default=None, description="Who may reach which port.")

@@ -209,7 +209,7 @@ def _status(value: object) -> int | str:
     raise Wrong(f"{value!r} is no HTTP status", 'as in 200 or "200-399"')
 
 
-VALIDATORS = ("json", "yaml", "python", "systemd", "nginx", "sudoers", "supervisor", "cron", "none")
+VALIDATORS = ("json", "yaml", "python", "systemd", "nginx", "apache", "sudoers", "supervisor", "cron", "none")
 
 
 def _validation(text: str) -> str:

@@ -194,6 +194,12 @@ def check_nginx(system: System, copy: str, path: str) -> None:
         raise Failure("nginx refuses %s; what was there before is back in its place" % path, result.output)
 
 
+def check_apache(system: System, copy: str, path: str) -> None:
+    result = system.run(["apache2ctl", "configtest"], check=False)
+    if result.code:
+        raise Failure("Apache refuses %s; what was there before is back in its place" % path, result.output)
+
+
 VALIDATORS = {
     "json": Validator(check_json),
     "python": Validator(check_python),
@@ -203,6 +209,7 @@ VALIDATORS = {
     "supervisor": Validator(check_supervisor),
     "cron": Validator(check_cron),
     "nginx": Validator(check_nginx, in_place=True),
+    "apache": Validator(check_apache, in_place=True),
 }
 
 

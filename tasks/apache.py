@@ -1,0 +1,107 @@
+"""Apache httpd: the site that visitors reach, where `site.server` says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hawser.host import Host
+from hawser.resources import Absent, Command, File, Resource, Resources, Service, changed
+from hawser.steps import step
+
+from .nginx import left, parts
+
+ETC = "/etc/apache2"
+MODULES = ("proxy_http", "rewrite", "headers")
+BALANCER = ("proxy_balancer", "lbmethod_byrequests")
+PORTS = """\
+# Every site names its own ports.
+"""
+SIZES = {"k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def serves(host: Host) -> bool:
+    """Whether Apache serves this application's site on a host."""
+    site = host.environment.site
+    return site is not None and host.serves_site and site.server == "apache"
+
+
+def ready() -> list[Resource]:
+    """Return what Apache needs once on a host; it starts with its first site, for without a port it cannot."""
+    return [Absent(f"{ETC}/sites-enabled/000-default.conf"), File(f"{ETC}/ports.conf", PORTS)]
+
+
+@step()
+def leave(host: Host) -> Resources:
+    """Take the site away from Apache where another server has it, before that one needs the ports."""
+    if not serves(host):
+        yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")
+        gone = Absent(f"{ETC}/sites-enabled/{host.app.name}.conf")
+        yield gone
+        yield left(gone, "apache2", f"{ETC}/sites-enabled", ("disable", "--now"))
+
+
+@step()
+def install(host: Host) -> Resources:
+    """Install the site's virtual host and reload Apache; one that Apache refuses never stays."""
+    if not serves(host):
+        return
+    site = host.environment.site
+    assert site is not None
+    found = parts(host)
+    modules = [*MODULES, *(["ssl"] if site.tls != "none" else [])]
+    if any(len(each["servers"]) > 1 for each in found["upstreams"]):
+        modules += BALANCER
+    missing = 'for each; do test -e "/etc/apache2/mods-enabled/$each.load" || exit 1; done'
+    enabled = Command(("a2enmod", "-q", *modules), unless=("sh", "-c", missing, "sh", *modules))
+    yield enabled
+    tls = [site.tls_port] if site.tls != "none" else []
+    # Apart from the site, for Apache lets go of a port, or takes one, only when it starts.
+    ports = File(
+        f"{ETC}/conf-enabled/{host.app.name}-ports.conf",
+        host.render("apache-ports.conf.j2", ports=[site.listen, *tls, *site.extra_ports]),
+        validate="apache",
+    )
+    yield ports
+    page = File(
+        f"{ETC}/sites-enabled/{host.app.name}.conf",
+        host.render("apache-site.conf.j2", **found, **places(host, found), max_body=in_bytes(site.max_body)),
+        validate="apache",
+    )
+    yield page
+    yield Service("apache2")
+    yield Command(("systemctl", "restart", "apache2"), when=changed(ports))
+    yield Command(("systemctl", "reload-or-restart", "apache2"), when=changed(enabled, page))
+
+
+def places(host: Host, found: dict[str, Any]) -> dict[str, Any]:
+    """Return the names of the site, and what Apache asks in which order: of paths that begin alike, the longest one."""
+    site = host.environment.site
+    assert site is not None
+    plain = [domain for domain in site.domains if not domain.startswith("*.")]
+    first = plain[0] if plain else site.domains[0].removeprefix("*.")
+    upstreams = {each["name"]: each["servers"] for each in found["upstreams"]}
+    rows: list[dict[str, Any]] = [
+        {"prefix": each["prefix"], "static": each, "servers": []} for each in found["statics"]
+    ]
+    for each in found["proxies"]:
+        servers = [address(server, each["upstream"]) for server in upstreams[each["upstream"]]]
+        rows.append({"prefix": each["prefix"], "static": None, "servers": servers, "upstream": each["upstream"]})
+    rows.sort(key=lambda row: -len(row["prefix"]))
+    return {
+        "first": first,
+        "others": [domain for domain in site.domains if domain != first],
+        "rows": rows,
+    }
+
+
+def address(server: str, name: str) -> str:
+    """Write where a process listens as Apache has it.
+
+    :param name: tells apart what listens on different sockets, for Apache goes by the address behind the bar.
+    """
+    return f"{server}|http://{name}" if server.startswith("unix:") else f"http://{server}"
+
+
+def in_bytes(size: str) -> int:
+    """Return a size such as ``10m`` in bytes; 0 stands for no limit, here as in nginx."""
+    return int(size.rstrip("kKmMgG")) * SIZES.get(size[-1].lower(), 1)
