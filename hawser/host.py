@@ -7,16 +7,18 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 from .errors import Problem
 from .formats import shell_environment
+from .inventory.app import instance_of
 from .inventory.files import FileEntry
 from .inventory.jinja import references
 from .inventory.processes import CronEntry, Process
 from .inventory.samples import SettingsEntry
 from .inventory.schema import Environment
-from .processes import COLOURS, ProcessInstance, instances, overlaps, starts_late
+from .processes import COLOURS, ProcessInstance, instance_environment, instances, overlaps, starts_late
 from .release import Facts, Release
 from .resources import Command, File, Patch, Settings
 from .secrets import Secrets
@@ -166,6 +168,13 @@ class Host:
         return f"{self.root}/maintenance.html"
 
     @property
+    def log_folders(self) -> list[str]:
+        """The folders within `log` that take the output of this host's processes."""
+        outputs = [setting.output for setting in self.process_settings().values() if setting.output]
+        folders = {output.rpartition("/")[0] for output in outputs} - {"log"}
+        return [f"{self.root}/{folder}" for folder in sorted(folders)]
+
+    @property
     def state(self) -> str:
         """The folder of the runner's own records on this host."""
         return f"/var/lib/hawser/{self.environment.app.name}"
@@ -208,7 +217,13 @@ class Host:
             "secrets": self.secrets.values,
             "release": {"id": release.id, "commit": release.commit, "path": self.release_path} if release else {},
             "root": self.root,
+            "instances": self.instances,
         }
+
+    @cached_property
+    def instances(self) -> dict[str, SimpleNamespace]:
+        """The instances of the application with their values, for templates."""
+        return {name: SimpleNamespace(**values, name=name) for name, values in self.environment.instances.items()}
 
     def group(self, name: str) -> list[HostView]:
         """The hosts of a group, in the order of the file, for templates.
@@ -225,6 +240,7 @@ class Host:
 
     def text(self, value: str, key: str, **more: Any) -> str:
         """Render a value of the environment file; `key` is named when it cannot be rendered."""
+        key = self.environment.user_key(key)
         return self.templates.value(value, {**self.context, **more}, self.environment.path.name, key)
 
     def command_text(self, value: str, key: str, **more: Any) -> str:
@@ -234,10 +250,8 @@ class Host:
     @cached_property
     def variables(self) -> dict[str, str]:
         """The application's variables, rendered."""
-        found = {
-            name: self.text(value, f"env.variables.{name}") for name, value in self.environment.env.variables.items()
-        }
         env = self.environment.env
+        found = {name: self.text(value, f"env.variables.{name}") for name, value in env.shared.items()}
         if env.dotenv and env.dotenv_variable:
             found[env.dotenv_variable] = self.path(env.dotenv)
         return found
@@ -257,9 +271,19 @@ class Host:
         }
         return shell_environment({**ours, **self.variables})
 
+    def instance_variables(self, name: str | None) -> dict[str, str]:
+        """Return the variables that an instance has for itself; none for no instance."""
+        if not name:
+            return {}
+        variables, instance = self.environment.env.of_instances, self.instances[name]
+        return {each: self.text(value, f"env.variables.{each}", instance=instance) for each, value in variables.items()}
+
     def own_environments(self) -> dict[str, dict[str, str]]:
-        """Return the variables of the processes and cron entries that have some of their own, by their file's name."""
-        found: dict[str, dict[str, str]] = {}
+        """Return the variables of the instances, and of the processes and cron entries that have some of their own.
+
+        :returns: them by the name that follows ``@`` in a command line of the release's `run`.
+        """
+        found = {instance_environment(name): self.instance_variables(name) for name in self.instances}
         for kind, prefix, settings in (
             ("processes", "", self.process_settings()),
             ("cron", "cron.", self.cron_entries()),
@@ -267,9 +291,8 @@ class Host:
             for name, setting in settings.items():
                 if setting.environment:
                     keys = setting.environment.items()
-                    found[prefix + name] = {
-                        each: self.text(value, f"{kind}.{name}.environment.{each}") for each, value in keys
-                    }
+                    own = {each: self.text(value, f"{kind}.{name}.environment.{each}") for each, value in keys}
+                    found[prefix + name] = {**self.instance_variables(setting.instance), **own}
         return found
 
     def dotenv_variables(self) -> dict[str, str]:
@@ -288,7 +311,9 @@ class Host:
                 continue
             key = f"files[{number}]"
             content = (
-                self.render(entry.template) if entry.template else self.text(entry.content or "", f"{key}.content")
+                self.render(entry.template, **self.instance_context(entry))
+                if entry.template
+                else self.text(entry.content or "", f"{key}.content")
             )
             validate = "" if entry.validate_with == "none" else entry.validate_with
             path = self.path(entry.path)
@@ -300,6 +325,10 @@ class Host:
     def written(self) -> list[tuple[File | Settings, FileEntry | SettingsEntry]]:
         """Return all files that the environment file lists for this host, from templates and from samples."""
         return [*self.files(), *self.settings()]
+
+    def instance_context(self, entry: FileEntry | SettingsEntry) -> dict[str, Any]:
+        """Return what the template of a file sees besides, where it is written for an instance."""
+        return {"instance": self.instances[entry.instance]} if entry.instance else {}
 
     @property
     def originals(self) -> str:
@@ -320,7 +349,7 @@ class Host:
                 self.source,
                 self.originals,
                 self.rendered(entry.values, f"{key}.values"),
-                self.render(entry.template) if entry.template else "",
+                self.render(entry.template, **self.instance_context(entry)) if entry.template else "",
                 entry.optional,
                 entry.new_keys,
                 entry.mode,
@@ -372,8 +401,13 @@ class Host:
             raise TemplateError(Problem(self.environment.path.name, key, f"{path}: {error.strerror}")) from None
 
     def in_release(self, line: str, marker: str = "", timeout: int = 1800) -> Command:
-        """Return a command line that runs in the code of the release, as the application's user, in its environment."""
-        argv = (f"{self.release_path}/run", "sh", "-c", line)
+        """Return a command line that runs in the code of the release, as the application's user, in its environment.
+
+        :param line: may begin with ``@NAME``, for the variables of an instance.
+        """
+        instance, command = instance_of(line)
+        own = [f"@{instance_environment(instance)}"] if instance else []
+        argv = (f"{self.release_path}/run", *own, "sh", "-c", command)
         return Command(argv, user=self.app.user, cwd=self.source, marker=marker, timeout=timeout, title=line)
 
     # Processes.

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .inventory.processes import Process
+from .inventory.processes import CronEntry, Process
 from .resources import File, Healthy, Resources, Retired, Running, changed
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class ProcessInstance:
     @property
     def log(self) -> str:
         """The file that takes its output; empty where systemd's journal does."""
+        if self.setting.output:
+            return f"{self.host.root}/{self.setting.output}"
         return f"{self.host.root}/log/{self.name}.log" if self.setting.manager == "supervisor" else ""
 
     @property
@@ -96,7 +98,7 @@ class ProcessInstance:
         key = f"processes.{self.setting_name}.command"
         more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
         words = shlex.split(self.host.command_text(self.setting.command, key, **more))
-        own = [f"@{self.setting_name}"] if self.setting.environment else []
+        own = own_environment(self.setting, self.setting_name)
         return (f"{self.host.release_path}/run", *own, *words)
 
     @property
@@ -109,6 +111,21 @@ class ProcessInstance:
 def instances(name: str, setting: Process) -> list[str]:
     """Return the names of the processes that a setting stands for: one, or numbered ones."""
     return [name] if setting.count == 1 else [f"{name}-{number}" for number in range(1, setting.count + 1)]
+
+
+def instance_environment(name: str) -> str:
+    """Return the name, after ``@``, of the variables of an instance."""
+    return f"instance.{name}"
+
+
+def own_environment(setting: Process | CronEntry, name: str) -> list[str]:
+    """Return what stands before a program that has variables of its own, or those of an instance.
+
+    :param name: the name of its own variables.
+    """
+    if setting.environment:
+        return [f"@{name}"]
+    return [f"@{instance_environment(setting.instance)}"] if setting.instance else []
 
 
 def overlaps(setting: Process) -> bool:

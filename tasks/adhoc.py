@@ -7,6 +7,7 @@ import shlex
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.formats import shell, shell_join
+from hawser.processes import instance_environment, own_environment
 from hawser.steps import rollout
 
 
@@ -16,25 +17,51 @@ def run(fleet: Fleet, command: str) -> None:
     fleet.stream({name: {"argv": ["sh", "-c", command]} for name in fleet.names}, command)
 
 
-@rollout(positional=["command"], help={"command": "what follows `python manage.py`"})
-def manage(fleet: Fleet, command: str) -> None:
+@rollout(
+    positional=["command"],
+    help={"command": "what follows `python manage.py`", "instance": "whose settings; needed where there are several"},
+)
+def manage(fleet: Fleet, command: str, instance: str = "") -> None:
     """Run a management command in the application's environment, on the first of the named hosts."""
+    own = variables_of(fleet, instance)
     name = fleet.needing_code().names[0]
     host = fleet.host(name)
     if not fleet.some([name]).facts(name).current:
         raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
-    argv = [f"{host.root}/current/run", "python", "manage.py", *shlex.split(command)]
+    argv = [f"{host.root}/current/run", *own, "python", "manage.py", *shlex.split(command)]
     fleet.stream({name: {"argv": argv, "user": host.app.user, "cwd": f"{host.root}/current/source"}}, command)
 
 
-@rollout(help={"process": "with what this process gets besides"})
-def printenv(fleet: Fleet, process: str = "") -> None:
+def variables_of(fleet: Fleet, instance: str) -> list[str]:
+    """Return what stands before a program that gets the variables of an instance; nothing where there is none.
+
+    :raises HawserError: there is no such instance, or which one is open.
+    """
+    known = fleet.environment.instances
+    if instance and instance not in known:
+        raise HawserError(f"there is no instance {instance}; instances: {', '.join(known) or 'none'}", code=2)
+    if not instance and fleet.environment.env.of_instances:
+        hint = f"next: the same command with --instance {next(iter(known))}"
+        raise HawserError(f"which instance? {', '.join(known)}\n  {hint}", code=2)
+    return [f"@{instance_environment(instance)}"] if instance else []
+
+
+@rollout(
+    help={
+        "process": "with what this process gets besides",
+        "instance": "with the variables of this instance",
+    }
+)
+def printenv(fleet: Fleet, process: str = "", instance: str = "") -> None:
     """Show the variables that the release that serves starts its processes with; secrets are masked."""
+    own = variables_of(fleet, instance) if instance else []
     known = fleet.environment.processes
     if process and process not in known:
         raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
     path = f"{fleet.environment.app.root}/current/environment"
-    paths = [path, f"{path}.{process}"] if process and known[process].environment else [path]
+    if process:
+        own += own_environment(known[process], process)
+    paths = [path, *(f"{path}.{each.removeprefix('@')}" for each in own)]
     for name, variables in fleet.needing_code().ask_all("commands.variables", {"paths": paths}).items():
         for variable, value in sorted(variables.items()):
             fleet.report.output(name, f"{variable}={shell(value)}")

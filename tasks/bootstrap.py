@@ -56,7 +56,11 @@ def folders(host: Host) -> Resources:
     yield Directory(f"{host.root}/run", mode=0o750, owner=app.user, group="www-data")
     for folder in host.environment.persistent.folders:
         yield Directory(f"{host.root}/{folder}", owner=app.user, group=app.group)
-    yield File(f"/etc/logrotate.d/{app.name}", host.render("logrotate.j2"))
+    for folder in host.log_folders:
+        yield Directory(folder)
+    yield File(
+        f"/etc/logrotate.d/{app.name}", host.render("logrotate.j2", folders=[f"{host.root}/log", *host.log_folders])
+    )
 
 
 @step()

@@ -18,10 +18,10 @@ DATABASE = {"database": "only this one; default: all"}
 
 @step()
 def migrate(host: Host) -> Resources:
-    """Run the migrate command, on the leader only."""
-    line = host.environment.release.migrate
-    if line and host.is_leader and host.release is not None:
-        yield host.in_release(host.command_text(line, "release.migrate"))
+    """Run the migrate commands, on the leader only."""
+    if host.is_leader and host.release is not None:
+        for number, line in enumerate(host.environment.release.migrate):
+            yield host.in_release(host.command_text(line, f"release.migrate[{number}]"))
 
 
 @rollout(help=DATABASE)

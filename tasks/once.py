@@ -57,6 +57,7 @@ def command(host: Host, name: str, again: bool = False) -> Once:
     entry, key = host.environment.once[name], f"once.{name}"
     line = host.command_text(entry.command, f"{key}.command")
     unless = host.command_text(entry.unless, f"{key}.unless") if entry.unless else ""
+    own = {each: host.text(value, f"{key}.environment.{each}") for each, value in entry.environment.items()}
     return Once(
         name,
         argv=("sh", "-c", line),
@@ -64,7 +65,7 @@ def command(host: Host, name: str, again: bool = False) -> Once:
         user=host.app.user,
         cwd=host.source,
         env_file=f"{host.release_path}/environment",
-        env={each: host.text(value, f"{key}.environment.{each}") for each, value in entry.environment.items()},
+        env={**host.instance_variables(entry.instance), **own},
         title=line,
         again=again,
         hint=f"  next: correct it and deploy again; or, if it has been done: fab -H {host.environment.name} "

@@ -40,6 +40,8 @@ def begin(host: Host) -> Resources:
             }
         )
     yield Journal(host.release.id, by)
+    for folder in host.log_folders:
+        yield Directory(folder)
 
 
 @step()

@@ -9,17 +9,20 @@ from hawser.formats import shell as quoted
 from hawser.formats import shell_join
 from hawser.steps import rollout
 
+from .adhoc import variables_of
 
-@rollout()
-def shell(fleet: Fleet) -> None:
+
+@rollout(help={"instance": "whose settings; needed where there are several"})
+def shell(fleet: Fleet, instance: str = "") -> None:
     """Log in as the application's user, in its code and its environment, on the first of the named hosts."""
+    own = variables_of(fleet, instance)
     name = fleet.needing_code().names[0]
     host = fleet.host(name)
     if not fleet.some([name]).facts(name).current:
         raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
     source = f"{host.root}/current/source"
     prompt = f"{host.app.name}@{name}:\\w\\$ "
-    argv = ["runuser", "-u", host.app.user, "--", f"{host.root}/current/run", "env", f"HOME={host.root}/home"]
+    argv = ["runuser", "-u", host.app.user, "--", f"{host.root}/current/run", *own, "env", f"HOME={host.root}/home"]
     # Its own start-up files may set another prompt; a plain one says at least where one is.
     fleet.terminal(name, f"cd {quoted(source)} && PS1={quoted(prompt)} exec {shell_join([*argv, 'bash'])}")
 

@@ -38,6 +38,9 @@ def keys(process: ProcessInstance) -> dict[str, str]:
         "TimeoutStopSec": str(setting.stop_timeout),
         "SyslogIdentifier": process.unit,
     }
+    if process.log:
+        # systemd opens it, as root, before it becomes the process's user.
+        found["StandardOutput"] = found["StandardError"] = f"append:{process.log}"
     if setting.limits.files is not None:
         found["LimitNOFILE"] = str(setting.limits.files)
     if setting.limits.processes is not None:

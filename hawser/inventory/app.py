@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from .base import Model
+from .base import Model, Shape
+from .jinja import references
 from .types import (
     AbsolutePath,
     AnyPath,
@@ -129,9 +131,34 @@ class EnvSettings(Model):
     )
 
     @property
+    def shared(self) -> dict[str, str]:
+        """The variables that are the same for all instances."""
+        return {name: value for name, value in self.variables.items() if "instance" not in references(value).names}
+
+    @property
+    def of_instances(self) -> dict[str, str]:
+        """The variables that each instance has for itself."""
+        return {name: value for name, value in self.variables.items() if name not in self.shared}
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """The names of all secrets, required ones first."""
         return self.required + self.generated
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else (value or ())  # a release kept by an older version may say null
+
+
+OneOrMore = Annotated[tuple[Command, ...], BeforeValidator(_several), Shape("command (Jinja2), or list: command")]
+
+
+def instance_of(command: str) -> tuple[str, str]:
+    """Return the instance whose variables a command asks for, empty for none, and the command without it."""
+    if not command.startswith("@"):
+        return "", command
+    name, _, rest = command[1:].partition(" ")
+    return name, rest.strip()
 
 
 class ReleaseSettings(Model):
@@ -143,8 +170,10 @@ class ReleaseSettings(Model):
     check: tuple[Command, ...] = Field(
         default=(), description="Commands that must succeed before the switch; else the old release stays."
     )
-    migrate: Command | None = Field(
-        default=None, description="The command that migrates the database: once, on the leader, before the switch."
+    migrate: OneOrMore = Field(
+        default=(),
+        description="The command that migrates the database, or a list of commands: once, on the leader, before the "
+        "switch. `@NAME ` before a command, here and in `build` and `check`, gives it the variables of an instance.",
     )
     leader: GroupName | None = Field(
         default=None,

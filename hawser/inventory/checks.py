@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .base import Finding, Loc, did_you_mean
+from .checks_instances import check_instances
 from .checks_processes import check_ports, check_processes
 from .checks_values import check_secrets, check_templates
 from .files import FileEntry, Site
@@ -33,6 +34,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_app(environment),
         check_python(environment),
         check_leader(environment),
+        check_instances(environment),
         check_processes(environment),
         check_ports(environment),
         check_files(environment),

@@ -46,6 +46,11 @@ def check_processes(environment: Environment) -> Iterator[Finding]:
                 )
         yield from _check_listening(at, process)
         yield from _check_order(name, environment)
+        folder = (process.output or "").rpartition("/")[0]
+        if folder in environment.persistent.folders:
+            message = f"{folder} is one of persistent.folders, which belong to the application's user"
+            # Its manager opens the file as root, and a link in its place would lead anywhere.
+            yield Finding((*at, "output"), message, "choose another folder", needs=frozenset({"persistent"}))
         socket = f"{environment.app.root}/run/{name}-green.sock"
         if process.socket and len(socket.encode()) > _SOCKET_PATH:
             message = f"the path of its socket is too long: {socket} has {len(socket.encode())} of {_SOCKET_PATH} bytes"
@@ -79,6 +84,9 @@ def _check_listening(at: Loc, process: Process) -> Iterator[Finding]:
         yield Finding((*at, "count"), "must be 1 for a process that is single")
     if process.manager == "supervisor" and process.limits.model_fields_set:
         yield Finding((*at, "limits"), "supervisor knows no limits of a program", 'use manager = "systemd"')
+    if process.restart_at and process.socket:
+        message = "would take a process with a socket away for a moment"
+        yield Finding((*at, "restart_at"), message, "fab restart replaces it without an interruption")
     if process.overlap and (process.single or process.port is not None):
         why = "single" if process.single else "on a port"
         yield Finding((*at, "overlap"), f"cannot be: a process that is {why} restarts in place", "remove it")

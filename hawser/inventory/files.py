@@ -13,6 +13,7 @@ from .types import (
     BodySize,
     Domain,
     Groups,
+    InstanceName,
     Mode,
     Network,
     Port,
@@ -58,6 +59,7 @@ class FileEntry(Model):
     )
     restart: ProcessNames = Field(default=(), description="The processes that must restart when it changes.")
     groups: Groups = Field(default=(), description="The groups whose hosts get it. Default: every host.")
+    instance: InstanceName | None = Field(default=None, description="What `{{ instance }}` in its template stands for.")
 
 
 class Persistent(Model):

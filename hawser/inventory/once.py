@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from .base import Model
-from .types import Command, Template, VariableName
+from .types import Command, InstanceName, Template, VariableName
 
 
 class OnceEntry(Model):
@@ -19,4 +19,7 @@ class OnceEntry(Model):
     )
     environment: dict[VariableName, Template] = Field(
         default_factory=dict, description="More variables, for this command only; secrets may stand here."
+    )
+    instance: InstanceName | None = Field(
+        default=None, description="The instance whose variables it gets. Default: the one that its name speaks of."
     )

@@ -13,11 +13,12 @@ from hawser.errors import InputErrors, Problem
 from .base import Finding, Loc, dotted
 from .checks import contradictions
 from .documents import Document, Table, merged, origin, read_documents
+from .instances import Expansion, expand
 from .problems import findings_of, known_keys, without
 from .schema import Environment
 
 _NAME = re.compile("[A-Za-z0-9_-]+")
-_FILLED_IN = ("name", "path")
+_FILLED_IN = ("name", "path", "written")
 _STAND_IN = {"name": "app", "repo": "."}
 
 
@@ -41,6 +42,8 @@ def parse(name: str, documents: Sequence[Document]) -> Environment:
     table = merged(documents)
     findings = [Finding((key,), "unknown key", known_keys((key,))) for key in _FILLED_IN if key in table]
     table = {key: value for key, value in table.items() if key not in _FILLED_IN}
+    expansion = expand(table)
+    table = expansion.table
     environment: Environment | None = None
     try:
         environment = _validate(name, own.path, table)
@@ -51,9 +54,10 @@ def parse(name: str, documents: Sequence[Document]) -> Environment:
         # What follows from an unreadable table is no mistake of its own.
         broken = {str(finding.loc[0]) for finding in findings}
         findings += [finding for finding in contradictions(rest, own.path.parent) if not finding.needs & broken]
-    if findings or environment is None:
-        raise InputErrors(_problems(findings, documents))
-    return environment
+    if findings or expansion.findings or environment is None:
+        raise InputErrors(_problems(findings, expansion, documents))
+    written = {dotted(new): dotted(old) for new, old in expansion.origins.items()}
+    return environment.model_copy(update={"written": written})
 
 
 def _validate(name: str, path: Path, table: Table) -> Environment:
@@ -74,9 +78,10 @@ def _what_is_right(name: str, path: Path, table: Table, wrong: list[Loc]) -> Env
     return None
 
 
-def _problems(findings: Sequence[Finding], documents: Sequence[Document]) -> list[Problem]:
-    found = [
-        Problem(origin(documents, finding.loc), dotted(finding.loc), finding.message, finding.hint)
-        for finding in findings
-    ]
+def _problems(findings: Sequence[Finding], expansion: Expansion, documents: Sequence[Document]) -> list[Problem]:
+    """Say what is wrong, and where in the files; what speaks of an instance in a wrong way has no further mistakes."""
+    first = {finding.loc: finding for finding in reversed(expansion.findings)}
+    placed = [(expansion.written(finding.loc), finding) for finding in findings]
+    placed = [*first.items(), *(each for each in placed if each[0] not in first)]
+    found = [Problem(origin(documents, loc), dotted(loc), finding.message, finding.hint) for loc, finding in placed]
     return list(dict.fromkeys(found))

@@ -15,7 +15,9 @@ from .types import (
     ExtraKey,
     Flag,
     Groups,
+    InstanceName,
     Limit,
+    OutputPath,
     Port,
     ProcessName,
     Schedule,
@@ -107,10 +109,21 @@ class Process(Model):
     stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"] = Field(
         default="TERM", description="The signal that asks it to stop."
     )
+    output: OutputPath | None = Field(
+        default=None,
+        description="A file in `log`, under `app.root`, that takes its output, such as `log/shop/web.log`. Default: "
+        "the journal for systemd, `log/NAME.log` for supervisor.",
+    )
+    restart_at: Schedule | None = Field(
+        default=None, description="When cron restarts it, under its manager: five fields, or `@daily` and the like."
+    )
     extra: dict[ExtraKey, Template] = Field(
         default_factory=dict, description="More keys of the manager's own file, taken as they are."
     )
     user: UnixName = Field(default="", validate_default=False, description="Its Unix user. Default: `app.user`.")
+    instance: InstanceName | None = Field(
+        default=None, description="The instance whose variables it gets. Default: the one that its name speaks of."
+    )
 
     @property
     def listens(self) -> bool:
@@ -128,6 +141,9 @@ class CronEntry(Model):
     groups: Groups = Field(default=(), description="The groups whose hosts run it. Default: every host.")
     single: Flag = Field(default=False, description="Only on the first host of the groups.")
     user: UnixName = Field(default="", validate_default=False, description="Its Unix user. Default: `app.user`.")
+    instance: InstanceName | None = Field(
+        default=None, description="The instance whose variables it gets. Default: the one that its name speaks of."
+    )
     environment: dict[VariableName, Template] = Field(
         default_factory=dict, description="More variables, for this line only."
     )

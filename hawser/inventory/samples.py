@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, mod
 from .base import Model, Shape, Wrong
 from .files import ProcessNames
 from .jinja import check_syntax
-from .types import AnyPath, Count, Flag, Groups, Mode, RelativePath, Template, Text, UnixName, unique
+from .types import AnyPath, Count, Flag, Groups, InstanceName, Mode, RelativePath, Template, Text, UnixName, unique
 
 Format = Literal["json", "yaml", "ini", "python"]
 
@@ -96,6 +96,7 @@ class SettingsEntry(Model):
     group: UnixName = Field(default="", validate_default=False, description="Its group. Default: `app.group`.")
     restart: ProcessNames = Field(default=(), description="The processes that must restart when it changes.")
     groups: Groups = Field(default=(), description="The groups whose hosts get it. Default: every host.")
+    instance: InstanceName | None = Field(default=None, description="What `{{ instance }}` in its template stands for.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

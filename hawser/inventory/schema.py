@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -18,7 +18,7 @@ from .once import OnceEntry
 from .processes import CronEntry, Process
 from .samples import PatchEntry, SettingsEntry
 from .services import Services
-from .types import GroupName, HostName, PackageName, ProcessName
+from .types import GroupName, HostName, InstanceName, PackageName, ProcessName, Variable, VariableName
 
 M = TypeVar("M", bound=Model)
 F = TypeVar("F", FileEntry, SettingsEntry)
@@ -31,10 +31,20 @@ class Environment(Model):
 
     name: GroupName = Field(description="The file's name without `.toml`.")
     path: Path = Field(default=Path(), exclude=True, description="The file.")
+    written: Mapping[str, str] = Field(
+        default={}, exclude=True, description="Under which keys of the file entries of instances stand."
+    )
     app: App = Field(description="The application: its name, where its code comes from, and where it lives on a host.")
     python: PythonSettings = Field(default=PythonSettings(), description="The Python environment.")
     env: EnvSettings = Field(default=EnvSettings(), description="Variables and secrets.")
     release: ReleaseSettings = Field(default=ReleaseSettings(), description="Building, checking, migrating, switching.")
+    instances: dict[InstanceName, dict[VariableName, Variable]] = Field(
+        default_factory=dict,
+        description="Instances of the application that run beside each other, by name, each with values of its own. "
+        "`{{ instance.KEY }}` is a value of an instance, `{{ instance.name }}` its name. An entry of a table whose "
+        "name says so stands there once for each instance, and so does an item of a list; a variable in "
+        "`env.variables` that says so is one of the instance's own processes, cron lines and commands.",
+    )
     processes: dict[ProcessName, Process] = Field(
         default_factory=dict, description="Programs that keep running, by name."
     )
@@ -100,6 +110,13 @@ class Environment(Model):
         """Return at which place of the order a host switches: the latest and the earliest of its processes."""
         ranks = [self.rank(name) for name, entry in self.processes.items() if host in self.hosts_running(entry)]
         return (max(ranks), min(ranks)) if ranks else (0, 0)
+
+    def user_key(self, key: str) -> str:
+        """Return how the file itself names a key, where entries of instances have come from another one."""
+        for length in range(len(key), 0, -1):
+            if key[:length] in self.written and key[length : length + 1] in ("", ".", "["):
+                return self.written[key[:length]] + key[length:]
+        return key
 
     @property
     def leader(self) -> str:

@@ -330,6 +330,18 @@ Variable = Annotated[
     PlainSerializer(lambda value: list(value) if isinstance(value, tuple) else value),
     Shape("text, number, true or false, list"),
 ]
+OutputPath = Annotated[
+    Text,
+    AfterValidator(
+        matching(r"log/([A-Za-z0-9_][A-Za-z0-9_.-]*/)?[A-Za-z0-9_][A-Za-z0-9_.-]*\.log", "as in log/web.log")
+    ),
+    Shape("path in log"),
+]
+InstanceName = Annotated[
+    Text,
+    AfterValidator(matching("[a-z][a-z0-9_]*", "lower-case letters, digits and _, a letter first", 32)),
+    Shape("name"),
+]
 PackageName = Annotated[
     Text,
     AfterValidator(matching("[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?", "a name that apt knows")),

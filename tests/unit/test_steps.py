@@ -1,4 +1,4 @@
-"""What every step wants of every host, for three environments; the texts beside them in `catalogs/` are kept.
+"""What every step wants of every host, for some environments; the texts beside them in `catalogs/` are kept.
 
 `HAWSER_UPDATE=1` writes the texts anew: read their difference as carefully as the code's.
 """
