@@ -326,6 +326,18 @@ class Fleet:
         answer = self.request(name, "ask", {"function": function, "arguments": dict(arguments)})
         return answer.message["answer"]
 
+    def ask_together(self, name: str, questions: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        """Call several of the runner's reading functions on a host in one exchange.
+
+        :raises StepFailed: one of them could not answer.
+        """
+        self.session.open([name])
+        answer = self.request(name, "ask_all", {"questions": [[function, dict(more)] for function, more in questions]})
+        for each in answer.message["answers"]:
+            if "error" in each:
+                raise StepFailed(f"{name}: {each['error']}")
+        return [each["answer"] for each in answer.message["answers"]]
+
     def ask_all(self, function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Call one of the runner's reading functions on every host that answers, all at once; the rest is reported.
 

@@ -3,59 +3,215 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from hawser.errors import StepFailed
 from hawser.fleet import Fleet
 from hawser.health import questions
 from hawser.host import Host
+from hawser.ports import EVERYWHERE, Port, belongs, exposed, promised
+from hawser.processes import ProcessInstance
+from hawser.report import Marked
 from hawser.steps import rollout
 
-COLUMNS = ["host", "release", "commit", "age", "processes", "health", "disk free", "clock", "certificate"]
+PROCESSES = ["host", "process", "manager", "state", "since", "release", "health", "listens"]
+HOSTS = ["host", "release", "age", "ports", "mounts", "certificate", "clock", "disk free"]
+# Seconds, and days, from which on a value stands out.
+CLOCK_ODD = 2.0
+CERTIFICATE_ODD = 21
+ROOM_ODD = 0.1
 
 
 @rollout()
 def status(fleet: Fleet) -> None:
-    """Show each host's release, processes, health, disk, clock offset and certificate."""
+    """Show every process, and each host's release, ports, mounts, certificate, clock and disk; 1 if one is down."""
     reached = fleet.reachable()
-    rows = fleet.session.parallel(reached.names, lambda name: row(fleet, name))
-    fleet.report.table(
-        fleet.environment.name, COLUMNS, [found for found in rows.values() if not isinstance(found, Exception)]
-    )
-    failed = [*fleet.session.lost.values(), *(str(found) for found in rows.values() if isinstance(found, Exception))]
+    found = fleet.session.parallel(reached.names, lambda name: look(fleet, name))
+    looks = [each for each in found.values() if isinstance(each, Look)]
+    rows = [row for each in looks for row in each.processes()]
+    if rows:
+        records = [record for each in looks for record in each.process_records()]
+        fleet.report.table(f"{fleet.environment.name}: processes", PROCESSES, rows, records)
+    title = f"{fleet.environment.name}: hosts"
+    fleet.report.table(title, HOSTS, [each.row() for each in looks], [each.record() for each in looks])
+    for each in looks:
+        for owner, number in exposed(each.host, each.sockets):
+            fleet.report.note(
+                each.host.name,
+                f"{owner} listens on port {number} on every address, and was not asked to; next: have it listen on "
+                "127.0.0.1, or say `public = true` or a firewall rule",
+                "warning",
+            )
+    failed = [*fleet.session.lost.values(), *(str(each) for each in found.values() if isinstance(each, Exception))]
+    failed += [trouble for each in looks for trouble in each.troubles()]
     if failed:
         raise StepFailed("\n".join(failed))
 
 
-def row(fleet: Fleet, name: str) -> list[str]:
-    """Return one host's line of the table."""
+def look(fleet: Fleet, name: str) -> Look:
+    """Ask a host for everything that is shown of it: its clock, then the rest in one exchange."""
     host = fleet.host(name)
-    facts = host.facts
-    live = host.live_processes() if facts.current else []
-    health = fleet.ask(name, "survey.health", {"checks": questions(host, live)})
-    certificate = fleet.ask(name, "certificates.shown", {"path": f"{host.root}/ssl/site.crt"})
+    live = host.live_processes() if host.facts.current else []
     before = time.time()
     offset = fleet.ask(name, "looks.clock", {}) - (before + time.time()) / 2
-    return [
+    health, certificate, sockets, unmounted = fleet.ask_together(
         name,
-        "\n".join(
-            [
-                facts.current or "none",
-                *(["a rollout is open"] if facts.journal else []),
-                *(["maintenance"] if facts.closed else []),
+        [
+            ("survey.health", {"checks": questions(host, live)}),
+            ("certificates.shown", {"path": f"{host.root}/ssl/site.crt" if host.serves_site else ""}),
+            ("ports.listening", {}),
+            ("looks.unmounted", {}),
+        ],
+    )
+    return Look(host, live, offset, health, certificate, sockets, unmounted)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a host says of itself.
+
+    :param offset: seconds by which its clock is ahead of ours.
+    :param health: by process that listens.
+    :param certificate: days and names of the site's; None where there is none.
+    :param sockets: who listens where.
+    :param unmounted: folders that should be mounts.
+    """
+
+    host: Host
+    live: Sequence[ProcessInstance]
+    offset: float
+    health: Mapping[str, str]
+    certificate: Mapping[str, Any] | None
+    sockets: Sequence[Mapping[str, Any]]
+    unmounted: Sequence[str]
+
+    def defined(self, process: ProcessInstance) -> Mapping[str, Any]:
+        """Return what a process's manager says of it; of one that it does not know, little."""
+        for row in self.host.facts.processes:
+            if (row["manager"], row["unit"]) == (process.setting.manager, process.unit):
+                return row
+        return {"state": "stopped", "active": False, "since": 0.0, "release": "", "pid": 0}
+
+    def listens(self, process: ProcessInstance) -> list[str]:
+        """Return where a process listens: its socket, and the ports that it has opened."""
+        unit, pid = f"{process.unit}.service", self.defined(process)["pid"]
+        opened = [
+            f"{'*' if each['address'] in EVERYWHERE else each['address']}:{each['port']}"
+            for each in self.sockets
+            if each["unit"] == unit or (pid and pid in each["pids"])
+        ]
+        own = [process.socket.rpartition("/")[2]] if process.socket else []
+        return list(dict.fromkeys([*own, *opened]))
+
+    def processes(self) -> Iterator[list[str]]:
+        """Yield a row of the table for each process."""
+        open_to_all = {owner for owner, _number in exposed(self.host, self.sockets)}
+        for process in self.live:
+            row, health = self.defined(process), self.health.get(process.name, "")
+            listens = ", ".join(self.listens(process))
+            current = row["release"] in ("", self.host.facts.current)
+            yield [
+                self.host.name,
+                process.name,
+                process.setting.manager,
+                Marked.good("running") if row["active"] else Marked.bad(row["state"]),
+                since(row["since"], self.host.facts.clock),
+                row["release"] if current else Marked.odd(row["release"]),
+                Marked.good(health) if health in ("", "ok") else Marked.bad(health),
+                Marked.odd(listens) if process.setting_name in open_to_all else listens,
             ]
-        ),
-        facts.commit[:10],
-        age(host),
-        "\n".join(
-            f"{each['process']}: {each['state']} {span(int(each['seconds']))}"
-            for each in facts.processes
-            if each["live"]
-        ),
-        "\n".join(f"{process}: {state}" for process, state in health.items()),
-        f"{facts.disk_free / 2**30:.1f} of {facts.disk_total / 2**30:.0f} GiB",
-        f"{offset:+.1f} s",
-        f"{certificate['days']} days" if certificate else "",
-    ]
+
+    def process_records(self) -> Iterator[dict[str, object]]:
+        """Yield the same for programs."""
+        for process in self.live:
+            row = self.defined(process)
+            yield {
+                "host": self.host.name,
+                "process": process.name,
+                "manager": process.setting.manager,
+                "unit": process.unit,
+                "state": row["state"],
+                "active": row["active"],
+                "since": row["since"],
+                "release": row["release"],
+                "health": self.health.get(process.name, ""),
+                "listens": self.listens(process),
+            }
+
+    def ports(self) -> tuple[list[Port], list[Port]]:
+        """Return the ports that the settings promise: those on which their owner listens, and those that lack it."""
+        there: list[Port] = []
+        missing: list[Port] = []
+        for port in promised(self.host):
+            mine = [each for each in self.sockets if each["port"] == port.number and belongs(self.host, port, each)]
+            (there if mine else missing).append(port)
+        return there, missing
+
+    def row(self) -> list[str]:
+        """Return the host's row of the table."""
+        facts, certificate = self.host.facts, self.certificate
+        release = facts.current or "none"
+        release += "\na rollout is open" if facts.journal else ""
+        release += "\nmaintenance" if facts.closed else ""
+        there, missing = self.ports()
+        owners = dict.fromkeys(port.owner for port in there)
+        lines = [" ".join([owner, *(str(port.number) for port in there if port.owner == owner)]) for owner in owners]
+        ports = "\n".join([*lines, *(f"{port.owner} {port.number}: nobody listens" for port in missing)])
+        mounts = "\n".join(f"{folder} is not mounted" for folder in self.unmounted)
+        days = f"{certificate['days']} days" if certificate else ""
+        room = f"{facts.disk_free / 2**30:.1f} of {facts.disk_total / 2**30:.0f} GiB"
+        return [
+            self.host.name,
+            Marked.odd(release) if "\n" in release else release,
+            age(self.host),
+            Marked.bad(ports) if missing else ports,
+            Marked.bad(mounts),
+            Marked.odd(days) if certificate and certificate["days"] < CERTIFICATE_ODD else days,
+            Marked.odd(f"{self.offset:+.1f} s") if abs(self.offset) >= CLOCK_ODD else f"{self.offset:+.1f} s",
+            Marked.odd(room) if facts.disk_free < ROOM_ODD * facts.disk_total else room,
+        ]
+
+    def record(self) -> dict[str, object]:
+        """Return the same for programs."""
+        facts = self.host.facts
+        there, missing = self.ports()
+        return {
+            "host": self.host.name,
+            "release": facts.current,
+            "commit": facts.commit,
+            "since": facts.since,
+            "open_rollout": facts.journal["release"] if facts.journal else "",
+            "maintenance": facts.closed,
+            "ports": {port.number: port.owner for port in there},
+            "ports_missing": {port.number: port.owner for port in missing},
+            "unmounted": list(self.unmounted),
+            "certificate_days": self.certificate["days"] if self.certificate else None,
+            "clock_offset": round(self.offset, 3),
+            "disk_free": facts.disk_free,
+            "disk_total": facts.disk_total,
+        }
+
+    def troubles(self) -> Iterator[str]:
+        """Yield what keeps the host from doing what the settings promise."""
+        name = self.host.name
+        for process in self.live:
+            row, health = self.defined(process), self.health.get(process.name, "ok")
+            logs = f"next: fab -H {name} logs --process {process.setting_name}"
+            if not row["active"]:
+                yield f"{name}: {process.name} is {row['state']}; {logs}"
+            elif health != "ok":
+                yield f"{name}: {process.name} is not healthy: {health}; {logs}"
+
+
+def since(moment: float, now: float) -> str:
+    """Say since when, and for how long, on the host's own clock."""
+    if not moment:
+        return ""
+    local = time.localtime(moment)
+    today = time.strftime("%F", local) == time.strftime("%F", time.localtime(now))
+    return f"{time.strftime('%H:%M' if today else '%b %d', local)} ({span(int(max(0.0, now - moment)))})"
 
 
 def age(host: Host) -> str:

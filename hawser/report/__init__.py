@@ -3,5 +3,6 @@
 from .choose import make_report
 from .events import Event, Status
 from .protocol import Report
+from .text import Marked
 
-__all__ = ["Event", "Report", "Status", "make_report"]
+__all__ = ["Event", "Marked", "Report", "Status", "make_report"]

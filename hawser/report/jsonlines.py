@@ -63,8 +63,20 @@ class JsonReport:
             self._tally.broken_off[host] = message
         self._tell("host_failed", host=host, message=message)
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        self._tell("table", title=title, columns=list(columns), rows=[list(row) for row in rows])
+    def table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        records: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        self._tell(
+            "table",
+            title=title,
+            columns=list(columns),
+            rows=[list(row) for row in rows],
+            records=[dict(record) for record in records],
+        )
 
     def pause(self) -> None:
         """Nothing to leave: lines are written whole."""

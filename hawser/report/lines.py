@@ -13,7 +13,7 @@ from hawser.secrets import mask
 from .events import Event
 from .summary import summary
 from .tally import Tally
-from .text import Line, clean, duration, names, one_line
+from .text import Line, Marked, clean, duration, names, one_line
 
 TAIL = 20
 STEP_WIDTH = 16
@@ -129,11 +129,19 @@ class LineReport(ABC):
             self._write([*self._head(host, "failed", STYLES["failed"]), (head, "red")])
             self._indent(rest, "")
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        cells = [[self._safe(cell) for cell in row] for row in rows]
+    def table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        records: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        shown = [number for number in range(len(columns)) if not rows or any(row[number] for row in rows)]
+        cells = [[self._safe_cell(row[number]) for number in shown] for row in rows]
         with self._lock:
             self._release()
-            self._write_table(self._safe_line(title), [self._safe_line(column) for column in columns], cells)
+            heads = [self._safe_line(columns[number]) for number in shown]
+            self._write_table(self._safe_line(title), heads, cells)
 
     def pause(self) -> None:
         with self._lock:
@@ -151,6 +159,11 @@ class LineReport(ABC):
     def _safe(self, text: str) -> str:
         """Mask before and after the cleaning: a sequence inside a secret would hide it from the mask, and then go."""
         return mask(clean(mask(text, self._masks)), self._masks)
+
+    def _safe_cell(self, text: str) -> str:
+        safe = Marked(self._safe(text))
+        safe.style = text.style if isinstance(text, Marked) else ""
+        return safe
 
     def _safe_line(self, text: str) -> str:
         return one_line(self._safe(text))

@@ -41,8 +41,18 @@ class Report(Protocol):
     def host_failed(self, host: str, message: str) -> None:
         """Say that a host's run is broken off: it cannot be reached, its connection was cut."""
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Show an answer that is a table."""
+    def table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        records: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        """Show an answer that is a table; a column without a word is left out for people.
+
+        :param rows: cells; a `Marked` one stands out.
+        :param records: the same for programs: numbers as numbers.
+        """
 
     def pause(self) -> None:
         """Leave the terminal to somebody else (a prompt, a plain task) until something is told again."""

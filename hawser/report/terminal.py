@@ -90,10 +90,16 @@ class TerminalReport(LineReport):
             super().host_failed(host, message)
             self._end(host, "failed")
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        records: Sequence[Mapping[str, object]] = (),
+    ) -> None:
         with self._lock:
             self._hide()
-            super().table(title, columns, rows)
+            super().table(title, columns, rows, records)
 
     def pause(self) -> None:
         with self._lock:
@@ -121,13 +127,14 @@ class TerminalReport(LineReport):
             title_justify="left",
             title_style="bold",
             box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
             pad_edge=False,
             show_edge=False,
         )
         for column in columns:
             table.add_column(Text(column), overflow="fold")
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(cell, style=getattr(cell, "style", "")) for cell in row))
         self._console.print(table)
 
     def _print(self, text: Text) -> None:

@@ -16,6 +16,36 @@ COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+class Marked(str):
+    """A cell of a table that stands out on a terminal.
+
+    :param style: a name that rich understands.
+    """
+
+    style = ""
+
+    @classmethod
+    def bad(cls, text: str) -> Marked:
+        """Mark what is wrong."""
+        return cls._of(text, "bold red")
+
+    @classmethod
+    def odd(cls, text: str) -> Marked:
+        """Mark what deserves a look."""
+        return cls._of(text, "yellow")
+
+    @classmethod
+    def good(cls, text: str) -> Marked:
+        """Mark what is as it should be."""
+        return cls._of(text, "green")
+
+    @classmethod
+    def _of(cls, text: str, style: str) -> Marked:
+        marked = cls(text)
+        marked.style = style
+        return marked
+
+
 def visible(text: str) -> str:
     """Write control characters as escapes that can be read (``\\x07``); tabs and newlines stay."""
     return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)

@@ -116,7 +116,7 @@ def processes(system: System, application: str, root: str) -> List[Dict[str, Any
         for each in mine:
             plain = "%s-%s" % (application, each["process"])
             colour = colours.get(each["process"], "")
-            each.update(state="", active=False, seconds=0, pid=0)
+            each.update(state="", active=False, seconds=0, since=0.0, pid=0)
             each["live"] = each["unit"] in (plain, "%s-%s" % (plain, colour))
         try:
             states = manager(name, system).states([each["unit"] for each in mine])
@@ -127,7 +127,7 @@ def processes(system: System, application: str, root: str) -> List[Dict[str, Any
         for each in mine:
             state = states[each["unit"]]
             seconds = max(0, int(time.time() - state.since)) if state.since and state.active else 0
-            each.update(state=state.word, active=state.active, seconds=seconds, pid=state.pid)
+            each.update(state=state.word, active=state.active, seconds=seconds, since=state.since, pid=state.pid)
     return found
 
 

@@ -252,6 +252,16 @@ class Runner:
         offered = importlib.import_module("." + module, __package__)
         return {"answer": getattr(offered, name)(self.system, **arguments)}
 
+    def op_ask_all(self, questions: Sequence[Sequence[Any]]) -> Message:
+        """Call several reading functions, given as pairs of name and arguments; one that fails keeps no other back."""
+        answers = []
+        for function, arguments in questions:
+            try:
+                answers.append(self.op_ask(function, arguments))
+            except Exception as error:
+                answers.append({"error": self.engine.explain(error)["error"]})
+        return {"answers": answers}
+
     def op_place(self, **arguments: Any) -> None:
         """Put a blob in its place; see `transfers.place`."""
         from .transfers import place

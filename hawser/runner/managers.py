@@ -214,7 +214,8 @@ class Supervisor:
         if row is None:
             return State(False, STOPPED, enabled, 0.0, 0, "unknown")
         phase = SUPERVISOR_PHASES.get(row["statename"], STOPPED)
-        return State(True, phase, enabled, float(row["start"]), row["pid"], row["statename"].lower())
+        since = row["start"] if row["pid"] else row["stop"] or row["start"]
+        return State(True, phase, enabled, float(since), row["pid"], row["statename"].lower())
 
     def state(self, unit: str) -> State:
         return self.states([unit])[unit]

@@ -66,18 +66,35 @@ def test_a_second_bootstrap_deploy_changes_nothing_and_asks_each_host_once(fleet
     assert {host: processes(fleet, host) for host in ("web1", "web2", "data1")} == before
 
 
-def test_status_shows_release_processes_health_disk_clock_and_certificate(fleet: Fleet) -> None:
+def tables(fleet: Fleet, *words: str, code: int = 0) -> dict[str, dict[str, dict[str, object]]]:
+    """Return what the tables of a command tell programs: by the title's last word, and by host or process."""
+    events = [event for event in fleet.events(*words, code=code) if event["t"] == "table"]
+    return {
+        str(event["title"]).split()[-1]: {
+            f"{each['host']} {each.get('process', '')}".strip(): each
+            for each in event["records"]  # type: ignore[attr-defined]
+        }
+        for event in events
+    }
+
+
+def test_status_shows_every_process_and_what_each_host_promises(fleet: Fleet) -> None:
     said = fleet.fab("-H", fleet.name, "status").stdout
-    for word in (
-        fleet.release("web1"),
-        "web: active (running)",
-        "worker: running",
-        "beat: running",
-        "web: ok",
-        "GiB",
-        "days",
+    release = fleet.release("web1")
+    for line in (
+        rf"web1 +web +systemd +running +\d\d:\d\d \(\d+ \w+\) +{release} +ok +web-(blue|green).sock",
+        rf"data1 +worker +supervisor +running .* {release}",
+        rf"web2 +{release} .* nginx 80 443 +39\d days +[+-]\d.\d s +[\d.]+ of \d+ GiB",
+        r"data1 .*postgresql 5432, rabbitmq 5672",
     ):
-        assert word in said
+        assert re.search(line, said), (line, said)
+    found = tables(fleet, "-H", fleet.name, "status")
+    web = found["processes"]["web1 web"]
+    assert (web["active"], web["health"], web["release"]) == (True, "ok", release)
+    started = int(fleet.inside("web1", "stat", "-c", "%Y", f"/proc/{min(processes(fleet, 'web1'), key=int)}"))
+    assert 0 <= float(str(web["since"])) - started + 5 < 60
+    assert found["hosts"]["data1"]["ports"] == {"5432": "postgresql", "5672": "rabbitmq"}
+    assert abs(float(str(found["hosts"]["web2"]["clock_offset"]))) < 2
 
 
 def test_a_commit_that_changes_one_file_reuses_the_environment_and_reaches_every_host(fleet: Fleet) -> None:

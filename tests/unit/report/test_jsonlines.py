@@ -7,6 +7,7 @@ import json
 import threading
 from datetime import UTC, datetime
 
+from hawser.report import Marked
 from hawser.report.events import Event
 from hawser.report.jsonlines import JsonReport
 from hawser.report.stream import Sink
@@ -82,3 +83,12 @@ def test_lines_of_eight_threads_stay_whole() -> None:
     assert {(row["host"], row["position"]) for row in told} == {(f"web{h}", n) for h in range(8) for n in range(100)}
     moments = [str(row["at"]) for row in told]
     assert moments == sorted(moments)
+
+
+def test_a_table_tells_programs_numbers_as_numbers() -> None:
+    report, stream = recorded()
+    report.set_masks(["hunter2"])
+    report.table("demo", ["disk", "age"], [[Marked.bad("9 %"), ""]], [{"disk": 0.09, "age": None, "key": "hunter2"}])
+    (told,) = rows(stream)
+    assert told["columns"] == ["disk", "age"] and told["rows"] == [["9 %", ""]]
+    assert told["records"] == [{"disk": 0.09, "age": None, "key": "********"}]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hawser.report import Marked
 from hawser.report.events import Event, Status
 from hawser.report.lines import Settings
 from hawser.report.plain import PlainReport
@@ -278,6 +279,18 @@ def test_a_table_is_aligned_and_a_cell_of_lines_becomes_one() -> None:
         host   processes    disk
         web1   web, worker  25 %
         data1  -            9 %
+        """
+    )
+
+
+def test_a_column_without_a_word_is_left_out() -> None:
+    screen = Screen()
+    screen.report.table("", ["host", "mounts", "disk"], [["web1", "", Marked.bad("9 %")], ["data1", "", ""]])
+    assert screen.shows(
+        """
+        host   disk
+        web1   9 %
+        data1
         """
     )
 

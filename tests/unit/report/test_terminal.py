@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hawser.report import Marked
 from hawser.report.events import Event
 from hawser.report.lines import Settings
 from hawser.report.live import Board
@@ -66,6 +67,12 @@ def test_markup_of_hosts_is_text(terminal: Terminal) -> None:
     terminal.report.table("[b]t", ["[i]c"], [["[/x]cell"]])
     for text in ("[red]/etc/a[/] :ship: [/bold]", "web1 | [link=x]y[/]", "[bold]loud", "[b]t", "[i]c", "[/x]cell"):
         assert text in terminal.text()
+
+
+def test_a_marked_cell_of_a_table_stands_out(terminal: Terminal) -> None:
+    terminal.report.table("", ["state"], [[Marked.bad("failed")], ["running"]])
+    assert f"\x1b[1;31mfailed {OFF}" in terminal.stream.getvalue()
+    assert "running" in terminal.text()
 
 
 def test_output_keeps_its_colours_and_loses_the_rest(terminal: Terminal) -> None:

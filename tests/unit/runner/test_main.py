@@ -97,6 +97,10 @@ class TestConversation:
         assert facts["app"]["releases"] == []
         assert facts["app"]["journal"] is None
 
+    def test_several_questions_are_answered_at_once_and_one_that_fails_keeps_no_other_back(self, start):
+        answer = start().request("ask_all", questions=[["looks.pending", {}], ["os.system", {}], ["looks.pending", {}]])
+        assert answer["answers"] == [{"answer": 0}, {"error": "this runner has no function os.system"}, {"answer": 0}]
+
     def test_a_request_that_fails_does_not_disturb_the_next(self, start, tmp_path):
         line = start()
         answer = line.request("fly")

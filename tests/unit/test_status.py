@@ -1,0 +1,90 @@
+"""What `status` makes of what a host says, without a host."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hawser.host import Host
+from hawser.inventory import Environment
+from hawser.release import Facts
+from hawser.report import Marked
+from hawser.secrets import Secrets
+from hawser.templates import Templates
+from tasks.status import Look, since
+
+SETTINGS: dict[str, Any] = {
+    "name": "shop",
+    "path": Path("shop.toml"),
+    "app": {"name": "shop", "repo": "."},
+    "processes": {
+        "web": {"command": "gunicorn shop.wsgi --bind unix:{{ socket }}"},
+        "api": {"command": "api --port {{ port }}", "port": 8001, "manager": "supervisor"},
+    },
+    "hosts": {"web1": {}},
+}
+CURRENT = "1111111111-aaaaaaaa"
+NOW = time.time()
+ROW = {"manager": "systemd", "active": True, "state": "active (running)", "since": NOW - 60, "release": CURRENT}
+WEB = {**ROW, "unit": "shop-web-blue", "process": "web", "pid": 10}
+API = {**ROW, "unit": "shop-api", "process": "api", "pid": 20, "manager": "supervisor", "state": "running"}
+OPEN = {"address": "0.0.0.0", "port": 8001, "pid": 21, "pids": [21, 20], "program": "api", "unit": "supervisor.service"}
+
+
+@pytest.fixture
+def look():
+    def look(*rows: dict[str, Any], sockets=(OPEN,), **changes: Any) -> Look:
+        environment = Environment.model_validate(SETTINGS)
+        facts = Facts(
+            current=CURRENT, clock=NOW, live={"web": "blue"}, processes=rows or (WEB, API), disk_free=5, disk_total=9
+        )
+        host = Host("web1", environment, Secrets("shop", Path(), {}), Templates(), {"web1": "10.0.0.1"}, facts)
+        told = {"health": {"web": "ok", "api": "ok"}, "certificate": None, "unmounted": [], "offset": 0.0, **changes}
+        return Look(host, host.live_processes(), sockets=sockets, **told)
+
+    return look
+
+
+def row(look: Look, process: str) -> list[str]:
+    return next(row for row in look.processes() if row[1] == process)
+
+
+def test_a_process_is_shown_with_manager_state_release_health_and_where_it_listens(look):
+    web = row(look(), "web")
+    assert [*web[:4], *web[5:]] == ["web1", "web", "systemd", "running", CURRENT, "ok", "web-blue.sock"]
+    assert web[4].endswith("(1 min)")
+    assert list(look().troubles()) == []
+
+
+def test_one_that_listens_on_every_address_stands_out(look):
+    listens = row(look(), "api")[7]
+    assert listens == "*:8001" and isinstance(listens, Marked) and listens.style == "yellow"
+    local = row(look(sockets=({**OPEN, "address": "127.0.0.1"},)), "api")[7]
+    assert (local, isinstance(local, Marked)) == ("127.0.0.1:8001", False)
+
+
+def test_one_that_its_manager_does_not_know_is_down(look):
+    found = look(WEB)
+    assert row(found, "api")[3] == "stopped"
+    assert list(found.troubles()) == ["web1: api is stopped; next: fab -H web1 logs --process api"]
+
+
+def test_one_that_is_not_well_is_told_with_what_it_answers(look):
+    (said,) = look(health={"web": "answers 500", "api": "ok"}).troubles()
+    assert said.startswith("web1: web is not healthy: answers 500")
+
+
+def test_a_port_on_which_nobody_listens_is_named(look):
+    assert look(sockets=()).row()[3] == "api 8001: nobody listens"
+    assert look().row()[3] == "api 8001"
+    assert look().record()["ports"] == {8001: "api"}
+
+
+def test_since_when_is_told_with_the_day_where_it_was_another_one():
+    noon = time.mktime((2026, 3, 5, 12, 0, 0, 0, 0, -1))
+    assert since(noon - 3600, noon) == "11:00 (1 h)"
+    assert since(noon - 3 * 86400, noon) == "Mar 02 (3 d)"
+    assert since(0.0, noon) == ""
