@@ -57,7 +57,7 @@ namespace = Collection(
     Collection("apache", apache.install),
     Collection("certs", certs.install),
     Collection("code", code.pull),
-    Collection("config", config.install, config.place, config.samples),
+    Collection("config", config.install, config.place, config.samples, config.render),
     Collection("cron", cron.install, cron.list_entries),
     Collection("db", db.migrate, db.backup, db.listing, db.restore),
     Collection("firewall", firewall.install),

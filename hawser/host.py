@@ -28,13 +28,22 @@ UV = "uv==0.13.9"
 
 
 class Hidden(dict[str, str]):
-    """The secrets where none may stand: in a command, whose arguments ``ps`` shows to everyone."""
+    """The secrets where none may stand, such as a command, whose arguments ``ps`` shows to everyone.
+
+    :param why: what is said of one, with ``{}`` for its name.
+    """
+
+    def __init__(
+        self, why: str = "a secret ({}) may not stand in a command, for `ps` shows it; put it into env.variables"
+    ) -> None:
+        super().__init__()
+        self.why = why
 
     def get(self, name: str, default: object = None) -> Any:
         return self[name]
 
     def __missing__(self, name: str) -> str:
-        raise ValueError(f"a secret ({name}) may not stand in a command, for `ps` shows it; put it into env.variables")
+        raise ValueError(self.why.format(name))
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Release:
 
         :param addresses: where the hosts are reached, for settings speak of it.
         """
-        settings = environment.model_dump(mode="json", exclude={"ssh": True, "app": {"branch", "keep"}})
+        settings = environment.model_dump(mode="json", exclude={"ssh": True, "local": True, "app": {"branch", "keep"}})
         settings["release"].pop("batch")
         settings["hosts"] = {
             name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()

@@ -311,12 +311,16 @@ class Tool(Resource):
 
 @dataclass(frozen=True, eq=False)
 class Service(Resource):
-    """A systemd unit that somebody else defines: enabled at boot and running."""
+    """A systemd unit that somebody else defines: enabled at boot and running.
+
+    :param may_decline: it is in order as well when a condition of its own has kept it from starting.
+    """
 
     kind: ClassVar[str] = "service"
     name: str
     running: bool = True
     enabled: bool = True
+    may_decline: bool = False
 
 
 @dataclass(frozen=True, eq=False)

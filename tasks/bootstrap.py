@@ -8,7 +8,7 @@ from hawser.host import UV, Host
 from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
-from . import apache, firewall, mariadb, postgresql, rabbitmq, redis
+from . import apache, chrony, firewall, mariadb, postgresql, rabbitmq, redis
 
 
 @step()
@@ -96,6 +96,7 @@ STEPS = [
     mariadb.install,
     rabbitmq.install,
     redis.install,
+    chrony.install,
     firewall.install,
 ]
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
+from hawser.errors import HawserError, Problem
 from hawser.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
-from hawser.host import Host
+from hawser.host import Hidden, Host
 from hawser.resources import File, Resources, Running, changed
-from hawser.steps import rollout, step
+from hawser.session import Session
+from hawser.steps import rollout, session_task, step
+from hawser.templates import TemplateError
 
 
 @step(prepares=True)
@@ -64,3 +69,55 @@ def samples(fleet: Fleet) -> None:
         for row in fleet.ask(name, "samples.listing", {"source": source, "made": made}):
             said = "used by [[settings]]" if row["used"] else "the file is there" if row["exists"] else "not used"
             fleet.report.note(name, f"{row['sample']}  {said}")
+
+
+@session_task(help={"to": "the folder to write them into; default: show them"})
+def render(session: Session, to: str = "") -> None:
+    """Make the files of `[[local]]` on this machine, for clients of the application; no host is asked."""
+    entries = session.environment.local
+    if not entries:
+        raise HawserError(f"{session.environment.path.name} has no [[local]]", code=2)
+    texts = local_texts(session.host(session.environment.leader))
+    for path, text in texts.items():
+        if not to:
+            session.report.note("", f"{path}:\n{text}")
+            continue
+        target = Path(to) / path
+        if target.is_file() and target.read_text() == text:
+            session.report.note("", f"{target} is as it should be")
+        elif session.dry:
+            session.report.note("", f"would write {target}")
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write(target, text)
+            session.report.note("", f"wrote {target}")
+
+
+def local_texts(host: Host) -> dict[str, str]:
+    """Return the texts of `[[local]]` by their path.
+
+    :raises TemplateError: one cannot be rendered, or is no valid JSON where its name says that it is.
+    """
+    found = {}
+    hidden = Hidden("a secret ({}) in a file for clients is a secret no more; remove it")
+    for number, entry in enumerate(host.environment.local):
+        key = f"local[{number}]"
+        if entry.template:
+            text = host.render(entry.template, secrets=hidden)
+        else:
+            text = host.text(entry.content or "", f"{key}.content", secrets=hidden)
+        if entry.path.endswith(".json"):
+            try:
+                json.loads(text)
+            except ValueError as error:
+                problem = Problem(host.environment.path.name, key, f"{entry.path} would not be valid JSON: {error}")
+                raise TemplateError(problem) from None
+        found[entry.path] = text
+    return found
+
+
+def write(target: Path, text: str) -> None:
+    """Write a file in one step."""
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.write_text(text)
+    temporary.replace(target)

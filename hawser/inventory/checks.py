@@ -104,6 +104,8 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
     if services.rabbitmq:
         for name, user in services.rabbitmq.users.items():
             places.append((("services", "rabbitmq", "users", name, "clients"), user.clients))
+    if services.chrony:
+        places.append((("services", "chrony", "groups"), services.chrony.groups))
     if services.redis:
         places.append((("services", "redis", "clients"), services.redis.clients))
     for loc, groups in places:

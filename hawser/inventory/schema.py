@@ -14,6 +14,7 @@ from .base import Model
 from .files import FileEntry, Persistent, Site
 from .firewall import Firewall
 from .hosts import HostSettings, SshSettings
+from .local import LocalEntry
 from .once import OnceEntry
 from .processes import CronEntry, Process
 from .samples import PatchEntry, SettingsEntry
@@ -57,6 +58,7 @@ class Environment(Model):
         default=(), description="Settings files made from samples that the code brings along."
     )
     patches: tuple[PatchEntry, ...] = Field(default=(), description="Changes to files of the code.")
+    local: tuple[LocalEntry, ...] = Field(default=(), description="Files made on the controlling machine, for clients.")
     persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
     site: Site | None = Field(default=None, description="The web site.")
     services: Services = Field(default=Services(), description="Databases and brokers.")

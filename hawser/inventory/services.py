@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from .base import Model
+from .clock import Chrony
 from .types import BrokerName, Charset, DatabaseName, Groups, Line, Template
 
 
@@ -109,6 +110,7 @@ class Services(Model):
     mariadb: Mariadb | None = Field(default=None, description="MariaDB, for programs that speak MySQL.")
     rabbitmq: Rabbitmq | None = Field(default=None, description="RabbitMQ.")
     redis: Redis | None = Field(default=None, description="Redis.")
+    chrony: Chrony | None = Field(default=None, description="chrony, for the time.")
 
     @property
     def installed(self) -> dict[str, Postgresql | Mariadb | Rabbitmq | Redis]:

@@ -56,7 +56,8 @@ class Service(Kind):
 
     def check(self) -> Optional[Change]:
         name, running, enabled = self.spec["name"], self.spec["running"], self.spec["enabled"]
-        argv = ["systemctl", "show", "-p", "LoadState,ActiveState,UnitFileState", "--", name]
+        asked = "LoadState,ActiveState,UnitFileState,ConditionResult,ConditionTimestampMonotonic"
+        argv = ["systemctl", "show", "-p", asked, "--", name]
         answer = self.system.run(argv, check=False, apart=True)
         if answer.code:
             raise Failure("systemd does not answer", answer.errors or answer.output)
@@ -66,7 +67,9 @@ class Service(Kind):
                 return None
             raise Failure("there is no service %s on this host" % name)
         wants = []
-        if (row.get("ActiveState") in ("active", "reloading", "refreshing")) != running:
+        tried = row.get("ConditionTimestampMonotonic", "0") != "0"
+        declined = self.spec.get("may_decline") and tried and row.get("ConditionResult") == "no"
+        if (row.get("ActiveState") in ("active", "reloading", "refreshing")) != running and not declined:
             wants.append("start" if running else "stop")
         if (row.get("UnitFileState") in ENABLED) != enabled:
             wants.append("enable" if enabled else "disable")

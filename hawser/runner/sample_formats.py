@@ -89,6 +89,11 @@ def parse_json(text: str, path: str) -> Any:
         try:
             return json.loads(bare)
         except ValueError:
+            pass
+        # Some write it as a table of Python, with single quotes.
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
             raise Failure("%s is not valid JSON: %s" % (path, error)) from None
 
 

@@ -18,6 +18,18 @@ HOSTS = '[hosts.web1]\ngroups = ["web"]\n[hosts.data1]\ngroups = ["data"]\n'
 
 # sentence -> (what is changed, key, message, hint)
 MISTAKES = {
+    "a file for clients holds no secret": (
+        "[env]\nrequired = ['KEY']\n[[local]]\npath = 'a'\ncontent = '{{ secrets.KEY }}'",
+        "local[0].content",
+        "a secret in a file for clients is a secret no more",
+        "remove it",
+    ),
+    "a file for clients has one source": (
+        "[[local]]\npath = 'a'",
+        "local[0]",
+        "needs either template or content",
+        "",
+    ),
     "an unknown key is answered with the nearest one": (
         APP + 'brnch = "main"',
         "app.brnch",

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from hawser.runner.managers import Systemd
-from hawser.runner.processes import Retired, Running, Units, definitions
-from hawser.runner.system import Failure
+from hawser.runner.processes import Retired, Running, Service, Units, definitions
+from hawser.runner.system import Failure, Finished
 
 from .conftest import names
 from .daemons import until
@@ -201,3 +201,34 @@ class TestDefinitions:
         (tmp_path / "units" / "demo-gone.service").symlink_to("/no/such/unit")
         (tmp_path / "units" / "demo-bytes.service").write_bytes(b"\xff\xfe")
         assert definitions("demo") == []
+
+
+IDLE = {"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "enabled"}
+DECLINED = {**IDLE, "ConditionResult": "no", "ConditionTimestampMonotonic": "123"}
+
+
+class TestService:
+    @pytest.fixture
+    def service(self, system, monkeypatch):
+        """Check a service of which systemd says this."""
+
+        def service(said, **more):
+            answer = "\n".join(f"{name}={value}" for name, value in said.items())
+            monkeypatch.setattr(system, "run", lambda *args, **kwargs: Finished(0, answer))
+            spec = {"name": "chrony", "running": True, "enabled": True, **more}
+            change = Service(spec, system).check()
+            return change and change.note
+
+        return service
+
+    def test_one_that_its_own_condition_keeps_from_starting_is_in_order_where_it_may_be(self, service):
+        assert service(DECLINED, may_decline=True) is None
+        assert service(DECLINED) == "start"
+
+    def test_one_that_was_never_tried_is_started(self, service):
+        assert service({**IDLE, "ConditionResult": "no"}, may_decline=True) == "start"
+        untried = {**DECLINED, "ConditionTimestampMonotonic": "0"}
+        assert service(untried, may_decline=True) == "start"
+
+    def test_one_that_could_start_and_is_down_is_started(self, service):
+        assert service({**DECLINED, "ConditionResult": "yes"}, may_decline=True) == "start"

@@ -153,6 +153,11 @@ class TestTheSample:
         with pytest.raises(Failure, match=r"the sample .*server\.conf\.sample does not exist"):
             resource.check()
 
+    def test_with_single_quotes_is_understood(self, settings):
+        sample = "{\n 'version': 1,\n 'root': {'level': 'DEBUG', 'handlers': ['file'],},\n}\n"
+        made = put(settings(sample, values={"root": {"level": "INFO"}}))
+        assert json.loads(made) == {"version": 1, "root": {"level": "INFO", "handlers": ["file"]}}
+
     def test_with_a_trailing_comma_and_comments_is_understood(self, settings):
         sample = '{\n  // the certificate\n  "cert": "a // b, }", # here\n  "key": "k", /* all */\n}\n'
         assert json.loads(put(settings(sample, values={"key": "x"}))) == {"cert": "a // b, }", "key": "x"}

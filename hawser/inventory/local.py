@@ -1,0 +1,26 @@
+"""What is made on the controlling machine: ``[[local]]``."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from .base import Model, Wrong
+from .types import RelativePath, Template
+
+
+class LocalEntry(Model):
+    """A file for a client of the application, such as an app for phones; `config.render` makes it. Without secrets."""
+
+    path: RelativePath = Field(description="Its name, under the folder that `config.render --to` names.")
+    template: RelativePath | None = Field(
+        default=None, description="The template, looked up in `conf_templates/NAME/` and `conf_templates/`."
+    )
+    content: Template | None = Field(default=None, description="The text itself, instead of a template.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.template is None) == (self.content is None):
+            raise Wrong("needs either template or content", "remove one of the two" if self.template else "")
+        return self

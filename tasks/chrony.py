@@ -1,0 +1,22 @@
+"""chrony: what keeps the clock of a host right."""
+
+from __future__ import annotations
+
+from hawser.host import Host
+from hawser.resources import Command, File, Packages, Resources, Service, changed
+from hawser.steps import step
+
+
+@step()
+def install(host: Host) -> Resources:
+    """Install chrony and tell it whom to ask for the time."""
+    setting = host.environment.services.chrony
+    if setting is None or not host.is_in(setting.groups):
+        return
+    yield Packages(("chrony",))
+    text = host.render("chrony.conf.j2", servers=setting.servers)
+    wanted = File("/etc/chrony/chrony.conf", text, validate="chronyd -p -f {}")
+    yield wanted
+    # In a container it does not start, for the clock is the machine's.
+    yield Service("chrony", may_decline=True)
+    yield Command(("systemctl", "restart", "chrony"), when=changed(wanted))
