@@ -55,7 +55,7 @@ namespace = Collection(
     files.get,
     shells.dbshell,
     Collection("apache", apache.install),
-    Collection("certs", certs.install),
+    Collection("certs", certs.install, certs.request),
     Collection("code", code.pull),
     Collection("config", config.install, config.place, config.samples, config.render),
     Collection("cron", cron.install, cron.list_entries),

@@ -289,6 +289,8 @@ class Fleet:
         def work(name: str) -> bool:
             mine = release.get(name) if isinstance(release, Mapping) else release
             catalog = self.catalog(name, steps, mine)
+            for text in catalog.notices:
+                self.report.note(name, text, "warning")
             if not self.dry:
                 self.push(name, catalog)
             ok = self.session.wires[name].apply(catalog, self.dry, masks, self.session.tell(name))

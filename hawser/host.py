@@ -13,6 +13,7 @@ from typing import Any
 from .errors import Problem
 from .formats import shell_environment
 from .inventory.app import instance_of
+from .inventory.certificates import Certificate, CertificateFiles
 from .inventory.files import FileEntry
 from .inventory.jinja import references
 from .inventory.processes import CronEntry, Process
@@ -122,6 +123,10 @@ class Host:
             if self.name in self.environment.hosts_running(entry)
         }
 
+    def certificate_settings(self) -> dict[str, Certificate]:
+        """The application's own certificates that this host needs, by name."""
+        return {name: entry for name, entry in self.environment.certificates.items() if self.is_in(entry.groups)}
+
     def clients(self, groups: Sequence[str]) -> list[tuple[str, int]]:
         """Return the addresses (with their length in bits) of the hosts in some groups; none for no group.
 
@@ -170,6 +175,44 @@ class Host:
     def run(self) -> str:
         """The folder of sockets and of the links that say which colour serves."""
         return f"{self.root}/run"
+
+    @property
+    def certs(self) -> str:
+        """The folder of the application's own certificates."""
+        return f"{self.root}/certs"
+
+    @property
+    def certificates(self) -> dict[str, CertificateFiles]:
+        """Where the application's own certificates lie on a host, by name."""
+        return {
+            name: entry.files.model_copy(
+                update={part: f"{self.certs}/{file}" for part, file in entry.files.model_dump().items()}
+            )
+            for name, entry in self.environment.certificates.items()
+        }
+
+    def shown_certificates(self) -> dict[str, str]:
+        """Return where the certificates lie that visitors of this host see, by name; ``site`` is that of nginx."""
+        site, places = self.environment.site, self.certificates
+        found = {"site": f"{self.root}/ssl/site.crt"} if site and site.tls != "none" and self.serves_site else {}
+        return {**found, **{name: places[name].certificate for name in self.certificate_settings()}}
+
+    def certificate_names(self) -> dict[str, tuple[str, ...]]:
+        """Return what each of these certificates must be for, by name."""
+        found = {
+            name: tuple(
+                self.text(each, f"certificates.{name}.names[{number}]") for number, each in enumerate(entry.names)
+            )
+            for name, entry in self.certificate_settings().items()
+        }
+        site = self.environment.site
+        return {**({"site": site.domains} if site else {}), **found}
+
+    @property
+    def own_certificates(self) -> frozenset[str]:
+        """The names of those that you bring yourself."""
+        site = self.environment.site
+        return frozenset([*self.environment.certificates, *(["site"] if site and site.tls == "files" else [])])
 
     @property
     def maintenance_page(self) -> str:
@@ -224,6 +267,7 @@ class Host:
             "hosts": {name: HostView(dataclasses.replace(self, name=name)) for name in self.environment.hosts},
             "group": self.group,
             "secrets": self.secrets.values,
+            "certificates": self.certificates,
             "release": {"id": release.id, "commit": release.commit, "path": self.release_path} if release else {},
             "root": self.root,
             "instances": self.instances,
@@ -399,15 +443,19 @@ class Host:
                 edits.setdefault(entry.path, []).append((entry.old, new, entry.count))
         return [Patch(self.path(path), self.source, self.originals, tuple(each)) for path, each in edits.items()]
 
-    def local_file(self, path: str, key: str) -> str:
+    def local_file(self, path: str, key: str, hint: str = "") -> str:
         """Read a file that lies beside the environment file.
 
+        :param hint: what to do when there is none.
         :raises TemplateError: it cannot be read; `key` is where it is named.
         """
         try:
             return (self.environment.path.parent / path).read_text()
         except OSError as error:
-            raise TemplateError(Problem(self.environment.path.name, key, f"{path}: {error.strerror}")) from None
+            problem = Problem(self.environment.path.name, key, f"{path}: {error.strerror}", hint)
+        except UnicodeDecodeError:
+            problem = Problem(self.environment.path.name, key, f"{path} is no text", "PEM begins with -----BEGIN")
+        raise TemplateError(problem)
 
     def in_release(self, line: str, marker: str = "", timeout: int = 1800) -> Command:
         """Return a command line that runs in the code of the release, as the application's user, in its environment.

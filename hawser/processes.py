@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .inventory.processes import CronEntry, Process
 from .resources import File, Healthy, Resources, Retired, Running, changed
@@ -165,15 +165,29 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
 
 def healthy(process: ProcessInstance) -> Resources:
     """Yield the proof that a process is healthy, where it listens."""
-    health, site = process.setting.health, process.host.environment.site
     if process.setting.listens:
+        health = process.setting.health
         yield Healthy(
             process.address,
             process.unit,
             process.setting.manager,
-            path=health.path if health else "",
-            host=site.domains[0] if site else "localhost",
-            statuses=health.ranges if health else ((200, 399),),
             timeout=health.timeout if health else 30.0,
             log=process.log,
+            **question(process),
         )
+
+
+def question(process: ProcessInstance) -> dict[str, Any]:
+    """Return how a process is asked for its health, as `Healthy` names it."""
+    health, site = process.setting.health, process.host.environment.site
+    asked: dict[str, Any] = {
+        "path": health.path if health else "",
+        "host": site.domains[0] if site else "localhost",
+        "statuses": health.ranges if health else ((200, 399),),
+    }
+    if health and health.name is not None:
+        asked["host"] = process.host.text(health.name, f"processes.{process.setting_name}.health.name")
+    if health and health.tls:
+        asked["tls"] = True
+        asked["ca"] = process.host.text(health.ca or "", f"processes.{process.setting_name}.health.ca")
+    return asked

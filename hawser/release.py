@@ -46,7 +46,9 @@ class Release:
 
         :param addresses: where the hosts are reached, for settings speak of it.
         """
-        settings = environment.model_dump(mode="json", exclude={"ssh": True, "local": True, "app": {"branch", "keep"}})
+        # Certificates are no part of a release, whatever their settings say.
+        left_out: Any = {"ssh": True, "local": True, "certificates": True, "app": {"branch", "keep"}}
+        settings = environment.model_dump(mode="json", exclude=left_out)
         settings["release"].pop("batch")
         settings["hosts"] = {
             name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()
@@ -78,7 +80,7 @@ class Release:
         present = today.model_dump(mode="json")
         try:
             settings = kept["settings"]
-            settings.update(hosts=present["hosts"], ssh=present["ssh"])
+            settings.update({table: present[table] for table in ("hosts", "ssh", "certificates")})
             settings["app"].update({key: present["app"][key] for key in REACHED})
         except (AttributeError, KeyError, TypeError):
             raise ValueError("it does not hold the settings of a release") from None

@@ -394,6 +394,9 @@ class Healthy(Resource):
 
     :param address: a socket's path, or ``host:port``.
     :param path: the URL path that is asked for; empty: that it accepts a connection is enough.
+    :param host: the name that it is asked for.
+    :param tls: it speaks TLS, and its certificate must be for that name.
+    :param ca: a file of certificates that its own must lead to; empty: those that the host trusts.
     :param statuses: first and last of each range of statuses that count as healthy.
     :param timeout: seconds until it is given up.
     :param unit: whose log tail is shown on failure.
@@ -409,6 +412,8 @@ class Healthy(Resource):
     timeout: float = 30.0
     log: str = ""
     when: Changed | None = None
+    tls: bool = False
+    ca: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -504,13 +509,44 @@ class Restore(Resource):
 
 @dataclass(frozen=True, eq=False)
 class SelfSigned(Resource):
-    """A key and a self-signed certificate for these names, remade when a name is missing or 30 days are left."""
+    """A key and a self-signed certificate for these names, remade when a name is missing or 30 days are left.
+
+    :param owner: who owns the key, and may read it alone unless `group` is another one than root.
+    :param chain: a third file, which holds the certificate again, for a program that asks for its issuer.
+    """
 
     kind: ClassVar[str] = "self_signed"
     certificate: str
     key: str
     names: tuple[str, ...]
     group: str = "root"
+    owner: str = "root"
+    chain: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Placed(Resource):
+    """No files of a kind but these: those that were placed before and are not among them go away.
+
+    It comes before the files themselves, for it notes on the host what is going to be placed.
+
+    :param record: the kind, under which the host remembers what was placed.
+    :param paths: the files that stay.
+    :param folder: removed as well when nothing is left in it.
+    """
+
+    kind: ClassVar[str] = "placed"
+    record: str
+    paths: tuple[str, ...]
+    folder: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Notice(Resource):
+    """Nothing on the host, but a warning for whoever gives the command; it does not travel."""
+
+    kind: ClassVar[str] = "notice"
+    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -562,14 +598,20 @@ class Item:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The resources of one host for one phase, in order; what travels to the host."""
+    """The resources of one host for one phase, in order; what travels to the host.
+
+    :param notices: what is said here meanwhile.
+    """
 
     items: tuple[Item, ...]
+    notices: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, parts: Iterable[tuple[str, Iterable[Resource]]]) -> Catalog:
         """Collect (step name, its resources) pairs, in order."""
-        return cls(tuple(Item(step, resource) for step, resources in parts for resource in resources))
+        items = [Item(step, resource) for step, resources in parts for resource in resources]
+        notices = tuple(item.resource.text for item in items if isinstance(item.resource, Notice))
+        return cls(tuple(item for item in items if not isinstance(item.resource, Notice)), notices)
 
     def to_wire(self) -> list[JSON]:
         """Turn into the JSON list that the runner reads; triggers become positions in the list.

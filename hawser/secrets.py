@@ -13,13 +13,15 @@ import io
 import json
 import os
 import re
+import secrets as random
 import shlex
+import string
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from secrets import token_urlsafe
 from urllib.parse import quote, quote_plus
 
 from dotenv.parser import parse_stream
@@ -34,6 +36,15 @@ MASK = "********"
 _PLACEHOLDERS = ("changeme", "replaceme")
 # What needs no quotes, such as all that Hawser makes itself.
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+# What a generated secret may look like, by the name of `env.formats`; each has at least 122 random bits.
+FORMATS: Mapping[str, Callable[[], str]] = {
+    "token": lambda: random.token_urlsafe(48),
+    "hex": lambda: random.token_hex(32),
+    "sha256": lambda: hashlib.sha256(os.urandom(2048)).hexdigest(),
+    "uuid": lambda: str(uuid.uuid4()),
+    "base64": lambda: base64.b64encode(random.token_bytes(32)).decode(),
+    "alphanumeric": lambda: "".join(random.choice(string.ascii_letters + string.digits) for _ in range(50)),
+}
 _SHORTEST = 4
 _SHORTEST_LINE = 8
 
@@ -54,13 +65,22 @@ class Secrets:
     :param path: the file that holds them.
     :param values: what it holds, of those that are listed.
     :param generated: the names of those that Hawser makes.
+    :param formats: what these look like, where it is not ``token``.
     """
 
-    def __init__(self, environment: str, path: Path, values: Mapping[str, str], generated: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        environment: str,
+        path: Path,
+        values: Mapping[str, str],
+        generated: Sequence[str] = (),
+        formats: Mapping[str, str] | None = None,
+    ) -> None:
         self.environment = environment
         self.path = path
         self.values = Values(values)
         self._generated = tuple(generated)
+        self._formats = dict(formats or {})
         self._fingerprints: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -94,7 +114,15 @@ class Secrets:
         :raises ValueError: for a name that is none of the generated ones.
         :raises InputErrors: when the file cannot be written.
         """
-        return self.keep({name: token_urlsafe(48) for name in names})
+        return self.keep({name: self.make(name) for name in names})
+
+    def make(self, name: str) -> str:
+        """Return a new value for a generated secret, in its format."""
+        return FORMATS[self._formats.get(name, "token")]()
+
+    def with_values(self, more: Mapping[str, str]) -> Secrets:
+        """Return these secrets and some more, which nobody keeps."""
+        return Secrets(self.environment, self.path, {**self.values, **more}, self._generated, self._formats)
 
     def keep(self, new: Mapping[str, str]) -> Secrets:
         """Append generated secrets to the file, and return all of them; those that the file holds by now are kept.
@@ -112,8 +140,7 @@ class Secrets:
         except OSError as error:
             message = f"cannot be written: {(error.strerror or str(error)).lower()}"
             raise InputErrors([Problem(label(self.path), "", message)]) from None
-        values = {**self.values, **{name: held[name] for name in names}}
-        return Secrets(self.environment, self.path, values, self._generated)
+        return self.with_values({name: held[name] for name in names})
 
     def mask_values(self) -> tuple[str, ...]:
         """Return every form in which a secret could show up in output, the longest first."""
@@ -170,7 +197,7 @@ def read_secrets(environment: Environment, folder: Path) -> tuple[Secrets, list[
             hint = _advice(name, values, environment, path) if name not in values else "write the real one"
             problems.append(Problem(label(path), name, message, hint))
     listed = {name: values[name] for name in environment.env.secrets if values.get(name)}
-    return Secrets(environment.name, path, listed, environment.env.generated), problems
+    return Secrets(environment.name, path, listed, environment.env.generated, environment.env.formats), problems
 
 
 def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

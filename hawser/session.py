@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from pathlib import Path
-from secrets import token_urlsafe
 from typing import Any, TypeVar
 
 from fabric.config import Config
@@ -170,9 +169,8 @@ class Session:
 
     def use_stand_ins(self, loaded: Secrets) -> None:
         """Use what this machine has of the secrets; what is missing gets values that nobody keeps."""
-        setting = self.environment.env
-        trial = {name: token_urlsafe(48) for name in setting.secrets if name not in loaded.values}
-        self.use_secrets(Secrets(self.environment.name, loaded.path, {**loaded.values, **trial}, setting.generated))
+        missing = [name for name in self.environment.env.secrets if name not in loaded.values]
+        self.use_secrets(loaded.with_values({name: loaded.make(name) for name in missing}))
 
     def kept_secrets(self) -> tuple[Secrets, dict[str, dict[str, str]]]:
         """Return the secrets of this machine, and by host the generated ones that it was set up with."""

@@ -8,7 +8,7 @@ from hawser.host import UV, Host
 from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
-from . import apache, chrony, firewall, mariadb, postgresql, rabbitmq, redis
+from . import apache, certs, chrony, firewall, mariadb, postgresql, rabbitmq, redis
 
 
 @step()
@@ -98,6 +98,7 @@ STEPS = [
     redis.install,
     chrony.install,
     firewall.install,
+    certs.install,
 ]
 
 

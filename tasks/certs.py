@@ -1,15 +1,30 @@
-"""Certificates of the site."""
+"""Certificates: of the site, and of the application's own programs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hawser.errors import HawserError
 from hawser.host import Host
-from hawser.resources import Command, File, Resources, SelfSigned, changed
-from hawser.steps import step
+from hawser.inventory.certificates import Certificate
+from hawser.processes import ProcessInstance
+from hawser.resources import Command, Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
+from hawser.session import Session
+from hawser.steps import session_task, step
+from hawser.templates import TemplateError
 
 
 @step()
 def install(host: Host) -> Resources:
-    """Install the site's certificate and key, or make a self-signed pair where the settings ask for one."""
+    """Install the site's certificate and those of the application, or self-signed ones where that is asked for."""
+    yield from of_site(host)
+    yield from of_application(host)
+
+
+def of_site(host: Host) -> Resources:
+    """Yield the certificate that nginx presents."""
     site = host.environment.site
     if site is None or not host.serves_site or site.tls == "none":
         return
@@ -18,17 +33,148 @@ def install(host: Host) -> Resources:
     if site.server == "apache":
         server = ("systemctl", "try-reload-or-restart", "apache2")
     certificate, key = f"{host.root}/ssl/site.crt", f"{host.root}/ssl/site.key"
-    if site.tls == "files":
-        chain = host.local_file(site.certificate or "", "site.certificate")
-        private = host.local_file(site.key or "", "site.key")
-        # Only own certificates need it, and it takes longer to load than a host takes to answer.
-        from hawser.certificates import check
-
-        check(chain, private, site.domains, host.environment.path.name)
-        pair = [File(certificate, chain), File(key, private, mode=0o600, opaque=True)]
-        yield from pair
-        yield Command(server, when=changed(*pair))
+    own = site_pair(host) if site.tls == "files" else None
+    pair: tuple[File | SelfSigned, ...]
+    if own is None or own.fault:
+        pair = (SelfSigned(certificate, key, tuple(site.domains)),)
     else:
-        made = SelfSigned(certificate, key, tuple(site.domains))
-        yield made
-        yield Command(server, when=changed(made))
+        pair = (File(certificate, own.certificate), File(key, own.key, mode=0o600, opaque=True))
+    if own is not None:
+        yield from notices("site", own)
+    yield from pair
+    yield Command(server, when=changed(*pair))
+
+
+def of_application(host: Host) -> Resources:
+    """Yield the certificates that programs of the application present themselves, and their restarts."""
+    settings, places = host.certificate_settings(), host.certificates
+    paths = [
+        path
+        for name, setting in settings.items()
+        for part, path in places[name].model_dump().items()
+        if part != "chain" or setting.chain or setting.fallback
+    ]
+    yield Placed("certificates", tuple(paths), host.certs)
+    if settings:
+        yield Directory(host.certs)
+    for name, setting in settings.items():
+        own, at = pair_of(host, name, setting), places[name]
+        yield from notices(f"certificates.{name}", own)
+        files: tuple[File | SelfSigned, ...]
+        owner, group = setting.owner, host.app.group
+        if own.fault:
+            files = (SelfSigned(at.certificate, at.key, own.names, group, owner, at.chain),)
+        else:
+            files = (
+                File(at.certificate, own.certificate),
+                File(at.key, own.key, mode=0o600, owner=owner, group=group, opaque=True),
+            )
+            if setting.chain or setting.fallback:
+                files += (File(at.chain, own.chain or own.certificate),)
+        yield from files
+        for process in host.live_processes():
+            if process.setting_name in setting.restart and serves(host, process):
+                yield Running(process.unit, process.setting.manager, log=process.log, when=changed(*files))
+
+
+def serves(host: Host, process: ProcessInstance) -> bool:
+    """Whether a process runs that a switch would not replace anyway; one that somebody has stopped stays so."""
+    release = host.facts.release_of(process.unit, process.setting.manager)
+    running = any(row["active"] for row in host.facts.processes if row["unit"] == process.unit)
+    return running and bool(release) and (host.release is None or host.release.id == release)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate of this machine with its key and chain, as text.
+
+    :param fault: why it cannot be used, where a self-signed one may stand in.
+    """
+
+    names: tuple[str, ...]
+    certificate: str = ""
+    key: str = ""
+    chain: str = ""
+    fault: str = ""
+
+
+def notices(key: str, own: Pair) -> Iterator[Notice]:
+    """Yield the warning that a self-signed certificate stands in, or that the real one ends soon."""
+    if own.fault:
+        yield Notice(
+            f"{key}: {own.fault}; a SELF-SIGNED certificate for {', '.join(own.names)} stands in, which nobody trusts"
+        )
+        return
+    from hawser.certificates import EARLY, days_left
+
+    days = days_left(own.certificate)
+    if days <= EARLY:
+        yield Notice(f"{key}: the certificate expires in {days} days")
+
+
+def site_pair(host: Host) -> Pair:
+    """Read and check the site's certificate.
+
+    :raises TemplateError: something is wrong with it, and nothing may stand in.
+    """
+    site = host.environment.site
+    assert site is not None
+    # Only own certificates need it, and it takes longer to load than a host takes to answer.
+    from hawser.certificates import check
+
+    try:
+        chain = host.local_file(site.certificate or "", "site.certificate")
+        key = host.local_file(site.key or "", "site.key")
+        check(chain, key, site.domains, host.environment.path.name)
+    except TemplateError as error:
+        if not site.fallback:
+            raise
+        return Pair(site.domains, fault=said(error))
+    return Pair(site.domains, chain, key)
+
+
+def pair_of(host: Host, name: str, setting: Certificate) -> Pair:
+    """Read and check a certificate of the application for a host.
+
+    :raises TemplateError: something is wrong with it, and nothing may stand in.
+    """
+    from hawser.certificates import check_own
+
+    at = f"certificates.{name}"
+    names = host.certificate_names()[name]
+    hint = f"fab -H {host.environment.name} certs.request makes a key and what is to be signed"
+    try:
+        texts = {
+            part: host.local_file(host.text(path, f"{at}.{part}"), f"{at}.{part}", hint)
+            for part, path in (("certificate", setting.certificate), ("key", setting.key), ("chain", setting.chain))
+            if path
+        }
+        check_own(texts["certificate"], texts["key"], texts.get("chain", ""), names, host.environment.path.name, at)
+    except TemplateError as error:
+        if not setting.fallback:
+            raise
+        return Pair(names, fault=said(error))
+    return Pair(names, texts["certificate"], texts["key"], texts.get("chain", ""))
+
+
+def said(error: TemplateError) -> str:
+    """Return what is wrong as a sentence, without the file that says so."""
+    part, message = error.problem.key.rpartition(".")[2], error.problem.message
+    return message if message.startswith("its ") else f"its {part} {message}"
+
+
+@session_task()
+def request(session: Session) -> None:
+    """Make key and signing request of every certificate that somebody else signs; a key that is there is kept."""
+    from hawser.signing import fulfil, orders, summary
+
+    found = orders([session.host(name) for name in session.selection.hosts])
+    if not found:
+        raise HawserError(f"{session.environment.path.name} asks for no certificate of your own", code=2)
+    for order in found:
+        paths, names = summary(order, Path.cwd()), ", ".join(order.names)
+        if session.dry:
+            session.report.note("", f"would make {paths['request']} for {names}")
+            continue
+        next_move = f"have {paths['request']} signed, and put the answer into {paths['certificate']}"
+        session.report.note("", f"{names}: {fulfil(order)}\n  next: {next_move}")

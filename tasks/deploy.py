@@ -50,6 +50,9 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
     """Bring a release into service: nothing that visitors see changes before every host has built it."""
     if fleet.serves(wanted):
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
+        if wanted.environment.brings_certificates:
+            # They are no part of a release: one that was renewed takes its place all the same.
+            fleet.needing_code().apply([certs.install], wanted, phase="certificates")
         return
     hosts = fleet.needing_code()
     fleet.with_leader().require_bootstrapped()

@@ -56,16 +56,17 @@ def look(fleet: Fleet, name: str) -> Look:
     live = host.live_processes() if host.facts.current else []
     before = time.time()
     offset = fleet.ask(name, "looks.clock", {}) - (before + time.time()) / 2
-    health, certificate, sockets, unmounted = fleet.ask_together(
+    shown = host.shown_certificates()
+    health, sockets, unmounted, *certificates = fleet.ask_together(
         name,
         [
-            ("survey.health", {"checks": questions(host, live)}),
-            ("certificates.shown", {"path": f"{host.root}/ssl/site.crt" if host.serves_site else ""}),
+            ("survey.health", {"checks": questions(live)}),
             ("ports.listening", {}),
             ("looks.unmounted", {}),
+            *(("certificates.shown", {"path": path}) for path in shown.values()),
         ],
     )
-    return Look(host, live, offset, health, certificate, sockets, unmounted)
+    return Look(host, live, offset, health, dict(zip(shown, certificates, strict=True)), sockets, unmounted)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Look:
 
     :param offset: seconds by which its clock is ahead of ours.
     :param health: by process that listens.
-    :param certificate: days and names of the site's; None where there is none.
+    :param certificates: by name, that of nginx as ``site``: days, names, self_signed; None where there is none.
     :param sockets: who listens where.
     :param unmounted: folders that should be mounts.
     """
@@ -83,7 +84,7 @@ class Look:
     live: Sequence[ProcessInstance]
     offset: float
     health: Mapping[str, str]
-    certificate: Mapping[str, Any] | None
+    certificates: Mapping[str, Mapping[str, Any] | None]
     sockets: Sequence[Mapping[str, Any]]
     unmounted: Sequence[str]
 
@@ -151,7 +152,7 @@ class Look:
 
     def row(self) -> list[str]:
         """Return the host's row of the table."""
-        facts, certificate = self.host.facts, self.certificate
+        facts = self.host.facts
         release = facts.current or "none"
         release += "\na rollout is open" if facts.journal else ""
         release += "\nmaintenance" if facts.closed else ""
@@ -160,7 +161,11 @@ class Look:
         lines = [" ".join([owner, *(str(port.number) for port in there if port.owner == owner)]) for owner in owners]
         ports = "\n".join([*lines, *(f"{port.owner} {port.number}: nobody listens" for port in missing)])
         mounts = "\n".join(f"{folder} is not mounted" for folder in self.unmounted)
-        days = f"{certificate['days']} days" if certificate else ""
+        certificates = "\n".join(
+            f"{name}: {ends(each)}" if len(self.certificates) > 1 else ends(each)
+            for name, each in self.certificates.items()
+        )
+        odd = any(each is None or each["days"] < CERTIFICATE_ODD for each in self.certificates.values())
         room = f"{facts.disk_free / 2**30:.1f} of {facts.disk_total / 2**30:.0f} GiB"
         return [
             self.host.name,
@@ -168,7 +173,7 @@ class Look:
             age(self.host),
             Marked.bad(ports) if missing else ports,
             Marked.bad(mounts),
-            Marked.odd(days) if certificate and certificate["days"] < CERTIFICATE_ODD else days,
+            Marked.odd(certificates) if odd else certificates,
             Marked.odd(f"{self.offset:+.1f} s") if abs(self.offset) >= CLOCK_ODD else f"{self.offset:+.1f} s",
             Marked.odd(room) if facts.disk_free < ROOM_ODD * facts.disk_total else room,
         ]
@@ -187,7 +192,7 @@ class Look:
             "ports": {port.number: port.owner for port in there},
             "ports_missing": {port.number: port.owner for port in missing},
             "unmounted": list(self.unmounted),
-            "certificate_days": self.certificate["days"] if self.certificate else None,
+            "certificate_days": {name: each["days"] if each else None for name, each in self.certificates.items()},
             "clock_offset": round(self.offset, 3),
             "disk_free": facts.disk_free,
             "disk_total": facts.disk_total,
@@ -212,6 +217,13 @@ def since(moment: float, now: float) -> str:
     local = time.localtime(moment)
     today = time.strftime("%F", local) == time.strftime("%F", time.localtime(now))
     return f"{time.strftime('%H:%M' if today else '%b %d', local)} ({span(int(max(0.0, now - moment)))})"
+
+
+def ends(certificate: Mapping[str, Any] | None) -> str:
+    """Say how long a certificate still holds, and whether nobody but itself has issued it."""
+    if certificate is None:
+        return "none"
+    return f"{certificate['days']} days" + (", self-signed" if certificate["self_signed"] else "")
 
 
 def age(host: Host) -> str:

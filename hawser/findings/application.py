@@ -52,7 +52,7 @@ def processes(host: Host, ask: Ask) -> Findings:
             f"{process.name} is {state}",
             f"fab -H {host.name} logs --process {process.setting_name}, then start or deploy",
         )
-    for name, state in ask("survey.health", checks=questions(host, running)).items():
+    for name, state in ask("survey.health", checks=questions(running)).items():
         if state != "ok":
             yield Finding(f"{name} is not healthy: {state}", f"fab -H {host.name} logs --process {name}")
 

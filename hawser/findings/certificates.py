@@ -1,4 +1,4 @@
-"""The certificate that the site shows."""
+"""The certificates that visitors see."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ DAYS_WARN = 21
 
 @on_host
 def certificate(host: Host, ask: Ask) -> Findings:
-    """The site's certificate is there, valid for a while, and for all of the site's names."""
-    site = host.environment.site
-    if site is None or site.tls == "none" or not host.serves_site or not host.facts.current:
+    """Each certificate is there, valid for a while, issued by an authority, and for all names that it must have."""
+    if not host.facts.current:
         return
-    found = ask("certificates.shown", path=f"{host.root}/ssl/site.crt")
     renew = f"fab -H {host.environment.name} certs.install"
-    if found is None:
-        yield Finding(f"there is no readable certificate at {host.root}/ssl/site.crt", renew)
-        return
-    if found["days"] < DAYS_WARN:
-        when = f"expired {-found['days']} days ago" if found["days"] < 0 else f"expires in {found['days']} days"
-        yield Finding(f"its certificate {when}", f"renew it, then: {renew}", warning=found["days"] >= 0)
-    missing = [domain for domain in site.domains if not any(matches(name, domain) for name in found["names"])]
-    if missing:
-        yield Finding(f"its certificate is not for {', '.join(missing)}", renew)
+    names, own = host.certificate_names(), host.own_certificates
+    for name, path in host.shown_certificates().items():
+        found = ask("certificates.shown", path=path)
+        which = "its certificate" if name == "site" else f"the certificate {name}"
+        if found is None:
+            yield Finding(f"there is no readable certificate at {path}", renew)
+            continue
+        if found["days"] < DAYS_WARN:
+            when = f"expired {-found['days']} days ago" if found["days"] < 0 else f"expires in {found['days']} days"
+            yield Finding(f"{which} {when}", f"renew it, then: {renew}", warning=found["days"] >= 0)
+        if found["self_signed"] and name in own:
+            order = f"fab -H {host.environment.name} certs.request"
+            yield Finding(f"{which} is self-signed, until you bring your own", order, warning=True)
+        missing = [each for each in names[name] if not any(matches(has, each) for has in found["names"])]
+        if missing:
+            yield Finding(f"{which} is not for {', '.join(missing)}", renew)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -110,6 +110,9 @@ class PythonSettings(Model):
     )
 
 
+SecretFormat = Literal["token", "hex", "sha256", "uuid", "base64", "alphanumeric"]
+
+
 class EnvSettings(Model):
     """What the application finds in its environment, and the secrets it needs."""
 
@@ -125,6 +128,12 @@ class EnvSettings(Model):
     required: SecretNames = Field(default=(), description="Secrets that `NAME.env`, beside this file, must hold.")
     generated: SecretNames = Field(
         default=(), description="Secrets that the first `bootstrap` makes and keeps in `NAME.env`."
+    )
+    formats: dict[SecretName, SecretFormat] = Field(
+        default_factory=dict,
+        description="How a generated secret is written: `token` (64 characters that need no quotes anywhere), `hex` "
+        "(64 digits of random bytes), `sha256` (the hexadecimal digest of 2048 random bytes), `uuid`, `base64` (of 32 "
+        "bytes) or `alphanumeric` (50 characters). Default: `token`.",
     )
     variables: dict[VariableName, Template] = Field(
         default_factory=dict, description="What every process, management command and cron line gets."

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .base import Finding, Loc, did_you_mean
+from .checks_certificates import check_certificates
 from .checks_instances import check_instances
 from .checks_processes import check_ports, check_processes
 from .checks_values import check_secrets, check_templates
@@ -42,6 +43,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_backup(environment),
         check_secrets(environment),
         check_templates(environment),
+        check_certificates(environment),
         check_site(environment.site, environment, folder) if environment.site else (),
     )
     return [finding for check in checks for finding in check]
@@ -88,6 +90,7 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
     places += [(("cron", name, "groups"), entry.groups) for name, entry in environment.cron.items()]
     for table in ("files", "settings", "patches"):
         places += [((table, index, "groups"), entry.groups) for index, entry in enumerate(getattr(environment, table))]
+    places += [(("certificates", name, "groups"), entry.groups) for name, entry in environment.certificates.items()]
     if environment.site:
         places.append((("site", "groups"), environment.site.groups))
     for index, rule in enumerate(environment.firewall.rules if environment.firewall else ()):
@@ -281,8 +284,11 @@ def _check_certificate(site: Site, folder: Path) -> Iterator[Finding]:
         elif site.tls != "files" and name is not None:
             message = f'is not used with tls = "{site.tls}"'
             yield Finding(("site", key), message, 'write tls = "files"', needs=_SITE)
-        elif name is not None and not (folder / name).is_file():
+        elif name is not None and not site.fallback and not (folder / name).is_file():
             yield Finding(("site", key), f"there is no file {name}", "the path is relative to the environment file")
+
+    if site.fallback and site.tls != "files":
+        yield Finding(("site", "fallback"), f'is not used with tls = "{site.tls}"', "remove it", needs=_SITE)
 
 
 def _list(what: str, names: Iterable[str]) -> str:

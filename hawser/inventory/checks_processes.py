@@ -90,6 +90,8 @@ def _check_listening(at: Loc, process: Process) -> Iterator[Finding]:
     if process.overlap and (process.single or process.port is not None):
         why = "single" if process.single else "on a port"
         yield Finding((*at, "overlap"), f"cannot be: a process that is {why} restarts in place", "remove it")
+    if process.health and process.health.ca and not process.health.tls:
+        yield Finding((*at, "health", "ca"), "is for a process that speaks TLS", "add tls = true, or remove it")
     if process.health and not process.listens:
         yield Finding((*at, "health"), "is for a process with a socket or port")
 

@@ -18,6 +18,10 @@ def check_secrets(environment: Environment) -> Iterator[Finding]:
     for position, name in enumerate(env.generated):
         if name in env.required:
             yield Finding(("env", "generated", position), f"{name} is required as well", "list it once", needs=_ENV)
+    for name in env.formats:
+        if name not in env.generated:
+            hint = did_you_mean(name, env.generated, "list it in env.generated")
+            yield Finding(("env", "formats", name), f"{name} is no generated secret", hint, needs=_ENV)
     known = [*env.variables, *env.secrets]
     for position, name in enumerate(env.dotenv_keys or ()):
         if name not in known:

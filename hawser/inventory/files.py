@@ -98,6 +98,11 @@ class Site(Model):
     key: RelativePath | None = Field(
         default=None, description='With `tls = "files"`: the private key (PEM), relative to this file.'
     )
+    fallback: Literal["self-signed"] | None = Field(
+        default=None,
+        description='With `tls = "files"` and `"self-signed"`: while the files are missing or wrong, the hosts make '
+        "their own, with a warning at every deploy. Default: that is an error.",
+    )
     listen: Port = Field(default=80, description="The port for HTTP; with TLS it only redirects.")
     tls_port: Port = Field(default=443, description="The port for HTTPS.")
     extra_ports: tuple[Port, ...] = Field(

@@ -41,6 +41,17 @@ class Health(Model):
         default=("200-399",), description="The answers that mean that it works."
     )
     timeout: Seconds = Field(default=30, description="How long it may take to answer so.")
+    tls: Flag = Field(default=False, description="It speaks TLS, and its certificate is checked.")
+    ca: TemplatePath | None = Field(
+        default=None,
+        description="With `tls`: a file on the host with the certificates that its own must lead to. Default: those "
+        "that the host trusts.",
+    )
+    name: Template | None = Field(
+        default=None,
+        description="The name it is asked for, which its certificate must have. Default: the first of `site.domains`, "
+        "else `localhost`.",
+    )
 
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:

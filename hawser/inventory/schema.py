@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from .app import App, EnvSettings, PythonSettings, ReleaseSettings
 from .backup import Backup
 from .base import Model
+from .certificates import Certificate
 from .files import FileEntry, Persistent, Site
 from .firewall import Firewall
 from .hosts import HostSettings, SshSettings
@@ -61,6 +62,9 @@ class Environment(Model):
     local: tuple[LocalEntry, ...] = Field(default=(), description="Files made on the controlling machine, for clients.")
     persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
     site: Site | None = Field(default=None, description="The web site.")
+    certificates: dict[ProcessName, Certificate] = Field(
+        default_factory=dict, description="Certificates of the application's own programs, by name."
+    )
     services: Services = Field(default=Services(), description="Databases and brokers.")
     backup: Backup = Field(default=Backup(), description="Backups of databases.")
     firewall: Firewall | None = Field(default=None, description="Who may reach which port.")
@@ -121,6 +125,11 @@ class Environment(Model):
         return key
 
     @property
+    def brings_certificates(self) -> bool:
+        """Whether certificates lie beside the file, which may be renewed at any time."""
+        return bool(self.certificates) or (self.site is not None and self.site.tls == "files")
+
+    @property
     def leader(self) -> str:
         """The host that runs what must run once; an empty text when there is no host."""
         if self.release.leader in self.hosts:
@@ -146,6 +155,7 @@ class Environment(Model):
             "settings": tuple(self._owned(entry) for entry in self.settings),
             "hosts": {name: self._reachable(name, host) for name, host in self.hosts.items()},
         }
+        changes["certificates"] = {name: self._named(name, entry) for name, entry in self.certificates.items()}
         if self.site:
             changes["site"] = self._connected(self.site)
         return _with(self, **changes)
@@ -158,6 +168,11 @@ class Environment(Model):
     def _owned(self, entry: F) -> F:
         owner = "root" if entry.path.startswith("/") else self.app.user
         return _with(entry, owner=entry.owner or owner, group=entry.group or self.app.group)
+
+    def _named(self, name: str, entry: Certificate) -> Certificate:
+        default = {"certificate": f"{name}.crt", "key": f"{name}.key", "chain": f"{name}-chain.crt"}
+        files = _with(entry.files, **{key: getattr(entry.files, key) or text for key, text in default.items()})
+        return _with(entry, files=files, owner=entry.owner or self.app.user)
 
     def _reachable(self, name: str, host: HostSettings) -> HostSettings:
         inherited = {key: getattr(self.ssh, key) for key in _INHERITED if key not in host.model_fields_set}

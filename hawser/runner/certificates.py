@@ -11,7 +11,7 @@ import stat
 import time
 
 from .disk import read, write_atomically
-from .system import Change, Failure, Kind, group_id
+from .system import Change, Failure, Kind, group_id, user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ def parse_names(text: str) -> Set[Name]:
     return names
 
 
+def self_signed(text: str) -> bool:
+    """Tell from what ``openssl x509 -subject -issuer`` prints whether a certificate has issued itself."""
+    said = dict(line.split("=", 1) for line in text.splitlines() if line.startswith(("subject=", "issuer=")))
+    return said.get("subject") == said.get("issuer")
+
+
 class SelfSigned(Kind):
     """See `hawser.resources.SelfSigned`."""
 
@@ -55,36 +61,53 @@ class SelfSigned(Kind):
         return [alternative(name) for name in self.spec["names"]]
 
     def key_mode(self) -> int:
-        return 0o600 if self.spec["group"] == "root" else 0o640
+        alone = self.spec["group"] == "root" or self.spec.get("owner", "root") != "root"
+        return 0o600 if alone else 0o640
 
     def check(self) -> Optional[Change]:
         note = self.fault()
         if note:
             return Change(note)
         notes = []
-        for path, mode in ((self.spec["key"], self.key_mode()), (self.spec["certificate"], 0o644)):
+        for path, mode in [(self.spec["key"], self.key_mode()), *((each, 0o644) for each in self.public())]:
             status = os.stat(path)
             if stat.S_IMODE(status.st_mode) != mode:
                 notes.append("%s: mode -> %04o" % (path, mode))
             if path == self.spec["key"] and status.st_gid != group_id(self.spec["group"]):
                 notes.append("%s: group -> %s" % (path, self.spec["group"]))
+            if path == self.spec["key"] and status.st_uid != self.owner_id():
+                notes.append("%s: owner -> %s" % (path, self.spec["owner"]))
         return Change(", ".join(notes)) if notes else None
+
+    def public(self) -> List[str]:
+        """The paths that hold the certificate."""
+        return [path for path in (self.spec["certificate"], self.spec.get("chain", "")) if path]
+
+    def owner_id(self) -> int:
+        """Whose the key shall be; root's is ours, whoever we are."""
+        owner = self.spec.get("owner", "root")
+        return os.getuid() if owner == "root" else user_id(owner)
 
     def fault(self) -> str:
         """Say what is wrong with the pair that is there; empty when it will do."""
         certificate, key = read(self.spec["certificate"]), read(self.spec["key"])
         if certificate is None or key is None:
             return "new"
-        argv = ["openssl", "x509", "-noout", "-ext", "subjectAltName", "-pubkey", "-checkend", str(DAYS_LEFT * 86400)]
+        argv = ["openssl", "x509", "-noout", "-ext", "subjectAltName", "-pubkey", "-subject", "-issuer"]
+        argv += ["-checkend", str(DAYS_LEFT * 86400)]
         shown = self.system.run(argv, stdin=certificate, check=False)
         public = self.system.run(["openssl", "pkey", "-pubout"], stdin=key, check=False)
         if "BEGIN PUBLIC KEY" not in shown.output or public.code:
             return "cannot be read, made anew"
         if public.output.strip() not in shown.output:
             return "key and certificate are no pair, made anew"
+        if not self_signed(shown.output):
+            return "was issued by somebody else, made anew"
         names = parse_names(shown.output)
         if names != set(self.wanted()):
             return "names %s -> %s" % (spell(names), spell(self.wanted()))
+        if any(read(path) != certificate for path in self.public()):
+            return "the chain is another one"
         return "" if shown.code == 0 else "expires within %d days" % DAYS_LEFT
 
     def apply(self, change: Change) -> None:
@@ -93,8 +116,9 @@ class SelfSigned(Kind):
         if key is None or certificate is None or self.fault():
             key, certificate = self.generate()
         # Neither half fits an old other half, so a run that dies in between is seen by the next one.
-        write_atomically(self.spec["key"], key, self.key_mode(), -1, gid)
-        write_atomically(self.spec["certificate"], certificate, 0o644)
+        write_atomically(self.spec["key"], key, self.key_mode(), self.owner_id(), gid)
+        for path in self.public():
+            write_atomically(path, certificate, 0o644)
 
     def generate(self) -> Tuple[bytes, bytes]:
         """Return a new key and its certificate; the key never touches the disk on the way."""
@@ -114,16 +138,20 @@ def spell(names: Iterable[Name]) -> str:
 
 
 def shown(system: System, path: str) -> Optional[Dict[str, Any]]:
-    """Return what a certificate says of itself: days (that are left, negative when it is over), and DNS names.
+    """Return what a certificate says of itself: days (that are left, negative when it is over), names, self_signed.
 
     :returns: None when there is none that can be read.
     """
     if not path or not os.path.exists(path) or not shutil.which("openssl"):
         return None
-    argv = ["openssl", "x509", "-noout", "-enddate", "-ext", "subjectAltName", "-in", path]
+    argv = ["openssl", "x509", "-noout", "-enddate", "-ext", "subjectAltName", "-subject", "-issuer", "-in", path]
     answer = system.run(argv, check=False, apart=True)
     end = re.search(r"^notAfter=(.*) GMT$", answer.output, re.M)
     if not end:
         return None
     seconds = calendar.timegm(time.strptime(end.group(1), "%b %d %H:%M:%S %Y")) - time.time()
-    return {"days": int(seconds // 86400), "names": re.findall(r"DNS:([^,\s]+)", answer.output)}
+    return {
+        "days": int(seconds // 86400),
+        "names": [value for _kind, value in sorted(parse_names(answer.output))],
+        "self_signed": self_signed(answer.output),
+    }

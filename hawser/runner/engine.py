@@ -48,6 +48,7 @@ KINDS = {
     "backup": ("backups", "Backup"),
     "restore": ("backups", "Restore"),
     "self_signed": ("certificates", "SelfSigned"),
+    "placed": ("placed", "Placed"),
     "prune": ("releases", "Prune"),
     "journal": ("releases", "Journal"),
     "history": ("releases", "History"),

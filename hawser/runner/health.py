@@ -10,23 +10,29 @@ from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import http.client
     from typing import Optional, Sequence, Tuple
 
 # Seconds that one question may take.
 PATIENCE = 10.0
 
 
-def ask(address: str, path: str, host: str, timeout: float = PATIENCE) -> Tuple[Optional[int], str]:
+def ask(
+    address: str, path: str, host: str, timeout: float = PATIENCE, tls: bool = False, ca: str = ""
+) -> Tuple[Optional[int], str]:
     """Return the status that a path answers with, or None and a sentence that says why there is none.
 
     :param path: empty asks only for a connection; its status is 0.
+    :param host: the name that it is asked for.
+    :param tls: speak TLS, and check that its certificate is for that name.
+    :param ca: a file of certificates that it must lead to; empty: those that the host trusts.
     """
     import http.client
 
     from .unix import connection
 
     try:
-        link = connection(address, timeout)
+        link = secure(address, timeout, host, ca) if tls else connection(address, timeout)
         try:
             link.connect()
             if not path:
@@ -50,6 +56,28 @@ def ask(address: str, path: str, host: str, timeout: float = PATIENCE) -> Tuple[
         return None, "%s: %s" % (type(error).__name__, error)
 
 
+def secure(address: str, timeout: float, name: str, ca: str) -> http.client.HTTPConnection:
+    """Return an HTTPS connection to a socket's path or to ``host:port``, whose certificate must be for a name."""
+    import ssl
+
+    from .unix import connection
+
+    context = ssl.create_default_context(cafile=ca or None)
+    if ca:
+        # The chain may end below the root, and a self-signed certificate is its own: what the file names is trusted.
+        # (X509_V_FLAG_PARTIAL_CHAIN of OpenSSL; ssl has a name for it since Python 3.10.)
+        context.verify_flags |= ssl.VerifyFlags(0x80000)
+    plain = connection(address, timeout)
+    connect = plain.connect
+
+    def connect_securely() -> None:
+        connect()
+        plain.sock = context.wrap_socket(plain.sock, server_hostname=name)
+
+    setattr(plain, "connect", connect_securely)  # noqa: B010
+    return plain
+
+
 def expected(status: Optional[int], path: str, statuses: Sequence[Sequence[int]]) -> bool:
     """Tell whether an answer counts as healthy.
 
@@ -67,7 +95,7 @@ class Healthy(Kind):
         """Return whether it is healthy, and what it says when it is not."""
         spec = self.spec
         path = spec.get("path", "")
-        status, why = ask(spec["address"], path, spec["host"], timeout)
+        status, why = ask(spec["address"], path, spec["host"], timeout, spec.get("tls", False), spec.get("ca", ""))
         said = "does not answer (%s)" % why if status is None else "answers %s with %d" % (path, status)
         return expected(status, path, spec["statuses"]), said
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
+import signal
 import time
 
 from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Sequence, Union
+    from typing import Any, Dict, List, Optional, Sequence, Union
 
     from .system import Finished, System
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 LOG_LINES = 25
 # Seconds that the longest stop may take; the manager itself kills what is slower than its definition allows.
 LONGEST_STOP = 3600.0
+# Seconds that processes which a program has left behind may take to end by themselves.
+REST_STOP = 10.0
 
 # The other timestamps are words, which systemd writes as numbers only since version 251.
 PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,StateChangeTimestampMonotonic"
@@ -234,6 +238,9 @@ class Supervisor:
         self.attempt("addProcessGroup", unit)
 
     def start(self, unit: str) -> None:
+        if self.state(unit).phase in (STOPPED, RESTARTING):
+            # What an earlier life has left behind may hold its port.
+            self.end_rest(unit)
         fault = self.attempt("startProcess", unit, False)
         if fault and "ALREADY_STARTED" not in fault:
             raise Failure("%s does not start: %s" % (unit, fault), self.log(unit))
@@ -256,6 +263,49 @@ class Supervisor:
         self.attempt("stopProcess", unit, False)
         if not self.has_stopped(unit, LONGEST_STOP):
             raise Failure("%s does not stop" % unit)
+        self.end_rest(unit)
+
+    def rest_of(self, unit: str) -> List[int]:
+        """Return the processes that a program of this supervisor has started, which marks the environment of each."""
+        mark = ("SUPERVISOR_GROUP_NAME=%s" % unit).encode()
+        found = []
+        for name in os.listdir("/proc"):
+            if name.isdigit() and int(name) != os.getpid():
+                try:
+                    with open("/proc/%s/environ" % name, "rb") as stream:
+                        variables = stream.read().split(b"\0")
+                except OSError:
+                    continue
+                if mark in variables and self.has_started(variables):
+                    found.append(int(name))
+        return found
+
+    def has_started(self, variables: Sequence[bytes]) -> bool:
+        """Tell from a process's variables whether it is this supervisor, and no other one, that it comes from."""
+        prefix = b"SUPERVISOR_SERVER_URL=unix://"
+        paths = [each[len(prefix) :] for each in variables if each.startswith(prefix)]
+        return all(os.path.realpath(path) == os.path.realpath(self.socket).encode() for path in paths)
+
+    def end_rest(self, unit: str) -> None:
+        """End what a stopped program has left behind, in its process group or out of it.
+
+        supervisor itself looks after the program alone; systemd ends all that belongs to a unit.
+
+        :raises Failure: something does not end.
+        """
+        left: List[int] = []
+        for number, seconds in ((signal.SIGTERM, REST_STOP), (signal.SIGKILL, 5.0)):
+            left = self.rest_of(unit)
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            deadline = time.monotonic() + seconds
+            while left and time.monotonic() < deadline:
+                time.sleep(0.05)
+                left = self.rest_of(unit)
+            if not left:
+                return
+        raise Failure("%s has left processes behind that do not end: %s" % (unit, ", ".join(map(str, left))))
 
     def has_stopped(self, unit: str, seconds: float) -> bool:
         """Wait some seconds for the end of a program."""

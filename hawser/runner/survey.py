@@ -17,12 +17,13 @@ PATIENCE = 5.0
 def health(system: System, checks: Sequence[Mapping[str, Any]]) -> Dict[str, str]:
     """Ask each process for its health now.
 
-    :param checks: dicts with name, address, path, host and statuses (first and last of each range).
+    :param checks: dicts with name, address, path, host, statuses (first and last of each range), tls and ca.
     :returns: by process ``ok`` or what is wrong.
     """
     found = {}
     for check in checks:
-        answer, why = ask(check["address"], check["path"], check["host"], PATIENCE)
+        secure = check.get("tls", False), check.get("ca", "")
+        answer, why = ask(check["address"], check["path"], check["host"], PATIENCE, *secure)
         if expected(answer, check["path"], check["statuses"]):
             found[check["name"]] = "ok"
         else:

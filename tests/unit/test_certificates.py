@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from hawser.certificates import check, matches
+from hawser.certificates import Fault, check, find_fault, issued, matches, trusted_roots
 from hawser.templates import TemplateError
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -148,3 +148,62 @@ def test_a_key_with_a_passphrase_is_refused(complain):
 )
 def test_a_wildcard_stands_for_one_label(name, domain, fits):
     assert matches(name, domain) == fits
+
+
+class TestThoseOfTheApplication:
+    """With a chain they must lead to a root."""
+
+    @pytest.fixture
+    def root(self) -> Pair:
+        return make("root", ())
+
+    def test_a_chain_may_end_with_a_root_of_ones_own(self, root):
+        middle = make("middle", (), issuer=root)
+        own = make(issuer=middle)
+        assert find_fault(own.pem, own.key, ["shop.test"], middle.pem + root.pem) is None
+        assert find_fault(own.pem + middle.pem, own.key, ["shop.test"], middle.pem + root.pem) is None
+        assert find_fault(own.pem + middle.pem + root.pem, own.key, ["shop.test"], "") is None
+
+    def test_a_chain_may_end_below_a_root_that_is_trusted_here(self, root, monkeypatch):
+        own = make(issuer=root)
+        monkeypatch.setattr("hawser.certificates.trusted_roots", lambda: [make("other", ()).certificate])
+        fault = find_fault(own.pem, own.key, ["shop.test"], "")
+        assert fault == Fault(
+            "chain", "does not complete: CN=shop was issued by CN=root, which is not in it and no root trusted here"
+        )
+        monkeypatch.setattr("hawser.certificates.trusted_roots", lambda: [root.certificate])
+        assert find_fault(own.pem, own.key, ["shop.test"], "") is None
+
+    def test_the_roots_of_this_machine_are_found(self):
+        roots = trusted_roots()
+        assert roots
+        # A few of the oldest ones are signed in a way that is refused by now.
+        assert sum(issued(each, each) for each in roots) > len(roots) / 2
+
+    def test_an_issuer_of_the_same_name_and_another_key_is_none(self, root):
+        own = make(issuer=make("root", ()))
+        fault = find_fault(own.pem, own.key, ["shop.test"], root.pem)
+        assert fault == Fault("chain", "its chain is out of order: CN=root did not issue the one before")
+
+    def test_the_order_counts(self, root):
+        middle = make("middle", (), issuer=root)
+        own = make(issuer=middle)
+        fault = find_fault(own.pem, own.key, ["shop.test"], root.pem + middle.pem)
+        assert fault == Fault("chain", "its chain is out of order: CN=root did not issue the one before")
+
+    def test_an_issuer_that_has_expired_is_named(self):
+        root = make("root", (), begins=NOW - 3 * DAY, ends=NOW - DAY)
+        own = make(issuer=root)
+        fault = find_fault(own.pem, own.key, ["shop.test"], root.pem)
+        assert fault == Fault("chain", f"CN=root expired on {NOW - DAY:%Y-%m-%d}")
+
+    def test_a_chain_that_is_none_is_told(self):
+        own = make()
+        fault = find_fault(own.pem, own.key, ["shop.test"], "hello")
+        assert fault is not None
+        assert (fault.part, "holds no PEM certificate" in fault.message) == ("chain", True)
+
+    def test_an_address_must_be_in_it_as_an_address(self):
+        own = make(names=["10.0.0.1"])
+        fault = find_fault(own.pem, own.key, ["10.0.0.1"], "")
+        assert fault == Fault("certificate", "is not for 10.0.0.1; it is for 10.0.0.1")

@@ -4,10 +4,12 @@ import base64
 import json
 import logging
 import os
+import re
 import shlex
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -17,7 +19,8 @@ from hypothesis import strategies as st
 
 from hawser.errors import InputErrors
 from hawser.inventory import Environment
-from hawser.secrets import MASK, Secrets, load_secrets, mask, settle
+from hawser.inventory.app import SecretFormat
+from hawser.secrets import FORMATS, MASK, Secrets, load_secrets, mask, settle
 
 
 @pytest.fixture
@@ -176,6 +179,30 @@ class TestMaking:
         assert len(made.values["B"]) >= 43
         assert made.values["B"] != made.values["C"]
         assert made.missing_generated == ()
+
+    @pytest.mark.parametrize(
+        ("form", "looks"),
+        [
+            ("token", r"[A-Za-z0-9_-]{64}"),
+            ("hex", r"[0-9a-f]{64}"),
+            ("sha256", r"[0-9a-f]{64}"),
+            ("uuid", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+            ("base64", r"[A-Za-z0-9+/]{43}="),
+            ("alphanumeric", r"[A-Za-z0-9]{50}"),
+        ],
+    )
+    def test_writes_a_secret_in_its_format(self, folder, form, looks):
+        secrets = Secrets("shop", folder / "shop.env", {}, ["A", "B"], {"A": form})
+        made = secrets.generate(["A", "B"]).values
+        assert re.fullmatch(looks, made["A"])
+        assert re.fullmatch(r"[A-Za-z0-9_-]{64}", made["B"])
+        assert made["A"] != secrets.make("A")
+        assert set(FORMATS) == set(get_args(SecretFormat))
+
+    def test_what_was_made_is_read_back_unchanged(self, folder):
+        made = Secrets("shop", folder / "shop.env", {}, ["A"], {"A": "base64"}).generate(["A"]).values
+        kept = dotenv_values(folder / "shop.env")
+        assert kept == made
 
     def test_makes_the_file(self, folder, load):
         load(None, [], ["B"]).generate(["B"])

@@ -14,7 +14,7 @@ from hawser.release import Facts
 from hawser.report import Marked
 from hawser.secrets import Secrets
 from hawser.templates import Templates
-from tasks.status import Look, since
+from tasks.status import HOSTS, Look, since
 
 SETTINGS: dict[str, Any] = {
     "name": "shop",
@@ -42,7 +42,7 @@ def look():
             current=CURRENT, clock=NOW, live={"web": "blue"}, processes=rows or (WEB, API), disk_free=5, disk_total=9
         )
         host = Host("web1", environment, Secrets("shop", Path(), {}), Templates(), {"web1": "10.0.0.1"}, facts)
-        told = {"health": {"web": "ok", "api": "ok"}, "certificate": None, "unmounted": [], "offset": 0.0, **changes}
+        told = {"health": {"web": "ok", "api": "ok"}, "certificates": {}, "unmounted": [], "offset": 0.0, **changes}
         return Look(host, host.live_processes(), sockets=sockets, **told)
 
     return look
@@ -88,3 +88,12 @@ def test_since_when_is_told_with_the_day_where_it_was_another_one():
     assert since(noon - 3600, noon) == "11:00 (1 h)"
     assert since(noon - 3 * 86400, noon) == "Mar 02 (3 d)"
     assert since(0.0, noon) == ""
+
+
+def test_each_certificate_is_shown_by_name_and_one_that_ends_soon_stands_out(look):
+    good = {"days": 90, "names": ["shop.test"], "self_signed": False}
+    column = HOSTS.index("certificate")
+    assert look(certificates={"site": good}).row()[column] == "90 days"
+    shown = look(certificates={"site": good, "ws": {**good, "days": 5, "self_signed": True}}).row()[column]
+    assert shown == "site: 90 days\nws: 5 days, self-signed"
+    assert isinstance(shown, Marked)

@@ -189,19 +189,30 @@ class TestTheNetwork:
         assert said.startswith("cannot resolve git.example.org")
 
 
+GOOD = {"days": 90, "names": ["shop.example.org"], "self_signed": True}
+
+
 class TestTheCertificate:
     @pytest.mark.parametrize(
         ("shown", "said"),
         [
-            ({"days": 90, "names": ["*.example.org"]}, []),
-            ({"days": 5, "names": ["shop.example.org"]}, ["warning: its certificate expires in 5 days"]),
-            ({"days": -2, "names": ["shop.example.org"]}, ["its certificate expired 2 days ago"]),
-            ({"days": 90, "names": ["other.org"]}, ["its certificate is not for shop.example.org"]),
+            ({**GOOD, "names": ["*.example.org"]}, []),
+            ({**GOOD, "days": 5}, ["warning: its certificate expires in 5 days"]),
+            ({**GOOD, "days": -2}, ["its certificate expired 2 days ago"]),
+            ({**GOOD, "names": ["other.org"]}, ["its certificate is not for shop.example.org"]),
             (None, ["there is no readable certificate at /srv/shop/ssl/site.crt"]),
         ],
     )
     def test_it_is_valid_and_for_all_names(self, host, shown, said):
         assert told(certificates.certificate(host(), Runner(certificates__shown=shown))) == said
+
+    def test_that_of_a_program_is_looked_at_as_well(self, host):
+        own = {"certificate": "a.crt", "key": "a.key", "names": ["ws.example.org"], "fallback": "self-signed"}
+        runner = Runner(certificates__shown=GOOD)
+        assert told(certificates.certificate(host(certificates={"ws": own}), runner)) == [
+            "warning: the certificate ws is self-signed, until you bring your own",
+            "the certificate ws is not for ws.example.org",
+        ]
 
     def test_none_is_wanted_where_nothing_serves_yet(self, host):
         assert told(certificates.certificate(host(facts={**SERVES, "current": ""}), Runner())) == []

@@ -214,7 +214,9 @@ def _shown(text):
     for line in text.splitlines():
         if heading := re.match(r"\[+([a-z0-9_.]+)\]", line):
             parts = heading[1].split(".")
-            named = {"processes": 1, "once": 1, "cron": 1, "hosts": 1, "services": 3}.get(parts[0], len(parts))
+            named = {"processes": 1, "once": 1, "cron": 1, "certificates": 1, "hosts": 1, "services": 3}.get(
+                parts[0], len(parts)
+            )
             table = ".".join(part for position, part in enumerate(parts) if position != named)
             found |= {table} | {table.rpartition(".")[0]}
         elif key := re.match(r"(?:# )?([a-z_]+) = ", line):

@@ -16,6 +16,8 @@ APP = '[app]\nname = "shop"\nrepo = "https://git.example.org/shop.git"\n'
 WEB = '[processes.web]\ncommand = "gunicorn --bind unix:{{ socket }}"\n'
 HOSTS = '[hosts.web1]\ngroups = ["web"]\n[hosts.data1]\ngroups = ["data"]\n'
 
+CERTIFICATES = "[certificates.a]\ncertificate = 'a.pem'\nkey = 'a.key'\nnames = ['a.test']\n"
+
 # sentence -> (what is changed, key, message, hint)
 MISTAKES = {
     "a file for clients holds no secret": (
@@ -62,6 +64,60 @@ MISTAKES = {
         "did you mean validate?",
     ),
     "the name of the environment is no key": ("name = 'shop'", "name", "unknown key", "keys here: app, python"),
+    "a format is for a secret that is generated": (
+        "[env]\nrequired = ['A']\nformats = { A = 'hex' }",
+        "env.formats.A",
+        "A is no generated secret",
+        "list it in env.generated",
+    ),
+    "a format is one of a few": (
+        "[env]\ngenerated = ['A']\nformats = { A = 'md5' }",
+        "env.formats.A",
+        'must be one of token, hex, sha256, uuid, base64, alphanumeric, not "md5"',
+        "",
+    ),
+    "two certificates cannot be one file": (
+        CERTIFICATES + "files = { key = 'a.crt' }",
+        "certificates.a.files.key",
+        "certificates.a.files.certificate is called a.crt as well",
+        "choose another name",
+    ),
+    "a certificate is for some name": (
+        "[certificates.a]\ncertificate = 'a'\nkey = 'b'\nnames = []",
+        "certificates.a.names",
+        "must not be empty",
+        "",
+    ),
+    "a certificate restarts processes that are there": (
+        WEB + CERTIFICATES + "restart = ['wbe']",
+        "certificates.a.restart[0]",
+        "there is no process 'wbe'",
+        "did you mean web?",
+    ),
+    "the folder of certificates is theirs": (
+        CERTIFICATES + "[persistent]\nfolders = ['certs/mine']",
+        "persistent.folders[0]",
+        "certs/mine: the folder certs is for what [certificates] says",
+        "choose another name",
+    ),
+    "the folder of certificates is no link": (
+        APP + "source = 'certs'\n" + CERTIFICATES,
+        "app.source",
+        "the folder certs is for what [certificates] says",
+        "choose another name",
+    ),
+    "a fallback is for files of one's own": (
+        "[site]\ndomains = ['a.test']\nfallback = 'self-signed'",
+        "site.fallback",
+        'is not used with tls = "self-signed"',
+        "remove it",
+    ),
+    "an authority is for a process that speaks TLS": (
+        WEB + "health = { ca = '/etc/ca.pem' }",
+        "processes.web.health.ca",
+        "is for a process that speaks TLS",
+        "add tls = true, or remove it",
+    ),
     "a process cannot wait for one that is not there": (
         WEB + "after = ['wbe']",
         "processes.web.after[0]",

@@ -118,6 +118,10 @@ def test_a_certificate_tells_its_names_and_days(kind, tmp_path):
     system = System(str(tmp_path / "state"))
     assert shown(system, f"{tmp_path}/site.pem") is None
     put(kind("shop.example.org", "*.shop.example.org"))
-    assert shown(system, f"{tmp_path}/site.pem") == {"days": 396, "names": ["shop.example.org", "*.shop.example.org"]}
+    assert shown(system, f"{tmp_path}/site.pem") == {
+        "days": 396,
+        "names": ["*.shop.example.org", "shop.example.org"],
+        "self_signed": True,
+    }
     (tmp_path / "odd.pem").write_text("nothing")
     assert shown(system, f"{tmp_path}/odd.pem") is None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import socket
+import ssl
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -141,6 +144,46 @@ class TestWaiting:
     def test_one_that_nobody_has_started_fails_at_once(self, supervisor, healthy):
         with pytest.raises(Failure, match=r"demo-web has ended \(unknown\); 1 try in 0 s"):
             healthy(timeout=30.0).apply(None)
+
+
+@pytest.fixture
+def secure(tmp_path, system):
+    """A server that speaks TLS with a certificate of its own for shop.test, and its address."""
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9"]
+    argv += ["-subj", "/CN=shop.test", "-addext", "subjectAltName=DNS:shop.test"]
+    system.run([*argv, "-keyout", f"{tmp_path}/key", "-out", f"{tmp_path}/crt"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(f"{tmp_path}/crt", f"{tmp_path}/key")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+class TestTls:
+    def test_a_certificate_of_a_private_authority_is_trusted_when_it_is_named(self, secure, tmp_path):
+        assert ask(secure, "/missing", "shop.test", tls=True, ca=f"{tmp_path}/crt") == (404, "")
+
+    def test_it_is_not_trusted_otherwise(self, secure):
+        status, why = ask(secure, "/", "shop.test", tls=True)
+        assert status is None
+        assert "certificate verify failed" in why
+
+    def test_its_name_is_checked(self, secure, tmp_path):
+        status, why = ask(secure, "/", "other.test", tls=True, ca=f"{tmp_path}/crt")
+        assert status is None
+        assert "other.test" in why
+
+    def test_a_server_without_tls_does_not_count(self, web, tmp_path, secure):
+        status, _why = ask(web.server_address, "/", "shop.test", timeout=2, tls=True, ca=f"{tmp_path}/crt")
+        assert status is None
+
+    def test_a_file_that_holds_no_certificate_is_told(self, secure, tmp_path):
+        (tmp_path / "none").write_text("")
+        assert ask(secure, "/", "shop.test", tls=True, ca=f"{tmp_path}/none")[0] is None
+        assert ask(secure, "/", "shop.test", tls=True, ca=f"{tmp_path}/nowhere")[0] is None
 
 
 class TestSurvey:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from hawser.runner.managers import Supervisor, Systemd, manager, tail
 from hawser.runner.system import BASE_ENVIRONMENT, Failure
+
+from .daemons import until
 
 RUNNING = {
     "LoadState": "loaded",
@@ -190,3 +194,53 @@ class TestTheTailOfALog:
     def test_bytes_that_are_no_text_do_no_harm(self, tmp_path):
         (tmp_path / "log").write_bytes(b"\xff\n")
         assert tail(f"{tmp_path}/log") == "\ufffd\n"
+
+
+class TestWhatAProgramLeavesBehind:
+    """A program may start others in sessions of their own, which supervisor knows nothing of."""
+
+    @pytest.fixture
+    def leaves(self, supervisor, tmp_path):
+        """Have a program run that has started two others: one in its group that hears no TERM, one in a session."""
+        deaf = (
+            "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(900)"
+        )
+        script = (
+            "import os, subprocess, sys, time\n"
+            f"deaf = subprocess.Popen([sys.executable, '-c', {deaf!r}], stdout=subprocess.PIPE)\n"
+            "deaf.stdout.read(1)\n"
+            "own = subprocess.Popen(['sleep', '900'], start_new_session=True)\n"
+            f"open({str(tmp_path / 'pids')!r} + '~', 'w').write(f'{{deaf.pid}} {{own.pid}}')\n"
+            f"os.rename({str(tmp_path / 'pids')!r} + '~', {str(tmp_path / 'pids')!r})\n"
+            "time.sleep(900)\n"
+        )
+        (tmp_path / "program.py").write_text(script)
+        supervisor.run("tank-ws", f"{sys.executable} {tmp_path}/program.py", autorestart="false")
+        until((tmp_path / "pids").exists)
+        return [int(each) for each in (tmp_path / "pids").read_text().split()]
+
+    def test_ends_with_it(self, supervisor, leaves, monkeypatch):
+        monkeypatch.setattr("hawser.runner.managers.REST_STOP", 0.5)
+        assert set(leaves) < set(supervisor.manager.rest_of("tank-ws"))
+        supervisor.manager.stop("tank-ws")
+        assert not any(alive(pid) for pid in leaves)
+
+    def test_ends_before_it_starts_again_after_a_crash(self, supervisor, leaves, monkeypatch):
+        monkeypatch.setattr("hawser.runner.managers.REST_STOP", 0.5)
+        supervisor.manager.attempt("signalProcess", "tank-ws", "KILL")
+        until(lambda: not supervisor.manager.state("tank-ws").wanted)
+        assert all(alive(pid) for pid in leaves)
+        supervisor.manager.start("tank-ws")
+        assert not any(alive(pid) for pid in leaves)
+
+    def test_that_of_another_supervisor_is_let_alone(self, supervisor, leaves, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(Supervisor, "socket", "/run/another.sock")
+            assert supervisor.manager.rest_of("tank-ws") == []
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,60 @@
+"""What was placed before and is wanted no more goes away."""
+
+from __future__ import annotations
+
+import pytest
+
+from hawser.runner.placed import Placed
+
+
+@pytest.fixture
+def put(system, tmp_path):
+    """Have exactly these files of the folder `things`; returns what was done."""
+    folder = tmp_path / "things"
+    folder.mkdir()
+
+    def put(*names):
+        paths = [str(folder / name) for name in names]
+        kind = Placed({"record": "things", "paths": paths, "folder": str(folder)}, system)
+        change = kind.check()
+        if change:
+            kind.apply(change)
+            assert kind.check() is None
+        for name in names:
+            (folder / name).write_text(name)
+        return change.note if change else ""
+
+    put.folder = folder
+    return put
+
+
+def test_a_file_that_is_wanted_no_more_goes_away(put):
+    put("a", "b")
+    assert put("b") == f"removes {put.folder}/a"
+    assert [each.name for each in put.folder.iterdir()] == ["b"]
+    assert put("b") == ""
+
+
+def test_a_file_that_somebody_else_put_there_stays(put):
+    (put.folder / "theirs").write_text("x")
+    put("a")
+    put()
+    assert [each.name for each in put.folder.iterdir()] == ["theirs"]
+
+
+def test_the_folder_goes_with_its_last_file(put):
+    put("a")
+    put()
+    assert not put.folder.exists()
+
+
+def test_nothing_is_noted_where_nothing_was_ever_placed(put, system):
+    assert put() == ""
+    assert put.folder.exists()
+
+
+def test_a_file_that_was_noted_but_never_made_is_forgotten(put, system):
+    kind = Placed({"record": "things", "paths": [str(put.folder / "a")], "folder": ""}, system)
+    kind.apply(kind.check())
+    put()
+    assert put() == ""
