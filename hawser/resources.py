@@ -280,6 +280,9 @@ class PythonEnvironment(Resource):
     :param link: the path by which the release refers to it.
     :param source: the checkout that requirement files are relative to.
     :param own: a release id: the environment is this release's alone. Empty: shared by hash.
+    :param conda: an environment file of conda; empty for none.
+    :param conda_packages: who installs conda's part of it: ``conda``, ``uv``, or nobody (``skip``).
+    :param conda_program: the path of micromamba, mamba or conda; empty to look for it.
     """
 
     kind: ClassVar[str] = "environment"
@@ -295,6 +298,9 @@ class PythonEnvironment(Resource):
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     own: str = ""
+    conda: str = ""
+    conda_packages: str = "conda"
+    conda_program: str = ""
 
 
 @dataclass(frozen=True, eq=False)

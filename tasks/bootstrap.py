@@ -19,6 +19,8 @@ def packages(host: Host) -> Resources:
         names += ["apache2" if apache.serves(host) else "nginx", "openssl"]
     if host.process_settings("supervisor"):
         names += ["supervisor"]
+    if host.environment.python.conda and host.runs_code:
+        names += ["python3-yaml"]
     names += [
         name
         for group, more in host.environment.packages.items()

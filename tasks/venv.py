@@ -26,4 +26,7 @@ def build(host: Host) -> Resources:
         extras=python.extras,
         groups=python.groups,
         own=host.release.id if python.own else "",
+        conda=python.conda or "",
+        conda_packages=python.conda_packages,
+        conda_program=python.conda_program or "",
     )

@@ -104,6 +104,19 @@ class PythonSettings(Model):
     lock: RelativePath | None = Field(default=None, description="A lock file: `uv.lock` or `pylock.toml`.")
     extras: tuple[Line, ...] = Field(default=(), description="Extras of the project to install from `uv.lock`.")
     groups: tuple[Line, ...] = Field(default=(), description="Dependency groups to install from `uv.lock`.")
+    conda: RelativePath | None = Field(
+        default=None, description="An environment file of conda, such as `environment.yml`. uv installs its pip part."
+    )
+    conda_packages: Literal["conda", "uv", "skip"] = Field(
+        default="conda",
+        description="Who installs the rest of it: micromamba, mamba or conda, which the host must have; uv, by the "
+        "same names from the package index; or nobody.",
+    )
+    conda_program: AbsolutePath | None = Field(
+        default=None,
+        description="Where micromamba, mamba or conda is on the host. Default: in `PATH` or under `/opt`, the first of "
+        "these.",
+    )
     own: Flag = Field(
         default=False,
         description="Give each release an environment of its own, for an application that installs itself into it.",

@@ -163,6 +163,21 @@ def check_python(environment: Environment) -> Iterator[Finding]:
             yield Finding(("python", "lock"), f"{name!r} is no lock file that Hawser knows", "uv.lock, pylock.toml")
         if python.requirements:
             yield Finding(("python", "requirements"), "cannot be used beside python.lock", "remove one of the two")
+    if python.conda:
+        for key, given in (("lock", python.lock), ("extras", python.extras), ("groups", python.groups)):
+            if given:
+                yield Finding(("python", key), "cannot be used beside python.conda", "remove one of the two")
+        if python.interpreter and python.conda_packages == "conda":
+            yield Finding(("python", "interpreter"), "comes from conda", "write python=3.x into its file, or remove it")
+    else:
+        for key, differs in (
+            ("conda_packages", python.conda_packages != "conda"),
+            ("conda_program", python.conda_program is not None),
+        ):
+            if differs:
+                yield Finding(("python", key), "needs python.conda", 'as in conda = "environment.yml"')
+    if python.conda_program and python.conda_packages != "conda":
+        yield Finding(("python", "conda_program"), "is not used: conda installs nothing", "remove it")
     for key, given in (("extras", python.extras), ("groups", python.groups)):
         if given and (python.requirements or (python.lock and not python.lock.endswith("uv.lock"))):
             yield Finding(("python", key), "is for a uv.lock", 'add lock = "uv.lock", or remove it')

@@ -10,6 +10,7 @@ import platform
 import re
 import shutil
 
+from .conda import CondaFile, arguments, find_program
 from .disk import open_folder, read, remove, stat_at, write_atomically
 from .files import Link
 from .installers import explain, pip_settings, tail
@@ -114,14 +115,31 @@ class PythonEnvironment(Kind):
     """See `hawser.resources.PythonEnvironment`."""
 
     path = ""
+    conda: Optional[CondaFile] = None
+
+    def recipe(self) -> Recipe:
+        """Read what goes into the environment; what an environment file of conda leaves to uv is added to the rest."""
+        spec = dict(self.spec)
+        if spec.get("conda"):
+            self.conda = CondaFile(self.system, spec)
+            spec["packages"] = [*self.conda.requirements(), *spec["packages"]]
+            spec["requirements"] = [*spec["requirements"], *self.conda.files]
+            spec["conda_inputs"] = self.conda.inputs()
+        return Recipe(spec)
+
+    def by_conda(self) -> bool:
+        """Whether conda makes the environment, with an interpreter of its own."""
+        return self.conda is not None and self.conda.mode == "conda"
 
     def facts(self) -> Dict[str, Any]:
         return {"facts": {"environment": self.path}} if self.path else {}
 
     def check(self) -> Optional[Change]:
-        recipe = Recipe(self.spec)
-        interpreter = self.find_interpreter()
-        if interpreter is None:
+        recipe = self.recipe()
+        if self.by_conda():
+            find_program(self.spec["conda_program"])
+        interpreter = None if self.by_conda() else self.find_interpreter()
+        if interpreter is None and not self.by_conda():
             return Change("new, after Python %s is installed" % self.spec["interpreter"])
         self.path = self.place(recipe, interpreter)
         if not complete(self.path):
@@ -129,8 +147,8 @@ class PythonEnvironment(Kind):
         return self.link().check()
 
     def apply(self, change: Change) -> None:
-        recipe = Recipe(self.spec)
-        interpreter = self.find_interpreter() or self.install_interpreter()
+        recipe = self.recipe()
+        interpreter = None if self.by_conda() else self.find_interpreter() or self.install_interpreter()
         self.path = self.place(recipe, interpreter)
         if not complete(self.path):
             self.build(recipe, interpreter)
@@ -142,10 +160,11 @@ class PythonEnvironment(Kind):
         target = os.path.relpath(self.path, os.path.dirname(self.spec["link"]))
         return Link({"path": self.spec["link"], "target": target}, self.system)
 
-    def place(self, recipe: Recipe, interpreter: Interpreter) -> str:
+    def place(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> str:
         """Return the folder of the environment: named by the hash of all that goes into it."""
         inputs = dict(recipe.inputs, format=FORMAT, machine=platform.machine())
-        inputs["interpreter"] = [interpreter.real, interpreter.version]
+        if interpreter is not None:
+            inputs["interpreter"] = [interpreter.real, interpreter.version]
         digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
         return os.path.join(self.spec["folder"], digest[:16])
 
@@ -221,16 +240,38 @@ class PythonEnvironment(Kind):
         finally:
             os.close(folder)
 
-    def build(self, recipe: Recipe, interpreter: Interpreter) -> None:
+    def build(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> None:
         """Build the environment as its user and mark it complete."""
         unmark_and_remove(self.path)
         self.make_cache()
-        self.make_folder(self.path)
-        commands = [["venv", "--python", interpreter.real, self.path], *recipe.commands(self.path)]
-        self.output = "".join(self.uv(arguments, {"UV_PROJECT_ENVIRONMENT": self.path}) for arguments in commands)
+        commands = recipe.commands(self.path)
+        if interpreter is None:
+            self.output = self.create()
+        else:
+            self.make_folder(self.path)
+            commands.insert(0, ["venv", "--python", interpreter.real, self.path])
+        self.output += "".join(self.uv(words, {"UV_PROJECT_ENVIRONMENT": self.path}) for words in commands)
         self.system.run(["sync", "-f", self.path])
-        marker = dict(recipe.inputs, format=FORMAT, interpreter=interpreter.describe())
+        marker = dict(recipe.inputs, format=FORMAT)
+        if interpreter is not None:
+            marker["interpreter"] = interpreter.describe()
         write_atomically(os.path.join(self.path, MARKER), json.dumps(marker, indent=1).encode(), 0o644)
+
+    def create(self) -> str:
+        """Let conda make the environment, without pip's part; it makes the folder itself, and downloads into ours."""
+        assert self.conda is not None
+        program, user = find_program(self.spec["conda_program"]), self.spec["user"]
+        downloads = os.path.join(self.spec["folder"], ".conda")
+        self.make_folder(downloads)
+        file = os.path.join(downloads, "environment.yml")
+        write_atomically(file, self.conda.without_pip().encode(), 0o644)
+        variables = {"CONDA_PKGS_DIRS": downloads, "MAMBA_ROOT_PREFIX": downloads, "NO_COLOR": "1"}
+        argv = arguments(program, self.path, file)
+        result = self.system.run(argv, user, self.spec["folder"], variables, timeout=BUILD_TIMEOUT, check=False)
+        if result.code:
+            said = "%s cannot make the environment from %s" % (os.path.basename(program), self.spec["conda"])
+            raise Failure(said, tail(result.output))
+        return result.output
 
     def uv(self, arguments: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None) -> str:
         variables = {

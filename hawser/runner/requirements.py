@@ -44,7 +44,7 @@ class Recipe:
         self.project = ""
         if not os.path.isdir(self.source):
             raise Failure("there is no checkout at %s" % self.source)
-        if not self.lock and not self.requirements:
+        if not self.lock and not self.requirements and not spec.get("conda"):
             self.detect()
         if self.lock:
             self.add_lock()
@@ -64,6 +64,8 @@ class Recipe:
             "groups": list(spec["groups"]),
             "own": self.release() if self.own else "",
         }
+        if spec.get("conda"):
+            self.inputs["conda"] = spec["conda_inputs"]
 
     def detect(self) -> None:
         """Take the first of the usual files; listed packages alone will do as well."""
@@ -135,7 +137,7 @@ class Recipe:
 
     def title(self) -> str:
         """Say in a few words what is installed."""
-        names = [name for name in (self.lock, *self.requirements, self.project) if name]
+        names = [name for name in (self.spec.get("conda"), self.lock, *self.requirements, self.project) if name]
         count = len(self.spec["packages"])
         if count:
             names.append("1 package" if count == 1 else "%d packages" % count)

@@ -20,6 +20,30 @@ CERTIFICATES = "[certificates.a]\ncertificate = 'a.pem'\nkey = 'a.key'\nnames = 
 
 # sentence -> (what is changed, key, message, hint)
 MISTAKES = {
+    "conda brings its own interpreter": (
+        "[python]\nconda = 'environment.yml'\ninterpreter = '3.11'",
+        "python.interpreter",
+        "comes from conda",
+        "write python=3.x into its file, or remove it",
+    ),
+    "a lock file cannot stand beside an environment file of conda": (
+        "[python]\nconda = 'environment.yml'\nlock = 'uv.lock'",
+        "python.lock",
+        "cannot be used beside python.conda",
+        "remove one of the two",
+    ),
+    "who installs conda's packages needs a file of conda": (
+        "[python]\nconda_packages = 'uv'",
+        "python.conda_packages",
+        "needs python.conda",
+        'as in conda = "environment.yml"',
+    ),
+    "a program of conda that installs nothing is named": (
+        "[python]\nconda = 'environment.yml'\nconda_packages = 'skip'\nconda_program = '/opt/mamba'",
+        "python.conda_program",
+        "is not used: conda installs nothing",
+        "remove it",
+    ),
     "a file for clients holds no secret": (
         "[env]\nrequired = ['KEY']\n[[local]]\npath = 'a'\ncontent = '{{ secrets.KEY }}'",
         "local[0].content",
