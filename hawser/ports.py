@@ -10,7 +10,12 @@ from .host import Host
 
 EVERYWHERE = ("0.0.0.0", "::", "::ffff:0.0.0.0")
 # The programs that listen for the services that Hawser sets up, as the kernel calls them, and where.
-SERVERS = {"postgresql": ("postgres", 5432), "rabbitmq": ("beam.smp", 5672), "redis": ("redis-server", 6379)}
+SERVERS = {
+    "postgresql": ("postgres", 5432),
+    "rabbitmq": ("beam.smp", 5672),
+    "redis": ("redis-server", 6379),
+    "memcached": ("memcached", 11211),
+}
 
 
 @dataclass(frozen=True)

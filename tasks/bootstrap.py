@@ -8,7 +8,7 @@ from hawser.host import UV, Host
 from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
-from . import apache, certs, chrony, firewall, mariadb, postgresql, rabbitmq, redis
+from . import apache, certs, chrony, firewall, mariadb, memcached, postgresql, rabbitmq, redis
 
 
 @step()
@@ -99,6 +99,7 @@ STEPS = [
     rabbitmq.install,
     redis.install,
     chrony.install,
+    memcached.install,
     firewall.install,
     certs.install,
 ]

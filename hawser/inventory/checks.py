@@ -111,6 +111,8 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
         places.append((("services", "chrony", "groups"), services.chrony.groups))
     if services.redis:
         places.append((("services", "redis", "clients"), services.redis.clients))
+    if services.memcached:
+        places.append((("services", "memcached", "clients"), services.memcached.clients))
     for loc, groups in places:
         yield from (((*loc, position), group) for position, group in enumerate(groups))
     yield from ((("packages", group), group) for group in environment.packages if group != "all")

@@ -14,7 +14,7 @@ from .schema import Environment
 _SOCKET_PATH = 103
 _HOSTS = frozenset({"hosts"})
 _PROCESSES = frozenset({"processes"})
-_SERVICE_PORTS = {"postgresql": 5432, "mariadb": 3306, "rabbitmq": 5672, "redis": 6379}
+_SERVICE_PORTS = {"postgresql": 5432, "mariadb": 3306, "rabbitmq": 5672, "redis": 6379, "memcached": 11211}
 
 
 def check_processes(environment: Environment) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from .base import Model
 from .clock import Chrony
-from .types import BrokerName, Charset, DatabaseName, Groups, Line, Template
+from .types import BrokerName, Charset, Count, DatabaseName, Groups, Line, Template
 
 
 def named_after_key(table: dict[str, Any], key: str) -> dict[str, Any]:
@@ -103,6 +103,14 @@ class Redis(Model):
     clients: Groups = Field(default=(), description="Groups whose hosts may connect. Default: only its own host.")
 
 
+class Memcached(Model):
+    """A memcached server. It knows no passwords: whoever reaches it reads and writes all of it."""
+
+    groups: Groups = Field(default=(), description="The groups whose hosts run it. Default: the only host.")
+    memory: Count = Field(default=64, description="How many megabytes it may fill.")
+    clients: Groups = Field(default=(), description="Groups whose hosts may connect. Default: only its own host.")
+
+
 class Services(Model):
     """The services that Hawser installs and sets up."""
 
@@ -111,14 +119,16 @@ class Services(Model):
     rabbitmq: Rabbitmq | None = Field(default=None, description="RabbitMQ.")
     redis: Redis | None = Field(default=None, description="Redis.")
     chrony: Chrony | None = Field(default=None, description="chrony, for the time.")
+    memcached: Memcached | None = Field(default=None, description="memcached.")
 
     @property
-    def installed(self) -> dict[str, Postgresql | Mariadb | Rabbitmq | Redis]:
+    def installed(self) -> dict[str, Postgresql | Mariadb | Rabbitmq | Redis | Memcached]:
         """The services that are set up, by name."""
         named = {
             "postgresql": self.postgresql,
             "mariadb": self.mariadb,
             "rabbitmq": self.rabbitmq,
             "redis": self.redis,
+            "memcached": self.memcached,
         }
         return {name: service for name, service in named.items() if service is not None}

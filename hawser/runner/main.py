@@ -44,6 +44,8 @@ ASKABLE = {
     ("looks", "rooms"),
     ("looks", "unmounted"),
     ("once", "listing"),
+    ("queues", "rabbitmq"),
+    ("queues", "redis"),
     ("ports", "listening"),
     ("releases", "before"),
     ("releases", "history"),

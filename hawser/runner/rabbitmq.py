@@ -113,6 +113,13 @@ def refusal(user: str, password: str, vhost: str, address: Tuple[str, int] = ADD
     return ""
 
 
+def control() -> Tuple[str, str, str]:
+    """Return how rabbitmqctl is started: the program, its user and its folder."""
+    if os.access(CONTROL, os.X_OK):
+        return CONTROL, "rabbitmq", "/var/lib/rabbitmq"
+    return "rabbitmqctl", "", "/"
+
+
 class Access(Kind):
     """See `hawser.resources.RabbitAccess`."""
 
@@ -148,11 +155,8 @@ class Access(Kind):
         :param known: what it says of a thing that exists already, which is no failure; parted by ``|``.
         :returns: whether it said so.
         """
-        if os.access(CONTROL, os.X_OK):
-            argv, user, cwd = [CONTROL, *arguments], "rabbitmq", "/var/lib/rabbitmq"
-        else:
-            argv, user, cwd = ["rabbitmqctl", *arguments], "", "/"
-        result = self.system.run(argv, user, cwd, stdin=stdin, timeout=120, check=False)
+        program, user, cwd = control()
+        result = self.system.run([program, *arguments], user, cwd, stdin=stdin, timeout=120, check=False)
         exists = any(part in result.output for part in known.split("|") if part)
         if result.code and not exists:
             raise Failure("rabbitmqctl %s failed" % arguments[0], result.output)

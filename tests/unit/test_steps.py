@@ -24,7 +24,7 @@ from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
 from hawser.templates import Templates
-from tasks import bootstrap, db, deploy, maintenance, once, processes, release, releases, supervisor, systemd
+from tasks import bootstrap, db, deploy, maintenance, once, processes, queue, release, releases, supervisor, systemd
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
@@ -49,6 +49,7 @@ ALONE = [
     processes.begin,
     db.save,
     db.bring_back,
+    queue.empty,
     maintenance.close,
     maintenance.reopen,
     once.again,

@@ -1,0 +1,24 @@
+"""memcached: the server, and where it listens."""
+
+from __future__ import annotations
+
+from hawser.host import Host
+from hawser.resources import Block, Command, Packages, Resources, Service, changed
+from hawser.steps import step
+
+
+@step()
+def install(host: Host) -> Resources:
+    """Install memcached, listening beyond the host itself only where others need it."""
+    setting = host.environment.services.memcached
+    if setting is None or not host.is_in(setting.groups):
+        return
+    yield Packages(("memcached",))
+    # The package's own lines have it listen on the loopback; of two options -m, the last counts.
+    lines = [f"-m {setting.memory}"]
+    if host.clients(setting.clients):
+        lines.append(f"-l {host.address}")
+    settings = Block("/etc/memcached.conf", "settings", "\n".join(lines))
+    yield settings
+    yield Service("memcached")
+    yield Command(("systemctl", "restart", "memcached"), when=changed(settings))

@@ -1,0 +1,105 @@
+"""Counting what waits in a broker, against a scripted Redis and a rabbitmqctl of our own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from hawser.runner import queues
+from hawser.runner.system import Failure, System
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Start a Redis that gives these answers, one for each command; returns what it heard."""
+    sockets = []
+
+    def start(*answers):
+        listening = socket.create_server(("127.0.0.1", 0))
+        sockets.append(listening)
+        monkeypatch.setattr(queues, "REDIS", listening.getsockname())
+        heard = []
+
+        def serve():
+            peer, _address = listening.accept()
+            with peer, peer.makefile("rb") as stream:
+                for answer in answers:
+                    count = int(stream.readline()[1:])
+                    heard.append([stream.read(int(stream.readline()[1:]) + 2)[:-2].decode() for _each in range(count)])
+                    peer.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return heard
+
+    yield start
+    for each in sockets:
+        each.close()
+
+
+@pytest.fixture
+def system(tmp_path):
+    return System(str(tmp_path / "state"))
+
+
+def test_the_lists_of_redis_are_queues(server, system):
+    scanned = b"*2\r\n$1\r\n7\r\n*1\r\n$6\r\ncelery\r\n", b"*2\r\n$1\r\n0\r\n*1\r\n$4\r\nmail\r\n"
+    heard = server(b"+OK\r\n", b"+OK\r\n", scanned[0], b":12\r\n", scanned[1], b":0\r\n")
+    assert queues.redis(system, "pä ss", 3) == [{"queue": "celery", "waiting": 12}, {"queue": "mail", "waiting": 0}]
+    assert heard[0] == ["AUTH", "pä ss"]
+    assert heard[1] == ["SELECT", "3"]
+    assert [words[1] for words in heard if words[0] == "SCAN"] == ["0", "7"]
+
+
+def test_no_password_is_sent_where_there_is_none(server, system):
+    heard = server(b"+OK\r\n", b"*2\r\n$1\r\n0\r\n*0\r\n")
+    assert queues.redis(system, "", 0) == []
+    assert [words[0] for words in heard] == ["SELECT", "SCAN"]
+
+
+def test_what_redis_refuses_is_told_in_its_words(server, system):
+    server(b"-WRONGPASS invalid password\r\n")
+    with pytest.raises(Failure, match="Redis answers: WRONGPASS invalid password"):
+        queues.redis(system, "x", 0)
+
+
+def test_a_redis_that_ends_the_connection_is_told(server, system):
+    server(b"")
+    with pytest.raises(Failure, match=r"closed the connection|does not answer"):
+        queues.redis(system, "", 0)
+
+
+def test_no_redis_is_told(monkeypatch, system):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        monkeypatch.setattr(queues, "REDIS", free.getsockname())
+    with pytest.raises(Failure, match="cannot be asked"):
+        queues.redis(system, "", 0)
+
+
+@pytest.fixture
+def rabbitmqctl(tmp_path, monkeypatch):
+    """Have a shell script in place of rabbitmqctl."""
+
+    def install(script):
+        program = tmp_path / "rabbitmqctl"
+        program.write_text("#!/bin/sh\n" + script)
+        program.chmod(0o755)
+        monkeypatch.setattr(queues, "control", lambda: (str(program), "", "/"))
+
+    return install
+
+
+def test_the_queues_of_each_vhost_are_listed(rabbitmqctl, system):
+    row = '[{"name":"celery","messages_ready":3,"messages_unacknowledged":1,"consumers":2}]'
+    rabbitmqctl(f"""[ "$6" = shop ] && echo '{row}' || echo '[]'\necho a warning >&2\n""")
+    assert queues.rabbitmq(system, ["other", "shop"]) == [
+        {"vhost": "shop", "queue": "celery", "waiting": 3, "working": 1, "consumers": 2}
+    ]
+
+
+def test_a_vhost_that_is_not_there_is_told(rabbitmqctl, system):
+    rabbitmqctl("echo 'Virtual host shop does not exist' >&2; exit 65")
+    with pytest.raises(Failure, match="cannot list the queues of shop") as caught:
+        queues.rabbitmq(system, ["shop"])
+    assert "does not exist" in caught.value.output
