@@ -103,6 +103,7 @@ class Host:
         groups = [entry.groups for entry in environment.files]
         groups += [entry.groups for entry in environment.settings]
         groups += [entry.groups for entry in environment.patches]
+        groups += [entry.groups for entry in environment.builds.values()]
         named = any(each and self.is_in(each) for each in groups)
         runs = bool(self.process_settings()) or bool(self.cron_entries())
         return self.is_leader or self.serves_site or runs or named
@@ -240,12 +241,18 @@ class Host:
     def source(self) -> str:
         return f"{self.release_path}/source"
 
+    def build_link(self, name: str) -> str:
+        """Return the link by which the release at stake refers to what a build installed."""
+        return f"{self.release_path}/builds/{name}"
+
     def path(self, path: str) -> str:
         """Return an absolute path for one that may be relative to the code."""
         return path if path.startswith("/") else f"{self.source}/{path}".rstrip("/")
 
     def served_path(self, path: str) -> str:
         """Return where nginx finds a folder: a persistent one, or one of the release that serves."""
+        if self.release is not None and path.startswith(f"{self.release_path}/"):
+            return f"{self.root}/current{path.removeprefix(self.release_path)}"
         if path.startswith("/"):
             return path
         if any(f"{path}/".startswith(f"{folder}/") for folder in self.environment.persistent.folders):
@@ -271,6 +278,7 @@ class Host:
             "release": {"id": release.id, "commit": release.commit, "path": self.release_path} if release else {},
             "root": self.root,
             "instances": self.instances,
+            "builds": {name: BuildView(self.build_link(name)) for name in self.environment.builds} if release else {},
         }
 
     @cached_property
@@ -397,7 +405,7 @@ class Host:
             key = f"settings[{number}]"
             settings = Settings(
                 self.path(entry.path),
-                self.path(entry.sample),
+                self.path(self.text(entry.sample, f"{key}.sample")),
                 entry.format,
                 self.source,
                 self.originals,
@@ -502,6 +510,13 @@ class Host:
         unit = f"{self.app.name}-{name}-{live}"
         serves = self.release is not None and self.facts.release_of(unit, setting.manager) == self.release.id
         return live if serves else COLOURS[1 - COLOURS.index(live)]
+
+
+@dataclass(frozen=True)
+class BuildView:
+    """What templates may know of a build: `{{ builds.NAME.prefix }}`."""
+
+    prefix: str
 
 
 class HostView:

@@ -304,6 +304,37 @@ class PythonEnvironment(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Build(Resource):
+    """What is made from source by commands, under ``folder``, named by the hash of what goes into it, and a link to it.
+
+    :param link: the path by which the release refers to its ``prefix``.
+    :param mirror: the repository on the host that knows the state of the source; ``source`` is the checkout.
+    :param inputs: paths in the code that it is made of; none: all of it.
+    :param commands: command lines; where they name a link beside ``link``, what it leads to takes its place.
+    :param outputs: paths in the code that the commands leave, and that are copied into the checkout.
+    :param patches: what was changed in the inputs after the checkout.
+    :param timeout: seconds for each command.
+    """
+
+    kind: ClassVar[str] = "build"
+    name: str
+    link: str
+    folder: str
+    mirror: str
+    commit: str
+    source: str
+    user: str
+    group: str
+    commands: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+    directory: str = ""
+    outputs: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    patches: tuple[tuple[str, str], ...] = ()
+    timeout: int = 3600
+
+
+@dataclass(frozen=True, eq=False)
 class Tool(Resource):
     """A command-line tool from the Python package index, in a virtual environment of its own.
 

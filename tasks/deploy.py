@@ -6,9 +6,9 @@ from hawser.fleet import Fleet
 from hawser.release import Release
 from hawser.steps import rollout
 
-from . import apache, certs, code, config, cron, db, nginx, once, release, venv
+from . import apache, builds, certs, code, config, cron, db, nginx, once, release, venv
 
-PREPARE = [code.pull, venv.build, config.install, release.build]
+PREPARE = [code.pull, builds.make, venv.build, config.install, release.build]
 SWITCH = [
     release.begin,
     config.place,

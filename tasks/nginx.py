@@ -71,7 +71,7 @@ def parts(host: Host) -> dict[str, Any]:
     statics = []
     for prefix, folder in site.static.items():
         prefix = prefix.rstrip("/") + "/"
-        served = host.served_path(folder)
+        served = host.served_path(host.text(folder, f"site.static.{prefix}"))
         current = f"{host.root}/current/"
         previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
         statics.append({"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous})

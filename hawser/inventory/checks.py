@@ -15,7 +15,7 @@ from .files import FileEntry, Site
 from .samples import SettingsEntry
 from .schema import Environment
 
-_TAKEN_UNDER_ROOT = ("releases", "envs", "run", "current", "previous", "repository.git", "home")
+_TAKEN_UNDER_ROOT = ("releases", "envs", "builds", "run", "current", "previous", "repository.git", "home")
 _SHARED_UNDER_ROOT = ("log", "ssl")
 _ALL = "'all' stands for every host and cannot be the name of a host or group"
 _HOSTS = frozenset({"hosts"})
@@ -88,6 +88,7 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
     places: list[tuple[Loc, Sequence[str]]] = []
     places += [(("processes", name, "groups"), entry.groups) for name, entry in environment.processes.items()]
     places += [(("cron", name, "groups"), entry.groups) for name, entry in environment.cron.items()]
+    places += [(("builds", name, "groups"), entry.groups) for name, entry in environment.builds.items()]
     for table in ("files", "settings", "patches"):
         places += [((table, index, "groups"), entry.groups) for index, entry in enumerate(getattr(environment, table))]
     places += [(("certificates", name, "groups"), entry.groups) for name, entry in environment.certificates.items()]

@@ -64,6 +64,8 @@ def check_templates(environment: Environment) -> Iterator[Finding]:
             yield Finding(loc, message, "put it into env.variables, and let the program read it there")
         if used.secrets and loc[0] == "local":
             yield Finding(loc, "a secret in a file for clients is a secret no more", "remove it")
+        if used.secrets and loc[0] == "builds":
+            yield Finding(loc, "a secret may not go into a build, which outlives it", "read it when the program starts")
         for group in sorted(used.groups - set(environment.groups)):
             hint = did_you_mean(group, environment.groups)
             yield Finding(loc, f"no host is in the group {group!r}", hint, needs=frozenset({"hosts"}))

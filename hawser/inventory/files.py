@@ -21,6 +21,7 @@ from .types import (
     RelativePath,
     Seconds,
     Template,
+    TemplatePath,
     Text,
     UnixName,
     UrlPrefix,
@@ -108,10 +109,10 @@ class Site(Model):
     extra_ports: tuple[Port, ...] = Field(
         default=(), description="More ports that serve the site over plain HTTP, for a load balancer."
     )
-    static: dict[UrlPrefix, AnyPath] = Field(
+    static: dict[UrlPrefix, TemplatePath] = Field(
         default_factory=dict,
         description="Folders that the web server serves itself, by URL path: relative to the code, one of "
-        "`persistent.folders`, or absolute.",
+        "`persistent.folders`, or absolute, as `{{ builds.NAME.prefix }}/…` is.",
     )
     proxy: dict[UrlPrefix, ProcessName] = Field(
         default_factory=dict,

@@ -10,7 +10,20 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, mod
 from .base import Model, Shape, Wrong
 from .files import ProcessNames
 from .jinja import check_syntax
-from .types import AnyPath, Count, Flag, Groups, InstanceName, Mode, RelativePath, Template, Text, UnixName, unique
+from .types import (
+    AnyPath,
+    Count,
+    Flag,
+    Groups,
+    InstanceName,
+    Mode,
+    RelativePath,
+    Template,
+    TemplatePath,
+    Text,
+    UnixName,
+    unique,
+)
 
 Format = Literal["json", "yaml", "ini", "python"]
 
@@ -67,10 +80,10 @@ class SettingsEntry(Model):
     """A settings file made from the sample that the code brings along: its keys and types, the values from here."""
 
     path: AnyPath = Field(description="Where it goes: absolute, or relative to the code.")
-    sample: AnyPath = Field(
+    sample: TemplatePath = Field(
         default_factory=lambda data: f"{data['path']}.sample",
-        description="The sample: absolute, or relative to the code; may be the file itself. Default: `path` with "
-        "`.sample` at its end.",
+        description="The sample: relative to the code, or absolute, as `{{ builds.NAME.prefix }}/…` is; may be the "
+        "file itself. Default: `path` with `.sample` at its end.",
     )
     format: Format = Field(
         default_factory=lambda data: _format_of(data["path"]),

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from .app import App, EnvSettings, PythonSettings, ReleaseSettings
 from .backup import Backup
 from .base import Model
+from .builds import Build
 from .certificates import Certificate
 from .files import FileEntry, Persistent, Site
 from .firewall import Firewall
@@ -46,6 +47,11 @@ class Environment(Model):
         "`{{ instance.KEY }}` is a value of an instance, `{{ instance.name }}` its name. An entry of a table whose "
         "name says so stands there once for each instance, and so does an item of a list; a variable in "
         "`env.variables` that says so is one of the instance's own processes, cron lines and commands.",
+    )
+    builds: dict[ProcessName, Build] = Field(
+        default_factory=dict,
+        description="What is built from source, by name: once for each state of its source. `{{ builds.NAME.prefix }}` "
+        "is where it was installed.",
     )
     processes: dict[ProcessName, Process] = Field(
         default_factory=dict, description="Programs that keep running, by name."

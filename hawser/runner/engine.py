@@ -28,6 +28,7 @@ KINDS = {
     "files": ("files", "Files"),
     "command": ("commands", "Command"),
     "once": ("once", "Once"),
+    "build": ("builds", "Build"),
     "packages": ("packages", "Packages"),
     "user": ("users", "User"),
     "tool": ("environments", "Tool"),

@@ -32,6 +32,14 @@ def folders(path: str) -> List[str]:
     return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")]
 
 
+def links(path: str) -> List[str]:
+    """Return the paths of the links in a folder that may not exist."""
+    try:
+        return [entry.path for entry in os.scandir(path) if entry.is_symlink()]
+    except FileNotFoundError:
+        return []
+
+
 def doom(path: str) -> None:
     """Rename a folder so that no half of it can be taken for a whole one, then remove it."""
     parent, name = os.path.split(path)
@@ -72,7 +80,11 @@ class Prune(Kind):
         found = [os.path.join(releases, name) for name in sorted(folders(releases)) if name not in stay]
         used = {os.path.basename(os.path.realpath(os.path.join(releases, name, "env"))) for name in stay}
         found += [os.path.join(envs, name) for name in sorted(folders(envs)) if name not in used]
-        for folder in (releases, envs):
+        builds = os.path.join(self.spec["root"], "builds")
+        linked = [path for name in stay for path in links(os.path.join(releases, name, "builds"))]
+        used = {os.path.basename(os.path.dirname(os.path.realpath(path))) for path in linked}
+        found += [os.path.join(builds, name) for name in sorted(folders(builds)) if name not in used]
+        for folder in (releases, envs, builds):
             if os.path.isdir(folder):
                 found += [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(DOOMED)]
         return found

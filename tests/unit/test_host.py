@@ -12,6 +12,7 @@ from hawser.inventory import Environment
 from hawser.release import Facts, Release
 from hawser.secrets import Secrets
 from hawser.templates import TemplateError, Templates
+from tasks import builds
 
 NEW = "1111111111-aaaaaaaa"
 SETTINGS: dict[str, Any] = {
@@ -208,3 +209,21 @@ class TestFacts:
         facts = Facts(processes=({"unit": "shop-web-blue", "manager": "systemd", "release": NEW},))
         assert facts.release_of("shop-web-blue", "systemd") == NEW
         assert facts.release_of("shop-web-green", "systemd") == ""
+
+
+class TestBuilds:
+    BUILD = {"builds": {"lib": {"commands": ["make install"]}}}  # noqa: RUF012  # read only
+
+    def test_values_name_what_was_built_by_the_link_of_the_release(self, host):
+        text = host(**self.BUILD).text("{{ builds.lib.prefix }}/share", "env.variables.SHARE")
+        assert text == f"/srv/shop/releases/{NEW}/builds/lib/share"
+
+    def test_nginx_finds_it_through_the_release_that_serves(self, host):
+        path = host(**self.BUILD).text("{{ builds.lib.prefix }}/www", "site.static./www/")
+        assert host(**self.BUILD).served_path(path) == "/srv/shop/current/builds/lib/www"
+
+    def test_a_build_knows_those_before_it_and_none_after_it(self, host):
+        tables = {"builds": {"b": {"commands": ["make {{ builds.a.prefix }}"]}, "a": {"commands": ["make install"]}}}
+        with pytest.raises(TemplateError) as error:
+            list(builds.make.resources(host(**tables)))
+        assert "builds.b.commands[0]" in problem(error)

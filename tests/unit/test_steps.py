@@ -259,7 +259,7 @@ def test_no_secret_stands_in_a_command_or_in_a_file_that_others_may_read(hosts: 
 
 def test_what_prepares_a_release_leaves_everything_outside_its_folder_alone(hosts: list[Host]) -> None:
     for host in hosts:
-        allowed = (f"{host.root}/releases/{NEW}", f"{host.root}/envs")
+        allowed = (f"{host.root}/releases/{NEW}", f"{host.root}/envs", f"{host.root}/builds")
         for step in PHASES["prepare"]:
             for each in step.resources(host):
                 place = getattr(each, "path", None) or getattr(each, "link", None) or getattr(each, "cwd", "")

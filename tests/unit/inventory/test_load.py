@@ -9,7 +9,7 @@ import pytest
 from hawser.errors import InputErrors, Problem, UnknownTarget
 from hawser.inventory import load_inventory, read_environment
 from hawser.inventory.schema import Environment
-from hawser.inventory.tables import keys_of, model_at
+from hawser.inventory.tables import entry_type, keys_of, model_at
 
 EXAMPLE = Path(__file__).parents[3] / "hosts/example.toml"
 BASE = """
@@ -214,9 +214,9 @@ def _shown(text):
     for line in text.splitlines():
         if heading := re.match(r"\[+([a-z0-9_.]+)\]", line):
             parts = heading[1].split(".")
-            named = {"processes": 1, "once": 1, "cron": 1, "certificates": 1, "hosts": 1, "services": 3}.get(
-                parts[0], len(parts)
-            )
+            # A name of the user's comes second, but among the services.
+            field = keys_of(Environment).get(parts[0])
+            named = 3 if parts[0] == "services" else 1 if field and entry_type(field.annotation) else len(parts)
             table = ".".join(part for position, part in enumerate(parts) if position != named)
             found |= {table} | {table.rpartition(".")[0]}
         elif key := re.match(r"(?:# )?([a-z_]+) = ", line):

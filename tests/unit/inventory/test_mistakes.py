@@ -837,6 +837,24 @@ MISTAKES = {
         "'id_ed25519' could be anywhere",
         "an absolute path, or one that starts with ~/",
     ),
+    "a build without commands": (
+        "[builds.lib]\ncommands = []",
+        "builds.lib.commands",
+        "must not be empty",
+        "",
+    ),
+    "a build in an unknown group": (
+        "[builds.lib]\ncommands = ['make']\ngroups = ['dta']",
+        "builds.lib.groups[0]",
+        "no host is in the group 'dta'",
+        'add it to a host: groups = ["dta"]',
+    ),
+    "a secret in what is built": (
+        "[builds.lib]\ncommands = ['make']\nenvironment = { KEY = '{{ secrets.KEY }}' }\n[env]\nrequired = ['KEY']",
+        "builds.lib.environment.KEY",
+        "a secret may not go into a build, which outlives it",
+        "read it when the program starts",
+    ),
     "a package that apt does not know": (
         "[packages]\nall = ['Not A Package']",
         "packages.all[0]",
