@@ -278,6 +278,7 @@ class Host:
             "release": {"id": release.id, "commit": release.commit, "path": self.release_path} if release else {},
             "root": self.root,
             "instances": self.instances,
+            "vars": SimpleNamespace(**self.environment.vars),
             "builds": {name: BuildView(self.build_link(name)) for name in self.environment.builds} if release else {},
         }
 

@@ -26,6 +26,7 @@ from .inventory import Environment, Selection, load_inventory
 from .release import Facts, Release
 from .report import Event, Report, make_report
 from .resources import JSON
+from .rules import broken
 from .secrets import Secrets, load_secrets
 from .steps import Step
 from .templates import TemplateError, Templates, folders
@@ -245,7 +246,8 @@ class Session:
     def rendering_problems(self) -> tuple[Problem, ...]:
         """Render every step for every host of the environment, and return what cannot be rendered."""
         trial = Release("0" * 10 + "-" + "0" * 8, "0" * 40, self.environment, self.templates)
-        problems: dict[Problem, None] = {}
+        hosts = [self.host(name, trial) for name in self.environment.hosts]
+        problems = dict.fromkeys(broken(hosts))
         for name in self.selection.environment.hosts:
             for each in Step.registry:
                 try:

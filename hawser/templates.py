@@ -94,3 +94,16 @@ class Templates:
             raise TemplateError(Problem(file, key, str(error.message))) from None
         except (TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise TemplateError(Problem(file, key, f"{type(error).__name__}: {error}")) from None
+
+    def expression(self, text: str, context: Mapping[str, Any], file: str, key: str) -> Any:
+        """Work out an expression of an environment file; see `value`."""
+        try:
+            answer = self.jinja.compile_expression(text, undefined_to_none=False)(context)
+            if isinstance(answer, jinja2.Undefined):
+                # It raises what is missing.
+                str(answer)
+            return answer
+        except jinja2.TemplateError as error:
+            raise TemplateError(Problem(file, key, str(error.message))) from None
+        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise TemplateError(Problem(file, key, f"{type(error).__name__}: {error}")) from None

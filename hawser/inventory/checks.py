@@ -92,6 +92,7 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
     for table in ("files", "settings", "patches"):
         places += [((table, index, "groups"), entry.groups) for index, entry in enumerate(getattr(environment, table))]
     places += [(("certificates", name, "groups"), entry.groups) for name, entry in environment.certificates.items()]
+    places += [(("rules", index, "groups"), rule.groups) for index, rule in enumerate(environment.rules)]
     if environment.site:
         places.append((("site", "groups"), environment.site.groups))
     for index, rule in enumerate(environment.firewall.rules if environment.firewall else ()):

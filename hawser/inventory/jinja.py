@@ -28,6 +28,17 @@ def check_syntax(text: str) -> str:
     return text
 
 
+def check_expression(text: str) -> str:
+    """Return `text`; raise :class:`Wrong` when it is no expression of Jinja2."""
+    if "{{" in text or "{%" in text:
+        raise Wrong("is an expression already", "write it without {{ and }}")
+    try:
+        _jinja.compile_expression(text)
+    except TemplateSyntaxError as error:
+        raise Wrong(f"Jinja2 cannot read it: {error.message}") from None
+    return text
+
+
 @lru_cache(maxsize=2048)
 def references(text: str) -> References:
     """Return the names that `text` uses; raise :class:`Wrong` when Jinja2 cannot read it."""

@@ -19,6 +19,7 @@ from .hosts import HostSettings, SshSettings
 from .local import LocalEntry
 from .once import OnceEntry
 from .processes import CronEntry, Process
+from .rules import Rule
 from .samples import PatchEntry, SettingsEntry
 from .services import Services
 from .types import GroupName, HostName, InstanceName, PackageName, ProcessName, Variable, VariableName
@@ -77,6 +78,10 @@ class Environment(Model):
     packages: dict[GroupName, tuple[PackageName, ...]] = Field(
         default_factory=dict, description="Packages of the system, by group; `all` for every host."
     )
+    vars: dict[VariableName, Variable] = Field(
+        default_factory=dict, description="Values of your own, for templates and other settings: `{{ vars.NAME }}`."
+    )
+    rules: tuple[Rule, ...] = Field(default=(), description="What must be true before any host is asked.")
     hosts: dict[HostName, HostSettings] = Field(default_factory=dict, description="The machines, by name.")
     ssh: SshSettings = Field(default=SshSettings(), description="How the hosts are reached.")
 

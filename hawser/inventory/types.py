@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
 from .base import Shape, Wrong, did_you_mean
-from .jinja import check_syntax
+from .jinja import check_expression, check_syntax
 from .schedule import check_schedule
 
 T = TypeVar("T")
@@ -243,6 +243,13 @@ Line = Annotated[Text, AfterValidator(_line), Shape("text")]
 Template = Annotated[Text, AfterValidator(check_syntax), Shape("text (Jinja2)")]
 Command = Annotated[
     Text, AfterValidator(_not_empty), AfterValidator(_line), AfterValidator(check_syntax), Shape("command (Jinja2)")
+]
+Expression = Annotated[
+    Text,
+    AfterValidator(_not_empty),
+    AfterValidator(_line),
+    AfterValidator(check_expression),
+    Shape("expression (Jinja2)"),
 ]
 Flag = Annotated[bool, Field(strict=True), Shape("true or false")]
 Integer = Annotated[int, Field(strict=True), Shape("number")]

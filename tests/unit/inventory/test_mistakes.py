@@ -855,6 +855,18 @@ MISTAKES = {
         "a secret may not go into a build, which outlives it",
         "read it when the program starts",
     ),
+    "a rule in braces": (
+        "[[rules]]\nthat = '{{ true }}'\nmessage = 'm'",
+        "rules[0].that",
+        "is an expression already",
+        "write it without {{ and }}",
+    ),
+    "a rule that Jinja2 cannot read": (
+        "[[rules]]\nthat = 'a <'\nmessage = 'm'",
+        "rules[0].that",
+        "Jinja2 cannot read it: unexpected 'end of template'",
+        "",
+    ),
     "a package that apt does not know": (
         "[packages]\nall = ['Not A Package']",
         "packages.all[0]",
