@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any
@@ -352,13 +352,20 @@ class Fleet:
                 raise answer
         return answers
 
-    def request(self, name: str, operation: str, arguments: Mapping[str, Any]) -> Answer:
+    def request(
+        self,
+        name: str,
+        operation: str,
+        arguments: Mapping[str, Any],
+        heard: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> Answer:
         """Send one request to a host and return the answer.
 
+        :param heard: takes the messages before the end; default: the report does.
         :raises StepFailed: the runner says why it could not.
         """
         masks = self.session.secrets.mask_values()
-        answer = self.session.wires[name].request(operation, arguments, masks, self.session.tell(name))
+        answer = self.session.wires[name].request(operation, arguments, masks, heard or self.session.tell(name))
         if answer.error:
             output = str(answer.message.get("output", "")).strip()
             raise StepFailed(f"{name}: {answer.error}" + (f"\n{output}" if output else ""))

@@ -448,6 +448,8 @@ class Session:
                 self.report.start(name, str(message["step"]), str(message["label"]))
             elif message["t"] == "event":
                 self.report.event(name, Event.from_wire(message))
+            elif message["t"] == "log":
+                self.report.log(name, str(message["source"]), float(message["time"]), str(message["text"]))
             elif message["t"] == "output":
                 for line in str(message["text"]).splitlines():
                     self.report.output(name, line, str(message["stream"]))

@@ -6,7 +6,7 @@ import shlex
 
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
-from hawser.formats import shell, shell_join
+from hawser.formats import shell
 from hawser.processes import instance_environment, own_environment
 from hawser.steps import rollout
 
@@ -65,45 +65,3 @@ def printenv(fleet: Fleet, process: str = "", instance: str = "") -> None:
     for name, variables in fleet.needing_code().ask_all("commands.variables", {"paths": paths}).items():
         for variable, value in sorted(variables.items()):
             fleet.report.output(name, f"{variable}={shell(value)}")
-
-
-@rollout(
-    help={
-        "process": "only this process; default: all",
-        "lines": "how many lines of each log to begin with",
-        "follow": "go on until Ctrl-C",
-    }
-)
-def logs(fleet: Fleet, process: str = "", lines: int = 20, follow: bool = False) -> None:
-    """Show what the processes wrote; each line is marked by its host."""
-    known = fleet.environment.processes
-    if process and process not in known:
-        raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
-    commands: dict[str, list[str]] = {}
-    for name in fleet.reachable().names:
-        host = fleet.host(name)
-        wanted = [each for each in host.live_processes() if process in ("", each.setting_name)]
-        units = [word for each in wanted if not each.log for word in ("-u", f"{each.unit}.service")]
-        files = [each.log for each in wanted if each.log]
-        parts = []
-        if units:
-            parts.append(
-                [
-                    "journalctl",
-                    "-q",
-                    "--no-pager",
-                    "-o",
-                    "short-iso",
-                    "-n",
-                    str(lines),
-                    *(["-f"] if follow else []),
-                    *units,
-                ]
-            )
-        if files:
-            parts.append(["tail", "-q", "-n", str(lines), *(["-F"] if follow else []), *files])
-        if parts:
-            commands[name] = ["sh", "-c", " & ".join(shell_join(part) for part in parts) + " & wait"]
-    if not commands:
-        raise HawserError(f"no process {process} runs on {', '.join(fleet.names)}")
-    fleet.stream({name: {"argv": argv} for name, argv in commands.items()}, "logs")

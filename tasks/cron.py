@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from hawser.fleet import Fleet
 from hawser.formats import shell, shell_join
 from hawser.host import Host
 from hawser.inventory.processes import CronEntry, Process
 from hawser.processes import instances, overlaps, own_environment
-from hawser.resources import Absent, File, Resources
+from hawser.report import Marked
+from hawser.resources import Absent, Directory, File, Files, Resources
 from hawser.steps import rollout, step
+
+from .status import since, span
 
 
 @step()
@@ -22,22 +28,42 @@ def install(host: Host) -> Resources:
     entries += [
         {
             "name": f"restart of {each}",
-            "schedule": setting.restart_at,
+            "schedule": str(setting.restart_at),
             "user": "root",
             "line": restart(host, each, setting),
         }
-        for name, setting in host.process_settings().items()
-        if setting.restart_at
-        for each in instances(name, setting)
+        for each, (name, setting) in restarts(host).items()
     ]
+    folder = f"{host.root}/cron"
     if not entries:
         yield Absent(path)
+        yield Absent(folder, recursive=True)
         return
+    yield Directory(folder)
+    yield File(f"{folder}/record", host.render("cron-record.sh.j2"), mode=0o755)
+    users = {name: str(entry.user) for name, entry in host.cron_entries().items()}
+    users |= {f"restart-{each}": "root" for each in restarts(host)}
+    for name, user in users.items():
+        yield File(f"{folder}/{name}.last", "", mode=0o640, owner=user, group=host.app.group, keep=True)
+    yield Files(folder, "*.last", tuple(f"{name}.last" for name in users))
     for entry in host.cron_entries().values():
         if entry.output:
             path_of_output = output(host, entry)
             yield File(path_of_output, "", mode=0o640, owner=entry.user, group=host.app.group, keep=True, parents=True)
     yield File(path, host.render("cron.j2", entries=entries), validate="cron")
+
+
+def restarts(host: Host) -> dict[str, tuple[str, Process]]:
+    """Return the processes of a host that cron restarts, numbered when there are several, with name and setting."""
+    settings = host.process_settings().items()
+    return {
+        each: (name, setting) for name, setting in settings if setting.restart_at for each in instances(name, setting)
+    }
+
+
+def recorded(host: Host, name: str) -> list[str]:
+    """Return the words that start a program so that its last run is written down."""
+    return [f"{host.root}/cron/record", name]
 
 
 def output(host: Host, entry: CronEntry) -> str:
@@ -49,7 +75,7 @@ def line(host: Host, name: str, entry: CronEntry) -> str:
     """Return the command of a crontab line: in the code of the release that serves, in its environment."""
     command = host.command_text(entry.command, f"cron.{name}.command")
     own = own_environment(entry, f"cron.{name}")
-    words = shell_join([f"{host.root}/current/run", *own, "sh", "-c", command])
+    words = shell_join([*recorded(host, name), f"{host.root}/current/run", *own, "sh", "-c", command])
     if entry.output:
         words = f"{words} >> {shell(output(host, entry))} 2>&1"
     else:
@@ -70,21 +96,36 @@ def restart(host: Host, name: str, setting: Process) -> str:
         unit = f'{host.app.name}-"$(readlink {host.run}/{name}.live)"'
     how = "systemctl try-restart" if setting.manager == "systemd" else "supervisorctl restart"
     unchanged = f"flock --shared --nonblock {host.state}/lock true"
-    return f"{unchanged} && systemd-cat -t {host.app.name}-restart {how} {unit}"
+    line = f"{unchanged} && systemd-cat -t {host.app.name}-restart {how} {unit}"
+    return shell_join([*recorded(host, f"restart-{name}"), "sh", "-c", line])
 
 
 @rollout(name="list")
 def list_entries(fleet: Fleet) -> None:
-    """Show the crontab entries of each host."""
-    rows = [
-        [name, each, entry.schedule, entry.command]
-        for name in fleet.names
-        for each, entry in fleet.host(name).cron_entries().items()
-    ]
-    rows += [
-        [name, each, setting.restart_at, f"restart of {each}"]
-        for name in fleet.names
-        for each, setting in fleet.host(name).process_settings().items()
-        if setting.restart_at
-    ]
-    fleet.report.table("cron", ["host", "entry", "schedule", "command"], rows)
+    """Show the crontab entries of each host, when each ran last, and how that ended."""
+    rows, records = [], []
+    for name, last in fleet.ask_all("cron.last", {"folder": f"{fleet.environment.app.root}/cron"}).items():
+        host = fleet.host(name)
+        wanted = [(each, entry.schedule, entry.command, each) for each, entry in host.cron_entries().items()]
+        wanted += [
+            (each, str(setting.restart_at), f"restart of {each}", f"restart-{each}")
+            for each, (_name, setting) in restarts(host).items()
+        ]
+        for entry, schedule, command, key in wanted:
+            run = last.get(key)
+            rows.append([name, entry, schedule, command, *told(run, host.facts.clock)])
+            what = {"host": name, "entry": entry, "schedule": schedule, "command": command}
+            records.append({**what, **(run or {"began": None, "ended": None, "status": None, "running": False})})
+    columns = ["host", "entry", "schedule", "command", "last run", "took", "result"]
+    fleet.report.table("cron", columns, rows, records)
+
+
+def told(run: Mapping[str, Any] | None, now: float) -> list[str]:
+    """Say when an entry ran last, how long it took, and how it ended."""
+    if run is None:
+        return ["never", "", ""]
+    began = since(run["began"], now)
+    if run["status"] is not None:
+        result = Marked.good("ok") if run["status"] == 0 else Marked.bad(f"exited with {run['status']}")
+        return [began, span(run["ended"] - run["began"]), result]
+    return [began, "", "is running" if run["running"] else Marked.bad("was killed")]

@@ -57,6 +57,18 @@ def processes(host: Host, ask: Ask) -> Findings:
             yield Finding(f"{name} is not healthy: {state}", f"fab -H {host.name} logs --process {name}")
 
 
+@on_host
+def cron(host: Host, ask: Ask) -> Findings:
+    """The last run of every crontab entry ended well."""
+    last = ask("cron.last", folder=f"{host.root}/cron")
+    for name in host.cron_entries():
+        run = last.get(name, {"status": 0})
+        if run["status"] == 0 or (run["status"] is None and run["running"]):
+            continue
+        how = "was killed" if run["status"] is None else f"exited with {run['status']}"
+        yield Finding(f"the last run of {name} {how}", f"fab -H {host.name} logs --only cron", warning=True)
+
+
 @once
 def commits(hosts: Sequence[Host]) -> Findings:
     """All hosts serve the same release."""

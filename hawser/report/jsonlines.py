@@ -55,6 +55,10 @@ class JsonReport:
     def output(self, host: str, text: str, stream: str = "out") -> None:
         self._tell("output", host=host, stream=stream, text=text)
 
+    def log(self, host: str, source: str, moment: float, text: str) -> None:
+        when = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._tell("log", host=host, source=source, time=when, text=text)
+
     def host_done(self, host: str) -> None:
         self._tell("host_done", host=host)
 

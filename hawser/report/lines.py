@@ -118,6 +118,10 @@ class LineReport(ABC):
             self._know([host])
             self._write_output(host, text, stream)
 
+    def log(self, host: str, source: str, moment: float, text: str) -> None:
+        when = time.strftime("%b %d %H:%M:%S", time.localtime(moment))
+        self.output(host, f"{when} {source}: {text}")
+
     def host_done(self, host: str) -> None:  # noqa: B027
         """Nothing that stays."""
 

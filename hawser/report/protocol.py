@@ -35,6 +35,13 @@ class Report(Protocol):
         :param stream: ``out`` or ``err``.
         """
 
+    def log(self, host: str, source: str, moment: float, text: str) -> None:
+        """Pass on a line of a log.
+
+        :param source: who wrote it.
+        :param moment: when, in seconds since the epoch.
+        """
+
     def host_done(self, host: str) -> None:
         """Say that a host has nothing left to do in this phase."""
 

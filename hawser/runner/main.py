@@ -35,6 +35,7 @@ ASKABLE = {
     ("commands", "variables"),
     ("checkout", "resolve"),
     ("checkout", "tips"),
+    ("cron", "last"),
     ("looks", "clock"),
     ("looks", "failed_units"),
     ("looks", "memory"),
@@ -263,6 +264,12 @@ class Runner:
             except Exception as error:
                 answers.append({"error": self.engine.explain(error)["error"]})
         return {"answers": answers}
+
+    def op_logs(self, **arguments: Any) -> None:
+        """Tell what was written; see `logs.show`."""
+        from .logs import show
+
+        show(self.system, self.emit, **arguments)
 
     def op_place(self, **arguments: Any) -> None:
         """Put a blob in its place; see `transfers.place`."""

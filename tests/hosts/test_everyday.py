@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,10 +31,54 @@ def test_manage_runs_a_management_command_in_the_environment_of_the_release(flee
 
 
 def test_logs_shows_what_a_process_wrote_under_either_manager(fleet: Fleet) -> None:
-    assert (
-        "Booting worker" in fleet.fab("-H", f"{fleet.name}/web1", "logs", "--process", "web", "--lines", "200").stdout
-    )
-    assert "succeeded" in fleet.fab("-H", fleet.name, "logs", "--process", "worker", "--lines", "200").stdout
+    said = fleet.fab("-H", f"{fleet.name}/web1", "logs", "--process", "web", "--lines", "200").stdout
+    assert "Booting worker" in said
+    said = fleet.fab("-H", fleet.name, "logs", "--process", "worker", "--grep", "task.*succeeded").stdout
+    lines = [line for line in said.splitlines() if line]
+    assert lines and all(re.match(r"data1 +\| \w{3} \d\d [\d:]+ worker: .*succeeded", line) for line in lines), said
+
+
+def test_logs_of_several_hosts_and_sources_come_in_the_order_of_time(fleet: Fleet) -> None:
+    before = time.time() - 1
+    for number, host in enumerate(("web1", "web2", "web1", "web2")):
+        assert fleet.visit(host, f"/asked-{number}/").status == 404
+        time.sleep(1)
+    wait_for("cron ran", lambda: "wrote cron" in fleet.inside("web2", "journalctl", "-t", "demo-tick", "-n", "5"), 90)
+    since = time.strftime("%F %T", time.localtime(before))
+    asked = ("--only", "site", "--since", since, "--grep", "asked-")
+    lines = [each for each in fleet.events("-H", fleet.name, "logs", *asked) if each["t"] == "log"]
+    access = [each for each in lines if each["source"] == "nginx-access"]
+    found = [(each["host"], re.search(r"asked-\d", str(each["text"]))[0]) for each in access]  # type: ignore[index]
+    assert found == [("web1", "asked-0"), ("web2", "asked-1"), ("web1", "asked-2"), ("web2", "asked-3")]
+    everything = [each for each in fleet.events("-H", fleet.name, "logs", "--since", "3min") if each["t"] == "log"]
+    assert {"web", "worker", "beat", "nginx-access", "cron tick"} <= {str(each["source"]) for each in everything}
+    times = [str(each["time"]) for each in everything]
+    assert times == sorted(times)
+
+
+def test_logs_can_be_followed_in_journal_and_files(fleet: Fleet) -> None:
+    command = fleet.command("-H", f"{fleet.name}/web1", "logs", "--follow", "--lines", "1", "--grep", "followed|cron")
+    with subprocess.Popen(command, cwd=PROJECT, env=fleet.environ(), stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            first = child.stdout.readline()
+            assert first
+            fleet.visit("web1", "/followed/")
+            fleet.inside("web1", "sh", "-c", "echo followed by hand | systemd-cat -t demo-tick")
+            sources = {"nginx-access", "cron tick"}
+            while sources:
+                line = child.stdout.readline()
+                assert line
+                sources -= {source for source in sources if f"{source}:" in line and "followed" in line}
+        finally:
+            child.send_signal(signal.SIGINT)
+        assert child.wait(20) == 130
+    wait_for("nobody follows any more", lambda: not fleet.inside("web1", "pgrep", "-x", "journalctl", check=False))
+
+
+@pytest.mark.parametrize("words", [("--since", "soon"), ("--grep", "("), ("--only", "web"), ("--process", "wbe")])
+def test_logs_refuses_what_makes_no_sense(fleet: Fleet, words: tuple[str, str]) -> None:
+    fleet.fab("-H", fleet.name, "logs", *words, code=2)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +117,28 @@ def test_steps_can_be_chained_over_one_connection(fleet: Fleet) -> None:
     assert next(event for event in events if event["t"] == "finish")["exchanges"] == {"web1": 4, "web2": 4, "data1": 4}
 
 
-def test_cron_list_shows_the_entries_by_host(fleet: Fleet) -> None:
-    assert "python manage.py tick" in fleet.fab("-H", fleet.name, "cron.list").stdout
+def cron_runs(fleet: Fleet) -> list[dict[str, object]]:
+    table = next(each for each in fleet.events("-H", fleet.name, "cron.list") if each["t"] == "table")
+    return table["records"]  # type: ignore[return-value]
+
+
+def test_cron_list_shows_when_each_entry_ran_last_and_how_that_ended(fleet: Fleet) -> None:
+    def ran() -> list[object]:
+        return [each["status"] for each in cron_runs(fleet)]
+
+    wait_for("cron ran on both hosts", lambda: ran() == [0, 0], 90, 2)
+    said = fleet.fab("-H", fleet.name, "cron.list").stdout
+    assert re.search(r"web1 +tick +\* \* \* \* \* +python manage.py tick +\d\d:\d\d \(\d+ \w+\) +\d+ s +ok", said), said
+    # The same line, with a command that fails.
+    line = fleet.inside("web1", "sh", "-c", "grep -v '^#' /etc/cron.d/demo | tail -1").strip()
+    command = line.split("demo", 1)[1].replace("python manage.py tick", "exit 7")
+    fleet.inside("web1", "su", "demo", "-s", "/bin/sh", "-c", command, check=False)
+    run = next(each for each in cron_runs(fleet) if each["host"] == "web1")
+    if run["status"] != 0:  # unless cron itself has run it again by now
+        assert run["status"] == 7
+        assert "exited with 7" in fleet.fab("-H", fleet.name, "cron.list").stdout
+        said = fleet.fab("-H", f"{fleet.name}/web1", "check").stdout
+        assert "the last run of tick exited with 7" in said
 
 
 @contextmanager

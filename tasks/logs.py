@@ -1,0 +1,114 @@
+"""What the application wrote, and what nginx and cron wrote about it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from hawser.errors import HawserError, StepFailed
+from hawser.fleet import Fleet
+from hawser.host import Host
+from hawser.steps import rollout
+
+from .cron import output
+
+SPAN = re.compile(r"(\d+)\s*(s|min|m|h|d|w)")
+SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+KINDS = ("processes", "site", "cron")
+LINES = 20
+
+
+@rollout(
+    help={
+        "process": "only this process; default: all, the site and cron",
+        "only": "only these: processes, site (nginx or Apache), cron",
+        "since": "10min, 2h, 1d, 14:30, 2030-01-02 or 2030-01-02 14:30",
+        "grep": "only lines that this regular expression fits",
+        "lines": f"the last lines of each log; default: {LINES}, with --since all",
+        "follow": "go on until Ctrl-C",
+    }
+)
+def logs(
+    fleet: Fleet,
+    process: str = "",
+    only: str = "",
+    since: str = "",
+    grep: str = "",
+    lines: int = 0,
+    follow: bool = False,
+) -> None:
+    """Show what processes, the site and cron entries wrote, on all hosts, in the order of time."""
+    known = fleet.environment.processes
+    if process and process not in known:
+        raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
+    if only and only not in KINDS:
+        raise HawserError(f"--only {only}: one of {', '.join(KINDS)}", code=2)
+    try:
+        re.compile(grep)
+    except re.error as error:
+        raise HawserError(f"--grep {grep}: {error}", code=2) from None
+    start = moment(since, time.time()) if since else 0.0
+    reached = fleet.reachable()
+    wanted = {name: list(sources(fleet.host(name), process, only)) for name in reached.names}
+    wanted = {name: found for name, found in wanted.items() if found}
+    if not wanted:
+        raise HawserError(f"nothing of this is written on {', '.join(fleet.names)}", code=2)
+    asked = {"lines": lines or (0 if since else LINES), "since": start, "grep": grep, "follow": follow}
+    found: list[tuple[float, str, str, str]] = []
+
+    def gather(name: str) -> None:
+        def keep(message: Mapping[str, Any]) -> None:
+            found.append((float(message["time"]), name, str(message["source"]), str(message["text"])))
+
+        fleet.request(name, "logs", {**asked, "sources": wanted[name]}, None if follow else keep)
+
+    results = fleet.session.parallel(list(wanted), gather)
+    for when, name, source, text in sorted(found, key=lambda line: line[0]):
+        fleet.report.log(name, source, when, text)
+    failed = [*fleet.session.lost.values(), *(str(each) for each in results.values() if isinstance(each, Exception))]
+    if failed:
+        raise StepFailed("\n".join(failed))
+
+
+def sources(host: Host, process: str, only: str) -> Iterator[dict[str, Any]]:
+    """Yield where a host keeps what was written: by processes in both colours, the site's server, cron entries."""
+    if only in ("", "processes"):
+        for each in host.live_processes():
+            if process not in ("", each.setting_name):
+                continue
+            if each.log:
+                yield {"name": each.name, "path": each.log}
+            if each.setting.manager == "systemd":
+                both = [each, each.other] if each.colour else [each]
+                yield {"name": each.name, "units": [f"{one.unit}.service" for one in both]}
+    if only in ("", "site") and not process and host.serves_site and host.environment.site is not None:
+        server = host.environment.site.server
+        for kind in ("access", "error"):
+            yield {"name": f"{server}-{kind}", "path": f"{host.root}/log/{server}-{kind}.log"}
+    if only in ("", "cron") and not process:
+        for name, entry in host.cron_entries().items():
+            if entry.output:
+                yield {"name": f"cron {name}", "path": output(host, entry)}
+            else:
+                yield {"name": f"cron {name}", "tags": [f"{host.app.name}-{name}"]}
+
+
+def moment(text: str, now: float) -> float:
+    """Return the time that a person means, in seconds since the epoch.
+
+    :param text: how long ago (``10min``, ``2h``), a time of today, or a date with or without a time.
+    :raises HawserError: it is none of these.
+    """
+    span = SPAN.fullmatch(text.strip())
+    if span:
+        return now - int(span[1]) * SECONDS[span[2]]
+    today = time.strftime("%F ", time.localtime(now))
+    for form in (text, today + text):
+        try:
+            return datetime.fromisoformat(form).timestamp()
+        except ValueError:
+            continue
+    raise HawserError(f"--since {text}: write 10min, 2h, 1d, 14:30, 2030-01-02 or '2030-01-02 14:30'", code=2)

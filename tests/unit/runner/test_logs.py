@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import calendar
+import gzip
+import itertools
+import os
+import re
+import threading
+import time
+
+import pytest
+
+from hawser.runner import logs
+
+NOON = calendar.timegm((2026, 3, 5, 12, 0, 0))
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("line", "moment"),
+    [
+        ("2026-03-05 12:00:00,250 INFO celery: ready", NOON + 0.25),
+        ("[2026-03-05 12:00:00 +0100] [7] [INFO] Booting", NOON - 3600),
+        ("2026-03-05T12:00:00.5Z INFO up", NOON + 0.5),
+        ("2026-03-05T12:00:00-02:30 INFO up", NOON + 9000),
+        ("2026/03/05 12:00:00 [error] 7#7: *1 connect() failed", NOON),
+        ('10.0.0.1 - - [05/Mar/2026:14:00:00 +0200] "GET / HTTP/1.1" 200', NOON),
+        ("INFO  2026-03-05 12:00:00 django: x", NOON),
+        ("  File 'x', line 3", None),
+        ("2026-99-99 99:99:99 nonsense", None),
+        ('10.0.0.1 - - [05/Nix/2026:14:00:00 +0200] "GET', None),
+        ("", None),
+    ],
+)
+def test_the_time_of_a_line_is_read_as_programs_write_it(line, moment):
+    assert logs.stamp(line) == moment
+
+
+def test_a_file_is_read_from_its_end_whatever_the_blocks(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    lines = [f"line {number} " + "ä" * (number % 7) for number in range(500)]
+    path.write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(logs, "BLOCK", 37)
+    assert [line for line in logs.backwards(str(path)) if line] == lines[::-1]
+    first = len(lines[0].encode()) + 1
+    assert [line for line in logs.backwards(str(path), first) if line] == lines[:1]
+
+
+def test_a_traceback_has_the_time_of_the_line_before_it(tmp_path):
+    path = tmp_path / "log"
+    path.write_text("2026-03-05 12:00:00 ERROR x\nTraceback\n  deep\n2026-03-05 12:00:09 INFO y\n")
+    assert list(logs.of_file(str(path), 0))[::-1] == [
+        (NOON, "2026-03-05 12:00:00 ERROR x"),
+        (NOON, "Traceback"),
+        (NOON, "  deep"),
+        (NOON + 9, "2026-03-05 12:00:09 INFO y"),
+    ]
+
+
+def test_older_lines_are_found_in_the_rotated_files(tmp_path):
+    path = tmp_path / "log"
+    path.write_text("2026-03-05 12:00:09 INFO now\n")
+    (tmp_path / "log.1").write_text("2026-03-05 12:00:05 INFO before\n")
+    with gzip.open(tmp_path / "log.2.gz", "wt") as stream:
+        stream.write("2026-03-05 12:00:01 INFO long ago\n")
+    texts = [text.split()[-1] for _moment, text in logs.of_file(str(path), 0)]
+    assert texts == ["now", "before", "ago"]
+    assert [text for _moment, text in logs.of_file(str(path), NOON + 7)] == ["2026-03-05 12:00:09 INFO now"]
+
+
+def test_a_file_without_any_time_has_that_of_its_last_change(tmp_path):
+    path = tmp_path / "log"
+    path.write_text("one\ntwo\n")
+    os.utime(path, (NOON, NOON))
+    assert list(logs.of_file(str(path), 0)) == [(NOON, "two"), (NOON, "one")]
+    assert list(logs.of_file(str(path), NOON + 1)) == []
+    assert list(logs.of_file(f"{path}.none", 0)) == []
+
+
+def test_the_last_lines_that_fit_are_collected(system, tmp_path):
+    path = tmp_path / "log"
+    path.write_text(
+        "".join(f"2026-03-05 12:00:{second:02} {'odd' if second % 2 else 'even'}\n" for second in range(10))
+    )
+    source = {"name": "web", "path": str(path)}
+    found = logs.collect(system, source, 2, 0, 0, 10**6, re.compile("odd"))
+    assert [(moment, name) for moment, name, _text in found] == [(NOON + 7, "web"), (NOON + 9, "web")]
+
+
+def test_an_entry_of_the_journal_is_read_whatever_its_message_is():
+    line = b'{"__REALTIME_TIMESTAMP": "1500000", "MESSAGE": %s}'
+    assert list(logs.parse(line % b'"a\\nb"')) == [(1.5, "a"), (1.5, "b")]
+    assert list(logs.parse(line % b"[104, 105]")) == [(1.5, "hi")]
+    assert list(logs.parse(line % b"null")) == [(1.5, "")]
+    assert list(logs.parse(b"no json")) == []
+
+
+def test_sources_are_told_in_the_order_of_time_with_secrets_masked(system, tmp_path):
+    (tmp_path / "a").write_text("2026-03-05 12:00:02 two\n2026-03-05 12:00:04 hunter2\n")
+    (tmp_path / "b").write_text("2026-03-05 12:00:01 one\n2026-03-05 12:00:03 three\n")
+    system.masks = ("hunter2",)
+    told = []
+    sources = [{"name": name, "path": f"{tmp_path}/{name}"} for name in ("a", "b", "none")]
+    logs.show(system, told.append, sources, 20, 0.0, "", False)
+    assert [(each["source"], each["text"].split()[-1]) for each in told] == [
+        ("b", "one"),
+        ("a", "two"),
+        ("b", "three"),
+        ("a", "********"),
+    ]
+
+
+def test_what_is_added_is_told_once_also_after_the_file_was_emptied(system, tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "PAUSE", 0.02)
+    path = tmp_path / "log"
+    path.write_text("2026-03-05 12:00:00 first\n2026-03-05 12:00:01 skipped\n")
+    told = []
+    arguments = (system, told.append, [{"name": "web", "path": str(path)}], 20, 0.0, "first|more|anew", True)
+    threading.Thread(target=logs.show, args=arguments, daemon=True).start()
+
+    def wait(count):
+        deadline = time.monotonic() + 10
+        while len(told) < count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return [each["text"].split()[-1] for each in told]
+
+    assert wait(1) == ["first"]
+    with path.open("a") as stream:
+        stream.write("2026-03-05 12:00:02 mo")
+        stream.flush()
+        time.sleep(0.1)
+        stream.write("re\n")
+    assert wait(2) == ["first", "more"]
+    path.write_text("anew\n")
+    assert wait(3) == ["first", "more", "anew"]
+    assert all(one["time"] <= other["time"] for one, other in itertools.pairwise(told))
