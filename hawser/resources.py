@@ -335,6 +335,65 @@ class Build(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Exports(Resource):
+    """A file of exports(5) that the NFS server has taken over; put back when it refuses it.
+
+    :param shares: folders, each with the addresses that may mount it.
+    :param user: as whom all that clients do is done, with
+    :param user_group: the group.
+    """
+
+    kind: ClassVar[str] = "exports"
+    path: str
+    application: str
+    shares: tuple[tuple[str, tuple[str, ...]], ...]
+    user: str
+    user_group: str
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    validate: str = "exports"
+    parents: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Mount(Resource):
+    """A mount by a unit of systemd that is there already: mounted now and at boot.
+
+    :param when: unmounted and mounted again when this is due.
+    """
+
+    kind: ClassVar[str] = "mount"
+    path: str
+    unit: str
+    when: Changed | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Mounts(Resource):
+    """No mount units of this application but these; others are unmounted and removed.
+
+    :param keep: names of units.
+    """
+
+    kind: ClassVar[str] = "mounts"
+    application: str
+    keep: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Mounted(Resource):
+    """Something mounted at this path that answers; it is only looked at.
+
+    :param hint: what is said where there is none.
+    """
+
+    kind: ClassVar[str] = "mounted"
+    path: str
+    hint: str
+
+
+@dataclass(frozen=True, eq=False)
 class Tool(Resource):
     """A command-line tool from the Python package index, in a virtual environment of its own.
 

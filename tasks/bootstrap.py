@@ -8,7 +8,7 @@ from hawser.host import UV, Host
 from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
-from . import apache, certs, chrony, firewall, mariadb, memcached, postgresql, rabbitmq, redis
+from . import apache, certs, chrony, firewall, mariadb, memcached, postgresql, rabbitmq, redis, shares
 
 
 @step()
@@ -102,6 +102,7 @@ STEPS = [
     memcached.install,
     firewall.install,
     certs.install,
+    shares.export,
 ]
 
 
@@ -109,5 +110,8 @@ STEPS = [
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
     fleet.session.make_secrets()
-    fleet.apply(STEPS, phase="bootstrap")
+    # What one host mounts, another one exports first.
+    fleet.apply(STEPS if fleet.environment.shares else [*STEPS, shares.mount], phase="bootstrap")
+    if fleet.environment.shares:
+        fleet.apply([shares.mount], phase="shares")
     fleet.note_bootstrapped()

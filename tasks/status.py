@@ -14,6 +14,7 @@ from hawser.host import Host
 from hawser.ports import EVERYWHERE, Port, belongs, exposed, promised
 from hawser.processes import ProcessInstance
 from hawser.report import Marked
+from hawser.shares import required
 from hawser.steps import rollout
 
 PROCESSES = ["host", "process", "manager", "state", "since", "release", "health", "listens"]
@@ -62,7 +63,7 @@ def look(fleet: Fleet, name: str) -> Look:
         [
             ("survey.health", {"checks": questions(live)}),
             ("ports.listening", {}),
-            ("looks.unmounted", {}),
+            ("looks.unmounted", {"needed": required(host)}),
             *(("certificates.shown", {"path": path}) for path in shown.values()),
         ],
     )

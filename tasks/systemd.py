@@ -5,6 +5,7 @@ from __future__ import annotations
 from hawser.host import Host
 from hawser.processes import ProcessInstance, definition
 from hawser.resources import Resources
+from hawser.shares import units
 from hawser.steps import step
 
 
@@ -19,7 +20,7 @@ def reload(host: Host) -> Resources:
 
 def unit(process: ProcessInstance) -> Resources:
     """Yield one process's unit, its start, and the proof that it is healthy."""
-    text = process.host.render("systemd.service.j2", process=process, keys=keys(process))
+    text = process.host.render("systemd.service.j2", process=process, keys=keys(process), mounts=units(process.host))
     yield from definition(process, text, validate="systemd")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from hawser.host import Host
+from hawser.shares import needed
 
 from .registry import Ask, Finding, Findings, on_host
 
@@ -96,3 +97,13 @@ def mounts(host: Host, ask: Ask) -> Findings:
     """What is to be mounted at boot is mounted."""
     for folder in ask("looks.unmounted"):
         yield Finding(f"/etc/fstab wants a mount at {folder}, and there is none", f'fab -H {host.name} run "mount -a"')
+
+
+@on_host
+def shares(host: Host, ask: Ask) -> Findings:
+    """What the application's programs need mounted is mounted."""
+    for name, share in needed(host).items():
+        # No table of the system's: that is another check.
+        if ask("looks.unmounted", path="/dev/null", needed=[share.path]):
+            hint = f"fab -H {host.name} bootstrap" if share.mounts else f"mount it on {host.name}"
+            yield Finding(f"{share.path} is not mounted, and [shares.{name}] needs it", hint)

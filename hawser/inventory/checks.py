@@ -40,6 +40,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_ports(environment),
         check_files(environment),
         check_services(environment),
+        check_shares(environment),
         check_backup(environment),
         check_secrets(environment),
         check_templates(environment),
@@ -93,6 +94,7 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
         places += [((table, index, "groups"), entry.groups) for index, entry in enumerate(getattr(environment, table))]
     places += [(("certificates", name, "groups"), entry.groups) for name, entry in environment.certificates.items()]
     places += [(("rules", index, "groups"), rule.groups) for index, rule in enumerate(environment.rules)]
+    places += [(("shares", name, "clients"), share.clients) for name, share in environment.shares.items()]
     if environment.site:
         places.append((("site", "groups"), environment.site.groups))
     for index, rule in enumerate(environment.firewall.rules if environment.firewall else ()):
@@ -251,6 +253,30 @@ def check_services(environment: Environment) -> Iterator[Finding]:
             # Backups and questions name a database by its name alone.
             loc = ("services", "mariadb", "databases", name)
             yield Finding(loc, f"services.postgresql has a database {name} as well", "choose another name")
+
+
+def check_shares(environment: Environment) -> Iterator[Finding]:
+    """A share has one server, and a place of its own with a plain name."""
+    seen: dict[tuple[str, str], str] = {}
+    for name, share in environment.shares.items():
+        at: Loc = ("shares", name)
+        for key, path in (("path", share.path), ("folder", share.folder or "/srv")):
+            if not re.fullmatch(r"/[A-Za-z0-9._/-]+", path, re.ASCII):
+                message = f"{path} has characters that exports and units read in different ways"
+                yield Finding((*at, key), message, "letters, digits and . _ - / only")
+        if share.folder == share.path:
+            yield Finding((*at, "folder"), "is where it is mounted as well", "two folders: path, and the server's own")
+        if share.server and share.server not in environment.hosts:
+            servers = environment.hosts_of([share.server]) if share.server in environment.groups else ()
+            if len(servers) != 1:
+                message = f"{share.server!r} stands for {len(servers)} hosts, not one"
+                hint = did_you_mean(share.server, [*environment.groups, *environment.hosts])
+                yield Finding((*at, "server"), message, hint, needs=_HOSTS)
+        for host in environment.hosts_of(share.clients):
+            first = seen.setdefault((share.path, host), name)
+            if first != name:
+                yield Finding((*at, "path"), f"shares.{first} is mounted there on {host} as well", needs=_HOSTS)
+                break
 
 
 def check_backup(environment: Environment) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from .processes import CronEntry, Process
 from .rules import Rule
 from .samples import PatchEntry, SettingsEntry
 from .services import Services
+from .shares import Share
 from .types import GroupName, HostName, InstanceName, PackageName, ProcessName, Variable, VariableName
 
 M = TypeVar("M", bound=Model)
@@ -73,6 +74,9 @@ class Environment(Model):
         default_factory=dict, description="Certificates of the application's own programs, by name."
     )
     services: Services = Field(default=Services(), description="Databases and brokers.")
+    shares: dict[ProcessName, Share] = Field(
+        default_factory=dict, description="Folders that several hosts share, by name: over NFS, or as you mount them."
+    )
     backup: Backup = Field(default=Backup(), description="Backups of databases.")
     firewall: Firewall | None = Field(default=None, description="Who may reach which port.")
     packages: dict[GroupName, tuple[PackageName, ...]] = Field(

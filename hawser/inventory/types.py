@@ -354,4 +354,12 @@ PackageName = Annotated[
     AfterValidator(matching("[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?", "a name that apt knows")),
     Shape("package"),
 ]
+Filesystem = Annotated[
+    Text, AfterValidator(matching("[a-z0-9][a-z0-9._-]*", "as in nfs4, or in /proc/filesystems")), Shape("filesystem")
+]
+MountOptions = Annotated[
+    Text,
+    AfterValidator(matching(r"[^\s,]+(,[^\s,]+)*|", "options with commas between them, as in rw,noatime", 1000)),
+    Shape("options"),
+]
 BodySize = Annotated[Text, AfterValidator(matching("[0-9]+[kKmMgG]?", 'a size as in "10m"')), Shape("size")]

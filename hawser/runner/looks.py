@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
+
+from .disk import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,16 +58,26 @@ def unescape(text: str) -> str:
     return text
 
 
-def unmounted(system: System, path: str = "/etc/fstab") -> List[str]:
-    """Return the folders that fstab(5) wants mounted at boot and that are no mounts."""
+def is_mount(path: str, table: str = "/proc/self/mountinfo") -> bool:
+    """Tell whether something is mounted at a path, without touching it: its server may be gone.
+
+    Source: proc_pid_mountinfo(5): the fifth field, with octal escapes.
+    """
+    rows = (read(table) or b"").decode("utf-8", "surrogateescape").splitlines()
+    places = (re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), row.split(" ")[4]) for row in rows)
+    return (path.rstrip("/") or "/") in places
+
+
+def unmounted(system: System, path: str = "/etc/fstab", needed: Sequence[str] = ()) -> List[str]:
+    """Return the folders that fstab(5) wants mounted at boot and that are no mounts, and those of `needed`."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             rows = [line.split() for line in stream]
     except OSError:
-        return []
+        rows = []
     wanted = [row for row in rows if len(row) >= 4 and not row[0].startswith("#") and row[1].startswith("/")]
     folders = [unescape(row[1]) for row in wanted if "noauto" not in row[3].split(",") and row[2] != "swap"]
-    return [folder for folder in folders if not os.path.ismount(folder)]
+    return [folder for folder in dict.fromkeys([*folders, *needed]) if not is_mount(folder)]
 
 
 def memory(system: System) -> Dict[str, int]:

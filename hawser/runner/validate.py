@@ -200,6 +200,12 @@ def check_apache(system: System, copy: str, path: str) -> None:
         raise Failure("Apache refuses %s; what was there before is back in its place" % path, result.output)
 
 
+def check_exports(system: System, copy: str, path: str) -> None:
+    result = system.run(["exportfs", "-ra"], check=False)
+    if result.code:
+        raise Failure("exportfs refuses %s; what was there before is back in its place" % path, result.output)
+
+
 VALIDATORS = {
     "json": Validator(check_json),
     "python": Validator(check_python),
@@ -209,6 +215,7 @@ VALIDATORS = {
     "supervisor": Validator(check_supervisor),
     "cron": Validator(check_cron),
     "nginx": Validator(check_nginx, in_place=True),
+    "exports": Validator(check_exports, in_place=True),
     "apache": Validator(check_apache, in_place=True),
 }
 

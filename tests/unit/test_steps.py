@@ -24,15 +24,28 @@ from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
 from hawser.templates import Templates
-from tasks import bootstrap, db, deploy, maintenance, once, processes, queue, release, releases, supervisor, systemd
+from tasks import (
+    bootstrap,
+    db,
+    deploy,
+    maintenance,
+    once,
+    processes,
+    queue,
+    release,
+    releases,
+    shares,
+    supervisor,
+    systemd,
+)
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
 TEMPLATES = {name: Templates() for name in ENVIRONMENTS}
 HOSTS = [(name, host) for name, environment in ENVIRONMENTS.items() for host in environment.hosts]
 PHASES: dict[str, list[Step]] = {
-    "bootstrap": bootstrap.STEPS,
-    "prepare": deploy.PREPARE,
+    "bootstrap": [*bootstrap.STEPS, shares.mount],
+    "prepare": [shares.require, *deploy.PREPARE],
     "migrate": [db.migrate, once.run],
     "switch": deploy.SWITCH,
     "finish": deploy.FINISH,
@@ -263,6 +276,8 @@ def test_what_prepares_a_release_leaves_everything_outside_its_folder_alone(host
         early = {entry.path for entry in host.environment.files if entry.early}
         for step in PHASES["prepare"]:
             for each in step.resources(host):
+                if isinstance(each, resources.Mounted):
+                    continue  # only looks
                 place = getattr(each, "path", None) or getattr(each, "link", None) or getattr(each, "cwd", "")
                 assert place.startswith(allowed) or place in early, (step.title, each.label)
 

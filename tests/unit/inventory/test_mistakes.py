@@ -867,6 +867,48 @@ MISTAKES = {
         "Jinja2 cannot read it: unexpected 'end of template'",
         "",
     ),
+    "a share with two servers": (
+        "[shares.media]\npath = '/srv/media'\nserver = 'web1'\nsource = 'nas:/media'",
+        "shares.media",
+        "has both a server and a source",
+        "remove one of the two",
+    ),
+    "a share whose server is nobody": (
+        "[shares.media]\npath = '/srv/media'\nserver = 'wbe1'",
+        "shares.media.server",
+        "'wbe1' stands for 0 hosts, not one",
+        "did you mean web1?",
+    ),
+    "a share on a filesystem that no server exports": (
+        "[shares.media]\npath = '/srv/media'\nserver = 'web1'\ntype = 'cifs'",
+        "shares.media",
+        "has a server, which exports over NFS, and the type cifs",
+        'write type = "nfs4"',
+    ),
+    "a share that is only looked at, with options": (
+        "[shares.media]\npath = '/srv/media'\noptions = 'rw'",
+        "shares.media",
+        "says how to mount it, but not what",
+        "add server or source",
+    ),
+    "a share on itself": (
+        "[shares.media]\npath = '/srv/media'\nserver = 'web1'\nfolder = '/srv/media'",
+        "shares.media.folder",
+        "is where it is mounted as well",
+        "two folders: path, and the server's own",
+    ),
+    "two shares in one place": (
+        "[shares.a]\npath = '/srv/media'\n[shares.b]\npath = '/srv/media'",
+        "shares.b.path",
+        "shares.a is mounted there on web1 as well",
+        "",
+    ),
+    "a share with a blank in its path": (
+        "[shares.a]\npath = '/srv/my media'",
+        "shares.a.path",
+        "/srv/my media has characters that exports and units read in different ways",
+        "letters, digits and . _ - / only",
+    ),
     "a package that apt does not know": (
         "[packages]\nall = ['Not A Package']",
         "packages.all[0]",
