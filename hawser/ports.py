@@ -69,8 +69,9 @@ def _of_site(host: Host) -> Iterator[Port]:
     site = host.environment.site
     if site is not None and host.serves_site:
         ports = [site.listen, *([site.tls_port] if site.tls != "none" else []), *site.extra_ports]
+        program = "apache2" if site.server == "apache" else "nginx"
         for number in dict.fromkeys(ports):
-            yield Port(number, "nginx", ("nginx",))
+            yield Port(number, program, (program,))
 
 
 def _of_services(host: Host) -> Iterator[Port]:

@@ -69,7 +69,10 @@ class ProcessInstance:
 
     @property
     def log(self) -> str:
-        """The file that takes its output; empty where systemd's journal does."""
+        """The file that takes its output, or its complaints where they have one of their own; empty for the journal."""
+        own = self.extra.get("stderr_logfile") or self.extra.get("stdout_logfile")
+        if own and self.setting.manager == "supervisor":
+            return own
         if self.setting.output:
             return f"{self.host.root}/{self.setting.output}"
         return f"{self.host.root}/log/{self.name}.log" if self.setting.manager == "supervisor" else ""

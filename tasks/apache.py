@@ -25,6 +25,11 @@ def serves(host: Host) -> bool:
     return site is not None and host.serves_site and site.server == "apache"
 
 
+def path(host: Host) -> str:
+    """Return where the site's virtual hosts are."""
+    return f"{ETC}/sites-enabled/{host.app.name}.conf"
+
+
 def ready() -> list[Resource]:
     """Return what Apache needs once on a host; it starts with its first site, for without a port it cannot."""
     return [Absent(f"{ETC}/sites-enabled/000-default.conf"), File(f"{ETC}/ports.conf", PORTS)]
@@ -35,7 +40,7 @@ def leave(host: Host) -> Resources:
     """Take the site away from Apache where another server has it, before that one needs the ports."""
     if not serves(host):
         yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")
-        gone = Absent(f"{ETC}/sites-enabled/{host.app.name}.conf")
+        gone = Absent(path(host))
         yield gone
         yield left(gone, "apache2", f"{ETC}/sites-enabled", ("disable", "--now"))
 
@@ -63,7 +68,7 @@ def install(host: Host) -> Resources:
     )
     yield ports
     page = File(
-        f"{ETC}/sites-enabled/{host.app.name}.conf",
+        path(host),
         host.render("apache-site.conf.j2", **found, **places(host, found), max_body=in_bytes(site.max_body)),
         validate="apache",
     )

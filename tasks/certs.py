@@ -15,6 +15,8 @@ from hawser.session import Session
 from hawser.steps import session_task, step
 from hawser.templates import TemplateError
 
+from . import apache
+
 
 @step()
 def install(host: Host) -> Resources:
@@ -24,14 +26,10 @@ def install(host: Host) -> Resources:
 
 
 def of_site(host: Host) -> Resources:
-    """Yield the certificate that nginx presents."""
+    """Yield the certificate that the web server presents."""
     site = host.environment.site
     if site is None or not host.serves_site or site.tls == "none":
         return
-    # Apache cannot start before it has a site, which comes later; nginx can.
-    server = ("systemctl", "reload-or-restart", "nginx")
-    if site.server == "apache":
-        server = ("systemctl", "try-reload-or-restart", "apache2")
     certificate, key = f"{host.root}/ssl/site.crt", f"{host.root}/ssl/site.key"
     own = site_pair(host) if site.tls == "files" else None
     pair: tuple[File | SelfSigned, ...]
@@ -42,7 +40,12 @@ def of_site(host: Host) -> Resources:
     if own is not None:
         yield from notices("site", own)
     yield from pair
-    yield Command(server, when=changed(*pair))
+    if site.server == "apache":
+        # Without a site it has no port, and cannot run; its first one may come later.
+        without = ("test", "!", "-e", apache.path(host))
+        yield Command(("systemctl", "reload-or-restart", "apache2"), unless=without, when=changed(*pair))
+    else:
+        yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(*pair))
 
 
 def of_application(host: Host) -> Resources:

@@ -152,6 +152,13 @@ class TestTheNetwork:
             "port 80 of nginx is taken by apache2 (pid 7, apache2.service)",
         ]
 
+    def test_the_ports_of_the_site_are_those_of_the_server_that_is_asked_for(self, host):
+        site = {"domains": ["a.org"], "server": "apache", "proxy": {"/": "api"}}
+        sockets = [listener(80, "apache2", "0.0.0.0"), listener(443, "nginx", "0.0.0.0", "nginx.service")]
+        assert told(network.ports(host(site=site), Runner(ports__listening=sockets))) == [
+            "port 443 of apache2 is taken by nginx (pid 7, nginx.service)"
+        ]
+
     def test_a_port_in_its_owners_hands_is_fine(self, host):
         facts = {"processes": ({"process": "api", "unit": "shop-api", "manager": "systemd", "pid": 50},)}
         sockets = [*NGINX, listener(8001, "python3", pid=51, pids=[50])]

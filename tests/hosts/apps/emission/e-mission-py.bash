@@ -1,0 +1,4 @@
+# 
+# Starts a Python program with the path set.
+
+PYTHONPATH=. python $*

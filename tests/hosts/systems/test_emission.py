@@ -1,0 +1,391 @@
+"""E-mission: one web server behind Apache, five cron lines, a database on another host, and nothing by hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hawser import sandbox
+
+from ..conftest import PROJECT, Fleet, system, wait_for
+
+TOKENS = ("open sesame 1", "open sesame 2")
+SECRETS = {"PUSH_TOKEN": "AAAA-push-token", "USER_TOKENS": "\n".join(TOKENS)}
+SOURCE = "/srv/emission/current/source"
+
+# Stands in for MongoDB, which Debian has no package of: it answers one database, and notes who has asked for what.
+DATABASE = """
+import json, socketserver
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        question = json.loads(self.rfile.readline())
+        with open("/run/database.log", "a") as log:
+            print(self.client_address[0], json.dumps(question), file=log)
+        ok = question["database"] == "Stage_database"
+        self.wfile.write(json.dumps({"ok": ok, "why": "no such database"}).encode() + b"\\n")
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("0.0.0.0", 27017), Handler).serve_forever()
+"""
+
+# Takes the place of the web server for a moment, and tells what reaches it.
+PROBE = """
+import base64, hashlib, http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        if self.headers.get("Upgrade") == "websocket":
+            word = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+            key = base64.b64encode(hashlib.sha1(word.encode()).digest())
+            self.wfile.write(b"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
+                             b"Sec-WebSocket-Accept: " + key + b"\\r\\n\\r\\n")
+            self.connection.sendall(self.connection.recv(100))
+            self.close_connection = True
+            return
+        body = ("%s\\n%s" % (self.path, self.headers)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", 8081), Handler).serve_forever()
+"""
+
+
+def start(fleet: Fleet, host: str, unit: str, program: str) -> None:
+    """Run a Python program as a service of a host, also after a reboot of others."""
+    fleet.inside(host, "systemd-run", "--quiet", f"--unit={unit}", "/usr/bin/python3", "-c", program)
+
+
+@pytest.fixture(scope="module")
+def emission() -> Iterator[Fleet]:
+    with system("emission", PROJECT / "tests" / "hosts" / "apps" / "emission", secrets=SECRETS) as fleet:
+        fleet.git("branch", "-M", "master")
+        fleet.inside("db1", "systemctl", "stop", "database", check=False)
+        start(fleet, "db1", "database", DATABASE)
+        fleet.inside("web1", "sh", "-c", "mkdir -p /etc/cron.d; echo '5 5 * * * root true' > /etc/cron.d/somebody-else")
+        fleet.fab("-H", "emission", "bootstrap", "deploy")
+        yield fleet
+
+
+@contextmanager
+def changed(fleet: Fleet, *pairs: tuple[str, str]) -> Iterator[None]:
+    """Replace texts of the environment file for a while."""
+    before = fleet.file.read_text()
+    text = before
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    fleet.file.write_text(text)
+    try:
+        yield
+    finally:
+        fleet.file.write_text(before)
+
+
+def ask(fleet: Fleet, user: str | None, path: str = "/profile/create", **headers: str) -> tuple[int, str]:
+    """Ask the site for a profile, as a phone does, through whatever is in front of it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    body = None if user is None else json.dumps({"user": user}).encode()
+    address = f"https://{fleet.address('web1')}:8080{path}"
+    request = urllib.request.Request(address, body, {"Host": "emission.example.org:8080", **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def read_json(fleet: Fleet, path: str) -> dict[str, object]:
+    found = json.loads(fleet.inside("web1", "cat", f"{SOURCE}/{path}"))
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_phone_with_a_token_gets_its_profile_and_nobody_else(emission: Fleet) -> None:
+    status, said = ask(emission, TOKENS[0])
+    assert status == 200 and json.loads(said)["uuid"]
+    assert ask(emission, "somebody@example.org") == (403, "token not found in a list of length 2")
+
+
+def test_the_start_page_answers_301_and_the_redirect_names_the_port_of_apache(emission: Fleet) -> None:
+    answer = emission.visit("web1", ":8080/", domain="emission.example.org")
+    assert answer.status == 301
+    assert answer.headers["Location"] == "https://www.nrel.gov/transportation/openpath.html"
+    plain = emission.visit("web1", "/a%20b?c=d", scheme="http", domain="emission.example.org")
+    assert (plain.status, plain.headers["Location"]) == (301, "https://emission.example.org:8080/a%20b?c=d")
+    assert "apache2" in emission.inside("web1", "ss", "-lntp", "sport = :8080")
+
+
+def test_settings_have_the_keys_and_types_of_their_samples_and_our_values(emission: Fleet) -> None:
+    made = read_json(emission, "conf/net/api/webserver.conf")
+    sample = read_json(emission, "conf/net/api/webserver.conf.sample")
+    assert made["server"] == {**sample["server"], "host": "127.0.0.1", "port": "8081", "auth": "token_list"}  # type: ignore[dict-item]
+    assert made["paths"] == sample["paths"]
+    assert read_json(emission, "conf/net/ext_service/push.json")["server_auth_token"] == SECRETS["PUSH_TOKEN"]
+    assert (
+        emission.inside("web1", "stat", "-c", "%a %U", f"{SOURCE}/conf/net/ext_service/push.json") == "640 emission\n"
+    )
+    intake = read_json(emission, "conf/log/intake.conf")
+    assert intake["handlers"]["file"]["filename"] == "/srv/emission/logs/intake.log"  # type: ignore[index]
+
+
+def test_the_samples_are_listed(emission: Fleet) -> None:
+    said = emission.fab("-H", "emission", "config.samples").stdout
+    assert re.search(r"conf/net/api/webserver\.conf\.sample +used by \[\[settings\]\]", said)
+    assert re.search(r"conf/net/keys\.json\.sample +not used", said)
+
+
+def test_a_settings_file_without_a_key_of_its_sample_stops_the_deploy(emission: Fleet) -> None:
+    templates = emission.hosts / "conf_templates"
+    templates.mkdir(exist_ok=True)
+    (templates / "webserver.conf").write_text(
+        '{"paths": {"static_path": "", "python_path": "", "log_base_dir": "", "log_file": ""},'
+        ' "server": {"host": "127.0.0.1", "port": "8081", "timeout": "3600"}}'
+    )
+    values = table(emission, "[settings.values.server]")
+    path = 'path = "conf/net/api/webserver.conf"'
+    with changed(emission, (values, ""), (path, path + '\ntemplate = "webserver.conf"')):
+        said = emission.fab("-H", "emission", "deploy", code=1).stdout
+    assert "server.auth is in the sample and not in the file" in said
+    assert ask(emission, "somebody@example.org")[0] == 403
+
+
+def test_a_value_that_the_sample_does_not_know_stops_the_deploy(emission: Fleet) -> None:
+    with changed(emission, ('auth = "token_list" ', 'auht = "token_list" ')):
+        said = emission.fab("-H", "emission", "deploy", code=1).stdout
+    assert "server.auht is not in the sample (did you mean auth?)" in said
+
+
+def test_the_environment_has_both_parts_of_condas_file(emission: Fleet) -> None:
+    code = "import geojson, pytz, dateutil; print(geojson.__version__, pytz.__version__, dateutil.__version__)"
+    said = emission.inside("web1", "/srv/emission/env/bin/python", "-c", code)
+    assert said == "3.1.0 2020.1 2.8.1\n"
+    wrapper = "cd /srv/emission/source && /srv/emission/current/run bash e-mission-py.bash -m geojson._version"
+    emission.inside("web1", "sh", "-c", wrapper)
+
+
+def test_the_web_server_runs_under_supervisor_and_is_started_again_when_it_dies(emission: Fleet) -> None:
+    definition = emission.inside("web1", "cat", "/etc/supervisor/conf.d/emission-emissionpy.conf")
+    keys = dict(line.split("=", 1) for line in definition.splitlines() if "=" in line and not line.startswith(";"))
+    assert keys["autostart"] == keys["autorestart"] == "true"
+    assert re.search(r"/releases/[^/]+/env/bin/python emission/net/api/cfc_webapp\.py$", keys["command"])
+    pid = emission.inside("web1", "supervisorctl", "pid", "emission-emissionpy").strip()
+    assert emission.inside("web1", "ps", "-o", "user=", "-p", pid).strip() == "emission"
+    emission.inside("web1", "kill", "-KILL", pid)
+    wait_for("an answer", lambda: ask(emission, TOKENS[0])[0] == 200)
+    assert emission.inside("web1", "supervisorctl", "pid", "emission-emissionpy").strip() != pid
+    assert "Using auth method token_list" in emission.inside("web1", "cat", "/srv/emission/log/emissionpy.out.log")
+    assert "POST /profile/create" in emission.inside("web1", "cat", "/srv/emission/log/emissionpy.err.log")
+    assert "profile of" in emission.inside("web1", "cat", "/srv/emission/logs/webserver.log")
+    assert emission.inside("web1", "ls", "/var/tmp").count("webserver") == 0
+
+
+def test_the_five_cron_lines_run_and_nobody_elses_line_is_touched(emission: Fleet) -> None:
+    crontab = emission.inside("web1", "cat", "/etc/cron.d/emission")
+    schedules = re.findall(r"^(@\w+|\*\S*(?: \S+){4}) emission ", crontab, re.M)
+    assert sorted(schedules) == [
+        "* * * * *".replace("*", "*/1", 1),
+        "*/10 * * * *",
+        "*/30 * * * *",
+        "@daily",
+        "@hourly",
+    ]
+    log = "/srv/emission/log/silent_ios_push.stdinoutlog.log"
+    wait_for("a push", lambda: "interval 60\n" in emission.inside("web1", "cat", log), 90)
+    assert "complaints go to standard error" in emission.inside("web1", "cat", log)
+
+    line = next(line for line in crontab.splitlines() if line.startswith("@daily"))
+    emission.inside("web1", "su", "-s", "/bin/sh", "-c", line.split(None, 2)[2], "emission")
+    assert "intake with 3 workers" in emission.inside("web1", "cat", "/srv/emission/log/intake.stdinout.log")
+    assert "lists for 3 workers" in emission.inside("web1", "cat", "/srv/emission/logs/intake_launcher.log")
+
+    with changed(emission, (table(emission, "[cron.push-hour]"), "")):
+        emission.fab("-H", "emission", "cron.install")
+        assert "3600" not in emission.inside("web1", "cat", "/etc/cron.d/emission")
+    emission.fab("-H", "emission", "cron.install")
+    assert emission.inside("web1", "cat", "/etc/cron.d/emission") == crontab
+    assert emission.inside("web1", "cat", "/etc/cron.d/somebody-else") == "5 5 * * * root true\n"
+
+
+def test_the_database_is_on_another_host_and_open_to_the_web_server_alone(emission: Fleet) -> None:
+    ask(emission, TOKENS[1])
+    rows = [line.split(None, 1) for line in emission.inside("db1", "cat", "/run/database.log").splitlines()]
+    assert {peer for peer, _ in rows} == {emission.address("web1")}
+    assert all(json.loads(question)["database"] == "Stage_database" for _, question in rows)
+    assert any("register" in question for _, question in rows)
+    with pytest.raises(OSError):
+        socket.create_connection((emission.address("db1"), 27017), timeout=2)
+
+
+def test_the_clock_is_kept_and_its_offset_shown(emission: Fleet) -> None:
+    for host in ("web1", "db1"):
+        said = emission.inside(host, "chronyd", "-p", "-f", "/etc/chrony/chrony.conf")
+        assert "pool 2.debian.pool.ntp.org iburst" in said or "pool 2.ubuntu.pool.ntp.org iburst" in said
+        assert emission.inside(host, "systemctl", "is-enabled", "chrony") == "enabled\n"
+    said = emission.fab("-H", "emission", "status").stdout
+    assert len(re.findall(r"[+-]0\.\d s", said)) == 2
+    assert re.search(r"web1 +emissionpy +supervisor +running .* ok +127\.0\.0\.1:8081", said)
+    assert "nobody listens" not in said
+
+
+def test_settings_of_the_phone_are_made_without_asking_a_host(emission: Fleet, tmp_path: Path) -> None:
+    emission.fab("-H", "emission", "config.render", "--to", str(tmp_path))
+    made = json.loads((tmp_path / "www/json/connectionConfig.json").read_text())
+    assert made == {"connectUrl": "https://emission.example.org:8080", "isSkipAuth": False}
+
+
+def test_what_phones_say_about_themselves_and_websockets_pass_through_apache(emission: Fleet) -> None:
+    emission.fab("-H", "emission", "stop", "--process", "emissionpy")
+    start(emission, "web1", "probe", PROBE)
+    try:
+        wait_for("the probe", lambda: ask(emission, None, "/")[0] == 200)
+        said = ask(emission, None, "/a%2Fb?c=%20", **{"X-Forwarded-For": "192.0.2.1"})[1]
+        path, _, headers = said.partition("\n")
+        found = dict(line.split(": ", 1) for line in headers.splitlines() if ": " in line)
+        me = found["X-Real-IP"]
+        assert path == "/a%2Fb?c=%20"
+        assert found["Host"] == "emission.example.org:8080"
+        assert (found["X-Forwarded-Proto"], found["X-Forwarded-For"]) == ("https", f"192.0.2.1, {me}")
+        assert echo_of(emission, b"\x81\x02hi") == b"\x81\x02hi"
+    finally:
+        emission.inside("web1", "systemctl", "stop", "probe")
+        emission.fab("-H", "emission", "start", "--process", "emissionpy")
+
+
+def echo_of(fleet: Fleet, frame: bytes) -> bytes:
+    """Send a frame over a WebSocket through the site, and return what comes back."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    plain = socket.create_connection((fleet.address("web1"), 8080), timeout=10)
+    with context.wrap_socket(plain, server_hostname="emission.example.org") as line:
+        key = base64.b64encode(os.urandom(16)).decode()
+        line.sendall(
+            f"GET /ws HTTP/1.1\r\nHost: emission.example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        assert line.recv(1000).startswith(b"HTTP/1.1 101 ")
+        line.sendall(frame)
+        return line.recv(100)
+
+
+def test_what_apache_refuses_never_stays(emission: Fleet) -> None:
+    with changed(emission, ("tls_port = 8080\n", 'tls_port = 8080\nextra = "NoSuchDirective on"\n')):
+        said = emission.fab("-H", "emission", "deploy", code=1).stdout
+    assert "Apache refuses /etc/apache2/sites-enabled/emission.conf" in said and "NoSuchDirective" in said
+    emission.inside("web1", "apache2ctl", "configtest")
+    assert ask(emission, TOKENS[0])[0] == 200
+
+
+def test_a_file_of_the_code_is_edited_and_an_edit_that_does_not_fit_stops_the_deploy(emission: Fleet) -> None:
+    # As older versions have it: the choice is in the code.
+    path = "emission/net/api/cfc_webapp.py"
+    code = (emission.repository / path).read_text()
+    chosen = 'auth_method = config_data["server"]["auth"]'
+    emission.commit({path: code.replace(chosen, 'skipAuth = True\nauth_method = "skip" if skipAuth else "token_list"')})
+    patch = '[[patches]]\npath = "emission/net/api/cfc_webapp.py"\nold = "skipAuth = {}"\nnew = "skipAuth = False"\n\n'
+    before = emission.file.read_text()
+    try:
+        emission.file.write_text(before.replace("[[local]]", patch.format("Yes") + "[[local]]"))
+        said = emission.fab("-H", "emission", "deploy", code=1).stdout
+        assert "cfc_webapp.py" in said and "skipAuth = Yes" in said
+        emission.file.write_text(before.replace("[[local]]", patch.format("True") + "[[local]]"))
+        emission.fab("-H", "emission", "deploy")
+        assert [ask(emission, user)[0] for user in ("somebody@example.org", TOKENS[0])] == [403, 200]
+    finally:
+        emission.file.write_text(before)
+        emission.commit({path: code})
+
+
+def test_the_site_goes_from_apache_to_nginx_and_back(emission: Fleet) -> None:
+    with changed(emission, ('server = "apache"', 'server = "nginx"')):
+        emission.fab("-H", "emission", "bootstrap", "deploy")
+        assert ask(emission, TOKENS[0])[0] == 200
+        assert "nginx" in emission.inside("web1", "ss", "-lntp", "sport = :8080")
+        assert emission.inside("web1", "systemctl", "is-active", "apache2", check=False) == "inactive\n"
+        assert "emission" not in emission.inside(
+            "web1", "ls", "/etc/apache2/sites-enabled", "/etc/apache2/conf-enabled"
+        )
+    emission.fab("-H", "emission", "bootstrap", "deploy")
+    assert ask(emission, TOKENS[0])[0] == 200
+    assert "apache2" in emission.inside("web1", "ss", "-lntp", "sport = :8080")
+    assert "emission" not in emission.inside("web1", "ls", "/etc/nginx/sites-enabled")
+
+
+BY_ITSELF = """
+[certificates.emission]
+names = ["emission.example.org"]
+certificate = "emission.pem"
+key = "emission.key"
+fallback = "self-signed"
+restart = ["emissionpy"]
+groups = ["web"]
+
+[[settings]]
+path = "conf/net/keys.json"
+groups = ["web"]
+
+[settings.values]
+host_certificate = "{{ certificates.emission.certificate }}"
+chain_certificate = "{{ certificates.emission.chain }}"
+private_key = "{{ certificates.emission.key }}"
+"""
+HEALTH = 'tls = true, ca = "{{ certificates.emission.chain }}", name = "emission.example.org"'
+
+
+def table(fleet: Fleet, head: str) -> str:
+    """Return a table of the environment file, up to the next empty line."""
+    return fleet.text[fleet.text.index(head) :].partition("\n\n")[0]
+
+
+def test_the_application_speaks_https_by_itself(emission: Fleet) -> None:
+    process, extra, site = (
+        table(emission, head) for head in ("[processes.emissionpy]", "[processes.emissionpy.extra]", "[site]")
+    )
+    own = process.replace("port = 8081", "port = 443").replace('"supervisor"', '"systemd"')
+    own = own.replace("status = [301],", f"status = [301], {HEALTH},")
+    values = [
+        ('host = "127.0.0.1"', 'host = "0.0.0.0"'),
+        ("port = 8081                                     # b", "port = 443  # b"),
+    ]
+    capability = '[processes.emissionpy.extra]\nAmbientCapabilities = "CAP_NET_BIND_SERVICE"'
+    with changed(emission, (process, own), (extra, capability), (site, BY_ITSELF), *values):
+        emission.fab("-H", "emission", "bootstrap", "deploy")
+        assert read_json(emission, "conf/net/api/webserver.conf")["server"]["port"] == "443"  # type: ignore[index]
+        keys = read_json(emission, "conf/net/keys.json")
+        assert set(keys) == {"host_certificate", "chain_certificate", "private_key"}
+        assert emission.inside("web1", "stat", "-c", "%a %U", str(keys["private_key"])) == "600 emission\n"
+        assert emission.visit("web1", "/", domain="emission.example.org").status == 301
+        assert "apache2" not in emission.inside("web1", "ss", "-lntp")
+        assert emission.inside("web1", "ls", "/etc/supervisor/conf.d") == ""
+    emission.fab("-H", "emission", "bootstrap", "deploy")
+    assert ask(emission, TOKENS[0])[0] == 200
+    assert "python" not in emission.inside("web1", "ss", "-lntp", "sport = :443")
+
+
+def test_a_second_run_changes_nothing(emission: Fleet) -> None:
+    emission.fab("-H", "emission", "bootstrap", "deploy")
+    assert "nothing changed" in emission.fab("-H", "emission", "bootstrap", "deploy").stdout
+
+
+def test_everything_comes_back_by_itself_after_a_reboot(emission: Fleet) -> None:
+    sandbox.reboot("emission-web1")
+    wait_for("an answer", lambda: answers(emission))
+    emission.fab("-H", "emission", "status")
+
+
+def answers(fleet: Fleet) -> bool:
+    try:
+        return ask(fleet, TOKENS[0])[0] == 200
+    except OSError:
+        return False
