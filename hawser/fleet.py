@@ -305,7 +305,27 @@ class Fleet:
         if self.dry:
             self.session.dry_failures.extend(failed)
         elif failed:
-            raise StepFailed(f"{phase or steps[0].title} failed on {', '.join(failed)}")
+            events = {name: self.session.failures.pop(name) for name in failed if name in self.session.failures}
+            texts = {name: f"{event.error}\n{event.output}" for name, event in events.items()}
+            said = f"{phase or steps[0].title} failed on {', '.join(failed)}"
+            raise StepFailed("\n".join([said, *self.explained(texts)]))
+
+    def explained(self, texts: Mapping[str, str]) -> list[str]:
+        """Return what is known of failures, as the end of an error's message; programs are told as well.
+
+        :param texts: what was said when it failed, by host.
+        """
+        from .explain import explain
+
+        found = self.session.parallel(
+            [name for name in texts if name not in self.session.lost], lambda name: explain(self, name, texts[name])
+        )
+        lines: list[str] = []
+        for name, text in found.items():
+            if isinstance(text, str) and text:
+                self.report.explained(name, text)
+                lines += text.splitlines()
+        return lines
 
     def catalog(self, name: str, steps: Sequence[Step], release: Release | None) -> Catalog:
         """Collect what some steps want on one host."""
@@ -368,7 +388,15 @@ class Fleet:
         answer = self.session.wires[name].request(operation, arguments, masks, heard or self.session.tell(name))
         if answer.error:
             output = str(answer.message.get("output", "")).strip()
-            raise StepFailed(f"{name}: {answer.error}" + (f"\n{output}" if output else ""))
+            lines = [f"{name}: {answer.error}", *([output] if output else [])]
+            if operation in ("ask", "ask_all"):
+                from .explain import explain
+
+                # A question that asks questions in turn would never end.
+                lines += explain(self, name, "\n".join(lines), look=False).splitlines()
+            else:
+                lines += self.explained({name: "\n".join(lines)})
+            raise StepFailed("\n".join(lines))
         return answer
 
     def each(self, operation: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, Answer | Exception]:
@@ -388,12 +416,15 @@ class Fleet:
         reached = self.some(list(programs)).reachable()
         results = self.each("stream", {name: programs[name] for name in reached.names})
         bad = list(self.session.lost.values())
+        texts: dict[str, str] = {}
         for name, result in results.items():
             if isinstance(result, Exception):
                 bad.append(str(result))
             elif result.message["code"]:
                 bad.append(f"{name}: exited with {result.message['code']}")
+                texts[name] = "\n".join(self.session.last_lines.get(name, ()))
         if bad:
+            bad += self.explained(texts)
             raise StepFailed(f"{title}:\n" + "\n".join(f"  {line}" for line in bad))
 
     def terminal(self, name: str, script: str) -> None:

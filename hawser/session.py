@@ -8,6 +8,7 @@ import os
 import platform
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property
@@ -36,6 +37,8 @@ T = TypeVar("T")
 
 # More connections at once than this gain nothing (measured on 100 hosts) and meet sshd's MaxStartups on bastions.
 CONCURRENCY = 32
+# Lines of a program's output that are looked through when it fails.
+LAST_LINES = 100
 
 
 def operator() -> str:
@@ -74,6 +77,8 @@ class Session:
         self.at_stake: Release | None = None
         self.asked: dict[str, str] = {}
         self.dry_failures: list[str] = []
+        self.failures: dict[str, Event] = {}
+        self.last_lines: dict[str, deque[str]] = {}
         self._opening: Future[None] | None = None
         self._selection: Selection | None = None
         self._secrets: Secrets | None = None
@@ -447,11 +452,15 @@ class Session:
             if message["t"] == "start":
                 self.report.start(name, str(message["step"]), str(message["label"]))
             elif message["t"] == "event":
-                self.report.event(name, Event.from_wire(message))
+                event = Event.from_wire(message)
+                if event.status == "failed":
+                    self.failures[name] = event
+                self.report.event(name, event)
             elif message["t"] == "log":
                 self.report.log(name, str(message["source"]), float(message["time"]), str(message["text"]))
             elif message["t"] == "output":
                 for line in str(message["text"]).splitlines():
+                    self.last_lines.setdefault(name, deque(maxlen=LAST_LINES)).append(line)
                     self.report.output(name, line, str(message["stream"]))
 
         return heard

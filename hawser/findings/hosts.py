@@ -14,6 +14,7 @@ OLDEST_PYTHON = (3, 8)
 # Seconds: from here on signatures, sessions and certificates begin to be refused.
 CLOCK_WARNS, CLOCK_FAILS = 2.0, 30.0
 ROOM_WARNS, ROOM_FAILS = 0.10, 0.02
+WRITTEN_TO = ("/", "/var/lib", "/var/log", "/var/backups", "/tmp", "/opt/hawser")
 LEAST_ROOM = 512 * 2**20
 MEMORY_WARNS = 0.05
 
@@ -58,7 +59,8 @@ def clock(host: Host, ask: Ask) -> Findings:
 @on_host
 def disk(host: Host, ask: Ask) -> Findings:
     """Every file system that is written to has room, for bytes and for files, and may be written to."""
-    paths = [host.root, "/", "/var/lib", "/var/log", "/tmp", "/opt/hawser", "/var/backups"]
+    own = ["", "/releases", "/envs", "/home", "/log", *(f"/{each}" for each in host.environment.persistent.folders)]
+    paths = [*(f"{host.root}{each}" for each in own), *WRITTEN_TO]
     for room in ask("looks.rooms", paths=paths):
         path = room["path"]
         full = f'fab -H {host.name} run "du -xh --max-depth=2 {path} | sort -h | tail -20"'

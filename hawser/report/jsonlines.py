@@ -59,6 +59,9 @@ class JsonReport:
         when = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._tell("log", host=host, source=source, time=when, text=text)
 
+    def explained(self, host: str, text: str) -> None:
+        self._tell("explained", host=host, text=text)
+
     def host_done(self, host: str) -> None:
         self._tell("host_done", host=host)
 

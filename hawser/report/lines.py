@@ -122,6 +122,9 @@ class LineReport(ABC):
         when = time.strftime("%b %d %H:%M:%S", time.localtime(moment))
         self.output(host, f"{when} {source}: {text}")
 
+    def explained(self, host: str, text: str) -> None:  # noqa: B027
+        """The message of the error ends with it."""
+
     def host_done(self, host: str) -> None:  # noqa: B027
         """Nothing that stays."""
 

@@ -42,6 +42,9 @@ class Report(Protocol):
         :param moment: when, in seconds since the epoch.
         """
 
+    def explained(self, host: str, text: str) -> None:
+        """Say what a failure means and what to do; for programs: people read it at the very end."""
+
     def host_done(self, host: str) -> None:
         """Say that a host has nothing left to do in this phase."""
 

@@ -6,6 +6,7 @@ import os
 import time
 
 from .managers import STARTING, manager
+from .ports import listening
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -97,7 +98,24 @@ class Healthy(Kind):
         path = spec.get("path", "")
         status, why = ask(spec["address"], path, spec["host"], timeout, spec.get("tls", False), spec.get("ca", ""))
         said = "does not answer (%s)" % why if status is None else "answers %s with %d" % (path, status)
-        return expected(status, path, spec["statuses"]), said
+        if not expected(status, path, spec["statuses"]):
+            return False, said
+        other = self.somebody_else()
+        return not other, "is not who answers on %s: %s does" % (spec["address"], other)
+
+    def somebody_else(self) -> str:
+        """Say who answers on its port in its place; nothing where it is itself, or where that cannot be told."""
+        port = self.spec["address"].rpartition(":")[2]
+        if self.spec["address"].startswith("/") or not port.isdigit():
+            return ""
+        unit = self.spec["unit"]
+        state = manager(self.spec["manager"], self.system).state(unit)
+        there = [row for row in listening(self.system) if row["port"] == int(port)]
+        for row in there:
+            # Sockets of the kernel's or of systemd's own are handed on.
+            if row["pid"] <= 1 or row["unit"] == unit + ".service" or (state.pid and state.pid in row["pids"]):
+                return ""
+        return "%(program)s (pid %(pid)d)" % there[0] if there else ""
 
     def check(self) -> Optional[Change]:
         # Asking is reading; only a process that has just been started needs to be waited for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import socket
@@ -9,6 +10,7 @@ import threading
 import time
 
 from .disk import read
+from .managers import tail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,3 +152,23 @@ def pending(system: System) -> int:
         return len(os.listdir(os.path.join(system.state, "pending")))
     except OSError:
         return 0
+
+
+# Where servers write their logs; those that are not here have the journal alone.
+SERVER_LOGS = {
+    "postgresql": ("/var/log/postgresql/*.log", "postgresql*"),
+    "mariadb": ("/var/log/mysql/error.log", "mariadb"),
+    "rabbitmq": ("/var/log/rabbitmq/*@*.log", "rabbitmq-server"),
+    "redis": ("/var/log/redis/redis-server.log", "redis-server"),
+}
+
+
+def last_words(system: System, service: str, lines: int = 5) -> List[str]:
+    """Return the last lines that a server wrote, in its own log or else in the journal."""
+    pattern, unit = SERVER_LOGS[service]
+    files = sorted(glob.glob(pattern), key=os.path.getmtime)
+    text = tail(files[-1]) if files else ""
+    if not text.strip():
+        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(lines), "-u", unit]
+        text = system.run(argv, check=False, apart=True, timeout=30).output
+    return system.mask(text).splitlines()[-lines:]

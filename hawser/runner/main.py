@@ -38,6 +38,7 @@ ASKABLE = {
     ("cron", "last"),
     ("looks", "clock"),
     ("looks", "failed_units"),
+    ("looks", "last_words"),
     ("looks", "memory"),
     ("looks", "pending"),
     ("looks", "reach"),
