@@ -110,6 +110,8 @@ class Healthy(Kind):
             return ""
         unit = self.spec["unit"]
         state = manager(self.spec["manager"], self.system).state(unit)
+        if not state.known:
+            return ""
         there = [row for row in listening(self.system) if row["port"] == int(port)]
         for row in there:
             # Sockets of the kernel's or of systemd's own are handed on.

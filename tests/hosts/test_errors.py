@@ -48,14 +48,14 @@ def test_a_database_that_refuses_the_password(fleet: Fleet) -> None:
 def test_a_full_disk_and_a_header_that_is_missing(fleet: Fleet) -> None:
     """Both while a new environment is built on one host, from a package that has to be compiled."""
     fleet.inside("web2", "sh", "-c", "apt-get install -qq -y --no-install-recommends gcc libc6-dev >/dev/null 2>&1")
-    small = "mount -t tmpfs -o size=1m,uid=$(id -u demo),gid=$(id -g demo),mode=750 tmpfs /srv/demo/home"
+    small = "mount -t tmpfs -o size=8m,uid=$(id -u demo),gid=$(id -g demo),mode=755 tmpfs /srv/demo/envs"
     with changed(fleet, {"[release]": '[python]\npackages = ["python-ldap==3.4.5"]\n\n[release]'}):
-        with broken(fleet, "web2", small, "umount /srv/demo/home"):
+        with broken(fleet, "web2", small, "umount /srv/demo/envs"):
             full = fleet.fab("-H", f"{fleet.name}/web2", "code.pull", "venv.build", code=1)
         header = fleet.fab("-H", f"{fleet.name}/web2", "code.pull", "venv.build", code=1)
     said = "\n".join(last_lines(full.stderr))
-    assert "web2: the disk is full" in said and "GiB are free at /srv/demo/home" in said, said
-    assert 'next: fab -H web2 run "du -xh --max-depth=2 /srv/demo/home' in said
+    assert "web2: the disk is full" in said and "GiB are free at /srv/demo/envs" in said, said
+    assert 'next: fab -H web2 run "du -xh --max-depth=2 /srv/demo/envs' in said
     said = "\n".join(last_lines(header.stderr))
     found = re.search(r"a package is compiled here and misses the header (\S+\.h)", said)
     assert found, said + header.stdout

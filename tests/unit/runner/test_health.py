@@ -128,6 +128,25 @@ class TestWaiting:
             healthy(timeout=0.6, log=f"{tmp_path}/log").apply(None)
         assert caught.value.output.startswith("waiting\n")
 
+    def test_somebody_else_on_its_port_does_not_count_for_it(self, start, healthy, system):
+        start(60, 200)
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            address = f"127.0.0.1:{other.getsockname()[1]}"
+            resource = healthy(address=address, path="", timeout=0.3)
+            assert resource.check() is not None
+            with pytest.raises(Failure, match=rf"demo-web is not who answers on {address}: python.* \(pid \d+\) does"):
+                resource.apply(None)
+
+    def test_its_own_port_counts_whoever_of_its_children_listens(self, supervisor, healthy, tmp_path):
+        program = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); "
+        program += f"open('{tmp_path}/port', 'w').write(str(s.getsockname()[1])); time.sleep(60)"
+        supervisor.run("demo-web", f'sh -c "{sys.executable} -c \\"{program}\\"; true"')
+        deadline = time.monotonic() + 10
+        while not (tmp_path / "port").exists() or not (tmp_path / "port").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert healthy(address=f"127.0.0.1:{(tmp_path / 'port').read_text()}", path="").check() is None
+
     def test_one_that_never_listens_fails_when_the_time_is_over(self, start, healthy):
         start(60, 200)
         with pytest.raises(Failure, match=r"demo-web does not answer \(FileNotFoundError: .*\); \d+ tries in 0 s"):

@@ -1,0 +1,132 @@
+"""What programs really say when they fail, and what is made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hawser.errors import StepFailed
+from hawser.explain import CAUSES, cause_of, explain, filled, packages_for
+from hawser.findings import Check
+from hawser.runner.looks import SERVER_LOGS
+
+SAID = {
+    "OSError: [Errno 28] No space left on device": "the disk is full",
+    'psycopg.errors.DiskFull: could not extend file "base/16384/2601": No space left on device': "the disk is full",
+    "OSError: [Errno 98] Address already in use": "the port is taken by somebody else",
+    "[ERROR] Connection in use: ('0.0.0.0', 8000)\nErrno 98: EADDRINUSE": "the port is taken by somebody else",
+    'connection to server at "10.0.0.2", port 5432 failed: FATAL:  password authentication failed for user "shop"': (
+        "PostgreSQL refuses the password of shop"
+    ),
+    "(1045, \"Access denied for user 'shop'@'10.0.0.3' (using password: YES)\")": (
+        "MariaDB refuses the password of shop"
+    ),
+    "amqp.exceptions.AccessRefused: (0, 0): (403) ACCESS_REFUSED - Login was refused using authentication mechanism": (
+        "RabbitMQ refuses the user or its password"
+    ),
+    "redis.exceptions.AuthenticationError: WRONGPASS invalid username-password pair": "Redis refuses the password",
+    'FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "shop"': "PostgreSQL lets nobody in from 10.0.0.9",
+    "Modules/common.h:12:10: fatal error: lber.h: No such file or directory": (
+        "a package is compiled here and misses the header lber.h"
+    ),
+    "Error: pg_config executable not found.": "a package is compiled here and misses pg_config",
+    "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory": (
+        "a package is compiled here and there is no compiler"
+    ),
+    "python was ended by SIGKILL": "the host may have run out of memory",
+    "MemoryError": "the host may have run out of memory",
+    "fatal: unable to access 'https://git.example.org/x/': Could not resolve host: git.example.org": (
+        "a name does not resolve on this host: git.example.org"
+    ),
+    'could not translate host name "db.internal" to address: Name or service not known': (
+        "a name does not resolve on this host: db.internal"
+    ),
+    "E: Release file for http://deb.debian.org/… is not valid yet (invalid for another 3h)": (
+        "the clock of the host is wrong"
+    ),
+    "ssl.SSLCertVerificationError: certificate verify failed: certificate is not yet valid": (
+        "the clock of the host is wrong"
+    ),
+    "ModuleNotFoundError: No module named 'celery'": "the Python package celery is not in the environment",
+    "(1049, \"Unknown database 'shop'\")": "there is no database shop",
+    "E: Could not get lock /var/lib/dpkg/lock-frontend": "another program is installing packages just now",
+    "ConnectionRefusedError: [Errno 111] Connection refused": "something that is needed does not answer",
+}
+
+
+class Fleet:
+    """As much of a fleet as an explanation needs; its hosts answer what a test says."""
+
+    def __init__(self, **answers: object) -> None:
+        self.answers = {name.replace("__", "."): answer for name, answer in answers.items()}
+        postgresql = SimpleNamespace(groups=("data",))
+        self.environment = SimpleNamespace(
+            name="shop",
+            path=Path("shop.toml"),
+            services=SimpleNamespace(installed={"postgresql": postgresql}),
+            hosts_of=lambda groups: ("data1",),
+        )
+        self.session = SimpleNamespace(lost={})
+
+    def ask(self, name: str, function: str, arguments: object) -> object:
+        if function not in self.answers:
+            raise StepFailed(f"{name}: silent")
+        return self.answers[function]
+
+    def host(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            name=name, root="/srv/shop", environment=SimpleNamespace(persistent=SimpleNamespace(folders=()))
+        )
+
+
+@pytest.mark.parametrize(("said", "meaning"), SAID.items())
+def test_what_programs_say_is_understood(said, meaning):
+    found = cause_of(f"some lines before\n{said}\nand after")
+    assert found is not None
+    cause, caught = found
+    assert filled(cause.meaning, Fleet(), "web1", caught) == meaning  # type: ignore[arg-type]
+
+
+def test_what_is_not_known_is_not_explained():
+    assert explain(Fleet(), "web1", "AssertionError: 1 != 2") == ""  # type: ignore[arg-type]
+
+
+def test_every_cause_says_what_to_type_and_names_what_exists():
+    titles = {check.title for check in Check.on_hosts}
+    for cause in CAUSES:
+        move = filled(cause.move, Fleet(), "web1", "x.h")  # type: ignore[arg-type]
+        assert move and "{" not in move
+        assert set(cause.checks) <= titles
+        assert cause.service in ("", *SERVER_LOGS)
+
+
+def test_the_packages_of_a_header_are_named_and_those_of_another_one_can_be_found():
+    assert packages_for("libpq-fe.h") == '"libpq-dev", "python3-dev", "build-essential"'
+    assert packages_for("Python.h") == '"python3-dev"'
+    said = explain(Fleet(), "web1", "fatal error: odd/thing.h: No such file or directory")  # type: ignore[arg-type]
+    assert "next: find the Debian package with `apt-file search odd/thing.h`, then add packages.all" in said
+
+
+def test_what_the_host_says_about_it_comes_with_its_own_next_move():
+    room = {"path": "/srv/shop", "free": 0, "total": 2**30, "files_free": 5, "files_total": 9, "read_only": False}
+    said = explain(Fleet(looks__rooms=[room]), "web1", "No space left on device")  # type: ignore[arg-type]
+    assert said.splitlines()[:2] == ["web1: the disk is full", "  0.0 of 1 GiB are free at /srv/shop"]
+    assert said.splitlines()[2].startswith('    next: fab -H web1 run "du')
+    assert len(said.splitlines()) == 3
+
+
+def test_the_last_words_of_the_server_are_told():
+    fleet = Fleet(looks__last_words=["FATAL: no"])
+    said = explain(fleet, "web1", 'password authentication failed for user "shop"')  # type: ignore[arg-type]
+    assert said.splitlines()[1] == "  data1 | FATAL: no"
+    assert "next: fab -H shop bootstrap gives the server the password" in said
+
+
+def test_a_host_that_says_nothing_leaves_the_general_advice():
+    said = explain(Fleet(), "web1", "No space left on device")  # type: ignore[arg-type]
+    assert said.splitlines() == [
+        "web1: the disk is full",
+        '  next: fab -H web1 run "df -h; df -i"; old releases go with fab -H web1 releases.prune',
+    ]
