@@ -46,8 +46,16 @@ class Release:
 
         :param addresses: where the hosts are reached, for settings speak of it.
         """
-        # Certificates are no part of a release, whatever their settings say; rules only judge the others.
-        left_out: Any = {"ssh": True, "local": True, "certificates": True, "rules": True, "app": {"branch", "keep"}}
+        # Certificates are no part of a release, whatever their settings say; rules only judge the others. Second
+        # repositories have commits of their own.
+        left_out: Any = {
+            "ssh": True,
+            "local": True,
+            "certificates": True,
+            "rules": True,
+            "checkouts": True,
+            "app": {"branch", "keep"},
+        }
         settings = environment.model_dump(mode="json", exclude=left_out)
         settings["release"].pop("batch")
         settings["hosts"] = {

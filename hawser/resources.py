@@ -95,11 +95,15 @@ class Directory(Resource):
 
 @dataclass(frozen=True, eq=False)
 class Link(Resource):
-    """A symbolic link with exactly this target text, replaced by a rename."""
+    """A symbolic link with exactly this target text, replaced by a rename.
+
+    :param parents: make missing folders on the way, as root's, 0755.
+    """
 
     kind: ClassVar[str] = "link"
     path: str
     target: str
+    parents: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +231,30 @@ class Checkout(Resource):
     @property
     def label(self) -> str:
         return f"checkout {self.commit[:8]} in {self.path}"
+
+
+@dataclass(frozen=True, eq=False)
+class Trees(Resource):
+    """No working copies of a repository in its folder but these, and the youngest of the others, which may be in use.
+
+    :param keep: their names.
+    """
+
+    kind: ClassVar[str] = "trees"
+    folder: str
+    keep: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkouts(Resource):
+    """No repositories beside the application's own but these; what it has written into others stays.
+
+    :param keep: their names.
+    """
+
+    kind: ClassVar[str] = "checkouts"
+    folder: str
+    keep: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from hawser.host import UV, Host
 from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
-from . import apache, certs, chrony, firewall, mariadb, memcached, postgresql, rabbitmq, redis, shares
+from . import apache, certs, checkouts, chrony, firewall, mariadb, memcached, postgresql, rabbitmq, redis, shares
 
 
 @step()
@@ -103,6 +103,7 @@ STEPS = [
     firewall.install,
     certs.install,
     shares.export,
+    checkouts.tidy,
 ]
 
 
@@ -114,4 +115,8 @@ def bootstrap(fleet: Fleet) -> None:
     fleet.apply(STEPS if fleet.environment.shares else [*STEPS, shares.mount], phase="bootstrap")
     if fleet.environment.shares:
         fleet.apply([shares.mount], phase="shares")
+    fleet.apply(STEPS, phase="bootstrap")
+    if fleet.environment.checkouts:
+        checkouts.settle(fleet, [])
+        fleet.apply([checkouts.install], phase="checkouts")
     fleet.note_bootstrapped()

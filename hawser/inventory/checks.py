@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .base import Finding, Loc, did_you_mean
 from .checks_certificates import check_certificates
+from .checks_checkouts import check_checkouts
 from .checks_instances import check_instances
 from .checks_processes import check_ports, check_processes
 from .checks_values import check_secrets, check_templates
@@ -15,7 +16,7 @@ from .files import FileEntry, Site
 from .samples import SettingsEntry
 from .schema import Environment
 
-_TAKEN_UNDER_ROOT = ("releases", "envs", "builds", "run", "current", "previous", "repository.git", "home")
+_TAKEN_UNDER_ROOT = ("releases", "envs", "builds", "run", "current", "previous", "repository.git", "home", "checkouts")
 _SHARED_UNDER_ROOT = ("log", "ssl")
 _ALL = "'all' stands for every host and cannot be the name of a host or group"
 _HOSTS = frozenset({"hosts"})
@@ -39,6 +40,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_processes(environment),
         check_ports(environment),
         check_files(environment),
+        check_checkouts(environment),
         check_services(environment),
         check_shares(environment),
         check_backup(environment),
@@ -100,6 +102,7 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
     for index, rule in enumerate(environment.firewall.rules if environment.firewall else ()):
         places.append((("firewall", "rules", index, "groups"), rule.groups))
         places.append((("firewall", "rules", index, "from_groups"), rule.from_groups))
+    places += [(("checkouts", name, "groups"), entry.groups) for name, entry in environment.checkouts.items()]
     services = environment.services
     places += [(("services", name, "groups"), service.groups) for name, service in services.installed.items()]
     if services.postgresql:

@@ -13,6 +13,7 @@ from .backup import Backup
 from .base import Model
 from .builds import Build
 from .certificates import Certificate
+from .checkouts import CheckoutEntry
 from .files import FileEntry, Persistent, Site
 from .firewall import Firewall
 from .hosts import HostSettings, SshSettings
@@ -68,6 +69,9 @@ class Environment(Model):
     )
     patches: tuple[PatchEntry, ...] = Field(default=(), description="Changes to files of the code.")
     local: tuple[LocalEntry, ...] = Field(default=(), description="Files made on the controlling machine, for clients.")
+    checkouts: dict[ProcessName, CheckoutEntry] = Field(
+        default_factory=dict, description="Repositories beside the application's own, by name."
+    )
     persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
     site: Site | None = Field(default=None, description="The web site.")
     certificates: dict[ProcessName, Certificate] = Field(
@@ -168,6 +172,7 @@ class Environment(Model):
             "cron": {name: entry if entry.user else _with(entry, user=user) for name, entry in self.cron.items()},
             "files": tuple(self._owned(entry) for entry in self.files),
             "settings": tuple(self._owned(entry) for entry in self.settings),
+            "checkouts": {name: self._placed(name, entry) for name, entry in self.checkouts.items()},
             "hosts": {name: self._reachable(name, host) for name, host in self.hosts.items()},
         }
         changes["certificates"] = {name: self._named(name, entry) for name, entry in self.certificates.items()}
@@ -176,9 +181,14 @@ class Environment(Model):
         return _with(self, **changes)
 
     def _with_implicit_secrets(self) -> EnvSettings:
-        named = (self.app.deploy_key, self.app.token, self.ssh.sudo_password)
+        named = [self.app.deploy_key, self.app.token, self.ssh.sudo_password]
+        named += [name for each in self.checkouts.values() for name in (each.deploy_key, each.token)]
         implicit = dict.fromkeys(name for name in named if name and name not in self.env.secrets)
         return _with(self.env, required=(*self.env.required, *implicit))
+
+    def _placed(self, name: str, entry: CheckoutEntry) -> CheckoutEntry:
+        path = entry.path or f"{self.app.root}/checkouts/{name}/current"
+        return _with(entry, path=path, owner=entry.owner or self.app.user, group=entry.group or self.app.group)
 
     def _owned(self, entry: F) -> F:
         owner = "root" if entry.path.startswith("/") else self.app.user

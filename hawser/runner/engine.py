@@ -38,6 +38,8 @@ KINDS = {
     "tool": ("environments", "Tool"),
     "environment": ("environments", "PythonEnvironment"),
     "checkout": ("checkout", "Checkout"),
+    "trees": ("trees", "Trees"),
+    "checkouts": ("trees", "Checkouts"),
     "settings": ("samples", "Settings"),
     "patch": ("patches", "Patch"),
     "service": ("processes", "Service"),

@@ -310,6 +310,8 @@ class Link(Kind):
         return None if old == target else Change("%s -> %s" % (old, target))
 
     def apply(self, change: Change) -> None:
+        if self.spec.get("parents"):
+            os.close(open_folder(os.path.dirname(self.spec["path"]), make=True))
         link_atomically(self.spec["path"], self.spec["target"])
 
 

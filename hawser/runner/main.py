@@ -56,6 +56,7 @@ ASKABLE = {
     ("survey", "health"),
     ("transfers", "listing"),
     ("transfers", "state"),
+    ("trees", "held"),
 }
 
 

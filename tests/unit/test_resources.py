@@ -36,6 +36,7 @@ class TestRows:
                 "label": "link /srv/shop/current",
                 "path": "/srv/shop/current",
                 "target": "releases/1",
+                "parents": False,
             }
         ]
 

@@ -26,6 +26,7 @@ from hawser.steps import Step
 from hawser.templates import Templates
 from tasks import (
     bootstrap,
+    checkouts,
     db,
     deploy,
     maintenance,
@@ -63,6 +64,7 @@ ALONE = [
     db.save,
     db.bring_back,
     queue.empty,
+    checkouts.install,
     maintenance.close,
     maintenance.reopen,
     once.again,
@@ -287,3 +289,27 @@ def test_a_file_outside_the_release_is_written_wherever_its_groups_say() -> None
         expected = {entry.path for entry in environment.files if host in environment.hosts_of(entry.groups)}
         found = {each.path for _, each in wanted(make_host(environment, host, Facts())) if isinstance(each, File)}
         assert {path for path in expected if path.startswith("/")} <= found
+
+
+def test_a_second_repository_is_complete_before_its_link_moves_there() -> None:
+    environment = ENVIRONMENTS["kiosk"]
+    commit = "4" * 40
+    host = dataclasses.replace(make_host(environment, "till", Facts()), asked={"checkouts.price-lists": commit})
+    wanted = list(checkouts.install.resources(host))
+    kinds = [each.kind for each in wanted]
+    checkout = next(each for each in wanted if isinstance(each, resources.Checkout))
+    link = next(each for each in wanted if isinstance(each, resources.Link) and each.path == "/srv/prices")
+    assert checkout.path == link.target == f"/opt/kiosk/checkouts/price-lists/trees/{commit}"
+    assert (checkout.owner, checkout.group) == ("kiosk", "shop")
+    assert checkout.key == host.secrets.values["PRICES_KEY"]
+    shared = next(each for each in wanted if isinstance(each, resources.Link) and each is not link)
+    assert (shared.path, shared.target) == (f"{link.target}/cache", "/opt/kiosk/checkouts/price-lists/kept/cache")
+    assert kinds.index("checkout") < wanted.index(shared) < wanted.index(link) < kinds.index("trees")
+
+
+def test_a_second_repository_is_left_alone_where_nobody_has_looked_up_its_commit_or_wants_it() -> None:
+    environment = ENVIRONMENTS["kiosk"]
+    asked = {"checkouts.price-lists": "4" * 40}
+    assert not list(checkouts.install.resources(make_host(environment, "till", Facts())))
+    other = dataclasses.replace(make_host(environment, "store", Facts()), asked=asked)
+    assert not list(checkouts.install.resources(other))

@@ -764,6 +764,43 @@ MISTAKES = {
         "services.postgresql has a database a as well",
         "choose another name",
     ),
+    "a second repository on this machine": (
+        "[checkouts.docs]\nrepo = '../docs'",
+        "checkouts.docs.repo",
+        "is a path on this machine, which hosts cannot reach",
+        "as in git@git.example.org:team/docs.git",
+    ),
+    "a second repository with a token over SSH": (
+        "[env]\nrequired = ['T']\n[checkouts.docs]\nrepo = 'git@example.org:docs.git'\ntoken = 'T'",
+        "checkouts.docs.token",
+        "is for a repository at https://",
+        "deploy_key is for SSH",
+    ),
+    "a second repository with a key over HTTPS": (
+        "[env]\nrequired = ['K']\n[checkouts.docs]\nrepo = 'https://example.org/docs.git'\ndeploy_key = 'K'",
+        "checkouts.docs.deploy_key",
+        "is for a repository reached over SSH",
+        "token is for HTTPS",
+    ),
+    "two repositories at one place": (
+        "[checkouts]\na = { repo = 'https://example.org/a.git', path = '/srv/x' }\n"
+        "b = { repo = 'https://example.org/b.git', path = '/srv/x' }",
+        "checkouts.b.path",
+        "checkouts.a has the same path",
+        "",
+    ),
+    "a second repository inside the releases": (
+        "[checkouts.a]\nrepo = 'https://example.org/a.git'\npath = '/srv/shop/source/docs'",
+        "checkouts.a.path",
+        "/srv/shop/source belongs to the application's own releases",
+        "name another folder, or leave it out",
+    ),
+    "a second repository among the working copies": (
+        "[checkouts.a]\nrepo = 'https://example.org/a.git'\npath = '/srv/shop/checkouts/b'",
+        "checkouts.a.path",
+        "/srv/shop/checkouts is where Hawser keeps the working copies themselves",
+        "name another folder, or leave it out",
+    ),
     "no hosts": ("hosts = {}", "hosts", "names no host", 'add [hosts.web1] with address = "…"'),
     "a host with dots": (
         "[hosts.'web1.example.org']",

@@ -1,0 +1,96 @@
+"""Repositories beside the application's own: which commit is checked out, and what nobody needs any more."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from .disk import read, remove
+from .system import Change, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional
+
+    from .system import System
+
+RECORD = "checkout.json"
+# What the application has written there.
+KEPT = "kept"
+MARKER = ".complete"
+
+
+def held(system: System, folder: str) -> Dict[str, Dict[str, str]]:
+    """Return what the records of the checkouts in a folder say, by name; one that was never completed has none."""
+    found = {}
+    for name in names_in(folder):
+        record = recorded(os.path.join(folder, name))
+        if record:
+            found[name] = record
+    return found
+
+
+def names_in(folder: str) -> List[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+
+
+def recorded(folder: str) -> Dict[str, str]:
+    """Return a checkout's record; nothing when it has none, or one of its links does not lead to it."""
+    try:
+        record: Dict[str, str] = json.loads(read(os.path.join(folder, RECORD)) or b"{}")
+    except ValueError:
+        return {}
+    tree = os.path.join(folder, "trees", record.get("commit", ""))
+    there = bool(record) and os.path.islink(record["path"]) and os.readlink(record["path"]) == tree
+    return record if there and os.path.exists(tree + MARKER) else {}
+
+
+class Trees(Kind):
+    """See `hawser.resources.Trees`."""
+
+    def superfluous(self) -> List[str]:
+        """Return the working copies that are neither in use nor the one before."""
+        folder = os.path.join(self.spec["folder"], "trees")
+        kept = set(self.spec["keep"])
+        trees = [name for name in names_in(folder) if not name.endswith(MARKER) and name not in kept]
+        trees.sort(key=lambda name: os.stat(os.path.join(folder, name)).st_ctime)
+        return [os.path.join(folder, name) for name in (trees if not kept else trees[:-1])]
+
+    def check(self) -> Optional[Change]:
+        found = self.superfluous()
+        return Change("removes %s" % ", ".join(map(os.path.basename, found))) if found else None
+
+    def apply(self, change: Change) -> None:
+        for path in self.superfluous():
+            remove(path + MARKER)
+            remove(path, recursive=True)
+
+
+class Checkouts(Kind):
+    """See `hawser.resources.Checkouts`."""
+
+    def superfluous(self) -> List[str]:
+        folder = self.spec["folder"]
+        return [name for name in names_in(folder) if name not in self.spec["keep"] and self.left(name)]
+
+    def left(self, name: str) -> List[str]:
+        """Return what is still there of a checkout, beside what the application has written."""
+        return [each for each in names_in(os.path.join(self.spec["folder"], name)) if each != KEPT]
+
+    def check(self) -> Optional[Change]:
+        found = self.superfluous()
+        return Change("removes %s" % ", ".join(found)) if found else None
+
+    def apply(self, change: Change) -> None:
+        for name in self.superfluous():
+            folder = os.path.join(self.spec["folder"], name)
+            path = json.loads(read(os.path.join(folder, RECORD)) or b"{}").get("path", "")
+            if path and os.path.islink(path) and os.readlink(path).startswith(folder + "/"):
+                remove(path)
+            for each in sorted(self.left(name), key=lambda each: each == RECORD):
+                remove(os.path.join(folder, each), recursive=True)
+            if not names_in(folder):
+                os.rmdir(folder)
