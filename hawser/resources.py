@@ -602,6 +602,7 @@ class Backup(Resource):
     :param keep: how many backups of this database stay, and
     :param days: how old they may become; the youngest always stays.
     :param entry: who makes it, and what serves, for the record beside it.
+    :param may_lack: a file of SQLite that is not there yet needs no backup.
     """
 
     kind: ClassVar[str] = "backup"
@@ -613,6 +614,7 @@ class Backup(Resource):
     days: int
     path: str = ""
     entry: Mapping[str, str] = field(default_factory=dict)
+    may_lack: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -118,7 +118,11 @@ def save(host: Host) -> Resources:
     setting = host.environment.backup
     for each in wanted(host, host.asked.get("database", "")):
         entry = {**host.entry, "release": host.facts.current}
-        yield Backup(each.name, each.engine, each.owner, folder_of(host), setting.keep, setting.days, each.path, entry)
+        # Its first migration makes it, and only where it runs.
+        may_lack = bool(each.path) and not (host.is_leader and host.facts.current)
+        yield Backup(
+            each.name, each.engine, each.owner, folder_of(host), setting.keep, setting.days, each.path, entry, may_lack
+        )
 
 
 @step()

@@ -191,6 +191,8 @@ class Backup(Kind):
     """See `hawser.resources.Backup`."""
 
     def check(self) -> Optional[Change]:
+        if self.spec["may_lack"] and not os.path.exists(self.spec["path"]):
+            return None
         return Change("backs up %s" % self.spec["database"])
 
     def apply(self, change: Change) -> None:

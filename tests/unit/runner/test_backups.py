@@ -43,6 +43,7 @@ def spec(base, tmp_path):
         "keep": 3,
         "days": 30,
         "entry": {"who": "ann", "release": "r1"},
+        "may_lack": False,
     }
 
 
@@ -169,3 +170,12 @@ def test_a_backup_whose_details_are_lost_is_still_listed(save, spec, system, tmp
     (tmp_path / "backups" / f"{name}.json").unlink()
     (found,) = listing(system, spec["folder"])
     assert (found["name"], found["proven"]) == (name, False)
+
+
+def test_a_database_that_no_migration_has_made_yet_needs_no_backup(spec, system, tmp_path):
+    missing = {**spec, "path": f"{tmp_path}/later.sqlite3"}
+    assert Backup({**missing, "may_lack": True}, system).check() is None
+    assert Backup({**spec, "may_lack": True}, system).check() is not None
+    resource = Backup(missing, system)
+    with pytest.raises(Failure, match="there is no database"):
+        resource.apply(resource.check())
