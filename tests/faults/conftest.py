@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -17,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from hawser import sandbox
-from tests.hosts.conftest import PROJECT, Fleet, make_repository
+from tests.hosts.conftest import PROJECT, Fleet, make_repository, worker_sandbox
+
+__all__ = ["worker_sandbox"]  # a fixture of these tests as well
 
 APP = Path(__file__).parent / "app"
 HOSTS = ("web1", "web2", "web3", "web4")
@@ -64,18 +66,20 @@ class Ferry(Fleet):
 
 @pytest.fixture(scope="session")
 def ferry() -> Iterator[Ferry]:
-    """Four hosts on which the site has been deployed."""
-    folder = Path(tempfile.mkdtemp(prefix="hawser-ferry-"))
+    """Four hosts on which the site has been deployed. HAWSER_FLEET names a folder that is kept between runs."""
+    kept = os.environ.get("HAWSER_FLEET")
+    folder = Path(kept or tempfile.mkdtemp(prefix="hawser-ferry-"))
     fleet = Ferry(folder, "ferry")
-    fleet.hosts.mkdir()
+    fleet.hosts.mkdir(parents=True, exist_ok=True)
     make_repository(fleet.repository, APP)
     text = (APP / "faults.toml").read_text()
     fleet.file.write_text(text.replace('"REPOSITORY"', json.dumps(str(fleet.repository))))
     fleet.fab("-H", "ferry", "sandbox.up", timeout=300)
     fleet.fab("-H", "ferry", "bootstrap", "deploy")
     yield fleet
-    fleet.fab("-H", "ferry", "sandbox.down")
-    shutil.rmtree(folder)
+    if not kept:
+        fleet.fab("-H", "ferry", "sandbox.down")
+        shutil.rmtree(folder)
 
 
 @dataclass
@@ -142,15 +146,13 @@ def serves_completely(ferry: Ferry, host: str) -> str:
 def left_behind(ferry: Ferry, host: str) -> list[str]:
     """Return what an interrupted run has left on a host and a later one should have cleared away."""
     script = f"""
-        find {ROOT} /etc /opt/hawser {STATE} -name '.*.????????~' 2>/dev/null
+        find {ROOT} /etc /opt/hawser {STATE} -name ".*.????????~" 2>/dev/null
         test ! -e {STATE}/journal.json || echo "{STATE}/journal.json is open"
         ls -A {STATE}/scratch 2>/dev/null
         flock -n {STATE}/lock true || echo "{STATE}/lock is held"
         pgrep -af '[p]ython3 -IBc'
         find {ROOT}/releases -mindepth 1 -maxdepth 1 -type d '!' -exec test -e '{{}}/release.json' ';' -print
-        for unit in web; do
-            test "$(systemctl list-units "ferry-$unit-*" --state=active --no-legend | wc -l)" = 1 || systemctl list-units "ferry-$unit-*" --no-legend
-        done
+        systemctl list-units 'ferry-web-*' --state=active --no-legend | sed 1d
         for program in api worker; do
             supervisorctl status | grep "^ferry-$program-" | grep -v STOPPED | sed 1d
         done

@@ -1,0 +1,65 @@
+"""Every fault in every phase: each host goes on serving one complete release, and one more command gets there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from .conftest import HOSTS, Ferry, converged, serves_completely, visitors
+from .faults import FAULTS, PHASES, Fault, deploy_under, settle
+
+OUTCOMES: dict[tuple[str, str], str] = {}
+# These take the host itself away for a while, and with it what its visitors ask for.
+AWAY = ("cut off", "rebooted")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def matrix() -> Iterator[None]:
+    """Print what came of each fault in each phase, for docs/reliability.md."""
+    yield
+    print("\n| fault | " + " | ".join(PHASES) + " |")
+    print("| --- |" + " --- |" * len(PHASES))
+    for fault in FAULTS:
+        print(f"| {fault} | " + " | ".join(OUTCOMES.get((fault, phase), "") for phase in PHASES) + " |")
+
+
+def served_everywhere(ferry: Ferry) -> dict[str, str]:
+    """Return the release that each host serves, when a host that was away is back."""
+    deadline = time.monotonic() + 40
+    while True:
+        try:
+            return {host: serves_completely(ferry, host) for host in HOSTS}
+        except (OSError, AssertionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def survive(ferry: Ferry, name: str, fault: Fault, repair: str) -> str:
+    """Deploy under a fault, look at what serves, repair with one command; returns what came of it, in words."""
+    before = converged(ferry, "")
+    commit = ferry.next_commit()
+    steady = tuple(host for host in HOSTS if host != fault.victim or name not in AWAY)
+    with visitors(ferry, steady, pause=0.2) as visits:
+        code = deploy_under(fault)
+        settle(ferry, HOSTS)
+        now = served_everywhere(ferry)
+        for host, release in now.items():
+            assert release == before or release.startswith(commit[:10]), f"{host} serves {release}"
+        ferry.fab("-H", "ferry", repair)
+        time.sleep(1)
+    assert not visits.failed, visits.failed[:20]
+    converged(ferry, commit)
+    new = sum(release != before for release in now.values())
+    what = {0: "old release", len(HOSTS): "new release"}.get(new, f"{new} of {len(HOSTS)} new")
+    return f"{what}{', completed' if code == 0 else ''}; then {repair}: new"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("name", FAULTS)
+def test_one_more_command_gets_there(ferry: Ferry, name: str, phase: str) -> None:
+    fault = FAULTS[name](ferry, PHASES[phase], phase)
+    OUTCOMES[name, phase] = "failed"
+    OUTCOMES[name, phase] = survive(ferry, name, fault, "deploy")

@@ -1,0 +1,28 @@
+"""Twenty deploys in a row, with a random fault in each."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+
+import pytest
+
+from .conftest import HOSTS, Ferry
+from .faults import FAULTS, PHASES
+from .test_matrix import survive
+
+SEED = os.environ.get("HAWSER_SEED") or secrets.token_hex(4)
+DEPLOYS = 20
+
+
+@pytest.mark.parametrize("number", range(1, DEPLOYS + 1))
+def test_a_deploy_with_a_random_fault(ferry: Ferry, number: int) -> None:
+    chance = random.Random(f"{SEED}-{number}")
+    name, phase = chance.choice(list(FAULTS)), chance.choice(list(PHASES))
+    # The leader alone has a part in some phases, and in the two batches each has its own hosts.
+    hosts = {"switch 1/2": HOSTS[:2], "switch 2/2": HOSTS[2:], "prepare": HOSTS, "finish": HOSTS}
+    victim = chance.choice(hosts.get(phase, (PHASES[phase],)))
+    repair = chance.choice(["deploy", "deploy"])
+    print(f"HAWSER_SEED={SEED}, deploy {number}: {name} in {phase} on {victim}, then {repair}")
+    print(survive(ferry, name, FAULTS[name](ferry, victim, phase), repair))
