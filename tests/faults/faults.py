@@ -42,7 +42,7 @@ class Fault:
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        """What has to be there before the deploy begins, and goes when it has ended."""
+        """What has to be there before the deploy begins, and may go when it has been repaired."""
         yield
 
     def strike(self, process: subprocess.Popen[str]) -> None:
@@ -94,6 +94,7 @@ class DiskFull(Fault):
         return f"""set -e
             mkdir -p {keep}
             mount --bind {folder} {keep}
+            mount --make-private {keep}
             mount -t tmpfs -o size={size},mode=$(stat -c %a {folder}) small {folder}
             cp -a {keep}/. {folder}/
         """
@@ -123,7 +124,7 @@ class FailingCommand(Fault):
     @contextmanager
     def around(self) -> Iterator[None]:
         database = f"{ROOT}/data/ferry.sqlite3"
-        arm, disarm = {
+        arm, self.disarm = {
             "prepare": ("mkdir -p /run/fault; touch /run/fault/build", "rm -r /run/fault"),
             "backup": (f"mv {database} /root/kept; seq 9999 > {database}", f"mv /root/kept {database}"),
             "migrate": ("mkdir -p /run/fault; touch /run/fault/migrate", "rm -r /run/fault"),
@@ -135,10 +136,13 @@ class FailingCommand(Fault):
             ),
         }[self.phase]
         self.ferry.sh(self.victim, arm)
-        try:
-            yield
-        finally:
-            self.ferry.sh(self.victim, disarm)
+        yield
+
+    def strike(self, process: subprocess.Popen[str]) -> None:
+        """It was there before."""
+
+    def heal(self) -> None:
+        self.ferry.sh(self.victim, self.disarm)
 
 
 class Rebooted(Fault):
@@ -171,22 +175,21 @@ def deploy_under(fault: Fault) -> int:
     :raises AssertionError: the deploy ended before the fault could strike.
     """
     struck, said, phase = False, [], ""
-    with fault.around():
-        process = fault.ferry.start("deploy")
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line)
-            told = json.loads(line)
-            if told["t"] == "phase":
-                phase = told["name"]
-            works = told["t"] in ("start", "event") and told.get("host") == fault.victim
-            if not struck and phase == fault.phase and (fault.early or works):
-                fault.strike(process)
-                struck = True
-        assert process.stderr is not None
-        said.append(process.stderr.read())
-        process.wait(timeout=120)
-        fault.heal()
+    process = fault.ferry.start("deploy")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        said.append(line)
+        told = json.loads(line)
+        if told["t"] == "phase":
+            phase = told["name"]
+        works = told["t"] in ("start", "event") and told.get("host") == fault.victim
+        if not struck and phase == fault.phase and (fault.early or works):
+            fault.strike(process)
+            struck = True
+    said.append(process.stderr.read())
+    process.wait(timeout=120)
+    fault.heal()
     assert struck, f"there was no {fault.phase} on {fault.victim}:\n" + "".join(said)
     assert "Traceback" not in said[-1], said[-1]
     return process.returncode

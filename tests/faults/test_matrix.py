@@ -42,7 +42,7 @@ def survive(ferry: Ferry, name: str, fault: Fault, repair: str) -> str:
     before = converged(ferry, "")
     commit = ferry.next_commit()
     steady = tuple(host for host in HOSTS if host != fault.victim or name not in AWAY)
-    with visitors(ferry, steady, pause=0.2) as visits:
+    with fault.around(), visitors(ferry, steady, pause=0.2) as visits:
         code = deploy_under(fault)
         settle(ferry, HOSTS)
         now = served_everywhere(ferry)
