@@ -38,6 +38,7 @@ from tasks import (  # noqa: E402
     systemd,
     trust,
     venv,
+    volumes,
 )
 
 namespace = Collection(
@@ -79,4 +80,5 @@ namespace = Collection(
     Collection("supervisor", supervisor.reload),
     Collection("systemd", systemd.reload),
     Collection("venv", venv.build),
+    Collection("volumes", volumes.open_all, volumes.make),
 )

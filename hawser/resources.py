@@ -676,6 +676,27 @@ class Notice(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class LuksVolume(Resource):
+    """A device encrypted with LUKS, opened under ``/dev/mapper`` and mounted.
+
+    :param name: what it is called there.
+    :param unit: the mount unit, written before.
+    :param hint: the command that makes one.
+    :param formats: make it where the device is empty; else that is an error.
+    """
+
+    kind: ClassVar[str] = "luks_volume"
+    name: str
+    device: str
+    mount: str
+    unit: str
+    passphrase: str
+    filesystem: str
+    hint: str
+    formats: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Prune(Resource):
     """Old releases, and environments that no release uses any more, removed.
 

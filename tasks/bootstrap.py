@@ -8,7 +8,20 @@ from hawser.host import UV, Host
 from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
-from . import apache, certs, checkouts, chrony, firewall, mariadb, memcached, postgresql, rabbitmq, redis, shares
+from . import (
+    apache,
+    certs,
+    checkouts,
+    chrony,
+    firewall,
+    mariadb,
+    memcached,
+    postgresql,
+    rabbitmq,
+    redis,
+    shares,
+    volumes,
+)
 
 
 @step()
@@ -91,6 +104,7 @@ def services(host: Host) -> Resources:
 STEPS = [
     packages,
     account,
+    volumes.install,
     folders,
     tools,
     services,

@@ -15,6 +15,7 @@ from hawser.session import Session
 from hawser.shares import required
 from hawser.steps import rollout, session_task, step
 from hawser.templates import TemplateError
+from hawser.volumes import folders
 
 
 @step(prepares=True)
@@ -26,7 +27,7 @@ def install(host: Host) -> Resources:
     yield File(f"{path}/environment", host.full_environment, mode=0o640, group=app.group, opaque=True)
     for name, variables in host.own_environments().items():
         yield File(f"{path}/environment.{name}", shell_environment(variables), mode=0o640, group=app.group, opaque=True)
-    yield File(f"{path}/run", host.render("run.sh.j2", mounts=required(host)), mode=0o755)
+    yield File(f"{path}/run", host.render("run.sh.j2", mounts=[*required(host), *folders(host)]), mode=0o755)
     yield from (file for file in dotenv_file(host) if file.path.startswith(path))
     yield from (file for file, _entry in host.written() if file.path.startswith(path))
 

@@ -6,7 +6,7 @@ from hawser.fleet import Fleet
 from hawser.release import Release
 from hawser.steps import rollout
 
-from . import apache, builds, certs, code, config, cron, db, nginx, once, release, shares, venv
+from . import apache, builds, certs, code, config, cron, db, nginx, once, release, shares, venv, volumes
 
 PREPARE = [code.pull, builds.make, venv.build, config.install, release.build]
 SWITCH = [
@@ -57,8 +57,8 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
     hosts = fleet.needing_code()
     fleet.with_leader().require_bootstrapped()
     with hosts.recording_failure(release.record, wanted):
-        if wanted.environment.shares:
-            fleet.with_leader().apply([shares.require], wanted, phase="shares")
+        if wanted.environment.shares or wanted.environment.volumes:
+            fleet.with_leader().apply([shares.require, volumes.require], wanted, phase="mounts")
         fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
         if migrations and wanted.environment.release.migrate:
             if wanted.environment.backup.before_migrate:

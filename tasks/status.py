@@ -16,6 +16,7 @@ from hawser.processes import ProcessInstance
 from hawser.report import Marked
 from hawser.shares import required
 from hawser.steps import rollout
+from hawser.volumes import folders
 
 PROCESSES = ["host", "process", "manager", "state", "since", "release", "health", "listens"]
 HOSTS = ["host", "release", "age", "ports", "mounts", "certificate", "clock", "disk free"]
@@ -63,7 +64,7 @@ def look(fleet: Fleet, name: str) -> Look:
         [
             ("survey.health", {"checks": questions(live)}),
             ("ports.listening", {}),
-            ("looks.unmounted", {"needed": required(host)}),
+            ("looks.unmounted", {"needed": [*required(host), *folders(host)]}),
             *(("certificates.shown", {"path": path}) for path in shown.values()),
         ],
     )

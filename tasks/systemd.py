@@ -7,6 +7,7 @@ from hawser.processes import ProcessInstance, definition
 from hawser.resources import Resources
 from hawser.shares import units
 from hawser.steps import step
+from hawser.volumes import mount_units
 
 
 @step()
@@ -20,7 +21,9 @@ def reload(host: Host) -> Resources:
 
 def unit(process: ProcessInstance) -> Resources:
     """Yield one process's unit, its start, and the proof that it is healthy."""
-    text = process.host.render("systemd.service.j2", process=process, keys=keys(process), mounts=units(process.host))
+    host = process.host
+    more = {"keys": keys(process), "mounts": units(host), "volumes": mount_units(host)}
+    text = host.render("systemd.service.j2", process=process, **more)
     yield from definition(process, text, validate="systemd")
 
 

@@ -6,6 +6,7 @@ import time
 
 from hawser.host import Host
 from hawser.shares import needed
+from hawser.volumes import volumes_of
 
 from .registry import Ask, Finding, Findings, on_host
 
@@ -109,3 +110,11 @@ def shares(host: Host, ask: Ask) -> Findings:
         if ask("looks.unmounted", path="/dev/null", needed=[share.path]):
             hint = f"fab -H {host.name} bootstrap" if share.mounts else f"mount it on {host.name}"
             yield Finding(f"{share.path} is not mounted, and [shares.{name}] needs it", hint)
+
+
+@on_host
+def volumes(host: Host, ask: Ask) -> Findings:
+    """Encrypted volumes are open."""
+    for name, volume in volumes_of(host).items():
+        if ask("looks.unmounted", path="/dev/null", needed=[volume.mount]):
+            yield Finding(f"the volume {name} is not open at {volume.mount}", f"fab -H {host.name} volumes.open")

@@ -18,6 +18,10 @@ from .schema import Environment
 
 _TAKEN_UNDER_ROOT = ("releases", "envs", "builds", "run", "current", "previous", "repository.git", "home", "checkouts")
 _SHARED_UNDER_ROOT = ("log", "ssl")
+_OF_THE_SYSTEM = tuple(
+    f"/{name}"
+    for name in ["bin", "boot", "dev", "etc", "lib", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var"]
+)
 _ALL = "'all' stands for every host and cannot be the name of a host or group"
 _HOSTS = frozenset({"hosts"})
 _PROCESSES = frozenset({"processes"})
@@ -43,6 +47,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_checkouts(environment),
         check_services(environment),
         check_shares(environment),
+        check_volumes(environment),
         check_backup(environment),
         check_secrets(environment),
         check_templates(environment),
@@ -96,6 +101,7 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
         places += [((table, index, "groups"), entry.groups) for index, entry in enumerate(getattr(environment, table))]
     places += [(("certificates", name, "groups"), entry.groups) for name, entry in environment.certificates.items()]
     places += [(("rules", index, "groups"), rule.groups) for index, rule in enumerate(environment.rules)]
+    places += [(("volumes", name, "groups"), volume.groups) for name, volume in environment.volumes.items()]
     places += [(("shares", name, "clients"), share.clients) for name, share in environment.shares.items()]
     if environment.site:
         places.append((("site", "groups"), environment.site.groups))
@@ -277,6 +283,24 @@ def check_shares(environment: Environment) -> Iterator[Finding]:
             if first != name:
                 yield Finding((*at, "path"), f"shares.{first} is mounted there on {host} as well", needs=_HOSTS)
                 break
+
+
+def check_volumes(environment: Environment) -> Iterator[Finding]:
+    """A volume has a device and a folder of its own, which is none of the system's."""
+    seen: dict[tuple[str, str], str] = {}
+    for share_name, share in environment.shares.items():
+        seen.update({(share.path, host): f"shares.{share_name}" for host in environment.hosts_of(share.clients)})
+    for name, volume in environment.volumes.items():
+        at: Loc = ("volumes", name)
+        if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", volume.mount, re.ASCII) or volume.mount in _OF_THE_SYSTEM:
+            message = f"{volume.mount} cannot be where a volume is mounted"
+            yield Finding((*at, "mount"), message, "a folder of its own, as in /mnt/logs; letters, digits and . _ -")
+        for key, path in (("mount", volume.mount), ("device", volume.device)):
+            for host in environment.hosts_of(volume.groups):
+                first = seen.setdefault((path, host), f"volumes.{name}")
+                if first != f"volumes.{name}":
+                    yield Finding((*at, key), f"{first} has {path} on {host} as well", needs=_HOSTS)
+                    break
 
 
 def check_backup(environment: Environment) -> Iterator[Finding]:

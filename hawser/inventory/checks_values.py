@@ -45,6 +45,8 @@ def _passwords(environment: Environment) -> Iterator[tuple[Loc, str]]:
         yield ("services", "postgresql", "databases", name, "password"), database.password
     for name, user in services.rabbitmq.users.items() if services.rabbitmq else ():
         yield ("services", "rabbitmq", "users", name, "password"), user.password
+    for name, volume in environment.volumes.items():
+        yield ("volumes", name, "passphrase"), volume.passphrase
     if services.redis and services.redis.password is not None:
         yield ("services", "redis", "password"), services.redis.password
 

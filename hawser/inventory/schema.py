@@ -25,6 +25,7 @@ from .samples import PatchEntry, SettingsEntry
 from .services import Services
 from .shares import Share
 from .types import GroupName, HostName, InstanceName, PackageName, ProcessName, Variable, VariableName
+from .volumes import Volume
 
 M = TypeVar("M", bound=Model)
 F = TypeVar("F", FileEntry, SettingsEntry)
@@ -80,6 +81,9 @@ class Environment(Model):
     services: Services = Field(default=Services(), description="Databases and brokers.")
     shares: dict[ProcessName, Share] = Field(
         default_factory=dict, description="Folders that several hosts share, by name: over NFS, or as you mount them."
+    )
+    volumes: dict[ProcessName, Volume] = Field(
+        default_factory=dict, description="Encrypted devices, by name: opened with a passphrase."
     )
     backup: Backup = Field(default=Backup(), description="Backups of databases.")
     firewall: Firewall | None = Field(default=None, description="Who may reach which port.")

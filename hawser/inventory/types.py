@@ -362,4 +362,7 @@ MountOptions = Annotated[
     AfterValidator(matching(r"[^\s,]+(,[^\s,]+)*|", "options with commas between them, as in rw,noatime", 1000)),
     Shape("options"),
 ]
+UnitName = Annotated[
+    Text, AfterValidator(matching(r"[A-Za-z0-9:_.@-]+\.service", "as in mongod.service")), Shape("unit")
+]
 BodySize = Annotated[Text, AfterValidator(matching("[0-9]+[kKmMgG]?", 'a size as in "10m"')), Shape("size")]

@@ -56,6 +56,7 @@ KINDS = {
     "restore": ("backups", "Restore"),
     "self_signed": ("certificates", "SelfSigned"),
     "placed": ("placed", "Placed"),
+    "luks_volume": ("volumes", "LuksVolume"),
     "prune": ("releases", "Prune"),
     "journal": ("releases", "Journal"),
     "history": ("releases", "History"),

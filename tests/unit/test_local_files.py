@@ -27,7 +27,7 @@ def host(tmp_path: Path) -> Make:
         if entries:
             environment = environment.model_copy(update={"local": entries})
         addresses = {name: each.address for name, each in environment.hosts.items()}
-        secrets = Secrets("pier", tmp_path / "pier.env", {"KEY": "very secret"}, ())
+        secrets = Secrets("pier", tmp_path / "pier.env", {"KEY": "very secret", "DATA_PASSPHRASE": "x" * 12}, ())
         return Host("front1", environment, secrets, Templates([tmp_path]), addresses)
 
     return make

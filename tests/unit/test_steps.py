@@ -38,6 +38,7 @@ from tasks import (
     shares,
     supervisor,
     systemd,
+    volumes,
 )
 
 CATALOGS = Path(__file__).parent / "catalogs"
@@ -66,6 +67,8 @@ ALONE = [
     queue.empty,
     checkouts.install,
     maintenance.close,
+    volumes.require,
+    volumes.wake,
     maintenance.reopen,
     once.again,
     once.note,

@@ -20,6 +20,25 @@ CERTIFICATES = "[certificates.a]\ncertificate = 'a.pem'\nkey = 'a.key'\nnames = 
 
 # sentence -> (what is changed, key, message, hint)
 MISTAKES = {
+    "a passphrase does not stand in the file": (
+        "[volumes.logs]\ndevice = '/dev/xvdc'\nmount = '/mnt/logs'\npassphrase = 'open sesame'",
+        "volumes.logs.passphrase",
+        "a password stands in this file",
+        'as in "{{ secrets.LOGS_PASSWORD }}", with LOGS_PASSWORD in env.generated',
+    ),
+    "a volume takes no folder of the system": (
+        "[env]\nrequired = ['P']\n[volumes.a]\ndevice = '/dev/xvdc'\nmount = '/var'\npassphrase = '{{ secrets.P }}'",
+        "volumes.a.mount",
+        "/var cannot be where a volume is mounted",
+        "a folder of its own, as in /mnt/logs; letters, digits and . _ -",
+    ),
+    "two volumes on one device are told apart": (
+        "[env]\nrequired = ['P']\n[volumes.a]\ndevice = '/dev/xvdc'\nmount = '/mnt/a'\npassphrase = '{{ secrets.P }}'\n"
+        "[volumes.b]\ndevice = '/dev/xvdc'\nmount = '/mnt/b'\npassphrase = '{{ secrets.P }}'",
+        "volumes.b.device",
+        "volumes.a has /dev/xvdc on web1 as well",
+        "",
+    ),
     "conda brings its own interpreter": (
         "[python]\nconda = 'environment.yml'\ninterpreter = '3.11'",
         "python.interpreter",
