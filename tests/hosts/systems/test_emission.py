@@ -21,7 +21,8 @@ from hawser import sandbox
 from ..conftest import PROJECT, Fleet, system, wait_for
 
 TOKENS = ("open sesame 1", "open sesame 2")
-SECRETS = {"PUSH_TOKEN": "AAAA-push-token", "USER_TOKENS": "\n".join(TOKENS)}
+PASSPHRASE = "correct horse $battery"
+SECRETS = {"PUSH_TOKEN": "AAAA-push-token", "USER_TOKENS": "\n".join(TOKENS), "LOGS_PASSPHRASE": PASSPHRASE}
 SOURCE = "/srv/emission/current/source"
 
 # Stands in for MongoDB, which Debian has no package of: it answers one database, and notes who has asked for what.
@@ -371,6 +372,71 @@ def test_the_application_speaks_https_by_itself(emission: Fleet) -> None:
     emission.fab("-H", "emission", "bootstrap", "deploy")
     assert ask(emission, TOKENS[0])[0] == 200
     assert "python" not in emission.inside("web1", "ss", "-lntp", "sport = :443")
+
+
+VOLUME = """
+[volumes.logs]
+device = "/var/lib/logs.luks"
+mount = "/mnt/logs"
+passphrase = "{{ secrets.LOGS_PASSPHRASE }}"
+groups = ["web"]
+
+"""
+
+
+def test_an_encrypted_volume_is_made_when_asked_twice_and_nothing_starts_without_it(emission: Fleet) -> None:
+    device, unit = "/var/lib/logs.luks", "/etc/systemd/system/mnt-logs.mount"
+    emission.inside("web1", "truncate", "-s", "64M", device)
+    listed = 'required = ["PUSH_TOKEN", "USER_TOKENS"]'
+    with changed(emission, (listed, listed.replace("]", ', "LOGS_PASSPHRASE"]')), ("[[local]]", VOLUME + "[[local]]")):
+        command = ("-H", "emission/web1", "volumes.format", "--volume", "logs")
+        said = emission.fab("-H", "emission/web1", "bootstrap", code=1).stdout
+        assert f"{device} holds no LUKS volume; next: fab -H web1 volumes.format --volume logs" in said
+        assert "nobody is there to confirm it" in emission.fab(*command, code=2).stderr
+        assert f"that is not {device}" in emission.fab(*command, "--destroy", "/dev/xvdc", code=2).stderr
+        assert not encrypted(emission, device, PASSPHRASE)
+
+        # Encrypted for real; to open it, this kernel has nothing.
+        assert "this host's kernel has no device-mapper" in emission.fab(*command, "--destroy", device, code=1).stdout
+        assert encrypted(emission, device, PASSPHRASE) and not encrypted(emission, device, "another one")
+        made = emission.inside("web1", "cryptsetup", "luksUUID", device)
+        emission.fab(*command, "--destroy", device, code=1)
+        emission.fab("-H", "emission/web1", "volumes.open", code=1)
+        assert emission.inside("web1", "cryptsetup", "luksUUID", device) == made
+        emission.inside("web1", "systemd-analyze", "verify", unit)
+
+        said = emission.fab("-H", "emission", "deploy", code=1).stdout
+        assert "/mnt/logs is not mounted; next: fab -H web1 volumes.open" in said
+        assert ask(emission, TOKENS[0])[0] == 200
+
+        # Another mount stands in for the open volume.
+        emission.inside("web1", "mkdir", "-p", "/mnt/logs")
+        emission.inside("web1", "mount", "-t", "tmpfs", "tmpfs", "/mnt/logs")
+        emission.fab("-H", "emission", "deploy")
+        emission.inside("web1", "umount", "/mnt/logs")
+        said = emission.inside("web1", "sh", "-c", "/srv/emission/current/run true 2>&1 || true")
+        assert said == "/mnt/logs is not mounted\n"
+        emission.inside("web1", "systemctl", "restart", "supervisor", check=False)
+        assert emission.inside("web1", "systemctl", "is-active", "supervisor", check=False) in (
+            "inactive\n",
+            "failed\n",
+        )
+        assert ask(emission, TOKENS[0])[0] == 503
+        assert "the volume logs is not open at /mnt/logs" in emission.fab("-H", "emission/web1", "check", code=1).stdout
+        emission.inside("web1", "mount", "-t", "tmpfs", "tmpfs", "/mnt/logs")
+        emission.inside("web1", "systemctl", "start", "supervisor")
+        wait_for("an answer", lambda: ask(emission, TOKENS[0])[0] == 200)
+        emission.inside("web1", "umount", "/mnt/logs")
+    emission.fab("-H", "emission", "bootstrap", "deploy")
+    left = emission.inside("web1", "sh", "-c", f"ls {unit} /etc/systemd/system/supervisor.service.d 2>&1 || true")
+    assert "No such file" in left and "volumes.conf" not in left
+    emission.inside("web1", "systemctl", "restart", "supervisor")
+
+
+def encrypted(fleet: Fleet, device: str, passphrase: str) -> bool:
+    """Whether a device is encrypted, and a passphrase opens it."""
+    script = 'printf %s "$1" | cryptsetup open --test-passphrase --key-file - "$2" && echo yes'
+    return fleet.inside("web1", "sh", "-c", script, "sh", passphrase, device, check=False) == "yes\n"
 
 
 def test_a_second_run_changes_nothing(emission: Fleet) -> None:
