@@ -166,9 +166,11 @@ class Runner:
         path = os.path.join(folder, "blob-" + os.urandom(4).hex())
         with contextlib.ExitStack() as stack:
             stream: Optional[BinaryIO] = None
-            while size:
-                part = self.source.part(size)
+            empty = not size
+            while size or empty:
+                part = b"" if empty else self.source.part(size)
                 size -= len(part)
+                empty = False
                 try:
                     if stream is None:
                         os.makedirs(folder, mode=0o700, exist_ok=True)

@@ -192,33 +192,6 @@ def test_the_web_server_runs_under_supervisor_and_is_started_again_when_it_dies(
     assert emission.inside("web1", "ls", "/var/tmp").count("webserver") == 0
 
 
-def test_the_five_cron_lines_run_and_nobody_elses_line_is_touched(emission: Fleet) -> None:
-    crontab = emission.inside("web1", "cat", "/etc/cron.d/emission")
-    schedules = re.findall(r"^(@\w+|\*\S*(?: \S+){4}) emission ", crontab, re.M)
-    assert sorted(schedules) == [
-        "* * * * *".replace("*", "*/1", 1),
-        "*/10 * * * *",
-        "*/30 * * * *",
-        "@daily",
-        "@hourly",
-    ]
-    log = "/srv/emission/log/silent_ios_push.stdinoutlog.log"
-    wait_for("a push", lambda: "interval 60\n" in emission.inside("web1", "cat", log), 90)
-    assert "complaints go to standard error" in emission.inside("web1", "cat", log)
-
-    line = next(line for line in crontab.splitlines() if line.startswith("@daily"))
-    emission.inside("web1", "su", "-s", "/bin/sh", "-c", line.split(None, 2)[2], "emission")
-    assert "intake with 3 workers" in emission.inside("web1", "cat", "/srv/emission/log/intake.stdinout.log")
-    assert "lists for 3 workers" in emission.inside("web1", "cat", "/srv/emission/logs/intake_launcher.log")
-
-    with changed(emission, (table(emission, "[cron.push-hour]"), "")):
-        emission.fab("-H", "emission", "cron.install")
-        assert "3600" not in emission.inside("web1", "cat", "/etc/cron.d/emission")
-    emission.fab("-H", "emission", "cron.install")
-    assert emission.inside("web1", "cat", "/etc/cron.d/emission") == crontab
-    assert emission.inside("web1", "cat", "/etc/cron.d/somebody-else") == "5 5 * * * root true\n"
-
-
 def test_the_database_is_on_another_host_and_open_to_the_web_server_alone(emission: Fleet) -> None:
     ask(emission, TOKENS[1])
     rows = [line.split(None, 1) for line in emission.inside("db1", "cat", "/run/database.log").splitlines()]
@@ -386,7 +359,7 @@ groups = ["web"]
 
 def test_an_encrypted_volume_is_made_when_asked_twice_and_nothing_starts_without_it(emission: Fleet) -> None:
     device, unit = "/var/lib/logs.luks", "/etc/systemd/system/mnt-logs.mount"
-    emission.inside("web1", "truncate", "-s", "64M", device)
+    emission.inside("web1", "sh", "-c", f"rm -f {device}; truncate -s 64M {device}")
     listed = 'required = ["PUSH_TOKEN", "USER_TOKENS"]'
     with changed(emission, (listed, listed.replace("]", ', "LOGS_PASSPHRASE"]')), ("[[local]]", VOLUME + "[[local]]")):
         command = ("-H", "emission/web1", "volumes.format", "--volume", "logs")
@@ -437,6 +410,33 @@ def encrypted(fleet: Fleet, device: str, passphrase: str) -> bool:
     """Whether a device is encrypted, and a passphrase opens it."""
     script = 'printf %s "$1" | cryptsetup open --test-passphrase --key-file - "$2" && echo yes'
     return fleet.inside("web1", "sh", "-c", script, "sh", passphrase, device, check=False) == "yes\n"
+
+
+def test_the_five_cron_lines_run_and_nobody_elses_line_is_touched(emission: Fleet) -> None:
+    crontab = emission.inside("web1", "cat", "/etc/cron.d/emission")
+    schedules = re.findall(r"^(@\w+|\*\S*(?: \S+){4}) emission ", crontab, re.M)
+    assert sorted(schedules) == [
+        "* * * * *".replace("*", "*/1", 1),
+        "*/10 * * * *",
+        "*/30 * * * *",
+        "@daily",
+        "@hourly",
+    ]
+    log = "/srv/emission/log/silent_ios_push.stdinoutlog.log"
+    wait_for("a push", lambda: "interval 60\n" in emission.inside("web1", "cat", log), 90)
+    assert "complaints go to standard error" in emission.inside("web1", "cat", log)
+
+    line = next(line for line in crontab.splitlines() if line.startswith("@daily"))
+    emission.inside("web1", "su", "-s", "/bin/sh", "-c", line.split(None, 2)[2], "emission")
+    assert "intake with 3 workers" in emission.inside("web1", "cat", "/srv/emission/log/intake.stdinout.log")
+    assert "lists for 3 workers" in emission.inside("web1", "cat", "/srv/emission/logs/intake_launcher.log")
+
+    with changed(emission, (table(emission, "[cron.push-hour]"), "")):
+        emission.fab("-H", "emission", "cron.install")
+        assert "3600" not in emission.inside("web1", "cat", "/etc/cron.d/emission")
+    emission.fab("-H", "emission", "cron.install")
+    assert emission.inside("web1", "cat", "/etc/cron.d/emission") == crontab
+    assert emission.inside("web1", "cat", "/etc/cron.d/somebody-else") == "5 5 * * * root true\n"
 
 
 def test_a_second_run_changes_nothing(emission: Fleet) -> None:

@@ -185,6 +185,14 @@ class TestBlob:
         line.end()
         assert not kept.exists()
 
+    def test_an_empty_one_is_kept_as_well(self, start, tmp_path):
+        line = start()
+        line.request("lock", info=INFO)
+        line.blob("b", b"")
+        line.request("holder")
+        (kept,) = (tmp_path / "state" / "scratch").iterdir()
+        assert kept.read_bytes() == b""
+
     def test_the_lines_end_inside_of_one_ends_the_run(self, start):
         line = start()
         line.send({"op": "blob", "id": "b", "size": 1000})
