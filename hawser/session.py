@@ -207,14 +207,14 @@ class Session:
         """
         names = [name for name, host in self.environment.hosts.items() if host.sandbox]
         running = {each.name: each for each in sandbox.listing()} if names else {}
-        down = [name for name in names if self.sandbox_name(name) not in running]
+        down = [name for name in names if self.environment.sandbox_name(name) not in running]
         if down:
             raise HawserError(
                 f"{self.environment.name}: sandbox hosts that are not up: {', '.join(down)}\n"
                 f"  next: fab -H {self.environment.name} sandbox.up",
                 code=2,
             )
-        return {name: running[self.sandbox_name(name)] for name in names}
+        return {name: running[self.environment.sandbox_name(name)] for name in names}
 
     @cached_property
     def addresses(self) -> dict[str, str]:
@@ -223,10 +223,6 @@ class Session:
             name: self.sandbox_hosts[name].address if host.sandbox else host.address
             for name, host in self.environment.hosts.items()
         }
-
-    def sandbox_name(self, host: str) -> str:
-        """Return the name of an environment's host in the sandbox, which all environments share."""
-        return f"{self.environment.name}-{host}".lower().replace("_", "-")
 
     def host(self, name: str, release: Release | None = None) -> Host:
         """Return a host as the steps see it."""

@@ -26,9 +26,11 @@ def manage(fleet: Fleet, command: str, instance: str = "") -> None:
     own = variables_of(fleet, instance)
     name = fleet.needing_code().names[0]
     host = fleet.host(name)
-    if not fleet.some([name]).facts(name).current:
+    releases = fleet.some([name]).current_releases()
+    if name not in releases:
         raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
-    argv = [f"{host.root}/current/run", *own, "python", "manage.py", *shlex.split(command)]
+    before = fleet.host(name, releases[name]).command_text(fleet.environment.release.manage, "release.manage")
+    argv = [f"{host.root}/current/run", *own, *shlex.split(before), *shlex.split(command)]
     fleet.stream({name: {"argv": argv, "user": host.app.user, "cwd": f"{host.root}/current/source"}}, command)
 
 

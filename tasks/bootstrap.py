@@ -5,7 +5,7 @@ from __future__ import annotations
 from hawser.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import UV, Host
-from hawser.resources import Absent, Directory, File, Packages, Resources, Service, Tool, User
+from hawser.resources import Absent, Block, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
 from . import (
@@ -87,6 +87,19 @@ def tools(host: Host) -> Resources:
 
 
 @step()
+def etc_hosts(host: Host) -> Resources:
+    """Have the host know the others by name, where the settings want it."""
+    setting = host.environment.etc_hosts
+    known = setting is not None and host.is_in(setting.groups)
+    lines = [
+        f"{host.ip(each)} {' '.join(host.environment.names_of(each))}"
+        for each in host.environment.hosts
+        if known and each != host.name
+    ]
+    yield Block("/etc/hosts", host.app.name, "\n".join(lines))
+
+
+@step()
 def services(host: Host) -> Resources:
     """Have the services of the host run, now and after a boot."""
     yield Service("cron")
@@ -106,6 +119,7 @@ STEPS = [
     account,
     volumes.install,
     folders,
+    etc_hosts,
     tools,
     services,
     postgresql.install,

@@ -11,7 +11,7 @@ from hawser.steps import session_task
 def wanted(session: Session) -> dict[str, str]:
     """Return {name in the sandbox: name in the environment} for the named hosts that are sandbox hosts."""
     hosts = session.selection.hosts
-    found = {session.sandbox_name(name): name for name in hosts if session.environment.hosts[name].sandbox}
+    found = {session.environment.sandbox_name(name): name for name in hosts if session.environment.hosts[name].sandbox}
     if not found:
         raise HawserError(f"no host of {', '.join(hosts)} says `sandbox = true`", code=2)
     return found

@@ -197,6 +197,10 @@ class ReleaseSettings(Model):
         description="The command that migrates the database, or a list of commands: once, on the leader, before the "
         "switch. `@NAME ` before a command, here and in `build` and `check`, gives it the variables of an instance.",
     )
+    manage: Command = Field(
+        default="python manage.py",
+        description="What `fab manage` puts before the command that it is given; it runs in the code.",
+    )
     leader: GroupName | None = Field(
         default=None,
         description="The host, or the group whose first host, runs what must run once. Default: the first host of the "

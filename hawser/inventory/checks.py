@@ -103,6 +103,8 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
     places += [(("rules", index, "groups"), rule.groups) for index, rule in enumerate(environment.rules)]
     places += [(("volumes", name, "groups"), volume.groups) for name, volume in environment.volumes.items()]
     places += [(("shares", name, "clients"), share.clients) for name, share in environment.shares.items()]
+    if environment.etc_hosts:
+        places.append((("etc_hosts", "groups"), environment.etc_hosts.groups))
     if environment.site:
         places.append((("site", "groups"), environment.site.groups))
     for index, rule in enumerate(environment.firewall.rules if environment.firewall else ()):

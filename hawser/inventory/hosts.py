@@ -52,3 +52,9 @@ class HostSettings(Model):
     vars: dict[VariableName, Variable] = Field(
         default_factory=dict, description="Values of this host, for templates: `{{ host.vars.NAME }}`."
     )
+
+
+class EtcHosts(Model):
+    """Whose ``/etc/hosts`` names every host of the environment, for programs that tell others their host's name."""
+
+    groups: Groups = Field(default=(), description="The groups whose hosts know all names. Default: every host.")

@@ -16,7 +16,7 @@ from .certificates import Certificate
 from .checkouts import CheckoutEntry
 from .files import FileEntry, Persistent, Site
 from .firewall import Firewall
-from .hosts import HostSettings, SshSettings
+from .hosts import EtcHosts, HostSettings, SshSettings
 from .local import LocalEntry
 from .once import OnceEntry
 from .processes import CronEntry, Process
@@ -95,6 +95,9 @@ class Environment(Model):
     )
     rules: tuple[Rule, ...] = Field(default=(), description="What must be true before any host is asked.")
     hosts: dict[HostName, HostSettings] = Field(default_factory=dict, description="The machines, by name.")
+    etc_hosts: EtcHosts | None = Field(
+        default=None, description="Names in `/etc/hosts`: every host of this file by the name that it has here."
+    )
     ssh: SshSettings = Field(default=SshSettings(), description="How the hosts are reached.")
 
     def __eq__(self, other: object) -> bool:
@@ -111,6 +114,14 @@ class Environment(Model):
             for group in host.groups:
                 members.setdefault(group, []).append(name)
         return {group: tuple(names) for group, names in members.items()}
+
+    def sandbox_name(self, host: str) -> str:
+        """Return the name of a host in the sandbox, which all environments share."""
+        return f"{self.name}-{host}".lower().replace("_", "-")
+
+    def names_of(self, host: str) -> tuple[str, ...]:
+        """Return the names by which a host may call itself."""
+        return (self.sandbox_name(host), host) if self.hosts[host].sandbox else (host,)
 
     def hosts_of(self, groups: Sequence[str]) -> tuple[str, ...]:
         """Return the hosts that belong to any of `groups`, in the order of the file; all hosts for no group."""

@@ -175,7 +175,7 @@ class TestTheExample:
         assert missing == []
 
     def test_shows_the_tables_in_the_order_of_the_schema(self):
-        headings = re.findall(r"^\[+([a-z]+)", EXAMPLE.read_text(), re.MULTILINE)
+        headings = re.findall(r"^\[+([a-z_]+)", EXAMPLE.read_text(), re.MULTILINE)
         assert list(dict.fromkeys(headings)) == list(keys_of(Environment))
 
     @pytest.mark.parametrize(
