@@ -48,6 +48,14 @@ def place(host: Host) -> Resources:
                 yield Running(process.unit, process.setting.manager, log=process.log, when=changed(file))
 
 
+def lies_outside(host: Host) -> bool:
+    """Tell whether a file of this host lies outside of the release: what runs before the switch may read it as well."""
+    environment = host.environment
+    paths = [entry.path for entry in environment.files if host.is_in(entry.groups)]
+    paths += [entry.path for entry in environment.settings if host.is_in(entry.groups)]
+    return any(path.startswith("/") for path in (*paths, environment.env.dotenv or ""))
+
+
 def dotenv_file(host: Host) -> Iterator[File]:
     """Yield the dotenv file, where the settings ask for one.
 

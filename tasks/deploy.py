@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from hawser.fleet import Fleet
 from hawser.release import Release
 from hawser.steps import rollout
@@ -60,12 +63,9 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
         if wanted.environment.shares or wanted.environment.volumes:
             fleet.with_leader().apply([shares.require, volumes.require], wanted, phase="mounts")
         fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
-        if migrations and wanted.environment.release.migrate:
-            if wanted.environment.backup.before_migrate:
-                db.about(fleet.everyone(), "").apply([db.save], phase="backup")
-            fleet.leader().apply([db.migrate], wanted, phase="migrate")
         if migrations:
-            once.first_time(fleet, wanted)
+            with settled(fleet.leader(), wanted):
+                migrate(fleet, wanted)
         with hosts.undo_on_failure(PUT_BACK):
             batches = list(hosts.batches())
             for number, batch in enumerate(batches, 1):
@@ -77,3 +77,24 @@ def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
     if not fleet.dry:
         fleet.session.refresh(fleet.names)
         fleet.report.note("", f"{wanted.id} serves on {', '.join(hosts.names)}")
+
+
+def migrate(fleet: Fleet, wanted: Release) -> None:
+    """Run what runs once: the migration on the leader, after a backup, and commands that never ran before."""
+    if wanted.environment.release.migrate:
+        if wanted.environment.backup.before_migrate:
+            db.about(fleet.everyone(), "").apply([db.save], phase="backup")
+        fleet.leader().apply([db.migrate], wanted, phase="migrate")
+    once.first_time(fleet, wanted)
+
+
+@contextmanager
+def settled(leader: Fleet, wanted: Release) -> Iterator[None]:
+    """Have the settings outside of the release in their place for what runs inside; put them back when that fails."""
+    runs = wanted.environment.release.migrate or wanted.environment.once
+    if not runs or not config.lies_outside(leader.host(leader.names[0], wanted)):
+        yield
+        return
+    with leader.undo_on_failure(PUT_BACK):
+        leader.apply([release.begin, config.place], wanted, phase="settings")
+        yield

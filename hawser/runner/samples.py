@@ -78,11 +78,11 @@ def shown(at: Keys) -> str:
 
 
 def as_in(sample: Any, value: Any) -> Any:
-    """Return a value in the type that the sample has.
+    """Return a value in the type that the sample has; where it has nothing, or is to be replaced, in its own.
 
     :raises ValueError: it cannot be one; says what the sample has.
     """
-    if sample is None:
+    if sample is None or (isinstance(sample, str) and PLACEHOLDER.fullmatch(sample)):
         return value
     if isinstance(sample, bool):
         if isinstance(value, str) and value.lower() in ("true", "false"):

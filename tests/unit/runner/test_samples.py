@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hawser.runner.samples import Settings, listing
+from hawser.runner.samples import Settings, as_in, listing
 from hawser.runner.system import Failure
 
 from .conftest import ME, MY_GROUP
@@ -238,3 +238,8 @@ def test_the_samples_of_a_checkout_are_listed_with_what_becomes_of_them(system, 
         {"sample": "conf/log.conf.sample", "exists": True, "used": False},
         {"sample": "conf/net/keys.json.sample", "exists": False, "used": True},
     ]
+
+
+@pytest.mark.parametrize("value", [2, True, "two", ["a"]])
+def test_a_value_that_was_to_be_replaced_says_nothing_of_the_type(value):
+    assert as_in("CHANGEME", value) == value

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from .stechec import views
+
+urlpatterns = [
+    path("", views.index),
+    path("champions/new/", views.new_champion),
+    path("champions/<int:pk>/", views.champion),
+    path("master-status/", views.master_status),
+]
