@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any
 
-from . import repository, terminal
+from . import locks, repository, terminal
 from .errors import HawserError, StepFailed, Unreachable
 from .host import Host
 from .inventory import Environment
+from .journal import Record
 from .release import Facts, Release
 from .report import Report
 from .resources import Catalog, Checkout
@@ -86,17 +86,22 @@ class Fleet:
 
     def left_over(self) -> Fleet:
         """Return the hosts that still serve a release and, by the settings, need the code no more."""
-        self.connect()
-        return self.some([name for name in self.names if not self.host(name).runs_code and self.facts(name).current])
+        there = self.answering().names
+        return self.some([name for name in there if not self.host(name).runs_code and self.facts(name).current])
 
     def batches(self) -> Iterator[Fleet]:
         """Yield the hosts in the portions in which they switch, those first that others wait for."""
         names = self.with_code().names
         size = self.environment.release.batch_size(len(names))
+        canaries = self.environment.canaries
         for _rank, equals in groupby(sorted(names, key=self.environment.host_rank), self.environment.host_rank):
             together = list(equals)
-            for start in range(0, len(together), size):
-                yield self.some(together[start : start + size])
+            first = [name for name in together if name in canaries]
+            if first:
+                yield self.some(first)
+            rest = [name for name in together if name not in canaries]
+            for start in range(0, len(rest), size):
+                yield self.some(rest[start : start + size])
 
     # Releases.
 
@@ -127,25 +132,44 @@ class Fleet:
 
         :raises HawserError: no host of these keeps it, or it cannot be read.
         """
-        fleet = self.with_code()
-        fleet.connect()
+        fleet = self.with_code().answering()
         for name in fleet.names:
-            if identifier in self.facts(name).releases:
-                path = f"{self.host(name).root}/releases/{identifier}/release.json"
-                text = self.session.wires[name].request("read", {"path": path}).message.get("text")
-                try:
-                    return Release.from_inputs(text or "", self.environment)
-                except ValueError as error:
-                    raise HawserError(f"{name}: {path} cannot be read by this version of Hawser: {error}") from None
+            facts, host = self.facts(name), self.host(name)
+            if identifier in facts.releases:
+                path = f"{host.root}/releases/{identifier}/release.json"
+            elif facts.journal is not None and facts.journal["release"] == identifier:
+                # It was broken off before it had been built.
+                path = host.rollout_inputs
+            else:
+                continue
+            text = self.session.wires[name].request("read", {"path": path}).message.get("text")
+            if text is None:
+                continue
+            try:
+                return Release.from_inputs(text, self.environment)
+            except ValueError as error:
+                raise HawserError(f"{name}: {path} cannot be read by this version of Hawser: {error}") from None
         raise HawserError(f"no host keeps the release {identifier}; next: fab -H {self.environment.name} status")
+
+    def require_same_inputs(self, release: Release) -> None:
+        """Stop where a release would not become again what it was to be: its secrets are not kept with it.
+
+        :raises HawserError: they, the hosts or Hawser have changed since.
+        """
+        session = self.session
+        again = Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)
+        if again.id != release.id:
+            raise HawserError(
+                f"{release.id} cannot be finished as it was begun: secrets, hosts or Hawser have changed since\n"
+                f"  next: fab -H {self.environment.name} deploy --revision {release.commit[:10]}"
+            )
 
     def previous(self) -> str:
         """Return the release that served before the current one, the same on every host.
 
         :raises HawserError: there is none, or the hosts disagree.
         """
-        fleet = self.needing_code()
-        fleet.connect()
+        fleet = self.needing_code().answering()
         root = self.environment.app.root
         found = {name: str(fleet.ask(name, "releases.before", {"root": root})) for name in fleet.names}
         if not all(found.values()):
@@ -165,8 +189,7 @@ class Fleet:
 
         :raises HawserError: names those hosts.
         """
-        others = self.some([name for name in self.environment.hosts if name not in self.names]).with_code()
-        others.connect()
+        others = self.some([name for name in self.environment.hosts if name not in self.names]).with_code().answering()
         behind = [name for name in others.names if self.facts(name).commit != release.commit]
         if behind:
             raise HawserError(
@@ -225,7 +248,6 @@ class Fleet:
     def serves(self, release: Release) -> bool:
         """Tell whether every host serves a release already, and say for those that do not what is missing."""
         fleet = self.with_code()
-        fleet.connect()
         missing = {name: self.missing(name, release) for name in fleet.names}
         for name, what in missing.items():
             if what:
@@ -237,8 +259,9 @@ class Fleet:
         facts, host = self.facts(name), self.host(name, release)
         if facts.current != release.id:
             return f"serves {facts.current or 'nothing yet'}"
-        if facts.journal is not None:
-            return f"a rollout of {facts.journal['release']} was not completed"
+        record = Record.of(facts)
+        if record is not None and not record.complete:
+            return f"a rollout of {record.release} was not completed"
         rows = {(row["manager"], row["unit"]): row for row in facts.processes if row["live"]}
         for process in host.processes():
             row = rows.get((process.setting.manager, process.unit))
@@ -256,6 +279,7 @@ class Fleet:
 
     def expect(self) -> None:
         """Begin to open the wires of these hosts while other work goes on."""
+        self.session.lenient = self.environment.release.unreachable == "skip"
         self.session.expect(self.names)
 
     def reachable(self) -> Fleet:
@@ -270,6 +294,44 @@ class Fleet:
                 raise
         return self.some([name for name in self.names if name not in self.session.lost])
 
+    def answering(self) -> Fleet:
+        """Return the hosts that a rollout can go on with: all, or those that answer, where the settings skip the rest.
+
+        :raises Unreachable: a host does not answer, and `release.unreachable` says that this is fatal; or none does.
+        """
+        if not self.names:
+            return self
+        self.session.lenient = self.environment.release.unreachable == "skip"
+        if not self.session.lenient:
+            self.connect()
+            return self
+        # Those that did not answer a moment ago are not asked again.
+        left = [name for name in self.names if name not in self.session.lost]
+        return self.some(left or self.names).reachable()
+
+    def lock(self) -> None:
+        """Take the lock on all of these hosts, before anything is touched, and respect a freeze.
+
+        :raises HawserError: somebody else is at work, or has frozen a host.
+        """
+        self.connect()
+        if not self.dry:
+            locks.take(self.session, self.names)
+        self.refuse_hold()
+
+    def refuse_hold(self) -> None:
+        """Stop where somebody has frozen what is deployed; a dry run only says so.
+
+        :raises HawserError: who, since when and why.
+        """
+        self.connect()
+        told = [f"{name}: {locks.held(hold)}" for name in self.names if (hold := self.facts(name).hold)]
+        if told and self.dry:
+            self.report.note("", "\n".join(["deploys are frozen:", *told]), "warning")
+        elif told:
+            next_move = f"fab -H {self.environment.name} lock.release, when they agree"
+            raise HawserError("\n".join(["deploys are frozen; nothing was touched", *told, f"  next: {next_move}"]))
+
     def apply(
         self, steps: Sequence[Step], release: Release | Mapping[str, Release] | None = None, phase: str = ""
     ) -> None:
@@ -279,10 +341,21 @@ class Fleet:
         :param phase: the name a person reads; the steps' names when it is empty.
         :raises StepFailed: on one or more hosts; every host has finished, and what failed has been reported.
         """
+        failed = self.attempt(steps, release, phase)
+        if failed:
+            raise self.failure(phase or steps[0].title, failed)
+
+    def attempt(
+        self, steps: Sequence[Step], release: Release | Mapping[str, Release] | None = None, phase: str = ""
+    ) -> dict[str, str]:
+        """Do as `apply` does, and leave it to the caller what a failure means.
+
+        :returns: by host, why it failed, which has been reported; nothing in a dry run, whose end tells of it.
+        """
         self.connect()
         names = [name for name in self.names if steps]
         if not self.dry:
-            self.session.lock(names)
+            locks.take(self.session, names)
         self.report.phase(phase or " ".join(step.title for step in steps), names)
         masks = self.session.secrets.mask_values()
 
@@ -298,17 +371,22 @@ class Fleet:
             return ok
 
         results = self.session.parallel(names, work)
-        failed = [name for name, result in results.items() if result is not True]
+        failed: dict[str, str] = {}
         for name, result in results.items():
             if isinstance(result, Exception):
-                self.report.host_failed(name, str(result))
+                self.session.tell_failure(name, str(result))
+            if result is not True:
+                failed[name] = str(result) if isinstance(result, Exception) else f"{name}: {phase} failed"
         if self.dry:
             self.session.dry_failures.extend(failed)
-        elif failed:
-            events = {name: self.session.failures.pop(name) for name in failed if name in self.session.failures}
-            texts = {name: f"{event.error}\n{event.output}" for name, event in events.items()}
-            said = f"{phase or steps[0].title} failed on {', '.join(failed)}"
-            raise StepFailed("\n".join([said, *self.explained(texts)]))
+            return {}
+        return failed
+
+    def failure(self, phase: str, failed: Mapping[str, str]) -> StepFailed:
+        """Return the error that says what failed on which hosts, and what is known of its causes."""
+        events = {name: self.session.failures.pop(name) for name in failed if name in self.session.failures}
+        texts = {name: f"{event.error}\n{event.output}" for name, event in events.items()}
+        return StepFailed("\n".join([f"{phase} failed on {', '.join(failed)}", *self.explained(texts)]))
 
     def explained(self, texts: Mapping[str, str]) -> list[str]:
         """Return what is known of failures, as the end of an error's message; programs are told as well.
@@ -440,59 +518,3 @@ class Fleet:
         status = terminal.attach(self.session.wires[name].terminal(script, terminal.size()))
         if status:
             raise StepFailed(f"{name}: exited with {status}", code=status)
-
-    @contextmanager
-    def recording_failure(self, step: Step, release: Release) -> Iterator[None]:
-        """Have a failure of what is inside written into the history of the hosts that still answer.
-
-        :param step: what writes a line.
-        """
-        try:
-            yield
-        except Exception as error:
-            if not self.dry and self.session.locked:
-                self.session.result = f"failed: {str(error).splitlines()[0]}"
-                names = [name for name in self.names if name in self.session.locked and name not in self.session.lost]
-                with suppress(Exception):
-                    # What it was about is told by the error itself.
-                    self.some(names).apply([step], release, phase="record")
-            raise
-
-    @contextmanager
-    def undo_on_failure(self, steps: Sequence[Step]) -> Iterator[None]:
-        """Put every host back to the release that served before, when something inside fails.
-
-        :param steps: what makes a host serve a release and nothing else.
-        """
-        fleet = self.with_code()
-        fleet.connect()
-        before = {name: self.facts(name) for name in fleet.names}
-        try:
-            yield
-        except Exception as error:
-            try:
-                self.put_back(before, steps)
-            except Exception as second:
-                raise HawserError(f"{error}\nand not every host could be put back: {second}") from error
-            raise
-
-    def put_back(self, before: Mapping[str, Facts], steps: Sequence[Step]) -> None:
-        """Make each host serve the release that it served before; hosts without one are only reported.
-
-        :param before: what each host said of itself before.
-        """
-        self.session.refresh([name for name in before if name not in self.session.lost])
-        for name, facts in before.items():
-            # What `activate` takes for the release before becomes again what it was.
-            self.session.facts[name] = dataclasses.replace(self.session.facts[name], current=facts.previous)
-        fresh = [name for name, facts in before.items() if not facts.current]
-        if fresh:
-            self.report.note(
-                "", f"nothing served before on {', '.join(fresh)}, so nothing is put back there", "warning"
-            )
-        for identifier in sorted({facts.current for facts in before.values() if facts.current}):
-            names = [
-                name for name, facts in before.items() if facts.current == identifier and name not in self.session.lost
-            ]
-            fleet = self.some(names)
-            fleet.apply(steps, fleet.release(identifier), phase=f"put back {identifier}")

@@ -19,6 +19,7 @@ from .inventory.jinja import references
 from .inventory.processes import CronEntry, Process
 from .inventory.samples import SettingsEntry
 from .inventory.schema import Environment
+from .journal import Record
 from .processes import COLOURS, ProcessInstance, instance_environment, instances, overlaps, starts_late
 from .release import Facts, Release
 from .resources import Command, File, Patch, Settings
@@ -54,6 +55,7 @@ class Host:
     :param addresses: where each host of the environment is reached by the others, by name.
     :param entry: who does what from where, for the history.
     :param asked: what the command asks for, such as the ``process`` it is about.
+    :param rollout: the rollout that is under way, if one is.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Host:
     release: Release | None = None
     entry: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
+    rollout: Record | None = None
 
     # What the settings say of it.
 
@@ -231,6 +234,16 @@ class Host:
     def state(self) -> str:
         """The folder of the runner's own records on this host."""
         return f"/var/lib/hawser/{self.environment.app.name}"
+
+    @property
+    def hold(self) -> str:
+        """The file that says who has frozen this host."""
+        return f"{self.state}/hold.json"
+
+    @property
+    def rollout_inputs(self) -> str:
+        """The file that keeps what the release of an open rollout is made of."""
+        return f"{self.state}/rollout.json"
 
     @property
     def release_path(self) -> str:

@@ -14,6 +14,8 @@ from .inventory.schema import Environment
 from .secrets import Secrets
 from .templates import Templates
 
+# In which order hosts switch, and what is asked of whom before: no part of what a release is.
+ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending", "rolling_migrations")
 # How the code is reached, and what only concerns later releases: always today's.
 REACHED = ("repo", "branch", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
 
@@ -46,18 +48,13 @@ class Release:
 
         :param addresses: where the hosts are reached, for settings speak of it.
         """
-        # Certificates are no part of a release, whatever their settings say; rules only judge the others. Second
-        # repositories have commits of their own.
-        left_out: Any = {
-            "ssh": True,
-            "local": True,
-            "certificates": True,
-            "rules": True,
-            "checkouts": True,
-            "app": {"branch", "keep"},
-        }
+        # Certificates are no part of a release, whatever their settings say; rules only judge the others, hooks come
+        # around it. Second repositories have commits of their own.
+        left_out: Any = dict.fromkeys(("ssh", "local", "certificates", "hooks", "rules", "checkouts"), True)
+        left_out["app"] = {"branch", "keep"}
         settings = environment.model_dump(mode="json", exclude=left_out)
-        settings["release"].pop("batch")
+        for key in ROLLING:
+            settings["release"].pop(key)
         settings["hosts"] = {
             name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()
         }
@@ -106,6 +103,7 @@ class Facts:
     :param bootstrapped: whether it was made ready for this application.
     :param closed: whether the site shows its maintenance page.
     :param once: the commands that run once per environment, and have.
+    :param hold: who has frozen what is deployed, since when, and why.
     """
 
     hostname: str = ""
@@ -123,7 +121,8 @@ class Facts:
     releases: tuple[str, ...] = ()
     live: Mapping[str, str] = field(default_factory=dict)
     processes: tuple[Mapping[str, Any], ...] = ()
-    journal: Mapping[str, str] | None = None
+    journal: Mapping[str, Any] | None = None
+    hold: Mapping[str, Any] | None = None
     since: float = 0.0
     generated: tuple[str, ...] = ()
     bootstrapped: bool = False

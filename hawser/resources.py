@@ -541,6 +541,33 @@ class Healthy(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Visited(Resource):
+    """The site answers on this host as visitors reach it: through its web server, with its domain's name.
+
+    :param url: what a visitor would type.
+    :param statuses: first and last of each range of statuses that count as served.
+    :param timeout: seconds until it is given up.
+    :param page: the maintenance page; while it is there, 503 counts as well.
+    :param unit: the process behind it, if it runs on this host, whose log tail is shown on failure, and
+    :param server_log: the log of the web server's errors, likewise.
+    """
+
+    kind: ClassVar[str] = "visited"
+    url: str
+    path: str
+    domain: str
+    port: int
+    tls: bool
+    statuses: tuple[tuple[int, int], ...]
+    timeout: float
+    page: str
+    unit: str = ""
+    manager: str = ""
+    log: str = ""
+    server_log: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class PostgresRole(Resource):
     """A PostgreSQL role that may log in with this password (checked by logging in)."""
 
@@ -713,11 +740,12 @@ class Journal(Resource):
     """The record that a rollout of a release is under way on this host; removed when it is complete.
 
     :param release: the release that is being rolled out; empty: none is.
+    :param entry: what else is written down of it (see `hawser.journal.Record`).
     """
 
     kind: ClassVar[str] = "journal"
     release: str
-    by: str = ""
+    entry: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,21 +17,21 @@ from typing import Any, TypeVar
 
 from fabric.config import Config
 
-from . import sandbox
+from . import locks, sandbox
 from .connect import Address, Connector
 from .errors import HawserError, InputErrors, Problem, Unreachable
 from .formats import CannotExpress
 from .host import Host
 from .hostkeys import KnownHosts
 from .inventory import Environment, Selection, load_inventory
+from .journal import Record
 from .release import Facts, Release
 from .report import Event, Report, make_report
-from .resources import JSON
 from .rules import broken
 from .secrets import Secrets, load_secrets
 from .steps import Step
 from .templates import TemplateError, Templates, folders
-from .wire import HEARTBEAT, Wire
+from .wire import HEARTBEAT, SILENCE, Wire
 
 T = TypeVar("T")
 
@@ -79,6 +79,9 @@ class Session:
         self.dry_failures: list[str] = []
         self.failures: dict[str, Event] = {}
         self.last_lines: dict[str, deque[str]] = {}
+        self.rollout: Record | None = None
+        # Whether hosts that do not answer are left out of a rollout, as `release.unreachable` says.
+        self.lenient = False
         self._opening: Future[None] | None = None
         self._selection: Selection | None = None
         self._secrets: Secrets | None = None
@@ -230,7 +233,18 @@ class Session:
         environment, templates = self.environment, self.templates
         if release is not None:
             environment, templates = release.environment, release.templates
-        return Host(name, environment, self.secrets, templates, self.addresses, facts, release, self.entry, self.asked)
+        return Host(
+            name,
+            environment,
+            self.secrets,
+            templates,
+            self.addresses,
+            facts,
+            release,
+            self.entry,
+            self.asked,
+            self.rollout,
+        )
 
     def preflight(self) -> None:
         """Render every step for every selected host, before the first connection.
@@ -326,7 +340,7 @@ class Session:
         self.preflight()
         failures = self.try_open(missing)
         for name, failure in failures.items():
-            self.report.host_failed(name, failure)
+            self.tell_failure(name, failure)
         if failures:
             raise Unreachable(f"not reached: {', '.join(failures)}")
 
@@ -393,26 +407,33 @@ class Session:
                 self.hang_up()
                 raise
 
-    def lock(self, names: Sequence[str]) -> None:
-        """Take the application's lock on these hosts, in sorted order, and hold it until the end of the run.
+    def tell_failure(self, name: str, message: str) -> None:
+        """Report what broke off a host's run: loudly in any case, as a failure unless the settings leave it out."""
+        if self.lenient and name in self.lost:
+            self.report.note(name, message.removeprefix(f"{name}: "), "warning")
+        else:
+            self.report.host_failed(name, message)
 
-        :raises HawserError: somebody else holds it: who, since when, from where, doing what.
-        """
-        info: dict[str, JSON] = {**self.entry, "since": time.time()}
-        for name in sorted(set(names) - self.locked):
-            # A holder that was killed a moment ago needs one to end.
-            answer = self.wires[name].request("lock", {"info": info, "wait": 2.0}, self.secrets.mask_values())
-            if not answer.ok:
-                holder = answer.message.get("holder")
-                if not holder:
-                    raise HawserError(f"{name}: the lock cannot be taken: {answer.error}")
-                since = time.strftime("%H:%M:%S", time.localtime(float(holder.get("since", 0))))
-                raise HawserError(
-                    f"{name}: {holder.get('who')} on {holder.get('from')} is at work on it since {since} "
-                    f"({holder.get('what')}); nothing was touched\n  next: wait, then the same command again"
-                )
-            self.facts[name] = Facts.from_wire(answer.message["facts"])
-            self.locked.add(name)
+    def reopen(self, names: Sequence[str]) -> None:
+        """Try once more to reach hosts that were lost on the way, and take their lock again; some may stay lost."""
+        gone = [name for name in names if name in self.lost and name in self.wires]
+        for name in gone:
+            connection = self.wires.pop(name).connection
+            if connection is not None:
+                connection.close()
+            self.locked.discard(name)
+        failures = self.try_open(gone)
+        for name in gone:
+            if name in failures:
+                continue
+            try:
+                # Our former runner there may need some time to notice that nobody speaks to it any more.
+                locks.take(self, [name], wait=SILENCE + HEARTBEAT)
+            except HawserError as error:
+                self.lost[name] = str(error)
+            else:
+                del self.lost[name]
+                self.report.note(name, "answers again")
 
     def refresh(self, names: Sequence[str]) -> None:
         """Read the facts of these hosts anew; one that does not answer any more is lost."""

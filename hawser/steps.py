@@ -46,6 +46,7 @@ class Step(FleetTask):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         fleet: Fleet = args[0]
+        fleet.refuse_hold()
         fleet.apply([self], fleet.release_at_stake(self.prepares))
 
     def resources(self, host: Host) -> Iterator[Resource]:

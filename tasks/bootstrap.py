@@ -139,6 +139,7 @@ STEPS = [
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
     fleet.session.make_secrets()
+    fleet.refuse_hold()
     # What one host mounts, another one exports first.
     fleet.apply(STEPS if fleet.environment.shares else [*STEPS, shares.mount], phase="bootstrap")
     if fleet.environment.shares:

@@ -10,7 +10,7 @@ from hawser.errors import HawserError, Problem
 from hawser.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
 from hawser.host import Hidden, Host
-from hawser.resources import File, Resources, Running, changed
+from hawser.resources import Directory, File, Resources, Running, changed
 from hawser.session import Session
 from hawser.shares import required
 from hawser.steps import rollout, session_task, step
@@ -37,6 +37,8 @@ def place(host: Host) -> Resources:
     """Write the files outside the release that the environment file lists, and restart who reads them."""
     if not host.runs_code or host.release is None:
         return
+    for folder in host.log_folders:
+        yield Directory(folder)
     yield from (file for file in dotenv_file(host) if not file.path.startswith(host.release_path))
     for file, entry in host.written():
         if file.path.startswith(host.release_path):

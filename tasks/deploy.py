@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import dataclasses
+from collections.abc import Sequence
 
+from hawser import journal
+from hawser.errors import HawserError
 from hawser.fleet import Fleet
+from hawser.journal import Record, latest
 from hawser.release import Release
+from hawser.rolling import Rolling, Ways
 from hawser.steps import rollout
 
-from . import apache, builds, certs, code, config, cron, db, nginx, once, release, shares, venv, volumes
+from . import (
+    apache,
+    builds,
+    certs,
+    code,
+    config,
+    cron,
+    hooks,
+    migrations,
+    nginx,
+    once,
+    phases,
+    release,
+    shares,
+    venv,
+    visit,
+    volumes,
+)
+from .migrations import Outlook
 
-PREPARE = [code.pull, builds.make, venv.build, config.install, release.build]
+PREPARE = [release.begin, code.pull, builds.make, venv.build, config.install, release.build]
 SWITCH = [
-    release.begin,
+    release.advance,
     config.place,
     release.start,
     certs.install,
@@ -21,9 +43,10 @@ SWITCH = [
     nginx.install,
     apache.install,
     release.activate,
+    visit.visit,
 ]
-FINISH = [cron.install, once.remember, release.record, release.tidy]
-PUT_BACK = [*SWITCH, release.tidy]
+FINISH = [cron.install, once.remember, release.record, release.tidy, release.close]
+WAYS = Ways(put_back=[*SWITCH, release.tidy], close=release.close, record=release.record)
 LEAVE = [nginx.install, apache.leave, cron.install, release.leave]
 
 
@@ -31,70 +54,135 @@ LEAVE = [nginx.install, apache.leave, cron.install, release.leave]
     help={
         "revision": "a branch, a tag or a commit; default: the environment's branch",
         "partial": "leave hosts that -H does not name on another commit",
+        "maintenance": "show visitors a page with 503 while the database is migrated and the hosts switch",
+        "accept-migrations": "migrate, although the code that serves meanwhile may not survive it",
     }
 )
-def deploy(fleet: Fleet, revision: str = "", partial: bool = False) -> None:
+def deploy(
+    fleet: Fleet,
+    revision: str = "",
+    partial: bool = False,
+    maintenance: bool = False,
+    accept_migrations: bool = False,
+) -> None:
     """Release a revision on every host: build everywhere, migrate once, then switch batch by batch."""
     fleet.needing_code().expect()
     wanted = fleet.resolve(revision)
     if not partial:
         fleet.refuse_two_commits(wanted)
-    roll_out(fleet, wanted, migrations=True)
+    record = Record(wanted.id, wanted.commit, "deploy", maintenance=maintenance, accepted=accept_migrations)
+    roll_out(fleet, wanted, record)
 
 
 @rollout(help={"to": "the release to go back to; default: the one before"})
 def rollback(fleet: Fleet, to: str = "") -> None:
     """Go back to the release that was deployed before, with its own code and configuration and today's secrets."""
     wanted = fleet.release(to or fleet.previous())
-    roll_out(fleet, wanted, migrations=False)
+    migrations.tell_way_back(fleet, wanted)
+    roll_out(fleet, wanted, Record(wanted.id, wanted.commit, "rollback", migrations=False))
 
 
-def roll_out(fleet: Fleet, wanted: Release, migrations: bool) -> None:
-    """Bring a release into service: nothing that visitors see changes before every host has built it."""
-    if fleet.serves(wanted):
+@rollout()
+def resume(fleet: Fleet) -> None:
+    """Finish a rollout that was broken off or has failed on some hosts: the same release, where it is missing."""
+    hosts = fleet.needing_code().answering()
+    records = {name: found for name in hosts.names if (found := Record.of(hosts.facts(name)))}
+    if not records:
+        fleet.report.note("", f"no rollout is open on {', '.join(hosts.names)}; nothing to resume")
+        return
+    record = latest(records)
+    if record is None:
+        told = "\n".join(f"  {name}: {found.what} of {found.release}" for name, found in records.items())
+        raise HawserError(
+            f"the hosts have different rollouts open, and none covers all of them:\n{told}\n"
+            f"  next: fab -H {fleet.environment.name} deploy"
+        )
+    if record.phase == journal.PUT_BACK:
+        turn_back(hosts, record)
+        return
+    wanted = fleet.release(record.release)
+    if record.what == "deploy":
+        fleet.require_same_inputs(wanted)
+    hosts = hosts.some([name for name in hosts.names if name in record.hosts])
+    missing = [name for name in hosts.names if hosts.missing(name, wanted)]
+    fleet.report.note("", f"{record.what} of {record.release}, begun by {record.by}; missing on {', '.join(missing)}")
+    roll_out(hosts, wanted, dataclasses.replace(record, waits=(), complete=False, failed=""), missing)
+
+
+def turn_back(hosts: Fleet, record: Record) -> None:
+    """Finish a putting back that was broken off."""
+    there = hosts.some([name for name in hosts.names if name in record.hosts])
+    there.lock()
+    fleet = there.some([name for name in there.names if hosts.facts(name).journal])
+    fleet.report.note("", f"{record.what} of {record.release} failed; putting back {', '.join(fleet.names)}")
+    if not fleet.dry:
+        Rolling(fleet, fleet.release(record.release), record, WAYS).turn_back()
+
+
+def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] | None = None) -> None:
+    """Bring a release into service: nothing that visitors see changes before every host has built it.
+
+    :param record: what is to be done, for the journals.
+    :param only: the hosts on which it is missing; all unless given.
+    """
+    hosts = fleet.needing_code().answering()
+    if hosts.serves(wanted):
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
         if wanted.environment.brings_certificates:
             # They are no part of a release: one that was renewed takes its place all the same.
             fleet.needing_code().apply([certs.install], wanted, phase="certificates")
         return
-    hosts = fleet.needing_code()
-    fleet.with_leader().require_bootstrapped()
-    with hosts.recording_failure(release.record, wanted):
-        if wanted.environment.shares or wanted.environment.volumes:
-            fleet.with_leader().apply([shares.require, volumes.require], wanted, phase="mounts")
-        fleet.with_leader().apply(PREPARE, wanted, phase="prepare")
-        if migrations:
-            with settled(fleet.leader(), wanted):
-                migrate(fleet, wanted)
-        with hosts.undo_on_failure(PUT_BACK):
-            batches = list(hosts.batches())
-            for number, batch in enumerate(batches, 1):
-                batch.apply(SWITCH, wanted, phase=f"switch {number}/{len(batches)}")
-        hosts.apply(FINISH, wanted, phase="finish")
+    hosts.with_leader().require_bootstrapped()
+    phases.concerned(hosts, record).lock()
+    if not any(hosts.missing(name, wanted) for name in hosts.names):
+        fleet.report.note("", f"{wanted.id} serves by now: somebody else was faster")
+        return
+    open_ones = [found for name in hosts.names if (found := Record.of(hosts.facts(name)))]
+    record = dataclasses.replace(
+        record,
+        by=record.by or "{who} on {from} at {started}".format(**fleet.session.entry),
+        hosts=record.hosts or fleet.needing_code().names,
+        # A page that a rollout put there and could not take away is ours to take away.
+        closed=any(found.closed for found in open_ones),
+    )
+    rolling = Rolling(hosts, wanted, record, WAYS)
+    part = hosts if only is None else hosts.some(only)
+    with rolling.recording_failure(), hooks.whole(rolling, part):
+        prepare(rolling, part, everything=only is None)
+        pending = migrations.consider(rolling) if migrates(rolling) else Outlook()
+        with phases.closed(rolling, pending):
+            if record.migrations:
+                with phases.settled(rolling):
+                    if migrates(rolling):
+                        phases.migrate(rolling, pending)
+                    once.first_time(rolling.still(hosts), wanted)
+            with rolling.undo_on_failure(), hooks.around(rolling, "switch", part):
+                phases.switch(rolling, part, SWITCH)
+        rolling.note(waits=tuple({**rolling.skipped, **rolling.failed}))
+        with hooks.around(rolling, "finish", part):
+            rolling.apply(part, FINISH, "finish")
+        others = hosts.some([name for name in hosts.names if name not in part.names])
+        if others.names:
+            rolling.apply(others, [release.close], "close")
     left = fleet.left_over()
     if left.names:
         left.apply(LEAVE, wanted, phase="leave")
     if not fleet.dry:
-        fleet.session.refresh(fleet.names)
-        fleet.report.note("", f"{wanted.id} serves on {', '.join(hosts.names)}")
+        fleet.session.refresh(rolling.still(hosts).names)
+        rolling.end()
 
 
-def migrate(fleet: Fleet, wanted: Release) -> None:
-    """Run what runs once: the migration on the leader, after a backup, and commands that never ran before."""
-    if wanted.environment.release.migrate:
-        if wanted.environment.backup.before_migrate:
-            db.about(fleet.everyone(), "").apply([db.save], phase="backup")
-        fleet.leader().apply([db.migrate], wanted, phase="migrate")
-    once.first_time(fleet, wanted)
+def migrates(rolling: Rolling) -> bool:
+    """Whether the database is still to be migrated."""
+    record = rolling.record
+    return record.migrations and not record.migrated and bool(rolling.wanted.environment.release.migrate)
 
 
-@contextmanager
-def settled(leader: Fleet, wanted: Release) -> Iterator[None]:
-    """Have the settings outside of the release in their place for what runs inside; put them back when that fails."""
-    runs = wanted.environment.release.migrate or wanted.environment.once
-    if not runs or not config.lies_outside(leader.host(leader.names[0], wanted)):
-        yield
-        return
-    with leader.undo_on_failure(PUT_BACK):
-        leader.apply([release.begin, config.place], wanted, phase="settings")
-        yield
+def prepare(rolling: Rolling, part: Fleet, everything: bool) -> None:
+    """Build the release on all hosts at once, and on the leader where the database is to be migrated."""
+    rolling.note(phase=journal.PREPARE)
+    there = part.with_leader() if everything or migrates(rolling) else part
+    if rolling.wanted.environment.shares or rolling.wanted.environment.volumes:
+        rolling.apply(there, [shares.require, volumes.require], "mounts")
+    with hooks.around(rolling, "prepare", there):
+        rolling.apply(there, PREPARE, "prepare")

@@ -64,8 +64,10 @@ def parts(host: Host) -> dict[str, Any]:
         elif runs_here:
             servers = [f"127.0.0.1:{process.port}"]
         else:
+            out = host.asked.get("drained", "").split(",")
             servers = [
-                f"{bracketed(host.addresses[each])}:{process.port}" for each in host.environment.hosts_running(process)
+                f"{bracketed(host.addresses[each])}:{process.port}{' down' if each in out else ''}"
+                for each in host.environment.hosts_running(process)
             ]
         upstreams.append({"name": f"{variable}_{name}", "servers": servers})
     statics = []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from hawser.host import Host
+from hawser.journal import PUT_BACK, Record
 from hawser.resources import Absent, Directory, File, Files, History, Journal, Link, Prune, Resources, Retired, Units
 from hawser.steps import step
 
@@ -26,22 +29,23 @@ def build(host: Host) -> Resources:
 
 @step()
 def begin(host: Host) -> Resources:
-    """Note on the host that a rollout is under way, until `tidy`."""
-    if not host.runs_code or host.release is None:
+    """Note on the host that a rollout begins, and what its release is made of, until `close`."""
+    rollout, former = host.rollout, Record.of(host.facts)
+    if rollout is None or host.release is None or host.name not in rollout.hosts:
         return
-    open_one, by = host.facts.journal, f"{host.entry['who']} on {host.entry['from']} at {host.entry['started']}"
-    if open_one and open_one.get("by") != by:
-        yield History(
-            {
-                "what": "a rollout",
-                "who": open_one.get("by", ""),
-                "result": "interrupted",
-                "release": open_one["release"],
-            }
-        )
-    yield Journal(host.release.id, by)
-    for folder in host.log_folders:
-        yield Directory(folder)
+    if former and former.by != rollout.by and not former.complete and not former.failed:
+        entry = {"what": "a rollout", "who": former.by, "result": "interrupted", "release": former.release}
+        yield History(entry)
+    yield File(host.rollout_inputs, host.release.inputs, mode=0o600, opaque=True)
+    yield Journal(rollout.release, rollout.on(host.facts).entry())
+
+
+@step()
+def advance(host: Host) -> Resources:
+    """Note how far the rollout has come on this host."""
+    rollout = host.rollout
+    if rollout is not None and host.name in rollout.hosts:
+        yield Journal(rollout.release, rollout.on(host.facts).entry())
 
 
 @step()
@@ -80,13 +84,24 @@ def activate(host: Host) -> Resources:
 @step()
 def record(host: Host) -> Resources:
     """Write a line into the host's history: who released what, when, from where, with which result."""
-    if host.runs_code and host.release is not None:
-        yield History({**host.entry, "release": host.release.id, "commit": host.release.commit})
+    if not host.runs_code or host.release is None:
+        return
+    rollout = host.rollout
+    entry = {**host.entry, "release": host.release.id, "commit": host.release.commit}
+    if rollout and rollout.what not in entry["what"].split():
+        # Finished later: what it was counts for what a rollback goes back to.
+        entry["what"] = f"{entry['what']} {rollout.what}"
+    if rollout and rollout.waits:
+        entry["without"] = ", ".join(rollout.waits)
+    yield History(entry)
+    # Where it was put back, the journal says so already.
+    if rollout and rollout.failed and rollout.phase != PUT_BACK and host.name in rollout.hosts:
+        yield Journal(rollout.release, rollout.on(host.facts).entry())
 
 
 @step()
 def tidy(host: Host) -> Resources:
-    """Remove what the release no longer has: processes, old releases and environments; close the journal."""
+    """Remove what the release no longer has: processes, old releases and environments."""
     if not host.runs_code or host.release is None:
         return
     processes = host.processes()
@@ -95,6 +110,17 @@ def tidy(host: Host) -> Resources:
     links = [process.link[0].rpartition("/")[2] for process in processes if process.colour]
     yield Files(host.run, "*.live", tuple(links))
     yield Prune(host.root, host.app.keep)
+
+
+@step()
+def close(host: Host) -> Resources:
+    """Close the journal, or leave in it on which hosts the rollout is not complete yet."""
+    rollout = host.rollout
+    if rollout is not None and rollout.waits:
+        complete = host.name not in rollout.waits
+        yield Journal(rollout.release, dataclasses.replace(rollout.on(host.facts), complete=complete).entry())
+        return
+    yield Absent(host.rollout_inputs)
     yield Journal("")
 
 

@@ -31,6 +31,7 @@ from .types import (
     Template,
     UnixName,
     VariableName,
+    Wait,
 )
 
 
@@ -201,12 +202,40 @@ class ReleaseSettings(Model):
         default="python manage.py",
         description="What `fab manage` puts before the command that it is given; it runs in the code.",
     )
+    pending: Command | None = Field(
+        default=None,
+        description="A command that prints the pending migrations, one a line, and nothing when there are none. "
+        "Default: Django is asked, where `migrate` is its command.",
+    )
+    rolling_migrations: Literal["additive", "unclassified", "all"] = Field(
+        default="additive",
+        description="Which migrations may run while the code before them serves, without `--maintenance` or "
+        "`--accept-migrations`: those that only add; also those of which nobody knows (RunPython, RunSQL, not "
+        "Django's); or also those that remove, rename or restrict what that code uses.",
+    )
     leader: GroupName | None = Field(
         default=None,
         description="The host, or the group whose first host, runs what must run once. Default: the first host of the "
         "first process with a socket.",
     )
     batch: Batch = Field(default=1, description="How many hosts switch at the same time, or which share of them.")
+    pause: Wait = Field(
+        default=0, description="Seconds between two batches; at their end the hosts just switched are asked once more."
+    )
+    canary: GroupName | None = Field(
+        default=None, description="The host or group that switches first, of those that wait for the same processes."
+    )
+    max_failures: Integer = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="How many hosts may fail: each is put back, the others go on, and the run fails at its end. One "
+        "more, and all are put back.",
+    )
+    unreachable: Literal["fail", "skip"] = Field(
+        default="fail",
+        description="What a host that does not answer means: nothing happens anywhere, or the others go on without it.",
+    )
 
     def batch_size(self, hosts: int) -> int:
         """Return how many of `hosts` hosts switch at the same time, at least one."""

@@ -24,4 +24,8 @@ class Backup(Model):
     days: Integer = Field(
         default=30, ge=1, le=3650, description="How old a backup may become; the youngest of a database always stays."
     )
-    before_migrate: Flag = Field(default=False, description="Every deploy takes a backup before it migrates.")
+    before_migrate: Flag | None = Field(
+        default=None,
+        description="A deploy takes a backup before it migrates, unless nothing is pending. Default: true where there "
+        "is a database that can be saved.",
+    )

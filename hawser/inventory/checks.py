@@ -49,6 +49,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_shares(environment),
         check_volumes(environment),
         check_backup(environment),
+        check_hooks(environment),
         check_secrets(environment),
         check_templates(environment),
         check_certificates(environment),
@@ -97,7 +98,7 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
     places += [(("processes", name, "groups"), entry.groups) for name, entry in environment.processes.items()]
     places += [(("cron", name, "groups"), entry.groups) for name, entry in environment.cron.items()]
     places += [(("builds", name, "groups"), entry.groups) for name, entry in environment.builds.items()]
-    for table in ("files", "settings", "patches"):
+    for table in ("files", "settings", "patches", "hooks"):
         places += [((table, index, "groups"), entry.groups) for index, entry in enumerate(getattr(environment, table))]
     places += [(("certificates", name, "groups"), entry.groups) for name, entry in environment.certificates.items()]
     places += [(("rules", index, "groups"), rule.groups) for index, rule in enumerate(environment.rules)]
@@ -201,12 +202,14 @@ def check_python(environment: Environment) -> Iterator[Finding]:
 
 
 def check_leader(environment: Environment) -> Iterator[Finding]:
-    """The leader is a group or a host."""
-    leader = environment.release.leader
+    """The leader and the canary are groups or hosts."""
     known = [*environment.groups, *environment.hosts]
-    if leader and leader not in known:
-        message = f"{leader!r} is neither a group nor a host"
-        yield Finding(("release", "leader"), message, did_you_mean(leader, known), needs=_HOSTS)
+    for key, given in (("leader", environment.release.leader), ("canary", environment.release.canary)):
+        if given and given not in known:
+            message = f"{given!r} is neither a group nor a host"
+            yield Finding(("release", key), message, did_you_mean(given, known), needs=_HOSTS)
+    if environment.release.pending and not environment.release.migrate:
+        yield Finding(("release", "pending"), "says what migrate would do, and there is no migrate", "remove it")
 
 
 def check_files(environment: Environment) -> Iterator[Finding]:
@@ -303,6 +306,19 @@ def check_volumes(environment: Environment) -> Iterator[Finding]:
                 if first != f"volumes.{name}":
                     yield Finding((*at, key), f"{first} has {path} on {host} as well", needs=_HOSTS)
                     break
+
+
+def check_hooks(environment: Environment) -> Iterator[Finding]:
+    """A hook has one moment and one place."""
+    for index, hook in enumerate(environment.hooks):
+        if (hook.before is None) == (hook.after is None):
+            yield Finding(
+                ("hooks", index), "needs either before or after", "remove one of the two" if hook.before else ""
+            )
+        if hook.groups and hook.on != "hosts":
+            yield Finding(("hooks", index, "groups"), f'is for on = "hosts", not "{hook.on}"', "remove it")
+        if hook.user and hook.on == "here":
+            yield Finding(("hooks", index, "user"), "on this machine it runs as you", "remove it")
 
 
 def check_backup(environment: Environment) -> Iterator[Finding]:

@@ -80,6 +80,7 @@ def _is_command(loc: Loc) -> bool:
         ("release", "build"),
         ("release", "check"),
         ("release", "migrate"),
+        ("release", "pending"),
     )
 
 

@@ -16,6 +16,7 @@ from .certificates import Certificate
 from .checkouts import CheckoutEntry
 from .files import FileEntry, Persistent, Site
 from .firewall import Firewall
+from .hooks import Hook
 from .hosts import EtcHosts, HostSettings, SshSettings
 from .local import LocalEntry
 from .once import OnceEntry
@@ -73,6 +74,7 @@ class Environment(Model):
     checkouts: dict[ProcessName, CheckoutEntry] = Field(
         default_factory=dict, description="Repositories beside the application's own, by name."
     )
+    hooks: tuple[Hook, ...] = Field(default=(), description="Commands before and after the phases of a rollout.")
     persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
     site: Site | None = Field(default=None, description="The web site.")
     certificates: dict[ProcessName, Certificate] = Field(
@@ -174,6 +176,14 @@ class Environment(Model):
             processes = sorted(self.processes.values(), key=lambda process: (not process.socket, not process.listens))
             candidates = self.hosts_running(processes[0]) if processes else tuple(self.hosts)
         return next(iter(candidates), "")
+
+    @property
+    def canaries(self) -> tuple[str, ...]:
+        """The hosts that switch first."""
+        canary = self.release.canary
+        if canary is None:
+            return ()
+        return (canary,) if canary in self.hosts else self.hosts_of([canary])
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:

@@ -47,6 +47,7 @@ KINDS = {
     "retired": ("processes", "Retired"),
     "units": ("processes", "Units"),
     "healthy": ("health", "Healthy"),
+    "visited": ("visit", "Visited"),
     "postgres_role": ("postgres", "Role"),
     "postgres_database": ("postgres", "Database"),
     "mariadb_role": ("mariadb", "Role"),

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from .system import System
 
 
-def read_journal(state: str) -> Any:
-    """Return the record of a rollout that has not been completed on this host, or None."""
+def read_json(state: str, name: str) -> Any:
+    """Return a record of this host: of a rollout that is not complete, of a freeze; None when there is none."""
     try:
-        with open(os.path.join(state, "journal.json"), encoding="utf-8") as stream:
+        with open(os.path.join(state, name), encoding="utf-8") as stream:
             return json.load(stream)
     except (OSError, ValueError):
         return None
@@ -148,7 +148,8 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         "releases": releases,
         "live": live(root),
         "processes": processes(system, application, root),
-        "journal": read_journal(system.state),
+        "journal": read_json(system.state, "journal.json"),
+        "hold": read_json(system.state, "hold.json"),
         "closed": os.path.exists(os.path.join(root, "maintenance.html")),
         "since": link_time(os.path.join(root, "current")),
         "generated": sorted(read_secrets(system.state) or ()),

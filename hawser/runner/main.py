@@ -49,6 +49,7 @@ ASKABLE = {
     ("queues", "rabbitmq"),
     ("queues", "redis"),
     ("ports", "listening"),
+    ("migrations", "plans"),
     ("releases", "before"),
     ("releases", "history"),
     ("releases", "listing"),

@@ -92,7 +92,9 @@ class Prune(Kind):
     def staying(self, releases: str) -> Set[str]:
         """Return the ids of the releases that stay: what is in use, filled up with the youngest."""
         present = set(folders(releases))
-        stay = {self.linked("current"), self.linked("previous"), under_way(self.system.state)} & present
+        journal = read_journal(self.system.state)
+        stay = {self.linked("current"), self.linked("previous")} & present
+        stay |= {str(journal.get(name)) for name in ("release", "before", "previous")} & present
         complete = []
         for name in present:
             try:
@@ -113,33 +115,41 @@ def journal_path(state: str) -> str:
     return os.path.join(state, "journal.json")
 
 
-def under_way(state: str) -> str:
-    """Return the id of the release whose rollout is under way or was broken off; empty when there is none."""
+def read_journal(state: str) -> Dict[str, Any]:
+    """Return the record of the rollout that is under way or was broken off; an empty one when there is none."""
     data = read(journal_path(state))
     if data is None:
-        return ""
+        return {}
     try:
-        release: str = json.loads(data.decode())["release"]
+        entry: Dict[str, Any] = json.loads(data.decode())
+        entry["release"]
+        return entry
     except (ValueError, KeyError, TypeError):
         raise Failure("%s is damaged; remove it and deploy again" % journal_path(state)) from None
-    return release
 
 
 class Journal(Kind):
     """See `hawser.resources.Journal`."""
 
+    def entry(self) -> Dict[str, Any]:
+        return dict(self.spec.get("entry") or {}, release=self.spec["release"])
+
     def check(self) -> Optional[Change]:
-        found, wanted = under_way(self.system.state), self.spec["release"]
-        if found == wanted:
+        found, wanted = read_journal(self.system.state), self.spec["release"]
+        found.pop("since", None)
+        if not wanted:
+            return Change("rollout of %s is complete" % found["release"]) if found else None
+        if found == self.entry():
             return None
-        return Change("rollout of %s begins" % wanted if wanted else "rollout of %s is complete" % found)
+        phase = self.entry().get("phase", "")
+        return Change("rollout of %s%s" % (wanted, ": " + phase if phase else " begins"))
 
     def apply(self, change: Change) -> None:
         path = journal_path(self.system.state)
         if not self.spec["release"]:
             remove(path)
             return
-        entry = {"release": self.spec["release"], "by": self.spec.get("by", ""), "since": now()}
+        entry = dict(self.entry(), since=now())
         write_atomically(path, (json.dumps(entry) + "\n").encode(), 0o600)
 
 

@@ -66,7 +66,7 @@ class TestRows:
 
     def test_carry_false_and_nothing_as_they_are(self):
         (row,) = wire(Journal(""))
-        assert (row["release"], row["by"]) == ("", "")
+        assert (row["release"], row["entry"]) == ("", {})
 
 
 class TestTriggers:

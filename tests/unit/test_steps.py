@@ -29,6 +29,8 @@ from tasks import (
     checkouts,
     db,
     deploy,
+    hooks,
+    lock,
     maintenance,
     once,
     processes,
@@ -38,6 +40,7 @@ from tasks import (
     shares,
     supervisor,
     systemd,
+    visit,
     volumes,
 )
 
@@ -72,6 +75,10 @@ ALONE = [
     maintenance.reopen,
     once.again,
     once.note,
+    lock.freeze,
+    hooks.run,
+    visit.through,
+    lock.thaw,
 ]
 NEW, OLD, OLDER = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb", "3333333333-cccccccc"
 DEFAULTS = {

@@ -484,6 +484,30 @@ MISTAKES = {
         "'200%' is neither a number of hosts nor a share of them",
         'as in 1 or "50%"',
     ),
+    "a canary that is nobody": (
+        HOSTS + "[release]\ncanary = 'wbe'",
+        "release.canary",
+        "'wbe' is neither a group nor a host",
+        "did you mean web?",
+    ),
+    "a hook without a moment": (
+        HOSTS + "[[hooks]]\ncommand = 'true'",
+        "hooks[0]",
+        "needs either before or after",
+        "",
+    ),
+    "a hook here for some hosts": (
+        HOSTS + "[[hooks]]\nbefore = 'switch'\ncommand = 'true'\non = 'here'\ngroups = ['web']",
+        "hooks[0].groups",
+        'is for on = "hosts", not "here"',
+        "remove it",
+    ),
+    "pending without migrate": (
+        HOSTS + "[release]\npending = 'flask db pending'",
+        "release.pending",
+        "says what migrate would do, and there is no migrate",
+        "remove it",
+    ),
     "a leader that is nobody": (
         HOSTS + "[release]\nleader = 'wbe'",
         "release.leader",

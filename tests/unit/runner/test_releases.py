@@ -93,8 +93,28 @@ def test_a_release_whose_rollout_is_under_way_stays(site, system):
     site.release("a", age=5)
     site.release("b", complete=False)
     site.link("current", "a")
-    Journal({"release": "b", "by": "me"}, system).apply(None)
+    Journal({"release": "b", "entry": {"by": "me"}}, system).apply(None)
     assert site.prune(5) is None
+
+
+def test_a_release_that_an_open_rollout_would_go_back_to_stays(site, system):
+    for age, name in enumerate(["a", "b", "c", "d"]):
+        site.release(name, age=age)
+    site.link("current", "a")
+    Journal({"release": "a", "entry": {"before": "d", "previous": "c"}}, system).apply(None)
+    site.prune(2)
+    assert site.names("releases") == ["a", "c", "d"]
+
+
+def test_a_journal_is_written_again_when_what_it_says_has_changed(system):
+    first = Journal({"release": "b", "entry": {"phase": "prepare"}}, system)
+    first.apply(first.check())
+    assert first.check() is None
+    second = Journal({"release": "b", "entry": {"phase": "switch"}}, system)
+    assert second.check().note == "rollout of b: switch"
+    second.apply(None)
+    assert releases.read_journal(system.state)["phase"] == "switch"
+    assert Journal({"release": ""}, system).check().note == "rollout of b is complete"
 
 
 def test_environments_that_no_release_uses_go_with_it(site):
@@ -156,7 +176,7 @@ def test_before_the_first_release_there_is_nothing_to_prune(tmp_path, system):
 
 def test_the_journal_says_what_is_under_way_until_it_is_complete(system, tmp_path):
     path = tmp_path / "state" / "journal.json"
-    begin, end = Journal({"release": "r1", "by": "me"}, system), Journal({"release": ""}, system)
+    begin, end = Journal({"release": "r1", "entry": {"by": "me"}}, system), Journal({"release": ""}, system)
     assert end.check() is None
     assert begin.check().note == "rollout of r1 begins"
     begin.apply(None)

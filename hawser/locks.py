@@ -1,0 +1,53 @@
+"""One change at a time: the lock over the hosts of a run, and who holds it or has frozen a host, in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import HawserError
+from .release import Facts
+from .resources import JSON
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+def take(session: Session, names: Sequence[str], wait: float = 2.0) -> None:
+    """Take the application's lock on these hosts, in sorted order, and hold it until the end of the run.
+
+    :param wait: seconds; a holder that was killed a moment ago needs some to end.
+    :raises HawserError: somebody else holds it: who, since when, from where, doing what.
+    """
+    info: dict[str, JSON] = {**session.entry, "since": time.time()}
+    # One after the other: of two who come at once, whoever gets the first one gets all.
+    for name in sorted(set(names) - session.locked):
+        answer = session.wires[name].request("lock", {"info": info, "wait": wait}, session.secrets.mask_values())
+        if not answer.ok:
+            holder = answer.message.get("holder")
+            if not holder:
+                raise HawserError(f"{name}: the lock cannot be taken: {answer.error}")
+            raise HawserError(
+                f"{name}: {at_work(holder)}; nothing was touched\n  next: wait, then the same command again"
+            )
+        session.facts[name] = Facts.from_wire(answer.message["facts"])
+        session.locked.add(name)
+
+
+def at_work(holder: Mapping[str, Any]) -> str:
+    """Say who holds a lock, since when, and doing what."""
+    since = moment(float(holder.get("since") or 0))
+    return f"{holder.get('who')} on {holder.get('from')} is at work on it since {since} ({holder.get('what')})"
+
+
+def held(hold: Mapping[str, Any]) -> str:
+    """Say who has frozen a host, since when, and why."""
+    return f"{hold.get('who')} on {hold.get('from')} since {moment(float(hold.get('since') or 0))}: {hold.get('why')}"
+
+
+def moment(seconds: float) -> str:
+    """Write a time in the operator's time zone; with its date, unless it is today."""
+    when = time.localtime(seconds)
+    today = when[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M", when)

@@ -1,0 +1,228 @@
+"""What pending migrations do to the code that runs meanwhile: Django's plan, judged operation by operation."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+ADDITIVE, UNCLASSIFIED, BREAKING = "additive", "unclassified", "breaking"
+ORDER = (ADDITIVE, UNCLASSIFIED, BREAKING)
+
+# Runs inside the release by `manage.py shell -c`. HAWSER_DESCRIBE names migrations that are to be described besides.
+SCRIPT = """
+import json, os
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import NOT_PROVIDED
+
+QUIET = {"blank", "choices", "default", "editable", "error_messages", "help_text", "limit_choices_to", "on_delete",
+         "related_name", "related_query_name", "validators", "verbose_name", "db_comment"}
+
+def fields_of(state, app, model):
+    return dict(state.models[app, model.lower()].fields)
+
+def alters(state, app, operation):
+    before = fields_of(state, app, operation.model_name)[operation.name]
+    (_, kind, _, old), (_, new_kind, _, new) = before.deconstruct(), operation.field.deconstruct()
+    found = ["type"] if kind != new_kind else []
+    for key in sorted((set(old) | set(new)) - QUIET):
+        was, now = old.get(key), new.get(key)
+        wider = key == "max_length" and (now is None or (was is not None and now >= was))
+        if repr(was) != repr(now) and not wider and not (key == "null" and now):
+            found.append(key)
+    return found
+
+def describe(state, app, operation):
+    kind = type(operation)
+    row = {"kind": kind.__name__, "module": kind.__module__,
+           "reversible": bool(getattr(operation, "reversible", False)),
+           "model": str(getattr(operation, "model_name", "") or getattr(operation, "name", "") or ""),
+           "text": str(operation.describe())}
+    field = getattr(operation, "field", None)
+    if field is not None:
+        row["field"] = str(operation.name)
+        row["fills_itself"] = bool(field.null or getattr(field, "many_to_many", False)
+                                   or getattr(field, "generated", False)
+                                   or getattr(field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED)
+    if kind.__name__ == "AlterField":
+        try:
+            row["alters"] = alters(state, app, operation)
+        except Exception:
+            row["alters"] = ["something"]
+    if kind.__name__ == "RunPython":
+        row["noop"] = getattr(operation.code, "__name__", "") == "noop"
+    if kind.__name__ == "SeparateDatabaseAndState":
+        row["inner"] = [describe(state, app, each) for each in operation.database_operations]
+    option = getattr(operation, "option_value", None)
+    row["empty"] = option is not None and not option
+    return row
+
+def migration(state, each):
+    rows = []
+    for operation in each.operations:
+        rows.append(describe(state, each.app_label, operation))
+        operation.state_forwards(each.app_label, state)
+    return {"key": each.app_label + "." + each.name, "app": each.app_label, "operations": rows}
+
+executor = MigrationExecutor(connections[os.environ.get("HAWSER_DATABASE", "default")])
+loader = executor.loader
+targets = loader.graph.leaf_nodes()
+plan = [each for each, backwards in executor.migration_plan(targets)]
+state = loader.project_state([key for key in loader.graph.nodes if key in loader.applied_migrations]) if plan else None
+named = [name for name in os.environ.get("HAWSER_DESCRIBE", "").split(",") if name]
+known = {".".join(key): each for key, each in loader.disk_migrations.items()}
+print("hawser-migrations: " + json.dumps({
+    "pending": [migration(state, each) for each in plan],
+    "described": [{"key": name, "app": known[name].app_label,
+                   "operations": [describe(None, known[name].app_label, each) for each in known[name].operations]}
+                  for name in named if name in known],
+    "applied": sorted(".".join(key) for key in loader.applied_migrations),
+    "known": sorted(known)}))
+"""
+_OPERATORS = re.compile(r"[;&|<>]+")
+_VALUED = ("--database", "--settings", "--pythonpath", "-v", "--verbosity")
+_CREATE = "CreateModel"
+_HARMLESS = {
+    "AddIndex",
+    "AddIndexConcurrently",
+    "AlterIndexTogether",
+    "AlterModelManagers",
+    "AlterModelOptions",
+    "AlterModelTableComment",
+    "CreateCollation",
+    "CreateExtension",
+    "RemoveConstraint",
+    "RemoveIndex",
+    "RemoveIndexConcurrently",
+    "RenameIndex",
+    "ValidateConstraint",
+}
+_REMOVES = {
+    "AlterModelTable": "renames the table of {model}",
+    "DeleteModel": "removes {model}",
+    "RemoveField": "removes a field of {model}",
+    "RenameField": "renames a field of {model}",
+    "RenameModel": "renames {model}",
+}
+_RESTRICTS = {"AddConstraint", "AddConstraintNotValid", "AlterUniqueTogether"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """How Django is asked for the plan of one migrate command.
+
+    :param words: the program, without the shell.
+    :param instance: whose variables it gets; empty for those of the release.
+    :param database: the alias of the database.
+    """
+
+    words: tuple[str, ...]
+    instance: str = ""
+    database: str = "default"
+
+
+def question(command: str) -> Question | None:
+    """Return how to ask for the plan of a command that migrates with Django; None for any other command.
+
+    :param command: with ``@NAME `` before it where it gets the variables of an instance.
+    """
+    instance = ""
+    if command.startswith("@"):
+        instance, _, command = command[1:].partition(" ")
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    if "migrate" not in words:
+        return None
+    place = words.index("migrate")
+    program = words[:place]
+    if any(_OPERATORS.search(word) for word in program) or not _is_django(program):
+        return None
+    kept: list[str] = []
+    database = "default"
+    rest = iter(words[place + 1 :])
+    for word in rest:
+        if _OPERATORS.fullmatch(word):
+            break
+        name, equals, value = word.partition("=")
+        if name in _VALUED:
+            value = value if equals else next(rest, "")
+            if name == "--database":
+                database = value
+            elif name in ("--settings", "--pythonpath"):
+                kept.append(f"{name}={value}")
+        elif not word.startswith("-"):
+            # To a migration that is named: not the plan that we would be told.
+            return None
+    return Question((*program, "shell", *kept, "-c", SCRIPT), instance, database)
+
+
+def _is_django(program: Sequence[str]) -> bool:
+    last = program[-1].rpartition("/")[2] if program else ""
+    return last in ("manage.py", "django-admin", "django-admin.py") or list(program[-2:]) == ["-m", "django"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one migration means.
+
+    :param kind: how it gets on with the code that runs meanwhile.
+    :param reasons: why, unless it is additive.
+    :param reversible: it can be undone by Django.
+    """
+
+    key: str
+    kind: str
+    reasons: tuple[str, ...] = ()
+    reversible: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.kind}" + (f" ({'; '.join(self.reasons)})" if self.reasons else "")
+
+
+def judge(migrations: Iterable[Mapping[str, Any]]) -> list[Verdict]:
+    """Judge migrations in their order; what they do to a table that they make themselves harms nobody."""
+    made: set[tuple[str, str]] = set()
+    found = []
+    for each in migrations:
+        judged = [judge_operation(each["app"], row, made) for row in each["operations"]]
+        kind = max((kind for kind, _why in judged), key=ORDER.index, default=ADDITIVE)
+        reasons = tuple(dict.fromkeys(why for _kind, why in judged if why))
+        found.append(Verdict(each["key"], kind, reasons, all(row["reversible"] for row in each["operations"])))
+    return found
+
+
+def judge_operation(app: str, row: Mapping[str, Any], made: set[tuple[str, str]]) -> tuple[str, str]:
+    """Return what an operation means for the code that runs, and why.
+
+    :param made: the tables that were made by what came before; those that this one makes are added.
+    """
+    name, model = row["kind"], f"{app}.{row['model']}"
+    table = (app, row["model"].lower())
+    if not row["module"].startswith("django."):
+        return UNCLASSIFIED, f"{name} is not one of Django's own operations"
+    if name == "SeparateDatabaseAndState":
+        inner = [judge_operation(app, each, made) for each in row["inner"]]
+        return max(inner, key=lambda pair: ORDER.index(pair[0]), default=(ADDITIVE, ""))
+    if name in ("RunPython", "RunSQL"):
+        return (ADDITIVE, "") if row.get("noop") else (UNCLASSIFIED, f"{name}: {row['text']}")
+    if name == _CREATE:
+        made.add(table)
+        return ADDITIVE, ""
+    if table in made or name in _HARMLESS or name.endswith("Extension"):
+        return ADDITIVE, ""
+    if name in _REMOVES:
+        return BREAKING, _REMOVES[name].format(model=model)
+    if name == "AddField":
+        field = f"{model}.{row['field']}"
+        return (ADDITIVE, "") if row["fills_itself"] else (BREAKING, f"the code that runs does not fill {field}")
+    if name == "AlterField":
+        changed = ", ".join(row["alters"])
+        return (BREAKING, f"changes {model}.{row['field']}: {changed}") if changed else (ADDITIVE, "")
+    if name in _RESTRICTS:
+        return (ADDITIVE, "") if row["empty"] else (BREAKING, f"restricts what {model} may hold")
+    return UNCLASSIFIED, f"{name}: {row['text']}"

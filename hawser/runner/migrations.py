@@ -1,0 +1,44 @@
+"""Ask Django, inside a release, which migrations it would apply and what they do; nothing is changed."""
+
+from __future__ import annotations
+
+import json
+
+from .system import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Sequence
+
+    from .system import System
+
+MARK = "hawser-migrations: "
+# Seconds for one answer: Django has to load the application.
+LONGEST = 180
+
+
+def plans(system: System, questions: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+    """Put some questions to releases, one program each.
+
+    :param questions: argv, user, cwd and env of each program, which prints `MARK` and its answer as JSON; with
+        ``plain``, it prints a line for each pending migration.
+    :returns: each answer, ``{"lines": […]}`` of a plain one, or ``{"error": …, "output": …}``.
+    """
+    found: List[Dict[str, Any]] = []
+    for each in questions:
+        try:
+            # What it logs to standard error is no answer.
+            ended = system.run(each["argv"], each["user"], each["cwd"], each.get("env"), timeout=LONGEST, apart=True)
+        except Failure as failure:
+            found.append({"error": failure.message, "output": system.show(failure.output)})
+            continue
+        said = ended.output
+        if each.get("plain"):
+            found.append({"lines": [line.strip() for line in said.splitlines() if line.strip()]})
+            continue
+        lines = [line for line in said.splitlines() if line.startswith(MARK)]
+        try:
+            found.append(json.loads(lines[-1][len(MARK) :]))
+        except (IndexError, ValueError):
+            found.append({"error": "it gives no answer", "output": system.show(said)})
+    return found

@@ -1,0 +1,150 @@
+"""Commands of the environment file before and after the phases of a rollout."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from hawser.errors import StepFailed
+from hawser.fleet import Fleet
+from hawser.host import Host
+from hawser.inventory.hooks import Hook
+from hawser.release import Release
+from hawser.resources import Command, Resources
+from hawser.rolling import Rolling
+from hawser.steps import step
+
+
+@step()
+def run(host: Host) -> Resources:
+    """Run a hook that is due on this host."""
+    due = host.asked.get("hook")
+    for number, hook in enumerate(host.environment.hooks):
+        # Before anything is asked, all are rendered, so that a mistake in one is found in time.
+        if due not in (None, str(number)):
+            continue
+        line = host.command_text(hook.command, f"hooks[{number}].command")
+        if hook.on == "here" or (hook.on == "leader" and not host.is_leader) or not host.is_in(hook.groups):
+            continue
+        facts = {**json.loads(host.asked.get("facts", "{}")), "HAWSER_HOST": host.name}
+        user = hook.user or host.app.user
+        yield Command(("sh", "-c", line), user=user, cwd=host.root, env=facts, timeout=hook.timeout, title=line)
+
+
+@contextmanager
+def around(rolling: Rolling, phase: str, fleet: Fleet) -> Iterator[None]:
+    """Run the hooks before and after a phase on some hosts; those after it only when it went well.
+
+    :raises StepFailed: a hook before it failed.
+    """
+    each(rolling, "before", phase, fleet)
+    yield
+    each(rolling, "after", phase, fleet)
+
+
+@contextmanager
+def whole(rolling: Rolling, fleet: Fleet) -> Iterator[None]:
+    """Run the hooks before a rollout, and after it in any case."""
+    each(rolling, "before", "rollout", fleet)
+    result = "failed"
+    try:
+        yield
+        result = "ok"
+    finally:
+        each(rolling, "after", "rollout", fleet, HAWSER_RESULT=result)
+
+
+def each(rolling: Rolling, when: str, phase: str, fleet: Fleet, **more: str) -> None:
+    """Run the hooks of one moment, in the order of the file."""
+    environment, session = rolling.hosts.environment, rolling.hosts.session
+    for number, hook in enumerate(environment.hooks):
+        if getattr(hook, when) != phase:
+            continue
+        title, there = f"hook {when} {phase}", {**facts(rolling, f"{when} {phase}", fleet), **more}
+        asked, session.asked = session.asked, {"hook": str(number), "facts": json.dumps(there)}
+        try:
+            failed = here(rolling, number, hook, there) if hook.on == "here" else on_hosts(rolling, hook, fleet, title)
+        finally:
+            session.asked = asked
+        if failed and when == "before":
+            raise StepFailed(f"the {title} failed{failed}: {hook.command}")
+        if failed:
+            rolling.hosts.report.note("", f"the {title} failed{failed}, and the rollout goes on", "warning")
+
+
+def on_hosts(rolling: Rolling, hook: Hook, fleet: Fleet, title: str) -> str:
+    """Run a hook on hosts; return where it failed."""
+    there = rolling.still(fleet.leader() if hook.on == "leader" else fleet)
+    names = [name for name in there.names if there.host(name).is_in(hook.groups) and name not in fleet.session.lost]
+    failures = there.some(names).attempt([run], today(rolling), title) if names else {}
+    return f" on {', '.join(failures)}" if failures else ""
+
+
+def today(rolling: Rolling) -> Release:
+    """Return the release at stake with the hooks of today's file, also in a rollback."""
+    session = rolling.hosts.session
+    return dataclasses.replace(rolling.wanted, environment=session.environment, templates=session.templates)
+
+
+def facts(rolling: Rolling, moment: str, fleet: Fleet) -> dict[str, str]:
+    """Return what a hook is told."""
+    record, entry = rolling.record, rolling.session.entry
+    return {
+        "HAWSER_HOOK": moment,
+        "HAWSER_TASK": record.what,
+        "HAWSER_ENVIRONMENT": rolling.hosts.environment.name,
+        "HAWSER_APPLICATION": rolling.hosts.environment.app.name,
+        "HAWSER_RELEASE": rolling.wanted.id,
+        "HAWSER_COMMIT": rolling.wanted.commit,
+        "HAWSER_PREVIOUS": next((each.before for each in rolling.before.values() if each.before), ""),
+        "HAWSER_TARGETS": ",".join(rolling.still(fleet).names),
+        "HAWSER_WHO": entry["who"],
+        "HAWSER_FROM": entry["from"],
+    }
+
+
+def here(rolling: Rolling, number: int, hook: Hook, facts: Mapping[str, str]) -> str:
+    """Run a hook on the controlling machine, in the project's folder; return how it failed."""
+    fleet, session = rolling.hosts, rolling.hosts.session
+    leader = session.host(fleet.environment.leader, today(rolling))
+    line = leader.command_text(hook.command, f"hooks[{number}].command")
+    if fleet.dry:
+        fleet.report.note("here", f"would run {line}")
+        return ""
+    fleet.report.note("here", line)
+    with subprocess.Popen(
+        ["sh", "-c", line],
+        cwd=session.folder.parent,
+        env={**os.environ, **facts},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as child:
+        timer = threading.Timer(hook.timeout, end, (child.pid,))
+        timer.start()
+        try:
+            assert child.stdout is not None
+            for text in child.stdout:
+                fleet.report.output("here", text.rstrip("\n"))
+            code = child.wait()
+        except BaseException:
+            end(child.pid)
+            raise
+        finally:
+            timer.cancel()
+    return f" here, with status {code}" if code else ""
+
+
+def end(group: int) -> None:
+    """Kill a program with all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

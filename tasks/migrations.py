@@ -1,0 +1,215 @@
+"""What a rollout does to the database, and whether the code that serves meanwhile survives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hawser.errors import HawserError, StepFailed
+from hawser.fleet import Fleet
+from hawser.host import Host
+from hawser.migrations import ADDITIVE, ORDER, UNCLASSIFIED, Question, Verdict, judge, question
+from hawser.processes import instance_environment
+from hawser.release import Release
+from hawser.rolling import Rolling
+
+ALLOWED = {"additive": 0, "unclassified": 1, "all": 2}
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is known of the pending migrations.
+
+    :param verdicts: those that are known.
+    :param unknown: why more may be pending; empty when all are known.
+    """
+
+    verdicts: tuple[Verdict, ...] = ()
+    unknown: str = ""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether it is known that nothing is pending."""
+        return not self.verdicts and not self.unknown
+
+    def beyond(self, allowed: str) -> list[str]:
+        """Return, in words, what goes beyond the kind of migrations that may run while older code serves."""
+        found = [str(each) for each in self.verdicts if ORDER.index(each.kind) > ALLOWED[allowed]]
+        if self.unknown and ORDER.index(UNCLASSIFIED) > ALLOWED[allowed]:
+            found.append(f"{UNCLASSIFIED}: {self.unknown}")
+        return found
+
+
+def outlook(fleet: Fleet, release: Release) -> Outlook:
+    """Ask the leader, in a release that is built there, which migrations are pending; nothing is changed."""
+    host = leader_with(fleet, release)
+    if release.environment.release.pending:
+        line = host.command_text(release.environment.release.pending, "release.pending")
+        (answer,) = ask(fleet, host, [{**program(host, ("sh", "-c", line)), "plain": True}])
+        if "error" in answer:
+            return Outlook(unknown=f"release.pending: {answer['error']}\n{answer.get('output', '')}".strip())
+        return Outlook(tuple(Verdict(line, UNCLASSIFIED, ("not Django's",), False) for line in answer["lines"]))
+    known, others = questions(host)
+    verdicts: list[Verdict] = []
+    reasons = [f"nobody can tell beforehand what `{line}` does" for line in others]
+    for answer in ask(fleet, host, [django(host, each) for each in known]):
+        if "error" in answer:
+            last = answer.get("output", "").strip().splitlines()[-1:]
+            reasons.append(f"Django does not tell its plan: {answer['error']}" + "".join(f" ({line})" for line in last))
+        else:
+            verdicts += judge(answer["pending"])
+    return Outlook(tuple({each.key: each for each in verdicts}.values()), "; ".join(reasons))
+
+
+def leader_with(fleet: Fleet, release: Release) -> Host:
+    name = fleet.leader().names[0]
+    return fleet.host(name, release)
+
+
+def questions(host: Host) -> tuple[list[Question], list[str]]:
+    """Return how Django is asked about the migrate commands of a release, and the commands that are not Django's."""
+    known, others = [], []
+    for number, line in enumerate(host.environment.release.migrate):
+        command = host.command_text(line, f"release.migrate[{number}]")
+        found = question(command)
+        if found is None:
+            others.append(command)
+        else:
+            known.append(found)
+    return known, others
+
+
+def program(host: Host, words: Sequence[str], instance: str = "", **variables: str) -> dict[str, Any]:
+    """Return a program that runs in a release, as the application's user, in its environment."""
+    own = [f"@{instance_environment(instance)}"] if instance else []
+    argv = [f"{host.release_path}/run", *own, *words]
+    return {"argv": argv, "user": host.app.user, "cwd": host.source, "env": variables}
+
+
+def django(host: Host, asked: Question, described: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the program that asks Django."""
+    variables = {"HAWSER_DATABASE": asked.database, "HAWSER_DESCRIBE": ",".join(described)}
+    return program(host, asked.words, asked.instance, **variables)
+
+
+def ask(fleet: Fleet, host: Host, programs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not programs:
+        return []
+    answers: list[dict[str, Any]] = fleet.ask(host.name, "migrations.plans", {"questions": list(programs)})
+    return answers
+
+
+def serves_anywhere(fleet: Fleet) -> bool:
+    """Whether any host of the environment that answers serves a release."""
+    names = fleet.everyone().with_code().answering().names
+    return any(fleet.facts(name).current for name in names)
+
+
+def consider(rolling: Rolling) -> Outlook:
+    """List the pending migrations, and refuse those that the code that serves may not survive.
+
+    :raises HawserError: names them, and what to type; nothing has switched yet.
+    """
+    hosts, wanted = rolling.hosts, rolling.wanted
+    report, leader = hosts.report, hosts.leader().names[0]
+    if not serves_anywhere(hosts):
+        return Outlook(unknown="nothing has been deployed yet")
+    if hosts.dry and wanted.id not in hosts.facts(leader).releases:
+        report.note(leader, f"pending migrations: unknown, for {wanted.id} is not built there yet")
+        return Outlook(unknown="not built yet")
+    found = outlook(hosts, wanted)
+    for each in found.verdicts:
+        report.note("", f"pending migration {each}")
+    if found.unknown:
+        report.note("", f"pending migrations: unknown, for {found.unknown}")
+    elif not found.verdicts:
+        report.note("", "no migration is pending")
+    beyond = found.beyond(hosts.environment.release.rolling_migrations)
+    if not beyond or rolling.record.accepted or rolling.record.maintenance:
+        return found
+    message = refusal(rolling, beyond, found)
+    if not hosts.dry:
+        raise HawserError(message)
+    report.note("", f"this would be refused: {message}", "warning")
+    return found
+
+
+def refusal(rolling: Rolling, beyond: Sequence[str], found: Outlook) -> str:
+    """Say why migrations are refused, and what to type."""
+    hosts = rolling.hosts
+    command = f"fab -H {','.join(hosts.session.names)} deploy --revision {rolling.wanted.commit[:10]}"
+    lines = ["migrations that the code that serves meanwhile may not survive; nothing has switched"]
+    lines += [f"  {each}" for each in beyond]
+    lines += [
+        "  next, one of:",
+        f"    {command} --maintenance         (visitors get 503 while it is migrated and switched)",
+        f"    {command} --accept-migrations   (when you know that the code that serves survives them)",
+    ]
+    if all(each.kind in (ADDITIVE, UNCLASSIFIED) for each in found.verdicts):
+        file = hosts.environment.path.name
+        lines.append(f'    rolling_migrations = "unclassified" under [release] in {file}, to allow this for good')
+    return "\n".join(lines)
+
+
+def applied(fleet: Fleet, release: Release, before: Outlook) -> list[str] | None:
+    """Return what was applied of the migrations that were pending; None where nobody knows.
+
+    :param before: what was pending.
+    """
+    if before.unknown:
+        return None
+    try:
+        after = outlook(fleet, release)
+    except StepFailed:
+        return None
+    if after.unknown:
+        return None
+    left = {each.key for each in after.verdicts}
+    return [each.key for each in before.verdicts if each.key not in left]
+
+
+def tell_way_back(fleet: Fleet, wanted: Release) -> None:
+    """Say whether the database goes with a rollback: which migrations are applied that the older release lacks.
+
+    :param wanted: the older release, which must be built on the leader.
+    """
+    leader = fleet.leader().names[0]
+    facts = fleet.facts(leader)
+    if wanted.id not in facts.releases or not wanted.environment.release.migrate:
+        return
+    host = leader_with(fleet, wanted)
+    known, others = questions(host)
+    for line in others:
+        fleet.report.note("", f"whether the database fits {wanted.id} is unknown: `{line}` is not Django's", "warning")
+    for asked, answer in zip(known, ask(fleet, host, [django(host, each) for each in known]), strict=True):
+        if "error" in answer:
+            fleet.report.note("", f"whether the database fits {wanted.id} is unknown: {answer['error']}", "warning")
+            continue
+        more = sorted(set(answer["applied"]) - set(answer["known"]))
+        if not more:
+            fleet.report.note("", f"the database fits: {wanted.id} knows every migration that is applied")
+            continue
+        told = "\n".join(f"  {line}" for line in describe(fleet, facts.current, asked, more))
+        fleet.report.note(
+            "", f"the database stays as it is, with migrations that {wanted.id} does not know:\n{told}", "warning"
+        )
+
+
+def describe(fleet: Fleet, newer: str, asked: Question, keys: Sequence[str]) -> list[str]:
+    """Say of some applied migrations what they mean for older code, and whether they can be undone."""
+    described: dict[str, Verdict] = {}
+    if newer:
+        host = leader_with(fleet, fleet.release(newer))
+        (answer,) = ask(fleet, host, [django(host, asked, keys)])
+        described = {each.key: each for each in judge(answer.get("described", ()))}
+    lines = []
+    for key in keys:
+        each = described.get(key)
+        if each is None:
+            lines.append(f"{key}: what it does is unknown, for {newer or 'what serves'} lacks it as well")
+            continue
+        undone = "can be reversed" if each.reversible else "cannot be reversed"
+        older = "older code gets on with it" if each.kind == ADDITIVE else str(each).partition(": ")[2]
+        lines.append(f"{key}: {undone}; {older}")
+    return lines

@@ -1,0 +1,176 @@
+"""The phases of a rollout: migrate, switch, and the site closed meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from hawser import journal
+from hawser.databases import databases_of
+from hawser.fleet import Fleet
+from hawser.host import Host
+from hawser.migrations import ADDITIVE
+from hawser.release import Release
+from hawser.rolling import Rolling
+from hawser.steps import Step
+
+from . import config, db, drain, hooks, maintenance, migrations, release, visit
+from .migrations import Outlook
+
+
+def concerned(hosts: Fleet, record: journal.Record) -> Fleet:
+    """Return all hosts that a rollout may touch: those that shall serve, the leader, databases, web servers."""
+    names = [*hosts.with_leader().names]
+    names += to_save(hosts).names if record.migrations else ()
+    names += closable(hosts).names if record.maintenance or record.closed else ()
+    names += drain.fronts(hosts, hosts)
+    return hosts.some(tuple(dict.fromkeys(name for name in names if name not in hosts.session.lost)))
+
+
+def to_save(hosts: Fleet) -> Fleet:
+    """Return the hosts whose databases are backed up before they are migrated."""
+    if hosts.environment.backup.before_migrate is False:
+        return hosts.some(())
+    return hosts.some([name for name in hosts.environment.hosts if databases_of(hosts.host(name))])
+
+
+def closable(hosts: Fleet) -> Fleet:
+    """Return the hosts of the environment that serve the site and answer."""
+    names = [name for name in hosts.environment.hosts if hosts.host(name).serves_site]
+    return hosts.some(names).answering()
+
+
+@contextmanager
+def settled(rolling: Rolling) -> Iterator[None]:
+    """Have the settings outside of the release in their place for what runs inside; put them back when that fails."""
+    leader, wanted = rolling.hosts.leader(), rolling.wanted
+    runs = wanted.environment.release.migrate or wanted.environment.once
+    if not runs or not config.lies_outside(leader.host(leader.names[0], wanted)):
+        yield
+        return
+    try:
+        leader.apply([release.advance, config.place], wanted, phase="settings")
+        yield
+    except Exception:
+        if not rolling.hosts.dry and leader.names[0] not in rolling.session.lost:
+            rolling.put_back(leader.names, f"put back the settings of {leader.names[0]}")
+        raise
+
+
+def migrate(rolling: Rolling, pending: Outlook) -> None:
+    """Back up the databases unless nothing is pending, and migrate, once."""
+    hosts = rolling.hosts
+    rolling.note(phase=journal.MIGRATE)
+    saved = to_save(hosts)
+    if saved.names and not pending.nothing and migrations.serves_anywhere(hosts):
+        hosts.session.asked = {}
+        saved.apply([db.save], phase="backup")
+    with hooks.around(rolling, "migrate", hosts.leader()):
+        hosts.leader().apply([db.migrate], rolling.wanted, phase="migrate")
+    rolling.note(migrated=True)
+    hosts.leader().apply([release.advance], rolling.wanted, phase="migrated")
+
+
+def switch(rolling: Rolling, part: Fleet, steps: Sequence[Step]) -> None:
+    """Move the traffic to the new release, batch by batch."""
+    rolling.note(phase=journal.SWITCH)
+    batches = list(part.batches())
+    for number, batch in enumerate(batches, 1):
+        there = rolling.still(batch)
+        if not there.names:
+            continue
+        place = f"{number}/{len(batches)}"
+        fronts = drain.fronts(rolling.hosts, there)
+        with (
+            hooks.around(rolling, "batch", there),
+            drain.drained(rolling.hosts, there, fronts, serving(rolling, fronts), rolling.later),
+        ):
+            rolling.apply(there, steps, f"switch {place}")
+            rolling.switched.update(rolling.still(there).names)
+        if number < len(batches) and pause(rolling):
+            rolling.apply(there, [visit.visit], f"look again {place}")
+    far = [name for name in rolling.still(part).names if passes_on(rolling.hosts.host(name, rolling.wanted))]
+    if far:
+        rolling.apply(rolling.hosts.some(far), [visit.through], "visit")
+
+
+def passes_on(host: Host) -> bool:
+    """Whether a host's web server passes requests on to processes of other hosts."""
+    return any(True for _ in visit.visits(host, beside=False))
+
+
+def serving(rolling: Rolling, names: Sequence[str]) -> Mapping[str, Release]:
+    """Return the release that serves on each of some hosts by now."""
+    kept = rolling.hosts.some([name for name in names if name not in rolling.switched]).kept_releases()
+    return {**kept, **{name: rolling.wanted for name in names if name in rolling.switched}}
+
+
+def pause(rolling: Rolling) -> bool:
+    """Wait between two batches, as the settings say; return whether there was a wait."""
+    seconds = rolling.hosts.environment.release.pause
+    if seconds and rolling.hosts.dry:
+        rolling.hosts.report.note("", f"would wait {seconds} s before the next batch")
+    elif seconds:
+        rolling.hosts.report.note("", f"waiting {seconds} s before the next batch")
+        time.sleep(seconds)
+    return bool(seconds)
+
+
+@contextmanager
+def closed(rolling: Rolling, pending: Outlook) -> Iterator[None]:
+    """Show visitors the maintenance page meanwhile, where the rollout asks for it.
+
+    A page that was there before stays. After a failure the site opens again, unless the database has changed under the
+    code that serves again.
+    """
+    hosts = rolling.hosts
+    sites = closable(hosts) if rolling.record.maintenance or rolling.record.closed else hosts.some(())
+    if rolling.record.maintenance and not rolling.record.closed and sites.names:
+        if all(hosts.facts(name).closed for name in sites.names):
+            sites = hosts.some(())
+        else:
+            # First the journal: whoever comes after a crash shall know that the page is ours.
+            rolling.note(closed=True)
+            rolling.still(hosts).apply([release.advance], rolling.wanted, "close the site")
+            hosts.session.asked = {}
+            sites.apply([maintenance.close], rolling.wanted, "close the site")
+    try:
+        yield
+    except Exception:
+        changed = changes(rolling, pending)
+        if sites.names and not changed:
+            reopen(rolling, sites)
+        elif sites.names:
+            hosts.report.note(
+                "",
+                f"the site stays closed, for the database may not fit the code that serves any more: {changed}\n"
+                f"  next: fab -H {hosts.environment.name} maintenance.off, when it does",
+                "warning",
+            )
+        elif changed:
+            hosts.report.note("", f"the database is not put back: {changed}", "warning")
+        raise
+    if sites.names:
+        reopen(rolling, sites)
+
+
+def reopen(rolling: Rolling, sites: Fleet) -> None:
+    """Take the maintenance page away."""
+    sites.some([name for name in sites.names if name not in sites.session.lost]).apply(
+        [maintenance.reopen], rolling.wanted, "open the site"
+    )
+    rolling.note(closed=False)
+
+
+def changes(rolling: Rolling, pending: Outlook) -> str:
+    """Say what has been done to the database that older code may not survive; nothing when that is nothing."""
+    if rolling.hosts.dry or rolling.record.phase == journal.PREPARE or pending.nothing:
+        return ""
+    if not any(each.before for each in rolling.before.values()):
+        return ""
+    done = migrations.applied(rolling.hosts, rolling.wanted, pending)
+    if done is None:
+        return "which migrations were applied is unknown"
+    risky = {each.key: str(each) for each in pending.verdicts if each.kind != ADDITIVE}
+    return ", ".join(risky[key] for key in done if key in risky)

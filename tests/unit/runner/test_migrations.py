@@ -1,0 +1,42 @@
+"""Questions about migrations are put to a release, and their answers told from its chatter."""
+
+from __future__ import annotations
+
+import getpass
+
+import pytest
+
+from hawser.runner.migrations import MARK, plans
+from hawser.runner.system import System
+
+
+@pytest.fixture
+def ask(tmp_path):
+    def ask(script, **more):
+        question = {"argv": ["sh", "-c", script], "user": getpass.getuser(), "cwd": str(tmp_path), **more}
+        return plans(System(str(tmp_path)), [question])[0]
+
+    return ask
+
+
+def test_the_answer_is_found_among_what_the_application_says(ask):
+    said = f"echo 5 objects imported automatically; echo '{MARK}{{\"pending\": []}}'; echo bye; echo oh >&2"
+    assert ask(said) == {"pending": []}
+
+
+def test_a_plain_question_is_answered_with_lines(ask):
+    assert ask("echo ' a1 -> b2 '; echo; echo INFO >&2", plain=True) == {"lines": ["a1 -> b2"]}
+
+
+def test_a_program_that_fails_is_told_with_its_output(ask):
+    answer = ask("echo no database >&2; exit 3")
+    assert "exited with 3" in answer["error"] and "no database" in answer["output"]
+
+
+def test_one_that_says_nothing_useful_is_no_answer(ask):
+    assert ask("echo hello")["error"] == "it gives no answer"
+    assert ask(f"echo '{MARK}{{'")["error"] == "it gives no answer"
+
+
+def test_variables_reach_the_program(ask):
+    assert ask("echo $HAWSER_DATABASE", plain=True, env={"HAWSER_DATABASE": "stats"}) == {"lines": ["stats"]}

@@ -1,0 +1,148 @@
+"""Where hooks run, what they are told, and what their failure means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hawser.errors import StepFailed
+from hawser.host import Host
+from hawser.inventory import Environment
+from hawser.journal import Record
+from hawser.secrets import Secrets
+from hawser.templates import Templates
+from tasks import hooks
+
+SETTINGS: dict[str, Any] = {
+    "name": "shop",
+    "app": {"name": "shop", "repo": "."},
+    "processes": {"web": {"groups": ["web"], "command": "gunicorn shop.wsgi --bind unix:{{ socket }}"}},
+    "hosts": {"web1": {"groups": ["web"]}, "web2": {"groups": ["web"]}, "data1": {"groups": ["data"]}},
+}
+ADDRESSES = {"web1": "10.0.0.1", "web2": "10.0.0.2", "data1": "10.0.0.3"}
+
+
+def environment(*rows: dict[str, Any]) -> Environment:
+    return Environment.model_validate({**SETTINGS, "hooks": list(rows)})
+
+
+def host(name: str, *rows: dict[str, Any], **asked: str) -> Host:
+    secrets = Secrets("shop", Path("shop.env"), {})
+    return Host(name, environment(*rows), secrets, Templates(), ADDRESSES, asked=asked)
+
+
+def lines(where: Host) -> list[str]:
+    return [each.argv[-1] for each in hooks.run.resources(where)]  # type: ignore[attr-defined]
+
+
+class Stage:
+    """A rollout whose hooks fail on the hosts that are named."""
+
+    dry = False
+
+    def __init__(self, tmp_path: Path, *rows: dict[str, Any], failing: tuple[str, ...] = ()) -> None:
+        self.environment = environment(*rows)
+        self.failing, self.done, self.notes, self.heard = failing, [], [], []  # type: ignore[var-annotated]
+        self.session: Any = SimpleNamespace(
+            asked={"message": "kept"},
+            lost={},
+            entry={"who": "ann", "from": "desk"},
+            environment=self.environment,
+            templates=Templates(),
+            folder=tmp_path / "hosts",
+            host=lambda name, release: host(name, *rows),
+        )
+        self.report: Any = SimpleNamespace(
+            note=lambda where, text, level="info": self.notes.append((level, text)),
+            output=lambda where, text: self.heard.append(text),
+        )
+        self.hosts = self
+        self.names: tuple[str, ...] = tuple(ADDRESSES)
+        self.record = Record("new", what="deploy")
+        self.wanted = hooks.Release("new", "c" * 40, self.environment, Templates())
+        self.before = {"web1": Record("new", before="old")}
+
+    def still(self, fleet: Any) -> Any:
+        return fleet
+
+    def some(self, names: Any) -> Any:
+        part = SimpleNamespace(**{**self.__dict__, "names": tuple(names)})
+        part.some, part.host = self.some, lambda name: host(name)
+        part.attempt = lambda steps, release, title: self.attempt(part, title)
+        return part
+
+    def leader(self) -> Any:
+        return self.some(["web1"])
+
+    def attempt(self, part: Any, title: str) -> dict[str, str]:
+        self.done.append((title, part.names, dict(self.session.asked)))
+        return {name: "broken" for name in part.names if name in self.failing}
+
+
+def test_a_hook_runs_on_its_groups_as_the_applications_user():
+    row = {"before": "switch", "command": "echo {{ host.name }}", "groups": ["web"]}
+    assert [lines(host(name, row, hook="0")) for name in ADDRESSES] == [["echo web1"], ["echo web2"], []]
+    (command,) = hooks.run.resources(host("web1", row, hook="0", facts='{"HAWSER_RELEASE": "new"}'))
+    assert (command.user, command.cwd) == ("shop", "/srv/shop")  # type: ignore[attr-defined]
+    assert command.env == {"HAWSER_RELEASE": "new", "HAWSER_HOST": "web1"}  # type: ignore[attr-defined]
+
+
+def test_one_for_the_leader_runs_there_alone_and_one_for_here_on_no_host():
+    rows = [{"before": "switch", "command": "a", "on": "leader"}, {"before": "switch", "command": "b", "on": "here"}]
+    assert [lines(host(name, *rows, hook="0")) for name in ADDRESSES] == [["a"], [], []]
+    assert [lines(host(name, *rows, hook="1")) for name in ADDRESSES] == [[], [], []]
+
+
+def test_all_are_rendered_before_anything_is_asked():
+    rows = [{"before": "switch", "command": "a"}, {"after": "finish", "command": "b"}]
+    assert lines(host("web1", *rows)) == ["a", "b"]
+
+
+def test_a_failing_hook_before_a_phase_stops_it(tmp_path):
+    stage: Any = Stage(tmp_path, {"before": "switch", "command": "false"}, failing=("web2",))
+    told = "hook before switch failed on web2: false"
+    with pytest.raises(StepFailed, match=told), hooks.around(stage, "switch", stage.some(["web1", "web2"])):
+        raise AssertionError("the phase must not begin")
+    assert stage.session.asked == {"message": "kept"}
+
+
+def test_a_failing_hook_after_a_phase_is_reported(tmp_path):
+    stage: Any = Stage(tmp_path, {"after": "switch", "command": "false"}, failing=("web2",))
+    with hooks.around(stage, "switch", stage.some(["web1", "web2"])):
+        assert not stage.done
+    assert stage.notes == [("warning", "the hook after switch failed on web2, and the rollout goes on")]
+
+
+def test_hooks_of_other_phases_do_not_run(tmp_path):
+    stage: Any = Stage(tmp_path, {"after": "prepare", "command": "true"})
+    with hooks.around(stage, "switch", stage.some(["web1"])):
+        pass
+    assert not stage.done
+
+
+def test_one_for_here_hears_the_facts_and_is_told_of_line_by_line(tmp_path):
+    row = {"after": "finish", "command": "echo $HAWSER_RELEASE $HAWSER_TARGETS $HAWSER_PREVIOUS; pwd", "on": "here"}
+    stage: Any = Stage(tmp_path, row)
+    with hooks.around(stage, "finish", stage.some(["web1", "web2"])):
+        pass
+    assert stage.heard == ["new web1,web2 old", str(tmp_path)]
+
+
+def test_one_that_hangs_here_is_ended(tmp_path):
+    row = {"before": "finish", "command": "sleep 60 & sleep 60", "on": "here", "timeout": 1}
+    stage: Any = Stage(tmp_path, row)
+    with pytest.raises(StepFailed, match="with status -9"), hooks.around(stage, "finish", stage.some(["web1"])):
+        pass
+
+
+def test_after_a_rollout_a_hook_runs_in_any_case_and_hears_the_result(tmp_path):
+    row = {"after": "rollout", "command": "echo $HAWSER_RESULT", "on": "here"}
+    stage: Any = Stage(tmp_path, row)
+    with hooks.whole(stage, stage.some(["web1"])):
+        pass
+    with pytest.raises(StepFailed), hooks.whole(stage, stage.some(["web1"])):
+        raise StepFailed("no")
+    assert stage.heard == ["ok", "failed"]

@@ -1,0 +1,139 @@
+"""How Django is asked for its plan, and what each kind of migration means for the code that runs meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hawser.migrations import ADDITIVE, BREAKING, SCRIPT, UNCLASSIFIED, judge, question
+
+
+def operation(kind: str, model: str = "Order", module: str = "django.db.migrations.operations", **more: Any) -> Any:
+    return {"kind": kind, "module": module, "reversible": True, "model": model, "text": kind, "empty": False, **more}
+
+
+def migration(*operations: Any, key: str = "shop.0002_x") -> Any:
+    return {"key": key, "app": "shop", "operations": list(operations)}
+
+
+def kind_of(*operations: Any) -> str:
+    (verdict,) = judge([migration(*operations)])
+    return verdict.kind
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "instance", "database"),
+    [
+        ("python manage.py migrate --noinput", ("python", "manage.py", "shell"), "", "default"),
+        ("python source/manage.py migrate", ("python", "source/manage.py", "shell"), "", "default"),
+        ("django-admin migrate -v 2", ("django-admin", "shell"), "", "default"),
+        ("python -m django migrate", ("python", "-m", "django", "shell"), "", "default"),
+        ("@turkey python manage.py migrate", ("python", "manage.py", "shell"), "turkey", "default"),
+        ("python manage.py migrate --database=stats", ("python", "manage.py", "shell"), "", "stats"),
+        ("python manage.py migrate --database stats && true", ("python", "manage.py", "shell"), "", "stats"),
+        (
+            "python manage.py migrate --settings shop.live",
+            ("python", "manage.py", "shell", "--settings=shop.live"),
+            "",
+            "default",
+        ),
+    ],
+)
+def test_a_command_that_migrates_with_django_is_known(command, words, instance, database):
+    found = question(command)
+    assert found is not None
+    assert found.words == (*words, "-c", SCRIPT)
+    assert (found.instance, found.database) == (instance, database)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "flask db upgrade",
+        "alembic upgrade head",
+        "true && python manage.py migrate",
+        "python manage.py migrate shop 0003",
+        "python manage.py syncdb",
+        "rake migrate",
+        "python 'manage.py migrate",
+    ],
+)
+def test_any_other_command_is_not(command):
+    assert question(command) is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        operation("CreateModel"),
+        operation("AddIndex"),
+        operation("AlterModelOptions"),
+        operation("RemoveConstraint"),
+        operation("AddField", field="note", fills_itself=True),
+        operation("AlterField", field="note", alters=[]),
+        operation("AlterUniqueTogether", empty=True),
+        operation("HStoreExtension", "hstore", "django.contrib.postgres.operations"),
+        operation("RunPython", "", noop=True),
+    ],
+    ids=lambda row: row["kind"],
+)
+def test_what_only_adds_may_roll(row):
+    assert kind_of(row) == ADDITIVE
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (operation("RemoveField"), "removes a field of shop.Order"),
+        (operation("DeleteModel"), "removes shop.Order"),
+        (operation("RenameField"), "renames a field of shop.Order"),
+        (operation("RenameModel"), "renames shop.Order"),
+        (operation("AlterModelTable"), "renames the table of shop.Order"),
+        (operation("AddConstraint"), "restricts what shop.Order may hold"),
+        (operation("AlterUniqueTogether"), "restricts what shop.Order may hold"),
+        (operation("AddField", field="note", fills_itself=False), "the code that runs does not fill shop.Order.note"),
+        (operation("AlterField", field="note", alters=["null"]), "changes shop.Order.note: null"),
+    ],
+    ids=lambda row: row["kind"] if isinstance(row, dict) else "",
+)
+def test_what_running_code_uses_may_not_go_or_change_under_it(row, why):
+    (verdict,) = judge([migration(row)])
+    assert (verdict.kind, verdict.reasons) == (BREAKING, (why,))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        operation("RunPython", ""),
+        operation("RunSQL", ""),
+        operation("MoveMoney", "", "shop.operations"),
+        operation("SomethingNew", "Order"),
+    ],
+    ids=lambda row: row["kind"],
+)
+def test_what_nobody_can_judge_is_unclassified(row):
+    assert kind_of(row) == UNCLASSIFIED
+
+
+def test_a_table_that_the_same_plan_makes_is_nobodys_yet():
+    first = migration(operation("CreateModel", "Coupon"), key="shop.0002")
+    second = migration(operation("RemoveField", "coupon"), operation("RunSQL", ""), key="shop.0003")
+    assert [verdict.kind for verdict in judge([first, second])] == [ADDITIVE, UNCLASSIFIED]
+    assert kind_of(operation("RemoveField", "coupon")) == BREAKING
+
+
+def test_of_a_split_operation_only_the_part_for_the_database_counts():
+    harmless = operation("SeparateDatabaseAndState", "", inner=[])
+    harmful = operation("SeparateDatabaseAndState", "", inner=[operation("AddIndex"), operation("RemoveField")])
+    assert (kind_of(harmless), kind_of(harmful)) == (ADDITIVE, BREAKING)
+
+
+def test_the_worst_operation_counts_and_all_reasons_are_told():
+    (verdict,) = judge([migration(operation("RunSQL", ""), operation("DeleteModel"))])
+    assert str(verdict) == "shop.0002_x: breaking (RunSQL: RunSQL; removes shop.Order)"
+
+
+def test_a_migration_can_be_reversed_when_all_its_operations_can():
+    rows = (operation("AddIndex"), operation("RunPython", "", reversible=False))
+    assert [verdict.reversible for verdict in judge([migration(rows[0]), migration(*rows)])] == [True, False]
