@@ -5,7 +5,7 @@ FAB := .venv/bin/fab
 # Groups of tests with hosts of their own that run side by side: host tests wait more than they work.
 WORKERS ?= 3
 
-.PHONY: demo test check lint bench docs clean venv
+.PHONY: demo test test-faults check lint bench docs clean venv
 
 demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo sandbox.up
@@ -15,6 +15,12 @@ demo: venv .sandbox/demo/.git
 test: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto
 	.venv/bin/python -m pytest tests/hosts -n $(WORKERS) --dist loadgroup --durations=30
+
+# Its figures are printed at the end, also of a run that fails.
+test-faults: venv
+	@rm -rf .sandbox/figures
+	.venv/bin/python -m pytest tests/faults -n 2 --dist loadfile --durations=10; \
+		status=$$?; cat .sandbox/figures/*.md; exit $$status
 
 check: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto

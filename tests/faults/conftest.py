@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +23,20 @@ from tests.hosts.conftest import PROJECT, Fleet, make_repository, worker_sandbox
 __all__ = ["worker_sandbox"]  # a fixture of these tests as well
 
 APP = Path(__file__).parent / "app"
+FIGURES = PROJECT / ".sandbox" / "figures"
 HOSTS = ("web1", "web2", "web3", "web4")
 ROOT = "/srv/ferry"
 STATE = "/var/lib/hawser/ferry"
 # A visitor would call this slow; a request that is answered in time, on a machine that carries four hosts and the
 # visitors as well, takes a few milliseconds.
 SLOW = 3.0
+
+
+def publish(name: str, title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table where `make test-faults` finds it, and prints it at its end."""
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    lines = [f"| {' | '.join(map(str, row))} |" for row in (head, ["---"] * len(head), *rows)]
+    (FIGURES / f"{name}.md").write_text("\n".join(["", title, "", *lines, ""]))
 
 
 class Ferry(Fleet):

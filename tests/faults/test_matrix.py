@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from .conftest import HOSTS, Ferry, converged, serves_completely, visitors
+from .conftest import HOSTS, Ferry, converged, publish, serves_completely, visitors
 from .faults import FAULTS, PHASES, Fault, deploy_under, settle
 
 OUTCOMES: dict[tuple[str, str], str] = {}
@@ -15,14 +14,11 @@ OUTCOMES: dict[tuple[str, str], str] = {}
 AWAY = ("cut off", "rebooted")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def matrix() -> Iterator[None]:
-    """Print what came of each fault in each phase, for docs/reliability.md."""
-    yield
-    print("\n| fault | " + " | ".join(PHASES) + " |")
-    print("| --- |" + " --- |" * len(PHASES))
-    for fault in FAULTS:
-        print(f"| {fault} | " + " | ".join(OUTCOMES.get((fault, phase), "") for phase in PHASES) + " |")
+def tell(name: str, phase: str, outcome: str) -> None:
+    """Note what came of a fault in a phase, for the matrix that is printed at the end."""
+    OUTCOMES[name, phase] = outcome
+    rows = [(each, *(OUTCOMES.get((each, phase), "not tried") for phase in PHASES)) for each in FAULTS]
+    publish("matrix", "Faults in each phase of a deploy", ("fault", *PHASES), rows)
 
 
 def served_everywhere(ferry: Ferry) -> dict[str, str]:
@@ -61,5 +57,5 @@ def survive(ferry: Ferry, name: str, fault: Fault, repair: str) -> str:
 @pytest.mark.parametrize("name", FAULTS)
 def test_one_more_command_gets_there(ferry: Ferry, name: str, phase: str) -> None:
     fault = FAULTS[name](ferry, PHASES[phase], phase)
-    OUTCOMES[name, phase] = "failed"
-    OUTCOMES[name, phase] = survive(ferry, name, fault, "deploy")
+    tell(name, phase, "FAILED")
+    tell(name, phase, survive(ferry, name, fault, "deploy"))

@@ -9,19 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from .conftest import HOSTS, Ferry, converged, visitors
+from .conftest import HOSTS, Ferry, converged, publish, visitors
 
-ROWS: list[tuple[str, int, float, int]] = []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def table() -> Iterator[None]:
-    """Print the figures at the end, for docs/reliability.md."""
-    yield
-    print("\n| what happens | requests | failed or slow | slowest |")
-    print("| --- | ---: | ---: | ---: |")
-    for what, asked, slowest, failed in ROWS:
-        print(f"| {what} | {asked} | {failed} | {slowest * 1000:.0f} ms |")
+ROWS: list[tuple[str, int, int, str]] = []
 
 
 @contextmanager
@@ -31,7 +21,8 @@ def nobody_notices(ferry: Ferry, what: str) -> Iterator[None]:
         time.sleep(1)
         yield
         time.sleep(2)
-    ROWS.append((what, visits.asked, visits.slowest, len(visits.failed)))
+    ROWS.append((what, visits.asked, len(visits.failed), f"{visits.slowest * 1000:.0f} ms"))
+    publish("requests", "Requests during a rollout", ("what happens", "requests", "failed or slow", "slowest"), ROWS)
     assert visits.asked > 500
     assert not visits.failed, visits.failed[:20]
 

@@ -8,12 +8,13 @@ import secrets
 
 import pytest
 
-from .conftest import HOSTS, Ferry
+from .conftest import HOSTS, Ferry, publish
 from .faults import FAULTS, PHASES
 from .test_matrix import survive
 
 SEED = os.environ.get("HAWSER_SEED") or secrets.token_hex(4)
 DEPLOYS = 20
+ROWS: list[list[object]] = []
 
 
 @pytest.mark.parametrize("number", range(1, DEPLOYS + 1))
@@ -23,6 +24,8 @@ def test_a_deploy_with_a_random_fault(ferry: Ferry, number: int) -> None:
     # The leader alone has a part in some phases, and in the two batches each has its own hosts.
     hosts = {"switch 1/2": HOSTS[:2], "switch 2/2": HOSTS[2:], "prepare": HOSTS, "finish": HOSTS}
     victim = chance.choice(hosts.get(phase, (PHASES[phase],)))
-    repair = chance.choice(["deploy", "deploy"])
-    print(f"HAWSER_SEED={SEED}, deploy {number}: {name} in {phase} on {victim}, then {repair}")
-    print(survive(ferry, name, FAULTS[name](ferry, victim, phase), repair))
+    repair = "deploy"
+    ROWS.append([number, f"{name} in {phase} on {victim}", "FAILED"])
+    publish("random", f"Random faults (HAWSER_SEED={SEED})", ("deploy", "fault", "outcome"), ROWS)
+    ROWS[-1][-1] = survive(ferry, name, FAULTS[name](ferry, victim, phase), repair)
+    publish("random", f"Random faults (HAWSER_SEED={SEED})", ("deploy", "fault", "outcome"), ROWS)
