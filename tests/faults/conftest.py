@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.conftest import PROJECT, Fleet, make_repository, worker_sandbox
+from tests.hosts.conftest import PROJECT, Fleet, bare_fleet, fleet, make_repository, worker_sandbox
 
-__all__ = ["worker_sandbox"]  # a fixture of these tests as well
+__all__ = ["bare_fleet", "fleet", "worker_sandbox"]  # fixtures of these tests as well
 
 APP = Path(__file__).parent / "app"
 FIGURES = PROJECT / ".sandbox" / "figures"

@@ -31,6 +31,8 @@ from hawser.sandbox.mounts import remove_tree
 PROJECT = Path(__file__).parent.parent.parent
 APPS = Path(__file__).parent / "apps"
 ENVIRONMENT = "trial"
+# Tests of the shared fleet are many: those of what a deploy does, and all others, may have a fleet each.
+OF_DEPLOYS = ("test_deploy", "test_processes", "test_repository", "test_rollouts", "test_secrets")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 if WORKER:
@@ -42,8 +44,10 @@ if WORKER:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep tests that share hosts on one worker: those of the shared fleet, and those of each other module."""
-    shared = "bare_fleet" in getattr(item, "fixturenames", ())
-    item.add_marker(pytest.mark.xdist_group(ENVIRONMENT if shared else item.path.stem))
+    group = item.path.stem
+    if "bare_fleet" in getattr(item, "fixturenames", ()):
+        group = "deploys" if group in OF_DEPLOYS else ENVIRONMENT
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)

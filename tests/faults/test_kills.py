@@ -12,8 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from hawser import sandbox
-
-from .conftest import PROJECT, Fleet
+from tests.hosts.conftest import PROJECT, Fleet
 
 
 class Visitors:
