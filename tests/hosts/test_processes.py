@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .conftest import Fleet, wait_for
-from .test_kills import visitors
+from .visitors import visitors
 
 
 def pids(fleet: Fleet, host: str, pattern: str) -> set[str]:
