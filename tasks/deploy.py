@@ -182,7 +182,10 @@ def prepare(rolling: Rolling, part: Fleet, everything: bool) -> None:
     """Build the release on all hosts at once, and on the leader where the database is to be migrated."""
     rolling.note(phase=journal.PREPARE)
     there = part.with_leader() if everything or migrates(rolling) else part
-    if rolling.wanted.environment.shares or rolling.wanted.environment.volumes:
-        rolling.apply(there, [shares.require, volumes.require], "mounts")
+    environment = rolling.wanted.environment
+    mounts = [shares.require, volumes.require] if environment.shares or environment.volumes else []
+    if mounts and not part.dry:
+        rolling.apply(there, mounts, "mounts")
     with hooks.around(rolling, "prepare", there):
-        rolling.apply(there, PREPARE, "prepare")
+        # A dry run looks for mounts last: what comes before it on the same line would make them.
+        rolling.apply(there, [*PREPARE, *mounts] if part.dry else PREPARE, "prepare")

@@ -117,7 +117,10 @@ class Build(Kind):
         # Only what git tracks, with what patches have made of it: nothing that an earlier attempt has left.
         inputs = spec["inputs"] or ["."]
         script = 'git ls-files -z --recurse-submodules -- "$@" | xargs -0r cp -a --parents -t "$WORK" --'
-        self.system.run(["sh", "-ec", script, "sh", *inputs], spec["user"], spec["source"], {"WORK": work}, timeout=600)
+        argv = ["sh", "-ec", script, "sh", *inputs]
+        result = self.system.run(argv, spec["user"], spec["source"], {"WORK": work}, timeout=600, check=False)
+        if result.code:
+            raise Failure("the build %s: its source cannot be copied" % spec["name"], result.output)
         for line in spec["commands"]:
             self.command(self.real(line, prefix), os.path.join(work, spec["directory"]), prefix)
         if spec["outputs"]:

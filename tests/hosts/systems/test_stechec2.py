@@ -28,7 +28,15 @@ COMPILERS = '["build-essential", "pkg-config", "libzmq3-dev", "cppzmq-dev", "lib
 def fleet() -> Iterator[Fleet]:
     """The hosts of hosts/stechec2.toml, with a folder that the website and the workers really share."""
     application = PROJECT / "tests" / "hosts" / "apps" / "stechec2"
-    with system("stechec2", application, {COMPILERS: "[]", 'branch = "master"': 'branch = "main"'}) as fleet:
+    text = (PROJECT / "hosts" / "stechec2.toml").read_text()
+    hosts = text[text.index("[hosts.db1]") :]
+    changes = {
+        COMPILERS: "[]",
+        'branch = "master"': 'branch = "main"',
+        # The workers first: what starts when is told by `after`, not by this order.
+        hosts: "\n\n".join(reversed(hosts.strip().split("\n\n"))) + "\n",
+    }
+    with system("stechec2", application, changes) as fleet:
         connect(fleet, fleet.folder / "contest")
         fleet.fab("-H", "stechec2", "bootstrap", "deploy")
         yield fleet

@@ -96,6 +96,13 @@ class TestTheHost:
             "/etc/fstab wants a mount at /data, and there is none"
         ]
 
+    @pytest.mark.parametrize(("more", "hint"), [({"source": "nas:/media"}, "fab -H web1 bootstrap"), ({}, "mount it")])
+    def test_a_share_that_is_not_mounted_is_named_with_the_next_move(self, host, more, hint):
+        shared = host(shares={"media": {"path": "/srv/media", **more}})
+        (finding,) = hosts.shares(shared, Runner(looks__unmounted=["/srv/media"]))
+        assert finding.message == "/srv/media is not mounted, and [shares.media] needs it"
+        assert finding.next.startswith(hint) and not finding.warning
+
 
 class TestTheApplication:
     def test_a_bare_host_is_a_warning(self, host):
