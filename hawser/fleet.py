@@ -151,19 +151,6 @@ class Fleet:
                 raise HawserError(f"{name}: {path} cannot be read by this version of Hawser: {error}") from None
         raise HawserError(f"no host keeps the release {identifier}; next: fab -H {self.environment.name} status")
 
-    def require_same_inputs(self, release: Release) -> None:
-        """Stop where a release would not become again what it was to be: its secrets are not kept with it.
-
-        :raises HawserError: they, the hosts or Hawser have changed since.
-        """
-        session = self.session
-        again = Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)
-        if again.id != release.id:
-            raise HawserError(
-                f"{release.id} cannot be finished as it was begun: secrets, hosts or Hawser have changed since\n"
-                f"  next: fab -H {self.environment.name} deploy --revision {release.commit[:10]}"
-            )
-
     def previous(self) -> str:
         """Return the release that served before the current one, the same on every host.
 
@@ -317,20 +304,7 @@ class Fleet:
         self.connect()
         if not self.dry:
             locks.take(self.session, self.names)
-        self.refuse_hold()
-
-    def refuse_hold(self) -> None:
-        """Stop where somebody has frozen what is deployed; a dry run only says so.
-
-        :raises HawserError: who, since when and why.
-        """
-        self.connect()
-        told = [f"{name}: {locks.held(hold)}" for name in self.names if (hold := self.facts(name).hold)]
-        if told and self.dry:
-            self.report.note("", "\n".join(["deploys are frozen:", *told]), "warning")
-        elif told:
-            next_move = f"fab -H {self.environment.name} lock.release, when they agree"
-            raise HawserError("\n".join(["deploys are frozen; nothing was touched", *told, f"  next: {next_move}"]))
+        locks.refuse_hold(self)
 
     def apply(
         self, steps: Sequence[Step], release: Release | Mapping[str, Release] | None = None, phase: str = ""

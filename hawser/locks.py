@@ -11,6 +11,7 @@ from .release import Facts
 from .resources import JSON
 
 if TYPE_CHECKING:
+    from .fleet import Fleet
     from .session import Session
 
 
@@ -33,6 +34,20 @@ def take(session: Session, names: Sequence[str], wait: float = 2.0) -> None:
             )
         session.facts[name] = Facts.from_wire(answer.message["facts"])
         session.locked.add(name)
+
+
+def refuse_hold(fleet: Fleet) -> None:
+    """Stop where somebody has frozen what is deployed; a dry run only says so.
+
+    :raises HawserError: who, since when and why.
+    """
+    fleet.connect()
+    told = [f"{name}: {held(hold)}" for name in fleet.names if (hold := fleet.facts(name).hold)]
+    if told and fleet.dry:
+        fleet.report.note("", "\n".join(["deploys are frozen:", *told]), "warning")
+    elif told:
+        next_move = f"fab -H {fleet.environment.name} lock.release, when they agree"
+        raise HawserError("\n".join(["deploys are frozen; nothing was touched", *told, f"  next: {next_move}"]))
 
 
 def at_work(holder: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.tasks import Task
 
 from .host import Host
+from .locks import refuse_hold
 from .resources import Resource, Resources
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Step(FleetTask):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         fleet: Fleet = args[0]
-        fleet.refuse_hold()
+        refuse_hold(fleet)
         fleet.apply([self], fleet.release_at_stake(self.prepares))
 
     def resources(self, host: Host) -> Iterator[Resource]:

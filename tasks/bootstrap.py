@@ -5,6 +5,7 @@ from __future__ import annotations
 from hawser.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import UV, Host
+from hawser.locks import refuse_hold
 from hawser.resources import Absent, Block, Directory, File, Packages, Resources, Service, Tool, User
 from hawser.steps import rollout, step
 
@@ -139,12 +140,11 @@ STEPS = [
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
     fleet.session.make_secrets()
-    fleet.refuse_hold()
+    refuse_hold(fleet)
     # What one host mounts, another one exports first.
     fleet.apply(STEPS if fleet.environment.shares else [*STEPS, shares.mount], phase="bootstrap")
     if fleet.environment.shares:
         fleet.apply([shares.mount], phase="shares")
-    fleet.apply(STEPS, phase="bootstrap")
     if fleet.environment.checkouts:
         checkouts.settle(fleet, [])
         fleet.apply([checkouts.install], phase="checkouts")

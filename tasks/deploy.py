@@ -102,11 +102,25 @@ def resume(fleet: Fleet) -> None:
         return
     wanted = fleet.release(record.release)
     if record.what == "deploy":
-        fleet.require_same_inputs(wanted)
+        require_same_inputs(fleet, wanted)
     hosts = hosts.some([name for name in hosts.names if name in record.hosts])
     missing = [name for name in hosts.names if hosts.missing(name, wanted)]
     fleet.report.note("", f"{record.what} of {record.release}, begun by {record.by}; missing on {', '.join(missing)}")
     roll_out(hosts, wanted, dataclasses.replace(record, waits=(), complete=False, failed=""), missing)
+
+
+def require_same_inputs(fleet: Fleet, release: Release) -> None:
+    """Stop where a release would not become again what it was to be: its secrets are not kept with it.
+
+    :raises HawserError: they, the hosts or Hawser have changed since.
+    """
+    session = fleet.session
+    again = Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)
+    if again.id != release.id:
+        raise HawserError(
+            f"{release.id} cannot be finished as it was begun: secrets, hosts or Hawser have changed since\n"
+            f"  next: fab -H {fleet.environment.name} deploy --revision {release.commit[:10]}"
+        )
 
 
 def turn_back(hosts: Fleet, record: Record) -> None:

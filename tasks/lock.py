@@ -11,7 +11,7 @@ from hawser.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.journal import Record
-from hawser.locks import moment
+from hawser.locks import moment, refuse_hold
 from hawser.resources import Absent, File, Resources
 from hawser.steps import rollout, step
 
@@ -50,7 +50,7 @@ def hold(fleet: Fleet, why: str = "") -> None:
     """Freeze what is deployed: deploy, rollback, resume and bootstrap are refused until `lock.release`."""
     if not why.strip():
         raise HawserError(f'say why: fab -H {fleet.environment.name} lock.hold --why "…"', code=2)
-    fleet.refuse_hold()
+    refuse_hold(fleet)
     fleet.session.asked = {"why": why.strip(), "since": str(time.time())}
     fleet.apply([freeze], phase="hold")
 

@@ -59,11 +59,12 @@ def settled(rolling: Rolling) -> Iterator[None]:
 
 
 def migrate(rolling: Rolling, pending: Outlook) -> None:
-    """Back up the databases unless nothing is pending, and migrate, once."""
+    """Back up the databases, unless nothing is pending and the settings do not insist, and migrate, once."""
     hosts = rolling.hosts
     rolling.note(phase=journal.MIGRATE)
     saved = to_save(hosts)
-    if saved.names and not pending.nothing and migrations.serves_anywhere(hosts):
+    insists = hosts.environment.backup.before_migrate is True
+    if saved.names and (insists or (not pending.nothing and migrations.serves_anywhere(hosts))):
         hosts.session.asked = {}
         saved.apply([db.save], phase="backup")
     with hooks.around(rolling, "migrate", hosts.leader()):

@@ -11,7 +11,7 @@ from hawser.processes import ProcessInstance, healthy
 from hawser.resources import Link, Resources, Retired, Running
 from hawser.steps import rollout, step
 
-from . import supervisor, systemd
+from . import drain, supervisor, systemd
 
 PROCESS = {"process": "only this process; default: all"}
 
@@ -22,8 +22,10 @@ def restart(fleet: Fleet, process: str = "") -> None:
     running = about(fleet, process)
     releases, batches = running.kept_releases(), list(running.batches())
     for number, batch in enumerate(batches, 1):
+        fronts = drain.fronts(running, batch)
         try:
-            batch.apply([again], releases, phase=f"restart {number}/{len(batches)}")
+            with drain.drained(running, batch, fronts, running.some(fronts).kept_releases()):
+                batch.apply([again], releases, phase=f"restart {number}/{len(batches)}")
         except StepFailed:
             fleet.session.refresh(batch.names)
             batch.apply([abandon], releases, phase="clean up")

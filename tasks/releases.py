@@ -58,7 +58,7 @@ def history(fleet: Fleet, lines: int = 20) -> None:
             key = (
                 str(entry.get("started") or entry.get("at", "")),
                 *(str(entry.get(word, "")) for word in ("what", "who", "from", "release")),
-                str(entry.get("result", "ok")),
+                str(entry.get("result", "ok")) + (f", without {entry['without']}" if entry.get("without") else ""),
             )
             hosts.setdefault(key, []).append(name)
             seconds[key] = str(entry.get("seconds", ""))

@@ -26,6 +26,6 @@ class Backup(Model):
     )
     before_migrate: Flag | None = Field(
         default=None,
-        description="A deploy takes a backup before it migrates, unless nothing is pending. Default: true where there "
-        "is a database that can be saved.",
+        description="Whether a deploy takes a backup before it migrates. Default: where there is a database that can "
+        "be saved, unless nothing is pending or nothing has been deployed yet; `true`: every time.",
     )

@@ -126,7 +126,7 @@ def test_a_failing_migration_stops_before_anything_switches(fleet: Fleet) -> Non
         ]
     )
     with committed(fleet, {"logbook/migrations/0002_fails.py": migration + "\n"}):
-        said = refused(fleet, "-H", fleet.name, "deploy", code=1)
+        said = refused(fleet, "-H", fleet.name, "deploy", "--accept-migrations", code=1)
     assert "this migration fails by intent" in said
     assert "migrate failed on web1" in said
 

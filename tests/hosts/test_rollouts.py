@@ -13,8 +13,8 @@ from pathlib import Path
 from hawser import sandbox
 
 from .conftest import PROJECT, Answer, Fleet
-from .test_kills import visitors
 from .test_refusals import changed, committed
+from .visitors import visitors
 
 HOSTS = ("web1", "web2", "data1")
 ILL = "/var/tmp/hawser-ill"
