@@ -1,0 +1,5 @@
+import os
+
+os.environ["INSTANCE"] = "iraq"
+
+from cts.settings.staging import *  # noqa: F403
