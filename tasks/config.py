@@ -29,7 +29,7 @@ def install(host: Host) -> Resources:
         yield File(f"{path}/environment.{name}", shell_environment(variables), mode=0o640, group=app.group, opaque=True)
     yield File(f"{path}/run", host.render("run.sh.j2", mounts=[*required(host), *folders(host)]), mode=0o755)
     yield from (file for file in dotenv_file(host) if file.path.startswith(path))
-    yield from (file for file, _entry in host.written() if file.path.startswith(path))
+    yield from (file for file, entry in host.written() if file.path.startswith(path) or entry.early)
 
 
 @step()

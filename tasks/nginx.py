@@ -84,6 +84,7 @@ def parts(host: Host) -> dict[str, Any]:
         "upstreams": upstreams,
         "statics": statics,
         "proxies": proxies,
+        "extra": host.text(site.extra, "site.extra"),
         "page": host.maintenance_page,
         # The start page is for visitors, even where it serves as a health check as well.
         "health_paths": sorted({each.health.path for each in behind if each.health} - {"/"}),

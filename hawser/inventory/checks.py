@@ -226,6 +226,9 @@ def check_files(environment: Environment) -> Iterator[Finding]:
     for table, entries in tables.items():
         for index, entry in enumerate(entries):
             at: Loc = (table, index)
+            if entry.early and not entry.path.startswith("/"):
+                message = "is for a file outside of the code"
+                yield Finding((*at, "early"), message, "what lies in the code is always written before the build")
             for position, name in enumerate(entry.restart):
                 if name not in environment.processes:
                     hint = did_you_mean(name, environment.processes, _list("processes", environment.processes))

@@ -12,6 +12,7 @@ from .types import (
     AnyPath,
     BodySize,
     Domain,
+    Flag,
     Groups,
     InstanceName,
     Mode,
@@ -22,7 +23,6 @@ from .types import (
     Seconds,
     Template,
     TemplatePath,
-    Text,
     UnixName,
     UrlPrefix,
     Validation,
@@ -59,6 +59,11 @@ class FileEntry(Model):
         "Default: by the file's extension.",
     )
     restart: ProcessNames = Field(default=(), description="The processes that must restart when it changes.")
+    early: Flag = Field(
+        default=False,
+        description="Write a file outside of the code before the build, for commands of `[release]` that read it. What "
+        "serves then may see it before it is replaced. Default: with the switch.",
+    )
     groups: Groups = Field(default=(), description="The groups whose hosts get it. Default: every host.")
     instance: InstanceName | None = Field(default=None, description="What `{{ instance }}` in its template stands for.")
 
@@ -119,9 +124,7 @@ class Site(Model):
         description="Which process answers which URL path. Default: for `/`, the only one with a socket or port.",
     )
     maintenance: Maintenance = Field(default=Maintenance(), description="While the site is closed.")
-    extra: Text = Field(
-        default="", description="Lines for the server block (nginx) or virtual host (Apache), taken as they are."
-    )
+    extra: Template = Field(default="", description="More lines for the server block (nginx) or virtual host (Apache).")
     max_body: BodySize = Field(
         default="10m", description="The largest request. Apache goes by the length that it announces."
     )

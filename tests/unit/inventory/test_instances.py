@@ -242,6 +242,12 @@ MISTAKES = {
         "'data/p.log' is not allowed here",
         "as in log/web.log",
     ),
+    "an early file of the code": (
+        "[[files]]\npath = 'a'\ncontent = 'b'\nearly = true",
+        "files[0].early",
+        "is for a file outside of the code",
+        "what lies in the code is always written before the build",
+    ),
     "a nightly restart of a process that could be replaced without an interruption": (
         '[processes.p]\ncommand = "x {{ socket }}"\nrestart_at = "@daily"',
         "processes.p.restart_at",
