@@ -94,6 +94,14 @@ class CondaFile:
             return name + version.replace(" ", "")
         raise Failure("%s: the version of %r is not understood; list it under python.packages" % (self.path, package))
 
+    def python(self) -> str:
+        """Return the version of Python that the file asks for, as far as it decides what fits: 3.9; empty for none."""
+        for package in self.packages:
+            found = re.match(r"^(?:[^\s:]+::)?python\s*={0,2}\s*(3\.\d+)(?![\d])", package.strip())
+            if found:
+                return found.group(1)
+        return ""
+
     def inputs(self) -> Dict[str, Any]:
         """Return what decides about the environment, beside what uv installs."""
         if self.mode != "conda":

@@ -122,6 +122,8 @@ class PythonEnvironment(Kind):
         spec = dict(self.spec)
         if spec.get("conda"):
             self.conda = CondaFile(self.system, spec)
+            if not self.spec["interpreter"]:
+                self.spec = {**self.spec, "interpreter": self.conda.python()}
             spec["packages"] = [*self.conda.requirements(), *spec["packages"]]
             spec["requirements"] = [*spec["requirements"], *self.conda.files]
             spec["conda_inputs"] = self.conda.inputs()

@@ -93,6 +93,22 @@ def test_what_makes_the_environment_is_left_out_and_the_pip_part_stays_as_it_is(
     assert read(FILE, "skip").requirements() == read(FILE, "conda").requirements() == ["vine==5.1.0"]
 
 
+@pytest.mark.parametrize(
+    ("package", "version"),
+    [
+        ("python=3.9.18", "3.9"),
+        ("python 3.9", "3.9"),
+        ("conda-forge::python=3.11", "3.11"),
+        ("python==3.8.*", "3.8"),
+        ("python>=3.8", ""),
+        ("python", ""),
+        ("python-dateutil=3.1", ""),
+    ],
+)
+def test_the_python_that_the_file_asks_for(read, package, version):
+    assert read(f'dependencies: ["{package}"]').python() == version
+
+
 def test_a_requirements_file_in_the_pip_part_lies_beside_the_file(read):
     assert read("dependencies: [{pip: ['-r more.txt', '--requirement=../a.txt']}]").files == ["setup/more.txt", "a.txt"]
 
@@ -151,6 +167,11 @@ class TestEnvironment:
     def test_uv_installs_both_parts(self, kind):
         environment = put(kind(conda_packages="uv"))
         assert imports(environment, "six") and imports(environment, "vine")
+
+    def test_the_file_says_which_python_unless_the_settings_do(self, kind, tmp_path):
+        (tmp_path / "source" / "setup" / "environment.yml").write_text(FILE.replace("python=3.11", "python=3.77"))
+        assert kind(conda_packages="uv").check().note == "new, after Python 3.77 is installed"
+        assert "new environment" in kind(conda_packages="uv", interpreter=sys.executable).check().note
 
     def test_uv_installs_the_pip_part_alone(self, kind):
         environment = put(kind(conda_packages="skip"))
