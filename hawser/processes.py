@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .inventory.processes import CronEntry, Process
-from .resources import File, Healthy, Resources, Retired, Running, changed
+from .resources import Changed, File, Healthy, Resources, Retired, Running, changed
 
 if TYPE_CHECKING:
     from .host import Host
@@ -166,8 +166,8 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
     yield from healthy(process)
 
 
-def healthy(process: ProcessInstance) -> Resources:
-    """Yield the proof that a process is healthy, where it listens."""
+def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
+    """Yield the proof that a process is healthy, where it listens; with a trigger, when that is due."""
     if process.setting.listens:
         health = process.setting.health
         yield Healthy(
@@ -176,6 +176,7 @@ def healthy(process: ProcessInstance) -> Resources:
             process.setting.manager,
             timeout=health.timeout if health else 30.0,
             log=process.log,
+            when=when,
             **question(process),
         )
 

@@ -130,7 +130,6 @@ STEPS = [
     chrony.install,
     memcached.install,
     firewall.install,
-    certs.install,
     shares.export,
     checkouts.tidy,
 ]
@@ -141,11 +140,16 @@ def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
     fleet.session.make_secrets()
     refuse_hold(fleet)
-    # What one host mounts, another one exports first.
-    fleet.apply(STEPS if fleet.environment.shares else [*STEPS, shares.mount], phase="bootstrap")
-    if fleet.environment.shares:
+    environment, steps = fleet.environment, list(STEPS)
+    # What one host mounts, another one exports first; and what restarts for a certificate does so in its turn.
+    steps += [] if environment.shares else [shares.mount]
+    steps += [] if environment.certificates else [certs.place]
+    fleet.apply(steps, phase="bootstrap")
+    if environment.shares:
         fleet.apply([shares.mount], phase="shares")
-    if fleet.environment.checkouts:
+    if environment.checkouts:
         checkouts.settle(fleet, [])
         fleet.apply([checkouts.install], phase="checkouts")
+    if environment.certificates:
+        certs.bring(fleet)
     fleet.note_bootstrapped()

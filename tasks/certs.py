@@ -7,19 +7,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hawser.errors import HawserError
+from hawser.fleet import Fleet
 from hawser.host import Host
 from hawser.inventory.certificates import Certificate
-from hawser.processes import ProcessInstance
+from hawser.processes import ProcessInstance, healthy
+from hawser.release import Release
 from hawser.resources import Command, Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
 from hawser.session import Session
-from hawser.steps import session_task, step
+from hawser.steps import rollout, session_task, step
 from hawser.templates import TemplateError
 
 from . import apache
 
 
+@rollout()
+def install(fleet: Fleet) -> None:
+    """Install the site's certificate and those of the application; programs that need them restart batch by batch."""
+    bring(fleet)
+
+
+def bring(fleet: Fleet, release: Release | None = None) -> None:
+    """Bring certificates to hosts, in the order in which they switch where programs restart for them."""
+    if not fleet.environment.certificates:
+        fleet.apply([place], release, phase="certificates")
+        return
+    batches = list(fleet.batches())
+    for number, batch in enumerate(batches, 1):
+        batch.apply([place], release, phase=f"certificates {number}/{len(batches)}")
+    rest = fleet.some([name for name in fleet.names if name not in fleet.with_code().names])
+    if rest.names:
+        rest.apply([place], release, phase="certificates")
+
+
 @step()
-def install(host: Host) -> Resources:
+def place(host: Host) -> Resources:
     """Install the site's certificate and those of the application, or self-signed ones where that is asked for."""
     yield from of_site(host)
     yield from of_application(host)
@@ -77,7 +98,9 @@ def of_application(host: Host) -> Resources:
         yield from files
         for process in host.live_processes():
             if process.setting_name in setting.restart and serves(host, process):
-                yield Running(process.unit, process.setting.manager, log=process.log, when=changed(*files))
+                due = changed(*files)
+                yield Running(process.unit, process.setting.manager, log=process.log, when=due)
+                yield from healthy(process, when=due)
 
 
 def serves(host: Host, process: ProcessInstance) -> bool:

@@ -37,8 +37,8 @@ PREPARE = [release.begin, code.pull, builds.make, venv.build, config.install, re
 SWITCH = [
     release.advance,
     config.place,
+    certs.place,  # before what reads them
     release.start,
-    certs.install,
     apache.leave,
     nginx.install,
     apache.install,
@@ -144,7 +144,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
         if wanted.environment.brings_certificates:
             # They are no part of a release: one that was renewed takes its place all the same.
-            fleet.needing_code().apply([certs.install], wanted, phase="certificates")
+            certs.bring(fleet.needing_code(), wanted)
         return
     hosts.with_leader().require_bootstrapped()
     phases.concerned(hosts, record).lock()

@@ -120,6 +120,8 @@ class Healthy(Kind):
         return "%(program)s (pid %(pid)d)" % there[0] if there else ""
 
     def check(self) -> Optional[Change]:
+        if self.spec.get("when") is not None and not self.due:
+            return None
         # Asking is reading; only a process that has just been started needs to be waited for.
         if self.spec["address"].startswith("/") and not os.path.exists(self.spec["address"]):
             return Change("waits until it is healthy")

@@ -1,4 +1,4 @@
-"""What `certs.install` wants: the files that fit, a loud stand-in where that is allowed, and the restarts."""
+"""What `certs.place` wants: the files that fit, a loud stand-in where that is allowed, and the restarts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def runs(release: str = RELEASE, active: bool = True) -> dict[str, Any]:
 
 
 def wanted(host: Host, kind: type[Resource]) -> list[Any]:
-    return [each for each in certs.install.resources(host) if isinstance(each, kind)]
+    return [each for each in certs.place.resources(host) if isinstance(each, kind)]
 
 
 @pytest.fixture

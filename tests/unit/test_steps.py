@@ -26,6 +26,7 @@ from hawser.steps import Step
 from hawser.templates import Templates
 from tasks import (
     bootstrap,
+    certs,
     checkouts,
     db,
     deploy,
@@ -49,7 +50,7 @@ ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.gl
 TEMPLATES = {name: Templates() for name in ENVIRONMENTS}
 HOSTS = [(name, host) for name, environment in ENVIRONMENTS.items() for host in environment.hosts]
 PHASES: dict[str, list[Step]] = {
-    "bootstrap": [*bootstrap.STEPS, shares.mount],
+    "bootstrap": [*bootstrap.STEPS, shares.mount, certs.place],
     "prepare": [shares.require, *deploy.PREPARE],
     "migrate": [db.migrate, once.run],
     "switch": deploy.SWITCH,

@@ -181,6 +181,13 @@ def secure(tmp_path, system):
     server.server_close()
 
 
+def test_with_a_trigger_it_is_asked_only_when_that_is_due(healthy):
+    kind = healthy(when=[0])
+    assert kind.check() is None
+    kind.due = True
+    assert kind.check().note == "waits until it is healthy"
+
+
 class TestTls:
     def test_a_certificate_of_a_private_authority_is_trusted_when_it_is_named(self, secure, tmp_path):
         assert ask(secure, "/missing", "shop.test", tls=True, ca=f"{tmp_path}/crt") == (404, "")
