@@ -144,7 +144,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
         if wanted.environment.brings_certificates:
             # They are no part of a release: one that was renewed takes its place all the same.
-            certs.bring(fleet.needing_code(), wanted)
+            certs.bring(hosts, wanted)
         return
     hosts.with_leader().require_bootstrapped()
     phases.concerned(hosts, record).lock()
