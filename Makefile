@@ -5,7 +5,7 @@ FAB := .venv/bin/fab
 # Groups of tests with hosts of their own that run side by side: host tests wait more than they work.
 WORKERS ?= 3
 
-.PHONY: demo test test-faults check lint bench docs clean venv
+.PHONY: demo test test-faults check lint bench docs pictures clean venv
 
 demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo sandbox.up
@@ -35,6 +35,12 @@ bench: venv
 
 docs: venv
 	.venv/bin/python -m hawser.reference > docs/settings.md
+
+# On the demo's hosts: what the commands really write there.
+pictures: venv .sandbox/demo/.git
+	@$(FAB) -H demo sandbox.up
+	@$(FAB) -H demo bootstrap deploy
+	@.venv/bin/python bin/pictures
 
 clean:
 	-[ ! -x $(FAB) ] || $(FAB) sandbox.down

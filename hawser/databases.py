@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .host import Host
+from .resources import DatabaseGone
 
 
 @dataclass(frozen=True)
@@ -42,3 +44,13 @@ def databases_of(host: Host) -> list[Database]:
 def folder_of(host: Host) -> str:
     """Return the folder of a host's backups."""
     return host.environment.backup.folder or f"/var/backups/hawser/{host.app.name}"
+
+
+def databases_gone(host: Host, engine: str) -> Iterator[DatabaseGone]:
+    """Yield that the application's databases of one kind are no more on a host, after a last backup."""
+    setting = host.environment.backup
+    for each in databases_of(host):
+        if each.engine == engine:
+            entry = {**host.entry, "release": host.facts.current}
+            place = (folder_of(host), setting.keep, setting.days, each.path)
+            yield DatabaseGone(each.name, each.engine, each.owner, *place, entry)

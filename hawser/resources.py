@@ -763,6 +763,54 @@ class History(Resource):
         return "history"
 
 
+@dataclass(frozen=True, eq=False)
+class DatabaseGone(Resource):
+    """No such database, after a last backup of it that was proven readable; nor its role, unless others need it.
+
+    The fields are those of `Backup`.
+    """
+
+    kind: ClassVar[str] = "database_gone"
+    database: str
+    engine: str
+    owner: str
+    folder: str
+    keep: int
+    days: int
+    path: str = ""
+    entry: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return f"no database {self.database}"
+
+
+@dataclass(frozen=True, eq=False)
+class RabbitGone(Resource):
+    """No such vhost of RabbitMQ, nor its user, unless that one has rights on others."""
+
+    kind: ClassVar[str] = "rabbit_gone"
+    user: str
+    vhost: str
+
+    @property
+    def label(self) -> str:
+        return f"no vhost {self.vhost} of {self.user}"
+
+
+@dataclass(frozen=True, eq=False)
+class UserGone(Resource):
+    """No such user, where it was made for the application: its home tells. What it still runs for it ends."""
+
+    kind: ClassVar[str] = "user_gone"
+    name: str
+    home: str
+
+    @property
+    def label(self) -> str:
+        return f"no user {self.name}"
+
+
 @dataclass(frozen=True)
 class Item:
     """A resource of a catalog with the step that asked for it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from hawser.host import Host
 from hawser.resources import Absent, Command, File, Resource, Resources, Service, changed
-from hawser.steps import step
+from hawser.steps import removal, step
 
 from .nginx import left, parts
 
@@ -110,3 +110,12 @@ def address(server: str, name: str) -> str:
 def in_bytes(size: str) -> int:
     """Return a size such as ``10m`` in bytes; 0 stands for no limit, here as in nginx."""
     return int(size.rstrip("kKmMgG")) * SIZES.get(size[-1].lower(), 1)
+
+
+@removal("processes")
+def remove(host: Host) -> Resources:
+    """Take the site away from Apache, which ends with its last one."""
+    yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")
+    gone = Absent(path(host))
+    yield gone
+    yield left(gone, "apache2", f"{ETC}/sites-enabled", ("disable", "--now"))

@@ -6,8 +6,8 @@ from hawser.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import UV, Host
 from hawser.locks import refuse_hold
-from hawser.resources import Absent, Block, Directory, File, Packages, Resources, Service, Tool, User
-from hawser.steps import rollout, step
+from hawser.resources import Absent, Block, Directory, File, Packages, Resources, Service, Tool, User, UserGone
+from hawser.steps import removal, rollout, step
 
 from . import (
     apache,
@@ -153,3 +153,17 @@ def bootstrap(fleet: Fleet) -> None:
     if environment.certificates:
         certs.bring(fleet)
     fleet.note_bootstrapped()
+
+
+@removal("host")
+def remove(host: Host) -> Resources:
+    """Remove the application's folder, its users and its records; packages, tools and backups stay."""
+    yield Absent(f"/etc/logrotate.d/{host.app.name}")
+    yield Block("/etc/hosts", host.app.name, "")
+    users = {process.user for process in host.process_settings().values()}
+    users |= {entry.user for entry in host.cron_entries().values()}
+    for name in [host.app.user, *sorted(users - {host.app.user})]:
+        yield UserGone(name, f"{host.root}/home")
+    yield Absent(host.root, recursive=True)
+    # Last: it says that the host was set up.
+    yield Absent(host.state, recursive=True)

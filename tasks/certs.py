@@ -14,7 +14,7 @@ from hawser.processes import ProcessInstance, healthy
 from hawser.release import Release
 from hawser.resources import Command, Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
 from hawser.session import Session
-from hawser.steps import rollout, session_task, step
+from hawser.steps import removal, rollout, session_task, step
 from hawser.templates import TemplateError
 
 from . import apache
@@ -204,3 +204,9 @@ def request(session: Session) -> None:
             continue
         next_move = f"have {paths['request']} signed, and put the answer into {paths['certificate']}"
         session.report.note("", f"{names}: {fulfil(order)}\n  next: {next_move}")
+
+
+@removal("files")
+def remove(host: Host) -> Resources:
+    """Remove the application's certificates and keys, wherever they are."""
+    yield Placed("certificates", (), host.certs)

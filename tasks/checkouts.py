@@ -9,8 +9,8 @@ from hawser.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.inventory.checkouts import CheckoutEntry
-from hawser.resources import Checkout, Checkouts, Directory, File, Link, Resources, Trees
-from hawser.steps import rollout, step
+from hawser.resources import Absent, Checkout, Checkouts, Directory, File, Link, Resources, Trees
+from hawser.steps import removal, rollout, step
 
 
 @step()
@@ -113,3 +113,11 @@ def access(host: Host, name: str, entry: CheckoutEntry) -> dict[str, Any]:
         "token": host.secrets.values[entry.token] if entry.token else "",
         "host_keys": tuple(f"* {key}" for key in entry.repo_host_keys),
     }
+
+
+@removal("files")
+def remove(host: Host) -> Resources:
+    """Remove the links outside the application's folder; what they lead to goes with it."""
+    for entry in host.environment.checkouts.values():
+        if host.is_in(entry.groups) and not entry.path.startswith(f"{host.root}/"):
+            yield Absent(entry.path)

@@ -10,10 +10,10 @@ from hawser.errors import HawserError, Problem
 from hawser.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
 from hawser.host import Hidden, Host
-from hawser.resources import Directory, File, Resources, Running, changed
+from hawser.resources import Absent, Directory, File, Resources, Running, changed
 from hawser.session import Session
 from hawser.shares import required
-from hawser.steps import rollout, session_task, step
+from hawser.steps import removal, rollout, session_task, step
 from hawser.templates import TemplateError
 from hawser.volumes import folders
 
@@ -133,3 +133,15 @@ def write(target: Path, text: str) -> None:
     temporary = target.with_name(f".{target.name}.new")
     temporary.write_text(text)
     temporary.replace(target)
+
+
+@removal("files")
+def remove(host: Host) -> Resources:
+    """Remove the files outside the application's folder that the environment file lists, and the dotenv file."""
+    environment = host.environment
+    paths = [entry.path for entry in environment.files if host.is_in(entry.groups)]
+    paths += [entry.path for entry in environment.settings if host.is_in(entry.groups)]
+    paths += [environment.env.dotenv or ""] if host.runs_code else []
+    for path in dict.fromkeys(paths):
+        if path.startswith("/") and not path.startswith(f"{host.root}/"):
+            yield Absent(path)

@@ -12,7 +12,7 @@ from hawser.inventory.processes import CronEntry, Process
 from hawser.processes import instances, overlaps, own_environment
 from hawser.report import Marked
 from hawser.resources import Absent, Directory, File, Files, Resources
-from hawser.steps import rollout, step
+from hawser.steps import removal, rollout, step
 
 from .status import since, span
 
@@ -129,3 +129,9 @@ def told(run: Mapping[str, Any] | None, now: float) -> list[str]:
         result = Marked.good("ok") if run["status"] == 0 else Marked.bad(f"exited with {run['status']}")
         return [began, span(run["ended"] - run["began"]), result]
     return [began, "", "is running" if run["running"] else Marked.bad("was killed")]
+
+
+@removal("processes")
+def remove(host: Host) -> Resources:
+    """Take the crontab entries away; their records go with the folder of the application."""
+    yield Absent(f"/etc/cron.d/{host.app.name}")

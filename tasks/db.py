@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from hawser.databases import Database, databases_of, folder_of
+from hawser.databases import Database, databases_gone, databases_of, folder_of
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.host import Host
 from hawser.resources import Backup, Resources, Restore
-from hawser.steps import rollout, step
+from hawser.steps import removal, rollout, step
 
 from .status import span
 
@@ -131,3 +131,9 @@ def bring_back(host: Host) -> Resources:
     if "backup" in host.asked:
         for each in wanted(host, host.asked["database"]):
             yield Restore(each.name, host.asked["backup"], each.engine, each.owner, folder_of(host), each.path)
+
+
+@removal("services")
+def remove(host: Host) -> Resources:
+    """Back up the databases in files a last time before they go with the folder of the application."""
+    yield from databases_gone(host, "sqlite")

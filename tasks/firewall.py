@@ -5,7 +5,7 @@ from __future__ import annotations
 from hawser.firewall import Place, rules_of
 from hawser.host import Host
 from hawser.resources import Absent, Command, Directory, File, Packages, Resources, Service, changed
-from hawser.steps import step
+from hawser.steps import removal, step
 
 
 @step()
@@ -14,13 +14,7 @@ def install(host: Host) -> Resources:
     place = Place(host.app.name)
     rules = rules_of(host)
     if rules is None:
-        yield Command(
-            ("systemctl", "disable", "--now", place.unit),
-            unless=("test", "!", "-e", place.service),
-            title=f"systemctl disable --now {place.unit}",
-        )
-        yield Absent(place.service)
-        yield Absent(place.rules)
+        yield from gone(place)
         return
     yield Packages(("nftables",))
     yield Directory(place.folder)
@@ -33,3 +27,20 @@ def install(host: Host) -> Resources:
     yield Service(place.unit)
     yield Command(("systemctl", "reload", place.unit), when=changed(wanted))
     yield Command(("systemctl", "reload-or-restart", place.unit), unless=("nft", "list", "table", "inet", place.table))
+
+
+def gone(place: Place) -> Resources:
+    """Yield that there is no firewall of the application."""
+    yield Command(
+        ("systemctl", "disable", "--now", place.unit),
+        unless=("test", "!", "-e", place.service),
+        title=f"systemctl disable --now {place.unit}",
+    )
+    yield Absent(place.service)
+    yield Absent(place.rules)
+
+
+@removal("services")
+def remove(host: Host) -> Resources:
+    """Take the application's table away from the firewall."""
+    yield from gone(Place(host.app.name))

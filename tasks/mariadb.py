@@ -5,9 +5,16 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
+from hawser.databases import databases_gone
 from hawser.host import Host
 from hawser.resources import Absent, Command, File, MariadbDatabase, MariadbRole, Packages, Resources, Service, changed
-from hawser.steps import step
+from hawser.steps import removal, step
+
+# Succeeds where the running server listens as its files say.
+LISTENS = (
+    "if ls /etc/mysql/mariadb.conf.d/90-hawser-*.cnf >/dev/null 2>&1; then wanted=yes; else wanted=no; fi; "
+    "if [ \"$(mariadb -NBe 'SELECT @@bind_address')\" = '*' ]; then is=yes; else is=no; fi; [ $wanted = $is ]"
+)
 
 
 @step()
@@ -24,7 +31,9 @@ def install(host: Host) -> Resources:
     # An application that needs no remote access says nothing, so it never closes what another one here needs open.
     listen: File | Absent = File(path, "[mariadbd]\nbind-address = *\n") if any(remote.values()) else Absent(path)
     yield listen
-    yield Command(("systemctl", "restart", "mariadb"), when=changed(listen))
+    # Only where it listens elsewhere than it should: a second application must not cut off the first one's requests.
+    restart = ("systemctl", "restart", "mariadb")
+    yield Command(restart, when=changed(listen), unless=("sh", "-c", LISTENS), title="systemctl restart mariadb")
     for name, database in setting.databases.items():
         yield MariadbDatabase(name, database.charset)
     for owner, clients in remote.items():
@@ -37,3 +46,13 @@ def install(host: Host) -> Resources:
 def addresses(host: Host, groups: Sequence[str]) -> tuple[str, ...]:
     """Return the addresses of the hosts in some groups as MariaDB compares them: as short as they can be."""
     return tuple(str(ipaddress.ip_address(address)) for address, _bits in host.clients(groups))
+
+
+@removal("services")
+def remove(host: Host) -> Resources:
+    """Remove the databases, each after a last backup, their roles, and what opens the server; it is not restarted."""
+    setting = host.environment.services.mariadb
+    if setting is None or not host.is_in(setting.groups):
+        return
+    yield from databases_gone(host, "mariadb")
+    yield Absent(f"/etc/mysql/mariadb.conf.d/90-hawser-{host.app.name}.cnf")

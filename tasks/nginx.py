@@ -8,7 +8,7 @@ from typing import Any
 from hawser.host import Host
 from hawser.processes import instances
 from hawser.resources import Absent, Command, File, Resources, changed
-from hawser.steps import step
+from hawser.steps import removal, step
 
 
 @step()
@@ -94,3 +94,11 @@ def parts(host: Host) -> dict[str, Any]:
 def bracketed(address: str) -> str:
     """Write an address as it stands before a port."""
     return f"[{address}]" if ":" in address else address
+
+
+@removal("processes")
+def remove(host: Host) -> Resources:
+    """Take the site away from nginx."""
+    gone = Absent(f"/etc/nginx/sites-enabled/{host.app.name}.conf")
+    yield gone
+    yield Command(("systemctl", "try-reload-or-restart", "nginx"), when=changed(gone))

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from hawser.databases import databases_gone
 from hawser.host import Host
-from hawser.resources import Block, Command, File, Packages, PostgresDatabase, PostgresRole, Resources, Service, changed
-from hawser.steps import step
+from hawser.resources import (
+    Absent,
+    Block,
+    Command,
+    File,
+    Packages,
+    PostgresDatabase,
+    PostgresRole,
+    Resources,
+    Service,
+    changed,
+)
+from hawser.steps import removal, step
 
 CLUSTER = "/etc/postgresql/*/main"
+# Succeeds where the running server listens as its files say (postgresql.org/docs/current/view-pg-file-settings.html).
+LISTENS = (
+    "! runuser -u postgres -- psql -AtXc \"SELECT 1 FROM pg_file_settings WHERE name = 'listen_addresses' "
+    'AND error IS NOT NULL" | grep -q 1'
+)
 
 
 @step()
@@ -33,9 +50,28 @@ def install(host: Host) -> Resources:
     yield settings
     access = Block(f"{CLUSTER}/pg_hba.conf", host.app.name, "\n".join(rules))
     yield access
-    yield Command(("systemctl", "restart", "postgresql"), when=changed(settings))
-    yield Command(("systemctl", "reload", "postgresql"), when=changed(access))
+    # Only where it listens elsewhere than it should: a second application must not cut off the first one's requests.
+    restart = ("systemctl", "restart", "postgresql")
+    yield Command(restart, when=changed(settings), unless=("sh", "-c", LISTENS), title="systemctl restart postgresql")
+    yield Command(("systemctl", "reload", "postgresql"), when=changed(settings, access))
     for name, database in setting.databases.items():
         password = host.text(database.password, f"services.postgresql.databases.{name}.password")
         yield PostgresRole(database.owner, password)
         yield PostgresDatabase(name, database.owner, database.extensions)
+
+
+@removal("services")
+def remove(host: Host) -> Resources:
+    """Remove the databases, each after a last backup, their roles, and who may connect.
+
+    The server is not restarted, for others may use it: where it listened for this application alone, it still does, for
+    nobody, until its next start.
+    """
+    setting = host.environment.services.postgresql
+    if setting is None or not host.is_in(setting.groups):
+        return
+    yield from databases_gone(host, "postgresql")
+    yield Absent(f"{CLUSTER}/conf.d/hawser-{host.app.name}.conf")
+    access = Block(f"{CLUSTER}/pg_hba.conf", host.app.name, "")
+    yield access
+    yield Command(("systemctl", "reload", "postgresql"), when=changed(access))

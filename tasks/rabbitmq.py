@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.resources import Absent, Command, Directory, File, Packages, RabbitAccess, Resources, Service, changed
-from hawser.steps import step
+from hawser.resources import (
+    Absent,
+    Command,
+    Directory,
+    File,
+    Packages,
+    RabbitAccess,
+    RabbitGone,
+    Resources,
+    Service,
+    changed,
+)
+from hawser.steps import removal, step
+
+# Succeeds where the running broker listens as its files say: 0.0.0.0:5672 or 127.0.0.1:5672, as proc_net_tcp(5) has it.
+LISTENS = (
+    "if ls /etc/rabbitmq/conf.d/20-hawser-*.conf >/dev/null 2>&1; then at=00000000; else at=0100007F; fi; "
+    'grep -q " $at:1628 00000000:0000 0A " /proc/net/tcp'
+)
 
 
 @step()
@@ -23,7 +40,22 @@ def install(host: Host) -> Resources:
     opened = File(path, "listeners.tcp.default = 0.0.0.0:5672\n") if remote else Absent(path)
     yield opened
     yield Service("rabbitmq-server")
-    yield Command(("systemctl", "restart", "rabbitmq-server"), when=changed(closed, opened))
+    # Only where it listens elsewhere than it should: a second application must not cut off the first one's messages.
+    restart = ("systemctl", "restart", "rabbitmq-server")
+    yield Command(
+        restart, when=changed(closed, opened), unless=("sh", "-c", LISTENS), title="systemctl restart rabbitmq-server"
+    )
     for name, user in setting.users.items():
         password = host.text(user.password, f"services.rabbitmq.users.{name}.password")
         yield RabbitAccess(name, password, user.vhost)
+
+
+@removal("services")
+def remove(host: Host) -> Resources:
+    """Remove the users and their virtual hosts, and what opens the broker; it is not restarted: others may use it."""
+    setting = host.environment.services.rabbitmq
+    if setting is None or not host.is_in(setting.groups):
+        return
+    for name, user in setting.users.items():
+        yield RabbitGone(name, user.vhost)
+    yield Absent(f"/etc/rabbitmq/conf.d/20-hawser-{host.app.name}.conf")

@@ -7,7 +7,7 @@ import dataclasses
 from hawser.host import Host
 from hawser.journal import PUT_BACK, Record
 from hawser.resources import Absent, Directory, File, Files, History, Journal, Link, Prune, Resources, Retired, Units
-from hawser.steps import step
+from hawser.steps import removal, step
 
 from . import supervisor, systemd
 
@@ -133,3 +133,9 @@ def leave(host: Host) -> Resources:
     for name in ("current", "previous", host.app.source, host.app.environment):
         yield Absent(f"{host.root}/{name}")
     yield Journal("")
+
+
+@removal("processes")
+def remove(host: Host) -> Resources:
+    """Stop every process of the application, under both managers, and remove its definition."""
+    yield Units(host.app.name, ())

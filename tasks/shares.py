@@ -18,7 +18,7 @@ from hawser.resources import (
     Service,
     changed,
 )
-from hawser.steps import step
+from hawser.steps import removal, step
 
 
 @step()
@@ -79,3 +79,16 @@ def require(host: Host) -> Resources:
         else:
             hint = f"[shares.{name}] leaves that to you: next: mount it on {host.name}, then the same command again"
         yield Mounted(share.path, hint)
+
+
+@removal("services")
+def remove(host: Host) -> Resources:
+    """Unmount the shared folders and export none any more; what lies in them stays."""
+    app = host.app
+    yield Mounts(app.name, ())
+    order = Absent(f"/etc/systemd/system/supervisor.service.d/hawser-{app.name}-shares.conf")
+    yield order
+    yield Command(("systemctl", "daemon-reload"), when=changed(order))
+    exports = Absent(f"/etc/exports.d/hawser-{app.name}.exports")
+    yield exports
+    yield Command(("exportfs", "-ra"), when=changed(exports))

@@ -20,7 +20,7 @@ from hawser.resources import (
     changed,
 )
 from hawser.shares import unit_name
-from hawser.steps import rollout, step
+from hawser.steps import removal, rollout, step
 from hawser.volumes import mapped, volumes_of, waiting
 
 from . import processes
@@ -154,3 +154,15 @@ def having(fleet: Fleet, volume: str) -> Fleet:
     if not names:
         raise HawserError(f"no volume is on {', '.join(fleet.names)}", code=2)
     return fleet.some(names)
+
+
+@removal("services")
+def remove(host: Host) -> Resources:
+    """Unmount and close the volumes; what lies in them stays, and so does their encryption."""
+    for name, volume in volumes_of(host).items():
+        unit, mapping = unit_name(volume.mount), mapped(host, name)
+        yield Command(("systemctl", "stop", unit), unless=("sh", "-c", '! mountpoint -q "$1"', "sh", volume.mount))
+        yield Command(("cryptsetup", "close", mapping), unless=("test", "!", "-e", f"/dev/mapper/{mapping}"))
+    placed = Placed("volumes", ())
+    yield placed
+    yield Command(("systemctl", "daemon-reload"), when=changed(placed))

@@ -61,6 +61,9 @@ KINDS = {
     "prune": ("releases", "Prune"),
     "journal": ("releases", "Journal"),
     "history": ("releases", "History"),
+    "database_gone": ("removal", "DatabaseGone"),
+    "rabbit_gone": ("removal", "RabbitGone"),
+    "user_gone": ("removal", "UserGone"),
 }
 # What a trigger does is told by the rest: where it stands, how it is called and how long it may take do not matter.
 NO_IDENTITY = ("when", "step", "label", "title", "env", "env_file", "stdin", "timeout", "settle", "log")

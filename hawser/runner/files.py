@@ -229,6 +229,9 @@ class Block(Kind):
         return b"\n".join([*lines[:place], *block, *lines[place:]])
 
     def check(self) -> Optional[Change]:
+        if not self.spec["content"].strip() and not glob.glob(self.spec["path"]):
+            # Without a file there is no block in it.
+            return None
         path = self.place()
         old = read_itself(path)
         new = self.merged(path, old)
@@ -319,10 +322,38 @@ class Absent(Kind):
     """See `hawser.resources.Absent`."""
 
     def check(self) -> Optional[Change]:
-        return Change("removed") if os.path.lexists(os.path.abspath(self.spec["path"])) else None
+        path = self.path()
+        if path is None or not os.path.lexists(path):
+            return None
+        if self.spec.get("recursive"):
+            mounted = [each for each in mounts() if each == path or each.startswith(path + "/")]
+            if mounted:
+                raise Failure(
+                    "%s is not removed, for something else is mounted in it: %s; unmount it first"
+                    % (path, ", ".join(mounted))
+                )
+        return Change("removed")
+
+    def path(self) -> Optional[str]:
+        """Return the path; None for a pattern that fits nothing."""
+        if "*" in os.path.dirname(self.spec["path"]) and not glob.glob(os.path.dirname(self.spec["path"])):
+            return None
+        return real(self.spec["path"])
 
     def apply(self, change: Change) -> None:
-        remove(self.spec["path"], self.spec.get("recursive", False))
+        path = self.path()
+        if path is not None:
+            remove(path, self.spec.get("recursive", False))
+
+
+def mounts(path: str = "/proc/self/mounts") -> List[str]:
+    """Return where file systems are mounted."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            fields = [line.split()[1] for line in stream]
+    except OSError:
+        return []
+    return [field.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\") for field in fields]
 
 
 class Files(Kind):

@@ -22,7 +22,7 @@ from hawser.release import Facts, Release
 from hawser.resources import JSON, Catalog, Command, File, Resource
 from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
-from hawser.steps import Step
+from hawser.steps import Removal, Step
 from hawser.templates import Templates
 from tasks import (
     bootstrap,
@@ -55,6 +55,7 @@ PHASES: dict[str, list[Step]] = {
     "migrate": [db.migrate, once.run],
     "switch": deploy.SWITCH,
     "finish": deploy.FINISH,
+    "remove": [each for stage in Removal.STAGES for each in Removal.all if each.stage == stage],
 }
 # Parts of `release.start`, to be typed on their own.
 ALONE = [

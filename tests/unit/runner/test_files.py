@@ -414,6 +414,20 @@ class TestAbsent:
         assert put(absent()) is None
         assert put(absent("no/such")) is None
 
+    def test_a_folder_in_which_something_else_is_mounted_stays(self, absent, tmp_path, monkeypatch):
+        (tmp_path / "a" / "b").mkdir(parents=True)
+        monkeypatch.setattr(files, "mounts", lambda: ["/", f"{tmp_path}/ab", f"{tmp_path}/a/b"])
+        with pytest.raises(Failure, match=r"something else is mounted in it: .*/a/b; unmount it first"):
+            absent(recursive=True).check()
+        monkeypatch.setattr(files, "mounts", lambda: ["/", f"{tmp_path}/ab"])
+        assert put(absent(recursive=True)).note == "removed"
+
+    def test_a_pattern_that_fits_nothing_is_as_wanted(self, absent, tmp_path):
+        assert absent("a*/c").check() is None
+        (tmp_path / "a1").mkdir()
+        (tmp_path / "a1" / "c").touch()
+        assert put(absent("a*/c")).note == "removed"
+
     def test_a_full_folder_goes_only_when_that_is_said(self, absent, tmp_path):
         (tmp_path / "a" / "b").mkdir(parents=True)
         with pytest.raises(Failure, match="cannot be removed: Directory not empty"):

@@ -1,0 +1,270 @@
+"""What goes when an application is taken away: its databases after a last backup, its broker's vhost, its users."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import signal
+import time
+
+from . import mariadb, postgres
+from .backups import Backup
+from .rabbitmq import control
+from .system import Change, Failure, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Set
+
+    from .system import Spec, System
+
+# Seconds that programs have to end when they are asked to.
+PATIENCE = 5.0
+# Where a broker that is installed keeps what it knows.
+BROKER = "/var/lib/rabbitmq"
+
+
+class Postgresql:
+    """A database and its role in PostgreSQL.
+
+    :param spec: database and owner.
+    """
+
+    def __init__(self, spec: Spec, system: System) -> None:
+        self.cluster = postgres.Cluster(system)
+        self.name, self.owner = spec["database"], spec["owner"]
+
+    def rows(self, sql: str) -> List[str]:
+        return self.cluster.psql(sql).output.split()
+
+    def there(self) -> bool:
+        return bool(self.rows("SELECT 1 FROM pg_database WHERE datname = %s" % postgres.literal(self.name)))
+
+    def role(self) -> bool:
+        return bool(self.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % postgres.literal(self.owner)))
+
+    def others(self) -> List[str]:
+        """Return the other databases that the role owns; what a restore has set aside is not counted."""
+        owned = "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = %s" % postgres.literal(self.owner)
+        mine = [self.name, *self.aside()]
+        return [name for name in self.rows(owned) if name not in mine]
+
+    def aside(self) -> List[str]:
+        """Return the databases that were there before a restore."""
+        pattern = self.name[:40].replace("_", r"\_") + r"\_before\_%"
+        return self.rows("SELECT datname FROM pg_database WHERE datname LIKE %s" % postgres.literal(pattern))
+
+    def drop(self) -> None:
+        for name in [*self.aside(), self.name]:
+            self.cluster.psql("DROP DATABASE IF EXISTS %s WITH (FORCE)" % postgres.identifier(name))
+
+    def drop_role(self) -> None:
+        self.cluster.psql("DROP ROLE IF EXISTS %s" % postgres.identifier(self.owner))
+
+
+class Mariadb:
+    """A database and its role in MariaDB.
+
+    :param spec: database and owner.
+    """
+
+    def __init__(self, spec: Spec, system: System) -> None:
+        self.server = mariadb.Server(system)
+        self.name, self.owner = spec["database"], spec["owner"]
+
+    def rows(self, sql: str) -> List[str]:
+        return self.server.sql(sql).output.splitlines()
+
+    def there(self) -> bool:
+        where = "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % mariadb.literal(self.name)
+        return bool(self.rows("SELECT 1 " + where))
+
+    def accounts(self) -> List[str]:
+        """Return the hosts from which the role may come."""
+        return self.rows("SELECT Host FROM mysql.user WHERE User = %s;" % mariadb.literal(self.owner))
+
+    def role(self) -> bool:
+        return bool(self.accounts())
+
+    def others(self) -> List[str]:
+        """Return the other databases on which the role has rights."""
+        mine = (self.name, mariadb.pattern(self.name).strip("`"))
+        rows = self.rows("SELECT DISTINCT Db FROM mysql.db WHERE User = %s;" % mariadb.literal(self.owner))
+        return [name for name in rows if name not in mine]
+
+    def drop(self) -> None:
+        self.server.sql("DROP DATABASE IF EXISTS %s;" % mariadb.identifier(self.name))
+
+    def drop_role(self) -> None:
+        for host in self.accounts():
+            self.server.sql("DROP USER IF EXISTS %s;" % mariadb.account(self.owner, host))
+
+
+class Sqlite:
+    """A file of SQLite; it goes with its folder.
+
+    :param spec: path.
+    """
+
+    def __init__(self, spec: Spec, system: System) -> None:
+        self.path = spec["path"]
+
+    def there(self) -> bool:
+        return os.path.isfile(self.path)
+
+    def role(self) -> bool:
+        return False
+
+    def others(self) -> List[str]:
+        return []
+
+    def drop(self) -> None:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            if os.path.lexists(self.path + suffix):
+                os.unlink(self.path + suffix)
+
+    def drop_role(self) -> None:
+        """Nothing: it belongs to a user of the host."""
+
+
+SERVERS = {"postgresql": Postgresql, "mariadb": Mariadb, "sqlite": Sqlite}
+
+
+class DatabaseGone(Kind):
+    """See `hawser.resources.DatabaseGone`."""
+
+    def server(self) -> Any:
+        try:
+            return SERVERS[self.spec["engine"]](self.spec, self.system)
+        except Failure:
+            # A server that is not there holds no database; one that is down says so at the first question.
+            if self.spec["engine"] == "postgresql" and not os.path.isdir("/var/lib/postgresql"):
+                return None
+            raise
+
+    def check(self) -> Optional[Change]:
+        server = self.server()
+        if server is None:
+            return None
+        name, owner = self.spec["database"], self.spec["owner"]
+        what = ["the database %s, after a last backup" % name] if server.there() else []
+        if server.role() and not server.others():
+            what.append("the role %s" % owner)
+        return Change("removes " + " and ".join(what)) if what else None
+
+    def apply(self, change: Change) -> None:
+        server = self.server()
+        if server.there():
+            # Nothing is dropped that could not be saved: a backup that fails ends it here.
+            Backup(self.spec, self.system).apply(change)
+            server.drop()
+        if server.role() and not server.others():
+            server.drop_role()
+
+
+class RabbitGone(Kind):
+    """See `hawser.resources.RabbitGone`."""
+
+    def run(self, *arguments: str) -> str:
+        program, user, cwd = control()
+        result = self.system.run([program, "-q", *arguments], user, cwd, timeout=120, check=False, apart=True)
+        if result.code:
+            raise Failure("rabbitmqctl %s failed" % arguments[0], result.errors + result.output)
+        return result.output
+
+    def look(self) -> Dict[str, Set[str]]:
+        """Return, of the user and the vhost, what is there, and the other vhosts on which the user has rights."""
+        if not os.path.isdir(BROKER):
+            return {"users": set(), "vhosts": set(), "others": set()}
+        user, vhost = self.spec["user"], self.spec["vhost"]
+        users = {line.split("\t")[0] for line in self.run("list_users", "--no-table-headers").splitlines()} & {user}
+        vhosts = set(self.run("list_vhosts", "name", "--no-table-headers").splitlines()) & {vhost}
+        rights = self.run("list_user_permissions", user, "--no-table-headers").splitlines() if users else []
+        others = {line.split("\t")[0] for line in rights} - {vhost}
+        return {"users": users, "vhosts": vhosts, "others": others}
+
+    def check(self) -> Optional[Change]:
+        found = self.look()
+        what = ["the vhost " + name for name in found["vhosts"]]
+        what += ["the user " + name for name in found["users"] if not found["others"]]
+        return Change("removes " + " and ".join(what)) if what else None
+
+    def apply(self, change: Change) -> None:
+        found = self.look()
+        for name in found["vhosts"]:
+            self.run("delete_vhost", name)
+        for name in found["users"]:
+            if not found["others"]:
+                self.run("delete_user", name)
+
+
+class UserGone(Kind):
+    """See `hawser.resources.UserGone`."""
+
+    def account(self) -> Optional[pwd.struct_passwd]:
+        """Return the user's entry where it was made for the application; one of somebody else's stays."""
+        try:
+            account = pwd.getpwnam(self.spec["name"])
+        except KeyError:
+            return None
+        return account if account.pw_dir == self.spec["home"] and account.pw_uid else None
+
+    def check(self) -> Optional[Change]:
+        return Change("removed") if self.account() else None
+
+    def programs(self, uid: int) -> Dict[int, bool]:
+        """Return the processes of the user, and whether each was started for the application."""
+        found = {}
+        mine = (os.path.dirname(self.spec["home"]) + "/").encode()
+        here = os.readlink("/proc/self/ns/pid")
+        for name in os.listdir("/proc"):
+            if not name.isdigit():
+                continue
+            try:
+                # A container's users may have the same numbers, and are others.
+                if os.stat("/proc/" + name).st_uid != uid or os.readlink("/proc/%s/ns/pid" % name) != here:
+                    continue
+                with open("/proc/%s/environ" % name, "rb") as stream:
+                    variables = stream.read().split(b"\0")
+                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as stream:
+                    state = stream.read().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if state != "Z":
+                ours = any(each.partition(b"=")[2].startswith(mine) for each in variables)
+                found[int(name)] = ours
+        return found
+
+    def apply(self, change: Change) -> None:
+        account = self.account()
+        if account is None:
+            return
+        # A cron job, or a shell: what was started for the application ends with it.
+        deadline = time.monotonic() + PATIENCE
+        sent = signal.SIGTERM
+        while any(self.programs(account.pw_uid).values()):
+            for pid, ours in self.programs(account.pw_uid).items():
+                if ours:
+                    try:
+                        os.kill(pid, sent)
+                    except ProcessLookupError:
+                        pass
+            time.sleep(0.1)
+            if time.monotonic() > deadline:
+                if sent == signal.SIGKILL:
+                    break
+                sent, deadline = signal.SIGKILL, time.monotonic() + PATIENCE
+        left = self.programs(account.pw_uid)
+        if left:
+            raise Failure(
+                "processes of %s still run: %s; end them, then the same command again"
+                % (account.pw_name, ", ".join(map(str, sorted(left))))
+            )
+        self.system.run(["userdel", account.pw_name])
+        try:
+            group = grp.getgrgid(account.pw_gid)
+        except KeyError:
+            return
+        if not any(each.pw_gid == group.gr_gid for each in pwd.getpwall()):
+            self.system.run(["groupdel", group.gr_name])

@@ -1,0 +1,77 @@
+"""Take an application away from its hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hawser.databases import databases_of, folder_of
+from hawser.errors import HawserError
+from hawser.fleet import Fleet
+from hawser.steps import Removal, rollout
+
+
+@rollout(help={"yes": "go on without being asked for the environment's name"})
+def remove(fleet: Fleet, yes: bool = False) -> None:
+    """Take the application away from these hosts, databases too, after a last backup; backups stay."""
+    fleet.session.load_incomplete_secrets()
+    fleet.connect()
+    if not fleet.dry:
+        fleet = fleet.some(tell(fleet))
+        if not fleet.names:
+            return
+        name = fleet.environment.name
+        if not yes and asked(fleet) != name:
+            raise HawserError(f"that is not {name}; nothing was touched")
+    for stage, steps in stages().items():
+        # A barrier between them: nowhere is a database dropped that a process on another host still uses.
+        fleet.apply(steps, phase=f"remove {stage}")
+    kept = sorted(
+        {f"{folder_of(fleet.host(name))} on {name}" for name in fleet.names if databases_of(fleet.host(name))}
+    )
+    own = f"{fleet.session.secrets.path.name} here"
+    fleet.report.note("", f"{', '.join([*kept, own])} and the packages of the system stay")
+
+
+def tell(fleet: Fleet) -> list[str]:
+    """Say, by host, what is there and will go; return the hosts where something is."""
+
+    def look(name: str) -> list[str]:
+        found: list[str] = []
+
+        def heard(message: Mapping[str, Any]) -> None:
+            note, label = str(message.get("note", "")), str(message.get("label", ""))
+            if message.get("status") == "would_change":
+                found.append(label.removeprefix("absent ").removeprefix("no ") if note in ("", "removed") else note)
+            elif message.get("status") == "failed":
+                found.append(f"{label}: {message.get('error')}")
+
+        catalog = fleet.catalog(name, [each for steps in stages().values() for each in steps], None)
+        fleet.session.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), heard)
+        return found
+
+    names: list[str] = []
+    for name, lines in fleet.session.parallel(fleet.names, look).items():
+        if isinstance(lines, Exception):
+            raise lines
+        if lines:
+            names.append(name)
+            fleet.report.note(name, "\n".join(["will go:", *lines]), "warning")
+        else:
+            fleet.report.note(name, "nothing of it is there")
+    return names
+
+
+def stages() -> dict[str, list[Removal]]:
+    """Return the removals by stage."""
+    return {stage: [each for each in Removal.all if each.stage == stage] for stage in Removal.STAGES}
+
+
+def asked(fleet: Fleet) -> str:
+    """Ask for the environment's name."""
+    fleet.report.pause()
+    where = ", ".join(fleet.names)
+    try:
+        return input(f"All this goes from {where}. Type the environment's name to go on: ").strip()
+    except EOFError:
+        raise HawserError("nobody is there to confirm it; next: the same command with --yes") from None

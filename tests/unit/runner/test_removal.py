@@ -1,0 +1,162 @@
+"""What goes with an application, and what stays because somebody else needs it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sqlite3
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from hawser.runner import rabbitmq, removal
+from hawser.runner.backups import listing
+from hawser.runner.removal import DatabaseGone, RabbitGone, UserGone
+from hawser.runner.system import BASE_ENVIRONMENT, Failure
+
+from .conftest import ME
+
+root = pytest.mark.skipif(os.getuid() != 0, reason="changes the users of this machine")
+
+
+class TestAFileOfSqlite:
+    @pytest.fixture
+    def gone(self, system, tmp_path):
+        path = tmp_path / "data.sqlite3"
+        spec = {
+            "database": "data",
+            "engine": "sqlite",
+            "owner": ME,
+            "path": str(path),
+            "keep": 3,
+            "days": 9,
+            "entry": {},
+        }
+        return DatabaseGone({**spec, "folder": str(tmp_path / "backups")}, system)
+
+    def test_it_goes_after_a_last_backup(self, gone, system, tmp_path):
+        with sqlite3.connect(tmp_path / "data.sqlite3") as connection:
+            connection.execute("CREATE TABLE t AS SELECT 7 AS x")
+        connection.close()
+        (tmp_path / "data.sqlite3-wal").touch()
+        change = gone.check()
+        assert change.note == "removes the database data, after a last backup"
+        gone.apply(change)
+        assert not list(tmp_path.glob("data.sqlite3*"))
+        assert gone.check() is None
+        (kept,) = listing(system, str(tmp_path / "backups"))
+        assert kept["proven"]
+        with sqlite3.connect(tmp_path / "backups" / kept["name"]) as connection:
+            assert connection.execute("SELECT x FROM t").fetchone() == (7,)
+        connection.close()
+
+    def test_one_that_cannot_be_saved_stays(self, gone, tmp_path):
+        (tmp_path / "data.sqlite3").write_bytes(b"no database at all" * 100)
+        with pytest.raises(Failure):
+            gone.apply(gone.check())
+        assert (tmp_path / "data.sqlite3").exists()
+
+
+CONTROL = """#!/bin/sh
+echo "$@" >> {log}
+case "$2" in
+list_users) printf 'guest\\t[administrator]\\nshop\\t[]\\n' ;;
+list_vhosts) printf '/\\nshop\\n' ;;
+list_user_permissions) printf 'shop\\t.*\\t.*\\t.*\\n{more}' ;;
+esac
+"""
+
+
+class TestABroker:
+    @pytest.fixture
+    def gone(self, system, tmp_path, monkeypatch):
+        def gone(more="", user="shop", vhost="shop"):
+            program = tmp_path / "rabbitmqctl"
+            program.write_text(CONTROL.format(log=tmp_path / "log", more=more))
+            program.chmod(0o755)
+            monkeypatch.setattr(rabbitmq, "CONTROL", "/nonexistent")
+            monkeypatch.setattr(removal, "BROKER", str(tmp_path))
+            monkeypatch.setitem(BASE_ENVIRONMENT, "PATH", f"{tmp_path}:/usr/bin:/bin")
+            return RabbitGone({"user": user, "vhost": vhost}, system)
+
+        return gone
+
+    def deleted(self, tmp_path):
+        return [line[3:] for line in (tmp_path / "log").read_text().splitlines() if "delete" in line]
+
+    def test_its_vhost_and_its_user_go(self, gone, tmp_path):
+        kind = gone()
+        change = kind.check()
+        assert change.note == "removes the vhost shop and the user shop"
+        kind.apply(change)
+        assert self.deleted(tmp_path) == ["delete_vhost shop", "delete_user shop"]
+
+    def test_a_user_with_rights_elsewhere_stays(self, gone, tmp_path):
+        kind = gone(more="other\\t.*\\t.*\\t.*\\n")
+        change = kind.check()
+        assert change.note == "removes the vhost shop"
+        kind.apply(change)
+        assert self.deleted(tmp_path) == ["delete_vhost shop"]
+
+    def test_nothing_is_there_to_go(self, gone, system, monkeypatch):
+        assert gone(user="nobody", vhost="none").check() is None
+        monkeypatch.setattr(removal, "BROKER", "/nonexistent")
+        assert RabbitGone({"user": "shop", "vhost": "shop"}, system).check() is None
+
+
+@root
+class TestAUser:
+    @pytest.fixture
+    def name(self, tmp_path):
+        """A user whose number nobody else on this machine has, in no container either."""
+        name = "hw" + uuid.uuid4().hex[:8]
+        number = str(1_000_000_000 + int(name[2:], 16) % 1_000_000_000)
+        home = str(tmp_path / "app" / "home")
+        subprocess.run(["useradd", "-u", number, "--user-group", "-M", "-d", home, "-s", "/bin/sh", name], check=True)
+        yield name
+        subprocess.run(["userdel", name], capture_output=True, check=False)
+
+    @pytest.fixture
+    def run(self, name):
+        """Start a program of the user, which ends with the test."""
+        children = []
+
+        def run(**variables):
+            argv = ["setpriv", f"--reuid={name}", "--clear-groups", "sleep", "60"]
+            child = subprocess.Popen(argv, env={"PATH": os.environ["PATH"], **variables})
+            children.append(child)
+            uid = pwd.getpwnam(name).pw_uid
+            deadline = time.monotonic() + 10
+            while Path(f"/proc/{child.pid}").stat().st_uid != uid:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            return child
+
+        yield run
+        for child in children:
+            child.kill()
+            child.wait()
+
+    def test_it_goes_with_its_group_and_what_it_runs_for_the_application_ends(self, system, name, run, tmp_path):
+        child = run(VIRTUAL_ENV=str(tmp_path / "app" / "releases" / "env"))
+        kind = UserGone({"name": name, "home": str(tmp_path / "app" / "home")}, system)
+        kind.apply(kind.check())
+        assert child.wait(5) == -15
+        assert kind.check() is None
+        for database in ("passwd", "group"):
+            assert subprocess.run(["getent", database, name], capture_output=True, check=False).returncode == 2
+
+    def test_one_that_runs_something_else_stays(self, system, name, run, tmp_path):
+        child = run(HOME="/elsewhere")
+        kind = UserGone({"name": name, "home": str(tmp_path / "app" / "home")}, system)
+        with pytest.raises(Failure, match=f"processes of {name} still run: {child.pid}"):
+            kind.apply(kind.check())
+        assert child.poll() is None
+
+    def test_one_that_somebody_else_made_stays(self, system, name):
+        assert UserGone({"name": name, "home": "/srv/other/home"}, system).check() is None
+        assert UserGone({"name": "root", "home": "/root"}, system).check() is None
+        assert UserGone({"name": "no-such-user", "home": "/x"}, system).check() is None

@@ -1,0 +1,51 @@
+"""What a picture shows of a terminal: what is there in the end, and nothing of this machine."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import platform
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parents[2] / "bin" / "pictures"
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    loader = importlib.machinery.SourceFileLoader("pictures", str(PROGRAM))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("pictures", loader))
+    loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("one\ntwo\n", "one\ntwo"),
+        ("\x1b[32mgreen\x1b[0m\n", "\x1b[32mgreen\x1b[0m"),
+        ("10 %\r20 %\r30 %\n", "30 %"),
+        ("stays\n\x1b[?25lbusy\r\x1b[2Kbusier\r\x1b[2Kdone\n\x1b[?25h", "stays\ndone"),
+        ("stays\nlive 1\nlive 2\r\x1b[2K\x1b[1A\x1b[2Kthe next line\n", "stays\nthe next line"),
+    ],
+)
+def test_what_was_erased_or_written_over_is_not_shown(pictures, written, shown):
+    assert pictures.settled(written) == shown
+
+
+@pytest.mark.parametrize("text", ["at 192.0.2.7 it is", f"in {PROGRAM.parents[1]}", f"from {platform.node()}"])
+def test_what_is_of_this_machine_ends_it(pictures, text):
+    with pytest.raises(SystemExit, match="not fit for a picture"):
+        pictures.refuse_what_is_private(text)
+
+
+def test_the_addresses_of_throwaway_hosts_may_be_seen(pictures):
+    pictures.refuse_what_is_private("web1 10.213.4.3 /srv/demo/current")
+
+
+@pytest.mark.parametrize("name", ["deploy", "status"])
+def test_the_pictures_that_are_kept_show_nothing_private_and_fetch_nothing(pictures, name):
+    text = (pictures.PICTURES / f"{name}.svg").read_text()
+    pictures.refuse_what_is_private(text)
+    assert "http" not in text.replace('xmlns="http://www.w3.org/2000/svg"', "").replace("https://www.textualize.io", "")
