@@ -8,6 +8,7 @@ from invoke import Collection
 sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 
 from tasks import (  # noqa: E402
+    acme,
     adhoc,
     apache,
     bootstrap,
@@ -65,7 +66,7 @@ namespace = Collection(
     shells.dbshell,
     Collection("apache", apache.install),
     Collection("builds", builds.make),
-    Collection("certs", certs.install, certs.request),
+    Collection("certs", certs.install, certs.request, acme.issue),
     Collection("checkouts", checkouts.update),
     Collection("code", code.pull),
     Collection("config", config.install, config.place, config.samples, config.render),

@@ -195,10 +195,18 @@ class Host:
             for name, entry in self.environment.certificates.items()
         }
 
+    @property
+    def site_certificate(self) -> tuple[str, str]:
+        """The certificate that the web server presents, with its chain, and its key."""
+        site = self.environment.site
+        if site is not None and site.tls == "acme":
+            return f"{self.root}/ssl/acme/fullchain.pem", f"{self.root}/ssl/acme/privkey.pem"
+        return f"{self.root}/ssl/site.crt", f"{self.root}/ssl/site.key"
+
     def shown_certificates(self) -> dict[str, str]:
         """Return where the certificates lie that visitors of this host see, by name; ``site`` is that of nginx."""
         site, places = self.environment.site, self.certificates
-        found = {"site": f"{self.root}/ssl/site.crt"} if site and site.tls != "none" and self.serves_site else {}
+        found = {"site": self.site_certificate[0]} if site and site.tls != "none" and self.serves_site else {}
         return {**found, **{name: places[name].certificate for name in self.certificate_settings()}}
 
     def certificate_names(self) -> dict[str, tuple[str, ...]]:

@@ -69,6 +69,7 @@ def _of_site(host: Host) -> Iterator[Port]:
     site = host.environment.site
     if site is not None and host.serves_site:
         ports = [site.listen, *([site.tls_port] if site.tls != "none" else []), *site.extra_ports]
+        ports += [int(port) for port in site.tls_proxy]
         program = "apache2" if site.server == "apache" else "nginx"
         for number in dict.fromkeys(ports):
             yield Port(number, program, (program,))

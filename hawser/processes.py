@@ -102,7 +102,15 @@ class ProcessInstance:
         more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
         words = shlex.split(self.host.command_text(self.setting.command, key, **more))
         own = own_environment(self.setting, self.setting_name)
-        return (f"{self.host.release_path}/run", *own, *words)
+        return (*self.changes_user, f"{self.host.release_path}/run", *own, *words)
+
+    @property
+    def changes_user(self) -> tuple[str, ...]:
+        """What starts it as root and makes it its user, where supervisor has no way to read its file of variables."""
+        file = self.setting.environment_file
+        if file is None or self.setting.manager != "supervisor":
+            return ()
+        return (f"{self.host.release_path}/run-as", self.setting.user, self.host.app.group, file)
 
     @property
     def extra(self) -> dict[str, str]:

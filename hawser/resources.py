@@ -695,6 +695,38 @@ class Placed(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class AcmeCertificate(Resource):
+    """A certificate that the host's certbot gets from an ACME server; one that it got for another name here goes.
+
+    :param name: under which certbot keeps it; empty: none is wanted.
+    :param webroot: the folder that the web server shows under ``/.well-known/acme-challenge/``'s parent.
+    :param hint: what to do where the server refuses, which is a warning.
+    """
+
+    kind: ClassVar[str] = "acme_certificate"
+    name: str
+    domains: tuple[str, ...] = ()
+    server: str = ""
+    email: str = ""
+    webroot: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class AcmeLink(Resource):
+    """A link to the folder of a certificate of certbot's, or while there is none, to what stands in for it.
+
+    :param name: under which certbot keeps it.
+    :param stand_in: a folder with ``fullchain.pem`` and ``privkey.pem``.
+    """
+
+    kind: ClassVar[str] = "acme_link"
+    path: str
+    name: str
+    stand_in: str
+
+
+@dataclass(frozen=True, eq=False)
 class Notice(Resource):
     """Nothing on the host, but a warning for whoever gives the command; it does not travel."""
 

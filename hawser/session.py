@@ -473,6 +473,8 @@ class Session:
                 if event.status == "failed":
                     self.failures[name] = event
                 self.report.event(name, event)
+                if message.get("warning"):
+                    self.report.note(name, str(message["warning"]), "warning")
             elif message["t"] == "log":
                 self.report.log(name, str(message["source"]), float(message["time"]), str(message["text"]))
             elif message["t"] == "output":

@@ -10,6 +10,7 @@ from hawser.resources import Absent, Block, Directory, File, Packages, Resources
 from hawser.steps import removal, rollout, step
 
 from . import (
+    acme,
     apache,
     certs,
     checkouts,
@@ -31,6 +32,8 @@ def packages(host: Host) -> Resources:
     names = ["ca-certificates", "cron", "git", "logrotate", "python3-venv"]
     if host.serves_site:
         names += ["apache2" if apache.serves(host) else "nginx", "openssl"]
+    if acme.wanted(host):
+        names.append("certbot")
     if host.process_settings("supervisor"):
         names += ["supervisor"]
     if host.environment.python.conda and host.runs_code:

@@ -17,7 +17,7 @@ from hawser.session import Session
 from hawser.steps import removal, rollout, session_task, step
 from hawser.templates import TemplateError
 
-from . import apache
+from . import acme, apache
 
 
 @rollout()
@@ -51,7 +51,10 @@ def of_site(host: Host) -> Resources:
     site = host.environment.site
     if site is None or not host.serves_site or site.tls == "none":
         return
-    certificate, key = f"{host.root}/ssl/site.crt", f"{host.root}/ssl/site.key"
+    certificate, key = host.site_certificate
+    if site.tls == "acme":
+        yield from acme.stand_in(host)
+        return
     own = site_pair(host) if site.tls == "files" else None
     pair: tuple[File | SelfSigned, ...]
     if own is None or own.fault:

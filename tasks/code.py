@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.resources import Checkout, Directory, Resources
+from hawser.resources import Checkout, Directory, Link, Resources
 from hawser.steps import step
 
 
@@ -23,3 +23,5 @@ def pull(host: Host) -> Resources:
         **access,
     )
     yield from host.patches()
+    for folder in host.environment.persistent.linked:
+        yield Link(f"{host.source}/{folder}", f"{host.root}/{folder}", parents=True)

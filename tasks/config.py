@@ -28,6 +28,8 @@ def install(host: Host) -> Resources:
     for name, variables in host.own_environments().items():
         yield File(f"{path}/environment.{name}", shell_environment(variables), mode=0o640, group=app.group, opaque=True)
     yield File(f"{path}/run", host.render("run.sh.j2", mounts=[*required(host), *folders(host)]), mode=0o755)
+    if any(each.environment_file for each in host.process_settings("supervisor").values()):
+        yield File(f"{path}/run-as", host.render("run-as.sh.j2"), mode=0o755)
     yield from (file for file in dotenv_file(host) if file.path.startswith(path))
     yield from (file for file, entry in host.written() if file.path.startswith(path) or entry.early)
 

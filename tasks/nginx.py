@@ -83,6 +83,8 @@ def parts(host: Host) -> dict[str, Any]:
         "variable": variable,
         "upstreams": upstreams,
         "statics": statics,
+        "certificate": host.site_certificate,
+        "tls_proxies": {port: host.text(address, f"site.tls_proxy.{port}") for port, address in site.tls_proxy.items()},
         "proxies": proxies,
         "extra": host.text(site.extra, "site.extra"),
         "page": host.maintenance_page,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hawser.formats import systemd_value
 from hawser.host import Host
 from hawser.processes import ProcessInstance, definition
 from hawser.resources import Resources
@@ -23,7 +24,8 @@ def unit(process: ProcessInstance) -> Resources:
     """Yield one process's unit, its start, and the proof that it is healthy."""
     host = process.host
     more = {"keys": keys(process), "mounts": units(host), "volumes": mount_units(host)}
-    text = host.render("systemd.service.j2", process=process, **more)
+    sections = {"unit_keys": section(process, "Unit."), "install_keys": section(process, "Install.")}
+    text = host.render("systemd.service.j2", process=process, **more, **sections)
     yield from definition(process, text, validate="systemd")
 
 
@@ -45,8 +47,15 @@ def keys(process: ProcessInstance) -> dict[str, str]:
     if process.log:
         # systemd opens it, as root, before it becomes the process's user.
         found["StandardOutput"] = found["StandardError"] = f"append:{process.log}"
+    if setting.environment_file is not None:
+        found["EnvironmentFile"] = systemd_value(setting.environment_file)
     if setting.limits.files is not None:
         found["LimitNOFILE"] = str(setting.limits.files)
     if setting.limits.processes is not None:
         found["LimitNPROC"] = str(setting.limits.processes)
-    return {**found, **process.extra}
+    return {**found, **{name: value for name, value in process.extra.items() if "." not in name}}
+
+
+def section(process: ProcessInstance, name: str) -> dict[str, str]:
+    """Return what `extra` says of another section than `[Service]`, as in ``Unit.After``."""
+    return {key.removeprefix(name): value for key, value in process.extra.items() if key.startswith(name)}

@@ -11,12 +11,16 @@ from .checks_certificates import check_certificates
 from .checks_checkouts import check_checkouts
 from .checks_instances import check_instances
 from .checks_processes import check_ports, check_processes
+from .checks_site import check_site_extras
 from .checks_values import check_secrets, check_templates
 from .files import FileEntry, Site
 from .samples import SettingsEntry
 from .schema import Environment
 
-_TAKEN_UNDER_ROOT = ("releases", "envs", "builds", "run", "current", "previous", "repository.git", "home", "checkouts")
+_TAKEN_UNDER_ROOT = (
+    *("releases", "envs", "builds", "run", "current", "previous", "repository.git", "home"),
+    *("checkouts", "acme"),
+)
 _SHARED_UNDER_ROOT = ("log", "ssl")
 _OF_THE_SYSTEM = tuple(
     f"/{name}"
@@ -54,6 +58,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_templates(environment),
         check_certificates(environment),
         check_site(environment.site, environment, folder) if environment.site else (),
+        check_site_extras(environment, folder),
     )
     return [finding for check in checks for finding in check]
 

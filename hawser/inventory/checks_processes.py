@@ -82,6 +82,11 @@ def _check_listening(at: Loc, process: Process) -> Iterator[Finding]:
         yield Finding((*at, "count"), message, "let the program itself start more workers")
     if process.single and process.count > 1:
         yield Finding((*at, "count"), "must be 1 for a process that is single")
+    for name in process.extra:
+        head, dot, _key = name.partition(".")
+        if dot and (process.manager == "supervisor" or head not in ("Unit", "Install")):
+            hint = "Unit.KEY or Install.KEY, with systemd; a key of [Service] stands without a section"
+            yield Finding((*at, "extra", name), "names no section of the manager's file", hint)
     if process.manager == "supervisor" and process.limits.model_fields_set:
         yield Finding((*at, "limits"), "supervisor knows no limits of a program", 'use manager = "systemd"')
     if process.restart_at and process.socket:
@@ -115,6 +120,8 @@ def _ports(environment: Environment) -> Iterator[tuple[Loc, str, int, tuple[str,
         yield ("site", "listen"), "site", site.listen, hosts
         if site.tls != "none":
             yield ("site", "tls_port"), "site", site.tls_port, hosts
+        for more in site.tls_proxy:
+            yield ("site", "tls_proxy", more), "site", int(more), hosts
         for index, port in enumerate(site.extra_ports):
             yield ("site", "extra_ports", index), "site", port, hosts
     for name, process in environment.processes.items():

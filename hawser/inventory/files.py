@@ -9,15 +9,20 @@ from pydantic import AfterValidator, Field
 
 from .base import Model, Shape
 from .types import (
+    AcmeServer,
     AnyPath,
     BodySize,
     Domain,
     Flag,
     Groups,
+    HostPort,
     InstanceName,
+    Line,
+    LogFormat,
     Mode,
     Network,
     Port,
+    PortKey,
     ProcessName,
     RelativePath,
     Seconds,
@@ -72,6 +77,11 @@ class Persistent(Model):
     """What survives a release."""
 
     folders: Folders = Field(default=(), description="Folders under `app.root`, owned by the app's user.")
+    linked: Folders = Field(
+        default=(),
+        description="Those of them that the code expects at the same path inside itself, where each release gets a "
+        "link to them.",
+    )
 
 
 class Maintenance(Model):
@@ -80,6 +90,21 @@ class Maintenance(Model):
     retry_after: Seconds = Field(default=300, description="What visitors' programs are told to wait.")
     allow: Annotated[tuple[Network, ...], AfterValidator(unique), Shape("list: network")] = Field(
         default=(), description="Networks that see the site all the same."
+    )
+
+
+class Acme(Model):
+    """Where `tls = "acme"` gets the certificate."""
+
+    server: AcmeServer = Field(
+        default="https://acme-v02.api.letsencrypt.org/directory",
+        description="The directory of the ACME server. Default: Let's Encrypt.",
+    )
+    email: Line | None = Field(default=None, description="Whom the server may write to. Default: nobody.")
+    ca: RelativePath | None = Field(
+        default=None,
+        description="The certificate (PEM) of the authority that the server itself shows, relative to this file; the "
+        "hosts trust it from then on. Default: one that they trust anyway.",
     )
 
 
@@ -94,10 +119,12 @@ class Site(Model):
     domains: Annotated[tuple[Domain, ...], AfterValidator(unique), AfterValidator(some), Shape("list: domain")] = Field(
         description="Its names; the first one is used for health checks."
     )
-    tls: Literal["self-signed", "files", "none"] = Field(
+    tls: Literal["self-signed", "files", "acme", "none"] = Field(
         default="self-signed",
-        description="Where the certificate comes from: made by Hawser (browsers will warn), your own files, or no TLS.",
+        description="Where the certificate comes from: made by Hawser (browsers will warn), your own files, an ACME "
+        "server such as Let's Encrypt, or no TLS.",
     )
+    acme: Acme = Field(default=Acme(), description='With `tls = "acme"`: which server.')
     certificate: RelativePath | None = Field(
         default=None, description='With `tls = "files"`: the certificate and its chain (PEM), relative to this file.'
     )
@@ -122,6 +149,14 @@ class Site(Model):
     proxy: dict[UrlPrefix, ProcessName] = Field(
         default_factory=dict,
         description="Which process answers which URL path. Default: for `/`, the only one with a socket or port.",
+    )
+    tls_proxy: dict[PortKey, HostPort] = Field(
+        default_factory=dict,
+        description="More ports with TLS: all that comes there, WebSockets too, goes to one `HOST:PORT` (Jinja2), "
+        "where another program listens.",
+    )
+    log_format: LogFormat | None = Field(
+        default=None, description="What nginx writes about a request, in its own words. Default: its `combined`."
     )
     maintenance: Maintenance = Field(default=Maintenance(), description="While the site is closed.")
     extra: Template = Field(default="", description="More lines for the server block (nginx) or virtual host (Apache).")

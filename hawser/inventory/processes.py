@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from .base import Model, Shape
 from .jinja import references
 from .types import (
+    AbsolutePath,
     AnyPath,
     Command,
     Count,
@@ -109,6 +110,11 @@ class Process(Model):
     environment: dict[VariableName, Template] = Field(
         default_factory=dict, description="More variables, for this process only."
     )
+    environment_file: AbsolutePath | None = Field(
+        default=None,
+        description='A file on the host with more variables, `NAME="value"` a line, that is read before the process '
+        "becomes its user: root alone needs to be able to read it.",
+    )
     limits: Limits = Field(default=Limits(), description="What it may use.")
     overlap: Flag = Field(
         default=False,
@@ -129,7 +135,9 @@ class Process(Model):
         default=None, description="When cron restarts it, under its manager: five fields, or `@daily` and the like."
     )
     extra: dict[ExtraKey, Template] = Field(
-        default_factory=dict, description="More keys of the manager's own file, taken as they are."
+        default_factory=dict,
+        description="More keys of the manager's own file, taken as they are. For systemd, `Unit.KEY` and `Install.KEY` "
+        "go into those sections.",
     )
     user: UnixName = Field(default="", validate_default=False, description="Its Unix user. Default: `app.user`.")
     instance: InstanceName | None = Field(

@@ -238,6 +238,12 @@ def _url_prefix(text: str) -> str:
     return text
 
 
+def _log_format(text: str) -> str:
+    if "'" in _line(text) or text.endswith("\\"):
+        raise Wrong("must be one line without ' and without a backslash at its end")
+    return text
+
+
 Text = Annotated[str, AfterValidator(_no_nul), Shape("text")]
 Line = Annotated[Text, AfterValidator(_line), Shape("text")]
 Template = Annotated[Text, AfterValidator(check_syntax), Shape("text (Jinja2)")]
@@ -365,5 +371,16 @@ MountOptions = Annotated[
 ]
 UnitName = Annotated[
     Text, AfterValidator(matching(r"[A-Za-z0-9:_.@-]+\.service", "as in mongod.service")), Shape("unit")
+]
+PortKey = Annotated[Text, AfterValidator(matching("[1-9][0-9]{0,4}", 'a port, as in "7778"', 5)), Shape("port")]
+HostPort = Annotated[
+    Template,
+    AfterValidator(_line),
+    AfterValidator(_not_empty),
+    Shape("host:port (Jinja2)"),
+]
+LogFormat = Annotated[Text, AfterValidator(_log_format), Shape("log format of nginx")]
+AcmeServer = Annotated[
+    Text, AfterValidator(matching(r"https://[^\s\"'\\]+", "the address of a directory, with https://")), Shape("URL")
 ]
 BodySize = Annotated[Text, AfterValidator(matching("[0-9]+[kKmMgG]?", 'a size as in "10m"')), Shape("size")]

@@ -55,6 +55,8 @@ KINDS = {
     "rabbit_access": ("rabbitmq", "Access"),
     "backup": ("backups", "Backup"),
     "restore": ("backups", "Restore"),
+    "acme_certificate": ("acme", "Certificate"),
+    "acme_link": ("acme", "Link"),
     "self_signed": ("certificates", "SelfSigned"),
     "placed": ("placed", "Placed"),
     "luks_volume": ("volumes", "LuksVolume"),

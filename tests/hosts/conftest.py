@@ -214,7 +214,7 @@ def system(
     try:
         make_repository(fleet.repository, application)
         text = (PROJECT / "hosts" / f"{name}.toml").read_text()
-        text, found = re.subn(r'(?m)^repo = "[^"]*"', f'repo = "{fleet.repository}"', text)
+        text, found = re.subn(r'(?m)^repo = "[^"]*"', f'repo = "{fleet.repository}"', text, count=1)
         assert found == 1, f"hosts/{name}.toml names {found} repositories"
         for old, new in (changes or {}).items():
             assert old in text, old

@@ -844,6 +844,64 @@ MISTAKES = {
         "/srv/shop/checkouts is where Hawser keeps the working copies themselves",
         "name another folder, or leave it out",
     ),
+    "an ACME server without a use": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\n"
+        "acme = { email = 'a@example.org' }",
+        "site.acme",
+        'is not used with tls = "self-signed"',
+        'write tls = "acme"',
+    ),
+    "ACME on several hosts": (
+        HOSTS + "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\ntls = 'acme'",
+        "site.tls",
+        '"acme" is for a site on one host, and this one is on web1, data1',
+        'tls = "files", or a load balancer that ends TLS, with extra_ports',
+    ),
+    "ACME for a wildcard": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['*.example.org']\ntls = 'acme'",
+        "site.domains[0]",
+        "an ACME server gives no certificate for *.example.org over HTTP",
+        "name each domain",
+    ),
+    "ACME with an authority that is not there": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\ntls = 'acme'\n"
+        "acme = { ca = 'nowhere.pem' }",
+        "site.acme.ca",
+        "there is no file nowhere.pem",
+        "the path is relative to the environment file",
+    ),
+    "a port of nginx's with Apache": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nserver = 'apache'\n"
+        "tls_proxy = { 7778 = '127.0.0.1:7770' }",
+        "site.tls_proxy",
+        "is for nginx",
+        'remove it, or write server = "nginx"',
+    ),
+    "a port with TLS that the site has": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\n"
+        "tls_proxy = { 443 = '127.0.0.1:7770' }",
+        "site.tls_proxy.443",
+        "the site has port 443 already",
+        "",
+    ),
+    "a link to a folder that does not survive": (
+        "[persistent]\nlinked = ['logs']",
+        "persistent.linked[0]",
+        "logs is not one of persistent.folders",
+        "list it there as well",
+    ),
+    "a section that supervisor does not have": (
+        "[processes.web]\ncommand = 'x'\nport = 1\nmanager = 'supervisor'\nextra = { 'Unit.After' = 'x' }",
+        'processes.web.extra."Unit.After"',
+        "names no section of the manager's file",
+        "Unit.KEY or Install.KEY, with systemd; a key of [Service] stands without a section",
+    ),
+    "a log format with a quote": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nlog_format = \"it's\"",
+        "site.log_format",
+        "must be one line without ' and without a backslash at its end",
+        "",
+    ),
     "no hosts": ("hosts = {}", "hosts", "names no host", 'add [hosts.web1] with address = "…"'),
     "a host with dots": (
         "[hosts.'web1.example.org']",

@@ -1,0 +1,435 @@
+"""Paikea: Flask, celery, RabbitMQ, MariaDB, a firmware repository, and a certificate from a real ACME server."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hawser import sandbox
+
+from ..conftest import PROJECT, Fleet, system, wait_for
+
+HOST, DOMAIN = "backend", "paikea.test"
+HOME = "/home/paikea"
+# Each has what one format or another takes for something of its own.
+ACCOUNTS = {
+    "ROCKBLOCK_USER": "user+100%@email.net",
+    "ROCKBLOCK_PASS": 'p@ss "w0rd"! #1; $x `y` \\z',
+    "ROCKCORE_USER": "another.user@email.net",
+    "ROCKCORE_PASS": "%(here)s ; # end",
+}
+DB_PASSWORD = "a/b:c@d%e#f?g h"
+
+# A real ACME server of Debian's, which looks for its answers on port 80 of the name as Let's Encrypt does.
+PEBBLE = r"""
+set -e
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q >/dev/null; apt-get install -q -y --no-install-recommends openssl pebble >/dev/null
+mkdir -p /etc/pebble; cd /etc/pebble
+openssl req -x509 -newkey rsa:2048 -nodes -days 30 -keyout ca.key -out ca.pem -subj "/CN=Trial CA" \
+    -addext "basicConstraints=critical,CA:TRUE"
+openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj "/CN=acme.test"
+echo "subjectAltName=DNS:acme.test" > names
+openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names -out server.pem
+cat > config.json <<END
+{"pebble": {"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
+ "certificate": "/etc/pebble/server.pem", "privateKey": "/etc/pebble/server.key", "httpPort": 80, "tlsPort": 443,
+ "ocspResponderURL": "", "externalAccountBindingRequired": false}}
+END
+cat > /etc/systemd/system/pebble.service <<END
+[Service]
+Environment=PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0
+ExecStart=/usr/bin/pebble -config /etc/pebble/config.json
+[Install]
+WantedBy=multi-user.target
+END
+echo "127.0.0.1 acme.test" >> /etc/hosts
+systemctl daemon-reload; systemctl enable -q --now pebble
+"""
+
+# A repository over SSH, for one key that may do nothing but read it.
+GIT_SERVER = r"""
+set -e
+useradd --create-home --shell /usr/bin/git-shell git
+install -d -m 700 -o git -g git /home/git/.ssh
+printf '%s\n' "$1" > /home/git/.ssh/authorized_keys; chown git: /home/git/.ssh/authorized_keys
+git init -q -b main --bare /home/git/firmware.git; chown -R git: /home/git/firmware.git
+"""
+PUSH = r"""
+set -e
+cd; rm -rf work; git clone -q firmware.git work 2>/dev/null; cd work
+printf '%s\n' "$1" > boot.py; git add -A
+git -c user.name=Test -c user.email=test@example.org commit -q -m "$1"; git push -q origin HEAD:main
+"""
+
+# The device server's page port: a WebSocket that gives back what it is sent.
+DEVICES = """
+import base64, hashlib, socketserver
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        headers = {}
+        self.rfile.readline()
+        while line := self.rfile.readline().strip():
+            name, _, value = line.decode().partition(": ")
+            headers[name.lower()] = value
+        if headers.get("upgrade") != "websocket":
+            return
+        word = headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        accept = base64.b64encode(hashlib.sha1(word.encode()).digest())
+        self.wfile.write(b"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
+                         b"Sec-WebSocket-Accept: " + accept + b"\\r\\n\\r\\n")
+        self.connection.sendall(self.connection.recv(100))
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("127.0.0.1", 7770), Handler).serve_forever()
+"""
+
+
+def key_pair(folder: Path) -> tuple[str, str]:
+    """Make an SSH key; returns the private and the public half."""
+    path = folder / "firmware-key"
+    if not path.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path.read_text(), path.with_suffix(".pub").read_text().strip()
+
+
+@pytest.fixture(scope="module")
+def paikea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with system("paikea", PROJECT / "tests" / "hosts" / "apps" / "paikea") as fleet:
+        (fleet.hosts.parent / "keys").mkdir(exist_ok=True)
+        private, public = key_pair(fleet.hosts.parent / "keys")
+        if not (fleet.hosts / "paikea.env").exists():
+            prepare(fleet, private, public)
+        write_environment(fleet)
+        fleet.fab("-H", "paikea", "bootstrap", "deploy")
+        yield fleet
+
+
+def prepare(fleet: Fleet, private: str, public: str) -> None:
+    """Set up what stands around the system: an ACME server, a git server, documents, a device server, the secrets."""
+    fleet.inside(HOST, "bash", "-c", PEBBLE)
+    fleet.inside(HOST, "bash", "-c", GIT_SERVER, "bash", f"restrict {public}")
+    push(fleet, "one")
+    fleet.inside(
+        HOST, "sh", "-c", "mkdir -p /srv/paikea_docs/_build/html; echo pages > /srv/paikea_docs/_build/html/index.html"
+    )
+    fleet.inside(HOST, "systemd-run", "--quiet", "--unit=devices", "/usr/bin/python3", "-c", DEVICES)
+    secrets = fleet.hosts / "paikea.env"
+    secrets.touch(mode=0o600)
+    values = {**ACCOUNTS, "FIRMWARE_KEY": private, "PAIKEA_DB_PASS": DB_PASSWORD}
+    secrets.write_text("".join(f"{name}={dotenv_quoted(value)}\n" for name, value in values.items()))
+
+
+def dotenv_quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def push(fleet: Fleet, text: str) -> None:
+    """Commit a new version of the firmware."""
+    fleet.inside(HOST, "runuser", "-u", "git", "--", "env", "HOME=/home/git", "bash", "-c", PUSH, "bash", text)
+
+
+def write_environment(fleet: Fleet) -> None:
+    """Have the environment file speak of the servers that stand in for Let's Encrypt and for GitHub."""
+    host_key = " ".join(fleet.inside(HOST, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
+    (fleet.hosts / "acme-ca.pem").write_text(fleet.inside(HOST, "cat", "/etc/pebble/ca.pem"))
+    text = fleet.file.read_text()
+    for old, new in {
+        "git@github.com:organization/paikea-firmware.git": "git@127.0.0.1:firmware.git",
+        'firmware_server = "github.com"': 'firmware_server = "127.0.0.1"',
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl": host_key,
+        'tls = "self-signed"': 'tls = "acme"\nacme = { server = "https://acme.test:14000/dir", ca = "acme-ca.pem" }',
+    }.items():
+        assert old in text or new in text, old
+        text = text.replace(old, new)
+    fleet.file.write_text(text)
+
+
+def visit(fleet: Fleet, path: str, data: object = None, status: int = 200) -> str:
+    """Ask the site for a page over HTTPS, or send it something."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    body = None if data is None else json.dumps(data).encode()
+    headers = {"Host": DOMAIN, "Content-Type": "application/json"}
+    request = urllib.request.Request(f"https://{fleet.address(HOST)}{path}", body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+            assert answer.status == status
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        assert error.code == status, error.read().decode()
+        return str(error.read().decode())
+
+
+def environment_of(fleet: Fleet, unit: str) -> dict[str, str]:
+    """Return the variables of a running process, as the kernel has them."""
+    text = fleet.inside(HOST, "cat", f"/proc/{pid_of(fleet, unit)}/environ")
+    return dict(each.split("=", 1) for each in text.split("\0") if "=" in each)
+
+
+def pid_of(fleet: Fleet, unit: str) -> str:
+    if unit == "paikea-celery":
+        return fleet.inside(HOST, "supervisorctl", "pid", unit).strip()
+    return fleet.inside(HOST, "systemctl", "show", "-P", "MainPID", unit).strip()
+
+
+def mode_of(fleet: Fleet, path: str) -> str:
+    return fleet.inside(HOST, "stat", "-L", "-c", "%a %U %G", path).strip()
+
+
+def changed(events: list[dict[str, object]]) -> list[object]:
+    return [event["label"] for event in events if event["t"] == "event" and event["status"] not in ("ok",)]
+
+
+def sql(fleet: Fleet, text: str) -> str:
+    return fleet.inside(HOST, "mariadb", "-N", "-e", text, "paikea").strip()
+
+
+def issuer(fleet: Fleet) -> tuple[str, str]:
+    """Return who has issued the certificate that visitors see, and its serial number."""
+    ask = f"openssl s_client -connect 127.0.0.1:443 -servername {DOMAIN} </dev/null 2>/dev/null"
+    said = fleet.inside(HOST, "sh", "-c", f"{ask} | openssl x509 -noout -issuer -serial").splitlines()
+    return said[0], said[1]
+
+
+def test_a_second_run_changes_nothing_and_status_shows_both_managers(paikea: Fleet) -> None:
+    assert changed(paikea.events("-H", "paikea", "bootstrap", "deploy")) == []
+    said = paikea.fab("-H", "paikea", "status").stdout
+    assert re.search(r"web +systemd +running", said), said
+    assert re.search(r"celery +supervisor +running", said), said
+
+
+def test_the_layout_is_that_of_the_document(paikea: Fleet) -> None:
+    assert "autoapp.py" in paikea.inside(HOST, "ls", f"{HOME}/backend")
+    assert paikea.inside(HOST, "test", "-x", f"{HOME}/venv/bin/flask", check=False) == ""
+    assert mode_of(paikea, f"{HOME}/vars.env") == "600 root root"
+    assert mode_of(paikea, f"{HOME}/backend") == "755 paikea paikea"
+
+
+def test_the_dotenv_file_has_the_six_variables_and_everything_is_told_where_it_is(paikea: Fleet) -> None:
+    path = f"{HOME}/backend/.env"
+    assert mode_of(paikea, path) == "640 paikea paikea"
+    read = "import sys, json; from dotenv import dotenv_values; print(json.dumps(dotenv_values(sys.argv[1])))"
+    values = json.loads(paikea.inside(HOST, f"{HOME}/venv/bin/python", "-c", read, path))
+    assert values == {
+        "FLASK_APP": "./autoapp",
+        "PAIKEA_ENV": "PROD",
+        "PAIKEA_DB_PASS": DB_PASSWORD,
+        "PAIKEA_DB_URI": "mysql+mysqldb://paikea:a%2Fb%3Ac%40d%25e%23f%3Fg%20h@localhost/paikea"
+        "?unix_socket=/var/run/mysqld/mysqld.sock",
+        "PAIKEA_FIRMWARE_REPO": "git@127.0.0.1:firmware.git",
+        "PAIKEA_FIRMWARE_BASE": "/srv/paikea/firmware",
+    }
+    release = paikea.inside(HOST, "readlink", "-f", path).strip()
+    for unit in ("paikea-web", "paikea-celery"):
+        assert environment_of(paikea, unit)["PAIKEA_DOTENV"] == release
+    assert f"PAIKEA_DOTENV={release}" in paikea.inside(HOST, f"{HOME}/current/run", "env")
+
+
+def test_the_accounts_reach_both_processes_unchanged_and_only_root_can_read_them(
+    paikea: Fleet,
+) -> None:
+    for unit in ("paikea-web", "paikea-celery"):
+        there = environment_of(paikea, unit)
+        assert {name: there[name] for name in ACCOUNTS} == ACCOUNTS
+        assert paikea.inside(HOST, "stat", "-c", "%U", f"/proc/{pid_of(paikea, unit)}").strip() == "paikea"
+    assert visit(paikea, "/rockblock/incoming", {"data": "x"}) == "OK"
+    wait_for("the worker", lambda: ACCOUNTS["ROCKBLOCK_USER"] in visit(paikea, "/rockblock/incoming"))
+    assert json.loads(visit(paikea, "/rockblock/incoming"))[-1] == (
+        f"{ACCOUNTS['ROCKBLOCK_USER']} {ACCOUNTS['ROCKBLOCK_PASS']}"
+    )
+    arguments = paikea.inside(HOST, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    for secret in (ACCOUNTS["ROCKBLOCK_PASS"], ACCOUNTS["ROCKCORE_PASS"], DB_PASSWORD):
+        assert secret not in arguments
+    hidden = paikea.inside(HOST, "runuser", "-u", "paikea", "--", "cat", f"{HOME}/vars.env", check=False)
+    assert ACCOUNTS["ROCKBLOCK_USER"] not in hidden
+
+
+def test_unit_and_program_have_the_keys_of_the_document(paikea: Fleet) -> None:
+    keys = "After,User,WorkingDirectory,Restart,Type"
+    shown = paikea.inside(HOST, "systemctl", "show", "-p", keys, "paikea-web")
+    values = dict(line.split("=", 1) for line in shown.splitlines())
+    assert {"network.target", "mariadb.service", "rabbitmq-server.service"} <= set(values["After"].split())
+    release = paikea.inside(HOST, "readlink", "-f", f"{HOME}/backend").strip()
+    assert (values["User"], values["WorkingDirectory"]) == ("paikea", release)
+    assert (values["Restart"], values["Type"]) == ("on-abort", "simple")
+    program = paikea.inside(HOST, "cat", "/etc/supervisor/conf.d/paikea-celery.conf")
+    for line in ("numprocs=1", "startsecs=10", "stopwaitsecs=600", "stopasgroup=true", "priority=1000"):
+        assert line in program.splitlines()
+    assert "--loglevel=INFO" in program
+    assert f"directory={release}" in program.splitlines()
+
+
+def test_the_broker_is_that_of_the_settings(paikea: Fleet) -> None:
+    connections = paikea.inside(HOST, "rabbitmqctl", "-q", "list_connections", "user", "vhost")
+    assert set(connections.splitlines()[1:]) == {"paikea\tpaikea"}
+
+
+def test_the_database_is_saved_and_brought_back_and_has_a_shell(paikea: Fleet) -> None:
+    iam = json.loads(visit(paikea, "/v1/buoy/register", {}))["iam"]
+    said = paikea.fab("-H", "paikea", "db.backup").stdout
+    assert "proven" in said
+    sql(paikea, "DELETE FROM buoy; CREATE TABLE later (x int)")
+    assert json.loads(visit(paikea, "/v1/buoys")) == []
+    paikea.fab("-H", "paikea", "db.restore", "latest", "--destroy", "paikea")
+    assert iam in json.loads(visit(paikea, "/v1/buoys"))
+    assert "later" not in sql(paikea, "SHOW TABLES")
+    former = sql(paikea, "SHOW DATABASES LIKE 'paikea_before_%'")
+    assert "later" in sql(paikea, f"SHOW TABLES FROM {former}")
+    listed = next(each for each in paikea.events("-H", "paikea", "db.list") if each["t"] == "table")
+    assert len(listed["rows"]) >= 2  # type: ignore[arg-type]
+    grants = sql(paikea, "SHOW GRANTS FOR paikea@localhost")
+    assert "ALL PRIVILEGES ON `paikea`" in grants
+    assert "ALL PRIVILEGES ON *.*" not in grants
+
+
+def test_the_site_answers_as_the_document_says(paikea: Fleet) -> None:
+    assert visit(paikea, "/connection/hc") == "OK"
+    assert visit(paikea, "/docs/").strip() == "pages"
+    bare = paikea.visit(HOST, "/docs", domain=DOMAIN)
+    assert (bare.status, bare.headers["Location"]) == (301, f"https://{DOMAIN}/docs/")
+    # What sub_filter writes in place of a word of the page.
+    name = paikea.inside(HOST, "hostname").strip()
+    assert f"<p>{name}</p>" in visit(paikea, "/v1/app")
+    log = paikea.inside(HOST, "tail", "-n", "1", f"{HOME}/log/nginx-access.log")
+    assert re.search(r'"GET /v1/app HTTP/1.1" 200 \d+ "-" "Python-urllib/[^"]+" "-"$', log.strip()), log
+
+
+def test_old_versions_of_tls_are_refused(paikea: Fleet) -> None:
+    for version, works in (("1_1", False), ("1_2", True), ("1_3", True)):
+        ask = f"openssl s_client -connect 127.0.0.1:443 -servername {DOMAIN} -tls{version} </dev/null 2>&1"
+        # The client's own minimum would refuse as well.
+        said = paikea.inside(HOST, "sh", "-c", ask.replace("-tls", "-cipher DEFAULT:@SECLEVEL=0 -tls"), check=False)
+        assert ("BEGIN CERTIFICATE" in said) is works, said
+
+
+def test_websockets_reach_the_device_server_through_its_own_port(paikea: Fleet) -> None:
+    assert f"wss://{DOMAIN}:7778/" in visit(paikea, "/static/js/device.js")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    plain = socket.create_connection((paikea.address(HOST), 7778), timeout=30)
+    with context.wrap_socket(plain, server_hostname=DOMAIN) as link:
+        link.sendall(
+            f"GET /PK001 HTTP/1.1\r\nHost: {DOMAIN}:7778\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        stream = link.makefile("rb")
+        assert b" 101 " in stream.readline()
+        headers = b"".join(iter(stream.readline, b"\r\n"))
+        # Of RFC 6455, for this key.
+        assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in headers
+        link.sendall(b"\x81\x82\x00\x00\x00\x00hi")
+        assert stream.read(8) == b"\x81\x82\x00\x00\x00\x00hi"
+
+
+def test_ignored_folders_are_there_and_survive_a_release(paikea: Fleet) -> None:
+    for folder in ("logs", "logs/celery"):
+        assert mode_of(paikea, f"{HOME}/backend/{folder}") == "755 paikea paikea"
+    log = f"{HOME}/backend/logs/logs.log"
+    before = paikea.inside(HOST, "grep", "-c", "App initialized", log)
+    paikea.commit({"later.txt": "x"})
+    paikea.fab("-H", "paikea", "deploy")
+    assert int(paikea.inside(HOST, "grep", "-c", "App initialized", log)) > int(before)
+
+
+def test_firmware_is_checked_out_updated_and_cloned_by_the_worker(paikea: Fleet) -> None:
+    base = "/srv/paikea/firmware"
+    assert paikea.inside(HOST, "runuser", "-u", "paikea", "--", "cat", f"{base}/boot.py").strip() == "one"
+    push(paikea, "two")
+    assert changed(paikea.events("-H", "paikea", "bootstrap")) == []
+    paikea.fab("-H", "paikea", "checkouts.update")
+    assert paikea.inside(HOST, "cat", f"{base}/boot.py").strip() == "two"
+    assert changed(paikea.events("-H", "paikea", "checkouts.update")) == []
+    log = ("runuser", "-u", "paikea", "--", "git", "-C", base, "log", "--format=%s", "-1")
+    assert paikea.inside(HOST, *log).strip() == "two"
+
+    # The worker clones with its own key, into a folder that it may write to.
+    job = json.loads(visit(paikea, "/v1/buoy/PK007/upgrade", {"cmd": "init"}))["job_id"]
+    question = {"cmd": "status", "job_id": job}
+    wait_for("the clone", lambda: json.loads(visit(paikea, "/v1/buoy/PK007/upgrade", question))["status"] == 2)
+    wanted = {"cmd": "get_file", "job_id": job, "file_path": "boot.py"}
+    assert visit(paikea, "/v1/buoy/PK007/upgrade", wanted).strip() == "two"
+    push(paikea, "three")
+    paikea.fab("-H", "paikea", "checkouts.update")
+    assert visit(paikea, "/v1/buoy/PK007/upgrade", wanted).strip() == "two"
+
+
+def test_an_upgrade_that_creates_nothing_stops_the_deploy(paikea: Fleet) -> None:
+    assert {"buoy", "device_firmware_upgrade", "rock_block_message"} <= set(sql(paikea, "SHOW TABLES").split())
+    text = paikea.file.read_text()
+    models = (paikea.repository / "paikea" / "models.py").read_text()
+    release = paikea.inside(HOST, "readlink", f"{HOME}/current")
+    paikea.file.write_text(text.replace('  "flask db migrate",\n', ""))
+    more = "\n\nclass Handset(db.Model):\n    id = db.Column(db.Integer, primary_key=True)\n"
+    paikea.commit({"paikea/models.py": models + more})
+    try:
+        said = paikea.fab("-H", "paikea", "deploy", code=1)
+        assert "New upgrade operations detected" in said.stdout + said.stderr
+        assert paikea.inside(HOST, "readlink", f"{HOME}/current") == release
+        paikea.file.write_text(text)
+        paikea.fab("-H", "paikea", "deploy")
+        assert "handset" in sql(paikea, "SHOW TABLES").split()
+    finally:
+        paikea.file.write_text(text)
+
+
+def test_a_certificate_comes_from_the_acme_server_as_soon_as_it_can_and_is_renewed(paikea: Fleet) -> None:
+    if DOMAIN not in paikea.inside(HOST, "cat", "/etc/hosts"):
+        # The name did not lead here yet: the site came up all the same.
+        assert DOMAIN in issuer(paikea)[0]
+        said = paikea.fab("-H", "paikea", "certs.issue").stdout
+        assert re.search(r"warning .*no certificate for paikea.test from https://acme.test:14000/dir: .*next: ", said)
+        assert visit(paikea, "/connection/hc") == "OK"
+        paikea.inside(HOST, "sh", "-c", f"echo '127.0.0.1 {DOMAIN}' >> /etc/hosts")
+    paikea.fab("-H", "paikea", "certs.issue")
+    authority, serial = issuer(paikea)
+    assert "Pebble Intermediate CA" in authority
+    assert changed(paikea.events("-H", "paikea", "certs.issue")) == []
+    live = f"/etc/letsencrypt/live/{DOMAIN}"
+    assert paikea.inside(HOST, "readlink", f"{HOME}/ssl/acme").strip() == live
+    assert paikea.inside(HOST, "systemctl", "is-active", "certbot.timer").strip() == "active"
+    assert re.search(r"\d{3,} days", paikea.fab("-H", "paikea", "status").stdout)
+
+    # As its own timer does it; nginx takes the new one up.
+    paikea.inside(HOST, "certbot", "renew", "-q", "--force-renewal", "--no-random-sleep-on-renew")
+    wait_for("the new certificate", lambda: issuer(paikea)[1] != serial)
+    assert "Pebble Intermediate CA" in issuer(paikea)[0]
+
+
+def test_after_a_reboot_everything_runs_again(paikea: Fleet) -> None:
+    before = paikea.inside(HOST, "cat", "/proc/sys/kernel/random/boot_id")
+    serial = issuer(paikea)
+    sandbox.reboot(f"paikea-{HOST}")
+    wait_for("the site", lambda: answers(paikea), seconds=120)
+    assert before
+    assert issuer(paikea) == serial
+    wait_for("the worker", lambda: "running" in paikea.inside(HOST, "supervisorctl", "status", check=False).lower(), 60)
+    paikea.fab("-H", "paikea", "status")
+    assert changed(paikea.events("-H", "paikea", "bootstrap", "deploy")) == []
+
+
+def answers(fleet: Fleet) -> bool:
+    try:
+        return visit(fleet, "/v1/buoys") != ""
+    except (OSError, AssertionError, urllib.error.URLError):
+        return False
+
+
+def test_without_acme_in_the_settings_nothing_of_it_is_left(paikea: Fleet) -> None:
+    text = paikea.file.read_text()
+    without = re.sub(r'tls = "acme"\nacme = .*\n', 'tls = "self-signed"\n', text)
+    assert without != text
+    paikea.file.write_text(without)
+    paikea.fab("-H", "paikea", "deploy")
+    assert "Pebble" not in issuer(paikea)[0]
+    gone = f"ls -d /etc/letsencrypt/live/{DOMAIN} /etc/letsencrypt/renewal-hooks/deploy/* {HOME}/ssl/acme {HOME}/acme"
+    assert paikea.inside(HOST, "sh", "-c", f"{gone} 2>/dev/null", check=False) == ""
+    assert "location /.well-known" not in paikea.inside(HOST, "cat", "/etc/nginx/sites-enabled/paikea.conf")
