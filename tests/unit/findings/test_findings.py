@@ -228,5 +228,13 @@ class TestTheCertificate:
             "the certificate ws is not for ws.example.org",
         ]
 
+    def test_what_stands_in_for_one_of_an_acme_server_is_told(self, host):
+        site = {"domains": ["shop.example.org"], "proxy": {"/": "web"}, "tls": "acme"}
+        (said,) = certificates.certificate(host(site=site), Runner(certificates__shown=GOOD))
+        assert said.warning and said.message == "its certificate is self-signed: the ACME server has given none yet"
+        assert said.next == "fab -H shop certs.issue"
+        real = {**GOOD, "self_signed": False}
+        assert told(certificates.certificate(host(site=site), Runner(certificates__shown=real))) == []
+
     def test_none_is_wanted_where_nothing_serves_yet(self, host):
         assert told(certificates.certificate(host(facts={**SERVES, "current": ""}), Runner())) == []
