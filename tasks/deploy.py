@@ -46,11 +46,8 @@ SWITCH = [
     release.activate,
     visit.visit,
 ]
-FINISH = [cron.install, once.remember, release.record, release.tidy, release.close]
+FINISH = [cron.install, acme.issue, once.remember, release.record, release.tidy, release.close]
 WAYS = Ways(put_back=[*SWITCH, release.tidy], close=release.close, record=release.record)
-LEAVE = [nginx.install, apache.leave, cron.install, release.leave]
-FINISH = [cron.install, acme.issue, once.remember, release.record, release.tidy]
-PUT_BACK = [*SWITCH, release.tidy]
 LEAVE = [nginx.install, apache.leave, acme.issue, cron.install, release.leave]
 
 
