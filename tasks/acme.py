@@ -16,7 +16,7 @@ from hawser.resources import (
     Service,
     changed,
 )
-from hawser.steps import step
+from hawser.steps import removal, step
 
 
 def wanted(host: Host) -> bool:
@@ -58,11 +58,7 @@ def issue(host: Host) -> Resources:
     yield trust
     yield Command(("update-ca-certificates",), when=changed(trust))
     if site is None or not wanted(host):
-        yield AcmeCertificate("")
-        yield Absent(hook)
-        yield Absent(f"{host.root}/ssl/acme")
-        yield Absent(f"{host.root}/ssl/stand-in", recursive=True)
-        yield Absent(f"{host.root}/acme", recursive=True)
+        yield from gone(host)
         return
     yield Directory(f"{host.root}/acme")
     # For whatever renews it, by whatever means: nginx reads a certificate only when it is told to.
@@ -79,3 +75,21 @@ def issue(host: Host) -> Resources:
         f"have {names} lead to this host, port 80 open, then: fab -H {host.environment.name} certs.issue",
     )
     yield from link(host)
+
+
+def gone(host: Host) -> Resources:
+    """Yield that nothing of ACME is left: the certificate that was got here, its hook, and what stood in for it."""
+    yield AcmeCertificate("")
+    yield Absent(f"/etc/letsencrypt/renewal-hooks/deploy/hawser-{host.app.name}")
+    yield Absent(f"{host.root}/ssl/acme")
+    yield Absent(f"{host.root}/ssl/stand-in", recursive=True)
+    yield Absent(f"{host.root}/acme", recursive=True)
+
+
+@removal("files")
+def remove(host: Host) -> Resources:
+    """Take the certificate from certbot, which would go on renewing it, and from the host the trust in its server."""
+    trust = Absent(f"/usr/local/share/ca-certificates/hawser-{host.app.name}.crt")
+    yield trust
+    yield Command(("update-ca-certificates",), when=changed(trust))
+    yield from gone(host)
