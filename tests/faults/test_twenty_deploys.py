@@ -24,8 +24,7 @@ def test_a_deploy_with_a_random_fault(ferry: Ferry, number: int) -> None:
     # The leader alone has a part in some phases, and in the two batches each has its own hosts.
     hosts = {"switch 1/2": HOSTS[:2], "switch 2/2": HOSTS[2:], "prepare": HOSTS, "finish": HOSTS}
     victim = chance.choice(hosts.get(phase, (PHASES[phase],)))
-    repair = "deploy"
     ROWS.append([number, f"{name} in {phase} on {victim}", "FAILED"])
     publish("random", f"Random faults (HAWSER_SEED={SEED})", ("deploy", "fault", "outcome"), ROWS)
-    ROWS[-1][-1] = survive(ferry, name, FAULTS[name](ferry, victim, phase), repair)
+    ROWS[-1][-1] = survive(ferry, name, FAULTS[name](ferry, victim, phase))
     publish("random", f"Random faults (HAWSER_SEED={SEED})", ("deploy", "fault", "outcome"), ROWS)
