@@ -11,8 +11,9 @@ from . import locks, repository, terminal
 from .errors import HawserError, StepFailed, Unreachable
 from .host import Host
 from .inventory import Environment
+from .inventory.types import is_version
 from .journal import Record
-from .release import Facts, Release
+from .release import Facts, Release, short
 from .report import Report
 from .resources import Catalog, Checkout
 from .session import Session
@@ -108,24 +109,54 @@ class Fleet:
     def resolve(self, revision: str = "") -> Release:
         """Find the one commit that all hosts shall get, once, and name the release.
 
-        :param revision: a branch, a tag or a commit (short ones too); empty: the environment's branch.
+        :param revision: a branch, a tag or a commit (short ones too), or the version of a package; empty: what the
+            environment says.
         :raises HawserError: there is no such revision.
         """
         self.session.preflight()
         app = self.environment.app
-        wanted = revision or app.branch
-        if app.push:
-            commit = repository.resolve(repository.location(app.repo, self.session.folder.parent), wanted)
-            place = "on this machine"
+        wanted = revision or (app.version or "" if app.package else app.branch)
+        if app.package:
+            commit, place = self.find_version(wanted)
+        elif app.push:
+            commit = repository.resolve(repository.location(app.repo or "", self.session.folder.parent), wanted)
+            place = "looked up on this machine"
         else:
             leader = self.leader()
             leader.connect()
             name = leader.names[0]
             answer = leader.ask(name, "checkout.resolve", {**self.host(name).repository_access(), "revision": wanted})
-            commit, place = str(answer), f"on {name}"
-        self.report.note("", f"{wanted} is {commit[:10]} (looked up {place})")
+            commit, place = str(answer), f"looked up on {name}"
+        self.report.note("", f"{wanted} is {short(commit)} ({place})")
         session = self.session
         return Release.of(commit, self.environment, session.templates, session.secrets, session.addresses)
+
+    def find_version(self, wanted: str) -> tuple[str, str]:
+        """Return a version of the package as the index writes it, and where that is known from.
+
+        :raises HawserError: there is no such version.
+        """
+        if wanted and not is_version(wanted):
+            raise HawserError(f"{wanted!r} is no version of a package; nothing was touched", code=2)
+        hosts = self.with_code()
+        hosts.connect()
+        keeping = [
+            name for name in hosts.names if any(each.startswith(f"{wanted}-") for each in self.facts(name).releases)
+        ]
+        if wanted and keeping:
+            return wanted, f"kept on {keeping[0]}"
+        (name,) = self.leader().names
+        app, interpreter = self.environment.app, self.environment.python.interpreter or ""
+        question = {
+            "python": f"{self.host(name).uv}/bin/python",
+            "package": app.package,
+            "version": wanted,
+            "target": "" if interpreter.startswith("/") else interpreter,
+        }
+        found = str(self.ask(name, "index.resolve", question))
+        if not found and not wanted:
+            raise HawserError(f"no version of {app.package} is named; next: app.version", code=2)
+        return (found, f"looked up on {name}") if found else (wanted, f"not looked up: {name} is not bootstrapped yet")
 
     def release(self, identifier: str) -> Release:
         """Return a release that the hosts keep, with its own settings and templates.
@@ -179,8 +210,9 @@ class Fleet:
         others = self.some([name for name in self.environment.hosts if name not in self.names]).with_code().answering()
         behind = [name for name in others.names if self.facts(name).commit != release.commit]
         if behind:
+            what = "version" if self.environment.app.package else "commit"
             raise HawserError(
-                f"{', '.join(behind)} would stay on another commit than {release.commit[:10]}; nothing was touched\n"
+                f"{', '.join(behind)} would stay on another {what} than {short(release.commit)}; nothing was touched\n"
                 f"  next: fab -H {self.environment.name} deploy, or the same command with --partial"
             )
 
@@ -389,7 +421,7 @@ class Fleet:
         for item in catalog.items:
             if isinstance(item.resource, Checkout) and item.resource.bundle:
                 tips = self.ask(name, "checkout.tips", {"mirror": item.resource.mirror})
-                location = repository.location(self.environment.app.repo, self.session.folder.parent)
+                location = repository.location(self.environment.app.repo or "", self.session.folder.parent)
                 data = repository.bundle(location, item.resource.commit, [str(tip) for tip in tips])
                 if data:
                     self.session.wires[name].blob(item.resource.bundle, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,12 @@ from .templates import Templates
 # In which order hosts switch, and what is asked of whom before: no part of what a release is.
 ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending", "rolling_migrations")
 # How the code is reached, and what only concerns later releases: always today's.
-REACHED = ("repo", "branch", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
+REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
+
+
+def short(commit: str) -> str:
+    """Return how people write a commit: ten digits of its hash; the version of a package is written out."""
+    return commit[:10] if re.fullmatch("[0-9a-f]{40}", commit) else commit
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Release:
     """One release of the application, the same on every host.
 
     :param id: ``COMMIT-HASH``: ten digits of the commit, eight of the hash over settings, templates and secrets.
-    :param commit: the full hash.
+    :param commit: the full hash, or the version of a package.
     :param environment: its settings, and
     :param templates: its templates: today's, or those that the release kept.
     """
@@ -51,7 +57,7 @@ class Release:
         # Certificates are no part of a release, whatever their settings say; rules only judge the others, hooks come
         # around it. Second repositories have commits of their own.
         left_out: Any = dict.fromkeys(("ssh", "local", "certificates", "hooks", "rules", "checkouts"), True)
-        left_out["app"] = {"branch", "keep"}
+        left_out["app"] = {"branch", "version", "keep"}
         settings = environment.model_dump(mode="json", exclude=left_out)
         for key in ROLLING:
             settings["release"].pop(key)
@@ -60,7 +66,7 @@ class Release:
         }
         parts = [__version__, settings, sorted(templates.used.items()), secrets.fingerprint(environment.app.name)]
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return cls(f"{commit[:10]}-{digest[:8]}", commit, environment, templates)
+        return cls(f"{short(commit)}-{digest[:8]}", commit, environment, templates)
 
     @property
     def inputs(self) -> str:
@@ -86,7 +92,11 @@ class Release:
         try:
             settings = kept["settings"]
             settings.update({table: present[table] for table in ("hosts", "ssh", "certificates")})
-            settings["app"].update({key: present["app"][key] for key in REACHED})
+            if bool(settings["app"].get("package")) == bool(today.app.package):
+                settings["app"].update({key: present["app"][key] for key in REACHED})
+            else:
+                # Its code is on the hosts already, and what fetched it then may not be known any more.
+                settings["app"].update(deploy_key=None, token=None, keep=today.app.keep)
         except (AttributeError, KeyError, TypeError):
             raise ValueError("it does not hold the settings of a release") from None
         environment = Environment.model_validate(settings).model_copy(update={"path": today.path})

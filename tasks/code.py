@@ -9,10 +9,14 @@ from hawser.steps import step
 
 @step(prepares=True)
 def pull(host: Host) -> Resources:
-    """Check the commit out into a folder of its own and patch it; nothing that serves is touched."""
+    """Check the commit out into a folder of its own and patch it, or make an empty one for a package."""
     if not host.runs_code or host.release is None:
         return
     yield Directory(host.release_path)
+    if host.app.package:
+        # The package itself goes into the environment; here is where its settings files lie, and where it starts.
+        yield Directory(host.source, owner=host.app.user, group=host.app.group)
+        return
     access = host.repository_access()
     yield Checkout(
         host.source,

@@ -53,7 +53,7 @@ LEAVE = [nginx.install, apache.leave, acme.issue, cron.install, release.leave]
 
 @rollout(
     help={
-        "revision": "a branch, a tag or a commit; default: the environment's branch",
+        "revision": "a branch, a tag or a commit, or the version of a package; default: what the environment says",
         "partial": "leave hosts that -H does not name on another commit",
         "maintenance": "show visitors a page with 503 while the database is migrated and the hosts switch",
         "accept-migrations": "migrate, although the code that serves meanwhile may not survive it",

@@ -10,6 +10,7 @@ from typing import Any
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.host import Host
+from hawser.release import short
 from hawser.resources import Prune, Resources
 from hawser.steps import rollout, step
 
@@ -73,4 +74,4 @@ def history(fleet: Fleet, lines: int = 20) -> None:
 def row(release: Mapping[str, Any]) -> list[str]:
     """Return one release's line of the table."""
     age = span(int(time.time() - release["built"]))
-    return [release["id"], release["commit"][:10], age, f"{release['size'] / 2**20:.1f} MiB", release["state"]]
+    return [release["id"], short(release["commit"]), age, f"{release['size'] / 2**20:.1f} MiB", release["state"]]

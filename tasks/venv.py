@@ -12,7 +12,11 @@ def build(host: Host) -> Resources:
     """Build the Python environment, or find the one that fits already."""
     if not host.runs_code or host.release is None:
         return
-    python = host.environment.python
+    app, python = host.app, host.environment.python
+    packages, extras = python.packages, python.extras
+    if app.package:
+        named = f"[{','.join(extras)}]" if extras else ""
+        packages, extras = (f"{app.package}{named}=={host.release.commit}", *packages), ()
     yield PythonEnvironment(
         f"{host.release_path}/env",
         folder=f"{host.root}/envs",
@@ -21,9 +25,9 @@ def build(host: Host) -> Resources:
         uv=f"{host.uv}/bin/uv",
         interpreter=python.interpreter or "",
         requirements=python.requirements,
-        packages=python.packages,
+        packages=packages,
         lock=python.lock or "",
-        extras=python.extras,
+        extras=extras,
         groups=python.groups,
         own=host.release.id if python.own else "",
         conda=python.conda or "",

@@ -22,6 +22,7 @@ from .types import (
     Line,
     LinkName,
     PublicKey,
+    PythonPackage,
     RelativePath,
     Repository,
     Requirement,
@@ -31,6 +32,7 @@ from .types import (
     Template,
     UnixName,
     VariableName,
+    Version,
     Wait,
 )
 
@@ -47,13 +49,22 @@ class App(Model):
     """The application: its name, where its code comes from, and where it lives on a host."""
 
     name: AppName = Field(description="Names the units, the role of the database, and every file on the hosts.")
-    repo: Repository = Field(
+    repo: Repository | None = Field(
+        default=None,
         description="Where the code comes from: an address for git, or a path on the controlling machine, relative to "
-        "the project folder."
+        "the project folder.",
+    )
+    package: PythonPackage | None = Field(
+        default=None,
+        description="Instead of `repo`: the name of a package of the Python package index. Extras stand in "
+        "`python.extras`.",
+    )
+    version: Version | None = Field(
+        default=None, description="The version of the package that `deploy` takes without `--revision`."
     )
     branch: Revision = Field(default="main", description="The branch that `deploy` takes without `--revision`.")
     push: Flag = Field(
-        default_factory=lambda data: is_local(data["repo"]),
+        default_factory=lambda data: data["repo"] is not None and is_local(data["repo"]),
         description="Send the commits from the controlling machine, for hosts that cannot reach the repository. "
         "Default: true when `repo` is a path.",
     )
@@ -80,12 +91,15 @@ class App(Model):
     environment: LinkName = Field(
         default="env", description="The name, under `root`, of the link to the current Python environment."
     )
+    manage: Command = Field(
+        default="python manage.py", description="What `fab manage` starts; its words come behind it."
+    )
     keep: Integer = Field(default=5, ge=2, le=100, description="How many releases stay on a host, for `rollback`.")
 
     @property
     def local(self) -> bool:
         """Whether the code comes from a path on the controlling machine."""
-        return is_local(self.repo)
+        return self.repo is not None and is_local(self.repo)
 
 
 class PythonSettings(Model):
@@ -103,7 +117,9 @@ class PythonSettings(Model):
         default=(), description="More requirements, written here; also for code that lists none."
     )
     lock: RelativePath | None = Field(default=None, description="A lock file: `uv.lock` or `pylock.toml`.")
-    extras: tuple[Line, ...] = Field(default=(), description="Extras of the project to install from `uv.lock`.")
+    extras: tuple[Line, ...] = Field(
+        default=(), description="Extras of the project, from `uv.lock`, or of the package."
+    )
     groups: tuple[Line, ...] = Field(default=(), description="Dependency groups to install from `uv.lock`.")
     conda: RelativePath | None = Field(
         default=None, description="An environment file of conda, such as `environment.yml`. uv installs its pip part."

@@ -10,6 +10,7 @@ from .base import Finding, Loc, did_you_mean
 from .checks_certificates import check_certificates
 from .checks_checkouts import check_checkouts
 from .checks_instances import check_instances
+from .checks_package import check_origin
 from .checks_processes import check_ports, check_processes
 from .checks_site import check_site_extras
 from .checks_values import check_secrets, check_templates
@@ -41,6 +42,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
     checks: tuple[Iterable[Finding], ...] = (
         check_hosts(environment),
         check_groups(environment),
+        check_origin(environment),
         check_app(environment),
         check_python(environment),
         check_leader(environment),
@@ -143,14 +145,14 @@ def check_app(environment: Environment) -> Iterator[Finding]:
     """The ways to fetch the code fit the repository, and nothing under the root has two meanings."""
     app = environment.app
     only = frozenset({"app"})
-    if app.token and not app.repo.startswith("https://"):
+    if app.token and app.repo and not app.repo.startswith("https://"):
         yield Finding(("app", "token"), "is for a repository at https://", "deploy_key is for SSH", needs=only)
     for key, given in (("deploy_key", app.deploy_key), ("agent", app.agent), ("repo_host_keys", app.repo_host_keys)):
-        if given and (app.local or (app.repo.startswith(("https://", "http://")))):
+        if given and app.repo and (app.local or app.repo.startswith(("https://", "http://"))):
             yield Finding(("app", key), "is for a repository reached over SSH", "token is for HTTPS", needs=only)
     if app.local and not app.push:
         yield Finding(("app", "push"), "must be true: hosts cannot reach a path on this machine", needs=only)
-    if app.push and not app.local:
+    if app.push and app.repo and not app.local:
         yield Finding(("app", "push"), "is for a repository at a path on this machine", "remove it", needs=only)
     for key, user in (("user", app.user), ("group", app.group)):
         if user == "root" and (key == "user" or app.user != "root"):

@@ -187,6 +187,27 @@ def _revision(text: str) -> str:
     return text
 
 
+def _python_package(text: str) -> str:
+    name, bracket, _extras = text.partition("[")
+    if bracket:
+        raise Wrong(f"{text!r} names extras", f'write package = "{name.strip()}", and the extras in python.extras')
+    name, sign, _version = text.partition("==")
+    if sign:
+        raise Wrong(f"{text!r} names a version", f'write package = "{name.strip()}", and the version in app.version')
+    return matching("[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a package")(text)
+
+
+def _version(text: str) -> str:
+    if not is_version(text):
+        raise Wrong(f"{text!r} is no version of a package", 'exactly one, as in "2025.1.0"')
+    return text
+
+
+def is_version(text: str) -> bool:
+    """Tell whether a text is one version, such as 1.2, 1.2.3rc1 or 1.2.post1 (PEP 440, without epochs)."""
+    return bool(re.fullmatch(r"v?[0-9]+(\.[0-9]+)*[A-Za-z0-9.+]*", text, re.ASCII))
+
+
 def _interpreter(text: str) -> str:
     if not re.fullmatch(r"3\.\d+(\.\d+)?", text) and not text.startswith("/"):
         raise Wrong(f"{text!r} is neither a version nor an absolute path", 'as in "3.11" or "/usr/bin/python3.11"')
@@ -330,6 +351,8 @@ Repository = Annotated[
     Text, AfterValidator(_not_empty), AfterValidator(_repository), Shape("URL, user@host:path, or a local path")
 ]
 Revision = Annotated[Text, AfterValidator(_not_empty), AfterValidator(_revision), Shape("branch")]
+PythonPackage = Annotated[Text, AfterValidator(_python_package), Shape("package")]
+Version = Annotated[Text, AfterValidator(_version), Shape("version")]
 Interpreter = Annotated[Text, AfterValidator(_interpreter), Shape("version or absolute path")]
 Requirement = Annotated[Text, AfterValidator(_not_empty), AfterValidator(_line), Shape("requirement")]
 Batch = Annotated[int | str, PlainValidator(_batch), Shape("number, or a share such as 50%")]

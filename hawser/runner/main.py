@@ -35,6 +35,7 @@ ASKABLE = {
     ("commands", "variables"),
     ("checkout", "resolve"),
     ("checkout", "tips"),
+    ("index", "resolve"),
     ("cron", "last"),
     ("looks", "clock"),
     ("looks", "failed_units"),
