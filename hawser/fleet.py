@@ -146,16 +146,9 @@ class Fleet:
         if wanted and keeping:
             return wanted, f"kept on {keeping[0]}"
         (name,) = self.leader().names
-        app, interpreter = self.environment.app, self.environment.python.interpreter or ""
-        question = {
-            "python": f"{self.host(name).uv}/bin/python",
-            "package": app.package,
-            "version": wanted,
-            "target": "" if interpreter.startswith("/") else interpreter,
-        }
-        found = str(self.ask(name, "index.resolve", question))
+        found = str(self.ask(name, "index.resolve", self.host(name).index_question(wanted)))
         if not found and not wanted:
-            raise HawserError(f"no version of {app.package} is named; next: app.version", code=2)
+            raise HawserError(f"no version of {self.environment.app.package} is named; next: app.version", code=2)
         return (found, f"looked up on {name}") if found else (wanted, f"not looked up: {name} is not bootstrapped yet")
 
     def release(self, identifier: str) -> Release:

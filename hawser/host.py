@@ -164,6 +164,14 @@ class Host:
             found["host_keys"] = tuple(f"* {key}" for key in app.repo_host_keys)
         return found
 
+    def index_question(self, version: str) -> dict[str, str]:
+        """Return what the package index is asked about a version of the application."""
+        environment = self.environment
+        interpreter = environment.python.interpreter or ""
+        target = "" if interpreter.startswith("/") else interpreter
+        python = f"{self.uv}/bin/python"
+        return {"python": python, "package": environment.app.package or "", "version": version, "target": target}
+
     # Where things lie.
 
     @property

@@ -89,9 +89,12 @@ def services(host: Host, ask: Ask) -> Findings:
 
 @on_host
 def repository(host: Host, ask: Ask) -> Findings:
-    """A host that fetches the code itself finds the repository, may read it, and there is such a branch."""
+    """A host that fetches the code itself finds the repository, may read it, and there is such a branch or version."""
     app = host.app
     if app.push or not host.runs_code:
+        return
+    if app.package:
+        yield from index(host, ask)
         return
     server = urlsplit(app.repo).hostname or app.repo.partition(":")[0].rpartition("@")[2]
     for name, why in ask("looks.resolve", names=[server]).items():
@@ -105,3 +108,14 @@ def repository(host: Host, ask: Ask) -> Findings:
     except HawserError as error:
         finding = Finding.of_error(str(error).removeprefix(f"{host.name}: "))
         yield Finding(finding.message, finding.next or "check app.repo, app.branch, app.deploy_key and app.token")
+
+
+def index(host: Host, ask: Ask) -> Findings:
+    """A host whose application comes as a package finds its version in the package index."""
+    if not host.facts.bootstrapped or not host.app.version:
+        return
+    try:
+        ask("index.resolve", **host.index_question(host.app.version))
+    except HawserError as error:
+        finding = Finding.of_error(str(error).removeprefix(f"{host.name}: "))
+        yield Finding(finding.message, finding.next or "correct app.package or app.version")

@@ -91,9 +91,6 @@ class App(Model):
     environment: LinkName = Field(
         default="env", description="The name, under `root`, of the link to the current Python environment."
     )
-    manage: Command = Field(
-        default="python manage.py", description="What `fab manage` starts; its words come behind it."
-    )
     keep: Integer = Field(default=5, ge=2, le=100, description="How many releases stay on a host, for `rollback`.")
 
     @property
