@@ -11,7 +11,7 @@ from hawser.fleet import Fleet
 from hawser.host import Host
 from hawser.migrations import ADDITIVE, ORDER, UNCLASSIFIED, Question, Verdict, judge, question
 from hawser.processes import instance_environment
-from hawser.release import Release
+from hawser.release import Release, short
 from hawser.rolling import Rolling
 
 ALLOWED = {"additive": 0, "unclassified": 1, "all": 2}
@@ -138,7 +138,7 @@ def consider(rolling: Rolling) -> Outlook:
 def refusal(rolling: Rolling, beyond: Sequence[str], found: Outlook) -> str:
     """Say why migrations are refused, and what to type."""
     hosts = rolling.hosts
-    command = f"fab -H {','.join(hosts.session.names)} deploy --revision {rolling.wanted.commit[:10]}"
+    command = f"fab -H {','.join(hosts.session.names)} deploy --revision {short(rolling.wanted.commit)}"
     lines = ["migrations that the code that serves meanwhile may not survive; nothing has switched"]
     lines += [f"  {each}" for each in beyond]
     lines += [
