@@ -9,7 +9,7 @@ from hawser import journal
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.journal import Record, latest
-from hawser.release import Release
+from hawser.release import Release, short
 from hawser.rolling import Rolling, Ways
 from hawser.steps import rollout
 
@@ -120,7 +120,7 @@ def require_same_inputs(fleet: Fleet, release: Release) -> None:
     if again.id != release.id:
         raise HawserError(
             f"{release.id} cannot be finished as it was begun: secrets, hosts or Hawser have changed since\n"
-            f"  next: fab -H {fleet.environment.name} deploy --revision {release.commit[:10]}"
+            f"  next: fab -H {fleet.environment.name} deploy --revision {short(release.commit)}"
         )
 
 
