@@ -1,0 +1,46 @@
+"""What every resource is, and when one follows up another."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """What all kinds share: a name on the wire, a label for people, and an optional trigger."""
+
+    kind: ClassVar[str]
+
+    @property
+    def label(self) -> str:
+        """What a person reads in the report: the kind and what it is about."""
+        first = dataclasses.fields(self)[0].name
+        return f"{self.kind} {getattr(self, first)}"
+
+
+Resources: TypeAlias = Iterator[Resource]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A trigger: due when one of these resources changed, in this run or in one that died before it was served."""
+
+    resources: tuple[Resource, ...]
+
+
+def changed(*resources: Resource) -> Changed:
+    """Name the resources of the same catalog whose change is to be followed up."""
+    return Changed(resources)
+
+
+@dataclass(frozen=True, eq=False)
+class Notice(Resource):
+    """Nothing on the host, but a warning for whoever gives the command; it does not travel."""
+
+    kind: ClassVar[str] = "notice"
+    text: str

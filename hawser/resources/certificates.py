@@ -1,0 +1,74 @@
+"""Certificates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .base import Resource
+
+
+@dataclass(frozen=True, eq=False)
+class SelfSigned(Resource):
+    """A key and a self-signed certificate for these names, remade when a name is missing or 30 days are left.
+
+    :param owner: who owns the key, and may read it alone unless `group` is another one than root.
+    :param chain: a third file, which holds the certificate again, for a program that asks for its issuer.
+    """
+
+    kind: ClassVar[str] = "self_signed"
+    certificate: str
+    key: str
+    names: tuple[str, ...]
+    group: str = "root"
+    owner: str = "root"
+    chain: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Placed(Resource):
+    """No files of a kind but these: those that were placed before and are not among them go away.
+
+    It comes before the files themselves, for it notes on the host what is going to be placed.
+
+    :param record: the kind, under which the host remembers what was placed.
+    :param paths: the files that stay.
+    :param folder: removed as well when nothing is left in it.
+    """
+
+    kind: ClassVar[str] = "placed"
+    record: str
+    paths: tuple[str, ...]
+    folder: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class AcmeCertificate(Resource):
+    """A certificate that the host's certbot gets from an ACME server; one that it got for another name here goes.
+
+    :param name: under which certbot keeps it; empty: none is wanted.
+    :param webroot: the folder that the web server shows under ``/.well-known/acme-challenge/``'s parent.
+    :param hint: what to do where the server refuses, which is a warning.
+    """
+
+    kind: ClassVar[str] = "acme_certificate"
+    name: str
+    domains: tuple[str, ...] = ()
+    server: str = ""
+    email: str = ""
+    webroot: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class AcmeLink(Resource):
+    """A link to the folder of a certificate of certbot's, or while there is none, to what stands in for it.
+
+    :param name: under which certbot keeps it.
+    :param stand_in: a folder with ``fullchain.pem`` and ``privkey.pem``.
+    """
+
+    kind: ClassVar[str] = "acme_link"
+    path: str
+    name: str
+    stand_in: str

@@ -1,0 +1,163 @@
+"""From a commit to a release: checkouts, environments, builds, and the record of a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .base import JSON, Resource
+
+
+@dataclass(frozen=True, eq=False)
+class Checkout(Resource):
+    """One commit of a repository, checked out into a folder of its own through a mirror on the host.
+
+    :param path: the folder; complete once its marker file (``PATH.complete``) exists.
+    :param commit: the full 40-digit hash.
+    :param repo: where the mirror fetches from; empty when the commit is pushed as ``bundle``.
+    :param bundle: the id of a blob (a git bundle) sent ahead on the wire.
+    :param key: a private SSH key; with ``host_keys`` (lines as in known_hosts) for the server of the repository.
+    :param token: a password for HTTPS.
+    """
+
+    kind: ClassVar[str] = "checkout"
+    path: str
+    mirror: str
+    commit: str
+    owner: str
+    group: str
+    repo: str = ""
+    bundle: str = ""
+    key: str = ""
+    token: str = ""
+    host_keys: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return f"checkout {self.commit[:8]} in {self.path}"
+
+
+@dataclass(frozen=True, eq=False)
+class Trees(Resource):
+    """No working copies of a repository in its folder but these, and the youngest of the others, which may be in use.
+
+    :param keep: their names.
+    """
+
+    kind: ClassVar[str] = "trees"
+    folder: str
+    keep: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkouts(Resource):
+    """No repositories beside the application's own but these; what it has written into others stays.
+
+    :param keep: their names.
+    """
+
+    kind: ClassVar[str] = "checkouts"
+    folder: str
+    keep: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PythonEnvironment(Resource):
+    """A virtual environment under ``folder``, named by the hash of what goes into it, and a link to it.
+
+    :param link: the path by which the release refers to it.
+    :param source: the checkout that requirement files are relative to.
+    :param own: a release id: the environment is this release's alone. Empty: shared by hash.
+    :param conda: an environment file of conda; empty for none.
+    :param conda_packages: who installs conda's part of it: ``conda``, ``uv``, or nobody (``skip``).
+    :param conda_program: the path of micromamba, mamba or conda; empty to look for it.
+    """
+
+    kind: ClassVar[str] = "environment"
+    link: str
+    folder: str
+    source: str
+    user: str
+    uv: str
+    interpreter: str = ""
+    requirements: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    lock: str = ""
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    own: str = ""
+    conda: str = ""
+    conda_packages: str = "conda"
+    conda_program: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Build(Resource):
+    """What is made from source by commands, under ``folder``, named by the hash of what goes into it, and a link to it.
+
+    :param link: the path by which the release refers to its ``prefix``.
+    :param mirror: the repository on the host that knows the state of the source; ``source`` is the checkout.
+    :param inputs: paths in the code that it is made of; none: all of it.
+    :param commands: command lines; where they name a link beside ``link``, what it leads to takes its place.
+    :param outputs: paths in the code that the commands leave, and that are copied into the checkout.
+    :param patches: what was changed in the inputs after the checkout.
+    :param timeout: seconds for each command.
+    """
+
+    kind: ClassVar[str] = "build"
+    name: str
+    link: str
+    folder: str
+    mirror: str
+    commit: str
+    source: str
+    user: str
+    group: str
+    commands: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+    directory: str = ""
+    outputs: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    patches: tuple[tuple[str, str], ...] = ()
+    timeout: int = 3600
+
+
+@dataclass(frozen=True, eq=False)
+class Prune(Resource):
+    """Old releases, and environments that no release uses any more, removed.
+
+    :param keep: how many releases stay, the one that serves and the one before among them.
+    """
+
+    kind: ClassVar[str] = "prune"
+    root: str
+    keep: int
+
+
+@dataclass(frozen=True, eq=False)
+class Journal(Resource):
+    """The record that a rollout of a release is under way on this host; removed when it is complete.
+
+    :param release: the release that is being rolled out; empty: none is.
+    :param entry: what else is written down of it (see `hawser.journal.Record`).
+    """
+
+    kind: ClassVar[str] = "journal"
+    release: str
+    entry: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class History(Resource):
+    """One more line in this host's record of releases.
+
+    :param entry: the line's fields.
+    """
+
+    kind: ClassVar[str] = "history"
+    entry: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        return "history"

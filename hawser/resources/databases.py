@@ -1,0 +1,137 @@
+"""Databases, brokers and their backups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .base import Resource
+
+
+@dataclass(frozen=True, eq=False)
+class PostgresRole(Resource):
+    """A PostgreSQL role that may log in with this password (checked by logging in)."""
+
+    kind: ClassVar[str] = "postgres_role"
+    name: str
+    password: str
+
+
+@dataclass(frozen=True, eq=False)
+class PostgresDatabase(Resource):
+    """A PostgreSQL database (UTF-8) with an owner and extensions."""
+
+    kind: ClassVar[str] = "postgres_database"
+    name: str
+    owner: str
+    extensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class MariadbDatabase(Resource):
+    """A database of MariaDB with the character set of its new tables."""
+
+    kind: ClassVar[str] = "mariadb_database"
+    name: str
+    charset: str
+
+
+@dataclass(frozen=True, eq=False)
+class MariadbRole(Resource):
+    """A role of MariaDB with a password (checked by logging in) and all rights on some databases.
+
+    :param hosts: the addresses from which it may connect, beside ``localhost``; accounts of it for others go.
+    """
+
+    kind: ClassVar[str] = "mariadb_role"
+    name: str
+    password: str
+    databases: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RabbitAccess(Resource):
+    """A RabbitMQ user with a password and all rights on one vhost (checked by logging in over AMQP)."""
+
+    kind: ClassVar[str] = "rabbit_access"
+    user: str
+    password: str
+    vhost: str
+
+
+@dataclass(frozen=True, eq=False)
+class Backup(Resource):
+    """A new backup of a database, proven readable; old ones go.
+
+    :param engine: ``postgresql``, ``mariadb`` or ``sqlite``.
+    :param owner: the role, or for SQLite the Unix user, that the database belongs to.
+    :param path: the file of SQLite.
+    :param keep: how many backups of this database stay, and
+    :param days: how old they may become; the youngest always stays.
+    :param entry: who makes it, and what serves, for the record beside it.
+    :param may_lack: a file of SQLite that is not there yet needs no backup.
+    """
+
+    kind: ClassVar[str] = "backup"
+    database: str
+    engine: str
+    owner: str
+    folder: str
+    keep: int
+    days: int
+    path: str = ""
+    entry: Mapping[str, str] = field(default_factory=dict)
+    may_lack: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Restore(Resource):
+    """A database brought back from a backup; the one that was there is kept beside it where the server can.
+
+    :param name: the backup's file name.
+    """
+
+    kind: ClassVar[str] = "restore"
+    database: str
+    name: str
+    engine: str
+    owner: str
+    folder: str
+    path: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class DatabaseGone(Resource):
+    """No such database, after a last backup of it that was proven readable; nor its role, unless others need it.
+
+    The fields are those of `Backup`.
+    """
+
+    kind: ClassVar[str] = "database_gone"
+    database: str
+    engine: str
+    owner: str
+    folder: str
+    keep: int
+    days: int
+    path: str = ""
+    entry: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return f"no database {self.database}"
+
+
+@dataclass(frozen=True, eq=False)
+class RabbitGone(Resource):
+    """No such vhost of RabbitMQ, nor its user, unless that one has rights on others."""
+
+    kind: ClassVar[str] = "rabbit_gone"
+    user: str
+    vhost: str
+
+    @property
+    def label(self) -> str:
+        return f"no vhost {self.vhost} of {self.user}"

@@ -1,0 +1,140 @@
+"""Files, folders and links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .base import JSON, Resource
+
+
+@dataclass(frozen=True, eq=False)
+class File(Resource):
+    """A file with exactly this content, mode (int, e.g. ``0o644``), owner and group, replaced atomically.
+
+    :param validate: a validator of the runner (``json``, ``yaml``, ``python``, ``sudoers``, ``systemd``, ``nginx``,
+        ``apache``, ``supervisor``, ``cron``) or a command line in which ``{}`` stands for a temporary copy.
+    :param keep: leave an existing file's content alone; mode and owner still hold.
+    :param opaque: no diff is shown, for the content is a secret or nothing that a person reads.
+    :param parents: make missing folders on the way, as root's, 0755.
+    """
+
+    kind: ClassVar[str] = "file"
+    path: str
+    content: str | bytes
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    validate: str = ""
+    keep: bool = False
+    opaque: bool = False
+    parents: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Block(Resource):
+    """Lines between two marker comments inside a file that someone else owns; the rest is left alone.
+
+    :param path: may hold ``*`` in its folders when exactly one file fits (``/etc/postgresql/*/main/pg_hba.conf``).
+    :param content: the lines; empty removes the block.
+    :param top: put a new block at the top of the file, not at its end.
+    """
+
+    kind: ClassVar[str] = "block"
+    path: str
+    name: str
+    content: str
+    top: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Directory(Resource):
+    """A folder with this mode, owner and group; missing parents are made as root's, 0755."""
+
+    kind: ClassVar[str] = "directory"
+    path: str
+    mode: int = 0o755
+    owner: str = "root"
+    group: str = "root"
+
+
+@dataclass(frozen=True, eq=False)
+class Link(Resource):
+    """A symbolic link with exactly this target text, replaced by a rename.
+
+    :param parents: make missing folders on the way, as root's, 0755.
+    """
+
+    kind: ClassVar[str] = "link"
+    path: str
+    target: str
+    parents: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Absent(Resource):
+    """Nothing at this path; a folder goes with its contents only when ``recursive``."""
+
+    kind: ClassVar[str] = "absent"
+    path: str
+    recursive: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Files(Resource):
+    """No files in a folder that match a pattern but these; others are removed.
+
+    :param pattern: a glob on file names.
+    :param keep: file names that stay.
+    """
+
+    kind: ClassVar[str] = "files"
+    folder: str
+    pattern: str
+    keep: tuple[str, ...]
+    recursive: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Settings(Resource):
+    """A settings file made on the host from a sample: its keys and types, with these values, or a whole text.
+
+    :param sample: the sample; may be the file itself, whose original is then kept in ``originals``.
+    :param format: ``json``, ``yaml``, ``ini`` or ``python``.
+    :param values: nested tables that are laid over the sample's; each value takes the type that the sample has.
+    :param content: the whole text instead of values; it must have every key of the sample.
+    :param optional: keys (with dots) that the text may lack.
+    :param new_keys: keys that the sample lacks are allowed.
+    :param source: the checkout that the sample belongs to.
+    """
+
+    kind: ClassVar[str] = "settings"
+    path: str
+    sample: str
+    format: str
+    source: str
+    originals: str
+    values: Mapping[str, JSON] = field(default_factory=dict)
+    content: str = ""
+    optional: tuple[str, ...] = ()
+    new_keys: bool = False
+    mode: int = 0o640
+    owner: str = "root"
+    group: str = "root"
+    opaque: bool = False
+    parents: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Patch(Resource):
+    """Exact texts replaced in a file of a checkout, whose original is kept.
+
+    :param edits: old text, new text, and how often the old one must be there, in this order.
+    """
+
+    kind: ClassVar[str] = "patch"
+    path: str
+    source: str
+    originals: str
+    edits: tuple[tuple[str, str, int], ...]

@@ -1,0 +1,113 @@
+"""Programs that keep running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .base import Changed, Resource
+
+
+@dataclass(frozen=True, eq=False)
+class Running(Resource):
+    """One process of the application, running from its current definition and started at boot.
+
+    :param unit: its name under its manager (``systemd`` or ``supervisor``).
+    :param settle: seconds for which it must stay up before it counts as running.
+    :param when: restarted when this is due and it was already running.
+    :param again: restarted in any case.
+    :param log: a file whose tail is shown when it does not come up; systemd's journal is asked anyway.
+    """
+
+    kind: ClassVar[str] = "running"
+    unit: str
+    manager: str
+    settle: float = 1.0
+    when: Changed | None = None
+    log: str = ""
+    again: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Retired(Resource):
+    """A process that shall no longer run, nor start at boot; it ends by its own stop timeout, nobody waits for it.
+
+    :param path: its definition, removed for supervisor; kept but disabled for systemd, which needs it to stop it.
+    :param drain: seconds between the traffic's move and the stop.
+    :param wait: wait for its end, for what takes its place needs its port or must be the only one.
+    """
+
+    kind: ClassVar[str] = "retired"
+    unit: str
+    manager: str
+    path: str
+    drain: float = 0.0
+    wait: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Units(Resource):
+    """No process definitions of this application but these; others are stopped and removed.
+
+    :param prefix: the start of all unit names of the application.
+    :param keep: those that stay, as ``MANAGER/NAME`` without suffix.
+    """
+
+    kind: ClassVar[str] = "units"
+    prefix: str
+    keep: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Healthy(Resource):
+    """A process that answers HTTP on its own socket or port with an expected status.
+
+    :param address: a socket's path, or ``host:port``.
+    :param path: the URL path that is asked for; empty: that it accepts a connection is enough.
+    :param host: the name that it is asked for.
+    :param tls: it speaks TLS, and its certificate must be for that name.
+    :param ca: a file of certificates that its own must lead to; empty: those that the host trusts.
+    :param statuses: first and last of each range of statuses that count as healthy.
+    :param timeout: seconds until it is given up.
+    :param unit: whose log tail is shown on failure.
+    """
+
+    kind: ClassVar[str] = "healthy"
+    address: str
+    unit: str
+    manager: str
+    path: str = ""
+    host: str = "localhost"
+    statuses: tuple[tuple[int, int], ...] = ((200, 399),)
+    timeout: float = 30.0
+    log: str = ""
+    when: Changed | None = None
+    tls: bool = False
+    ca: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Visited(Resource):
+    """The site answers on this host as visitors reach it: through its web server, with its domain's name.
+
+    :param url: what a visitor would type.
+    :param statuses: first and last of each range of statuses that count as served.
+    :param timeout: seconds until it is given up.
+    :param page: the maintenance page; while it is there, 503 counts as well.
+    :param unit: the process behind it, if it runs on this host, whose log tail is shown on failure, and
+    :param server_log: the log of the web server's errors, likewise.
+    """
+
+    kind: ClassVar[str] = "visited"
+    url: str
+    path: str
+    domain: str
+    port: int
+    tls: bool
+    statuses: tuple[tuple[int, int], ...]
+    timeout: float
+    page: str
+    unit: str = ""
+    manager: str = ""
+    log: str = ""
+    server_log: str = ""

@@ -1,0 +1,217 @@
+"""The host itself: packages, users, commands, services, shared folders and volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .base import Changed, Resource
+
+
+@dataclass(frozen=True, eq=False)
+class Packages(Resource):
+    """Debian packages, installed; their versions are left alone."""
+
+    kind: ClassVar[str] = "packages"
+    names: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        return "packages " + " ".join(self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class User(Resource):
+    """A system user without a password; one that exists already only joins the groups that it lacks.
+
+    :param group: its own group; empty: one of its name.
+    :param groups: further groups that it is added to.
+    """
+
+    kind: ClassVar[str] = "user"
+    name: str
+    home: str
+    group: str = ""
+    shell: str = "/bin/bash"
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class UserGone(Resource):
+    """No such user, where it was made for the application: its home tells. What it still runs for it ends."""
+
+    kind: ClassVar[str] = "user_gone"
+    name: str
+    home: str
+
+    @property
+    def label(self) -> str:
+        return f"no user {self.name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Command(Resource):
+    """A program that runs when its trigger is due, or where ``creates``/``unless`` says it has not run yet.
+
+    :param argv: the program and its arguments; never a secret, for ``ps`` shows them.
+    :param creates: a path; the command is in order once it exists.
+    :param marker: a file that the runner writes after success; the command is in order once it exists.
+    :param unless: a program; the command is in order when it exits with 0.
+    :param env: variables for it, beside the runner's own clean ones; may hold secrets.
+    :param env_file: a file of ``NAME="value"`` lines (written by an earlier resource) that it gets as well.
+    :param stdin: what it reads; may hold secrets.
+    :param timeout: seconds.
+    :param title: what a person reads instead of the arguments.
+    """
+
+    kind: ClassVar[str] = "command"
+    argv: tuple[str, ...]
+    when: Changed | None = None
+    creates: str = ""
+    marker: str = ""
+    unless: tuple[str, ...] = ()
+    user: str = ""
+    cwd: str = "/"
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_file: str = ""
+    stdin: str = ""
+    timeout: int = 1800
+    title: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"command {self.title or ' '.join(self.argv)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Once(Resource):
+    """A command that runs once in the life of an environment; that it did is noted last, in the state folder.
+
+    :param argv: the program and its arguments, never a secret; empty: only note that it has been done.
+    :param unless: a program; where it exits with 0, the command has been done already, which is only noted.
+    :param env: variables over those of ``env_file``; may hold secrets.
+    :param again: run it in any case.
+    :param hint: what to do when it fails, for people.
+    :param entry: who does it, and in which release, for the record.
+    """
+
+    kind: ClassVar[str] = "once"
+    name: str
+    argv: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    user: str = ""
+    cwd: str = "/"
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_file: str = ""
+    timeout: int = 1800
+    title: str = ""
+    again: bool = False
+    hint: str = ""
+    entry: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Tool(Resource):
+    """A command-line tool from the Python package index, in a virtual environment of its own.
+
+    :param requirement: name and exact version, as ``uv==1.2.3``.
+    """
+
+    kind: ClassVar[str] = "tool"
+    requirement: str
+    path: str
+
+
+@dataclass(frozen=True, eq=False)
+class Service(Resource):
+    """A systemd unit that somebody else defines: enabled at boot and running.
+
+    :param may_decline: it is in order as well when a condition of its own has kept it from starting.
+    """
+
+    kind: ClassVar[str] = "service"
+    name: str
+    running: bool = True
+    enabled: bool = True
+    may_decline: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Exports(Resource):
+    """A file of exports(5) that the NFS server has taken over; put back when it refuses it.
+
+    :param shares: folders, each with the addresses that may mount it.
+    :param user: as whom all that clients do is done, with
+    :param user_group: the group.
+    """
+
+    kind: ClassVar[str] = "exports"
+    path: str
+    application: str
+    shares: tuple[tuple[str, tuple[str, ...]], ...]
+    user: str
+    user_group: str
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    validate: str = "exports"
+    parents: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Mount(Resource):
+    """A mount by a unit of systemd that is there already: mounted now and at boot.
+
+    :param when: unmounted and mounted again when this is due.
+    """
+
+    kind: ClassVar[str] = "mount"
+    path: str
+    unit: str
+    when: Changed | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Mounts(Resource):
+    """No mount units of this application but these; others are unmounted and removed.
+
+    :param keep: names of units.
+    """
+
+    kind: ClassVar[str] = "mounts"
+    application: str
+    keep: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Mounted(Resource):
+    """Something mounted at this path that answers; it is only looked at.
+
+    :param hint: what is said where there is none.
+    """
+
+    kind: ClassVar[str] = "mounted"
+    path: str
+    hint: str
+
+
+@dataclass(frozen=True, eq=False)
+class LuksVolume(Resource):
+    """A device encrypted with LUKS, opened under ``/dev/mapper`` and mounted.
+
+    :param name: what it is called there.
+    :param unit: the mount unit, written before.
+    :param hint: the command that makes one.
+    :param formats: make it where the device is empty; else that is an error.
+    """
+
+    kind: ClassVar[str] = "luks_volume"
+    name: str
+    device: str
+    mount: str
+    unit: str
+    passphrase: str
+    filesystem: str
+    hint: str
+    formats: bool = False
