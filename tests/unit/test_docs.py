@@ -116,3 +116,19 @@ def headings(document: Path) -> set[str]:
     """Return the anchors of a document's headings, as a forge makes them."""
     titles = re.findall(r"^#+ (.*)$", document.read_text(), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+SYSTEMS = PROJECT / "docs" / "systems" / "README.md"
+
+
+def test_every_need_of_the_five_systems_has_its_row() -> None:
+    found = re.findall(r"^\| ([STECPX]\d+) \|", SYSTEMS.read_text(), re.M)
+    counts = {"S": 12, "T": 10, "E": 12, "C": 12, "P": 12, "X": 5}
+    assert sorted(found) == sorted(f"{letter}{number + 1}" for letter in counts for number in range(counts[letter]))
+
+
+def test_every_test_that_the_tables_of_the_systems_name_exists() -> None:
+    known = "\n".join(path.read_text() for path in (PROJECT / "tests").rglob("test_*.py"))
+    for name in set(re.findall(r"\btest_\w+(?!\w*\.py)\b", SYSTEMS.read_text())):
+        file = any((PROJECT / "tests").rglob(f"{name}.py"))
+        assert file or f"def {name}(" in known, f"{SYSTEMS.name} names {name}"
