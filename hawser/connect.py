@@ -76,7 +76,11 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
 
 
 class HostConnection(Connection):  # type: ignore[misc]
-    """A connection for a user's own task; in a dry run it moves no file, as Invoke runs no command there."""
+    """A connection that leaves the shared configuration alone; in a dry run it moves no file, nor runs a command."""
+
+    # Fabric has forgotten to declare this one. What is not declared is written into the configuration, which is empty
+    # for a moment each time, and another thread that reads it then finds nothing.
+    inline_ssh_env: bool | None = None
 
     def put(self, *args: Any, **kwargs: Any) -> Any:
         """Upload a file; see Fabric."""
@@ -144,7 +148,7 @@ class Connector:
         """Return how the jump host ``user@host:port`` is reached."""
         user, _, rest = jump.rpartition("@")
         host, _, port = rest.partition(":")
-        connection = Connection(host, user=user or None, port=int(port) if port else None, config=self.config)
+        connection = HostConnection(host, user=user or None, port=int(port) if port else None, config=self.config)
         return Address(jump, connection.host, connection.port, connection.user, bastion=True)
 
     def connection(self, address: Address) -> Connection:

@@ -108,7 +108,7 @@ class Visits:
 
 
 @contextmanager
-def visitors(ferry: Ferry, hosts: tuple[str, ...] = HOSTS, pause: float = 0.02) -> Iterator[Visits]:
+def visitors(ferry: Ferry, hosts: tuple[str, ...] = HOSTS, pause: float = 0.05) -> Iterator[Visits]:
     """Ask each host for pages of both web processes, again and again, each time over a new connection.
 
     One visitor asks for a page that takes a second and a half, so that requests are under way at every moment.

@@ -46,7 +46,7 @@ def survive(ferry: Ferry, name: str, fault: Fault) -> str:
     before = converged(ferry, "")
     commit = ferry.next_commit()
     steady = tuple(host for host in HOSTS if host != fault.victim or name not in AWAY)
-    with fault.around(), visitors(ferry, steady, pause=0.2) as visits:
+    with fault.around(), visitors(ferry, steady, pause=0.5) as visits:
         code = deploy_under(fault)
         settle(ferry, HOSTS)
         now = served_everywhere(ferry)
