@@ -34,6 +34,8 @@ ENVIRONMENT = "trial"
 # Tests of the shared fleet are many: those of what a deploy does, and all others, may have a fleet each.
 OF_DEPLOYS = ("test_deploy", "test_processes", "test_repository", "test_rollouts", "test_secrets")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+# The applications bring tests of their own, for their own releases.
+collect_ignore = ["apps"]
 
 if WORKER:
     # Said once, at the start of the worker, so that the `fab` it runs works in the same sandbox.

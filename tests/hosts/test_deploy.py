@@ -84,7 +84,7 @@ def test_status_shows_every_process_and_what_each_host_promises(fleet: Fleet) ->
     for line in (
         rf"web1 +web +systemd +running +\d\d:\d\d \(\d+ \w+\) +{release} +ok +web-(blue|green).sock",
         rf"data1 +worker +supervisor +running .* {release}",
-        rf"web2 +{release} .* nginx 80 443 +39\d days +[+-]\d.\d s +[\d.]+ of \d+ GiB",
+        rf"web2 +{release} .* nginx 80 443 +39\d days, self-signed +[+-]\d.\d s +[\d.]+ of \d+ GiB",
         r"data1 .*postgresql 5432, rabbitmq 5672",
     ):
         assert re.search(line, said), (line, said)
