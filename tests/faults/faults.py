@@ -70,7 +70,7 @@ class CutOff(Fault):
 
 
 class DiskFull(Fault):
-    """The application's folder and the runner's own are on disks without a byte left."""
+    """The application's folder and the runner's own are on disks with less than 64 KiB left."""
 
     early = True
 
