@@ -16,10 +16,11 @@ test: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto
 	.venv/bin/python -m pytest tests/hosts -n $(WORKERS) --dist loadgroup --durations=30
 
-# Its figures are printed at the end, also of a run that fails.
+# Figures are printed at the end, also of a run that fails.
+FAULTS ?= tests/faults
 test-faults: venv
 	@rm -rf .sandbox/figures
-	.venv/bin/python -m pytest tests/faults -n 2 --dist loadfile --durations=10; \
+	.venv/bin/python -m pytest $(FAULTS) -n 2 --dist loadfile --durations=10; \
 		status=$$?; cat .sandbox/figures/*.md; exit $$status
 
 check: lint
