@@ -16,6 +16,19 @@ def named_after_key(table: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: {key: name, **entry} if isinstance(entry, dict) else entry for name, entry in table.items()}
 
 
+class DatabaseServer(Model):
+    """A server whose databases belong to roles, each named after its database unless it says otherwise."""
+
+    groups: Groups = Field(default=(), description="The groups whose hosts run it. Default: the only host.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_owners(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("databases"), dict):
+            return {**data, "databases": named_after_key(data["databases"], "owner")}
+        return data
+
+
 class Database(Model):
     """A database with the role that owns it."""
 
@@ -27,18 +40,10 @@ class Database(Model):
     clients: Groups = Field(default=(), description="Groups whose hosts may connect to it. Default: only its own host.")
 
 
-class Postgresql(Model):
+class Postgresql(DatabaseServer):
     """A PostgreSQL server."""
 
-    groups: Groups = Field(default=(), description="The groups whose hosts run it. Default: the only host.")
     databases: dict[DatabaseName, Database] = Field(default_factory=dict, description="Its databases.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_owners(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("databases"), dict):
-            return {**data, "databases": named_after_key(data["databases"], "owner")}
-        return data
 
 
 class MariadbDatabase(Model):
@@ -52,18 +57,10 @@ class MariadbDatabase(Model):
     clients: Groups = Field(default=(), description="Groups whose hosts may connect to it. Default: only its own host.")
 
 
-class Mariadb(Model):
+class Mariadb(DatabaseServer):
     """A MariaDB server, for programs that speak MySQL."""
 
-    groups: Groups = Field(default=(), description="The groups whose hosts run it. Default: the only host.")
     databases: dict[DatabaseName, MariadbDatabase] = Field(default_factory=dict, description="Its databases.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_owners(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("databases"), dict):
-            return {**data, "databases": named_after_key(data["databases"], "owner")}
-        return data
 
     def clients_of(self, owner: str) -> tuple[str, ...]:
         """Return the groups from whose hosts a role connects to any of its databases."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import threading
 import time
@@ -58,18 +57,6 @@ class Ferry(Fleet):
     def next_commit(self, **behaviour: object) -> str:
         """Commit a new version that behaves as said (see the application); returns the full hash."""
         return self.commit({"version": str(time.time_ns()), "behaviour.json": json.dumps(behaviour)})
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start `fab` for all hosts; its JSON lines come from its standard output."""
-        return subprocess.Popen(
-            self.command("-H", self.name, *words),
-            cwd=PROJECT,
-            env=self.environ(HAWSER_OUTPUT="json"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
 
 
 @pytest.fixture(scope="session")

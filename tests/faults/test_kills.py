@@ -15,14 +15,7 @@ from tests.hosts.visitors import visitors
 
 def deploy_until(fleet: Fleet, events: int) -> subprocess.Popen[str]:
     """Start a deploy and return once it has reported this many settled resources."""
-    process = subprocess.Popen(
-        fleet.command("-H", fleet.name, "deploy"),
-        cwd=PROJECT,
-        env=fleet.environ(HAWSER_OUTPUT="json"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = fleet.start("deploy", errors=subprocess.STDOUT)
     assert process.stdout is not None
     seen = 0
     for line in process.stdout:

@@ -142,6 +142,21 @@ class Fleet:
         said = self.fab(*words, code=code, env={"HAWSER_OUTPUT": "json"}).stdout
         return [json.loads(line) for line in said.splitlines()]
 
+    def start(self, *words: str, errors: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Start `fab` for all hosts; its JSON lines come from its standard output.
+
+        :param errors: where its error messages go, as `subprocess` says it.
+        """
+        return subprocess.Popen(
+            self.command("-H", self.name, *words),
+            cwd=PROJECT,
+            env=self.environ(HAWSER_OUTPUT="json"),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
     def inside(self, host: str, *argv: str, check: bool = True) -> str:
         """Run a program on a host, without SSH, and return what it wrote."""
         result = sandbox.exec_in(f"{self.name}-{host}", list(argv), timeout=120)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hawser import sandbox
 
-from .conftest import PROJECT, Answer, Fleet
+from .conftest import Answer, Fleet
 from .test_refusals import changed, committed
 from .visitors import visitors
 
@@ -34,14 +34,7 @@ def said_by(result: subprocess.CompletedProcess[str]) -> str:
 
 def killed_in(fleet: Fleet, phase: str, event: str) -> None:
     """Start a deploy and kill it when it has reported something in a phase."""
-    process = subprocess.Popen(
-        fleet.command("-H", fleet.name, "deploy"),
-        cwd=PROJECT,
-        env=fleet.environ(HAWSER_OUTPUT="json"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = fleet.start("deploy", errors=subprocess.STDOUT)
     assert process.stdout is not None
     now = ""
     for line in process.stdout:
