@@ -5,7 +5,7 @@ FAB := .venv/bin/fab
 # Groups of tests with hosts of their own that run side by side: host tests wait more than they work.
 WORKERS ?= 3
 
-.PHONY: demo test test-faults check lint bench docs pictures clean venv
+.PHONY: demo test test-faults test-rows check lint bench docs pictures clean venv
 
 demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo sandbox.up
@@ -22,6 +22,9 @@ test-faults: venv
 	@rm -rf .sandbox/figures
 	.venv/bin/python -m pytest $(FAULTS) -n 2 --dist loadfile --durations=10; \
 		status=$$?; cat .sandbox/figures/*.md; exit $$status
+
+test-rows: venv
+	.venv/bin/python -m pytest tests/rows -n $(WORKERS) --dist loadgroup --durations=10
 
 check: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto

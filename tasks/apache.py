@@ -42,7 +42,7 @@ def leave(host: Host) -> Resources:
         yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")
         gone = Absent(path(host))
         yield gone
-        yield left(gone, "apache2", f"{ETC}/sites-enabled", ("disable", "--now"))
+        yield left(gone, "apache2", (f"{ETC}/sites-enabled",), "disable --now")
 
 
 @step()
@@ -118,4 +118,4 @@ def remove(host: Host) -> Resources:
     yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")
     gone = Absent(path(host))
     yield gone
-    yield left(gone, "apache2", f"{ETC}/sites-enabled", ("disable", "--now"))
+    yield left(gone, "apache2", (f"{ETC}/sites-enabled",), "disable --now")

@@ -10,6 +10,8 @@ from hawser.processes import instances
 from hawser.resources import Absent, Command, File, Resources, changed
 from hawser.steps import removal, step
 
+SITES = ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d")
+
 
 @step()
 def install(host: Host) -> Resources:
@@ -20,7 +22,7 @@ def install(host: Host) -> Resources:
         gone = Absent(path)
         yield gone
         # A reload gives its ports away some time later, and the other web server needs them at once.
-        yield left(gone, "nginx", "/etc/nginx/sites-enabled", ("stop",))
+        yield left(gone, "nginx", SITES, "stop")
         return
     if site is None or not host.serves_site:
         gone = Absent(path)
@@ -36,17 +38,18 @@ def install(host: Host) -> Resources:
     yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(page))
 
 
-def left(gone: Absent, unit: str, sites: str, last: tuple[str, ...]) -> Command:
+def left(gone: Absent, unit: str, sites: tuple[str, ...], last: str) -> Command:
     """Have a web server take up that a site has gone.
 
-    :param sites: the folder of its sites.
+    :param sites: the folders of its sites, also of those that others have put there.
     :param last: what systemd does with it when that was its last one.
     """
     script = (
-        'unit=$1 sites=$2; shift 2; for each in "$sites"/*; do '
-        'if [ -e "$each" ]; then exec systemctl try-reload-or-restart "$unit"; fi; done; exec systemctl "$@" "$unit"'
+        'unit=$1 last=$2; shift 2; for folder; do for each in "$folder"/*; do '
+        'if [ -e "$each" ]; then exec systemctl try-reload-or-restart "$unit"; fi; done; done; '
+        'exec systemctl $last "$unit"'
     )
-    argv = ("sh", "-c", script, "sh", unit, sites, *last)
+    argv = ("sh", "-c", script, "sh", unit, last, *sites)
     return Command(argv, when=changed(gone), title=f"{unit} without this site")
 
 

@@ -1,0 +1,81 @@
+"""Whether the test of a need fails when its setting is taken away: `make test-rows`.
+
+The tests of the systems say that each need is served. These say that they would notice if it was not: each row takes a
+setting out of the environment file, deploys, and gives the test a chance to fail, for the reason that is expected.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import urllib.error
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.conftest import Fleet, worker_sandbox
+
+__all__ = ["worker_sandbox"]  # a fixture of these tests as well
+
+# What a test of hosts fails with; anything else is a mistake in the test itself.
+FAILURES = (AssertionError, LookupError, OSError, subprocess.SubprocessError, urllib.error.URLError)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A setting that is taken away, and how that is noticed.
+
+    :param need: the row of docs/systems/README.md.
+    :param changes: texts of the environment file, each with what takes its place; each has to be there.
+    :param test: what must fail; None: the deploy itself is refused.
+    :param fails: a regular expression for what is said then.
+    :param deployed: whether the deploy without the setting succeeds; None: either is well, the test tells.
+    """
+
+    need: str
+    changes: tuple[tuple[str, str], ...]
+    test: Callable[..., None] | None
+    fails: str
+    deployed: bool | None = True
+
+    def __str__(self) -> str:
+        return f"{self.need} {self.test.__name__ if self.test else self.fails}"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Rows of one system share its hosts."""
+    item.add_marker(pytest.mark.xdist_group(Path(item.path).stem))
+
+
+def take_away(row: Row, fleet: Fleet, request: pytest.FixtureRequest, **values: object) -> None:
+    """Deploy without a setting, see its test fail, and put everything back.
+
+    :param values: arguments of the test that are no fixtures.
+    """
+    whole = fleet.file.read_text()
+    without = whole
+    for old, new in row.changes:
+        assert old in without, f"{row.need}: {old!r} is not in the environment file"
+        without = without.replace(old, new)
+    fleet.file.write_text(without)
+    try:
+        done = fleet.fab("-H", fleet.name, "bootstrap", "deploy", code=None)
+        if row.deployed is not None:
+            assert (done.returncode == 0) == row.deployed, done.stdout + done.stderr
+        if row.test is None:
+            assert done.returncode and re.search(row.fails, done.stdout + done.stderr), done.stdout + done.stderr
+            return
+        wanted = inspect.signature(row.test).parameters
+        arguments = {name: values.get(name) or request.getfixturevalue(name) for name in wanted}
+        with pytest.raises(FAILURES) as caught:
+            row.test(**arguments)
+        said = str(caught.value)
+        if isinstance(caught.value, subprocess.CalledProcessError):
+            said += f"\n{caught.value.stdout}\n{caught.value.stderr}"
+        assert re.search(row.fails, said), f"failed for another reason: {said}"
+    finally:
+        fleet.file.write_text(whole)
+        fleet.fab("-H", fleet.name, "bootstrap", "deploy")
