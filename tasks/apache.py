@@ -84,13 +84,17 @@ def places(host: Host, found: dict[str, Any]) -> dict[str, Any]:
     assert site is not None
     plain = [domain for domain in site.domains if not domain.startswith("*.")]
     first = plain[0] if plain else site.domains[0].removeprefix("*.")
-    upstreams = {each["name"]: each["servers"] for each in found["upstreams"]}
+    upstreams = {each["name"]: each for each in found["upstreams"]}
     rows: list[dict[str, Any]] = [
         {"prefix": each["prefix"], "static": each, "servers": []} for each in found["statics"]
     ]
     for each in found["proxies"]:
-        servers = [address(server, each["upstream"]) for server in upstreams[each["upstream"]]]
-        rows.append({"prefix": each["prefix"], "static": None, "servers": servers, "upstream": each["upstream"]})
+        upstream = upstreams[each["upstream"]]
+        servers, down = (
+            [address(server, each["upstream"]) for server in some] for some in (upstream["servers"], upstream["down"])
+        )
+        row = {"static": None, "servers": servers, "down": down, "upstream": each["upstream"]}
+        rows.append({"prefix": each["prefix"], **row})
     rows.sort(key=lambda row: -len(row["prefix"]))
     return {
         "first": first,

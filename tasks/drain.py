@@ -10,14 +10,14 @@ from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.release import Release
 
-from . import nginx
+from . import apache, nginx
 
 # Seconds for the requests that were passed on just before.
 GRACE = 1.0
 
 
 def fronts(fleet: Fleet, batch: Fleet) -> list[str]:
-    """Return the hosts whose nginx passes requests on to these hosts and to others, which can take them meanwhile."""
+    """Return the hosts whose web server passes requests on to these hosts and to others, which can take them."""
     site, environment = fleet.environment.site, fleet.environment
     found = []
     for name in environment.hosts_of(site.groups) if site else ():
@@ -56,12 +56,12 @@ def drained(
 
     def take_in() -> None:
         front.some([name for name in names if name not in session.lost]).apply(
-            [nginx.install], releases, f"take in {told}"
+            [nginx.install, apache.install], releases, f"take in {told}"
         )
 
     asked, session.asked = session.asked, {**session.asked, "drained": ",".join(batch.names)}
     try:
-        front.apply([nginx.install], releases, f"take out {told}")
+        front.apply([nginx.install, apache.install], releases, f"take out {told}")
         if not fleet.dry:
             time.sleep(GRACE)
         yield

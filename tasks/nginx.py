@@ -62,17 +62,17 @@ def parts(host: Host) -> dict[str, Any]:
     for name in dict.fromkeys(site.proxy.values()):
         process = host.environment.processes[name]
         runs_here = host.name in host.environment.hosts_running(process)
+        down: list[str] = []
         if process.socket:
             servers = [f"unix:{host.run}/{each}.sock" for each in instances(name, process)]
         elif runs_here:
             servers = [f"127.0.0.1:{process.port}"]
         else:
             out = host.asked.get("drained", "").split(",")
-            servers = [
-                f"{bracketed(host.addresses[each])}:{process.port}{' down' if each in out else ''}"
-                for each in host.environment.hosts_running(process)
-            ]
-        upstreams.append({"name": f"{variable}_{name}", "servers": servers})
+            backends = host.environment.hosts_running(process)
+            servers = [f"{bracketed(host.addresses[each])}:{process.port}" for each in backends]
+            down = [server for server, each in zip(servers, backends, strict=True) if each in out]
+        upstreams.append({"name": f"{variable}_{name}", "servers": servers, "down": down})
     statics = []
     for prefix, folder in site.static.items():
         prefix = prefix.rstrip("/") + "/"

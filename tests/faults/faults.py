@@ -70,7 +70,7 @@ class CutOff(Fault):
 
 
 class DiskFull(Fault):
-    """The application's folder and the runner's own are on disks with less than 64 KiB left."""
+    """The application's folder and the runner's own are on disks without a byte left."""
 
     early = True
 
@@ -83,7 +83,7 @@ class DiskFull(Fault):
             self.ferry.sh(self.victim, self.moved_back(ROOT) + self.moved_back(STATE) + self.restarted())
 
     def strike(self, process: subprocess.Popen[str]) -> None:
-        fill = "".join(f"dd if=/dev/zero of={folder}/filled bs=64k status=none || true\n" for folder in (ROOT, STATE))
+        fill = "".join(f"dd if=/dev/zero of={folder}/filled bs=4k status=none || true\n" for folder in (ROOT, STATE))
         self.ferry.sh(self.victim, fill)
 
     def heal(self) -> None:
@@ -149,6 +149,8 @@ class Rebooted(Fault):
     """The host reboots."""
 
     def strike(self, process: subprocess.Popen[str]) -> None:
+        # A host needs a second or two to go down, in which a phase could end: the runner stops where it is.
+        self.ferry.sh(self.victim, "pkill -STOP -f '[p]ython3 -IBc' || true")
         sandbox.reboot(self.ferry.name_of(self.victim))
 
 
