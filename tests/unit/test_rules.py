@@ -49,6 +49,14 @@ def test_a_rule_of_a_group_is_asked_for_its_hosts_and_names_those_that_break_it(
     assert told(rule) == ["game.toml: rules[0]: too many slots (host.vars.slots <= 20 is false for worker2)"]
 
 
+def test_a_rule_about_a_value_that_a_host_lacks_says_what_is_needed_and_where():
+    rule = {"that": "host.vars.slots > 0", "message": "a worker needs slots"}
+    assert told(rule) == [
+        "game.toml: rules[0]: a worker needs slots "
+        "(host.vars.slots > 0: 'dict object' has no attribute 'slots' for master1)"
+    ]
+
+
 def test_all_broken_rules_are_told_together():
     rules = [{"that": "false", "message": "first"}, {"that": "group('worker') | length > 5", "message": "second"}]
     assert [line.split(": ")[2].split(" (")[0] for line in told(*rules)] == ["first", "second"]
