@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from hawser.errors import HawserError, Problem
+from hawser.errors import HawserError, InputErrors, Problem
 from hawser.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
 from hawser.host import Hidden, Host
-from hawser.resources import Absent, Directory, File, Resources, Running, changed
+from hawser.inventory import Environment
+from hawser.resources import Absent, Directory, File, Placed, Resources, Running, changed
+from hawser.runner.sample_formats import parse_json
+from hawser.runner.samples import Merge
+from hawser.runner.system import Failure
 from hawser.session import Session
 from hawser.shares import required
 from hawser.steps import removal, rollout, session_task, step
@@ -31,16 +35,21 @@ def install(host: Host) -> Resources:
     if any(each.environment_file for each in host.process_settings("supervisor").values()):
         yield File(f"{path}/run-as", host.render("run-as.sh.j2"), mode=0o755)
     yield from (file for file in dotenv_file(host) if file.path.startswith(path))
+    early = [file.path for file, entry in host.written() if entry.early and not file.path.startswith(path)]
+    if early:
+        yield Placed("files", tuple(early), adds=True)
     yield from (file for file, entry in host.written() if file.path.startswith(path) or entry.early)
 
 
 @step()
 def place(host: Host) -> Resources:
-    """Write the files outside the release that the environment file lists, and restart who reads them."""
+    """Write the files outside the release that the environment file lists, no others, and restart who reads them."""
     if not host.runs_code or host.release is None:
         return
     for folder in host.log_folders:
         yield Directory(folder)
+    # What the settings no longer name goes before the release starts: one that needs it all the same shows it now.
+    yield Placed("files", outside(host))
     yield from (file for file in dotenv_file(host) if not file.path.startswith(host.release_path))
     for file, entry in host.written():
         if file.path.startswith(host.release_path):
@@ -50,6 +59,19 @@ def place(host: Host) -> Resources:
             serves = host.facts.release_of(process.unit, process.setting.manager) == host.release.id
             if serves and process.setting_name in entry.restart:
                 yield Running(process.unit, process.setting.manager, log=process.log, when=changed(file))
+
+
+def outside(host: Host) -> tuple[str, ...]:
+    """Return the files outside of the release that the environment file lists for this host."""
+    files = [*dotenv_file(host), *(file for file, _entry in host.written())]
+    return tuple(dict.fromkeys(file.path for file in files if not file.path.startswith(host.release_path)))
+
+
+@step()
+def leave(host: Host) -> Resources:
+    """Remove the listed files from a host that the settings no longer give the application."""
+    if not host.runs_code and host.facts.current:
+        yield Placed("files", ())
 
 
 def lies_outside(host: Host) -> bool:
@@ -92,6 +114,8 @@ def render(session: Session, to: str = "") -> None:
     if not entries:
         raise HawserError(f"{session.environment.path.name} has no [[local]]", code=2)
     texts = local_texts(session.host(session.environment.leader))
+    if to:
+        compare(session.environment, texts, Path(to))
     for path, text in texts.items():
         if not to:
             session.report.note("", f"{path}:\n{text}")
@@ -130,6 +154,29 @@ def local_texts(host: Host) -> dict[str, str]:
     return found
 
 
+def compare(environment: Environment, texts: Mapping[str, str], folder: Path) -> None:
+    """Make sure that files for a client have the keys of the samples that it brings along.
+
+    :param folder: the client's.
+    :raises InputErrors: one has not.
+    """
+    problems = []
+    for number, entry in enumerate(environment.local):
+        if not entry.sample:
+            continue
+        merge, key = Merge(entry.new_keys), f"local[{number}].sample"
+        try:
+            sample = parse_json((folder / entry.sample).read_text(), entry.sample)
+        except (OSError, UnicodeDecodeError, Failure) as error:
+            said = f"{folder / entry.sample}: {getattr(error, 'strerror', None) or error}"
+            problems.append(Problem(environment.path.name, key, said, f"is {folder} the folder of the client?"))
+            continue
+        merge.compare(sample, json.loads(texts[entry.path]), ())
+        problems += [Problem(environment.path.name, key, f"{entry.path}: {each}") for each in merge.problems]
+    if problems:
+        raise InputErrors(problems)
+
+
 def write(target: Path, text: str) -> None:
     """Write a file in one step."""
     temporary = target.with_name(f".{target.name}.new")
@@ -141,6 +188,7 @@ def write(target: Path, text: str) -> None:
 def remove(host: Host) -> Resources:
     """Remove the files outside the application's folder that the environment file lists, and the dotenv file."""
     environment = host.environment
+    yield Placed("files", ())
     paths = [entry.path for entry in environment.files if host.is_in(entry.groups)]
     paths += [entry.path for entry in environment.settings if host.is_in(entry.groups)]
     paths += [environment.env.dotenv or ""] if host.runs_code else []

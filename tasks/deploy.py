@@ -46,9 +46,9 @@ SWITCH = [
     release.activate,
     visit.visit,
 ]
-FINISH = [cron.install, acme.issue, once.remember, release.record, release.tidy, release.close]
+FINISH = [cron.install, volumes.leave, acme.issue, once.remember, release.record, release.tidy, release.close]
 WAYS = Ways(put_back=[*SWITCH, release.tidy], close=release.close, record=release.record)
-LEAVE = [nginx.install, apache.leave, acme.issue, cron.install, release.leave]
+LEAVE = [nginx.install, apache.leave, acme.issue, cron.install, config.leave, release.leave]
 
 
 @rollout(

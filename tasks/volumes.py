@@ -17,6 +17,7 @@ from hawser.resources import (
     Placed,
     Resources,
     Service,
+    Volumes,
     changed,
 )
 from hawser.shares import unit_name
@@ -34,25 +35,25 @@ def install(host: Host) -> Resources:
     ours, waits = volumes_of(host), waiting(host)
     if ours:
         yield Packages(("cryptsetup-bin", *sorted({PROGRAMS[each.filesystem] for each in ours.values()})))
-    texts = {
+    units = {
         f"{UNITS}/{unit_name(volume.mount)}": host.render(
             "volume.mount.j2", name=name, volume=volume, mapped=mapped(host, name)
         )
         for name, volume in ours.items()
     }
+    texts = {}
     for unit, folders in waits.items():
         mounts = [unit_name(folder) for folder in folders]
         text = host.render("volume-waits.conf.j2", folders=folders, mounts=mounts)
         texts[f"{UNITS}/{unit}.d/hawser-{host.app.name}-volumes.conf"] = text
-    placed = Placed("volumes", tuple(texts))
+    placed, gone = Placed("volumes", tuple(texts)), kept(host)
     yield placed
+    yield gone
     # A file that is added to somebody else's unit is no unit that could be verified alone.
-    files = [
-        File(path, text, validate="systemd" if path.endswith(".mount") else "", parents=True)
-        for path, text in texts.items()
-    ]
+    files = [File(path, text, validate="systemd") for path, text in units.items()]
+    files += [File(path, text, parents=True) for path, text in texts.items()]
     yield from files
-    yield Command(("systemctl", "daemon-reload"), when=changed(placed, *files))
+    yield Command(("systemctl", "daemon-reload"), when=changed(placed, gone, *files))
     for name, volume in ours.items():
         if host.asked.get("format", name) != name:
             continue
@@ -61,6 +62,19 @@ def install(host: Host) -> Resources:
 
 
 PROGRAMS = {"ext4": "e2fsprogs", "xfs": "xfsprogs"}
+
+
+def kept(host: Host) -> Volumes:
+    """Return that a host has no volumes but those of the settings."""
+    return Volumes(host.app.name, tuple(unit_name(volume.mount) for volume in volumes_of(host).values()))
+
+
+@step()
+def leave(host: Host) -> Resources:
+    """Close the volumes that the settings no longer name, now that the release which used them serves no more."""
+    gone = kept(host)
+    yield gone
+    yield Command(("systemctl", "daemon-reload"), when=changed(gone))
 
 
 def luks(host: Host, name: str, formats: bool) -> LuksVolume:
@@ -159,10 +173,7 @@ def having(fleet: Fleet, volume: str) -> Fleet:
 @removal("services")
 def remove(host: Host) -> Resources:
     """Unmount and close the volumes; what lies in them stays, and so does their encryption."""
-    for name, volume in volumes_of(host).items():
-        unit, mapping = unit_name(volume.mount), mapped(host, name)
-        yield Command(("systemctl", "stop", unit), unless=("sh", "-c", '! mountpoint -q "$1"', "sh", volume.mount))
-        yield Command(("cryptsetup", "close", mapping), unless=("test", "!", "-e", f"/dev/mapper/{mapping}"))
-    placed = Placed("volumes", ())
+    placed, gone = Placed("volumes", ()), Volumes(host.app.name, (), patient=False)
     yield placed
-    yield Command(("systemctl", "daemon-reload"), when=changed(placed))
+    yield gone
+    yield Command(("systemctl", "daemon-reload"), when=changed(placed, gone))

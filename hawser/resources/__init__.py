@@ -21,7 +21,21 @@ from .databases import (
 )
 from .files import Absent, Block, Directory, File, Files, Link, Patch, Settings
 from .processes import Healthy, Retired, Running, Units, Visited
-from .system import Command, Exports, LuksVolume, Mount, Mounted, Mounts, Once, Packages, Service, Tool, User, UserGone
+from .system import (
+    Command,
+    Exports,
+    LuksVolume,
+    Mount,
+    Mounted,
+    Mounts,
+    Once,
+    Packages,
+    Service,
+    Tool,
+    User,
+    UserGone,
+    Volumes,
+)
 
 __all__ = [
     "JSON",
@@ -77,5 +91,6 @@ __all__ = [
     "User",
     "UserGone",
     "Visited",
+    "Volumes",
     "changed",
 ]

@@ -34,12 +34,14 @@ class Placed(Resource):
     :param record: the kind, under which the host remembers what was placed.
     :param paths: the files that stay.
     :param folder: removed as well when nothing is left in it.
+    :param adds: the others stay as yet; these are only noted.
     """
 
     kind: ClassVar[str] = "placed"
     record: str
     paths: tuple[str, ...]
     folder: str = ""
+    adds: bool = False
 
 
 @dataclass(frozen=True, eq=False)

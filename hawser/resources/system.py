@@ -215,3 +215,17 @@ class LuksVolume(Resource):
     filesystem: str
     hint: str
     formats: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Volumes(Resource):
+    """No encrypted volumes of this application but these; others are unmounted and closed, and their units removed.
+
+    :param keep: names of mount units.
+    :param patient: one that is in use stays open, with a warning; else that is an error.
+    """
+
+    kind: ClassVar[str] = "volumes"
+    application: str
+    keep: tuple[str, ...]
+    patient: bool = True

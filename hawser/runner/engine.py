@@ -60,6 +60,7 @@ KINDS = {
     "self_signed": ("certificates", "SelfSigned"),
     "placed": ("placed", "Placed"),
     "luks_volume": ("volumes", "LuksVolume"),
+    "volumes": ("volumes", "Volumes"),
     "prune": ("releases", "Prune"),
     "journal": ("releases", "Journal"),
     "history": ("releases", "History"),

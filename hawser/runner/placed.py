@@ -25,8 +25,12 @@ class Placed(Kind):
         except ValueError:
             return []
 
+    def wanted(self) -> List[str]:
+        paths = list(self.spec["paths"])
+        return [*(path for path in self.recorded() if path not in paths), *paths] if self.spec.get("adds") else paths
+
     def check(self) -> Optional[Change]:
-        former, wanted = self.recorded(), list(self.spec["paths"])
+        former, wanted = self.recorded(), self.wanted()
         gone = [path for path in former if path not in wanted]
         if gone:
             return Change("removes " + ", ".join(gone))
@@ -34,7 +38,7 @@ class Placed(Kind):
         return Change("notes " + ", ".join(new)) if new else None
 
     def apply(self, change: Change) -> None:
-        former, wanted = self.recorded(), list(self.spec["paths"])
+        former, wanted = self.recorded(), self.wanted()
         gone = [path for path in former if path not in wanted]
         # Noted before it is made, and forgotten after it is gone: a run may end at any moment.
         self.write([*gone, *wanted])

@@ -11,15 +11,29 @@ from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Any, Dict, List, Optional, Tuple
 
-    from .system import Finished
+    from .system import Finished, Spec, System
 
 MAPPER = "/dev/mapper"
 MOUNTS = "/proc/self/mountinfo"
 # Deriving the key takes seconds by intention, making a filesystem on a slow disk minutes.
 PATIENCE = 1800
+UNITS = "/etc/systemd/system"
 MKFS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
+
+
+def mounts() -> List[Tuple[str, str]]:
+    """Return where something is mounted, and what.
+
+    Source: proc_pid_mountinfo(5): the fifth field is the place, the second one after the dash is the source.
+    """
+    found = []
+    for row in (read(MOUNTS) or b"").decode("utf-8", "surrogateescape").splitlines():
+        fields, _, rest = row.partition(" - ")
+        place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), fields.split(" ")[4])
+        found.append((place, rest.split(" ")[1]))
+    return found
 
 
 class LuksVolume(Kind):
@@ -74,16 +88,11 @@ class LuksVolume(Kind):
         return os.path.join(MAPPER, self.spec["name"])
 
     def mounted(self) -> Optional[str]:
-        """Return what is mounted in the volume's place, the last one where there are several; None for nothing.
-
-        Source: proc_pid_mountinfo(5): the fifth field is the place, the second one after the dash is the source.
-        """
+        """Return what is mounted in the volume's place, the last one where there are several; None for nothing."""
         found = None
-        for row in (read(MOUNTS) or b"").decode("utf-8", "surrogateescape").splitlines():
-            fields, _, rest = row.partition(" - ")
-            place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), fields.split(" ")[4])
+        for place, source in mounts():
             if place == self.spec["mount"]:
-                found = rest.split(" ")[1]
+                found = source
         return found
 
     def see_device(self) -> None:
@@ -160,3 +169,51 @@ class LuksVolume(Kind):
             write_atomically(self.note(), stage.encode(), 0o600)
         else:
             remove(self.note())
+
+
+class Volumes(Kind):
+    """See `hawser.resources.Volumes`."""
+
+    def __init__(self, spec: Spec, system: System) -> None:
+        super().__init__(spec, system)
+        self.in_use: List[str] = []
+
+    def check(self) -> Optional[Change]:
+        found = sorted(self.extra())
+        return Change("unmounts, closes and removes " + ", ".join(found)) if found else None
+
+    def apply(self, change: Change) -> None:
+        for unit, mapper in sorted(self.extra().items()):
+            where = [place for place, source in mounts() if os.path.realpath(source) == os.path.realpath(mapper)]
+            steps = [["systemctl", "stop", "--", unit]] if where else []
+            steps += [["cryptsetup", "close", "--", os.path.basename(mapper)]] if os.path.exists(mapper) else []
+            if all(self.went_well(argv, unit) for argv in steps):
+                # Last, for it tells what is still to be closed.
+                remove(os.path.join(UNITS, unit))
+
+    def went_well(self, argv: List[str], unit: str) -> bool:
+        """Run a command; one that fails is a failure, unless that may wait."""
+        result = self.system.run(argv, check=False)
+        if result.code == 0:
+            return True
+        if not self.spec["patient"]:
+            raise Failure("%s cannot be closed; is it in use?" % unit, result.output)
+        self.in_use.append(unit)
+        return False
+
+    def facts(self) -> Dict[str, Any]:
+        if not self.in_use:
+            return {}
+        return {"warning": "%s is in use and stays open; bootstrap and deploy try again" % ", ".join(self.in_use)}
+
+    def extra(self) -> Dict[str, str]:
+        """Return the application's volumes that are not to stay: their mount units, and what they mount."""
+        head, found = "# hawser: application=%s volume=" % self.spec["application"], {}
+        for name in os.listdir(UNITS):
+            if not name.endswith(".mount") or name in self.spec["keep"]:
+                continue
+            text = (read(os.path.join(UNITS, name)) or b"").decode("utf-8", "surrogateescape")
+            what = re.search(r"^What=/dev/mapper/(\S+)$", text, re.M)
+            if text.startswith(head) and what:
+                found[name] = os.path.join(MAPPER, what.group(1))
+        return found

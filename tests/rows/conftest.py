@@ -10,18 +10,31 @@ import inspect
 import re
 import subprocess
 import urllib.error
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.hosts.conftest import Fleet, worker_sandbox
+from tests.hosts.conftest import PROJECT, Fleet, worker_sandbox
 
 __all__ = ["worker_sandbox"]  # a fixture of these tests as well
 
 # What a test of hosts fails with; anything else is a mistake in the test itself.
-FAILURES = (AssertionError, LookupError, OSError, subprocess.SubprocessError, urllib.error.URLError)
+FAILURES = (
+    AssertionError,
+    LookupError,
+    OSError,
+    subprocess.SubprocessError,
+    urllib.error.URLError,
+    pytest.fail.Exception,  # something was to be refused and was not
+)
+
+
+def nothing(fleet: Fleet) -> AbstractContextManager[None]:
+    """Prepare nothing for a row."""
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -33,6 +46,7 @@ class Row:
     :param test: what must fail; None: the deploy itself is refused.
     :param fails: a regular expression for what is said then.
     :param deployed: whether the deploy without the setting succeeds; None: either is well, the test tells.
+    :param around: what is done to the hosts or to the test before, and put right after everything else.
     """
 
     need: str
@@ -40,9 +54,17 @@ class Row:
     test: Callable[..., None] | None
     fails: str
     deployed: bool | None = True
+    around: Callable[[Fleet], AbstractContextManager[None]] = nothing
 
     def __str__(self) -> str:
         return f"{self.need} {self.test.__name__ if self.test else self.fails}"
+
+
+def paragraph(name: str, start: str) -> str:
+    """Return a part of ``hosts/NAME.toml``, from the text that it starts with to the next empty line."""
+    text = (PROJECT / "hosts" / f"{name}.toml").read_text()
+    assert text.count(start) == 1, f"{start!r} is {text.count(start)} times in hosts/{name}.toml"
+    return text[text.index(start) :].partition("\n\n")[0]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -60,22 +82,28 @@ def take_away(row: Row, fleet: Fleet, request: pytest.FixtureRequest, **values: 
     for old, new in row.changes:
         assert old in without, f"{row.need}: {old!r} is not in the environment file"
         without = without.replace(old, new)
-    fleet.file.write_text(without)
-    try:
-        done = fleet.fab("-H", fleet.name, "bootstrap", "deploy", code=None)
-        if row.deployed is not None:
-            assert (done.returncode == 0) == row.deployed, done.stdout + done.stderr
-        if row.test is None:
-            assert done.returncode and re.search(row.fails, done.stdout + done.stderr), done.stdout + done.stderr
-            return
-        wanted = inspect.signature(row.test).parameters
-        arguments = {name: values.get(name) or request.getfixturevalue(name) for name in wanted}
-        with pytest.raises(FAILURES) as caught:
-            row.test(**arguments)
-        said = str(caught.value)
-        if isinstance(caught.value, subprocess.CalledProcessError):
-            said += f"\n{caught.value.stdout}\n{caught.value.stderr}"
-        assert re.search(row.fails, said), f"failed for another reason: {said}"
-    finally:
-        fleet.file.write_text(whole)
-        fleet.fab("-H", fleet.name, "bootstrap", "deploy")
+    with row.around(fleet):
+        try:
+            fleet.file.write_text(without)
+            notice(row, fleet, request, values)
+        finally:
+            fleet.file.write_text(whole)
+            fleet.fab("-H", fleet.name, "bootstrap", "deploy")
+
+
+def notice(row: Row, fleet: Fleet, request: pytest.FixtureRequest, values: Mapping[str, object]) -> None:
+    """Deploy, and see the test fail for the reason that is expected."""
+    done = fleet.fab("-H", fleet.name, "bootstrap", "deploy", code=None)
+    if row.deployed is not None:
+        assert (done.returncode == 0) == row.deployed, done.stdout + done.stderr
+    if row.test is None:
+        assert done.returncode and re.search(row.fails, done.stdout + done.stderr), done.stdout + done.stderr
+        return
+    wanted = inspect.signature(row.test).parameters
+    arguments = {name: values.get(name) or request.getfixturevalue(name) for name in wanted}
+    with pytest.raises(FAILURES) as caught:
+        row.test(**arguments)
+    said = str(caught.value)
+    if isinstance(caught.value, subprocess.CalledProcessError):
+        said += f"\n{caught.value.stdout}\n{caught.value.stderr}"
+    assert re.search(row.fails, said), f"failed for another reason: {said}"

@@ -143,7 +143,8 @@ def test_settings_have_the_keys_and_types_of_their_samples_and_our_values(emissi
 
 def test_the_samples_are_listed(emission: Fleet) -> None:
     said = emission.fab("-H", "emission", "config.samples").stdout
-    assert re.search(r"conf/net/api/webserver\.conf\.sample +used by \[\[settings\]\]", said)
+    for path in ("conf/net/api/webserver.conf", "conf/net/ext_service/push.json", "conf/storage/db.conf"):
+        assert re.search(rf"{re.escape(path)}\.sample +used by \[\[settings\]\]", said), path
     assert re.search(r"conf/net/keys\.json\.sample +not used", said)
 
 
@@ -158,7 +159,7 @@ def test_a_settings_file_without_a_key_of_its_sample_stops_the_deploy(emission: 
     path = 'path = "conf/net/api/webserver.conf"'
     with changed(emission, (values, ""), (path, path + '\ntemplate = "webserver.conf"')):
         said = emission.fab("-H", "emission", "deploy", code=1).stdout
-    assert "server.auth is in the sample and not in the file" in said
+    assert "server.auth is in the sample and not in the file" in said, said
     assert ask(emission, "somebody@example.org")[0] == 403
 
 
@@ -183,13 +184,19 @@ def test_the_web_server_runs_under_supervisor_and_is_started_again_when_it_dies(
     assert re.search(r"/releases/[^/]+/env/bin/python emission/net/api/cfc_webapp\.py$", keys["command"])
     pid = emission.inside("web1", "supervisorctl", "pid", "emission-emissionpy").strip()
     assert emission.inside("web1", "ps", "-o", "user=", "-p", pid).strip() == "emission"
+    # What the program says from now on; the logs may have more, of settings before.
+    logs = {
+        "log/emissionpy.out.log": "Using auth method token_list",
+        "log/emissionpy.err.log": "POST /profile/create",
+        "logs/webserver.log": "profile of",
+    }
+    before = {path: emission.inside("web1", "cat", f"/srv/emission/{path}").count(text) for path, text in logs.items()}
     emission.inside("web1", "kill", "-KILL", pid)
     wait_for("an answer", lambda: ask(emission, TOKENS[0])[0] == 200)
     assert emission.inside("web1", "supervisorctl", "pid", "emission-emissionpy").strip() != pid
-    assert "Using auth method token_list" in emission.inside("web1", "cat", "/srv/emission/log/emissionpy.out.log")
-    assert "POST /profile/create" in emission.inside("web1", "cat", "/srv/emission/log/emissionpy.err.log")
-    assert "profile of" in emission.inside("web1", "cat", "/srv/emission/logs/webserver.log")
-    assert emission.inside("web1", "ls", "/var/tmp").count("webserver") == 0
+    for path, text in logs.items():
+        assert emission.inside("web1", "cat", f"/srv/emission/{path}").count(text) > before[path], path
+    assert "webserver" not in emission.inside("web1", "ls", "/var/tmp")
 
 
 def test_the_database_is_on_another_host_and_open_to_the_web_server_alone(emission: Fleet) -> None:
@@ -207,6 +214,18 @@ def test_the_clock_is_kept_and_its_offset_shown(emission: Fleet) -> None:
         said = emission.inside(host, "chronyd", "-p", "-f", "/etc/chrony/chrony.conf")
         assert "pool 2.debian.pool.ntp.org iburst" in said or "pool 2.ubuntu.pool.ntp.org iburst" in said
         assert emission.inside(host, "systemctl", "is-enabled", "chrony") == "enabled\n"
+    # Its unit does not start in a container, whose clock is the machine's. It can ask for the time there, and does.
+    emission.inside(
+        "db1", "systemd-run", "--quiet", "--unit=clock", "chronyd", "-x", "-d", "local stratum 1", "allow all"
+    )
+    source, addition = f"server {emission.address('db1')} iburst", "/etc/chrony/sources.d/db1.sources"
+    try:
+        emission.inside("web1", "sh", "-c", 'echo "$1" >"$2"', "sh", source, addition)
+        said = emission.inside("web1", "sh", "-c", "chronyd -Q -t 30 -f /etc/chrony/chrony.conf 2>&1")
+    finally:
+        emission.inside("web1", "rm", "-f", addition)
+        emission.inside("db1", "systemctl", "stop", "clock", check=False)
+    assert re.search(r"System clock wrong by -?0\.0\d+ seconds", said), said
     said = emission.fab("-H", "emission", "status").stdout
     assert len(re.findall(r"[+-]0\.\d s", said)) == 2
     assert re.search(r"web1 +emissionpy +supervisor +running .* ok +127\.0\.0\.1:8081", said)
@@ -214,9 +233,16 @@ def test_the_clock_is_kept_and_its_offset_shown(emission: Fleet) -> None:
 
 
 def test_settings_of_the_phone_are_made_without_asking_a_host(emission: Fleet, tmp_path: Path) -> None:
+    # The keys of the sample that goes with this method of authentication in github.com/e-mission/e-mission-phone.
+    auth = {"auth": {"method": "prompted-auth", "prompt": "?"}}
+    folder = tmp_path / "www/json"
+    folder.mkdir(parents=True)
+    sample = json.dumps({"connectUrl": "?", "android": auth, "ios": auth})
+    (folder / "connectionConfig.token_list.json.sample").write_text(sample)
     emission.fab("-H", "emission", "config.render", "--to", str(tmp_path))
-    made = json.loads((tmp_path / "www/json/connectionConfig.json").read_text())
-    assert made == {"connectUrl": "https://emission.example.org:8080", "isSkipAuth": False}
+    made = json.loads((folder / "connectionConfig.json").read_text())
+    assert made["connectUrl"] == "https://emission.example.org:8080"
+    assert made["android"]["auth"]["method"] == made["ios"]["auth"]["method"] == "prompted-auth"
 
 
 def test_what_phones_say_about_themselves_and_websockets_pass_through_apache(emission: Fleet) -> None:
@@ -256,9 +282,12 @@ def echo_of(fleet: Fleet, frame: bytes) -> bytes:
 def test_what_apache_refuses_never_stays(emission: Fleet) -> None:
     with changed(emission, ("tls_port = 8080\n", 'tls_port = 8080\nextra = "NoSuchDirective on"\n')):
         said = emission.fab("-H", "emission", "deploy", code=1).stdout
-    assert "Apache refuses /etc/apache2/sites-enabled/emission.conf" in said and "NoSuchDirective" in said
+    assert "Apache refuses /etc/apache2/sites-enabled/emission.conf" in said and "NoSuchDirective" in said, said
     emission.inside("web1", "apache2ctl", "configtest")
     assert ask(emission, TOKENS[0])[0] == 200
+
+
+PATCH = '[[patches]]\npath = "emission/net/api/cfc_webapp.py"\nold = "skipAuth = {}"\nnew = "skipAuth = False"\n\n'
 
 
 def test_a_file_of_the_code_is_edited_and_an_edit_that_does_not_fit_stops_the_deploy(emission: Fleet) -> None:
@@ -267,13 +296,12 @@ def test_a_file_of_the_code_is_edited_and_an_edit_that_does_not_fit_stops_the_de
     code = (emission.repository / path).read_text()
     chosen = 'auth_method = config_data["server"]["auth"]'
     emission.commit({path: code.replace(chosen, 'skipAuth = True\nauth_method = "skip" if skipAuth else "token_list"')})
-    patch = '[[patches]]\npath = "emission/net/api/cfc_webapp.py"\nold = "skipAuth = {}"\nnew = "skipAuth = False"\n\n'
     before = emission.file.read_text()
     try:
-        emission.file.write_text(before.replace("[[local]]", patch.format("Yes") + "[[local]]"))
+        emission.file.write_text(before.replace("[[local]]", PATCH.format("Yes") + "[[local]]"))
         said = emission.fab("-H", "emission", "deploy", code=1).stdout
         assert "cfc_webapp.py" in said and "skipAuth = Yes" in said
-        emission.file.write_text(before.replace("[[local]]", patch.format("True") + "[[local]]"))
+        emission.file.write_text(before.replace("[[local]]", PATCH.format("True") + "[[local]]"))
         emission.fab("-H", "emission", "deploy")
         assert [ask(emission, user)[0] for user in ("somebody@example.org", TOKENS[0])] == [403, 200]
     finally:
@@ -395,7 +423,10 @@ def test_an_encrypted_volume_is_made_when_asked_twice_and_nothing_starts_without
         emission.inside("web1", "systemctl", "start", "supervisor")
         wait_for("an answer", lambda: ask(emission, TOKENS[0])[0] == 200)
         emission.inside("web1", "umount", "/mnt/logs")
+        # As if it was the open volume.
+        emission.inside("web1", "mount", "-t", "tmpfs", "/dev/mapper/emission-logs", "/mnt/logs")
     emission.fab("-H", "emission", "bootstrap", "deploy")
+    assert emission.inside("web1", "findmnt", "/mnt/logs", check=False) == ""
     left = emission.inside("web1", "sh", "-c", f"ls {unit} /etc/systemd/system/supervisor.service.d 2>&1 || true")
     assert "No such file" in left and "volumes.conf" not in left
     emission.inside("web1", "systemctl", "restart", "supervisor")
@@ -422,8 +453,10 @@ def test_the_five_cron_lines_run_and_nobody_elses_line_is_touched(emission: Flee
     assert "complaints go to standard error" in emission.inside("web1", "cat", log)
 
     line = next(line for line in crontab.splitlines() if line.startswith("@daily"))
+    said = ("grep", "-c", "intake with 3 workers", "/srv/emission/log/intake.stdinout.log")
+    before = int(emission.inside("web1", *said, check=False) or 0)
     emission.inside("web1", "su", "-s", "/bin/sh", "-c", line.split(None, 2)[2], "emission")
-    assert "intake with 3 workers" in emission.inside("web1", "cat", "/srv/emission/log/intake.stdinout.log")
+    assert int(emission.inside("web1", *said)) == before + 1
     assert "lists for 3 workers" in emission.inside("web1", "cat", "/srv/emission/logs/intake_launcher.log")
 
     with changed(emission, (table(emission, "[cron.push-hour]"), "")):

@@ -86,7 +86,7 @@ def test_a_second_time_nothing_changes(fleet):
 
 
 UNITS = {
-    "web1": "stechec2-web-blue",
+    "web1": "stechec2-$(basename $(readlink /srv/stechec2/run/web.sock) .sock)",  # one of two colours
     "master1": "stechec2-master",
     "worker1": "stechec2-worker",
     "worker2": "stechec2-worker",
@@ -95,7 +95,10 @@ UNITS = {
 
 def started(fleet: Fleet, host: str) -> int:
     """Return when a host's process began, in microseconds since the machine started: one clock for all hosts."""
-    return int(fleet.inside(host, "systemctl", "show", "-P", "ExecMainStartTimestampMonotonic", UNITS[host]))
+    show = f"systemctl show -P ExecMainStartTimestampMonotonic {UNITS[host]}"
+    found = int(fleet.inside(host, "sh", "-c", show))
+    assert found, f"{UNITS[host]} does not run on {host}"
+    return found
 
 
 def test_each_kind_of_host_waits_for_the_one_before(fleet):
@@ -166,7 +169,9 @@ def test_nginx_serves_static_files_from_the_installed_package(fleet):
 
 
 def test_the_master_writes_to_the_systems_log_and_is_open_to_website_and_workers_alone(fleet):
-    assert "master node of tictactoe listens" in fleet.inside("master1", "journalctl", "-q", "-o", "cat")
+    unit = fleet.inside("master1", "systemctl", "show", "-P", "MainPID", "stechec2-master").strip()
+    said = fleet.inside("master1", "journalctl", "-q", "-o", "cat", "_TRANSPORT=syslog", f"_PID={unit}", check=False)
+    assert "master node of tictactoe listens" in said, f"the process {unit} has said: {said}"
     for host, well in {"web1": True, "worker1": True, "worker2": True, "db1": False}.items():
         assert reaches(fleet, host, "master1", 8067) == well, host
 
@@ -197,6 +202,17 @@ def test_processes_commands_and_cron_lines_see_the_same_variables(fleet):
 
 
 # From here on, things change.
+
+
+@contextmanager
+def committed(fleet: Fleet, path: str, text: str) -> Iterator[None]:
+    """Have another text in a file of the code for a while."""
+    before = (fleet.repository / path).read_text()
+    fleet.commit({path: text}, f"another {path}")
+    try:
+        yield
+    finally:
+        fleet.commit({path: before}, f"{path} as before")
 
 
 @contextmanager
@@ -248,24 +264,21 @@ def test_other_settings_are_another_release_of_the_same_build(fleet):
 
 def test_a_failing_migration_leaves_settings_and_website_as_they_were(fleet):
     path = "tools/www/stechec/management/commands/syncdb.py"
-    before = (fleet.repository / path).read_text()
     text = fleet.inside("web1", "cat", "/etc/stechec/website.yml")
-    fleet.commit({path: "raise SystemExit('no schema today')\n"}, "a broken migration")
-    with changed(fleet, "nb_players = 2", "nb_players = 4"):
+    broken = committed(fleet, path, "raise SystemExit('no schema today')\n")
+    with broken, changed(fleet, "nb_players = 2", "nb_players = 4"):
         said = fleet.fab("-H", "stechec2", "deploy", code=1).stdout
     assert "no schema today" in said
     assert fleet.inside("web1", "cat", "/etc/stechec/website.yml") == text
     assert json.loads(ask(fleet, "/").body)["players"] == [1, 2]
-    fleet.commit({path: before}, "the migration again")
 
 
 def test_a_build_that_fails_leaves_the_old_release_serving(fleet):
-    before, text = release(fleet, "web1"), (fleet.repository / "waf.py").read_text()
-    fleet.commit({"waf.py": "raise SystemExit('no compiler today')\n"}, "a broken build")
-    said = fleet.fab("-H", "stechec2", "deploy", code=1).stdout
+    before = release(fleet, "web1")
+    with committed(fleet, "waf.py", "raise SystemExit('no compiler today')\n"):
+        said = fleet.fab("-H", "stechec2", "deploy", code=1).stdout
     assert "no compiler today" in said and "the build stechec2" in said
     assert release(fleet, "web1") == before and ask(fleet, "/").status == 200
-    fleet.commit({"waf.py": text}, "the build again")
 
 
 def test_without_the_shared_folder_nothing_is_deployed_and_no_program_starts(fleet):

@@ -75,6 +75,18 @@ MISTAKES = {
         "needs either template or content",
         "",
     ),
+    "a file for clients that is no JSON has no sample": (
+        "[[local]]\npath = 'a.ini'\ncontent = 'a'\nsample = 'a.ini.sample'",
+        "local[0]",
+        "has a sample, which is for a path that ends in .json",
+        "remove sample",
+    ),
+    "a file for clients has new keys beyond a sample only": (
+        "[[local]]\npath = 'a.json'\ncontent = '{}'\nnew_keys = true",
+        "local[0]",
+        "has new_keys, which is for a sample",
+        "remove new_keys",
+    ),
     "an unknown key is answered with the nearest one": (
         APP + 'brnch = "main"',
         "app.brnch",

@@ -58,3 +58,16 @@ def test_a_file_that_was_noted_but_never_made_is_forgotten(put, system):
     kind.apply(kind.check())
     put()
     assert put() == ""
+
+
+def test_what_is_only_added_leaves_the_others_until_they_are_not_wanted(put, system):
+    put("a")
+    kind = Placed({"record": "things", "paths": [str(put.folder / "b")], "folder": "", "adds": True}, system)
+    change = kind.check()
+    assert change.note == f"notes {put.folder}/b"
+    kind.apply(change)
+    assert kind.check() is None
+    (put.folder / "b").write_text("b")
+    assert sorted(each.name for each in put.folder.iterdir()) == ["a", "b"]
+    assert put() == f"removes {put.folder}/a, {put.folder}/b"
+    assert not put.folder.exists()

@@ -12,7 +12,7 @@ import pytest
 
 from hawser.runner import volumes
 from hawser.runner.system import Failure, Finished
-from hawser.runner.volumes import LuksVolume
+from hawser.runner.volumes import LuksVolume, Volumes
 
 SECRET = "correct horse battery staple"
 
@@ -39,6 +39,7 @@ class Disk:
         self.formatted = 0
         self.dies_at = -1
         self.kernel = True
+        self.busy = False
 
     @property
     def open(self) -> Path:
@@ -75,6 +76,14 @@ class Disk:
             self.filesystem = argv[0].partition(".")[2]
         elif argv[:2] == ["systemctl", "start"]:
             self.mounts.write_text(f"36 35 98:0 / /mnt/my\\040logs rw - ext4 {self.open} rw\n")
+        elif argv[:2] == ["systemctl", "stop"]:
+            if self.busy:
+                return 1
+            self.mounts.write_text("")
+        elif argv[:2] == ["cryptsetup", "close"]:
+            if self.mounts.read_text():
+                return 5
+            self.open.unlink()
         return 0
 
 
@@ -206,3 +215,71 @@ def test_a_filesystem_that_was_not_finished_is_made_anew(disk, volume, system):
     put(volume(formats=True))
     assert disk.said.count(["mkfs.ext4", "-q", "-F", str(disk.open)]) == 2
     assert disk.formatted == 1
+
+
+@pytest.fixture
+def kept(disk, system, monkeypatch, tmp_path):
+    """Have exactly these mount units of volumes; returns what was done and what the event says besides."""
+    monkeypatch.setattr(volumes, "UNITS", str(tmp_path / "units"))
+    monkeypatch.setattr(system, "run", disk.run)
+    (tmp_path / "units").mkdir()
+    for unit, application in {UNIT: "shop", "mnt-other.mount": "shop-two"}.items():
+        text = f"# hawser: application={application} volume=logs\n[Mount]\nWhat=/dev/mapper/{application}-logs\n"
+        (tmp_path / "units" / unit).write_text(text)
+
+    def kept(*keep, patient=True):
+        kind = Volumes({"application": "shop", "keep": list(keep), "patient": patient}, system)
+        done = put(kind)
+        return done, kind.facts()
+
+    kept.units = tmp_path / "units"
+    return kept
+
+
+UNIT = "mnt-my\\x20logs.mount"
+
+
+def test_a_volume_that_is_wanted_stays(kept, volume, disk):
+    put(volume(formats=True))
+    assert kept(UNIT) == (None, {})
+    assert disk.open.exists()
+
+
+def test_one_that_is_wanted_no_more_is_unmounted_and_closed_and_its_unit_goes(kept, volume, disk):
+    put(volume(formats=True))
+    assert kept() == (f"unmounts, closes and removes {UNIT}", {})
+    assert not disk.open.exists() and disk.mounts.read_text() == ""
+    assert [each.name for each in kept.units.iterdir()] == ["mnt-other.mount"]
+    assert (disk.key, disk.filesystem) == (SECRET, "ext4")  # what lies in it stays
+    assert kept() == (None, {})
+
+
+def test_one_that_was_not_open_only_loses_its_unit(kept, disk):
+    disk.mounts.write_text("36 35 98:0 / /mnt/my\\040logs rw - tmpfs tmpfs rw\n")
+    kept()
+    assert disk.said == [] and disk.mounts.read_text()
+    assert not (kept.units / UNIT).exists()
+
+
+def test_one_that_is_in_use_stays_with_a_warning_until_it_is_not(kept, volume, disk):
+    put(volume(formats=True))
+    disk.busy = True
+    assert "is in use and stays open" in kept()[1]["warning"]
+    with pytest.raises(Failure, match="is it in use"):
+        kept(patient=False)
+    assert disk.open.exists() and (kept.units / UNIT).exists()
+    disk.busy = False
+    assert kept()[1] == {}
+    assert not disk.open.exists()
+
+
+def test_a_run_that_dies_while_it_closes_one_is_finished_by_the_next(kept, volume, disk):
+    for killed_at in range(2):
+        put(volume(formats=True))
+        (kept.units / UNIT).write_text("# hawser: application=shop volume=logs\n[Mount]\nWhat=/dev/mapper/shop-logs\n")
+        disk.said, disk.dies_at = [], killed_at
+        with pytest.raises(Killed):
+            kept()
+        disk.dies_at = -1
+        kept()
+        assert not disk.open.exists() and not (kept.units / UNIT).exists()
