@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from hawser import journal
+
 from .conftest import HOSTS, STATE, Ferry, converged, publish, serves_completely, visitors
-from .faults import FAULTS, PHASES, Fault, deploy_under, settle
+from .faults import FAULTS, PHASES, PUT_BACK, Fault, deploy_under, settle
 
 OUTCOMES: dict[tuple[str, str], str] = {}
 # These take the host itself away for a while, and with it what its visitors ask for.
@@ -34,17 +36,25 @@ def served_everywhere(ferry: Ferry) -> dict[str, str]:
             time.sleep(0.5)
 
 
+def open_phases(ferry: Ferry) -> set[str]:
+    """Return the phases in which the hosts have a rollout open."""
+    journals = [ferry.sh(host, f"cat {STATE}/journal.json 2>/dev/null || echo '{{}}'") for host in HOSTS]
+    return {json.loads(text).get("phase", "prepare") for text in journals}
+
+
+def putting_back(ferry: Ferry) -> bool:
+    return journal.PUT_BACK in open_phases(ferry)
+
+
 def next_command(ferry: Ferry) -> str:
     """Return what an operator types next: `resume` where a rollout has come past its preparation, else `deploy`."""
-    journals = [ferry.sh(host, f"cat {STATE}/journal.json 2>/dev/null || echo '{{}}'") for host in HOSTS]
-    phases = {json.loads(text).get("phase", "prepare") for text in journals}
-    return "resume" if phases - {"prepare"} else "deploy"
+    return "resume" if open_phases(ferry) - {"prepare"} else "deploy"
 
 
 def survive(ferry: Ferry, name: str, fault: Fault) -> str:
     """Deploy under a fault, look at what serves, repair with one command; returns what came of it, in words."""
     before = converged(ferry, "")
-    commit = ferry.next_commit()
+    commit = ferry.next_commit(**({"health": ["web4"]} if fault.phase == PUT_BACK else {}))
     steady = tuple(host for host in HOSTS if host != fault.victim or name not in AWAY)
     with fault.around(), visitors(ferry, steady, pause=0.5) as visits:
         code = deploy_under(fault)
@@ -53,7 +63,12 @@ def survive(ferry: Ferry, name: str, fault: Fault) -> str:
         for host, release in now.items():
             assert release == before or release.startswith(commit[:10]), f"{host} serves {release}"
         repair = next_command(ferry)
-        ferry.fab("-H", "ferry", repair)
+        if fault.phase == PUT_BACK:
+            # The one that is not healthy is mended.
+            commit = ferry.next_commit()
+        # Where nobody has begun to put hosts back, the rollout goes on, as far as its release lets it.
+        onward = fault.phase == PUT_BACK and repair == "resume" and not putting_back(ferry)
+        ferry.fab("-H", "ferry", repair, code=1 if onward else 0)
         time.sleep(1)
     assert not visits.failed, visits.failed[:20]
     # A rollout that had begun to put hosts back is resumed in that direction.

@@ -9,7 +9,7 @@ import secrets
 import pytest
 
 from .conftest import HOSTS, Ferry, publish
-from .faults import FAULTS, PHASES
+from .faults import FAULTS, PHASES, PUT_BACK
 from .test_matrix import survive
 
 SEED = os.environ.get("HAWSER_SEED") or secrets.token_hex(4)
@@ -22,7 +22,7 @@ def test_a_deploy_with_a_random_fault(ferry: Ferry, number: int) -> None:
     chance = random.Random(f"{SEED}-{number}")
     name, phase = chance.choice(list(FAULTS)), chance.choice(list(PHASES))
     # The leader alone has a part in some phases, and in the two batches each has its own hosts.
-    hosts = {"switch 1/2": HOSTS[:2], "switch 2/2": HOSTS[2:], "prepare": HOSTS, "finish": HOSTS}
+    hosts = {"switch 1/2": HOSTS[:2], "switch 2/2": HOSTS[2:], "prepare": HOSTS, "finish": HOSTS, PUT_BACK: HOSTS[:2]}
     victim = chance.choice(hosts.get(phase, (PHASES[phase],)))
     ROWS.append([number, f"{name} in {phase} on {victim}", "FAILED"])
     publish("random", f"Random faults (HAWSER_SEED={SEED})", ("deploy", "fault", "outcome"), ROWS)

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from hawser import sandbox
 
 from .conftest import Answer, Fleet
@@ -32,9 +34,9 @@ def said_by(result: subprocess.CompletedProcess[str]) -> str:
     return result.stdout + result.stderr
 
 
-def killed_in(fleet: Fleet, phase: str, event: str) -> None:
+def killed_in(fleet: Fleet, phase: str, event: str, *words: str) -> None:
     """Start a deploy and kill it when it has reported something in a phase."""
-    process = fleet.start("deploy", errors=subprocess.STDOUT)
+    process = fleet.start("deploy", *words, errors=subprocess.STDOUT)
     assert process.stdout is not None
     now = ""
     for line in process.stdout:
@@ -187,6 +189,44 @@ def test_a_migration_that_running_code_may_not_survive_needs_a_word(fleet: Fleet
     fleet.fab("-H", fleet.name, "deploy")
 
 
+def test_a_rollout_that_has_closed_the_site_is_resumed_and_opens_it(fleet: Fleet) -> None:
+    before = fleet.releases()
+    with committed(fleet, {"logbook/migrations/0002_kind.py": MIGRATION}) as commit:
+        killed_in(fleet, "switch 1", "journal", "--maintenance")
+        assert {fleet.visit(host).status for host in ("web1", "web2")} == {503}
+        assert fleet.visit("web1", "/health/").status == 200
+        fleet.fab("-H", fleet.name, "resume")
+        assert {release[:10] for release in fleet.releases()} == {commit[:10]}
+        assert {fleet.visit(host).status for host in ("web1", "web2")} == {200}
+        fleet.fab("-H", f"{fleet.name}/web1", "manage", "migrate logbook 0001_initial")
+    fleet.fab("-H", fleet.name, "deploy")
+    assert fleet.releases() == before
+
+
+def test_the_site_stays_closed_when_the_database_may_not_fit_what_serves_again(fleet: Fleet) -> None:
+    before = fleet.releases()
+    ill = f"[site]\nextra = 'if (-f {ILL}) {{ return 500; }}'"
+    fleet.inside("web2", "touch", ILL)
+    settings = {"status = [200] }": "status = [200], timeout = 10 }", "[site]": ill}
+    with committed(fleet, {"logbook/migrations/0002_kind.py": MIGRATION}) as commit, changed(fleet, settings):
+        try:
+            said = said_by(fleet.fab("-H", fleet.name, "deploy", "--maintenance", code=1))
+        finally:
+            fleet.inside("web2", "rm", "-f", ILL)
+        assert "the site stays closed" in said and "logbook.0002_kind: breaking" in said
+        assert fleet.releases() == before
+        assert {fleet.visit(host).status for host in ("web1", "web2")} == {503}
+        # The way onward: what is ill is mended, and nobody opens the site but a person.
+        fleet.fab("-H", fleet.name, "deploy")
+        assert {release[:10] for release in fleet.releases()} == {commit[:10]}
+        assert fleet.visit("web1").status == 503
+        fleet.fab("-H", fleet.name, "maintenance.off")
+        assert fleet.visit("web1").status == 200
+        fleet.fab("-H", f"{fleet.name}/web1", "manage", "migrate logbook 0001_initial")
+    fleet.fab("-H", fleet.name, "deploy")
+    assert fleet.releases() == before
+
+
 def hooks(*rows: Mapping[str, str]) -> str:
     tables = ["\n".join(f"{key} = {json.dumps(value)}" for key, value in row.items()) for row in rows]
     return "".join(f"\n[[hooks]]\n{table}\n" for table in tables)
@@ -228,25 +268,43 @@ def test_hooks_run_where_and_when_they_are_asked_for(fleet: Fleet, tmp_path: Pat
     fleet.fab("-H", fleet.name, "deploy")
 
 
-def test_a_backend_on_a_port_is_taken_out_while_it_restarts(fleet: Fleet) -> None:
-    clock = (
-        '[processes.clock]\ngroups = ["clock"]\nport = 8077\n'
-        'command = "python -m http.server {{ port }} --bind 0.0.0.0"\nhealth = { path = "/", status = [200] }\n\n[site]'
-    )
+CLOCK = """\
+[processes.clock]
+groups = ["clock"]
+port = 8077
+command = "python -m http.server {{ port }} --bind 0.0.0.0"
+health = { path = "/", status = [200] }
+
+[site]
+groups = ["web"]
+proxy = { "/" = "web", "/clock/" = "clock" }
+"""
+
+
+@contextmanager
+def clocks(fleet: Fleet, server: str) -> Iterator[str]:
+    """Have the web servers of two hosts pass a path on to two other processes; yields the file that says so."""
     site = {
-        "[site]": f'{clock}\ngroups = ["web"]\nproxy = {{ "/" = "web", "/clock/" = "clock" }}',
+        "[site]": f'{CLOCK}server = "{server}"',
         '[hosts.web2]\ngroups = ["web"]': '[hosts.web2]\ngroups = ["web", "clock"]',
         '[hosts.data1]\ngroups = ["data"]': '[hosts.data1]\ngroups = ["data", "clock"]',
     }
     with changed(fleet, site):
-        fleet.fab("-H", fleet.name, "deploy")
-        fleet.commit({"logbook/clock.py": f"CLOCK = {time.time_ns()}\n"})
-        with watching(fleet, "/clock/") as answers:
-            said = fleet.fab("-H", fleet.name, "deploy").stdout
-        assert "== take out web2  web1" in said and "== take in data1  web1" in said
-        # There is no such page, but there is always somebody to say so.
-        assert {answer.status for answer in answers} == {404}
-        block = fleet.inside("web1", "cat", "/etc/nginx/sites-enabled/demo.conf")
-        assert ":8077" in block and " down" not in block
-    fleet.fab("-H", fleet.name, "deploy")
+        fleet.fab("-H", fleet.name, "bootstrap", "deploy")
+        yield {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[server] + "/sites-enabled/demo.conf"
+    fleet.fab("-H", fleet.name, "bootstrap", "deploy")
     assert ":8077" not in fleet.inside("web1", "cat", "/etc/nginx/sites-enabled/demo.conf")
+
+
+@pytest.mark.parametrize(("server", "out"), [("nginx", " down"), ("apache", "status=+D")])
+def test_a_backend_on_a_port_is_taken_out_while_it_restarts(fleet: Fleet, server: str, out: str) -> None:
+    with clocks(fleet, server) as file:
+        fleet.commit({"logbook/clock.py": f"CLOCK = {time.time_ns()}\n"})
+        for task in ("deploy", "restart"):
+            with watching(fleet, "/clock/") as answers:
+                said = fleet.fab("-H", fleet.name, task).stdout
+            assert "== take out web2  web1" in said and "== take in data1  web1" in said
+            # There is no such page, but there is always somebody to say so.
+            assert {answer.status for answer in answers} == {404}
+            block = fleet.inside("web1", "cat", file)
+            assert ":8077" in block and out not in block
