@@ -296,14 +296,25 @@ def clocks(fleet: Fleet, server: str) -> Iterator[str]:
     assert ":8077" not in fleet.inside("web1", "cat", "/etc/nginx/sites-enabled/demo.conf")
 
 
+def in_phases(events: list[dict[str, object]]) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield what was changed, each with the phase it was in."""
+    phase = ""
+    for told in events:
+        phase = str(told["name"]) if told["t"] == "phase" else phase
+        if told.get("status") == "changed":
+            yield phase, told
+
+
 @pytest.mark.parametrize(("server", "out"), [("nginx", " down"), ("apache", "status=+D")])
 def test_a_backend_on_a_port_is_taken_out_while_it_restarts(fleet: Fleet, server: str, out: str) -> None:
     with clocks(fleet, server) as file:
         fleet.commit({"logbook/clock.py": f"CLOCK = {time.time_ns()}\n"})
         for task in ("deploy", "restart"):
             with watching(fleet, "/clock/") as answers:
-                said = fleet.fab("-H", fleet.name, task).stdout
-            assert "== take out web2  web1" in said and "== take in data1  web1" in said
+                events = fleet.events("-H", fleet.name, task)
+            written = [phase for phase, told in in_phases(events) if told.get("label") == f"file {file}"]
+            for place in ("take out web2", "take in web2", "take out data1", "take in data1"):
+                assert place in written
             # There is no such page, but there is always somebody to say so.
             assert {answer.status for answer in answers} == {404}
             block = fleet.inside("web1", "cat", file)
