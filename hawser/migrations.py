@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 ADDITIVE, UNCLASSIFIED, BREAKING = "additive", "unclassified", "breaking"
@@ -82,7 +82,10 @@ print("hawser-migrations: " + json.dumps({
     "applied": sorted(".".join(key) for key in loader.applied_migrations),
     "known": sorted(known)}))
 """
-_OPERATORS = re.compile(r"[;&|<>]+")
+# What divides a line of the shell into commands that `questions` follows, and what sends input and output elsewhere.
+_DIVIDERS = ("&&", ";")
+_REDIRECTIONS = (">", ">>", ">|", ">&", "&>", "&>>", "<", "<&")
+_PUNCTUATION = "();<>|&"
 _VALUED = ("--database", "--settings", "--pythonpath", "-v", "--verbosity")
 _CREATE = "CreateModel"
 _HARMLESS = {
@@ -100,8 +103,10 @@ _HARMLESS = {
     "RenameIndex",
     "ValidateConstraint",
 }
-_REMOVES = {
+_HARMFUL = {
     "AlterModelTable": "renames the table of {model}",
+    # The code that runs neither fills the column, nor gets on without it.
+    "AlterOrderWithRespectTo": "adds or removes the column _order of {model}",
     "DeleteModel": "removes {model}",
     "RemoveField": "removes a field of {model}",
     "RenameField": "renames a field of {model}",
@@ -123,31 +128,50 @@ class Question:
     instance: str = ""
     database: str = "default"
 
+    @property
+    def program(self) -> str:
+        """What a person takes for the program, with the settings that it is given."""
+        return " ".join(word for word in self.words[: self.words.index("-c")] if word != "shell")
 
-def question(command: str) -> Question | None:
-    """Return how to ask for the plan of a command that migrates with Django; None for any other command.
 
-    :param command: with ``@NAME `` before it where it gets the variables of an instance.
+def questions(command: str) -> tuple[Question, ...]:
+    """Return how to ask for the plans of a command that does nothing but migrate with Django; none for any other.
+
+    :param command: with ``@NAME `` before it where it gets the variables of an instance. It may be several that are
+        joined by ``&&`` or ``;``, all of them such ones.
     """
     instance = ""
     if command.startswith("@"):
         instance, _, command = command[1:].partition(" ")
+    if "`" in command or "$(" in command:
+        return ()
+    # Operators are words of their own, also where no blank is around them.
+    split = shlex.shlex(command, posix=True, punctuation_chars=_PUNCTUATION)
+    split.whitespace_split, split.commenters = True, ""
     try:
-        words = shlex.split(command)
+        words = list(split)
     except ValueError:
-        return None
-    if "migrate" not in words:
+        return ()
+    if words and words[-1] == ";":
+        words.pop()
+    parts = [list(part) for divides, part in groupby(words, _DIVIDERS.__contains__) if not divides]
+    found = [_question(part, instance) for part in parts]
+    return () if None in found else tuple(each for each in found if each is not None)
+
+
+def _question(words: Sequence[str], instance: str) -> Question | None:
+    """Return how to ask for the plan of one command."""
+    words = _without_redirections(words)
+    if "migrate" not in words or any(word.strip(_PUNCTUATION) == "" for word in words):
         return None
     place = words.index("migrate")
     program = words[:place]
-    if any(_OPERATORS.search(word) for word in program) or not _is_django(program):
+    if not _is_django(program):
         return None
     kept: list[str] = []
     database = "default"
     rest = iter(words[place + 1 :])
     for word in rest:
-        if _OPERATORS.fullmatch(word):
-            break
         name, equals, value = word.partition("=")
         if name in _VALUED:
             value = value if equals else next(rest, "")
@@ -159,6 +183,20 @@ def question(command: str) -> Question | None:
             # To a migration that is named: not the plan that we would be told.
             return None
     return Question((*program, "shell", *kept, "-c", SCRIPT), instance, database)
+
+
+def _without_redirections(words: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word not in _REDIRECTIONS:
+            kept.append(word)
+            continue
+        next(rest, "")
+        if kept and kept[-1].isdigit():
+            # The number of what is redirected; no app is called so.
+            kept.pop()
+    return kept
 
 
 def _is_django(program: Sequence[str]) -> bool:
@@ -173,26 +211,54 @@ class Verdict:
     :param kind: how it gets on with the code that runs meanwhile.
     :param reasons: why, unless it is additive.
     :param reversible: it can be undone by Django.
+    :param place: in which of several databases, as `places` names it.
     """
 
     key: str
     kind: str
     reasons: tuple[str, ...] = ()
     reversible: bool = True
+    place: str = ""
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.kind}" + (f" ({'; '.join(self.reasons)})" if self.reasons else "")
+        where = f" in {self.place}" if self.place else ""
+        return f"{self.key}{where}: {self.kind}" + (f" ({'; '.join(self.reasons)})" if self.reasons else "")
 
 
-def judge(migrations: Iterable[Mapping[str, Any]]) -> list[Verdict]:
-    """Judge migrations in their order; what they do to a table that they make themselves harms nobody."""
+def places(asked: Sequence[Question]) -> list[str]:
+    """Return, in words, what tells each of some questions from the others: database, instance, program."""
+    databases, instances, programs = (
+        len({getattr(each, part) for each in asked}) > 1 for part in ("database", "instance", "program")
+    )
+    found = []
+    for each in asked:
+        parts = [f"database {each.database}"] if databases else []
+        parts += [f"instance {each.instance}" if each.instance else "no instance"] if instances else []
+        parts += [f"`{each.program}`"] if programs else []
+        found.append(" of ".join(parts))
+    return found
+
+
+def told(verdicts: Iterable[Verdict]) -> list[str]:
+    """Return verdicts in words; what is the same in several places is told once."""
+    found: dict[Verdict, list[str]] = {}
+    for each in verdicts:
+        found.setdefault(replace(each, place=""), []).append(each.place)
+    return [str(replace(each, place=", ".join(where))) for each, where in found.items()]
+
+
+def judge(migrations: Iterable[Mapping[str, Any]], place: str = "") -> list[Verdict]:
+    """Judge migrations in their order; what they do to a table that they make themselves harms nobody.
+
+    :param place: which of several databases they are for.
+    """
     made: set[tuple[str, str]] = set()
     found = []
     for each in migrations:
         judged = [judge_operation(each["app"], row, made) for row in each["operations"]]
         kind = max((kind for kind, _why in judged), key=ORDER.index, default=ADDITIVE)
         reasons = tuple(dict.fromkeys(why for _kind, why in judged if why))
-        found.append(Verdict(each["key"], kind, reasons, all(row["reversible"] for row in each["operations"])))
+        found.append(Verdict(each["key"], kind, reasons, all(row["reversible"] for row in each["operations"]), place))
     return found
 
 
@@ -215,8 +281,8 @@ def judge_operation(app: str, row: Mapping[str, Any], made: set[tuple[str, str]]
         return ADDITIVE, ""
     if table in made or name in _HARMLESS or name.endswith("Extension"):
         return ADDITIVE, ""
-    if name in _REMOVES:
-        return BREAKING, _REMOVES[name].format(model=model)
+    if name in _HARMFUL:
+        return BREAKING, _HARMFUL[name].format(model=model)
     if name == "AddField":
         field = f"{model}.{row['field']}"
         return (ADDITIVE, "") if row["fills_itself"] else (BREAKING, f"the code that runs does not fill {field}")

@@ -9,7 +9,8 @@ from typing import Any
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import Fleet
 from hawser.host import Host
-from hawser.migrations import ADDITIVE, ORDER, UNCLASSIFIED, Question, Verdict, judge, question
+from hawser.migrations import ADDITIVE, ORDER, UNCLASSIFIED, Question, Verdict, judge, places, told
+from hawser.migrations import questions as questions_of
 from hawser.processes import instance_environment
 from hawser.release import Release, short
 from hawser.rolling import Rolling
@@ -21,7 +22,7 @@ ALLOWED = {"additive": 0, "unclassified": 1, "all": 2}
 class Outlook:
     """What is known of the pending migrations.
 
-    :param verdicts: those that are known.
+    :param verdicts: those that are known, for each database on its own.
     :param unknown: why more may be pending; empty when all are known.
     """
 
@@ -35,7 +36,7 @@ class Outlook:
 
     def beyond(self, allowed: str) -> list[str]:
         """Return, in words, what goes beyond the kind of migrations that may run while older code serves."""
-        found = [str(each) for each in self.verdicts if ORDER.index(each.kind) > ALLOWED[allowed]]
+        found = told(each for each in self.verdicts if ORDER.index(each.kind) > ALLOWED[allowed])
         if self.unknown and ORDER.index(UNCLASSIFIED) > ALLOWED[allowed]:
             found.append(f"{UNCLASSIFIED}: {self.unknown}")
         return found
@@ -53,13 +54,16 @@ def outlook(fleet: Fleet, release: Release) -> Outlook:
     known, others = questions(host)
     verdicts: list[Verdict] = []
     reasons = [f"nobody can tell beforehand what `{line}` does" for line in others]
-    for answer in ask(fleet, host, [django(host, each) for each in known]):
+    answers = ask(fleet, host, [django(host, each) for each in known])
+    for place, answer in zip(places(known), answers, strict=True):
         if "error" in answer:
-            last = answer.get("output", "").strip().splitlines()[-1:]
-            reasons.append(f"Django does not tell its plan: {answer['error']}" + "".join(f" ({line})" for line in last))
+            last = "".join(f" ({line})" for line in answer.get("output", "").strip().splitlines()[-1:])
+            where = f" for {place}" if place else ""
+            reasons.append(f"Django does not tell its plan{where}: {answer['error']}{last}")
         else:
-            verdicts += judge(answer["pending"])
-    return Outlook(tuple({each.key: each for each in verdicts}.values()), "; ".join(reasons))
+            # One that breaks nothing in a new and empty database may do so in an old one.
+            verdicts += judge(answer["pending"], place)
+    return Outlook(tuple(verdicts), "; ".join(reasons))
 
 
 def leader_with(fleet: Fleet, release: Release) -> Host:
@@ -69,15 +73,15 @@ def leader_with(fleet: Fleet, release: Release) -> Host:
 
 def questions(host: Host) -> tuple[list[Question], list[str]]:
     """Return how Django is asked about the migrate commands of a release, and the commands that are not Django's."""
-    known, others = [], []
+    known: list[Question] = []
+    others = []
     for number, line in enumerate(host.environment.release.migrate):
         command = host.command_text(line, f"release.migrate[{number}]")
-        found = question(command)
-        if found is None:
+        found = questions_of(command)
+        known += found
+        if not found:
             others.append(command)
-        else:
-            known.append(found)
-    return known, others
+    return list(dict.fromkeys(known)), others
 
 
 def program(host: Host, words: Sequence[str], instance: str = "", **variables: str) -> dict[str, Any]:
@@ -119,8 +123,8 @@ def consider(rolling: Rolling) -> Outlook:
         report.note(leader, f"pending migrations: unknown, for {wanted.id} is not built there yet")
         return Outlook(unknown="not built yet")
     found = outlook(hosts, wanted)
-    for each in found.verdicts:
-        report.note("", f"pending migration {each}")
+    for line in told(found.verdicts):
+        report.note("", f"pending migration {line}")
     if found.unknown:
         report.note("", f"pending migrations: unknown, for {found.unknown}")
     elif not found.verdicts:
@@ -152,8 +156,8 @@ def refusal(rolling: Rolling, beyond: Sequence[str], found: Outlook) -> str:
     return "\n".join(lines)
 
 
-def applied(fleet: Fleet, release: Release, before: Outlook) -> list[str] | None:
-    """Return what was applied of the migrations that were pending; None where nobody knows.
+def applied(fleet: Fleet, release: Release, before: Outlook) -> list[Verdict] | None:
+    """Return what was applied of the migrations that were pending, in any database; None where nobody knows.
 
     :param before: what was pending.
     """
@@ -165,8 +169,8 @@ def applied(fleet: Fleet, release: Release, before: Outlook) -> list[str] | None
         return None
     if after.unknown:
         return None
-    left = {each.key for each in after.verdicts}
-    return [each.key for each in before.verdicts if each.key not in left]
+    left = {(each.key, each.place) for each in after.verdicts}
+    return [each for each in before.verdicts if (each.key, each.place) not in left]
 
 
 def tell_way_back(fleet: Fleet, wanted: Release) -> None:
@@ -182,17 +186,19 @@ def tell_way_back(fleet: Fleet, wanted: Release) -> None:
     known, others = questions(host)
     for line in others:
         fleet.report.note("", f"whether the database fits {wanted.id} is unknown: `{line}` is not Django's", "warning")
-    for asked, answer in zip(known, ask(fleet, host, [django(host, each) for each in known]), strict=True):
+    answers = ask(fleet, host, [django(host, each) for each in known])
+    for asked, place, answer in zip(known, places(known), answers, strict=True):
+        database = f"the database ({place})" if place else "the database"
         if "error" in answer:
-            fleet.report.note("", f"whether the database fits {wanted.id} is unknown: {answer['error']}", "warning")
+            fleet.report.note("", f"whether {database} fits {wanted.id} is unknown: {answer['error']}", "warning")
             continue
         more = sorted(set(answer["applied"]) - set(answer["known"]))
         if not more:
-            fleet.report.note("", f"the database fits: {wanted.id} knows every migration that is applied")
+            fleet.report.note("", f"{database} fits: {wanted.id} knows every migration that is applied")
             continue
-        told = "\n".join(f"  {line}" for line in describe(fleet, facts.current, asked, more))
+        lines = "\n".join(f"  {line}" for line in describe(fleet, facts.current, asked, more))
         fleet.report.note(
-            "", f"the database stays as it is, with migrations that {wanted.id} does not know:\n{told}", "warning"
+            "", f"{database} stays as it is, with migrations that {wanted.id} does not know:\n{lines}", "warning"
         )
 
 

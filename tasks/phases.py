@@ -10,7 +10,7 @@ from hawser import journal
 from hawser.databases import databases_of
 from hawser.fleet import Fleet
 from hawser.host import Host
-from hawser.migrations import ADDITIVE
+from hawser.migrations import ADDITIVE, told
 from hawser.release import Release
 from hawser.rolling import Rolling
 from hawser.steps import Step
@@ -173,5 +173,4 @@ def changes(rolling: Rolling, pending: Outlook) -> str:
     done = migrations.applied(rolling.hosts, rolling.wanted, pending)
     if done is None:
         return "which migrations were applied is unknown"
-    risky = {each.key: str(each) for each in pending.verdicts if each.kind != ADDITIVE}
-    return ", ".join(risky[key] for key in done if key in risky)
+    return ", ".join(told(each for each in done if each.kind != ADDITIVE))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hawser.migrations import ADDITIVE, BREAKING, SCRIPT, UNCLASSIFIED, judge, question
+from hawser.migrations import ADDITIVE, BREAKING, SCRIPT, UNCLASSIFIED, Verdict, judge, places, questions, told
 
 
 def operation(kind: str, model: str = "Order", module: str = "django.db.migrations.operations", **more: Any) -> Any:
@@ -31,7 +31,8 @@ def kind_of(*operations: Any) -> str:
         ("python -m django migrate", ("python", "-m", "django", "shell"), "", "default"),
         ("@turkey python manage.py migrate", ("python", "manage.py", "shell"), "turkey", "default"),
         ("python manage.py migrate --database=stats", ("python", "manage.py", "shell"), "", "stats"),
-        ("python manage.py migrate --database stats && true", ("python", "manage.py", "shell"), "", "stats"),
+        ("python manage.py migrate --noinput >> log 2>&1", ("python", "manage.py", "shell"), "", "default"),
+        ("python manage.py migrate>/dev/null;", ("python", "manage.py", "shell"), "", "default"),
         (
             "python manage.py migrate --settings shop.live",
             ("python", "manage.py", "shell", "--settings=shop.live"),
@@ -41,8 +42,7 @@ def kind_of(*operations: Any) -> str:
     ],
 )
 def test_a_command_that_migrates_with_django_is_known(command, words, instance, database):
-    found = question(command)
-    assert found is not None
+    (found,) = questions(command)
     assert found.words == (*words, "-c", SCRIPT)
     assert (found.instance, found.database) == (instance, database)
 
@@ -57,10 +57,48 @@ def test_a_command_that_migrates_with_django_is_known(command, words, instance, 
         "python manage.py syncdb",
         "rake migrate",
         "python 'manage.py migrate",
+        "python manage.py migrate --noinput && python scripts/drop_old.py",
+        "python manage.py migrate --noinput&&./drop_old",
+        "python manage.py migrate; flask db upgrade",
+        "python manage.py migrate || true",
+        "python manage.py migrate | tee log",
+        "python manage.py migrate & ./drop_old",
+        "(python manage.py migrate)",
+        "python manage.py migrate > >(./drop_old)",
+        "python manage.py migrate --database=$(./drop_old)",
+        "python manage.py migrate --database=`./drop_old`",
+        "python manage.py migrate << -x",
+        "",
     ],
 )
 def test_any_other_command_is_not(command):
-    assert question(command) is None
+    assert questions(command) == ()
+
+
+@pytest.mark.parametrize("between", [" && ", "&&", "; ", " 2>&1 && "])
+def test_commands_that_all_migrate_with_django_are_asked_for_one_by_one(between):
+    found = questions(f"@turkey python manage.py migrate --noinput{between}python manage.py migrate --database legacy")
+    assert [(each.instance, each.database) for each in found] == [("turkey", "default"), ("turkey", "legacy")]
+
+
+def test_questions_are_told_apart_by_what_differs_between_them():
+    one, other = questions("python manage.py migrate && python manage.py migrate --database stats")
+    (turkey,) = questions("@turkey python manage.py migrate")
+    (live,) = questions("python manage.py migrate --settings live")
+    assert places([one]) == [""]
+    assert places([one, other]) == ["database default", "database stats"]
+    assert places([one, turkey]) == ["no instance", "instance turkey"]
+    assert places([one, live]) == ["`python manage.py`", "`python manage.py --settings=live`"]
+    assert places([other, turkey]) == ["database stats of no instance", "database default of instance turkey"]
+
+
+def test_what_is_the_same_in_several_databases_is_told_once():
+    same = [Verdict("shop.0002", ADDITIVE, place=place) for place in ("database a", "database b")]
+    harm = Verdict("shop.0003", BREAKING, ("removes shop.Order",), place="database a")
+    assert told([same[0], harm, same[1]]) == [
+        "shop.0002 in database a, database b: additive",
+        "shop.0003 in database a: breaking (removes shop.Order)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +128,7 @@ def test_what_only_adds_may_roll(row):
         (operation("RenameField"), "renames a field of shop.Order"),
         (operation("RenameModel"), "renames shop.Order"),
         (operation("AlterModelTable"), "renames the table of shop.Order"),
+        (operation("AlterOrderWithRespectTo"), "adds or removes the column _order of shop.Order"),
         (operation("AddConstraint"), "restricts what shop.Order may hold"),
         (operation("AlterUniqueTogether"), "restricts what shop.Order may hold"),
         (operation("AddField", field="note", fills_itself=False), "the code that runs does not fill shop.Order.note"),
