@@ -47,7 +47,8 @@ class Fleet:
 
     def facts(self, name: str) -> Facts:
         """What a host said of itself when its wire was opened, or when it was last asked."""
-        self.connect()
+        if name not in self.session.facts:
+            self.connect()
         return self.session.facts[name]
 
     def host(self, name: str, release: Release | None = None) -> Host:
@@ -138,8 +139,7 @@ class Fleet:
         """
         if wanted and not is_version(wanted):
             raise HawserError(f"{wanted!r} is no version of a package; nothing was touched", code=2)
-        hosts = self.with_code()
-        hosts.connect()
+        hosts = self.with_code().answering()
         keeping = [
             name for name in hosts.names if any(each.startswith(f"{wanted}-") for each in self.facts(name).releases)
         ]

@@ -82,7 +82,9 @@ class Session:
         self.rollout: Record | None = None
         # Whether hosts that do not answer are left out of a rollout, as `release.unreachable` says.
         self.lenient = False
-        self._opening: Future[None] | None = None
+        self._opening: Future[list[str]] | None = None
+        # Hosts that were expected and could not be reached, until somebody asks for them.
+        self._unreached: set[str] = set()
         self._selection: Selection | None = None
         self._secrets: Secrets | None = None
         self._rendered: Secrets | None = None
@@ -311,38 +313,43 @@ class Session:
         )
 
     def expect(self, names: Sequence[str]) -> None:
-        """Begin to open wires to these hosts while other work goes on; `open` waits for them, and says what failed."""
+        """Begin to open wires to these hosts while other work goes on; `open` waits for them."""
         self.preflight()
-        self._opening = ThreadPoolExecutor(max_workers=1).submit(self.open_all, names)
+        self._opening = ThreadPoolExecutor(max_workers=1).submit(self.open_missing, names)
 
     def open(self, names: Sequence[str]) -> None:
         """Open a wire to each of these hosts that has none yet, all at once.
 
-        :raises Unreachable: names every host that could not be reached; the others stay open.
+        :raises Unreachable: names every one of these that could not be reached; the others stay open.
         """
         opening, self._opening = self._opening, None
         if opening is not None:
-            self.wait_for(opening)
-        self.open_all(names)
+            self._unreached.update(self.wait_for(opening))
+        # Those that did not answer a moment ago are not tried again.
+        failed = [name for name in names if name in self._unreached]
+        self._unreached.difference_update(failed)
+        failed += self.open_missing([name for name in names if name not in failed])
+        if failed:
+            raise Unreachable(f"not reached: {', '.join(failed)}")
 
-    def wait_for(self, opening: Future[None]) -> None:
+    def wait_for(self, opening: Future[list[str]]) -> list[str]:
         """Wait for what `expect` has begun."""
         try:
-            opening.result()
+            return opening.result()
         except KeyboardInterrupt:
             self.hang_up()
             raise
 
-    def open_all(self, names: Sequence[str]) -> None:
+    def open_missing(self, names: Sequence[str]) -> list[str]:
+        """Open a wire to each of these hosts that has none yet; report and return those that could not be reached."""
         missing = [name for name in names if name not in self.wires]
         if not missing:
-            return
+            return []
         self.preflight()
         failures = self.try_open(missing)
         for name, failure in failures.items():
             self.tell_failure(name, failure)
-        if failures:
-            raise Unreachable(f"not reached: {', '.join(failures)}")
+        return list(failures)
 
     def try_open(self, names: Sequence[str], only_look: bool = False) -> dict[str, str]:
         """Open a wire to each of these hosts, all at once.

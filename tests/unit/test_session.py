@@ -1,0 +1,124 @@
+"""Which hosts a run waits for, and what it means when some of them do not answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fabric.config import Config
+
+from hawser.errors import HawserError, Unreachable
+from hawser.fleet import Fleet
+from hawser.release import Facts, Release
+from hawser.session import Session
+
+COMMIT = "c" * 40
+SETTINGS = """
+[app]
+name = "shop"
+{app}
+[release]
+unreachable = "{unreachable}"
+[processes.web]
+command = "web --bind unix:{{{{ socket }}}}"
+[hosts]
+web1.address = "192.0.2.1"
+web2.address = "192.0.2.2"
+web3.address = "192.0.2.3"
+"""
+FETCHED = 'repo = "ssh://git@example.test/shop.git"\nrepo_host_keys = []\nagent = true'
+PACKAGE = 'package = "shop"\nversion = "1.0"'
+
+
+class Stage:
+    """A session whose hosts are no machines; some do not answer."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.monkeypatch, self.folder = monkeypatch, folder
+        self.tried: list[str] = []
+        self.inputs = ""
+
+    def fleet(self, *silent: str, app: str = FETCHED, unreachable: str = "skip") -> Fleet:
+        (self.folder / "shop.toml").write_text(SETTINGS.format(app=app, unreachable=unreachable))
+        self.monkeypatch.setenv("HAWSER_HOSTS", str(self.folder))
+
+        def open_one(session: Session, name: str, hello: Any, only_look: bool) -> None:
+            self.tried.append(name)
+            if name in silent:
+                raise Unreachable(f"{name}: no answer")
+            session.wires[name] = SimpleNamespace(request=request)  # type: ignore[assignment]
+            session.facts[name] = Facts(releases=("1.0-12345678",))
+
+        def request(operation: str, arguments: Any, *more: Any) -> Any:
+            return SimpleNamespace(error="", message={"answer": COMMIT, "text": self.inputs})
+
+        self.monkeypatch.setattr(Session, "open_one", open_one)
+        session = Session(Config(), ["shop"], "deploy")
+        self.inputs = Release("1.0-12345678", COMMIT, session.environment, session.templates).inputs
+        return Fleet(session, session.selection.hosts)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
+    return Stage(monkeypatch, tmp_path)
+
+
+def test_a_commit_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
+    fleet = stage.fleet("web3")
+    fleet.expect()
+    assert fleet.resolve("main").commit == COMMIT
+    assert fleet.answering().names == ("web1", "web2")
+    assert sorted(stage.tried) == ["web1", "web2", "web3"]
+
+
+def test_a_version_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
+    fleet = stage.fleet("web3", app=PACKAGE)
+    fleet.expect()
+    assert fleet.resolve().commit == "1.0"
+    assert fleet.answering().names == ("web1", "web2")
+
+
+def test_a_release_is_read_though_a_host_that_may_be_left_out_does_not_answer(stage):
+    fleet = stage.fleet("web1")
+    fleet.expect()
+    assert fleet.release("1.0-12345678").commit == COMMIT
+
+
+def test_the_other_hosts_are_looked_at_though_one_that_may_be_left_out_does_not_answer(stage):
+    fleet = stage.fleet("web3")
+    part = fleet.some(["web1", "web3"])
+    part.expect()
+    with pytest.raises(HawserError, match="web2 would stay on another commit"):
+        part.refuse_two_commits(part.resolve("main"))
+
+
+def test_nothing_goes_on_without_the_host_that_is_asked(stage):
+    fleet = stage.fleet("web1")
+    fleet.expect()
+    with pytest.raises(Unreachable, match=r"^not reached: web1$"):
+        fleet.resolve("main")
+
+
+def test_a_host_that_may_not_be_left_out_is_fatal_once_it_is_asked_for(stage):
+    fleet = stage.fleet("web3", unreachable="fail")
+    fleet.expect()
+    fleet.resolve("main")
+    with pytest.raises(Unreachable, match=r"^not reached: web3$"):
+        fleet.answering()
+    assert stage.tried.count("web3") == 1
+
+
+def test_a_version_is_not_looked_for_without_a_host_that_may_not_be_left_out(stage):
+    fleet = stage.fleet("web3", app=PACKAGE, unreachable="fail")
+    fleet.expect()
+    with pytest.raises(Unreachable, match=r"^not reached: web3$"):
+        fleet.resolve()
+
+
+def test_all_hosts_that_do_not_answer_are_named_at_once(stage):
+    fleet = stage.fleet("web2", "web3", unreachable="fail")
+    fleet.some(["web2"]).expect()
+    with pytest.raises(Unreachable, match=r"^not reached: web2, web3$"):
+        fleet.connect()
