@@ -59,6 +59,11 @@ class Release:
         left_out: Any = dict.fromkeys(("ssh", "local", "certificates", "hooks", "rules", "checkouts"), True)
         left_out["app"] = {"branch", "version", "keep"}
         settings = environment.model_dump(mode="json", exclude=left_out)
+        if environment.certificates:
+            # What the files are called stands in the templates of those who read them.
+            settings["certificates"] = {
+                name: each.files.model_dump() for name, each in environment.certificates.items()
+            }
         for key in ROLLING:
             settings["release"].pop(key)
         settings["hosts"] = {
@@ -83,7 +88,9 @@ class Release:
 
     @classmethod
     def from_inputs(cls, text: str, today: Environment) -> Release:
-        """Read what a release kept; hosts, and how they and the repository are reached, are today's.
+        """Read what a release kept; hosts, certificates, and how hosts and the repository are reached, are today's.
+
+        What the files of certificates are called is what its own settings say.
 
         :raises ValueError: it cannot be read by this version.
         """
@@ -91,6 +98,8 @@ class Release:
         present = today.model_dump(mode="json")
         try:
             settings = kept["settings"]
+            for name, certificate in present["certificates"].items():
+                certificate["files"] = settings.get("certificates", {}).get(name, certificate)["files"]
             settings.update({table: present[table] for table in ("hosts", "ssh", "certificates")})
             if bool(settings["app"].get("package")) == bool(today.app.package):
                 settings["app"].update({key: present["app"][key] for key in REACHED})

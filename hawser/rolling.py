@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
 
 from .errors import HawserError, StepFailed
 from .fleet import Fleet
@@ -157,6 +158,8 @@ class Rolling:
     def put_back(self, names: Sequence[str], phase: str) -> None:
         """Make hosts serve the release that they served before; those without one are left as they are.
 
+        Those first that others wait for, as in a switch.
+
         :param phase: the name a person reads; the release's when it is empty.
         :raises StepFailed: on one or more hosts.
         """
@@ -168,12 +171,24 @@ class Rolling:
         there, self.session.rollout = self.record, dataclasses.replace(self.record, phase=PUT_BACK)
         self.switched -= set(names)
         wanted = {name: self.before[name].before for name in names if self.before[name].before}
+        failed: list[StepFailed] = []
         try:
             for identifier in sorted(set(wanted.values())):
                 fleet = self.hosts.some([name for name in names if wanted.get(name) == identifier])
-                fleet.apply(self.ways.put_back, self.kept(identifier, fleet), phase or f"put back {identifier}")
+                release = self.kept(identifier, fleet)
+                rank = release.environment.host_rank
+                for _rank, equals in groupby(sorted(fleet.names, key=rank), rank):
+                    try:
+                        self.hosts.some(list(equals)).apply(
+                            self.ways.put_back, release, phase or f"put back {identifier}"
+                        )
+                    except StepFailed as error:
+                        # The others are put back all the same.
+                        failed.append(error)
         finally:
             self.session.rollout = there
+        if failed:
+            raise failed[0]
 
     def kept(self, identifier: str, fleet: Fleet) -> Release:
         """Return a release that served before, as it was made."""

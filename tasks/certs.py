@@ -81,7 +81,8 @@ def of_application(host: Host) -> Resources:
         for part, path in places[name].model_dump().items()
         if part != "chain" or setting.chain or setting.fallback
     ]
-    yield Placed("certificates", tuple(paths), host.certs)
+    # A release that serves may still read those that are called otherwise by now; the next one takes them away.
+    yield Placed("certificates", tuple(paths), host.certs, adds=host.release is None and bool(host.facts.current))
     if settings:
         yield Directory(host.certs)
     for name, setting in settings.items():

@@ -19,21 +19,25 @@ LISTENS = (
 
 @step()
 def install(host: Host) -> Resources:
-    """Install MariaDB with its databases and roles, open to the groups that need it and to nobody else."""
+    """Install MariaDB with its databases and roles, open to the groups that need it and to nobody else.
+
+    Where the settings speak of none any more, its data stays, and nobody reaches it from elsewhere.
+    """
     setting = host.environment.services.mariadb
+    path = f"/etc/mysql/mariadb.conf.d/90-hawser-{host.app.name}.cnf"
     if setting is None or not host.is_in(setting.groups):
+        gone = Absent(path)
+        yield gone
+        yield listening(gone)
         return
     yield Packages(("mariadb-server",))
     yield Service("mariadb")
-    path = f"/etc/mysql/mariadb.conf.d/90-hawser-{host.app.name}.cnf"
     owners = dict.fromkeys(each.owner for each in setting.databases.values())
     remote = {owner: addresses(host, setting.clients_of(owner)) for owner in owners}
     # An application that needs no remote access says nothing, so it never closes what another one here needs open.
     listen: File | Absent = File(path, "[mariadbd]\nbind-address = *\n") if any(remote.values()) else Absent(path)
     yield listen
-    # Only where it listens elsewhere than it should: a second application must not cut off the first one's requests.
-    restart = ("systemctl", "restart", "mariadb")
-    yield Command(restart, when=changed(listen), unless=("sh", "-c", LISTENS), title="systemctl restart mariadb")
+    yield listening(listen)
     for name, database in setting.databases.items():
         yield MariadbDatabase(name, database.charset)
     for owner, clients in remote.items():
@@ -41,6 +45,15 @@ def install(host: Host) -> Resources:
         key = f"services.mariadb.databases.{theirs[0]}.password"
         password = host.text(setting.databases[theirs[0]].password, key)
         yield MariadbRole(owner, password, tuple(theirs), clients)
+
+
+def listening(file: File | Absent) -> Command:
+    """Restart the server after a change of where it listens, but only where that is elsewhere than it should.
+
+    A second application must not cut off the first one's requests.
+    """
+    restart = ("systemctl", "restart", "mariadb")
+    return Command(restart, when=changed(file), unless=("sh", "-c", LISTENS), title="systemctl restart mariadb")
 
 
 def addresses(host: Host, groups: Sequence[str]) -> tuple[str, ...]:

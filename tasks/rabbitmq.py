@@ -26,9 +26,16 @@ LISTENS = (
 
 @step()
 def install(host: Host) -> Resources:
-    """Install RabbitMQ with its users, listening beyond the host itself only where others need it."""
+    """Install RabbitMQ with its users, listening beyond the host itself only where others need it.
+
+    Where the settings speak of none any more, its messages stay, and nobody reaches it from elsewhere.
+    """
     setting = host.environment.services.rabbitmq
+    path = f"/etc/rabbitmq/conf.d/20-hawser-{host.app.name}.conf"
     if setting is None or not host.is_in(setting.groups):
+        gone = Absent(path)
+        yield gone
+        yield listening(gone)
         return
     remote = any(host.clients(user.clients) for user in setting.users.values())
     yield Packages(("rabbitmq-server",))
@@ -36,18 +43,24 @@ def install(host: Host) -> Resources:
     # The last file wins: one application that needs remote access opens the broker, and none closes it for another.
     closed = File("/etc/rabbitmq/conf.d/10-hawser.conf", "listeners.tcp.default = 127.0.0.1:5672\n")
     yield closed
-    path = f"/etc/rabbitmq/conf.d/20-hawser-{host.app.name}.conf"
     opened = File(path, "listeners.tcp.default = 0.0.0.0:5672\n") if remote else Absent(path)
     yield opened
     yield Service("rabbitmq-server")
-    # Only where it listens elsewhere than it should: a second application must not cut off the first one's messages.
-    restart = ("systemctl", "restart", "rabbitmq-server")
-    yield Command(
-        restart, when=changed(closed, opened), unless=("sh", "-c", LISTENS), title="systemctl restart rabbitmq-server"
-    )
+    yield listening(closed, opened)
     for name, user in setting.users.items():
         password = host.text(user.password, f"services.rabbitmq.users.{name}.password")
         yield RabbitAccess(name, password, user.vhost)
+
+
+def listening(*files: File | Absent) -> Command:
+    """Restart the broker after a change of where it listens, but only where that is elsewhere than it should.
+
+    A second application must not cut off the first one's messages.
+    """
+    restart = ("systemctl", "restart", "rabbitmq-server")
+    return Command(
+        restart, when=changed(*files), unless=("sh", "-c", LISTENS), title="systemctl restart rabbitmq-server"
+    )
 
 
 @removal("services")

@@ -6,7 +6,20 @@ import dataclasses
 
 from hawser.host import Host
 from hawser.journal import PUT_BACK, Record
-from hawser.resources import Absent, Directory, File, Files, History, Journal, Link, Prune, Resources, Retired, Units
+from hawser.resources import (
+    Absent,
+    Directory,
+    File,
+    Files,
+    History,
+    Journal,
+    Link,
+    Placed,
+    Prune,
+    Resources,
+    Retired,
+    Units,
+)
 from hawser.steps import removal, step
 
 from . import supervisor, systemd
@@ -71,8 +84,10 @@ def activate(host: Host) -> Resources:
     yield Link(f"{host.root}/current", f"releases/{host.release.id}")
     for process in coloured:
         yield Link(*process.link)
-    yield Link(f"{host.root}/{host.app.source}", "current/source")
-    yield Link(f"{host.root}/{host.app.environment}", "current/env")
+    links = {f"{host.root}/{host.app.source}": "source", f"{host.root}/{host.app.environment}": "env"}
+    yield Placed("links", tuple(links))
+    for path, name in links.items():
+        yield Link(path, f"current/{name}")
     # Those on sockets first. One pause is enough for all: what nginx has just handed over reaches them before the stop.
     coloured.sort(key=lambda process: not process.setting.socket)
     drain = 1.0 if any(process.setting.socket for process in coloured) else 0.0
@@ -132,6 +147,7 @@ def leave(host: Host) -> Resources:
     yield Units(host.app.name, ())
     for name in ("current", "previous", host.app.source, host.app.environment):
         yield Absent(f"{host.root}/{name}")
+    yield Placed("links", ())
     yield Journal("")
 
 

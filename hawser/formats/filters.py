@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 
 from jinja2 import Undefined
@@ -30,6 +30,28 @@ def _of_text(write: Callable[[str], str]) -> Callable[[object], str]:
     return apply
 
 
+def _of_data(write: Callable[[object], str]) -> Callable[[object], str]:
+    """Return `write` as a filter that says which name is missing where a value, or a part of it, is undefined."""
+
+    def apply(value: object) -> str:
+        require_defined(value)
+        return write(value)
+
+    return apply
+
+
+def require_defined(value: object) -> None:
+    """Raise what a strict undefined value raises, wherever in the value it is."""
+    if isinstance(value, Undefined):
+        str(value)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            require_defined(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            require_defined(each)
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "shell": _of_text(shell),
     "shell_join": shell_join,
@@ -47,9 +69,9 @@ FILTERS: dict[str, Callable[..., str]] = {
     "nginx_word": _of_text(nginx_word),
     "apache": _of_text(apache_word),
     "cron": _of_text(crontab_command),
-    "python": python_literal,
-    "json": json_text,
-    "yaml": yaml_text,
+    "python": _of_data(python_literal),
+    "json": _of_data(json_text),
+    "yaml": _of_data(yaml_text),
     "ini": _of_text(ini_value),
     "urlquote": _of_text(url_quote),
 }

@@ -137,6 +137,15 @@ class TestInputs:
         read = Release.from_inputs(release().inputs, today)
         assert (read.environment.hosts, read.environment.ssh) == (today.hosts, today.ssh)
 
+    def test_say_what_their_certificates_are_called_and_today_all_else(self, release):
+        former = {"certificate": "a.crt", "key": "a.key", "names": ["a.test"], "files": {"key": "former.pem"}}
+        now = {**former, "key": "b.key", "files": {"key": "now.pem"}}
+        today = environment("certificates", to={"server": now})
+        made = release(environment("certificates", to={"server": former}))
+        assert made.id != release(today).id
+        read = Release.from_inputs(made.inputs, today).environment.certificates["server"]
+        assert (read.key, read.files.key) == ("b.key", "former.pem")
+
     def test_find_the_files_beside_the_environment_file_of_today(self, release):
         today = environment("path", to="/project/hosts/shop.toml")
         assert Release.from_inputs(release(today).inputs, today).environment.path == today.path

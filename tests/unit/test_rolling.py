@@ -34,6 +34,14 @@ class Stage:
         )
         self.report: Any = SimpleNamespace(note=lambda host, text, level="info": self.notes.append(text))
         self.answering_again: tuple[str, ...] = ()
+        # Hosts that wait for others, by the number of those before them.
+        self.ranks: dict[str, int] = {}
+
+    def named(self, identifier: str) -> Any:
+        """Return a release."""
+        return SimpleNamespace(
+            id=identifier, environment=SimpleNamespace(host_rank=lambda name: self.ranks.get(name, 0))
+        )
 
     def refresh(self, names: Any) -> None:
         pass
@@ -55,7 +63,7 @@ class Fleet:
         return Fleet(self.stage, tuple(names))
 
     def release(self, identifier: str) -> Any:
-        return SimpleNamespace(id=identifier)
+        return self.stage.named(identifier)
 
     def attempt(self, steps: Any, release: Any, phase: str = "") -> dict[str, str]:
         for step in steps:
@@ -74,7 +82,7 @@ class Fleet:
 
 def rolling(stage: Stage, phase: str = SWITCH) -> Rolling:
     record = Record("new", hosts=NAMES, phase=phase, migrated=True)
-    return Rolling(Fleet(stage), SimpleNamespace(id="new"), record, WAYS)  # type: ignore[arg-type]
+    return Rolling(Fleet(stage), stage.named("new"), record, WAYS)  # type: ignore[arg-type]
 
 
 def test_a_failure_puts_every_host_back_earlier_batches_too_and_closes_the_journals():
@@ -154,6 +162,15 @@ def test_hosts_that_go_back_further_than_one_release_go_each_to_their_own():
         (BACK, ("web1",)),
         (CLOSE, NAMES),
     ]
+
+
+def test_those_go_back_first_that_others_wait_for_and_the_others_also_where_they_fail():
+    stage = Stage({"switch": ("web2",), "put back old": ("web3",)})
+    stage.ranks = {"web1": 1, "web2": 1}
+    one = rolling(stage)
+    with pytest.raises(HawserError, match="could be put back: put back old failed on web3"), one.undo_on_failure():
+        one.apply(one.hosts, ["go"], "switch")  # type: ignore[list-item]
+    assert [done[:2] for done in stage.done[1:]] == [(BACK, ("web3",)), (BACK, ("web1", "web2"))]
 
 
 def test_a_failure_is_written_into_the_history_of_those_that_answer():
