@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import subprocess
 import urllib.error
 from collections.abc import Callable, Mapping
@@ -46,6 +47,7 @@ class Row:
     :param test: what must fail; None: the deploy itself is refused.
     :param fails: a regular expression for what is said then.
     :param deployed: whether the deploy without the setting succeeds; None: either is well, the test tells.
+    :param templates: of conf_templates, each with a text and what takes its place.
     :param around: what is done to the hosts or to the test before, and put right after everything else.
     """
 
@@ -55,6 +57,7 @@ class Row:
     fails: str
     deployed: bool | None = True
     around: Callable[[Fleet], AbstractContextManager[None]] = nothing
+    templates: tuple[tuple[str, str, str], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.need} {self.test.__name__ if self.test else self.fails}"
@@ -82,12 +85,20 @@ def take_away(row: Row, fleet: Fleet, request: pytest.FixtureRequest, **values: 
     for old, new in row.changes:
         assert old in without, f"{row.need}: {old!r} is not in the environment file"
         without = without.replace(old, new)
+    # Those beside the environment file come before the project's own.
+    own = fleet.folder / "conf_templates"
     with row.around(fleet):
         try:
             fleet.file.write_text(without)
+            for name, old, new in row.templates:
+                text = (PROJECT / "conf_templates" / name).read_text()
+                assert old in text, f"{row.need}: {old!r} is not in conf_templates/{name}"
+                (own / name).parent.mkdir(parents=True, exist_ok=True)
+                (own / name).write_text(text.replace(old, new))
             notice(row, fleet, request, values)
         finally:
             fleet.file.write_text(whole)
+            shutil.rmtree(own, ignore_errors=True)
             fleet.fab("-H", fleet.name, "bootstrap", "deploy")
 
 
