@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ class Record:
     :param maintenance: the site is closed for migration and switch.
     :param closed: its maintenance page was put there by this rollout.
     :param failed: why it failed; empty when it was broken off.
+    :param begun: its place among all rollouts, as `beginning` gives it; 0 where an older version has begun it.
     """
 
     release: str
@@ -52,6 +54,7 @@ class Record:
     closed: bool = False
     failed: str = ""
     since: str = ""
+    begun: int = 0
 
     @classmethod
     def of(cls, facts: Facts) -> Record | None:
@@ -83,14 +86,27 @@ class Record:
         }
 
 
+def beginning(facts: Mapping[str, Facts], names: Sequence[str]) -> int:
+    """Return where a rollout that begins now stands among all others: after every one that these hosts know of.
+
+    These are seconds since the epoch by the clock of one host: those of the machines from which people deploy differ.
+
+    :param facts: what the hosts that answer have said.
+    :param names: hosts, the one whose clock counts first; one that does not answer is passed over.
+    """
+    known = (record for each in facts.values() if (record := Record.of(each)))
+    clock = next((facts[name].clock for name in names if name in facts), 0.0)
+    return max(int(clock), *(record.begun + 1 for record in known), 1)
+
+
 def latest(records: dict[str, Record]) -> Record | None:
     """Return the rollout that counts where hosts have journals of several, the one that covers all others.
 
     :param records: by host.
     :returns: None when there is none such.
     """
-    # `by` ends with the time of its start.
-    newest = max(records.values(), key=lambda record: record.by.rpartition(" ")[2])
+    # `by` ends with the time of its start, which is all that older versions have written down.
+    newest = max(records.values(), key=lambda record: (record.begun, record.by.rpartition(" ")[2]))
     same = [record for record in records.values() if record.by == newest.by]
     others = {name for name, record in records.items() if record.by != newest.by}
     if not others <= set(newest.hosts):

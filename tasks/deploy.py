@@ -99,15 +99,38 @@ def resume(fleet: Fleet) -> None:
             f"  next: fab -H {fleet.environment.name} deploy"
         )
     if record.phase == journal.PUT_BACK:
+        require_all(fleet, record, None)
         turn_back(hosts, record)
         return
     wanted = fleet.release(record.release)
+    require_all(fleet, record, wanted)
     if record.what == "deploy":
         require_same_inputs(fleet, wanted)
     hosts = hosts.some([name for name in hosts.names if name in record.hosts])
     missing = [name for name in hosts.names if hosts.missing(name, wanted)]
     fleet.report.note("", f"{record.what} of {record.release}, begun by {record.by}; missing on {', '.join(missing)}")
     roll_out(hosts, wanted, dataclasses.replace(record, waits=(), complete=False, failed=""), missing)
+
+
+def require_all(fleet: Fleet, record: Record, wanted: Release | None) -> None:
+    """Stop where hosts of a rollout have something left to do and are not named: they might go the other way.
+
+    :param wanted: the release that goes on; None when hosts are put back.
+    :raises HawserError: names them, and what to type.
+    """
+    known = fleet.everyone().with_code().names
+    rest = fleet.some([name for name in known if name in record.hosts and name not in fleet.names]).answering()
+    left = []
+    for name in rest.names:
+        found = Record.of(rest.facts(name))
+        if wanted and (why := rest.missing(name, wanted)):
+            left.append(f"  {name}: {why}")
+        elif not wanted and found and not found.complete:
+            left.append(f"  {name}: a rollout of {found.release} was not completed")
+    if left:
+        target = ",".join(record.hosts) if set(known) - set(record.hosts) else fleet.environment.name
+        lines = [f"{record.what} of {record.release} is not complete on hosts that are not named; nothing was touched"]
+        raise HawserError("\n".join([*lines, *left, f"  next: fab -H {target} resume"]))
 
 
 def require_same_inputs(fleet: Fleet, release: Release) -> None:
@@ -156,6 +179,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     record = dataclasses.replace(
         record,
         by=record.by or "{who} on {from} at {started}".format(**fleet.session.entry),
+        begun=record.begun or journal.beginning(fleet.session.facts, (fleet.environment.leader, *hosts.names)),
         hosts=record.hosts or fleet.needing_code().names,
         # A page that a rollout put there and could not take away is ours to take away.
         closed=any(found.closed for found in open_ones),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from hawser.journal import PUT_BACK, SWITCH, Record, latest
+from hawser.journal import PUT_BACK, SWITCH, Record, beginning, latest
 from hawser.release import Facts
 
 NEW, OLD, OLDER = "new", "old", "older"
@@ -58,3 +58,26 @@ def test_rollouts_of_different_hosts_do_not_replace_each_other():
 def test_once_a_host_is_on_its_way_back_all_are():
     there, back = (dataclasses.replace(DEPLOY, phase=phase) for phase in (SWITCH, PUT_BACK))
     assert latest({"web1": there, "web2": back}) == back
+
+
+def test_the_clock_of_the_machine_from_which_a_rollout_was_begun_does_not_count():
+    # The first from a laptop five minutes ahead; the second left web2 out.
+    first = dataclasses.replace(DEPLOY, by="ann on laptop at 2030-01-02T03:09:05Z", begun=100)
+    second = dataclasses.replace(DEPLOY, by="bob on desk at 2030-01-02T03:06:00Z", begun=160, waits=("web2",))
+    assert latest({"web1": second, "web2": first}) == second
+
+
+def test_a_rollout_begins_by_the_clock_of_the_first_host_that_answers():
+    known = {"web2": Facts(clock=160.7), "web3": Facts(clock=500.0)}
+    assert beginning(known, ("web1", "web2", "web3")) == 160
+
+
+def test_a_rollout_begins_after_every_one_that_hosts_know_of():
+    known = {"web1": Facts(clock=160.0), "web2": facts(journal=dataclasses.replace(DEPLOY, begun=500))}
+    assert beginning(known, ("web1", "web2")) == 501
+
+
+def test_a_rollout_of_an_older_version_began_before_all_that_know_their_place():
+    older = dataclasses.replace(DEPLOY, by="ann on laptop at 2030-01-02T03:09:05Z")
+    newer = dataclasses.replace(DEPLOY, by="bob on desk at 2030-01-02T03:06:00Z", begun=beginning({}, ()))
+    assert latest({"web1": older, "web2": newer}) == newer

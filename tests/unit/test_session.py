@@ -2,67 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
-from fabric.config import Config
 
 from hawser.errors import HawserError, Unreachable
-from hawser.fleet import Fleet
-from hawser.release import Facts, Release
-from hawser.session import Session
 
-COMMIT = "c" * 40
-SETTINGS = """
-[app]
-name = "shop"
-{app}
-[release]
-unreachable = "{unreachable}"
-[processes.web]
-command = "web --bind unix:{{{{ socket }}}}"
-[hosts]
-web1.address = "192.0.2.1"
-web2.address = "192.0.2.2"
-web3.address = "192.0.2.3"
-"""
-FETCHED = 'repo = "ssh://git@example.test/shop.git"\nrepo_host_keys = []\nagent = true'
-PACKAGE = 'package = "shop"\nversion = "1.0"'
-
-
-class Stage:
-    """A session whose hosts are no machines; some do not answer."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.monkeypatch, self.folder = monkeypatch, folder
-        self.tried: list[str] = []
-        self.inputs = ""
-
-    def fleet(self, *silent: str, app: str = FETCHED, unreachable: str = "skip") -> Fleet:
-        (self.folder / "shop.toml").write_text(SETTINGS.format(app=app, unreachable=unreachable))
-        self.monkeypatch.setenv("HAWSER_HOSTS", str(self.folder))
-
-        def open_one(session: Session, name: str, hello: Any, only_look: bool) -> None:
-            self.tried.append(name)
-            if name in silent:
-                raise Unreachable(f"{name}: no answer")
-            session.wires[name] = SimpleNamespace(request=request)  # type: ignore[assignment]
-            session.facts[name] = Facts(releases=("1.0-12345678",))
-
-        def request(operation: str, arguments: Any, *more: Any) -> Any:
-            return SimpleNamespace(error="", message={"answer": COMMIT, "text": self.inputs})
-
-        self.monkeypatch.setattr(Session, "open_one", open_one)
-        session = Session(Config(), ["shop"], "deploy")
-        self.inputs = Release("1.0-12345678", COMMIT, session.environment, session.templates).inputs
-        return Fleet(session, session.selection.hosts)
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
-    return Stage(monkeypatch, tmp_path)
+from .conftest import COMMIT, KEPT, PACKAGE
 
 
 def test_a_commit_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
@@ -83,7 +27,7 @@ def test_a_version_is_found_though_a_host_that_may_be_left_out_does_not_answer(s
 def test_a_release_is_read_though_a_host_that_may_be_left_out_does_not_answer(stage):
     fleet = stage.fleet("web1")
     fleet.expect()
-    assert fleet.release("1.0-12345678").commit == COMMIT
+    assert fleet.release(KEPT).commit == COMMIT
 
 
 def test_the_other_hosts_are_looked_at_though_one_that_may_be_left_out_does_not_answer(stage):

@@ -1,0 +1,78 @@
+"""For tests of what a run does with several hosts: a session whose hosts are no machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fabric.config import Config
+
+# The steps are in the order in which `fab` knows them, whichever test comes first.
+import fabfile  # noqa: F401
+from hawser.errors import Unreachable
+from hawser.fleet import Fleet
+from hawser.release import Facts, Release
+from hawser.session import Session
+
+COMMIT = "c" * 40
+KEPT = "1.0-12345678"
+SETTINGS = """
+[app]
+name = "shop"
+{app}
+[release]
+unreachable = "{unreachable}"
+[processes.web]
+command = "web --bind unix:{{{{ socket }}}}"
+[hosts]
+web1.address = "192.0.2.1"
+web2.address = "192.0.2.2"
+web3.address = "192.0.2.3"
+"""
+FETCHED = 'repo = "ssh://git@example.test/shop.git"\nrepo_host_keys = []\nagent = true'
+PACKAGE = 'package = "shop"\nversion = "1.0"'
+
+
+class Stage:
+    """A session whose hosts are no machines; some do not answer.
+
+    :ivar tried: the hosts to which a wire was to be opened.
+    :ivar facts: what hosts say of themselves; those that say nothing keep one release.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.monkeypatch, self.folder = monkeypatch, folder
+        self.tried: list[str] = []
+        self.facts: dict[str, Facts] = {}
+        self.inputs = ""
+
+    def fleet(self, *silent: str, app: str = FETCHED, unreachable: str = "skip", named: str = "shop") -> Fleet:
+        """Return the hosts of a new run.
+
+        :param silent: those that do not answer.
+        :param named: what stands after ``-H``.
+        """
+        (self.folder / "shop.toml").write_text(SETTINGS.format(app=app, unreachable=unreachable))
+        self.monkeypatch.setenv("HAWSER_HOSTS", str(self.folder))
+
+        def open_one(session: Session, name: str, hello: Any, only_look: bool) -> None:
+            self.tried.append(name)
+            if name in silent:
+                raise Unreachable(f"{name}: no answer")
+            session.wires[name] = SimpleNamespace(request=request)  # type: ignore[assignment]
+            session.facts[name] = self.facts.get(name, Facts(releases=(KEPT,)))
+
+        def request(operation: str, arguments: Any, *more: Any) -> Any:
+            return SimpleNamespace(error="", message={"answer": COMMIT, "text": self.inputs})
+
+        self.monkeypatch.setattr(Session, "open_one", open_one)
+        session = Session(Config(), named.split(","), "deploy")
+        self.inputs = Release(KEPT, COMMIT, session.environment, session.templates).inputs
+        return Fleet(session, session.selection.hosts)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
+    return Stage(monkeypatch, tmp_path)
