@@ -14,15 +14,12 @@ from .errors import Problem
 from .formats import shell_environment
 from .inventory.app import instance_of
 from .inventory.certificates import Certificate, CertificateFiles
-from .inventory.files import FileEntry
-from .inventory.jinja import references
 from .inventory.processes import CronEntry, Process
-from .inventory.samples import SettingsEntry
 from .inventory.schema import Environment
 from .journal import Record
 from .processes import COLOURS, ProcessInstance, instance_environment, instances, overlaps, starts_late
 from .release import Facts, Release
-from .resources import Command, File, Patch, Settings
+from .resources import Command
 from .secrets import Secrets
 from .templates import TemplateError, Templates
 
@@ -393,93 +390,6 @@ class Host:
             return self.variables
         known = {**self.secrets.values, **self.variables}
         return {key: known[key] for key in keys}
-
-    def files(self) -> list[tuple[File, FileEntry]]:
-        """Return the files that the environment file lists for this host."""
-        found = []
-        for number, entry in enumerate(self.environment.files):
-            if not self.is_in(entry.groups):
-                continue
-            key = f"files[{number}]"
-            content = (
-                self.render(entry.template, **self.instance_context(entry))
-                if entry.template
-                else self.text(entry.content or "", f"{key}.content")
-            )
-            validate = "" if entry.validate_with == "none" else entry.validate_with
-            path = self.path(entry.path)
-            outside = entry.path.startswith("/")
-            file = File(path, content, entry.mode, entry.owner, entry.group, validate, parents=outside)
-            found.append((file, entry))
-        return found
-
-    def written(self) -> list[tuple[File | Settings, FileEntry | SettingsEntry]]:
-        """Return all files that the environment file lists for this host, from templates and from samples."""
-        return [*self.files(), *self.settings()]
-
-    def instance_context(self, entry: FileEntry | SettingsEntry) -> dict[str, Any]:
-        """Return what the template of a file sees besides, where it is written for an instance."""
-        return {"instance": self.instances[entry.instance]} if entry.instance else {}
-
-    @property
-    def originals(self) -> str:
-        """The folder of what files of the code held before they were changed."""
-        return f"{self.release_path}/originals"
-
-    def settings(self) -> list[tuple[Settings, SettingsEntry]]:
-        """Return the settings files of this host that are made from samples."""
-        found = []
-        for number, entry in enumerate(self.environment.settings):
-            if not self.is_in(entry.groups):
-                continue
-            key = f"settings[{number}]"
-            settings = Settings(
-                self.path(entry.path),
-                self.path(self.text(entry.sample, f"{key}.sample")),
-                entry.format,
-                self.source,
-                self.originals,
-                self.rendered(entry.values, f"{key}.values"),
-                self.render(entry.template, **self.instance_context(entry)) if entry.template else "",
-                entry.optional,
-                entry.new_keys,
-                entry.mode,
-                entry.owner,
-                entry.group,
-                opaque=self.uses_secrets(entry.values, entry.template),
-                parents=entry.path.startswith("/"),
-            )
-            found.append((settings, entry))
-        return found
-
-    def rendered(self, value: Any, key: str) -> Any:
-        """Render every text in nested tables and lists."""
-        if isinstance(value, str):
-            return self.text(value, key)
-        if isinstance(value, Mapping):
-            return {name: self.rendered(each, f"{key}.{name}") for name, each in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.rendered(each, f"{key}[{number}]") for number, each in enumerate(value)]
-        return value
-
-    def uses_secrets(self, values: Any, template: str | None) -> bool:
-        """Whether a secret goes into a file, so that no former value of it may be shown either."""
-        if template:
-            return "secrets" in self.templates.used.get(template, "")
-        if isinstance(values, str):
-            return bool(references(values).secrets)
-        if isinstance(values, Mapping):
-            return any(self.uses_secrets(each, None) for each in values.values())
-        return isinstance(values, list | tuple) and any(self.uses_secrets(each, None) for each in values)
-
-    def patches(self) -> list[Patch]:
-        """Return the changes to files of the code on this host, one for each file."""
-        edits: dict[str, list[tuple[str, str, int]]] = {}
-        for number, entry in enumerate(self.environment.patches):
-            if self.is_in(entry.groups):
-                new = self.text(entry.new, f"patches[{number}].new")
-                edits.setdefault(entry.path, []).append((entry.old, new, entry.count))
-        return [Patch(self.path(path), self.source, self.originals, tuple(each)) for path, each in edits.items()]
 
     def local_file(self, path: str, key: str, hint: str = "") -> str:
         """Read a file that lies beside the environment file.

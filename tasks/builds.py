@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hawser import written
 from hawser.host import Hidden, Host
 from hawser.resources import Build, Directory, Resources
 from hawser.steps import step
@@ -51,7 +52,7 @@ def make(host: Host) -> Resources:
 def patches(host: Host, inputs: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Return the texts that patches put into the inputs of a build, by path: another text is another source."""
     found = []
-    for patch in host.patches():
+    for patch in written.patches(host):
         path = patch.path.removeprefix(f"{host.source}/")
         if not inputs or any(f"{path}/".startswith(f"{each}/") for each in inputs):
             found += [(path, f"{old}\n{new}") for old, new, _count in patch.edits]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hawser.host import Host
 from hawser.resources import Checkout, Directory, Link, Resources
 from hawser.steps import step
+from hawser.written import patches
 
 
 @step(prepares=True)
@@ -26,6 +27,6 @@ def pull(host: Host) -> Resources:
         bundle=host.release.commit if host.app.push else "",
         **access,
     )
-    yield from host.patches()
+    yield from patches(host)
     for folder in host.environment.persistent.linked:
         yield Link(f"{host.source}/{folder}", f"{host.root}/{folder}", parents=True)

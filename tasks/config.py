@@ -20,6 +20,7 @@ from hawser.shares import required
 from hawser.steps import removal, rollout, session_task, step
 from hawser.templates import TemplateError
 from hawser.volumes import folders
+from hawser.written import written
 
 
 @step(prepares=True)
@@ -35,10 +36,10 @@ def install(host: Host) -> Resources:
     if any(each.environment_file for each in host.process_settings("supervisor").values()):
         yield File(f"{path}/run-as", host.render("run-as.sh.j2"), mode=0o755)
     yield from (file for file in dotenv_file(host) if file.path.startswith(path))
-    early = [file.path for file, entry in host.written() if entry.early and not file.path.startswith(path)]
+    early = [file.path for file, entry in written(host) if entry.early and not file.path.startswith(path)]
     if early:
         yield Placed("files", tuple(early), adds=True)
-    yield from (file for file, entry in host.written() if file.path.startswith(path) or entry.early)
+    yield from (file for file, entry in written(host) if file.path.startswith(path) or entry.early)
 
 
 @step()
@@ -51,7 +52,7 @@ def place(host: Host) -> Resources:
     # What the settings no longer name goes before the release starts: one that needs it all the same shows it now.
     yield Placed("files", outside(host))
     yield from (file for file in dotenv_file(host) if not file.path.startswith(host.release_path))
-    for file, entry in host.written():
+    for file, entry in written(host):
         if file.path.startswith(host.release_path):
             continue
         yield file
@@ -63,7 +64,7 @@ def place(host: Host) -> Resources:
 
 def outside(host: Host) -> tuple[str, ...]:
     """Return the files outside of the release that the environment file lists for this host."""
-    files = [*dotenv_file(host), *(file for file, _entry in host.written())]
+    files = [*dotenv_file(host), *(file for file, _entry in written(host))]
     return tuple(dict.fromkeys(file.path for file in files if not file.path.startswith(host.release_path)))
 
 

@@ -163,32 +163,6 @@ class TestVariables:
         assert list(host("data1", processes={"web": web}, cron={"tick": tick}).own_environments()) == ["cron.tick"]
 
 
-class TestFiles:
-    def test_are_rendered_for_the_hosts_of_their_groups(self, host):
-        files = [
-            {"path": "/etc/shop.json", "content": '"{{ host.name }}"', "groups": ["web"]},
-            {"path": "conf.py", "content": "A = 1\n", "validate": "none"},
-        ]
-        (first, _), (second, _) = host("web1", files=files).files()
-        assert (first.content, first.owner, first.group, first.mode) == ('"web1"', "root", "shop", 0o640)
-        assert (second.path, second.owner) == (f"/srv/shop/releases/{NEW}/source/conf.py", "shop")
-        assert [file.path for file, _ in host("data1", files=files).files()] == [second.path]
-
-    def test_are_validated_by_their_ending_unless_told_otherwise(self, host):
-        files = [
-            {"path": "/etc/a.json", "content": "{}"},
-            {"path": "/etc/b.json", "content": "{}", "validate": "none"},
-            {"path": "/etc/c.conf", "content": "", "validate": "visudo -cf {}"},
-        ]
-        assert [file.validate for file, _ in host(files=files).files()] == ["json", "", "visudo -cf {}"]
-
-    def test_that_cannot_be_rendered_are_named_by_their_place_in_the_list(self, host):
-        files = [{"path": "/etc/a", "content": ""}, {"path": "/etc/b", "content": "{{ nothing }}"}]
-        with pytest.raises(TemplateError) as error:
-            host(files=files).files()
-        assert problem(error) == "shop.toml: files[1].content: 'nothing' is undefined"
-
-
 class TestRepository:
     def test_that_is_pushed_needs_no_address_on_the_host(self, host):
         assert set(host().repository_access()) == {"mirror"}
