@@ -33,6 +33,7 @@ class Record:
     :param accepted: migrations that running code may not survive were accepted.
     :param maintenance: the site is closed for migration and switch.
     :param closed: its maintenance page was put there by this rollout.
+    :param risky: the migrations that were begun and that the code of before may not survive.
     :param failed: why it failed; empty when it was broken off.
     :param begun: its place among all rollouts, as `beginning` gives it; 0 where an older version has begun it.
     """
@@ -52,6 +53,7 @@ class Record:
     accepted: bool = False
     maintenance: bool = False
     closed: bool = False
+    risky: str = ""
     failed: str = ""
     since: str = ""
     begun: int = 0

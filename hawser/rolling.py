@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,19 +14,31 @@ from .journal import PUT_BACK, SWITCH, Record
 from .release import Release
 from .steps import Step
 
+# Hosts that are put back together, and what holds meanwhile.
+Portion = tuple[Fleet, AbstractContextManager[None]]
+
+
+def at_once(rolling: Rolling, names: Sequence[str]) -> Iterator[Portion]:
+    """Put all hosts back together."""
+    yield rolling.hosts.some(names), nullcontext()
+
 
 @dataclass(frozen=True)
 class Ways:
     """The steps that a rollout needs besides its own phases.
 
     :param put_back: what makes a host serve a release and nothing else.
+    :param withdraw: what takes a release from a host that served none before.
     :param close: closes the journal, or leaves in it what is still missing.
     :param record: writes a line into the history.
+    :param portions: in which portions hosts are put back.
     """
 
     put_back: Sequence[Step]
+    withdraw: Sequence[Step]
     close: Step
     record: Step
+    portions: Callable[[Rolling, Sequence[str]], Iterator[Portion]] = at_once
 
 
 class Rolling:
@@ -43,7 +55,9 @@ class Rolling:
         self.session = hosts.session
         self.failed: dict[str, str] = {}
         self.switched: set[str] = set()
-        # What is to be done when all hosts have been put back.
+        # Those on which an earlier run of the same rollout has come to its end: they have nothing to go back to.
+        self.finished: set[str] = set()
+        # What is to be done when all hosts have been put back, while their journals are still open.
         self.later: list[Callable[[], None]] = []
         # Those that do not answer, where the settings say that the others go on.
         self.skipped: dict[str, str] = {
@@ -76,6 +90,8 @@ class Rolling:
             return
         self.give_up(failures, phase)
         switched = [name for name in failures if self.record.phase == SWITCH and name not in self.skipped]
+        # What is lost has an open journal already.
+        switched = [name for name in switched if name not in self.session.lost]
         if switched:
             self.put_back(switched, f"put back {', '.join(switched)}")
             self.leave_open(switched, "; ".join(failures[name] for name in switched))
@@ -107,9 +123,8 @@ class Rolling:
                 first = str(error).splitlines()[0]
                 self.session.result = f"failed: {first}"
                 self.note(failed=first)
-                names = [
-                    name for name in self.hosts.names if name in self.session.locked and name not in self.session.lost
-                ]
+                left = {*self.session.lost, *self.finished}
+                names = [name for name in self.hosts.names if name in self.session.locked and name not in left]
                 with suppress(Exception):
                     # What it was about is told by the error itself.
                     self.hosts.some(names).attempt([self.ways.record], self.wanted, phase="record")
@@ -139,30 +154,64 @@ class Rolling:
         """
         self.session.reopen(self.hosts.names)
         # Those that never answered go on serving what they serve.
-        touched = [name for name in self.hosts.names if name in self.before]
+        touched = [name for name in self.hosts.names if name in self.before and name not in self.finished]
         gone = [name for name in touched if name in self.session.lost]
         there = [name for name in touched if name not in gone]
-        self.put_back(there, "")
         fresh = [name for name in there if not self.before[name].before]
         old = [name for name in there if self.before[name].before]
+        self.put_back(old, "")
         if fresh:
-            told = ", ".join(fresh)
-            self.hosts.report.note("", f"nothing served before on {told}, so nothing is put back there", "warning")
-        self.note(phase=PUT_BACK, waits=tuple(gone))
-        self.hosts.some(old).apply([self.ways.close], self.wanted, phase="close")
+            self.withdraw(fresh, alone=not old and not gone and not self.finished)
+        if self.finished:
+            self.stay_open(old, gone)
+            return
+        self.note(phase=PUT_BACK)
         for act in self.later:
             act()
+        self.note(waits=tuple(gone))
+        self.hosts.some(old).apply([self.ways.close], self.wanted, phase="close")
         if gone:
             raise HawserError(f"no answer from {', '.join(gone)}")
+
+    def withdraw(self, fresh: Sequence[str], alone: bool) -> None:
+        """Take the release from hosts that served none before; where no host did, what came up stays for a look."""
+        told = ", ".join(fresh)
+        if alone:
+            self.hosts.report.note("", f"nothing served before on {told}, so nothing is put back there", "warning")
+        else:
+            self.hosts.some(fresh).apply(self.ways.withdraw, self.wanted, phase=f"withdraw {self.wanted.id}")
+
+    def stay_open(self, put_back: Sequence[str], gone: Sequence[str]) -> None:
+        """Leave a rollout open on the hosts that were put back while others have long finished it."""
+        self.leave_open(put_back, self.record.failed or "it failed when it was resumed")
+        self.hosts.report.note(
+            "",
+            f"{self.wanted.id} goes on serving on {', '.join(sorted(self.finished))}, which had finished before; "
+            f"not on {', '.join([*put_back, *gone])}\n"
+            f"  next: fab -H {self.hosts.environment.name} resume, when they are well again",
+            "warning",
+        )
 
     def put_back(self, names: Sequence[str], phase: str) -> None:
         """Make hosts serve the release that they served before; those without one are left as they are.
 
-        Those first that others wait for, as in a switch.
+        Where that fails, the others are put back all the same.
 
         :param phase: the name a person reads; the release's when it is empty.
         :raises StepFailed: on one or more hosts.
         """
+        failed: list[StepFailed] = []
+        for portion, meanwhile in self.ways.portions(self, [name for name in names if name in self.before]):
+            try:
+                with meanwhile:
+                    failed += self.put_together_back(portion.names, phase)
+            except StepFailed as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def put_together_back(self, names: Sequence[str], phase: str) -> list[StepFailed]:
+        """Put some hosts back, those first that others wait for, as in a switch; return what failed."""
         self.session.refresh(names)
         for name in names:
             # What `activate` takes for the release before becomes again what it was.
@@ -183,12 +232,11 @@ class Rolling:
                             self.ways.put_back, release, phase or f"put back {identifier}"
                         )
                     except StepFailed as error:
-                        # The others are put back all the same.
                         failed.append(error)
         finally:
             self.session.rollout = there
-        if failed:
-            raise failed[0]
+            self.session.refresh(names)
+        return failed
 
     def kept(self, identifier: str, fleet: Fleet) -> Release:
         """Return a release that served before, as it was made."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 from hawser import journal
 from hawser.errors import HawserError
@@ -47,7 +48,13 @@ SWITCH = [
     visit.visit,
 ]
 FINISH = [cron.install, volumes.leave, acme.issue, once.remember, release.record, release.tidy, release.close]
-WAYS = Ways(put_back=[*SWITCH, release.tidy], close=release.close, record=release.record)
+WAYS = Ways(
+    put_back=[*SWITCH, cron.install, release.tidy],
+    withdraw=[nginx.remove, apache.remove, cron.remove, release.withdraw],
+    close=release.close,
+    record=release.record,
+    portions=phases.portions,
+)
 LEAVE = [nginx.install, apache.leave, acme.issue, cron.install, config.leave, release.leave]
 
 
@@ -150,11 +157,19 @@ def require_same_inputs(fleet: Fleet, release: Release) -> None:
 def turn_back(hosts: Fleet, record: Record) -> None:
     """Finish a putting back that was broken off."""
     there = hosts.some([name for name in hosts.names if name in record.hosts])
-    there.lock()
-    fleet = there.some([name for name in there.names if hosts.facts(name).journal])
+    phases.concerned(there, record).lock()
+    found = {name: kept for name in there.names if (kept := Record.of(hosts.facts(name)))}
+    fleet = there.some(tuple(found))
     fleet.report.note("", f"{record.what} of {record.release} failed; putting back {', '.join(fleet.names)}")
-    if not fleet.dry:
-        Rolling(fleet, fleet.release(record.release), record, WAYS).turn_back()
+    if fleet.dry:
+        return
+    rolling = Rolling(fleet, fleet.release(record.release), record, WAYS)
+    if any(kept.closed for kept in found.values()):
+        risky = next((kept.risky for kept in found.values() if kept.risky), "")
+        rolling.later.append(partial(phases.after_failure, rolling, phases.closable(hosts), lambda: risky))
+    fleet.session.result = f"put back: {record.failed or 'it was broken off'}"
+    rolling.turn_back()
+    fleet.apply([release.record], rolling.wanted, phase="record")
 
 
 def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] | None = None) -> None:
@@ -164,14 +179,17 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     :param only: the hosts on which it is missing; all unless given.
     """
     hosts = fleet.needing_code().answering()
+    left = fleet.left_over()
     if hosts.serves(wanted):
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
+        leave(left, wanted)
         if wanted.environment.brings_certificates:
             # They are no part of a release: one that was renewed takes its place all the same.
             certs.bring(hosts, wanted)
         return
     hosts.with_leader().require_bootstrapped()
     phases.concerned(hosts, record).lock()
+    left.lock()
     if not any(hosts.missing(name, wanted) for name in hosts.names):
         fleet.report.note("", f"{wanted.id} serves by now: somebody else was faster")
         return
@@ -186,6 +204,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     )
     rolling = Rolling(hosts, wanted, record, WAYS)
     part = hosts if only is None else hosts.some(only)
+    rolling.finished.update(name for name in hosts.names if name not in part.names)
     with rolling.recording_failure(), hooks.whole(rolling, part):
         prepare(rolling, part, everything=only is None)
         pending = migrations.consider(rolling) if migrates(rolling) else Outlook()
@@ -203,12 +222,17 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
         others = hosts.some([name for name in hosts.names if name not in part.names])
         if others.names:
             rolling.apply(others, [release.close], "close")
-    left = fleet.left_over()
-    if left.names:
-        left.apply(LEAVE, wanted, phase="leave")
+    leave(left, wanted)
     if not fleet.dry:
         fleet.session.refresh(rolling.still(hosts).names)
         rolling.end()
+
+
+def leave(fleet: Fleet, wanted: Release) -> None:
+    """Have hosts serve the application no more that the settings no longer give it."""
+    if fleet.names:
+        fleet.lock()
+        fleet.apply(LEAVE, wanted, phase="leave")
 
 
 def migrates(rolling: Rolling) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
+from hawser.inventory.schema import Environment
 from hawser.release import Release
+from hawser.session import Session
 
 from . import apache, nginx
 
@@ -17,20 +19,34 @@ GRACE = 1.0
 
 
 def fronts(fleet: Fleet, batch: Fleet) -> list[str]:
-    """Return the hosts whose web server passes requests on to these hosts and to others, which can take them."""
-    site, environment = fleet.environment.site, fleet.environment
-    found = []
-    for name in environment.hosts_of(site.groups) if site else ():
-        if name not in fleet.session.facts or name in fleet.session.lost or not fleet.facts(name).current:
-            continue
-        for each in dict.fromkeys(site.proxy.values() if site else ()):
-            process = environment.processes[each]
-            backends = set(environment.hosts_running(process))
-            remote = not process.socket and name not in backends
-            if remote and backends & set(batch.names) and backends - set(batch.names):
-                found.append(name)
-                break
-    return found
+    """Return the hosts whose web server passes requests on to these hosts and to others, which can take them.
+
+    They are connected to, also those that ``-H`` does not name.
+
+    :raises Unreachable: one does not answer, and `release.unreachable` says that this is fatal.
+    """
+    site, environment, lost = fleet.environment.site, fleet.environment, fleet.session.lost
+    names = [
+        name
+        for name in (environment.hosts_of(site.groups) if site else ())
+        if name not in lost and passes_on(environment, name, set(batch.names))
+    ]
+    return [name for name in fleet.some(names).answering().names if fleet.facts(name).current]
+
+
+def passes_on(environment: Environment, name: str, batch: set[str]) -> bool:
+    """Whether the web server of a host has requests for some process passed on to these hosts and to others."""
+    for each in dict.fromkeys(environment.site.proxy.values() if environment.site else ()):
+        process = environment.processes[each]
+        backends = set(environment.hosts_running(process))
+        if not process.socket and name not in backends and backends & batch and backends - batch:
+            return True
+    return False
+
+
+def out(session: Session) -> tuple[str, ...]:
+    """Return the hosts that are taken out now."""
+    return tuple(filter(None, session.asked.get("drained", "").split(",")))
 
 
 @contextmanager
@@ -38,41 +54,37 @@ def drained(
     fleet: Fleet,
     batch: Fleet,
     names: Sequence[str],
-    releases: Mapping[str, Release],
-    later: list[Callable[[], None]] | None = None,
+    releases: Callable[[], Mapping[str, Release]],
+    stays_out: bool = False,
 ) -> Iterator[None]:
     """Have the web servers in front of some backends pass them nothing meanwhile.
 
     :param names: the web servers' hosts (see `fronts`), and
-    :param releases: what serves there.
-    :param later: takes what is to be done when something inside fails and the backends have been put back; without it,
-        that is done at once.
+    :param releases: tells what serves there; asked each time, for they may be in the batch themselves.
+    :param stays_out: after a failure the backends stay out, for whoever puts them back to take them in.
     """
     if not names:
         yield
         return
-    front, session = fleet.some(names), fleet.session
-    told = ", ".join(batch.names)
+    session, told = fleet.session, ", ".join(batch.names)
+    before = out(session)
+
+    def pass_nothing_to(hosts: Iterable[str], phase: str) -> None:
+        session.asked = {**session.asked, "drained": ",".join(hosts)}
+        there = fleet.some([name for name in names if name not in session.lost])
+        there.apply([nginx.install, apache.install], releases(), phase)
 
     def take_in() -> None:
-        front.some([name for name in names if name not in session.lost]).apply(
-            [nginx.install, apache.install], releases, f"take in {told}"
-        )
+        pass_nothing_to([name for name in before if name not in batch.names], f"take in {told}")
 
-    asked, session.asked = session.asked, {**session.asked, "drained": ",".join(batch.names)}
+    pass_nothing_to(dict.fromkeys([*before, *batch.names]), f"take out {told}")
+    if not fleet.dry:
+        time.sleep(GRACE)
     try:
-        front.apply([nginx.install, apache.install], releases, f"take out {told}")
-        if not fleet.dry:
-            time.sleep(GRACE)
         yield
     except Exception:
-        session.asked = asked
-        if later is None:
+        if not stays_out:
             with suppress(HawserError):
                 take_in()
-        else:
-            later.append(take_in)
         raise
-    finally:
-        session.asked = asked
     take_in()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 from hawser import journal
 from hawser.databases import databases_of
+from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.host import Host
-from hawser.migrations import ADDITIVE, told
+from hawser.migrations import ADDITIVE, Verdict, told
 from hawser.release import Release
-from hawser.rolling import Rolling
+from hawser.rolling import Portion, Rolling
 from hawser.steps import Step
 
 from . import config, db, drain, hooks, maintenance, migrations, release, visit
@@ -24,7 +26,7 @@ def concerned(hosts: Fleet, record: journal.Record) -> Fleet:
     names = [*hosts.with_leader().names]
     names += to_save(hosts).names if record.migrations else ()
     names += closable(hosts).names if record.maintenance or record.closed else ()
-    names += drain.fronts(hosts, hosts)
+    names += [front for name in hosts.names for front in drain.fronts(hosts, hosts.some([name]))]
     return hosts.some(tuple(dict.fromkeys(name for name in names if name not in hosts.session.lost)))
 
 
@@ -46,7 +48,9 @@ def settled(rolling: Rolling) -> Iterator[None]:
     """Have the settings outside of the release in their place for what runs inside; put them back when that fails."""
     leader, wanted = rolling.hosts.leader(), rolling.wanted
     runs = wanted.environment.release.migrate or wanted.environment.once
-    if not runs or not config.lies_outside(leader.host(leader.names[0], wanted)):
+    # One that has no part in the rollout keeps the settings of what it serves.
+    concerned = leader.names[0] in rolling.record.hosts
+    if not runs or not concerned or not config.lies_outside(leader.host(leader.names[0], wanted)):
         yield
         return
     try:
@@ -61,7 +65,7 @@ def settled(rolling: Rolling) -> Iterator[None]:
 def migrate(rolling: Rolling, pending: Outlook) -> None:
     """Back up the databases, unless nothing is pending and the settings do not insist, and migrate, once."""
     hosts = rolling.hosts
-    rolling.note(phase=journal.MIGRATE)
+    rolling.note(phase=journal.MIGRATE, risky=risky(pending.verdicts) or pending.unknown)
     saved = to_save(hosts)
     insists = hosts.environment.backup.before_migrate is True
     if saved.names and (insists or (not pending.nothing and migrations.serves_anywhere(hosts))):
@@ -85,7 +89,7 @@ def switch(rolling: Rolling, part: Fleet, steps: Sequence[Step]) -> None:
         fronts = drain.fronts(rolling.hosts, there)
         with (
             hooks.around(rolling, "batch", there),
-            drain.drained(rolling.hosts, there, fronts, serving(rolling, fronts), rolling.later),
+            drain.drained(rolling.hosts, there, fronts, partial(serving, rolling, fronts), stays_out=True),
         ):
             rolling.apply(there, steps, f"switch {place}")
             rolling.switched.update(rolling.still(there).names)
@@ -94,6 +98,27 @@ def switch(rolling: Rolling, part: Fleet, steps: Sequence[Step]) -> None:
     far = [name for name in rolling.still(part).names if passes_on(rolling.hosts.host(name, rolling.wanted))]
     if far:
         rolling.apply(rolling.hosts.some(far), [visit.through], "visit")
+
+
+def portions(rolling: Rolling, names: Sequence[str]) -> Iterator[Portion]:
+    """Yield the portions in which hosts are put back: all at once, but backends of other hosts' web servers in batches.
+
+    Those that are out already come first, for nobody misses them; what never switched has nothing to restart.
+    """
+    hosts = rolling.hosts
+    away = {*rolling.switched, *drain.out(hosts.session)}
+    moved = [
+        name for name in names if not away or name in away or hosts.facts(name).current != rolling.before[name].before
+    ]
+    bound = [name for name in moved if drain.fronts(hosts, hosts.some([name]))]
+    free = [name for name in names if name not in bound]
+    if free:
+        yield hosts.some(free), nullcontext()
+    first = [name for name in bound if name in drain.out(hosts.session)]
+    rest = hosts.some([name for name in bound if name not in first])
+    for there in [*([hosts.some(first)] if first else []), *rest.batches()]:
+        fronts = drain.fronts(hosts, there)
+        yield there, drain.drained(hosts, there, fronts, partial(serving, rolling, fronts))
 
 
 def passes_on(host: Host) -> bool:
@@ -127,33 +152,57 @@ def closed(rolling: Rolling, pending: Outlook) -> Iterator[None]:
     """
     hosts = rolling.hosts
     sites = closable(hosts) if rolling.record.maintenance or rolling.record.closed else hosts.some(())
-    if rolling.record.maintenance and not rolling.record.closed and sites.names:
+    if rolling.record.maintenance and not rolling.record.closed:
         if all(hosts.facts(name).closed for name in sites.names):
             sites = hosts.some(())
         else:
             # First the journal: whoever comes after a crash shall know that the page is ours.
             rolling.note(closed=True)
             rolling.still(hosts).apply([release.advance], rolling.wanted, "close the site")
+    open_again = once(partial(after_failure, rolling, sites, partial(changes, rolling, pending)))
+    rolling.later.append(open_again)
+    try:
+        if rolling.record.maintenance and sites.names:
             hosts.session.asked = {}
             sites.apply([maintenance.close], rolling.wanted, "close the site")
-    try:
         yield
-    except Exception:
-        changed = changes(rolling, pending)
-        if sites.names and not changed:
-            reopen(rolling, sites)
-        elif sites.names:
-            hosts.report.note(
-                "",
-                f"the site stays closed, for the database may not fit the code that serves any more: {changed}\n"
-                f"  next: fab -H {hosts.environment.name} maintenance.off, when it does",
-                "warning",
-            )
-        elif changed:
-            hosts.report.note("", f"the database is not put back: {changed}", "warning")
+    except Exception as error:
+        try:
+            open_again()
+        except HawserError as second:
+            raise HawserError(
+                f"{error}\nand the site could not be opened everywhere: {second}\n"
+                f"  next: fab -H {hosts.environment.name} maintenance.off"
+            ) from error
         raise
     if sites.names:
         reopen(rolling, sites)
+
+
+def once(act: Callable[[], None]) -> Callable[[], None]:
+    """Return what does something the first time it is called."""
+    left = [act]
+    return lambda: left.pop()() if left else None
+
+
+def after_failure(rolling: Rolling, sites: Fleet, changes: Callable[[], str]) -> None:
+    """Open the site again where a rollout that has failed had closed it, unless the database may not fit any more.
+
+    :param sites: the hosts whose page is the rollout's own.
+    :param changes: says what was done to the database that the code of before may not survive.
+    """
+    changed = changes()
+    if sites.names and not changed:
+        reopen(rolling, sites)
+    elif sites.names:
+        rolling.hosts.report.note(
+            "",
+            f"the site stays closed, for the database may not fit the code that serves any more: {changed}\n"
+            f"  next: fab -H {rolling.hosts.environment.name} maintenance.off, when it does",
+            "warning",
+        )
+    elif changed:
+        rolling.hosts.report.note("", f"the database is not put back: {changed}", "warning")
 
 
 def reopen(rolling: Rolling, sites: Fleet) -> None:
@@ -173,4 +222,9 @@ def changes(rolling: Rolling, pending: Outlook) -> str:
     done = migrations.applied(rolling.hosts, rolling.wanted, pending)
     if done is None:
         return "which migrations were applied is unknown"
-    return ", ".join(told(each for each in done if each.kind != ADDITIVE))
+    return risky(done)
+
+
+def risky(verdicts: Iterable[Verdict]) -> str:
+    """Say which migrations running code may not survive."""
+    return ", ".join(told(each for each in verdicts if each.kind != ADDITIVE))

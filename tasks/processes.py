@@ -24,7 +24,7 @@ def restart(fleet: Fleet, process: str = "") -> None:
     for number, batch in enumerate(batches, 1):
         fronts = drain.fronts(running, batch)
         try:
-            with drain.drained(running, batch, fronts, running.some(fronts).kept_releases()):
+            with drain.drained(running, batch, fronts, running.some(fronts).kept_releases):
                 batch.apply([again], releases, phase=f"restart {number}/{len(batches)}")
         except StepFailed:
             fleet.session.refresh(batch.names)

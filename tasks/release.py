@@ -142,13 +142,26 @@ def close(host: Host) -> Resources:
 @step()
 def leave(host: Host) -> Resources:
     """Take the application's processes and links from a host that the settings no longer give it."""
-    if host.runs_code or not host.facts.current:
-        return
+    if not host.runs_code and host.facts.current:
+        yield from nothing(host)
+        yield Journal("")
+
+
+@step()
+def withdraw(host: Host) -> Resources:
+    """Take a release from a host that served none before, and close its journal."""
+    if host.runs_code:
+        yield from nothing(host)
+        yield Absent(host.rollout_inputs)
+        yield Journal("")
+
+
+def nothing(host: Host) -> Resources:
+    """Have a host serve nothing."""
     yield Units(host.app.name, ())
     for name in ("current", "previous", host.app.source, host.app.environment):
         yield Absent(f"{host.root}/{name}")
     yield Placed("links", ())
-    yield Journal("")
 
 
 @removal("processes")

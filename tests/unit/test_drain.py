@@ -41,6 +41,9 @@ class Fleet:
     def some(self, names: Any) -> Fleet:
         return Fleet(tuple(names), self.session)
 
+    def answering(self) -> Fleet:
+        return self
+
     def facts(self, name: str) -> Facts:
         found: Facts = self.session.facts[name]
         return found
@@ -83,22 +86,22 @@ def test_a_front_that_serves_nothing_yet_or_is_lost_is_left_alone(fleet):
 
 
 def test_it_is_out_meanwhile_and_in_afterwards(fleet):
-    with drain.drained(fleet, fleet.some(["back1"]), ["front1"], {}):
+    with drain.drained(fleet, fleet.some(["back1"]), ["front1"], dict):
         assert fleet.session.done == [("take out back1", ("front1",), "back1")]
     assert fleet.session.done[1:] == [("take in back1", ("front1",), "")]
-    assert fleet.session.asked == {"message": "kept"}
+    assert fleet.session.asked == {"message": "kept", "drained": ""}
 
 
-def test_after_a_failure_it_is_taken_in_when_it_has_been_put_back(fleet):
-    later: list[Any] = []
-    with pytest.raises(StepFailed), drain.drained(fleet, fleet.some(["back1"]), ["front1"], {}, later):
+def test_after_a_failure_it_stays_out_until_it_has_been_put_back(fleet):
+    with pytest.raises(StepFailed), drain.drained(fleet, fleet.some(["back1"]), ["front1"], dict, stays_out=True):
         raise StepFailed("no")
-    assert len(fleet.session.done) == 1 and fleet.session.asked == {"message": "kept"}
-    later[0]()
-    assert fleet.session.done[1:] == [("take in back1", ("front1",), "")]
+    assert len(fleet.session.done) == 1 and drain.out(fleet.session) == ("back1",)
+    with drain.drained(fleet, fleet.some(["back1"]), ["front1"], dict):
+        pass
+    assert fleet.session.done[1:] == [("take out back1", ("front1",), "back1"), ("take in back1", ("front1",), "")]
 
 
 def test_without_anybody_to_put_it_back_it_is_taken_in_at_once(fleet):
-    with pytest.raises(StepFailed), drain.drained(fleet, fleet.some(["back1"]), ["front1"], {}):
+    with pytest.raises(StepFailed), drain.drained(fleet, fleet.some(["back1"]), ["front1"], dict):
         raise StepFailed("no")
     assert [done[0] for done in fleet.session.done] == ["take out back1", "take in back1"]

@@ -13,8 +13,8 @@ from hawser.release import Facts
 from hawser.rolling import Rolling, Ways
 
 NAMES = ("web1", "web2", "web3")
-BACK, CLOSE, RECORD = "back", "close", "record"
-WAYS: Any = Ways([BACK], CLOSE, RECORD)  # type: ignore[list-item, arg-type]
+BACK, WITHDRAW, CLOSE, RECORD = "back", "withdraw", "close", "record"
+WAYS: Any = Ways([BACK], [WITHDRAW], CLOSE, RECORD)  # type: ignore[list-item, arg-type]
 
 
 class Stage:

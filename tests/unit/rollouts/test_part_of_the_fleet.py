@@ -1,0 +1,41 @@
+"""Rollouts that concern a part of the hosts, and hosts that the settings no longer name."""
+
+from __future__ import annotations
+
+from .conftest import KILL, at
+
+FILE = '[[files]]\npath = "/etc/pier.conf"\ncontent = "{}"'
+MIGRATES = 'batch = 1\nmigrate = "./migrate"\nleader = "app1"\nrolling_migrations = "unclassified"'
+
+
+def test_the_leader_that_has_no_part_in_it_keeps_its_files(world):
+    world.settings(release=MIGRATES, more=FILE.format("one"))
+    assert world.fab("deploy") == ""
+    world.settings(more=FILE.format("two"))
+    assert world.fab("deploy", "app2") == ""
+    found = {name: host.files["/etc/pier.conf"] for name, host in world.hosts.items() if name != "web1"}
+    assert found == {"app1": "one", "app2": "two", "app3": "one"}
+
+
+def test_a_migration_that_fails_on_it_is_told_as_it_is(world):
+    world.settings(release=MIGRATES, more=FILE.format("one"))
+    assert world.fab("deploy") == ""
+    world.settings(more=FILE.format("two"))
+    world.fault = lambda name, row: "no such table" if row["step"] == "db.migrate" else None
+    assert "migrate failed on app1" in world.fab("deploy", "app2")
+    assert {host.files.get("/etc/pier.conf", "one") for host in world.hosts.values()} == {"one"}
+
+
+def test_a_host_that_lost_its_part_is_left_also_by_the_next_command(world):
+    world.groups["old1"] = ["back"]
+    world.settings()
+    assert world.fab("deploy") == ""
+    world.groups["old1"] = ["other"]
+    world.settings()
+    world.commit = "b"
+    world.fault = lambda name, row: KILL if name == "old1" else None
+    assert world.fab("deploy") == KILL
+    assert world["old1"].runs == "a"
+    world.fault = at("nobody", KILL)
+    assert world.fab("deploy") == ""
+    assert (world["old1"].current, world["old1"].runs) == ("", "")
