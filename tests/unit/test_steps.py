@@ -63,6 +63,7 @@ ALONE = [
     systemd.reload,
     supervisor.reload,
     release.leave,
+    release.withdraw,
     config.leave,
     releases.old,
     processes.again,
