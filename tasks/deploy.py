@@ -115,7 +115,8 @@ def resume(fleet: Fleet) -> None:
         require_same_inputs(fleet, wanted)
     hosts = hosts.some([name for name in hosts.names if name in record.hosts])
     missing = [name for name in hosts.names if hosts.missing(name, wanted)]
-    fleet.report.note("", f"{record.what} of {record.release}, begun by {record.by}; missing on {', '.join(missing)}")
+    where = f"missing on {', '.join(missing)}" if missing else "missing nowhere"
+    fleet.report.note("", f"{record.what} of {record.release}, begun by {record.by}; {where}")
     roll_out(hosts, wanted, dataclasses.replace(record, waits=(), complete=False, failed=""), missing)
 
 
@@ -183,6 +184,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     if hosts.serves(wanted):
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
         leave(left, wanted)
+        settle(hosts, wanted)
         if wanted.environment.brings_certificates:
             # They are no part of a release: one that was renewed takes its place all the same.
             certs.bring(hosts, wanted)
@@ -226,6 +228,15 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     if not fleet.dry:
         fleet.session.refresh(rolling.still(hosts).names)
         rolling.end()
+
+
+def settle(hosts: Fleet, wanted: Release) -> None:
+    """Close the journals that waited for other hosts, when those serve the release as well by now."""
+    found = {name: kept for name in hosts.names if (kept := Record.of(hosts.facts(name)))}
+    done = hosts.some([name for name, kept in found.items() if set(kept.waits) <= set(hosts.names)])
+    if done.names:
+        done.lock()
+        done.apply([release.close], wanted, "close")
 
 
 def leave(fleet: Fleet, wanted: Release) -> None:

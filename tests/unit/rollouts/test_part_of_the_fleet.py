@@ -39,3 +39,16 @@ def test_a_host_that_lost_its_part_is_left_also_by_the_next_command(world):
     world.fault = at("nobody", KILL)
     assert world.fab("deploy") == ""
     assert (world["old1"].current, world["old1"].runs) == ("", "")
+
+
+def test_the_journals_of_those_that_waited_close_when_the_last_one_has_come_by_itself(world):
+    world.settings(release='batch = 1\nunreachable = "skip"')
+    world.fab("deploy")
+    world.commit = "b"
+    world["app3"].answers = False
+    assert world.fab("deploy") == ""
+    world["app3"].answers = True
+    assert world.fab("resume", "app3") == ""
+    assert set(world.open) == {"web1", "app1", "app2"}
+    assert world.fab("resume") == ""
+    assert world.open == {} and set(world.state.values()) == {"b"}
