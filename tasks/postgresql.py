@@ -28,9 +28,13 @@ LISTENS = (
 
 @step()
 def install(host: Host) -> Resources:
-    """Install PostgreSQL with its roles and databases, open to the groups that need it and to nobody else."""
+    """Install PostgreSQL with its roles and databases, open to the groups that need it and to nobody else.
+
+    On a host that has none, or has it no more, nobody is let in for this application; server and databases stay.
+    """
     setting = host.environment.services.postgresql
     if setting is None or not host.is_in(setting.groups):
+        yield from closed(host)
         return
     yield Packages(("postgresql",))
     yield Service("postgresql")
@@ -62,16 +66,22 @@ def install(host: Host) -> Resources:
 
 @removal("services")
 def remove(host: Host) -> Resources:
-    """Remove the databases, each after a last backup, their roles, and who may connect.
-
-    The server is not restarted, for others may use it: where it listened for this application alone, it still does, for
-    nobody, until its next start.
-    """
+    """Remove the databases, each after a last backup, their roles, and who may connect."""
     setting = host.environment.services.postgresql
     if setting is None or not host.is_in(setting.groups):
         return
     yield from databases_gone(host, "postgresql")
-    yield Absent(f"{CLUSTER}/conf.d/hawser-{host.app.name}.conf")
+    yield from closed(host)
+
+
+def closed(host: Host) -> Resources:
+    """Yield that nobody may connect for this application.
+
+    The server is not restarted, for others may use it: where it listened for this application alone, it still does, for
+    nobody, until its next start.
+    """
+    settings = Absent(f"{CLUSTER}/conf.d/hawser-{host.app.name}.conf")
     access = Block(f"{CLUSTER}/pg_hba.conf", host.app.name, "")
+    yield settings
     yield access
-    yield Command(("systemctl", "reload", "postgresql"), when=changed(access))
+    yield Command(("systemctl", "reload", "postgresql"), when=changed(settings, access))

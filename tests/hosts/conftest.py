@@ -210,6 +210,17 @@ def make_repository(folder: Path, application: Path = PROJECT / "demo") -> None:
         subprocess.run(["git", "-C", str(folder), *words], check=True)
 
 
+def environment_text(fleet: Fleet, name: str) -> str:
+    """Return this project's environment file with the repository of a test; what it extends is put beside it."""
+    text = (PROJECT / "hosts" / f"{name}.toml").read_text()
+    if base := re.search(r'(?m)^extends = "(.+)\.toml"', text):
+        (fleet.hosts / f"{base[1]}.toml").write_text(environment_text(fleet, base[1]))
+        return text
+    text, found = re.subn(r'(?m)^repo = "[^"]*"', f'repo = "{fleet.repository}"', text, count=1)
+    assert found == 1, f"hosts/{name}.toml names {found} repositories"
+    return text
+
+
 @contextmanager
 def system(
     name: str, application: Path, changes: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None
@@ -230,9 +241,7 @@ def system(
     fleet.hosts.mkdir(parents=True, exist_ok=True)
     try:
         make_repository(fleet.repository, application)
-        text = (PROJECT / "hosts" / f"{name}.toml").read_text()
-        text, found = re.subn(r'(?m)^repo = "[^"]*"', f'repo = "{fleet.repository}"', text, count=1)
-        assert found == 1, f"hosts/{name}.toml names {found} repositories"
+        text = environment_text(fleet, name)
         for old, new in (changes or {}).items():
             assert old in text, old
             text = text.replace(old, new)

@@ -29,7 +29,11 @@ class Person:
         while text.encode() not in self.seen:
             ready, _, _ = select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))
             assert ready, f"not within {seconds} s: {text}\n{self.seen.decode()}"
-            self.seen += os.read(self.terminal, 65536)
+            try:
+                self.seen += os.read(self.terminal, 65536)
+            except OSError:
+                # What Linux says when the other side of a terminal has gone.
+                raise AssertionError(f"ended without {text}\n{self.seen.decode()}") from None
 
     def ends(self) -> int:
         """Wait for the command's end; returns its exit status."""
@@ -37,7 +41,6 @@ class Person:
             while part := os.read(self.terminal, 65536):
                 self.seen += part
         except OSError:
-            # What Linux says when the other side of a terminal has gone.
             pass
         os.close(self.terminal)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])

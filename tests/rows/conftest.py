@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import urllib.error
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,21 +80,10 @@ def take_away(row: Row, fleet: Fleet, request: pytest.FixtureRequest, **values: 
 
     :param values: arguments of the test that are no fixtures.
     """
-    whole = fleet.file.read_text()
-    without = whole
-    for old, new in row.changes:
-        assert old in without, f"{row.need}: {old!r} is not in the environment file"
-        without = without.replace(old, new)
-    # Those beside the environment file come before the project's own.
+    whole = fleet.text
     own = fleet.folder / "conf_templates"
     with row.around(fleet):
         try:
-            fleet.file.write_text(without)
-            for name, old, new in row.templates:
-                text = (PROJECT / "conf_templates" / name).read_text()
-                assert old in text, f"{row.need}: {old!r} is not in conf_templates/{name}"
-                (own / name).parent.mkdir(parents=True, exist_ok=True)
-                (own / name).write_text(text.replace(old, new))
             notice(row, fleet, request, values)
         finally:
             fleet.file.write_text(whole)
@@ -103,15 +92,46 @@ def take_away(row: Row, fleet: Fleet, request: pytest.FixtureRequest, **values: 
 
 
 def notice(row: Row, fleet: Fleet, request: pytest.FixtureRequest, values: Mapping[str, object]) -> None:
-    """Deploy, and see the test fail for the reason that is expected."""
-    done = fleet.fab("-H", fleet.name, "bootstrap", "deploy", code=None)
+    """Deploy without a setting, and see the test fail for the reason that is expected."""
+    see_fail(row, deploy_without([row], fleet), request, values)
+
+
+def deploy_without(rows: Sequence[Row], fleet: Fleet) -> subprocess.CompletedProcess[str]:
+    """Take the settings of rows out of the environment file, all at once, and deploy."""
+    text = fleet.text
+    for row in rows:
+        for old, new in row.changes:
+            assert old in text, f"{row.need}: {old!r} is not in the environment file"
+            text = text.replace(old, new)
+        for name, old, new in row.templates:
+            # Those beside the environment file come before the project's own.
+            template, own = (PROJECT / "conf_templates" / name).read_text(), fleet.folder / "conf_templates" / name
+            assert old in template, f"{row.need}: {old!r} is not in conf_templates/{name}"
+            own.parent.mkdir(parents=True, exist_ok=True)
+            own.write_text(template.replace(old, new))
+    fleet.file.write_text(text)
+    return fleet.fab("-H", fleet.name, "bootstrap", "deploy", code=None)
+
+
+def see_fail(
+    row: Row,
+    done: subprocess.CompletedProcess[str],
+    request: pytest.FixtureRequest,
+    values: Mapping[str, object],
+) -> None:
+    """See a row's test fail, or its deploy refused, for the reason that is expected.
+
+    :param done: how the deploy without the row's setting has ended.
+    """
     if row.deployed is not None:
         assert (done.returncode == 0) == row.deployed, done.stdout + done.stderr
     if row.test is None:
         assert done.returncode and re.search(row.fails, done.stdout + done.stderr), done.stdout + done.stderr
         return
+    # The classes of these tests only gather them.
+    given = {"self": None, **values}
     wanted = inspect.signature(row.test).parameters
-    arguments = {name: values.get(name) or request.getfixturevalue(name) for name in wanted}
+    arguments = {name: given[name] if name in given else request.getfixturevalue(name) for name in wanted}
     with pytest.raises(FAILURES) as caught:
         row.test(**arguments)
     said = str(caught.value)

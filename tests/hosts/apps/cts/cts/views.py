@@ -24,6 +24,7 @@ def home(request):
             "groups": sorted(Group.objects.values_list("name", flat=True)),
             "scans": FormSubmission.objects.count(),
             "scanned_by": last.data.get("instance") if last else None,
+            "form": last.data.get("form_id") if last else None,
             "cached": cache.get("last_scan"),
             "secure": request.headers.get("X-Forwarded-Proto"),
             "commit": os.environ.get("HAWSER_COMMIT", ""),
