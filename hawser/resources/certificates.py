@@ -29,6 +29,8 @@ class SelfSigned(Resource):
 class Placed(Resource):
     """No files of a kind but these: those that were placed before and are not among them go away.
 
+    A file that was there before anything was placed comes back then.
+
     It comes before the files themselves, for it notes on the host what is going to be placed.
 
     :param record: the kind, under which the host remembers what was placed.

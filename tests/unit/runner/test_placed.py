@@ -24,7 +24,7 @@ def put(system, tmp_path):
             (folder / name).write_text(name)
         return change.note if change else ""
 
-    put.folder = folder
+    put.folder, put.system = folder, system
     return put
 
 
@@ -71,3 +71,34 @@ def test_what_is_only_added_leaves_the_others_until_they_are_not_wanted(put, sys
     assert sorted(each.name for each in put.folder.iterdir()) == ["a", "b"]
     assert put() == f"removes {put.folder}/a, {put.folder}/b"
     assert not put.folder.exists()
+
+
+def test_what_was_there_before_comes_back_with_its_mode(put):
+    theirs = put.folder / "a"
+    theirs.write_text("theirs")
+    theirs.chmod(0o640)
+    put("a", "b")
+    put("a", "b")
+    theirs.chmod(0o600)
+    assert put("b") == f"puts back {theirs}"
+    assert (theirs.read_text(), theirs.stat().st_mode & 0o777) == ("theirs", 0o640)
+    assert put() == f"removes {put.folder}/b"
+    assert theirs.read_text() == "theirs"
+
+
+def test_what_came_back_once_and_went_away_does_not_come_back_again(put):
+    (put.folder / "a").write_text("theirs")
+    put("a")
+    put()
+    (put.folder / "a").unlink()
+    put("a")
+    assert put() == f"removes {put.folder}/a"
+
+
+def test_a_link_that_was_there_before_is_no_file_to_keep(put, tmp_path):
+    (tmp_path / "far").write_text("far")
+    (put.folder / "a").symlink_to(tmp_path / "far")
+    kind = Placed({"record": "things", "paths": [str(put.folder / "a")], "folder": ""}, put.system)
+    kind.apply(kind.check())
+    assert put() == f"removes {put.folder}/a"
+    assert (tmp_path / "far").read_text() == "far"
