@@ -80,6 +80,9 @@ def migrate(rolling: Rolling, pending: Outlook) -> None:
 def switch(rolling: Rolling, part: Fleet, steps: Sequence[Step]) -> None:
     """Move the traffic to the new release, batch by batch."""
     rolling.note(phase=journal.SWITCH)
+    giving = [name for name in rolling.still(part).names if hands_over(rolling.hosts.host(name, rolling.wanted))]
+    if giving:
+        rolling.apply(rolling.hosts.some(giving), [release.advance, release.hand_over], "hand over")
     batches = list(part.batches())
     for number, batch in enumerate(batches, 1):
         there = rolling.still(batch)
@@ -119,6 +122,11 @@ def portions(rolling: Rolling, names: Sequence[str]) -> Iterator[Portion]:
     for there in [*([hosts.some(first)] if first else []), *rest.batches()]:
         fronts = drain.fronts(hosts, there)
         yield there, drain.drained(hosts, there, fronts, partial(serving, rolling, fronts))
+
+
+def hands_over(host: Host) -> bool:
+    """Whether a host runs something of which there is one, and which another host gets."""
+    return any(True for _ in release.hand_over.resources(host))
 
 
 def passes_on(host: Host) -> bool:

@@ -6,6 +6,7 @@ import dataclasses
 
 from hawser.host import Host
 from hawser.journal import PUT_BACK, Record
+from hawser.processes import ProcessInstance, instances
 from hawser.resources import (
     Absent,
     Directory,
@@ -23,6 +24,8 @@ from hawser.resources import (
 from hawser.steps import removal, step
 
 from . import supervisor, systemd
+
+MANAGERS = ("systemd", "supervisor")
 
 
 @step(prepares=True)
@@ -59,6 +62,20 @@ def advance(host: Host) -> Resources:
     rollout = host.rollout
     if rollout is not None and host.name in rollout.hosts:
         yield Journal(rollout.release, rollout.on(host.facts).entry())
+
+
+@step()
+def hand_over(host: Host) -> Resources:
+    """Stop what there is exactly one of where another host gets it: it must never run on both."""
+    for name, setting in host.environment.processes.items():
+        if not setting.single or host.name in host.environment.hosts_running(setting):
+            continue
+        for manager in MANAGERS:
+            managed = setting.model_copy(update={"manager": manager})
+            for each in instances(name, managed):
+                process = ProcessInstance(host, each, managed, "")
+                if host.facts.release_of(process.unit, manager):
+                    yield Retired(process.unit, manager, process.definition, wait=True)
 
 
 @step()

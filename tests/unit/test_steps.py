@@ -64,6 +64,7 @@ ALONE = [
     supervisor.reload,
     release.leave,
     release.withdraw,
+    release.hand_over,
     config.leave,
     releases.old,
     processes.again,

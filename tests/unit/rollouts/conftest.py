@@ -112,7 +112,7 @@ class Simulated:
                 "process": found.group(2),
                 "release": found.group(3),
                 "state": "active",
-                "active": self.units.get("pier-back") == text,
+                "active": self.units.get(path.rpartition("/")[2].removesuffix(".service")) == text,
                 "seconds": 1,
                 "since": 0,
                 "pid": 1,
@@ -166,7 +166,12 @@ class Simulated:
             text = self.files[f"/etc/systemd/system/{row['unit']}.service"]
             if self.units.get(row["unit"]) != text:
                 self.units[row["unit"]] = text
-                log.append(f"{self.name} starts {self.runs}")
+                found = DEFINED.search(text)
+                what = f" {row['unit']}" if row["unit"] != "pier-back" else ""
+                log.append(f"{self.name} starts {found.group(3)[:1] if found else ''}{what}")
+        elif kind == "retired":
+            if self.units.pop(row["unit"], None):
+                log.append(f"{self.name} stops {row['unit']}")
         elif kind == "units":
             for path in [path for path in self.files if path.startswith("/etc/systemd/system/pier-")]:
                 unit = path.rpartition("/")[2].removesuffix(".service")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .conftest import KILL, at
+import pytest
+
+from .conftest import KILL, at, ill
 
 FILE = '[[files]]\npath = "/etc/pier.conf"\ncontent = "{}"'
 MIGRATES = 'batch = 1\nmigrate = "./migrate"\nleader = "app1"\nrolling_migrations = "unclassified"'
@@ -52,3 +54,30 @@ def test_the_journals_of_those_that_waited_close_when_the_last_one_has_come_by_i
     assert set(world.open) == {"web1", "app1", "app2"}
     assert world.fab("resume") == ""
     assert world.open == {} and set(world.state.values()) == {"b"}
+
+
+BEAT = '[processes.beat]\ncommand = "beat"\ngroups = ["{}"]\nsingle = true'
+
+
+@pytest.fixture
+def beats(world):
+    """A process of which there is one, on app1, that shall move to web1, which switches earlier."""
+    world.settings(more=BEAT.format("back"))
+    assert world.fab("deploy") == ""
+    assert "pier-beat" in world["app1"].units
+    world.settings(more=BEAT.format("front"))
+    return world
+
+
+def test_what_there_is_one_of_stops_on_its_host_before_another_one_starts_it(beats):
+    assert beats.fab("deploy") == ""
+    moves = [line for line in beats.log if "beat" in line]
+    assert moves == ["app1 stops pier-beat", "web1 starts a pier-beat"]
+    assert [name for name, host in beats.hosts.items() if "pier-beat" in host.units] == ["web1"]
+
+
+def test_it_is_back_on_its_host_when_the_rollout_fails(beats):
+    beats.commit = "b"
+    beats.fault = ill("app2")
+    assert "failed on app2" in beats.fab("deploy")
+    assert [name for name, host in beats.hosts.items() if "pier-beat" in host.units] == ["app1"]
