@@ -151,7 +151,7 @@ ROUNDS = {
             "C6",
             (("stop_timeout = 60\n", ""),),
             tests.TestProcesses.test_a_stop_leaves_none_of_its_children,
-            "'cts-celery-iraq'",
+            "'cts-iraq-server'",
         ),
         Row(
             "C9",
