@@ -37,6 +37,8 @@ ACME = 'tls = "acme"\nacme = { server = "https://acme.test:14000/dir", ca = "acm
 DATABASE = '[services.mariadb.databases.paikea]\npassword = "{{ secrets.PAIKEA_DB_PASS }}"\n'
 BROKER_PASSWORD = '[services.rabbitmq.users.paikea]\npassword = "{{ secrets.BROKER_PASSWORD }}"\n'
 
+# GitHub's, which this server has not.
+SOMEBODYS_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 ROWS = [
     # First, for it wants a name that does not lead to the host yet.
     Row(
@@ -188,6 +190,12 @@ ROWS = [
     Row(
         "P9 clone",
         ((CLONE_KEY, ""),),
+        tests.test_firmware_is_checked_out_updated_and_cloned_by_the_worker,
+        "not within 30 s: the clone",
+    ),
+    Row(
+        "P9 known host",
+        (("{{ environment.checkouts.firmware.repo_host_keys[0] }}", SOMEBODYS_KEY),),
         tests.test_firmware_is_checked_out_updated_and_cloned_by_the_worker,
         "not within 30 s: the clone",
     ),
