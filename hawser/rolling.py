@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -16,11 +16,6 @@ from .steps import Step
 
 # Hosts that are put back together, and what holds meanwhile.
 Portion = tuple[Fleet, AbstractContextManager[None]]
-
-
-def at_once(rolling: Rolling, names: Sequence[str]) -> Iterator[Portion]:
-    """Put all hosts back together."""
-    yield rolling.hosts.some(names), nullcontext()
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class Ways:
     withdraw: Sequence[Step]
     close: Step
     record: Step
-    portions: Callable[[Rolling, Sequence[str]], Iterator[Portion]] = at_once
+    portions: Callable[[Rolling, Sequence[str]], Iterator[Portion]]
 
 
 class Rolling:
@@ -89,9 +84,8 @@ class Rolling:
         if not failures:
             return
         self.give_up(failures, phase)
-        switched = [name for name in failures if self.record.phase == SWITCH and name not in self.skipped]
         # What is lost has an open journal already.
-        switched = [name for name in switched if name not in self.session.lost]
+        switched = [name for name in failures if self.record.phase == SWITCH and name not in self.session.lost]
         if switched:
             self.put_back(switched, f"put back {', '.join(switched)}")
             self.leave_open(switched, "; ".join(failures[name] for name in switched))

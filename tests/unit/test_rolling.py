@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,9 @@ from hawser.rolling import Rolling, Ways
 
 NAMES = ("web1", "web2", "web3")
 BACK, WITHDRAW, CLOSE, RECORD = "back", "withdraw", "close", "record"
-WAYS: Any = Ways([BACK], [WITHDRAW], CLOSE, RECORD)  # type: ignore[list-item, arg-type]
+WAYS: Any = Ways(
+    [BACK], [WITHDRAW], CLOSE, RECORD, lambda rolling, names: iter([(rolling.hosts.some(names), nullcontext())])
+)  # type: ignore[list-item, arg-type]
 
 
 class Stage:

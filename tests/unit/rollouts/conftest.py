@@ -278,6 +278,15 @@ class World:
                 wire.close()
         return ""
 
+    def ill(self, host: str, commit: str = "b") -> Fault:
+        """The new process of a host is not healthy."""
+
+        def fault(name: str, row: Row) -> str | None:
+            new = row["kind"] == "healthy" and name == host
+            return "it is ill" if new and self[name].runs == commit else None
+
+        return fault
+
     @property
     def state(self) -> dict[str, str]:
         """What serves on each host."""
@@ -287,16 +296,6 @@ class World:
     def open(self) -> dict[str, str]:
         """The phase of each host whose journal is open."""
         return {name: host.journal["phase"] for name, host in self.hosts.items() if host.journal}
-
-
-def ill(host: str, commit: str = "b") -> Fault:
-    """The new process of a host is not healthy."""
-
-    def fault(name: str, row: Row) -> str | None:
-        new = row["kind"] == "healthy" and name == host
-        return "it is ill" if new and WORLDS[-1][name].runs == commit else None
-
-    return fault
 
 
 def at(host: str, fault: str, **wanted: Any) -> Fault:
@@ -313,15 +312,10 @@ def either(*faults: Fault) -> Fault:
     return lambda name, row: next((found for each in faults if (found := each(name, row))), None)
 
 
-# The one of the running test.
-WORLDS: list[World] = []
-
-
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Four hosts, a web server in front of three others, on which commit a serves."""
     made = World(tmp_path)
-    WORLDS[:] = [made]
     monkeypatch.setenv("HAWSER_HOSTS", str(tmp_path))
     monkeypatch.setattr(drain, "GRACE", 0)
     monkeypatch.setattr(repository, "resolve", lambda place, wanted: COMMITS[made.commit])

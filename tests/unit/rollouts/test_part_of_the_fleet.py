@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import KILL, at, ill
+from .conftest import KILL, at
 
 FILE = '[[files]]\npath = "/etc/pier.conf"\ncontent = "{}"'
 MIGRATES = 'batch = 1\nmigrate = "./migrate"\nleader = "app1"\nrolling_migrations = "unclassified"'
@@ -78,6 +78,6 @@ def test_what_there_is_one_of_stops_on_its_host_before_another_one_starts_it(bea
 
 def test_it_is_back_on_its_host_when_the_rollout_fails(beats):
     beats.commit = "b"
-    beats.fault = ill("app2")
+    beats.fault = beats.ill("app2")
     assert "failed on app2" in beats.fab("deploy")
     assert [name for name, host in beats.hosts.items() if "pier-beat" in host.units] == ["app1"]

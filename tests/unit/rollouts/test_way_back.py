@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .conftest import CUT, KILL, World, at, either, ill
+from .conftest import CUT, KILL, World, at, either
 
 
 def everything_is(world: World, commit: str, body: str = "1m") -> None:
@@ -16,14 +16,14 @@ def everything_is(world: World, commit: str, body: str = "1m") -> None:
 def test_the_web_server_in_front_goes_back_too(world):
     world.commit = "b"
     world.settings(body="9m")
-    world.fault = ill("app2")
+    world.fault = world.ill("app2")
     assert "switch 3/4 failed on app2" in world.fab("deploy")
     everything_is(world, "a")
 
 
 def test_backends_go_back_one_by_one_the_ill_one_first_and_nothing_is_passed_to_them_meanwhile(world, capsys):
     world.commit = "b"
-    world.fault = ill("app2")
+    world.fault = world.ill("app2")
     world.fab("deploy")
     said = capsys.readouterr().out
     back = said[said.index("== put back") :].splitlines()
@@ -47,7 +47,7 @@ def test_a_web_server_that_switches_together_with_a_backend_has_the_new_settings
 def test_a_host_that_served_nothing_before_serves_nothing_afterwards(world):
     world.fleet(web1="front", new1="back", app1="back", app2="back", app3="back")
     world.commit = "b"
-    world.fault = ill("app2")
+    world.fault = world.ill("app2")
     world.fab("deploy")
     assert world.state == {"web1": "a", "new1": "", "app1": "a", "app2": "a", "app3": "a"}
     assert world["new1"].runs == "" and world.open == {}
@@ -56,7 +56,7 @@ def test_a_host_that_served_nothing_before_serves_nothing_afterwards(world):
 def test_where_nothing_served_before_what_came_up_stays_for_a_look(world):
     world.hosts.clear()
     world.settings()
-    world.fault = ill("app2", "a")
+    world.fault = world.ill("app2", "a")
     world.fab("deploy")
     assert world.state == {"web1": "a", "app1": "a", "app2": "", "app3": ""}
     assert world["app2"].runs == "a"
@@ -67,7 +67,7 @@ def test_where_nothing_served_before_what_came_up_stays_for_a_look(world):
 
 def test_killed_on_the_way_back_it_is_resumed_and_the_page_goes(world):
     world.commit = "b"
-    world.fault = either(ill("app2"), at("app3", KILL, kind="journal", phase="put back"))
+    world.fault = either(world.ill("app2"), at("app3", KILL, kind="journal", phase="put back"))
     assert world.fab("deploy", maintenance=True) == KILL
     assert world["web1"].closed
     world.fault = lambda host, row: None
@@ -78,7 +78,7 @@ def test_killed_on_the_way_back_it_is_resumed_and_the_page_goes(world):
 
 def test_killed_while_the_journals_close_it_is_resumed(world):
     world.commit = "b"
-    world.fault = either(ill("app2"), at("app3", KILL, kind="journal", release=""))
+    world.fault = either(world.ill("app2"), at("app3", KILL, kind="journal", release=""))
     assert world.fab("deploy", maintenance=True) == KILL
     world.fault = lambda host, row: None
     assert world.fab("resume") == ""
@@ -87,7 +87,7 @@ def test_killed_while_the_journals_close_it_is_resumed(world):
 
 def test_a_backend_that_was_out_is_in_again_after_a_resume_that_does_not_name_the_web_server(world):
     world.settings(command="back2")
-    world.fault = either(ill("app2", "a"), at("app2", KILL, kind="journal", phase="put back"))
+    world.fault = either(world.ill("app2", "a"), at("app2", KILL, kind="journal", phase="put back"))
     assert world.fab("deploy", "app1,app2") == KILL
     assert world["web1"].out == ["10.0.0.3"]
     world.fault = lambda host, row: None
@@ -107,7 +107,7 @@ def test_where_others_have_finished_long_ago_a_failure_leaves_them_and_the_rollo
     world.commit = "b"
     world.fault = at("app3", KILL, kind="journal", release="")
     world.fab("deploy")
-    world.fault = ill("app3")
+    world.fault = world.ill("app3")
     # Its process is to be started again, for it died meanwhile.
     world["app3"].units.clear()
     for _ in range(2):
@@ -126,7 +126,7 @@ def test_one_that_was_skipped_and_fails_later_is_not_forgotten(world):
     world["app3"].answers = False
     assert world.fab("deploy") == ""
     world["app3"].answers = True
-    world.fault = ill("app3")
+    world.fault = world.ill("app3")
     for _ in range(2):
         assert "failed on app3" in world.fab("resume")
         assert world.state == {"web1": "b", "app1": "b", "app2": "b", "app3": "a"}
