@@ -6,7 +6,7 @@ import dataclasses
 
 from hawser.host import Host
 from hawser.journal import PUT_BACK, Record
-from hawser.processes import ProcessInstance, instances
+from hawser.processes import ProcessInstance, instances, other_manager
 from hawser.resources import (
     Absent,
     Directory,
@@ -24,8 +24,6 @@ from hawser.resources import (
 from hawser.steps import removal, step
 
 from . import supervisor, systemd
-
-MANAGERS = ("systemd", "supervisor")
 
 
 @step(prepares=True)
@@ -70,12 +68,12 @@ def hand_over(host: Host) -> Resources:
     for name, setting in host.environment.processes.items():
         if not setting.single or host.name in host.environment.hosts_running(setting):
             continue
-        for manager in MANAGERS:
-            managed = setting.model_copy(update={"manager": manager})
+        # The settings may name another manager than before as well.
+        for managed in (setting, setting.model_copy(update={"manager": other_manager(setting)})):
             for each in instances(name, managed):
                 process = ProcessInstance(host, each, managed, "")
-                if host.facts.release_of(process.unit, manager):
-                    yield Retired(process.unit, manager, process.definition, wait=True)
+                if host.facts.release_of(process.unit, managed.manager):
+                    yield Retired(process.unit, managed.manager, process.definition, wait=True)
 
 
 @step()
