@@ -5,7 +5,7 @@ FAB := .venv/bin/fab
 # Groups of tests with hosts of their own that run side by side: host tests wait more than they work.
 WORKERS ?= 3
 
-.PHONY: demo test test-faults test-rows check lint bench docs pictures clean venv
+.PHONY: demo test test-faults test-rows test-slow check lint bench docs pictures clean venv
 
 demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo sandbox.up
@@ -25,6 +25,10 @@ test-faults: venv
 
 test-rows: venv
 	.venv/bin/python -m pytest tests/rows -n $(WORKERS) --dist loadgroup --durations=10
+
+# What takes too long for every change: its last run stands in docs/reliability.md.
+test-slow: venv
+	.venv/bin/python -m pytest tests/slow -n $(WORKERS) --dist loadfile --durations=10
 
 check: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto

@@ -83,7 +83,7 @@ def reset(names: Sequence[str], say: Callable[[str], None] = print) -> list[Runn
     if not is_root():
         through_sudo(["reset", *names], say)
         return [_must_run(instance.place(name)) for name in names]
-    requirements()
+    install_requirements(say)
     with _changing(instance):
         specs = [SandboxSpec(name, python=_has_python(instance.place(name))) for name in names]
         _make(instance, specs, say)
