@@ -27,8 +27,8 @@ test-rows: venv
 	.venv/bin/python -m pytest tests/rows -n $(WORKERS) --dist loadgroup --durations=10
 
 # What takes too long for every change: its last run stands in docs/reliability.md.
-test-slow: venv
-	.venv/bin/python -m pytest tests/slow -n $(WORKERS) --dist loadfile --durations=10
+test-slow: FAULTS = tests/slow
+test-slow: test-faults
 
 check: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.faults.conftest import ferry
 from tests.hosts.conftest import bare_fleet, fleet, worker_sandbox
 
-__all__ = ["bare_fleet", "fleet", "worker_sandbox"]  # fixtures of these tests as well
+__all__ = ["bare_fleet", "ferry", "fleet", "worker_sandbox"]  # fixtures of these tests as well

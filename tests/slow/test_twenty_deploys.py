@@ -8,9 +8,9 @@ import secrets
 
 import pytest
 
-from .conftest import HOSTS, Ferry, publish
-from .faults import FAULTS, PHASES, PUT_BACK
-from .test_matrix import survive
+from tests.faults.conftest import HOSTS, Ferry, publish
+from tests.faults.faults import FAULTS, PHASES, PUT_BACK
+from tests.faults.matrix import survive
 
 SEED = os.environ.get("HAWSER_SEED") or secrets.token_hex(4)
 DEPLOYS = 20

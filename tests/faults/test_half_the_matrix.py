@@ -1,0 +1,21 @@
+"""Every second field of the matrix of faults and phases: each fault in half of the phases, half of the faults in each.
+
+The whole matrix is a test of `tests/slow`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Ferry
+from .faults import FAULTS, PHASES
+from .matrix import gets_there
+
+FIELDS = [
+    (name, phase) for row, name in enumerate(FAULTS) for column, phase in enumerate(PHASES) if (row + column) % 2 == 0
+]
+
+
+@pytest.mark.parametrize(("name", "phase"), FIELDS)
+def test_one_more_command_gets_there(ferry: Ferry, name: str, phase: str) -> None:
+    gets_there(ferry, name, phase)
