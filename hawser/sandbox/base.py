@@ -65,7 +65,8 @@ def bootstrap_command(root: Path, stage: Path, inherited: Inheritance, python: b
     """
     files = shlex.quote(str(stage / "files"))
     hooks = [
-        f'cp -rT --no-preserve=ownership {files} "$1"',
+        # Debian 13 has a link that leads nowhere at /etc/default/locale, which cp would not write through.
+        f'cp -rT --no-preserve=ownership --remove-destination {files} "$1"',
         'chroot "$1" update-ca-certificates',
         'rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/resolv.conf "$1"/etc/hostname',
         ': > "$1"/etc/machine-id',

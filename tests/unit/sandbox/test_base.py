@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,3 +45,16 @@ def test_a_bare_image_is_made_without_python_and_git() -> None:
 def test_the_image_is_made_from_the_staged_sources() -> None:
     argv = bootstrap_command(Path("/x/root"), Path("/x"), PLAIN, python=True)
     assert argv[-3:] == ["bookworm", "/x/root", "/x/sources/a.list"]
+
+
+def test_a_staged_file_takes_the_place_of_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    staged, place = tmp_path / "stage/files/etc/default/locale", tmp_path / "root/etc/default/locale"
+    for each in (staged, place):
+        each.parent.mkdir(parents=True)
+    staged.write_text("LANG=C.UTF-8\n")
+    place.symlink_to("../locale.conf")  # as Debian 13 has it
+    argv = bootstrap_command(tmp_path / "root", tmp_path / "stage", PLAIN, python=True)
+    hook = next(word.partition("=")[2] for word in argv if word.startswith("--customize-hook=cp"))
+    subprocess.run(["sh", "-c", hook, "hook", str(tmp_path / "root")], check=True)
+    assert not place.is_symlink()
+    assert place.read_text() == "LANG=C.UTF-8\n"
