@@ -9,7 +9,7 @@ import time
 import pytest
 
 from hawser import sandbox
-from tests.hosts.conftest import PROJECT, Fleet
+from tests.hosts.conftest import PROJECT, Fleet, wait_for
 from tests.hosts.visitors import visitors
 
 
@@ -76,7 +76,7 @@ def test_a_deploy_over_a_line_that_is_cut_ends_and_leaves_no_lock(fleet: Fleet) 
     assert process.returncode != 0
     assert "silent" in output or "connection" in output
     # The runner there hears nothing for 15 s and ends, and with it the lock.
-    time.sleep(16)
+    wait_for("no runner", lambda: not fleet.inside("data1", "pgrep", "-f", "[p]ython3 -IBc", check=False))
     converges(fleet, commit)
 
 
@@ -105,7 +105,6 @@ def test_ctrl_c_ends_the_work_on_the_hosts_and_leaves_no_lock(fleet: Fleet) -> N
     assert process.returncode == 130
     assert "the same command can be given again" in output
     assert "Traceback" not in output
-    time.sleep(1)
     for host in ("web1", "web2", "data1"):
-        assert "sleep 60" not in fleet.inside(host, "ps", "ax")
+        wait_for(f"nothing is left on {host}", lambda host=host: "sleep 60" not in fleet.inside(host, "ps", "ax"))
     fleet.fab("-H", fleet.name, "deploy")
