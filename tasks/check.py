@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hawser.errors import HawserError, InputErrors, StepFailed
 from hawser.fleet import Fleet
+from hawser.release import Release
+from hawser.resources import Absent, Block, Directory, File, Files, Link
 from hawser.secrets import read_secrets, settle
 from hawser.session import Session
 from hawser.steps import session_task
+
+from . import apache, bootstrap, config, cron, nginx, supervisor, systemd
 
 if TYPE_CHECKING:
     from hawser.findings import Check, Finding
@@ -17,6 +21,18 @@ if TYPE_CHECKING:
     # Where a finding belongs (a host, or empty), what it is about, and the finding.
     Row = tuple[str, str, Finding]
 
+# What a release and its host are made of besides code, environments and databases.
+PLACES = [
+    bootstrap.folders,
+    config.install,
+    config.place,
+    systemd.reload,
+    supervisor.reload,
+    nginx.install,
+    apache.install,
+    cron.install,
+]
+PLACED = (Absent, Block, Directory, File, Files, Link)
 COLUMNS = ["host", "about", "how bad", "finding", "next"]
 
 
@@ -65,6 +81,8 @@ def survey(session: Session) -> Iterator[Row]:
             yield name, "reach", Finding.of_error(str(found).removeprefix(f"{name}: "))
         else:
             yield from found
+    if not problems and not loaded.missing_generated:
+        yield from drift(fleet)
     hosts = [fleet.host(name) for name in names]
     for each in Check.at_home:
         yield from (("", each.title, finding) for finding in each.function(hosts))
@@ -83,6 +101,57 @@ def look(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
             found.extend((name, each.title, finding) for finding in each.function(fleet.host(name), ask))
         except StepFailed as error:
             found.append((name, each.title, Finding.of_error(str(error).removeprefix(f"{name}: "))))
+    return found
+
+
+def drift(fleet: Fleet) -> Iterator[Row]:
+    """Yield the files, folders and links that are not any more as the release that serves has left them."""
+    from hawser.findings import Finding
+
+    serving = fleet.some([name for name in fleet.names if fleet.facts(name).current and not fleet.facts(name).journal])
+    try:
+        kept = serving.kept_releases()
+    except HawserError as error:
+        yield "", "drift", Finding.of_error(str(error))
+        return
+    changed = [name for name, release in kept.items() if again(fleet, release).id != release.id]
+    if changed:
+        message = f"secrets, hosts or Hawser have changed since what serves on {', '.join(changed)} was made"
+        yield (
+            "",
+            "drift",
+            Finding(message, f"fab -H {fleet.environment.name} deploy brings it up to date", warning=True),
+        )
+    same = [name for name in kept if name not in changed]
+    for name, found in fleet.session.parallel(same, lambda name: differences(fleet, name, kept[name])).items():
+        if isinstance(found, Exception):
+            yield name, "drift", Finding.of_error(str(found).removeprefix(f"{name}: "))
+            continue
+        target = f"{fleet.environment.name}/{name}"
+        for label, step in found:
+            task = "bootstrap" if step.startswith("bootstrap.") else step
+            look = f"fab -R -H {target} {task} shows what differs, and without -R puts it right"
+            yield name, "drift", Finding(f"{label} is not as the release that serves has left it", look)
+
+
+def again(fleet: Fleet, release: Release) -> Release:
+    """Return what a kept release would be if it were made today."""
+    session = fleet.session
+    return Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)
+
+
+def differences(fleet: Fleet, name: str, release: Release) -> list[tuple[str, str]]:
+    """Return what a host has otherwise than a release wants it, each with the step that puts it right."""
+    catalog = fleet.catalog(name, PLACES, release)
+    found: list[tuple[str, str]] = []
+
+    def heard(message: Mapping[str, Any]) -> None:
+        if message["t"] == "event" and message["status"] in ("would_change", "failed"):
+            item = catalog.items[message["position"]]
+            if isinstance(item.resource, PLACED):
+                found.append((item.resource.label, item.step))
+
+    fleet.session.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), heard)
     return found
 
 

@@ -50,6 +50,19 @@ def addresses_of(name: str) -> set[str]:
 
 
 @on_host
+def web_server(host: Host, ask: Ask) -> Findings:
+    """The web server would start with the configuration that is there now."""
+    site = host.environment.site
+    if site is None or not host.serves_site or not host.facts.current:
+        return
+    why = ask("looks.refused", server=site.server)
+    if why:
+        program = {"nginx": "nginx -t", "apache": "apache2ctl configtest"}[site.server]
+        message = f"{site.server} refuses its configuration, and would not come up after a boot:\n{why}"
+        yield Finding(message, f'fab -H {host.environment.name}/{host.name} run "{program}"')
+
+
+@on_host
 def ports(host: Host, ask: Ask) -> Findings:
     """No port that the settings give somebody is taken by somebody else, and nothing is open by mistake."""
     sockets = ask("ports.listening")

@@ -139,6 +139,18 @@ def reach(system: System, places: Sequence[str]) -> Dict[str, str]:
     return at_once(one, places)
 
 
+def refused(system: System, server: str) -> str:
+    """Return why a web server would not start with the configuration that is there now; empty when it would.
+
+    :param server: ``nginx`` or ``apache``.
+    """
+    argv = {"nginx": ["nginx", "-t", "-q"], "apache": ["apache2ctl", "configtest"]}[server]
+    result = system.run(argv, check=False, timeout=60)
+    # Without the time and the process: the same question has the same answer.
+    said = re.sub(r"(?m)^[\d/]+ [\d:]+ (\[\w+\]) \d+#\d+: ", r"\1 ", result.output)
+    return system.show(said.strip()) if result.code else ""
+
+
 def failed_units(system: System) -> List[str]:
     """Return the units of systemd that have failed."""
     argv = ["systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"]

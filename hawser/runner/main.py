@@ -43,6 +43,7 @@ ASKABLE = {
     ("looks", "memory"),
     ("looks", "pending"),
     ("looks", "reach"),
+    ("looks", "refused"),
     ("looks", "resolve"),
     ("looks", "rooms"),
     ("looks", "unmounted"),

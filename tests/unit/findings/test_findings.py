@@ -238,3 +238,12 @@ class TestTheCertificate:
 
     def test_none_is_wanted_where_nothing_serves_yet(self, host):
         assert told(certificates.certificate(host(facts={**SERVES, "current": ""}), Runner())) == []
+
+
+def test_a_web_server_that_would_not_start_is_found_with_its_own_words(host):
+    refuses = Runner(looks__refused='[emerg] unknown directive "x" in /etc/nginx/conf.d/foreign.conf:1')
+    (said,) = told(network.web_server(host(), refuses))
+    assert said.startswith("nginx refuses its configuration") and "foreign.conf:1" in said
+    assert refuses.asked["looks.refused"] == {"server": "nginx"}
+    assert told(network.web_server(host(), Runner(looks__refused=""))) == []
+    assert told(network.web_server(host("data1"), Runner())) == []
