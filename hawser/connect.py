@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from fabric.config import Config
 
 from .errors import HawserError, Unreachable
 from .hostkeys import HostKeyRefused, KnownHosts, changed_key_message, read_key
+
+# Seconds within which the far side of a file transfer answers.
+SILENCE = 15.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,69 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.settimeout(None)
     return PromptSocket(fileno=link.detach())
+
+
+class PatientChannel(paramiko.Channel):
+    """A channel whose far side must answer what it is asked in time; Paramiko itself would wait for ever."""
+
+    patience = 10.0
+
+    @contextmanager
+    def in_time(self) -> Iterator[None]:
+        """Close the channel, which ends every wait for it, unless what is inside is done in time.
+
+        :raises TimeoutError: it was not.
+        """
+        late = threading.Event()
+
+        def close() -> None:
+            late.set()
+            self.close()
+
+        timer = threading.Timer(self.patience, close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except paramiko.SSHException:
+            if late.is_set():
+                raise TimeoutError(f"no answer within {self.patience:.0f} s") from None
+            raise
+        finally:
+            timer.cancel()
+
+    def exec_command(self, command: Any) -> None:
+        """Start a program; see Paramiko."""
+        with self.in_time():
+            super().exec_command(command)
+
+    def get_pty(self, *args: Any, **kwargs: Any) -> None:
+        """Ask for a terminal; see Paramiko."""
+        with self.in_time():
+            super().get_pty(*args, **kwargs)
+
+    def invoke_shell(self) -> None:
+        """Start a login shell; see Paramiko."""
+        with self.in_time():
+            super().invoke_shell()
+
+    def invoke_subsystem(self, subsystem: Any) -> None:
+        """Start a subsystem, such as sftp, whose every answer comes in time too; see Paramiko."""
+        with self.in_time():
+            super().invoke_subsystem(subsystem)
+        self.settimeout(SILENCE)
+
+
+class PatientTransport(paramiko.Transport):
+    """A transport with patient channels."""
+
+    def open_channel(self, *args: Any, **kwargs: Any) -> paramiko.Channel:
+        """Open a channel; see Paramiko."""
+        channel = super().open_channel(*args, **kwargs)
+        # Paramiko makes it itself, and offers no way to have another kind made.
+        channel.__class__ = PatientChannel
+        vars(channel)["patience"] = self.channel_timeout
+        return channel
 
 
 class HostConnection(Connection):  # type: ignore[misc]
@@ -161,7 +228,12 @@ class Connector:
             user=address.user or None,
             port=address.port or None,
             config=self.config,
-            connect_kwargs={**self.config.connect_kwargs, **kwargs},
+            connect_kwargs={
+                **self.config.connect_kwargs,
+                **kwargs,
+                "channel_timeout": address.connect_timeout,
+                "transport_factory": PatientTransport,
+            },
             connect_timeout=address.connect_timeout,
             forward_agent=address.forward_agent,
         )

@@ -18,20 +18,21 @@ from typing import Any, TypeVar
 from fabric.config import Config
 
 from . import locks, sandbox
-from .connect import Address, Connector
+from .connect import SILENCE, Address, Connector
 from .errors import HawserError, InputErrors, Problem, Unreachable
 from .formats import CannotExpress
 from .host import Host
 from .hostkeys import KnownHosts
 from .inventory import Environment, Selection, load_inventory
 from .journal import Record
+from .protocol import HEARTBEAT
 from .release import Facts, Release
 from .report import Event, Report, make_report
 from .rules import broken
 from .secrets import Secrets, load_secrets
 from .steps import Step
 from .templates import TemplateError, Templates, folders
-from .wire import HEARTBEAT, SILENCE, Wire
+from .wire import Wire
 
 T = TypeVar("T")
 
@@ -379,7 +380,7 @@ class Session:
 
         wire.open(install_python)
         self.wires[name] = wire
-        self.facts[name] = Facts.from_wire(wire.facts)
+        self.facts[name] = wire.facts
         # One thread a wire: a line that takes nothing must not silence the others.
         threading.Thread(target=self.ping, args=(wire,), daemon=True).start()
 
@@ -446,7 +447,8 @@ class Session:
         """Read the facts of these hosts anew; one that does not answer any more is lost."""
 
         def ask(name: str) -> Facts:
-            return Facts.from_wire(self.wires[name].request("facts").message["facts"])
+            found: Facts = self.wires[name].request("facts").message["facts"]
+            return found
 
         for name, result in self.parallel(names, ask).items():
             if not isinstance(result, Exception):

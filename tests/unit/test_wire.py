@@ -14,7 +14,7 @@ import paramiko
 import pytest
 from fabric.config import Config
 
-from hawser import wire as wire_module
+from hawser import protocol
 from hawser.connect import Address, Connector
 from hawser.errors import HawserError, Unreachable
 from hawser.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key, read_key
@@ -249,7 +249,7 @@ class TestRunner:
     def test_greets_with_its_facts(self, wire):
         opened = wire(execute)
         opened.open(refuse)
-        assert opened.facts["hostname"] == socket.gethostname()
+        assert opened.facts.hostname == socket.gethostname()
 
     def test_brings_a_catalog_about_in_one_exchange_and_tells_of_it(self, wire, tmp_path):
         opened, told = wire(execute), []
@@ -286,7 +286,7 @@ class TestRunner:
 
 class TestEndings:
     def test_a_silent_line_is_cut(self, wire, monkeypatch):
-        monkeypatch.setattr(wire_module, "SILENCE", 0.2)
+        monkeypatch.setattr(protocol, "SILENCE", 0.2)
         with pytest.raises(Unreachable, match=r"web1: has been silent for 0 s; the line is cut"):
             wire(keep_silent).open(refuse)
 
