@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import functools
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import paramiko
 from fabric import Connection
 from fabric.config import Config
+from fabric.runners import Remote
 
 from .errors import HawserError, Unreachable
 from .hostkeys import HostKeyRefused, KnownHosts, changed_key_message, read_key
+from .report.text import clean
+
+# What goes wrong on a connection is said by the error that it ends in; without a handler of ours, Paramiko's own words
+# (tracebacks, and what the far side said) would go to standard error.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 # Seconds within which the far side of a file transfer answers.
 SILENCE = 15.0
@@ -142,6 +149,14 @@ class PatientTransport(paramiko.Transport):
         return channel
 
 
+class CleanRemote(Remote):  # type: ignore[misc]
+    """A command of a plain task, whose output does nothing to this terminal unless it was given one of its own."""
+
+    def write_our_output(self, stream: IO[str], string: str) -> None:
+        """Pass on what the command writes; see Invoke."""
+        super().write_our_output(stream, string if self.using_pty else clean(string, colours=True))
+
+
 class HostConnection(Connection):  # type: ignore[misc]
     """A connection that leaves the shared configuration alone; in a dry run it moves no file, nor runs a command."""
 
@@ -156,6 +171,9 @@ class HostConnection(Connection):  # type: ignore[misc]
     def get(self, *args: Any, **kwargs: Any) -> Any:
         """Download a file; see Fabric."""
         return None if self.only_shows("get", args, kwargs) else super().get(*args, **kwargs)
+
+    def _remote_runner(self) -> Remote:
+        return CleanRemote(context=self, inline_env=self.inline_ssh_env)
 
     def only_shows(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         if self.config.run.dry:

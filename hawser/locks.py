@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,14 @@ from .resources import JSON
 if TYPE_CHECKING:
     from .fleet import Fleet
     from .session import Session
+
+
+def operator() -> str:
+    """Return who gives the command: the user's name, or their number where the machine knows no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def take(session: Session, names: Sequence[str], wait: float = 2.0) -> None:

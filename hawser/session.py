@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import platform
@@ -10,14 +9,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fabric.config import Config
 
-from . import locks, sandbox
+from . import locks, sandbox, together
 from .connect import SILENCE, Address, Connector
 from .errors import HawserError, InputErrors, Problem, Unreachable
 from .formats import CannotExpress
@@ -38,16 +37,10 @@ T = TypeVar("T")
 
 # More connections at once than this gain nothing (measured on 100 hosts) and meet sshd's MaxStartups on bastions.
 CONCURRENCY = 32
+# Seconds that are left to the threads of a run that is broken off.
+LAST_WAIT = 0.4
 # Lines of a program's output that are looked through when it fails.
 LAST_LINES = 100
-
-
-def operator() -> str:
-    """Return who gives the command: the user's name, or their number where the machine knows no name for it."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 class Session:
@@ -75,6 +68,8 @@ class Session:
         self.lost: dict[str, str] = {}
         self.facts: dict[str, Facts] = {}
         self.locked: set[str] = set()
+        # The host that a plain task has a connection to.
+        self.spoken_to = ""
         self.at_stake: Release | None = None
         self.asked: dict[str, str] = {}
         self.dry_failures: list[str] = []
@@ -91,13 +86,16 @@ class Session:
         self._rendered: Secrets | None = None
         self._templates: Templates | None = None
         self._closed = threading.Event()
+        # Those on which a runner may have been started, and whether their lines were cut.
+        self._begun: list[Wire] = []
+        self._hung_up = False
 
     @property
     def entry(self) -> dict[str, str]:
         """Who does what from where, since when and how long by now, for the lock and the history."""
         return {
             "what": self.command,
-            "who": operator(),
+            "who": locks.operator(),
             "from": platform.node(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.began)),
             "seconds": str(round(time.time() - self.began)),
@@ -131,6 +129,11 @@ class Session:
             self.require_secrets()
         assert self._secrets is not None
         return self._secrets
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """What must not be shown, as far as it is known already."""
+        return tuple(self._secrets.mask_values()) if self._secrets is not None else ()
 
     def use_secrets(self, secrets: Secrets) -> None:
         self._secrets = secrets
@@ -316,7 +319,7 @@ class Session:
     def expect(self, names: Sequence[str]) -> None:
         """Begin to open wires to these hosts while other work goes on; `open` waits for them."""
         self.preflight()
-        self._opening = ThreadPoolExecutor(max_workers=1).submit(self.open_missing, names)
+        self._opening = together.begin(lambda: self.open_missing(names))
 
     def open(self, names: Sequence[str]) -> None:
         """Open a wire to each of these hosts that has none yet, all at once.
@@ -378,6 +381,7 @@ class Session:
             self.report.note(name, "has no python3; it is installed first")
             return True
 
+        self._begun.append(wire)
         wire.open(install_python)
         self.wires[name] = wire
         self.facts[name] = wire.facts
@@ -407,13 +411,14 @@ class Session:
                 bug.__cause__ = error
                 return bug
 
-        with ThreadPoolExecutor(max_workers=min(CONCURRENCY, max(1, len(names)))) as pool:
-            futures = {name: pool.submit(guarded, name) for name in names}
-            try:
-                return {name: future.result() for name, future in futures.items()}
-            except KeyboardInterrupt:
-                self.hang_up()
-                raise
+        futures = together.begin_each(names, guarded, CONCURRENCY)
+        try:
+            return {name: future.result() for name, future in futures.items()}
+        except KeyboardInterrupt:
+            self.hang_up()
+            # What they still have to say shall not come between the last words.
+            wait(futures.values(), timeout=LAST_WAIT)
+            raise
 
     def tell_failure(self, name: str, message: str) -> None:
         """Report what broke off a host's run: loudly in any case, as a failure unless the settings leave it out."""
@@ -457,18 +462,18 @@ class Session:
     def hang_up(self) -> None:
         """Cut every line at once: the runners end what they do."""
         self._closed.set()
-        for wire in list(self.wires.values()):
-            if wire.connection is not None:
-                wire.connection.close()
+        self._hung_up = True
+        wait([together.begin(wire.cut) for wire in self._begun], timeout=LAST_WAIT)
 
     def close(self, ok: bool) -> None:
-        """Say goodbye to every host and sum up."""
-        if self._opening is not None:
-            # What failed there is reported already, and did not matter to what ended the run.
-            wait([self._opening])
-        self._closed.set()
-        self.parallel(list(self.wires), lambda name: self.wires[name].close())
-        self.connector.close()
+        """Say goodbye to every host and sum up; nobody is waited for after the lines were cut."""
+        if not self._hung_up:
+            if self._opening is not None:
+                # What failed there is reported already, and did not matter to what ended the run.
+                wait([self._opening])
+            self._closed.set()
+            self.parallel(list(self.wires), lambda name: self.wires[name].close())
+            self.connector.close()
         self.report.finish(ok, {name: wire.exchanges for name, wire in self.wires.items()})
 
     def tell(self, name: str) -> Callable[[Mapping[str, Any]], None]:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from hawser.secrets import mask
+
+# Characters of a line of a message, and lines of it, of which the last ones say what to do.
+LONGEST = 2000
+MOST_LINES = 500
+MOST_LAST = 100
+
 # A line is a row of (text, style); a style is a name that rich understands, and means nothing without a terminal.
 Line = Sequence[tuple[str, str]]
 
@@ -63,6 +70,29 @@ def clean(text: str, colours: bool = False) -> str:
         return visible(SEQUENCE.sub("", text))
     text = SEQUENCE.sub(lambda match: match[0] if COLOUR.fullmatch(match[0]) else "", text)
     return "".join(part if COLOUR.fullmatch(part) else visible(part) for part in COLOUR.split(text))
+
+
+def safe(text: str, masks: Sequence[str]) -> str:
+    """Return a text that came from outside as it may be shown: cleaned, and without secrets.
+
+    It is masked before and after the cleaning: a sequence inside a secret would hide it from the mask, and then go.
+    """
+    return mask(clean(mask(text, masks)), masks)
+
+
+def brief(text: str) -> str:
+    """Cut out of a message what nobody reads: the middle of very long lines, and of very many."""
+    lines = [_without_middle(line) for line in text.split("\n")]
+    if len(lines) > MOST_LINES:
+        left = len(lines) - MOST_LINES
+        lines = [*lines[: -MOST_LAST - left], f"(… {left} lines …)", *lines[-MOST_LAST:]]
+    return "\n".join(lines)
+
+
+def _without_middle(line: str) -> str:
+    if len(line) <= LONGEST:
+        return line
+    return f"{line[: LONGEST // 2]} (… {len(line) - LONGEST} characters …) {line[-LONGEST // 2 :]}"
 
 
 def one_line(text: str) -> str:
