@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -101,7 +101,8 @@ class PatientChannel(paramiko.Channel):
 
         def close() -> None:
             late.set()
-            self.close()
+            with suppress(EOFError, OSError):
+                self.close()
 
         timer = threading.Timer(self.patience, close)
         timer.daemon = True

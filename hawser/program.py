@@ -15,9 +15,10 @@ from fabric.main import Fab
 
 from . import __version__
 from .errors import HawserError
+from .formats import shell
 from .report.text import safe
 
-BY_TASK = 'fab -H {hosts} run "{command}"'
+BY_TASK = "fab -H {hosts} run {command}"
 
 
 class CleanFormatter(logging.Formatter):
@@ -54,7 +55,7 @@ class Program(Fab):  # type: ignore[misc]
         """
         if self._remainder_only:
             hosts = self.args.hosts.value or "HOSTS"
-            next_move = BY_TASK.format(hosts=hosts, command=self.core.remainder)
+            next_move = BY_TASK.format(hosts=hosts, command=shell(self.core.remainder))
             raise HawserError(f"a command goes to hosts of the inventory with a task\n  next: {next_move}", code=2)
         super().parse_collection()
 

@@ -199,7 +199,13 @@ class Session:
         for name in names:
             path = f"{self.host(name).state}/secrets.json"
             text = self.wires[name].request("read", {"path": path}).message.get("text")
-            kept[name] = json.loads(text) if text else {}
+            try:
+                found = json.loads(text) if text else {}
+            except (ValueError, RecursionError):
+                found = None
+            if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+                raise HawserError(f"{name}: {path} does not hold secrets; next: fab -H {name} bootstrap")
+            kept[name] = found
         return kept
 
     @property
