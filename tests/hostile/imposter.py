@@ -63,7 +63,7 @@ FACTS: dict[str, Any] = {
             "since": "2030-01-01T00:00:00Z",
             "begun": 1_700_000_000,
         },
-        "hold": {"who": "ann", "from": "desk", "since": "1700000000.5", "why": "holidays"},
+        "hold": None,
         "closed": False,
         "since": 1_700_000_000.0,
         "generated": ["DB_PASSWORD"],
@@ -155,7 +155,7 @@ DONE: dict[str, dict[str, Any]] = {
     "facts": {"facts": FACTS},
     "lock": {"facts": FACTS},
     "holder": {"holder": {**ENTRY, "since": 1_700_000_000.5, "token": "x", "pid": 5}},
-    "read": {"text": "{}"},
+    "read": {"text": ""},
     "stream": {"code": 0},
     "send": {"sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
 }
@@ -253,10 +253,12 @@ class Imposter:
     """A program for `ssh.Server` that takes a runner's place.
 
     :param alter: gets every line that a runner would say, and returns what is said instead.
+    :param text: what every file holds that is read.
     """
 
-    def __init__(self, alter: Callable[[dict[str, Any]], str] = json.dumps) -> None:
+    def __init__(self, alter: Callable[[dict[str, Any]], str] = json.dumps, text: str = "{}") -> None:
         self.alter = alter
+        self.text = text
         self.buffer = b""
 
     def __call__(self, channel: paramiko.Channel, command: str) -> None:
@@ -273,7 +275,12 @@ class Imposter:
                     return
                 elif request["op"] != "ping":
                     for message in messages(request):
-                        self.say(channel, message)
+                        self.say(
+                            channel,
+                            {**message, "text": self.text}
+                            if request["op"] == "read" and message["t"] == "done"
+                            else message,
+                        )
 
     def say(self, channel: paramiko.Channel, message: dict[str, Any]) -> None:
         channel.sendall(self.alter(message).encode("utf-8", "surrogatepass") + b"\n")
