@@ -26,6 +26,7 @@ from typing_extensions import TypedDict
 # The last moment that every clock and calendar here can write: the first day of the year 9999.
 LATEST = 253370764800.0
 COLOURS = ("blue", "green")
+LONGEST_PIECE = 1 << 20
 # Seconds within which a question is answered that costs a host next to nothing, and one that asks others in turn:
 # a repository, an index, the application.
 PROMPT, PATIENT = 120.0, 3600.0
@@ -67,7 +68,16 @@ def _forgiving(text: str) -> WrapValidator:
     return WrapValidator(validate)
 
 
+def _of_a_piece(text: str) -> str:
+    # Not by a constraint of pydantic's, which takes no lone surrogates: names of files may hold them.
+    if len(text) > LONGEST_PIECE:
+        raise ValueError(f"longer than {LONGEST_PIECE} characters")
+    return text
+
+
 Text: TypeAlias = str
+# What is looked through for causes, or kept for that: the runner cuts it to far less.
+Piece: TypeAlias = Annotated[str, AfterValidator(_of_a_piece)]
 Moment: TypeAlias = Annotated[float, AfterValidator(_moment)]
 # The same in whole seconds, and any number that a service user may have written.
 Whole: TypeAlias = Annotated[int, AfterValidator(lambda value: int(_number(value)))]
@@ -289,7 +299,7 @@ ANSWERS: dict[str, tuple[Any, float]] = {
     "index.resolve": (NameOrNone, PATIENT),
     "cron.last": (dict[str, CronRun], PROMPT),
     "looks.clock": (Moment, PROMPT),
-    "looks.failed_units": (list[Text], PROMPT),
+    "looks.failed_units": (list[UnitOrNone], PROMPT),
     "looks.last_words": (list[Text], PROMPT),
     "looks.memory": (Memory, PROMPT),
     "looks.pending": (Size, PROMPT),
@@ -332,19 +342,19 @@ class EventRow(Row):
     label: Text
     status: Literal["ok", "changed", "would_change", "unknown", "failed", "skipped"]
     ms: Moment
-    diff: NotRequired[Text]
-    note: NotRequired[Text]
-    output: NotRequired[Text]
-    error: NotRequired[Text]
-    traceback: NotRequired[Text]
-    facts: NotRequired[dict[str, Text]]
-    warning: NotRequired[Text]
+    diff: NotRequired[Piece]
+    note: NotRequired[Piece]
+    output: NotRequired[Piece]
+    error: NotRequired[Piece]
+    traceback: NotRequired[Piece]
+    facts: NotRequired[dict[str, Piece]]
+    warning: NotRequired[Piece]
 
 
 class Output(Row):
     t: Literal["output"]
     stream: Literal["out", "err"]
-    text: Text
+    text: Piece
 
 
 class Log(Row):
@@ -371,9 +381,9 @@ HEARD: dict[str, dict[str, Any]] = {
 class Refusal(Row):
     """Why an operation could not be done; empty where it was."""
 
-    error: NotRequired[Text]
-    output: NotRequired[Text]
-    traceback: NotRequired[Text]
+    error: NotRequired[Piece]
+    output: NotRequired[Piece]
+    traceback: NotRequired[Piece]
 
 
 class Nothing(Row):
@@ -421,10 +431,21 @@ def expected(function: str, arguments: Mapping[str, Any]) -> tuple[Any, float]:
         # One answer to each question, in their order.
         kinds = tuple(ToldPlainly if each.get("plain") else Told for each in arguments["questions"])
         return (tuple[kinds] if kinds else tuple[()]), seconds  # type: ignore[valid-type]
+    if function == "looks.rooms":
+        return Annotated[kind, AfterValidator(_paths_among(frozenset(arguments["paths"])))], seconds
     if function in ABOUT:
         asked = {each["name"] if isinstance(each, Mapping) else each for each in arguments[ABOUT[function]]}
         return Annotated[kind, AfterValidator(_only(frozenset(asked)))], seconds
     return kind, seconds
+
+
+def _paths_among(asked: frozenset[str]) -> Callable[[list[Room]], list[Room]]:
+    def check(rows: list[Room]) -> list[Room]:
+        if not asked.issuperset(row["path"] for row in rows):
+            raise ValueError("it is about something that was not asked")
+        return rows
+
+    return check
 
 
 def _only(asked: frozenset[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:

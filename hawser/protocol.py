@@ -51,10 +51,11 @@ class Reader:
     def breach(self, what: str) -> NoReturn:
         raise ProtocolBreach(self.name, what)
 
-    def line(self, due: float = ENDLESS) -> bytes:
+    def line(self, due: float = ENDLESS, late: str = "signs of life, but no answer in time") -> bytes:
         """Return the next line without its end.
 
         :param due: when it must have come, on the monotonic clock.
+        :param late: what is wrong when it has not.
         :raises Unreachable: nothing came for too long, or the line has ended.
         :raises ProtocolBreach: it is too long, too slow or late.
         """
@@ -79,7 +80,7 @@ class Reader:
             if now - began > SILENCE + len(self.buffer) / SLOWEST and b"\n" not in self.buffer[looked:]:
                 self.breach(f"no whole line within {now - began:.0f} s")
             if now > due:
-                self.breach("signs of life, but no answer in time")
+                self.breach(late)
         line = bytes(self.buffer[:end])
         del self.buffer[: end + 1]
         return line
@@ -106,9 +107,9 @@ class Reader:
         :returns: None where there is none.
         """
         due = time.monotonic() + GREETING
-        heard = 0
+        late, heard = f"no greeting within {GREETING:.0f} s", 0
         while True:
-            line = self.line(due)
+            line = self.line(due, late)
             if line.decode("utf-8", "replace") == no_python:
                 return None
             if HELLO.match(line):
@@ -118,7 +119,7 @@ class Reader:
             if heard > LONGEST_SPEECH:
                 self.breach(f"more than {LONGEST_SPEECH >> 20} MiB before a greeting")
             if time.monotonic() > due:
-                self.breach(f"no greeting within {GREETING:.0f} s")
+                self.breach(late)
 
     def facts(self, message: Mapping[str, Any]) -> Facts:
         try:

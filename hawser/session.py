@@ -40,7 +40,7 @@ CONCURRENCY = 32
 # Seconds that are left to the threads of a run that is broken off.
 LAST_WAIT = 0.4
 # Lines of a program's output that are looked through when it fails.
-LAST_LINES = 100
+LAST_LINES, LAST_LENGTH = 100, 4096
 
 
 class Session:
@@ -499,7 +499,7 @@ class Session:
                 self.report.log(name, str(message["source"]), float(message["time"]), str(message["text"]))
             elif message["t"] == "output":
                 for line in str(message["text"]).splitlines():
-                    self.last_lines.setdefault(name, deque(maxlen=LAST_LINES)).append(line)
+                    self.last_lines.setdefault(name, deque(maxlen=LAST_LINES)).append(line[:LAST_LENGTH])
                     self.report.output(name, line, str(message["stream"]))
 
         return heard

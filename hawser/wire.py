@@ -251,9 +251,10 @@ class Wire:
         output = b""
         for part in self.parts(channel.recv, LONGEST_INSTALL):
             output = (output + part)[-LAST_WORDS:]
-        if not channel.exit_status_ready() and not channel.closed:
+        # It is there a moment after the end of the output, or never.
+        if not channel.status_event.wait(SILENCE):
             channel.close()
-            raise Unreachable(f"{self.name}: python3 was not installed within {LONGEST_INSTALL / 60:.0f} minutes")
+            raise Unreachable(f"{self.name}: the installation of python3 came to no end")
         if channel.recv_exit_status():
             raise Unreachable(
                 f"{self.name}: python3 could not be installed:\n{output.decode('utf-8', 'replace')[-2000:]}"
@@ -318,7 +319,10 @@ class Wire:
                 for part in data:
                     self.write(part)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{self.name}: the connection broke: {error or 'it is closed'}") from None
+            # Half a message may have gone: what follows would not be understood.
+            self.broken = self.broken or f"{self.name}: the connection broke: {error or 'it is closed'}"
+            self.cut()
+            raise Unreachable(self.broken) from None
 
     def ping(self) -> None:
         """Tell the runner that we are still there; a broken line shows at the next request."""

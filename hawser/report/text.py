@@ -17,7 +17,8 @@ Line = Sequence[tuple[str, str]]
 
 # ECMA-48: CSI (cursor, colours, erasing), OSC and its like (window titles, links, clipboard), and two-byte escapes.
 SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-OQ-WYZ\\`-~]")
-COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
+# A longer one is no colour, and could not be read as a number either.
+COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
 # All of C0 but tabs and newlines, C1, marks that reorder or break lines (U+202E shows "exe.txt" for "txt.exe"), and
 # lone surrogates, which no stream can encode.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -276,7 +276,7 @@ class TestBounds:
 
     def test_beats_are_no_greeting(self, hostile: Hostile, hurried: None) -> None:
         hostile.program, _sent = self.repeat(b'{"t": "beat"}\n', 0.05)
-        with pytest.raises(ProtocolBreach, match=r"in time|no greeting within"):
+        with pytest.raises(ProtocolBreach, match="no greeting within"):
             hostile.wire().open(lambda: False)
 
     def test_beats_are_no_answer_to_a_question_that_takes_no_time(
