@@ -13,6 +13,7 @@ import pytest
 from fabric.config import Config
 
 from hawser import protocol
+from hawser import wire as wire_module
 from hawser.connect import Address, Connector
 from hawser.errors import HawserError, Unreachable
 from hawser.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key, read_key
@@ -230,6 +231,21 @@ class TestEndings:
         assert opened.connection is not None
         opened.connection.transport.close()
         with pytest.raises(Unreachable, match="web1: "):
+            opened.request("facts")
+
+    def test_half_a_message_is_the_last_one(self, wire, monkeypatch):
+        opened = wire(execute)
+        opened.open(refuse)
+
+        def stall(data: bytes) -> int:
+            raise TimeoutError
+
+        monkeypatch.setattr(wire_module, "SILENCE", -1.0)
+        monkeypatch.setattr(opened.channel, "send", stall)
+        with pytest.raises(Unreachable, match="the connection broke"):
+            opened.blob("x", b"data")
+        monkeypatch.undo()
+        with pytest.raises(Unreachable, match="the connection broke"):
             opened.request("facts")
 
     @pytest.mark.parametrize("refusal", [{"executes": False}, {"session": 1}], ids=["command", "session"])
