@@ -56,7 +56,7 @@ clean:
 
 venv: .venv/.complete
 
-.venv/.complete: requirements.txt
+.venv/.complete: requirements.txt bin/venv bin/fab
 	@bin/venv $(PYTHON)
 
 # The demo's application as a repository of its own, as a team would have one.

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import functools
+import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import paramiko
 from fabric import Connection
 from fabric.config import Config
+from fabric.runners import Remote
 
 from .errors import HawserError, Unreachable
 from .hostkeys import HostKeyRefused, KnownHosts, changed_key_message, read_key
+from .report.text import clean
+
+# What goes wrong on a connection is said by the error that it ends in; without a handler of ours, Paramiko's own words
+# (tracebacks, and what the far side said) would go to standard error.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+# Seconds within which the far side of a file transfer answers.
+SILENCE = 15.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,78 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
     return PromptSocket(fileno=link.detach())
 
 
+class PatientChannel(paramiko.Channel):
+    """A channel whose far side must answer what it is asked in time; Paramiko itself would wait for ever."""
+
+    patience = 10.0
+
+    @contextmanager
+    def in_time(self) -> Iterator[None]:
+        """Close the channel, which ends every wait for it, unless what is inside is done in time.
+
+        :raises TimeoutError: it was not.
+        """
+        late = threading.Event()
+
+        def close() -> None:
+            late.set()
+            with suppress(EOFError, OSError):
+                self.close()
+
+        timer = threading.Timer(self.patience, close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except paramiko.SSHException:
+            if late.is_set():
+                raise TimeoutError(f"no answer within {self.patience:.0f} s") from None
+            raise
+        finally:
+            timer.cancel()
+
+    def exec_command(self, command: Any) -> None:
+        """Start a program; see Paramiko."""
+        with self.in_time():
+            super().exec_command(command)
+
+    def get_pty(self, *args: Any, **kwargs: Any) -> None:
+        """Ask for a terminal; see Paramiko."""
+        with self.in_time():
+            super().get_pty(*args, **kwargs)
+
+    def invoke_shell(self) -> None:
+        """Start a login shell; see Paramiko."""
+        with self.in_time():
+            super().invoke_shell()
+
+    def invoke_subsystem(self, subsystem: Any) -> None:
+        """Start a subsystem, such as sftp, whose every answer comes in time too; see Paramiko."""
+        with self.in_time():
+            super().invoke_subsystem(subsystem)
+        self.settimeout(SILENCE)
+
+
+class PatientTransport(paramiko.Transport):
+    """A transport with patient channels."""
+
+    def open_channel(self, *args: Any, **kwargs: Any) -> paramiko.Channel:
+        """Open a channel; see Paramiko."""
+        channel = super().open_channel(*args, **kwargs)
+        # Paramiko makes it itself, and offers no way to have another kind made.
+        channel.__class__ = PatientChannel
+        vars(channel)["patience"] = self.channel_timeout
+        return channel
+
+
+class CleanRemote(Remote):  # type: ignore[misc]
+    """A command of a plain task, whose output does nothing to this terminal unless it was given one of its own."""
+
+    def write_our_output(self, stream: IO[str], string: str) -> None:
+        """Pass on what the command writes; see Invoke."""
+        super().write_our_output(stream, string if self.using_pty else clean(string, colours=True))
+
+
 class HostConnection(Connection):  # type: ignore[misc]
     """A connection that leaves the shared configuration alone; in a dry run it moves no file, nor runs a command."""
 
@@ -89,6 +172,9 @@ class HostConnection(Connection):  # type: ignore[misc]
     def get(self, *args: Any, **kwargs: Any) -> Any:
         """Download a file; see Fabric."""
         return None if self.only_shows("get", args, kwargs) else super().get(*args, **kwargs)
+
+    def _remote_runner(self) -> Remote:
+        return CleanRemote(context=self, inline_env=self.inline_ssh_env)
 
     def only_shows(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         if self.config.run.dry:
@@ -161,7 +247,12 @@ class Connector:
             user=address.user or None,
             port=address.port or None,
             config=self.config,
-            connect_kwargs={**self.config.connect_kwargs, **kwargs},
+            connect_kwargs={
+                **self.config.connect_kwargs,
+                **kwargs,
+                "channel_timeout": address.connect_timeout,
+                "transport_factory": PatientTransport,
+            },
             connect_timeout=address.connect_timeout,
             forward_agent=address.forward_agent,
         )

@@ -57,5 +57,15 @@ class Unreachable(HawserError):
     """A host that could not be connected to, or stopped answering."""
 
 
+class ProtocolBreach(Unreachable):
+    """A host that says what no runner of ours says; its line is cut.
+
+    :param what: what was wrong with it; nothing of what it said, unless it is short and harmless.
+    """
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"{name} broke the protocol: {what}; the line is cut")
+
+
 class StepFailed(HawserError):
     """A resource could not be brought to its wanted state on one or more hosts."""

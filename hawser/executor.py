@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import signal
+import threading
+from collections.abc import Iterator
 from typing import Any, cast
 
+import paramiko
 from fabric import Connection
 from fabric.executor import Executor as FabricExecutor
 from invoke.context import Context
-from invoke.exceptions import Failure
+from invoke.exceptions import Exit, Failure
 from invoke.tasks import Call, Task
 
-from .errors import HawserError
+from .errors import HawserError, Unreachable
 from .fleet import Fleet
+from .report.text import brief, safe
 from .session import Session
 from .steps import FleetTask, SessionTask
+
+# What ran on the hosts has ended with the lines to them.
+AGAIN = "nothing goes on running on the hosts, and their locks are free; the same command can be given again"
+
+
+class Ended(KeyboardInterrupt):
+    """Somebody wants this process to end."""
+
+
+@contextlib.contextmanager
+def ended_by(number: signal.Signals) -> Iterator[None]:
+    """Have a signal end what is inside as Ctrl-C would; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_arguments: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Ended
+
+    former = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        signal.signal(number, former)
 
 
 class OwnCall(Call):
@@ -44,6 +75,7 @@ class HostCall(OwnCall):
 
     def make_context(self, config: Any) -> Connection:
         self.session.report.pause()
+        self.session.spoken_to = self.host
         return self.session.connector.open(self.session.address(self.host))
 
 
@@ -71,28 +103,49 @@ class LocalCall(OwnCall):
 class Executor(FabricExecutor):  # type: ignore[misc]
     """Run tasks over the inventory."""
 
-    session: Session
+    session: Session | None = None
 
     def execute(self, *tasks: Any) -> Any:
         """Run the tasks of one command line over one session; every wire is closed at its end."""
+        try:
+            with ended_by(signal.SIGTERM):
+                return self.run(*tasks)
+        except Exit as error:
+            # Whatever a host, a repository or a program said in it: Invoke prints it as it is.
+            error.message = brief(safe(str(error.message or ""), self.masks()))
+            raise
+        except Ended:
+            raise HawserError(f"ended by a signal; {AGAIN}", code=128 + signal.SIGTERM) from None
+        except KeyboardInterrupt:
+            raise HawserError(f"stopped; {AGAIN}", code=130) from None
+
+    def masks(self) -> tuple[str, ...]:
+        """Return what must not be shown, as far as it is known already."""
+        return self.session.masks if self.session is not None else ()
+
+    def run(self, *tasks: Any) -> Any:
         hosts = self.core[0].args.hosts.value if self.core else None
         names = [name.strip() for name in (hosts or "").split(",") if name.strip()]
         calls = self.normalize(tasks)
-        self.session = Session(self.config, names, " ".join(str(call.called_as or call.name) for call in calls))
+        session = Session(self.config, names, " ".join(str(call.called_as or call.name) for call in calls))
+        self.session = session
         ok = False
         try:
             result = super().execute(*tasks)
-            if self.session.dry_failures:
-                raise HawserError(f"would fail on {', '.join(dict.fromkeys(self.session.dry_failures))}")
+            if session.dry_failures:
+                raise HawserError(f"would fail on {', '.join(dict.fromkeys(session.dry_failures))}")
             ok = True
             return result
         except KeyboardInterrupt:
-            self.session.hang_up()
-            raise HawserError("stopped; the same command can be given again", code=130) from None
+            session.hang_up()
+            raise
         except Failure as failure:
             raise HawserError(str(failure), code=failure.result.exited or 1) from None
+        except (paramiko.SSHException, EOFError, TimeoutError) as error:
+            # Only a plain task speaks with its host by itself.
+            raise Unreachable(f"{session.spoken_to}: the connection broke: {error or type(error).__name__}") from None
         finally:
-            self.session.close(ok)
+            session.close(ok)
             # The process ends now: walking through all objects once more takes longer than a connection.
             gc.freeze()
 
@@ -100,6 +153,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         """Call a step or rollout once for the whole fleet, and a plain task once per host."""
         if self.core.remainder:
             raise HawserError('give the command to the task `run`: fab -H HOSTS run "COMMAND"', code=2)
+        assert self.session is not None
         expanded: list[Call] = []
         for each in calls:
             call = Call(task=each) if isinstance(each, Task) else each
@@ -118,6 +172,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
     def clone(self, call: Call, kind: type[OwnCall], **attributes: Any) -> OwnCall:
         """Return a call as another kind of call that knows the session."""
         clone = cast(OwnCall, call.clone(into=kind))
+        assert self.session is not None
         clone.session = self.session
         for name, value in attributes.items():
             setattr(clone, name, value)

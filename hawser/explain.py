@@ -48,6 +48,10 @@ PASSWORD = (
     "fab -H {host} printenv shows which user and server the application asks for"
 )
 
+# Characters of what was said that are looked through.
+MOST = 1 << 17
+PLAIN = re.compile(r"[\w.,:@/+=~%-]*")
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -186,7 +190,7 @@ TOOLS = {
 def cause_of(text: str) -> tuple[Cause, str] | None:
     """Return what is known of a failure, and what its pattern caught; None when nothing is."""
     # Builders wrap their sentences for a terminal that is not there.
-    joined = re.sub(r"\n {4,}", " ", text)
+    joined = re.sub(r"\n {4,}", " ", text[-MOST:])
     for cause in CAUSES:
         found = re.search(cause.pattern, joined)
         if found:
@@ -235,7 +239,9 @@ def explain(fleet: Fleet, name: str, text: str, look: bool = True) -> str:
     found = list(evidence(fleet, name, cause)) if look else []
     lines += [f"  {line}" for line in found]
     if not any("next: " in line for line in found):
-        lines.append(f"  next: {filled(cause.move, fleet, name, caught)}")
+        # A command is typed as it stands here: nothing that a shell would take for more than a word.
+        word = caught if PLAIN.fullmatch(caught) else "…"
+        lines.append(f"  next: {filled(cause.move, fleet, name, word)}")
     return "\n".join(lines)
 
 

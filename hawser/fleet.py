@@ -385,7 +385,11 @@ class Fleet:
         """Return the error that says what failed on which hosts, and what is known of its causes."""
         events = {name: self.session.failures.pop(name) for name in failed if name in self.session.failures}
         texts = {name: f"{event.error}\n{event.output}" for name, event in events.items()}
-        return StepFailed("\n".join([f"{phase} failed on {', '.join(failed)}", *self.explained(texts)]))
+        lines = [f"{phase} failed on {', '.join(failed)}", *self.explained(texts)]
+        lost = [name for name in failed if name in self.session.lost]
+        if lost:
+            lines.append(f"  next: fab -H {lost[0]} status; when {', '.join(lost)} answers, the same command again")
+        return StepFailed("\n".join(lines))
 
     def explained(self, texts: Mapping[str, str]) -> list[str]:
         """Return what is known of failures, as the end of an error's message; programs are told as well.

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .answers import LATEST
 from .errors import HawserError
-from .release import Facts
 from .resources import JSON
 
 if TYPE_CHECKING:
     from .fleet import Fleet
     from .session import Session
+
+
+def operator() -> str:
+    """Return who gives the command: the user's name, or their number where the machine knows no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def take(session: Session, names: Sequence[str], wait: float = 2.0) -> None:
@@ -32,7 +42,7 @@ def take(session: Session, names: Sequence[str], wait: float = 2.0) -> None:
             raise HawserError(
                 f"{name}: {at_work(holder)}; nothing was touched\n  next: wait, then the same command again"
             )
-        session.facts[name] = Facts.from_wire(answer.message["facts"])
+        session.facts[name] = answer.message["facts"]
         session.locked.add(name)
 
 
@@ -52,17 +62,23 @@ def refuse_hold(fleet: Fleet) -> None:
 
 def at_work(holder: Mapping[str, Any]) -> str:
     """Say who holds a lock, since when, and doing what."""
-    since = moment(float(holder.get("since") or 0))
+    since = moment(holder.get("since"))
     return f"{holder.get('who')} on {holder.get('from')} is at work on it since {since} ({holder.get('what')})"
 
 
 def held(hold: Mapping[str, Any]) -> str:
     """Say who has frozen a host, since when, and why."""
-    return f"{hold.get('who')} on {hold.get('from')} since {moment(float(hold.get('since') or 0))}: {hold.get('why')}"
+    return f"{hold.get('who')} on {hold.get('from')} since {moment(hold.get('since'))}: {hold.get('why')}"
 
 
-def moment(seconds: float) -> str:
-    """Write a time in the operator's time zone; with its date, unless it is today."""
-    when = time.localtime(seconds)
+def moment(seconds: object) -> str:
+    """Write a time in the operator's time zone; with its date, unless it is today.
+
+    :param seconds: since the epoch, as a number or its text; what is neither is the epoch.
+    """
+    try:
+        when = time.localtime(min(max(float(str(seconds or 0)), 0.0), LATEST))
+    except ValueError:
+        when = time.localtime(0)
     today = when[:3] == time.localtime()[:3]
     return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M", when)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -10,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import __version__
+from . import __version__, answers
 from .inventory.schema import Environment
 from .secrets import Secrets
 from .templates import Templates
@@ -126,37 +125,39 @@ class Facts:
     """
 
     hostname: str = ""
-    os: Mapping[str, str] = field(default_factory=dict)
+    os: answers.System = field(default_factory=answers.System)
     machine: str = ""
-    python: str = ""
+    python: answers.Version = ""
     systemd: bool = True
-    disk_free: int = 0
-    disk_total: int = 0
-    clock: float = 0.0
-    uid: int = 0
-    current: str = ""
-    commit: str = ""
-    previous: str = ""
-    releases: tuple[str, ...] = ()
-    live: Mapping[str, str] = field(default_factory=dict)
-    processes: tuple[Mapping[str, Any], ...] = ()
-    journal: Mapping[str, Any] | None = None
-    hold: Mapping[str, Any] | None = None
-    since: float = 0.0
-    generated: tuple[str, ...] = ()
+    disk_free: answers.Size = 0
+    disk_total: answers.Size = 0
+    clock: answers.Moment = 0.0
+    uid: answers.Size = 0
+    current: answers.NameOrNone = ""
+    commit: answers.NameOrNone = ""
+    previous: answers.NameOrNone = ""
+    releases: tuple[answers.Name, ...] = ()
+    live: answers.Live = field(default_factory=dict)
+    processes: tuple[answers.ProcessRow, ...] = ()
+    journal: answers.Journal | None = None
+    hold: answers.Entry | None = None
+    since: answers.Moment = 0.0
+    generated: tuple[answers.Name, ...] = ()
     bootstrapped: bool = False
     closed: bool = False
-    once: tuple[str, ...] = ()
+    once: tuple[answers.Name, ...] = ()
 
     @classmethod
     def from_wire(cls, row: Mapping[str, Any]) -> Facts:
-        """Read the runner's greeting."""
-        merged = {**row, **row["app"]}
-        known = {each.name for each in dataclasses.fields(cls)}
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in merged.items() if name in known
-        }
-        return cls(**values)
+        """Read the runner's greeting.
+
+        :raises ValueError: these are no facts.
+        """
+        own = row.get("app") if isinstance(row, Mapping) else None
+        if not isinstance(own, Mapping):
+            raise ValueError("facts of the application are missing")
+        found: Facts = answers.adapter(cls).validate_python({**row, **own})
+        return found
 
     def release_of(self, unit: str, manager: str) -> str:
         """Return the release that a unit's definition belongs to, empty when its manager has no such unit."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import platform
@@ -10,43 +9,38 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fabric.config import Config
 
-from . import locks, sandbox
-from .connect import Address, Connector
+from . import locks, sandbox, together
+from .connect import SILENCE, Address, Connector
 from .errors import HawserError, InputErrors, Problem, Unreachable
 from .formats import CannotExpress
 from .host import Host
 from .hostkeys import KnownHosts
 from .inventory import Environment, Selection, load_inventory
 from .journal import Record
+from .protocol import HEARTBEAT
 from .release import Facts, Release
 from .report import Event, Report, make_report
 from .rules import broken
 from .secrets import Secrets, load_secrets
 from .steps import Step
 from .templates import TemplateError, Templates, folders
-from .wire import HEARTBEAT, SILENCE, Wire
+from .wire import Wire
 
 T = TypeVar("T")
 
 # More connections at once than this gain nothing (measured on 100 hosts) and meet sshd's MaxStartups on bastions.
 CONCURRENCY = 32
+# Seconds that are left to the threads of a run that is broken off.
+LAST_WAIT = 0.4
 # Lines of a program's output that are looked through when it fails.
-LAST_LINES = 100
-
-
-def operator() -> str:
-    """Return who gives the command: the user's name, or their number where the machine knows no name for it."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
+LAST_LINES, LAST_LENGTH = 100, 4096
 
 
 class Session:
@@ -74,6 +68,8 @@ class Session:
         self.lost: dict[str, str] = {}
         self.facts: dict[str, Facts] = {}
         self.locked: set[str] = set()
+        # The host that a plain task has a connection to.
+        self.spoken_to = ""
         self.at_stake: Release | None = None
         self.asked: dict[str, str] = {}
         self.dry_failures: list[str] = []
@@ -90,13 +86,16 @@ class Session:
         self._rendered: Secrets | None = None
         self._templates: Templates | None = None
         self._closed = threading.Event()
+        # Those on which a runner may have been started, and whether their lines were cut.
+        self._begun: list[Wire] = []
+        self._hung_up = False
 
     @property
     def entry(self) -> dict[str, str]:
         """Who does what from where, since when and how long by now, for the lock and the history."""
         return {
             "what": self.command,
-            "who": operator(),
+            "who": locks.operator(),
             "from": platform.node(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.began)),
             "seconds": str(round(time.time() - self.began)),
@@ -130,6 +129,11 @@ class Session:
             self.require_secrets()
         assert self._secrets is not None
         return self._secrets
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """What must not be shown, as far as it is known already."""
+        return tuple(self._secrets.mask_values()) if self._secrets is not None else ()
 
     def use_secrets(self, secrets: Secrets) -> None:
         self._secrets = secrets
@@ -195,7 +199,13 @@ class Session:
         for name in names:
             path = f"{self.host(name).state}/secrets.json"
             text = self.wires[name].request("read", {"path": path}).message.get("text")
-            kept[name] = json.loads(text) if text else {}
+            try:
+                found = json.loads(text) if text else {}
+            except (ValueError, RecursionError):
+                found = None
+            if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+                raise HawserError(f"{name}: {path} does not hold secrets; next: fab -H {name} bootstrap")
+            kept[name] = found
         return kept
 
     @property
@@ -315,7 +325,7 @@ class Session:
     def expect(self, names: Sequence[str]) -> None:
         """Begin to open wires to these hosts while other work goes on; `open` waits for them."""
         self.preflight()
-        self._opening = ThreadPoolExecutor(max_workers=1).submit(self.open_missing, names)
+        self._opening = together.begin(lambda: self.open_missing(names))
 
     def open(self, names: Sequence[str]) -> None:
         """Open a wire to each of these hosts that has none yet, all at once.
@@ -377,9 +387,10 @@ class Session:
             self.report.note(name, "has no python3; it is installed first")
             return True
 
+        self._begun.append(wire)
         wire.open(install_python)
         self.wires[name] = wire
-        self.facts[name] = Facts.from_wire(wire.facts)
+        self.facts[name] = wire.facts
         # One thread a wire: a line that takes nothing must not silence the others.
         threading.Thread(target=self.ping, args=(wire,), daemon=True).start()
 
@@ -406,13 +417,14 @@ class Session:
                 bug.__cause__ = error
                 return bug
 
-        with ThreadPoolExecutor(max_workers=min(CONCURRENCY, max(1, len(names)))) as pool:
-            futures = {name: pool.submit(guarded, name) for name in names}
-            try:
-                return {name: future.result() for name, future in futures.items()}
-            except KeyboardInterrupt:
-                self.hang_up()
-                raise
+        futures = together.begin_each(names, guarded, CONCURRENCY)
+        try:
+            return {name: future.result() for name, future in futures.items()}
+        except KeyboardInterrupt:
+            self.hang_up()
+            # What they still have to say shall not come between the last words.
+            wait(futures.values(), timeout=LAST_WAIT)
+            raise
 
     def tell_failure(self, name: str, message: str) -> None:
         """Report what broke off a host's run: loudly in any case, as a failure unless the settings leave it out."""
@@ -446,7 +458,8 @@ class Session:
         """Read the facts of these hosts anew; one that does not answer any more is lost."""
 
         def ask(name: str) -> Facts:
-            return Facts.from_wire(self.wires[name].request("facts").message["facts"])
+            found: Facts = self.wires[name].request("facts").message["facts"]
+            return found
 
         for name, result in self.parallel(names, ask).items():
             if not isinstance(result, Exception):
@@ -455,18 +468,18 @@ class Session:
     def hang_up(self) -> None:
         """Cut every line at once: the runners end what they do."""
         self._closed.set()
-        for wire in list(self.wires.values()):
-            if wire.connection is not None:
-                wire.connection.close()
+        self._hung_up = True
+        wait([together.begin(wire.cut) for wire in self._begun], timeout=LAST_WAIT)
 
     def close(self, ok: bool) -> None:
-        """Say goodbye to every host and sum up."""
-        if self._opening is not None:
-            # What failed there is reported already, and did not matter to what ended the run.
-            wait([self._opening])
-        self._closed.set()
-        self.parallel(list(self.wires), lambda name: self.wires[name].close())
-        self.connector.close()
+        """Say goodbye to every host and sum up; nobody is waited for after the lines were cut."""
+        if not self._hung_up:
+            if self._opening is not None:
+                # What failed there is reported already, and did not matter to what ended the run.
+                wait([self._opening])
+            self._closed.set()
+            self.parallel(list(self.wires), lambda name: self.wires[name].close())
+            self.connector.close()
         self.report.finish(ok, {name: wire.exchanges for name, wire in self.wires.items()})
 
     def tell(self, name: str) -> Callable[[Mapping[str, Any]], None]:
@@ -486,7 +499,7 @@ class Session:
                 self.report.log(name, str(message["source"]), float(message["time"]), str(message["text"]))
             elif message["t"] == "output":
                 for line in str(message["text"]).splitlines():
-                    self.last_lines.setdefault(name, deque(maxlen=LAST_LINES)).append(line)
+                    self.last_lines.setdefault(name, deque(maxlen=LAST_LINES)).append(line[:LAST_LENGTH])
                     self.report.output(name, line, str(message["stream"]))
 
         return heard

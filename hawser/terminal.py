@@ -15,6 +15,8 @@ from collections.abc import Iterator
 import paramiko
 
 PART = 32768
+# Seconds within which the status follows the end of the output.
+SILENCE = 15.0
 
 
 def size() -> tuple[str, int, int] | None:
@@ -28,11 +30,14 @@ def size() -> tuple[str, int, int] | None:
 def attach(channel: paramiko.Channel) -> int:
     """Pass bytes on in both directions until the program at the far end has ended.
 
-    :returns: its exit status.
+    :returns: its exit status, 255 where the far end does not tell it.
     """
     sys.stdout.flush()
     with _raw(channel):
         _converse(channel)
+    if not channel.status_event.wait(SILENCE):
+        channel.close()
+        return 255
     return channel.recv_exit_status()
 
 

@@ -17,14 +17,17 @@ from typing import Any, BinaryIO
 import paramiko
 from fabric import Connection
 
-from .connect import Address, Connector
+from .answers import adapter
+from .connect import SILENCE, Address, Connector
 from .errors import StepFailed, Unreachable
+from .protocol import Exchange, Reader
+from .release import Facts
 from .resources import JSON, Catalog
 
-# The far side says something every 3 s; after this long without a word the line counts as cut.
-SILENCE = 15.0
-HEARTBEAT = 3.0
 CHUNK = 1 << 17
+# Seconds that apt may take to install Python, and bytes of what a program says that are kept for its last words.
+LONGEST_INSTALL = 1800.0
+LAST_WORDS = 1 << 16
 
 # Reads our modules from standard input and runs them without touching the disk. Python 3.8 syntax.
 LOADER = (
@@ -84,11 +87,13 @@ class Wire:
         self.hello = {**hello, "token": uuid.uuid4().hex}
         self.connection: Connection | None = None
         self.channel: paramiko.Channel | None = None
-        self.buffer = b""
+        self.reader = Reader(self.name, self.receive, self.last_words)
+        # Why nothing comes over this line any more.
+        self.broken = ""
         self.send_lock = threading.Lock()
         self.counter = 0
         self.exchanges = 0
-        self.facts: Mapping[str, Any] = {}
+        self.facts = Facts()
 
     @property
     def name(self) -> str:
@@ -106,6 +111,13 @@ class Wire:
         :param install_python: asked when the host has no python3; True: install it.
         :raises Unreachable: see `Connector.open`; or the runner did not start.
         """
+        try:
+            self.greet(install_python)
+        except Unreachable:
+            self.cut()
+            raise
+
+    def greet(self, install_python: Callable[[], bool]) -> None:
         self.connection = self.connector.open(self.address)
         first = self.start()
         if first == NO_PYTHON:
@@ -130,31 +142,52 @@ class Wire:
         return f"/bin/sh -c {shlex.quote(outer)}", self.address.sudo_password.encode() + b"\n"
 
     def execute(self, script: str) -> paramiko.Channel:
-        """Start a script as root on a new channel."""
+        """Start a script as root on a new channel.
+
+        :raises Unreachable: the host starts nothing for us, or does not answer.
+        """
         assert self.connection is not None
-        channel = self.connection.transport.open_session()
-        if self.address.forward_agent:
-            paramiko.agent.AgentRequestHandler(channel)
-        command, first = self.command(script)
-        channel.exec_command(command)
-        if first:
-            channel.sendall(first)
-        return channel  # type: ignore[no-any-return]
+        try:
+            channel: paramiko.Channel = self.connection.transport.open_session()
+            # One timeout for reading and writing, which two threads do at the same time.
+            channel.settimeout(1.0)
+            if self.address.forward_agent:
+                paramiko.agent.AgentRequestHandler(channel)
+            command, first = self.command(script)
+            channel.exec_command(command)
+            if first:
+                channel.sendall(first)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unreachable(f"{self.name}: starts no command for us: {error or type(error).__name__}") from None
+        return channel
 
     def terminal(self, script: str, size: tuple[str, int, int] | None) -> paramiko.Channel:
         """Start a script as root on a new channel that a person talks to.
 
         :param size: kind, columns and lines of the person's terminal; None: there is none.
+        :raises Unreachable: the host starts nothing for us, or does not answer.
         """
+        channel: paramiko.Channel
         if size is None:
-            return self.execute(script)
+            channel = self.execute(script)
+            channel.settimeout(None)
+            return channel
         assert self.connection is not None
-        channel: paramiko.Channel = self.connection.transport.open_session()
-        channel.get_pty(*size)
+        try:
+            channel = self.connection.transport.open_session()
+            channel.settimeout(1.0)
+            channel.get_pty(*size)
+            self.start_in_terminal(channel, script)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unreachable(f"{self.name}: starts no terminal: {error or type(error).__name__}") from None
+        channel.settimeout(None)
+        return channel
+
+    def start_in_terminal(self, channel: paramiko.Channel, script: str) -> None:
         command, password = self.command(script)
         if not password:
             channel.exec_command(command)
-            return channel
+            return
         # A terminal shows what is typed: the password is sent when it has been told not to.
         outer = (
             f"stty -echo; printf {READY}; IFS= read -r p; stty echo; printf '%s\\n' \"$p\" | sudo -S -p '' -v && "
@@ -162,15 +195,27 @@ class Wire:
         )
         channel.exec_command(f"/bin/sh -c {shlex.quote(outer)}")
         heard = b""
-        channel.settimeout(SILENCE)
-        while READY.encode() not in heard:
-            part = channel.recv(65536)
+        for part in self.parts(channel.recv, SILENCE):
+            heard = (heard + part)[-LAST_WORDS:]
+            if READY.encode() in heard:
+                channel.sendall(password)
+                return
+        raise Unreachable(f"{self.name}: {heard.decode('utf-8', 'replace').strip() or 'starts no terminal'}")
+
+    def parts(self, receive: Callable[[int], bytes], seconds: float) -> Iterator[bytes]:
+        """Yield what comes over a channel until its end, for so many seconds at most.
+
+        :param receive: the channel's own; it waits for a second.
+        """
+        due = time.monotonic() + seconds
+        while time.monotonic() < due:
+            try:
+                part = receive(65536)
+            except TimeoutError:
+                continue
             if not part:
-                raise Unreachable(f"{self.name}: {heard.decode('utf-8', 'replace').strip() or 'starts no terminal'}")
-            heard += part
-        channel.settimeout(None)
-        channel.sendall(password)
-        return channel
+                return
+            yield part
 
     def start(self) -> str:
         """Start the runner.
@@ -179,24 +224,20 @@ class Wire:
         """
         check = f"command -v python3 >/dev/null || {{ echo '{NO_PYTHON}'; exit 0; }}"
         script = f"{check}; exec python3 -IBc {shlex.quote(LOADER)}"
-        self.buffer = b""
-        try:
-            self.channel = self.execute(script)
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{self.name}: starts no command for us: {error or type(error).__name__}") from None
-        # One timeout for reading and writing, which two threads do at the same time.
-        self.channel.settimeout(1.0)
+        self.reader = Reader(self.name, self.receive, self.last_words)
+        self.channel = self.execute(script)
         try:
             source = runner_source()
             self.write(b"%d\n" % len(source) + source + json.dumps(self.hello).encode() + b"\n")
         except (OSError, EOFError, paramiko.SSHException):
             # It ended before it had read everything; what it said follows.
             pass
-        # A login script may speak first.
-        while not (line := self.read_line()).startswith('{"t": "hello"'):
-            if line == NO_PYTHON:
-                return NO_PYTHON
-        self.facts = json.loads(line)["facts"]
+        # While the far side starts its Python.
+        adapter(Facts)
+        facts = self.reader.greeting(NO_PYTHON)
+        if facts is None:
+            return NO_PYTHON
+        self.facts = facts
         return ""
 
     def install_python(self) -> None:
@@ -205,42 +246,44 @@ class Wire:
             "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && "
             "apt-get install -y -qq --no-install-recommends python3 python3-venv"
         )
-        output = channel.makefile("rb").read() + channel.makefile_stderr("rb").read()
+        # What it says on either stream, in their order.
+        channel.set_combine_stderr(True)
+        output = b""
+        for part in self.parts(channel.recv, LONGEST_INSTALL):
+            output = (output + part)[-LAST_WORDS:]
+        # It is there a moment after the end of the output, or never.
+        if not channel.status_event.wait(SILENCE):
+            channel.close()
+            raise Unreachable(f"{self.name}: the installation of python3 came to no end")
         if channel.recv_exit_status():
             raise Unreachable(
                 f"{self.name}: python3 could not be installed:\n{output.decode('utf-8', 'replace')[-2000:]}"
             )
 
-    def read_line(self) -> str:
-        """Return the runner's next line.
+    def receive(self) -> bytes:
+        """Return the next bytes of the runner, empty ones at its end.
 
-        :raises Unreachable: it has been silent for too long, or ended.
+        :raises TimeoutError: none came for a second.
+        :raises Unreachable: the connection broke.
         """
         assert self.channel is not None
-        silent_since = time.monotonic()
-        while b"\n" not in self.buffer:
-            try:
-                data = self.channel.recv(65536)
-            except TimeoutError:
-                if time.monotonic() - silent_since > SILENCE:
-                    raise Unreachable(f"{self.name}: has been silent for {SILENCE:.0f} s; the line is cut") from None
-                continue
-            except (OSError, paramiko.SSHException) as error:
-                raise Unreachable(f"{self.name}: the connection broke: {error}") from None
-            if not data:
-                raise Unreachable(f"{self.name}: {self.last_words()}")
-            silent_since = time.monotonic()
-            self.buffer += data
-        line, _, self.buffer = self.buffer.partition(b"\n")
-        return line.decode("utf-8", "replace")
+        try:
+            return self.channel.recv(65536)
+        except TimeoutError:
+            raise
+        except (OSError, paramiko.SSHException) as error:
+            raise Unreachable(f"{self.name}: the connection broke: {error}") from None
 
     def last_words(self) -> str:
         """Say why the runner ended: sudo's refusal, or its own last error."""
         assert self.channel is not None
+        heard = b""
         try:
-            said = self.channel.makefile_stderr("rb").read().decode("utf-8", "replace").strip()
+            for part in self.parts(self.channel.recv_stderr, 2.0):
+                heard = (heard + part)[-LAST_WORDS:]
         except (OSError, paramiko.SSHException):
-            said = ""
+            pass
+        said = heard.decode("utf-8", "replace").strip()
         if "password is required" in said or "a terminal is required" in said:
             return (
                 f"sudo asks {self.user} for a password; next: name the secret that holds it with "
@@ -276,7 +319,10 @@ class Wire:
                 for part in data:
                     self.write(part)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{self.name}: the connection broke: {error or 'it is closed'}") from None
+            # Half a message may have gone: what follows would not be understood.
+            self.broken = self.broken or f"{self.name}: the connection broke: {error or 'it is closed'}"
+            self.cut()
+            raise Unreachable(self.broken) from None
 
     def ping(self) -> None:
         """Tell the runner that we are still there; a broken line shows at the next request."""
@@ -315,15 +361,20 @@ class Wire:
         :param heard: called with every message that comes before the end.
         :raises Unreachable: the line is cut.
         """
+        if self.broken:
+            raise Unreachable(self.broken)
         self.counter += 1
         self.exchanges += 1
-        self.send({"op": operation, "id": self.counter, "arguments": dict(arguments or {}), "masks": list(masks)})
-        while True:
-            message = json.loads(self.read_line())
-            if message["t"] == "done":
-                return Answer(bool(message["ok"]), message)
-            if message["t"] != "beat":
-                heard(message)
+        asked = dict(arguments or {})
+        try:
+            self.send({"op": operation, "id": self.counter, "arguments": asked, "masks": list(masks)})
+            found = Exchange(self.reader, self.counter, operation, asked).listen(heard)
+        except Unreachable as error:
+            # What comes late would be taken for the answer to the next question.
+            self.broken = str(error)
+            self.cut()
+            raise
+        return Answer(found["ok"], found)
 
     def apply(
         self, catalog: Catalog, dry: bool, masks: Sequence[str], heard: Callable[[Mapping[str, Any]], None]
@@ -336,6 +387,11 @@ class Wire:
         if answer.error:
             raise StepFailed(f"{self.name}: {answer.error}")
         return answer.ok
+
+    def cut(self) -> None:
+        """Hang up without a word; the runner ends what it does."""
+        if self.connection is not None:
+            self.connection.close()
 
     def close(self) -> None:
         """Say goodbye, which frees the lock, and hang up."""

@@ -125,7 +125,7 @@ def told(run: Mapping[str, Any] | None, now: float) -> list[str]:
     if run is None:
         return ["never", "", ""]
     began = since(run["began"], now)
-    if run["status"] is not None:
+    if run["status"] is not None and run["ended"] is not None:
         result = Marked.good("ok") if run["status"] == 0 else Marked.bad(f"exited with {run['status']}")
         return [began, span(run["ended"] - run["began"]), result]
     return [began, "", "is running" if run["running"] else Marked.bad("was killed")]

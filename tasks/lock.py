@@ -41,7 +41,7 @@ def status(fleet: Fleet) -> None:
 
 def told(entry: Mapping[str, Any], what: str) -> list[str]:
     """Return a row's columns of who, from where, since when, and what or why."""
-    since = moment(float(str(entry.get("since") or 0)))
+    since = moment(entry.get("since"))
     return [str(entry.get("who", "")), str(entry.get("from", "")), since, str(entry.get(what, ""))]
 
 

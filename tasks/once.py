@@ -137,5 +137,7 @@ def listing(fleet: Fleet) -> None:
     for name, entry in fleet.environment.once.items():
         record = next((answer[name] for answer in answers if name in answer), None)
         state = "not yet" if record is None else "ran" if record.get("ran") else "noted as done"
-        rows.append([name, entry.command, state, *((record or {}).get(key, "") for key in ("at", "who", "release"))])
+        rows.append(
+            [name, entry.command, state, *(str((record or {}).get(key, "")) for key in ("at", "who", "release"))]
+        )
     fleet.report.table("once", ["name", "command", "state", "when (UTC)", "by", "release"], rows)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.host import Host
+from hawser.report.text import clean
 from hawser.resources import Command, Resources
 from hawser.steps import rollout, step
 
@@ -73,7 +74,8 @@ def answer(fleet: Fleet, queue: Queue) -> str:
     fleet.report.pause()
     question = f"{queue.waiting} messages that wait in {queue.name} of {queue.place} will be lost."
     try:
-        return input(f"{question} Type the queue's name to go on: ").strip()
+        # The queue's name is what the broker says.
+        return input(f"{clean(question)} Type the queue's name to go on: ").strip()
     except EOFError:
         raise HawserError("nobody is there to confirm it; next: the same command with --yes") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,9 @@ from hawser.resources import Prune, Resources
 from hawser.steps import rollout, step
 
 from .status import span
+
+# Seconds, as an entry of the history has them.
+NUMBER = re.compile("[0-9]{1,9}")
 
 
 @rollout(name="list")
@@ -64,7 +68,7 @@ def history(fleet: Fleet, lines: int = 20) -> None:
             hosts.setdefault(key, []).append(name)
             seconds[key] = str(entry.get("seconds", ""))
     rows = [
-        [*key[:5], ", ".join(hosts[key]), span(int(seconds[key])) if seconds[key].isdigit() else "", key[5]]
+        [*key[:5], ", ".join(hosts[key]), span(int(seconds[key])) if NUMBER.fullmatch(seconds[key]) else "", key[5]]
         for key in sorted(hosts, reverse=True)
     ]
     columns = ["when (UTC)", "what", "who", "from", "release", "hosts", "took", "result"]

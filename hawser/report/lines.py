@@ -8,12 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hawser.secrets import mask
-
 from .events import Event
 from .summary import summary
 from .tally import Tally
-from .text import Line, Marked, clean, duration, names, one_line
+from .text import Line, Marked, brief, duration, names, one_line, safe
 
 TAIL = 20
 STEP_WIDTH = 16
@@ -107,7 +105,7 @@ class LineReport(ABC):
             if level == "warning":
                 self._tally.warnings[(host, text)] = None
             word = "note" if level == "info" else level
-            head, *rest = self._safe(text).strip("\n").split("\n")
+            head, *rest = self._brief(text).strip("\n").split("\n")
             style = STYLES.get(level, "dim")
             columns = self._head(host, word, style) if host else [(f"{word}  ", style)]
             self._write([*columns, (head, STYLES.get(level, ""))])
@@ -132,7 +130,7 @@ class LineReport(ABC):
         with self._lock:
             self._know([host])
             self._tally.broken_off[host] = message
-            head, *rest = self._safe(message.removeprefix(f"{host}: ")).strip("\n").split("\n")
+            head, *rest = self._brief(message.removeprefix(f"{host}: ")).strip("\n").split("\n")
             self._write([*self._head(host, "failed", STYLES["failed"]), (head, "red")])
             self._indent(rest, "")
 
@@ -161,19 +159,21 @@ class LineReport(ABC):
                 return
             self._finished = True
             for line in summary(self._tally, self._clock() - self._began, ok, self._dry):
-                self._write([(self._safe(text), style) for text, style in line])
+                self._write([(self._brief(text), style) for text, style in line])
 
     def _safe(self, text: str) -> str:
-        """Mask before and after the cleaning: a sequence inside a secret would hide it from the mask, and then go."""
-        return mask(clean(mask(text, self._masks)), self._masks)
+        return safe(text, self._masks)
+
+    def _brief(self, text: str) -> str:
+        return brief(self._safe(text))
 
     def _safe_cell(self, text: str) -> str:
-        safe = Marked(self._safe(text))
-        safe.style = text.style if isinstance(text, Marked) else ""
-        return safe
+        cell = Marked(self._brief(text))
+        cell.style = text.style if isinstance(text, Marked) else ""
+        return cell
 
     def _safe_line(self, text: str) -> str:
-        return one_line(self._safe(text))
+        return one_line(self._brief(text))
 
     def _know(self, hosts: Sequence[str]) -> None:
         self._tally.expect(hosts)
@@ -195,7 +195,7 @@ class LineReport(ABC):
         ]
         if status in ("changed", "failed"):
             line.append((f"  {duration(event.ms / 1000)}", "dim"))
-        note = self._safe(event.note).strip("\n")
+        note = self._brief(event.note).strip("\n")
         if note and "\n" not in note:
             line.append((f"  ({note})", "dim"))
         self._write(line)
@@ -214,7 +214,7 @@ class LineReport(ABC):
 
     def _write_failure(self, event: Event) -> None:
         if event.error:
-            self._indent(self._safe(event.error).strip("\n").split("\n"), "red")
+            self._indent(self._brief(event.error).strip("\n").split("\n"), "red")
         output = self._safe(event.output).rstrip().split("\n") if event.output.strip() else []
         if len(output) > TAIL:
             self._indent([f"(the last {TAIL} of {len(output)} lines)"], "dim")

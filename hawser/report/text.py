@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from hawser.secrets import mask
+
+# Characters of a line of a message, and lines of it, of which the last ones say what to do.
+LONGEST = 2000
+MOST_LINES = 500
+MOST_LAST = 100
+
 # A line is a row of (text, style); a style is a name that rich understands, and means nothing without a terminal.
 Line = Sequence[tuple[str, str]]
 
 # ECMA-48: CSI (cursor, colours, erasing), OSC and its like (window titles, links, clipboard), and two-byte escapes.
 SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-OQ-WYZ\\`-~]")
-COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
+# A longer one is no colour, and could not be read as a number either.
+COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
 # All of C0 but tabs and newlines, C1, marks that reorder or break lines (U+202E shows "exe.txt" for "txt.exe"), and
 # lone surrogates, which no stream can encode.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -63,6 +71,29 @@ def clean(text: str, colours: bool = False) -> str:
         return visible(SEQUENCE.sub("", text))
     text = SEQUENCE.sub(lambda match: match[0] if COLOUR.fullmatch(match[0]) else "", text)
     return "".join(part if COLOUR.fullmatch(part) else visible(part) for part in COLOUR.split(text))
+
+
+def safe(text: str, masks: Sequence[str]) -> str:
+    """Return a text that came from outside as it may be shown: cleaned, and without secrets.
+
+    It is masked before and after the cleaning: a sequence inside a secret would hide it from the mask, and then go.
+    """
+    return mask(clean(mask(text, masks)), masks)
+
+
+def brief(text: str) -> str:
+    """Cut out of a message what nobody reads: the middle of very long lines, and of very many."""
+    lines = [_without_middle(line) for line in text.split("\n")]
+    if len(lines) > MOST_LINES:
+        left = len(lines) - MOST_LINES
+        lines = [*lines[: -MOST_LAST - left], f"(… {left} lines …)", *lines[-MOST_LAST:]]
+    return "\n".join(lines)
+
+
+def _without_middle(line: str) -> str:
+    if len(line) <= LONGEST:
+        return line
+    return f"{line[: LONGEST // 2]} (… {len(line) - LONGEST} characters …) {line[-LONGEST // 2 :]}"
 
 
 def one_line(text: str) -> str:

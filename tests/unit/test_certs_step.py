@@ -41,7 +41,7 @@ def host(tmp_path: Path) -> Callable[..., Host]:
         )
         at_stake = Release(release, "1" * 40, environment, Templates()) if release else None
         held = Secrets("shop", tmp_path / "shop.env", {})
-        said = Facts.from_wire({"app": facts})
+        said = Facts(**facts)
         addresses = {"web1": "10.0.0.1", "web2": "10.0.0.2"}
         return Host("web1", environment, held, Templates(), addresses, said, at_stake)
 

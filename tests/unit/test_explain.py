@@ -130,3 +130,9 @@ def test_a_host_that_says_nothing_leaves_the_general_advice():
         "web1: the disk is full",
         '  next: fab -H web1 run "df -h; df -i"; old releases go with fab -H web1 releases.prune',
     ]
+
+
+@pytest.mark.parametrize("name", ["$(reboot).example", "`reboot`.example", '"; reboot; "'])
+def test_what_a_host_says_is_no_part_of_a_command_that_somebody_types(name):
+    said = explain(Fleet(), "web1", f"Temporary failure resolving '{name}'")  # type: ignore[arg-type]
+    assert "reboot" not in said.rpartition("next: ")[2] and "getent hosts …" in said

@@ -113,7 +113,8 @@ def facts_of(environment: Environment, name: str, current: str) -> Facts:
             if overlaps(setting):
                 live[each] = "blue"
                 unit += "-blue"
-            rows.append({"process": each, "unit": unit, "manager": setting.manager, "release": current})
+            said = {"state": "active", "active": True, "seconds": 60, "since": 1.0, "pid": 2, "live": True}
+            rows.append({"process": each, "unit": unit, "manager": setting.manager, "release": current, **said})
     return Facts.from_wire(
         {
             "hostname": name,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,110 +12,25 @@ import paramiko
 import pytest
 from fabric.config import Config
 
+from hawser import protocol
 from hawser import wire as wire_module
 from hawser.connect import Address, Connector
 from hawser.errors import HawserError, Unreachable
 from hawser.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key, read_key
 from hawser.resources import Catalog, File, Link
 from hawser.wire import NO_PYTHON, Wire
-
-Program = Callable[[paramiko.Channel, str], None]
-HOST_KEY, OTHER_HOST_KEY, OUR_KEY, THEIR_KEY = (paramiko.ECDSAKey.generate() for _ in range(4))
-
-
-class Login(paramiko.ServerInterface):
-    """Let root in with our key, and start the server's program for every command."""
-
-    executes = True
-    session = paramiko.OPEN_SUCCEEDED
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-
-    def get_allowed_auths(self, username: str) -> str:
-        return "publickey"
-
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        return paramiko.AUTH_SUCCESSFUL if key == OUR_KEY and username != "nobody" else paramiko.AUTH_FAILED
-
-    def check_channel_request(self, kind: str, chanid: int) -> int:
-        return self.session
-
-    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        # The answer to this request must leave before the first word of the program.
-        start = threading.Timer(0.05, self.program, (channel, command.decode()))
-        start.daemon = True
-        start.start()
-        return self.executes
-
-
-class Server:
-    """An SSH server that shows `HOST_KEY`."""
-
-    def __init__(self, program: Program) -> None:
-        self.login = Login(program)
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listening.getsockname()[1]
-        self.transports: list[paramiko.Transport] = []
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self) -> None:
-        while True:
-            try:
-                link, _ = self.listening.accept()
-            except OSError:
-                return
-            transport = paramiko.Transport(link)
-            transport.add_server_key(HOST_KEY)
-            self.transports.append(transport)
-            try:
-                transport.start_server(server=self.login)
-            except (EOFError, OSError, paramiko.SSHException):
-                pass
-
-    def close(self) -> None:
-        self.listening.close()
-        for transport in self.transports:
-            transport.close()
-
-
-def execute(channel: paramiko.Channel, command: str) -> None:
-    """Run a command for real."""
-    ours, theirs = socket.socketpair()
-    with subprocess.Popen(["sh", "-c", command], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL):
-        theirs.close()
-
-        def answer() -> None:
-            with contextlib.suppress(OSError):
-                while data := ours.recv(65536):
-                    channel.sendall(data)
-            channel.close()
-
-        answering = threading.Thread(target=answer, daemon=True)
-        answering.start()
-        with contextlib.suppress(OSError):
-            while data := channel.recv(65536):
-                ours.sendall(data)
-        ours.shutdown(socket.SHUT_WR)
-        answering.join()
-        ours.close()
-
-
-def say(text: str = "", errors: str = "", code: int = 0) -> Program:
-    """Return a program that says something and ends."""
-
-    def program(channel: paramiko.Channel, command: str) -> None:
-        channel.sendall(text.encode())
-        channel.sendall_stderr(errors.encode())
-        channel.send_exit_status(code)
-        channel.close()
-
-    return program
-
-
-def keep_silent(channel: paramiko.Channel, command: str) -> None:
-    while channel.recv(65536):
-        pass
+from tests.hostile.ssh import (
+    HOST_KEY,
+    OTHER_HOST_KEY,
+    OUR_KEY,
+    THEIR_KEY,
+    Login,
+    Program,
+    Server,
+    execute,
+    keep_silent,
+    say,
+)
 
 
 @pytest.fixture
@@ -249,7 +162,7 @@ class TestRunner:
     def test_greets_with_its_facts(self, wire):
         opened = wire(execute)
         opened.open(refuse)
-        assert opened.facts["hostname"] == socket.gethostname()
+        assert opened.facts.hostname == socket.gethostname()
 
     def test_brings_a_catalog_about_in_one_exchange_and_tells_of_it(self, wire, tmp_path):
         opened, told = wire(execute), []
@@ -286,7 +199,7 @@ class TestRunner:
 
 class TestEndings:
     def test_a_silent_line_is_cut(self, wire, monkeypatch):
-        monkeypatch.setattr(wire_module, "SILENCE", 0.2)
+        monkeypatch.setattr(protocol, "SILENCE", 0.2)
         with pytest.raises(Unreachable, match=r"web1: has been silent for 0 s; the line is cut"):
             wire(keep_silent).open(refuse)
 
@@ -318,6 +231,21 @@ class TestEndings:
         assert opened.connection is not None
         opened.connection.transport.close()
         with pytest.raises(Unreachable, match="web1: "):
+            opened.request("facts")
+
+    def test_half_a_message_is_the_last_one(self, wire, monkeypatch):
+        opened = wire(execute)
+        opened.open(refuse)
+
+        def stall(data: bytes) -> int:
+            raise TimeoutError
+
+        monkeypatch.setattr(wire_module, "SILENCE", -1.0)
+        monkeypatch.setattr(opened.channel, "send", stall)
+        with pytest.raises(Unreachable, match="the connection broke"):
+            opened.blob("x", b"data")
+        monkeypatch.undo()
+        with pytest.raises(Unreachable, match="the connection broke"):
             opened.request("facts")
 
     @pytest.mark.parametrize("refusal", [{"executes": False}, {"session": 1}], ids=["command", "session"])

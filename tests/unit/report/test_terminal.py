@@ -81,6 +81,11 @@ def test_output_keeps_its_colours_and_loses_the_rest(terminal: Terminal) -> None
     assert "\x1b[2J" not in terminal.stream.getvalue()
 
 
+def test_a_colour_of_thousands_of_digits_is_none(terminal: Terminal) -> None:
+    terminal.report.output("web1", f"\x1b[{'9' * 5000}mtext")
+    assert "web1 | text\n" in terminal.text()
+
+
 def test_a_colour_inside_a_secret_does_not_save_it_from_the_mask(terminal: Terminal) -> None:
     terminal.report.set_masks(["hunter2"])
     terminal.report.output("web1", f"{RED}a{OFF} hun{RED}ter{OFF}2")

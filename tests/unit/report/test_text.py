@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hawser.report.text import clean, duration, names, one_line, shorten
+from hawser.report.text import brief, clean, duration, names, one_line, shorten
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,11 @@ def test_many_hosts_are_counted() -> None:
 
 def test_a_label_stays_on_its_line() -> None:
     assert one_line("command a\n  b\tc\n") == "command a\\n  b c"
+
+
+def test_a_message_is_cut_where_nobody_reads_it() -> None:
+    assert brief("short\nlines") == "short\nlines"
+    long = brief(f"web1: {'x' * 100_000}\n  next: look")
+    assert len(long) < 3000 and "characters …)" in long and long.endswith("\n  next: look")
+    many = brief("\n".join(map(str, range(100_000))))
+    assert len(many.split("\n")) == 501 and many.startswith("0\n1\n") and many.endswith("\n99999")

@@ -197,7 +197,7 @@ class Wire:
                 return Answer(False, {"holder": {"who": "x", "from": "y", "since": 0, "what": "z"}})
             self.host.holder = self.session
         if operation in ("lock", "facts"):
-            return Answer(True, {"facts": self.host.facts()})
+            return Answer(True, {"facts": Facts.from_wire(self.host.facts())})
         assert arguments is not None
         if operation == "ask":
             assert arguments["function"] == "checkout.tips"

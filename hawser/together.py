@@ -1,0 +1,51 @@
+"""Work for several hosts at once, in threads that nobody waits for when the run is broken off."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def begin(work: Callable[[], T]) -> Future[T]:
+    """Begin some work beside what goes on; its result, or what it raised, is in the future that is returned."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        _settle(future, work)
+
+    # A pool's threads would be waited for when the process ends, and one of them may wait for a host.
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def begin_each(names: Sequence[str], work: Callable[[str], T], most: int) -> dict[str, Future[T]]:
+    """Begin the same work for each of some names.
+
+    :param most: so many at once.
+    """
+    futures: dict[str, Future[T]] = {name: Future() for name in names}
+    waiting = deque(futures)
+
+    def run() -> None:
+        while waiting:
+            try:
+                name = waiting.popleft()
+            except IndexError:
+                return
+            _settle(futures[name], lambda name=name: work(name))  # type: ignore[misc]
+
+    for _ in range(min(most, len(futures))):
+        threading.Thread(target=run, daemon=True).start()
+    return futures
+
+
+def _settle(future: Future[T], work: Callable[[], T]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:
+        future.set_exception(error)

@@ -1,0 +1,137 @@
+"""What our `fab` does before and after our executor, in projects of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+FABFILE = """
+import os, signal, time
+from invoke import task
+from hawser.errors import HawserError
+from hawser.steps import session_task
+
+EVIL = "\\x1b]0;owned\\x07\\x1b[2J\\x00"
+
+@session_task()
+def failing(session):
+    session.report.set_masks(["s3cret"])
+    raise HawserError(f"web1: {EVIL}" + "x" * 100_000 + "\\n  next: look")
+
+@session_task()
+def defect(session):
+    raise LookupError(EVIL)
+
+@session_task()
+def waiting(session):
+    print("waiting", flush=True)
+    time.sleep(60)
+
+@task
+def plain(c):
+    c.run("true")
+"""
+SHOP = '[app]\nname = "shop"\nrepo = "."\n[hosts.web1]\naddress = "127.0.0.1"\n'
+
+
+@pytest.fixture
+def fab(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Return what starts our `fab` in a project with tasks of its own."""
+    (tmp_path / "fabfile.py").write_text(FABFILE)
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "hosts" / "shop.toml").write_text(SHOP)
+
+    def fab(*words: str, settings: str = "") -> subprocess.Popen[str]:
+        (tmp_path / "fabric.yaml").write_text(settings)
+        return subprocess.Popen(
+            [sys.executable, "-c", "from hawser.program import main; main()", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), "HAWSER_OUTPUT": "plain", "HOME": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return fab
+
+
+def test_a_command_after_two_dashes_reaches_no_host(fab: Callable[..., subprocess.Popen[str]]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        running = fab("-H", f"root@127.0.0.1:{port}", "--", "touch 'a b'")
+        _output, errors = running.communicate(timeout=60)
+        stranger.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
+    assert running.returncode == 2
+    assert f"next: fab -H root@127.0.0.1:{port} run " in errors and "Traceback" not in errors
+
+
+def test_an_executor_that_checks_no_keys_is_refused(fab: Callable[..., subprocess.Popen[str]]) -> None:
+    running = fab("-H", "web1", "plain", settings="tasks:\n  executor_class: fabric.executor.Executor\n")
+    _output, errors = running.communicate(timeout=60)
+    assert running.returncode == 2
+    assert "tasks.executor_class is fabric.executor.Executor, which does not check the keys of hosts" in errors
+
+
+def test_without_settings_the_executor_is_ours(fab: Callable[..., subprocess.Popen[str]]) -> None:
+    running = fab("plain")
+    _output, errors = running.communicate(timeout=60)
+    assert running.returncode == 2 and "no hosts are named with -H" in errors
+
+
+def test_the_last_message_does_nothing_to_the_terminal_and_can_be_read(
+    fab: Callable[..., subprocess.Popen[str]],
+) -> None:
+    _output, errors = fab("failing").communicate(timeout=60)
+    assert not set(errors) & {"\x1b", "\x07", "\x00"} and "owned" not in errors
+    assert len(errors) < 3000 and errors.rstrip().endswith("next: look")
+
+
+def test_neither_does_the_traceback_of_a_defect(fab: Callable[..., subprocess.Popen[str]]) -> None:
+    running = fab("--debug", "defect")
+    _output, errors = running.communicate(timeout=60)
+    assert running.returncode == 1 and "LookupError" in errors
+    assert not set(errors) & {"\x1b", "\x07", "\x00"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_a_last_word(
+    fab: Callable[..., subprocess.Popen[str]], number: signal.Signals, code: int
+) -> None:
+    running = fab("waiting")
+    assert running.stdout is not None and running.stdout.readline() == "waiting\n"
+    running.send_signal(number)
+    _output, errors = running.communicate(timeout=10)
+    assert running.returncode == code
+    assert "the same command can be given again" in errors and "Traceback" not in errors
+
+
+def test_bin_venv_makes_it_the_fab_of_the_environment(tmp_path: Path) -> None:
+    """Also where a folder has a blank in its name; nothing is installed here, so what it imports is this project's."""
+    folder = tmp_path / "a project"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    shutil.copytree(PROJECT / "bin", folder / "bin")
+    (folder / "requirements.txt").touch()
+    python = folder / ".venv" / "bin" / "python"
+    # Takes the place of the environment's Python, pip and all.
+    python.write_text(f'#!/bin/sh\ncase "$*" in *pip*) exit 0;; esac\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    subprocess.run(["sh", "bin/venv", sys.executable], cwd=folder, check=True)
+    made = subprocess.run(
+        [folder / ".venv" / "bin" / "fab", "--version"],
+        cwd=PROJECT / "docs",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stdout.startswith("Hawser ")
