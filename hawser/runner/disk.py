@@ -1,8 +1,13 @@
-"""Files that appear whole, and folders that are entered without following anybody's links."""
+"""Files that appear whole, and files and folders that are opened without following anybody's links.
+
+Root works in folders of the service user, who may swap whatever lies there at any moment. So nothing is judged by its
+name and used by its name afterwards: it is opened once, and what is open is judged.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 
@@ -10,8 +15,10 @@ from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterator, List, Optional, Tuple
+    from typing import BinaryIO, Callable, Iterator, List, Optional, Tuple
 
+# Bytes of a file that is read whole: nothing that is meant to be read so comes near.
+LONGEST = 64 << 20
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -34,6 +41,8 @@ def open_folder(path: str, make: bool = False) -> int:
     :raises NotThere: a part is missing.
     :raises Failure: a part is no folder, or is somebody else's link.
     """
+    if "\0" in path:
+        raise Failure("%r is no path" % path)
     parts = [part for part in os.path.abspath(path).split("/") if part]
     walked: List[str] = []
     followed = 0
@@ -51,7 +60,7 @@ def open_folder(path: str, make: bool = False) -> int:
                 parts.insert(0, part)
                 continue
             except OSError as error:
-                target = trusted_target(part, handle)
+                target = None if error.errno == errno.ENAMETOOLONG else trusted_target(part, handle)
                 if target is None:
                     raise Failure("%s: %s" % (here, error.strerror)) from None
                 followed += 1
@@ -98,9 +107,19 @@ def trusted_target(name: str, folder: int) -> Optional[str]:
         status = os.fstat(handle)
         if not stat.S_ISLNK(status.st_mode):
             return None
-        return os.readlink("", dir_fd=handle) if status.st_uid in (0, os.getuid()) else ""
+        ours = status.st_uid in (0, os.getuid()) and not is_planted(status, folder)
+        return os.readlink("", dir_fd=handle) if ours else ""
     finally:
         os.close(handle)
+
+
+def is_planted(status: os.stat_result, folder: int) -> bool:
+    """Tell whether a file may be somebody else's that the owner of an open folder has given a second name there.
+
+    The kernel prevents that only where ``fs.protected_hardlinks`` is set (proc_sys_fs(5)).
+    """
+    owner = os.fstat(folder).st_uid
+    return status.st_nlink > 1 and owner not in (0, os.getuid(), status.st_uid)
 
 
 @contextlib.contextmanager
@@ -122,38 +141,145 @@ def stat_at(name: str, folder: int) -> Optional[os.stat_result]:
         return None
 
 
-def read(path: str) -> Optional[bytes]:
-    """Return a file's bytes, or None when there is none."""
+@contextlib.contextmanager
+def opened(path: str, links: bool = True) -> Iterator[BinaryIO]:
+    """Open a regular file for reading, following only links that root (or we) own; see `open_folder`.
+
+    :param links: whether its own name may be such a link, too.
+    :raises FileNotFoundError: there is nothing.
+    :raises Failure: there is something else than a file (nothing waits for a pipe, no device is touched), somebody
+        else's link, a file that its owner did not put there, or one that cannot be read now.
+    """
+    for _link in range(40):
+        with parent_of(path) as (folder, name):
+            try:
+                handle, target = look(path, name, folder, links)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                raise Failure("%s: %s" % (path, error.strerror)) from None
+            if not target:
+                break
+            # Its real place: what a target means hangs on the folder that the link lies in.
+            path = os.path.join(os.readlink("/proc/self/fd/%d" % folder), target)
+    else:
+        raise Failure("%s is a link that leads nowhere" % path)
+    with os.fdopen(handle, "rb") as stream:
+        yield stream
+
+
+def look(path: str, name: str, folder: int, links: bool) -> Tuple[int, str]:
+    """Open a regular file in an open folder, or read a link there.
+
+    :returns: the handle and an empty target; or -1 and the target of a link that root (or we) own.
+    """
+    # A handle that touches nothing yet.
+    found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
+        status = os.fstat(found)
+        if links and stat.S_ISLNK(status.st_mode):
+            target = trusted_target(name, folder)
+            if not target:
+                raise Failure("%s is a link that root does not own" % path)
+            return -1, target
+        judge(path, status, folder)
+        # Not blocking: its owner may hold a lease on it (fcntl(2), F_SETLEASE).
+        return os.open("/proc/self/fd/%d" % found, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), ""
+    finally:
+        os.close(found)
+
+
+def judge(path: str, status: os.stat_result, folder: int) -> None:
+    """Refuse what is no file, and a file that the owner of its open folder may have planted.
+
+    :raises Failure: it is one of these.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        raise Failure("%s is %s; move it away" % (path, what_it_is(status.st_mode)))
+    if is_planted(status, folder):
+        raise Failure("%s is another name of a file that is not its folder's owner's; remove it" % path)
+
+
+def what_it_is(mode: int) -> str:
+    """Say what stands where a file should."""
+    if stat.S_ISLNK(mode):
+        return "a link, not a file"
+    return "a folder, not a file" if stat.S_ISDIR(mode) else "no file"
+
+
+def contents(stream: BinaryIO, path: str, limit: int = LONGEST) -> bytes:
+    """Read an open file whole, although it may grow meanwhile.
+
+    :param limit: bytes that it may have.
+    :raises Failure: it has more.
+    """
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise Failure("%s has more than %d bytes" % (path, limit))
+    return data
+
+
+def read(path: str, limit: int = LONGEST) -> Optional[bytes]:
+    """Return a file's bytes, or None when there is none; see `opened`.
+
+    :param limit: bytes that it may have.
+    """
+    try:
+        with opened(path) as stream:
+            return contents(stream, path, limit)
+    except (FileNotFoundError, NotThere):
         return None
 
 
 def digest(path: str) -> str:
-    """Return the SHA-256 of a file, however large."""
+    """Return the SHA-256 of a file, however large; see `opened`."""
+    with opened(path) as stream:
+        return digest_of(stream)
+
+
+def digest_of(stream: BinaryIO) -> str:
+    """Return the SHA-256 of what an open file holds."""
     import hashlib
 
     found = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for part in iter(lambda: stream.read(1 << 20), b""):
-            found.update(part)
+    for part in iter(lambda: stream.read(1 << 20), b""):
+        found.update(part)
     return found.hexdigest()
 
 
 def read_itself(path: str) -> bytes:
-    """Return the bytes of a regular file, never of one that a link leads to.
+    """Return the bytes of a file, never of one that a link leads to; see `opened`."""
+    with opened(path, links=False) as stream:
+        return contents(stream, path)
 
-    :raises Failure: there is something else.
+
+def walk(path: str) -> Iterator[Tuple[str, List[str], List[str]]]:
+    """Yield the path of each folder at and below a path, the names of the folders in it, and of its files.
+
+    However deep, and without following links: what is neither folder nor regular file is left out. The names of folders
+    may be removed from the list that is yielded: they are not entered.
     """
-    with parent_of(path) as (folder, name):
-        # A pipe in its place would otherwise be waited for.
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        with os.fdopen(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise Failure("%s is no file" % path)
-            return stream.read()
+    waiting = [path]
+    while waiting:
+        here = waiting.pop()
+        try:
+            folder = open_folder(here)
+        except (Failure, OSError):
+            # It has gone meanwhile, or is something else now.
+            continue
+        try:
+            folders, files = [], []
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.name)
+                    elif entry.is_file(follow_symlinks=False):
+                        files.append(entry.name)
+        finally:
+            os.close(folder)
+        folders.sort()
+        yield here, folders, sorted(files)
+        waiting += [os.path.join(here, name) for name in reversed(folders)]
 
 
 def write_atomically(
@@ -234,6 +360,7 @@ def remove(path: str, recursive: bool = False) -> None:
 def remove_tree(folder: int, name: str) -> None:
     """Remove a folder inside an open one with all that it holds, also while something in it vanishes by itself."""
     import shutil
+    import subprocess
 
     # Before Python 3.11, rmtree takes no open folder.
     path = "/proc/self/fd/%d/%s" % (folder, name)
@@ -243,6 +370,11 @@ def remove_tree(folder: int, name: str) -> None:
         except FileNotFoundError:
             if stat_at(name, folder) is None:
                 return
+        except (RecursionError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in (errno.EMFILE, errno.ENAMETOOLONG):
+                raise
+            # Folders a thousand deep: more than rmtree can stand, whoever made them.
+            subprocess.run(["/bin/rm", "-rf", "--one-file-system", "--", path], pass_fds=[folder], check=False)
         else:
             return
     shutil.rmtree(path)
