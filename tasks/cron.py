@@ -90,13 +90,15 @@ def restart(host: Host, name: str, setting: Process) -> str:
 
     :param name: the process, numbered when there are several.
     """
-    unit = f"{host.app.name}-{name}"
-    if overlaps(setting):
-        # The link says which of the two colours serves.
-        unit = f'{host.app.name}-"$(readlink {host.run}/{name}.live)"'
-    how = "systemctl try-restart" if setting.manager == "systemd" else "supervisorctl restart"
+    units = [f"{host.app.name}-{name}{end}" for end in (("-blue", "-green") if overlaps(setting) else ("",))]
+    # The one that serves starts at boot, the other one does not.
+    if setting.manager == "systemd":
+        serves, how = 'systemctl --quiet is-enabled "$each"', "systemctl try-restart"
+    else:
+        serves, how = 'test -e /etc/supervisor/conf.d/"$each".conf', "supervisorctl restart"
     unchanged = f"flock --shared --nonblock {host.state}/lock true"
-    line = f"{unchanged} && systemd-cat -t {host.app.name}-restart {how} {unit}"
+    again = f'systemd-cat -t {host.app.name}-restart {how} "$each"'
+    line = f"{unchanged} && for each in {' '.join(units)}; do {serves} || continue; {again} || exit; done"
     return shell_join([*recorded(host, f"restart-{name}"), "sh", "-c", line])
 
 

@@ -231,6 +231,53 @@ def read(path: str, limit: int = LONGEST) -> Optional[bytes]:
         return None
 
 
+def read_beneath(folder: str, path: str, limit: int = LONGEST) -> Optional[bytes]:
+    """Return the bytes of a file of a checkout, or None when there is none.
+
+    Links may be anybody's, for a repository may hold some; where they lead out of the folder, they are refused.
+
+    :param path: the file, in the folder or relative to it.
+    :param limit: bytes that it may have.
+    :raises Failure: as `opened` does, and for what lies outside of the folder.
+    """
+    parts = os.path.relpath(os.path.join(folder, path), folder).split("/")
+    followed = 0
+    try:
+        handles = [open_folder(folder)]
+    except NotThere:
+        return None
+    try:
+        while True:
+            part = parts.pop(0)
+            if part == "..":
+                os.close(handles.pop())
+                if not handles:
+                    raise Failure("%s leads out of %s" % (path, folder))
+                continue
+            found = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handles[-1])
+            handles.append(found)
+            status = os.fstat(found)
+            if stat.S_ISLNK(status.st_mode):
+                target = os.readlink("", dir_fd=found)
+                os.close(handles.pop())
+                followed += 1
+                if target.startswith("/") or followed > 40:
+                    raise Failure("%s leads out of %s, or nowhere" % (path, folder))
+                parts = [each for each in target.split("/") if each not in ("", ".")] + parts
+            elif not parts:
+                judge(path, status, handles[-2])
+                handle = os.open("/proc/self/fd/%d" % found, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                with os.fdopen(handle, "rb") as stream:
+                    return contents(stream, path, limit)
+    except (FileNotFoundError, IndexError):
+        return None
+    except OSError as error:
+        raise Failure("%s: %s" % (path, error.strerror)) from None
+    finally:
+        for each in handles:
+            os.close(each)
+
+
 def digest(path: str) -> str:
     """Return the SHA-256 of a file, however large; see `opened`."""
     with opened(path) as stream:
