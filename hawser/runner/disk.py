@@ -142,61 +142,64 @@ def stat_at(name: str, folder: int) -> Optional[os.stat_result]:
 
 
 @contextlib.contextmanager
-def opened(path: str, links: bool = True) -> Iterator[BinaryIO]:
-    """Open a regular file for reading, following only links that root (or we) own; see `open_folder`.
+def located(path: str, links: bool = True) -> Iterator[Tuple[int, os.stat_result]]:
+    """Find what is at a path, following only links that root (or we) own, and touch nothing; see `open_folder`.
 
     :param links: whether its own name may be such a link, too.
+    :returns: a handle for ``/proc/self/fd``, and what it is.
     :raises FileNotFoundError: there is nothing.
-    :raises Failure: there is something else than a file (nothing waits for a pipe, no device is touched), somebody
-        else's link, a file that its owner did not put there, or one that cannot be read now.
+    :raises Failure: it is somebody else's link, or a file that its folder's owner may have planted there.
     """
     for _link in range(40):
         with parent_of(path) as (folder, name):
+            handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             try:
-                handle, target = look(path, name, folder, links)
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                raise Failure("%s: %s" % (path, error.strerror)) from None
-            if not target:
-                break
-            # Its real place: what a target means hangs on the folder that the link lies in.
-            path = os.path.join(os.readlink("/proc/self/fd/%d" % folder), target)
-    else:
-        raise Failure("%s is a link that leads nowhere" % path)
-    with os.fdopen(handle, "rb") as stream:
+                status = os.fstat(handle)
+                if not (links and stat.S_ISLNK(status.st_mode)):
+                    refuse_planted(path, status, folder)
+                    yield handle, status
+                    return
+                target = trusted_target(name, folder)
+                if not target:
+                    raise Failure("%s is a link that root does not own" % path)
+                # Its real place: what a target means hangs on the folder that the link lies in.
+                path = os.path.join(os.readlink("/proc/self/fd/%d" % folder), target)
+            finally:
+                os.close(handle)
+    raise Failure("%s is a link that leads nowhere" % path)
+
+
+@contextlib.contextmanager
+def opened(path: str, links: bool = True) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; see `located`.
+
+    :raises FileNotFoundError: there is nothing.
+    :raises Failure: there is something else than a file (nothing waits for a pipe, no device is touched), or one that
+        cannot be read now.
+    """
+    with located(path, links) as (found, status):
+        stream = reader(path, found, status)
+    with stream:
         yield stream
 
 
-def look(path: str, name: str, folder: int, links: bool) -> Tuple[int, str]:
-    """Open a regular file in an open folder, or read a link there.
+def reader(path: str, found: int, status: os.stat_result) -> BinaryIO:
+    """Open for reading what was located.
 
-    :returns: the handle and an empty target; or -1 and the target of a link that root (or we) own.
-    """
-    # A handle that touches nothing yet.
-    found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        status = os.fstat(found)
-        if links and stat.S_ISLNK(status.st_mode):
-            target = trusted_target(name, folder)
-            if not target:
-                raise Failure("%s is a link that root does not own" % path)
-            return -1, target
-        judge(path, status, folder)
-        # Not blocking: its owner may hold a lease on it (fcntl(2), F_SETLEASE).
-        return os.open("/proc/self/fd/%d" % found, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), ""
-    finally:
-        os.close(found)
-
-
-def judge(path: str, status: os.stat_result, folder: int) -> None:
-    """Refuse what is no file, and a file that the owner of its open folder may have planted.
-
-    :raises Failure: it is one of these.
+    :raises Failure: it is no regular file, or cannot be read now.
     """
     if not stat.S_ISREG(status.st_mode):
         raise Failure("%s is %s; move it away" % (path, what_it_is(status.st_mode)))
-    if is_planted(status, folder):
+    try:
+        # Not blocking: its owner may hold a lease on it (fcntl(2), F_SETLEASE).
+        return open(os.open("/proc/self/fd/%d" % found, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        raise Failure("%s: %s" % (path, error.strerror)) from None
+
+
+def refuse_planted(path: str, status: os.stat_result, folder: int) -> None:
+    """Refuse a file that the owner of its open folder may have planted; see `is_planted`."""
+    if not stat.S_ISDIR(status.st_mode) and is_planted(status, folder):
         raise Failure("%s is another name of a file that is not its folder's owner's; remove it" % path)
 
 
@@ -265,9 +268,8 @@ def read_beneath(folder: str, path: str, limit: int = LONGEST) -> Optional[bytes
                     raise Failure("%s leads out of %s, or nowhere" % (path, folder))
                 parts = [each for each in target.split("/") if each not in ("", ".")] + parts
             elif not parts:
-                judge(path, status, handles[-2])
-                handle = os.open("/proc/self/fd/%d" % found, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-                with os.fdopen(handle, "rb") as stream:
+                refuse_planted(path, status, handles[-2])
+                with reader(path, found, status) as stream:
                     return contents(stream, path, limit)
     except (FileNotFoundError, IndexError):
         return None
