@@ -331,18 +331,8 @@ def walk(path: str) -> Iterator[Tuple[str, List[str], List[str]]]:
         waiting += [os.path.join(here, name) for name in reversed(folders)]
 
 
-def write_atomically(
-    path: str,
-    data: bytes,
-    mode: int,
-    uid: int = -1,
-    gid: int = -1,
-    before: Optional[Callable[[str], None]] = None,
-) -> None:
-    """Write a file so that a reader sees the old or the new one whole, and so that it is on disk afterwards.
-
-    :param before: called with the temporary path before it takes the real one's place; may raise.
-    """
+def write_atomically(path: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
+    """Write a file so that a reader sees the old or the new one whole, and so that it is on disk afterwards."""
 
     def make(folder: int, name: str) -> None:
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
@@ -353,8 +343,6 @@ def write_atomically(
                 os.fchown(handle, uid, gid)
             os.fchmod(handle, mode)
             os.fsync(handle)
-        if before is not None:
-            before(os.path.join(os.path.dirname(path), name))
 
     replace(path, make)
 

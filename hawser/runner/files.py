@@ -19,6 +19,7 @@ from .disk import (
     parent_of,
     read_itself,
     remove,
+    scratch,
     stat_at,
     trusted_target,
     what_it_is,
@@ -182,8 +183,13 @@ class File(Kind):
         data = self.wanted()
         validator = self.spec.get("validate", "")
         if self.in_place is None:
-            before = (lambda copy: validate_with(validator, self.system, copy, path)) if validator else None
-            write_atomically(path, data, mode, uid, gid, before)
+            if validator:
+                # In a folder of root's: beside its place, its owner could swap it while it is judged.
+                with scratch(self.system.state) as folder:
+                    copy = os.path.join(folder, os.path.basename(path))
+                    write_atomically(copy, data, 0o600)
+                    validate_with(validator, self.system, copy, path)
+            write_atomically(path, data, mode, uid, gid)
             return
         former = Former(self.system.state, path)
         former.keep()
