@@ -281,6 +281,8 @@ class Fleet:
                 return f"{process.unit} is not defined for it"
             if not row["active"]:
                 return f"{process.unit} is {row['state']}"
+            if process.colour and process.name in facts.astray:
+                return f"{process.link[0]} does not lead to {process.unit}, which serves"
         return ""
 
     # Doing.

@@ -78,6 +78,12 @@ class ProcessInstance:
         return f"{self.host.root}/log/{self.name}.log" if self.setting.manager == "supervisor" else ""
 
     @property
+    def is_private(self) -> bool:
+        """Whether nobody else needs to read the files that it makes: no web server sends any."""
+        site = self.host.environment.site
+        return site is None or not (site.static or site.extra)
+
+    @property
     def directory(self) -> str:
         """Its working directory: the code, or a persistent folder of its own."""
         key = f"processes.{self.setting_name}.directory"

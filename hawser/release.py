@@ -116,6 +116,8 @@ class Facts:
     """What a host says of itself, and of the application on it.
 
     :param processes: one mapping per process definition: process, unit, manager, release, state, active, seconds, live.
+    :param live: by process the colour that serves.
+    :param astray: the processes whose link in the run folder leads elsewhere.
     :param since: when the current release began to serve, in seconds since the epoch.
     :param generated: the names of the generated secrets that it was set up with.
     :param bootstrapped: whether it was made ready for this application.
@@ -138,6 +140,7 @@ class Facts:
     previous: answers.NameOrNone = ""
     releases: tuple[answers.Name, ...] = ()
     live: answers.Live = field(default_factory=dict)
+    astray: tuple[answers.Name, ...] = ()
     processes: tuple[answers.ProcessRow, ...] = ()
     journal: answers.Journal | None = None
     hold: answers.Entry | None = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from hawser.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import UV, Host
 from hawser.locks import refuse_hold
 from hawser.resources import Absent, Block, Directory, File, Packages, Resources, Service, Tool, User, UserGone
 from hawser.steps import removal, rollout, step
+from hawser.templates import TemplateError
 
 from . import (
     acme,
@@ -68,18 +71,58 @@ def folders(host: Host) -> Resources:
     app = host.app
     yield Directory(host.root)
     yield Directory(f"{host.root}/releases")
-    yield Directory(f"{host.root}/log")
+    yield Directory(f"{host.root}/log", mode=0o750, group=app.group)
     yield Directory(f"{host.root}/ssl", mode=0o750)
-    yield Directory(f"{host.root}/envs", owner=app.user, group=app.group)
+    python = host.environment.python
+    if python.conda and python.conda_packages == "conda":
+        # Conda makes the folder of an environment itself; whose is whose is kept apart.
+        yield Directory(f"{host.root}/envs", mode=0o1775, group=app.group)
+    else:
+        yield Directory(f"{host.root}/envs")
     yield Directory(f"{host.root}/home", mode=0o750, owner=app.user, group=app.group)
     yield Directory(f"{host.root}/run", mode=0o750, owner=app.user, group="www-data")
     for folder in host.environment.persistent.folders:
-        yield Directory(f"{host.root}/{folder}", owner=app.user, group=app.group)
+        path = f"{host.root}/{folder}"
+        mode, group = (0o750, app.group) if not reads(host, path) else access_of_server(host, path)
+        yield Directory(path, mode=mode, owner=app.user, group=group)
     for folder in host.log_folders:
-        yield Directory(folder)
+        yield Directory(folder, mode=0o750, group=app.group)
     yield File(
         f"/etc/logrotate.d/{app.name}", host.render("logrotate.j2", folders=[f"{host.root}/log", *host.log_folders])
     )
+
+
+def served(host: Host) -> list[str]:
+    """Return the folders whose files the host's web server sends itself."""
+    site = host.environment.site
+    if site is None or not host.serves_site:
+        return []
+    found = []
+    for prefix, folder in site.static.items():
+        # One in a release cannot be named before there is one, and is no folder of these.
+        with contextlib.suppress(TemplateError):
+            found.append(host.served_path(host.text(folder, f"site.static.{prefix}")).rstrip("/"))
+    return found
+
+
+def reads(host: Host, path: str) -> bool:
+    """Whether the host's web server must get into a folder: it sends its files, or those of one above or below it."""
+    site = host.environment.site
+    if site is not None and host.serves_site and path in site.extra.replace("{{ root }}", host.root):
+        return True
+    return any(f"{one}/".startswith(f"{path}/") or f"{path}/".startswith(f"{one}/") for one in served(host))
+
+
+def access_of_server(host: Host, path: str) -> tuple[int, str]:
+    """Return mode and group of a folder of the application that the web server must get into.
+
+    Nobody else may, but where processes of other users share it, the group is theirs.
+    """
+    users = {str(each.user) for each in host.process_settings().values()}
+    users |= {str(each.user) for each in host.cron_entries().values()}
+    if users <= {host.app.user, "root"}:
+        return 0o750, "www-data"
+    return (0o755 if path in served(host) else 0o751), host.app.group
 
 
 @step()

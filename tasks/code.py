@@ -25,6 +25,8 @@ def pull(host: Host) -> Resources:
         owner=host.app.user,
         group=host.app.group,
         bundle=host.release.commit if host.app.push else "",
+        built=f"{host.release_path}/release.json",
+        done=f"{host.release_path}/done",
         **access,
     )
     yield from patches(host)

@@ -11,7 +11,7 @@ from hawser.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
 from hawser.host import Hidden, Host
 from hawser.inventory import Environment
-from hawser.resources import Absent, Directory, File, Placed, Resources, Running, changed
+from hawser.resources import Absent, File, Placed, Resources, Running, changed
 from hawser.runner.sample_formats import parse_json
 from hawser.runner.samples import Merge
 from hawser.runner.system import Failure
@@ -47,8 +47,6 @@ def place(host: Host) -> Resources:
     """Write the files outside the release that the environment file lists, no others, and restart who reads them."""
     if not host.runs_code or host.release is None:
         return
-    for folder in host.log_folders:
-        yield Directory(folder)
     # What the settings no longer name goes before the release starts: one that needs it all the same shows it now.
     yield Placed("files", outside(host))
     yield from (file for file in dotenv_file(host) if not file.path.startswith(host.release_path))

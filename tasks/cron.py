@@ -9,7 +9,7 @@ from hawser.fleet import Fleet
 from hawser.formats import shell, shell_join
 from hawser.host import Host
 from hawser.inventory.processes import CronEntry, Process
-from hawser.processes import instances, overlaps, own_environment
+from hawser.processes import COLOURS, ProcessInstance, instances, overlaps, own_environment
 from hawser.report import Marked
 from hawser.resources import Absent, Directory, File, Files, Resources
 from hawser.steps import removal, rollout, step
@@ -91,13 +91,18 @@ def restart(host: Host, name: str, setting: Process) -> str:
     :param name: the process, numbered when there are several.
     """
     unit = f"{host.app.name}-{name}"
-    if overlaps(setting):
-        # The link says which of the two colours serves.
-        unit = f'{host.app.name}-"$(readlink {host.run}/{name}.live)"'
     how = "systemctl try-restart" if setting.manager == "systemd" else "supervisorctl restart"
+    again = f"systemd-cat -t {host.app.name}-restart {how}"
+    line = f"{again} {unit}"
+    if overlaps(setting):
+        # Of the two colours, the one that serves starts at boot.
+        enabled = "systemctl --quiet is-enabled" if setting.manager == "systemd" else "test -e"
+        colours = (ProcessInstance(host, name, setting, each) for each in COLOURS)
+        told = {each.unit: each.unit if setting.manager == "systemd" else each.definition for each in colours}
+        line = "; ".join(f"if {enabled} {shell(what)}; then {again} {each}; fi" for each, what in told.items())
     unchanged = f"flock --shared --nonblock {host.state}/lock true"
-    line = f"{unchanged} && systemd-cat -t {host.app.name}-restart {how} {unit}"
-    return shell_join([*recorded(host, f"restart-{name}"), "sh", "-c", line])
+    line = f"{{ {line}; }}" if overlaps(setting) else line
+    return shell_join([*recorded(host, f"restart-{name}"), "sh", "-c", f"{unchanged} && {line}"])
 
 
 @rollout(name="list")

@@ -17,6 +17,7 @@ from hawser.steps import rollout
 from . import (
     acme,
     apache,
+    bootstrap,
     builds,
     certs,
     code,
@@ -38,6 +39,7 @@ from .migrations import Outlook
 PREPARE = [release.begin, code.pull, builds.make, venv.build, config.install, release.build]
 SWITCH = [
     release.advance,
+    bootstrap.folders,  # those of an older Hawser are more open than today's
     config.place,
     certs.place,  # before what reads them
     release.start,

@@ -74,12 +74,16 @@ def parts(host: Host) -> dict[str, Any]:
             down = [server for server, each in zip(servers, backends, strict=True) if each in out]
         upstreams.append({"name": f"{variable}_{name}", "servers": servers, "down": down})
     statics = []
+    linked = host.environment.persistent.linked
     for prefix, folder in site.static.items():
         prefix = prefix.rstrip("/") + "/"
         served = host.served_path(host.text(folder, f"site.static.{prefix}"))
         current = f"{host.root}/current/"
         previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
-        statics.append({"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous})
+        # A link of ours, to a persistent folder, has another owner than what it leads to.
+        ours = any(f"{host.root}/current/source/{each}/".startswith(f"{served}/") for each in linked)
+        row = {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous}
+        statics.append({**row, "links": ours})
     proxies = [{"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()]
     behind = [host.environment.processes[name] for name in site.proxy.values()]
     return {

@@ -19,6 +19,7 @@ from hawser.resources import (
     Prune,
     Resources,
     Retired,
+    Sealed,
     Units,
 )
 from hawser.steps import removal, step
@@ -37,6 +38,8 @@ def build(host: Host) -> Resources:
         for number, line in enumerate(getattr(host.environment.release, kind), 1):
             command = host.command_text(line, f"release.{kind}[{number - 1}]")
             yield host.in_release(command, marker=f"{path}/done/{kind}-{number}")
+    if not host.app.package:
+        yield Sealed(host.source, mirror=host.repository_access()["mirror"], commit=host.release.commit)
     # Written last: a release without it has not been built to its end.
     yield File(f"{path}/release.json", host.release.inputs, mode=0o640, opaque=True)
 

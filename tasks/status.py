@@ -210,6 +210,8 @@ class Look:
                 yield f"{name}: {process.name} is {row['state']}; {logs}"
             elif health != "ok":
                 yield f"{name}: {process.name} is not healthy: {health}; {logs}"
+            if process.colour and process.name in self.host.facts.astray:
+                yield f"{name}: {process.link[0]} does not lead to {process.unit}; next: fab -H {name} deploy"
 
 
 def since(moment: float, now: float) -> str:

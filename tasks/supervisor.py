@@ -41,6 +41,8 @@ def keys(process: ProcessInstance) -> dict[str, str]:
         "stdout_logfile_maxbytes": "0",
         "redirect_stderr": "true",
     }
+    if process.is_private:
+        found["umask"] = "027"
     if process.changes_user:
         found.pop("user")
     rank = process.host.environment.rank(process.setting_name)

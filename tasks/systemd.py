@@ -44,6 +44,8 @@ def keys(process: ProcessInstance) -> dict[str, str]:
         "TimeoutStopSec": str(setting.stop_timeout),
         "SyslogIdentifier": process.unit,
     }
+    if process.is_private:
+        found["UMask"] = "0027"
     if process.log:
         # systemd opens it, as root, before it becomes the process's user.
         found["StandardOutput"] = found["StandardError"] = f"append:{process.log}"

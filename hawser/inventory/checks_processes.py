@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -12,6 +13,10 @@ from .schema import Environment
 
 # sun_path of unix(7) holds 108 bytes with its NUL; a few more are left for a temporary name.
 _SOCKET_PATH = 103
+# Keys of systemd and supervisor that name a file which root opens.
+_OPENED = ("stdout_logfile", "stderr_logfile", "StandardOutput", "StandardError", "StandardInput", "EnvironmentFile")
+# Folders of the application's user under app.root, beside the persistent ones.
+_THEIRS = ("home", "run", "current/source", "source", "env", "current/env")
 _HOSTS = frozenset({"hosts"})
 _PROCESSES = frozenset({"processes"})
 _SERVICE_PORTS = {"postgresql": 5432, "mariadb": 3306, "rabbitmq": 5672, "redis": 6379, "memcached": 11211}
@@ -46,15 +51,30 @@ def check_processes(environment: Environment) -> Iterator[Finding]:
                 )
         yield from _check_listening(at, process)
         yield from _check_order(name, environment)
-        folder = (process.output or "").rpartition("/")[0]
-        if folder in environment.persistent.folders:
-            message = f"{folder} is one of persistent.folders, which belong to the application's user"
-            # Its manager opens the file as root, and a link in its place would lead anywhere.
-            yield Finding((*at, "output"), message, "choose another folder", needs=frozenset({"persistent"}))
+        yield from _check_opened_by_root(at, process, environment)
         socket = f"{environment.app.root}/run/{name}-green.sock"
         if process.socket and len(socket.encode()) > _SOCKET_PATH:
             message = f"the path of its socket is too long: {socket} has {len(socket.encode())} of {_SOCKET_PATH} bytes"
             yield Finding(at, message, "shorten app.root or the name", needs=frozenset({"app"}))
+
+
+def _check_opened_by_root(at: Loc, process: Process, environment: Environment) -> Iterator[Finding]:
+    """What the manager opens as root lies where the application's user cannot put a link in its place."""
+    needs = frozenset({"persistent", "app"})
+    folder = (process.output or "").rpartition("/")[0]
+    if folder in environment.persistent.folders:
+        message = f"{folder} is one of persistent.folders, which belong to the application's user"
+        yield Finding((*at, "output"), message, "choose another folder", needs=needs)
+    root = environment.app.root
+    paths = {(*at, "extra", key): process.extra[key] for key in _OPENED if key in process.extra}
+    if process.environment_file is not None:
+        paths[(*at, "environment_file")] = process.environment_file
+    for where, path in paths.items():
+        place = re.sub(r"\{\{ *(app\.)?root *\}\}", root, path.removeprefix("append:").removeprefix("file:"))
+        theirs = [each for each in (*environment.persistent.folders, *_THEIRS) if place.startswith(f"{root}/{each}/")]
+        if theirs:
+            message = f"{theirs[0]} belongs to the application's user, and root opens this file"
+            yield Finding(where, message, f"choose a place that is root's, such as {root}/log", needs=needs)
 
 
 def _check_order(name: str, environment: Environment) -> Iterator[Finding]:

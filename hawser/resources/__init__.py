@@ -7,7 +7,7 @@ A resource is pure data. A step yields resources, a catalog carries them to the 
 from .base import JSON, Changed, Notice, Resource, Resources, changed
 from .catalog import Catalog, Item
 from .certificates import AcmeCertificate, AcmeLink, Placed, SelfSigned
-from .code import Build, Checkout, Checkouts, History, Journal, Prune, PythonEnvironment, Trees
+from .code import Build, Checkout, Checkouts, History, Journal, Prune, PythonEnvironment, Sealed, Trees
 from .databases import (
     Backup,
     DatabaseGone,
@@ -82,6 +82,7 @@ __all__ = [
     "Restore",
     "Retired",
     "Running",
+    "Sealed",
     "SelfSigned",
     "Service",
     "Settings",

@@ -19,6 +19,9 @@ class Checkout(Resource):
     :param bundle: the id of a blob (a git bundle) sent ahead on the wire.
     :param key: a private SSH key; with ``host_keys`` (lines as in known_hosts) for the server of the repository.
     :param token: a password for HTTPS.
+    :param built: the file that says that all was built in it, and
+    :param done: the folder of markers of what was: they go when it is made anew. With them, files that somebody has
+        taken away come back.
     """
 
     kind: ClassVar[str] = "checkout"
@@ -32,10 +35,26 @@ class Checkout(Resource):
     key: str = ""
     token: str = ""
     host_keys: tuple[str, ...] = ()
+    built: str = ""
+    done: str = ""
 
     @property
     def label(self) -> str:
         return f"checkout {self.commit[:8]} in {self.path}"
+
+
+@dataclass(frozen=True, eq=False)
+class Sealed(Resource):
+    """A note beside a working copy, once it was built in, of the files of its commit that builds have removed."""
+
+    kind: ClassVar[str] = "sealed"
+    path: str
+    mirror: str
+    commit: str
+
+    @property
+    def label(self) -> str:
+        return f"what builds removed from {self.path}"
 
 
 @dataclass(frozen=True, eq=False)

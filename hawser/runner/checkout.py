@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import stat
 
-from .disk import open_folder, read, remove, write_atomically
+from .disk import open_folder, read, remove, walk, write_atomically
 from .git import Remote, explain
 from .system import Change, Failure, Kind, group_id, user_id
 
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set
 
-    from .system import Finished, System
+    from .system import Finished, Spec, System
 
 HASH = re.compile(r"^[0-9a-f]{40}$")
 SHORT_HASH = re.compile(r"^[0-9a-f]{4,40}$")
@@ -28,6 +29,8 @@ BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 # One reference a deployed commit: whatever is pushed over upstream, no clean-up here removes a release's objects.
 KEPT = "refs/hawser/"
 FETCH_TIMEOUT = 1800
+# What follows the path of a working copy in that of the record of what builds have removed from it.
+REMOVED = ".removed"
 MIRROR_SETTINGS = {
     "gc.pruneExpire": "never",
     # A process that git leaves behind would outlive our lock.
@@ -265,10 +268,42 @@ class Checkout(Kind):
             return Change("new")
         found = (read(self.marker()) or b"").decode("utf-8", "replace").strip()
         if found == commit:
-            return None
+            gone = self.gone()
+            return Change("brings back " + shortened(gone)) if gone else None
         return Change("%s -> %s" % (found[:8], commit[:8]) if found else "incomplete, made anew")
 
+    def gone(self) -> List[str]:
+        """Return the files of the commit that are files no more, and that no build of ours has removed.
+
+        :returns: nothing for a release of a Hawser that did not write down what its builds removed.
+        """
+        built = self.spec.get("built")
+        if not built:
+            return []
+        noted = read(self.spec["path"] + REMOVED)
+        if noted is None and os.path.exists(built):
+            return []
+        return sorted(absent(self.system, self.spec) - set(json.loads(noted or b"[]")))
+
     def apply(self, change: Change) -> None:
+        if (read(self.marker()) or b"").decode("utf-8", "replace").strip() == self.spec["commit"] and self.bring_back():
+            return
+        self.make()
+
+    def bring_back(self) -> bool:
+        """Restore what has gone from the code of a release that was built; tell whether that was possible.
+
+        Beside it, processes may be running. One that was not built to its end is made anew.
+        """
+        if read(self.spec["path"] + REMOVED) is None:
+            return False
+        argv = ["git", "-c", "core.fsmonitor=false", "checkout-index", "-f", "-z", "--stdin"]
+        names = "".join(name + "\0" for name in self.gone())
+        path, owner = self.spec["path"], self.spec["owner"]
+        self.system.run(argv, owner, path, stdin=names.encode("utf-8"), timeout=600, check=False)
+        return not self.gone()
+
+    def make(self) -> None:
         uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
         mirror = Mirror(self.system, self.spec["mirror"], self.spec["group"])
         remote = Remote(*(self.spec[name] for name in ("repo", "key", "token", "host_keys")))
@@ -277,6 +312,10 @@ class Checkout(Kind):
                 self.bring(mirror, remote)
             mirror.keep(self.spec["commit"])
         remove(self.marker())
+        remove(self.spec["path"] + REMOVED)
+        for built in (self.spec.get("built"), self.spec.get("done")):
+            if built:
+                remove(built, recursive=True)
         remove(self.spec["path"], recursive=True)
         self.build(remote)
         give_away(self.spec["path"], uid, gid)
@@ -315,6 +354,8 @@ class Checkout(Kind):
             self.git([*argv, self.spec["commit"]], variables)
             if os.path.exists(os.path.join(path, ".gitmodules")):
                 argv = ["git", "-C", path, "submodule", "--quiet", "update", "--init", "--recursive"]
+                # Addresses that the repository chose: none of this host, and none that is a command (gitprotocol(5)).
+                variables["GIT_ALLOW_PROTOCOL"] = "https:http:ssh:git"
                 self.git(argv, variables, "a submodule of " + (remote.url or "the repository"))
 
     def git(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, what: str = "") -> None:
@@ -323,10 +364,61 @@ class Checkout(Kind):
             raise Failure(explain(what or self.spec["mirror"], result.output), result.output)
 
 
+class Sealed(Kind):
+    """See `hawser.resources.Sealed`."""
+
+    def record(self) -> str:
+        return str(self.spec["path"] + REMOVED)
+
+    def check(self) -> Optional[Change]:
+        return None if read(self.record()) is not None else Change("notes what builds have removed from the code")
+
+    def apply(self, change: Change) -> None:
+        gone = sorted(absent(self.system, self.spec))
+        write_atomically(self.record(), (json.dumps(gone) + "\n").encode(), 0o644)
+
+
+def absent(system: System, spec: Spec) -> Set[str]:
+    """Return the files of a commit that are no files in its working copy; links and submodules are left out."""
+    path = spec["path"]
+    rows = Mirror(system, spec["mirror"]).git("ls-tree", "-r", "-z", spec["commit"]).output.split("\0")
+    # A name that is no UTF-8 cannot be told apart.
+    wanted = {row.partition("\t")[2] for row in rows if row.startswith("100") and "\ufffd" not in row}
+    for folder, names, files in walk(path):
+        names[:] = [name for name in names if name != ".git"]
+        inner = os.path.relpath(folder, path)
+        wanted.difference_update(files if inner == "." else ("%s/%s" % (inner, name) for name in files))
+    return wanted
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return some names of many."""
+    more = " and %d more" % (len(names) - 5) if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def part(name: str, folder: int, mode: int) -> None:
+    """Replace a file in an open folder, which is closed to everybody else, by a copy of itself."""
+    import shutil
+
+    copy = name + ".copy~"
+    with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as source:
+        handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=folder)
+        with open(handle, "wb") as target:
+            shutil.copyfileobj(source, target)
+    os.rename(copy, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
 def give_away(path: str, uid: int, gid: int) -> None:
-    """Give a folder with everything in it to a user, the folder itself last, so that nobody can interfere before."""
+    """Give a folder with everything in it to a user, the folder itself last, so that nobody can interfere before.
+
+    A file that has a name elsewhere, too, is somebody else's there; the user gets a copy.
+    """
     for _folder, names, files, handle in os.fwalk(path, topdown=False, follow_symlinks=False):
         for name in [*names, *files]:
+            status = os.lstat(name, dir_fd=handle)
+            if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+                part(name, handle, stat.S_IMODE(status.st_mode))
             os.chown(name, uid, gid, dir_fd=handle, follow_symlinks=False)
     os.chmod(path, 0o755)
     os.chown(path, uid, gid, follow_symlinks=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from .disk import write_atomically
+from .disk import read, write_atomically
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -23,8 +23,10 @@ def read_environment(path: str) -> Dict[str, str]:
 
     :raises Failure: the file holds something else.
     """
-    with open(path, encoding="utf-8", newline="") as stream:
-        text = stream.read()
+    data = read(path)
+    if data is None:
+        raise FileNotFoundError(path)
+    text = data.decode("utf-8")
     variables, position = {}, 0
     while position < len(text):
         found = VARIABLE.match(text, position)

@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 
-from .disk import read
+from .disk import read_beneath
 from .sample_formats import parse_yaml
 from .system import BASE_ENVIRONMENT, Failure
 
@@ -40,7 +40,7 @@ class CondaFile:
         self.mode: str = spec["conda_packages"]
         self.path = os.path.normpath(os.path.join(spec["source"], self.name))
         self.source: str = spec["source"]
-        data = read(self.path)
+        data = read_beneath(self.source, self.path, 1 << 20)
         if data is None:
             raise Failure("there is no %s in the checkout" % self.name)
         table = parse_yaml(system, data.decode("utf-8", "replace"), self.path)

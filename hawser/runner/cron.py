@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
+
+from .disk import read
+from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict
 
     from .system import System
+
+
+# Bytes that a record has at most.
+LONGEST = 200
+NUMBER = re.compile(r"\d{1,12}\Z")
+# Seconds since the epoch, in the year 9999: no calendar goes further.
+LATEST = 253370764800
 
 
 def last(system: System, folder: str) -> Dict[str, Dict[str, Any]]:
@@ -25,13 +36,15 @@ def last(system: System, folder: str) -> Dict[str, Dict[str, Any]]:
         if not name.endswith(".last"):
             continue
         try:
-            with open(os.path.join(folder, name), encoding="ascii", errors="replace") as stream:
-                words = stream.read(200).split()
-            numbers = [int(word) for word in words]
-        except (OSError, ValueError):
+            words = (read(os.path.join(folder, name), LONGEST) or b"").decode("ascii").split()
+            numbers = [int(word) for word in words if NUMBER.match(word)]
+        except (Failure, ValueError):
             continue
-        if len(numbers) in (2, 4):
+        # The entry's own user writes this file: what is no time of a run is not passed on.
+        if len(numbers) == len(words) and len(numbers) in (2, 4):
             ended, status = numbers[2:] or (None, None)
+            if max(numbers[0], ended or 0) > LATEST:
+                continue
             running = ended is None and runs(numbers[1])
             found[name[: -len(".last")]] = {"began": numbers[0], "ended": ended, "status": status, "running": running}
     return found

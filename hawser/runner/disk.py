@@ -1,8 +1,13 @@
-"""Files that appear whole, and folders that are entered without following anybody's links."""
+"""Files that appear whole, and files and folders that are opened without following anybody's links.
+
+Root works in folders of the service user, who may swap whatever lies there at any moment. So nothing is judged by its
+name and used by its name afterwards: it is opened once, and what is open is judged.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 
@@ -10,8 +15,10 @@ from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterator, List, Optional, Tuple
+    from typing import BinaryIO, Callable, Iterator, List, Optional, Tuple
 
+# Bytes of a file that is read whole: nothing that is meant to be read so comes near.
+LONGEST = 64 << 20
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -34,6 +41,8 @@ def open_folder(path: str, make: bool = False) -> int:
     :raises NotThere: a part is missing.
     :raises Failure: a part is no folder, or is somebody else's link.
     """
+    if "\0" in path:
+        raise Failure("%r is no path" % path)
     parts = [part for part in os.path.abspath(path).split("/") if part]
     walked: List[str] = []
     followed = 0
@@ -51,7 +60,7 @@ def open_folder(path: str, make: bool = False) -> int:
                 parts.insert(0, part)
                 continue
             except OSError as error:
-                target = trusted_target(part, handle)
+                target = None if error.errno == errno.ENAMETOOLONG else trusted_target(part, handle)
                 if target is None:
                     raise Failure("%s: %s" % (here, error.strerror)) from None
                 followed += 1
@@ -98,9 +107,19 @@ def trusted_target(name: str, folder: int) -> Optional[str]:
         status = os.fstat(handle)
         if not stat.S_ISLNK(status.st_mode):
             return None
-        return os.readlink("", dir_fd=handle) if status.st_uid in (0, os.getuid()) else ""
+        ours = status.st_uid in (0, os.getuid()) and not is_planted(status, folder)
+        return os.readlink("", dir_fd=handle) if ours else ""
     finally:
         os.close(handle)
+
+
+def is_planted(status: os.stat_result, folder: int) -> bool:
+    """Tell whether a file may be somebody else's that the owner of an open folder has given a second name there.
+
+    The kernel prevents that only where ``fs.protected_hardlinks`` is set (proc_sys_fs(5)).
+    """
+    owner = os.fstat(folder).st_uid
+    return status.st_nlink > 1 and owner not in (0, os.getuid(), status.st_uid)
 
 
 @contextlib.contextmanager
@@ -122,52 +141,198 @@ def stat_at(name: str, folder: int) -> Optional[os.stat_result]:
         return None
 
 
-def read(path: str) -> Optional[bytes]:
-    """Return a file's bytes, or None when there is none."""
+@contextlib.contextmanager
+def located(path: str, links: bool = True) -> Iterator[Tuple[int, os.stat_result]]:
+    """Find what is at a path, following only links that root (or we) own, and touch nothing; see `open_folder`.
+
+    :param links: whether its own name may be such a link, too.
+    :returns: a handle for ``/proc/self/fd``, and what it is.
+    :raises FileNotFoundError: there is nothing.
+    :raises Failure: it is somebody else's link, or a file that its folder's owner may have planted there.
+    """
+    for _link in range(40):
+        with parent_of(path) as (folder, name):
+            handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                status = os.fstat(handle)
+                if not (links and stat.S_ISLNK(status.st_mode)):
+                    refuse_planted(path, status, folder)
+                    yield handle, status
+                    return
+                target = trusted_target(name, folder)
+                if not target:
+                    raise Failure("%s is a link that root does not own" % path)
+                # Its real place: what a target means hangs on the folder that the link lies in.
+                path = os.path.join(os.readlink("/proc/self/fd/%d" % folder), target)
+            finally:
+                os.close(handle)
+    raise Failure("%s is a link that leads nowhere" % path)
+
+
+@contextlib.contextmanager
+def opened(path: str, links: bool = True) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; see `located`.
+
+    :raises FileNotFoundError: there is nothing.
+    :raises Failure: there is something else than a file (nothing waits for a pipe, no device is touched), or one that
+        cannot be read now.
+    """
+    with located(path, links) as (found, status):
+        stream = reader(path, found, status)
+    with stream:
+        yield stream
+
+
+def reader(path: str, found: int, status: os.stat_result) -> BinaryIO:
+    """Open for reading what was located.
+
+    :raises Failure: it is no regular file, or cannot be read now.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        raise Failure("%s is %s; move it away" % (path, what_it_is(status.st_mode)))
     try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
+        # Not blocking: its owner may hold a lease on it (fcntl(2), F_SETLEASE).
+        return open(os.open("/proc/self/fd/%d" % found, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        raise Failure("%s: %s" % (path, error.strerror)) from None
+
+
+def refuse_planted(path: str, status: os.stat_result, folder: int) -> None:
+    """Refuse a file that the owner of its open folder may have planted; see `is_planted`."""
+    if not stat.S_ISDIR(status.st_mode) and is_planted(status, folder):
+        raise Failure("%s is another name of a file that is not its folder's owner's; remove it" % path)
+
+
+def what_it_is(mode: int) -> str:
+    """Say what stands where a file should."""
+    if stat.S_ISLNK(mode):
+        return "a link, not a file"
+    return "a folder, not a file" if stat.S_ISDIR(mode) else "no file"
+
+
+def contents(stream: BinaryIO, path: str, limit: int = LONGEST) -> bytes:
+    """Read an open file whole, although it may grow meanwhile.
+
+    :param limit: bytes that it may have.
+    :raises Failure: it has more.
+    """
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise Failure("%s has more than %d bytes" % (path, limit))
+    return data
+
+
+def read(path: str, limit: int = LONGEST) -> Optional[bytes]:
+    """Return a file's bytes, or None when there is none; see `opened`.
+
+    :param limit: bytes that it may have.
+    """
+    try:
+        with opened(path) as stream:
+            return contents(stream, path, limit)
+    except (FileNotFoundError, NotThere):
         return None
 
 
+def read_beneath(folder: str, path: str, limit: int = LONGEST) -> Optional[bytes]:
+    """Return the bytes of a file of a checkout, or None when there is none.
+
+    Links may be anybody's, for a repository may hold some; where they lead out of the folder, they are refused.
+
+    :param path: the file, in the folder or relative to it.
+    :param limit: bytes that it may have.
+    :raises Failure: as `opened` does, and for what lies outside of the folder.
+    """
+    parts = os.path.relpath(os.path.join(folder, path), folder).split("/")
+    followed = 0
+    try:
+        handles = [open_folder(folder)]
+    except NotThere:
+        return None
+    try:
+        while True:
+            part = parts.pop(0)
+            if part == "..":
+                os.close(handles.pop())
+                if not handles:
+                    raise Failure("%s leads out of %s" % (path, folder))
+                continue
+            found = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handles[-1])
+            handles.append(found)
+            status = os.fstat(found)
+            if stat.S_ISLNK(status.st_mode):
+                target = os.readlink("", dir_fd=found)
+                os.close(handles.pop())
+                followed += 1
+                if target.startswith("/") or followed > 40:
+                    raise Failure("%s leads out of %s, or nowhere" % (path, folder))
+                parts = [each for each in target.split("/") if each not in ("", ".")] + parts
+            elif not parts:
+                refuse_planted(path, status, handles[-2])
+                with reader(path, found, status) as stream:
+                    return contents(stream, path, limit)
+    except (FileNotFoundError, IndexError):
+        return None
+    except OSError as error:
+        raise Failure("%s: %s" % (path, error.strerror)) from None
+    finally:
+        for each in handles:
+            os.close(each)
+
+
 def digest(path: str) -> str:
-    """Return the SHA-256 of a file, however large."""
+    """Return the SHA-256 of a file, however large; see `opened`."""
+    with opened(path) as stream:
+        return digest_of(stream)
+
+
+def digest_of(stream: BinaryIO) -> str:
+    """Return the SHA-256 of what an open file holds."""
     import hashlib
 
     found = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for part in iter(lambda: stream.read(1 << 20), b""):
-            found.update(part)
+    for part in iter(lambda: stream.read(1 << 20), b""):
+        found.update(part)
     return found.hexdigest()
 
 
 def read_itself(path: str) -> bytes:
-    """Return the bytes of a regular file, never of one that a link leads to.
+    """Return the bytes of a file, never of one that a link leads to; see `opened`."""
+    with opened(path, links=False) as stream:
+        return contents(stream, path)
 
-    :raises Failure: there is something else.
+
+def walk(path: str) -> Iterator[Tuple[str, List[str], List[str]]]:
+    """Yield the path of each folder at and below a path, the names of the folders in it, and of its files.
+
+    However deep, and without following links: what is neither folder nor regular file is left out. The names of folders
+    may be removed from the list that is yielded: they are not entered.
     """
-    with parent_of(path) as (folder, name):
-        # A pipe in its place would otherwise be waited for.
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        with os.fdopen(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise Failure("%s is no file" % path)
-            return stream.read()
+    waiting = [path]
+    while waiting:
+        here = waiting.pop()
+        try:
+            folder = open_folder(here)
+        except (Failure, OSError):
+            # It has gone meanwhile, or is something else now.
+            continue
+        try:
+            folders, files = [], []
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.name)
+                    elif entry.is_file(follow_symlinks=False):
+                        files.append(entry.name)
+        finally:
+            os.close(folder)
+        folders.sort()
+        yield here, folders, sorted(files)
+        waiting += [os.path.join(here, name) for name in reversed(folders)]
 
 
-def write_atomically(
-    path: str,
-    data: bytes,
-    mode: int,
-    uid: int = -1,
-    gid: int = -1,
-    before: Optional[Callable[[str], None]] = None,
-) -> None:
-    """Write a file so that a reader sees the old or the new one whole, and so that it is on disk afterwards.
-
-    :param before: called with the temporary path before it takes the real one's place; may raise.
-    """
+def write_atomically(path: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
+    """Write a file so that a reader sees the old or the new one whole, and so that it is on disk afterwards."""
 
     def make(folder: int, name: str) -> None:
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
@@ -178,8 +343,6 @@ def write_atomically(
                 os.fchown(handle, uid, gid)
             os.fchmod(handle, mode)
             os.fsync(handle)
-        if before is not None:
-            before(os.path.join(os.path.dirname(path), name))
 
     replace(path, make)
 
@@ -234,6 +397,7 @@ def remove(path: str, recursive: bool = False) -> None:
 def remove_tree(folder: int, name: str) -> None:
     """Remove a folder inside an open one with all that it holds, also while something in it vanishes by itself."""
     import shutil
+    import subprocess
 
     # Before Python 3.11, rmtree takes no open folder.
     path = "/proc/self/fd/%d/%s" % (folder, name)
@@ -243,6 +407,11 @@ def remove_tree(folder: int, name: str) -> None:
         except FileNotFoundError:
             if stat_at(name, folder) is None:
                 return
+        except (RecursionError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in (errno.EMFILE, errno.ENAMETOOLONG):
+                raise
+            # Folders a thousand deep: more than rmtree can stand, whoever made them.
+            subprocess.run(["/bin/rm", "-rf", "--one-file-system", "--", path], pass_fds=[folder], check=False)
         else:
             return
     shutil.rmtree(path)

@@ -38,6 +38,7 @@ KINDS = {
     "tool": ("environments", "Tool"),
     "environment": ("environments", "PythonEnvironment"),
     "checkout": ("checkout", "Checkout"),
+    "sealed": ("checkout", "Sealed"),
     "trees": ("trees", "Trees"),
     "checkouts": ("trees", "Checkouts"),
     "settings": ("samples", "Settings"),

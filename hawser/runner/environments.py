@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 
 from .conda import CondaFile, arguments, find_program
 from .disk import open_folder, read, remove, stat_at, write_atomically
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from .system import System
 
 MARKER = ".hawser-complete"
+# Bytes.
+LONGEST_MARKER = 1 << 20
 # Raised when environments are built in another way, so that all are built anew.
 FORMAT = 1
 BUILD_TIMEOUT = 3600
 VERSION = re.compile(r"^\d+\.\d+(\.\d+)?$")
+SAID = re.compile(r"[A-Za-z]{1,40} \d[\w.+]{0,40}\Z")
 ASK_VERSION = "import platform as p; print(p.python_implementation() + ' ' + p.python_version())"
 
 
@@ -69,7 +73,7 @@ def interpreter_fits(path: str) -> bool:
 def unmark_and_remove(path: str) -> None:
     """Remove an environment, its marker first, so that a crash leaves nothing that looks complete."""
     if os.path.isdir(path) and not os.path.islink(path):
-        remove(os.path.join(path, MARKER))
+        remove(os.path.join(path, MARKER), recursive=True)
     remove(path, recursive=True)
 
 
@@ -97,6 +101,8 @@ class Interpreter:
             why = self.closed(system, user)
             raise Failure("the user %s cannot run the interpreter %s%s" % (user, path, why), result.output)
         self.version = result.output.strip()
+        if not SAID.match(self.version):
+            raise Failure("the interpreter %s does not say which version it is" % path, result.output)
 
     def closed(self, system: System, user: str) -> str:
         """Name the first folder on the way that the user may not enter, as the end of a sentence."""
@@ -222,7 +228,7 @@ class PythonEnvironment(Kind):
 
     def make_cache(self) -> None:
         """Make uv's cache, on the filesystem of the environments, which lets it link files instead of copying."""
-        if os.path.isdir(self.cache()) and os.stat(self.cache()).st_uid != user_id(self.spec["user"]):
+        if os.path.lexists(self.cache()) and os.lstat(self.cache()).st_uid != user_id(self.spec["user"]):
             # The application's user has changed, and uv cannot write to another one's cache.
             remove(self.cache(), recursive=True)
         self.make_folder(self.cache())
@@ -232,7 +238,11 @@ class PythonEnvironment(Kind):
         folder = open_folder(os.path.dirname(path))
         try:
             name = os.path.basename(path)
-            if stat_at(name, folder) is None:
+            status = stat_at(name, folder)
+            if status is not None and not stat.S_ISDIR(status.st_mode):
+                os.unlink(name, dir_fd=folder)
+                status = None
+            if status is None:
                 os.mkdir(name, 0o755, dir_fd=folder)
             handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             try:
@@ -265,7 +275,7 @@ class PythonEnvironment(Kind):
         program, user = find_program(self.spec["conda_program"]), self.spec["user"]
         downloads = os.path.join(self.spec["folder"], ".conda")
         self.make_folder(downloads)
-        file = os.path.join(downloads, "environment.yml")
+        file = os.path.join(self.spec["folder"], ".conda.yml")
         write_atomically(file, self.conda.without_pip().encode(), 0o644)
         variables = {"CONDA_PKGS_DIRS": downloads, "MAMBA_ROOT_PREFIX": downloads, "NO_COLOR": "1"}
         argv = arguments(program, self.path, file)
@@ -309,11 +319,13 @@ def complete(path: str) -> bool:
 
 
 def known_interpreters(folder: str) -> List[Dict[str, Any]]:
-    """Return what the markers under a folder say of interpreters."""
+    """Return what the markers under a folder say of interpreters; the user may have written anything there."""
     found = []
     for path in glob.glob(os.path.join(folder, "*", MARKER)):
         try:
-            found.append(json.loads((read(path) or b"").decode())["interpreter"])
-        except (OSError, ValueError, KeyError, TypeError):
+            entry = json.loads((read(path, LONGEST_MARKER) or b"").decode())["interpreter"]
+            if SAID.match(entry["version"]):
+                found.append(entry)
+        except (Failure, ValueError, LookupError, TypeError, RecursionError):
             continue
-    return [entry for entry in found if isinstance(entry, dict) and isinstance(entry.get("version"), str)]
+    return found

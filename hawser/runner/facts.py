@@ -13,9 +13,13 @@ from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, List, Mapping, Optional, Sequence
 
     from .system import System
+
+
+# Of processes of which two may run side by side.
+COLOURS = ("blue", "green")
 
 
 def read_json(state: str, name: str) -> Any:
@@ -44,10 +48,11 @@ def os_release(path: str = "/etc/os-release") -> Dict[str, str]:
     }
 
 
-def link(path: str) -> str:
-    """Return the last part of a link's target, empty when there is no link."""
+def link(path: str, whole: bool = False) -> str:
+    """Return a link's target, or its last part; empty when there is no link."""
     try:
-        return os.path.basename(os.readlink(path))
+        target = os.readlink(path)
+        return target if whole else os.path.basename(target)
     except OSError:
         return ""
 
@@ -87,8 +92,11 @@ def done_once(state: str) -> List[str]:
         return []
 
 
-def live(root: str) -> Dict[str, str]:
-    """Return {process: colour} from the links in the run folder that say which colour serves."""
+def linked(root: str) -> Dict[str, str]:
+    """Return {process: colour} from the links in the run folder, which is the service user's.
+
+    Any of them may be turned; what cannot be one of ours says nothing.
+    """
     colours: Dict[str, str] = {}
     try:
         names = sorted(os.listdir(os.path.join(root, "run")))
@@ -96,28 +104,41 @@ def live(root: str) -> Dict[str, str]:
         return colours
     for name in names:
         base, _, suffix = name.rpartition(".")
-        target = link(os.path.join(root, "run", name))
-        if suffix in ("sock", "live") and target:
-            colours[base] = (
-                target.rpartition(".")[0].rpartition("-")[2] if suffix == "sock" else target.rpartition("-")[2]
-            )
+        end = {"sock": ".sock", "live": ""}.get(suffix)
+        if base and end is not None:
+            target = link(os.path.join(root, "run", name), whole=True)
+            for colour in COLOURS:
+                if target == "%s-%s%s" % (base, colour, end):
+                    colours[base] = colour
     return colours
 
 
-def processes(system: System, application: str, root: str) -> List[Dict[str, Any]]:
-    """Return one dict per process definition: its unit, manager, release, state, uptime and whether it serves.
+def live(links: Mapping[str, str], application: str, rows: Sequence[Mapping[str, Any]]) -> Dict[str, str]:
+    """Return {process: colour} of those that serve: the colour that alone starts at boot, as its manager says.
+
+    Both do in the moment in which the traffic moves, and none where it was stopped: then the link counts.
+
+    :param rows: see `processes`.
+    """
+    colours = dict(links)
+    for name in {row["process"] for row in rows}:
+        units = {"%s-%s-%s" % (application, name, colour): colour for colour in COLOURS}
+        enabled = {units[row["unit"]] for row in rows if row["unit"] in units and row["enabled"]}
+        if len(enabled) == 1:
+            colours[name] = enabled.pop()
+    return colours
+
+
+def processes(system: System, application: str) -> List[Dict[str, Any]]:
+    """Return one dict per process definition: its unit, manager, release, state, uptime and whether it starts at boot.
 
     A manager that does not answer must not keep anyone from mending it: its word stands in the state then.
     """
-    colours = live(root)
     found = definitions(application)
     for name in ("systemd", "supervisor"):
         mine = [each for each in found if each["manager"] == name]
         for each in mine:
-            plain = "%s-%s" % (application, each["process"])
-            colour = colours.get(each["process"], "")
-            each.update(state="", active=False, seconds=0, since=0.0, pid=0)
-            each["live"] = each["unit"] in (plain, "%s-%s" % (plain, colour))
+            each.update(state="", active=False, enabled=False, seconds=0, since=0.0, pid=0)
         try:
             states = manager(name, system).states([each["unit"] for each in mine])
         except Failure as failure:
@@ -127,8 +148,20 @@ def processes(system: System, application: str, root: str) -> List[Dict[str, Any
         for each in mine:
             state = states[each["unit"]]
             seconds = max(0, int(time.time() - state.since)) if state.since and state.active else 0
-            each.update(state=state.word, active=state.active, seconds=seconds, since=state.since, pid=state.pid)
+            each.update(state=state.word, active=state.active, enabled=state.enabled)
+            each.update(seconds=seconds, since=state.since, pid=state.pid)
     return found
+
+
+def process_facts(system: System, application: str, root: str) -> Dict[str, Any]:
+    """Return the processes, which colour of each serves, and whose links do not lead there."""
+    rows, links = processes(system, application), linked(root)
+    colours = live(links, application, rows)
+    for row in rows:
+        plain = "%s-%s" % (application, row["process"])
+        row["live"] = row["unit"] in (plain, "%s-%s" % (plain, colours.get(row["process"], "")))
+    astray = sorted(name for name, colour in colours.items() if links.get(name) != colour)
+    return {"processes": rows, "live": colours, "astray": astray}
 
 
 def application_facts(system: System, application: str, root: str) -> Dict[str, Any]:
@@ -146,8 +179,7 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         "commit": commit_of(os.path.join(root, "current")),
         "previous": link(os.path.join(root, "previous")),
         "releases": releases,
-        "live": live(root),
-        "processes": processes(system, application, root),
+        **process_facts(system, application, root),
         "journal": read_json(system.state, "journal.json"),
         "hold": read_json(system.state, "hold.json"),
         "closed": os.path.exists(os.path.join(root, "maintenance.html")),

@@ -12,13 +12,17 @@ import stat
 
 from .disk import (
     NotThere,
+    contents,
     link_atomically,
     open_folder,
+    opened,
     parent_of,
     read_itself,
     remove,
+    scratch,
     stat_at,
     trusted_target,
+    what_it_is,
     write_atomically,
 )
 from .system import Change, Failure, Kind, group_id, user_id
@@ -26,7 +30,7 @@ from .validate import VALIDATORS, validate_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Tuple
 
     from .system import Spec, System
 
@@ -69,13 +73,6 @@ def real(path: str) -> str:
     return os.path.join(found[0], name)
 
 
-def what_it_is(mode: int) -> str:
-    """Say what stands where a file should."""
-    if stat.S_ISLNK(mode):
-        return "a link, not a file"
-    return "a folder, not a file" if stat.S_ISDIR(mode) else "no file"
-
-
 def check_access(spec: Spec, status: os.stat_result) -> Optional[Change]:
     """Compare mode, owner and group with what is wanted."""
     notes = []
@@ -113,7 +110,9 @@ class Former:
             if status is not None and stat.S_ISLNK(status.st_mode):
                 entry["link"] = os.readlink(name, dir_fd=folder)
             elif status is not None:
-                entry["content"] = base64.b64encode(read_itself(self.path)).decode()
+                with opened(self.path, links=False) as stream:
+                    entry["content"] = base64.b64encode(contents(stream, self.path)).decode()
+                    status = os.fstat(stream.fileno())
                 entry.update(mode=stat.S_IMODE(status.st_mode), uid=status.st_uid, gid=status.st_gid)
         os.makedirs(os.path.dirname(self.copy), mode=0o700, exist_ok=True)
         write_atomically(self.copy, json.dumps(entry).encode(), 0o600)
@@ -175,11 +174,22 @@ class File(Kind):
         if self.spec.get("parents"):
             os.close(open_folder(os.path.dirname(path), make=True))
         uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
-        data = read_itself(path) if self.spec.get("keep") and os.path.lexists(path) else self.wanted()
+        if self.spec.get("keep") and os.path.lexists(path):
+            # Where it lies: whoever writes to it has it open.
+            with opened(path, links=False) as stream:
+                os.fchown(stream.fileno(), uid, gid)
+                os.fchmod(stream.fileno(), mode)
+            return
+        data = self.wanted()
         validator = self.spec.get("validate", "")
         if self.in_place is None:
-            before = (lambda copy: validate_with(validator, self.system, copy, path)) if validator else None
-            write_atomically(path, data, mode, uid, gid, before)
+            if validator:
+                # In a folder of root's: beside its place, its owner could swap it while it is judged.
+                with scratch(self.system.state) as folder:
+                    copy = os.path.join(folder, os.path.basename(path))
+                    write_atomically(copy, data, 0o600)
+                    validate_with(validator, self.system, copy, path)
+            write_atomically(path, data, mode, uid, gid)
             return
         former = Former(self.system.state, path)
         former.keep()
@@ -239,9 +249,16 @@ class Block(Kind):
 
     def apply(self, change: Change) -> None:
         path = self.place()
-        status = os.lstat(path)
-        new = self.merged(path, read_itself(path))
-        write_atomically(path, new, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        rewrite(path, lambda old: self.merged(path, old))
+
+
+def rewrite(path: str, change: Callable[[bytes], bytes]) -> None:
+    """Replace a file by what is made of its content; mode and owner are those of the file that was read."""
+    with opened(path, links=False) as stream:
+        new = change(contents(stream, path))
+        status = os.fstat(stream.fileno())
+    # What runs with its owner's rights loses that, as with every write(2).
+    write_atomically(path, new, status.st_mode & 0o777, status.st_uid, status.st_gid)
 
 
 def without_block(lines: List[bytes], begin: bytes, end: bytes) -> Tuple[List[bytes], Optional[int]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import threading
 import time
 
 from .managers import STARTING, manager
@@ -32,10 +35,15 @@ def ask(
 
     from .unix import connection
 
+    late = threading.Event()
     try:
         link = secure(address, timeout, host, ca) if tls else connection(address, timeout)
+        # The timeout of the connection is for each word: one byte at a time would keep us waiting for ever.
+        clock = threading.Timer(timeout, hang_up, (link, late))
+        clock.daemon = True
         try:
             link.connect()
+            clock.start()
             if not path:
                 return 0, ""
             link.putrequest("GET", path, skip_host=True)
@@ -52,9 +60,19 @@ def ask(
             answer.read1(65536)
             return answer.status, ""
         finally:
+            clock.cancel()
             link.close()
     except (OSError, ValueError, http.client.HTTPException) as error:
+        if late.is_set():
+            return None, "no whole answer within %d s" % timeout
         return None, "%s: %s" % (type(error).__name__, error)
+
+
+def hang_up(link: http.client.HTTPConnection, late: threading.Event) -> None:
+    """End a connection that takes too long; whoever reads from it wakes up."""
+    late.set()
+    with contextlib.suppress(OSError, AttributeError):
+        link.sock.shutdown(socket.SHUT_RDWR)
 
 
 def secure(address: str, timeout: float, name: str, ca: str) -> http.client.HTTPConnection:

@@ -7,16 +7,34 @@ ones).
 from __future__ import annotations
 
 import calendar
+import collections
 import gzip
 import json
 import os
 import re
 import threading
 import time
+import zlib
+
+from .disk import NotThere, opened
+from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Pattern, Sequence, Tuple
+    from typing import (
+        Any,
+        BinaryIO,
+        Callable,
+        Dict,
+        Iterable,
+        Iterator,
+        List,
+        Mapping,
+        Optional,
+        Pattern,
+        Sequence,
+        Tuple,
+    )
 
     from .system import System
 
@@ -32,6 +50,14 @@ CLF = re.compile(r"\[(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})\]")
 REACH = 200
 PAUSE = 0.5
 BLOCK = 1 << 16
+# Bytes: of a line that is told; of lines that wait for their time, or come out of a packed file; of an
+# answer about one source; and of what is read of a growing file in one go.
+LONGEST_LINE = 1 << 18
+# Not told in parts: a secret that is cut in two is not recognized.
+TOO_LONG = "(a line of more than %d bytes)" % LONGEST_LINE
+LONGEST_TAIL = 1 << 20
+LONGEST_ANSWER = 16 << 20
+MOST_AT_ONCE = 1 << 20
 
 
 def stamp(line: str) -> Optional[float]:
@@ -58,65 +84,108 @@ def stamp(line: str) -> Optional[float]:
         return None
 
 
-def backwards(path: str, end: Optional[int] = None) -> Iterator[str]:
-    """Yield the lines of a file, the last one first, without reading more of it than is asked for.
+def backwards(stream: BinaryIO, end: Optional[int] = None) -> Iterator[str]:
+    """Yield the lines of an open file, the last one first, without reading more of it than is asked for.
 
     :param end: how many bytes of it count; default: all.
     """
-    if path.endswith(".gz"):
-        with gzip.open(path, "rb") as packed:
-            yield from (line.decode("utf-8", "replace") for line in reversed(packed.read().splitlines()))
-        return
-    with open(path, "rb") as stream:
-        position = stream.seek(0, os.SEEK_END)
-        position = position if end is None else min(position, end)
-        rest = b""
-        while position:
-            size = min(BLOCK, position)
-            position -= size
-            stream.seek(position)
-            lines = (stream.read(size) + rest).split(b"\n")
-            rest = lines[0]
-            for line in reversed(lines[1:]):
-                yield line.decode("utf-8", "replace")
-        yield rest.decode("utf-8", "replace")
+    position = stream.seek(0, os.SEEK_END)
+    position = position if end is None else min(position, end)
+    rest, skipping = b"", False
+    while position:
+        size = min(BLOCK, position)
+        position -= size
+        stream.seek(position)
+        # One that was emptied meanwhile gives less.
+        lines = (stream.read(size) + rest).split(b"\n")
+        rest = lines[0]
+        for line in reversed(lines[1:]):
+            yield TOO_LONG if skipping else line.decode("utf-8", "replace")
+            skipping = False
+        if len(rest) > LONGEST_LINE:
+            rest, skipping = b"", True
+    yield TOO_LONG if skipping else rest.decode("utf-8", "replace")
+
+
+def unpacked(stream: BinaryIO) -> Iterator[str]:
+    """Yield the last lines of an open gzip file, the last one first: as many as `LONGEST_TAIL` bytes hold."""
+    kept: collections.deque[str] = collections.deque()
+    size, whole = 0, True
+    with gzip.open(stream, "rb") as packed:
+        for part in iter(lambda: packed.readline(LONGEST_LINE), b""):
+            began, whole = whole, part.endswith(b"\n")
+            if not began:
+                kept[-1] = TOO_LONG
+                continue
+            kept.append(part.rstrip(b"\r\n").decode("utf-8", "replace"))
+            size += len(part)
+            while size > LONGEST_TAIL:
+                size -= len(kept.popleft())
+    yield from reversed(kept)
 
 
 def generations(path: str) -> List[str]:
     """Return a log file and its rotated ones, the youngest first."""
     found = [path]
     for number in range(1, 100):
-        older = [each for each in ("%s.%d" % (path, number), "%s.%d.gz" % (path, number)) if os.path.exists(each)]
+        older = [each for each in ("%s.%d" % (path, number), "%s.%d.gz" % (path, number)) if os.path.lexists(each)]
         if not older:
             break
         found += older
-    return [each for each in found if os.path.exists(each)]
+    return found
 
 
-def of_file(path: str, since: float, end: Optional[int] = None) -> Iterator[Tuple[float, str]]:
+def of_file(
+    path: str, since: float, end: Optional[int] = None, said: Optional[List[str]] = None
+) -> Iterator[Tuple[float, str]]:
     """Yield time and text of a file's lines, the last one first.
 
     A line without a time has that of the line before it: a traceback belongs to its first line.
+
+    :param said: takes what is wrong with a file that is there and cannot be read.
     """
     for number, name in enumerate(generations(path)):
-        changed = os.stat(name).st_mtime
-        if changed < since:
-            return
-        waiting: List[str] = []
-        for line in backwards(name, None if number else end):
-            moment = stamp(line)
-            if moment is None:
-                # An empty end is what stands behind the last line.
-                waiting += [line] if line else []
+        try:
+            with opened(name) as stream:
+                changed = os.fstat(stream.fileno()).st_mtime
+                if changed < since:
+                    return
+                lines = unpacked(stream) if name.endswith(".gz") else backwards(stream, None if number else end)
+                yield from timed(lines, changed, since)
+        except (FileNotFoundError, NotThere):
+            continue
+        except Failure as failure:
+            if said is not None:
+                said.append(failure.message)
+        except (OSError, EOFError, zlib.error):
+            # A rotated file that is being packed just now, or is no packed file.
+            continue
+
+
+def timed(lines: Iterable[str], changed: float, since: float) -> Iterator[Tuple[float, str]]:
+    """Yield lines, the last one first, with their times, as far back as some moment.
+
+    :param changed: when their file was changed last.
+    """
+    waiting: List[str] = []
+    size = 0
+    for line in lines:
+        moment = stamp(line)
+        if moment is None:
+            # An empty end is what stands behind the last line.
+            waiting += [line] if line else []
+            size += len(line)
+            if size < LONGEST_TAIL:
                 continue
-            if moment < since:
-                waiting = []
-                break
-            yield from ((moment, each) for each in waiting)
-            waiting = []
-            yield moment, line
-        # Nothing in the file says when: then the time of its last change has to do.
-        yield from ((changed, each) for each in waiting)
+            # Where nothing says when, so far: then the time of the file's last change has to do.
+            moment = changed
+        elif moment < since:
+            return
+        else:
+            waiting.append(line)
+        yield from ((moment, each) for each in waiting)
+        waiting, size = [], 0
+    yield from ((changed, each) for each in waiting)
 
 
 def journal_arguments(source: Mapping[str, Any]) -> List[str]:
@@ -171,38 +240,57 @@ def collect(
     :param size: where a file does, for whoever goes on from there.
     """
     found: List[Entry] = []
+    said: List[str] = []
     of_a_file = "path" in source
-    told = of_file(source["path"], since, size) if of_a_file else of_journal(system, source, since)
+    told = of_file(source["path"], since, size, said) if of_a_file else of_journal(system, source, since)
+    room = LONGEST_ANSWER
     for moment, text in told:
         if moment < since or (moment > until and not of_a_file):
             continue
         if pattern is None or pattern.search(text):
             found.append((moment, source["name"], text))
-        if lines and len(found) >= lines:
+            room -= len(text)
+        if (lines and len(found) >= lines) or room < 0:
             break
-    return found[::-1]
+    if room < 0:
+        found.append((found[-1][0], source["name"], "(what was written before this is left out)"))
+    return [*found[::-1], *((until, source["name"], each) for each in said)]
+
+
+def size_of(path: str) -> int:
+    """Return how many bytes a file has; 0 where none can be read."""
+    try:
+        with opened(path) as stream:
+            return os.fstat(stream.fileno()).st_size
+    except (OSError, Failure):
+        return 0
 
 
 def watch_file(source: Mapping[str, Any], start: int, tell: Callable[[Entry], None]) -> None:
     """Tell what is added to a file, for ever; a file that has become shorter was emptied, and begins anew."""
-    position, rest, last = start, b"", time.time()
+    position, rest, last, skipping = start, b"", time.time(), False
     while True:
         try:
-            with open(source["path"], "rb") as stream:
+            with opened(source["path"]) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 if size < position:
                     position, rest = 0, b""
                 stream.seek(position)
-                data = stream.read(size - position)
-        except OSError:
+                data = stream.read(min(size - position, MOST_AT_ONCE))
+        except (OSError, Failure):
             data = b""
         position += len(data)
         *whole, rest = (rest + data).split(b"\n")
+        if whole and skipping:
+            whole[0], skipping = TOO_LONG.encode(), False
+        if len(rest) > LONGEST_LINE:
+            rest, skipping = b"", True
         for line in whole:
             text = line.decode("utf-8", "replace")
             last = stamp(text) or (last if text[:1] in (" ", "\t") else time.time())
             tell((last, source["name"], text))
-        time.sleep(PAUSE)
+        if len(data) < MOST_AT_ONCE:
+            time.sleep(PAUSE)
 
 
 def watch_journal(system: System, source: Mapping[str, Any], start: float, tell: Callable[[Entry], None]) -> None:
@@ -243,7 +331,7 @@ def show(
 
     now = time.time()
     # Before the look back: nothing that is written meanwhile is lost.
-    sizes = [os.path.getsize(each["path"]) if os.path.exists(each.get("path", "")) else 0 for each in sources]
+    sizes = [size_of(each["path"]) if "path" in each else 0 for each in sources]
     found = [
         entry for each, size in zip(sources, sizes) for entry in collect(system, each, lines, since, now, size, pattern)
     ]

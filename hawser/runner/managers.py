@@ -8,6 +8,7 @@ import os
 import signal
 import time
 
+from .disk import opened
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -327,13 +328,17 @@ class Supervisor:
 
 def tail(path: str) -> str:
     """Return the last lines of a log file; nothing when there is none."""
-    if not path or not os.path.isfile(path):
+    if not path:
         return ""
     size = 16384
-    with open(path, "rb") as stream:
-        start = max(0, os.fstat(stream.fileno()).st_size - size)
-        stream.seek(start)
-        data = stream.read(size)
+    try:
+        with opened(path) as stream:
+            start = max(0, os.fstat(stream.fileno()).st_size - size)
+            stream.seek(start)
+            data = stream.read(size)
+    except (OSError, Failure):
+        # It may lie in a folder of the user, who may have put anything there.
+        return ""
     # The first line is cut, and with it maybe a secret, which nobody would recognize then.
     lines = data.split(b"\n")[1 if start else 0 :]
     return b"\n".join(lines[-LOG_LINES - 1 :]).decode("utf-8", "replace")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import stat
-
-from .disk import read_itself, write_atomically
-from .files import unified
+from .disk import read_itself
+from .files import rewrite, unified
 from .samples import Original
 from .system import Change, Failure, Kind
 
@@ -42,5 +39,4 @@ class Patch(Kind):
         path = self.spec["path"]
         new = self.wanted()
         self.original().keep()
-        status = os.lstat(path)
-        write_atomically(path, new, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        rewrite(path, lambda _old: new)

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 
-from .disk import read, read_itself, remove, write_atomically
+from .disk import contents, opened, read, remove, write_atomically
 from .system import Change, Kind
 
 TYPE_CHECKING = False
@@ -84,12 +84,13 @@ class Placed(Kind):
 def copy(source: str, target: str) -> bool:
     """Copy a file with its mode and its owner; tell whether there was one, which a link is not."""
     try:
-        status = os.lstat(source)
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(os.lstat(source).st_mode):
+            return False
+        with opened(source, links=False) as stream:
+            data, status = contents(stream, source), os.fstat(stream.fileno())
+    except (FileNotFoundError, NotADirectoryError):
         return False
     mode = stat.S_IMODE(status.st_mode)
     owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)
-    write_atomically(target, read_itself(source), mode, *owner)
+    write_atomically(target, data, mode, *owner)
     return True

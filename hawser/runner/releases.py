@@ -6,7 +6,7 @@ import json
 import os
 import time
 
-from .disk import open_folder, read, remove, write_atomically
+from .disk import open_folder, read, remove, walk, write_atomically
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -201,7 +201,7 @@ def listing(system: System, root: str) -> List[Dict[str, Any]]:
 def size_of(folder: str) -> int:
     """Return how many bytes a folder takes on the disk, without what its links lead to."""
     total = 0
-    for path, _folders, files in os.walk(folder):
+    for path, _folders, files in walk(folder):
         for name in files:
             try:
                 total += os.lstat(os.path.join(path, name)).st_blocks * 512

@@ -6,15 +6,18 @@ import hashlib
 import os
 import re
 
-from .disk import read
+from .disk import read, read_beneath
 from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Tuple
+    from typing import Dict, List
 
     from .system import Spec
 
+# Bytes that a file of requirements or a lock file may have, and how many files may include each other.
+LONGEST = 16 << 20
+MOST_FILES = 500
 DETECTED = ("uv.lock", "pylock.toml", "requirements.txt", "pyproject.toml")
 INCLUDE = re.compile(r"^(?:-r|--requirements?|-c|--constraints?)(?:\s*=\s*|\s+|(?<=^-[rc]))(?P<file>\S.*)$")
 LOCAL = re.compile(r"^(?:-e|--editable)\b|^\.{0,2}/|^\.(?:\[|$)|(?:^|@\s*)file:|@\s*\.{0,2}/")
@@ -49,7 +52,7 @@ class Recipe:
         if self.lock:
             self.add_lock()
         for name in self.requirements:
-            self.add_requirements(self.locate(name), ())
+            self.add_requirements(self.locate(name))
         if self.project:
             self.add_file(self.locate(self.project))
             self.own = True
@@ -71,8 +74,8 @@ class Recipe:
         """Take the first of the usual files; listed packages alone will do as well."""
         present = [name for name in DETECTED if os.path.isfile(os.path.join(self.source, name))]
         if "pyproject.toml" in present:
-            described = read(os.path.join(self.source, "pyproject.toml")) or b""
-            if not is_project(described.decode()):
+            described = read_beneath(self.source, "pyproject.toml", LONGEST) or b""
+            if not is_project(described.decode("utf-8", "replace")):
                 present.remove("pyproject.toml")
         if not present:
             if self.spec["packages"]:
@@ -93,31 +96,36 @@ class Recipe:
 
     def add_file(self, path: str, included_by: str = "") -> str:
         """Note a file's content under its place in the checkout; return the text."""
-        try:
-            data = read(path)
-        except OSError as error:
-            raise Failure("%s: %s" % (path, error.strerror)) from None
+        named = " (named in %s)" % included_by if included_by else ""
+        if not (path + "/").startswith(self.source.rstrip("/") + "/"):
+            raise Failure("%s%s lies outside of the code" % (path, named))
+        if len(self.files) >= MOST_FILES:
+            raise Failure("%s%s is one of more than %d files that include each other" % (path, named, MOST_FILES))
+        data = read_beneath(self.source, path, LONGEST)
         if data is None:
-            raise Failure("there is no %s%s" % (path, " (named in %s)" % included_by if included_by else ""))
+            raise Failure("there is no %s%s" % (path, named))
         self.files[os.path.relpath(path, self.source)] = digest(data)
         return data.decode("utf-8", "replace")
 
-    def add_requirements(self, path: str, trail: Tuple[str, ...]) -> None:
+    def add_requirements(self, path: str) -> None:
         """Note a requirement file and all that it includes, each relative to the file that names it."""
-        if path in trail:
-            return
-        text = self.add_file(path, trail[-1] if trail else "")
-        if os.path.basename(path) in ("setup.py", "setup.cfg", "pyproject.toml"):
-            return
-        for line in re.sub(r"\\\r?\n", " ", text).splitlines():
-            line = re.sub(r"(^|\s+)#.*$", "", line).strip()
-            include = INCLUDE.match(line)
-            if include:
-                name = include.group("file").strip("\"'")
-                if not URL.match(name):
-                    self.add_requirements(os.path.normpath(os.path.join(os.path.dirname(path), name)), (*trail, path))
-            elif is_local(line):
-                self.own = True
+        waiting = [(path, "")]
+        while waiting:
+            path, included_by = waiting.pop()
+            if os.path.relpath(path, self.source) in self.files:
+                continue
+            text = self.add_file(path, included_by)
+            if os.path.basename(path) in ("setup.py", "setup.cfg", "pyproject.toml"):
+                continue
+            for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+                line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
+                include = INCLUDE.match(line)
+                if include:
+                    name = include.group("file").strip("\"'")
+                    if not URL.match(name):
+                        waiting.append((os.path.normpath(os.path.join(os.path.dirname(path), name)), path))
+                elif is_local(line):
+                    self.own = True
 
     def add_lock(self) -> None:
         path = self.locate(self.lock)

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
     Table = Dict[str, Any]
 
-# Texts are matched first, so that what stands in them is no comment.
-JSON_PARTS = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|#[^\n]*|/\*.*?\*/', re.S)
-JSON_COMMA = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])', re.S)
+# Texts are matched first, so that what stands in them is no comment. One without an end is matched as well, or looking
+# for the end would begin anew at every place.
+JSON_PARTS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|//[^\n]*|#[^\n]*|/\*.*?(?:\*/|\Z)', re.S)
+JSON_COMMA = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|,(?=\s*[}\]])', re.S)
 
+# Aliases of aliases make a text of a few lines as large as one likes.
 YAML_TO_JSON = """
-import json, sys
+import json, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 try:
     import yaml
 except ImportError:
@@ -33,6 +36,8 @@ try:
     print(json.dumps(yaml.safe_load(sys.stdin.read())))
 except (yaml.YAMLError, TypeError, ValueError) as error:
     sys.exit(str(error))
+except (MemoryError, RecursionError):
+    sys.exit("it is too large, or nested too deeply")
 """
 JSON_TO_YAML = """
 import json, sys, yaml

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 
-from .disk import read, read_itself, write_atomically
+from .disk import read, read_beneath, read_itself, walk, write_atomically
 from .files import File
 from .sample_formats import dump, parse
 from .system import Failure
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Keys = Tuple[str, ...]
 
+# Bytes that a sample may have.
+LONGEST = 4 << 20
 PLACEHOLDER = re.compile(r"\b(CHANGE_?ME|REPLACE_?ME)\b")
 # What samples say of themselves; nobody reads these keys.
 COMMENT = re.compile(r"^_*comment", re.I)
@@ -182,7 +184,10 @@ class Settings(File):
 
     def wanted(self) -> bytes:
         if self.made is None:
-            self.made = self.make()
+            try:
+                self.made = self.make()
+            except RecursionError:
+                raise Failure("the tables of %s are nested too deeply" % self.spec["sample"]) from None
         return self.made
 
     def make(self) -> bytes:
@@ -205,9 +210,11 @@ class Settings(File):
         return content.encode("utf-8", "surrogateescape")
 
     def sample(self) -> bytes:
-        data = read(self.spec["sample"])
+        path, source = self.spec["sample"], self.spec["source"]
+        inside = path.startswith(source.rstrip("/") + "/")
+        data = read_beneath(source, path, LONGEST) if inside else read(path, LONGEST)
         if data is None:
-            raise Failure("the sample %s does not exist" % self.spec["sample"])
+            raise Failure("the sample %s does not exist" % path)
         return data
 
     def apply(self, change: Change) -> None:
@@ -222,9 +229,9 @@ def listing(system: System, source: str, made: Sequence[str]) -> List[Dict[str, 
     :param made: the samples that the settings use.
     """
     found = []
-    for folder, names, files in os.walk(source):
-        names[:] = sorted(name for name in names if name != ".git")
-        for name in sorted(files):
+    for folder, names, files in walk(source):
+        names[:] = [name for name in names if name != ".git"]
+        for name in files:
             base, suffix = os.path.splitext(name)
             if suffix in (".sample", ".example", ".dist", ".template"):
                 path = os.path.join(folder, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -13,7 +14,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set, Tuple, Union
+    from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
     Spec = Dict[str, Any]
     Child = subprocess.Popen[bytes]
@@ -36,6 +37,8 @@ BASE_ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
 }
+# Sets the variables of a file and goes on as another program.
+TAKE_UP = '. "$1"; shift; exec "$@"'
 # What a host's administrator sets for the whole machine and a build needs to reach its package index.
 INHERITED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
 
@@ -155,14 +158,23 @@ class System:
         apart: bool = True,
     ) -> Child:
         """Start a program in a process group of its own, which ends when the runner is told to."""
-        argv = list(argv)
+        argv, handles = list(argv), []
         variables = self.environment(user, env)
-        if user and account_of(user).pw_uid != os.getuid():
-            account = account_of(user)
-            switch = ["setpriv", "--reuid=%d" % account.pw_uid, "--regid=%d" % account.pw_gid, "--init-groups"]
-            # The folder may be closed to us no less than to the user: enter it after the change.
-            argv = [*switch, "env", "-C", cwd, "--", *argv]
-            cwd = "/"
+        with contextlib.ExitStack() as stack:
+            if user and account_of(user).pw_uid != os.getuid():
+                account = account_of(user)
+                # What starts as root gets nothing but our own: in the others' folders (PATH, LD_LIBRARY_PATH) lies
+                # what that user likes.
+                variables = self.environment(user)
+                if env:
+                    handles = [stack.enter_context(variables_file(env, account.pw_uid))]
+                    argv = ["/bin/sh", "-c", TAKE_UP, "sh", "/proc/self/fd/%d" % handles[0], *argv]
+                argv, cwd = become(account, cwd, argv), "/"
+            return self.start(argv, cwd, variables, apart, handles)
+
+    def start(
+        self, argv: Sequence[str], cwd: str, variables: Mapping[str, str], apart: bool, handles: Sequence[int]
+    ) -> Child:
         with self.children_lock:
             if self.aborted:
                 raise Failure("the run was ended")
@@ -175,6 +187,7 @@ class System:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE if apart else subprocess.STDOUT,
                     start_new_session=True,
+                    pass_fds=handles,
                 )
             except FileNotFoundError:
                 raise Failure("%s: no such program or folder (in %s)" % (argv[0], cwd)) from None
@@ -286,6 +299,32 @@ class System:
             self.children_lock.release()
         for child in children:
             kill_group(child.pid)
+
+
+def become(account: pwd.struct_passwd, cwd: str, argv: Sequence[str]) -> List[str]:
+    """Return the arguments that make root another user and start a program, in a folder that is entered as that user.
+
+    The folder may be closed to root no less than to others.
+    """
+    switch = ["--reuid=%d" % account.pw_uid, "--regid=%d" % account.pw_gid, "--init-groups"]
+    return ["/usr/bin/setpriv", *switch, "/usr/bin/env", "-C", cwd, "--", *argv]
+
+
+@contextlib.contextmanager
+def variables_file(variables: Mapping[str, str], uid: int) -> Iterator[int]:
+    """Yield the handle of a file in memory that sets variables in a shell, and that only a user (and root) may read."""
+    import shlex
+
+    handle = os.memfd_create("variables")
+    try:
+        os.fchown(handle, uid, -1)
+        os.fchmod(handle, 0o400)
+        with open(handle, "wb", closefd=False) as stream:
+            for name, value in variables.items():
+                stream.write(os.fsencode("export %s=%s\n" % (name, shlex.quote(value))))
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def feed(pipe: int, data: memoryview) -> memoryview:

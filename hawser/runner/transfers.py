@@ -10,7 +10,7 @@ import pwd
 import shutil
 import stat
 
-from .disk import digest, open_folder, replace
+from .disk import NotThere, digest, digest_of, open_folder, opened, replace, walk
 from .system import Failure, group_id, user_id
 
 TYPE_CHECKING = False
@@ -35,13 +35,13 @@ def state(system: System, path: str) -> Optional[Dict[str, Any]]:
     :raises Failure: there is something else.
     """
     try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
+        with opened(path) as stream:
+            status = os.fstat(stream.fileno())
+            found = digest_of(stream)
+    except (FileNotFoundError, NotThere):
         return None
-    if not stat.S_ISREG(status.st_mode):
-        raise Failure("%s is no file" % path)
     return {
-        "sha256": digest(path),
+        "sha256": found,
         "mode": stat.S_IMODE(status.st_mode),
         "owner": name_of(pwd.getpwuid, status.st_uid),
         "group": name_of(grp.getgrgid, status.st_gid),
@@ -53,20 +53,28 @@ def listing(system: System, path: str) -> List[Dict[str, Any]]:
 
     :raises Failure: there is nothing.
     """
-    if os.path.isfile(path):
-        return [{"path": "", "sha256": digest(path), "mode": stat.S_IMODE(os.stat(path).st_mode)}]
     if not os.path.isdir(path):
-        raise Failure("there is no %s" % path)
-    found = []
-    for folder, names, files in os.walk(path):
-        names.sort()
-        for name in sorted(files):
-            place = os.path.join(folder, name)
-            # A link, a socket or a pipe is no file that could be taken.
-            if stat.S_ISREG(os.lstat(place).st_mode):
-                mode = stat.S_IMODE(os.lstat(place).st_mode)
-                found.append({"path": os.path.relpath(place, path), "sha256": digest(place), "mode": mode})
-    return found
+        row = described(path, "")
+        if row is None:
+            raise Failure("there is no %s" % path)
+        return [row]
+    # A link, a socket or a pipe is no file that could be taken.
+    rows = (
+        described(os.path.join(folder, name), os.path.relpath(os.path.join(folder, name), path))
+        for folder, _names, files in walk(path)
+        for name in files
+    )
+    return [row for row in rows if row is not None]
+
+
+def described(path: str, name: str) -> Optional[Dict[str, Any]]:
+    """Return a file's row of a listing; None when it has gone meanwhile."""
+    try:
+        with opened(path) as stream:
+            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+            return {"path": name, "sha256": digest_of(stream), "mode": mode}
+    except (FileNotFoundError, NotThere):
+        return None
 
 
 def place(system: System, blob: str, path: str, mode: int, owner: str, group: str, sha256: str) -> None:
@@ -96,10 +104,10 @@ def send(path: str, emit: Callable[[Dict[str, Any]], None]) -> str:
     """Send a file in parts, and return the digest of what was sent."""
     found = hashlib.sha256()
     try:
-        with open(path, "rb") as stream:
+        with opened(path) as stream:
             for part in iter(lambda: stream.read(PART), b""):
                 found.update(part)
                 emit({"t": "part", "data": base64.b64encode(part).decode()})
-    except FileNotFoundError:
+    except (FileNotFoundError, NotThere):
         raise Failure("there is no %s" % path) from None
     return found.hexdigest()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
+import stat
 import xmlrpc.client
+
+from .disk import NotThere, located
+from .system import Failure
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -20,7 +25,16 @@ class UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+        try:
+            with located(self.path) as (handle, status):
+                if not stat.S_ISSOCK(status.st_mode):
+                    raise OSError(errno.ENOTSOCK, "%s is no socket" % self.path)
+                self.sock.connect("/proc/self/fd/%d" % handle)
+        except NotThere as missing:
+            raise FileNotFoundError(errno.ENOENT, missing.message) from None
+        except Failure as failure:
+            # Its folder is the service user's, who could have us speak to any socket on the host.
+            raise OSError(errno.EPERM, failure.message) from None
 
 
 class UnixTransport(xmlrpc.client.Transport):

@@ -20,6 +20,21 @@ CERTIFICATES = "[certificates.a]\ncertificate = 'a.pem'\nkey = 'a.key'\nnames = 
 
 # sentence -> (what is changed, key, message, hint)
 MISTAKES = {
+    "root reads no variables that the application's user may write": (
+        "[persistent]\nfolders = ['data']\n"
+        "[processes.w]\ncommand = 'x {{ port }}'\nport = 8000\nenvironment_file = '/srv/shop/data/private.env'",
+        "processes.w.environment_file",
+        "data belongs to the application's user, and root opens this file",
+        "choose a place that is root's, such as /srv/shop/log",
+    ),
+    "root opens no log that the application's user may replace by a link": (
+        "[persistent]\nfolders = ['logs']\n"
+        "[processes.w]\ncommand = 'x {{ port }}'\nport = 8000\n"
+        "extra = { StandardError = 'append:{{ app.root }}/logs/w.err' }",
+        "processes.w.extra.StandardError",
+        "logs belongs to the application's user, and root opens this file",
+        "choose a place that is root's, such as /srv/shop/log",
+    ),
     "a passphrase does not stand in the file": (
         "[volumes.logs]\ndevice = '/dev/xvdc'\nmount = '/mnt/logs'\npassphrase = 'open sesame'",
         "volumes.logs.passphrase",

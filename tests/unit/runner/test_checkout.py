@@ -27,6 +27,8 @@ from hawser.runner.git import Remote, explain
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import Failure, System
 
+from .conftest import names
+
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
 
@@ -585,3 +587,104 @@ def test_a_key_is_readable_while_git_runs_and_gone_afterwards(system):
 )
 def test_what_git_says_is_explained(said, meaning):
     assert meaning in explain("R", said)
+
+
+class TestWhatSomebodyTookAway:
+    """The working copy is the service user's, who may remove anything from it."""
+
+    @pytest.fixture
+    def release(self, kind, origin, tmp_path):
+        """A release whose build has removed ``spare.py``, sealed as the last step of it."""
+        for name in ("spare.py", "requirements.txt", "app.py"):
+            commit = origin.commit(name, name)
+        folder = tmp_path / "release"
+        more = {"built": f"{folder}/release.json", "done": f"{folder}/done"}
+        put(kind(commit, **more))
+        (folder / "source" / "spare.py").unlink()
+        (folder / "done").mkdir()
+        (folder / "done" / "build-1").touch()
+        sealed = checkout.Sealed(kind(commit).spec, kind(commit).system)
+        return folder, kind(commit, **more), sealed
+
+    @pytest.mark.parametrize("planted", ["nothing", "pipe", "link", "folder"])
+    def test_it_comes_back_and_what_was_built_stays(self, release, planted):
+        folder, resource, sealed = release
+        put(sealed)
+        (folder / "release.json").touch()
+        assert resource.check() is None
+        taken = folder / "source" / "requirements.txt"
+        taken.unlink()
+        {"nothing": lambda: None, "pipe": lambda: os.mkfifo(taken), "link": lambda: taken.symlink_to("/etc/passwd"),
+         "folder": taken.mkdir}[planted]()  # fmt: skip
+        inode = (folder / "source").stat().st_ino
+        change = resource.check()
+        assert change.note == "brings back requirements.txt"
+        put(resource)
+        assert taken.read_text() == "requirements.txt"
+        assert names(folder / "done") == ["build-1"]
+        assert not (folder / "source" / "spare.py").exists()
+        # Not made anew: a process may stand in it.
+        assert (folder / "source").stat().st_ino == inode
+
+    def test_what_git_cannot_bring_back_is_made_anew_and_built_anew(self, release):
+        folder, resource, sealed = release
+        put(sealed)
+        (folder / "release.json").touch()
+        (folder / "source" / "requirements.txt").unlink()
+        shutil.rmtree(folder / "source" / ".git")
+        put(resource)
+        assert (folder / "source" / "requirements.txt").exists()
+        assert not (folder / "done").exists()
+        assert not (folder / "release.json").exists()
+
+    def test_a_release_that_was_never_built_to_its_end_is_made_anew(self, release):
+        folder, resource, _sealed = release
+        put(resource)
+        assert (folder / "source" / "spare.py").exists()
+        assert not (folder / "done").exists()
+
+    def test_one_of_an_older_hawser_is_left_as_it_is(self, release):
+        folder, resource, _sealed = release
+        (folder / "release.json").touch()
+        assert resource.check() is None
+
+
+@pytest.mark.parametrize("address", ["ext::sh -c touch% {0}/ran", "{0}/library", "file://{0}/library", "../library"])
+def test_no_submodule_leads_to_a_command_or_to_another_repository_of_the_host(
+    kind, origin, tmp_path, monkeypatch, address
+):
+    monkeypatch.undo()
+    for name, value in (("user.name", "Test"), ("user.email", "test@example.org"), ("protocol.allow", "always")):
+        count = int(os.environ.get("GIT_CONFIG_COUNT", 0))
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{count}", name)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{count}", value)
+        monkeypatch.setenv("GIT_CONFIG_COUNT", str(count + 1))
+    library = Origin(tmp_path / "library")
+    commit = library.commit("only root may read this", "lib.py")
+    origin.commit("one")
+    (origin.path / ".gitmodules").write_text(f'[submodule "lib"]\n\tpath = lib\n\turl = {address.format(tmp_path)}\n')
+    origin.git("update-index", "--add", "--cacheinfo", f"160000,{commit},lib")
+    origin.git("add", ".gitmodules")
+    origin.git("commit", "-qm", "a submodule")
+    # The host's administrator may have allowed it for repositories of the host.
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".gitconfig").write_text("[protocol]\n\tallow = always\n")
+    resource = kind(origin.git("rev-parse", "HEAD"))
+    environment = resource.system.environment
+    resource.system.environment = lambda user="", env=None: {**environment(user, env), "HOME": str(tmp_path / "home")}
+    with pytest.raises(Failure):
+        put(resource)
+    assert not (tmp_path / "ran").exists()
+    assert not list((tmp_path / "release").rglob("lib.py"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files away")
+def test_of_a_file_with_a_name_elsewhere_the_user_gets_a_copy(tmp_path):
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "objects").write_text("another repository's")
+    os.link(tmp_path / "objects", tmp_path / "copy" / "objects")
+    checkout.give_away(str(tmp_path / "copy"), 65534, 65534)
+    assert (tmp_path / "objects").stat().st_uid == 0
+    copy = tmp_path / "copy" / "objects"
+    assert (copy.read_text(), copy.stat().st_uid) == ("another repository's", 65534)
+    assert names(tmp_path / "copy") == ["objects"]

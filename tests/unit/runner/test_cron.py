@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -55,3 +56,18 @@ def test_a_record_that_cannot_be_written_keeps_no_program_from_running(record):
     result = subprocess.run([record, "tick", "echo", "ran"], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (0, "ran\n")
     assert Path(record.parent / "tick.last").is_dir()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["9" * 200, "9" * 5000, "253402300800 1", "-1 1", "1 2 3", "1_0 2", "\u0661 2", "1 9999999999999", "\0"],
+)
+def test_what_the_entrys_user_has_made_of_its_record_is_not_told(system, record, text):
+    (record.parent / "tick.last").write_text(text)
+    assert last(system, str(record.parent)) == {}
+
+
+def test_a_record_that_is_no_file_is_not_waited_for(system, record):
+    os.mkfifo(record.parent / "tick.last")
+    (record.parent / "tock.last").symlink_to("/dev/zero")
+    assert last(system, str(record.parent)) == {}

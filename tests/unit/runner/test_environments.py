@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hawser.runner import environments
 from hawser.runner.environments import PythonEnvironment, Tool
 from hawser.runner.installers import explain, pip_settings
 from hawser.runner.lock import end_leftovers
@@ -456,3 +457,85 @@ def test_the_hosts_settings_for_pip_serve_uv_as_well(tmp_path):
 )
 def test_what_installers_say_is_explained(said, meaning):
     assert meaning in explain(said)
+
+
+class TestWhatTheUserMakesOfItsFolders:
+    """Code and environments are the service user's: what root reads of them is hostile input."""
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        return tmp_path / "source"
+
+    @pytest.mark.parametrize("place", ["/etc/shadow", "../shadow", "sub/../../shadow", "--constraint=/etc/shadow"])
+    def test_requirements_include_nothing_outside_of_the_code(self, kind, source, place):
+        (source.parent / "shadow").write_text("root:$6$secret")
+        line = place if place.startswith("--") else f"-r {place}"
+        (source / "requirements.txt").write_text(f"six\n{line}\n")
+        with pytest.raises(Failure, match=r"shadow \(named in .*requirements.txt\) lies outside of the code"):
+            kind().check()
+
+    @pytest.mark.parametrize("name", ["requirements.txt", "uv.lock", "pyproject.toml", "pylock.toml"])
+    def test_no_link_leads_out_of_the_code(self, kind, source, name):
+        (source / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+        (source / name).unlink(missing_ok=True)
+        (source / name).symlink_to("/etc/shadow")
+        with pytest.raises(Failure, match="leads out of"):
+            kind().check()
+
+    def test_a_link_inside_the_code_is_followed(self, kind, source):
+        (source / "requirements").mkdir()
+        (source / "requirements" / "base.txt").write_text("six\n")
+        (source / "requirements.txt").symlink_to("requirements/base.txt")
+        assert "from requirements.txt" in kind().check().note
+
+    @pytest.mark.parametrize("name", ["requirements.txt", "deep/include.txt"])
+    def test_a_pipe_is_not_waited_for(self, kind, source, name):
+        (source / "deep").mkdir()
+        (source / "requirements.txt").write_text("-r deep/include.txt\n")
+        (source / name).unlink(missing_ok=True)
+        os.mkfifo(source / name)
+        with pytest.raises(Failure, match=r"there is no|is no file|no uv\.lock"):
+            kind().check()
+
+    def test_files_that_include_each_other_many_times_are_read_once(self, kind, source):
+        for number in range(60):
+            (source / f"r{number}.txt").write_text(f"-r r{number + 1}.txt\n" * 3)
+        (source / "r60.txt").write_text("six\n")
+        began = time.monotonic()
+        assert kind(requirements=["r0.txt"]).check() is not None
+        assert time.monotonic() - began < 10
+
+    def test_ever_more_files_are_not_followed(self, kind, source):
+        for number in range(600):
+            (source / f"r{number}.txt").write_text(f"-r r{number + 1}.txt\n")
+        with pytest.raises(Failure, match="more than 500 files that include each other"):
+            kind(requirements=["r0.txt"]).check()
+
+    def test_a_long_line_takes_no_longer_than_its_length(self, kind, source):
+        (source / "requirements.txt").write_text("six" + " " * 2_000_000 + "x\n" + "@ " * 500_000 + "\n")
+        began = time.monotonic()
+        assert kind().check() is not None
+        assert time.monotonic() - began < 20
+
+    @pytest.mark.parametrize("planted", ["pipe", "link", "folder", "huge", "deep", "odd"])
+    def test_no_marker_keeps_a_deploy_from_going_on(self, kind, source, tmp_path, planted):
+        (source / "requirements.txt").write_text("six\n")
+        folder = tmp_path / "envs" / "x"
+        folder.mkdir()
+        marker = folder / ".hawser-complete"
+        {
+            "pipe": lambda: os.mkfifo(marker),
+            "link": lambda: marker.symlink_to("/dev/zero"),
+            "folder": marker.mkdir,
+            "huge": lambda: os.truncate(os.open(marker, os.O_WRONLY | os.O_CREAT), 1 << 40),
+            "deep": lambda: marker.write_text("[" * 200_000),
+            "odd": lambda: marker.write_text(json.dumps({"interpreter": {"version": 5, "real": [], "stamp": {}}})),
+        }[planted]()
+        resource = kind()
+        assert resource.check() is not None
+        # Where it stands in the place of the marker of this very environment, too.
+        place = Path(resource.path)
+        folder.rename(place)
+        assert not environments.complete(str(place)) or planted in ("huge", "deep", "odd")
+        environments.unmark_and_remove(str(place))
+        assert not place.exists()

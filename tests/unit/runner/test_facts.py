@@ -12,6 +12,8 @@ import pytest
 from hawser.runner import facts
 from hawser.runner.managers import Supervisor, Systemd
 
+PROGRAM = "; hawser: application=demo process=web release=r2\n[program:demo-web-{0}]\ncommand=sleep 60\n"
+
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
@@ -80,9 +82,8 @@ class TestTheApplication:
         (root / "run").mkdir(parents=True)
         (root / "run" / "web.sock").symlink_to("web-green.sock")
         supervisor.run("demo-beat")
-        text = "; hawser: application=demo process=web release=r2\n[program:demo-web-{0}]\ncommand=sleep 60\n"
         for colour in ("blue", "green"):
-            (supervisor.folder / f"demo-web-{colour}.conf").write_text(text.format(colour))
+            (supervisor.folder / f"demo-web-{colour}.conf").write_text(PROGRAM.format(colour))
         rows = {row["unit"]: row for row in told()["processes"]}
         assert [(unit, row["live"]) for unit, row in rows.items()] == [
             ("demo-beat", True),
@@ -98,6 +99,32 @@ class TestTheApplication:
         )
         assert (beat["pid"], 0 <= beat["seconds"] < 5) == (supervisor.pid("demo-beat"), True)
         assert (rows["demo-web-blue"]["active"], rows["demo-web-blue"]["state"]) == (False, "unknown")
+
+    @pytest.mark.parametrize("target", ["web-blue.sock", "web-pink.sock", "../etc", "/x/web-green.sock", "web-green"])
+    def test_links_that_the_user_has_turned_are_not_believed(self, supervisor, root, told, target):
+        (supervisor.folder / "demo-web-green.conf").write_text(PROGRAM.format("green"))
+        (root / "run").mkdir(parents=True)
+        (root / "run" / "web.sock").symlink_to(target)
+        found = told()
+        assert (found["live"], found["astray"]) == ({"web": "green"}, ["web"])
+        (row,) = found["processes"]
+        assert (row["unit"], row["live"]) == ("demo-web-green", True)
+
+    def test_a_link_counts_while_both_colours_start_at_boot(self, supervisor, root, told):
+        (root / "run").mkdir(parents=True)
+        (root / "run" / "web.sock").symlink_to("web-green.sock")
+        for colour in ("blue", "green"):
+            (supervisor.folder / f"demo-web-{colour}.conf").write_text(PROGRAM.format(colour))
+        found = told()
+        assert (found["live"], found["astray"]) == ({"web": "green"}, [])
+
+    @pytest.mark.parametrize("target", ["web-pink.sock", "api-blue.sock", "worker-blue", "/web-blue.sock", "web-blue"])
+    def test_what_can_be_no_link_of_ours_says_nothing(self, supervisor, root, told, target):
+        (root / "run").mkdir(parents=True)
+        (root / "run" / "web.sock").symlink_to(target)
+        (root / "run" / ".sock").symlink_to("-blue.sock")
+        os.mkfifo(root / "run" / "worker.live")
+        assert told()["live"] == {}
 
     def test_a_manager_that_does_not_answer_keeps_nobody_from_mending_it(self, tmp_path, root, told, monkeypatch):
         with socket.socket(socket.AF_UNIX) as left_behind:

@@ -161,7 +161,7 @@ class TestKeptFile:
         resource = file(keep=True)
         with pytest.raises(Failure, match="is a link, not a file; move it away"):
             resource.check()
-        with pytest.raises(OSError, match="symbolic links"):
+        with pytest.raises(Failure, match="is a link"):
             resource.apply(None)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import os
 import socket
 import ssl
 import sys
@@ -224,3 +226,37 @@ class TestSurvey:
         found = health(system, checks)
         assert list(found.values())[:3] == ["ok", "answers 503", "ok"]
         assert found["gone"].startswith("FileNotFoundError")
+
+
+def test_one_that_answers_a_byte_at_a_time_keeps_nobody_waiting(tmp_path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{tmp_path}/slow.sock")
+        server.listen()
+
+        def drip():
+            link, _address = server.accept()
+            with link, contextlib.suppress(OSError):
+                link.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while True:
+                    link.sendall(b"x")
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        assert ask(f"{tmp_path}/slow.sock", "/", "demo.test", timeout=0.5) == (None, "no whole answer within 0 s")
+        assert time.monotonic() - began < 5
+        thread.join(10)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="makes another user's link")
+def test_a_socket_of_somebody_else_in_its_place_is_not_asked(web, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "web.sock").symlink_to(tmp_path / "web.sock")
+    os.lchown(folder / "web.sock", 65534, 65534)
+    status, why = ask(f"{folder}/web.sock", "/", "demo.test")
+    assert status is None
+    assert "is a link that root does not own" in why
+    (folder / "file.sock").write_text("")
+    assert "is no socket" in ask(f"{folder}/file.sock", "/", "demo.test")[1]

@@ -5,8 +5,10 @@ import gzip
 import itertools
 import os
 import re
+import stat
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -49,9 +51,85 @@ def test_a_file_is_read_from_its_end_whatever_the_blocks(tmp_path, monkeypatch):
     lines = [f"line {number} " + "ä" * (number % 7) for number in range(500)]
     path.write_text("\n".join(lines) + "\n")
     monkeypatch.setattr(logs, "BLOCK", 37)
-    assert [line for line in logs.backwards(str(path)) if line] == lines[::-1]
-    first = len(lines[0].encode()) + 1
-    assert [line for line in logs.backwards(str(path), first) if line] == lines[:1]
+    with path.open("rb") as stream:
+        assert [line for line in logs.backwards(stream) if line] == lines[::-1]
+        first = len(lines[0].encode()) + 1
+        assert [line for line in logs.backwards(stream, first) if line] == lines[:1]
+
+
+def peak(work):
+    """Return the most memory that some work takes, in bytes."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("line", [b"a line without a time\n", b"x" * 1000], ids=["no times", "one single line"])
+def test_the_last_lines_of_a_file_take_as_much_memory_whatever_its_size(system, tmp_path, line):
+    path = tmp_path / "log"
+    with path.open("wb") as stream:
+        for _block in range(64):
+            stream.write(line * ((1 << 20) // len(line)))
+    source = {"name": "web", "path": str(path)}
+    found = []
+
+    def look():
+        found.extend(logs.collect(system, source, 5, 0, time.time(), path.stat().st_size, None))
+
+    assert peak(look) < 24 << 20
+    assert [text for _moment, _name, text in found] in ([line.decode().strip()] * 5, [logs.TOO_LONG])
+
+
+def test_a_packed_file_is_not_unpacked_into_memory(system, tmp_path):
+    (tmp_path / "log").write_text("2026-03-05 12:00:09 INFO now\n")
+    with gzip.open(tmp_path / "log.1.gz", "wb") as stream:
+        for _block in range(64):
+            stream.write(b"0" * (1 << 20))
+        stream.write(b"\n2026-03-05 12:00:01 last\n")
+    found = []
+    assert peak(lambda: found.extend(logs.of_file(str(tmp_path / "log"), 0))) < 24 << 20
+    texts = [text for _moment, text in found]
+    assert texts == ["2026-03-05 12:00:09 INFO now", "2026-03-05 12:00:01 last", logs.TOO_LONG]
+
+
+def test_an_answer_has_a_limit_also_when_all_lines_are_wanted(system, tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "LONGEST_ANSWER", 1000)
+    (tmp_path / "log").write_text("2026-03-05 12:00:09 INFO now\n" * 500)
+    found = logs.collect(system, {"name": "web", "path": f"{tmp_path}/log"}, 0, 0, NOON + 99, 10**6, None)
+    assert len(found) < 50
+    assert found[0][2] == "(what was written before this is left out)"
+
+
+class TestWhatIsNoLogFile:
+    """The application's user may put anything where its log should be."""
+
+    @pytest.fixture(params=["pipe", "device", "link", "folder"])
+    def planted(self, request, tmp_path):
+        path = tmp_path / "log"
+        if request.param == "pipe":
+            os.mkfifo(path)
+        elif request.param == "device":
+            if os.getuid():
+                pytest.skip("makes a device")
+            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        elif request.param == "link":
+            if os.getuid():
+                pytest.skip("makes another user's link")
+            (tmp_path / "secret").write_text("2026-03-05 12:00:00 secret\n")
+            path.symlink_to("secret")
+            os.lchown(path, 65534, 65534)
+        else:
+            path.mkdir()
+        return path
+
+    def test_it_is_said_and_never_read(self, system, planted):
+        (row,) = logs.collect(system, {"name": "web", "path": str(planted)}, 5, 0, NOON, 10**6, None)
+        assert row[1] == "web"
+        assert "no file" in row[2] or "not a file" in row[2] or "root does not own" in row[2]
+        assert logs.size_of(str(planted)) == 0
 
 
 def test_a_traceback_has_the_time_of_the_line_before_it(tmp_path):

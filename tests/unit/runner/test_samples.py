@@ -6,11 +6,13 @@ import ast
 import configparser
 import json
 import stat
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from hawser.runner.sample_formats import parse
 from hawser.runner.samples import Settings, as_in, listing
 from hawser.runner.system import Failure
 
@@ -243,3 +245,18 @@ def test_the_samples_of_a_checkout_are_listed_with_what_becomes_of_them(system, 
 @pytest.mark.parametrize("value", [2, True, "two", ["a"]])
 def test_a_value_that_was_to_be_replaced_says_nothing_of_the_type(value):
     assert as_in("CHANGEME", value) == value
+
+
+def test_a_sample_that_unfolds_without_an_end_is_refused(system):
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    with pytest.raises(Failure, match="is not YAML that can be read"):
+        parse(system, "yaml", "\n".join(rows), "x.yml")
+
+
+@pytest.mark.parametrize("text", ["/*" * 200_000, '{"a": "' + '\\"' * 200_000, "," + " " * 200_000])
+def test_a_sample_without_an_end_takes_no_longer_than_its_length(system, text):
+    began = time.monotonic()
+    with pytest.raises(Failure):
+        parse(system, "json", text, "x.json")
+    assert time.monotonic() - began < 10

@@ -15,6 +15,8 @@ from hawser.runner import system as module
 from hawser.runner.lock import marked
 from hawser.runner.system import Failure, System
 
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="runs programs as another user")
+
 
 @pytest.fixture(autouse=True)
 def sharp_eyes(monkeypatch):
@@ -232,3 +234,38 @@ class TestMasks:
                 assert "esam" not in system.show("x" * length + "sesame" + "y" * length, head)
         assert system.show("one\n" * 50) == "(...)\n" + "one\n" * 4
         assert system.show("one\n" * 50, head=True) == "one\n" * 4 + "one\n(...)"
+
+
+@needs_root
+class TestVariablesOfAnotherUser:
+    """What starts as root, before it is the user, must take nothing from the folders that variables name."""
+
+    @pytest.fixture
+    def theirs(self, tmp_path):
+        """A folder of the user with programs that say who runs them, reachable for the user."""
+        for folder in (tmp_path, *tmp_path.parents[:2]):
+            folder.chmod(0o755)
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        for name in ("setpriv", "env", "sh"):
+            program = folder / name
+            program.write_text(f'#!/bin/bash\nid -u > {tmp_path}/ran-as\nexec /usr/bin/{name} "$@"\n')
+            program.chmod(0o755)
+        tmp_path.chmod(0o777)
+        return folder
+
+    def test_a_program_of_theirs_does_not_run_as_root_by_their_path(self, system, theirs, tmp_path):
+        said = system.run(["id", "-u"], "nobody", env={"PATH": f"{theirs}:/usr/bin:/bin"}).output
+        assert said == f"{pwd.getpwnam('nobody').pw_uid}\n"
+        assert not (tmp_path / "ran-as").exists()
+
+    def test_no_library_is_loaded_into_what_still_runs_as_root(self, system, theirs):
+        answer = system.run(["id", "-u"], "nobody", env={"LD_DEBUG": "files"})
+        # The loader speaks for `id` alone, with the user's rights; not for setpriv.
+        assert "id [" in answer.output or "calling init" in answer.output
+        assert "setpriv" not in answer.output
+
+    def test_every_value_arrives(self, system):
+        values = {"A": 'it\'s $HOME `id` \\ "x"', "B": "two\nlines", "C": "", "D": "ä"}
+        program = 'printf "%s|" "$A" "$B" "$C" "$D"'
+        assert system.run(["sh", "-c", program], "nobody", env=values).output == "|".join(values.values()) + "|"

@@ -1,0 +1,123 @@
+"""The service user has been taken over: it must not become root, read what only root may, or block a deploy.
+
+What it can do to single files is raced in `tests/unit/runner/test_service_user.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import Fleet
+
+HOSTILE = Path(__file__).parents[1] / "hostile"
+ROOT = "/srv/demo"
+
+
+def as_user(fleet: Fleet, host: str, script: str, check: bool = True) -> str:
+    """Run a script on a host as the application's user."""
+    switch = ["setpriv", "--reuid=demo", "--regid=demo", "--init-groups"]
+    return fleet.inside(host, *switch, "env", "HOME=/srv/demo/home", "sh", "-c", script, check=check)
+
+
+def as_anybody(fleet: Fleet, host: str, script: str) -> str:
+    """Run a script on a host as a user who has nothing to do with the application."""
+    return fleet.inside(host, "setpriv", "--reuid=nobody", "--clear-groups", "sh", "-c", f"{script} 2>&1", check=False)
+
+
+@pytest.fixture
+def put_right(fleet: Fleet) -> Iterator[None]:
+    """Leave the hosts as the next test wants them."""
+    yield
+    fleet.fab("-H", fleet.name, "deploy")
+
+
+def test_logs_and_data_are_closed_to_other_users_of_the_host(fleet: Fleet) -> None:
+    # As a Hawser has left them that knew better of nobody.
+    fleet.inside("web1", "chmod", "755", f"{ROOT}/log", f"{ROOT}/data")
+    fleet.inside("web1", "chown", "demo:demo", f"{ROOT}/envs")
+    fleet.commit({"note.txt": "a change"})
+    fleet.fab("-H", fleet.name, "deploy")
+    for folder in ("log", "data"):
+        assert "Permission denied" in as_anybody(fleet, "web1", f"ls {ROOT}/{folder}")
+    modes = fleet.inside("web1", "stat", "-c", "%a %U %G", *(f"{ROOT}/{name}" for name in ("log", "data", "envs")))
+    assert modes.splitlines() == ["750 root demo", "750 demo demo", "755 root root"]
+    assert fleet.visit("web1").status == 200
+
+
+def test_it_cannot_plant_an_environment_and_what_it_plants_in_its_own_blocks_nobody(
+    fleet: Fleet, put_right: None
+) -> None:
+    assert "Permission denied" in as_user(fleet, "web1", f"mkdir {ROOT}/envs/x 2>&1", check=False)
+    marker = "$(readlink -f /srv/demo/current/env)/.hawser-complete"
+    as_user(fleet, "web1", f"rm {marker}; mkfifo {marker}")
+    fleet.commit({"note.txt": "another change"})
+    fleet.fab("-H", fleet.name, "deploy", timeout=300)
+    assert fleet.visit("web1").status == 200
+
+
+def test_links_that_it_turns_are_neither_believed_nor_a_traceback(fleet: Fleet, put_right: None) -> None:
+    before = fleet.inside("web1", "readlink", f"{ROOT}/run/web.sock").strip()
+    as_user(fleet, "web1", f"ln -sfn web-pink.sock {ROOT}/run/web.sock")
+    fleet.fab("-H", "web1", "logs", "--process", "web", "--lines", "2")
+    said = fleet.fab("-H", "web1", "status", code=1)
+    assert "run/web.sock does not lead to demo-web-" in said.stdout + said.stderr
+    assert "stopped" not in said.stdout
+    assert fleet.visit("web1").status == 502
+    # A deploy of what serves already sees it, and puts it right.
+    fleet.fab("-H", fleet.name, "deploy")
+    assert fleet.inside("web1", "readlink", f"{ROOT}/run/web.sock").strip() == before
+    assert fleet.visit("web1").status == 200
+    as_user(fleet, "web1", f"ln -sfn web-pink.sock {ROOT}/run/web.sock")
+    fleet.fab("-H", "web1", "restart", "--process", "web")
+    assert fleet.visit("web1").status == 200
+
+
+def test_a_worker_whose_link_it_turns_stops_all_the_same(fleet: Fleet, put_right: None) -> None:
+    as_user(fleet, "data1", f"cd {ROOT}/run && case $(readlink worker.live) in *blue) o=green;; *) o=blue;; esac; "
+            "ln -sfn worker-$o worker.live")  # fmt: skip
+    running = ("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "demo-worker-*")
+    supervised = ("sh", "-c", "supervisorctl status 2>/dev/null | grep 'demo-worker.*RUNNING' || true")
+    assert fleet.inside("data1", *running) + fleet.inside("data1", *supervised)
+    fleet.fab("-H", "data1", "stop", "--process", "worker")
+    assert not fleet.inside("data1", *running) + fleet.inside("data1", *supervised)
+
+
+def test_visitors_get_no_file_by_a_link_that_it_puts_among_the_static_ones(fleet: Fleet) -> None:
+    fleet.inside("web1", "sh", "-c", "echo only-the-web-server > /srv/secret && chown www-data: /srv/secret "
+                 "&& chmod 400 /srv/secret")  # fmt: skip
+    static = f"{ROOT}/current/source/static"
+    as_user(fleet, "web1", f"ln -sfn /srv/secret {static}/planted.txt; echo own > {static}/real.txt; "
+            f"ln -sfn real.txt {static}/own.txt")  # fmt: skip
+    assert fleet.visit("web1", "/static/planted.txt").status in (403, 404)
+    assert fleet.visit("web1", "/static/own.txt").body == "own\n"
+
+
+def test_its_files_are_swapped_while_a_deploy_reads_them(fleet: Fleet) -> None:
+    """Requirements of a release become links, pipes and what not as soon as they are the user's."""
+    fleet.inside("web1", "sh", "-c", "echo 'ROOT-ONLY-LINE' > /root/only && chmod 600 /root/only")
+    program = (HOSTILE / "service_user.py").read_text()
+    fleet.inside("web1", "sh", "-c", "cat > /srv/service_user.py << 'EOF'\n" + program + "\nEOF")
+    commit = fleet.commit({"note.txt": "swapped"})
+    watch = (
+        f"cd {ROOT}/releases; for n in $(seq 3000); do for f in {commit[:10]}-*/source/requirements.txt; do "
+        '[ -O "$f" ] && exec timeout 60 python3 /srv/service_user.py "$PWD/$f" /root/only 60; done; sleep 0.02; done'
+    )
+    as_user(fleet, "web1", f"( {watch} ) > /dev/null 2>&1 &")
+    said = [fleet.fab("-H", fleet.name, "deploy", code=None, timeout=300) for _try in range(2)]
+    for each in said:
+        assert "ROOT-ONLY-LINE" not in each.stdout + each.stderr
+        assert "a bug in Hawser" not in each.stdout + each.stderr
+    assert "ROOT-ONLY-LINE" not in as_user(fleet, "web1", f"grep -rs ROOT-ONLY-LINE {ROOT} || true")
+    fleet.inside("web1", "pkill", "-f", "/srv/service_user.py", check=False)
+    # What it left of the code blocks nobody.
+    fleet.fab("-H", fleet.name, "deploy", timeout=300)
+    assert fleet.visit("web1").status == 200
+
+
+def test_an_operator_is_not_led_astray_by_a_record_of_cron(fleet: Fleet) -> None:
+    path = fleet.inside("data1", "sh", "-c", f"ls {ROOT}/cron/*.last | head -1").strip()
+    as_user(fleet, "data1", f"printf '%s' 9{'9' * 60} > {path}")
+    fleet.fab("-H", "data1", "cron.list")
