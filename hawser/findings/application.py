@@ -37,6 +37,17 @@ def release(host: Host, ask: Ask) -> Findings:
 
 
 @on_host
+def releases(host: Host, ask: Ask) -> Findings:
+    """What is left of former releases could be removed."""
+    if not host.runs_code or not host.facts.current:
+        return
+    for why in ask("releases.stuck", root=host.root, keep=host.app.keep):
+        message, _, next_move = why.partition("; next: ")
+        again = f"fab -H {host.name} releases.prune"
+        yield Finding(message, f"{next_move}, then {again}" if next_move else f"{again}, which says why", warning=True)
+
+
+@on_host
 def processes(host: Host, ask: Ask) -> Findings:
     """Every process runs, and is healthy."""
     rows = {(row["manager"], row["unit"]): row for row in host.facts.processes}

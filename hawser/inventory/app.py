@@ -91,7 +91,12 @@ class App(Model):
     environment: LinkName = Field(
         default="env", description="The name, under `root`, of the link to the current Python environment."
     )
-    keep: Integer = Field(default=5, ge=2, le=100, description="How many releases stay on a host, for `rollback`.")
+    keep: Integer = Field(
+        default=5,
+        ge=2,
+        le=100,
+        description="How many releases that have served stay on a host, for `rollback`; one that never served goes.",
+    )
 
     @property
     def local(self) -> bool:

@@ -143,13 +143,13 @@ class Engine:
         failed = False
         for position, spec in enumerate(catalog):
             if failed and not dry:
-                self.report(position, spec, "skipped", 0)
+                self.report(position, spec, "skipped", 0, dry)
                 continue
             started = time.monotonic()
             status, extra = self.one(position, spec, followers.get(position, ()), done, dry)
             done.setdefault(status, set()).add(position)
             failed = failed or status == "failed"
-            self.report(position, spec, status, (time.monotonic() - started) * 1000, **extra)
+            self.report(position, spec, status, (time.monotonic() - started) * 1000, dry, **extra)
         return not failed
 
     def one(
@@ -196,7 +196,7 @@ class Engine:
 
         return {"error": self.system.show(repr(error)), "traceback": self.system.show(traceback.format_exc())}
 
-    def report(self, position: int, spec: Spec, status: str, milliseconds: float, **extra: Any) -> None:
+    def report(self, position: int, spec: Spec, status: str, milliseconds: float, dry: bool, **extra: Any) -> None:
         event = {
             "t": "event",
             "position": position,
@@ -207,3 +207,7 @@ class Engine:
         }
         event.update((key, value) for key, value in extra.items() if value)
         self.emit(event)
+        if status == "failed" and not dry:
+            from .failures import keep
+
+            keep(self.system, event)

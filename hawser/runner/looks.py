@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import socket
 import threading
 import time
 
-from .disk import read
+from .deletion import mount_points
 from .managers import tail
 
 TYPE_CHECKING = False
@@ -61,13 +60,8 @@ def unescape(text: str) -> str:
 
 
 def is_mount(path: str, table: str = "/proc/self/mountinfo") -> bool:
-    """Tell whether something is mounted at a path, without touching it: its server may be gone.
-
-    Source: proc_pid_mountinfo(5): the fifth field, with octal escapes.
-    """
-    rows = (read(table) or b"").decode("utf-8", "surrogateescape").splitlines()
-    places = (re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), row.split(" ")[4]) for row in rows)
-    return (path.rstrip("/") or "/") in places
+    """Tell whether something is mounted at a path, without touching it."""
+    return (path.rstrip("/") or "/") in mount_points(table)
 
 
 def unmounted(system: System, path: str = "/etc/fstab", needed: Sequence[str] = ()) -> List[str]:
