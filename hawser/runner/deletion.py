@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shlex
 
+from .mountinfo import mount_points
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -20,16 +20,6 @@ ATTEMPTS = 5
 DEEPEST = 100
 # Looks at the folder to which what is too deep is moved up.
 PASSES = 1000
-
-
-def mount_points(table: str = "/proc/self/mountinfo") -> List[str]:
-    """Return where something is mounted, without touching it: its server may be gone.
-
-    Source: proc_pid_mountinfo(5): the fifth field, with octal escapes.
-    """
-    with open(table, encoding="utf-8", errors="surrogateescape") as stream:
-        fields = [row.split(" ")[4] for row in stream]
-    return [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), field) for field in fields]
 
 
 def within(path: str, mounts: Sequence[str]) -> List[str]:

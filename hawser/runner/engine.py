@@ -147,6 +147,10 @@ class Engine:
                 continue
             started = time.monotonic()
             status, extra = self.one(position, spec, followers.get(position, ()), done, dry)
+            left = self.system.take_left()
+            if left:
+                left = self.system.show("%s %s" % (spec["label"], left))
+                extra["warning"] = "\n".join(filter(None, (extra.get("warning"), left)))
             done.setdefault(status, set()).add(position)
             failed = failed or status == "failed"
             self.report(position, spec, status, (time.monotonic() - started) * 1000, dry, **extra)

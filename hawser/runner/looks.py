@@ -8,8 +8,8 @@ import socket
 import threading
 import time
 
-from .deletion import mount_points
 from .managers import tail
+from .mountinfo import mount_points
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import json
 import os
 import time
 
-from .deletion import mount_points, mounted, refuse_mounts, unremovable, within
+from .deletion import mounted, refuse_mounts, unremovable, within
 from .disk import open_folder, read, remove, write_atomically
+from .mountinfo import mount_points
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False

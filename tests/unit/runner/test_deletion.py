@@ -10,6 +10,7 @@ import pytest
 
 from hawser.runner import deletion
 from hawser.runner.disk import remove
+from hawser.runner.mountinfo import mount_points
 from hawser.runner.releases import doom
 from hawser.runner.system import Failure
 
@@ -176,5 +177,5 @@ def test_a_folder_into_which_somebody_goes_on_writing_is_named_in_the_end(tree, 
 def test_the_kernels_table_is_read_whatever_a_mount_is_called(tmp_path):
     table = tmp_path / "table"
     table.write_bytes(b"1 2 0:1 / /srv/a\\040b\\134c rw - ext4 x rw\n1 2 0:1 / /srv/\xff rw - ext4 x rw\n")
-    assert deletion.mount_points(str(table)) == ["/srv/a b\\c", os.fsdecode(b"/srv/\xff")]
+    assert mount_points(str(table)) == ["/srv/a b\\c", os.fsdecode(b"/srv/\xff")]
     assert deletion.within("/srv/a b", ["/srv/a b", "/srv/a b/c", "/srv/a bc"]) == ["/srv/a b", "/srv/a b/c"]
