@@ -58,17 +58,19 @@ class Outlook:
 def outlook(fleet: Fleet, release: Release) -> Outlook:
     """Ask the leader, in a release that is built there, which migrations are pending; nothing is changed."""
     host = leader_with(fleet, release)
+    known, others = questions(host)
+    lines = {line: alembic.line(line) for line in others}
+    later = tuple(line for line, found in lines.items() if found and found.generator)
+    unseen = tuple(line for line in others if alembic.generates(line) and line not in later)
     if release.environment.release.pending:
         line = host.command_text(release.environment.release.pending, "release.pending")
         (answer,) = ask(fleet, host, [{**program(host, ("sh", "-c", line)), "plain": True}])
         if "error" in answer:
-            return Outlook(unknown=f"release.pending: {answer['error']}\n{answer.get('output', '')}".strip())
-        return Outlook(tuple(Verdict(line, UNCLASSIFIED, ("not Django's",), False) for line in answer["lines"]))
-    known, others = questions(host)
-    lines = {line: alembic.line(line) for line in others}
+            unknown = f"release.pending: {answer['error']}\n{answer.get('output', '')}".strip()
+            return Outlook((), unknown, later, unseen)
+        told = tuple(Verdict(line, UNCLASSIFIED, ("not Django's",), False) for line in answer["lines"])
+        return Outlook(told, "", later, unseen)
     upgrades = upgrades_of(lines.values())
-    later = tuple(line for line, found in lines.items() if found and found.generator)
-    unseen = tuple(line for line in others if alembic.generates(line) and line not in later)
     verdicts: list[Verdict] = []
     reasons = [f"nobody can tell beforehand what `{line}` does" for line, found in lines.items() if found is None]
     answers = ask(

@@ -189,11 +189,11 @@ def text(node: Any, place: int, keyword: str) -> str:
 
 
 def is_true(node: Optional[ast.expr]) -> bool:
-    return isinstance(node, ast.Constant) and node.value is True
+    return isinstance(node, ast.Constant) and bool(node.value)
 
 
 def is_false(node: Optional[ast.expr]) -> bool:
-    return isinstance(node, ast.Constant) and node.value is False
+    return isinstance(node, ast.Constant) and not node.value
 
 
 def understand(source: str, key: str) -> Row:
@@ -357,7 +357,7 @@ def generate(location: str, release: str, allowed: str, program: Sequence[str]) 
     print("what `%s` generated may break the code that serves; nothing of it was applied" % " ".join(program))
     print("it is kept in %s; next, one of:" % os.path.abspath(aside))
     print("  the same deploy with --maintenance or --accept-migrations, which applies exactly that")
-    print("  a commit with the models, or with migrations of your own, that the database fits")
+    print("  a file whose migrate does not generate any, for code that gets on with the database as it is")
     return 1
 
 
