@@ -11,6 +11,7 @@ Source: cgroups(7), https://docs.kernel.org/admin-guide/cgroup-v2.html.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -77,12 +78,14 @@ class Scopes:
     """
 
     def __init__(self, token: str) -> None:
-        self.folder = ""
         self.count = 0
         self.token = token
-        group = own_group() if token and os.getuid() == 0 else ""
-        if group:
-            self.folder = os.path.join(group, "hawser-" + token)
+
+    @functools.cached_property
+    def folder(self) -> str:
+        """The group that theirs lie in; empty where none can be made."""
+        group = own_group() if self.token and os.getuid() == 0 else ""
+        return os.path.join(group, "hawser-" + self.token) if group else ""
 
     def make(self) -> Scope:
         """Return a scope for the next command."""
@@ -112,7 +115,7 @@ class Scopes:
 
     def kill(self) -> None:
         """Kill all that is in any of them."""
-        if self.folder:
+        if self.count and self.folder:
             kill(self.folder)
 
 
