@@ -221,6 +221,14 @@ class Kept(Row):
     built: Moment
     size: Size
     state: Text
+    failure: Text
+
+
+class Stray(Row):
+    pid: Process
+    command: Text
+    ports: list[Text]
+    unit: UnitOrNone
 
 
 class Sample(Row):
@@ -277,6 +285,19 @@ class Plan(TypedDict):
     known: list[Text]
 
 
+class Revision(TypedDict):
+    """What is read of a revision of Alembic's, by a program that runs as the service user."""
+
+    key: Text
+    kind: Text
+    reasons: list[Text]
+    reversible: bool
+
+
+class Revisions(TypedDict):
+    pending: list[Revision]
+
+
 class Lines(Row):
     lines: list[Text]
 
@@ -286,7 +307,7 @@ class Unanswered(Row):
     output: NotRequired[Text]
 
 
-Told: TypeAlias = Annotated[Unanswered | Plan, _forgiving("its answer makes no sense")]
+Told: TypeAlias = Annotated[Unanswered | Plan | Revisions, _forgiving("its answer makes no sense")]
 ToldPlainly: TypeAlias = Annotated[Unanswered | Lines, _forgiving("its answer makes no sense")]
 
 # What the runner's reading functions answer (`ASKABLE` in its main module), and within how many seconds they do.
@@ -304,6 +325,7 @@ ANSWERS: dict[str, tuple[Any, float]] = {
     "looks.memory": (Memory, PROMPT),
     "looks.pending": (Size, PROMPT),
     "looks.reach": (dict[str, Text], PROMPT),
+    "looks.refused": (Text, PROMPT),
     "looks.resolve": (dict[str, Text], PROMPT),
     "looks.rooms": (list[Room], PROMPT),
     "looks.unmounted": (list[Text], PROMPT),
@@ -315,7 +337,9 @@ ANSWERS: dict[str, tuple[Any, float]] = {
     "releases.before": (NameOrNone, PROMPT),
     "releases.history": (list[Entry], PROMPT),
     "releases.listing": (list[Kept], PATIENT),
+    "releases.stuck": (list[Text], PROMPT),
     "samples.listing": (list[Sample], PROMPT),
+    "strays.listing": (list[Stray], PROMPT),
     "survey.health": (dict[str, Text], PATIENT),
     "transfers.listing": (list[RemoteFile], PATIENT),
     "transfers.state": (RemoteState | None, PATIENT),
@@ -372,6 +396,9 @@ class Part(Row):
 # What comes before the end of an operation, besides signs of life.
 HEARD: dict[str, dict[str, Any]] = {
     "apply": {"start": Start, "event": EventRow},
+    # Of programs of the application, which may leave something running.
+    "ask": {"output": Output},
+    "ask_all": {"output": Output},
     "stream": {"output": Output},
     "logs": {"log": Log},
     "send": {"part": Part},

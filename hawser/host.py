@@ -405,14 +405,15 @@ class Host:
             problem = Problem(self.environment.path.name, key, f"{path} is no text", "PEM begins with -----BEGIN")
         raise TemplateError(problem)
 
-    def in_release(self, line: str, marker: str = "", timeout: int = 1800) -> Command:
+    def in_release(self, line: str, marker: str = "", timeout: int = 1800, words: Sequence[str] = ()) -> Command:
         """Return a command line that runs in the code of the release, as the application's user, in its environment.
 
         :param line: may begin with ``@NAME``, for the variables of an instance.
+        :param words: a program that runs it in the shell's place.
         """
         instance, command = instance_of(line)
         own = [f"@{instance_environment(instance)}"] if instance else []
-        argv = (f"{self.release_path}/run", *own, "sh", "-c", command)
+        argv = (f"{self.release_path}/run", *own, *(words or ("sh", "-c", command)))
         return Command(argv, user=self.app.user, cwd=self.source, marker=marker, timeout=timeout, title=line)
 
     # Processes.

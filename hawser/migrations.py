@@ -140,28 +140,36 @@ def questions(command: str) -> tuple[Question, ...]:
     :param command: with ``@NAME `` before it where it gets the variables of an instance. It may be several that are
         joined by ``&&`` or ``;``, all of them such ones.
     """
+    instance, parts = divided(command, _DIVIDERS)
+    found = [_question(part, instance) for part in parts]
+    return () if None in found else tuple(each for each in found if each is not None)
+
+
+def divided(command: str, dividers: Sequence[str]) -> tuple[str, list[list[str]]]:
+    """Return the instance that a command gets the variables of, and the words of the commands that it is joined of.
+
+    :returns: no command where the shell would do more with it than to divide it.
+    """
     instance = ""
     if command.startswith("@"):
         instance, _, command = command[1:].partition(" ")
     if "`" in command or "$(" in command:
-        return ()
+        return instance, []
     # Operators are words of their own, also where no blank is around them.
     split = shlex.shlex(command, posix=True, punctuation_chars=_PUNCTUATION)
     split.whitespace_split, split.commenters = True, ""
     try:
         words = list(split)
     except ValueError:
-        return ()
+        return instance, []
     if words and words[-1] == ";":
         words.pop()
-    parts = [list(part) for divides, part in groupby(words, _DIVIDERS.__contains__) if not divides]
-    found = [_question(part, instance) for part in parts]
-    return () if None in found else tuple(each for each in found if each is not None)
+    return instance, [list(part) for divides, part in groupby(words, dividers.__contains__) if not divides]
 
 
 def _question(words: Sequence[str], instance: str) -> Question | None:
     """Return how to ask for the plan of one command."""
-    words = _without_redirections(words)
+    words = without_redirections(words)
     if "migrate" not in words or any(word.strip(_PUNCTUATION) == "" for word in words):
         return None
     place = words.index("migrate")
@@ -185,7 +193,7 @@ def _question(words: Sequence[str], instance: str) -> Question | None:
     return Question((*program, "shell", *kept, "-c", SCRIPT), instance, database)
 
 
-def _without_redirections(words: Sequence[str]) -> list[str]:
+def without_redirections(words: Sequence[str]) -> list[str]:
     kept: list[str] = []
     rest = iter(words)
     for word in rest:

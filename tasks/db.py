@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from hawser import alembic
 from hawser.databases import Database, databases_gone, databases_of, folder_of
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
@@ -21,7 +22,22 @@ def migrate(host: Host) -> Resources:
     """Run the migrate commands, on the leader only."""
     if host.is_leader and host.release is not None:
         for number, line in enumerate(host.environment.release.migrate):
-            yield host.in_release(host.command_text(line, f"release.migrate[{number}]"))
+            command = host.command_text(line, f"release.migrate[{number}]")
+            yield host.in_release(command, words=generating(host, command))
+
+
+def generating(host: Host, command: str) -> tuple[str, ...]:
+    """Return the program that runs a command which generates migrations, and refuses what goes beyond what is allowed.
+
+    :returns: nothing for any other command.
+    """
+    known = alembic.line(command)
+    if known is None or known.generator is None:
+        return ()
+    accepted = host.rollout is not None and (host.rollout.accepted or host.rollout.maintenance)
+    allowed = "all" if accepted else host.environment.release.rolling_migrations
+    release = host.release.id if host.release else ""
+    return (*alembic.PYTHON, "generate", known.generator.location, release, allowed, *known.generator.words)
 
 
 @rollout(help=DATABASE)

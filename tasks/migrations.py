@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hawser import alembic
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import Fleet
 from hawser.host import Host
-from hawser.migrations import ADDITIVE, ORDER, UNCLASSIFIED, Question, Verdict, judge, places, told
+from hawser.migrations import ADDITIVE, BREAKING, ORDER, UNCLASSIFIED, Question, Verdict, judge, places, told
 from hawser.migrations import questions as questions_of
 from hawser.processes import instance_environment
 from hawser.release import Release, short
@@ -24,46 +25,99 @@ class Outlook:
 
     :param verdicts: those that are known, for each database on its own.
     :param unknown: why more may be pending; empty when all are known.
+    :param later: the commands that generate more, which is judged before it is applied.
+    :param unseen: the commands that generate more and apply it before anybody has seen it.
     """
 
     verdicts: tuple[Verdict, ...] = ()
     unknown: str = ""
+    later: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
     @property
     def nothing(self) -> bool:
         """Whether it is known that nothing is pending."""
-        return not self.verdicts and not self.unknown
+        return not self.verdicts and not self.open
+
+    @property
+    def open(self) -> str:
+        """Say why more may be applied than is known; nothing when all is known."""
+        generated = [f"nobody can tell beforehand what `{line}` generates" for line in (*self.later, *self.unseen)]
+        return "; ".join(filter(None, (self.unknown, *generated)))
 
     def beyond(self, allowed: str) -> list[str]:
         """Return, in words, what goes beyond the kind of migrations that may run while older code serves."""
         found = told(each for each in self.verdicts if ORDER.index(each.kind) > ALLOWED[allowed])
         if self.unknown and ORDER.index(UNCLASSIFIED) > ALLOWED[allowed]:
             found.append(f"{UNCLASSIFIED}: {self.unknown}")
+        if self.unseen and ORDER.index(BREAKING) > ALLOWED[allowed]:
+            found += [f"{BREAKING}: `{line}` generates migrations and applies them unseen" for line in self.unseen]
         return found
 
 
 def outlook(fleet: Fleet, release: Release) -> Outlook:
     """Ask the leader, in a release that is built there, which migrations are pending; nothing is changed."""
     host = leader_with(fleet, release)
+    known, others = questions(host)
+    lines = {line: alembic.line(line) for line in others}
+    later = tuple(line for line, found in lines.items() if found and found.generator)
+    unseen = tuple(line for line in others if alembic.generates(line) and line not in later)
     if release.environment.release.pending:
         line = host.command_text(release.environment.release.pending, "release.pending")
         (answer,) = ask(fleet, host, [{**program(host, ("sh", "-c", line)), "plain": True}])
         if "error" in answer:
-            return Outlook(unknown=f"release.pending: {answer['error']}\n{answer.get('output', '')}".strip())
-        return Outlook(tuple(Verdict(line, UNCLASSIFIED, ("not Django's",), False) for line in answer["lines"]))
-    known, others = questions(host)
+            unknown = f"release.pending: {answer['error']}\n{answer.get('output', '')}".strip()
+            return Outlook((), unknown, later, unseen)
+        told = tuple(Verdict(line, UNCLASSIFIED, ("not Django's",), False) for line in answer["lines"])
+        return Outlook(told, "", later, unseen)
+    upgrades = upgrades_of(lines.values())
     verdicts: list[Verdict] = []
-    reasons = [f"nobody can tell beforehand what `{line}` does" for line in others]
-    answers = ask(fleet, host, [django(host, each) for each in known])
-    for place, answer in zip(places(known), answers, strict=True):
+    reasons = [f"nobody can tell beforehand what `{line}` does" for line, found in lines.items() if found is None]
+    answers = ask(
+        fleet, host, [*(django(host, each) for each in known), *(revisions(host, *each) for each in upgrades)]
+    )
+    for place, answer in zip(places(known), answers, strict=False):
         if "error" in answer:
-            last = "".join(f" ({line})" for line in answer.get("output", "").strip().splitlines()[-1:])
             where = f" for {place}" if place else ""
-            reasons.append(f"Django does not tell its plan{where}: {answer['error']}{last}")
+            reasons.append(f"Django does not tell its plan{where}: {why(answer)}")
         else:
             # One that breaks nothing in a new and empty database may do so in an old one.
             verdicts += judge(answer["pending"], place)
-    return Outlook(tuple(verdicts), "; ".join(reasons))
+    for (instance, part), answer in zip(upgrades, answers[len(known) :], strict=True):
+        if "error" in answer:
+            reasons.append(f"Alembic does not tell what is pending: {why(answer)}")
+        else:
+            place = f"{part.location} of instance {instance}" if instance else part.location
+            verdicts += [told_by_alembic(row, place if len(upgrades) > 1 else "") for row in answer["pending"]]
+    return Outlook(tuple(verdicts), "; ".join(reasons), later, unseen)
+
+
+def why(answer: Mapping[str, Any]) -> str:
+    """Say why a question has no answer."""
+    last = "".join(f" ({line})" for line in answer.get("output", "").strip().splitlines()[-1:])
+    return f"{answer['error']}{last}"
+
+
+def upgrades_of(lines: Iterable[alembic.Line | None]) -> list[tuple[str, alembic.Part]]:
+    """Return where Alembic's upgrades are to be asked what they would apply: each place once, with its instance."""
+    found: dict[tuple[str, tuple[str, ...]], alembic.Part] = {}
+    for line in lines:
+        if line is not None and line.upgrades is not None:
+            found.setdefault((line.instance, line.upgrades.current), line.upgrades)
+    return [(instance, part) for (instance, _current), part in found.items()]
+
+
+def told_by_alembic(row: Mapping[str, Any], place: str) -> Verdict:
+    """Return what the host says of a revision."""
+    kind = str(row["kind"])
+    reasons = tuple(str(each) for each in row["reasons"])
+    return Verdict(str(row["key"]), kind if kind in ORDER else BREAKING, reasons, row["reversible"] is True, place)
+
+
+def revisions(host: Host, instance: str, part: alembic.Part) -> dict[str, Any]:
+    """Return the program that reads which of Alembic's revisions are pending."""
+    release = host.release.id if host.release else ""
+    return program(host, (*alembic.PYTHON, "pending", part.location, release, *part.current), instance)
 
 
 def leader_with(fleet: Fleet, release: Release) -> Host:
@@ -127,8 +181,10 @@ def consider(rolling: Rolling) -> Outlook:
         report.note("", f"pending migration {line}")
     if found.unknown:
         report.note("", f"pending migrations: unknown, for {found.unknown}")
-    elif not found.verdicts:
+    elif not found.verdicts and not found.unseen:
         report.note("", "no migration is pending")
+    for line in found.later:
+        report.note("", f"what `{line}` generates is judged before it is applied")
     beyond = found.beyond(hosts.environment.release.rolling_migrations)
     if not beyond or rolling.record.accepted or rolling.record.maintenance:
         return found
@@ -150,7 +206,12 @@ def refusal(rolling: Rolling, beyond: Sequence[str], found: Outlook) -> str:
         f"    {command} --maintenance         (visitors get 503 while it is migrated and switched)",
         f"    {command} --accept-migrations   (when you know that the code that serves survives them)",
     ]
-    if all(each.kind in (ADDITIVE, UNCLASSIFIED) for each in found.verdicts):
+    if found.unseen:
+        lines.append(
+            "    a line of its own for each command of `migrate`, so that what is generated is judged; or migrations"
+        )
+        lines.append("    that are made where you work, and committed")
+    elif all(each.kind in (ADDITIVE, UNCLASSIFIED) for each in found.verdicts):
         file = hosts.environment.path.name
         lines.append(f'    rolling_migrations = "unclassified" under [release] in {file}, to allow this for good')
     return "\n".join(lines)
@@ -161,13 +222,13 @@ def applied(fleet: Fleet, release: Release, before: Outlook) -> list[Verdict] | 
 
     :param before: what was pending.
     """
-    if before.unknown:
+    if before.open:
         return None
     try:
         after = outlook(fleet, release)
     except StepFailed:
         return None
-    if after.unknown:
+    if after.open:
         return None
     left = {(each.key, each.place) for each in after.verdicts}
     return [each for each in before.verdicts if (each.key, each.place) not in left]

@@ -65,7 +65,7 @@ def settled(rolling: Rolling) -> Iterator[None]:
 def migrate(rolling: Rolling, pending: Outlook) -> None:
     """Back up the databases, unless nothing is pending and the settings do not insist, and migrate, once."""
     hosts = rolling.hosts
-    rolling.note(phase=journal.MIGRATE, risky=risky(pending.verdicts) or pending.unknown)
+    rolling.note(phase=journal.MIGRATE, risky=risky(pending.verdicts) or pending.open)
     saved = to_save(hosts)
     insists = hosts.environment.backup.before_migrate is True
     if saved.names and (insists or (not pending.nothing and migrations.serves_anywhere(hosts))):

@@ -9,6 +9,7 @@ from hawser.fleet import Fleet
 from hawser.host import Host
 from hawser.processes import ProcessInstance, healthy
 from hawser.resources import Link, Resources, Retired, Running
+from hawser.runner.strays import told
 from hawser.steps import rollout, step
 
 from . import drain, supervisor, systemd
@@ -37,6 +38,16 @@ def stop(fleet: Fleet, process: str = "") -> None:
     """Stop processes, also over a reboot, until `start` or the next deploy."""
     running = about(fleet, process)
     running.apply([end], running.kept_releases(), phase="stop")
+    if not process and not fleet.dry:
+        tell_strays(running)
+
+
+def tell_strays(fleet: Fleet) -> None:
+    """Warn of programs of the application that no stop reaches, for no unit holds them."""
+    for name, rows in fleet.ask_all("strays.listing", {"user": fleet.environment.app.user}).items():
+        for row in rows:
+            next_move = f'fab -H {name} run "kill {row["pid"]}"'
+            fleet.report.note(name, f"{told(row)} still runs, outside of every unit; next: {next_move}", "warning")
 
 
 @rollout(help=PROCESS)

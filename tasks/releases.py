@@ -23,15 +23,15 @@ NUMBER = re.compile("[0-9]{1,9}")
 
 @rollout(name="list")
 def listing(fleet: Fleet) -> None:
-    """Show the releases that each host keeps, the youngest first."""
+    """Show the releases that each host keeps, the youngest first, and which of them have served."""
     found = fleet.needing_code().ask_all("releases.listing", {"root": fleet.environment.app.root})
     rows = [[name, *row(each)] for name, releases in found.items() for each in releases]
     fleet.report.table("releases", ["host", "release", "commit", "age", "size", "state"], rows)
 
 
-@rollout(help={"keep": "how many releases stay on each host; default: app.keep"})
+@rollout(help={"keep": "how many releases that have served stay on each host; default: app.keep"})
 def prune(fleet: Fleet, keep: int = 0) -> None:
-    """Remove old releases and environments; the one that serves and the one before always stay."""
+    """Remove old releases and environments; the one that serves and the one before stay, what never served goes."""
     if keep and keep < 2:
         raise HawserError("at least 2 releases stay: the one that serves and the one before", code=2)
     serving = fleet.needing_code().current_releases()
@@ -78,4 +78,5 @@ def history(fleet: Fleet, lines: int = 20) -> None:
 def row(release: Mapping[str, Any]) -> list[str]:
     """Return one release's line of the table."""
     age = span(int(time.time() - release["built"]))
-    return [release["id"], short(release["commit"]), age, f"{release['size'] / 2**20:.1f} MiB", release["state"]]
+    state = release["state"] + (f"; why: {release['failure']}" if release["failure"] else "")
+    return [release["id"], short(release["commit"]), age, f"{release['size'] / 2**20:.1f} MiB", state]

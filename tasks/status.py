@@ -14,6 +14,7 @@ from hawser.host import Host
 from hawser.ports import EVERYWHERE, Port, belongs, exposed, promised
 from hawser.processes import ProcessInstance
 from hawser.report import Marked
+from hawser.runner.strays import told
 from hawser.shares import required
 from hawser.steps import rollout
 from hawser.volumes import folders
@@ -46,6 +47,10 @@ def status(fleet: Fleet) -> None:
                 "127.0.0.1, or say `public = true` or a firewall rule",
                 "warning",
             )
+        if each.strays:
+            first = f"{told(each.strays[0])} runs outside of every unit"
+            more = f", and {len(each.strays) - 1} more" if each.strays[1:] else ""
+            fleet.report.note(each.host.name, f"{first}{more}; next: fab -H {each.host.name} check", "warning")
     failed = [*fleet.session.lost.values(), *(str(each) for each in found.values() if isinstance(each, Exception))]
     failed += [trouble for each in looks for trouble in each.troubles()]
     if failed:
@@ -59,16 +64,17 @@ def look(fleet: Fleet, name: str) -> Look:
     before = time.time()
     offset = fleet.ask(name, "looks.clock", {}) - (before + time.time()) / 2
     shown = host.shown_certificates()
-    health, sockets, unmounted, *certificates = fleet.ask_together(
+    health, sockets, unmounted, strays, *certificates = fleet.ask_together(
         name,
         [
             ("survey.health", {"checks": questions(live)}),
             ("ports.listening", {}),
             ("looks.unmounted", {"needed": [*required(host), *folders(host)]}),
+            ("strays.listing", {"user": host.app.user}),
             *(("certificates.shown", {"path": path}) for path in shown.values()),
         ],
     )
-    return Look(host, live, offset, health, dict(zip(shown, certificates, strict=True)), sockets, unmounted)
+    return Look(host, live, offset, health, dict(zip(shown, certificates, strict=True)), sockets, unmounted, strays)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ class Look:
     :param certificates: by name, that of nginx as ``site``: days, names, self_signed; None where there is none.
     :param sockets: who listens where.
     :param unmounted: folders that should be mounts.
+    :param strays: programs of the application's user that no unit holds.
     """
 
     host: Host
@@ -89,6 +96,7 @@ class Look:
     certificates: Mapping[str, Mapping[str, Any] | None]
     sockets: Sequence[Mapping[str, Any]]
     unmounted: Sequence[str]
+    strays: Sequence[Mapping[str, Any]] = ()
 
     def defined(self, process: ProcessInstance) -> Mapping[str, Any]:
         """Return what a process's manager says of it; of one that it does not know, little."""
@@ -194,6 +202,7 @@ class Look:
             "ports": {port.number: port.owner for port in there},
             "ports_missing": {port.number: port.owner for port in missing},
             "unmounted": list(self.unmounted),
+            "strays": [dict(each) for each in self.strays],
             "certificate_days": {name: each["days"] if each else None for name, each in self.certificates.items()},
             "clock_offset": round(self.offset, 3),
             "disk_free": facts.disk_free,

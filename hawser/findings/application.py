@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hawser.health import questions
 from hawser.host import Host
+from hawser.runner.strays import told
 
 from .registry import Ask, Finding, Findings, on_host, once
 
@@ -37,6 +38,17 @@ def release(host: Host, ask: Ask) -> Findings:
 
 
 @on_host
+def releases(host: Host, ask: Ask) -> Findings:
+    """What is left of former releases could be removed."""
+    if not host.runs_code or not host.facts.current:
+        return
+    for why in ask("releases.stuck", root=host.root, keep=host.app.keep):
+        message, _, next_move = why.partition("; next: ")
+        again = f"fab -H {host.name} releases.prune"
+        yield Finding(message, f"{next_move}, then {again}" if next_move else f"{again}, which says why", warning=True)
+
+
+@on_host
 def processes(host: Host, ask: Ask) -> Findings:
     """Every process runs, and is healthy."""
     rows = {(row["manager"], row["unit"]): row for row in host.facts.processes}
@@ -55,6 +67,14 @@ def processes(host: Host, ask: Ask) -> Findings:
     for name, state in ask("survey.health", checks=questions(running)).items():
         if state != "ok":
             yield Finding(f"{name} is not healthy: {state}", f"fab -H {host.name} logs --process {name}")
+
+
+@on_host
+def strays(host: Host, ask: Ask) -> Findings:
+    """No program of the application's user runs that nobody answers for."""
+    for row in ask("strays.listing", user=host.app.user):
+        next_move = f'fab -H {host.name} run "kill {row["pid"]}"'
+        yield Finding(f"{told(row)} runs outside of every unit", next_move, warning=True)
 
 
 @on_host

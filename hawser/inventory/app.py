@@ -91,7 +91,12 @@ class App(Model):
     environment: LinkName = Field(
         default="env", description="The name, under `root`, of the link to the current Python environment."
     )
-    keep: Integer = Field(default=5, ge=2, le=100, description="How many releases stay on a host, for `rollback`.")
+    keep: Integer = Field(
+        default=5,
+        ge=2,
+        le=100,
+        description="How many releases that have served stay on a host, for `rollback`; one that never served goes.",
+    )
 
     @property
     def local(self) -> bool:
@@ -218,13 +223,14 @@ class ReleaseSettings(Model):
     pending: Command | None = Field(
         default=None,
         description="A command that prints the pending migrations, one a line, and nothing when there are none. "
-        "Default: Django is asked, where `migrate` is its command.",
+        "Default: where `migrate` is Django's command, Django is asked; where it is Alembic's, its files are read.",
     )
     rolling_migrations: Literal["additive", "unclassified", "all"] = Field(
         default="additive",
         description="Which migrations may run while the code before them serves, without `--maintenance` or "
-        "`--accept-migrations`: those that only add; also those of which nobody knows (RunPython, RunSQL, not "
-        "Django's); or also those that remove, rename or restrict what that code uses.",
+        "`--accept-migrations`: those that only add; also those of which nobody knows (RunPython, RunSQL, "
+        "op.execute, other commands); or also those that remove, rename or restrict what that code uses. What "
+        "a deploy generates is judged as well.",
     )
     leader: GroupName | None = Field(
         default=None,

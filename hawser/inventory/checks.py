@@ -22,12 +22,14 @@ _TAKEN_UNDER_ROOT = (
     *("releases", "envs", "builds", "run", "current", "previous", "repository.git", "home"),
     *("checkouts", "acme"),
 )
+_GO_WITH_RELEASES = ("releases", "envs", "builds", "run", "current", "previous", "repository.git")
 _SHARED_UNDER_ROOT = ("log", "ssl")
 _OF_THE_SYSTEM = tuple(
     f"/{name}"
     for name in ["bin", "boot", "dev", "etc", "lib", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var"]
 )
 _ALL = "'all' stands for every host and cannot be the name of a host or group"
+_APP = frozenset({"app"})
 _HOSTS = frozenset({"hosts"})
 _PROCESSES = frozenset({"processes"})
 _FILES = frozenset({"files"})
@@ -52,6 +54,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_files(environment),
         check_checkouts(environment),
         check_services(environment),
+        check_mounts(environment),
         check_shares(environment),
         check_volumes(environment),
         check_backup(environment),
@@ -274,6 +277,19 @@ def check_services(environment: Environment) -> Iterator[Finding]:
             # Backups and questions name a database by its name alone.
             loc = ("services", "mariadb", "databases", name)
             yield Finding(loc, f"services.postgresql has a database {name} as well", "choose another name")
+
+
+def check_mounts(environment: Environment) -> Iterator[Finding]:
+    """Nothing is mounted in what goes with a release: the release could never be removed, nor its link be made."""
+    app = environment.app
+    places: list[tuple[Loc, str]] = [(("shares", name, "path"), each.path) for name, each in environment.shares.items()]
+    places += [(("volumes", name, "mount"), each.mount) for name, each in environment.volumes.items()]
+    for at, path in places:
+        first = path.removeprefix(f"{app.root}/").split("/")[0] if path.startswith(f"{app.root}/") else ""
+        if first and first in (*_GO_WITH_RELEASES, app.source, app.environment):
+            beside = f"{app.root}/{path.rpartition('/')[2]}"
+            hint = f"a folder beside it, as in {beside}, which `persistent.linked` brings there"
+            yield Finding(at, f"{path} lies in {app.root}/{first}, which goes with a release", hint, needs=_APP)
 
 
 def check_shares(environment: Environment) -> Iterator[Finding]:

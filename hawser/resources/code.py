@@ -144,9 +144,10 @@ class Build(Resource):
 
 @dataclass(frozen=True, eq=False)
 class Prune(Resource):
-    """Old releases, and environments that no release uses any more, removed.
+    """Old releases, and environments and builds that no release uses any more, removed.
 
-    :param keep: how many releases stay, the one that serves and the one before among them.
+    :param keep: how many releases that have served stay, the one that serves and the one before among them. One that
+        has never served goes, unless an open rollout needs it.
     """
 
     kind: ClassVar[str] = "prune"

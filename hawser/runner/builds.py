@@ -118,7 +118,7 @@ class Build(Kind):
         inputs = spec["inputs"] or ["."]
         script = 'git ls-files -z --recurse-submodules -- "$@" | xargs -0r cp -a --parents -t "$WORK" --'
         argv = ["sh", "-ec", script, "sh", *inputs]
-        result = self.system.run(argv, spec["user"], spec["source"], {"WORK": work}, timeout=600, check=False)
+        result = self.system.run(argv, spec["user"], spec["source"], {"WORK": work}, "", 600, False, scoped=True)
         if result.code:
             raise Failure("the build %s: its source cannot be copied" % spec["name"], result.output)
         for line in spec["commands"]:
@@ -139,7 +139,7 @@ class Build(Kind):
         env = {name: self.real(value, prefix) for name, value in spec["env"].items()}
         env.setdefault("PREFIX", prefix)
         try:
-            self.system.run(["sh", "-c", line], spec["user"], folder, env, timeout=spec["timeout"])
+            self.system.run(["sh", "-c", line], spec["user"], folder, env, timeout=spec["timeout"], scoped=True)
         except Failure as failure:
             message = "the build %s: %s: %s" % (spec["name"], line, failure.message)
             raise Failure(message, failure.output) from None

@@ -71,7 +71,8 @@ class Command(Kind):
         env = read_environment(spec["env_file"]) if spec.get("env_file") else {}
         env.update(spec.get("env") or {})
         user, cwd = spec.get("user", ""), spec.get("cwd", "/")
-        return self.system.run(argv, user, cwd, env, stdin, timeout=spec["timeout"], check=check)
+        # Those that name a user are the application's; ours may start what is to stay, as `service` does.
+        return self.system.run(argv, user, cwd, env, stdin, spec["timeout"], check, scoped=bool(user))
 
     def apply(self, change: Change) -> None:
         spec = self.spec

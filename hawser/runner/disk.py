@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 
+from .deletion import Tree, refuse_mounts, unremovable
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -372,9 +373,10 @@ def replace(path: str, make: Callable[[int, str], None]) -> None:
 
 
 def remove(path: str, recursive: bool = False) -> None:
-    """Remove what is at a path, never following a link; what is already gone is fine.
+    """Remove what is at a path, never following a link, nor into a mount; what is already gone is fine.
 
-    :raises Failure: a folder that is not empty is not to be removed with its contents.
+    :raises Failure: a folder that is not empty is not to be removed with its contents, something is mounted in it, or
+        the system refuses a part of it, which is named.
     """
     try:
         with parent_of(path) as (folder, name):
@@ -384,37 +386,15 @@ def remove(path: str, recursive: bool = False) -> None:
             if not stat.S_ISDIR(status.st_mode):
                 os.unlink(name, dir_fd=folder)
             elif recursive:
-                remove_tree(folder, name)
+                refuse_mounts(path)
+                Tree(folder, name, os.path.abspath(path)).remove()
             else:
                 os.rmdir(name, dir_fd=folder)
             os.fsync(folder)
     except NotThere:
         return
     except OSError as error:
-        raise Failure("%s cannot be removed: %s" % (path, error.strerror)) from None
-
-
-def remove_tree(folder: int, name: str) -> None:
-    """Remove a folder inside an open one with all that it holds, also while something in it vanishes by itself."""
-    import shutil
-    import subprocess
-
-    # Before Python 3.11, rmtree takes no open folder.
-    path = "/proc/self/fd/%d/%s" % (folder, name)
-    for _attempt in range(5):
-        try:
-            shutil.rmtree(path)
-        except FileNotFoundError:
-            if stat_at(name, folder) is None:
-                return
-        except (RecursionError, OSError) as error:
-            if isinstance(error, OSError) and error.errno not in (errno.EMFILE, errno.ENAMETOOLONG):
-                raise
-            # Folders a thousand deep: more than rmtree can stand, whoever made them.
-            subprocess.run(["/bin/rm", "-rf", "--one-file-system", "--", path], pass_fds=[folder], check=False)
-        else:
-            return
-    shutil.rmtree(path)
+        raise unremovable(path, error) from None
 
 
 def note(path: str) -> None:

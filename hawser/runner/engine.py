@@ -144,13 +144,17 @@ class Engine:
         failed = False
         for position, spec in enumerate(catalog):
             if failed and not dry:
-                self.report(position, spec, "skipped", 0)
+                self.report(position, spec, "skipped", 0, dry)
                 continue
             started = time.monotonic()
             status, extra = self.one(position, spec, followers.get(position, ()), done, dry)
+            left = self.system.take_left()
+            if left:
+                left = self.system.show("%s %s" % (spec["label"], left))
+                extra["warning"] = "\n".join(filter(None, (extra.get("warning"), left)))
             done.setdefault(status, set()).add(position)
             failed = failed or status == "failed"
-            self.report(position, spec, status, (time.monotonic() - started) * 1000, **extra)
+            self.report(position, spec, status, (time.monotonic() - started) * 1000, dry, **extra)
         return not failed
 
     def one(
@@ -197,7 +201,7 @@ class Engine:
 
         return {"error": self.system.show(repr(error)), "traceback": self.system.show(traceback.format_exc())}
 
-    def report(self, position: int, spec: Spec, status: str, milliseconds: float, **extra: Any) -> None:
+    def report(self, position: int, spec: Spec, status: str, milliseconds: float, dry: bool, **extra: Any) -> None:
         event = {
             "t": "event",
             "position": position,
@@ -208,3 +212,7 @@ class Engine:
         }
         event.update((key, value) for key, value in extra.items() if value)
         self.emit(event)
+        if status == "failed" and not dry:
+            from .failures import keep
+
+            keep(self.system, event)

@@ -96,7 +96,7 @@ class Interpreter:
             if entry.get("real") == self.real and entry.get("stamp") == self.stamp:
                 self.version: str = entry["version"]
                 return
-        result = system.run([self.real, "-I", "-c", ASK_VERSION], user=user, check=False, timeout=60)
+        result = system.run([self.real, "-I", "-c", ASK_VERSION], user=user, check=False, timeout=60, scoped=True)
         if result.code:
             why = self.closed(system, user)
             raise Failure("the user %s cannot run the interpreter %s%s" % (user, path, why), result.output)
@@ -279,7 +279,7 @@ class PythonEnvironment(Kind):
         write_atomically(file, self.conda.without_pip().encode(), 0o644)
         variables = {"CONDA_PKGS_DIRS": downloads, "MAMBA_ROOT_PREFIX": downloads, "NO_COLOR": "1"}
         argv = arguments(program, self.path, file)
-        result = self.system.run(argv, user, self.spec["folder"], variables, timeout=BUILD_TIMEOUT, check=False)
+        result = self.system.run(argv, user, self.spec["folder"], variables, "", BUILD_TIMEOUT, False, scoped=True)
         if result.code:
             said = "%s cannot make the environment from %s" % (os.path.basename(program), self.spec["conda"])
             raise Failure(said, tail(result.output))
@@ -307,6 +307,8 @@ class PythonEnvironment(Kind):
             env=variables,
             timeout=BUILD_TIMEOUT,
             check=False,
+            # What it builds from source runs as it likes.
+            scoped=True,
         )
         if result.code:
             raise Failure("the environment cannot be built: " + explain(result.output), tail(result.output))

@@ -10,6 +10,7 @@ import json
 import os
 import stat
 
+from .deletion import refuse_mounts
 from .disk import (
     NotThere,
     contents,
@@ -343,12 +344,7 @@ class Absent(Kind):
         if path is None or not os.path.lexists(path):
             return None
         if self.spec.get("recursive"):
-            mounted = [each for each in mounts() if each == path or each.startswith(path + "/")]
-            if mounted:
-                raise Failure(
-                    "%s is not removed, for something else is mounted in it: %s; unmount it first"
-                    % (path, ", ".join(mounted))
-                )
+            refuse_mounts(path)
         return Change("removed")
 
     def path(self) -> Optional[str]:
@@ -361,16 +357,6 @@ class Absent(Kind):
         path = self.path()
         if path is not None:
             remove(path, self.spec.get("recursive", False))
-
-
-def mounts(path: str = "/proc/self/mounts") -> List[str]:
-    """Return where file systems are mounted."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            fields = [line.split()[1] for line in stream]
-    except OSError:
-        return []
-    return [field.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\") for field in fields]
 
 
 class Files(Kind):

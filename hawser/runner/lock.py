@@ -9,6 +9,7 @@ import os
 import signal
 import time
 
+from . import scopes
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -49,7 +50,7 @@ class Lock:
                 if self.is_ours(handle):
                     former = read(handle)
                     if former and former.get("token"):
-                        end_leftovers(former["token"])
+                        end_leftovers(former["token"], former.get("scope", ""))
                     os.ftruncate(handle, 0)
                     os.pwrite(handle, json.dumps(info).encode(), 0)
                     self.handle, handle = handle, -1
@@ -101,29 +102,19 @@ def read(handle: int) -> Optional[Info]:
 
 def marked(token: str) -> List[int]:
     """List the processes whose environment carries the token of a run."""
-    wanted = ("HAWSER_RUN=%s" % token).encode()
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with open("/proc/%s/environ" % name, "rb") as stream:
-                if wanted in stream.read().split(b"\0"):
-                    found.append(int(name))
-        except OSError:
-            continue
-    return found
+    return [pid for pid in scopes.processes() if scopes.marked(pid, "HAWSER_RUN", token)]
 
 
-def end_leftovers(token: str, seconds: float = 10.0) -> None:
+def end_leftovers(token: str, scope: str = "", seconds: float = 10.0) -> None:
     """Kill what a dead run started and wait until it is gone.
 
+    :param scope: the folder of the control groups of its commands; empty: there are none.
     :raises Failure: something survives a kill for that many seconds (a hanging disk or mount).
     """
     deadline = time.monotonic() + seconds
     found = True
     while True:
-        left = marked(token)
+        left = list({*marked(token), *(scopes.members(scope) if scope else ())})
         # One that is being started carries the mark a moment later: only a second look without a find counts.
         if not left and not found:
             return

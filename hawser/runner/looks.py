@@ -9,8 +9,8 @@ import socket
 import threading
 import time
 
-from .disk import read
 from .managers import tail
+from .mountinfo import mount_points
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,13 +61,8 @@ def unescape(text: str) -> str:
 
 
 def is_mount(path: str, table: str = "/proc/self/mountinfo") -> bool:
-    """Tell whether something is mounted at a path, without touching it: its server may be gone.
-
-    Source: proc_pid_mountinfo(5): the fifth field, with octal escapes.
-    """
-    rows = (read(table) or b"").decode("utf-8", "surrogateescape").splitlines()
-    places = (re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), row.split(" ")[4]) for row in rows)
-    return (path.rstrip("/") or "/") in places
+    """Tell whether something is mounted at a path, without touching it."""
+    return (path.rstrip("/") or "/") in mount_points(table)
 
 
 def unmounted(system: System, path: str = "/etc/fstab", needed: Sequence[str] = ()) -> List[str]:

@@ -55,7 +55,9 @@ ASKABLE = {
     ("releases", "before"),
     ("releases", "history"),
     ("releases", "listing"),
+    ("releases", "stuck"),
     ("samples", "listing"),
+    ("strays", "listing"),
     ("survey", "health"),
     ("transfers", "listing"),
     ("transfers", "state"),
@@ -226,6 +228,9 @@ class Runner:
             done.update(operation(**message.get("arguments", {})) or {})
         except Exception as error:
             done.update(self.engine.explain(error), ok=False)
+        left = self.system.take_left()
+        if left:
+            self.emit({"t": "output", "stream": "err", "text": self.system.show("it %s\n" % left)})
         self.emit(done)
 
     def op_apply(self, catalog: Sequence[Spec], dry: bool = False) -> Message:
@@ -237,7 +242,8 @@ class Runner:
     def op_lock(self, info: Mapping[str, Any], wait: float = 0.0) -> Message:
         """Take the lock; what the host said of itself before may have been changed by the holder before us."""
         if self.lock.handle is None:
-            other = self.lock.acquire(dict(info, token=self.system.token, pid=os.getpid()), wait)
+            mine = {"token": self.system.token, "pid": os.getpid(), "scope": self.system.scopes.folder}
+            other = self.lock.acquire({**info, **mine}, wait)
             if other is not None:
                 return {"ok": False, "holder": other}
             clear_up(self.system.state)
@@ -306,7 +312,7 @@ class Runner:
         variables = read_environment(env_file) if env_file else {}
         variables.update(env or {})
         lines = Lines(self.system, lambda name, text: self.emit({"t": "output", "stream": name, "text": text}))
-        child = self.system.spawn(argv, user, cwd, variables)
+        child = self.system.spawn(argv, user, cwd, variables, scoped=bool(user))
         self.system.attend(child, stdin.encode(), lines.add)
         lines.close()
         return {"code": child.returncode}

@@ -28,7 +28,8 @@ def plans(system: System, questions: Sequence[Mapping[str, Any]]) -> List[Dict[s
     for each in questions:
         try:
             # What it logs to standard error is no answer.
-            ended = system.run(each["argv"], each["user"], each["cwd"], each.get("env"), timeout=LONGEST, apart=True)
+            program = each["argv"], each["user"], each["cwd"], each.get("env")
+            ended = system.run(*program, timeout=LONGEST, apart=True, scoped=True)
         except Failure as failure:
             found.append({"error": failure.message, "output": system.show(failure.output)})
             continue

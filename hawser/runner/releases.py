@@ -6,21 +6,28 @@ import json
 import os
 import time
 
+from .deletion import mounted, refuse_mounts, unremovable, within
 from .disk import open_folder, read, remove, walk, write_atomically
+from .mountinfo import mount_points
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Set
 
-    from .system import System
+    from .system import Spec, System
 
 DOOMED = ".hawser-removed-"
 HISTORY_LINES = 500
 
 
 def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return moment(time.time())
+
+
+def moment(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, as the records have it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def folders(path: str) -> List[str]:
@@ -41,13 +48,19 @@ def links(path: str) -> List[str]:
 
 
 def doom(path: str) -> None:
-    """Rename a folder so that no half of it can be taken for a whole one, then remove it."""
+    """Rename a folder so that no half of it can be taken for a whole one, then remove it.
+
+    :raises Failure: something is mounted in it, and it is as before; or a part of it cannot be removed.
+    """
+    refuse_mounts(path)
     parent, name = os.path.split(path)
     folder = open_folder(parent)
     try:
         os.rename(name, DOOMED + name, src_dir_fd=folder, dst_dir_fd=folder)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise unremovable(path, error) from None
     finally:
         os.close(folder)
     remove(os.path.join(parent, DOOMED + name), recursive=True)
@@ -56,59 +69,116 @@ def doom(path: str) -> None:
 class Prune(Kind):
     """See `hawser.resources.Prune`.
 
-    A release is complete once it holds its ``release.json``; of these the youngest stay. One that was never completed
-    goes, unless a rollout of it is under way.
+    What cannot be removed stays, with a warning: the release that serves does not depend on it.
     """
 
+    def __init__(self, spec: Spec, system: System) -> None:
+        super().__init__(spec, system)
+        self.refused: List[str] = []
+
     def check(self) -> Optional[Change]:
-        found = self.extra()
-        if not found:
-            return None
-        return Change("removes " + ", ".join(os.path.relpath(path, self.spec["root"]) for path in found))
+        found, mounts = [], mount_points()
+        for path in superfluous(self.system, self.spec["root"], self.spec["keep"]):
+            held = within(path, mounts)
+            if held:
+                self.refused.append(mounted(path, held))
+            else:
+                found.append(os.path.relpath(path, self.spec["root"]))
+        return Change("removes " + ", ".join(found)) if found else None
 
     def apply(self, change: Change) -> None:
-        for path in self.extra():
-            if os.path.basename(path).startswith(DOOMED):
-                remove(path, recursive=True)
-            else:
-                doom(path)
-
-    def extra(self) -> List[str]:
-        """Return the paths of what is to go."""
-        releases, envs = (os.path.join(self.spec["root"], name) for name in ("releases", "envs"))
-        stay = self.staying(releases)
-        found = [os.path.join(releases, name) for name in sorted(folders(releases)) if name not in stay]
-        used = {os.path.basename(os.path.realpath(os.path.join(releases, name, "env"))) for name in stay}
-        found += [os.path.join(envs, name) for name in sorted(folders(envs)) if name not in used]
-        builds = os.path.join(self.spec["root"], "builds")
-        linked = [path for name in stay for path in links(os.path.join(releases, name, "builds"))]
-        used = {os.path.basename(os.path.dirname(os.path.realpath(path))) for path in linked}
-        found += [os.path.join(builds, name) for name in sorted(folders(builds)) if name not in used]
-        for folder in (releases, envs, builds):
-            if os.path.isdir(folder):
-                found += [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(DOOMED)]
-        return found
-
-    def staying(self, releases: str) -> Set[str]:
-        """Return the ids of the releases that stay: what is in use, filled up with the youngest."""
-        present = set(folders(releases))
-        journal = read_journal(self.system.state)
-        stay = {self.linked("current"), self.linked("previous")} & present
-        stay |= {str(journal.get(name)) for name in ("release", "before", "previous")} & present
-        complete = []
-        for name in present:
+        self.refused = []
+        for path in superfluous(self.system, self.spec["root"], self.spec["keep"]):
             try:
-                complete.append((os.stat(os.path.join(releases, name, "release.json")).st_mtime_ns, name))
-            except FileNotFoundError:
-                pass
-        for _age, name in sorted(complete, reverse=True):
-            if len(stay) < self.spec["keep"]:
-                stay.add(name)
-        return stay
+                if os.path.basename(path).startswith(DOOMED):
+                    remove(path, recursive=True)
+                else:
+                    doom(path)
+            except Failure as failure:
+                self.refused.append(failure.message)
 
-    def linked(self, name: str) -> str:
-        path = os.path.join(self.spec["root"], name)
-        return os.path.basename(os.path.realpath(path)) if os.path.islink(path) else ""
+    def facts(self) -> Dict[str, Any]:
+        return {"warning": "\n".join(self.refused)} if self.refused else {}
+
+
+def stuck(system: System, root: str, keep: int) -> List[str]:
+    """Say of everything that is to go, and that pruning could not remove, why it is still there."""
+    found, mounts = [], mount_points()
+    for path in superfluous(system, root, keep):
+        held = within(path, mounts)
+        if held:
+            found.append(mounted(path, held))
+        elif os.path.basename(path).startswith(DOOMED):
+            found.append("%s is left of something that could not be removed" % path)
+    return found
+
+
+def superfluous(system: System, root: str, keep: int) -> List[str]:
+    """Return the paths of the releases, environments and builds that are to go.
+
+    :param keep: how many releases that have served stay; see `staying`.
+    """
+    releases, envs, builds = (os.path.join(root, name) for name in ("releases", "envs", "builds"))
+    stay = staying(system, root, keep)
+    found = [os.path.join(releases, name) for name in sorted(folders(releases)) if name not in stay]
+    used = {os.path.basename(os.path.realpath(os.path.join(releases, name, "env"))) for name in stay}
+    found += [os.path.join(envs, name) for name in sorted(folders(envs)) if name not in used]
+    linked = [path for name in stay for path in links(os.path.join(releases, name, "builds"))]
+    used = {os.path.basename(os.path.dirname(os.path.realpath(path))) for path in linked}
+    found += [os.path.join(builds, name) for name in sorted(folders(builds)) if name not in used]
+    for folder in (releases, envs, builds):
+        if os.path.isdir(folder):
+            found += [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(DOOMED)]
+    return found
+
+
+def staying(system: System, root: str, keep: int) -> Set[str]:
+    """Return the ids of the releases that stay.
+
+    These are the one that serves, the one before, those that an open rollout needs; and of the others that have served
+    the youngest, until there are ``keep`` that have. One that has never served takes nobody's place.
+    """
+    present = set(folders(os.path.join(root, "releases")))
+    journal = read_journal(system.state)
+    current = linked(root, "current")
+    needed = ["release", "before"]
+    if journal.get("release") != current:
+        # Until the host has switched, what it served before the last release is part of the way back.
+        needed.append("previous")
+    stay = ({current, linked(root, "previous")} | {str(journal.get(name)) for name in needed}) & present
+    served = have_served(system, root)
+    for name in served:
+        if len(stay.intersection(served)) < keep:
+            stay.add(name)
+    return stay
+
+
+def have_served(system: System, root: str) -> List[str]:
+    """Return the ids of the complete releases that have served here, the one that was built last first.
+
+    The history tells. What is older than the history, and not in it, counts as well, for nobody knows; what serves
+    and what served before are among them in any case.
+    """
+    entries = history(system, HISTORY_LINES)
+    told = {str(each.get("release")) for each in entries if each.get("result", "ok") == "ok"}
+    told |= {linked(root, "current"), linked(root, "previous")}
+    failed = {str(each.get("release")) for each in entries} - told
+    begins = min((str(each.get("at", "")) for each in entries), default="~")
+    found = []
+    for name in folders(os.path.join(root, "releases")):
+        try:
+            built = os.stat(os.path.join(root, "releases", name, "release.json")).st_mtime_ns
+        except FileNotFoundError:
+            continue
+        if name in told or (name not in failed and moment(built // 10**9) < begins):
+            found.append((built, name))
+    return [name for _built, name in sorted(found, reverse=True)]
+
+
+def linked(root: str, name: str) -> str:
+    """Return the id of the release that a link of the application leads to; empty when there is no such link."""
+    path = os.path.join(root, name)
+    return os.path.basename(os.path.realpath(path)) if os.path.islink(path) else ""
 
 
 def journal_path(state: str) -> str:
@@ -182,8 +252,7 @@ def before(system: System, root: str) -> str:
 def listing(system: System, root: str) -> List[Dict[str, Any]]:
     """Return what is known of each complete release, the youngest first."""
     releases = os.path.join(root, "releases")
-    links = {name: os.path.basename(os.path.realpath(os.path.join(root, name))) for name in ("current", "previous")}
-    back = before(system, root)
+    current, back, served = linked(root, "current"), before(system, root), have_served(system, root)
     found = []
     for name in folders(releases):
         try:
@@ -192,9 +261,13 @@ def listing(system: System, root: str) -> List[Dict[str, Any]]:
             built = os.stat(stream.name).st_mtime
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        state = "serves" if name == links["current"] else "rollback goes here" if name == back else ""
+        state = "serves" if name == current else "rollback goes here" if name == back else ""
+        state = state or ("served" if name in served else "never served")
+        failure = failure_path(system.state, name)
+        failure = failure if state == "never served" and os.path.exists(failure) else ""
         size = size_of(os.path.join(releases, name))
-        found.append({"id": name, "commit": commit, "built": built, "size": size, "state": state})
+        row = {"id": name, "commit": commit, "built": built, "size": size, "state": state, "failure": failure}
+        found.append(row)
     return sorted(found, key=lambda each: -float(str(each["built"])))
 
 
@@ -221,6 +294,11 @@ def history(system: System, lines: int) -> List[Dict[str, Any]]:
         if isinstance(entry, dict):
             found.append(entry)
     return found
+
+
+def failure_path(state: str, release: str) -> str:
+    """Return the file in which `failures.keep` writes down how rollouts of a release have failed."""
+    return os.path.join(state, "failures", release + ".log")
 
 
 def history_path(state: str) -> str:

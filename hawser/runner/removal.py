@@ -10,7 +10,9 @@ import time
 
 from . import mariadb, postgres
 from .backups import Backup
+from .ports import family
 from .rabbitmq import control
+from .strays import listing, told
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -211,11 +213,16 @@ class UserGone(Kind):
         return account if account.pw_dir == self.spec["home"] and account.pw_uid else None
 
     def check(self) -> Optional[Change]:
-        return Change("removed") if self.account() else None
+        account = self.account()
+        if account is None:
+            return None
+        left = [told(row) for row in listing(self.system, account.pw_name)]
+        return Change("removed" if not left else "user %s, after ending %s" % (account.pw_name, ", ".join(left)))
 
     def programs(self, uid: int) -> Dict[int, bool]:
-        """Return the processes of the user, and whether each was started for the application."""
+        """Return the processes of the user, and whether each was started for the application or was left behind."""
         found = {}
+        left = {row["pid"] for row in listing(self.system, self.spec["name"])}
         mine = (os.path.dirname(self.spec["home"]) + "/").encode()
         here = os.readlink("/proc/self/ns/pid")
         for name in os.listdir("/proc"):
@@ -233,7 +240,7 @@ class UserGone(Kind):
                 continue
             if state != "Z":
                 ours = any(each.partition(b"=")[2].startswith(mine) for each in variables)
-                found[int(name)] = ours
+                found[int(name)] = ours or bool(left.intersection(family(int(name))))
         return found
 
     def apply(self, change: Change) -> None:

@@ -12,9 +12,12 @@ import subprocess
 import threading
 import time
 
+from .scopes import MARK as SCOPE
+from .scopes import Scope, Scopes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+    from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
     Spec = Dict[str, Any]
     Child = subprocess.Popen[bytes]
@@ -107,7 +110,9 @@ class System:
         self.token = token
         self.blobs: Dict[str, str] = {}
         self.masks: Tuple[str, ...] = ()
-        self.children: Set[Child] = set()
+        self.children: Dict[Child, Optional[Scope]] = {}
+        self.scopes = Scopes(token)
+        self.left: List[str] = []
         self.children_lock = threading.Lock()
         self.aborted = False
 
@@ -156,8 +161,12 @@ class System:
         cwd: str = "/",
         env: Optional[Mapping[str, str]] = None,
         apart: bool = True,
+        scoped: bool = False,
     ) -> Child:
-        """Start a program in a process group of its own, which ends when the runner is told to."""
+        """Start a program in a process group of its own, which ends when the runner is told to.
+
+        :param scoped: it also gets a scope, in which nothing outlives it; for commands of the application.
+        """
         argv, handles = list(argv), []
         variables = self.environment(user, env)
         with contextlib.ExitStack() as stack:
@@ -170,14 +179,23 @@ class System:
                     handles = [stack.enter_context(variables_file(env, account.pw_uid))]
                     argv = ["/bin/sh", "-c", TAKE_UP, "sh", "/proc/self/fd/%d" % handles[0], *argv]
                 argv, cwd = become(account, cwd, argv), "/"
-            return self.start(argv, cwd, variables, apart, handles)
+            return self.start(argv, cwd, variables, apart, handles, scoped)
 
     def start(
-        self, argv: Sequence[str], cwd: str, variables: Mapping[str, str], apart: bool, handles: Sequence[int]
+        self,
+        argv: Sequence[str],
+        cwd: str,
+        variables: Dict[str, str],
+        apart: bool,
+        handles: Sequence[int],
+        scoped: bool,
     ) -> Child:
         with self.children_lock:
             if self.aborted:
                 raise Failure("the run was ended")
+            scope = self.scopes.make() if scoped else None
+            if scope is not None:
+                argv, variables[SCOPE] = scope.enter(argv), scope.mark
             try:
                 child = subprocess.Popen(
                     argv,
@@ -190,8 +208,12 @@ class System:
                     pass_fds=handles,
                 )
             except FileNotFoundError:
+                if scope is not None:
+                    scope.close()
                 raise Failure("%s: no such program or folder (in %s)" % (argv[0], cwd)) from None
-            self.children.add(child)
+            if scope is not None:
+                scope.session = child.pid
+            self.children[child] = scope
         return child
 
     def attend(
@@ -199,7 +221,8 @@ class System:
     ) -> bool:
         """Feed a child, pass on what it says, and wait for its end.
 
-        What it leaves behind in the background may keep its output open; that is not waited for.
+        What it leaves behind in the background may keep its output open; that is not waited for. Where it has a scope,
+        that is ended, and `left` says what it was.
 
         :param heard: called with ``out`` or ``err`` and the bytes.
         :param timeout: seconds; its whole process group is killed after them.
@@ -207,6 +230,7 @@ class System:
         :raises Failure: it does not even end when it is killed.
         """
         deadline = time.monotonic() + (timeout if timeout is not None else float("inf"))
+        scope, in_time = self.children[child], False
         try:
             self.converse(child, data, heard, deadline)
             # It may have closed its output long before its end.
@@ -220,8 +244,26 @@ class System:
             for stream in (child.stdin, child.stdout, child.stderr):
                 if stream is not None:
                     stream.close()
+            if scope is not None:
+                self.leave(scope, in_time and not self.aborted)
             with self.children_lock:
-                self.children.discard(child)
+                self.children.pop(child, None)
+
+    def leave(self, scope: Scope, tell: bool) -> None:
+        """End what a command has left running.
+
+        :param tell: say what it was; what was killed with its command has left nothing.
+        """
+        if tell and scope.members():
+            rest = scope.rest()
+            if rest:
+                from .strays import describe
+
+                self.left += describe(self, rest)
+            scope.end()
+        else:
+            scope.kill()
+        scope.close()
 
     def converse(self, child: Child, data: bytes, heard: Callable[[str, bytes], None], deadline: float) -> None:
         """Feed a child and pass on what it says, until it says no more, or has ended, or the time is over."""
@@ -265,6 +307,7 @@ class System:
         timeout: float = 300,
         check: bool = True,
         apart: bool = False,
+        scoped: bool = False,
     ) -> Finished:
         """Run a program to its end.
 
@@ -272,6 +315,7 @@ class System:
         :param timeout: seconds; its whole process group is killed after them.
         :param check: raise `Failure` when it exits with anything but 0.
         :param apart: keep standard error apart from the output.
+        :param scoped: nothing outlives it, see `spawn`.
         """
         said = {"out": bytearray(), "err": bytearray()}
 
@@ -280,7 +324,7 @@ class System:
             if len(said[name]) > 2 * KEPT_OUTPUT:
                 del said[name][:-KEPT_OUTPUT]
 
-        child = self.spawn(argv, user, cwd, env, apart)
+        child = self.spawn(argv, user, cwd, env, apart, scoped)
         in_time = self.attend(child, stdin.encode() if isinstance(stdin, str) else stdin, heard, timeout)
         output, errors = (bytes(said[name]).decode("utf-8", "replace") for name in ("out", "err"))
         if not in_time:
@@ -299,6 +343,12 @@ class System:
             self.children_lock.release()
         for child in children:
             kill_group(child.pid)
+        self.scopes.kill()
+
+    def take_left(self) -> str:
+        """Say what commands have left running since this was asked last; nothing when all has ended by itself."""
+        found, self.left = self.left, []
+        return "has left programs running, which were ended: %s" % "; ".join(found) if found else ""
 
 
 def become(account: pwd.struct_passwd, cwd: str, argv: Sequence[str]) -> List[str]:

@@ -232,9 +232,13 @@ def test_what_will_go_is_said_and_nothing_goes_without_the_name(two: Two) -> Non
 def test_one_is_taken_away_completely_while_the_other_answers_every_request(two: Two) -> None:
     rows = int(two.visit(FIRST).split()[1])
     others, running = two.traces(SECOND), two.processes(SECOND)
+    # What somebody has left running as the application's user goes as well, after that was said.
+    left = "setsid sleep 987 >/dev/null 2>&1 </dev/null &"
+    two.inside("setpriv", f"--reuid={FIRST}", f"--regid={FIRST}", "--init-groups", "sh", "-c", left)
     with visitors(two, SECOND) as answers:
         result = ask_remove(two, f"{FIRST}\n")
     assert result.returncode == 0, result.stdout + result.stderr
+    assert f"user {FIRST}, after ending sleep 987 (pid " in result.stdout, result.stdout
     assert len(answers) > 20 and all(answer.startswith(f"{SECOND}: ") for answer in answers), set(answers)
     assert two.traces(FIRST) == {}
     assert two.traces(SECOND) == {**others, "running": two.traces(SECOND)["running"]}

@@ -380,14 +380,33 @@ def test_what_belongs_to_one_host_listens_on_loopback_only_and_status_has_nothin
         assert "on every address" not in paikea.fab("-H", "paikea", command).stdout
 
 
+def test_a_migration_that_is_generated_and_removes_something_is_never_applied_unasked(paikea: Fleet) -> None:
+    models = (paikea.repository / "paikea" / "models.py").read_text()
+    added = "    word = db.Column(db.String(9))\n"
+    paikea.commit({"paikea/models.py": models.replace("    iam = ", f"{added}    iam = ")})
+    paikea.fab("-H", "paikea", "deploy")
+    columns = "SHOW COLUMNS FROM buoy LIKE 'word'"
+    assert "word" in sql(paikea, columns)
+    serves = paikea.inside(HOST, "readlink", f"{HOME}/current")
+    # A correction on the commit before: its models know nothing of the column.
+    paikea.commit({"paikea/models.py": models})
+    refused = "breaking (removes buoy.word)"
+    first = paikea.fab("-H", "paikea", "deploy", code=1)
+    assert refused in first.stdout + first.stderr and "nothing of it was applied" in first.stdout + first.stderr
+    again = paikea.fab("-H", "paikea", "deploy", code=1)
+    assert refused in again.stdout + again.stderr and "--accept-migrations" in again.stdout + again.stderr
+    assert "word" in sql(paikea, columns) and paikea.inside(HOST, "readlink", f"{HOME}/current") == serves
+    paikea.fab("-H", "paikea", "deploy", "--accept-migrations")
+    assert sql(paikea, columns).strip() == "" and paikea.inside(HOST, "readlink", f"{HOME}/current") != serves
+
+
 def test_an_upgrade_that_creates_nothing_stops_the_deploy(paikea: Fleet) -> None:
     assert {"buoy", "device_firmware_upgrade", "rock_block_message"} <= set(sql(paikea, "SHOW TABLES").split())
     text = paikea.file.read_text()
     models = (paikea.repository / "paikea" / "models.py").read_text()
     release = paikea.inside(HOST, "readlink", f"{HOME}/current")
     paikea.file.write_text(text.replace('  "flask db migrate",\n', ""))
-    # Of a name that no other run has taken, for it stays.
-    table = f"handset_{time.time():.0f}"
+    table = "handset"
     column = "id = db.Column(db.Integer, primary_key=True)"
     more = f'\n\nclass {table}(db.Model):\n    __tablename__ = "{table}"\n    {column}\n'
     paikea.commit({"paikea/models.py": models + more})
@@ -398,6 +417,9 @@ def test_an_upgrade_that_creates_nothing_stops_the_deploy(paikea: Fleet) -> None
         paikea.file.write_text(text)
         paikea.fab("-H", "paikea", "deploy")
         assert table in sql(paikea, "SHOW TABLES").split()
+        # The next run on these hosts begins without it.
+        paikea.commit({"paikea/models.py": models})
+        paikea.fab("-H", "paikea", "deploy", "--accept-migrations")
     finally:
         paikea.file.write_text(text)
 

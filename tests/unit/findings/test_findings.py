@@ -105,6 +105,22 @@ class TestTheHost:
 
 
 class TestTheApplication:
+    def test_a_program_outside_of_every_unit_is_a_warning(self, host):
+        row = {"pid": 812, "command": "redis-server", "ports": ["0.0.0.0:29387"], "unit": "ssh.service"}
+        runner = Runner(strays__listing=[row])
+        (finding,) = application.strays(host(), runner)
+        assert finding.message == "redis-server (pid 812, listens on 0.0.0.0:29387) runs outside of every unit"
+        assert (finding.next, finding.warning) == ('fab -H web1 run "kill 812"', True)
+        assert runner.asked["strays.listing"] == {"user": host().app.user}
+
+    def test_what_pruning_cannot_remove_is_a_warning_with_the_way_out(self, host):
+        held = "/srv/shop/releases/a is not removed, for something else is mounted in it: /srv/shop/releases/a/x; "
+        left = "/srv/shop/envs/.hawser-removed-b is left of something that could not be removed"
+        first, second = application.releases(host(), Runner(releases__stuck=[held + "next: umount /x", left]))
+        assert (first.message, first.warning) == (held[:-2], True)
+        assert first.next == "umount /x, then fab -H web1 releases.prune"
+        assert (second.message, second.next) == (left, "fab -H web1 releases.prune, which says why")
+
     def test_a_bare_host_is_a_warning(self, host):
         assert told(application.bootstrap(host(facts={"bootstrapped": False}), Runner())) == [
             "warning: was not made ready yet"

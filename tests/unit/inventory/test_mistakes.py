@@ -1081,6 +1081,19 @@ MISTAKES = {
         "Jinja2 cannot read it: unexpected 'end of template'",
         "",
     ),
+    "a share that is mounted in the code": (
+        "[shares.media]\npath = '/srv/shop/source/media'\nsource = 'nas:/media'",
+        "shares.media.path",
+        "/srv/shop/source/media lies in /srv/shop/source, which goes with a release",
+        "a folder beside it, as in /srv/shop/media, which `persistent.linked` brings there",
+    ),
+    "a volume that is mounted among the releases": (
+        "[env]\nrequired = ['P']\n[volumes.a]\ndevice = '/dev/xvdc'\nmount = '/srv/shop/releases/a'\n"
+        "passphrase = '{{ secrets.P }}'",
+        "volumes.a.mount",
+        "/srv/shop/releases/a lies in /srv/shop/releases, which goes with a release",
+        "a folder beside it, as in /srv/shop/a, which `persistent.linked` brings there",
+    ),
     "a share with two servers": (
         "[shares.media]\npath = '/srv/media'\nserver = 'web1'\nsource = 'nas:/media'",
         "shares.media",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import files
+from hawser.runner import deletion, files
 from hawser.runner.files import Absent, Block, Directory, File, Files, Link, unified
 from hawser.runner.system import Failure
 from hawser.runner.validate import VALIDATORS, Validator
@@ -416,10 +416,11 @@ class TestAbsent:
 
     def test_a_folder_in_which_something_else_is_mounted_stays(self, absent, tmp_path, monkeypatch):
         (tmp_path / "a" / "b").mkdir(parents=True)
-        monkeypatch.setattr(files, "mounts", lambda: ["/", f"{tmp_path}/ab", f"{tmp_path}/a/b"])
-        with pytest.raises(Failure, match=r"something else is mounted in it: .*/a/b; unmount it first"):
+        mounts = ["/", f"{tmp_path}/ab", f"{tmp_path}/a/b"]
+        monkeypatch.setattr(deletion, "mount_points", lambda: mounts)
+        with pytest.raises(Failure, match=r"something else is mounted in it: .*/a/b; next: umount .*/a/b"):
             absent(recursive=True).check()
-        monkeypatch.setattr(files, "mounts", lambda: ["/", f"{tmp_path}/ab"])
+        mounts.pop()
         assert put(absent(recursive=True)).note == "removed"
 
     def test_a_pattern_that_fits_nothing_is_as_wanted(self, absent, tmp_path):

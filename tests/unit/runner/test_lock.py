@@ -141,7 +141,7 @@ def test_one_who_said_goodbye_leaves_nothing_to_end(lock, orphan):
 
 
 def test_it_is_not_taken_while_something_of_the_last_holder_lives_on(lock, tmp_path, monkeypatch):
-    def survive(token):
+    def survive(token, scope):
         raise Failure("an interrupted run left processes that do not end: 7")
 
     mine = lock()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
-from hawser.runner import releases
+from hawser.runner import deletion, failures, releases
+from hawser.runner.failures import keep
 from hawser.runner.releases import History, Journal, Prune, before
 from hawser.runner.system import Failure, System
 
@@ -39,6 +41,10 @@ class Site:
 
     def link(self, name, release):
         (self.root / name).symlink_to(f"releases/{release}")
+
+    def served(self, *names):
+        for name in names:
+            History({"entry": {"what": "deploy", "release": name, "result": "ok"}}, self.system).apply(None)
 
     def prune(self, keep):
         resource = Prune({"root": str(self.root), "keep": keep}, self.system)
@@ -100,10 +106,123 @@ def test_a_release_whose_rollout_is_under_way_stays(site, system):
 def test_a_release_that_an_open_rollout_would_go_back_to_stays(site, system):
     for age, name in enumerate(["a", "b", "c", "d"]):
         site.release(name, age=age)
-    site.link("current", "a")
+    site.link("current", "d")
     Journal({"release": "a", "entry": {"before": "d", "previous": "c"}}, system).apply(None)
     site.prune(2)
     assert site.names("releases") == ["a", "c", "d"]
+
+
+def test_once_the_host_has_switched_only_as_many_stay_as_are_asked_for(site, system):
+    for age, name in enumerate(["a", "b", "c", "d"]):
+        site.release(name, age=age)
+    site.link("current", "a")
+    site.link("previous", "b")
+    Journal({"release": "a", "entry": {"before": "b", "previous": "c"}}, system).apply(None)
+    site.prune(2)
+    assert site.names("releases") == ["a", "b"]
+
+
+def test_releases_that_failed_take_the_place_of_none_that_served(site, system):
+    for age, name in enumerate(["fifth", "fourth", "third", "second", "first"]):
+        site.release(name, age=age)
+    site.served("first", "second")
+    for name in ("third", "fourth"):
+        History({"entry": {"what": "deploy", "release": name, "result": "failed: no"}}, system).apply(None)
+    site.served("fifth")
+    site.link("current", "fifth")
+    site.link("previous", "second")
+    assert site.prune(3) == "removes releases/fourth, releases/third"
+    assert site.names("releases") == ["fifth", "first", "second"]
+
+
+def test_what_is_older_than_the_history_counts_as_having_served(site, system):
+    for age, name in enumerate(["c", "b", "a"]):
+        site.release(name, age=age)
+    site.served("c")
+    site.link("current", "c")
+    assert site.prune(2) == "removes releases/a"
+
+
+def test_the_list_says_which_releases_have_served_and_where_it_stands_why_another_has_not(site, system, tmp_path):
+    for age, name in enumerate(["c", "b", "a"]):
+        site.release(name, age=age)
+        (site.root / "releases" / name / "release.json").write_text('{"commit": "abc"}')
+    Journal({"release": "b", "entry": {}}, system).apply(None)
+    keep(system, {"step": "release.build", "label": "command ./x", "error": "sh exited with 1", "output": "no luck\n"})
+    Journal({"release": ""}, system).apply(None)
+    site.served("a", "c")
+    site.link("current", "c")
+    site.link("previous", "a")
+    rows = {row["id"]: row for row in releases.listing(system, str(site.root))}
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "a": "rollback goes here",
+        "b": "never served",
+        "c": "serves",
+    }
+    assert rows["a"]["failure"] == rows["c"]["failure"] == ""
+    path = Path(rows["b"]["failure"])
+    assert path.read_text().partition("Z ")[2] == "release.build: command ./x failed: sh exited with 1\nno luck\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_is_kept_of_failures_is_bounded(system, monkeypatch):
+    monkeypatch.setattr(failures, "LONGEST", 100)
+    monkeypatch.setattr(failures, "MOST", 2)
+    for name in "abc":
+        Journal({"release": name, "entry": {}}, system).apply(None)
+        keep(system, {"step": "s", "label": "l", "error": "x" * 500})
+    kept = sorted(Path(system.state, "failures").iterdir())
+    assert [path.name for path in kept] == ["b.log", "c.log"]
+    assert kept[0].stat().st_size == 100
+
+
+def test_without_an_open_rollout_no_failure_is_kept(system):
+    keep(system, {"step": "s", "label": "l", "error": "x"})
+    assert not Path(system.state, "failures").exists()
+
+
+def test_a_release_in_which_something_is_mounted_stays_whole_with_a_warning(site, tmp_path, monkeypatch):
+    for age, name in enumerate(["a", "b", "c"]):
+        site.release(name, age=age)
+    site.link("current", "a")
+    held = str(site.root / "releases" / "b" / "source" / "photos")
+    monkeypatch.setattr(releases, "mount_points", lambda: ["/", held])
+    monkeypatch.setattr(deletion, "mount_points", lambda: ["/", held])
+    kind = Prune({"root": str(site.root), "keep": 1}, site.system)
+    assert kind.check().note == "removes releases/c"
+    kind.apply(None)
+    assert site.names("releases") == ["a", "b"]
+    said = f"{site.root}/releases/b is not removed, for something else is mounted in it: {held}; next: umount {held}"
+    assert kind.facts() == {"warning": said}
+    again = Prune({"root": str(site.root), "keep": 1}, site.system)
+    assert again.check() is None and again.facts() == {"warning": said}
+    assert releases.stuck(site.system, str(site.root), 1) == [said]
+
+
+def test_what_cannot_be_removed_keeps_nothing_else_from_going_and_fails_nothing(site, monkeypatch):
+    for age, name in enumerate(["a", "b", "c"]):
+        site.release(name, env=name, age=age)
+    site.link("current", "a")
+    rmdir, doomed = os.rmdir, site.root / "releases" / ".hawser-removed-b"
+
+    def refuse(name, **options):
+        if name == "source" and os.path.samestat(os.fstat(options["dir_fd"]), stuck):
+            raise PermissionError(1, "Operation not permitted")
+        rmdir(name, **options)
+
+    stuck = (site.root / "releases" / "b").stat()
+    monkeypatch.setattr(os, "rmdir", refuse)
+    kind = Prune({"root": str(site.root), "keep": 1}, site.system)
+    kind.apply(kind.check())
+    assert f"{doomed}/source cannot be removed: Operation not permitted; if it is immut" in kind.facts()["warning"]
+    assert site.names("releases") == [doomed.name, "a"] and site.names("envs") == ["a"]
+    assert releases.stuck(site.system, str(site.root), 1) == [
+        f"{doomed} is left of something that could not be removed"
+    ]
+    monkeypatch.undo()
+    again = Prune({"root": str(site.root), "keep": 1}, site.system)
+    again.apply(again.check())
+    assert site.names("releases") == ["a"] and again.facts() == {}
 
 
 def test_a_journal_is_written_again_when_what_it_says_has_changed(system):

@@ -119,7 +119,7 @@ class TestRun:
             system.run(["cat"], stdin="x")
             system.run(["sh", "-c", "sleep 60 &"])
         assert open_descriptors() - before == set()
-        assert system.children == set()
+        assert system.children == {}
 
     def test_a_missing_program_is_named(self, system):
         with pytest.raises(Failure, match=r"no-such-program: no such program or folder \(in /\)"):
