@@ -66,3 +66,11 @@ def test_all_hosts_that_do_not_answer_are_named_at_once(stage):
     fleet.some(["web2"]).expect()
     with pytest.raises(Unreachable, match=r"^not reached: web2, web3$"):
         fleet.connect()
+
+
+def test_a_phase_that_lost_a_host_says_what_to_do_next(stage):
+    fleet = stage.fleet()
+    fleet.session.lost["web2"] = "web2: has been silent for 15 s; the line is cut"
+    said = str(fleet.failure("prepare", {"web2": "web2: has been silent for 15 s; the line is cut"}))
+    assert said == ("prepare failed on web2\n  next: fab -H web2 status; when web2 answers, the same command again")
+    assert "next:" not in str(fleet.failure("prepare", {"web1": "web1: broken"}))
