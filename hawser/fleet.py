@@ -330,8 +330,23 @@ class Fleet:
         """
         self.connect()
         if not self.dry:
-            locks.take(self.session, self.names)
+            self.take_locks(self.names)
         locks.refuse_hold(self)
+
+    def take_locks(self, names: Sequence[str]) -> None:
+        """Take the lock on some hosts; one that does not answer is lost, and fatal unless the settings skip it.
+
+        :raises HawserError: somebody else holds it.
+        """
+        for name in sorted(names):
+            try:
+                locks.take(self.session, [name])
+            except Unreachable as error:
+                if not self.session.lenient:
+                    raise
+                if name not in self.session.lost:
+                    self.session.lost[name] = str(error)
+                    self.session.tell_failure(name, str(error))
 
     def apply(
         self, steps: Sequence[Step], release: Release | Mapping[str, Release] | None = None, phase: str = ""
@@ -356,7 +371,7 @@ class Fleet:
         self.connect()
         names = [name for name in self.names if steps]
         if not self.dry:
-            locks.take(self.session, names)
+            self.take_locks(names)
         self.report.phase(phase or " ".join(step.title for step in steps), names)
         masks = self.session.secrets.mask_values()
 

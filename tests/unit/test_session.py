@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from hawser.errors import HawserError, Unreachable
+from hawser.release import Facts
 
 from .conftest import COMMIT, KEPT, PACKAGE
 
@@ -66,3 +69,36 @@ def test_all_hosts_that_do_not_answer_are_named_at_once(stage):
     fleet.some(["web2"]).expect()
     with pytest.raises(Unreachable, match=r"^not reached: web2, web3$"):
         fleet.connect()
+
+
+def test_a_phase_that_lost_a_host_says_what_to_do_next(stage):
+    fleet = stage.fleet()
+    fleet.session.lost["web2"] = "web2: has been silent for 15 s; the line is cut"
+    said = str(fleet.failure("prepare", {"web2": "web2: has been silent for 15 s; the line is cut"}))
+    assert said == ("prepare failed on web2\n  next: fab -H web2 status; when web2 answers, the same command again")
+    assert "next:" not in str(fleet.failure("prepare", {"web1": "web1: broken"}))
+
+
+def test_a_host_that_may_be_left_out_is_so_too_when_it_does_not_give_its_lock(stage):
+    fleet = stage.fleet(unreachable="skip")
+    fleet.expect()
+    fleet.connect()
+    asked = []
+
+    def request(name):
+        def answer(operation, arguments, masks):
+            asked.append(name)
+            if name == "web1":
+                raise Unreachable("web1 broke the protocol: a message without a type; the line is cut")
+            return SimpleNamespace(ok=True, message={"facts": Facts()})
+
+        return SimpleNamespace(request=answer)
+
+    fleet.session.wires = {name: request(name) for name in fleet.names}
+    fleet.session.load_incomplete_secrets()
+    fleet.take_locks(fleet.names)
+    assert asked == ["web1", "web2", "web3"] and fleet.session.locked == {"web2", "web3"}
+    assert list(fleet.session.lost) == ["web1"]
+    fleet.session.lenient = False
+    with pytest.raises(Unreachable, match="web1 broke the protocol"):
+        fleet.take_locks(fleet.names)
