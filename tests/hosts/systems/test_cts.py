@@ -114,10 +114,10 @@ class TestTheLayout:
         paths = ["log", "log/turkey", "public/static", "public/media", "ssl", "ssl/site.crt", "ssl/site.key"]
         said = cts.inside("web1", "stat", "-c", "%n %U %a", *(f"{ROOT}/{path}" for path in paths))
         assert [line.removeprefix(f"{ROOT}/") for line in said.splitlines()] == [
-            "log root 755",
-            "log/turkey root 755",
-            "public/static cts 755",
-            "public/media cts 755",
+            "log root 750",
+            "log/turkey root 750",
+            "public/static cts 750",
+            "public/media cts 750",
             "ssl root 750",
             "ssl/site.crt root 644",
             "ssl/site.key root 600",

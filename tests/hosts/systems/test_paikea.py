@@ -340,7 +340,7 @@ def test_websockets_reach_the_device_server_through_its_own_port(paikea: Fleet) 
 
 def test_ignored_folders_are_there_and_survive_a_release(paikea: Fleet) -> None:
     for folder in ("logs", "logs/celery"):
-        assert mode_of(paikea, f"{HOME}/backend/{folder}") == "755 paikea paikea"
+        assert mode_of(paikea, f"{HOME}/backend/{folder}") == "750 paikea paikea"
     log = f"{HOME}/backend/logs/logs.log"
     before = paikea.inside(HOST, "grep", "-c", "App initialized", log)
     paikea.commit({"later.txt": "x"})
