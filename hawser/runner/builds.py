@@ -9,6 +9,7 @@ import platform
 import re
 
 from .checkout import Mirror
+from .deletion import refuse_mounts
 from .disk import read, remove, write_atomically
 from .facts import os_release
 from .files import Link
@@ -108,6 +109,7 @@ class Build(Kind):
         """Run the commands in a copy of the source, keep what they leave, and mark it complete."""
         spec = self.spec
         work, prefix = os.path.join(path, "work"), os.path.join(path, "prefix")
+        refuse_mounts(path)
         remove(os.path.join(path, MARKER))
         remove(path, recursive=True)
         os.mkdir(path, 0o755)

@@ -7,11 +7,13 @@ import os
 import shlex
 
 from .mountinfo import mount_points
-from .system import Failure
+from .system import Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Sequence
+    from typing import Any, Callable, Dict, List, Sequence
+
+    from .system import Spec, System
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 # Looks at a folder that is never empty, for somebody goes on writing into it.
@@ -65,6 +67,27 @@ def unremovable(path: str, error: OSError) -> Failure:
         errno.EROFS: "; its file system is read-only",
     }.get(error.errno or 0, "")
     return Failure("%s cannot be removed: %s%s" % (path, error.strerror, hint))
+
+
+class Tidying(Kind):
+    """A kind that removes what nobody needs any more: what cannot be removed stays, with a warning.
+
+    Nothing that serves depends on it, so that it must not fail a deploy.
+    """
+
+    def __init__(self, spec: Spec, system: System) -> None:
+        super().__init__(spec, system)
+        self.refused: List[str] = []
+
+    def try_to(self, remove: Callable[[], None]) -> None:
+        """Remove something, or take note of why it stays."""
+        try:
+            remove()
+        except Failure as failure:
+            self.refused.append(failure.message)
+
+    def facts(self) -> Dict[str, Any]:
+        return {"warning": "\n".join(self.refused)} if self.refused else {}
 
 
 class Tree:

@@ -12,6 +12,7 @@ import shutil
 import stat
 
 from .conda import CondaFile, arguments, find_program
+from .deletion import refuse_mounts
 from .disk import open_folder, read, remove, stat_at, write_atomically
 from .files import Link
 from .installers import explain, pip_settings, tail
@@ -73,6 +74,7 @@ def interpreter_fits(path: str) -> bool:
 def unmark_and_remove(path: str) -> None:
     """Remove an environment, its marker first, so that a crash leaves nothing that looks complete."""
     if os.path.isdir(path) and not os.path.islink(path):
+        refuse_mounts(path)
         remove(os.path.join(path, MARKER), recursive=True)
     remove(path, recursive=True)
 

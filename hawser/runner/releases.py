@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from functools import partial
 
-from .deletion import mounted, refuse_mounts, unremovable, within
+from .deletion import Tidying, mounted, refuse_mounts, unremovable, within
 from .disk import open_folder, read, remove, walk, write_atomically
 from .mountinfo import mount_points
 from .system import Change, Failure, Kind
@@ -15,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Set
 
-    from .system import Spec, System
+    from .system import System
 
 DOOMED = ".hawser-removed-"
 HISTORY_LINES = 500
@@ -66,15 +67,8 @@ def doom(path: str) -> None:
     remove(os.path.join(parent, DOOMED + name), recursive=True)
 
 
-class Prune(Kind):
-    """See `hawser.resources.Prune`.
-
-    What cannot be removed stays, with a warning: the release that serves does not depend on it.
-    """
-
-    def __init__(self, spec: Spec, system: System) -> None:
-        super().__init__(spec, system)
-        self.refused: List[str] = []
+class Prune(Tidying):
+    """See `hawser.resources.Prune`."""
 
     def check(self) -> Optional[Change]:
         found, mounts = [], mount_points()
@@ -89,16 +83,8 @@ class Prune(Kind):
     def apply(self, change: Change) -> None:
         self.refused = []
         for path in superfluous(self.system, self.spec["root"], self.spec["keep"]):
-            try:
-                if os.path.basename(path).startswith(DOOMED):
-                    remove(path, recursive=True)
-                else:
-                    doom(path)
-            except Failure as failure:
-                self.refused.append(failure.message)
-
-    def facts(self) -> Dict[str, Any]:
-        return {"warning": "\n".join(self.refused)} if self.refused else {}
+            doomed = os.path.basename(path).startswith(DOOMED)
+            self.try_to(partial(remove, path, True) if doomed else partial(doom, path))
 
 
 def stuck(system: System, root: str, keep: int) -> List[str]:

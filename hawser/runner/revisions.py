@@ -322,10 +322,14 @@ def pending(location: str, release: str, program: Sequence[str]) -> Row:
     ended = subprocess.run(list(program), stdout=subprocess.PIPE, timeout=PATIENCE, check=False)
     if ended.returncode:
         return {"error": "`%s` exited with %d" % (" ".join(program), ended.returncode)}
-    words = [line.split()[0] for line in ended.stdout.decode("utf-8", "replace").splitlines() if line.split()]
+    # The application may print lines of its own.
+    told = (
+        re.fullmatch(r"([\w.-]+)( \(\w+\))*", line) for line in ended.stdout.decode("utf-8", "replace").splitlines()
+    )
+    words = [each.group(1) for each in told if each]
     known = {row["revision"] for row in rows}
     current = {word for word in words if word in known}
-    strange = [word for word in words if word not in known and re.match(r"[0-9a-f]{6,40}$", word)]
+    strange = [word for word in words if word not in known and re.fullmatch(r"[0-9a-f]{8,40}", word)]
     if strange:
         return {"error": "the database is at %s, of which no file tells" % ", ".join(strange)}
     return {"pending": later(rows, current) + again}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 
+from .deletion import Tidying, refuse_mounts
 from .disk import read, remove
-from .system import Change, Kind
+from .system import Change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def recorded(folder: str) -> Dict[str, str]:
     return record if there and os.path.exists(tree + MARKER) else {}
 
 
-class Trees(Kind):
+class Trees(Tidying):
     """See `hawser.resources.Trees`."""
 
     def superfluous(self) -> List[str]:
@@ -65,11 +67,16 @@ class Trees(Kind):
 
     def apply(self, change: Change) -> None:
         for path in self.superfluous():
-            remove(path + MARKER)
-            remove(path, recursive=True)
+            self.try_to(partial(self.remove, path))
+
+    def remove(self, path: str) -> None:
+        """Remove a working copy, its marker first, so that no half of it is taken for a whole one."""
+        refuse_mounts(path)
+        remove(path + MARKER)
+        remove(path, recursive=True)
 
 
-class Checkouts(Kind):
+class Checkouts(Tidying):
     """See `hawser.resources.Checkouts`."""
 
     def superfluous(self) -> List[str]:
@@ -86,11 +93,17 @@ class Checkouts(Kind):
 
     def apply(self, change: Change) -> None:
         for name in self.superfluous():
-            folder = os.path.join(self.spec["folder"], name)
-            path = json.loads(read(os.path.join(folder, RECORD)) or b"{}").get("path", "")
-            if path and os.path.islink(path) and os.readlink(path).startswith(folder + "/"):
-                remove(path)
-            for each in sorted(self.left(name), key=lambda each: each == RECORD):
-                remove(os.path.join(folder, each), recursive=True)
-            if not names_in(folder):
-                os.rmdir(folder)
+            self.try_to(partial(self.remove, name))
+
+    def remove(self, name: str) -> None:
+        """Remove a checkout with its link, but for what the application has written."""
+        folder = os.path.join(self.spec["folder"], name)
+        for each in self.left(name):
+            refuse_mounts(os.path.join(folder, each))
+        path = json.loads(read(os.path.join(folder, RECORD)) or b"{}").get("path", "")
+        if path and os.path.islink(path) and os.readlink(path).startswith(folder + "/"):
+            remove(path)
+        for each in sorted(self.left(name), key=lambda each: each == RECORD):
+            remove(os.path.join(folder, each), recursive=True)
+        if not names_in(folder):
+            os.rmdir(folder)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hawser import alembic
-from tasks import migrations
+from tasks import db, migrations
 from tasks.migrations import outlook, refusal
 
 from .test_outlook import Fleet
@@ -165,6 +165,24 @@ def test_what_is_generated_and_applied_unseen_never_passes_unasked(lines):
     hosts = SimpleNamespace(session=SimpleNamespace(names=["shop"]))
     rolling: Any = SimpleNamespace(hosts=hosts, wanted=SimpleNamespace(commit="abc"))
     assert "a line of its own for each command" in refusal(rolling, found.beyond("unclassified"), found)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "allowed"),
+    [
+        (None, "additive"),
+        (SimpleNamespace(accepted=False, maintenance=False), "additive"),
+        (SimpleNamespace(accepted=True, maintenance=False), "all"),
+        (SimpleNamespace(accepted=False, maintenance=True), "all"),
+    ],
+)
+def test_what_generates_runs_under_a_guard_that_knows_what_was_accepted(rollout, allowed):
+    environment = SimpleNamespace(release=SimpleNamespace(rolling_migrations="additive"))
+    host: Any = SimpleNamespace(rollout=rollout, environment=environment, release=SimpleNamespace(id="new"))
+    words = db.generating(host, "@one flask db migrate -d x")
+    assert words[3:] == ("generate", "x", "new", allowed, "flask", "db", "migrate", "-d", "x")
+    assert db.generating(host, "flask db upgrade") == ()
+    assert db.generating(host, "python manage.py migrate") == ()
 
 
 def test_what_is_generated_counts_beside_a_command_that_tells_what_is_pending():

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hawser.runner import deletion
 from hawser.runner.trees import Checkouts, Trees, held
 
 from .conftest import names
@@ -83,3 +84,15 @@ def test_a_link_that_leads_elsewhere_by_now_is_left_alone(firmware, system, tmp_
     (tmp_path / "firmware").symlink_to("/etc")
     apply(Checkouts, {"folder": str(firmware.parent), "keep": []}, system)
     assert (tmp_path / "firmware").is_symlink()
+
+
+@pytest.mark.parametrize("kind", [Trees, Checkouts])
+def test_one_in_which_something_is_mounted_stays_whole_with_a_warning(firmware, system, monkeypatch, kind):
+    held = str(firmware / "trees" / OLD / "data")
+    monkeypatch.setattr(deletion, "mount_points", lambda: ["/", held])
+    folder = firmware if kind is Trees else firmware.parent
+    resource = kind({"folder": str(folder), "keep": []}, system)
+    resource.apply(resource.check())
+    assert f"is mounted in it: {held}; next: umount {held}" in resource.facts()["warning"]
+    assert f"{OLD}.complete" in names(firmware / "trees") and OLD in names(firmware / "trees")
+    assert (firmware / "checkout.json").exists()
