@@ -122,6 +122,7 @@ class Facts:
     :param bootstrapped: whether it was made ready for this application.
     :param closed: whether the site shows its maintenance page.
     :param once: the commands that run once per environment, and have.
+    :param restores: the journals of the restores of databases that were not completed.
     :param hold: who has frozen what is deployed, since when, and why.
     """
 
@@ -142,6 +143,7 @@ class Facts:
     processes: tuple[Mapping[str, Any], ...] = ()
     journal: Mapping[str, Any] | None = None
     hold: Mapping[str, Any] | None = None
+    restores: tuple[Mapping[str, Any], ...] = ()
     since: float = 0.0
     generated: tuple[str, ...] = ()
     bootstrapped: bool = False

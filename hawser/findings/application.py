@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hawser.databases import databases_of
 from hawser.health import questions
 from hawser.host import Host
 
@@ -34,6 +35,17 @@ def release(host: Host, ask: Ask) -> Findings:
     if facts.closed:
         next_move = f"fab -H {host.environment.name} maintenance.off"
         yield Finding("the site shows its maintenance page", next_move, warning=True)
+
+
+@on_host
+def restores(host: Host, ask: Ask) -> Findings:
+    """No restore of a database was broken off, and whoever may connects to the databases."""
+    databases = [{"database": each.name, "engine": each.engine} for each in databases_of(host)]
+    for each in ask("restores.left", databases=databases) if databases else ():
+        next_move = f"fab -H {host.name} resume, which finishes or undoes it"
+        if each["backup"]:
+            next_move += f", or: fab -H {host.name} db.restore {each['backup']} --database {each['database']}"
+        yield Finding(each["what"], next_move)
 
 
 @on_host

@@ -54,6 +54,7 @@ ASKABLE = {
     ("releases", "before"),
     ("releases", "history"),
     ("releases", "listing"),
+    ("restores", "left"),
     ("samples", "listing"),
     ("survey", "health"),
     ("transfers", "listing"),

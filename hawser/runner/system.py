@@ -153,8 +153,12 @@ class System:
         cwd: str = "/",
         env: Optional[Mapping[str, str]] = None,
         apart: bool = True,
+        source: Optional[int] = None,
     ) -> Child:
-        """Start a program in a process group of its own, which ends when the runner is told to."""
+        """Start a program in a process group of its own, which ends when the runner is told to.
+
+        :param source: an open file that it reads as its standard input.
+        """
         argv = list(argv)
         variables = self.environment(user, env)
         if user and account_of(user).pw_uid != os.getuid():
@@ -171,7 +175,7 @@ class System:
                     argv,
                     cwd=cwd,
                     env=variables,
-                    stdin=subprocess.PIPE,
+                    stdin=subprocess.PIPE if source is None else source,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE if apart else subprocess.STDOUT,
                     start_new_session=True,
@@ -252,6 +256,7 @@ class System:
         timeout: float = 300,
         check: bool = True,
         apart: bool = False,
+        source: Optional[int] = None,
     ) -> Finished:
         """Run a program to its end.
 
@@ -259,6 +264,7 @@ class System:
         :param timeout: seconds; its whole process group is killed after them.
         :param check: raise `Failure` when it exits with anything but 0.
         :param apart: keep standard error apart from the output.
+        :param source: an open file that it reads as its standard input, instead of `stdin`.
         """
         said = {"out": bytearray(), "err": bytearray()}
 
@@ -267,7 +273,7 @@ class System:
             if len(said[name]) > 2 * KEPT_OUTPUT:
                 del said[name][:-KEPT_OUTPUT]
 
-        child = self.spawn(argv, user, cwd, env, apart)
+        child = self.spawn(argv, user, cwd, env, apart, source)
         in_time = self.attend(child, stdin.encode() if isinstance(stdin, str) else stdin, heard, timeout)
         output, errors = (bytes(said[name]).decode("utf-8", "replace") for name in ("out", "err"))
         if not in_time:
