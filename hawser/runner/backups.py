@@ -75,10 +75,12 @@ def receive(
     user: str,
     env: Mapping[str, str],
     limit: Optional[int] = None,
+    longest: float = LONGEST,
 ) -> None:
     """Run a program as a user and write its output to a file of ours.
 
     :param limit: bytes that it may write.
+    :param longest: seconds that it may take.
     :raises Failure: it failed, or wrote more.
     """
     errors, written = bytearray(), 0
@@ -96,13 +98,13 @@ def receive(
 
     child = system.spawn(argv, user, "/", env)
     try:
-        in_time = system.attend(child, b"", heard, LONGEST)
+        in_time = system.attend(child, b"", heard, longest)
     except BaseException:
         kill_group(child.pid)
         child.wait()
         raise
     if not in_time or child.returncode:
-        why = how_it_ended(child.returncode) if in_time else "is not done after %d s" % LONGEST
+        why = how_it_ended(child.returncode) if in_time else "is not done after %d s" % longest
         raise Failure("%s %s" % (os.path.basename(argv[0]), why), errors.decode("utf-8", "replace"))
 
 
@@ -216,7 +218,7 @@ class Sqlite(Engine):
     def __init__(self, spec: Spec, system: System) -> None:
         super().__init__(spec, system)
         self.user = spec["owner"]
-        self.dump = sqlite_dump.Dump(system, spec["path"], spec["owner"], LONGEST)
+        self.dump = sqlite_dump.Dump(system, spec["path"], spec["owner"])
 
     def there(self) -> bool:
         return self.dump.there()

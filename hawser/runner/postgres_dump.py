@@ -116,58 +116,61 @@ class Dump:
     # Logging in.
 
     @contextlib.contextmanager
-    def logged_in(self, database: str, role: str = "") -> Iterator[Tuple[List[str], Dict[str, str]]]:
+    def logged_in(self, database: str, role: str = LOADER) -> Iterator[Tuple[List[str], Dict[str, str]]]:
         """Yield arguments and variables with which a client acts in a database with the rights of a role.
 
-        :param role: none: the client may fill tables, and nothing else.
+        In another database than ours, which is one that is just being filled, the role may make things in all schemas:
+        it could when they were made.
+
+        :param role: `LOADER`: the client may fill tables, and nothing else.
         """
-        self.withdraw()
         password = os.urandom(24).hex()
         who, secret = identifier(self.login), literal(scram(password, os.urandom(16), ITERATIONS))
         until = time.strftime("%Y-%m-%d %H:%M:%S+00", time.gmtime(time.time() + 4 * self.longest))
-        sql = ["CREATE ROLE %s LOGIN INHERIT PASSWORD %s VALID UNTIL %s;" % (who, secret, literal(until))]
-        if role:
-            sql.append("GRANT %s TO %s;" % (identifier(role), who))
+        sql, lent = ["CREATE ROLE %s LOGIN INHERIT PASSWORD %s VALID UNTIL %s;" % (who, secret, literal(until))], []
+        if role == LOADER:
+            for schema in self.rows("SELECT quote_ident(nspname) FROM pg_namespace WHERE " + SCHEMAS, database):
+                sql.append("GRANT USAGE ON SCHEMA %s TO %s;" % (schema, who))
+                sql.append("GRANT INSERT ON ALL TABLES IN SCHEMA %s TO %s;" % (schema, who))
         else:
-            sql.append("GRANT USAGE ON SCHEMA {0} TO %s; GRANT INSERT ON ALL TABLES IN SCHEMA {0} TO %s;" % (who, who))
+            sql.append("GRANT %s TO %s;" % (identifier(role), who))
         if database != self.name:
             sql.append("GRANT CONNECT, TEMPORARY ON DATABASE %s TO %s;" % (identifier(database), who))
-        schemas = self.rows("SELECT quote_ident(nspname) FROM pg_namespace WHERE " + SCHEMAS, database)
-        self.rows("\n".join(sql).replace("{0}", ", ".join(schemas) or "pg_catalog"), database)
+            lent = self.lacking(database, role) if role != LOADER else []
+            sql += ["GRANT %s TO %s;" % (right, identifier(role)) for right in lent]
+        self.rows("\n".join(["BEGIN;", *sql, "COMMIT;"]), database)
         try:
             argv = ["-h", "127.0.0.1", "-p", self.cluster.port, "-U", self.login, "-w"]
-            yield [*argv, "--role", role] if role else argv, {"PGPASSWORD": password}
+            yield argv if role == LOADER else [*argv, "--role", role], {"PGPASSWORD": password}
         finally:
-            self.withdraw(database, role)
+            to = self.owner if role == LOADER else role
+            back = ["REVOKE %s FROM %s;" % (right, identifier(role)) for right in lent]
+            self.rows("\n".join(["BEGIN;", *back, self.farewell(to), "DROP ROLE %s;" % who, "COMMIT;"]), database)
 
-    def withdraw(self, database: str = "", role: str = "") -> None:
-        """Remove the login, with whatever somebody may have made it own."""
-        if not self.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(self.login)):
-            return
+    def lacking(self, database: str, role: str) -> List[str]:
+        """Return the rights that a role needs to make things in a database, and does not have there."""
+        found = self.rows(
+            "SELECT r || ' ON SCHEMA ' || quote_ident(nspname) FROM pg_namespace, unnest(ARRAY['CREATE', 'USAGE']) AS r"
+            " WHERE %s AND NOT has_schema_privilege(%s, oid, r)" % (SCHEMAS, literal(role)),
+            database,
+        )
+        return ["CREATE ON DATABASE " + identifier(database), *found]
+
+    def farewell(self, role: str) -> str:
+        """Return the SQL that takes from the login what it owns in a database, and its rights there."""
         who = identifier(self.login)
-        for each in [database] if database else [*self.formers(), self.name]:
-            if self.there(each) and not self.refuses(each):
-                to = identifier(role or self.owner)
-                self.rows("REASSIGN OWNED BY %s TO %s; DROP OWNED BY %s;" % (who, to, who), each)
-        self.rows("DROP ROLE %s;" % who)
+        return "REASSIGN OWNED BY %s TO %s; DROP OWNED BY %s;" % (who, identifier(role), who)
+
+    def withdraw(self) -> None:
+        """Remove the login that a killed run has left."""
+        if self.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(self.login)):
+            for each in [*self.formers(), self.name]:
+                if self.there(each) and not self.refuses(each):
+                    self.rows(self.farewell(self.owner), each)
+            self.rows("DROP ROLE %s;" % identifier(self.login))
 
     def refuses(self, database: str) -> bool:
         return self.rows("SELECT datallowconn FROM pg_database WHERE datname = %s" % literal(database)) == ["f"]
-
-    @contextlib.contextmanager
-    def creating(self, database: str, role: str) -> Iterator[None]:
-        """Let a role make things in all schemas of a database, as it could when they were made."""
-        lacks = "SELECT quote_ident(nspname) FROM pg_namespace WHERE %s AND NOT has_schema_privilege(%s, oid, '%s')"
-        rights = ["CREATE ON DATABASE " + identifier(database)]
-        for right in ("CREATE", "USAGE"):
-            found = self.rows(lacks % (SCHEMAS, literal(role), right), database)
-            rights += ["%s ON SCHEMA %s" % (right, schema) for schema in found]
-        who = identifier(role)
-        self.rows("".join("GRANT %s TO %s;" % (right, who) for right in rights), database)
-        try:
-            yield
-        finally:
-            self.rows("".join("REVOKE %s FROM %s;" % (right, who) for right in rights), database)
 
     # Saving.
 
@@ -178,6 +181,7 @@ class Dump:
         """
         program = os.path.join(self.programs, "pg_dump")
         tail = ["-Fc", "-d", conninfo(self.name)]
+        self.withdraw()
         with contextlib.ExitStack() as stack:
             found = None if self.needs_superuser() else stack.enter_context(self.logged_in(self.name, self.owner))
             if found and not self.refused(found):
@@ -250,11 +254,8 @@ class Dump:
         argv = ["--exit-on-error", "--no-owner", "-d", conninfo(fresh), "-L", path]
         if who == SUPERUSER:
             self.read(source, ["-w", "-p", self.cluster.port, *argv])
-        elif who == LOADER:
-            with self.logged_in(fresh) as (login, variables):
-                self.read(source, [*login, *argv], variables)
         else:
-            with self.creating(fresh, who), self.logged_in(fresh, who) as (login, variables):
+            with self.logged_in(fresh, who) as (login, variables):
                 self.read(source, [*login, *argv], variables)
 
     def runs(self, source: BinaryIO) -> List[Tuple[str, List[str]]]:

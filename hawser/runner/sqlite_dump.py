@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 PYTHON = "/usr/bin/python3"
 # Bytes that a copy may have beyond what lies on the disk: a program goes on writing meanwhile.
 GROWTH = 64 << 20
+# Seconds for any copy, and the fewest bytes of it a second: its user could stop the program that makes it for ever.
+PATIENCE, PACE = 600, 1 << 20
 
 SAVE = """
 import pathlib, shutil, sqlite3, sys
 path, place = map(pathlib.Path, sys.argv[1:3])
 made = place / "copy"
+if not path.is_file():
+    sys.exit(f"{path} is no file")
 source, target = sqlite3.connect(path.as_uri() + "?mode=rw", timeout=60, uri=True), sqlite3.connect(made)
 with target:
     source.backup(target)
@@ -41,7 +45,9 @@ with made.open("rb") as stream:
 RESTORE = """
 import os, pathlib, shutil, sqlite3, sys
 path, place, mode = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])
-made, new = place / "copy", not path.exists()
+made, new = place / "copy", not os.path.lexists(path)
+if not new and not path.is_file():
+    sys.exit(f"{path} is no file")
 with made.open("wb") as stream:
     shutil.copyfileobj(sys.stdin.buffer, stream)
 if new:
@@ -66,11 +72,10 @@ class Dump:
     """The copies of one file.
 
     :param user: the Unix user that it belongs to.
-    :param longest: seconds for one copy.
     """
 
-    def __init__(self, system: System, path: str, user: str, longest: float) -> None:
-        self.system, self.path, self.user, self.longest = system, path, user, longest
+    def __init__(self, system: System, path: str, user: str) -> None:
+        self.system, self.path, self.user = system, path, user
 
     def status(self) -> Optional[os.stat_result]:
         """Return what lies in the file's place, whatever a link there may lead to; None when nothing does."""
@@ -100,7 +105,9 @@ class Dump:
         """
         if not self.there():
             raise Failure("there is no database %s on this host" % self.path)
-        receive(target, [PYTHON, "-I", "-c", SAVE, self.path, place], self.user, {}, 2 * self.size() + GROWTH)
+        size = self.size()
+        argv = [PYTHON, "-I", "-c", SAVE, self.path, place]
+        receive(target, argv, self.user, {}, 2 * size + GROWTH, PATIENCE + size / PACE)
         return "SQLite"
 
     def restore(self, source: BinaryIO, journal: Journal, place: str, mode: int) -> str:
@@ -111,5 +118,6 @@ class Dump:
         journal.note(phase="replacing")
         source.seek(0)
         argv = [PYTHON, "-I", "-c", RESTORE, self.path, place, str(mode)]
-        self.system.run(argv, self.user, timeout=self.longest, source=source.fileno())
+        size = os.fstat(source.fileno()).st_size
+        self.system.run(argv, self.user, timeout=PATIENCE + size / PACE, source=source.fileno())
         return ""
