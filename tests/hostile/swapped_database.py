@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from pathlib import Path
 
 
@@ -27,6 +28,8 @@ def swap(path: Path, secret: Path) -> None:
     with contextlib.suppress(OSError):
         path.rename(aside)
         path.symlink_to(secret)
+        # On a busy machine too, somebody else gets a turn now.
+        time.sleep(0.001)
         aside.rename(path)
     with contextlib.suppress(OSError):
         # A copy may have been made anew in between.
@@ -38,6 +41,8 @@ def main(database: Path, secret: Path) -> None:
     while True:
         swap(database, secret)
         count += 1
+        # Long enough in its place that some copies come about.
+        time.sleep(0.002)
         if count % 10 == 0:
             for place in places():
                 swap(place / "copy", secret)

@@ -53,7 +53,7 @@ SELECT defaclrole::regrole, defaclnamespace::regnamespace, defaclobjtype, defacl
 SELECT evtname, evtowner::regrole, evtevent, evtenabled FROM pg_event_trigger ORDER BY 1;
 SELECT pubname, pubowner::regrole, puballtables FROM pg_publication ORDER BY 1;
 SELECT c.oid::regclass, relkind, relowner::regrole, relacl FROM pg_class c
-    WHERE relnamespace::regnamespace::text IN ('public', 'theirs', 'kept') ORDER BY 1;
+    WHERE relnamespace::regnamespace::text IN ('public', 'kept') ORDER BY c.oid::regclass::text;
 SELECT nspname, nspowner::regrole FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1;
 """
 BELONGINGS = """

@@ -93,7 +93,9 @@ class Postgresql:
         return self.cluster.psql(text, database).output
 
     def make(self):
-        self.sql(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE); DROP ROLE IF EXISTS {NAME};", "postgres")
+        for name in self.sql(f"SELECT datname FROM pg_database WHERE datname LIKE '{NAME}%'", "postgres").split():
+            self.sql(f"DROP DATABASE {name} WITH (FORCE)", "postgres")
+        self.sql(f"DROP ROLE IF EXISTS {NAME}", "postgres")
         self.sql(f"CREATE ROLE {NAME} LOGIN; CREATE DATABASE {NAME} OWNER {NAME};", "postgres")
         self.sql(
             f"REVOKE CONNECT ON DATABASE {NAME} FROM PUBLIC; ALTER DATABASE {NAME} CONNECTION LIMIT 7;"

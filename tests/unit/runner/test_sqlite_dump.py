@@ -7,9 +7,6 @@ import os
 import pwd
 import sqlite3
 import stat
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +17,6 @@ from hawser.runner.restores import Restore, Settled
 from hawser.runner.restoring import Journal
 from hawser.runner.system import Failure
 
-SWAPPER = Path(__file__).parent.parent.parent / "hostile" / "swapped_database.py"
 SECRET = "known to root alone"
 USER = "nobody"
 
@@ -192,42 +188,3 @@ def test_removing_the_file_follows_nobody(spec, system, tmp_path):
     with pytest.raises(Failure, match="is a link that root does not own"):
         server.drop()
     assert (elsewhere / "site.sqlite3-wal").exists()
-
-
-@root
-def test_a_user_who_swaps_files_while_root_works_reads_nothing_of_roots(spec, system, act, tmp_path):
-    secret = tmp_path / "secret"
-    write(secret, SECRET, 0o600)
-    argv = [sys.executable, str(SWAPPER), spec["path"], str(secret)]
-    swapper = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, user=USER, group="nogroup")
-    try:
-        count = int(swapper.stdout.readline())
-        # It wins where root works by name: or it would show nothing that it loses below.
-        path, deadline = Path(spec["path"]), time.monotonic() + 60
-        while secret.stat().st_mode & 0o044 == 0:
-            assert time.monotonic() < deadline, "the user never won"
-            with contextlib.suppress(OSError):
-                if stat.S_ISREG(os.lstat(path).st_mode):
-                    os.chmod(path, 0o644)  # noqa: PTH101
-        secret.chmod(0o600)
-        made = 0
-        while count < 4000 or made < 4:
-            names = [each["name"] for each in listing(system, spec["folder"])]
-            with contextlib.suppress(Failure):
-                act(Backup, **spec)
-                made += 1
-            if names:
-                with contextlib.suppress(Failure):
-                    act(Restore, **spec, name=names[-1])
-            while count < 4000 + 1000 * made and (line := swapper.stdout.readline()):
-                count = int(line)
-            assert time.monotonic() < deadline + 120
-    finally:
-        swapper.kill()
-        swapper.wait()
-        swapper.stdout.close()
-    assert secret.stat().st_mode & 0o777 == 0o600
-    assert read(secret) == [SECRET]
-    for path in Path(spec["folder"]).iterdir():
-        assert not path.is_symlink()
-        assert SECRET.encode() not in path.read_bytes()
