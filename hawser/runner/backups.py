@@ -36,12 +36,22 @@ ERRORS = 64 * 1024
 def own_folder(folder: str) -> None:
     """Make a folder of backups.
 
-    :raises Failure: somebody but root could exchange what lies there.
+    :raises Failure: somebody but root could exchange what lies there, or the folder itself.
     """
     os.makedirs(folder, mode=0o711, exist_ok=True)
-    status = os.stat(folder)
-    if status.st_uid not in (0, os.getuid()) or (status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX):
-        raise Failure("others than root may write to %s; next: chown root %s, and chmod go-w" % (folder, folder))
+    place = os.path.realpath(folder)
+    while True:
+        status = os.stat(place)
+        others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0)
+        exchanged = status.st_mode & others and not status.st_mode & stat.S_ISVTX
+        if status.st_uid not in (0, os.getuid()) or exchanged:
+            raise Failure(
+                "others than root may exchange what lies in %s, so no backup is safe in %s; next: another folder as"
+                " backup.folder, or chown root and chmod go-w" % (place, folder)
+            )
+        if place == "/":
+            return
+        place = os.path.dirname(place)
 
 
 @contextlib.contextmanager

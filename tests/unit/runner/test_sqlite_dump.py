@@ -188,3 +188,18 @@ def test_removing_the_file_follows_nobody(spec, system, tmp_path):
     with pytest.raises(Failure, match="is a link that root does not own"):
         server.drop()
     assert (elsewhere / "site.sqlite3-wal").exists()
+
+
+@root
+@pytest.mark.parametrize("change", ["owner", "mode", "above"])
+def test_backups_lie_only_where_root_alone_may_exchange_them(spec, act, system, tmp_path, change):
+    folder = tmp_path / "outer" / "backups"
+    folder.mkdir(parents=True)
+    place = folder.parent if change == "above" else folder
+    if change == "mode":
+        place.chmod(0o777)
+    else:
+        os.chown(place, pwd.getpwnam(USER).pw_uid, -1)
+    with pytest.raises(Failure, match="others than root may exchange what lies in"):
+        act(Backup, **{**spec, "folder": str(folder)})
+    assert list(folder.iterdir()) == []
