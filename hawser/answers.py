@@ -156,6 +156,25 @@ class Journal(TypedDict, total=False):
     begun: Size
 
 
+class OpenRestore(TypedDict, total=False):
+    """The journal of a restore; other versions write more or less."""
+
+    engine: Text
+    database: Text
+    backup: Text
+    safety: Text
+    phase: Text
+    by: Entry
+
+
+class Left(Row):
+    """What is wrong with a database since a restore was broken off."""
+
+    database: Name
+    backup: NameOrNone
+    what: Text
+
+
 class Backup(Row):
     name: Name
     database: Name
@@ -163,6 +182,7 @@ class Backup(Row):
     size: Size
     release: Text
     who: Text
+    why: Text
     proven: bool
 
 
@@ -338,6 +358,7 @@ ANSWERS: dict[str, tuple[Any, float]] = {
     "releases.history": (list[Entry], PROMPT),
     "releases.listing": (list[Kept], PATIENT),
     "releases.stuck": (list[Text], PROMPT),
+    "restores.left": (list[Left], PROMPT),
     "samples.listing": (list[Sample], PROMPT),
     "strays.listing": (list[Stray], PROMPT),
     "survey.health": (dict[str, Text], PATIENT),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from .errors import HawserError
 from .host import Host
 from .resources import DatabaseGone
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
 
 
 @dataclass(frozen=True)
@@ -54,3 +59,32 @@ def databases_gone(host: Host, engine: str) -> Iterator[DatabaseGone]:
             entry = {**host.entry, "release": host.facts.current}
             place = (folder_of(host), setting.keep, setting.days, each.path)
             yield DatabaseGone(each.name, each.engine, each.owner, *place, entry)
+
+
+def broken_off(host: Host) -> Iterator[str]:
+    """Yield, in words, the restores that a host says were not completed."""
+    for each in host.facts.restores:
+        if isinstance(each, Mapping):
+            by = each.get("by")
+            begun = (
+                f"{by.get('who')} on {by.get('from')} at {by.get('started')}" if isinstance(by, Mapping) else "nobody"
+            )
+            what = f"the restore of {each.get('database')} from {each.get('backup')}"
+            yield f"{what}, begun by {begun}, was not completed"
+
+
+def refuse_broken_off(fleet: Fleet) -> None:
+    """Stop where a restore was broken off: a database may be closed or half there; a dry run only says so.
+
+    :param fleet: of its hosts, those count that have been asked already.
+    :raises HawserError: which, and what finishes or undoes it.
+    """
+    known = [name for name in fleet.names if name in fleet.session.facts]
+    told = {name: list(broken_off(fleet.host(name))) for name in known}
+    lines = [f"  {name}: {each}" for name, found in told.items() for each in found]
+    if lines and fleet.dry:
+        fleet.report.note("", "\n".join(["a database is not as it should be:", *lines]), "warning")
+    elif lines:
+        where = ",".join(name for name, found in told.items() if found)
+        next_move = f"  next: fab -H {where} resume, which finishes or undoes it, or the same restore again"
+        raise HawserError("\n".join(["a database is not as it should be; nothing was touched", *lines, next_move]))

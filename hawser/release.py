@@ -123,6 +123,7 @@ class Facts:
     :param bootstrapped: whether it was made ready for this application.
     :param closed: whether the site shows its maintenance page.
     :param once: the commands that run once per environment, and have.
+    :param restores: the journals of the restores of databases that were not completed.
     :param hold: who has frozen what is deployed, since when, and why.
     """
 
@@ -144,6 +145,7 @@ class Facts:
     processes: tuple[answers.ProcessRow, ...] = ()
     journal: answers.Journal | None = None
     hold: answers.Entry | None = None
+    restores: tuple[answers.OpenRestore, ...] = ()
     since: answers.Moment = 0.0
     generated: tuple[answers.Name, ...] = ()
     bootstrapped: bool = False

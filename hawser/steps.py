@@ -56,20 +56,7 @@ class Step(FleetTask):
 
 
 class Removal(Step):
-    """A step that takes away what its subject has put on a host; `remove` applies them all.
-
-    :param stage: when: one of `STAGES`.
-    """
-
-    STAGES = ("processes", "services", "files", "host")
-    # Every removal of the collection, in the order in which the modules were loaded.
-    all: tuple[Removal, ...] = ()
-
-    def __init__(self, function: Callable[[Host], Resources], stage: str) -> None:
-        assert stage in self.STAGES, stage
-        super().__init__(function)
-        self.stage = stage
-        Removal.all = (*Removal.all, self)
+    """A step that takes away what its subject has put on a host; the list of `tasks/remove.py` says when."""
 
 
 class Rollout(FleetTask):
@@ -85,14 +72,9 @@ def step(prepares: bool = False) -> Callable[[Callable[[Host], Resources]], Step
     return lambda function: Step(function, prepares)
 
 
-def removal(stage: str) -> Callable[[Callable[[Host], Resources]], Removal]:
-    """Make a step of a function that yields what shall be gone when the application is removed from a host.
-
-    :param stage: ``processes``: what runs, and what sends visitors and cron there; ``services``: databases, brokers and
-        the like, when no process needs them any more; ``files``: what else lies outside of the application's folder;
-        ``host``: that folder, its users and the runner's records.
-    """
-    return lambda function: Removal(function, stage)
+def removal() -> Callable[[Callable[[Host], Resources]], Removal]:
+    """Make a step of a function that yields what shall be gone when the application is removed from a host."""
+    return Removal
 
 
 def rollout(**options: Any) -> Callable[[Callable[..., None]], Rollout]:

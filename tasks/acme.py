@@ -86,7 +86,7 @@ def gone(host: Host) -> Resources:
     yield Absent(f"{host.root}/acme", recursive=True)
 
 
-@removal("files")
+@removal()
 def remove(host: Host) -> Resources:
     """Take the certificate from certbot, which would go on renewing it, and from the host the trust in its server."""
     trust = Absent(f"/usr/local/share/ca-certificates/hawser-{host.app.name}.crt")

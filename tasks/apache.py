@@ -116,7 +116,7 @@ def in_bytes(size: str) -> int:
     return int(size.rstrip("kKmMgG")) * SIZES.get(size[-1].lower(), 1)
 
 
-@removal("processes")
+@removal()
 def remove(host: Host) -> Resources:
     """Take the site away from Apache, which ends with its last one."""
     yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from hawser.databases import refuse_broken_off
 from hawser.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import UV, Host
@@ -186,6 +187,7 @@ def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
     fleet.session.make_secrets()
     refuse_hold(fleet)
+    refuse_broken_off(fleet)
     environment, steps = fleet.environment, list(STEPS)
     # What one host mounts, another one exports first; and what restarts for a certificate does so in its turn.
     steps += [] if environment.shares else [shares.mount]
@@ -201,7 +203,7 @@ def bootstrap(fleet: Fleet) -> None:
     fleet.note_bootstrapped()
 
 
-@removal("host")
+@removal()
 def remove(host: Host) -> Resources:
     """Remove the application's folder, its users and its records; packages, tools and backups stay."""
     yield Absent(f"/etc/logrotate.d/{host.app.name}")

@@ -210,7 +210,7 @@ def request(session: Session) -> None:
         session.report.note("", f"{names}: {fulfil(order)}\n  next: {next_move}")
 
 
-@removal("files")
+@removal()
 def remove(host: Host) -> Resources:
     """Remove the application's certificates and keys, wherever they are."""
     yield Placed("certificates", (), host.certs)

@@ -115,7 +115,7 @@ def access(host: Host, name: str, entry: CheckoutEntry) -> dict[str, Any]:
     }
 
 
-@removal("files")
+@removal()
 def remove(host: Host) -> Resources:
     """Remove the links outside the application's folder; what they lead to goes with it."""
     for entry in host.environment.checkouts.values():

@@ -183,7 +183,7 @@ def write(target: Path, text: str) -> None:
     temporary.replace(target)
 
 
-@removal("files")
+@removal()
 def remove(host: Host) -> Resources:
     """Remove the files outside the application's folder that the environment file lists, and the dotenv file."""
     environment = host.environment

@@ -136,7 +136,7 @@ def told(run: Mapping[str, Any] | None, now: float) -> list[str]:
     return [began, "", "is running" if run["running"] else Marked.bad("was killed")]
 
 
-@removal("processes")
+@removal()
 def remove(host: Host) -> Resources:
     """Take the crontab entries away; their records go with the folder of the application."""
     yield Absent(f"/etc/cron.d/{host.app.name}")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hawser import alembic
 from hawser.databases import Database, databases_gone, databases_of, folder_of
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.host import Host
-from hawser.resources import Backup, Resources, Restore
+from hawser.resources import Backup, Resources, Restore, Settled
 from hawser.steps import removal, rollout, step
 
 from .status import span
 
 DATABASE = {"database": "only this one; default: all"}
+# What a backup is made for, as `db.list` shows it. The runner writes down the first one, in a restore.
+BEFORE_RESTORE, BEFORE_MIGRATION, BY_HAND = "before a restore", "before a migration", "by hand"
 
 
 @step()
@@ -40,10 +44,14 @@ def generating(host: Host, command: str) -> tuple[str, ...]:
     return (*alembic.PYTHON, "generate", known.generator.location, release, allowed, *known.generator.words)
 
 
-@rollout(help=DATABASE)
-def backup(fleet: Fleet, database: str = "") -> None:
+@rollout(help={**DATABASE, "why": "what it is made for, for db.list: say `scheduled` in a timer"})
+def backup(fleet: Fleet, database: str = "", why: str = BY_HAND) -> None:
     """Back up the databases on their own hosts, prove that the backups can be read, and remove old ones."""
-    about(fleet, database).apply([save], phase="backup")
+    if why == BEFORE_RESTORE or not why.isprintable() or not 0 < len(why) <= 60:
+        raise HawserError(f"--why: not {BEFORE_RESTORE!r}, and one line of up to 60 characters", code=2)
+    there = about(fleet, database)
+    fleet.session.asked["why"] = why
+    there.apply([save], phase="backup")
     if not fleet.dry:
         listing(fleet, database)
 
@@ -61,26 +69,30 @@ def listing(fleet: Fleet, database: str = "") -> None:
             f"{each['size'] / 2**20:.1f} MiB",
             each["release"],
             each["who"],
+            each["why"],
             "proven" if each["proven"] else "not proven",
         ]
         for name, found in there.ask_all("backups.listing", {"folder": folder_of(there.host(there.names[0]))}).items()
         for each in found
         if database in ("", each["database"])
     ]
-    columns = ["host", "database", "backup", "age", "size", "release", "by", "state"]
+    columns = ["host", "database", "backup", "age", "size", "release", "by", "why", "state"]
     fleet.report.table("backups", columns, rows)
 
 
 @rollout(
     positional=["name"],
     help={
-        "name": "a backup as db.list names it, or `latest`",
+        "name": "a backup as db.list names it, or `latest`: the youngest that was not made for a restore",
         "database": "which database; needed where there are several",
         "destroy": "the database's name, instead of being asked for it",
     },
 )
 def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> None:
-    """Bring a database back from a backup, after a backup of what is there now; asks for the database's name."""
+    """Bring a database back from a backup, after a backup of what is there now; asks for the database's name.
+
+    One that was broken off is finished or undone by the same command.
+    """
     there = about(fleet, database)
     found = {(each.name, host): each for host in there.names for each in wanted(there.host(host), database)}
     if len(found) > 1:
@@ -89,15 +101,32 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
     ((chosen, host),) = found
     one = fleet.some([host])
     if name == "latest":
+        one.connect()
         backups = one.ask(host, "backups.listing", {"folder": folder_of(one.host(host))})
-        mine = [each["name"] for each in backups if each["database"] == chosen]
-        if not mine:
+        name = latest(chosen, backups, one.facts(host).restores)
+        if not name:
             raise HawserError(f"{host}: there is no backup of {chosen}; next: fab -H {host} db.backup")
-        name = mine[0]
     if not fleet.dry and (destroy or asked_for(fleet, f"{host}: {chosen} will be replaced by {name}.")) != chosen:
         raise HawserError(f"that is not {chosen}; nothing was touched")
     fleet.session.asked = {"database": chosen, "backup": name}
-    one.apply([save, bring_back], phase="restore")
+    one.apply([bring_back], phase="restore")
+
+
+def latest(database: str, backups: Sequence[Mapping[str, Any]], open_ones: Sequence[Mapping[str, Any]]) -> str:
+    """Return the backup that `latest` stands for; empty where there is none.
+
+    While a restore is open, it is the one that is brought back: what was saved on the way to it would be wrong.
+
+    :param backups: what the host says of them, the youngest first.
+    :param open_ones: the journals of restores that were not completed.
+    """
+    at_work = [str(each["backup"]) for each in open_ones if each.get("database") == database and each.get("backup")]
+    mine = [
+        str(each["name"])
+        for each in backups
+        if each["database"] == database and each["why"] != BEFORE_RESTORE and each["proven"]
+    ]
+    return next(iter([*at_work, *mine]), "")
 
 
 def about(fleet: Fleet, database: str) -> Fleet:
@@ -131,14 +160,13 @@ def asked_for(fleet: Fleet, warning: str) -> str:
 @step()
 def save(host: Host) -> Resources:
     """Back up the databases that lie on this host."""
-    setting = host.environment.backup
+    setting, why = host.environment.backup, host.asked.get("why", BEFORE_MIGRATION)
     for each in wanted(host, host.asked.get("database", "")):
         entry = {**host.entry, "release": host.facts.current}
         # Its first migration makes it, and only where it runs.
         may_lack = bool(each.path) and not (host.is_leader and host.facts.current)
-        yield Backup(
-            each.name, each.engine, each.owner, folder_of(host), setting.keep, setting.days, each.path, entry, may_lack
-        )
+        place = (folder_of(host), setting.keep, setting.days, each.path)
+        yield Backup(each.name, each.engine, each.owner, *place, entry, may_lack, why)
 
 
 @step()
@@ -146,10 +174,38 @@ def bring_back(host: Host) -> Resources:
     """Replace a database by a backup of it."""
     if "backup" in host.asked:
         for each in wanted(host, host.asked["database"]):
-            yield Restore(each.name, host.asked["backup"], each.engine, each.owner, folder_of(host), each.path)
+            place = (folder_of(host), each.path)
+            entry = {**host.entry, "release": host.facts.current}
+            yield Restore(each.name, host.asked["backup"], each.engine, each.owner, *place, entry)
 
 
-@removal("services")
+@step()
+def settle(host: Host) -> Resources:
+    """Finish or undo the restores that were broken off."""
+    for each in databases_of(host):
+        yield Settled(each.name, each.engine, each.owner, folder_of(host), each.path)
+
+
+def settle_all(fleet: Fleet) -> bool:
+    """Finish or undo the restores that were broken off on these hosts; return whether there were any."""
+    there = fleet.some([name for name in fleet.names if databases_of(fleet.host(name))])
+    if not there.names:
+        return False
+    there = there.answering()
+    questions = {name: question(there.host(name)) for name in there.names}
+    found = fleet.session.parallel(there.names, lambda name: fleet.ask(name, "restores.left", questions[name]))
+    left = [name for name, answer in found.items() if answer and not isinstance(answer, Exception)]
+    if left:
+        there.some(left).apply([settle], phase="restores")
+    return bool(left)
+
+
+def question(host: Host) -> dict[str, Any]:
+    """Return what `restores.left` is asked about."""
+    return {"databases": [{"database": each.name, "engine": each.engine} for each in databases_of(host)]}
+
+
+@removal()
 def remove(host: Host) -> Resources:
     """Back up the databases in files a last time before they go with the folder of the application."""
     yield from databases_gone(host, "sqlite")

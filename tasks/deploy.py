@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from hawser import journal
+from hawser.databases import refuse_broken_off
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.journal import Record, latest
@@ -23,6 +24,7 @@ from . import (
     code,
     config,
     cron,
+    db,
     hooks,
     migrations,
     nginx,
@@ -94,7 +96,13 @@ def rollback(fleet: Fleet, to: str = "") -> None:
 
 @rollout()
 def resume(fleet: Fleet) -> None:
-    """Finish a rollout that was broken off or has failed on some hosts: the same release, where it is missing."""
+    """Finish a rollout that was broken off or has failed on some hosts: the same release, where it is missing.
+
+    Restores of databases that were broken off are finished or undone before.
+    """
+    settled = db.settle_all(fleet)
+    if settled and not fleet.with_code().names:
+        return
     hosts = fleet.needing_code().answering()
     records = {name: found for name in hosts.names if (found := Record.of(hosts.facts(name)))}
     if not records:
@@ -183,6 +191,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     """
     hosts = fleet.needing_code().answering()
     left = fleet.left_over()
+    refuse_broken_off(fleet.everyone())
     if hosts.serves(wanted):
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
         leave(left, wanted)
@@ -192,7 +201,9 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
             certs.bring(hosts, wanted)
         return
     hosts.with_leader().require_bootstrapped()
-    phases.concerned(hosts, record).lock()
+    concerned = phases.concerned(hosts, record)
+    concerned.lock()
+    refuse_broken_off(concerned)
     left.lock()
     if not any(hosts.missing(name, wanted) for name in hosts.names):
         fleet.report.note("", f"{wanted.id} serves by now: somebody else was faster")

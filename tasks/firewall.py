@@ -40,7 +40,7 @@ def gone(place: Place) -> Resources:
     yield Absent(place.rules)
 
 
-@removal("services")
+@removal()
 def remove(host: Host) -> Resources:
     """Take the application's table away from the firewall."""
     yield from gone(Place(host.app.name))

@@ -61,7 +61,7 @@ def addresses(host: Host, groups: Sequence[str]) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_address(address)) for address, _bits in host.clients(groups))
 
 
-@removal("services")
+@removal()
 def remove(host: Host) -> Resources:
     """Remove the databases, each after a last backup, their roles, and what opens the server; it is not restarted."""
     setting = host.environment.services.mariadb

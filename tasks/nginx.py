@@ -105,7 +105,7 @@ def bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-@removal("processes")
+@removal()
 def remove(host: Host) -> Resources:
     """Take the site away from nginx."""
     gone = Absent(f"/etc/nginx/sites-enabled/{host.app.name}.conf")

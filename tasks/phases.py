@@ -69,7 +69,7 @@ def migrate(rolling: Rolling, pending: Outlook) -> None:
     saved = to_save(hosts)
     insists = hosts.environment.backup.before_migrate is True
     if saved.names and (insists or (not pending.nothing and migrations.serves_anywhere(hosts))):
-        hosts.session.asked = {}
+        hosts.session.asked = {"why": db.BEFORE_MIGRATION}
         saved.apply([db.save], phase="backup")
     with hooks.around(rolling, "migrate", hosts.leader()):
         hosts.leader().apply([db.migrate], rolling.wanted, phase="migrate")

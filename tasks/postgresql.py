@@ -64,7 +64,7 @@ def install(host: Host) -> Resources:
         yield PostgresDatabase(name, database.owner, database.extensions)
 
 
-@removal("services")
+@removal()
 def remove(host: Host) -> Resources:
     """Remove the databases, each after a last backup, their roles, and who may connect."""
     setting = host.environment.services.postgresql

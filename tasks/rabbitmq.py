@@ -63,7 +63,7 @@ def listening(*files: File | Absent) -> Command:
     )
 
 
-@removal("services")
+@removal()
 def remove(host: Host) -> Resources:
     """Remove the users and their virtual hosts, and what opens the broker; it is not restarted: others may use it."""
     setting = host.environment.services.rabbitmq

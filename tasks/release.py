@@ -182,7 +182,7 @@ def nothing(host: Host) -> Resources:
     yield Placed("links", ())
 
 
-@removal("processes")
+@removal()
 def remove(host: Host) -> Resources:
     """Stop every process of the application, under both managers, and remove its definition."""
     yield Units(host.app.name, ())

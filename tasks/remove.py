@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hawser.databases import databases_of, folder_of
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
-from hawser.steps import Removal, rollout
+from hawser.steps import Step, rollout
+
+from . import (
+    acme,
+    apache,
+    bootstrap,
+    certs,
+    checkouts,
+    config,
+    cron,
+    db,
+    firewall,
+    mariadb,
+    nginx,
+    postgresql,
+    rabbitmq,
+    release,
+    shares,
+    volumes,
+)
+
+# In this order, and within a stage too. Between stages all hosts wait for each other: nowhere is a database dropped
+# that a process on another host still uses.
+REMOVE: Mapping[str, Sequence[Step]] = {
+    # What runs, and what sends visitors and cron there.
+    "processes": [nginx.remove, apache.remove, cron.remove, release.remove],
+    # Each database after a last backup.
+    "services": [firewall.remove, mariadb.remove, postgresql.remove, rabbitmq.remove, db.remove],
+    # What databases and their backups may lie on.
+    "storage": [shares.remove, volumes.remove],
+    # What else lies outside of the application's folder.
+    "files": [acme.remove, certs.remove, checkouts.remove, config.remove],
+    # That folder, its users, and the runner's records.
+    "host": [bootstrap.remove],
+}
 
 
 @rollout(help={"yes": "go on without being asked for the environment's name"})
@@ -23,8 +57,7 @@ def remove(fleet: Fleet, yes: bool = False) -> None:
         name = fleet.environment.name
         if not yes and asked(fleet) != name:
             raise HawserError(f"that is not {name}; nothing was touched")
-    for stage, steps in stages().items():
-        # A barrier between them: nowhere is a database dropped that a process on another host still uses.
+    for stage, steps in REMOVE.items():
         fleet.apply(steps, phase=f"remove {stage}")
     kept = sorted(
         {f"{folder_of(fleet.host(name))} on {name}" for name in fleet.names if databases_of(fleet.host(name))}
@@ -46,7 +79,7 @@ def tell(fleet: Fleet) -> list[str]:
             elif message.get("status") == "failed":
                 found.append(f"{label}: {message.get('error')}")
 
-        catalog = fleet.catalog(name, [each for steps in stages().values() for each in steps], None)
+        catalog = fleet.catalog(name, [each for steps in REMOVE.values() for each in steps], None)
         fleet.session.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), heard)
         return found
 
@@ -60,11 +93,6 @@ def tell(fleet: Fleet) -> list[str]:
         else:
             fleet.report.note(name, "nothing of it is there")
     return names
-
-
-def stages() -> dict[str, list[Removal]]:
-    """Return the removals by stage."""
-    return {stage: [each for each in Removal.all if each.stage == stage] for stage in Removal.STAGES}
 
 
 def asked(fleet: Fleet) -> str:

@@ -81,7 +81,7 @@ def require(host: Host) -> Resources:
         yield Mounted(share.path, hint)
 
 
-@removal("services")
+@removal()
 def remove(host: Host) -> Resources:
     """Unmount the shared folders and export none any more; what lies in them stays."""
     app = host.app

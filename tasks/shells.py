@@ -11,6 +11,32 @@ from hawser.steps import rollout
 
 from .adhoc import variables_of
 
+# A login for this shell alone, which goes with it: the server's superuser could be led by what the application has put
+# into its database, a function in a view for one, however it begins (RESET ROLE ends what it began as).
+LOGIN = """
+cd / && umask 077
+who=hawser_shell_$$_$(date +%s)
+secret=$(od -An -N 24 -tx1 /dev/urandom | tr -d ' \\n')
+trap : INT
+trap away EXIT
+trap 'exit 129' HUP TERM
+"""
+POSTGRESQL = """
+admin() {{ PGOPTIONS='-c search_path=pg_catalog' runuser -u postgres -- psql -XqAt -v ON_ERROR_STOP=1 -d "$1"; }}
+away() {{
+    echo "REASSIGN OWNED BY $who TO \\"{owner}\\"; DROP OWNED BY $who; DROP ROLE $who;" | admin {database}
+}}
+echo "CREATE ROLE $who LOGIN PASSWORD '$secret' VALID UNTIL 'tomorrow'; GRANT \\"{owner}\\" TO $who;" |
+    admin postgres || exit 1
+PGOPTIONS='-c role={owner}' PGPASSWORD=$secret runuser -u postgres -- psql -h 127.0.0.1 -U "$who" -d {database}
+"""
+MARIADB = """
+away() {{ echo "DROP USER IF EXISTS '$who'@localhost;" | mariadb --no-defaults -u root; }}
+printf '%s\\n' "CREATE USER '$who'@localhost IDENTIFIED BY '$secret';" \\
+    "GRANT ALL PRIVILEGES ON \\`{pattern}\\`.* TO '$who'@localhost;" | mariadb --no-defaults -u root || exit 1
+MYSQL_PWD=$secret mariadb --default-character-set=utf8mb4 -u "$who" -D {database}
+"""
+
 
 @rollout(help={"instance": "whose settings; needed where there are several"})
 def shell(fleet: Fleet, instance: str = "") -> None:
@@ -29,7 +55,7 @@ def shell(fleet: Fleet, instance: str = "") -> None:
 
 @rollout(help={"database": "which one; needed where there are several"})
 def dbshell(fleet: Fleet, database: str = "") -> None:
-    """Open the database's own shell on its host, as the role that owns it (MariaDB: as its root)."""
+    """Open the database's own shell on its host, with the rights of the role that owns it."""
     found = [
         (name, each) for name in fleet.names for each in databases_of(fleet.host(name)) if database in ("", each.name)
     ]
@@ -46,8 +72,7 @@ def program(database: Database) -> str:
         argv = shell_join(["runuser", "-u", database.owner, "--", "sqlite3", database.path])
         missing = 'sqlite3 is not installed; next: packages.all = ["sqlite3"], then bootstrap'
         return f"command -v sqlite3 >/dev/null || {{ echo {quoted(missing)} >&2; exit 1; }}; exec {argv}"
-    if database.engine == "mariadb":
-        # It knows no owner of a table, and its root needs no password here.
-        return "cd / && exec " + shell_join(["mariadb", "--default-character-set=utf8mb4", "-D", database.name])
-    role = f"PGOPTIONS=-c role={database.owner}"
-    return "cd / && exec " + shell_join(["runuser", "-u", "postgres", "--", "env", role, "psql", "-d", database.name])
+    # To GRANT, `_` would stand for any character.
+    pattern = database.name.replace("_", "\\\\_")
+    words = {"database": database.name, "owner": database.owner, "pattern": pattern}
+    return LOGIN + (MARIADB if database.engine == "mariadb" else POSTGRESQL).format(**words)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hawser.databases import broken_off
 from hawser.errors import StepFailed
 from hawser.fleet import Fleet
 from hawser.health import questions
@@ -165,6 +166,7 @@ class Look:
         facts = self.host.facts
         release = facts.current or "none"
         release += "\na rollout is open" if facts.journal else ""
+        release += "\na restore is open" if facts.restores else ""
         release += "\nmaintenance" if facts.closed else ""
         there, missing = self.ports()
         owners = dict.fromkeys(port.owner for port in there)
@@ -198,6 +200,7 @@ class Look:
             "commit": facts.commit,
             "since": facts.since,
             "open_rollout": facts.journal["release"] if facts.journal else "",
+            "open_restores": [*broken_off(self.host)],
             "maintenance": facts.closed,
             "ports": {port.number: port.owner for port in there},
             "ports_missing": {port.number: port.owner for port in missing},
@@ -212,6 +215,8 @@ class Look:
     def troubles(self) -> Iterator[str]:
         """Yield what keeps the host from doing what the settings promise."""
         name = self.host.name
+        for each in broken_off(self.host):
+            yield f"{name}: {each}; next: fab -H {name} resume"
         for process in self.live:
             row, health = self.defined(process), self.health.get(process.name, "ok")
             logs = f"next: fab -H {name} logs --process {process.setting_name}"

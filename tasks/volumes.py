@@ -170,7 +170,7 @@ def having(fleet: Fleet, volume: str) -> Fleet:
     return fleet.some(names)
 
 
-@removal("services")
+@removal()
 def remove(host: Host) -> Resources:
     """Unmount and close the volumes; what lies in them stays, and so does their encryption."""
     placed, gone = Placed("volumes", ()), Volumes(host.app.name, (), patient=False)

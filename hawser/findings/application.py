@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hawser.databases import databases_of
 from hawser.health import questions
 from hawser.host import Host
 from hawser.runner.strays import told
@@ -46,6 +47,17 @@ def releases(host: Host, ask: Ask) -> Findings:
         message, _, next_move = why.partition("; next: ")
         again = f"fab -H {host.name} releases.prune"
         yield Finding(message, f"{next_move}, then {again}" if next_move else f"{again}, which says why", warning=True)
+
+
+@on_host
+def restores(host: Host, ask: Ask) -> Findings:
+    """No restore of a database was broken off, and whoever may connects to the databases."""
+    databases = [{"database": each.name, "engine": each.engine} for each in databases_of(host)]
+    for each in ask("restores.left", databases=databases) if databases else ():
+        next_move = f"fab -H {host.name} resume, which finishes or undoes it"
+        if each["backup"]:
+            next_move += f", or: fab -H {host.name} db.restore {each['backup']} --database {each['database']}"
+        yield Finding(each["what"], next_move)
 
 
 @on_host

@@ -18,6 +18,7 @@ from .databases import (
     RabbitAccess,
     RabbitGone,
     Restore,
+    Settled,
 )
 from .files import Absent, Block, Directory, File, Files, Link, Patch, Settings
 from .processes import Healthy, Retired, Running, Units, Visited
@@ -86,6 +87,7 @@ __all__ = [
     "SelfSigned",
     "Service",
     "Settings",
+    "Settled",
     "Tool",
     "Trees",
     "Units",

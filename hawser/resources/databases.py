@@ -72,6 +72,7 @@ class Backup(Resource):
     :param days: how old they may become; the youngest always stays.
     :param entry: who makes it, and what serves, for the record beside it.
     :param may_lack: a file of SQLite that is not there yet needs no backup.
+    :param why: what it is made for, for the record beside it.
     """
 
     kind: ClassVar[str] = "backup"
@@ -84,11 +85,15 @@ class Backup(Resource):
     path: str = ""
     entry: Mapping[str, str] = field(default_factory=dict)
     may_lack: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Restore(Resource):
-    """A database brought back from a backup; the one that was there is kept beside it where the server can.
+    """A database brought back from a backup, after a backup of what is there now.
+
+    The one that was there is kept beside it where the server can. A restore that was broken off is finished or undone
+    first; when that finishes this very one, it is done.
 
     :param name: the backup's file name.
     """
@@ -100,6 +105,26 @@ class Restore(Resource):
     owner: str
     folder: str
     path: str = ""
+    entry: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Settled(Resource):
+    """A database of which no restore is half done: one that was broken off is finished or undone.
+
+    The fields are those of `Backup`.
+    """
+
+    kind: ClassVar[str] = "restore_settled"
+    database: str
+    engine: str
+    owner: str
+    folder: str
+    path: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"no restore of {self.database} left half done"
 
 
 @dataclass(frozen=True, eq=False)

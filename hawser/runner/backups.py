@@ -1,9 +1,11 @@
-"""Backups of databases: taken, proven readable, kept for a while, and brought back."""
+"""Backups of databases: taken, proven readable, and kept for a while."""
 
 from __future__ import annotations
 
 import calendar
 import contextlib
+import errno
+import hashlib
 import json
 import os
 import re
@@ -11,49 +13,109 @@ import shutil
 import stat
 import time
 
-from . import mariadb_dump
+from . import mariadb_dump, postgres_dump, sqlite_dump
 from .disk import digest, remove, write_atomically
-from .mariadb import Server
-from .postgres import Cluster, identifier, literal
-from .system import Change, Failure, Kind, account_of
+from .restoring import Journal, journals
+from .system import Change, Failure, Kind, account_of, how_it_ended, kill_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Mapping, Optional
+    from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence
 
     from .system import Spec, System
 
 # Seconds for one dump or one restore.
 LONGEST = 6 * 3600
 MAKING = ".making-"
-NAME = re.compile(r"^(.+)-(\d{8}T\d{6}Z)\.(dump|sql\.gz|sqlite3)$")
+NAME = re.compile(r"^([^/]+)-(\d{8}T\d{6}Z)\.(dump|sql\.gz|sqlite3)$")
+BEFORE_RESTORE, BEFORE_REMOVAL, BEFORE_MIGRATION = "before a restore", "before removal", "before a migration"
+# Characters of a program's errors that are kept.
+ERRORS = 64 * 1024
 
-# As the user that the database belongs to: root's own would leave files behind that this user cannot open.
-SQLITE_COPY = """
-import sqlite3, sys
-source, target = (sqlite3.connect(path, timeout=60) for path in sys.argv[1:3])
-with target:
-    source.backup(target)
-said = target.execute("PRAGMA integrity_check").fetchone()[0]
-sys.exit(0 if said == "ok" else said)
-"""
+
+def own_folder(folder: str) -> None:
+    """Make a folder of backups.
+
+    :raises Failure: somebody but root could exchange what lies there, or the folder itself.
+    """
+    os.makedirs(folder, mode=0o711, exist_ok=True)
+    place = os.path.realpath(folder)
+    while True:
+        status = os.stat(place)
+        others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0)
+        exchanged = status.st_mode & others and not status.st_mode & stat.S_ISVTX
+        if status.st_uid not in (0, os.getuid()) or exchanged:
+            raise Failure(
+                "others than root may exchange what lies in %s, so no backup is safe in %s; next: another folder as"
+                " backup.folder, or chown root and chmod go-w" % (place, folder)
+            )
+        if place == "/":
+            return
+        place = os.path.dirname(place)
 
 
 @contextlib.contextmanager
-def workplace(folder: str, user: str) -> Iterator[str]:
-    """Yield a folder inside another one that a user may write to; what a killed run has left there goes first."""
-    os.makedirs(folder, mode=0o711, exist_ok=True)
+def workplace(folder: str, user: str, state: str) -> Iterator[str]:
+    """Yield a folder inside another one, with a folder ``own`` of a user in it; what a killed run left goes first.
+
+    :param state: the application's records, for others may keep their backups in the same folder.
+    """
+    own_folder(folder)
+    mine = MAKING + hashlib.sha256(state.encode()).hexdigest()[:8] + "-"
     for name in os.listdir(folder):
-        if name.startswith(MAKING):
+        # An older version gave them eight digits alone.
+        if name.startswith(mine) or re.match(re.escape(MAKING) + "[0-9a-f]{8}$", name):
             remove(os.path.join(folder, name), recursive=True)
-    place = os.path.join(folder, MAKING + os.urandom(4).hex())
+    place = os.path.join(folder, mine + os.urandom(4).hex())
     account = account_of(user)
-    os.mkdir(place, 0o700)
+    os.mkdir(place, 0o711)
     try:
-        os.chown(place, account.pw_uid, account.pw_gid)
+        own = os.path.join(place, "own")
+        os.mkdir(own, 0o700)
+        os.chown(own, account.pw_uid, account.pw_gid)
         yield place
     finally:
         remove(place, recursive=True)
+
+
+def receive(
+    system: System,
+    target: BinaryIO,
+    argv: Sequence[str],
+    user: str,
+    env: Mapping[str, str],
+    limit: Optional[int] = None,
+    longest: float = LONGEST,
+) -> None:
+    """Run a program as a user and write its output to a file of ours.
+
+    :param limit: bytes that it may write.
+    :param longest: seconds that it may take.
+    :raises Failure: it failed, or wrote more.
+    """
+    errors, written = bytearray(), 0
+
+    def heard(name: str, part: bytes) -> None:
+        nonlocal written
+        if name == "err":
+            errors.extend(part)
+            del errors[:-ERRORS]
+            return
+        written += len(part)
+        if limit is not None and written > limit:
+            raise Failure("%s wrote more than the %d MiB that were expected" % (argv[0], limit >> 20))
+        target.write(part)
+
+    child = system.spawn(argv, user, "/", env)
+    try:
+        in_time = system.attend(child, b"", heard, longest)
+    except BaseException:
+        kill_group(child.pid)
+        child.wait()
+        raise
+    if not in_time or child.returncode:
+        why = how_it_ended(child.returncode) if in_time else "is not done after %d s" % longest
+        raise Failure("%s %s" % (os.path.basename(argv[0]), why), errors.decode("utf-8", "replace"))
 
 
 class Engine:
@@ -69,17 +131,35 @@ class Engine:
         self.spec = spec
         self.system = system
 
+    def there(self) -> bool:
+        """Tell whether there is such a database."""
+        raise NotImplementedError
+
     def size(self) -> int:
         """Return about how many bytes a backup may take."""
         raise NotImplementedError
 
-    def save(self, path: str) -> str:
+    def save(self, target: BinaryIO, place: str) -> str:
         """Write a backup and prove that it can be read; return the version of what wrote it."""
         raise NotImplementedError
 
-    def restore(self, path: str) -> str:
+    def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
         """Bring a backup back; return what became of the database that was there."""
         raise NotImplementedError
+
+    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        """Finish a restore that was broken off, or undo it where nothing was replaced; return whether it is finished.
+
+        :param source: what the database is made of where half of it may be replaced.
+        """
+        raise NotImplementedError
+
+    def details(self) -> Dict[str, Any]:
+        """Return what is written down of the database beside a backup."""
+        return {}
+
+    def receive(self, target: BinaryIO, *arguments: Any) -> None:
+        receive(self.system, target, *arguments)
 
 
 class Postgresql(Engine):
@@ -90,50 +170,25 @@ class Postgresql(Engine):
 
     def __init__(self, spec: Spec, system: System) -> None:
         super().__init__(spec, system)
-        self.cluster = Cluster(system)
-        self.programs = os.path.dirname(self.cluster.program)
+        self.dump = postgres_dump.Dump(system, spec["database"], spec["owner"], LONGEST)
 
-    def program(self, name: str, *arguments: str) -> None:
-        argv = [os.path.join(self.programs, name), *arguments]
-        self.system.run(argv, user="postgres", timeout=LONGEST)
+    def there(self) -> bool:
+        return self.dump.there(self.spec["database"])
 
     def size(self) -> int:
-        found = self.cluster.psql("SELECT pg_database_size(%s)" % literal(self.spec["database"]))
-        return int(found.output.strip() or 0)
+        return self.dump.size()
 
-    def save(self, path: str) -> str:
-        self.program("pg_dump", "-w", "-p", self.cluster.port, "-Fc", "-f", path, "-d", self.spec["database"])
-        # To the last byte: a list of contents alone would not notice a damaged end.
-        self.program("pg_restore", "-f", "/dev/null", path)
-        return "PostgreSQL " + self.cluster.version
+    def save(self, target: BinaryIO, place: str) -> str:
+        version = self.dump.save(target, self.receive)
+        target.flush()
+        self.dump.prove(target)
+        return version
 
-    def restore(self, path: str) -> str:
-        name, port = self.spec["database"], self.cluster.port
-        fresh = "%s_restore_%s" % (name[:40], os.urandom(3).hex())
-        former = "%s_before_%s" % (name[:40], time.strftime("%Y%m%dt%H%M%S", time.gmtime()))
-        sql = self.cluster.psql
-        owner = identifier(self.spec["owner"])
-        sql("CREATE DATABASE %s OWNER %s TEMPLATE template0 ENCODING 'UTF8'" % (identifier(fresh), owner))
-        try:
-            self.program("pg_restore", "-w", "-p", port, "--exit-on-error", "-d", fresh, path)
-        except Failure:
-            sql("DROP DATABASE %s" % identifier(fresh))
-            raise
-        pattern = name[:40].replace("_", r"\_") + r"\_before\_%"
-        for old in sql("SELECT datname FROM pg_database WHERE datname LIKE %s" % literal(pattern)).output.split():
-            sql("DROP DATABASE %s WITH (FORCE)" % identifier(old))
-        # Both names change in one transaction: nobody ever finds no database.
-        sql("ALTER DATABASE %s ALLOW_CONNECTIONS false" % identifier(name))
-        try:
-            sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s" % literal(name))
-            sql(
-                "BEGIN; ALTER DATABASE %s RENAME TO %s; ALTER DATABASE %s RENAME TO %s; COMMIT;"
-                % (identifier(name), identifier(former), identifier(fresh), identifier(name))
-            )
-        except Failure:
-            sql("ALTER DATABASE %s ALLOW_CONNECTIONS true" % identifier(name))
-            raise
-        return "the database that was there is %s now" % former
+    def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
+        return self.dump.restore(source, journal, place)
+
+    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        return self.dump.settle(journal.found)
 
 
 class Mariadb(Engine):
@@ -144,44 +199,58 @@ class Mariadb(Engine):
 
     def __init__(self, spec: Spec, system: System) -> None:
         super().__init__(spec, system)
-        self.server = Server(system)
+        self.dump = mariadb_dump.Dump(system, spec["database"], LONGEST)
+
+    def there(self) -> bool:
+        return self.dump.there(self.spec["database"])
 
     def size(self) -> int:
-        return mariadb_dump.size(self.server, self.spec["database"])
+        return self.dump.size()
 
-    def save(self, path: str) -> str:
-        mariadb_dump.save(self.server, self.spec["database"], path, LONGEST)
-        return self.server.version()
+    def save(self, target: BinaryIO, place: str) -> str:
+        version = self.dump.save(target, self.receive)
+        target.flush()
+        self.dump.prove(target)
+        return version
 
-    def restore(self, path: str) -> str:
-        return mariadb_dump.restore(self.server, self.spec["database"], path, LONGEST)
+    def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
+        return self.dump.restore(source, journal)
+
+    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        return self.dump.settle(journal.found, source)
 
 
 class Sqlite(Engine):
-    """A file of SQLite, by SQLite's own online backup, also while programs use it."""
+    """A file of SQLite."""
 
     suffix = "sqlite3"
 
     def __init__(self, spec: Spec, system: System) -> None:
         super().__init__(spec, system)
         self.user = spec["owner"]
-        if not os.path.isfile(spec["path"]):
-            raise Failure("there is no database %s on this host" % spec["path"])
+        self.dump = sqlite_dump.Dump(system, spec["path"], spec["owner"])
 
-    def copy(self, source: str, target: str) -> None:
-        self.system.run(["/usr/bin/python3", "-c", SQLITE_COPY, source, target], user=self.user, timeout=LONGEST)
+    def there(self) -> bool:
+        return self.dump.there()
 
     def size(self) -> int:
-        return os.stat(self.spec["path"]).st_size
+        return self.dump.size()
 
-    def save(self, path: str) -> str:
-        self.copy(self.spec["path"], path)
-        return "SQLite"
+    def save(self, target: BinaryIO, place: str) -> str:
+        return self.dump.save(target, self.receive, os.path.join(place, "own"))
 
-    def restore(self, path: str) -> str:
-        # Into the very file, in one transaction: whoever has it open goes on with what was brought back.
-        self.copy(path, self.spec["path"])
-        return ""
+    def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
+        mode = details(source.name).get("mode", 0o644)
+        return self.dump.restore(source, journal, os.path.join(place, "own"), int(mode))
+
+    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        if journal.found.get("phase") != "replacing" or source is None:
+            return False
+        self.restore(source, journal, place)
+        return True
+
+    def details(self) -> Dict[str, Any]:
+        return {"mode": self.dump.mode()}
 
 
 ENGINES = {"postgresql": Postgresql, "mariadb": Mariadb, "sqlite": Sqlite}
@@ -191,76 +260,93 @@ class Backup(Kind):
     """See `hawser.resources.Backup`."""
 
     def check(self) -> Optional[Change]:
-        if self.spec["may_lack"] and not os.path.exists(self.spec["path"]):
+        spec = self.spec
+        if spec["may_lack"] and not os.path.lexists(spec["path"]):
             return None
-        return Change("backs up %s" % self.spec["database"])
+        journal = Journal(self.system.state, spec["engine"], spec["database"])
+        if journal.found:
+            raise Failure("%s; next: resume, or the same restore again" % journal.told())
+        return Change("backs up %s" % spec["database"])
 
     def apply(self, change: Change) -> None:
+        self.make(str(self.spec.get("why", "")))
+        self.thin_out()
+
+    def make(self, why: str) -> str:
+        """Make a backup and return its name; it appears when it is proven, and nothing goes for it.
+
+        :param why: what it is made for.
+        """
         spec, folder = self.spec, self.spec["folder"]
         engine = ENGINES[spec["engine"]](spec, self.system)
-        os.makedirs(folder, mode=0o711, exist_ok=True)
+        own_folder(folder)
         need, free = engine.size(), shutil.disk_usage(folder).free
         if need > free:
             sizes = (folder, free >> 20, spec["database"], need >> 20)
             raise Failure("%s has %d MiB free, and a backup of %s may need %d" % sizes)
+        self.clear_records()
         name = self.new_name(engine.suffix)
-        with workplace(folder, engine.user) as place:
+        with workplace(folder, engine.user, self.system.state) as place:
             made = os.path.join(place, name)
-            version = engine.save(made)
-            status = os.lstat(made)
-            if not stat.S_ISREG(status.st_mode):
-                raise Failure("%s is no file" % made)
-            os.chown(made, 0, 0, follow_symlinks=False)
-            os.chmod(made, 0o600)
-            about = dict(spec["entry"], size=status.st_size, sha256=digest(made), made_by=version, proven=True)
-            with open(made, "rb") as stream:
-                os.fsync(stream.fileno())
+            handle = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "w+b") as target:
+                version = engine.save(target, place)
+                target.flush()
+                os.fsync(handle)
+                size = os.fstat(handle).st_size
+            if not size:
+                raise Failure("the backup of %s is empty" % spec["database"])
+            about = dict(spec["entry"], why=why, size=size, sha256=digest(made), made_by=version, proven=True)
+            about.update(engine.details())
             write_atomically(os.path.join(folder, name + ".json"), json.dumps(about).encode() + b"\n", 0o600)
             os.rename(made, os.path.join(folder, name))
-        self.thin_out()
+        return name
+
+    def mine(self) -> List[Dict[str, Any]]:
+        """Return the backups of this database, the youngest first: others of another kind may have its name."""
+        end = "." + ENGINES[self.spec["engine"]].suffix
+        found = listing(self.system, self.spec["folder"])
+        return [each for each in found if each["database"] == self.spec["database"] and each["name"].endswith(end)]
+
+    def clear_records(self) -> None:
+        """Remove what a run has written down of a backup and was killed before that took its place."""
+        folder = self.spec["folder"]
+        for name in os.listdir(folder):
+            parts = NAME.match(name[: -len(".json")]) if name.endswith(".json") else None
+            mine = parts is not None and parts.group(1) == self.spec["database"]
+            if mine and not os.path.lexists(os.path.join(folder, name[: -len(".json")])):
+                remove(os.path.join(folder, name))
 
     def new_name(self, suffix: str) -> str:
         """Return a name that no backup has yet: one of the same second may be just what shall be brought back."""
         while True:
             moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
             name = "%s-%s.%s" % (self.spec["database"], moment, suffix)
-            if not os.path.exists(os.path.join(self.spec["folder"], name)):
+            if not os.path.lexists(os.path.join(self.spec["folder"], name)):
                 return name
             time.sleep(0.1)
 
     def thin_out(self) -> None:
-        """Remove what is too old or too many; the youngest always stays."""
-        mine = [each for each in listing(self.system, self.spec["folder"]) if each["database"] == self.spec["database"]]
-        oldest = time.time() - self.spec["days"] * 86400
-        for number, each in enumerate(mine):
-            if number and (number >= self.spec["keep"] or each["time"] < oldest):
-                path = os.path.join(self.spec["folder"], each["name"])
+        """Remove what is too old or too many.
+
+        Only good ones count, and those made on the way to a restore for themselves: a few restores in a row must not
+        push out what they were to bring back. The youngest good ones stay, and what a restore is at.
+        """
+        spec, found = self.spec, self.mine()
+        pinned = {each.get(key) for each in journals(self.system.state) for key in ("backup", "safety")}
+        oldest = time.time() - spec["days"] * 86400
+        good = [each for each in found if each["proven"]]
+        gone = [each for each in found if not each["proven"] and each["time"] < oldest] if good else []
+        for way in (True, False):
+            kind = [each for each in good if (each["why"] == BEFORE_RESTORE) is way]
+            gone += [
+                each for number, each in enumerate(kind) if number and (number >= spec["keep"] or each["time"] < oldest)
+            ]
+        for each in gone:
+            if each["name"] not in pinned:
+                path = os.path.join(spec["folder"], each["name"])
                 remove(path)
                 remove(path + ".json")
-
-
-class Restore(Kind):
-    """See `hawser.resources.Restore`."""
-
-    def check(self) -> Optional[Change]:
-        spec = self.spec
-        path = os.path.join(spec["folder"], spec["name"])
-        if not os.path.isfile(path):
-            raise Failure("there is no backup %s" % path)
-        about = details(path)
-        if about.get("sha256") and about["sha256"] != digest(path):
-            raise Failure("%s is damaged: it is not what was written then; nothing was touched" % path)
-        return Change("replaces the database %s by %s" % (spec["database"], spec["name"]))
-
-    def apply(self, change: Change) -> None:
-        spec = self.spec
-        engine = ENGINES[spec["engine"]](spec, self.system)
-        with workplace(spec["folder"], engine.user) as place:
-            copy = os.path.join(place, spec["name"])
-            shutil.copyfile(os.path.join(spec["folder"], spec["name"]), copy)
-            account = account_of(engine.user)
-            os.chown(copy, account.pw_uid, account.pw_gid)
-            self.output = engine.restore(copy)
 
 
 def details(path: str) -> Mapping[str, Any]:
@@ -273,6 +359,27 @@ def details(path: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def reason(about: Mapping[str, Any]) -> str:
+    """Say why a backup was made; an older version wrote down the command that made it, and nothing else."""
+    if about.get("why"):
+        return str(about["why"])
+    words = str(about.get("what", "")).split()
+    known = {"db.restore": BEFORE_RESTORE, "remove": BEFORE_REMOVAL, "db.backup": "by hand"}
+    known.update(dict.fromkeys(("deploy", "resume", "rollback"), BEFORE_MIGRATION))
+    return next((known[word] for word in words if word in known), "")
+
+
+def good(path: str, status: os.stat_result, about: Mapping[str, Any]) -> bool:
+    """Tell whether a backup was proven, and is still what was written then."""
+    if not about.get("proven") or about.get("size", status.st_size) != status.st_size:
+        return False
+    # Read once more only where somebody was at it since: its record was written after it.
+    with contextlib.suppress(OSError):
+        if status.st_mtime > os.stat(path + ".json").st_mtime and about.get("sha256"):
+            return bool(about["sha256"] == digest(path))
+    return True
+
+
 def listing(system: System, folder: str) -> List[Dict[str, Any]]:
     """Return the backups in a folder, the youngest first, also those whose details are lost."""
     found: List[Dict[str, Any]] = []
@@ -282,20 +389,41 @@ def listing(system: System, folder: str) -> List[Dict[str, Any]]:
         return []
     for name in names:
         parts = NAME.match(name)
-        if not parts:
-            continue
         path = os.path.join(folder, name)
+        status = os.lstat(path)
+        if not parts or not stat.S_ISREG(status.st_mode):
+            continue
         about = details(path)
-        made = calendar.timegm(time.strptime(parts.group(2), "%Y%m%dT%H%M%SZ"))
+        try:
+            made = calendar.timegm(time.strptime(parts.group(2), "%Y%m%dT%H%M%SZ"))
+        except ValueError:
+            continue
         found.append(
             {
                 "name": name,
                 "database": parts.group(1),
                 "time": made,
-                "size": os.stat(path).st_size,
+                "size": status.st_size,
                 "release": str(about.get("release", "")),
                 "who": str(about.get("who", "")),
-                "proven": bool(about.get("proven")),
+                "why": reason(about),
+                "proven": good(path, status, about),
             }
         )
     return sorted(found, key=lambda each: (-float(each["time"]), str(each["name"])))
+
+
+def opened(folder: str, name: str) -> BinaryIO:
+    """Open a backup that a name stands for.
+
+    :raises Failure: there is none.
+    """
+    path = os.path.join(folder, name)
+    if not NAME.match(name):
+        raise Failure("%r is no name of a backup; next: db.list" % name)
+    try:
+        return open(path, "rb", opener=lambda place, flags: os.open(place, flags | os.O_NOFOLLOW | os.O_NONBLOCK))
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            raise Failure("there is no backup %s; next: db.list" % path) from None
+        raise

@@ -9,6 +9,7 @@ import time
 
 from .managers import manager
 from .processes import definitions
+from .restoring import journals
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -182,6 +183,7 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         **process_facts(system, application, root),
         "journal": read_json(system.state, "journal.json"),
         "hold": read_json(system.state, "hold.json"),
+        "restores": journals(system.state),
         "closed": os.path.exists(os.path.join(root, "maintenance.html")),
         "since": link_time(os.path.join(root, "current")),
         "generated": sorted(read_secrets(system.state) or ()),

@@ -56,6 +56,7 @@ ASKABLE = {
     ("releases", "history"),
     ("releases", "listing"),
     ("releases", "stuck"),
+    ("restores", "left"),
     ("samples", "listing"),
     ("strays", "listing"),
     ("survey", "health"),

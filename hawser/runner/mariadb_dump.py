@@ -1,19 +1,32 @@
-"""Dumps of MariaDB databases: written, proven whole, and brought back."""
+"""Dumps of MariaDB databases: written, proven whole, and brought back, with rights on that database and no other."""
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import hashlib
+import json
 import os
 import time
 
-from .mariadb import CLIENT, Server, identifier, literal
+from .mariadb import CLIENT, LOCAL, NATIVE, Server, account, identifier, literal, pattern, verifier
+from .restoring import beside, is_former, moment
 from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List
+    from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence
+
+    from .restoring import Journal
+    from .system import System
 
 # The last line that mariadb-dump writes; a dump that broke off has none.
 LAST = b"-- Dump completed"
+# Has clients that know it refuse what touches files and programs of the host; for others it is a comment.
+SANDBOX = "/*M!999999\\- enable the sandbox mode */"
+# Who runs the clients: what they are made to do on the host, they do as somebody who may do nothing there.
+NOBODY = "nobody"
+READS = "SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES"
 # Of what RENAME TABLE cannot take from one database to another: views, and tables with triggers.
 IMMOVABLE = """
 SELECT count(*) FROM (
@@ -23,90 +36,238 @@ SELECT count(*) FROM (
     UNION ALL SELECT 1 FROM information_schema.EVENTS WHERE EVENT_SCHEMA IN ({names})
 ) AS immovable;
 """
+# Rights on single routines, which go with the routines.
+RIGHTS = """
+SELECT JSON_ARRAY(Host, User, Routine_name, Routine_type, Proc_priv) FROM mysql.procs_priv WHERE Db = {name};
+"""
 
 
-def size(server: Server, database: str) -> int:
-    """Return about how many bytes a database holds."""
-    where = "FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s;" % literal(database)
-    found = server.sql("SELECT coalesce(round(sum(data_length + index_length)), 0) " + where).output.strip()
-    return int(float(found or 0))
+class Dump:
+    """The dumps of one database.
 
-
-def save(server: Server, database: str, path: str, timeout: float) -> None:
-    """Dump a database while programs use it, compressed, and prove that the dump is whole.
-
-    :raises Failure: there is no such database, or the dump broke off.
+    :param longest: seconds for one program.
     """
-    plain = path + ".plain"
-    options = ["--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob"]
-    argv = ["mariadb-dump", "--no-defaults", *CLIENT, "-u", "root", *options, "--result-file", plain, "--", database]
-    server.system.run(argv, timeout=timeout)
-    with open(plain, "rb") as stream:
-        stream.seek(max(0, os.fstat(stream.fileno()).st_size - 200))
-        if LAST not in stream.read():
-            raise Failure("the dump of %s broke off" % database)
-    server.system.run(["gzip", "-1", plain], timeout=timeout)
-    os.rename(plain + ".gz", path)
-    # To the last byte, with its sum.
-    server.system.run(["gzip", "--test", path], timeout=timeout)
 
+    def __init__(self, system: System, name: str, longest: float) -> None:
+        self.system, self.name, self.longest = system, name, longest
+        self.server = Server(system)
+        self.login = "hawser_" + hashlib.sha256(name.encode()).hexdigest()[:16]
 
-def load(server: Server, database: str, path: str, timeout: float) -> None:
-    """Fill an empty database from a dump."""
-    line = 'gzip -dc "$1" | { shift; exec "$@"; }'
-    argv = [server.program, "--no-defaults", *CLIENT, "-u", "root", "-D", database]
-    result = server.system.run(["sh", "-c", line, "sh", path, *argv], timeout=timeout, check=False, apart=True)
-    if result.code:
-        raise Failure("MariaDB does not take the dump", result.errors)
+    # Looking.
 
+    def rows(self, sql: str) -> List[str]:
+        return self.server.sql(sql, timeout=self.longest).output.splitlines()
 
-def restore(server: Server, database: str, path: str, timeout: float) -> str:
-    """Bring a dump back; return what became of the database that was there.
+    def there(self, name: str) -> bool:
+        return bool(self.rows("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % literal(name)))
 
-    It is loaded beside the database first: a dump that the server does not take replaces nothing.
-    """
-    fresh = "%s_restore_%s" % (database[:40], os.urandom(3).hex())
-    former = "%s_before_%s" % (database[:40], time.strftime("%Y%m%dt%H%M%S", time.gmtime()))
-    copy_charset(server, database, fresh)
-    try:
-        load(server, fresh, path, timeout)
-        names = ", ".join(map(literal, (database, fresh)))
-        if server.sql(IMMOVABLE.format(names=names)).output.strip() != "0":
-            # Not in one step, for such databases have no other way; what was there is in the backup made just before.
-            server.sql("DROP DATABASE %s;" % identifier(database))
-            copy_charset(server, fresh, database)
-            load(server, database, path, timeout)
+    def size(self) -> int:
+        """Return about how many bytes the database holds."""
+        where = "FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s;" % literal(self.name)
+        found = self.rows("SELECT coalesce(round(sum(data_length + index_length)), 0) " + where)
+        return int(float(found[0])) if found else 0
+
+    def properties(self) -> Dict[str, str]:
+        """Return what belongs to the database itself: character set, collation, comment.
+
+        :raises Failure: there is no such database.
+        """
+        what = "DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, hex(SCHEMA_COMMENT)"
+        where = "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % literal(self.name)
+        found = self.rows("SELECT %s %s" % (what, where))
+        if not found:
+            raise Failure("there is no database %s on this host; next: bootstrap" % self.name)
+        charset, collation, comment = found[0].split("\t")
+        return {"charset": charset, "collation": collation, "comment": comment}
+
+    def tables(self, database: str) -> List[str]:
+        where = "FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s;" % literal(database)
+        return self.rows("SELECT TABLE_NAME " + where)
+
+    def formers(self) -> List[str]:
+        names = self.rows("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA;")
+        return [each for each in names if is_former(each, self.name)]
+
+    # Logging in.
+
+    @contextlib.contextmanager
+    def logged_in(self, rights: Sequence[str]) -> Iterator[Dict[str, str]]:
+        """Yield the variables with which a client has these rights and no others.
+
+        :param rights: what stands between GRANT and TO.
+        """
+        who, password = account(self.login, LOCAL), os.urandom(24).hex()
+        sql = ["CREATE OR REPLACE USER %s IDENTIFIED VIA %s USING '%s';" % (who, NATIVE, verifier(password))]
+        self.rows("\n".join(sql + ["GRANT %s TO %s;" % (right, who) for right in rights]))
+        try:
+            yield {"MYSQL_PWD": password}
+        finally:
+            self.withdraw()
+
+    def withdraw(self) -> None:
+        self.rows("DROP USER IF EXISTS %s;" % account(self.login, LOCAL))
+
+    # Saving.
+
+    def save(self, target: BinaryIO, receive: Any) -> str:
+        """Dump the database while programs use it, compressed, and prove that the dump is whole.
+
+        :param receive: runs a program and writes its output to the target, as `backups.receive` does.
+        :raises Failure: there is no such database, or the dump broke off.
+        """
+        if not self.there(self.name):
+            raise Failure("there is no database %s on this host; next: bootstrap" % self.name)
+        options = ["--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob"]
+        argv = ["mariadb-dump", "--no-defaults", *CLIENT, "--protocol=socket", "-u", self.login, *options]
+        rights = ["%s ON %s.*" % (READS, pattern(self.name)), "SELECT ON mysql.proc"]
+        with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1, filename="", mtime=0) as packed:
+            tail = Tail(packed)
+            with self.logged_in(rights) as variables:
+                receive(tail, [*argv, "--no-tablespaces", "--", self.name], NOBODY, variables)
+        if LAST not in tail.end:
+            raise Failure("the dump of %s broke off" % self.name)
+        return self.server.version()
+
+    def prove(self, source: BinaryIO) -> None:
+        """Read a dump to its last byte, with its sum."""
+        source.seek(0)
+        try:
+            with gzip.GzipFile(fileobj=source, mode="rb") as packed:
+                while packed.read(1 << 20):
+                    pass
+        except (OSError, EOFError) as error:
+            raise Failure("the dump of %s cannot be read again: %s" % (self.name, error)) from None
+
+    # Bringing back.
+
+    def load(self, source: BinaryIO, database: str) -> None:
+        """Fill an empty database from a dump."""
+        source.seek(0)
+        line = '{ echo "$1"; gzip -dc; } | { shift; exec "$@"; }'
+        argv = [self.server.program, "--no-defaults", *CLIENT, "--protocol=socket", "-u", self.login, "-D", database]
+        rights = ["ALL PRIVILEGES ON %s.*" % pattern(database), "SET USER ON *.*"]
+        if self.rows("SELECT @@log_bin;") == ["1"]:
+            # Without it, functions are refused on a server that writes a binary log.
+            rights.append("BINLOG ADMIN ON *.*")
+        with self.logged_in(rights) as variables:
+            result = self.system.run(
+                ["sh", "-c", line, "sh", SANDBOX, *argv],
+                NOBODY,
+                env=variables,
+                timeout=self.longest,
+                check=False,
+                apart=True,
+                source=source.fileno(),
+            )
+        if result.code:
+            raise Failure("MariaDB does not take the dump", result.errors)
+
+    def restore(self, source: BinaryIO, journal: Journal) -> str:
+        """Bring a dump back; return what became of the database that was there.
+
+        It is loaded beside the database first: a dump that the server does not take replaces nothing.
+        """
+        like = self.properties()
+        fresh, former = beside(self.name, "restore", os.urandom(3).hex()), beside(self.name, "before", moment())
+        rights = self.rows(RIGHTS.format(name=literal(self.name)))
+        journal.note(phase="loading", fresh=fresh, former=former, properties=like, rights=rights)
+        self.create(fresh, like)
+        self.load(source, fresh)
+        names = ", ".join(map(literal, (self.name, fresh)))
+        if self.rows(IMMOVABLE.format(names=names)) != ["0"]:
+            # Not in one step, for such databases have no other way. What a kill leaves, the next run makes anew from
+            # the backup, which was just seen to be taken; and what was there is in a backup of its own.
+            journal.note(phase="replacing")
+            self.replace(source, journal.found)
+            self.settle(journal.found)
             return ""
-        for old in databases_like(server, database[:40] + "_before_"):
-            server.sql("DROP DATABASE %s;" % identifier(old))
-        copy_charset(server, database, former)
-        moves = [move(each, database, former) for each in tables(server, database)]
-        moves += [move(each, fresh, database) for each in tables(server, fresh)]
+        journal.note(phase="swapping", tables=len(self.tables(fresh)))
+        self.swap(fresh, former, like)
+        journal.note(phase="finishing")
+        self.settle(journal.found)
+        return "the database that was there is %s now" % former
+
+    def create(self, name: str, like: Mapping[str, str]) -> None:
+        sql = "CREATE DATABASE %s CHARACTER SET %s COLLATE %s" % (
+            identifier(name),
+            identifier(like["charset"]),
+            identifier(like["collation"]),
+        )
+        comment = bytes.fromhex(like["comment"]).decode("utf-8", "replace")
+        if comment:
+            sql += " COMMENT '%s'" % comment.replace("\\", "\\\\").replace("'", "''")
+        self.rows(sql + ";")
+
+    def swap(self, fresh: str, former: str, like: Mapping[str, str]) -> None:
+        """Exchange the tables of two databases, all at once: nobody ever finds half of it."""
+        self.create(former, like)
+        moves = [move(each, self.name, former) for each in self.tables(self.name)]
+        moves += [move(each, fresh, self.name) for each in self.tables(fresh)]
         if moves:
-            # All at once: nobody ever finds half of it.
-            server.sql("SET foreign_key_checks = 0; RENAME TABLE %s;" % ", ".join(moves))
-    finally:
-        server.sql("DROP DATABASE IF EXISTS %s;" % identifier(fresh))
-    return "the database that was there is %s now" % former
+            self.rows("SET foreign_key_checks = 0; RENAME TABLE %s;" % ", ".join(moves))
+
+    def replace(self, source: BinaryIO, journal: Mapping[str, Any]) -> None:
+        """Make the database anew from a dump; what a run that was killed here has left goes."""
+        self.rows("DROP DATABASE IF EXISTS %s;" % identifier(self.name))
+        self.create(self.name, journal["properties"])
+        self.load(source, self.name)
+        for row in journal.get("rights") or ():
+            host, user, routine, kind, rights = json.loads(row)
+            where = "ROUTINE_SCHEMA = %s AND ROUTINE_NAME = %s" % (literal(self.name), literal(routine))
+            if rights and self.rows("SELECT 1 FROM information_schema.ROUTINES WHERE %s;" % where):
+                place = "%s %s.%s" % (kind, identifier(self.name), identifier(routine))
+                self.rows("GRANT %s ON %s TO %s;" % (rights.upper(), place, account(user, host)))
+
+    def settle(self, journal: Mapping[str, Any], source: Optional[BinaryIO] = None) -> bool:
+        """Finish a restore that has begun to replace the database, and undo any other; return whether it was finished.
+
+        :param source: the backup, for one that has to be made anew.
+        """
+        fresh, former = str(journal.get("fresh", "")), str(journal.get("former", ""))
+        phase = journal.get("phase")
+        self.quieten(fresh)
+        if phase == "replacing" and source is not None:
+            self.replace(source, journal)
+        done = phase in ("replacing", "finishing") or (
+            # With nothing to exchange, it is done when it is begun.
+            phase == "swapping" and self.there(former) and not self.tables(fresh)
+        )
+        self.withdraw()
+        if fresh:
+            self.rows("DROP DATABASE IF EXISTS %s;" % identifier(fresh))
+        if done and phase != "replacing":
+            for each in self.formers():
+                if each != former:
+                    self.rows("DROP DATABASE %s;" % identifier(each))
+        elif former and self.there(former) and not self.tables(former):
+            self.rows("DROP DATABASE %s;" % identifier(former))
+        return done
+
+    def quieten(self, fresh: str) -> None:
+        """End what a killed run has left at work: it would turn over what is found here."""
+        ours = "USER = %s" % literal(self.login)
+        if fresh:
+            ours += " OR (INFO LIKE %s AND ID <> CONNECTION_ID())" % literal("%%%s%%" % fresh)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = self.rows("SELECT ID FROM information_schema.PROCESSLIST WHERE %s;" % ours)
+            if not found:
+                return
+            for number in found:
+                self.server.sql("KILL %d;" % int(number), check=False)
+            time.sleep(0.1)
 
 
-def copy_charset(server: Server, source: str, target: str) -> None:
-    """Make an empty database with the character set of another one."""
-    where = "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % literal(source)
-    charset = server.sql("SELECT DEFAULT_CHARACTER_SET_NAME " + where).output.strip()
-    if not charset:
-        raise Failure("there is no database %s on this host; next: bootstrap" % source)
-    server.sql("CREATE DATABASE %s CHARACTER SET %s;" % (identifier(target), identifier(charset)))
+class Tail:
+    """A stream that remembers the end of what was written to it."""
 
+    def __init__(self, target: Any) -> None:
+        self.target = target
+        self.end = b""
 
-def tables(server: Server, database: str) -> List[str]:
-    where = "FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s;" % literal(database)
-    return server.sql("SELECT TABLE_NAME " + where).output.splitlines()
-
-
-def databases_like(server: Server, start: str) -> List[str]:
-    names = server.sql("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA;").output.splitlines()
-    return [name for name in names if name.startswith(start)]
+    def write(self, data: bytes) -> int:
+        self.end = (self.end + data)[-200:]
+        return int(self.target.write(data))
 
 
 def move(table: str, source: str, target: str) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .system import Finished, System
 
 ITERATIONS = 4096
+# The owner of a database may set what holds for everybody who connects to it, the superuser too: with a path of schemas
+# of its own, our queries would call its functions.
+OPTIONS = "-c search_path=pg_catalog -c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0"
 VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$")
 
 
@@ -79,7 +82,8 @@ class Cluster:
     def psql(self, sql: str, database: str = "postgres", check: bool = True) -> Finished:
         """Run SQL as the superuser; rows come as lines of fields parted by ``|``."""
         argv = [self.program, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-p", self.port, "-d", database]
-        result = self.system.run(argv, user="postgres", stdin=sql, timeout=120, check=False, apart=True)
+        env = {"PGOPTIONS": OPTIONS}
+        result = self.system.run(argv, user="postgres", env=env, stdin=sql, timeout=600, check=False, apart=True)
         if result.code and check:
             raise Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
         return result
@@ -153,6 +157,8 @@ class Database(Kind):
         if result.code:
             if re.search(r"FATAL: +database .* does not exist", result.errors):
                 return None
+            if "not currently accepting connections" in result.errors:
+                raise Failure("nobody may connect to the database %s; next: resume" % self.spec["name"])
             raise Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
         facts, *extensions = result.output.splitlines()
         owner, _, encoding = facts.rpartition("|")
@@ -181,7 +187,8 @@ class Database(Kind):
         elif found[0] != owner:
             cluster.psql("ALTER DATABASE %s OWNER TO %s;" % (identifier(name), identifier(owner)))
         for extension in self.spec["extensions"]:
-            sql = "SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS %s;" % identifier(extension)
+            sql = "SET client_min_messages = warning; SET search_path = public; CREATE EXTENSION IF NOT EXISTS %s;"
+            sql %= identifier(extension)
             result = cluster.psql(sql, conninfo(name), check=False)
             if "is not available" in result.errors or "could not open extension control file" in result.errors:
                 raise Failure(

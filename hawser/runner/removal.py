@@ -9,9 +9,12 @@ import signal
 import time
 
 from . import mariadb, postgres
-from .backups import Backup
+from .backups import BEFORE_REMOVAL, Backup
+from .disk import remove
 from .ports import family
 from .rabbitmq import control
+from .restores import settle
+from .restoring import Journal, is_former
 from .strays import listing, told
 from .system import Change, Failure, Kind
 
@@ -54,12 +57,14 @@ class Postgresql:
 
     def aside(self) -> List[str]:
         """Return the databases that were there before a restore."""
-        pattern = self.name[:40].replace("_", r"\_") + r"\_before\_%"
-        return self.rows("SELECT datname FROM pg_database WHERE datname LIKE %s" % postgres.literal(pattern))
+        return [name for name in self.rows("SELECT datname FROM pg_database") if is_former(name, self.name)]
 
     def drop(self) -> None:
         for name in [*self.aside(), self.name]:
-            self.cluster.psql("DROP DATABASE IF EXISTS %s WITH (FORCE)" % postgres.identifier(name))
+            if name in self.rows("SELECT datname FROM pg_database"):
+                # What is a template cannot be dropped.
+                both = (postgres.identifier(name),) * 2
+                self.cluster.psql("ALTER DATABASE %s IS_TEMPLATE false; DROP DATABASE %s WITH (FORCE)" % both)
 
     def drop_role(self) -> None:
         self.cluster.psql("DROP ROLE IF EXISTS %s" % postgres.identifier(self.owner))
@@ -96,7 +101,9 @@ class Mariadb:
         return [name for name in rows if name not in mine]
 
     def drop(self) -> None:
-        self.server.sql("DROP DATABASE IF EXISTS %s;" % mariadb.identifier(self.name))
+        names = self.rows("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA;")
+        for name in [*(each for each in names if is_former(each, self.name)), self.name]:
+            self.server.sql("DROP DATABASE IF EXISTS %s;" % mariadb.identifier(name))
 
     def drop_role(self) -> None:
         for host in self.accounts():
@@ -113,7 +120,7 @@ class Sqlite:
         self.path = spec["path"]
 
     def there(self) -> bool:
-        return os.path.isfile(self.path)
+        return os.path.lexists(self.path)
 
     def role(self) -> bool:
         return False
@@ -123,8 +130,7 @@ class Sqlite:
 
     def drop(self) -> None:
         for suffix in ("", "-wal", "-shm", "-journal"):
-            if os.path.lexists(self.path + suffix):
-                os.unlink(self.path + suffix)
+            remove(self.path + suffix)
 
     def drop_role(self) -> None:
         """Nothing: it belongs to a user of the host."""
@@ -157,9 +163,12 @@ class DatabaseGone(Kind):
 
     def apply(self, change: Change) -> None:
         server = self.server()
+        if Journal(self.system.state, self.spec["engine"], self.spec["database"]).found:
+            # Half of a restore would be the last that is known of it.
+            settle(self.spec, self.system)
         if server.there():
             # Nothing is dropped that could not be saved: a backup that fails ends it here.
-            Backup(self.spec, self.system).apply(change)
+            Backup(self.spec, self.system).make(BEFORE_REMOVAL)
             server.drop()
         if server.role() and not server.others():
             server.drop_role()

@@ -162,10 +162,12 @@ class System:
         env: Optional[Mapping[str, str]] = None,
         apart: bool = True,
         scoped: bool = False,
+        source: Optional[int] = None,
     ) -> Child:
         """Start a program in a process group of its own, which ends when the runner is told to.
 
         :param scoped: it also gets a scope, in which nothing outlives it; for commands of the application.
+        :param source: an open file that it reads as its standard input.
         """
         argv, handles = list(argv), []
         variables = self.environment(user, env)
@@ -179,7 +181,7 @@ class System:
                     handles = [stack.enter_context(variables_file(env, account.pw_uid))]
                     argv = ["/bin/sh", "-c", TAKE_UP, "sh", "/proc/self/fd/%d" % handles[0], *argv]
                 argv, cwd = become(account, cwd, argv), "/"
-            return self.start(argv, cwd, variables, apart, handles, scoped)
+            return self.start(argv, cwd, variables, apart, handles, scoped, source)
 
     def start(
         self,
@@ -189,6 +191,7 @@ class System:
         apart: bool,
         handles: Sequence[int],
         scoped: bool,
+        source: Optional[int],
     ) -> Child:
         with self.children_lock:
             if self.aborted:
@@ -201,7 +204,7 @@ class System:
                     argv,
                     cwd=cwd,
                     env=variables,
-                    stdin=subprocess.PIPE,
+                    stdin=subprocess.PIPE if source is None else source,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE if apart else subprocess.STDOUT,
                     start_new_session=True,
@@ -308,6 +311,7 @@ class System:
         check: bool = True,
         apart: bool = False,
         scoped: bool = False,
+        source: Optional[int] = None,
     ) -> Finished:
         """Run a program to its end.
 
@@ -316,6 +320,7 @@ class System:
         :param check: raise `Failure` when it exits with anything but 0.
         :param apart: keep standard error apart from the output.
         :param scoped: nothing outlives it, see `spawn`.
+        :param source: an open file that it reads as its standard input, instead of `stdin`.
         """
         said = {"out": bytearray(), "err": bytearray()}
 
@@ -324,7 +329,7 @@ class System:
             if len(said[name]) > 2 * KEPT_OUTPUT:
                 del said[name][:-KEPT_OUTPUT]
 
-        child = self.spawn(argv, user, cwd, env, apart, scoped)
+        child = self.spawn(argv, user, cwd, env, apart, scoped, source)
         in_time = self.attend(child, stdin.encode() if isinstance(stdin, str) else stdin, heard, timeout)
         output, errors = (bytes(said[name]).decode("utf-8", "replace") for name in ("out", "err"))
         if not in_time:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Fleet
+from .test_restores import kill, push_kills
 
 # Each of these has been taken for something else somewhere on the way.
 PASSWORD = "a/b:c@d%e#f?g h\"i'j\\k`l$m"
@@ -41,6 +42,10 @@ sandbox = true
 groups = ["web"]
 sandbox = true
 """
+
+
+# Installs the server on a host of which no setting speaks.
+SERVER = "command -v mariadbd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server"
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +103,77 @@ def test_others_are_refused_before_they_can_give_a_password(fleet: Fleet) -> Non
 def test_a_second_bootstrap_changes_nothing(fleet: Fleet) -> None:
     events = fleet.events("-H", "stock", "bootstrap")
     assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
+
+
+# What a dump would hold that was made by somebody else than mariadb-dump.
+EVIL = """
+\\! touch /tmp/grabbed
+system touch /tmp/grabbed
+CREATE TABLE good (x int);
+CREATE DATABASE IF NOT EXISTS grabbed;
+DROP DATABASE theirs;
+USE theirs;
+DROP TABLE kept;
+GRANT ALL ON *.* TO 'keeper'@'localhost';
+SELECT 'x' INTO OUTFILE '/tmp/grabbed';
+"""
+
+
+def test_a_dump_reaches_nothing_but_its_own_database(fleet: Fleet) -> None:
+    fleet.inside("data1", "mariadb", "-e", "CREATE DATABASE theirs; CREATE TABLE theirs.kept (x int)")
+    folder = "/var/backups/hawser/stock"
+    for number, line in enumerate(EVIL.strip().splitlines()):
+        name = f"stock-2020010{number}T000000Z.sql.gz"
+        pack = f"mkdir -p {folder} && gzip > {folder}/{name}"
+        fleet.inside("data1", "sh", "-c", f"cat <<'END' | {{ {pack}; }}\n{line}\nEND\n")
+        fleet.fab("-H", "data1", "db.restore", name, "--destroy", "stock", code=None)
+    fleet.inside("data1", "sh", "-c", f"rm {folder}/*")
+    assert fleet.inside("data1", "sh", "-c", "ls -d /tmp/grabbed /var/lib/mysql/grabbed; true").strip() == ""
+    assert fleet.inside("data1", "mariadb", "-Ne", "SHOW TABLES FROM theirs").strip() == "kept"
+    assert "ALL PRIVILEGES ON *.*" not in fleet.inside("data1", "mariadb", "-Ne", "SHOW GRANTS FOR keeper@localhost")
+
+
+CODE = """
+ALTER DATABASE stock COLLATE utf8mb4_bin COMMENT 'it''s';
+CREATE TABLE words (id int PRIMARY KEY, word text) COMMENT 'x';
+CREATE VIEW seen AS SELECT word FROM words;
+CREATE DEFINER='keeper'@'localhost' TRIGGER shout BEFORE INSERT ON words FOR EACH ROW SET NEW.word = upper(NEW.word);
+CREATE DEFINER='keeper'@'localhost' PROCEDURE say() SELECT 1;
+CREATE DEFINER='keeper'@'localhost' EVENT tidy ON SCHEDULE EVERY 1 DAY DO DELETE FROM words WHERE id < 0;
+CREATE USER reader@localhost; GRANT SELECT ON stock.words TO reader@localhost;
+GRANT EXECUTE ON PROCEDURE stock.say TO reader@localhost; GRANT SHOW VIEW ON stock.* TO reader@localhost;
+INSERT INTO words VALUES (1, 'good');
+"""
+BELONGINGS = """
+SELECT * FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'stock';
+SELECT TABLE_NAME, TABLE_TYPE, TABLE_COLLATION, TABLE_COMMENT FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = 'stock' ORDER BY 1;
+SELECT TRIGGER_NAME, DEFINER, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'stock';
+SELECT TABLE_NAME, DEFINER, SECURITY_TYPE FROM information_schema.VIEWS WHERE TABLE_SCHEMA = 'stock';
+SELECT ROUTINE_NAME, DEFINER, SECURITY_TYPE FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'stock';
+SELECT EVENT_NAME, DEFINER, STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'stock';
+SELECT Host, User, Select_priv, Show_view_priv FROM mysql.db WHERE Db = 'stock' ORDER BY 1, 2;
+SELECT User, Table_name, Table_priv FROM mysql.tables_priv WHERE Db = 'stock';
+SELECT User, Routine_name, Proc_priv FROM mysql.procs_priv WHERE Db = 'stock';
+SELECT id, word FROM stock.words;
+"""
+
+
+def test_code_and_rights_are_there_after_a_restore_as_before(fleet: Fleet) -> None:
+    fleet.inside("data1", "mariadb", "stock", "-e", CODE)
+    before = fleet.inside("data1", "mariadb", "-Ne", BELONGINGS)
+    fleet.fab("-H", "data1", "db.backup")
+    fleet.inside("data1", "mariadb", "stock", "-e", "UPDATE words SET word = 'bad'")
+    fleet.fab("-H", "data1", "db.restore", "latest", "--destroy", "stock")
+    assert fleet.inside("data1", "mariadb", "-Ne", BELONGINGS) == before
+    accounts = fleet.inside("data1", "mariadb", "-Ne", "SELECT User FROM mysql.user WHERE User LIKE 'hawser%'")
+    assert accounts.strip() == ""
+
+
+def test_a_kill_is_made_good_by_the_same_command(fleet: Fleet) -> None:
+    push_kills("stock-data1")
+    kill("stock-data1", "mariadb", "restore", 27)
+    kill("stock-data1", "mariadb-tables", "restore", 27)
 
 
 def test_who_is_no_client_any_more_has_no_account_and_reaches_nothing(fleet: Fleet) -> None:

@@ -22,7 +22,7 @@ from hawser.release import Facts, Release
 from hawser.resources import JSON, Catalog, Command, File, Resource
 from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
-from hawser.steps import Removal, Step
+from hawser.steps import Step
 from hawser.templates import Templates
 from tasks import (
     bootstrap,
@@ -39,6 +39,7 @@ from tasks import (
     queue,
     release,
     releases,
+    remove,
     shares,
     supervisor,
     systemd,
@@ -56,7 +57,7 @@ PHASES: dict[str, list[Step]] = {
     "migrate": [db.migrate, once.run],
     "switch": deploy.SWITCH,
     "finish": deploy.FINISH,
-    "remove": [each for stage in Removal.STAGES for each in Removal.all if each.stage == stage],
+    "remove": [each for steps in remove.REMOVE.values() for each in steps],
 }
 # Parts of `release.start`, to be typed on their own.
 ALONE = [
@@ -67,6 +68,7 @@ ALONE = [
     release.hand_over,
     config.leave,
     releases.old,
+    db.settle,
     processes.again,
     processes.abandon,
     processes.end,

@@ -42,6 +42,20 @@ class TestTheRegistry:
         assert all(tuple(name.split(".")) in ASKABLE for name in runner.asked)
 
 
+class TestRestores:
+    def test_one_that_was_broken_off_is_found_with_what_ends_it(self, host):
+        left = [{"database": "shop", "backup": "b1", "what": "the restore of shop from b1 was not completed"}]
+        runner = Runner(restores__left=left)
+        (found,) = application.restores(host("data1"), runner)
+        assert (found.message, found.warning) == (left[0]["what"], False)
+        assert "fab -H data1 resume" in found.next and "db.restore b1 --database shop" in found.next
+        assert runner.asked["restores.left"] == {"databases": [{"database": "shop", "engine": "postgresql"}]}
+        assert ("restores", "left") in ASKABLE
+
+    def test_a_host_without_databases_is_not_asked(self, host):
+        assert told(application.restores(host("web1"), Runner())) == []
+
+
 class TestTheHost:
     def test_a_known_system_is_fine(self, host):
         assert told(hosts.system(host(), Runner())) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import backups
-from hawser.runner.backups import Backup, Restore, listing
+from hawser.runner import sqlite_dump
+from hawser.runner.backups import Backup, listing
+from hawser.runner.restores import Restore
+from hawser.runner.restoring import Journal
 from hawser.runner.system import Failure
 
 from .conftest import ME, names
@@ -66,6 +69,20 @@ def restore(spec, system):
         resource.apply(change)
 
     return restore
+
+
+def stamp_of(age):
+    """Return how a backup's name writes a moment some seconds ago."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() - age))
+
+
+def pretend(folder, stamp, end="sqlite3", **about):
+    """Make what looks like a backup, and its record."""
+    name = f"site-{stamp}.{end}"
+    (folder / name).write_text("x")
+    record = {"size": 1, "proven": True, "sha256": hashlib.sha256(b"x").hexdigest(), **about}
+    (folder / f"{name}.json").write_text(json.dumps(record))
+    return name
 
 
 def rows(base):
@@ -125,26 +142,90 @@ def test_old_ones_and_too_many_go_but_never_the_youngest(save, spec, tmp_path, s
     save()
     folder = tmp_path / "backups"
 
-    def pretend(stamp):
-        (folder / f"site-{stamp}.sqlite3").write_text("")
-
     for stamp in ("20200101T000000Z", "20200102T000000Z"):
-        pretend(stamp)
+        pretend(folder, stamp)
     (folder / "other-20200101T000000Z.sqlite3").write_text("")
     resource = Backup(spec, system)
     resource.thin_out()
     assert [each["database"] for each in listing(system, str(folder))] == ["site", "other"]
     youngest = listing(system, str(folder))[0]["name"]
     for day in range(1, 5):
-        pretend(time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() - day * 3600)))
+        pretend(folder, stamp_of(day * 3600))
     resource.thin_out()
     mine = [each["name"] for each in listing(system, str(folder)) if each["database"] == "site"]
     assert len(mine) == 3 and mine[0] == youngest
-    os.utime(folder / youngest)
+
+
+def test_what_is_not_good_neither_counts_nor_pushes_out_what_is(save, spec, tmp_path, system):
+    folder = tmp_path / "backups"
+    good = save()
+    (folder / good).rename(folder / f"site-{stamp_of(7200)}.sqlite3")
+    (folder / f"{good}.json").rename(folder / f"site-{stamp_of(7200)}.sqlite3.json")
+    for number in range(5):
+        pretend(folder, stamp_of(600 + number), proven=number % 2 == 0, size=number)
+    damaged = pretend(folder, stamp_of(60))
+    (folder / damaged).write_text("y")
+    os.utime(folder / damaged, (time.time() + 60, time.time() + 60))
+    Backup({**spec, "keep": 1}, system).thin_out()
+    found = {each["name"]: each["proven"] for each in listing(system, str(folder))}
+    assert [name for name, proven in found.items() if proven] == [f"site-{stamp_of(7200)}.sqlite3"]
+    assert len(found) == 7
+
+
+def test_what_was_saved_on_the_way_to_a_restore_counts_for_itself(spec, tmp_path, system):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    by_hand = [pretend(folder, stamp_of(86400 + number), why="by hand") for number in range(3)]
+    for number in range(5):
+        pretend(folder, stamp_of(number + 1), why="before a restore")
+    Backup(spec, system).thin_out()
+    found = [each["name"] for each in listing(system, str(folder))]
+    assert found[3:] == by_hand and len(found) == 6
+
+
+def test_nothing_goes_that_a_restore_is_at(spec, tmp_path, system):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    oldest = pretend(folder, "20200101T000000Z")
+    for number in range(5):
+        pretend(folder, stamp_of(number + 1))
+    Journal(system.state, "sqlite", "site").note(phase="loading", backup=oldest)
+    Backup(spec, system).thin_out()
+    assert oldest in [each["name"] for each in listing(system, str(folder))]
+
+
+def test_a_database_of_another_kind_with_the_same_name_keeps_its_backups(spec, tmp_path, system):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for number in range(5):
+        pretend(folder, stamp_of(number + 1))
+        pretend(folder, stamp_of(number + 1), end="dump")
+    Backup(spec, system).thin_out()
+    assert len([each for each in listing(system, str(folder)) if each["name"].endswith(".dump")]) == 5
+
+
+def test_the_backup_that_is_brought_back_stays_whatever_is_kept(base, save, restore, spec, tmp_path, system):
+    first = save(keep=1)
+    base.execute("DELETE FROM entries")
+    base.commit()
+    restore(first)
+    assert rows(base) == ["first"]
+    found = {each["name"]: each["why"] for each in listing(system, spec["folder"])}
+    assert found.pop(first) == ""
+    assert list(found.values()) == ["before a restore"]
+
+
+def test_an_older_version_wrote_down_what_was_typed(tmp_path, system):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for number, what in enumerate(("db.restore latest", "bootstrap deploy", "db.backup", "remove --yes")):
+        pretend(folder, stamp_of(number + 1), what=what)
+    whys = [each["why"] for each in listing(system, str(folder))]
+    assert whys == ["before a restore", "before a migration", "by hand", "before removal"]
 
 
 def test_a_backup_that_cannot_be_proven_is_none(save, spec, system, tmp_path, monkeypatch):
-    monkeypatch.setattr(backups, "SQLITE_COPY", "import sys; open(sys.argv[2], 'w'); sys.exit('no good')")
+    monkeypatch.setattr(sqlite_dump, "SAVE", "import sys; print('half'); sys.exit('no good')")
     with pytest.raises(Failure):
         save()
     assert listing(system, spec["folder"]) == []
@@ -152,7 +233,7 @@ def test_a_backup_that_cannot_be_proven_is_none(save, spec, system, tmp_path, mo
 
 
 def test_a_full_disk_is_told_before_anything_is_written(spec, system, monkeypatch):
-    monkeypatch.setattr(backups.Sqlite, "size", lambda self: 1 << 60)
+    monkeypatch.setattr(sqlite_dump.Dump, "size", lambda self: 1 << 60)
     resource = Backup(spec, system)
     with pytest.raises(Failure, match="MiB free, and a backup of site may need"):
         resource.apply(resource.check())
@@ -160,7 +241,7 @@ def test_a_full_disk_is_told_before_anything_is_written(spec, system, monkeypatc
 
 
 def test_what_a_killed_run_has_left_goes_with_the_next(save, spec):
-    (Path(spec["folder"]) / ".making-1234").mkdir(parents=True)
+    (Path(spec["folder"]) / ".making-12345678").mkdir(parents=True)
     name = save()
     assert names(spec["folder"]) == [name, f"{name}.json"]
 

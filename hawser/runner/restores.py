@@ -1,0 +1,147 @@
+"""Databases brought back from backups, and what is left of a restore that was broken off."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from .backups import BEFORE_RESTORE, ENGINES, Backup, details, opened, workplace
+from .disk import digest
+from .postgres import Cluster, literal
+from .restoring import Journal
+from .system import Change, Failure, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+    from .backups import Engine
+    from .system import Spec, System
+
+
+class Restore(Kind):
+    """See `hawser.resources.Restore`.
+
+    A journal says what is done from before anything is touched. While it is there, no backup that it names goes.
+    """
+
+    def check(self) -> Optional[Change]:
+        spec = self.spec
+        path = os.path.join(spec["folder"], spec["name"])
+        opened(spec["folder"], spec["name"]).close()
+        if not spec["name"].endswith("." + ENGINES[spec["engine"]].suffix):
+            raise Failure("%s is no backup of a database of %s" % (spec["name"], spec["engine"]))
+        about = details(path)
+        if about.get("sha256") and about["sha256"] != digest(path):
+            raise Failure("%s is damaged: it is not what was written then; nothing was touched" % path)
+        return Change("replaces the database %s by %s" % (spec["database"], spec["name"]))
+
+    def apply(self, change: Change) -> None:
+        spec = self.spec
+        journal = Journal(self.system.state, spec["engine"], spec["database"])
+        if journal.found:
+            former = journal.found.get("backup")
+            finished = settle(spec, self.system)
+            if finished and former == spec["name"]:
+                self.output = "what was broken off is complete: the database is as in %s" % former
+                return
+        journal.note(phase="saving", backup=spec["name"], by=dict(spec["entry"]))
+        try:
+            self.bring_back(journal)
+        except Failure:
+            # With words for the user, and time to put all back; a run that is killed leaves the journal.
+            settle(spec, self.system)
+            raise
+        journal.close()
+
+    def bring_back(self, journal: Journal) -> None:
+        spec = self.spec
+        engine = ENGINES[spec["engine"]](spec, self.system)
+        if engine.there():
+            journal.note(safety=Backup(spec, self.system).make(BEFORE_RESTORE))
+        folder = spec["folder"]
+        with opened(folder, spec["name"]) as source, workplace(folder, engine.user, self.system.state) as place:
+            said = engine.restore(source, journal, place)
+        kept = journal.found.get("safety")
+        self.output = "\n".join([*([said] if said else []), *(["what was there is in %s" % kept] if kept else [])])
+
+
+class Settled(Kind):
+    """See `hawser.resources.Settled`."""
+
+    def check(self) -> Optional[Change]:
+        spec = self.spec
+        journal = Journal(self.system.state, spec["engine"], spec["database"])
+        if journal.found:
+            return Change("finishes or undoes the restore of %s from %s" % (spec["database"], journal.found["backup"]))
+        return Change("lets connections to %s again" % spec["database"]) if closed(spec, self.system) else None
+
+    def apply(self, change: Change) -> None:
+        spec = self.spec
+        backup = Journal(self.system.state, spec["engine"], spec["database"]).found.get("backup")
+        if settle(spec, self.system):
+            self.output = "finished: %s is as in %s" % (spec["database"], backup)
+        else:
+            self.output = "undone: %s is as it was" % spec["database"]
+
+
+def settle(spec: Spec, system: System) -> bool:
+    """Finish a restore that was broken off where it has begun to replace the database, else undo it.
+
+    :returns: whether it was finished.
+    :raises Failure: it can be neither.
+    """
+    journal = Journal(system.state, spec["engine"], spec["database"])
+    engine = ENGINES[spec["engine"]](spec, system)
+    with workplace(spec["folder"], engine.user, system.state) as place:
+        if journal.found.get("phase") == "replacing":
+            done = replaced(engine, journal, spec["folder"], place)
+        else:
+            done = engine.settle(journal, None, place)
+    journal.close()
+    return done
+
+
+def replaced(engine: Engine, journal: Journal, folder: str, place: str) -> bool:
+    """Make a database anew of which a restore has left half: from the backup, or else from what was there before."""
+    backup, safety = str(journal.found.get("backup", "")), str(journal.found.get("safety", ""))
+    try:
+        with opened(folder, backup) as source:
+            engine.settle(journal, source, place)
+    except Failure as failure:
+        if not safety:
+            raise Failure("%s: %s" % (journal.told(), failure.message), failure.output) from None
+        with opened(folder, safety) as source:
+            engine.settle(journal, source, place)
+        return False
+    return True
+
+
+def closed(spec: Mapping[str, Any], system: System) -> bool:
+    """Tell whether nobody may connect to a database, as an older version left one that was killed in a restore."""
+    if spec["engine"] != "postgresql":
+        return False
+    sql = "SELECT datallowconn FROM pg_database WHERE datname = %s" % literal(spec["database"])
+    return Cluster(system).psql(sql).output.strip() == "f"
+
+
+def left(system: System, databases: Sequence[Mapping[str, str]]) -> List[Dict[str, str]]:
+    """Return what is wrong with databases since a restore was broken off.
+
+    :param databases: dicts with database and engine.
+    :returns: dicts with database, backup (empty where it is not known) and what.
+    """
+    found = []
+    for each in databases:
+        journal = Journal(system.state, each["engine"], each["database"])
+        if journal.found:
+            found.append(
+                {"database": each["database"], "backup": str(journal.found.get("backup", "")), "what": journal.told()}
+            )
+            continue
+        with contextlib.suppress(Failure):
+            # A server that is down is found elsewhere.
+            if closed(each, system):
+                what = "nobody may connect to the database %s" % each["database"]
+                found.append({"database": each["database"], "backup": "", "what": what})
+    return found

@@ -1,0 +1,95 @@
+"""Which backup `latest` is, what is done about a restore that was broken off, and in which order things are removed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hawser.databases import broken_off, refuse_broken_off
+from hawser.errors import HawserError
+from hawser.release import Facts
+from hawser.steps import Removal, Step
+from tasks.db import latest
+from tasks.remove import REMOVE
+
+JOURNAL = {"database": "shop", "backup": "b1", "by": {"who": "ann", "from": "desk", "started": "2030-01-02T03:04:05Z"}}
+
+
+def backup(name: str, why: str = "by hand", database: str = "shop", proven: bool = True) -> dict[str, Any]:
+    return {"name": name, "database": database, "why": why, "proven": proven}
+
+
+def test_latest_is_the_youngest_that_was_not_made_for_a_restore():
+    found = [backup("other", database="x"), backup("b3", "before a restore"), backup("b2", proven=False), backup("b1")]
+    assert latest("shop", found, ()) == "b1"
+    assert latest("shop", found[1:2], ()) == ""
+
+
+def test_latest_is_what_a_restore_is_at_that_was_broken_off():
+    assert latest("shop", [backup("b3"), backup("b1")], [JOURNAL]) == "b1"
+    assert latest("shop", [backup("b3"), backup("b1")], [{**JOURNAL, "database": "other"}]) == "b3"
+
+
+class OneHost(SimpleNamespace):
+    """A fleet of one host, which has said something of itself."""
+
+    def host(self, name: str) -> Any:
+        return SimpleNamespace(facts=self.session.facts[name])
+
+
+@pytest.fixture
+def fleet():
+    def fleet(*journals: Any, dry: bool = False) -> Any:
+        said: list[str] = []
+        report = SimpleNamespace(note=lambda host, text, level: said.append(text))
+        session = SimpleNamespace(facts={"d1": Facts(restores=journals)})
+        return OneHost(names=["d1", "unheard"], session=session, dry=dry, report=report, said=said)
+
+    return fleet
+
+
+def test_nothing_is_touched_while_a_restore_is_open(fleet):
+    refuse_broken_off(fleet())
+    with pytest.raises(HawserError) as caught:
+        refuse_broken_off(fleet(JOURNAL))
+    assert str(caught.value).splitlines() == [
+        "a database is not as it should be; nothing was touched",
+        "  d1: the restore of shop from b1, begun by ann on desk at 2030-01-02T03:04:05Z, was not completed",
+        "  next: fab -H d1 resume, which finishes or undoes it, or the same restore again",
+    ]
+
+
+def test_a_dry_run_only_says_so(fleet):
+    there = fleet(JOURNAL, dry=True)
+    refuse_broken_off(there)
+    assert "was not completed" in there.said[0]
+
+
+def test_what_is_no_journal_is_passed_over(fleet):
+    assert list(broken_off(fleet("x", 7, None).host("d1"))) == []
+    assert len(list(broken_off(fleet({"by": "x"}).host("d1")))) == 1
+
+
+def test_every_removal_stands_in_the_list_once():
+    listed = [step.title for steps in REMOVE.values() for step in steps]
+    assert sorted(listed) == sorted(step.title for step in Step.registry if isinstance(step, Removal))
+
+
+def test_what_databases_lie_on_goes_after_they_were_saved():
+    stages = list(REMOVE)
+    for stage, names in (
+        ("services", {"db.remove", "postgresql.remove", "mariadb.remove"}),
+        ("storage", {"shares.remove", "volumes.remove"}),
+    ):
+        assert names <= {step.title for step in REMOVE[stage]}
+    assert stages.index("processes") < stages.index("services") < stages.index("storage") < stages.index("host")
+
+
+def test_the_order_does_not_hang_on_which_module_was_loaded_first():
+    line = "from tasks import volumes, shares, remove; print([s.title for v in remove.REMOVE.values() for s in v])"
+    said = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == str([step.title for steps in REMOVE.values() for step in steps])
