@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import Problem
 from .formats import shell_environment
@@ -22,6 +22,9 @@ from .release import Facts, Release
 from .resources import Command
 from .secrets import Secrets
 from .templates import TemplateError, Templates
+
+if TYPE_CHECKING:
+    from .kept import Kept
 
 UV = "uv==0.13.9"
 
@@ -53,6 +56,7 @@ class Host:
     :param entry: who does what from where, for the history.
     :param asked: what the command asks for, such as the ``process`` it is about.
     :param rollout: the rollout that is under way, if one is.
+    :param accepted: what it keeps that is about to be signed for it.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Host:
     entry: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
     rollout: Record | None = None
+    accepted: Sequence[Kept] = ()
 
     # What the settings say of it.
 

@@ -7,6 +7,7 @@ import os
 import time
 
 from .disk import open_folder, read, remove, write_atomically
+from .facts import youngest
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -151,6 +152,10 @@ class Journal(Kind):
             return
         entry = dict(self.entry(), since=now())
         write_atomically(path, (json.dumps(entry) + "\n").encode(), 0o600)
+        # Afterwards: a host with a journal takes part in a rollout that is resumed, whatever it has seen.
+        begun = int(self.entry().get("begun", 0))
+        if begun > youngest(self.system.state):
+            write_atomically(os.path.join(self.system.state, "begun"), b"%d\n" % begun, 0o600)
 
 
 def before(system: System, root: str) -> str:
