@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 BELIEVED = (Standing.OURS, Standing.ACCEPTED)
 # The runner reads no more of a file than this; what a release is made of takes some ten thousand characters.
 LONGEST = 1 << 20
+# How many differences are shown of one.
+SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -290,6 +292,20 @@ def inventory(fleet: Fleet, name: str) -> list[Kept]:
     for entry in journal(fleet, name):
         found += [entry, *look(fleet, name, ROLLOUT, host.rollout_inputs, entry.release)]
     return [each for each in found if each.standing not in BELIEVED]
+
+
+def differences(fleet: Fleet, each: Kept) -> str:
+    """Return, for a look, in which settings and templates what a host keeps differs from today's."""
+    if each.kind == JOURNAL:
+        return ""
+    today = json.loads(Release(each.release, "", fleet.environment, fleet.session.templates).inputs)
+    settings, templates = (each.content.get(part) for part in ("settings", "templates"))
+    if not isinstance(settings, dict) or not isinstance(templates, dict):
+        return "cannot be read"
+    present, ours = today["settings"], fleet.session.templates.used
+    found = [key for key in {**present, **settings} if settings.get(key) != present.get(key)]
+    found += [f"template {name}" for name, text in templates.items() if ours.get(name, text) != text]
+    return ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
 
 
 def accept(fleet: Fleet, wanted: Sequence[Kept]) -> None:

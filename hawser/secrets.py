@@ -48,6 +48,8 @@ FORMATS: Mapping[str, Callable[[], str]] = {
     "alphanumeric": lambda: "".join(random.choice(string.ascii_letters + string.digits) for _ in range(50)),
 }
 _SHORTEST = 4
+# Of what a host says a secret is; a generated one has up to 64 characters, one that you wrote may be a key.
+_LONGEST = 20_000
 _SHORTEST_LINE = 8
 
 
@@ -228,6 +230,31 @@ def read_secrets(environment: Environment, folder: Path) -> tuple[Secrets, list[
     listed = {name: values[name] for name in environment.env.secrets if values.get(name)}
     secrets = Secrets(environment.name, path, listed, environment.env.generated, environment.env.formats, key)
     return secrets, problems
+
+
+def kept_secrets(host: str, text: object, names: Sequence[str]) -> dict[str, str]:
+    """Return the generated secrets that a host says it was set up with; what else it says is left out.
+
+    :param text: its record, None when it has none.
+    :raises InputErrors: it is no record of secrets, or a value is none that could be kept.
+    """
+    if text is None or text == "":
+        return {}
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    hint = f"compare with another host, or remove the file and: fab -H {host} bootstrap"
+    if not isinstance(found, dict):
+        raise InputErrors([Problem(f"{host}: secrets.json", "", "is no record of secrets", hint)])
+    kept = {name: found[name] for name in names if name in found}
+    for name, value in kept.items():
+        message = _unusable(value, True) if isinstance(value, str) else "is no text"
+        if not message and len(value) > _LONGEST:
+            message = f"is longer than {_LONGEST} characters"
+        if message:
+            raise InputErrors([Problem(f"{host}: secrets.json", name, message, hint)])
+    return kept
 
 
 def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

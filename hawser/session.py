@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import platform
 import threading
@@ -29,7 +28,7 @@ from .journal import Record
 from .release import Facts, Release
 from .report import Event, Report, make_report
 from .rules import broken
-from .secrets import Secrets, load_secrets
+from .secrets import Secrets, kept_secrets, load_secrets
 from .steps import Step
 from .templates import TemplateError, Templates, folders
 from .wire import HEARTBEAT, SILENCE, Wire
@@ -218,7 +217,7 @@ class Session:
         for name in names:
             path = f"{self.host(name).state}/secrets.json"
             text = self.wires[name].request("read", {"path": path}).message.get("text")
-            kept[name] = json.loads(text) if text else {}
+            kept[name] = kept_secrets(name, text, self.environment.env.generated)
         return kept
 
     @property

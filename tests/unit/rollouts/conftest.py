@@ -283,6 +283,20 @@ class World:
                 wire.close()
         return ""
 
+    def fleet_of(self, target: str) -> Fleet:
+        """Return hosts of a new run."""
+        session = Session(Config(overrides={"hawser": {"environment": "pier"}}), target.split(","), "run")
+        return Fleet(session, session.selection.hosts)
+
+    def run(self, task: Any, **options: Any) -> None:
+        """Run another task on all hosts."""
+        fleet = self.fleet_of("pier")
+        try:
+            task.body(fleet, **options)
+        finally:
+            for wire in fleet.session.wires.values():
+                wire.close()
+
     def ill(self, host: str, commit: str = "b") -> Fault:
         """The new process of a host is not healthy."""
 

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from fabric.config import Config
 
+from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.session import Session
 from hawser.signatures import JOURNAL, Signer
+from tasks import releases, secrets
 
 from .conftest import KILL, ROOT, STATE, World, at
 
@@ -239,3 +241,30 @@ def test_with_another_key_what_was_kept_is_refused_and_a_deploy_goes_on(two, cap
     assert two.fab("deploy") == ""
     assert "could not be put back" in capsys.readouterr().out
     assert set(two.state.values()) == {"c"}
+
+
+# After a look.
+
+
+def test_a_host_that_was_looked_at_counts_for_itself(two, capsys, monkeypatch):
+    edit(two, "app2", kept(two, "b"), files=[LATERAL])
+    monkeypatch.setattr("builtins.input", lambda prompt: "no")
+    with pytest.raises(HawserError, match="nothing was signed"):
+        two.run(releases.sign)
+    said = capsys.readouterr().out
+    assert "app2" in said and "does not fit its signature" in said and "files" in said
+    two.run(releases.sign, yes=True)
+    fleet = two.fleet_of("app2")
+    assert fleet.release(release(two, "b")).environment.files
+    # What the others keep is ours, and counts before it.
+    assert not two.fleet_of("pier").release(release(two, "b")).environment.files
+
+
+def test_a_lost_key_is_made_anew_and_what_was_kept_counts_after_a_look(two, capsys):
+    (two.folder / "pier.env").unlink()
+    secrets.new_key.body(two.fleet_of("pier").session)
+    assert "was signed with another key" in two.fab("rollback", to=release(two, "a"))
+    two.run(releases.sign, yes=True)
+    assert two.fab("rollback", to=release(two, "a")) == ""
+    with pytest.raises(HawserError, match="has a signing key"):
+        secrets.new_key.body(two.fleet_of("pier").session)
