@@ -94,9 +94,9 @@ def ready(fleet: Fleet) -> None:
         return
     locks.take(session, kept.names)
     session.make_signing_key()
-    found = [each for name in kept.names for each in inventory(kept, name)]
-    if found:
-        accept(kept, found)
+    unsigned = [each for name in kept.names for each in inventory(kept, name)]
+    if unsigned:
+        accept(kept, unsigned)
 
 
 def asked(fleet: Fleet) -> Fleet:

@@ -40,6 +40,6 @@ def new_key(session: Session) -> None:
     session.make_signing_key()
     session.report.note(
         "",
-        f"what hosts keep was signed with the old one: fab -H {session.environment.name} releases.sign shows it and lets "
-        "it count; the next deploy is signed with the new one",
+        f"what hosts keep was signed with the old one: fab -H {session.environment.name} releases.sign shows it and "
+        "lets it count; the next deploy is signed with the new one",
     )
