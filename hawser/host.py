@@ -10,6 +10,7 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from .bounded import for_templates
 from .errors import Problem
 from .formats import shell_environment
 from .inventory.app import instance_of
@@ -318,6 +319,7 @@ class Host:
         """The instances of the application with their values, for templates."""
         return {name: SimpleNamespace(**values, name=name) for name, values in self.environment.instances.items()}
 
+    @for_templates
     def group(self, name: str) -> list[HostView]:
         """The hosts of a group, in the order of the file, for templates.
 

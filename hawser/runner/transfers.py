@@ -54,7 +54,7 @@ def listing(system: System, path: str) -> List[Dict[str, Any]]:
     :raises Failure: there is nothing.
     """
     if os.path.isfile(path):
-        return [{"path": "", "sha256": digest(path), "mode": stat.S_IMODE(os.stat(path).st_mode)}]
+        return [described("", path, os.stat(path))]
     if not os.path.isdir(path):
         raise Failure("there is no %s" % path)
     found = []
@@ -63,10 +63,15 @@ def listing(system: System, path: str) -> List[Dict[str, Any]]:
         for name in sorted(files):
             place = os.path.join(folder, name)
             # A link, a socket or a pipe is no file that could be taken.
-            if stat.S_ISREG(os.lstat(place).st_mode):
-                mode = stat.S_IMODE(os.lstat(place).st_mode)
-                found.append({"path": os.path.relpath(place, path), "sha256": digest(place), "mode": mode})
+            status = os.lstat(place)
+            if stat.S_ISREG(status.st_mode):
+                found.append(described(os.path.relpath(place, path), place, status))
     return found
+
+
+def described(below: str, path: str, status: os.stat_result) -> Dict[str, Any]:
+    """Return what the other side must know of a file before it takes it."""
+    return {"path": below, "sha256": digest(path), "mode": stat.S_IMODE(status.st_mode), "size": status.st_size}
 
 
 def place(system: System, blob: str, path: str, mode: int, owner: str, group: str, sha256: str) -> None:
@@ -92,12 +97,16 @@ def place(system: System, blob: str, path: str, mode: int, owner: str, group: st
         os.unlink(source)
 
 
-def send(path: str, emit: Callable[[Dict[str, Any]], None]) -> str:
-    """Send a file in parts, and return the digest of what was sent."""
+def send(path: str, emit: Callable[[Dict[str, Any]], None], size: int) -> str:
+    """Send a file in parts, no more of it than was listed, and return the digest of what was sent."""
     found = hashlib.sha256()
     try:
         with open(path, "rb") as stream:
-            for part in iter(lambda: stream.read(PART), b""):
+            while size > 0:
+                part = stream.read(min(PART, size))
+                if not part:
+                    break
+                size -= len(part)
                 found.update(part)
                 emit({"t": "part", "data": base64.b64encode(part).decode()})
     except FileNotFoundError:
