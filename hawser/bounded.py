@@ -21,13 +21,13 @@ from jinja2.runtime import BlockReference, LoopContext, Macro, TemplateReference
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from jinja2.utils import Cycler, Joiner, Namespace
 
-# What one rendering may take, in characters (or items of lists) that are made on the way.
+# What one rendering may take, in characters that are made on the way.
 BUDGET = 20_000_000
-# The longest text or the most items of one value.
+# The longest value, in characters.
 LONGEST = 4_000_000
 # The longest source: no file on a server is longer, and reading it takes less than a second.
 LONGEST_SOURCE = 1_000_000
-# What a turn of a loop costs of the budget, and what a call does.
+# What an item of a list or a turn of a loop counts as, in characters; and what a call does.
 STEP, CALL = 20, 200
 # Seconds of work (not of waiting) for one rendering, for what takes long without growing.
 SECONDS = 10.0
@@ -83,7 +83,7 @@ budget = Budget()
 
 
 def size(value: object) -> int:
-    """Return how large a value is: the characters and items in it, each as often as it is seen.
+    """Return how large a value is, in characters: all that is in it, each part as often as it is seen.
 
     :raises TooMuch: larger than any value needs to be, or it contains itself.
     """
@@ -93,20 +93,20 @@ def size(value: object) -> int:
         found, left = 0, [value]
         while left:
             each = left.pop()
-            found += 1
+            found += STEP
             if isinstance(each, str | bytes):
                 found += len(each)
+            elif isinstance(each, list | tuple | set | frozenset):
+                left += each
             elif isinstance(each, int):
                 found += each.bit_length() // 8
             elif isinstance(each, Mapping):
                 left += [*each.keys(), *each.values()]
-            elif isinstance(each, list | tuple | set | frozenset):
-                left += each
             elif isinstance(each, Namespace):
                 left.append(each._Namespace__attrs)  # type: ignore[attr-defined]
             elif isinstance(each, Cycler):
                 left.append(each.items)
-            if found + len(left) > LONGEST:
+            if found + STEP * len(left) > LONGEST:
                 break
     if found > LONGEST:
         raise TooMuch("a value becomes too large")
@@ -142,7 +142,7 @@ def refuse_over(amount: int, limit: int = LONGEST) -> None:
 
 def add(left: Any, right: Any) -> Any:
     if isinstance(left, Sequence) and isinstance(right, Sequence):
-        refuse_over(len(left) + len(right))
+        refuse_over((len(left) + len(right)) * (1 if isinstance(left, str | bytes) else STEP))
     return left + right
 
 

@@ -15,6 +15,7 @@ from .errors import Problem
 from .formats import shell_environment
 from .inventory.app import instance_of
 from .inventory.certificates import Certificate, CertificateFiles
+from .inventory.documents import read_file
 from .inventory.processes import CronEntry, Process
 from .inventory.schema import Environment
 from .journal import Record
@@ -405,7 +406,7 @@ class Host:
         :raises TemplateError: it cannot be read; `key` is where it is named.
         """
         try:
-            return (self.environment.path.parent / path).read_text()
+            return read_file(self.environment.path.parent / path)
         except OSError as error:
             problem = Problem(self.environment.path.name, key, f"{path}: {error.strerror}", hint)
         except UnicodeDecodeError:

@@ -31,7 +31,7 @@ from hawser.formats import dotenv
 from hawser.inventory import Environment
 from hawser.inventory.app import SIGNING_KEY
 from hawser.inventory.base import did_you_mean
-from hawser.inventory.documents import label
+from hawser.inventory.documents import label, read_file
 from hawser.signatures import Signer, is_key, make_key
 
 MASK = "********"
@@ -318,7 +318,7 @@ def _read(path: Path) -> tuple[str, list[Problem]]:
         if mode & 0o077:
             message = f"its mode {mode:04o} lets others read the secrets"
             problems.append(Problem(name, "", message, f"chmod 600 {shlex.quote(name)}"))
-        return path.read_text(encoding="utf-8-sig"), problems
+        return read_file(path).replace("\r\n", "\n"), problems
     except FileNotFoundError:
         return "", problems
     except UnicodeDecodeError as error:

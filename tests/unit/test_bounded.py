@@ -127,7 +127,7 @@ FORBIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("text", ENDLESS)
+@pytest.mark.parametrize("text", ENDLESS, ids=range(len(ENDLESS)))
 def test_what_would_not_end_or_fill_the_memory_ends_with_a_sentence(text):
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.thread_time()
     with pytest.raises(TemplateError) as caught:
@@ -139,7 +139,7 @@ def test_what_would_not_end_or_fill_the_memory_ends_with_a_sentence(text):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
 
 
-@pytest.mark.parametrize("text", FORBIDDEN)
+@pytest.mark.parametrize("text", FORBIDDEN, ids=range(len(FORBIDDEN)))
 def test_what_is_no_data_cannot_be_reached(text):
     with pytest.raises(TemplateError) as caught:
         Templates().value(text, CONTEXT, "shop.toml", "env.variables.X")
@@ -163,6 +163,7 @@ def test_an_expression_is_bounded_as_well(text):
         "{{ " + "[" * 2000 + "]" * 2000 + " }}",
         "x{{ 1 }}" + "y" * 1_100_000,
     ],
+    ids=range(7),
 )
 def test_a_source_that_cannot_be_read_is_a_sentence(text):
     with pytest.raises(TemplateError):
