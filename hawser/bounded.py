@@ -38,7 +38,7 @@ BITS = 20_000
 # Filters whose work grows faster than their input, and those whose numbers say how large the result is.
 SLOW = {"striptags": 20_000, "urlize": 20_000, "pprint": 20_000, "wordwrap": 200_000}
 SIZED = {"batch", "center", "indent", "int", "round", "slice", "tojson", "truncate", "wordwrap"}
-PLAIN = (
+PLAIN: tuple[type, ...] = (
     str, bytes, int, float, list, tuple, set, frozenset, range, Mapping, datetime.date, datetime.time,
     datetime.timedelta, type({}.keys()), type({}.values()), type({}.items()),
 )  # fmt: skip
@@ -103,7 +103,7 @@ def size(value: object) -> int:
             elif isinstance(each, Mapping):
                 left += [*each.keys(), *each.values()]
             elif isinstance(each, Namespace):
-                left.append(each._Namespace__attrs)  # type: ignore[attr-defined]
+                left.append(each._Namespace__attrs)
             elif isinstance(each, Cycler):
                 left.append(each.items)
             if found + STEP * len(left) > LONGEST:
@@ -203,7 +203,7 @@ def replaced(value: Any, old: Any, new: Any, count: int | None = None) -> str:
     value, old, new = text(value), text(old), text(new)
     times = value.count(old) if count is None or count < 0 else count
     refuse_over(len(value) + min(times, len(value) + 1) * len(new))
-    return value.replace(old, new, -1 if count is None else count)
+    return str(value.replace(old, new, -1 if count is None else count))
 
 
 class Formatter(SandboxedFormatter):
@@ -299,7 +299,8 @@ class Environment(ImmutableSandboxedEnvironment):
             if name == "translate":
                 raise TooMuch("translate is not for templates")
             if name == "expandtabs":
-                refuse_over(owner.count("\t" if isinstance(owner, str) else b"\t") * WIDEST)
+                tabs = owner.count("\t") if isinstance(owner, str) else owner.count(b"\t")
+                refuse_over(tabs * WIDEST)
         if isinstance(owner, str | bytes | int | float) and any(wide(each) for each in (*args, *kwargs.values())):
             raise TooMuch("a width is too large")
         return counted(super().call(__context, __obj, *args, **kwargs))
@@ -353,7 +354,7 @@ def watched(node: Any) -> Any:
     return node
 
 
-def through(name: str, first: nodes.Expr, *more: nodes.Expr) -> nodes.Filter:
+def through(name: str, first: Any, *more: Any) -> nodes.Filter:
     """Return an expression that goes through one of our filters."""
     return nodes.Filter(first, name, list(more), [], None, None, lineno=first.lineno)
 

@@ -16,7 +16,7 @@ from hawser.errors import InputErrors, Problem
 
 from .base import Loc
 
-# Bytes of a file that a person writes, and how deep tables and lists may lie in one another: far more than any key does.
+# Bytes of a file that a person writes, and how deep tables and lists may lie in one another: far more than any does.
 LONGEST, DEEPEST = 1 << 20, 50
 # Reading a key takes time with the square of its parts. Only where a word begins, or the search would take as long.
 _ENDLESS_KEY = re.compile(r"""(?<![\w"'-])(?:["'\w-]++[ \t]*+\.[ \t]*+){200}""")
