@@ -96,6 +96,8 @@ Unit: TypeAlias = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_][A-Za
 UnitOrNone: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"\A([A-Za-z0-9_-][A-Za-z0-9:_.@\\-]*)?\z", max_length=255)
 ]
+# The public half of a signing key, or nothing.
+PublicKey: TypeAlias = Annotated[str, StringConstraints(pattern=r"\A([A-Za-z0-9_-]{43})?\z")]
 Version: TypeAlias = Annotated[str, StringConstraints(pattern=r"\A([0-9]{1,3}(\.[0-9]{1,3}){1,2})?\z")]
 Digest: TypeAlias = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
 Base64: TypeAlias = Annotated[
@@ -133,7 +135,9 @@ class System(TypedDict, total=False):
 
 
 class Journal(TypedDict, total=False):
-    """See `hawser.journal.Record`; other versions write more or less."""
+    """See `hawser.journal.Record`; other versions write more or less, and all of it is signed."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     release: Required[Name]
     commit: NameOrNone
@@ -265,6 +269,7 @@ class Held(TypedDict):
 
 class RemoteFile(Row):
     path: Text
+    size: Size
     sha256: Digest
     mode: Annotated[int, Field(ge=0, le=0o7777)]
 

@@ -32,8 +32,13 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{place}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        place = f"{self.file}: {short(self.key)}" if self.key else self.file
+        return f"{place}: {short(self.message)}" + (f" ({short(self.hint)})" if self.hint else "")
+
+
+def short(text: str, limit: int = 600) -> str:
+    """Return a text as far as a person reads it: a value that is shown in it may be as long as a file."""
+    return text if len(text) <= limit else f"{text[: limit - 100]} … {text[-80:]}"
 
 
 class InputErrors(HawserError):

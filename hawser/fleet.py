@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from . import locks, repository, terminal
+from . import kept, locks, repository, terminal
 from .errors import HawserError, StepFailed, Unreachable
 from .host import Host
 from .inventory import Environment
 from .inventory.types import is_version
 from .journal import Record
-from .release import Facts, Release, short
+from .kept import Kept
+from .release import Facts, Release, is_commit, is_id, short
 from .report import Report
 from .resources import Catalog, Checkout
+from .runner.index import order
 from .session import Session
 from .steps import Step
 from .wire import Answer
@@ -128,6 +131,9 @@ class Fleet:
             name = leader.names[0]
             answer = leader.ask(name, "checkout.resolve", {**self.host(name).repository_access(), "revision": wanted})
             commit, place = str(answer), f"looked up on {name}"
+            full = re.compile("[0-9a-f]{40}")
+            if not full.fullmatch(commit) or (full.fullmatch(wanted) and commit != wanted):
+                raise HawserError(f"{name}: answers with {commit!r}, which is not the commit {wanted}")
         self.report.note("", f"{wanted} is {short(commit)} ({place})")
         session = self.session
         return Release.of(commit, self.environment, session.templates, session.secrets, session.addresses)
@@ -147,33 +153,22 @@ class Fleet:
             return wanted, f"kept on {keeping[0]}"
         (name,) = self.leader().names
         found = str(self.ask(name, "index.resolve", self.host(name).index_question(wanted)))
+        if found and (not is_commit(found) or (wanted and order(found) != order(wanted))):
+            raise HawserError(f"{name}: answers with {found!r}, which is not the version {wanted}")
         if not found and not wanted:
             raise HawserError(f"no version of {self.environment.app.package} is named; next: app.version", code=2)
         return (found, f"looked up on {name}") if found else (wanted, f"not looked up: {name} is not bootstrapped yet")
 
     def release(self, identifier: str) -> Release:
-        """Return a release that the hosts keep, with its own settings and templates.
+        """Return a release that the hosts keep, with its own settings and templates, to be used on all of these.
 
-        :raises HawserError: no host of these keeps it, or it cannot be read.
+        :raises HawserError: no host of these keeps it, it is not ours, or it cannot be read.
         """
-        fleet = self.with_code().answering()
-        for name in fleet.names:
-            facts, host = self.facts(name), self.host(name)
-            if identifier in facts.releases:
-                path = f"{host.root}/releases/{identifier}/release.json"
-            elif facts.journal is not None and facts.journal["release"] == identifier:
-                # It was broken off before it had been built.
-                path = host.rollout_inputs
-            else:
-                continue
-            text = self.session.wires[name].request("read", {"path": path}).message.get("text")
-            if text is None:
-                continue
-            try:
-                return Release.from_inputs(text, self.environment)
-            except ValueError as error:
-                raise HawserError(f"{name}: {path} cannot be read by this version of Hawser: {error}") from None
-        raise HawserError(f"no host keeps the release {identifier}; next: fab -H {self.environment.name} status")
+        return kept.release(self.with_code().answering(), identifier)
+
+    def releases(self, identifier: str) -> tuple[dict[str, Release], list[Kept]]:
+        """Return a release as each of these hosts may use it for itself, and what is refused; see `kept.releases`."""
+        return kept.releases(self, identifier)
 
     def previous(self) -> str:
         """Return the release that served before the current one, the same on every host.
@@ -183,6 +178,8 @@ class Fleet:
         fleet = self.needing_code().answering()
         root = self.environment.app.root
         found = {name: str(fleet.ask(name, "releases.before", {"root": root})) for name in fleet.names}
+        if strange := [name for name, each in found.items() if each and not is_id(each)]:
+            raise HawserError(f"{', '.join(strange)}: what served before is no name of a release; name one with --to")
         if not all(found.values()):
             kept = dict.fromkeys(each for name in fleet.names for each in self.facts(name).releases)
             told = "".join(f"\n  {each}" for each in kept) or " none"
@@ -253,9 +250,20 @@ class Fleet:
     def kept_releases(self) -> dict[str, Release]:
         """Return the release that serves on each host as it was made, with the settings that it kept."""
         self.connect()
-        found = {name: self.facts(name).current for name in self.names if self.facts(name).current}
-        kept = {identifier: self.release(identifier) for identifier in dict.fromkeys(found.values())}
-        return {name: kept[identifier] for name, identifier in found.items()}
+        serving = {name: self.facts(name).current for name in self.names if self.facts(name).current}
+        found: dict[str, Release] = {}
+        refused: list[Kept] = []
+        for identifier in dict.fromkeys(serving.values()):
+            own, wrong = self.some([name for name in serving if serving[name] == identifier]).releases(identifier)
+            found.update(own)
+            refused += wrong
+        if refused:
+            raise HawserError(kept.refusal(self, refused))
+        if missing := [name for name in serving if name not in found]:
+            raise HawserError(
+                f"{', '.join(missing)}: what serves there is not kept\n  next: fab -H {self.environment.name} deploy"
+            )
+        return found
 
     def serves(self, release: Release) -> bool:
         """Tell whether every host serves a release already, and say for those that do not what is missing."""

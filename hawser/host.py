@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .bounded import for_templates
 from .errors import Problem
 from .formats import shell_environment
 from .inventory.app import instance_of
 from .inventory.certificates import Certificate, CertificateFiles
+from .inventory.documents import read_file
 from .inventory.processes import CronEntry, Process
 from .inventory.schema import Environment
 from .journal import Record
@@ -22,6 +24,9 @@ from .release import Facts, Release
 from .resources import Command
 from .secrets import Secrets
 from .templates import TemplateError, Templates
+
+if TYPE_CHECKING:
+    from .kept import Kept
 
 UV = "uv==0.13.9"
 
@@ -53,6 +58,7 @@ class Host:
     :param entry: who does what from where, for the history.
     :param asked: what the command asks for, such as the ``process`` it is about.
     :param rollout: the rollout that is under way, if one is.
+    :param accepted: what it keeps that is about to be signed for it.
     """
 
     name: str
@@ -65,6 +71,7 @@ class Host:
     entry: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
     rollout: Record | None = None
+    accepted: Sequence[Kept] = ()
 
     # What the settings say of it.
 
@@ -313,6 +320,7 @@ class Host:
         """The instances of the application with their values, for templates."""
         return {name: SimpleNamespace(**values, name=name) for name, values in self.environment.instances.items()}
 
+    @for_templates
     def group(self, name: str) -> list[HostView]:
         """The hosts of a group, in the order of the file, for templates.
 
@@ -398,7 +406,7 @@ class Host:
         :raises TemplateError: it cannot be read; `key` is where it is named.
         """
         try:
-            return (self.environment.path.parent / path).read_text()
+            return read_file(self.environment.path.parent / path)
         except OSError as error:
             problem = Problem(self.environment.path.name, key, f"{path}: {error.strerror}", hint)
         except UnicodeDecodeError:

@@ -6,6 +6,7 @@ import base64
 import fcntl
 import hashlib
 import socket
+import stat
 from pathlib import Path
 
 import paramiko
@@ -81,10 +82,12 @@ class KnownHosts:
         self.keys = paramiko.HostKeys()
         for path in (Path("/etc/ssh/ssh_known_hosts"), Path.home() / ".ssh" / "known_hosts", project):
             try:
+                if not stat.S_ISREG(path.stat().st_mode):
+                    raise OSError("it is no regular file")
                 self.keys.load(str(path))
             except FileNotFoundError:
                 continue
-            except (OSError, paramiko.hostkeys.InvalidHostKey) as error:
+            except (OSError, ValueError, paramiko.SSHException, paramiko.hostkeys.InvalidHostKey) as error:
                 raise HawserError(f"{path} cannot be read: {error}", code=2) from None
 
     def prepare(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from .resources import JSON
 if TYPE_CHECKING:
     from .release import Facts
 
+# How far ahead of this machine a host's clock may be before it is not believed, in seconds.
+AHEAD = 86400
 PREPARE, MIGRATE, SWITCH, PUT_BACK = "prepare", "migrate", "switch", "put back"
 
 
@@ -91,14 +94,21 @@ class Record:
 def beginning(facts: Mapping[str, Facts], names: Sequence[str]) -> int:
     """Return where a rollout that begins now stands among all others: after every one that these hosts know of.
 
-    These are seconds since the epoch by the clock of one host: those of the machines from which people deploy differ.
+    These are seconds since the epoch by the clock of one host: those of the machines from which people deploy differ. A
+    host that names a moment far ahead is not believed, or no later rollout could come after it.
 
     :param facts: what the hosts that answer have said.
     :param names: hosts, the one whose clock counts first; one that does not answer is passed over.
     """
-    known = (record for each in facts.values() if (record := Record.of(each)))
+    known = [record.begun for each in facts.values() if (record := Record.of(each))]
+    known += [each.begun for each in facts.values()]
     clock = next((facts[name].clock for name in names if name in facts), 0.0)
-    return max(int(clock), *(record.begun + 1 for record in known), 1)
+    return max(int(believable(clock)), *(int(believable(begun)) + 1 for begun in known), 1)
+
+
+def believable(moment: float) -> float:
+    """Return a moment that a host names; 0 where it lies far ahead of our own clock."""
+    return moment if 0 <= moment <= time.time() + AHEAD else 0
 
 
 def latest(records: dict[str, Record]) -> Record | None:

@@ -9,15 +9,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from . import __version__, answers
+from .inventory.base import dotted
+from .inventory.problems import findings_of
 from .inventory.schema import Environment
+from .inventory.types import is_version
 from .secrets import Secrets
+from .signatures import Signer
 from .templates import Templates
 
 # In which order hosts switch, and what is asked of whom before: no part of what a release is.
 ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending", "rolling_migrations")
 # How the code is reached, and what only concerns later releases: always today's.
 REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
+
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+]{0,99}-[0-9a-f]{8}", re.ASCII)
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text, which a host may have said, is the id of a release."""
+    return bool(_ID.fullmatch(text))
+
+
+def is_commit(text: str) -> bool:
+    """Tell whether a text, which a host may have said, is the full hash of a commit, or the version of a package."""
+    return bool(re.fullmatch("[0-9a-f]{40}", text)) or (len(text) <= 100 and is_version(text))
 
 
 def short(commit: str) -> str:
@@ -75,15 +94,25 @@ class Release:
     @property
     def inputs(self) -> str:
         """What a rollback needs to render it again, as JSON text: settings and templates, no secrets."""
-        settings = self.environment.model_dump(mode="json")
-        kept = {
+        # The order of the tables means something (which process comes first), so it is kept.
+        return json.dumps(self._kept, indent=1) + "\n"
+
+    def signed(self, signer: Signer | None, kind: str) -> str:
+        """Return the inputs as hosts keep them, with a signature.
+
+        :param signer: None before there is a key, as in the rendering before the first connection.
+        :param kind: where they are kept: `signatures.RELEASE` or `signatures.ROLLOUT`.
+        """
+        return json.dumps(signer.signed(kind, self._kept), indent=1) + "\n" if signer else self.inputs
+
+    @property
+    def _kept(self) -> dict[str, Any]:
+        return {
             "id": self.id,
             "commit": self.commit,
-            "settings": settings,
+            "settings": self.environment.model_dump(mode="json"),
             "templates": dict(sorted(self.templates.used.items())),
         }
-        # The order of the tables means something (which process comes first), so it is kept.
-        return json.dumps(kept, indent=1) + "\n"
 
     @classmethod
     def from_inputs(cls, text: str, today: Environment) -> Release:
@@ -96,7 +125,9 @@ class Release:
         kept = json.loads(text)
         present = today.model_dump(mode="json")
         try:
-            settings = kept["settings"]
+            identifier, commit, settings, templates = (kept[key] for key in ("id", "commit", "settings", "templates"))
+            if not all(isinstance(each, str) for each in (identifier, commit, *templates, *templates.values())):
+                raise TypeError
             for name, certificate in present["certificates"].items():
                 certificate["files"] = settings.get("certificates", {}).get(name, certificate)["files"]
             settings.update({table: present[table] for table in ("hosts", "ssh", "certificates")})
@@ -107,8 +138,13 @@ class Release:
                 settings["app"].update(deploy_key=None, token=None, keep=today.app.keep)
         except (AttributeError, KeyError, TypeError):
             raise ValueError("it does not hold the settings of a release") from None
-        environment = Environment.model_validate(settings).model_copy(update={"path": today.path})
-        return cls(kept["id"], kept["commit"], environment, Templates(kept=kept["templates"]))
+        if not is_commit(commit) or not is_id(identifier):
+            raise ValueError("it names no release, or no commit")
+        try:
+            environment = Environment.model_validate(settings).model_copy(update={"path": today.path})
+        except ValidationError as error:
+            raise ValueError("; ".join(f"{dotted(each.loc)}: {each.message}" for each in findings_of(error))) from None
+        return cls(identifier, commit, environment, Templates(kept=templates))
 
 
 @dataclass(frozen=True)
@@ -124,6 +160,8 @@ class Facts:
     :param closed: whether the site shows its maintenance page.
     :param once: the commands that run once per environment, and have.
     :param restores: the journals of the restores of databases that were not completed.
+    :param signing: the public key with which what it keeps was signed when it was last deployed to.
+    :param begun: the youngest rollout that it has had a journal of, as `journal.beginning` gives it.
     :param hold: who has frozen what is deployed, since when, and why.
     """
 
@@ -151,6 +189,8 @@ class Facts:
     bootstrapped: bool = False
     closed: bool = False
     once: tuple[answers.Name, ...] = ()
+    signing: answers.PublicKey = ""
+    begun: answers.Size = 0
 
     @classmethod
     def from_wire(cls, row: Mapping[str, Any]) -> Facts:

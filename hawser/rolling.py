@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,6 +11,7 @@ from itertools import groupby
 from .errors import HawserError, StepFailed
 from .fleet import Fleet
 from .journal import PUT_BACK, SWITCH, Record
+from .kept import Kept
 from .release import Release
 from .steps import Step
 
@@ -106,6 +107,26 @@ class Rolling:
         self.hosts.report.note(
             "", f"{phase} failed on {', '.join(failures)}; the others go on, as the settings say", "warning"
         )
+
+    def foresee(self) -> None:
+        """Say before anything changes which hosts could not be put back if the rollout failed."""
+        for identifier, names in self.way_back(self.before).items():
+            try:
+                own, refused = self.hosts.some(names).releases(identifier)
+                why = "\n".join(f"  {each.sentence}" for each in refused)
+            except HawserError as error:
+                own, why = {}, f"  {error}"
+            if lost := [name for name in names if name not in own]:
+                told = f"{', '.join(lost)} could not be put back to {identifier} if this rollout failed"
+                self.hosts.report.note("", "\n".join([told, *([why] if why else [])]), "warning")
+
+    def way_back(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Return what some hosts go back to, and which hosts to each; those that served nothing go nowhere."""
+        found: dict[str, list[str]] = {}
+        for name in names:
+            if before := self.before[name].before:
+                found.setdefault(before, []).append(name)
+        return dict(sorted(found.items()))
 
     @contextmanager
     def recording_failure(self) -> Iterator[None]:
@@ -213,17 +234,25 @@ class Rolling:
             self.session.facts[name] = dataclasses.replace(facts, current=self.before[name].previous)
         there, self.session.rollout = self.record, dataclasses.replace(self.record, phase=PUT_BACK)
         self.switched -= set(names)
-        wanted = {name: self.before[name].before for name in names if self.before[name].before}
         failed: list[StepFailed] = []
         try:
-            for identifier in sorted(set(wanted.values())):
-                fleet = self.hosts.some([name for name in names if wanted.get(name) == identifier])
-                release = self.kept(identifier, fleet)
-                rank = release.environment.host_rank
-                for _rank, equals in groupby(sorted(fleet.names, key=rank), rank):
+            for identifier, going in self.way_back(names).items():
+                try:
+                    found, refused = self.kept(identifier, self.hosts.some(going))
+                except StepFailed as error:
+                    failed.append(error)
+                    continue
+                if missing := [name for name in going if name not in found]:
+                    why = [f"  {each.sentence}" for each in refused] or ["  it is not kept there"]
+                    told = f"{', '.join(missing)}: cannot be put back to {identifier}"
+                    failed.append(StepFailed("\n".join([told, *why])))
+                if not found:
+                    continue
+                rank = next(iter(found.values())).environment.host_rank
+                for _rank, equals in groupby(sorted(found, key=rank), rank):
                     try:
                         self.hosts.some(list(equals)).apply(
-                            self.ways.put_back, release, phase or f"put back {identifier}"
+                            self.ways.put_back, found, phase or f"put back {identifier}"
                         )
                     except StepFailed as error:
                         failed.append(error)
@@ -232,9 +261,15 @@ class Rolling:
             self.session.refresh(names)
         return failed
 
-    def kept(self, identifier: str, fleet: Fleet) -> Release:
-        """Return a release that served before, as it was made."""
-        return self.wanted if identifier == self.wanted.id else fleet.release(identifier)
+    def kept(self, identifier: str, fleet: Fleet) -> tuple[Mapping[str, Release], Sequence[Kept]]:
+        """Return a release that served before, as it was made, by host, and what is refused as it."""
+        if identifier == self.wanted.id:
+            return dict.fromkeys(fleet.names, self.wanted), ()
+        try:
+            return fleet.releases(identifier)
+        except HawserError as error:
+            # The others are put back all the same.
+            raise StepFailed(f"{', '.join(fleet.names)}: {error}") from None
 
     def leave_open(self, names: Sequence[str], why: str) -> None:
         """Write down on hosts that were given up that the rollout is not complete there."""

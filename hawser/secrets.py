@@ -29,8 +29,10 @@ from dotenv.parser import parse_stream
 from hawser.errors import InputErrors, Problem
 from hawser.formats import dotenv
 from hawser.inventory import Environment
+from hawser.inventory.app import SIGNING_KEY
 from hawser.inventory.base import did_you_mean
-from hawser.inventory.documents import label
+from hawser.inventory.documents import label, read_file
+from hawser.signatures import Signer, is_key, make_key
 
 MASK = "********"
 _PLACEHOLDERS = ("changeme", "replaceme")
@@ -46,6 +48,8 @@ FORMATS: Mapping[str, Callable[[], str]] = {
     "alphanumeric": lambda: "".join(random.choice(string.ascii_letters + string.digits) for _ in range(50)),
 }
 _SHORTEST = 4
+# Of what a host says a secret is; a generated one has up to 64 characters, one that you wrote may be a key.
+_LONGEST = 20_000
 _SHORTEST_LINE = 8
 
 
@@ -66,6 +70,7 @@ class Secrets:
     :param values: what it holds, of those that are listed.
     :param generated: the names of those that Hawser makes.
     :param formats: what these look like, where it is not ``token``.
+    :param signing_key: the key under what hosts keep; no value of a template, never on a host. Empty: there is none.
     """
 
     def __init__(
@@ -75,12 +80,14 @@ class Secrets:
         values: Mapping[str, str],
         generated: Sequence[str] = (),
         formats: Mapping[str, str] | None = None,
+        signing_key: str = "",
     ) -> None:
         self.environment = environment
         self.path = path
         self.values = Values(values)
         self._generated = tuple(generated)
         self._formats = dict(formats or {})
+        self._signing_key = signing_key
         self._fingerprints: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -90,6 +97,11 @@ class Secrets:
     def generated(self) -> tuple[str, ...]:
         """The names of the secrets that Hawser makes."""
         return self._generated
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """What signs for this environment; None while there is no key."""
+        return Signer(self.environment, self._signing_key) if self._signing_key else None
 
     @property
     def missing_generated(self) -> tuple[str, ...]:
@@ -122,7 +134,16 @@ class Secrets:
 
     def with_values(self, more: Mapping[str, str]) -> Secrets:
         """Return these secrets and some more, which nobody keeps."""
-        return Secrets(self.environment, self.path, {**self.values, **more}, self._generated, self._formats)
+        values = {**self.values, **more}
+        return Secrets(self.environment, self.path, values, self._generated, self._formats, self._signing_key)
+
+    def with_signing_key(self) -> Secrets:
+        """Make a signing key, append it to the file, and return all of them; one that the file holds by now is kept.
+
+        :raises InputErrors: when the file cannot be written.
+        """
+        key = self._append({SIGNING_KEY: make_key()})[SIGNING_KEY]
+        return Secrets(self.environment, self.path, self.values, self._generated, self._formats, key)
 
     def keep(self, new: Mapping[str, str]) -> Secrets:
         """Append generated secrets to the file, and return all of them; those that the file holds by now are kept.
@@ -133,14 +154,18 @@ class Secrets:
         names = tuple(new)
         if strange := set(names) - set(self._generated):
             raise ValueError(f"not listed in env.generated: {', '.join(sorted(strange))}")
+        held = self._append(new)
+        return self.with_values({name: held[name] for name in names})
+
+    def _append(self, new: Mapping[str, str]) -> dict[str, str]:
+        """Append to the file what it has no value for, and return all that it holds then."""
         target = self.path.resolve()  # a link to a private place stays a link
         try:
             with _locked(target.parent):
-                held = _add(target, new)
+                return _add(target, new)
         except OSError as error:
             message = f"cannot be written: {(error.strerror or str(error)).lower()}"
             raise InputErrors([Problem(label(self.path), "", message)]) from None
-        return self.with_values({name: held[name] for name in names})
 
     def mask_values(self) -> tuple[str, ...]:
         """Return every form in which a secret could show up in output, the longest first."""
@@ -148,7 +173,8 @@ class Secrets:
 
     @cached_property
     def _mask_values(self) -> tuple[str, ...]:
-        forms = {form for value in self.values.values() for form in _forms(value)}
+        hidden = [*self.values.values(), *([self._signing_key] if self._signing_key else [])]
+        forms = {form for value in hidden for form in _forms(value)}
         return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
     def fingerprint(self, salt: str) -> str:
@@ -196,8 +222,39 @@ def read_secrets(environment: Environment, folder: Path) -> tuple[Secrets, list[
         if message := _unusable(values.get(name), required):
             hint = _advice(name, values, environment, path) if name not in values else "write the real one"
             problems.append(Problem(label(path), name, message, hint))
+    key = values.get(SIGNING_KEY, "")
+    if key and not is_key(key):
+        hint = "write the one that your colleagues have"
+        problems.append(Problem(label(path), SIGNING_KEY, "is no signing key: 43 letters, digits, - and _", hint))
+        key = ""
     listed = {name: values[name] for name in environment.env.secrets if values.get(name)}
-    return Secrets(environment.name, path, listed, environment.env.generated, environment.env.formats), problems
+    secrets = Secrets(environment.name, path, listed, environment.env.generated, environment.env.formats, key)
+    return secrets, problems
+
+
+def kept_secrets(host: str, text: object, names: Sequence[str]) -> dict[str, str]:
+    """Return the generated secrets that a host says it was set up with; what else it says is left out.
+
+    :param text: its record, None when it has none.
+    :raises InputErrors: it is no record of secrets, or a value is none that could be kept.
+    """
+    if text is None or text == "":
+        return {}
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    hint = f"compare with another host, or remove the file and: fab -H {host} bootstrap"
+    if not isinstance(found, dict):
+        raise InputErrors([Problem(f"{host}: secrets.json", "", "is no record of secrets", hint)])
+    kept = {name: found[name] for name in names if name in found}
+    for name, value in kept.items():
+        message = _unusable(value, True) if isinstance(value, str) else "is no text"
+        if not message and len(value) > _LONGEST:
+            message = f"is longer than {_LONGEST} characters"
+        if message:
+            raise InputErrors([Problem(f"{host}: secrets.json", name, message, hint)])
+    return kept
 
 
 def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -261,7 +318,7 @@ def _read(path: Path) -> tuple[str, list[Problem]]:
         if mode & 0o077:
             message = f"its mode {mode:04o} lets others read the secrets"
             problems.append(Problem(name, "", message, f"chmod 600 {shlex.quote(name)}"))
-        return path.read_text(encoding="utf-8-sig"), problems
+        return read_file(path).replace("\r\n", "\n"), problems
     except FileNotFoundError:
         return "", problems
     except UnicodeDecodeError as error:
@@ -295,7 +352,7 @@ def _unusable(value: str | None, required: bool) -> str:
 
 
 def _advice(name: str, values: Mapping[str, str], environment: Environment, path: Path) -> str:
-    unlisted = [candidate for candidate in values if candidate not in environment.env.secrets]
+    unlisted = [candidate for candidate in values if candidate not in (*environment.env.secrets, SIGNING_KEY)]
     return did_you_mean(name, unlisted, f"add {name}=… to {label(path)}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import threading
@@ -12,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fabric.config import Config
 
@@ -23,15 +22,19 @@ from .formats import CannotExpress
 from .host import Host
 from .hostkeys import KnownHosts
 from .inventory import Environment, Selection, load_inventory
+from .inventory.app import SIGNING_KEY
 from .journal import Record
 from .protocol import HEARTBEAT
 from .release import Facts, Release
 from .report import Event, Report, make_report
 from .rules import broken
-from .secrets import Secrets, load_secrets
+from .secrets import Secrets, kept_secrets, load_secrets
 from .steps import Step
 from .templates import TemplateError, Templates, folders
 from .wire import Wire
+
+if TYPE_CHECKING:
+    from .kept import Kept
 
 T = TypeVar("T")
 
@@ -76,6 +79,12 @@ class Session:
         self.failures: dict[str, Event] = {}
         self.last_lines: dict[str, deque[str]] = {}
         self.rollout: Record | None = None
+        # Of what hosts keep, by host, what is about to be signed (`hawser.kept`); and whether, in a dry run before
+        # there is a key, what is unsigned counts.
+        self.accepted: dict[str, tuple[Kept, ...]] = {}
+        self.unsigned = False
+        # Hosts that know another signing key, which was said.
+        self.warned: set[str] = set()
         # Whether hosts that do not answer are left out of a rollout, as `release.unreachable` says.
         self.lenient = False
         self._opening: Future[list[str]] | None = None
@@ -176,6 +185,19 @@ class Session:
             self.use_secrets(loaded.generate(missing))
             self.report.note("", f"made {', '.join(missing)} and kept them in {loaded.path.name}")
 
+    def make_signing_key(self) -> None:
+        """Make the key under what hosts keep, and keep it in ``NAME.env``."""
+        rendered = self._rendered is self._secrets
+        self.use_secrets(self.secrets.with_signing_key())
+        if rendered:
+            # No template can see it.
+            self._rendered = self._secrets
+        self.report.note(
+            "",
+            f"made {SIGNING_KEY} and kept it in {self.secrets.path.name}: whoever else deploys, colleagues and CI, "
+            "needs the same line; it is never on a host, so keep a copy",
+        )
+
     def load_incomplete_secrets(self) -> Secrets:
         """Return what this machine has; what is missing has values that nobody keeps, to render with for now."""
         loaded = load_secrets(self.environment, self.folder)
@@ -199,13 +221,7 @@ class Session:
         for name in names:
             path = f"{self.host(name).state}/secrets.json"
             text = self.wires[name].request("read", {"path": path}).message.get("text")
-            try:
-                found = json.loads(text) if text else {}
-            except (ValueError, RecursionError):
-                found = None
-            if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
-                raise HawserError(f"{name}: {path} does not hold secrets; next: fab -H {name} bootstrap")
-            kept[name] = found
+            kept[name] = kept_secrets(name, text, self.environment.env.generated)
         return kept
 
     @property
@@ -256,6 +272,7 @@ class Session:
             self.entry,
             self.asked,
             self.rollout,
+            self.accepted.get(name, ()),
         )
 
     def preflight(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from .bounded import MISTAKES, Environment, budget, mistake
 from .errors import InputErrors, Problem
 from .formats import FILTERS
 
@@ -41,7 +43,7 @@ class Templates:
         self.used: dict[str, str] = dict(kept or {})
         # A release of an older version may lack a template that is new since: then ours counts.
         loader = jinja2.ChoiceLoader([jinja2.DictLoader(dict(kept or {})), jinja2.FileSystemLoader([*paths, BUILT_IN])])
-        self.jinja = jinja2.Environment(
+        self.jinja = Environment(
             loader=jinja2.FunctionLoader(self._load),
             undefined=jinja2.StrictUndefined,
             keep_trailing_newline=True,
@@ -49,7 +51,7 @@ class Templates:
             lstrip_blocks=True,
             autoescape=False,
         )
-        self.jinja.filters.update(FILTERS)
+        self.jinja.adopt(FILTERS)
         self._inner = jinja2.Environment(loader=loader, autoescape=False)
         self._values: dict[str, jinja2.Template] = {}
 
@@ -65,16 +67,15 @@ class Templates:
         :raises TemplateError: it does not exist, is malformed, or uses a variable that is not there.
         """
         try:
-            return self.jinja.get_template(name).render(context)
+            with budget:
+                return self.jinja.get_template(name).render(context)
         except jinja2.TemplateNotFound as error:
             raise TemplateError(Problem(f"conf_templates/{error.name}", "", "there is no such template")) from None
         except jinja2.TemplateSyntaxError as error:
             where = f"conf_templates/{error.name or name}"
             raise TemplateError(Problem(where, f"line {error.lineno}", str(error.message))) from None
-        except jinja2.UndefinedError as error:
-            raise TemplateError(Problem(f"conf_templates/{name}", "", str(error.message))) from None
-        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
-            raise TemplateError(Problem(f"conf_templates/{name}", "", f"{type(error).__name__}: {error}")) from None
+        except MISTAKES as error:
+            raise TemplateError(Problem(f"conf_templates/{name}", "", mistake(error))) from None
 
     def value(self, text: str, context: Mapping[str, Any], file: str, key: str) -> str:
         """Render a value of an environment file.
@@ -85,25 +86,30 @@ class Templates:
         """
         if "{" not in text:
             return text
-        try:
+        with told(file, key):
             template = self._values.get(text)
             if template is None:
                 template = self._values[text] = self.jinja.from_string(text)
             return template.render(context)
-        except jinja2.TemplateError as error:
-            raise TemplateError(Problem(file, key, str(error.message))) from None
-        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
-            raise TemplateError(Problem(file, key, f"{type(error).__name__}: {error}")) from None
 
     def expression(self, text: str, context: Mapping[str, Any], file: str, key: str) -> Any:
         """Work out an expression of an environment file; see `value`."""
-        try:
+        with told(file, key):
             answer = self.jinja.compile_expression(text, undefined_to_none=False)(context)
             if isinstance(answer, jinja2.Undefined):
                 # It raises what is missing.
                 str(answer)
             return answer
-        except jinja2.TemplateError as error:
-            raise TemplateError(Problem(file, key, str(error.message))) from None
-        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
-            raise TemplateError(Problem(file, key, f"{type(error).__name__}: {error}")) from None
+
+
+@contextmanager
+def told(file: str, key: str) -> Iterator[None]:
+    """Bound what is rendered inside, and say where it stands when it cannot be.
+
+    :raises TemplateError: it cannot.
+    """
+    try:
+        with budget:
+            yield
+    except MISTAKES as error:
+        raise TemplateError(Problem(file, key, mistake(error))) from None

@@ -5,16 +5,25 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import HawserError, StepFailed
+from .errors import HawserError, StepFailed, Unreachable
 
 if TYPE_CHECKING:
     from .fleet import Fleet
+
+
+# What is taken from one host at most, unless more is asked for: bytes, and files.
+MOST_BYTES = 10 * 2**30
+MOST_FILES = 100_000
+# How much of what a host said is shown.
+SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,10 @@ def digest(path: Path) -> str:
 def put(fleet: Fleet, name: str, upload: Upload) -> str:
     """Bring a file to a host, unless it is there already; returns what was done."""
     wanted = digest(upload.source)
-    there: Mapping[str, Any] = fleet.ask(name, "transfers.state", {"path": upload.target}) or {}
-    owner = upload.owner or there.get("owner", "root")
-    group = upload.group or there.get("group", "root")
+    said = fleet.ask(name, "transfers.state", {"path": upload.target})
+    there: Mapping[str, Any] = said if isinstance(said, dict) else {}
+    owner = upload.owner or str(there.get("owner", "root"))
+    group = upload.group or str(there.get("group", "root"))
     if there == {"sha256": wanted, "mode": upload.mode, "owner": owner, "group": group}:
         return "is there already"
     if fleet.dry:
@@ -74,42 +84,140 @@ def put(fleet: Fleet, name: str, upload: Upload) -> str:
     return "replaced" if there else "new"
 
 
-def get(fleet: Fleet, name: str, remote: str, local: Path, force: bool) -> Iterator[str]:
+@dataclass(frozen=True)
+class Offer:
+    """One file that a host says it has.
+
+    :param path: below the folder that was asked for, in parts; none for the file itself.
+    :param size: bytes.
+    """
+
+    path: tuple[str, ...]
+    sha256: str
+    mode: int
+    size: int
+
+
+def offers(name: str, listing: object) -> list[Offer]:
+    """Check what a host says it has: every path stays below the folder that it is brought to.
+
+    :raises StepFailed: something else was said; nothing of it is used.
+    """
+    if not isinstance(listing, list):
+        raise StepFailed(f"{name}: lists no files: {str(listing)[:SHOWN]!r}")
+    if len(listing) > MOST_FILES:
+        raise StepFailed(f"{name}: lists {len(listing)} files, more than {MOST_FILES}; next: get parts of it")
+    found = [offer(name, each) for each in listing]
+    # On a disk that does not tell them apart, one would replace the other.
+    places = {tuple(unicodedata.normalize("NFC", part).casefold() for part in each.path) for each in found}
+    inside = {place[:length] for place in places for length in range(len(place))}
+    if len(places) < len(found) or (len(found) > 1 and places & inside):
+        raise StepFailed(f"{name}: lists two files that would have one place here")
+    return found
+
+
+def offer(name: str, row: object) -> Offer:
+    """Check what a host says of one file; see `offers`."""
+    values = row if isinstance(row, Mapping) else {}
+    path, sha256 = values.get("path"), values.get("sha256")
+    numbers = [values.get("mode"), values.get("size")]
+    fits = isinstance(path, str) and isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)
+    if not fits or not all(type(each) is int and 0 <= each < 2**60 for each in numbers):
+        raise StepFailed(f"{name}: says of a file {str(row)[:SHOWN]!r}")
+    parts = tuple(str(path).split("/")) if path else ()
+    if not all(contained(part) for part in parts):
+        raise StepFailed(
+            f"{name}: lists {str(path)[:SHOWN]!r}; taken are paths below a folder, of printable names, and no .git; "
+            "nothing was written\n  next: get the files that you need by name"
+        )
+    return Offer(parts, str(sha256), *numbers)  # type: ignore[arg-type]
+
+
+def contained(part: str) -> bool:
+    """Whether a part of a path is a name, and one that every file system and terminal can bear."""
+    return (
+        part not in ("", ".", "..")
+        and part.isprintable()
+        and len(part.encode()) <= 255
+        and "\\" not in part
+        # Git here would read what lies in it, and run it.
+        and part.casefold().rstrip(". ") != ".git"
+    )
+
+
+def get(fleet: Fleet, name: str, remote: str, local: Path, force: bool, limit: int = MOST_BYTES) -> Iterator[str]:
     """Take a file, or all files of a folder, from a host; yields what was done with each.
 
-    :raises StepFailed: a file is in the way, or what arrived is not what was sent.
+    :param limit: bytes; more is not taken from one host.
+    :raises StepFailed: a file is in the way, what the host lists is too much or would lie elsewhere, or what arrived is
+        not what was listed.
     """
-    for each in fleet.ask(name, "transfers.listing", {"path": remote}):
-        target = local / each["path"] if each["path"] else local
-        if target.is_file() and digest(target) == each["sha256"]:
+    found = offers(name, fleet.ask(name, "transfers.listing", {"path": remote}))
+    total = sum(each.size for each in found)
+    if total > limit:
+        raise StepFailed(
+            f"{name}: {remote} has {total:,} bytes, more than {limit:,}; next: --limit BYTES, or get parts of it"
+        )
+    if len(found) > 1:
+        yield f"{len(found)} files, {total:,} bytes"
+    for each in found:
+        target = local.joinpath(*each.path)
+        refuse_way_out(name, local, target)
+        if target.is_file() and digest(target) == each.sha256:
             yield f"{target} is here already"
-        elif target.exists() and not force:
+        elif os.path.lexists(target) and not force:
             raise StepFailed(f"{name}: {target} is here already and differs; next: --force, or another place")
+        elif target.is_dir():
+            raise StepFailed(f"{name}: {target} is a folder here; next: another place")
         elif fleet.dry:
             yield f"{target} would be written"
         else:
-            _fetch(fleet, name, f"{remote}/{each['path']}" if each["path"] else remote, target)
-            target.chmod(each["mode"] & 0o700)
+            _fetch(fleet, name, "/".join([remote, *each.path]), target, each)
             yield f"{target} written"
 
 
-def _fetch(fleet: Fleet, name: str, remote: str, target: Path) -> None:
+def refuse_way_out(name: str, local: Path, target: Path) -> None:
+    """Refuse to write where a link leads out of the folder that was named.
+
+    :raises StepFailed: there is one below it on the way.
+    """
+    for folder in [target, *target.parents]:
+        if folder == local or not folder.is_relative_to(local):
+            break
+        if folder.is_symlink():
+            raise StepFailed(f"{name}: {folder} is a link here, and nothing is written through it; next: another place")
+
+
+def _fetch(fleet: Fleet, name: str, remote: str, target: Path, wanted: Offer) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    found = hashlib.sha256()
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+    found, size, wire = hashlib.sha256(), 0, fleet.session.wires[name]
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as stream:
 
             def heard(message: Mapping[str, Any]) -> None:
-                if message["t"] == "part":
-                    data = base64.b64decode(message["data"])
-                    found.update(data)
-                    stream.write(data)
+                nonlocal size
+                if message["t"] != "part":
+                    return
+                try:
+                    data = base64.b64decode(message["data"], validate=True)
+                except (KeyError, TypeError, ValueError):
+                    raise StepFailed(f"{name}: {remote}: what arrives is no part of a file") from None
+                size += len(data)
+                if size > wanted.size or not data:
+                    # Whoever sends more than was announced may never end.
+                    if wire.connection is not None:
+                        wire.connection.close()
+                    raise Unreachable(f"{name}: {remote}: more arrives than the {wanted.size:,} bytes announced")
+                found.update(data)
+                stream.write(data)
 
-            answer = fleet.session.wires[name].request("send", {"path": remote}, (), heard)
-        if answer.error or answer.message["sha256"] != found.hexdigest():
-            raise StepFailed(f"{name}: {remote}: {answer.error or 'did not arrive as it was sent'}")
+            answer = wire.request("send", {"path": remote, "size": wanted.size}, (), heard)
+            os.fchmod(stream.fileno(), wanted.mode & 0o700)
+        if answer.error or found.hexdigest() != wanted.sha256:
+            raise StepFailed(f"{name}: {remote}: {answer.error or 'did not arrive as it was listed; next: once more'}")
         Path(temporary).replace(target)
-    except BaseException:
+    except OSError as error:
+        raise StepFailed(f"{name}: {target}: {(error.strerror or str(error)).lower()}") from None
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise

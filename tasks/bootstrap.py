@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 
+from hawser import kept
 from hawser.databases import refuse_broken_off
 from hawser.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import UV, Host
+from hawser.kept import public_key
 from hawser.locks import refuse_hold
 from hawser.resources import Absent, Block, Directory, File, Packages, Resources, Service, Tool, User, UserGone
 from hawser.steps import removal, rollout, step
@@ -58,6 +60,7 @@ def account(host: Host) -> Resources:
     yield Directory(host.state, mode=0o700)
     generated = {name: host.secrets.values[name] for name in host.environment.env.generated}
     yield File(f"{host.state}/secrets.json", json_text(generated) + "\n", mode=0o600, opaque=True)
+    yield from public_key(host)
     yield User(host.app.user, f"{host.root}/home", host.app.group)
     users = {process.user for process in host.process_settings().values()}
     users |= {entry.user for entry in host.cron_entries().values()}
@@ -188,6 +191,7 @@ def bootstrap(fleet: Fleet) -> None:
     fleet.session.make_secrets()
     refuse_hold(fleet)
     refuse_broken_off(fleet)
+    kept.ready(fleet)
     environment, steps = fleet.environment, list(STEPS)
     # What one host mounts, another one exports first; and what restarts for a certificate does so in its turn.
     steps += [] if environment.shares else [shares.mount]

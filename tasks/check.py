@@ -160,11 +160,9 @@ def kept_secrets(fleet: Fleet) -> Iterator[Row]:
     from hawser.findings import Finding
 
     known, _problems = read_secrets(fleet.environment, fleet.session.folder)
-    kept = {name: values for name, values in fleet.session.kept_on(fleet.names).items() if values}
-    if not kept:
-        return
     try:
-        for name in settle(known, kept):
+        kept = {name: values for name, values in fleet.session.kept_on(fleet.names).items() if values}
+        for name in settle(known, kept) if kept else ():
             message = f"{known.path.name}: {name} is missing, and the hosts were set up with it"
             yield "", "secrets", Finding(message, f"fab -H {fleet.environment.name} secrets.pull")
     except InputErrors as errors:

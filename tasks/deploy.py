@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from functools import partial
 
-from hawser import journal
+from hawser import journal, kept
 from hawser.databases import refuse_broken_off
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
@@ -89,7 +89,7 @@ def deploy(
 @rollout(help={"to": "the release to go back to; default: the one before"})
 def rollback(fleet: Fleet, to: str = "") -> None:
     """Go back to the release that was deployed before, with its own code and configuration and today's secrets."""
-    wanted = fleet.release(to or fleet.previous())
+    wanted = fleet.with_leader().release(to or fleet.previous())
     migrations.tell_way_back(fleet, wanted)
     roll_out(fleet, wanted, Record(wanted.id, wanted.commit, "rollback", migrations=False))
 
@@ -104,10 +104,10 @@ def resume(fleet: Fleet) -> None:
     if settled and not fleet.with_code().names:
         return
     hosts = fleet.needing_code().answering()
-    records = {name: found for name in hosts.names if (found := Record.of(hosts.facts(name)))}
-    if not records:
+    if not any(hosts.facts(name).journal for name in hosts.names):
         fleet.report.note("", f"no rollout is open on {', '.join(hosts.names)}; nothing to resume")
         return
+    records = kept.records(hosts)
     record = latest(records)
     if record is None:
         told = "\n".join(f"  {name}: {found.what} of {found.release}" for name, found in records.items())
@@ -119,12 +119,13 @@ def resume(fleet: Fleet) -> None:
         require_all(fleet, record, None)
         turn_back(hosts, record)
         return
-    wanted = fleet.release(record.release)
+    wanted = hosts.some([name for name in hosts.names if name in record.hosts]).release(record.release)
     require_all(fleet, record, wanted)
     if record.what == "deploy":
         require_same_inputs(fleet, wanted)
     hosts = hosts.some([name for name in hosts.names if name in record.hosts])
     missing = [name for name in hosts.names if hosts.missing(name, wanted)]
+    require_journals(hosts.some(missing), record, [name for name in records if records[name].by == record.by])
     where = f"missing on {', '.join(missing)}" if missing else "missing nowhere"
     fleet.report.note("", f"{record.what} of {record.release}, begun by {record.by}; {where}")
     roll_out(hosts, wanted, dataclasses.replace(record, waits=(), complete=False, failed=""), missing)
@@ -151,6 +152,21 @@ def require_all(fleet: Fleet, record: Record, wanted: Release | None) -> None:
         raise HawserError("\n".join([*lines, *left, f"  next: fab -H {target} resume"]))
 
 
+def require_journals(missing: Fleet, record: Record, told_by: Sequence[str]) -> None:
+    """Stop where a rollout would reach hosts that know nothing of it, or of a later one: no host speaks for others.
+
+    :param told_by: the hosts with a journal of it.
+    :raises HawserError: names those hosts, and what to type.
+    """
+    strangers = [name for name in missing.names if not kept.joins(missing, name, record, told_by)]
+    if strangers:
+        raise HawserError(
+            f"{record.what} of {record.release} is open on {', '.join(told_by)}, and {', '.join(strangers)} "
+            "knows nothing of it, or of a later one; nothing was touched\n"
+            f"  next: fab -H {missing.environment.name} deploy --revision {short(record.commit)}"
+        )
+
+
 def require_same_inputs(fleet: Fleet, release: Release) -> None:
     """Stop where a release would not become again what it was to be: its secrets are not kept with it.
 
@@ -169,14 +185,14 @@ def turn_back(hosts: Fleet, record: Record) -> None:
     """Finish a putting back that was broken off."""
     there = hosts.some([name for name in hosts.names if name in record.hosts])
     phases.concerned(there, record).lock()
-    found = {name: kept for name in there.names if (kept := Record.of(hosts.facts(name)))}
+    found = {name: own for name in there.names if (own := kept.record(hosts, name))}
     fleet = there.some(tuple(found))
     fleet.report.note("", f"{record.what} of {record.release} failed; putting back {', '.join(fleet.names)}")
     if fleet.dry:
         return
     rolling = Rolling(fleet, fleet.release(record.release), record, WAYS)
-    if any(kept.closed for kept in found.values()):
-        risky = next((kept.risky for kept in found.values() if kept.risky), "")
+    if any(each.closed for each in found.values()):
+        risky = next((each.risky for each in found.values() if each.risky), "")
         rolling.later.append(partial(phases.after_failure, rolling, phases.closable(hosts), lambda: risky))
     fleet.session.result = f"put back: {record.failed or 'it was broken off'}"
     rolling.turn_back()
@@ -201,6 +217,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
             certs.bring(hosts, wanted)
         return
     hosts.with_leader().require_bootstrapped()
+    kept.ready(hosts)
     concerned = phases.concerned(hosts, record)
     concerned.lock()
     refuse_broken_off(concerned)
@@ -208,7 +225,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     if not any(hosts.missing(name, wanted) for name in hosts.names):
         fleet.report.note("", f"{wanted.id} serves by now: somebody else was faster")
         return
-    open_ones = [found for name in hosts.names if (found := Record.of(hosts.facts(name)))]
+    open_ones = [found for name in hosts.names if (found := kept.record(hosts, name))]
     record = dataclasses.replace(
         record,
         by=record.by or "{who} on {from} at {started}".format(**fleet.session.entry),
@@ -219,6 +236,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     )
     rolling = Rolling(hosts, wanted, record, WAYS)
     part = hosts if only is None else hosts.some(only)
+    rolling.foresee()
     rolling.finished.update(name for name in hosts.names if name not in part.names)
     with rolling.recording_failure(), hooks.whole(rolling, part):
         prepare(rolling, part, everything=only is None)
@@ -245,8 +263,8 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
 
 def settle(hosts: Fleet, wanted: Release) -> None:
     """Close the journals that waited for other hosts, when those serve the release as well by now."""
-    found = {name: kept for name in hosts.names if (kept := Record.of(hosts.facts(name)))}
-    done = hosts.some([name for name, kept in found.items() if set(kept.waits) <= set(hosts.names)])
+    found = {name: own for name in hosts.names if (own := kept.record(hosts, name))}
+    done = hosts.some([name for name, own in found.items() if set(own.waits) <= set(hosts.names)])
     if done.names:
         done.lock()
         done.apply([release.close], wanted, "close")

@@ -39,14 +39,15 @@ def put(fleet: Fleet, local: str, remote: str, owner: str = "", group: str = "",
         "remote": "a file or a folder on the hosts",
         "local": "where to; with several hosts a folder, in which each has its own",
         "force": "replace files that are here already and differ",
+        "limit": "the most bytes to take from one host",
     },
 )
-def get(fleet: Fleet, remote: str, local: str, force: bool = False) -> None:
+def get(fleet: Fleet, remote: str, local: str, force: bool = False, limit: int = transfer.MOST_BYTES) -> None:
     """Take a file or a folder from every host."""
 
     def take(name: str) -> None:
         own = Path(local) / name / Path(remote).name if len(fleet.names) > 1 else Path(local)
-        for said in transfer.get(fleet, name, remote.rstrip("/"), own, force):
+        for said in transfer.get(fleet, name, remote.rstrip("/"), own, force, limit):
             fleet.report.note(name, said)
 
     everywhere(fleet, take)

@@ -13,7 +13,7 @@ from hawser.host import Host
 from hawser.migrations import ADDITIVE, BREAKING, ORDER, UNCLASSIFIED, Question, Verdict, judge, places, told
 from hawser.migrations import questions as questions_of
 from hawser.processes import instance_environment
-from hawser.release import Release, short
+from hawser.release import Release, is_id, short
 from hawser.rolling import Rolling
 
 ALLOWED = {"additive": 0, "unclassified": 1, "all": 2}
@@ -266,8 +266,9 @@ def tell_way_back(fleet: Fleet, wanted: Release) -> None:
 def describe(fleet: Fleet, newer: str, asked: Question, keys: Sequence[str]) -> list[str]:
     """Say of some applied migrations what they mean for older code, and whether they can be undone."""
     described: dict[str, Verdict] = {}
-    if newer:
-        host = leader_with(fleet, fleet.release(newer))
+    found, _refused = fleet.leader().releases(newer) if is_id(newer) else ({}, [])
+    if found:
+        host = leader_with(fleet, *found.values())
         (answer,) = ask(fleet, host, [django(host, asked, keys)])
         described = {each.key: each for each in judge(answer.get("described", ()))}
     lines = []

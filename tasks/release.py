@@ -6,6 +6,7 @@ import dataclasses
 
 from hawser.host import Host
 from hawser.journal import PUT_BACK, Record
+from hawser.kept import public_key
 from hawser.processes import ProcessInstance, instances, other_manager
 from hawser.resources import (
     Absent,
@@ -22,6 +23,7 @@ from hawser.resources import (
     Sealed,
     Units,
 )
+from hawser.signatures import JOURNAL, RELEASE, ROLLOUT
 from hawser.steps import removal, step
 
 from . import supervisor, systemd
@@ -41,7 +43,8 @@ def build(host: Host) -> Resources:
     if not host.app.package:
         yield Sealed(host.source, mirror=host.repository_access()["mirror"], commit=host.release.commit)
     # Written last: a release without it has not been built to its end.
-    yield File(f"{path}/release.json", host.release.inputs, mode=0o640, opaque=True)
+    text = host.release.signed(host.secrets.signer, RELEASE)
+    yield File(f"{path}/release.json", text, mode=0o640, opaque=True)
 
 
 @step()
@@ -53,8 +56,17 @@ def begin(host: Host) -> Resources:
     if former and former.by != rollout.by and not former.complete and not former.failed:
         entry = {"what": "a rollout", "who": former.by, "result": "interrupted", "release": former.release}
         yield History(entry)
-    yield File(host.rollout_inputs, host.release.inputs, mode=0o600, opaque=True)
-    yield Journal(rollout.release, rollout.on(host.facts).entry())
+    yield from public_key(host)
+    yield File(host.rollout_inputs, host.release.signed(host.secrets.signer, ROLLOUT), mode=0o600, opaque=True)
+    yield noted(host, rollout.on(host.facts))
+
+
+def noted(host: Host, rollout: Record) -> Journal:
+    """Return the journal of a rollout as a host keeps it: signed for this host, so that `resume` believes it."""
+    entry = rollout.entry()
+    return Journal(
+        rollout.release, host.secrets.signer.signed(JOURNAL, entry, host.name) if host.secrets.signer else entry
+    )
 
 
 @step()
@@ -62,7 +74,7 @@ def advance(host: Host) -> Resources:
     """Note how far the rollout has come on this host."""
     rollout = host.rollout
     if rollout is not None and host.name in rollout.hosts:
-        yield Journal(rollout.release, rollout.on(host.facts).entry())
+        yield noted(host, rollout.on(host.facts))
 
 
 @step()
@@ -129,7 +141,7 @@ def record(host: Host) -> Resources:
     yield History(entry)
     # Where it was put back, the journal says so already.
     if rollout and rollout.failed and rollout.phase != PUT_BACK and host.name in rollout.hosts:
-        yield Journal(rollout.release, rollout.on(host.facts).entry())
+        yield noted(host, rollout.on(host.facts))
 
 
 @step()
@@ -151,7 +163,7 @@ def close(host: Host) -> Resources:
     rollout = host.rollout
     if rollout is not None and rollout.waits:
         complete = host.name not in rollout.waits
-        yield Journal(rollout.release, dataclasses.replace(rollout.on(host.facts), complete=complete).entry())
+        yield noted(host, dataclasses.replace(rollout.on(host.facts), complete=complete))
         return
     yield Absent(host.rollout_inputs)
     yield Journal("")

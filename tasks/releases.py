@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from hawser import kept
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.host import Host
@@ -51,6 +52,41 @@ def old(host: Host) -> Resources:
     """Remove the releases that are too many, and the environments that only they need."""
     if host.runs_code:
         yield Prune(host.root, host.app.keep)
+
+
+@rollout(help={"yes": "do not ask"})
+def sign(fleet: Fleet, yes: bool = False) -> None:
+    """Show what hosts keep that we did not sign and, when confirmed, let it count for the very host that keeps it."""
+    there = fleet.reachable()
+    kept.ready(there)
+    found = [each for name in there.names for each in kept.inventory(there, name)]
+    if found:
+        rows = [
+            [each.host, each.release, each.path, each.standing.value, kept.differences(fleet, each)] for each in found
+        ]
+        fleet.report.table("not signed", ["host", "release", "file", "why", "differs from today in"], rows)
+    else:
+        fleet.report.note("", f"all that {', '.join(there.names)} keep is signed")
+    if fleet.dry or (not found and all(fleet.facts(name).signing for name in there.names)):
+        return
+    if found and not yes and not confirmed(fleet):
+        raise HawserError("nothing was signed")
+    kept.accept(there, found)
+
+
+def confirmed(fleet: Fleet) -> bool:
+    """Ask whether what was shown shall count.
+
+    :raises HawserError: nobody is there to say.
+    """
+    fleet.report.pause()
+    try:
+        return input("Shall each count for the host that keeps it? Type yes: ").strip() == "yes"
+    except EOFError:
+        raise HawserError(
+            "nobody is there to say whether this shall count\n"
+            f"  next: look at the files, then: fab -H {fleet.environment.name} releases.sign --yes"
+        ) from None
 
 
 @rollout(help={"lines": "how many entries of each host"})

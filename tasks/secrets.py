@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hawser.errors import HawserError
+from hawser.inventory.app import SIGNING_KEY
 from hawser.secrets import settle
 from hawser.session import Session
 from hawser.steps import session_task
@@ -12,10 +14,32 @@ def pull(session: Session) -> None:
     """Fetch the generated secrets that this machine lacks from the hosts that were set up with them."""
     known, kept = session.kept_secrets()
     missing = settle(known, kept)
+    told = "; ".join(f"{name} from {', '.join(host for host in kept if name in kept[host])}" for name in missing)
     if not missing:
         session.report.note("", f"{known.path.name} has all of them; nothing to do")
     elif session.dry:
-        session.report.note("", f"would write {', '.join(missing)} into {known.path.name}")
+        session.report.note("", f"would write {told} into {known.path.name}")
     else:
         known.keep(missing)
-        session.report.note("", f"wrote {', '.join(missing)} into {known.path.name}")
+        session.report.note("", f"wrote {told} into {known.path.name}")
+    if known.signer is None and any(facts.signing for facts in session.facts.values()):
+        session.report.note(
+            "", f"{SIGNING_KEY} is on no host: get its line of {known.path.name} from whoever deployed", "warning"
+        )
+
+
+@session_task()
+def new_key(session: Session) -> None:
+    """Make another signing key, where nobody has the one that hosts know any more."""
+    path = session.secrets.path.name
+    if session.secrets.signer is not None:
+        raise HawserError(f"{path} has a signing key; to replace it, remove the line {SIGNING_KEY} first", code=2)
+    if session.dry:
+        session.report.note("", f"would make {SIGNING_KEY} and keep it in {path}")
+        return
+    session.make_signing_key()
+    session.report.note(
+        "",
+        f"what hosts keep was signed with the old one: fab -H {session.environment.name} releases.sign shows it and "
+        "lets it count; the next deploy is signed with the new one",
+    )

@@ -145,6 +145,10 @@ class PythonSettings(Model):
 SecretFormat = Literal["token", "hex", "sha256", "uuid", "base64", "alphanumeric"]
 
 
+# The secret that every environment has without listing it: what hosts keep is signed with it.
+SIGNING_KEY = "HAWSER_SIGNING_KEY"
+
+
 class EnvSettings(Model):
     """What the application finds in its environment, and the secrets it needs."""
 

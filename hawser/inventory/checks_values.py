@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .app import SIGNING_KEY
 from .base import Finding, Loc, Wrong, did_you_mean
 from .jinja import references
 from .schema import Environment
@@ -15,6 +16,11 @@ _ENV = frozenset({"env"})
 def check_secrets(environment: Environment) -> Iterator[Finding]:
     """Secrets are listed once, kept out of the file itself, and known where they are named."""
     env = environment.env
+    for key in ("required", "generated"):
+        for position, name in enumerate(getattr(env, key)):
+            if name == SIGNING_KEY:
+                message = f"{name} is Hawser's own, never a value of the application"
+                yield Finding(("env", key, position), message, "remove it here; NAME.env keeps it", needs=_ENV)
     for position, name in enumerate(env.generated):
         if name in env.required:
             yield Finding(("env", "generated", position), f"{name} is required as well", "list it once", needs=_ENV)

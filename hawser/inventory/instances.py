@@ -15,12 +15,15 @@ from typing import Any
 import jinja2
 from jinja2 import meta, nodes
 
+from hawser.bounded import MISTAKES, budget
+from hawser.bounded import Environment as Jinja
+
 from .base import Finding, Loc, did_you_mean
 from .documents import Table, merge
 from .schema import Environment
 from .tables import keys_of, model_at, plain
 
-_jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+_jinja = Jinja(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
 _HERE = "instance"
 # Variables are rendered for each instance where they are used: they need no entry for each.
 _RENDERED_LATER: Loc = ("env", "variables")
@@ -188,8 +191,9 @@ class _Expander:
             if _takes(at) in (int, bool, tuple) and len(gets) == 1 and _is_one_value(tree):
                 return values[gets[0].attr]
             try:
-                rendered = _jinja.from_string(text).render(instance=SimpleNamespace(**values))
-            except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError):
+                with budget:
+                    rendered = _jinja.from_string(text).render(instance=SimpleNamespace(**values))
+            except MISTAKES:
                 rendered = "{{"  # a filter that is known later, or a mistake that is told then
             if not any(mark in rendered for mark in ("{{", "{%", "{#")):
                 return rendered
@@ -202,7 +206,7 @@ def mentions(text: object) -> bool:
         return False
     try:
         return _HERE in meta.find_undeclared_variables(_jinja.parse(text))
-    except jinja2.TemplateSyntaxError:
+    except MISTAKES:
         return False  # told where the value is checked
 
 

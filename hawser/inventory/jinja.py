@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from jinja2 import Environment as Jinja
-from jinja2 import TemplateSyntaxError, nodes
+from jinja2 import nodes
+
+from hawser.bounded import MISTAKES, budget, mistake
+from hawser.bounded import Environment as Jinja
 
 from .base import Wrong
 
@@ -33,9 +35,10 @@ def check_expression(text: str) -> str:
     if "{{" in text or "{%" in text:
         raise Wrong("is an expression already", "write it without {{ and }}")
     try:
-        _jinja.compile_expression(text)
-    except TemplateSyntaxError as error:
-        raise Wrong(f"Jinja2 cannot read it: {error.message}") from None
+        with budget:
+            _jinja.compile_expression(text)
+    except MISTAKES as error:
+        raise Wrong(f"Jinja2 cannot read it: {mistake(error)}") from None
     return text
 
 
@@ -46,16 +49,14 @@ def references(text: str) -> References:
         return References()
     try:
         tree = _jinja.parse(text)
-    except TemplateSyntaxError as error:
-        message = f"Jinja2 cannot read it: {error.message}"
+        return References(
+            frozenset(name.name for name in tree.find_all(nodes.Name)),
+            frozenset(_members(tree, "secrets")),
+            frozenset(_arguments(tree, "group")),
+        )
+    except MISTAKES as error:
+        message = f"Jinja2 cannot read it: {mistake(error)}"
         raise Wrong(message, "text that must keep its {{, {% or {# goes between {% raw %} and {% endraw %}") from None
-    except RecursionError:
-        raise Wrong("Jinja2 cannot read it: nested too deeply") from None
-    return References(
-        frozenset(name.name for name in tree.find_all(nodes.Name)),
-        frozenset(_members(tree, "secrets")),
-        frozenset(_arguments(tree, "group")),
-    )
 
 
 def _members(tree: nodes.Template, name: str) -> set[str]:

@@ -32,6 +32,21 @@ def read_json(state: str, name: str) -> Any:
         return None
 
 
+def read_text(state: str, name: str) -> str:
+    """Return a short record of this host, without the white space around it; empty when there is none."""
+    try:
+        with open(os.path.join(state, name), encoding="utf-8") as stream:
+            return stream.read(1000).strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def youngest(state: str) -> int:
+    """Return the place of the youngest rollout that this host has had a journal of, 0 when there was none."""
+    found = read_text(state, "begun")
+    return int(found) if found.isdigit() else 0
+
+
 def os_release(path: str = "/etc/os-release") -> Dict[str, str]:
     """Return the fields of os-release(5) that steps use; empty ones where there is no such file."""
     fields = {}
@@ -189,6 +204,8 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         "generated": sorted(read_secrets(system.state) or ()),
         "bootstrapped": read_secrets(system.state) is not None,
         "once": done_once(system.state),
+        "signing": read_text(system.state, "signing.pub"),
+        "begun": youngest(system.state),
     }
 
 

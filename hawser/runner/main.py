@@ -291,11 +291,11 @@ class Runner:
 
         place(self.system, **arguments)
 
-    def op_send(self, path: str) -> Message:
+    def op_send(self, path: str, size: int) -> Message:
         """Send a file in parts; see `transfers.send`."""
         from .transfers import send
 
-        return {"sha256": send(path, self.emit)}
+        return {"sha256": send(path, self.emit, size)}
 
     def op_stream(
         self,

@@ -9,6 +9,7 @@ from functools import partial
 
 from .deletion import Tidying, mounted, refuse_mounts, unremovable, within
 from .disk import open_folder, read, remove, walk, write_atomically
+from .facts import youngest
 from .mountinfo import mount_points
 from .system import Change, Failure, Kind
 
@@ -207,6 +208,10 @@ class Journal(Kind):
             return
         entry = dict(self.entry(), since=now())
         write_atomically(path, (json.dumps(entry) + "\n").encode(), 0o600)
+        # Afterwards: a host with a journal takes part in a rollout that is resumed, whatever it has seen.
+        begun = int(self.entry().get("begun", 0))
+        if begun > youngest(self.system.state):
+            write_atomically(os.path.join(self.system.state, "begun"), b"%d\n" % begun, 0o600)
 
 
 def before(system: System, root: str) -> str:

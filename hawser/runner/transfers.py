@@ -68,11 +68,12 @@ def listing(system: System, path: str) -> List[Dict[str, Any]]:
 
 
 def described(path: str, name: str) -> Optional[Dict[str, Any]]:
-    """Return a file's row of a listing; None when it has gone meanwhile."""
+    """Return a file's row of a listing: what the other side must know before it takes it; None when it has gone."""
     try:
         with opened(path) as stream:
-            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            return {"path": name, "sha256": digest_of(stream), "mode": mode}
+            status = os.fstat(stream.fileno())
+            mode = stat.S_IMODE(status.st_mode)
+            return {"path": name, "sha256": digest_of(stream), "mode": mode, "size": status.st_size}
     except (FileNotFoundError, NotThere):
         return None
 
@@ -100,12 +101,16 @@ def place(system: System, blob: str, path: str, mode: int, owner: str, group: st
         os.unlink(source)
 
 
-def send(path: str, emit: Callable[[Dict[str, Any]], None]) -> str:
-    """Send a file in parts, and return the digest of what was sent."""
+def send(path: str, emit: Callable[[Dict[str, Any]], None], size: int) -> str:
+    """Send a file in parts, no more of it than was listed, and return the digest of what was sent."""
     found = hashlib.sha256()
     try:
         with opened(path) as stream:
-            for part in iter(lambda: stream.read(PART), b""):
+            while size > 0:
+                part = stream.read(min(PART, size))
+                if not part:
+                    break
+                size -= len(part)
                 found.update(part)
                 emit({"t": "part", "data": base64.b64encode(part).decode()})
     except (FileNotFoundError, NotThere):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,10 @@ from fabric.config import Config
 import fabfile  # noqa: F401
 from hawser.errors import Unreachable
 from hawser.fleet import Fleet
+from hawser.inventory.app import SIGNING_KEY
 from hawser.release import Facts, Release
 from hawser.session import Session
+from hawser.signatures import JOURNAL, RELEASE
 
 COMMIT = "c" * 40
 KEPT = "1.0-12345678"
@@ -55,6 +58,8 @@ class Stage:
         :param named: what stands after ``-H``.
         """
         (self.folder / "shop.toml").write_text(SETTINGS.format(app=app, unreachable=unreachable))
+        (self.folder / "shop.env").write_text(f"{SIGNING_KEY}={'A' * 43}\n")
+        (self.folder / "shop.env").chmod(0o600)
         self.monkeypatch.setenv("HAWSER_HOSTS", str(self.folder))
 
         def open_one(session: Session, name: str, hello: Any, only_look: bool) -> None:
@@ -62,14 +67,19 @@ class Stage:
             if name in silent:
                 raise Unreachable(f"{name}: no answer")
             session.wires[name] = SimpleNamespace(request=request)  # type: ignore[assignment]
-            session.facts[name] = self.facts.get(name, Facts(releases=(KEPT,)))
+            facts = self.facts.get(name, Facts(releases=(KEPT,)))
+            signer = session.secrets.signer
+            if facts.journal is not None and signer is not None:
+                facts = dataclasses.replace(facts, journal=signer.signed(JOURNAL, facts.journal, name))
+            session.facts[name] = facts
 
         def request(operation: str, arguments: Any, *more: Any) -> Any:
             return SimpleNamespace(error="", message={"answer": COMMIT, "text": self.inputs})
 
         self.monkeypatch.setattr(Session, "open_one", open_one)
         session = Session(Config(), named.split(","), "deploy")
-        self.inputs = Release(KEPT, COMMIT, session.environment, session.templates).inputs
+        signer = session.secrets.signer
+        self.inputs = Release(KEPT, COMMIT, session.environment, session.templates).signed(signer, RELEASE)
         return Fleet(session, session.selection.hosts)
 
 

@@ -65,10 +65,11 @@ class Fleet:
     def some(self, names: Any) -> Fleet:
         return Fleet(self.stage, tuple(names))
 
-    def release(self, identifier: str) -> Any:
-        return self.stage.named(identifier)
+    def releases(self, identifier: str) -> Any:
+        return dict.fromkeys(self.names, self.stage.named(identifier)), []
 
     def attempt(self, steps: Any, release: Any, phase: str = "") -> dict[str, str]:
+        release = next(iter(release.values())) if isinstance(release, dict) else release
         for step in steps:
             waits = self.session.rollout.waits
             self.stage.done.append((step, self.names, f"{release.id} waits for {','.join(waits)}" if waits else ""))

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from hawser.errors import InputErrors
 from hawser.inventory import Environment
-from hawser.inventory.app import SecretFormat
-from hawser.secrets import FORMATS, MASK, Secrets, load_secrets, mask, settle
+from hawser.inventory.app import SIGNING_KEY, SecretFormat
+from hawser.inventory.checks_values import check_secrets
+from hawser.secrets import FORMATS, MASK, Secrets, kept_secrets, load_secrets, mask, settle
 
 
 @pytest.fixture
@@ -350,3 +351,51 @@ class TestFetching:
         hard = "a 'b' \"c\" $d \\ # %"
         load("A=alpha", ["A"], ["B", "C"]).keep({"B": hard, "C": "simple-1"})
         assert load(None, ["A"], ["B", "C"]).values == {"A": "alpha", "B": hard, "C": "simple-1"}
+
+
+class TestWhatAHostSays:
+    @pytest.mark.parametrize("text", ["[]", "1", "{", '"x"', "[" * 100_000, "null", 7, "1" * 6000])
+    def test_that_is_no_record_is_refused_by_name(self, text):
+        with pytest.raises(InputErrors, match=r"web1: secrets\.json: is no record of secrets"):
+            kept_secrets("web1", text, ["A"])
+
+    @pytest.mark.parametrize("value", [1, None, ["x"], "", "abc", "a\0bcd", "changeme", "x" * 20_001])
+    def test_that_is_no_secret_is_refused_by_name(self, value):
+        with pytest.raises(InputErrors, match=r"web1: secrets\.json: A: "):
+            kept_secrets("web1", json.dumps({"A": value}), ["A"])
+
+    def test_counts_only_for_what_is_generated(self):
+        text = json.dumps({"A": "alpha", "HAWSER_SIGNING_KEY": "x" * 43, "PATH": "/tmp"})
+        assert kept_secrets("web1", text, ["A"]) == {"A": "alpha"}
+
+    @pytest.mark.parametrize("text", [None, ""])
+    def test_may_be_nothing(self, text):
+        assert kept_secrets("web1", text, ["A"]) == {}
+
+
+class TestTheSigningKey:
+    def test_is_made_once_and_is_no_value(self, load):
+        made = load("A=alpha", ["A"], []).with_signing_key()
+        again = load(None, ["A"], [])
+        assert made.signer is not None and again.signer is not None
+        assert made.signer.public == again.signer.public == again.with_signing_key().signer.public
+        assert again.values == {"A": "alpha"}
+        assert again.with_values({"B": "beta"}).signer is not None
+
+    def test_changes_no_fingerprint_and_is_masked(self, load):
+        plain = load("A=alpha", ["A"], [])
+        keyed = plain.with_signing_key()
+        assert plain.fingerprint("s") == keyed.fingerprint("s")
+        assert mask(f"x{keyed.signer.key}x", keyed.mask_values()) == f"x{MASK}x"
+        assert keyed.signer.key not in repr(keyed) + repr(keyed.signer)
+
+    def test_that_is_none_is_refused(self, load):
+        with pytest.raises(InputErrors, match="HAWSER_SIGNING_KEY: is no signing key"):
+            load("HAWSER_SIGNING_KEY=short", [], [])
+
+    def test_may_not_be_listed(self):
+        listed = {"required": [SIGNING_KEY], "generated": []}
+        environment = Environment.model_validate({"name": "s", "app": {"name": "s", "repo": "."}, "env": listed})
+        assert [each.message for each in check_secrets(environment)] == [
+            "HAWSER_SIGNING_KEY is Hawser's own, never a value of the application"
+        ]

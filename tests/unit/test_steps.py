@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hawser import resources
+from hawser import kept, resources
 from hawser.host import Host
 from hawser.inventory import Environment, read_environment
 from hawser.processes import instances, overlaps
@@ -87,6 +87,7 @@ ALONE = [
     hooks.run,
     visit.through,
     lock.thaw,
+    kept.sign,
 ]
 NEW, OLD, OLDER = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb", "3333333333-cccccccc"
 DEFAULTS = {

@@ -35,6 +35,7 @@ KILL, CUT = "fab is killed", "the line is cut"
 Fault = Callable[[str, Row], str | None]
 
 ROOT = "/srv/pier"
+STATE = "/var/lib/hawser/pier"
 NGINX = "/etc/nginx/sites-enabled/pier.conf"
 PAGE = f"{ROOT}/maintenance.html"
 DEFINED = re.compile(r"hawser: application=(\S+) process=(\S+) release=(\S*)")
@@ -74,6 +75,7 @@ class Simulated:
     links: dict[str, str] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     journal: dict[str, Any] | None = None
+    begun: int = 0
     history: list[dict[str, str]] = field(default_factory=list)
     holder: object = None
     answers: bool = True
@@ -145,6 +147,8 @@ class Simulated:
                 "generated": [],
                 "bootstrapped": True,
                 "once": [],
+                "signing": self.files.get(f"{STATE}/signing.pub", "").strip(),
+                "begun": self.begun,
             },
         }
 
@@ -160,6 +164,7 @@ class Simulated:
             self.links[row["path"]] = row["target"]
         elif kind == "journal":
             self.journal = {**row["entry"], "release": row["release"]} if row["release"] else None
+            self.begun = max(self.begun, row["entry"].get("begun", 0))
         elif kind == "history":
             self.history.append(row["entry"])
         elif kind == "running":
@@ -277,6 +282,20 @@ class World:
             for wire in session.wires.values():
                 wire.close()
         return ""
+
+    def fleet_of(self, target: str) -> Fleet:
+        """Return hosts of a new run."""
+        session = Session(Config(overrides={"hawser": {"environment": "pier"}}), target.split(","), "run")
+        return Fleet(session, session.selection.hosts)
+
+    def run(self, task: Any, **options: Any) -> None:
+        """Run another task on all hosts."""
+        fleet = self.fleet_of("pier")
+        try:
+            task.body(fleet, **options)
+        finally:
+            for wire in fleet.session.wires.values():
+                wire.close()
 
     def ill(self, host: str, commit: str = "b") -> Fault:
         """The new process of a host is not healthy."""

@@ -1,0 +1,120 @@
+"""Signatures under what hosts keep: only what carries one of ours is used for more than a look.
+
+The key is Ed25519 (RFC 8032). It lies in ``NAME.env`` of those who deploy and is never on a host; its public half is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+# What is signed, each for itself: nothing can be taken for something else.
+RELEASE, ROLLOUT, JOURNAL = "release", "rollout", "journal"
+_KEY = re.compile("[A-Za-z0-9_-]{43}")
+# Added by the host, after the signature.
+_LATER = ("signature", "since")
+
+
+class Standing(Enum):
+    """What a signature is worth; the value ends a sentence that begins with the name of a file."""
+
+    OURS = "was written by us"
+    ACCEPTED = "was there before it could be signed, and counts for this host alone"
+    UNSIGNED = "has no signature: an older Hawser wrote it, or somebody else"
+    OTHER_KEY = "was signed with another key than HAWSER_SIGNING_KEY"
+    WRONG = "does not fit its signature: it was altered, or belongs elsewhere"
+
+
+def make_key() -> str:
+    """Return a new private key, in the form in which ``NAME.env`` holds it."""
+    return _text(Ed25519PrivateKey.generate().private_bytes_raw())
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a text is a private key."""
+    return bool(_KEY.fullmatch(text))
+
+
+def identity(public: str) -> str:
+    """Return a short name for a public key, for messages."""
+    return hashlib.sha256(public.encode()).hexdigest()[:12]
+
+
+class Signer:
+    """Signs what the hosts of one environment keep, and judges what they say they keep.
+
+    :param environment: its name; what is signed for one is worth nothing in another, even with the same key.
+    :param key: what `make_key` returned.
+    """
+
+    def __init__(self, environment: str, key: str) -> None:
+        self.environment = environment
+        self.key = key
+
+    def __repr__(self) -> str:
+        return f"Signer({self.environment}: {self.identity})"
+
+    @cached_property
+    def _private(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(base64.urlsafe_b64decode(self.key + "="))
+
+    @cached_property
+    def public(self) -> str:
+        """The public key, as hosts keep it."""
+        return _text(self._private.public_key().public_bytes_raw())
+
+    @cached_property
+    def identity(self) -> str:
+        """The short name of the public key."""
+        return identity(self.public)
+
+    def signed(self, kind: str, content: Mapping[str, Any], host: str = "", accepted: bool = False) -> dict[str, Any]:
+        """Return some content, which JSON can hold, with its signature.
+
+        :param kind: one of `RELEASE`, `ROLLOUT`, `JOURNAL`.
+        :param host: the only host for which it counts; empty: all of the environment.
+        :param accepted: we have not written it, but let it count.
+        """
+        value = self._private.sign(self._message(kind, content, host, accepted))
+        signature = {"key": self.identity, "host": host, "accepted": accepted, "value": _text(value)}
+        return {**{name: each for name, each in content.items() if name not in _LATER}, "signature": signature}
+
+    def judge(self, kind: str, content: Mapping[str, Any], host: str) -> Standing:
+        """Say what something is worth that a host keeps.
+
+        :param content: as JSON has it; anything a host may say.
+        """
+        found = content.get("signature")
+        if found is None:
+            return Standing.UNSIGNED
+        if not isinstance(found, Mapping) or found.get("key") != self.identity:
+            return Standing.OTHER_KEY
+        bound, accepted = found.get("host"), found.get("accepted")
+        # A journal tells of one host only.
+        if bound not in ((host,) if kind == JOURNAL or accepted else ("", host)) or not isinstance(accepted, bool):
+            return Standing.WRONG
+        try:
+            value = base64.urlsafe_b64decode(str(found.get("value")) + "==")
+            self._private.public_key().verify(value, self._message(kind, content, str(bound), accepted))
+        except (InvalidSignature, ValueError, binascii.Error, RecursionError):
+            return Standing.WRONG
+        return Standing.ACCEPTED if accepted else Standing.OURS
+
+    def _message(self, kind: str, content: Mapping[str, Any], host: str, accepted: bool) -> bytes:
+        # The order of keys counts, for that of tables means something (which process comes first).
+        body = {name: each for name, each in content.items() if name not in _LATER}
+        return json.dumps(["hawser", 1, self.environment, kind, host, accepted, body], separators=(",", ":")).encode()
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")

@@ -1,0 +1,158 @@
+"""Files from a host lie where they were asked for, are as large as announced, and replace nothing unasked."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hawser import transfer
+from hawser.errors import HawserError, StepFailed, Unreachable
+
+DATA = b"what a host sends"
+EVIL = [
+    "/etc/cron.d/x", "../x", "a/../../x", "..", ".", "a//b", "a/", "/", "a/./b", "a\0b", "a\nb", "\x1b[2Jx", "a\\..\\b",
+    ".git/hooks/post-checkout", "a/.GIT/config", "a/.git./config", "x" * 256, "\ud800", "a\u202eb",
+]  # fmt: skip
+
+
+class Host:
+    """A host that says what it likes."""
+
+    def __init__(self, listing: Any, parts: list[Any] | None = None, sha256: Any = None) -> None:
+        self.listing, self.dry = listing, False
+        self.parts = [DATA] if parts is None else parts
+        self.sent = self.closed = 0
+        self.session: Any = SimpleNamespace(wires={"web1": self})
+        self.connection: Any = self
+
+    def ask(self, name: str, function: str, arguments: Any) -> Any:
+        return json.loads(json.dumps(self.listing))
+
+    def request(self, operation: str, arguments: Any, masks: object, heard: Any) -> Any:
+        for part in self.parts:
+            self.sent += 1
+            heard({"t": "part", "data": base64.b64encode(part).decode() if isinstance(part, bytes) else part})
+        return SimpleNamespace(error="", message={"sha256": "0" * 64})
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def row(path: Any = "", data: bytes = DATA, **more: Any) -> dict[str, Any]:
+    return {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "mode": 0o6777, "size": len(data), **more}
+
+
+def got(host: Host, local: Path, force: bool = False, **more: Any) -> list[str]:
+    return list(transfer.get(host, "web1", "/srv/x", local, force, **more))  # type: ignore[arg-type]
+
+
+def everything(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_what_is_asked_for_arrives_for_its_owner_alone(tmp_path):
+    got(Host([row("a/ü.txt"), row("b c")]), tmp_path / "here")
+    assert everything(tmp_path) == {"here", "here/a", "here/a/ü.txt", "here/b c"}
+    assert (tmp_path / "here/b c").read_bytes() == DATA
+    assert (tmp_path / "here/b c").stat().st_mode & 0o7777 == 0o700
+
+
+@pytest.mark.parametrize("path", EVIL)
+def test_no_path_leads_out(tmp_path, path):
+    with pytest.raises(StepFailed, match="web1: lists "):
+        got(Host([row("good"), row(path)]), tmp_path / "here", force=True)
+    assert everything(tmp_path) == set()
+
+
+@given(st.lists(st.sampled_from(["a", "..", ".", "", "/", "\0", "b", "...", " ", ".git", "~", "\n"]), max_size=6))
+def test_whatever_passes_stays_below(parts):
+    try:
+        (found,) = transfer.offers("web1", [row("/".join(parts))])
+    except StepFailed:
+        return
+    base = "/base/folder"
+    place = os.path.normpath(Path(base).joinpath(*found.path))
+    assert place == base or place.startswith(f"{base}/")
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text() | st.floats(), lambda each: st.lists(each, max_size=4) | st.dictionaries(st.sampled_from(["path", "sha256", "mode", "size", "x"]), each)))  # fmt: skip  # noqa: E501
+def test_whatever_is_listed_is_a_sentence_or_fits(listing):
+    try:
+        found = transfer.offers("web1", listing)
+    except HawserError as error:
+        assert str(error).startswith("web1: ") and len(str(error)) < 1000
+    else:
+        assert all(isinstance(each.size, int) for each in found)
+
+
+@pytest.mark.parametrize("pair", [("a", "A"), ("a", "a/b"), ("A/x", "a"), ("", "a"), ("é", "e\u0301")])
+def test_two_files_get_no_one_place(tmp_path, pair):
+    with pytest.raises(StepFailed, match="one place here"):
+        got(Host([row(each) for each in pair]), tmp_path / "here")
+    assert everything(tmp_path) == set()
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/a").symlink_to(tmp_path / "outside")
+    (tmp_path / "here/f").symlink_to(tmp_path / "outside/f")
+    for path in ("a/x", "a/b/x", "f"):
+        with pytest.raises(StepFailed, match="is a link here"):
+            got(Host([row(path)]), tmp_path / "here", force=True)
+    assert everything(tmp_path / "outside") == set()
+
+
+def test_what_is_here_already_is_kept_unless_it_is_forced(tmp_path):
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(StepFailed, match="--force"):
+        got(Host([row()]), tmp_path / "x")
+    assert (tmp_path / "x").read_text() == "mine"
+    got(Host([row()]), tmp_path / "x", force=True)
+    assert (tmp_path / "x").read_bytes() == DATA
+    with pytest.raises(StepFailed, match="is a folder here"):
+        got(Host([row()]), tmp_path, force=True)
+
+
+@pytest.mark.parametrize("parts", [[DATA] * 10**6, [b"x" * 100], [b""] * 10**6])
+def test_more_than_was_announced_cuts_the_line(tmp_path, parts):
+    host = Host([row()], parts)
+    with pytest.raises(Unreachable, match="more arrives than the 17 bytes announced"):
+        got(host, tmp_path / "x")
+    assert host.sent <= 2 and host.closed == 1
+    assert everything(tmp_path) == set()
+
+
+@pytest.mark.parametrize("parts", [[], [DATA[:-1]], [DATA.upper()], ["no base64!"], [None]])
+def test_what_is_not_what_was_listed_is_not_kept(tmp_path, parts):
+    with pytest.raises(StepFailed):
+        got(Host([row()], parts), tmp_path / "x")
+    assert everything(tmp_path) == set()
+
+
+def test_too_much_is_refused_before_anything_is_sent(tmp_path):
+    host = Host([row("a", size=2**40), row("b", size=1)])
+    with pytest.raises(StepFailed, match=r"1,099,511,627,777 bytes, more than .* --limit"):
+        got(host, tmp_path / "x")
+    with pytest.raises(StepFailed, match="more than 100000"):
+        got(Host([row(str(number)) for number in range(100_001)]), tmp_path / "x")
+    assert not host.sent
+
+
+def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch):
+    def refuse(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with pytest.raises(StepFailed, match=r"web1: .*: no space left on device"):
+        got(Host([row()]), tmp_path / "x")
+    assert everything(tmp_path) == set()
