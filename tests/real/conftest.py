@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hawser import sandbox
 from tests.hosts.conftest import PROJECT, Fleet, worker_sandbox
 from tests.real.tables import names, sources
 
@@ -96,7 +97,9 @@ def bring_python(fleet: Fleet, hosts: list[str], version: str, place: str) -> No
     if not folder.is_dir():
         pytest.fail(f"there is no {folder}: build it (pyenv install {version}), or name its folder in HAWSER_PYTHONS")
     for host in hosts:
-        if fleet.inside(host, "sh", "-c", f"test -e {place}/bin/python || echo absent").strip():
-            fleet.fab("-H", f"{fleet.name}/{host}", "put", f"{folder}/", f"{place}/", timeout=600)
+        if fleet.inside(
+            host, "sh", "-c", f"test -e {place}/bin/python3 -o -e {place}/bin/python2 || echo absent"
+        ).strip():
+            sandbox.copy_in(f"{fleet.name}-{host}", folder, place)
             found = f"echo {place}/lib > /etc/ld.so.conf.d/{Path(place).name}.conf && ldconfig"
             fleet.inside(host, "sh", "-c", found)
