@@ -254,7 +254,7 @@ def test_a_stopped_work_server_is_offline_at_the_command_centers(tank: Tank) -> 
 def test_the_store_of_a_program_is_open_to_its_own_host_alone(tank: Tank) -> None:
     for host, port in {"cc1": 4776, "ws1": 4740}.items():
         assert tank.on(host, f"ss -Hlnt 'sport = :{port}'").split()[3] == f"127.0.0.1:{port}"
-    assert not re.findall("47(?:40|76)", tank.fab("status"))
+    assert "every address" not in tank.fab("status")
 
 
 def test_data_survives_a_new_release_and_redis_is_built_once(tank: Tank) -> None:
