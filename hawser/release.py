@@ -122,6 +122,7 @@ class Facts:
     :param bootstrapped: whether it was made ready for this application.
     :param closed: whether the site shows its maintenance page.
     :param once: the commands that run once per environment, and have.
+    :param interpreter: the Python of the current release, where pip has filled its environment and not uv.
     :param hold: who has frozen what is deployed, since when, and why.
     """
 
@@ -147,6 +148,7 @@ class Facts:
     bootstrapped: bool = False
     closed: bool = False
     once: tuple[str, ...] = ()
+    interpreter: str = ""
 
     @classmethod
     def from_wire(cls, row: Mapping[str, Any]) -> Facts:

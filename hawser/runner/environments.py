@@ -13,6 +13,7 @@ import shutil
 from . import legacy
 from .conda import CondaFile, arguments, find_program
 from .disk import open_folder, read, remove, stat_at, write_atomically
+from .facts import MARKER
 from .files import Link
 from .installers import explain, pip_settings, tail
 from .requirements import Recipe
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from .system import System
 
-MARKER = ".hawser-complete"
 # Raised when environments are built in another way, so that all are built anew.
 FORMAT = 1
 BUILD_TIMEOUT = 3600

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from .system import System
 
+# Written last into an environment, with what went into it.
+MARKER = ".hawser-complete"
+
 
 def read_json(state: str, name: str) -> Any:
     """Return a record of this host: of a rollout that is not complete, of a freeze; None when there is none."""
@@ -131,6 +134,15 @@ def processes(system: System, application: str, root: str) -> List[Dict[str, Any
     return found
 
 
+def interpreter(root: str) -> str:
+    """Say which Python the current release runs on where pip has filled its environment; empty where uv has."""
+    made = read_json(os.path.join(root, "current", "env"), MARKER)
+    if not isinstance(made, dict) or not made.get("filled_by"):
+        return ""
+    known = made.get("interpreter")
+    return "%s, by pip" % known.get("version", "") if isinstance(known, dict) else ""
+
+
 def application_facts(system: System, application: str, root: str) -> Dict[str, Any]:
     """Return what this host knows of the application: releases, processes, journal."""
     try:
@@ -155,6 +167,7 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         "generated": sorted(read_secrets(system.state) or ()),
         "bootstrapped": read_secrets(system.state) is not None,
         "once": done_once(system.state),
+        "interpreter": interpreter(root),
     }
 
 
