@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .processes import ProcessInstance, question
+from .processes import ProcessInstance, can_be_asked, question
 
 
 def questions(processes: Sequence[ProcessInstance]) -> list[dict[str, Any]]:
-    """Return what the runner needs to ask each of some processes that listens."""
+    """Return what the runner needs to ask each of some processes that can be asked."""
     return [
-        {"name": each.name, "address": each.address, **question(each)} for each in processes if each.setting.listens
+        {"name": each.name, "address": each.address, **question(each)}
+        for each in processes
+        if can_be_asked(each.setting)
     ]

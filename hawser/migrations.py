@@ -82,6 +82,28 @@ print("hawser-migrations: " + json.dumps({
     "applied": sorted(".".join(key) for key in loader.applied_migrations),
     "known": sorted(known)}))
 """
+# Django before 1.10 has a `shell` that takes no command. This runs the program up to the point where it would obey its
+# arguments, in which its settings are known, and then SCRIPT.
+BEFORE_DJANGO_1_10 = """
+import os, runpy, sys
+from django.core import management
+
+def answer(argv=None):
+    for word in sys.argv[1:]:
+        name, _, value = word.partition("=")
+        if name == "--settings":
+            os.environ["DJANGO_SETTINGS_MODULE"] = value
+        if name == "--pythonpath":
+            sys.path.insert(0, value)
+    import django
+    django.setup()
+    exec(compile(SCRIPT, "<hawser>", "exec"), {"__name__": "hawser"})
+
+management.execute_from_command_line = answer
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 # What divides a line of the shell into commands that `questions` follows, and what sends input and output elsewhere.
 _DIVIDERS = ("&&", ";")
 _REDIRECTIONS = (">", ">>", ">|", ">&", "&>", "&>>", "<", "<&")
@@ -132,6 +154,16 @@ class Question:
     def program(self) -> str:
         """What a person takes for the program, with the settings that it is given."""
         return " ".join(word for word in self.words[: self.words.index("-c")] if word != "shell")
+
+    @property
+    def otherwise(self) -> tuple[str, ...]:
+        """The same for a Django before 1.10; empty where the program names no interpreter and no file."""
+        place = self.words.index("shell")
+        interpreter, *program = self.words[:place]
+        if not interpreter.rpartition("/")[2].startswith("python") or len(program) != 1:
+            return ()
+        script = f"SCRIPT = {SCRIPT!r}\n{BEFORE_DJANGO_1_10}"
+        return (interpreter, "-c", script, *program, *self.words[place + 1 : self.words.index("-c")])
 
 
 def questions(command: str) -> tuple[Question, ...]:

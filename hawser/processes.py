@@ -104,11 +104,21 @@ class ProcessInstance:
     @property
     def argv(self) -> tuple[str, ...]:
         """The program and its arguments, started in the release's environment."""
-        key = f"processes.{self.setting_name}.command"
-        more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
-        words = shlex.split(self.host.command_text(self.setting.command, key, **more))
+        words = shlex.split(self.command_text(self.setting.command, "command"))
         own = own_environment(self.setting, self.setting_name)
         return (*self.changes_user, f"{self.host.release_path}/run", *own, *words)
+
+    @property
+    def health_argv(self) -> tuple[str, ...]:
+        """The program that tells whether it works, started in the release's environment."""
+        health = self.setting.health
+        line = self.command_text(health.command or "", "health.command") if health else ""
+        return (f"{self.host.release_path}/run", *own_environment(self.setting, self.setting_name), "sh", "-c", line)
+
+    def command_text(self, text: str, key: str) -> str:
+        """Render a command of its table, which may name where it listens and what it is called."""
+        more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
+        return self.host.command_text(text, f"processes.{self.setting_name}.{key}", **more)
 
     @property
     def changes_user(self) -> tuple[str, ...]:
@@ -181,8 +191,8 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
 
 
 def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
-    """Yield the proof that a process is healthy, where it listens; with a trigger, when that is due."""
-    if process.setting.listens:
+    """Yield the proof that a process is healthy, where it can be asked; with a trigger, when that is due."""
+    if can_be_asked(process.setting):
         health = process.setting.health
         yield Healthy(
             process.address,
@@ -195,6 +205,11 @@ def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
         )
 
 
+def can_be_asked(setting: Process) -> bool:
+    """Whether there is a way to tell that a process works: it listens, or has a command for that."""
+    return setting.listens or bool(setting.health and setting.health.command)
+
+
 def question(process: ProcessInstance) -> dict[str, Any]:
     """Return how a process is asked for its health, as `Healthy` names it."""
     health, site = process.setting.health, process.host.environment.site
@@ -205,6 +220,8 @@ def question(process: ProcessInstance) -> dict[str, Any]:
     }
     if health and health.name is not None:
         asked["host"] = process.host.text(health.name, f"processes.{process.setting_name}.health.name")
+    if health and health.command is not None:
+        asked.update(command=process.health_argv, user=process.setting.user, cwd=process.host.source)
     if health and health.tls:
         asked["tls"] = True
         asked["ca"] = process.host.text(health.ca or "", f"processes.{process.setting_name}.health.ca")

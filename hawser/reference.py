@@ -27,7 +27,9 @@ Every setting of an environment file, `hosts/NAME.toml`. Generated from the sche
 ## extends
 
 `extends = "base.toml"`, as the first line of the file, takes everything from another file beside it. Tables are merged,
-whatever this file says wins, and a list replaces a list.
+whatever this file says wins, and a list replaces a list. An entry of a list of tables is changed by its path, or by its
+place, counted from 1: `[files."/etc/shop.conf"]` with `mode = "0640"`, `[firewall.rules.2]` with `ports = [8443]`. What
+is `false` goes: `files."/etc/shop.conf" = false`.
 """
 
 

@@ -162,6 +162,7 @@ class Facts:
     :param restores: the journals of the restores of databases that were not completed.
     :param signing: the public key with which what it keeps was signed when it was last deployed to.
     :param begun: the youngest rollout that it has had a journal of, as `journal.beginning` gives it.
+    :param interpreter: the Python of the current release, where pip has filled its environment and not uv.
     :param hold: who has frozen what is deployed, since when, and why.
     """
 
@@ -191,6 +192,7 @@ class Facts:
     once: tuple[answers.Name, ...] = ()
     signing: answers.PublicKey = ""
     begun: answers.Size = 0
+    interpreter: answers.Text = ""
 
     @classmethod
     def from_wire(cls, row: Mapping[str, Any]) -> Facts:

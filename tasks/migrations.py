@@ -148,7 +148,10 @@ def program(host: Host, words: Sequence[str], instance: str = "", **variables: s
 def django(host: Host, asked: Question, described: Sequence[str] = ()) -> dict[str, Any]:
     """Return the program that asks Django."""
     variables = {"HAWSER_DATABASE": asked.database, "HAWSER_DESCRIBE": ",".join(described)}
-    return program(host, asked.words, asked.instance, **variables)
+    question = program(host, asked.words, asked.instance, **variables)
+    if asked.otherwise:
+        question["otherwise"] = program(host, asked.otherwise, asked.instance)["argv"]
+    return question
 
 
 def ask(fleet: Fleet, host: Host, programs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

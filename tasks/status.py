@@ -21,7 +21,7 @@ from hawser.steps import rollout
 from hawser.volumes import folders
 
 PROCESSES = ["host", "process", "manager", "state", "since", "release", "health", "listens"]
-HOSTS = ["host", "release", "age", "ports", "mounts", "certificate", "clock", "disk free"]
+HOSTS = ["host", "release", "age", "python", "ports", "mounts", "certificate", "clock", "disk free"]
 # Seconds, and days, from which on a value stands out.
 CLOCK_ODD = 2.0
 CERTIFICATE_ODD = 21
@@ -183,6 +183,7 @@ class Look:
             self.host.name,
             Marked.odd(release) if "\n" in release else release,
             age(self.host),
+            facts.interpreter,
             Marked.bad(ports) if missing else ports,
             Marked.bad(mounts),
             Marked.odd(certificates) if odd else certificates,
@@ -199,6 +200,7 @@ class Look:
             "release": facts.current,
             "commit": facts.commit,
             "since": facts.since,
+            "interpreter": facts.interpreter,
             "open_rollout": facts.journal["release"] if facts.journal else "",
             "open_restores": [*broken_off(self.host)],
             "maintenance": facts.closed,

@@ -118,7 +118,10 @@ def _check_listening(at: Loc, process: Process) -> Iterator[Finding]:
     if process.health and process.health.ca and not process.health.tls:
         yield Finding((*at, "health", "ca"), "is for a process that speaks TLS", "add tls = true, or remove it")
     if process.health and not process.listens:
-        yield Finding((*at, "health"), "is for a process with a socket or port")
+        of_answers = process.health.model_fields_set - {"command", "timeout"}
+        if not process.health.command or of_answers:
+            hint = "without one, command and timeout are all that it may have"
+            yield Finding((*at, "health"), "is for a process with a socket or port", hint)
 
 
 def check_ports(environment: Environment) -> Iterator[Finding]:

@@ -10,11 +10,11 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 from hawser.errors import InputErrors, Problem
 
-from .base import Loc
+from .base import Loc, did_you_mean, dotted
 
 # Bytes of a file that a person writes, and how deep tables and lists may lie in one another: far more than any does.
 LONGEST, DEEPEST = 1 << 20, 50
@@ -23,6 +23,9 @@ _ENDLESS_KEY = re.compile(r"""(?<![\w"'-])(?:["'\w-]++[ \t]*+\.[ \t]*+){200}""")
 
 Table = dict[str, Any]
 """A table as TOML gives it, not yet checked."""
+
+NAMES_AN_ENTRY = ("path", "sample", "name")
+"""What names an entry of a list of tables, where it has one of these keys."""
 
 
 @dataclass(frozen=True)
@@ -143,20 +146,65 @@ def require_shallow(table: Table) -> None:
 
 
 def merged(documents: Sequence[Document]) -> Table:
-    """Merge tables deeply; an earlier document wins, and a list replaces a list."""
+    """Merge tables deeply; an earlier document wins, and a list replaces a list.
+
+    :raises InputErrors: a document changes an entry of a list that is not there.
+    """
     result: Table = {}
     for document in reversed(documents):
-        result = merge(result, document.table)
+        result = merge(result, document.table, document.label)
     return result
 
 
-def merge(base: Table, over: Table) -> Table:
-    """Return `base` with what `over` says on top of it."""
+def merge(base: Table, over: Table, file: str = "", loc: Loc = ()) -> Table:
+    """Return `base` with what `over` says on top of it.
+
+    :param file: the one that says `over`, for what is wrong with it.
+    :param loc: where both stand.
+    :raises InputErrors: `over` changes an entry of a list that is not there.
+    """
     result = dict(base)
     for key, value in over.items():
-        below = result.get(key)
-        result[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        below, here = result.get(key), (*loc, key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            result[key] = merge(below, value, file, here)
+        elif isinstance(value, dict) and _lists_tables(below):
+            result[key] = _changed(below, value, file, here)
+        else:
+            result[key] = value
     return result
+
+
+def _lists_tables(value: Any) -> TypeGuard[list[Table]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
+def _changed(entries: list[Table], changes: Table, file: str, loc: Loc) -> list[Table]:
+    """Return a list of tables of which some are changed; false takes one away.
+
+    :param changes: by what names an entry: its path, or its place, counted from 1.
+    """
+    found: list[Table | None] = list(entries)
+    for name, change in changes.items():
+        place = _place(entries, name, file, (*loc, name))
+        here = entries[place]
+        found[place] = None if change is False else merge(here, change, file, (*loc, name))
+    return [each for each in found if each is not None]
+
+
+def _place(entries: list[Table], name: str, file: str, loc: Loc) -> int:
+    places = [place for place, each in enumerate(entries) if name in (each.get(key) for key in NAMES_AN_ENTRY)]
+    if len(places) == 1:
+        return places[0]
+    if places:
+        known = " or ".join(str(place + 1) for place in places)
+        message = f"{len(places)} entries have this name"
+        raise InputErrors([Problem(file, dotted(loc), message, f"say its place: {known}")])
+    if name.isdigit() and 0 < int(name) <= len(entries):
+        return int(name) - 1
+    names = [str(each[key]) for each in entries for key in NAMES_AN_ENTRY if key in each]
+    hint = did_you_mean(name, names, f"an entry's path, or its place: 1 to {len(entries)}")
+    raise InputErrors([Problem(file, dotted(loc), "names no entry of the list that this file extends", hint)])
 
 
 def origin(documents: Sequence[Document], loc: Loc) -> str:
@@ -167,6 +215,9 @@ def origin(documents: Sequence[Document], loc: Loc) -> str:
 
 def _depth(table: Any, loc: Loc) -> int:
     for depth, part in enumerate(loc):
+        if isinstance(table, dict) and isinstance(part, int):
+            # Changes of entries of a list that another file has.
+            return depth + max((1 + _depth(each, loc[depth + 1 :]) for each in table.values()), default=0)
         inside = part in table if isinstance(table, dict) else isinstance(table, list) and part in range(len(table))
         if not inside:
             return depth

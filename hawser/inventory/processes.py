@@ -54,6 +54,13 @@ class Health(Model):
         "else `localhost`.",
     )
 
+    command: Command | None = Field(
+        default=None,
+        description="A command line that must succeed as well, such as one that asks the application whether it "
+        "reaches what it works with. It runs as the process's user, in its environment, in the code. `status` runs it "
+        "too, so it must change nothing. A process without a socket or port may have it alone.",
+    )
+
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """The expected statuses as pairs of first and last."""

@@ -60,9 +60,9 @@ class Units(Resource):
 
 @dataclass(frozen=True, eq=False)
 class Healthy(Resource):
-    """A process that answers HTTP on its own socket or port with an expected status.
+    """A process that answers HTTP on its own socket or port with an expected status, and whose command succeeds.
 
-    :param address: a socket's path, or ``host:port``.
+    :param address: a socket's path, or ``host:port``; empty for one that does not listen.
     :param path: the URL path that is asked for; empty: that it accepts a connection is enough.
     :param host: the name that it is asked for.
     :param tls: it speaks TLS, and its certificate must be for that name.
@@ -70,6 +70,8 @@ class Healthy(Resource):
     :param statuses: first and last of each range of statuses that count as healthy.
     :param timeout: seconds until it is given up.
     :param unit: whose log tail is shown on failure.
+    :param command: the program, with its arguments, that must exit with 0, as ``user`` in the folder ``cwd``; empty for
+        none.
     """
 
     kind: ClassVar[str] = "healthy"
@@ -84,6 +86,9 @@ class Healthy(Resource):
     when: Changed | None = None
     tls: bool = False
     ca: str = ""
+    command: tuple[str, ...] = ()
+    user: str = ""
+    cwd: str = "/"
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 
+from .disk import read
 from .managers import manager
 from .processes import definitions
 from .restoring import journals
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
     from .system import System
 
-
+# Written last into an environment, with what went into it.
+MARKER = ".hawser-complete"
+# Bytes.
+LONGEST_MARKER = 1 << 20
 # Of processes of which two may run side by side.
 COLOURS = ("blue", "green")
 
@@ -180,6 +184,17 @@ def process_facts(system: System, application: str, root: str) -> Dict[str, Any]
     return {"processes": rows, "live": colours, "astray": astray}
 
 
+def interpreter(root: str) -> str:
+    """Say which Python the current release runs on where pip has filled its environment; empty where uv has."""
+    try:
+        # The application's user can write this.
+        made = json.loads((read(os.path.join(root, "current", "env", MARKER), LONGEST_MARKER) or b"{}").decode())
+        known = made["interpreter"]["version"] if made.get("filled_by") else ""
+    except (Failure, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ""
+    return "%s, by pip" % str(known)[:40] if known else ""
+
+
 def application_facts(system: System, application: str, root: str) -> Dict[str, Any]:
     """Return what this host knows of the application: releases, processes, journal."""
     try:
@@ -206,6 +221,7 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         "once": done_once(system.state),
         "signing": read_text(system.state, "signing.pub"),
         "begun": youngest(system.state),
+        "interpreter": interpreter(root),
     }
 
 

@@ -15,7 +15,9 @@ from .system import Change, Failure, Kind
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import http.client
-    from typing import Optional, Sequence, Tuple
+    from typing import Any, Mapping, Optional, Sequence, Tuple
+
+    from .system import System
 
 # Seconds that one question may take.
 PATIENCE = 10.0
@@ -107,19 +109,45 @@ def expected(status: Optional[int], path: str, statuses: Sequence[Sequence[int]]
     return not path or any(first <= status <= last for first, last in statuses)
 
 
+def complaint(system: System, spec: Mapping[str, Any], timeout: float) -> str:
+    """Run the command that tells whether a process works; say why it does not, nothing where it does.
+
+    :param spec: command, user and cwd, as `hawser.resources.Healthy` has them.
+    :param timeout: seconds that it may take.
+    """
+    command = spec.get("command")
+    if not command:
+        return ""
+    try:
+        system.run(command, spec.get("user", ""), spec.get("cwd", "/"), timeout=timeout, scoped=True)
+    except Failure as failure:
+        lines = [line.strip() for line in failure.output.splitlines() if line.strip()]
+        # Of `run NAME sh -c LINE`, a person knows the line.
+        ended = failure.message.partition(" ")[2]
+        said = "%s: %s" % (ended, lines[-1]) if lines else ended
+        return "health.command `%s` %s" % (command[-1], system.show(said))
+    return ""
+
+
 class Healthy(Kind):
     """See `hawser.resources.Healthy`."""
 
     def ask(self, timeout: float) -> Tuple[bool, str]:
         """Return whether it is healthy, and what it says when it is not."""
         spec = self.spec
+        if not spec["address"]:
+            said = complaint(self.system, spec, timeout)
+            return not said, said
         path = spec.get("path", "")
         status, why = ask(spec["address"], path, spec["host"], timeout, spec.get("tls", False), spec.get("ca", ""))
         said = "does not answer (%s)" % why if status is None else "answers %s with %d" % (path, status)
         if not expected(status, path, spec["statuses"]):
             return False, said
         other = self.somebody_else()
-        return not other, "is not who answers on %s: %s does" % (spec["address"], other)
+        if other:
+            return False, "is not who answers on %s: %s does" % (spec["address"], other)
+        said = complaint(self.system, spec, timeout)
+        return not said, said
 
     def somebody_else(self) -> str:
         """Say who answers on its port in its place; nothing where it is itself, or where that cannot be told."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from .system import Failure
 
@@ -10,9 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Sequence
 
-    from .system import System
+    from .system import Finished, System
 
 MARK = "hawser-migrations: "
+# What Django's `shell` says of `-c` before 1.10.
+TOO_OLD = re.compile(r"(?:unrecognized arguments|no such option): -c\b")
 # Seconds for one answer: Django has to load the application.
 LONGEST = 180
 
@@ -21,15 +24,13 @@ def plans(system: System, questions: Sequence[Mapping[str, Any]]) -> List[Dict[s
     """Put some questions to releases, one program each.
 
     :param questions: argv, user, cwd and env of each program, which prints `MARK` and its answer as JSON; with
-        ``plain``, it prints a line for each pending migration.
+        ``plain``, it prints a line for each pending migration; ``otherwise`` is the argv for a Django before 1.10.
     :returns: each answer, ``{"lines": […]}`` of a plain one, or ``{"error": …, "output": …}``.
     """
     found: List[Dict[str, Any]] = []
     for each in questions:
         try:
-            # What it logs to standard error is no answer.
-            program = each["argv"], each["user"], each["cwd"], each.get("env")
-            ended = system.run(*program, timeout=LONGEST, apart=True, scoped=True)
+            ended = put(system, each)
         except Failure as failure:
             found.append({"error": failure.message, "output": system.show(failure.output)})
             continue
@@ -43,3 +44,20 @@ def plans(system: System, questions: Sequence[Mapping[str, Any]]) -> List[Dict[s
         except (IndexError, ValueError):
             found.append({"error": "it gives no answer", "output": system.show(said)})
     return found
+
+
+def put(system: System, question: Mapping[str, Any]) -> Finished:
+    """Run the program of a question, in the words that its Django knows.
+
+    :raises Failure: it fails.
+    """
+    argv, otherwise = question["argv"], question.get("otherwise")
+    while True:
+        try:
+            # What it logs to standard error is no answer.
+            program = argv, question["user"], question["cwd"], question.get("env")
+            return system.run(*program, timeout=LONGEST, apart=True, scoped=True)
+        except Failure as failure:
+            if not otherwise or not TOO_OLD.search(failure.output):
+                raise
+            argv, otherwise = otherwise, None

@@ -206,7 +206,7 @@ ROUNDS = {
         ),
         Row(
             "C4",
-            ((lines('"ONA_PACKAGE'), ""),),
+            ((lines('"ONA_FORM_IDS'), ""),),
             tests.TestInstances.test_each_has_one_beat_whose_tasks_its_own_worker_takes_from_its_own_queue,
             "'11983'",
         ),
@@ -224,7 +224,7 @@ ROUNDS = {
         ),
         Row(
             "C9",
-            (('restart_at = "30 3 * * *"', 'restart_at = "30 4 * * *"'),),
+            (('restart_at = "30 23 * * *"', 'restart_at = "30 4 * * *"'),),
             tests.TestProcesses.test_cron_restarts_each_worker_every_night_under_its_manager,
             "30 4",
         ),

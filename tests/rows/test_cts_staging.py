@@ -14,8 +14,17 @@ from .conftest import Row, take_away
 
 BEATS = [f"{ROOT}/beat/{instance}.db" for instance in sorted(INSTANCES)]
 CHANGES = {
-    # lessc is nothing that the stand-in needs.
-    'branch = "develop"\n': 'branch = "main"\n\n[packages]\nweb = ["gdal-bin", "python3-yaml"]\n',
+    # The stand-in runs on the host's own Python, with the versions of today.
+    'extends = "cts.toml"\n': 'extends = "cts.toml"\npatches = []\n',
+    'branch = "develop"\n': """branch = "main"
+
+[python]
+interpreter = "/usr/bin/python3"
+resolver = "uv"
+
+[packages]
+web = ["gdal-bin", "python3-yaml"]
+""",
     "# [hosts.web1]": """[hosts.web2]
 sandbox = true
 groups = ["web", "second"]

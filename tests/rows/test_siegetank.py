@@ -31,6 +31,9 @@ BACK = r"(?s)\A(?!.*could be put back).*"
 # One that is never well need not be waited for that long.
 QUICKLY = ("timeout = 60", "timeout = 20")
 FILE = '[[files]]\npath = "ws.conf"\ntemplate = "ws.conf.j2"\nmode = "0600"\nvalidate = "python"\ngroups = ["ws"]\n'
+GOODBYE = (
+    'extra = { KillMode = "control-group" }          # the first of its children says goodbye to the command centers\n'
+)
 BUILD = """[builds.redis]                                  # which the code brings along; once for each state of it
 inputs = ["redis"]
 commands = ["make -C redis -j4"]
@@ -53,7 +56,7 @@ ROWS = [
     ),
     Row(
         "S2 packages",
-        (("""  'tornado>=6.3,<7; python_version >= "3.8"', """, ""),),
+        (('"tornado>=6.3,<7", ', ""),),
         None,
         "No module named 'tornado'",
         False,
@@ -153,9 +156,15 @@ ROWS = [
     ),
     Row(
         "S10",
-        (("limits = { files = 64000 }\nstop_timeout = 60\nafter", "stop_timeout = 60\nafter"),),
+        (("limits = { files = 64000 }\nstop_timeout = 60\nextra", "stop_timeout = 60\nextra"),),
         tests.test_there_are_enough_open_files_and_a_stop_leaves_nothing_behind,
         "'1024 [0-9]+' == ",
+    ),
+    Row(
+        "S10 goodbye",
+        ((GOODBYE, ""),),
+        tests.test_a_stopped_work_server_is_offline_at_the_command_centers,
+        "still online",
     ),
     Row("S11 host", (('mongo_host = "', '# mongo_host = "'),), None, "no attribute 'mongo_host'", False),
     Row("S11 port", (("mongo_port = 27017", "mongo_port = 27018"),), None, "Connection refused", False),

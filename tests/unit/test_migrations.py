@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -176,3 +178,35 @@ def test_the_worst_operation_counts_and_all_reasons_are_told():
 def test_a_migration_can_be_reversed_when_all_its_operations_can():
     rows = (operation("AddIndex"), operation("RunPython", "", reversible=False))
     assert [verdict.reversible for verdict in judge([migration(rows[0]), migration(*rows)])] == [True, False]
+
+
+class TestADjangoBefore1_10:
+    def test_is_asked_where_an_interpreter_and_a_file_are_named(self):
+        (asked,) = questions("@turkey python manage.py migrate --noinput --settings=shop.settings")
+        interpreter, flag, script, *rest = asked.otherwise
+        assert (interpreter, flag, rest) == ("python", "-c", ["manage.py", "--settings=shop.settings"])
+        compile(script, "script", "exec")
+
+    def test_is_not_asked_by_a_program_of_django_itself(self):
+        for command in ("django-admin migrate", "python -m django migrate"):
+            (asked,) = questions(command)
+            assert asked.otherwise == ()
+
+    def test_runs_the_script_in_place_of_the_command(self, tmp_path):
+        """With a package in Django's place that has what manage.py and the script use of it."""
+        for path, text in {
+            "django/__init__.py": "import os\ndef setup():\n    print('with', os.environ['DJANGO_SETTINGS_MODULE'])\n",
+            "django/core/__init__.py": "",
+            "django/core/management.py": "def execute_from_command_line(argv):\n    raise SystemExit('ran')\n",
+            "code/manage.py": "import helper, sys\nfrom django.core.management import execute_from_command_line\n"
+            "if __name__ == '__main__':\n    execute_from_command_line(sys.argv)\n",
+            "code/helper.py": "",
+        }.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text)
+        (asked,) = questions("python code/manage.py migrate --settings=shop")
+        argv = [word.replace(repr(SCRIPT), repr("print('asked')")) for word in asked.otherwise]
+        said = subprocess.run(
+            [sys.executable, *argv[1:]], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+        )
+        assert (said.stdout, said.stderr) == ("with shop\nasked\n", "")

@@ -207,3 +207,17 @@ class TestDefinition:
         *_, healthy = definition(only({**SOCKET, "health": health}), "text", "systemd")
         assert isinstance(healthy, Healthy)
         assert (healthy.path, healthy.statuses, healthy.timeout) == ("/alive", ((204, 204), (300, 399)), 5)
+
+    def test_a_command_tells_of_one_that_does_not_listen(self, only):
+        health = {"command": "ask-master --of {{ process }}", "timeout": 60}
+        process = only({**PLAIN, "health": health, "environment": {"A": "b"}})
+        *_, healthy = definition(process, "text", "systemd")
+        assert isinstance(healthy, Healthy) and (healthy.address, healthy.timeout) == ("", 60)
+        run = f"{process.host.release_path}/run"
+        line = f"ask-master --of {process.instance}"
+        assert healthy.command == (run, f"@{process.setting_name}", "sh", "-c", line)
+        assert (healthy.user, healthy.cwd) == (process.setting.user, process.host.source)
+
+    def test_a_command_is_asked_beside_the_answer_of_one_that_listens(self, only):
+        *_, healthy = definition(only({**SOCKET, "health": {"path": "/", "command": "true"}}), "text", "systemd")
+        assert isinstance(healthy, Healthy) and (healthy.path, healthy.command[-1]) == ("/", "true")

@@ -78,8 +78,8 @@ def test_one_that_is_not_well_is_told_with_what_it_answers(look):
 
 
 def test_a_port_on_which_nobody_listens_is_named(look):
-    assert look(sockets=()).row()[3] == "api 8001: nobody listens"
-    assert look().row()[3] == "api 8001"
+    assert look(sockets=()).row()[4] == "api 8001: nobody listens"
+    assert look().row()[4] == "api 8001"
     assert look().record()["ports"] == {8001: "api"}
 
 

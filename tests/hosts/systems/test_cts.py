@@ -1,6 +1,7 @@
 """CTS on two hosts: three instances of one application, as its deployment document has them.
 
-Left out of `hosts/cts.toml` here: lessc, for which the stand-in has no use.
+Left out of `hosts/cts.toml` here: the old Python, its resolver and the patches of its pins, for which the stand-in
+has no use.
 """
 
 from __future__ import annotations
@@ -29,7 +30,17 @@ PROGRAMS = sorted(
     for name in (f"{instance}-server", f"celery-{instance}", f"celery-beat-{instance}")
 )
 SECRETS = {f"ONA_API_ACCESS_TOKEN_{code}": f"token-of-{code}" for code, _currency, _port in INSTANCES.values()}
-CHANGES = {'branch = "master"': 'branch = "main"', '"node-less", ': ""}
+FORMS = {"turkey": "4", "iraq": "6", "jordan": "7"}
+PATCH = re.compile(r"(?m)^# Of these there is nothing that installs.*\n(?:\[\[patches\]\]\n(?:.+\n)+\n)+")
+TEXT = (PROJECT / "hosts" / "cts.toml").read_text()
+CHANGES = {
+    'branch = "43eb3e3b78c19f9e1dc02158ca12fc0c5d6bb270"': 'branch = "main"',
+    # The stand-in runs on the host's own Python, with the versions of today.
+    'interpreter = "/opt/python2.7/bin/python2.7"\n': "",
+    'resolver = "pip-legacy"\n': "",
+    "".join(PATCH.findall(TEXT)): "",
+    '"gcc", "libc6-dev", ': "",
+}
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +185,12 @@ class TestTheSite:
         listed = answer.body
         assert [listed.count(f'href="/{code}/"') for code, _currency, _port in INSTANCES.values()] == [1, 1, 1]
 
+    def test_gives_no_answer_under_another_name_but_to_a_load_balancer(self, cts: Fleet) -> None:
+        for name in ("another.example.org", f"{DOMAIN}.example.org", cts.address("web1")):
+            with pytest.raises(OSError):
+                cts.visit("web1", "/TR/health/", domain=name)
+        assert cts.visit("web1", "/TR/health/", domain=f"www.{DOMAIN}").status != 444
+
     def test_shows_a_page_of_its_own_while_an_application_is_down(self, cts: Fleet) -> None:
         cts.inside("web1", "supervisorctl", "stop", "cts-jordan-server")
         try:
@@ -245,7 +262,7 @@ class TestInstances:
             assert running(cts, f"celery -A cts beat --schedule={ROOT}/beat/{instance}.db") == 1
             wait_for(f"a scan of {instance}", lambda code=code: home(cts, code)["scans"] != before[code])
             said = home(cts, code)
-            assert (said["scanned_by"], said["form"]) == (instance, "3" if instance == "jordan" else "4")
+            assert (said["scanned_by"], said["form"]) == (instance, FORMS[instance])
             # memcached is one for all, and what an instance keeps there is its own.
             wait_for("what it keeps", lambda code=code, key=f"{instance}-": home(cts, code)["cached"].startswith(key))
 
@@ -307,7 +324,7 @@ class TestProcesses:
     def test_cron_restarts_each_worker_every_night_under_its_manager(self, cts: Fleet) -> None:
         lines = cts.inside("web1", "grep", "supervisorctl restart", "/etc/cron.d/cts").splitlines()
         assert [line.split()[-1].strip("'") for line in lines] == [f"cts-celery-{instance}" for instance in INSTANCES]
-        assert {" ".join(line.split()[:6]) for line in lines} == {"30 3 * * * root"}
+        assert {" ".join(line.split()[:6]) for line in lines} == {"30 23 * * * root"}
         before = {instance: pids(cts, f"cts-celery-{instance}") for instance in INSTANCES}
         command = lines[1].split(None, 6)[6].replace("\\%", "%")
         # While somebody changes the application, it stays as it is.

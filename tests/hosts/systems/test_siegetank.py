@@ -23,6 +23,7 @@ from hawser import sandbox
 from ..conftest import PROJECT, Fleet, system, wait_for
 
 APPLICATION = PROJECT / "tests" / "hosts" / "apps" / "siegetank"
+PACKAGES = 'packages = ["tornado>=3.2,<5", "redis>=2.10,<3", "pymongo>=2.7,<3", "bcrypt<3.2", "requests", "nose"]'
 INTERPRETER = "/opt/python/bin/python3"
 CENTERS, WORKERS = ("cc1", "cc2"), ("ws1", "ws2")
 HOSTS = CENTERS + WORKERS
@@ -30,24 +31,9 @@ HOSTS = CENTERS + WORKERS
 NAMES = {"ws1": "flash.test"}
 SOURCE = "/srv/siegetank/current/source"
 
-# Stands in for MongoDB: it speaks TLS, answers the greeting of a driver, and writes down who asked.
-MONGO = """
-import socket, ssl, struct, threading
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("/etc/mongo.pem")
-server = socket.create_server(("0.0.0.0", 27017))
-document = b"\\x08ismaster\\x00\\x01" + b"\\x01ok\\x00" + struct.pack("<d", 1)
-document = struct.pack("<i", len(document) + 5) + document + b"\\x00"
-reply = struct.pack("<iqii", 8, 0, 0, 1) + document
-def serve(link, address):
-    with context.wrap_socket(link, server_side=True) as secure:
-        if b"isMaster" in secure.recv(4096):
-            secure.sendall(struct.pack("<iiii", 16 + len(reply), 1, 1, 1) + reply)
-            print(address, "greeted", flush=True)
-while True:
-    link, (address, _port) = server.accept()
-    threading.Thread(target=serve, args=(link, address), daemon=True).start()
-"""
+# Stands in for MongoDB, and writes down who connects.
+MONGO = PROJECT / "tests" / "real" / "mongo.py"
+MONGO_NAME = "mongod.example.org"
 
 # Says to the redis of a work server what somebody without its password would.
 PING = r"""
@@ -103,8 +89,8 @@ class Tank:
         """Return what a host's certificate is for."""
         return NAMES.get(host) or self.fleet.address(host)
 
-    def registered(self, center: str = "cc1") -> dict[str, dict[str, str]]:
-        found: dict[str, dict[str, str]] = json.loads(self.ask(center, "/ws/status")[1])
+    def registered(self, center: str = "cc1") -> dict[str, dict[str, object]]:
+        found: dict[str, dict[str, object]] = json.loads(self.ask(center, "/ws/status")[1])
         return found
 
     def settings(self, host: str) -> dict[str, object]:
@@ -124,20 +110,34 @@ class Tank:
 def tank() -> Iterator[Tank]:
     center, worker = (f'[hosts.{host}]\ngroups = ["{host[:2]}"]\nsandbox = true\n' for host in ("cc1", "ws1"))
     changes = {
-        '# interpreter = "/opt/python3.6/bin/python3.6"': f'interpreter = "{INTERPRETER}"',
+        'branch = "94e48f8a68ae39d812213ab530b996c15fb8ab63"': 'branch = "main"',
+        # The stand-in runs on the host's own Python, with the versions of today.
+        'interpreter = "/opt/python3.6/bin/python3.6"': f'interpreter = "{INTERPRETER}"',
+        PACKAGES: 'packages = ["tornado>=6.3,<7", "redis>=4,<5", "pynose"]',
         # Two command centers, and after the work servers: what starts when is told by `after`, not by this order.
         center: center + "\n" + center.replace("cc1", "cc2"),
         worker: worker + f'vars = {{ url = "{NAMES["ws1"]}" }}\n',
     }
     with system("siegetank", APPLICATION, changes) as fleet:
-        fleet.git("branch", "-M", "master")
         shutil.rmtree(fleet.hosts / "certs", ignore_errors=True)
         tank = Tank(fleet)
-        fleet.file.write_text(fleet.file.read_text().replace("mongod.example.org", fleet.address("ws2")))
-        certificate = "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=mongod"
+        certificate = f"openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN={MONGO_NAME}"
         tank.on("ws2", f"{certificate} -keyout /etc/mongo.pem -out /tmp/crt && cat /tmp/crt >> /etc/mongo.pem")
         tank.on("ws2", "systemctl stop mongo.service", check=False)
-        fleet.inside("ws2", "systemd-run", "--quiet", "--unit=mongo", "python3", "-c", MONGO)
+        sandbox.copy_in("siegetank-ws2", MONGO, "/opt/mongo.py")
+        start = (
+            "systemd-run",
+            "--quiet",
+            "--unit=mongo",
+            "python3",
+            "/opt/mongo.py",
+            "--certificate",
+            "/etc/mongo.pem",
+        )
+        fleet.inside("ws2", *start)
+        for host in HOSTS:
+            line = f"{fleet.address('ws2')} {MONGO_NAME}"
+            tank.on(host, f"grep -q {MONGO_NAME} /etc/hosts || echo {line} >> /etc/hosts")
         for host in HOSTS:
             tank.on(host, f"mkdir -p /opt/python/bin && cp --no-clobber $(readlink -f /usr/bin/python3) {INTERPRETER}")
             tank.on(host, "chmod 700 /opt/python")
@@ -159,7 +159,7 @@ def test_the_chosen_python_runs_it_and_one_that_the_user_cannot_reach_is_refused
 def test_work_servers_register_at_command_centers_that_are_up_already(tank: Tank) -> None:
     for center in CENTERS:
         found = tank.registered(center)
-        assert found == {host: {"name": host, "url": tank.url(host), "http_port": "443"} for host in WORKERS}
+        assert found == {host: {"url": f"{tank.url(host)}:443", "online": True} for host in WORKERS}
     # All hosts have the clock of one kernel.
     started = {host: int(tank.show(host, "ExecMainStartTimestampMonotonic")) for host in HOSTS}
     assert max(started[host] for host in CENTERS) < min(started[host] for host in WORKERS), f"not after: {started}"
@@ -176,6 +176,7 @@ def test_one_password_was_made_and_stands_in_all_settings(tank: Tank) -> None:
             center: {"url": tank.url(center), "pass": password} for center in CENTERS
         }
     assert tank.settings("ws1")["redis_options"] == {
+        "bind": "127.0.0.1",
         "port": 4740,
         "appendfilename": "aof_",
         "requirepass": tank.fleet.secrets["WS_REDIS_PASS"],
@@ -215,7 +216,8 @@ def test_the_database_is_reached_over_tls_on_another_host(tank: Tank) -> None:
         # By the program that runs now.
         since = tank.show(host, "ExecMainStartTimestamp").split(" ", 1)[1]
         said = tank.on("ws2", f"journalctl -q -o cat -u mongo --since '{since}'")
-        assert f"{tank.fleet.address(host)} greeted" in said
+        assert f"{tank.fleet.address(host)} connected" in said
+        assert "speaks no TLS" not in said
 
 
 def test_there_are_enough_open_files_and_a_stop_leaves_nothing_behind(tank: Tank) -> None:
@@ -236,6 +238,23 @@ def test_there_are_enough_open_files_and_a_stop_leaves_nothing_behind(tank: Tank
     assert tank.on("ws1", "ss -Hlnt 'sport = :8960 or sport = :4740'") == ""
     tank.fab("start", "--process", "ws")
     assert tank.ask("ws1")[0] == 200
+
+
+def test_a_stopped_work_server_is_offline_at_the_command_centers(tank: Tank) -> None:
+    """It is not the program itself that says goodbye, but the first of its children."""
+    tank.fleet.fab("-H", "siegetank/ws2", "stop", "--process", "ws")
+    try:
+        known = {center: tank.registered(center)["ws2"]["online"] for center in CENTERS}
+    finally:
+        tank.fleet.fab("-H", "siegetank/ws2", "start", "--process", "ws")
+    assert known == {"cc1": False, "cc2": False}, f"still online: {known}"
+    assert tank.registered()["ws2"]["online"] is True
+
+
+def test_the_store_of_a_program_is_open_to_its_own_host_alone(tank: Tank) -> None:
+    for host, port in {"cc1": 4776, "ws1": 4740}.items():
+        assert tank.on(host, f"ss -Hlnt 'sport = :{port}'").split()[3] == f"127.0.0.1:{port}"
+    assert "every address" not in tank.fab("status")
 
 
 def test_data_survives_a_new_release_and_redis_is_built_once(tank: Tank) -> None:

@@ -24,6 +24,18 @@ command = "gunicorn --bind unix:{{ socket }}"
 [site]
 domains = ["base.test"]
 """
+LISTS = """
+[[files]]
+path = "/etc/a.conf"
+content = "a"
+[[files]]
+path = "/etc/b.conf"
+content = "b"
+[[firewall.rules]]
+ports = [80]
+[[firewall.rules]]
+ports = [443]
+"""
 
 
 def problems_of(path: Path) -> list[Problem]:
@@ -133,6 +145,51 @@ class TestExtends:
             ("hosts/base.toml", "site.max_bod"),
             ("hosts/shop.toml", "site.listn"),
         ]
+
+    def test_changes_one_key_of_an_entry_of_a_list(self, write):
+        write(BASE + LISTS, "base")
+        environment = read_environment(
+            write(
+                'extends = "base.toml"\n[files."/etc/b.conf"]\nmode = "0600"\n[firewall.rules.2]\nports = [8443]\n'
+                "[hosts.web1]"
+            )
+        )
+        first, second = environment.files
+        assert (first.content, second.content) == ("a", "b")
+        assert second.mode == 0o600 != first.mode
+        assert [rule.ports for rule in environment.firewall.rules] == [(80,), (8443,)]
+
+    def test_takes_an_entry_of_a_list_away(self, write):
+        write(BASE + LISTS, "base")
+        environment = read_environment(write('extends = "base.toml"\nfiles."/etc/a.conf" = false\n[hosts.web1]'))
+        assert [file.path for file in environment.files] == ["/etc/b.conf"]
+
+    @pytest.mark.parametrize(
+        ("name", "message", "hint"),
+        [
+            ("/etc/c.conf", "names no entry of the list that this file extends", "did you mean /etc/b.conf?"),
+            ("3", "names no entry of the list that this file extends", "an entry's path, or its place: 1 to 2"),
+            ("0", "names no entry of the list that this file extends", "an entry's path, or its place: 1 to 2"),
+        ],
+    )
+    def test_of_an_entry_that_is_not_there_is_refused(self, write, name, message, hint):
+        write(BASE + LISTS, "base")
+        path = write(f'extends = "base.toml"\n[files."{name}"]\nmode = "0600"\n[hosts.web1]')
+        (problem,) = problems_of(path)
+        assert (problem.file, problem.message, problem.hint) == ("hosts/shop.toml", message, hint)
+
+    def test_of_one_of_two_entries_with_the_same_path_wants_its_place(self, write):
+        twice = LISTS + '[[patches]]\npath = "a"\nold = "1"\nnew = "2"\n[[patches]]\npath = "a"\nold = "3"\nnew = "4"\n'
+        write(BASE + twice, "base")
+        (problem,) = problems_of(write('extends = "base.toml"\n[patches.a]\nnew = "5"\n[hosts.web1]'))
+        assert (problem.message, problem.hint) == ("2 entries have this name", "say its place: 1 or 2")
+        environment = read_environment(write('extends = "base.toml"\n[patches.2]\nnew = "5"\n[hosts.web1]'))
+        assert [patch.new for patch in environment.patches] == ["2", "5"]
+
+    def test_names_the_file_that_changes_an_entry_wrongly(self, write):
+        write(BASE + LISTS, "base")
+        path = write('extends = "base.toml"\n[files."/etc/b.conf"]\nmod = "0600"\n[hosts.web1]')
+        assert [(problem.file, problem.key) for problem in problems_of(path)] == [("hosts/shop.toml", "files[1].mod")]
 
     def test_of_itself_is_refused(self, write):
         path = write('extends = "shop.toml"')

@@ -654,7 +654,13 @@ MISTAKES = {
         WEB + "[processes.beat]\ncommand = 'x'\nhealth = {}",
         "processes.beat.health",
         "is for a process with a socket or port",
-        "",
+        "without one, command and timeout are all that it may have",
+    ),
+    "health of a process that does not listen, with more than a command": (
+        WEB + "[processes.beat]\ncommand = 'x'\nhealth = { command = 'x', path = '/' }",
+        "processes.beat.health",
+        "is for a process with a socket or port",
+        "without one, command and timeout are all that it may have",
     ),
     "a name that ends like a colour": (
         WEB + "[processes.x-green]\ncommand = 'x'",

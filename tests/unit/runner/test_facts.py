@@ -138,3 +138,21 @@ class TestTheApplication:
         beat, web = told()["processes"]
         assert (beat["unit"], web["unit"]) == ("demo-beat", "demo-web")
         assert (web["active"], web["state"].partition(" on ")[0]) == (False, "supervisor does not answer")
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        ('{"interpreter": {"version": "CPython 2.7.18"}, "filled_by": "virtualenv"}', "CPython 2.7.18, by pip"),
+        ('{"interpreter": {"version": "CPython 3.11.2"}, "filled_by": ""}', ""),
+        ('{"interpreter": {"version": "CPython 3.11.2"}}', ""),
+        ("[]", ""),
+        ("no JSON", ""),
+    ],
+)
+def test_a_python_whose_environment_pip_has_filled_is_named(tmp_path, marker, said):
+    environment = tmp_path / "current" / "env"
+    environment.mkdir(parents=True)
+    (environment / ".hawser-complete").write_text(marker)
+    assert facts.interpreter(str(tmp_path)) == said
+    assert facts.interpreter(str(tmp_path / "nowhere")) == ""

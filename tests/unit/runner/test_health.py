@@ -260,3 +260,31 @@ def test_a_socket_of_somebody_else_in_its_place_is_not_asked(web, tmp_path):
     assert "is a link that root does not own" in why
     (folder / "file.sock").write_text("")
     assert "is no socket" in ask(f"{folder}/file.sock", "/", "demo.test")[1]
+
+
+class TestAnApplicationThatCanSayWhetherItWorks:
+    def test_is_asked_after_it_has_answered(self, web, healthy, tmp_path):
+        resource = healthy(command=["sh", "-c", "test -e found-its-master"], cwd=str(tmp_path))
+        assert resource.ask(5.0) == (False, "health.command `test -e found-its-master` exited with 1")
+        assert resource.check() is not None
+        (tmp_path / "found-its-master").touch()
+        assert resource.check() is None
+
+    def test_is_not_asked_while_it_does_not_answer(self, healthy, tmp_path):
+        healthy(command=["touch", str(tmp_path / "asked")]).check()
+        assert not (tmp_path / "asked").exists()
+
+    def test_need_not_listen(self, healthy):
+        well, said = healthy(address="", command=["sh", "-c", "echo no master >&2; exit 3"]).ask(5.0)
+        assert not well and said.endswith("exited with 3: no master")
+        assert healthy(address="", command=["true"]).check() is None
+
+    def test_is_asked_by_status_as_well(self, system):
+        check = {"name": "worker", "address": "", "path": "", "host": "", "statuses": []}
+        assert health(system, [{**check, "command": ["true"]}]) == {"worker": "ok"}
+        said = health(system, [{**check, "command": ["sh", "-c", "echo lost; exit 1"]}])["worker"]
+        assert said.endswith("exited with 1: lost")
+
+    def test_may_take_only_so_long(self, healthy):
+        well, said = healthy(address="", command=["sleep", "600"]).ask(0.2)
+        assert not well and "not done after" in said

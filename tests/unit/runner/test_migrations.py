@@ -40,3 +40,11 @@ def test_one_that_says_nothing_useful_is_no_answer(ask):
 
 def test_variables_reach_the_program(ask):
     assert ask("echo $HAWSER_DATABASE", plain=True, env={"HAWSER_DATABASE": "stats"}) == {"lines": ["stats"]}
+
+
+@pytest.mark.parametrize("said", ["error: unrecognized arguments: -c ", "manage.py: error: no such option: -c"])
+def test_a_django_before_1_10_is_asked_in_another_way(ask, said):
+    other = ["sh", "-c", f"echo '{MARK}{{\"pending\": []}}'"]
+    assert ask(f"echo '{said}' >&2; exit 2", otherwise=other) == {"pending": []}
+    assert "exited with 2" in ask("echo broken >&2; exit 2", otherwise=other)["error"]
+    assert "exited with 2" in ask(f"echo '{said}' >&2; exit 2")["error"]
