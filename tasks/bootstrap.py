@@ -75,7 +75,8 @@ def folders(host: Host) -> Resources:
     app = host.app
     yield Directory(host.root)
     yield Directory(f"{host.root}/releases")
-    yield Directory(f"{host.root}/log", mode=0o750, group=app.group)
+    # The workers of nginx open its logs anew when those of the host are rotated: they get in, and see nothing else.
+    yield Directory(f"{host.root}/log", mode=0o751 if nginx_logs(host) else 0o750, group=app.group)
     yield Directory(f"{host.root}/ssl", mode=0o750)
     python = host.environment.python
     if python.conda and python.conda_packages == "conda":
@@ -91,9 +92,22 @@ def folders(host: Host) -> Resources:
         yield Directory(path, mode=mode, owner=app.user, group=group)
     for folder in host.log_folders:
         yield Directory(folder, mode=0o750, group=app.group)
+    logs = {f"{host.root}/log/{name}": "www-data" for name in nginx_logs(host)}
+    if host.release is not None:
+        mine = (process.log for process in host.live_processes())
+        logs |= {path: "root" for path in mine if path.startswith(f"{host.root}/log/")}
+    for path, owner in logs.items():
+        yield File(path, "", mode=0o640, owner=owner, group=app.group, keep=True)
     yield File(
         f"/etc/logrotate.d/{app.name}", host.render("logrotate.j2", folders=[f"{host.root}/log", *host.log_folders])
     )
+
+
+def nginx_logs(host: Host) -> tuple[str, ...]:
+    """Return the names of the logs that nginx writes on a host."""
+    site = host.environment.site
+    there = site is not None and host.serves_site and site.server == "nginx"
+    return ("nginx-access.log", "nginx-error.log") if there else ()
 
 
 def served(host: Host) -> list[str]:

@@ -29,6 +29,7 @@ BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 # One reference a deployed commit: whatever is pushed over upstream, no clean-up here removes a release's objects.
 KEPT = "refs/hawser/"
 FETCH_TIMEOUT = 1800
+BACK_TIMEOUT = 120
 # What follows the path of a working copy in that of the record of what builds have removed from it.
 REMOVED = ".removed"
 MIRROR_SETTINGS = {
@@ -300,7 +301,9 @@ class Checkout(Kind):
         argv = ["git", "-c", "core.fsmonitor=false", "checkout-index", "-f", "-z", "--stdin"]
         names = "".join(name + "\0" for name in self.gone())
         path, owner = self.spec["path"], self.spec["owner"]
-        self.system.run(argv, owner, path, stdin=names.encode("utf-8"), timeout=600, check=False)
+        # The user's git, with the user's settings: whatever it does, we can do without it.
+        with contextlib.suppress(Failure):
+            self.system.run(argv, owner, path, stdin=names.encode("utf-8"), timeout=BACK_TIMEOUT)
         return not self.gone()
 
     def make(self) -> None:

@@ -58,6 +58,7 @@ def listing(system: System, path: str) -> List[Dict[str, Any]]:
         if row is None:
             raise Failure("there is no %s" % path)
         return [row]
+    os.close(open_folder(path))
     # A link, a socket or a pipe is no file that could be taken.
     rows = (
         described(os.path.join(folder, name), os.path.relpath(os.path.join(folder, name), path))

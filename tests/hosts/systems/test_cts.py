@@ -125,7 +125,7 @@ class TestTheLayout:
         paths = ["log", "log/turkey", "public/static", "public/media", "ssl", "ssl/site.crt", "ssl/site.key"]
         said = cts.inside("web1", "stat", "-c", "%n %U %a", *(f"{ROOT}/{path}" for path in paths))
         assert [line.removeprefix(f"{ROOT}/") for line in said.splitlines()] == [
-            "log root 750",
+            "log root 751",
             "log/turkey root 750",
             "public/static cts 750",
             "public/media cts 750",
