@@ -54,7 +54,7 @@ def test_what_a_check_and_a_hook_leave_running_is_ended_and_said(leaving: Fleet)
     assert said.count("listens on 0.0.0.0:29387") >= len(HOSTS) and f"{PATH} 29387 (pid " in said, said
     assert "listens on 0.0.0.0:29388" in said
     assert not any(listens(fleet, host, port) for host in HOSTS for port in (29387, 29388))
-    groups = ("find", "/sys/fs/cgroup", "-type", "d", "-name", "hawser-*")
+    groups = ("find", "/sys/fs/cgroup", "-type", "d", "-regex", ".*/hawser-[0-9a-f]+")
     wait_for("no control group is left", lambda: not fleet.inside("web1", *groups, check=False), every=0.2)
 
 
