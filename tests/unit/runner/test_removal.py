@@ -107,6 +107,10 @@ class TestABroker:
         assert RabbitGone({"user": "shop", "vhost": "shop"}, system).check() is None
 
 
+def runs(child):
+    return child.poll() is None
+
+
 @root
 class TestAUser:
     @pytest.fixture
@@ -148,6 +152,16 @@ class TestAUser:
         assert kind.check() is None
         for database in ("passwd", "group"):
             assert subprocess.run(["getent", database, name], capture_output=True, check=False).returncode == 2
+
+    def test_what_it_has_left_behind_is_said_and_ended(self, system, name, run, tmp_path, monkeypatch):
+        child = run(HOME="/elsewhere")
+        row = {"pid": child.pid, "command": "sleep 60", "ports": [], "unit": "ssh.service"}
+        monkeypatch.setattr(removal, "listing", lambda _system, user: [row] if user == name and runs(child) else [])
+        kind = UserGone({"name": name, "home": str(tmp_path / "app" / "home")}, system)
+        change = kind.check()
+        assert change.note == f"user {name}, after ending sleep 60 (pid {child.pid})"
+        kind.apply(change)
+        assert child.wait(5) == -15 and kind.check() is None
 
     def test_one_that_runs_something_else_stays(self, system, name, run, tmp_path):
         child = run(HOME="/elsewhere")
