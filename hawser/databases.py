@@ -70,7 +70,7 @@ def broken_off(host: Host) -> Iterator[str]:
                 f"{by.get('who')} on {by.get('from')} at {by.get('started')}" if isinstance(by, Mapping) else "nobody"
             )
             what = f"the restore of {each.get('database')} from {each.get('backup')}"
-            yield f"{what}, begun by {begun}, was not completed"
+            yield f"{what}, begun by {begun}, is not complete"
 
 
 def refuse_broken_off(fleet: Fleet) -> None:

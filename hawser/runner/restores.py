@@ -48,7 +48,7 @@ class Restore(Kind):
         journal.note(phase="saving", backup=spec["name"], by=dict(spec["entry"]))
         try:
             self.bring_back(journal)
-        except Failure:
+        except (Failure, OSError):
             # With words for the user, and time to put all back; a run that is killed leaves the journal.
             settle(spec, self.system)
             raise

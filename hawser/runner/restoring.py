@@ -49,7 +49,7 @@ class Journal:
         """Say what was begun and how far it came."""
         found = self.found
         where = PHASES.get(str(found.get("phase")), "how far it came is not known")
-        return "the restore of %s from %s was not completed (%s)" % (found["database"], found.get("backup"), where)
+        return "the restore of %s from %s is not complete (%s)" % (found["database"], found.get("backup"), where)
 
 
 def parsed(data: Any) -> Dict[str, Any]:

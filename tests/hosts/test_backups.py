@@ -13,9 +13,14 @@ def sql(fleet: Fleet, text: str, database: str = "demo") -> str:
     return fleet.inside("data1", "runuser", "-u", "postgres", "--", "psql", "-Atqc", text, database).strip()
 
 
-def backups(fleet: Fleet) -> list[str]:
+def listed(fleet: Fleet) -> dict[str, str]:
+    """Return the backups, the youngest first, and what each was made for."""
     table = next(each for each in fleet.events("-H", fleet.name, "db.list") if each["t"] == "table")
-    return [row[2] for row in table.get("rows", ())]  # type: ignore[attr-defined]
+    return {row[2]: row[7] for row in table.get("rows", ())}  # type: ignore[attr-defined]
+
+
+def backups(fleet: Fleet) -> list[str]:
+    return list(listed(fleet))
 
 
 @pytest.fixture
@@ -87,7 +92,8 @@ def test_a_deploy_saves_the_database_before_it_migrates_where_that_is_wanted(mar
         fleet.commit({"saved.py": "1"})
         fleet.fab("-H", fleet.name, "deploy")
         assert set(backups(fleet)) - set(before)
-        assert len(backups(fleet)) <= 2
+        assert list(listed(fleet).values()).count("before a migration") <= 2
+        assert len([why for why in listed(fleet).values() if why != "before a restore"]) <= 2
     finally:
         fleet.file.write_text(text)
     fleet.fab("-H", fleet.name, "deploy")

@@ -13,7 +13,7 @@ import pytest
 from hawser import sandbox
 
 from .conftest import PROJECT, Fleet
-from .test_backups import backups, sql
+from .test_backups import backups, listed, sql
 from .test_everyday import ask_shell
 
 KILLS = Path(__file__).parent / "restores" / "kills.py"
@@ -133,13 +133,7 @@ def test_latest_is_the_same_however_often_it_is_brought_back(fleet: Fleet) -> No
         sql(fleet, "UPDATE again SET word = 'bad'")
         fleet.fab("-H", "data1", "db.restore", "latest", "--destroy", "demo")
         assert sql(fleet, "SELECT word FROM again") == "good"
-    rows = [
-        row
-        for each in fleet.events("-H", "data1", "db.list")
-        if each["t"] == "table"
-        for row in each["rows"]  # type: ignore[attr-defined]
-    ]
-    why = {row[2]: row[7] for row in rows}
+    why = listed(fleet)
     assert why[name] == "scheduled"
     assert list(why.values()).count("before a restore") >= 2
     sql(fleet, "DROP TABLE again")

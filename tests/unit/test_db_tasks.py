@@ -58,7 +58,7 @@ def test_nothing_is_touched_while_a_restore_is_open(fleet):
         refuse_broken_off(fleet(JOURNAL))
     assert str(caught.value).splitlines() == [
         "a database is not as it should be; nothing was touched",
-        "  d1: the restore of shop from b1, begun by ann on desk at 2030-01-02T03:04:05Z, was not completed",
+        "  d1: the restore of shop from b1, begun by ann on desk at 2030-01-02T03:04:05Z, is not complete",
         "  next: fab -H d1 resume, which finishes or undoes it, or the same restore again",
     ]
 
@@ -66,7 +66,7 @@ def test_nothing_is_touched_while_a_restore_is_open(fleet):
 def test_a_dry_run_only_says_so(fleet):
     there = fleet(JOURNAL, dry=True)
     refuse_broken_off(there)
-    assert "was not completed" in there.said[0]
+    assert "is not complete" in there.said[0]
 
 
 def test_what_is_no_journal_is_passed_over(fleet):

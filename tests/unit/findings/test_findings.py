@@ -44,7 +44,7 @@ class TestTheRegistry:
 
 class TestRestores:
     def test_one_that_was_broken_off_is_found_with_what_ends_it(self, host):
-        left = [{"database": "shop", "backup": "b1", "what": "the restore of shop from b1 was not completed"}]
+        left = [{"database": "shop", "backup": "b1", "what": "the restore of shop from b1 is not complete"}]
         runner = Runner(restores__left=left)
         (found,) = application.restores(host("data1"), runner)
         assert (found.message, found.warning) == (left[0]["what"], False)

@@ -134,7 +134,7 @@ def test_a_restore_that_was_broken_off_is_finished_and_its_journal_closed(spec, 
     write(path, "second", 0o640)
     journal = Journal(system.state, "sqlite", "site")
     journal.note(phase="replacing", backup=name)
-    with pytest.raises(Failure, match=f"the restore of site from {name} was not completed"):
+    with pytest.raises(Failure, match=f"the restore of site from {name} is not complete"):
         act(Backup, **spec)
     assert act(Settled, **spec).output == f"finished: site is as in {name}"
     assert read(path) == ["first"]
