@@ -43,6 +43,7 @@ PLAIN: tuple[type, ...] = (
     datetime.timedelta, type({}.keys()), type({}.values()), type({}.items()),
 )  # fmt: skip
 OWN = (Macro, LoopContext, BlockReference, TemplateReference, Cycler, Joiner, Namespace, jinja2.Undefined)
+LEAVES = (nodes.TemplateData, nodes.Name, nodes.Const)
 EACH, JOINED, MADE = "each item", "joined", "made"
 
 
@@ -339,9 +340,12 @@ class Environment(ImmutableSandboxedEnvironment):
 
 def watched(node: Any) -> Any:
     """Return a part of a template with all counted in it that repeats, or makes a new value of others."""
-    for field, value in node.iter_fields():
+    if isinstance(node, LEAVES):
+        return node
+    for field in node.fields:
+        value = getattr(node, field, None)
         if isinstance(value, list):
-            setattr(node, field, [watched(each) if isinstance(each, nodes.Node) else each for each in value])
+            value[:] = [watched(each) if isinstance(each, nodes.Node) else each for each in value]
         elif isinstance(value, nodes.Node):
             setattr(node, field, watched(value))
     if isinstance(node, nodes.For):
