@@ -123,7 +123,7 @@ def test_a_dump_reaches_nothing_but_its_own_database(fleet: Fleet) -> None:
     fleet.inside("data1", "mariadb", "-e", "CREATE DATABASE theirs; CREATE TABLE theirs.kept (x int)")
     folder = "/var/backups/hawser/stock"
     for number, line in enumerate(EVIL.strip().splitlines()):
-        name = f"stock-2020010{number}T000000Z.sql.gz"
+        name = f"stock-2020010{number + 1}T000000Z.sql.gz"
         pack = f"mkdir -p {folder} && gzip > {folder}/{name}"
         fleet.inside("data1", "sh", "-c", f"cat <<'END' | {{ {pack}; }}\n{line}\nEND\n")
         fleet.fab("-H", "data1", "db.restore", name, "--destroy", "stock", code=None)
