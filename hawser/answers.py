@@ -190,6 +190,15 @@ class Backup(Row):
     proven: bool
 
 
+class Stray(Row):
+    """A program that was left behind."""
+
+    pid: Process
+    command: Text
+    ports: list[Text]
+    unit: UnitOrNone
+
+
 class Certificate(Row):
     days: Number
     names: list[Text]
@@ -248,13 +257,6 @@ class Kept(Row):
     failure: Text
 
 
-class Stray(Row):
-    pid: Process
-    command: Text
-    ports: list[Text]
-    unit: UnitOrNone
-
-
 class Sample(Row):
     sample: Text
     exists: bool
@@ -311,7 +313,7 @@ class Plan(TypedDict):
 
 
 class Revision(TypedDict):
-    """What is read of a revision of Alembic's, by a program that runs as the service user."""
+    """What the host reads out of a file of Alembic's."""
 
     key: Text
     kind: Text
@@ -332,7 +334,8 @@ class Unanswered(Row):
     output: NotRequired[Text]
 
 
-Told: TypeAlias = Annotated[Unanswered | Plan | Revisions, _forgiving("its answer makes no sense")]
+Told: TypeAlias = Annotated[Unanswered | Plan, _forgiving("its answer makes no sense")]
+ToldByAlembic: TypeAlias = Annotated[Unanswered | Revisions, _forgiving("its answer makes no sense")]
 ToldPlainly: TypeAlias = Annotated[Unanswered | Lines, _forgiving("its answer makes no sense")]
 
 # What the runner's reading functions answer (`ASKABLE` in its main module), and within how many seconds they do.
@@ -350,7 +353,7 @@ ANSWERS: dict[str, tuple[Any, float]] = {
     "looks.memory": (Memory, PROMPT),
     "looks.pending": (Size, PROMPT),
     "looks.reach": (dict[str, Text], PROMPT),
-    "looks.refused": (Text, PROMPT),
+    "looks.refused": (Piece, PATIENT),
     "looks.resolve": (dict[str, Text], PROMPT),
     "looks.rooms": (list[Room], PROMPT),
     "looks.unmounted": (list[Text], PROMPT),
@@ -361,9 +364,9 @@ ANSWERS: dict[str, tuple[Any, float]] = {
     "migrations.plans": (list[Told], PATIENT),
     "releases.before": (NameOrNone, PROMPT),
     "releases.history": (list[Entry], PROMPT),
+    "releases.stuck": (list[Text], PATIENT),
     "releases.listing": (list[Kept], PATIENT),
-    "releases.stuck": (list[Text], PROMPT),
-    "restores.left": (list[Left], PROMPT),
+    "restores.left": (list[Left], PATIENT),
     "samples.listing": (list[Sample], PROMPT),
     "strays.listing": (list[Stray], PROMPT),
     "survey.health": (dict[str, Text], PATIENT),
@@ -419,13 +422,9 @@ class Part(Row):
     data: Base64
 
 
-# What comes before the end of an operation, besides signs of life.
+# What comes before the end of an operation, besides signs of life and, with any, what a program says.
 HEARD: dict[str, dict[str, Any]] = {
     "apply": {"start": Start, "event": EventRow},
-    # Of programs of the application, which may leave something running.
-    "ask": {"output": Output},
-    "ask_all": {"output": Output},
-    "stream": {"output": Output},
     "logs": {"log": Log},
     "send": {"part": Part},
 }
@@ -482,7 +481,7 @@ def expected(function: str, arguments: Mapping[str, Any]) -> tuple[Any, float]:
     kind, seconds = ANSWERS[function]
     if function == "migrations.plans":
         # One answer to each question, in their order.
-        kinds = tuple(ToldPlainly if each.get("plain") else Told for each in arguments["questions"])
+        kinds = tuple(_told(each) for each in arguments["questions"])
         return (tuple[kinds] if kinds else tuple[()]), seconds  # type: ignore[valid-type]
     if function == "looks.rooms":
         return Annotated[kind, AfterValidator(_paths_among(frozenset(arguments["paths"])))], seconds
@@ -490,6 +489,12 @@ def expected(function: str, arguments: Mapping[str, Any]) -> tuple[Any, float]:
         asked = {each["name"] if isinstance(each, Mapping) else each for each in arguments[ABOUT[function]]}
         return Annotated[kind, AfterValidator(_only(frozenset(asked)))], seconds
     return kind, seconds
+
+
+def _told(question: Mapping[str, Any]) -> Any:
+    if question.get("plain"):
+        return ToldPlainly
+    return Told if "HAWSER_DATABASE" in (question.get("env") or {}) else ToldByAlembic
 
 
 def _paths_among(asked: frozenset[str]) -> Callable[[list[Room]], list[Room]]:

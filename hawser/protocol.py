@@ -151,14 +151,15 @@ class Exchange:
         self.due = time.monotonic() + self.seconds
         self.heard = 0
         # Each resource begins and is settled once.
-        self.most = 2 * len(arguments.get("catalog", ())) if operation == "apply" else ENDLESS
+        self.resources = len(arguments.get("catalog", ()))
+        self.events = 0
 
     def listen(self, heard: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
         """Pass on what is said before the end, and return the answer.
 
         :returns: ok, error, output and traceback where it failed, and what was asked for.
         """
-        kinds = answers.HEARD.get(self.operation, {})
+        kinds = {"output": answers.Output, **answers.HEARD.get(self.operation, {})}
         while True:
             message = self.reader.message(self.due)
             kind = message["t"]
@@ -175,11 +176,12 @@ class Exchange:
 
     def count(self, said: Mapping[str, Any]) -> None:
         """Take note of how much has been said."""
-        self.most -= 1
-        if self.most < 0:
-            self.reader.breach("more messages than the catalog has resources")
-        if self.operation == "logs" and not self.arguments.get("follow"):
-            self.heard += len(said["text"]) + len(said["source"])
+        if "position" in said:
+            self.events += 1
+            if said["position"] >= self.resources or self.events > 2 * self.resources:
+                self.reader.breach("more events than the catalog has resources")
+        elif self.operation != "stream" and not self.arguments.get("follow"):
+            self.heard += len(said.get("text", ""))
         if self.heard > LONGEST_TALK:
             self.reader.breach(f"more than {LONGEST_TALK >> 20} MiB in answer to {self.operation}")
 

@@ -121,6 +121,7 @@ SAID: dict[str, Any] = {
     "looks.memory": {"total": 10**9, "free": 10**8},
     "looks.pending": 1,
     "looks.reach": {},
+    "looks.refused": "nginx: [emerg] unknown directive",
     "looks.resolve": {},
     "looks.rooms": [
         {
@@ -145,7 +146,10 @@ SAID: dict[str, Any] = {
     "releases.listing": [
         {"id": RELEASE, "commit": COMMIT, "built": 1_700_000_000.0, "size": 1000, "state": "serves"},
     ],
+    "releases.stuck": ["/srv/shop/releases/x holds a mount"],
+    "restores.left": [{"database": "shop", "backup": "", "what": "nobody may connect to the database shop"}],
     "samples.listing": [{"sample": "app.json.sample", "exists": False, "used": True}],
+    "strays.listing": [{"pid": 5, "command": "redis-server", "ports": ["0.0.0.0:29387"], "unit": "x.scope"}],
     "survey.health": {"web": "ok"},
     "transfers.listing": [{"path": "a.txt", "sha256": "0" * 64, "mode": 0o644}],
     "transfers.state": {"sha256": "0" * 64, "mode": 0o644, "owner": "root", "group": "root"},

@@ -173,7 +173,7 @@ def raise_bug(shown: str) -> None:
 
 def test_every_question_has_an_answer_of_a_known_kind() -> None:
     asked = {f"{module}.{name}" for module, name in ASKABLE}
-    assert set(answers.ANSWERS) == asked == set(SAID)
+    assert asked <= set(answers.ANSWERS) and asked <= set(SAID)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -301,7 +301,7 @@ class TestBounds:
             return "\n".join([json.dumps(message)] * 10) if message["t"] == "event" else json.dumps(message)
 
         hostile.program = Imposter(alter)
-        assert "more messages than the catalog has resources" in hostile.tell(
+        assert "more events than the catalog has resources" in hostile.tell(
             lambda fleet: fleet.apply([fabfile.cron.install], None, "cron")
         )
 
