@@ -19,7 +19,7 @@ from .databases import (
     RabbitGone,
     Restore,
 )
-from .files import Absent, Block, Directory, File, Files, Link, Patch, Settings
+from .files import Absent, Block, Directory, File, Files, Link, LinkedFolder, Patch, Settings
 from .processes import Healthy, Retired, Running, Units, Visited
 from .system import (
     Command,
@@ -60,6 +60,7 @@ __all__ = [
     "Item",
     "Journal",
     "Link",
+    "LinkedFolder",
     "LuksVolume",
     "MariadbDatabase",
     "MariadbRole",
