@@ -5,7 +5,7 @@ FAB := .venv/bin/fab
 # Groups of tests with hosts of their own that run side by side: host tests wait more than they work.
 WORKERS ?= 3
 
-.PHONY: demo test test-faults test-rows test-slow check lint bench docs pictures clean venv
+.PHONY: demo test test-faults test-rows test-slow test-real check lint bench docs pictures clean venv
 
 demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo sandbox.up
@@ -29,6 +29,13 @@ test-rows: venv
 # What takes too long for every change: its last run stands in docs/reliability.md.
 test-slow: venv
 	.venv/bin/python -m pytest tests/slow -n $(WORKERS) --dist loadfile --durations=10
+
+# The real code of the five systems, from a folder of clones: make test-real REAL=/path/to/clones
+REAL ?=
+test-real: venv
+	@[ -d "$(REAL)" ] || { echo "make test-real REAL=FOLDER: the folder holds clones of the systems" \
+		"(their addresses: tests/real/facts/*.toml)" >&2; exit 2; }
+	HAWSER_REAL="$(abspath $(REAL))" .venv/bin/python -m pytest tests/real -n 1 --dist loadgroup --durations=10
 
 check: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto

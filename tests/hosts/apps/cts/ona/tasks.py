@@ -15,7 +15,7 @@ def process_new_scans():
     """Take a new scan into the database of this instance, as if the server of forms had sent one."""
     if not settings.ONA_API_ACCESS_TOKEN:
         raise RuntimeError(f"no token for {settings.INSTANCE}")
-    form_id = settings.ONA_PACKAGE_FORM_IDS[0]
+    form_id = settings.ONA_FORM_IDS[0]
     scan = FormSubmission.objects.create(
         form_id=form_id, data={"instance": settings.INSTANCE, "form_id": form_id}, place=Point(32.52, 39.56, srid=4326)
     )

@@ -22,8 +22,11 @@ ROOT = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..")
 
 def is_domain(url):
     """Tell whether a url is a domain, and no address."""
+    base = url.split(":")[0]
+    if base == "localhost":
+        return False
     try:
-        ipaddress.ip_address(url.split(":")[0])
+        ipaddress.ip_address(base)
     except ValueError:
         return True
     return False
@@ -70,17 +73,22 @@ def init_redis(redis_options):
     raise ValueError("Could not start redis")
 
 
-def ask_mongo(host, port, certificate, key):
-    """Greet MongoDB over TLS, with a certificate of our own, as a driver does (OP_QUERY isMaster).
+def ask_mongo(host):
+    """Greet MongoDB as a driver does (OP_QUERY isMaster): over TLS when its host has a name, plainly for an address.
 
     The driver of that time does not check the server's certificate.
+
+    :param host: with the port: ``HOST:PORT``.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.load_cert_chain(certificate, key)
+    name, _, port = host.partition(":")
+    link = socket.create_connection((name, int(port or 27017)), timeout=5)
+    if is_domain(host):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        link = context.wrap_socket(link)
     query = struct.pack("<i", 19) + b"\x10isMaster\x00" + struct.pack("<i", 1) + b"\x00"
     body = struct.pack("<i", 0) + b"admin.$cmd\x00" + struct.pack("<ii", 0, -1) + query
-    with context.wrap_socket(socket.create_connection((host, port), timeout=5)) as link:
+    with link:
         link.sendall(struct.pack("<iiii", 16 + len(body), 1, 0, 2004) + body)
         answer = b""
         while len(answer) < 4 or len(answer) < struct.unpack("<i", answer[:4])[0]:
@@ -105,18 +113,16 @@ class BaseServerMixin:
             redis_options["appendfilename"] += name
         self.db = init_redis(redis_options)
         if mongo_options:
-            options = tornado.options.options
-            ask_mongo(
-                mongo_options["host"],
-                mongo_options["port"],
-                os.path.join(ROOT, options.ssl_certfile),
-                os.path.join(ROOT, options.ssl_key),
-            )
+            ask_mongo(mongo_options["host"])
         signal.signal(signal.SIGINT, self.shutdown)
         signal.signal(signal.SIGTERM, self.shutdown)
 
     def shutdown(self, signal_number=None, stack_frame=None):
-        self.db.shutdown()
+        try:
+            self.db.shutdown()
+        except redis.exceptions.RedisError:
+            # Another one of us was faster.
+            pass
         sys.exit(0)
 
     def serve(self, options):

@@ -7,6 +7,7 @@ import sys
 import uuid
 
 import tornado.httpclient
+import tornado.process
 import tornado.web
 
 from server.common import ROOT, BaseHandler, BaseServerMixin, configure_options, is_domain
@@ -45,6 +46,7 @@ class WorkServer(BaseServerMixin, tornado.web.Application):
         print("Starting up Work Server:", options.name)
         self.base_init(options.name, options.redis_options, options.mongo_options)
         self.cc_ips = set()
+        self.command_centers = options.command_centers
         for name, properties in options.command_centers.items():
             self.register(name, properties, options)
         super().__init__([(r"/", AliveHandler), (r"/streams", PostStreamHandler), (r"/active_streams", StreamsHandler)])
@@ -74,6 +76,24 @@ class WorkServer(BaseServerMixin, tornado.web.Application):
             sys.exit(1)
         finally:
             client.close()
+
+    def shutdown(self, *args, **kwargs):
+        """Say goodbye to the command centers, from the first child; the parent and the others say nothing."""
+        if tornado.process.task_id() == 0:
+            for properties in self.command_centers.values():
+                client = tornado.httpclient.HTTPClient()
+                try:
+                    client.fetch(
+                        "https://" + properties["url"] + "/ws/disconnect",
+                        method="PUT",
+                        connect_timeout=2,
+                        headers={"Authorization": properties["pass"]},
+                        body=json.dumps({"name": self.name}),
+                        validate_cert=is_domain(properties["url"]),
+                    )
+                except (OSError, tornado.httpclient.HTTPError) as error:
+                    print("cannot say goodbye:", error)
+        BaseServerMixin.shutdown(self, *args, **kwargs)
 
 
 def start():

@@ -7,4 +7,4 @@ import server.common as common
 
 class TestMongo(unittest.TestCase):
     def test_a_database_is_there(self):
-        common.ask_mongo("localhost", 27017, "certs/public.crt", "certs/private.pem")
+        common.ask_mongo("localhost:27017")

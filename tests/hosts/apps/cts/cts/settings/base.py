@@ -9,9 +9,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 PROJECT_ROOT = BASE_DIR.parent
 
 DEBUG = False
-SECRET_KEY = os.environ["SECRET_KEY"]
+SECRET_KEY = os.environ.get("SECRET_KEY", "of nobody")
 DATABASES = {"default": {"ENGINE": "django.contrib.gis.db.backends.postgis"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Django puts it into TZ of the process.
+TIME_ZONE = "America/New_York"
 USE_TZ = True
 
 STATIC_URL = "/static/"

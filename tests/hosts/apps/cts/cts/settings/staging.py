@@ -21,8 +21,8 @@ os.environ.setdefault("CACHE_HOST", "127.0.0.1:11211")
 os.environ.setdefault("BROKER_HOST", "127.0.0.1:5672")
 
 DATABASES["default"].update(
-    NAME=os.environ.get("DB_NAME", f"cts_{INSTANCE}"),
-    USER=os.environ.get("DB_USER", f"cts_{INSTANCE}"),
+    NAME=os.environ.get("DB_NAME", "cts_%s" % INSTANCE),
+    USER=os.environ.get("DB_USER", "cts_%s" % INSTANCE),
     HOST=os.environ.get("DB_HOST", ""),
     PORT=os.environ.get("DB_PORT", ""),
     PASSWORD=os.environ["DB_PASSWORD"],
@@ -36,17 +36,22 @@ MEDIA_URL = PREFIX_URL + "/media/"
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
-        "LOCATION": os.environ["CACHE_HOST"],
+        "LOCATION": "%(CACHE_HOST)s" % os.environ,
         "KEY_PREFIX": INSTANCE,
     }
 }
 
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "").split(";")
-BROKER_URL = "amqp://cts_{INSTANCE}:{BROKER_PASSWORD}@{BROKER_HOST}/cts_{INSTANCE}".format(**os.environ)
-CELERY_TASK_DEFAULT_QUEUE = f"queue_{INSTANCE}"
+BROKER_URL = "amqp://cts_%(INSTANCE)s:%(BROKER_PASSWORD)s@%(BROKER_HOST)s/cts_%(INSTANCE)s" % os.environ
+CELERY_TASK_DEFAULT_QUEUE = "queue_%s" % INSTANCE
 
-ONA_API_ACCESS_TOKEN = os.environ.get(f"ONA_API_ACCESS_TOKEN{INSTANCE_SUFFIX}", "")
-ONA_PACKAGE_FORM_IDS = os.environ.get(f"ONA_PACKAGE_FORM_IDS{INSTANCE_SUFFIX}", "11983").split(";")
+ONA_DOMAIN = os.environ.get("ONA_DOMAIN%s" % INSTANCE_SUFFIX, "ona.io")
+ONA_API_ACCESS_TOKEN = os.environ.get("ONA_API_ACCESS_TOKEN%s" % INSTANCE_SUFFIX, "")
+# Without the variable it is the same form for every instance.
+ONA_FORM_IDS = os.environ.get("ONA_FORM_IDS%s" % INSTANCE_SUFFIX, "11983").split(";")
+ONA_DEVICEID_VERIFICATION_FORM_ID = os.environ.get("ONA_DEVICEID_VERIFICATION_FORM_ID%s" % INSTANCE_SUFFIX, "0")
+
+SENDFILE_URL = "/protected/"
 
 LOGGING = {
     "version": 1,

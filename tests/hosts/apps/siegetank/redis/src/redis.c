@@ -1,4 +1,4 @@
-/* A very small server of redis's protocol: AUTH, PING, SET, GET, KEYS PREFIX*, SHUTDOWN. It listens on 127.0.0.1. */
+/* A very small server of redis's protocol: AUTH, PING, SET, GET, KEYS PREFIX*, SHUTDOWN. */
 #define _GNU_SOURCE
 #include "store.h"
 
@@ -138,12 +138,13 @@ static void accept_client(int server)
         close(fd);
 }
 
-static int listen_on(int port)
+static int listen_on(int port, const char *bind_to)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
 
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    /* As the real one: everywhere, unless it is told where. */
+    address.sin_addr.s_addr = bind_to ? inet_addr(bind_to) : htonl(INADDR_ANY);
     setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (server < 0 || bind(server, (struct sockaddr *)&address, sizeof address) || listen(server, 64)) {
         perror("listen");
@@ -155,7 +156,7 @@ static int listen_on(int port)
 int main(int argc, char **argv)
 {
     struct pollfd polled[CLIENTS + 1];
-    const char *file = NULL;
+    const char *file = NULL, *bind_to = NULL;
     int port = 6379, keep = 0, server;
 
     for (int i = 1; i + 1 < argc; i += 2) {
@@ -163,6 +164,8 @@ int main(int argc, char **argv)
             port = atoi(argv[i + 1]);
         else if (!strcmp(argv[i], "--requirepass"))
             password = argv[i + 1];
+        else if (!strcmp(argv[i], "--bind"))
+            bind_to = argv[i + 1];
         else if (!strcmp(argv[i], "--appendfilename"))
             file = argv[i + 1];
         else if (!strcmp(argv[i], "--appendonly"))
@@ -171,7 +174,7 @@ int main(int argc, char **argv)
             return 1;
     }
     signal(SIGPIPE, SIG_IGN);
-    server = listen_on(port);
+    server = listen_on(port, bind_to);
     if (file && keep)
         store_open(file);
     printf("%d listens on %d\n", (int)getpid(), port);
