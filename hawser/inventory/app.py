@@ -105,10 +105,10 @@ class PythonSettings(Model):
     interpreter: Interpreter | None = Field(
         default=None, description="A version, or the path of an interpreter on the host. Default: the host's `python3`."
     )
-    requirements: tuple[RelativePath, ...] = Field(
+    requirements: tuple[RelativePath, ...] | Literal[False] = Field(
         default=(),
         description="Requirements files, relative to the code. Default: what the code has of `uv.lock`, `pylock.toml`, "
-        "`requirements.txt` and `pyproject.toml`, in this order.",
+        "`requirements.txt` and `pyproject.toml`, in this order. `false`: none of them.",
     )
     packages: tuple[Requirement, ...] = Field(
         default=(), description="More requirements, written here; also for code that lists none."
@@ -130,6 +130,17 @@ class PythonSettings(Model):
         default=None,
         description="Where micromamba, mamba or conda is on the host. Default: in `PATH` or under `/opt`, the first of "
         "these.",
+    )
+    resolver: Literal["uv", "pip-legacy"] = Field(
+        default="uv",
+        description="Who chooses the versions. `pip-legacy`: pip with its resolver of before 2020, for pins that "
+        "contradict each other, which uv refuses. Interpreters that uv does not know, 2.7 and 3.5, get the pip of "
+        "their time anyway.",
+    )
+    build_constraints: tuple[Requirement, ...] = Field(
+        default=(),
+        description="Limits for what packages are built with, such as `setuptools<58`. Where pip installs, they limit "
+        "what is installed as well.",
     )
     own: Flag = Field(
         default=False,

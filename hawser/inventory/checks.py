@@ -201,6 +201,13 @@ def check_python(environment: Environment) -> Iterator[Finding]:
         ):
             if differs:
                 yield Finding(("python", key), "needs python.conda", 'as in conda = "environment.yml"')
+    if python.resolver != "uv":
+        for key, given in (("lock", python.lock), ("conda", python.conda), ("groups", python.groups)):
+            if given:
+                yield Finding(("python", "resolver"), f"has no say beside python.{key}", "remove one of the two")
+    if python.build_constraints and python.lock and python.lock.endswith("uv.lock"):
+        hint = "pyproject.toml names them under [tool.uv] build-constraint-dependencies"
+        yield Finding(("python", "build_constraints"), "do not count beside a uv.lock", hint)
     if python.conda_program and python.conda_packages != "conda":
         yield Finding(("python", "conda_program"), "is not used: conda installs nothing", "remove it")
     for key, given in (("extras", python.extras), ("groups", python.groups)):

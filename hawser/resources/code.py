@@ -69,6 +69,9 @@ class PythonEnvironment(Resource):
     :param link: the path by which the release refers to it.
     :param source: the checkout that requirement files are relative to.
     :param own: a release id: the environment is this release's alone. Empty: shared by hash.
+    :param detect: with no requirements and no lock: look for the usual files in the checkout.
+    :param resolver: ``pip-legacy``: pip with its resolver of before 2020 chooses versions; empty: uv.
+    :param build_constraints: limits for what packages are built with, one requirement each.
     :param conda: an environment file of conda; empty for none.
     :param conda_packages: who installs conda's part of it: ``conda``, ``uv``, or nobody (``skip``).
     :param conda_program: the path of micromamba, mamba or conda; empty to look for it.
@@ -87,6 +90,9 @@ class PythonEnvironment(Resource):
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     own: str = ""
+    detect: bool = True
+    resolver: str = ""
+    build_constraints: tuple[str, ...] = ()
     conda: str = ""
     conda_packages: str = "conda"
     conda_program: str = ""

@@ -10,6 +10,7 @@ import platform
 import re
 import shutil
 
+from . import legacy
 from .conda import CondaFile, arguments, find_program
 from .disk import open_folder, read, remove, stat_at, write_atomically
 from .files import Link
@@ -92,20 +93,24 @@ class Interpreter:
             if entry.get("real") == self.real and entry.get("stamp") == self.stamp:
                 self.version: str = entry["version"]
                 return
-        result = system.run([self.real, "-I", "-c", ASK_VERSION], user=user, check=False, timeout=60)
+        # Python 2 has no -I; what is left of it are the folder, which is /, and the user's own variables and packages.
+        result = system.run([self.real, "-E", "-s", "-c", ASK_VERSION], user=user, check=False, timeout=60)
         if result.code:
-            why = self.closed(system, user)
-            raise Failure("the user %s cannot run the interpreter %s%s" % (user, path, why), result.output)
+            raise Failure(self.why_not(system, user, result.output), result.output)
         self.version = result.output.strip()
 
-    def closed(self, system: System, user: str) -> str:
-        """Name the first folder on the way that the user may not enter, as the end of a sentence."""
+    def why_not(self, system: System, user: str, said: str) -> str:
+        """Say why it does not tell its version: the user may not run it, or it fails itself."""
         parts = self.real.split("/")
         for length in range(2, len(parts)):
             folder = "/".join(parts[:length])
             if system.run(["test", "-x", folder], user=user, check=False).code:
-                return ": the folder %s is closed to it" % folder
-        return ""
+                reason = "the folder %s is closed to it" % folder
+                return "the user %s cannot run the interpreter %s: %s" % (user, self.path, reason)
+        if system.run(["test", "-x", self.real], user=user, check=False).code:
+            return "the user %s cannot run the interpreter %s: it may not execute it" % (user, self.path)
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        return "the interpreter %s does not run: %s" % (self.path, lines[-1] if lines else "it says nothing")
 
     def describe(self) -> Dict[str, Any]:
         return {"path": self.path, "real": self.real, "stamp": self.stamp, "version": self.version}
@@ -145,7 +150,8 @@ class PythonEnvironment(Kind):
             return Change("new, after Python %s is installed" % self.spec["interpreter"])
         self.path = self.place(recipe, interpreter)
         if not complete(self.path):
-            return Change("new environment %s from %s" % (os.path.basename(self.path), recipe.title()))
+            made = "new environment %s from %s" % (os.path.basename(self.path), recipe.title())
+            return Change(made + (", by " + self.by_pip(interpreter) if self.by_pip(interpreter) else ""))
         return self.link().check()
 
     def apply(self, change: Change) -> None:
@@ -158,6 +164,12 @@ class PythonEnvironment(Kind):
         if difference is not None:
             self.link().apply(difference)
 
+    def by_pip(self, interpreter: Optional[Interpreter]) -> str:
+        """Say by which pip the environment is filled; empty when it is by uv."""
+        if interpreter is not None and legacy.needs_virtualenv(interpreter.version):
+            return "%s and its pip for %s" % (legacy.VIRTUALENV.replace("==", " "), interpreter.version)
+        return "pip with its resolver of before 2020" if self.spec.get("resolver") == legacy.PIP_LEGACY else ""
+
     def link(self) -> Link:
         target = os.path.relpath(self.path, os.path.dirname(self.spec["link"]))
         return Link({"path": self.spec["link"], "target": target}, self.system)
@@ -167,6 +179,8 @@ class PythonEnvironment(Kind):
         inputs = dict(recipe.inputs, format=FORMAT, machine=platform.machine())
         if interpreter is not None:
             inputs["interpreter"] = [interpreter.real, interpreter.version]
+            if legacy.needs_virtualenv(interpreter.version):
+                inputs["made_by"] = legacy.VIRTUALENV
         digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
         return os.path.join(self.spec["folder"], digest[:16])
 
@@ -174,6 +188,9 @@ class PythonEnvironment(Kind):
         """Return the interpreter that is asked for; None when it has to be installed first."""
         path = self.interpreter_path()
         if path is None:
+            why = legacy.cannot_fetch(self.spec["interpreter"])
+            if why:
+                raise Failure(why)
             return None
         return Interpreter(self.system, path, self.spec["user"], known_interpreters(self.spec["folder"]))
 
@@ -246,18 +263,56 @@ class PythonEnvironment(Kind):
         """Build the environment as its user and mark it complete."""
         unmark_and_remove(self.path)
         self.make_cache()
-        commands = recipe.commands(self.path)
         if interpreter is None:
             self.output = self.create()
         else:
             self.make_folder(self.path)
-            commands.insert(0, ["venv", "--python", interpreter.real, self.path])
-        self.output += "".join(self.uv(words, {"UV_PROJECT_ENVIRONMENT": self.path}) for words in commands)
+            self.output = self.make_empty(interpreter)
+        constraints = self.write_build_constraints(recipe)
+        if interpreter is not None and self.by_pip(interpreter):
+            self.fill_by_pip(recipe, interpreter, constraints)
+        else:
+            variables = {"UV_PROJECT_ENVIRONMENT": self.path}
+            if constraints:
+                variables["UV_BUILD_CONSTRAINT"] = constraints
+            self.output += "".join(self.uv(words, variables) for words in recipe.commands(self.path))
         self.system.run(["sync", "-f", self.path])
         marker = dict(recipe.inputs, format=FORMAT)
         if interpreter is not None:
             marker["interpreter"] = interpreter.describe()
+            marker["filled_by"] = self.by_pip(interpreter)
         write_atomically(os.path.join(self.path, MARKER), json.dumps(marker, indent=1).encode(), 0o644)
+
+    def make_empty(self, interpreter: Interpreter) -> str:
+        """Make an environment that has nothing in it yet."""
+        if legacy.needs_virtualenv(interpreter.version):
+            return self.uv(legacy.creation(interpreter.real, self.path), legacy.variables(self.cache(), ""), cwd="/")
+        return self.uv(["venv", "--python", interpreter.real, self.path])
+
+    def write_build_constraints(self, recipe: Recipe) -> str:
+        """Write what limits the builders of packages beside them; returns the path, empty where nothing does."""
+        limits = self.spec.get("build_constraints") or ()
+        if not limits:
+            return ""
+        if os.path.basename(recipe.lock) == "uv.lock":
+            hint = "pyproject.toml names them under [tool.uv] build-constraint-dependencies"
+            raise Failure("python.build_constraints do not count beside uv.lock; " + hint)
+        path = os.path.join(self.path, "build-constraints.txt")
+        write_atomically(path, "".join(line + "\n" for line in limits).encode(), 0o644)
+        return path
+
+    def fill_by_pip(self, recipe: Recipe, interpreter: Interpreter, constraints: str) -> None:
+        """Install what is asked for with the pip of the interpreter's time."""
+        if not legacy.needs_virtualenv(interpreter.version):
+            self.output += self.uv(legacy.seeds(self.path, constraints))
+        variables = legacy.variables(self.cache(), constraints)
+        for argv in legacy.commands(recipe, self.path, interpreter.version, constraints):
+            result = self.system.run(
+                argv, self.spec["user"], self.spec["source"], variables, timeout=BUILD_TIMEOUT, check=False
+            )
+            if result.code:
+                raise Failure("the environment cannot be built: " + explain(result.output), tail(result.output))
+            self.output += result.output
 
     def create(self) -> str:
         """Let conda make the environment, without pip's part; it makes the folder itself, and downloads into ours."""

@@ -71,13 +71,29 @@ HINTS = (
         r"|\b(?:gcc|cc): (?:command )?not found|No such file or directory: '[\w+.-]*gcc'",
         COMPILED + "needs the Debian package build-essential (packages.all)",
     ),
+    (
+        r"No download found for request",
+        "uv has no such Python to fetch; bring one to the host and give python.interpreter its path",
+    ),
+    (
+        r"Failed to (?:download|fetch)[^\n]*python-build-standalone",
+        "uv cannot fetch this Python, which comes from github.com; bring one to the host and give python.interpreter "
+        "its path",
+    ),
+    (
+        r"use_2to3 is invalid",
+        'a package is too old for the setuptools of today; python.build_constraints = ["setuptools<58"] lets it build',
+    ),
     (r"[Nn]o matching distribution found for ([^\n]+)", "no version fits what is asked for: {1}"),
     (
         r"error sending request|[Cc]onnection refused|dns error|Temporary failure in name resolution|timed out"
         r"|Failed to fetch|NewConnectionError|invalid peer certificate",
         "the package index cannot be reached from this host (its proxy and /etc/pip.conf are heeded)",
     ),
-    (r"No solution found[^\n]*\n\s*(.*)", "no set of versions fits what is asked for: {1}"),
+    (
+        r"No solution found[^\n]*\n\s*(.*)",
+        'no set of versions fits what is asked for: {1} (pins of before 2020 may want python.resolver = "pip-legacy")',
+    ),
     (r"lockfile .*needs to be updated|Failed to parse `?uv.lock", "uv.lock does not fit pyproject.toml; run uv lock"),
     (r"Permission denied", "a file or folder is closed to the application's user"),
 )

@@ -44,7 +44,7 @@ class Recipe:
         self.project = ""
         if not os.path.isdir(self.source):
             raise Failure("there is no checkout at %s" % self.source)
-        if not self.lock and not self.requirements and not spec.get("conda"):
+        if not self.lock and not self.requirements and not spec.get("conda") and spec.get("detect", True):
             self.detect()
         if self.lock:
             self.add_lock()
@@ -66,6 +66,10 @@ class Recipe:
         }
         if spec.get("conda"):
             self.inputs["conda"] = spec["conda_inputs"]
+        # Only where they are given: the environments that are there keep their names.
+        for name in ("resolver", "build_constraints"):
+            if spec.get(name):
+                self.inputs[name] = spec[name]
 
     def detect(self) -> None:
         """Take the first of the usual files; listed packages alone will do as well."""
@@ -141,7 +145,7 @@ class Recipe:
         count = len(self.spec["packages"])
         if count:
             names.append("1 package" if count == 1 else "%d packages" % count)
-        return " and ".join(names)
+        return " and ".join(names) or "nothing"
 
     def commands(self, environment: str) -> List[List[str]]:
         """Return uv's arguments for each command that fills a new environment."""
@@ -154,15 +158,21 @@ class Recipe:
             found.append(["sync", "--frozen", "--no-dev", "--no-editable", "--project", project, *python, *choice])
         elif self.lock:
             found.append(["pip", "sync", *python, *choice, "--", self.locate(self.lock)])
-        install = [word for name in self.requirements for word in ("-r", self.locate(name))]
-        words = list(self.spec["packages"])
+        files, words = self.asked()
+        install = [word for path in files for word in ("-r", path)]
         if self.project:
-            extras = "[%s]" % ",".join(self.spec["extras"]) if self.spec["extras"] else ""
-            words.append(self.source + extras)
             install += [word for name in self.spec["groups"] for word in ("--group", name)]
         if install or words:
             found.append(["pip", "install", *python, *install, "--", *words])
         return found
+
+    def asked(self) -> Tuple[List[str], List[str]]:
+        """Return the requirement files, by their paths, and the requirements that are installed beside a lock."""
+        words = list(self.spec["packages"])
+        if self.project:
+            extras = "[%s]" % ",".join(self.spec["extras"]) if self.spec["extras"] else ""
+            words.append(self.source + extras)
+        return [self.locate(name) for name in self.requirements], words
 
 
 def is_local(requirement: str) -> bool:
