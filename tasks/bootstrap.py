@@ -68,13 +68,16 @@ def folders(host: Host) -> Resources:
     app = host.app
     yield Directory(host.root)
     yield Directory(f"{host.root}/releases")
-    yield Directory(f"{host.root}/log")
+    private = host.environment.persistent.private
+    log = {"mode": 0o750, "group": app.group} if "log" in private else {}
+    yield Directory(f"{host.root}/log", **log)
     yield Directory(f"{host.root}/ssl", mode=0o750)
     yield Directory(f"{host.root}/envs", owner=app.user, group=app.group)
     yield Directory(f"{host.root}/home", mode=0o750, owner=app.user, group=app.group)
     yield Directory(f"{host.root}/run", mode=0o750, owner=app.user, group="www-data")
     for folder in host.environment.persistent.folders:
-        yield Directory(f"{host.root}/{folder}", owner=app.user, group=app.group)
+        mode = 0o750 if folder in private else 0o755
+        yield Directory(f"{host.root}/{folder}", mode=mode, owner=app.user, group=app.group)
     for folder in host.log_folders:
         yield Directory(folder)
     yield File(

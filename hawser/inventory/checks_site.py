@@ -25,6 +25,10 @@ def check_site_extras(environment: Environment, folder: Path) -> Iterator[Findin
             if PurePosixPath(name) in PurePosixPath(patch.path).parents:
                 message = f"{patch.path} lies in persistent.linked {name}, which no release has for itself"
                 yield Finding(("patches", position, "path"), message, f"take {name} out of persistent.linked")
+    for index, name in enumerate(environment.persistent.private):
+        if name not in (*environment.persistent.folders, "log"):
+            message = f"{name} is neither one of persistent.folders nor log"
+            yield Finding(("persistent", "private", index), message, "list it under folders as well")
     site = environment.site
     if site is None:
         return

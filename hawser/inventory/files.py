@@ -82,6 +82,10 @@ class Persistent(Model):
         description="Those of them that the code expects at the same path inside itself, where each release gets a "
         "link to them. What the code has there itself is copied into the folder, unless that has it.",
     )
+    private: Folders = Field(
+        default=(),
+        description="Those of them, and `log`, that nobody but root, `app.user` and `app.group` may look into.",
+    )
 
 
 class Maintenance(Model):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 

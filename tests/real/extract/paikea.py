@@ -15,13 +15,17 @@ CODE = r"(autoapp|celery_worker|celeryconfig|paikea/\w+)\.py"
 def patched(tree: Tree) -> dict[str, int]:
     """Return how often the text that each patch of the shipped file replaces stands in its file."""
     settings = tomllib.loads((PROJECT / "hosts" / "paikea.toml").read_text())
-    return {f"{each['path']}: {each['old']}": tree.text(each["path"]).count(each["old"]) for each in settings["patches"]}
+    return {
+        f"{each['path']}: {each['old']}": tree.text(each["path"]).count(each["old"]) for each in settings["patches"]
+    }
 
 
 def pages(tree: Tree) -> list[str]:
     """Return the pages that are asked for from outside, by our tests and health checks."""
     asked = r"/v1/buoys|/v1/buoy/register|/v1/app|/rockblock/incoming|/v1/<device_type>/<device_id>/upgrade"
-    return [page for page in found(r"route\(['\"](\S+?)['\"]", tree.text("paikea/views.py")) if re.fullmatch(asked, page)]
+    return [
+        page for page in found(r"route\(['\"](\S+?)['\"]", tree.text("paikea/views.py")) if re.fullmatch(asked, page)
+    ]
 
 
 def logs_in_with(env: str) -> str:

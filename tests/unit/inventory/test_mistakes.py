@@ -951,6 +951,12 @@ MISTAKES = {
         "logs is not one of persistent.folders",
         "list it there as well",
     ),
+    "a private folder that nobody makes": (
+        "[persistent]\nprivate = ['log', 'logs']",
+        "persistent.private[1]",
+        "logs is neither one of persistent.folders nor log",
+        "list it under folders as well",
+    ),
     "a patch of what no release has for itself": (
         "[persistent]\nfolders = ['data']\nlinked = ['data']\n[[patches]]\npath = 'data/a/b.py'\nold = 'x'\nnew = 'y'",
         "patches[0].path",
