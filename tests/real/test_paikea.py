@@ -15,7 +15,6 @@ from tests.hosts.systems.test_paikea import (
     HOST,
     sql,
     test_a_second_run_changes_nothing_and_status_shows_both_managers,
-    test_after_a_reboot_everything_runs_again,
     test_ignored_folders_are_there_and_survive_a_release,
     test_old_versions_of_tls_are_refused,
     test_the_broker_is_that_of_the_settings,
@@ -32,7 +31,6 @@ from tests.real.tables import sources
 # What holds for the stand-in holds for the real one.
 __all__ = [
     "test_a_second_run_changes_nothing_and_status_shows_both_managers",
-    "test_after_a_reboot_everything_runs_again",
     "test_ignored_folders_are_there_and_survive_a_release",
     "test_old_versions_of_tls_are_refused",
     "test_the_broker_is_that_of_the_settings",
@@ -67,6 +65,8 @@ def paikea(clones: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
     source = sources("paikea")[0]
     code = copy_of(clone_of(clones, "paikea"), source.commit, "paikea", "main")
     with real_system("paikea", {source.url: code}, {}) as fleet:
+        if not fleet.repository.exists():
+            fleet.repository.symlink_to(code)
         private, public = stand_in.key_pair(tmp_path_factory.mktemp("key"))
         stand_in.rewrite(fleet, stand_in.addresses(fleet))
         if not (fleet.hosts / "paikea.env").exists():
@@ -159,3 +159,7 @@ def test_the_accounts_reach_the_worker_and_no_argument_list(paikea: Fleet) -> No
     arguments = paikea.inside(HOST, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert stand_in.ACCOUNTS["ROCKBLOCK_PASS"] not in arguments
     assert stand_in.DB_PASSWORD not in arguments
+
+
+def test_after_a_reboot_everything_runs_again(paikea: Fleet) -> None:
+    stand_in.test_after_a_reboot_everything_runs_again(paikea)
