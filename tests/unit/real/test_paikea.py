@@ -27,8 +27,8 @@ def test_every_variable_that_the_code_reads_is_given(shipped: Environment, real:
     assert sorted(env.dotenv_keys) == real["document"]["variables of .env"]
     assert env.dotenv_variable == real["document"]["path of .env"]
     given = {*env.dotenv_keys, env.dotenv_variable, *env.required}
-    assert set(real["reads"]["variables"]) <= given  # type: ignore[arg-type]
-    assert set(real["document"]["accounts"]) <= set(env.required)  # type: ignore[arg-type]
+    assert set(real["reads"]["variables"]) <= given
+    assert set(real["document"]["accounts"]) <= set(env.required)
 
 
 def test_a_patch_fits_the_code_once(shipped: Environment, real: Table) -> None:
@@ -37,7 +37,7 @@ def test_a_patch_fits_the_code_once(shipped: Environment, real: Table) -> None:
 
 def test_the_folder_of_the_log_is_there_and_survives(shipped: Environment, real: Table) -> None:
     folder = str(PurePosixPath(str(real["writes"]["log"])).parent)
-    assert f"{folder}/" in real["tracks"]["ignores"]  # type: ignore[operator]
+    assert f"{folder}/" in real["tracks"]["ignores"]
     assert folder in shipped.persistent.linked
 
 
@@ -51,7 +51,7 @@ def test_generated_migrations_survive_releases_in_a_folder_that_can_log_in(shipp
 
 
 def test_management_commands_are_those_of_flask(shipped: Environment, real: Table) -> None:
-    assert "manage.py" not in real["tracks"]["programs"]  # type: ignore[operator]
+    assert "manage.py" not in real["tracks"]["programs"]
     assert shipped.release.manage == "flask"
 
 
@@ -60,8 +60,8 @@ def test_processes_have_the_port_and_the_keys_of_the_document(shipped: Environme
     assert web.port == real["document"]["port"]
     assert celery.command.split()[2] == f"celery_worker.{real['starts']['worker of celery_worker']}"
     written = {"Unit.After": "After", "Type": "Type", "Restart": "Restart"}
-    assert {written[key] for key in web.extra} <= set(real["document"]["keys of the unit"])  # type: ignore[arg-type]
-    assert set(celery.extra) - {"startsecs"} <= set(real["document"]["keys of the program"])  # type: ignore[arg-type]
+    assert {written[key] for key in web.extra} <= set(real["document"]["keys of the unit"])
+    assert set(celery.extra) - {"startsecs"} <= set(real["document"]["keys of the program"])
 
 
 def test_the_worker_finds_its_key_and_the_firmware(shipped: Environment, real: Table) -> None:
