@@ -63,7 +63,7 @@ def extract(tree: Tree) -> Table:
             "without its settings": variables(tree, WEB),
             "without its database's": variables(tree, "emission/core/get_database.py"),
             "of the study": found(r"getenv\(['\"](\w+)['\"]", study),
-X
+            "a study's file ends with": found(r"['\"](\.[\w.-]+\.json)['\"]", study)[0],
         },
         "listens": {
             "address": found(r"^WEBSERVER_HOST ?= ?['\"](\S+)['\"]", web)[0],
