@@ -26,7 +26,9 @@ SAID = {
     "amqp.exceptions.AccessRefused: (0, 0): (403) ACCESS_REFUSED - Login was refused using authentication mechanism": (
         "RabbitMQ refuses the user or password that was given"
     ),
-    "redis.exceptions.AuthenticationError: WRONGPASS invalid username-password pair": "Redis refuses the password that was given",
+    "redis.exceptions.AuthenticationError: WRONGPASS invalid username-password pair": (
+        "Redis refuses the password that was given"
+    ),
     'FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "shop"': "PostgreSQL lets nobody in from 10.0.0.9",
     "Modules/common.h:12:10: fatal error: lber.h: No such file or directory": (
         "a package is compiled here and misses the header lber.h"

@@ -54,7 +54,7 @@ class MasterNode:
             self.query("set_champion_status", {"champion_id": number, "champion_status": "pending"})
             host, port = free[0]
             worker = xmlrpc.client.ServerProxy(f"http://{host}:{port}/")
-            worker.compile_champion(self.config["master"]["shared_secret"], self.config["master"]["game"], user, number)
+            worker.compile_champion(self.config["master"]["shared_secret"], self.config["master"]["contest"], user, number)
             logging.warning("champion %d got to %s:%d", number, host, port)
 
     def forget(self):
