@@ -77,16 +77,10 @@ def connect(fleet: Fleet) -> None:
     folder = fleet.folder / "contest"
     folder.mkdir(exist_ok=True)
     leaders = {each.name.removeprefix("sadm-"): each.pid for each in sandbox.listing()}
-    bare = [
-        host for host in ("web1", "master1") if fleet.inside(host, "stat", "-fc", "%d", "/var/lib/contest", check=False)
-    ]
-    share(folder, [leaders[host] for host in bare if not mounted(fleet, host)], "/var/lib/contest")
+    bare = [host for host in ("web1", "master1") if not fleet.inside(host, "findmnt", "/var/lib/contest", check=False)]
+    share(folder, [leaders[host] for host in bare], "/var/lib/contest")
     for host in bare:
         fleet.inside(host, "systemctl", "try-restart", "srv-contest.mount", check=False)
-
-
-def mounted(fleet: Fleet, host: str) -> str:
-    return fleet.inside(host, "findmnt", "/var/lib/contest", check=False)
 
 
 def bring_camisole(fleet: Fleet, host: str, clone: Path) -> None:

@@ -129,6 +129,10 @@ def surround(fleet: Fleet, public: str) -> None:
     fleet.inside(
         HOST, "sh", "-c", "mkdir -p /srv/paikea_docs/_build/html; echo pages > /srv/paikea_docs/_build/html/index.html"
     )
+    start_devices(fleet)
+
+
+def start_devices(fleet: Fleet) -> None:
     fleet.inside(HOST, "systemd-run", "--quiet", "--unit=devices", "/usr/bin/python3", "-c", DEVICES)
 
 

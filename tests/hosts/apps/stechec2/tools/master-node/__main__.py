@@ -94,7 +94,7 @@ def main():
     server = SimpleXMLRPCServer(("0.0.0.0", config["master"]["port"]), logRequests=False)
     server.register_introspection_functions()
     server.register_instance(MasterNode(config))
-    logging.warning("master node of %s listens", config["master"]["game"])
+    logging.warning("master node of %s listens", config["master"]["contest"])
     server.serve_forever()
 
 
