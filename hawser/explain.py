@@ -43,9 +43,11 @@ HEADERS = {
     "zlib.h": "zlib1g-dev",
 }
 INSTALL = "add packages.all = [{packages}] to {file}, then: fab -H {environment} bootstrap deploy"
+# Nobody has asked which of the two it is.
 PASSWORD = (
-    "fab -H {environment} bootstrap gives the server the password of {environment}.env; "
-    "fab -H {host} printenv shows which user and server the application asks for"
+    "fab -H {host} printenv shows which user and server the application asks for; does it give the password of "
+    "{environment}.env (SQLAlchemy writes *** in its place when a URL becomes text), then the server has another one: "
+    "fab -H {environment} bootstrap"
 )
 
 # Characters of what was said that are looked through.
@@ -88,23 +90,28 @@ CAUSES = (
     ),
     Cause(
         r'password authentication failed for user "([^"]+)"|no password supplied',
-        "PostgreSQL refuses the password of {1}",
+        "PostgreSQL refuses the password that was given for {1}",
         PASSWORD,
         service="postgresql",
     ),
     Cause(
         r"Access denied for user '([^']+)'",
-        "MariaDB refuses the password of {1}",
+        "MariaDB refuses the password that was given for {1}",
         PASSWORD,
         service="mariadb",
     ),
     Cause(
         r"ACCESS_REFUSED|Login was refused using authentication mechanism",
-        "RabbitMQ refuses the user or its password",
+        "RabbitMQ refuses the user or password that was given",
         PASSWORD,
         service="rabbitmq",
     ),
-    Cause(r"WRONGPASS|NOAUTH Authentication required", "Redis refuses the password", PASSWORD, service="redis"),
+    Cause(
+        r"WRONGPASS|NOAUTH Authentication required",
+        "Redis refuses the password that was given",
+        PASSWORD,
+        service="redis",
+    ),
     Cause(
         r'no pg_hba\.conf entry for host "([^"]+)"',
         "PostgreSQL lets nobody in from {1}",

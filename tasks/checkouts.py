@@ -9,7 +9,7 @@ from hawser.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.inventory.checkouts import CheckoutEntry
-from hawser.resources import Absent, Checkout, Checkouts, Directory, File, Link, Resources, Trees
+from hawser.resources import Absent, Checkout, Checkouts, Directory, File, Link, LinkedFolder, Resources, Trees
 from hawser.steps import removal, rollout, step
 
 
@@ -28,7 +28,8 @@ def install(host: Host) -> Resources:
         yield Checkout(tree, commit=commit, owner=entry.owner, group=entry.group, **access(host, name, entry))
         for inner in entry.writable:
             yield Directory(f"{base}/kept/{inner}", owner=entry.owner, group=entry.group)
-            yield Link(f"{tree}/{inner}", f"{base}/kept/{inner}")
+            kept_at, aside = f"{base}/kept/{inner}", f"{base}/originals/{inner}"
+            yield LinkedFolder(f"{tree}/{inner}", kept_at, aside, owner=entry.owner, group=entry.group)
         yield Link(entry.path, tree, parents=True)
         record = {"repo": entry.repo, "branch": entry.branch, "path": entry.path, "commit": commit}
         yield File(f"{base}/checkout.json", json_text(record) + "\n")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.resources import Checkout, Directory, Link, Resources
+from hawser.resources import Checkout, Directory, LinkedFolder, Resources
 from hawser.steps import step
-from hawser.written import patches
+from hawser.written import originals, patches
 
 
 @step(prepares=True)
@@ -31,4 +31,10 @@ def pull(host: Host) -> Resources:
     )
     yield from patches(host)
     for folder in host.environment.persistent.linked:
-        yield Link(f"{host.source}/{folder}", f"{host.root}/{folder}", parents=True)
+        yield LinkedFolder(
+            f"{host.source}/{folder}",
+            f"{host.root}/{folder}",
+            aside=f"{originals(host)}/{folder}",
+            owner=host.app.user,
+            group=host.app.group,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .base import Finding, Loc
 from .files import Site
@@ -21,6 +21,10 @@ def check_site_extras(environment: Environment, folder: Path) -> Iterator[Findin
         if name not in environment.persistent.folders:
             loc: Loc = ("persistent", "linked", index)
             yield Finding(loc, f"{name} is not one of persistent.folders", "list it there as well")
+        for position, patch in enumerate(environment.patches):
+            if PurePosixPath(name) in PurePosixPath(patch.path).parents:
+                message = f"{patch.path} lies in persistent.linked {name}, which no release has for itself"
+                yield Finding(("patches", position, "path"), message, f"take {name} out of persistent.linked")
     site = environment.site
     if site is None:
         return

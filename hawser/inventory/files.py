@@ -80,7 +80,7 @@ class Persistent(Model):
     linked: Folders = Field(
         default=(),
         description="Those of them that the code expects at the same path inside itself, where each release gets a "
-        "link to them.",
+        "link to them. What the code has there itself is copied into the folder, unless that has it.",
     )
 
 

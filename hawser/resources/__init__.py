@@ -20,7 +20,7 @@ from .databases import (
     Restore,
     Settled,
 )
-from .files import Absent, Block, Directory, File, Files, Link, Patch, Settings
+from .files import Absent, Block, Directory, File, Files, Link, LinkedFolder, Patch, Settings
 from .processes import Healthy, Retired, Running, Units, Visited
 from .system import (
     Command,
@@ -61,6 +61,7 @@ __all__ = [
     "Item",
     "Journal",
     "Link",
+    "LinkedFolder",
     "LuksVolume",
     "MariadbDatabase",
     "MariadbRole",

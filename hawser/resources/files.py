@@ -73,6 +73,26 @@ class Link(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class LinkedFolder(Resource):
+    """A link in the code to a folder that survives releases; what the code has there itself is not lost.
+
+    Files that the folder lacks are copied into it, those that it has stay as they are. Then the code's own folder makes
+    way for the link.
+
+    :param target: the folder, which must exist.
+    :param aside: where the code's own folder is kept.
+    :param owner: whose the copies are.
+    """
+
+    kind: ClassVar[str] = "linked_folder"
+    path: str
+    target: str
+    aside: str
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True, eq=False)
 class Absent(Resource):
     """Nothing at this path; a folder goes with its contents only when ``recursive``."""
 

@@ -24,6 +24,7 @@ KINDS = {
     "block": ("files", "Block"),
     "directory": ("files", "Directory"),
     "link": ("files", "Link"),
+    "linked_folder": ("linked", "LinkedFolder"),
     "absent": ("files", "Absent"),
     "files": ("files", "Files"),
     "command": ("commands", "Command"),

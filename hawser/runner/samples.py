@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 # Bytes that a sample may have.
 LONGEST = 4 << 20
 PLACEHOLDER = re.compile(r"\b(CHANGE_?ME|REPLACE_?ME)\b")
+# How samples say in prose that somebody is to write something else. It may be meant, so it can be said to be.
+PROSE = re.compile(
+    r"(?:get|obtain|copy|download|fill|insert|enter|put|replace|specify|choose|ask|run|use)\s\S+\s\S"
+    r"|<[a-z][\w ./-]*>(?!.*</)|.*(?:\be\.g\.|\bpath/to\b|\byour[ _-]\w|\bx{4,}|%%[a-z_]+(?::\w+)?%%)",
+    re.I | re.S,
+)
+SHOWN = 40
 # What samples say of themselves; nobody reads these keys.
 COMMENT = re.compile(r"^_*comment", re.I)
 
@@ -73,6 +80,23 @@ def find_placeholders(data: Any, at: Keys = ()) -> Iterator[str]:
     for key, value in rows:
         if not COMMENT.match(str(key)):
             yield from find_placeholders(value, (*at, str(key)))
+
+
+def find_prose(data: Any, given: Any, at: Keys = ()) -> Iterator[str]:
+    """Yield a complaint about every text of a sample that reads as an instruction, where nothing is given for it."""
+    if isinstance(data, str):
+        if given is None and PROSE.match(data.strip()) and not PLACEHOLDER.search(data):
+            text = data if len(data) <= SHOWN else data[:SHOWN] + "…"
+            yield '%s is still the sample\'s "%s"; write it under values, the same text if it is meant' % (
+                shown(at),
+                text,
+            )
+        return
+    rows = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, (list, tuple)) else ()
+    for key, value in rows:
+        if not COMMENT.match(str(key)):
+            inner = given.get(str(key)) if isinstance(given, dict) else given
+            yield from find_prose(value, inner, (*at, str(key)))
 
 
 def shown(at: Keys) -> str:
@@ -202,6 +226,7 @@ class Settings(File):
             merge.compare(sample, result, spec["optional"])
         else:
             result = merge.lay(sample, spec["values"])
+            merge.problems += find_prose(sample, spec["values"])
             content = dump(self.system, spec["format"], text, result) if not merge.problems else ""
         problems = [*merge.problems, *find_placeholders(result)]
         if problems:

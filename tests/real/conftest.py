@@ -8,6 +8,8 @@ Pythons come from ``HAWSER_PYTHONS``, the ``versions`` of pyenv by default.
 from __future__ import annotations
 
 import os
+import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +52,41 @@ def clone_of(clones: Path, name: str, place: int = 0) -> Path:
     if not folder.is_dir():
         pytest.fail(MISSING.format(f"there is no {folder} (git clone {source.url} {folder})"))
     source.clone(clones).files  # noqa: B018  fails here when the clone lacks the commit
+    return folder
+
+
+def copy_of(clone: Path, commit: str, name: str, branch: str) -> Path:
+    """Make a repository whose only commit is one of a clone, for tests that commit more to it.
+
+    A clone that came without its largest files is good enough: the copy lacks them.
+
+    :param name: of the system; with HAWSER_FLEET, its repository is kept between runs, as its hosts are.
+    """
+    kept = os.environ.get("HAWSER_FLEET")
+    folder = Path(kept or tempfile.mkdtemp(prefix="hawser-code-")) / f"code-{name}"
+    if (folder / ".git").exists():
+        return folder
+    folder.mkdir(parents=True)
+    git = ["git", "-c", "safe.directory=*", "-C", str(clone)]
+    listed = subprocess.run([*git, "ls-tree", "-r", "-z", commit], capture_output=True, check=True).stdout.decode()
+    for row in filter(None, listed.split("\0")):
+        (mode, kind, blob), path = row.partition("\t")[0].split(), row.partition("\t")[2]
+        found = subprocess.run([*git, "cat-file", kind, blob], capture_output=True, check=False)
+        if found.returncode:
+            continue
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if mode == "120000":
+            file.symlink_to(found.stdout.decode())
+        else:
+            file.write_bytes(found.stdout)
+            file.chmod(int(mode[-3:], 8))
+    here = ["git", "-C", str(folder), "-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    subprocess.run([*here, "init", "--quiet", "-b", branch], check=True)
+    for key in ("user.name", "user.email"):
+        subprocess.run([*here, "config", key, "test@example.org"], check=True)
+    subprocess.run([*here, "add", "--all", "--force"], check=True)
+    subprocess.run([*here, "commit", "--quiet", "-m", f"{clone.name} at {commit}"], check=True)
     return folder
 
 

@@ -139,7 +139,7 @@ ROWS = [
     Row("T6", ((', "ADMIN_PASSWORD"]', "]"),), None, "ADMIN_PASSWORD", False),
     Row(
         "T7",
-        ((', "python3 waf.py install"]', "]"),),
+        (('  "python3 waf.py install",\n', ""),),
         None,
         "the build stechec2 installed nothing into its prefix",
         False,

@@ -18,15 +18,17 @@ SAID = {
     "OSError: [Errno 98] Address already in use": "the port is taken by somebody else",
     "[ERROR] Connection in use: ('0.0.0.0', 8000)\nErrno 98: EADDRINUSE": "the port is taken by somebody else",
     'connection to server at "10.0.0.2", port 5432 failed: FATAL:  password authentication failed for user "shop"': (
-        "PostgreSQL refuses the password of shop"
+        "PostgreSQL refuses the password that was given for shop"
     ),
     "(1045, \"Access denied for user 'shop'@'10.0.0.3' (using password: YES)\")": (
-        "MariaDB refuses the password of shop"
+        "MariaDB refuses the password that was given for shop"
     ),
     "amqp.exceptions.AccessRefused: (0, 0): (403) ACCESS_REFUSED - Login was refused using authentication mechanism": (
-        "RabbitMQ refuses the user or its password"
+        "RabbitMQ refuses the user or password that was given"
     ),
-    "redis.exceptions.AuthenticationError: WRONGPASS invalid username-password pair": "Redis refuses the password",
+    "redis.exceptions.AuthenticationError: WRONGPASS invalid username-password pair": (
+        "Redis refuses the password that was given"
+    ),
     'FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "shop"': "PostgreSQL lets nobody in from 10.0.0.9",
     "Modules/common.h:12:10: fatal error: lber.h: No such file or directory": (
         "a package is compiled here and misses the header lber.h"
@@ -121,7 +123,7 @@ def test_the_last_words_of_the_server_are_told():
     fleet = Fleet(looks__last_words=["FATAL: no"])
     said = explain(fleet, "web1", 'password authentication failed for user "shop"')  # type: ignore[arg-type]
     assert said.splitlines()[1] == "  data1 | FATAL: no"
-    assert "next: fab -H shop bootstrap gives the server the password" in said
+    assert "then the server has another one: fab -H shop bootstrap" in said
 
 
 def test_a_host_that_says_nothing_leaves_the_general_advice():

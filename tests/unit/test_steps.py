@@ -323,7 +323,7 @@ def test_a_second_repository_is_complete_before_its_link_moves_there() -> None:
     assert checkout.path == link.target == f"/opt/kiosk/checkouts/price-lists/trees/{commit}"
     assert (checkout.owner, checkout.group) == ("kiosk", "shop")
     assert checkout.key == host.secrets.values["PRICES_KEY"]
-    shared = next(each for each in wanted if isinstance(each, resources.Link) and each is not link)
+    shared = next(each for each in wanted if isinstance(each, resources.LinkedFolder))
     assert (shared.path, shared.target) == (f"{link.target}/cache", "/opt/kiosk/checkouts/price-lists/kept/cache")
     assert kinds.index("checkout") < wanted.index(shared) < wanted.index(link) < kinds.index("trees")
 

@@ -22,22 +22,19 @@ from ..conftest import PROJECT, Fleet, system, wait_for
 
 TOKENS = ("open sesame 1", "open sesame 2")
 PASSPHRASE = "correct horse $battery"
-SECRETS = {"PUSH_TOKEN": "AAAA-push-token", "USER_TOKENS": "\n".join(TOKENS), "LOGS_PASSPHRASE": PASSPHRASE}
+SECRETS = {
+    "USER_TOKENS": "\n".join(TOKENS),
+    "PUSH_TOKEN": "AAAA-push-token",
+    "PUSH_APP": "org.example.app",
+    "PUSH_PROJECT": "project-1",
+    "PUSH_ACCOUNT": '{"type": "service_account"}',
+    "LOGS_PASSPHRASE": PASSPHRASE,
+}
 SOURCE = "/srv/emission/current/source"
+FORGET = 'import emission.core.get_database as edb; edb.get_token_db().delete_many({"token": "by-hand"})'
 
-# Stands in for MongoDB, which Debian has no package of: it answers one database, and notes who has asked for what.
-DATABASE = """
-import json, socketserver
-class Handler(socketserver.StreamRequestHandler):
-    def handle(self):
-        question = json.loads(self.rfile.readline())
-        with open("/run/database.log", "a") as log:
-            print(self.client_address[0], json.dumps(question), file=log)
-        ok = question["database"] == "Stage_database"
-        self.wfile.write(json.dumps({"ok": ok, "why": "no such database"}).encode() + b"\\n")
-socketserver.ThreadingTCPServer.allow_reuse_address = True
-socketserver.ThreadingTCPServer(("0.0.0.0", 27017), Handler).serve_forever()
-"""
+# Stands in for MongoDB, which Debian has no package of.
+DATABASE = (PROJECT / "tests" / "real" / "mongo.py").read_text()
 
 # Takes the place of the web server for a moment, and tells what reaches it.
 PROBE = """
@@ -116,7 +113,36 @@ def read_json(fleet: Fleet, path: str) -> dict[str, object]:
 def test_a_phone_with_a_token_gets_its_profile_and_nobody_else(emission: Fleet) -> None:
     status, said = ask(emission, TOKENS[0])
     assert status == 200 and json.loads(said)["uuid"]
-    assert ask(emission, "somebody@example.org") == (403, "token not found in a list of length 2")
+    refused = (403, "<h1>Error 403</h1><p>token not found in a list of length 2")
+    assert ask(emission, "somebody@example.org") == refused
+    assert ask(emission, TOKENS[0], "/profile/get") == (200, json.dumps({"user_id": TOKENS[0], "study": 1}))
+
+
+def test_nobody_reaches_the_web_server_past_tls(emission: Fleet) -> None:
+    with pytest.raises(OSError):
+        socket.create_connection((emission.address("web1"), 8081), timeout=2)
+    assert "on every address" not in emission.fab("-H", "emission", "status").stdout
+
+
+def test_a_token_that_leaves_the_list_is_refused_and_one_that_was_added_by_hand_stays(emission: Fleet) -> None:
+    file = emission.hosts / "emission.env"
+    before = file.read_text()
+    emission.fab("-H", "emission", "manage", "bin/auth/insert_tokens.py --single by-hand")
+    try:
+        file.write_text(before.replace(TOKENS[1], "open sesame 3"))
+        emission.fab("-H", "emission", "deploy")
+        answers = {token: ask(emission, token)[0] for token in (*TOKENS, "open sesame 3", "by-hand")}
+        assert answers == {TOKENS[0]: 200, TOKENS[1]: 403, "open sesame 3": 200, "by-hand": 200}
+    finally:
+        file.write_text(before)
+        emission.inside("web1", "sh", "-c", f"cd {SOURCE} && ../run python -c '{FORGET}'")
+    emission.fab("-H", "emission", "deploy")
+
+
+def test_other_users_of_the_host_read_no_log(emission: Fleet) -> None:
+    for path in ("/srv/emission/logs/webserver.log", "/srv/emission/log/emissionpy.err.log"):
+        seen = emission.inside("web1", "runuser", "-u", "nobody", "--", "head", "-c1", path, check=False)
+        assert seen == "", path
 
 
 def test_the_start_page_answers_301_and_the_redirect_names_the_port_of_apache(emission: Fleet) -> None:
@@ -131,7 +157,8 @@ def test_the_start_page_answers_301_and_the_redirect_names_the_port_of_apache(em
 def test_settings_have_the_keys_and_types_of_their_samples_and_our_values(emission: Fleet) -> None:
     made = read_json(emission, "conf/net/api/webserver.conf")
     sample = read_json(emission, "conf/net/api/webserver.conf.sample")
-    assert made["server"] == {**sample["server"], "host": "127.0.0.1", "port": "8081", "auth": "token_list"}  # type: ignore[dict-item]
+    ours = {"host": "127.0.0.1", "port": "8081", "auth": "token_list", "aggregate_call_auth": "user_only"}
+    assert made["server"] == {**sample["server"], **ours}  # type: ignore[dict-item]
     assert made["paths"] == sample["paths"]
     assert read_json(emission, "conf/net/ext_service/push.json")["server_auth_token"] == SECRETS["PUSH_TOKEN"]
     assert (
@@ -201,10 +228,8 @@ def test_the_web_server_runs_under_supervisor_and_is_started_again_when_it_dies(
 
 def test_the_database_is_on_another_host_and_open_to_the_web_server_alone(emission: Fleet) -> None:
     ask(emission, TOKENS[1])
-    rows = [line.split(None, 1) for line in emission.inside("db1", "cat", "/run/database.log").splitlines()]
-    assert {peer for peer, _ in rows} == {emission.address("web1")}
-    assert all(json.loads(question)["database"] == "Stage_database" for _, question in rows)
-    assert any("register" in question for _, question in rows)
+    peers = emission.inside("db1", "journalctl", "--quiet", "--output=cat", "--unit=database").split("\n")
+    assert {line.split()[0] for line in peers if line.endswith(" connected")} == {emission.address("web1")}
     with pytest.raises(OSError):
         socket.create_connection((emission.address("db1"), 27017), timeout=2)
 
@@ -294,7 +319,7 @@ def test_a_file_of_the_code_is_edited_and_an_edit_that_does_not_fit_stops_the_de
     # As older versions have it: the choice is in the code.
     path = "emission/net/api/cfc_webapp.py"
     code = (emission.repository / path).read_text()
-    chosen = 'auth_method = config_data["server"]["auth"]'
+    chosen = 'auth_method = config.get("WEBSERVER_AUTH", "skip")'
     emission.commit({path: code.replace(chosen, 'skipAuth = True\nauth_method = "skip" if skipAuth else "token_list"')})
     before = emission.file.read_text()
     try:
@@ -309,6 +334,10 @@ def test_a_file_of_the_code_is_edited_and_an_edit_that_does_not_fit_stops_the_de
         emission.commit({path: code})
 
 
+# Of the server's own name for its address, which it forgets to import.
+NAMED = """old = "run(host=server_host,"
+new = "run(host=WEBSERVER_HOST,"
+groups = ["web"]"""
 BY_ITSELF = """
 [certificates.emission]
 names = ["emission.example.org"]
@@ -349,7 +378,7 @@ def test_apache_gives_the_site_to_nginx_then_to_the_application_itself_and_gets_
     own = process.replace("port = 8081", "port = 443").replace('"supervisor"', '"systemd"')
     own = own.replace("status = [301],", f"status = [301], {HEALTH},")
     values = [
-        ('host = "127.0.0.1"', 'host = "0.0.0.0"'),
+        (table(emission, "old = 'WEBSERVER_HOST=\"0.0.0.0\"'"), NAMED),
         ("port = 8081                                     # b", "port = 443  # b"),
     ]
     capability = '[processes.emissionpy.extra]\nAmbientCapabilities = "CAP_NET_BIND_SERVICE"'
@@ -384,7 +413,7 @@ groups = ["web"]
 def test_an_encrypted_volume_is_made_when_asked_twice_and_nothing_starts_without_it(emission: Fleet) -> None:
     device, unit = "/var/lib/logs.luks", "/etc/systemd/system/mnt-logs.mount"
     emission.inside("web1", "sh", "-c", f"rm -f {device}; truncate -s 64M {device}")
-    listed = 'required = ["PUSH_TOKEN", "USER_TOKENS"]'
+    listed = 'required = ["USER_TOKENS", "PUSH_TOKEN", "PUSH_APP", "PUSH_PROJECT", "PUSH_ACCOUNT"]'
     with changed(emission, (listed, listed.replace("]", ', "LOGS_PASSPHRASE"]')), ("[[local]]", VOLUME + "[[local]]")):
         command = ("-H", "emission/web1", "volumes.format", "--volume", "logs")
         said = emission.fab("-H", "emission/web1", "bootstrap", code=1).stdout

@@ -116,14 +116,27 @@ def paikea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 def prepare(fleet: Fleet, private: str, public: str) -> None:
-    """Set up what stands around the system: an ACME server, a git server, documents, a device server, the secrets."""
+    """Set up what stands around the system, with an ACME server, and the secrets."""
     fleet.inside(HOST, "bash", "-c", PEBBLE)
+    surround(fleet, public)
+    write_secrets(fleet, private)
+
+
+def surround(fleet: Fleet, public: str) -> None:
+    """Set up a git server with the firmware, documents, and a device server."""
     fleet.inside(HOST, "bash", "-c", GIT_SERVER, "bash", f"restrict {public}")
     push(fleet, "one")
     fleet.inside(
         HOST, "sh", "-c", "mkdir -p /srv/paikea_docs/_build/html; echo pages > /srv/paikea_docs/_build/html/index.html"
     )
+    start_devices(fleet)
+
+
+def start_devices(fleet: Fleet) -> None:
     fleet.inside(HOST, "systemd-run", "--quiet", "--unit=devices", "/usr/bin/python3", "-c", DEVICES)
+
+
+def write_secrets(fleet: Fleet, private: str) -> None:
     secrets = fleet.hosts / "paikea.env"
     secrets.touch(mode=0o600)
     values = {**ACCOUNTS, "FIRMWARE_KEY": private, "PAIKEA_DB_PASS": DB_PASSWORD}
@@ -141,25 +154,37 @@ def push(fleet: Fleet, text: str) -> None:
 
 def write_environment(fleet: Fleet) -> None:
     """Have the environment file speak of the servers that stand in for Let's Encrypt and for GitHub."""
-    host_key = " ".join(fleet.inside(HOST, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
     (fleet.hosts / "acme-ca.pem").write_text(fleet.inside(HOST, "cat", "/etc/pebble/ca.pem"))
-    text = fleet.file.read_text()
-    for old, new in {
+    acme = 'tls = "acme"\nacme = { server = "https://acme.test:14000/dir", ca = "acme-ca.pem" }'
+    rewrite(fleet, {**addresses(fleet), 'tls = "self-signed"': acme})
+
+
+def addresses(fleet: Fleet) -> dict[str, str]:
+    """Return what takes the place of GitHub in the environment file."""
+    host_key = " ".join(fleet.inside(HOST, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
+    return {
         "git@github.com:organization/paikea-firmware.git": "git@127.0.0.1:firmware.git",
         'firmware_server = "github.com"': 'firmware_server = "127.0.0.1"',
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl": host_key,
-        'tls = "self-signed"': 'tls = "acme"\nacme = { server = "https://acme.test:14000/dir", ca = "acme-ca.pem" }',
-    }.items():
+    }
+
+
+def rewrite(fleet: Fleet, changes: dict[str, str]) -> None:
+    text = fleet.file.read_text()
+    for old, new in changes.items():
         assert old in text or new in text, old
         text = text.replace(old, new)
     fleet.file.write_text(text)
 
 
 def visit(fleet: Fleet, path: str, data: object = None, status: int = 200) -> str:
-    """Ask the site for a page over HTTPS, or send it something."""
+    """Ask the site for a page over HTTPS, or send it something as JSON."""
+    return post(fleet, path, None if data is None else json.dumps(data).encode(), status)
+
+
+def post(fleet: Fleet, path: str, body: bytes | None, status: int = 200) -> str:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    body = None if data is None else json.dumps(data).encode()
     headers = {"Host": DOMAIN, "Content-Type": "application/json"}
     request = urllib.request.Request(f"https://{fleet.address(HOST)}{path}", body, headers)
     try:
@@ -405,8 +430,9 @@ def test_an_upgrade_that_creates_nothing_stops_the_deploy(paikea: Fleet) -> None
     text = paikea.file.read_text()
     models = (paikea.repository / "paikea" / "models.py").read_text()
     release = paikea.inside(HOST, "readlink", f"{HOME}/current")
-    paikea.file.write_text(text.replace('  "flask db migrate",\n', ""))
-    table = "handset"
+    paikea.file.write_text(text.replace('  "flask db migrate -d {{ root }}/migrations",\n', ""))
+    # Of a name that no other run has taken, for it stays.
+    table = f"handset_{time.time():.0f}"
     column = "id = db.Column(db.Integer, primary_key=True)"
     more = f'\n\nclass {table}(db.Model):\n    __tablename__ = "{table}"\n    {column}\n'
     paikea.commit({"paikea/models.py": models + more})

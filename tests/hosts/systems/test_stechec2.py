@@ -21,7 +21,12 @@ DOMAIN = "contest.example.org"
 HOSTS = ("db1", "web1", "master1", "worker1", "worker2")
 WORKERS = ("worker1", "worker2")
 # What the real one is compiled with; the stand-in is not compiled, and these take minutes.
-COMPILERS = '["build-essential", "pkg-config", "libzmq3-dev", "cppzmq-dev", "libgflags-dev", "ruby-dev"]'
+COMPILERS = '["build-essential", "pkg-config", "libzmq3-dev", "cppzmq-dev", "libboost-program-options-dev", "ruby-dev"]'
+
+
+PACKAGES = next(
+    line for line in (PROJECT / "hosts" / "stechec2.toml").read_text().splitlines() if line.startswith("packages = ")
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +37,11 @@ def fleet() -> Iterator[Fleet]:
     hosts = text[text.index("[hosts.db1]") :]
     changes = {
         COMPILERS: "[]",
-        'branch = "master"': 'branch = "main"',
+        'branch = "8c8130ab795d6ded41e0dd5e119a71a415492f15"': 'branch = "main"',
+        # The stand-in runs on the host's own Python, with the versions of today.
+        'interpreter = "/opt/python2.7/bin/python2.7"\n': "",
+        PACKAGES: 'packages = ["Django>=4.2,<5", "gevent", "PyYAML", "psycopg2-binary", "gunicorn"]',
+        "/opt/python2.7/bin/python2.7 waf.py": "python3 waf.py",
         # The workers first: what starts when is told by `after`, not by this order.
         hosts: "\n\n".join(reversed(hosts.strip().split("\n\n"))) + "\n",
     }
@@ -76,7 +85,7 @@ def test_one_command_leads_from_bare_hosts_to_a_contest(fleet):
     status = fleet.fab("-H", "stechec2", "status").stdout
     for process in ("web", "master", "worker"):
         assert process in status
-    index = json.loads(ask(fleet, "/").body)
+    index = json.loads(ask(fleet, "/game/").body)
     assert (index["game"], index["players"]) == ("tictactoe", [1, 2])
 
 
@@ -192,7 +201,7 @@ def test_processes_commands_and_cron_lines_see_the_same_variables(fleet):
     assert "CFG_DIR=/etc/stechec" in environ and "DJANGO_SETTINGS_MODULE=concours.settings" in environ
     said = fleet.fab("-H", "stechec2/web1", "manage", "diffsettings").stdout
     assert "STECHEC_CONTEST = 'tictactoe'" in said
-    line = fleet.inside("web1", "grep", "clearsessions", "/etc/cron.d/stechec2").strip()
+    line = fleet.inside("web1", "grep", "cleanup", "/etc/cron.d/stechec2").strip()
     when, user, command = line.split(None, 2)
     assert (when, user) == ("@daily", "stechec2")
     # As cron does: hardly a variable, and /bin/sh.
@@ -247,18 +256,18 @@ def test_a_value_that_was_forgotten_stops_the_deploy(fleet):
     with changed(fleet, 'game = "tictactoe" ', 'game = "CHANGEME" '):
         said = fleet.fab("-H", "stechec2", "deploy", code=1).stdout
     assert "contest.game is still CHANGEME" in said
-    assert release(fleet, "web1") == before and ask(fleet, "/").status == 200
+    assert release(fleet, "web1") == before and ask(fleet, "/game/").status == 200
 
 
 def test_other_settings_are_another_release_of_the_same_build(fleet):
     built, before = {host: builds(fleet, host) for host in UNITS}, release(fleet, "web1")
     with changed(fleet, "nb_players = 2", "nb_players = 3"):
         fleet.fab("-H", "stechec2", "deploy")
-        assert json.loads(ask(fleet, "/").body)["players"] == [1, 2, 3]
+        assert json.loads(ask(fleet, "/game/").body)["players"] == [1, 2, 3]
         assert release(fleet, "web1") != before
     assert {host: builds(fleet, host) for host in UNITS} == built
     fleet.fab("-H", "stechec2", "rollback")
-    assert json.loads(ask(fleet, "/").body)["players"] == [1, 2]
+    assert json.loads(ask(fleet, "/game/").body)["players"] == [1, 2]
     assert {host: builds(fleet, host) for host in UNITS} == built
 
 
@@ -270,7 +279,7 @@ def test_a_failing_migration_leaves_settings_and_website_as_they_were(fleet):
         said = fleet.fab("-H", "stechec2", "deploy", code=1).stdout
     assert "no schema today" in said
     assert fleet.inside("web1", "cat", "/etc/stechec/website.yml") == text
-    assert json.loads(ask(fleet, "/").body)["players"] == [1, 2]
+    assert json.loads(ask(fleet, "/game/").body)["players"] == [1, 2]
 
 
 def test_a_build_that_fails_leaves_the_old_release_serving(fleet):
@@ -278,7 +287,7 @@ def test_a_build_that_fails_leaves_the_old_release_serving(fleet):
     with committed(fleet, "waf.py", "raise SystemExit('no compiler today')\n"):
         said = fleet.fab("-H", "stechec2", "deploy", code=1).stdout
     assert "no compiler today" in said and "the build stechec2" in said
-    assert release(fleet, "web1") == before and ask(fleet, "/").status == 200
+    assert release(fleet, "web1") == before and ask(fleet, "/game/").status == 200
 
 
 def test_without_the_shared_folder_nothing_is_deployed_and_no_program_starts(fleet):
@@ -303,7 +312,7 @@ def test_without_the_shared_folder_nothing_is_deployed_and_no_program_starts(fle
 def test_after_a_reboot_everything_comes_back_by_itself(fleet):
     for host in ("web1", "master1"):
         sandbox.reboot(f"stechec2-{host}")
-    wait_for("the website answers", lambda: ask(fleet, "/").status == 200)
+    wait_for("the website answers", lambda: ask(fleet, "/game/").status == 200)
     assert fleet.inside("web1", "findmnt", "-n", "-o", "TARGET", "/srv/contest").strip() == "/srv/contest"
     wait_for(
         "the workers are registered",

@@ -972,6 +972,12 @@ MISTAKES = {
         "logs is not one of persistent.folders",
         "list it there as well",
     ),
+    "a patch of what no release has for itself": (
+        "[persistent]\nfolders = ['data']\nlinked = ['data']\n[[patches]]\npath = 'data/a/b.py'\nold = 'x'\nnew = 'y'",
+        "patches[0].path",
+        "data/a/b.py lies in persistent.linked data, which no release has for itself",
+        "take data out of persistent.linked",
+    ),
     "a section that supervisor does not have": (
         "[processes.web]\ncommand = 'x'\nport = 1\nmanager = 'supervisor'\nextra = { 'Unit.After' = 'x' }",
         'processes.web.extra."Unit.After"',

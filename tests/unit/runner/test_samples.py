@@ -124,6 +124,44 @@ class TestValues:
         ]
         put(settings(sample, values={"secret": "x", "list": []}))
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Get from the console",
+            "download according to the instructions at https://example.org, and put the path here",
+            "Use https://example.org for the public server, or roll your own",
+            "full name, e.g. org.example.app",
+            "path/to/the/list, one per line",
+            "<address>, similar to https://example.org",
+            "xxxxx-cert.cer",
+            "your-domain.org",
+            "%%SECRET:cluster%%",
+            "Fill this in\nfor production",
+        ],
+    )
+    def test_that_read_as_an_instruction_are_refused_unless_somebody_has_given_them(self, settings, text):
+        sample = json.dumps({"push": {"token": text, "kind": "fcm"}})
+        with pytest.raises(Failure) as failure:
+            settings(sample, values={"push": {"kind": "x"}}).check()
+        assert "  push.token is still the sample's \"" in failure.value.message
+        assert failure.value.message.endswith("; write it under values, the same text if it is meant")
+        put(settings(sample, values={"push": {"token": text}}))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "fcm",
+            "https://example.org/openpath",
+            "/var/lib/x",
+            "%(asctime)s %(message)s",
+            "<b>Welcome</b>",
+            "get",
+            "A shop",
+        ],
+    )
+    def test_that_are_plain_values_are_taken(self, settings, text):
+        put(settings(json.dumps({"a": text, "b": 1}), values={"b": 2}))
+
     def test_are_not_shown_where_a_secret_is_among_them(self, settings):
         change = settings(values={"server": {"auth": "hush"}}, opaque=True).check()
         assert "hush" not in change.diff + change.note

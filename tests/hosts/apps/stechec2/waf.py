@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Stands for waf: ./waf.py configure --prefix=PREFIX, build, install."""
+"""Stands for waf: ./waf.py configure --prefix=PREFIX --with-games=GAME, build, install."""
 
 import argparse
 import json
@@ -25,9 +25,9 @@ MADE = {
 COPIED = {"www": WWW, "master-node": "lib/stechec2/master-node", "worker-node": "lib/worker-node"}
 
 
-def configure(prefix):
+def configure(prefix, games):
     BUILD.mkdir(exist_ok=True)
-    found = {"PYTHON": shutil.which("python3"), "prefix": prefix, "available_games": ",".join(GAMES)}
+    found = {"PYTHON": shutil.which("python3"), "prefix": prefix, "available_games": ",".join(GAMES), "games": games}
     found["config_sample"] = f"{prefix}/{WWW}/website.yml"
     (BUILD / "configured.json").write_text(json.dumps(found))
 
@@ -41,7 +41,8 @@ def build():
 
 
 def install():
-    prefix = Path(json.loads((BUILD / "configured.json").read_text())["prefix"])
+    found = json.loads((BUILD / "configured.json").read_text())
+    prefix = Path(found["prefix"])
     ours = shutil.ignore_patterns("*.in", "__pycache__")
     for folder, place in COPIED.items():
         shutil.copytree(HERE / "tools" / folder, prefix / place, ignore=ours, dirs_exist_ok=True)
@@ -50,7 +51,7 @@ def install():
         target = prefix / place / Path(path).name
         shutil.copyfile(BUILD / path, target)
         target.chmod(0o755 if place == "bin" else 0o644)
-    for game in GAMES:
+    for game in filter(None, found["games"].split(",")):
         shutil.copytree(HERE / "games" / game, prefix / "share/stechec2" / game, dirs_exist_ok=True)
 
 
@@ -58,9 +59,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("commands", nargs="+", choices=["configure", "build", "install"])
     parser.add_argument("--prefix", default="/usr/local")
+    parser.add_argument("--with-games", default="")
+    parser.add_argument("--boost-libs")
     arguments = parser.parse_args()
     for command in arguments.commands:
-        configure(arguments.prefix) if command == "configure" else build() if command == "build" else install()
+        if command == "configure":
+            configure(arguments.prefix, arguments.with_games)
+        else:
+            build() if command == "build" else install()
 
 
 main()

@@ -19,6 +19,6 @@ if __name__ == "__main__":
         settings = intake_log_config["handlers"][handler]
         settings["filename"] = settings["filename"].replace("intake", "intake_launcher")
     logging.config.dictConfig(intake_log_config)
-    edb.ask({"hello": "intake"})
+    list(edb.get_uuid_db().find())
     logging.info("Finished generating split lists for %d workers", args.n_workers)
     print("intake with %d workers" % args.n_workers)

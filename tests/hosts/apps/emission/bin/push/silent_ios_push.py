@@ -14,6 +14,6 @@ if __name__ == "__main__":
         push_config = json.load(stream)
     if push_config["server_auth_token"].startswith("Get from"):
         sys.exit("push is not configured")
-    edb.ask({"hello": "push %d" % args.interval})
+    list(edb.get_uuid_db().find())
     print("About to send notification to phones with interval %d" % args.interval)
     print("complaints go to standard error", file=sys.stderr)

@@ -1,39 +1,22 @@
-"""The database: where it is, and how it is spoken to."""
+"""The database: where it is, and its collections."""
 
-import json
-import socket
-import sys
-import time
-import urllib.parse
+import pymongo
 
-try:
-    config_file = open("conf/storage/db.conf")
-except OSError:
-    print("storage not configured, falling back to sample, default configuration")
-    config_file = open("conf/storage/db.conf.sample")
-config_data = json.load(config_file)
-url = config_data["timeseries"]["url"]
-result_limit = int(config_data["timeseries"]["result_limit"])
+import emission.core.backwards_compat_config as ecbc
 
-PATIENCE = 20
+config = ecbc.get_config(
+    "conf/storage/db.conf", {"DB_HOST": "timeseries.url", "DB_RESULT_LIMIT": "timeseries.result_limit"}
+)
+url = config.get("DB_HOST", "localhost")
+result_limit = int(config.get("DB_RESULT_LIMIT", 250000))
+name = pymongo.uri_parser.parse_uri(url)["database"] or "Stage_database"
+print("Connecting to database URL " + url)
+_current_db = pymongo.MongoClient(url, uuidRepresentation="pythonLegacy", serverSelectionTimeoutMS=20000)[name]
 
 
-def ask(question, patience=PATIENCE):
-    """Send one line of JSON to the database and return its answer; try for a while to reach it."""
-    parsed = urllib.parse.urlsplit(url if "//" in url else "mongodb://" + url)
-    place = (parsed.hostname, parsed.port or 27017)
-    question = dict(question, database=parsed.path.strip("/") or "Stage_database")
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            with socket.create_connection(place, timeout=3) as line:
-                line.sendall(json.dumps(question).encode() + b"\n")
-                answer = json.loads(line.makefile().readline())
-                break
-        except (OSError, ValueError) as error:
-            if time.monotonic() > deadline:
-                sys.exit("no database at %s:%d: %s" % (*place, error))
-            time.sleep(0.5)
-    if not answer["ok"]:
-        raise ValueError(answer["why"])
-    return answer
+def get_token_db():
+    return _current_db.Stage_Tokens
+
+
+def get_uuid_db():
+    return _current_db.Stage_uuids

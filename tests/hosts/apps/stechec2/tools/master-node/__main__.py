@@ -54,7 +54,7 @@ class MasterNode:
             self.query("set_champion_status", {"champion_id": number, "champion_status": "pending"})
             host, port = free[0]
             worker = xmlrpc.client.ServerProxy(f"http://{host}:{port}/")
-            worker.compile_champion(self.config["master"]["shared_secret"], self.config["master"]["game"], user, number)
+            worker.compile_champion(self.config["master"]["shared_secret"], self.config["master"]["contest"], user, number)
             logging.warning("champion %d got to %s:%d", number, host, port)
 
     def forget(self):
@@ -94,7 +94,7 @@ def main():
     server = SimpleXMLRPCServer(("0.0.0.0", config["master"]["port"]), logRequests=False)
     server.register_introspection_functions()
     server.register_instance(MasterNode(config))
-    logging.warning("master node of %s listens", config["master"]["game"])
+    logging.warning("master node of %s listens", config["master"]["contest"])
     server.serve_forever()
 
 

@@ -1,5 +1,6 @@
 """Registers itself at the master node by its heartbeat, and compiles champions in the shared folder."""
 
+import argparse
 import logging
 import logging.handlers
 import os
@@ -66,7 +67,9 @@ def main():
     log = logging.handlers.SysLogHandler("/dev/log")
     log.setFormatter(logging.Formatter("worker-node: [%(levelname)s] %(message)s"))
     logging.getLogger("").addHandler(log)
-    with open(paths.config_file) as stream:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-c", "--config", default=paths.config_file)
+    with open(parser.parse_args().config) as stream:
         config = yaml.safe_load(stream)
     server = SimpleXMLRPCServer(("0.0.0.0", config["worker"]["port"]), logRequests=False)
     server.register_introspection_functions()

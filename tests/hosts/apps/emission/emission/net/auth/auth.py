@@ -1,6 +1,6 @@
 """Who asks: by the method that the settings choose."""
 
-import json
+import emission.core.get_database as edb
 
 
 class Skip:
@@ -11,13 +11,10 @@ class Skip:
 
 
 class TokenList:
-    """The tokens stand in a file, one per line."""
+    """The tokens stand in the database."""
 
     def __init__(self):
-        with open("conf/net/auth/token_list.json") as stream:
-            path = json.load(stream)["token_list"]
-        with open(path) as stream:
-            self.tokens = [line.strip() for line in stream if line.strip()]
+        self.tokens = [each["token"] for each in edb.get_token_db().find()]
 
     def verify(self, token):
         if token not in self.tokens:

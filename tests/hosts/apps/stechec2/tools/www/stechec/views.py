@@ -6,9 +6,13 @@ import xmlrpc.client
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import JsonResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 
 from .models import Champion
+
+
+def start(request):
+    return redirect("/game/")
 
 
 def index(request):

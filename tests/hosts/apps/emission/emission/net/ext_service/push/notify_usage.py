@@ -1,0 +1,1 @@
+"""What is sent to phones, of which there is nothing here."""

@@ -1,0 +1,1 @@
+"""What the analysis runs, of which there is nothing here."""

@@ -1,0 +1,178 @@
+"""The real Paikea, with the shipped file: every statement of its document, and that no deploy drops what is in use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from hawser import sandbox
+from hawser.sandbox.host import HostBroken
+from tests.hosts.conftest import Fleet, wait_for
+from tests.hosts.systems import test_paikea as stand_in
+from tests.hosts.systems.test_paikea import (
+    HOME,
+    HOST,
+    sql,
+    test_a_second_run_changes_nothing_and_status_shows_both_managers,
+    test_ignored_folders_are_there_and_survive_a_release,
+    test_old_versions_of_tls_are_refused,
+    test_the_broker_is_that_of_the_settings,
+    test_the_dotenv_file_has_the_six_variables_and_everything_is_told_where_it_is,
+    test_the_layout_is_that_of_the_document,
+    test_unit_and_program_have_the_keys_of_the_document,
+    test_what_belongs_to_one_host_listens_on_loopback_only_and_status_has_nothing_to_warn_of,
+    visit,
+)
+from tests.real.conftest import clone_of, copy_of, real_system
+from tests.real.tables import sources
+
+# What holds for the stand-in holds for the real one.
+__all__ = [
+    "test_a_second_run_changes_nothing_and_status_shows_both_managers",
+    "test_ignored_folders_are_there_and_survive_a_release",
+    "test_old_versions_of_tls_are_refused",
+    "test_the_broker_is_that_of_the_settings",
+    "test_the_dotenv_file_has_the_six_variables_and_everything_is_told_where_it_is",
+    "test_the_layout_is_that_of_the_document",
+    "test_unit_and_program_have_the_keys_of_the_document",
+    "test_what_belongs_to_one_host_listens_on_loopback_only_and_status_has_nothing_to_warn_of",
+]
+
+IMEI = "300434063836590"
+MESSAGE = {
+    "imei": IMEI,
+    "device_type": "ROCKBLOCK",
+    "serial": "123456",
+    "momsn": "441",
+    "transmit_time": "20-03-15 22:12:51",
+    "iridium_latitude": "37.7740",
+    "iridium_longitude": "-122.4050",
+    "iridium_cep": "2.0",
+    "iridium_session_status": "0",
+    "data": b"hello from the sea".hex(),
+}
+# What a new version adds to the models: a column that may be empty to the end of the buoys' table, and a table.
+COLUMN = "\n\nBuoy.nickname = db.Column(db.String(64))\n"
+TABLE = "\n\nclass Lantern(db.Model):\n    id = db.Column(db.Integer, primary_key=True)\n"
+NEEDED = "\n\nBuoy.flag = db.Column(db.String(8), nullable=False)\n"
+
+
+@pytest.fixture(scope="module")
+def paikea(clones: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    source = sources("paikea")[0]
+    code = copy_of(clone_of(clones, "paikea"), source.commit, "paikea", "main")
+    with real_system("paikea", {source.url: code}, {}) as fleet:
+        if not fleet.repository.exists():
+            fleet.repository.symlink_to(code)
+        private, public = stand_in.key_pair(tmp_path_factory.mktemp("key"))
+        stand_in.rewrite(fleet, stand_in.addresses(fleet))
+        if not (fleet.hosts / "paikea.env").exists():
+            stand_in.surround(fleet, public)
+            stand_in.write_secrets(fleet, private)
+        fleet.fab("-H", "paikea", "bootstrap", "deploy", timeout=1200)
+        yield fleet
+
+
+def commit(fleet: Fleet, base: str, changes: Mapping[str, str]) -> None:
+    """Make the branch that is deployed a commit and these texts at the ends of its files."""
+    fleet.git("checkout", "--quiet", "-B", "main", base)
+    for path, text in changes.items():
+        file = fleet.repository / path
+        file.write_text(file.read_text() + text)
+    fleet.git("commit", "--quiet", "--all", "--allow-empty", "-m", "a change")
+
+
+def send(fleet: Fleet, message: Mapping[str, str]) -> None:
+    """Send a message as RockBlock does, who escapes nothing."""
+    body = "&".join(f"{name}={value}" for name, value in message.items()).encode()
+    assert stand_in.post(fleet, "/rockblock/incoming", body) == "OK"
+
+
+def test_a_message_is_stored_and_shown_and_the_worker_reads_it(paikea: Fleet) -> None:
+    send(paikea, MESSAGE)
+    assert MESSAGE["data"] in visit(paikea, "/rockblock/incoming")
+    wait_for("the worker", lambda: IMEI in visit(paikea, "/v1/rockblocks"))
+    assert sql(paikea, f"SELECT COUNT(*) FROM rock_block_message WHERE imei = '{IMEI}'") != "0"
+
+
+def test_commands_of_flask_run_in_the_release(paikea: Fleet) -> None:
+    assert "/v1/buoy/register" in paikea.fab("-H", "paikea", "manage", "routes").stdout
+
+
+def test_the_site_answers_as_the_document_says(paikea: Fleet) -> None:
+    assert visit(paikea, "/connection/hc") == "OK"
+    assert visit(paikea, "/docs/").strip() == "pages"
+    assert f"wss://{stand_in.DOMAIN}:7778/" in visit(paikea, "/static/js/device.js")
+    assert "Paikea" in visit(paikea, "/v1/app")
+
+
+def test_websockets_reach_the_device_server_through_its_own_port(paikea: Fleet) -> None:
+    if paikea.inside(HOST, "systemctl", "is-active", "devices", check=False).strip() != "active":
+        stand_in.start_devices(paikea)
+    stand_in.test_websockets_reach_the_device_server_through_its_own_port(paikea)
+
+
+def test_the_worker_clones_the_firmware_and_its_files_are_served(paikea: Fleet) -> None:
+    buoy = json.loads(visit(paikea, "/v1/buoy/register", {}))["iam"]
+    page = f"/v1/buoy/{buoy}/upgrade"
+    job = json.loads(visit(paikea, page, {"cmd": "init"}))["job_id"]
+    question = {"cmd": "status", "job_id": job}
+    wait_for("the clone", lambda: json.loads(visit(paikea, page, question))["status"] == 2)
+    wanted = {"cmd": "get_file", "job_id": job, "file_path": "boot.py"}
+    assert visit(paikea, page, wanted).strip() == "one"
+
+
+def test_a_fix_after_a_rollback_keeps_what_the_newer_version_has_stored(paikea: Fleet) -> None:
+    base = paikea.git("rev-parse", "HEAD")
+    before = paikea.inside(HOST, "readlink", f"{HOME}/current")
+    commit(paikea, base, {"paikea/models.py": COLUMN + TABLE})
+    try:
+        paikea.fab("-H", "paikea", "deploy")
+        sql(paikea, "INSERT INTO buoy (iam, nickname) VALUES ('PK901', 'Ruby')")
+        assert "lantern" in sql(paikea, "SHOW TABLES")
+        paikea.fab("-H", "paikea", "rollback")
+        assert paikea.inside(HOST, "readlink", f"{HOME}/current") == before
+        # An object of the older code.
+        assert json.loads(visit(paikea, "/v1/buoy/register", {}))["iam"]
+    finally:
+        commit(paikea, base, {"README.md": "\n"})
+    paikea.fab("-H", "paikea", "deploy")
+    assert paikea.inside(HOST, "readlink", f"{HOME}/current") != before
+    assert sql(paikea, "SELECT nickname FROM buoy WHERE iam = 'PK901'") == "Ruby"
+    assert "lantern" in sql(paikea, "SHOW TABLES")
+
+
+def test_a_column_that_the_code_from_before_does_not_fill_is_asked_about(paikea: Fleet) -> None:
+    base = paikea.git("rev-parse", "HEAD")
+    before = paikea.inside(HOST, "readlink", f"{HOME}/current")
+    commit(paikea, base, {"paikea/models.py": NEEDED})
+    try:
+        said = paikea.fab("-H", "paikea", "deploy", code=1)
+        assert "add_column None buoy buoy.flag" in said.stdout + said.stderr
+        assert "--accept-migrations" in said.stdout + said.stderr
+        assert paikea.inside(HOST, "readlink", f"{HOME}/current") == before
+        assert "flag" not in sql(paikea, "DESCRIBE buoy")
+    finally:
+        commit(paikea, base, {})
+
+
+def test_the_accounts_reach_the_worker_and_no_argument_list(paikea: Fleet) -> None:
+    for unit in ("paikea-web", "paikea-celery"):
+        there = stand_in.environment_of(paikea, unit)
+        assert {name: there[name] for name in stand_in.ACCOUNTS} == stand_in.ACCOUNTS
+    arguments = paikea.inside(HOST, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert stand_in.ACCOUNTS["ROCKBLOCK_PASS"] not in arguments
+    assert stand_in.DB_PASSWORD not in arguments
+
+
+def test_after_a_reboot_everything_runs_again(paikea: Fleet) -> None:
+    with contextlib.suppress(HostBroken):
+        # On a busy machine the broker alone takes longer than a host may take to start.
+        sandbox.reboot(f"paikea-{HOST}")
+    wait_for("the site", lambda: stand_in.answers(paikea), seconds=300)
+    status = ("supervisorctl", "status", "paikea-celery")
+    wait_for("the worker", lambda: "RUNNING" in paikea.inside(HOST, *status, check=False))

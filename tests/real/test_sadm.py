@@ -1,0 +1,220 @@
+"""The real SADM, with the shipped file: a champion is uploaded and compiled, the workers are listed, the admin logs in.
+
+What the workers have from elsewhere has stand-ins here: isolate, which would keep a champion in a box, and the game's
+package, whose Makefile compiles it.
+"""
+
+from __future__ import annotations
+
+import http.cookiejar
+import io
+import re
+import subprocess
+import tarfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hawser import sandbox
+from tests.hosts.conftest import Fleet, wait_for
+from tests.hosts.systems.shared_folder import share
+from tests.real.conftest import MISSING, bring_python, clone_of, copy_of, real_system
+from tests.real.tables import sources
+
+WORKERS = ("worker1", "worker2")
+WITH_CODE = ("web1", "master1", *WORKERS)
+DOMAIN = "concours.example.org"
+CAMISOLE = "prologin/camisole"
+PLAYER = "/usr/share/stechec2/tictactoe/player/c"
+# As much of isolate as camisole asks for: one box, in which a command runs as whoever calls.
+ISOLATE = r"""#!/bin/bash
+root=/var/lib/isolate/0
+case " $* " in
+    *" --init "*) mkdir -p $root/box && echo $root ;;
+    *" --cleanup "*) rm -rf $root ;;
+    *)
+        for word; do case $word in --stdout=*) out=${word#*=} ;; --) break ;; esac; done
+        while [ "$1" != -- ]; do shift; done
+        shift
+        cd $root/box && "$@" > "$out" 2>&1
+        ;;
+esac
+"""
+BOXES = """
+install -m 755 /tmp/isolate /usr/local/bin/isolate
+printf 'box_root = /var/lib/isolate\\nnum_boxes = 1\\n' > /etc/isolate
+install -d -o sadm /var/lib/isolate; ln -sfn /var/lib/isolate/0/box /box
+"""
+MAKEFILE = "all: champion.so\nchampion.so: champion.c\n\tgcc -shared -fPIC -o $@ $<\n"
+
+
+@pytest.fixture(scope="module")
+def sadm(clones: Path) -> Iterator[Fleet]:
+    source = sources("sadm")[0]
+    code = copy_of(clone_of(clones, "sadm"), source.commit, "sadm", "main")
+    if not (clones / "camisole").is_dir():
+        pytest.fail(MISSING.format(f"there is no {clones / 'camisole'} (git clone https://github.com/{CAMISOLE}.git)"))
+    with real_system("sadm", {source.url: code}, {}) as fleet:
+        # The application's user is there, and the secrets that other commands ask for.
+        fleet.fab("-H", "sadm", "bootstrap", timeout=1800)
+        connect(fleet)
+        bring_python(fleet, list(WITH_CODE), "3.9.18", "/opt/python3.9")
+        for host in WITH_CODE:
+            fleet.inside(host, "ln", "-sf", "/opt/python3.9/bin/python3.9", "/usr/local/bin/python3.9")
+            bring_camisole(fleet, host, clones / "camisole")
+        for host in WORKERS:
+            bring_game(fleet, host)
+        fleet.fab("-H", "sadm", "bootstrap", "deploy", timeout=1800)
+        yield fleet
+
+
+def connect(fleet: Fleet) -> None:
+    """Put one folder of this machine where website and master have their own stand-ins for the share."""
+    folder = fleet.folder / "contest"
+    folder.mkdir(exist_ok=True)
+    leaders = {each.name.removeprefix("sadm-"): each.pid for each in sandbox.listing()}
+    bare = [host for host in ("web1", "master1") if not fleet.inside(host, "findmnt", "/var/lib/contest", check=False)]
+    share(folder, [leaders[host] for host in bare], "/var/lib/contest")
+    for host in bare:
+        fleet.inside(host, "systemctl", "try-restart", "srv-contest.mount", check=False)
+
+
+def bring_camisole(fleet: Fleet, host: str, clone: Path) -> None:
+    """Put the repository of camisole on a host, in place of the one at GitHub."""
+    git = ["git", "-c", "safe.directory=*", "-C", str(clone), "bundle", "create", "-", "--all"]
+    bundle = subprocess.run(git, capture_output=True, check=True).stdout
+    sandbox.exec_in(f"sadm-{host}", ["sh", "-c", "cat > /tmp/bundle"], bundle)
+    place = "/srv/git/camisole.git"
+    script = f"rm -rf {place}; git clone -q --bare /tmp/bundle {place}; git config --system safe.directory '*'; "
+    script += f"git config --system url.file://{place}.insteadOf https://github.com/{CAMISOLE}.git"
+    fleet.inside(host, "sh", "-c", script)
+
+
+def bring_game(fleet: Fleet, host: str) -> None:
+    sandbox.exec_in(f"sadm-{host}", ["sh", "-c", "cat > /tmp/isolate"], ISOLATE.encode())
+    fleet.inside(host, "sh", "-c", BOXES)
+    fleet.inside(host, "mkdir", "-p", PLAYER)
+    sandbox.exec_in(f"sadm-{host}", ["sh", "-c", f"cat > {PLAYER}/Makefile-c"], MAKEFILE.encode())
+
+
+class Contestant:
+    """Somebody's browser."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.base = f"http://{fleet.address('web1')}"
+        self.jar = http.cookiejar.CookieJar()
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
+
+    def get(self, path: str) -> str:
+        return self.send(urllib.request.Request(self.base + path))
+
+    def send(self, request: urllib.request.Request) -> str:
+        request.add_header("Host", DOMAIN)
+        with self.opener.open(request, timeout=60) as answer:
+            self.at = urllib.parse.urlsplit(answer.url).path
+            return str(answer.read().decode())
+
+    def post(self, path: str, fields: dict[str, str], file: tuple[str, bytes] | None = None) -> str:
+        """Fill a form in, as the page that has it says."""
+        token = re.search(r"name=.csrfmiddlewaretoken. value=.(\w+)", self.get(path))
+        assert token
+        parts = {**fields, "csrfmiddlewaretoken": token[1]}
+        body = b"".join(
+            f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in parts.items()
+        )
+        if file:
+            head = f'--edge\r\nContent-Disposition: form-data; name="{file[0]}"; filename="champion.tgz"\r\n'
+            body += f"{head}Content-Type: application/gzip\r\n\r\n".encode() + file[1] + b"\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+        return self.send(urllib.request.Request(self.base + path, body + b"--edge--\r\n", headers))
+
+
+@pytest.fixture(scope="module")
+def admin(sadm: Fleet) -> Contestant:
+    """The admin, who has logged in with the password of the secrets."""
+    person = Contestant(sadm)
+    password = sadm.secrets["ADMIN_PASSWORD"].strip("'")
+    person.post("/login/", {"username": "admin", "password": password})
+    return person
+
+
+def champion(source: str) -> bytes:
+    """Make what a contestant uploads."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, text in (("_lang", "c"), ("champion.c", source)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+def upload(admin: Contestant, name: str, source: str) -> str:
+    admin.post("/champions/new/", {"name": name, "comment": ""}, ("tarball", champion(source)))
+    assert re.fullmatch(r"/champions/\d+/", admin.at), admin.at
+    return admin.at
+
+
+def state(sadm: Fleet, name: str) -> str:
+    asked = f"psql -qtA concours -c \"SELECT status FROM stechec_champion WHERE name = '{name}'\""
+    return sadm.inside("db1", "su", "postgres", "-c", asked).strip()
+
+
+def test_the_admin_logs_in(admin: Contestant) -> None:
+    assert "/admin/logout/" in admin.get("/admin/")
+    assert ".woff" not in admin.get("/static/admin/css/base.css")[:20]
+
+
+def test_the_workers_are_listed(sadm: Fleet, admin: Contestant) -> None:
+    for worker in WORKERS:
+        wait_for(worker, lambda worker=worker: f"{worker}</strong>:8068" in admin.get("/status/"))
+
+
+def test_a_champion_is_compiled_by_a_worker_and_a_wrong_one_is_refused(sadm: Fleet, admin: Contestant) -> None:
+    count = sadm.inside("db1", "su", "postgres", "-c", "psql -qtA concours -c 'SELECT count(*) FROM stechec_champion'")
+    good, wrong = (f"{name}-{count.strip()}" for name in ("good", "wrong"))
+    page = upload(admin, good, "int play_turn(void) { return 0; }\n")
+    wait_for("the champion", lambda: state(sadm, good) == "ready", seconds=120)
+    assert good in admin.get(page)
+    upload(admin, wrong, "int play_turn(void) {\n")
+    wait_for("the refusal", lambda: state(sadm, wrong) == "error", seconds=120)
+
+
+def test_a_second_run_changes_nothing(sadm: Fleet) -> None:
+    assert "nothing changed" in sadm.fab("-H", "sadm", "bootstrap", "deploy").stdout
+
+
+def test_nobody_else_reaches_what_the_programs_tell_each_other(sadm: Fleet) -> None:
+    for asker, target, port, reached in (
+        ("worker1", "master1", 8067, True),
+        ("worker1", "master1", 9021, False),
+        ("web1", "worker1", 8068, False),
+        ("master1", "worker1", 8068, True),
+        ("worker2", "worker1", 9020, False),
+        ("worker1", "db1", 5432, False),
+    ):
+        script = f"timeout 3 bash -c '</dev/tcp/{sadm.address(target)}/{port}' && echo yes"
+        assert ("yes" in sadm.inside(asker, "sh", "-c", script, check=False)) is reached, (asker, target, port)
+
+
+def test_settings_hold_one_secret_and_no_placeholder(sadm: Fleet) -> None:
+    secret = sadm.secrets["SHARED_SECRET"].strip("'")
+    for host, name in (("web1", "concours"), ("master1", "masternode"), ("worker1", "workernode")):
+        text = sadm.inside(host, "cat", f"/etc/prologin/{name}.yml")
+        assert secret in text
+        assert not re.search(r"CHANGEME|%%", text.partition("\ndb:")[2] or text.partition("\nmaster:")[2]), name
+        assert sadm.inside(host, "stat", "-c", "%a %U", f"/etc/prologin/{name}.yml") == "640 root\n"
+
+
+def test_what_the_master_says_is_in_the_systems_log(sadm: Fleet) -> None:
+    assert "registered new worker" in sadm.inside("master1", "journalctl", "-q", "-t", "masternode")
+
+
+def test_after_a_reboot_of_the_master_the_workers_come_back(sadm: Fleet, admin: Contestant) -> None:
+    sandbox.reboot("sadm-master1")
+    wait_for("the workers", lambda: all(f"{each}</strong>" in admin.get("/status/") for each in WORKERS), seconds=240)
