@@ -93,7 +93,7 @@ def test_its_files_are_swapped_while_a_deploy_reads_them(fleet: Fleet) -> None:
     fleet.inside("web1", "sh", "-c", "cat > /srv/service_user.py << 'EOF'\n" + program + "\nEOF")
     commit = fleet.commit({"note.txt": "swapped"})
     watch = (
-        f"cd {ROOT}/releases; for n in $(seq 3000); do for f in {commit[:10]}-*/source/requirements.txt; do "
+        f"cd {ROOT}/releases; for n in $(seq 30000); do for f in {commit[:10]}-*/source/requirements.txt; do "
         '[ -O "$f" ] && exec timeout 60 python3 /srv/service_user.py "$PWD/$f" /root/only 60; done; sleep 0.02; done'
     )
     as_user(fleet, "web1", f"( {watch} ) > /dev/null 2>&1 &")
