@@ -21,7 +21,21 @@ KILLS = Path(__file__).parent / "restores" / "kills.py"
 GRAB = """
 SET ROLE demo;
 CREATE SCHEMA evil;
-CREATE FUNCTION evil.grab(x int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION evil.grab(x int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$;
+-- An index takes nothing else.
+CREATE FUNCTION evil.calm(x int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN evil.grab(x); END $$;
+CREATE TABLE evil.checked (x int CHECK (evil.grab(x)));
+INSERT INTO evil.checked VALUES (1);
+CREATE INDEX ON evil.checked (evil.calm(x));
+CREATE MATERIALIZED VIEW evil.seen AS SELECT evil.grab(x) FROM evil.checked;
+CREATE VIEW evil.view AS SELECT evil.grab(1);
+CREATE TABLE evil."line
+\\! touch /tmp/grabbed
+end" (x int);
+CREATE FUNCTION evil.pg_get_userbyid(oid) RETURNS name LANGUAGE sql AS $$ SELECT 'demo'::name WHERE evil.grab(1) $$;
+CREATE FUNCTION evil.pg_encoding_to_char(int) RETURNS name LANGUAGE sql AS $$ SELECT 'UTF8'::name WHERE evil.grab(1) $$;
+-- From here on: what is read in later runs it first.
+CREATE OR REPLACE FUNCTION evil.grab(x int) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     BEGIN EXECUTE 'RESET SESSION AUTHORIZATION'; EXCEPTION WHEN OTHERS THEN END;
     BEGIN EXECUTE 'RESET ROLE'; EXCEPTION WHEN OTHERS THEN END;
@@ -30,16 +44,6 @@ BEGIN
     BEGIN EXECUTE 'COPY (SELECT 1) TO PROGRAM ''touch /tmp/grabbed'''; EXCEPTION WHEN OTHERS THEN END;
     RETURN true;
 END $$;
-CREATE TABLE evil.checked (x int CHECK (evil.grab(x)));
-INSERT INTO evil.checked VALUES (1);
-CREATE INDEX ON evil.checked (evil.grab(x));
-CREATE MATERIALIZED VIEW evil.seen AS SELECT evil.grab(x) FROM evil.checked;
-CREATE VIEW evil.view AS SELECT evil.grab(1);
-CREATE TABLE evil."line
-\\! touch /tmp/grabbed
-end" (x int);
-CREATE FUNCTION evil.pg_get_userbyid(oid) RETURNS name LANGUAGE sql AS $$ SELECT 'demo'::name WHERE evil.grab(1) $$;
-CREATE FUNCTION evil.pg_encoding_to_char(int) RETURNS name LANGUAGE sql AS $$ SELECT 'UTF8'::name WHERE evil.grab(1) $$;
 ALTER DATABASE demo SET search_path = evil, pg_catalog, public;
 """
 OUTSIDE = """
@@ -87,14 +91,14 @@ def test_what_a_database_holds_does_nothing_with_the_rights_of_the_superuser(fle
     for text in GRAB.split("\n;\n"):
         sql(fleet, text)
     try:
+        powerful = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_roles WHERE rolname = 'demo' AND rolsuper"
+        assert sql(fleet, powerful) == "0"
         fleet.fab("-H", "data1", "db.backup")
         fleet.fab("-H", "data1", "db.restore", "latest", "--destroy", "demo")
         assert sql(fleet, "SELECT count(*) FROM evil.checked, evil.seen") == "1"
         fleet.fab("-H", "data1", "bootstrap")
         ask_shell(fleet, "SELECT * FROM evil.view", "-H", "data1", "dbshell")
-        assert (
-            sql(fleet, "SELECT pg_catalog.count(*) FROM pg_catalog.pg_roles WHERE rolname = 'demo' AND rolsuper") == "0"
-        )
+        assert sql(fleet, powerful) == "0"
         assert fleet.inside("data1", "sh", "-c", "ls /tmp/grabbed || true").strip() == ""
         left = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'hawser%'"
         assert sql(fleet, left, "postgres") == ""

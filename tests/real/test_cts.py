@@ -74,7 +74,7 @@ class Cts:
     deployed: str = ""
 
     def fab(self, *words: str, code: int | None = 0) -> str:
-        said = self.fleet.fab("-H", "cts", *words, code=code, timeout=1800)
+        said = self.fleet.fab("-H", "cts", *words, code=code, timeout=3600)
         return said.stdout + said.stderr
 
     def on(self, host: str, script: str, check: bool = True) -> str:

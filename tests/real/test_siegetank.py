@@ -37,7 +37,7 @@ class Tank:
     deployed: str = ""
 
     def fab(self, *words: str, code: int | None = 0) -> str:
-        said = self.fleet.fab("-H", "siegetank", *words, code=code, timeout=1200)
+        said = self.fleet.fab("-H", "siegetank", *words, code=code, timeout=3600)
         return said.stdout + said.stderr
 
     def on(self, host: str, script: str, check: bool = True) -> str:
