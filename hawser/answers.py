@@ -122,6 +122,7 @@ class ProcessRow(Row):
     release: NameOrNone
     state: Text
     active: bool
+    enabled: bool
     seconds: Size
     since: Moment
     pid: Process
