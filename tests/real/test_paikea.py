@@ -14,9 +14,10 @@ from hawser.sandbox.host import HostBroken
 from tests.hosts.conftest import Fleet, wait_for
 from tests.hosts.systems import test_paikea as stand_in
 from tests.hosts.systems.test_paikea import (
-    HOME,
     HOST,
     sql,
+    test_a_column_that_the_code_from_before_does_not_fill_is_asked_about,
+    test_a_fix_after_a_rollback_keeps_what_the_newer_version_has_stored,
     test_a_second_run_changes_nothing_and_status_shows_both_managers,
     test_ignored_folders_are_there_and_survive_a_release,
     test_old_versions_of_tls_are_refused,
@@ -32,6 +33,8 @@ from tests.real.tables import sources
 
 # What holds for the stand-in holds for the real one.
 __all__ = [
+    "test_a_column_that_the_code_from_before_does_not_fill_is_asked_about",
+    "test_a_fix_after_a_rollback_keeps_what_the_newer_version_has_stored",
     "test_a_second_run_changes_nothing_and_status_shows_both_managers",
     "test_ignored_folders_are_there_and_survive_a_release",
     "test_old_versions_of_tls_are_refused",
@@ -55,10 +58,6 @@ MESSAGE = {
     "iridium_session_status": "0",
     "data": b"hello from the sea".hex(),
 }
-# What a new version adds to the models: a column that may be empty to the end of the buoys' table, and a table.
-COLUMN = "\n\nBuoy.nickname = db.Column(db.String(64))\n"
-TABLE = "\n\nclass Lantern(db.Model):\n    id = db.Column(db.Integer, primary_key=True)\n"
-NEEDED = "\n\nBuoy.flag = db.Column(db.String(8), nullable=False)\n"
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +74,6 @@ def paikea(clones: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
             stand_in.write_secrets(fleet, private)
         fleet.fab("-H", "paikea", "bootstrap", "deploy", timeout=1200)
         yield fleet
-
-
-def commit(fleet: Fleet, base: str, changes: Mapping[str, str]) -> None:
-    """Make the branch that is deployed a commit and these texts at the ends of its files."""
-    fleet.git("checkout", "--quiet", "-B", "main", base)
-    for path, text in changes.items():
-        file = fleet.repository / path
-        file.write_text(file.read_text() + text)
-    fleet.git("commit", "--quiet", "--all", "--allow-empty", "-m", "a change")
 
 
 def send(fleet: Fleet, message: Mapping[str, str]) -> None:
@@ -124,40 +114,6 @@ def test_the_worker_clones_the_firmware_and_its_files_are_served(paikea: Fleet) 
     wait_for("the clone", lambda: json.loads(visit(paikea, page, question))["status"] == 2)
     wanted = {"cmd": "get_file", "job_id": job, "file_path": "boot.py"}
     assert visit(paikea, page, wanted).strip() == "one"
-
-
-def test_a_fix_after_a_rollback_keeps_what_the_newer_version_has_stored(paikea: Fleet) -> None:
-    base = paikea.git("rev-parse", "HEAD")
-    before = paikea.inside(HOST, "readlink", f"{HOME}/current")
-    commit(paikea, base, {"paikea/models.py": COLUMN + TABLE})
-    try:
-        paikea.fab("-H", "paikea", "deploy")
-        sql(paikea, "INSERT INTO buoy (iam, nickname) VALUES ('PK901', 'Ruby')")
-        assert "lantern" in sql(paikea, "SHOW TABLES")
-        paikea.fab("-H", "paikea", "rollback")
-        assert paikea.inside(HOST, "readlink", f"{HOME}/current") == before
-        # An object of the older code.
-        assert json.loads(visit(paikea, "/v1/buoy/register", {}))["iam"]
-    finally:
-        commit(paikea, base, {"README.md": "\n"})
-    paikea.fab("-H", "paikea", "deploy")
-    assert paikea.inside(HOST, "readlink", f"{HOME}/current") != before
-    assert sql(paikea, "SELECT nickname FROM buoy WHERE iam = 'PK901'") == "Ruby"
-    assert "lantern" in sql(paikea, "SHOW TABLES")
-
-
-def test_a_column_that_the_code_from_before_does_not_fill_is_asked_about(paikea: Fleet) -> None:
-    base = paikea.git("rev-parse", "HEAD")
-    before = paikea.inside(HOST, "readlink", f"{HOME}/current")
-    commit(paikea, base, {"paikea/models.py": NEEDED})
-    try:
-        said = paikea.fab("-H", "paikea", "deploy", code=1)
-        assert "add_column None buoy buoy.flag" in said.stdout + said.stderr
-        assert "--accept-migrations" in said.stdout + said.stderr
-        assert paikea.inside(HOST, "readlink", f"{HOME}/current") == before
-        assert "flag" not in sql(paikea, "DESCRIBE buoy")
-    finally:
-        commit(paikea, base, {})
 
 
 def test_the_accounts_reach_the_worker_and_no_argument_list(paikea: Fleet) -> None:

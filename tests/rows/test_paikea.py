@@ -173,7 +173,7 @@ ROWS = [
         "is False",
         templates=(("nginx-site.conf.j2", "ssl_protocols TLSv1.2", "ssl_protocols TLSv1.1 TLSv1.2"),),
     ),
-    Row("P8", (('linked = ["logs", "migrations"] ', ""),), None, "logs/logs.log", False),
+    Row("P8", (('linked = ["logs"] ', ""),), None, "logs/logs.log", False),
     Row(
         "P9 key",
         (('deploy_key = "FIRMWARE_KEY"\n', ""),),
@@ -201,9 +201,15 @@ ROWS = [
     ),
     Row(
         "P10",
-        (('  "flask db check",\n', ""),),
+        (('  "flask db check -d {{ root }}/migrations",\n', ""),),
         tests.test_an_upgrade_that_creates_nothing_stops_the_deploy,
         "deploy -> 0",
+    ),
+    Row(
+        "P10 kept",
+        (('kind == "column" and not', 'kind != "none" or not'),),
+        tests.test_a_fix_after_a_rollback_keeps_what_the_newer_version_has_stored,
+        "deploy -> 1",
     ),
     Row(
         "P11 address",

@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -93,6 +93,11 @@ class Handler(socketserver.StreamRequestHandler):
 socketserver.ThreadingTCPServer.allow_reuse_address = True
 socketserver.ThreadingTCPServer(("127.0.0.1", 7770), Handler).serve_forever()
 """
+
+# What a new version adds to the models: a column that may be empty to the end of the buoys' table, and a table.
+COLUMN = "\n\nBuoy.nickname = db.Column(db.String(64))\n"
+TABLE = "\n\nclass Lantern(db.Model):\n    id = db.Column(db.Integer, primary_key=True)\n"
+NEEDED = "\n\nBuoy.flag = db.Column(db.String(8), nullable=False)\n"
 
 
 def key_pair(folder: Path) -> tuple[str, str]:
@@ -194,6 +199,15 @@ def post(fleet: Fleet, path: str, body: bytes | None, status: int = 200) -> str:
     except urllib.error.HTTPError as error:
         assert error.code == status, error.read().decode()
         return str(error.read().decode())
+
+
+def extend(fleet: Fleet, base: str, changes: Mapping[str, str]) -> None:
+    """Make the branch that is deployed a commit and these texts at the ends of its files."""
+    fleet.git("checkout", "--quiet", "-B", "main", base)
+    for path, text in changes.items():
+        file = fleet.repository / path
+        file.write_text(file.read_text() + text)
+    fleet.git("commit", "--quiet", "--all", "--allow-empty", "-m", "a change")
 
 
 def environment_of(fleet: Fleet, unit: str) -> dict[str, str]:
@@ -448,6 +462,40 @@ def test_an_upgrade_that_creates_nothing_stops_the_deploy(paikea: Fleet) -> None
         paikea.fab("-H", "paikea", "deploy", "--accept-migrations")
     finally:
         paikea.file.write_text(text)
+
+
+def test_a_fix_after_a_rollback_keeps_what_the_newer_version_has_stored(paikea: Fleet) -> None:
+    base = paikea.git("rev-parse", "HEAD")
+    before = paikea.inside(HOST, "readlink", f"{HOME}/current")
+    extend(paikea, base, {"paikea/models.py": COLUMN + TABLE})
+    try:
+        paikea.fab("-H", "paikea", "deploy")
+        sql(paikea, "INSERT INTO buoy (iam, nickname) VALUES ('PK901', 'Ruby')")
+        assert "lantern" in sql(paikea, "SHOW TABLES")
+        paikea.fab("-H", "paikea", "rollback")
+        assert paikea.inside(HOST, "readlink", f"{HOME}/current") == before
+        # An object of the older code.
+        assert json.loads(visit(paikea, "/v1/buoy/register", {}))["iam"]
+    finally:
+        extend(paikea, base, {"README.md": "\n"})
+    paikea.fab("-H", "paikea", "deploy")
+    assert paikea.inside(HOST, "readlink", f"{HOME}/current") != before
+    assert sql(paikea, "SELECT nickname FROM buoy WHERE iam = 'PK901'") == "Ruby"
+    assert "lantern" in sql(paikea, "SHOW TABLES")
+
+
+def test_a_column_that_the_code_from_before_does_not_fill_is_asked_about(paikea: Fleet) -> None:
+    base = paikea.git("rev-parse", "HEAD")
+    before = paikea.inside(HOST, "readlink", f"{HOME}/current")
+    extend(paikea, base, {"paikea/models.py": NEEDED})
+    try:
+        said = paikea.fab("-H", "paikea", "deploy", code=1)
+        assert "add_column None buoy buoy.flag" in said.stdout + said.stderr
+        assert "--accept-migrations" in said.stdout + said.stderr
+        assert paikea.inside(HOST, "readlink", f"{HOME}/current") == before
+        assert "flag" not in sql(paikea, "DESCRIBE buoy")
+    finally:
+        extend(paikea, base, {})
 
 
 def test_a_certificate_comes_from_the_acme_server_as_soon_as_it_can_and_is_renewed(paikea: Fleet) -> None:
