@@ -98,9 +98,10 @@ def ona(cts: Cts, tmp_path: Path) -> Iterator[Ona]:
     with Ona(gateway, tmp_path) as server:
         line = f"{gateway} ona.io"
         cts.on("web1", f"grep -q ona.io /etc/hosts || echo {line} >> /etc/hosts")
-        # requests brings the authorities of its time, and asks no others.
-        bundle = f"{ROOT}/env/lib/python2.7/site-packages/requests/cacert.pem"
-        sandbox.exec_in("cts-web1", ["sh", "-c", f"cat >> {bundle}"], server.certificate.read_bytes())
+        # requests asks the authorities that it brings, or those of the host, by what supervisor found when it started.
+        brought = f"{ROOT}/env/lib/python2.7/site-packages/requests/cacert.pem"
+        for bundle in (brought, "/etc/ssl/certs/ca-certificates.crt"):
+            sandbox.exec_in("cts-web1", ["sh", "-c", f"cat >> {bundle}"], server.certificate.read_bytes())
         yield server
         server.shutdown()
 
