@@ -60,14 +60,22 @@ def ask(
             answer = link.getresponse()
             # Not more: a stream without an end is an answer as well.
             answer.read1(65536)
+            if late.is_set():
+                # What was cut reads like an answer that has come to its end.
+                return None, tardy(timeout)
             return answer.status, ""
         finally:
             clock.cancel()
             link.close()
     except (OSError, ValueError, http.client.HTTPException) as error:
         if late.is_set():
-            return None, "no whole answer within %d s" % timeout
+            return None, tardy(timeout)
         return None, "%s: %s" % (type(error).__name__, error)
+
+
+def tardy(timeout: float) -> str:
+    """Say that there was no answer in time."""
+    return "no whole answer within %g s" % timeout
 
 
 def hang_up(link: http.client.HTTPConnection, late: threading.Event) -> None:

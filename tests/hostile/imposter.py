@@ -20,6 +20,7 @@ ROW = {
     "release": RELEASE,
     "state": "active",
     "active": True,
+    "enabled": True,
     "seconds": 60,
     "since": 1_700_000_000.0,
     "pid": 100,
@@ -144,7 +145,7 @@ SAID: dict[str, Any] = {
     "releases.before": BEFORE,
     "releases.history": [ENTRY],
     "releases.listing": [
-        {"id": RELEASE, "commit": COMMIT, "built": 1_700_000_000.0, "size": 1000, "state": "serves"},
+        {"id": RELEASE, "commit": COMMIT, "built": 1_700_000_000.0, "size": 1000, "state": "serves", "failure": ""},
     ],
     "releases.stuck": ["/srv/shop/releases/x holds a mount"],
     "restores.left": [{"database": "shop", "backup": "", "what": "nobody may connect to the database shop"}],

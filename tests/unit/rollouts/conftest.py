@@ -19,7 +19,7 @@ from fabric.config import Config
 
 import fabfile
 from hawser import repository
-from hawser.errors import HawserError, Unreachable
+from hawser.errors import HawserError, ProtocolBreach, Unreachable
 from hawser.fleet import Fleet
 from hawser.release import Facts
 from hawser.session import Session
@@ -118,6 +118,7 @@ class Simulated:
                 "seconds": 1,
                 "since": 0,
                 "pid": 1,
+                "enabled": True,
                 "live": True,
             }
             for path, text in self.files.items()
@@ -345,7 +346,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         if not made[name].answers:
             raise Unreachable(f"{name}: no answer")
         session.wires[name] = Wire(made, made[name], session)  # type: ignore[assignment]
-        session.facts[name] = Facts.from_wire(made[name].facts())
+        try:
+            session.facts[name] = Facts.from_wire(made[name].facts())
+        except ValueError:
+            # As the real reader does.
+            raise ProtocolBreach(name, "facts") from None
 
     monkeypatch.setattr(Session, "open_one", open_one)
     made.fleet(web1="front", app1="back", app2="back", app3="back")

@@ -96,8 +96,7 @@ def test_what_another_environment_signed_is_not_used(two):
 @pytest.mark.parametrize("name", ["../../etc", "a/../b", "", "x" * 300, "\0", "--help"])
 def test_a_name_that_is_no_release_becomes_no_path(two, name):
     two["app1"].journal = {"release": name, "before": name, "by": "x", "hosts": ["app1", "web1"]}
-    said = two.fab("resume", "app1")
-    assert "journal.json has no signature" in said
+    assert two.fab("resume", "app1") == "not reached: app1"
 
 
 def test_a_host_that_kept_nothing_good_goes_back_to_what_the_others_kept(two):

@@ -98,7 +98,8 @@ class TestAsking:
             server.listen()
             began = time.monotonic()
             answer, why = ask(f"{tmp_path}/silent.sock", "/", "x", 0.2)
-            assert (answer, "timed out" in why) == (None, True)
+            assert answer is None
+            assert "timed out" in why or why == "no whole answer within 0.2 s"
             assert time.monotonic() - began < 2
 
     def test_an_answer_without_an_end_is_an_answer(self, serve):
@@ -247,7 +248,7 @@ def test_one_that_answers_a_byte_at_a_time_keeps_nobody_waiting(tmp_path):
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         began = time.monotonic()
-        assert ask(f"{tmp_path}/slow.sock", "/", "demo.test", timeout=0.5) == (None, "no whole answer within 0 s")
+        assert ask(f"{tmp_path}/slow.sock", "/", "demo.test", timeout=0.5) == (None, "no whole answer within 0.5 s")
         assert time.monotonic() - began < 5
         thread.join(10)
 
