@@ -168,7 +168,9 @@ def snapshot(root):
         if path.is_symlink():
             found[inside] = os.readlink(str(path))  # noqa: PTH115  (Path.readlink came with Python 3.9)
         elif path.is_dir():
-            found[inside] = f"folder {path.stat().st_mode:o}"
+            # Only a run that has judged a file has needed one; what is in it counts.
+            if inside != "state/scratch":
+                found[inside] = f"folder {path.stat().st_mode:o}"
         elif inside not in ("state/lock", "state/unfinished"):
             found[inside] = f"{path.stat().st_mode:o} {path.read_text()}"
     return found
