@@ -89,7 +89,7 @@ BREAKS: Mapping[str, tuple[str, str, str, str, str]] = {
     "a folder is open to everybody": (
         "web2",
         "chmod 777 /srv/demo/log",
-        "chmod 755 /srv/demo/log",
+        "chmod 751 /srv/demo/log",
         "drift wrong directory /srv/demo/log is not as the release",
         "fab -R -H trial/web2 bootstrap ",
     ),
