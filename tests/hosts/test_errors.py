@@ -41,7 +41,7 @@ def test_a_database_that_refuses_the_password(fleet: Fleet) -> None:
     said = "\n".join(last_lines(result.stderr))
     assert "PostgreSQL refuses the password that was given for demo" in said
     assert re.search(r'data1 \| .*FATAL: +password authentication failed for user "demo"', said), said
-    assert f"next: fab -H {fleet.name} bootstrap" in said
+    assert f"the server has another one: fab -H {fleet.name} bootstrap" in said
     fleet.fab("-H", f"{fleet.name}/web1", "manage", "showmigrations")
 
 
