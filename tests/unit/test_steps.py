@@ -116,7 +116,15 @@ def facts_of(environment: Environment, name: str, current: str) -> Facts:
             if overlaps(setting):
                 live[each] = "blue"
                 unit += "-blue"
-            said = {"state": "active", "active": True, "seconds": 60, "since": 1.0, "pid": 2, "live": True}
+            said = {
+                "state": "active",
+                "active": True,
+                "enabled": True,
+                "seconds": 60,
+                "since": 1.0,
+                "pid": 2,
+                "live": True,
+            }
             rows.append({"process": each, "unit": unit, "manager": setting.manager, "release": current, **said})
     return Facts.from_wire(
         {
