@@ -253,7 +253,7 @@ def test_a_heartbeat_that_is_too_long_is_refused_before_any_host_is_asked(fleet)
 
 def test_a_value_that_was_forgotten_stops_the_deploy(fleet):
     before = release(fleet, "web1")
-    with changed(fleet, 'game = "tictactoe" ', 'game = "CHANGEME" '):
+    with changed(fleet, '\ngame = "{{ vars.game }}"\n', '\ngame = "CHANGEME"\n'):
         said = fleet.fab("-H", "stechec2", "deploy", code=1).stdout
     assert "contest.game is still CHANGEME" in said
     assert release(fleet, "web1") == before and ask(fleet, "/game/").status == 200
