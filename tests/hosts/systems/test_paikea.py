@@ -419,26 +419,6 @@ def test_what_belongs_to_one_host_listens_on_loopback_only_and_status_has_nothin
         assert "on every address" not in paikea.fab("-H", "paikea", command).stdout
 
 
-def test_a_migration_that_is_generated_and_removes_something_is_never_applied_unasked(paikea: Fleet) -> None:
-    models = (paikea.repository / "paikea" / "models.py").read_text()
-    added = "    word = db.Column(db.String(9))\n"
-    paikea.commit({"paikea/models.py": models.replace("    iam = ", f"{added}    iam = ")})
-    paikea.fab("-H", "paikea", "deploy")
-    columns = "SHOW COLUMNS FROM buoy LIKE 'word'"
-    assert "word" in sql(paikea, columns)
-    serves = paikea.inside(HOST, "readlink", f"{HOME}/current")
-    # A correction on the commit before: its models know nothing of the column.
-    paikea.commit({"paikea/models.py": models})
-    refused = "breaking (removes buoy.word)"
-    first = paikea.fab("-H", "paikea", "deploy", code=1)
-    assert refused in first.stdout + first.stderr and "nothing of it was applied" in first.stdout + first.stderr
-    again = paikea.fab("-H", "paikea", "deploy", code=1)
-    assert refused in again.stdout + again.stderr and "--accept-migrations" in again.stdout + again.stderr
-    assert "word" in sql(paikea, columns) and paikea.inside(HOST, "readlink", f"{HOME}/current") == serves
-    paikea.fab("-H", "paikea", "deploy", "--accept-migrations")
-    assert sql(paikea, columns).strip() == "" and paikea.inside(HOST, "readlink", f"{HOME}/current") != serves
-
-
 def test_an_upgrade_that_creates_nothing_stops_the_deploy(paikea: Fleet) -> None:
     assert {"buoy", "device_firmware_upgrade", "rock_block_message"} <= set(sql(paikea, "SHOW TABLES").split())
     text = paikea.file.read_text()
