@@ -75,7 +75,7 @@ def ask(
 
 def tardy(timeout: float) -> str:
     """Say that there was no answer in time."""
-    return "no whole answer within %g s" % timeout
+    return "no whole answer within %.3g s" % timeout
 
 
 def hang_up(link: http.client.HTTPConnection, late: threading.Event) -> None:
