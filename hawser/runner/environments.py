@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-    from .system import System
+    from .system import Finished, System
 
 # Raised when environments are built in another way, so that all are built anew.
 FORMAT = 1
@@ -52,12 +52,13 @@ class Tool(Kind):
         unmark_and_remove(path)
         result = self.system.run(["/usr/bin/python3", "-m", "venv", path], timeout=BUILD_TIMEOUT, check=False)
         if result.code:
-            raise Failure("%s: %s" % (path, explain(result.output)), tail(result.output))
+            raise Failure("%s: %s" % (path, explain(result.output, result.code)), tail(result.output))
         # Root's own pip settings are the host's; those of the operator's session are not passed on.
         argv = [path + "/bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-q"]
         result = self.system.run([*argv, "--", self.spec["requirement"]], timeout=BUILD_TIMEOUT, check=False)
         if result.code:
-            raise Failure("%s: %s" % (self.spec["requirement"], explain(result.output)), tail(result.output))
+            said = explain(result.output, result.code)
+            raise Failure("%s: %s" % (self.spec["requirement"], said), tail(result.output))
         self.system.run(["sync", "-f", path])
         write_atomically(os.path.join(path, MARKER), (self.spec["requirement"] + "\n").encode(), 0o644)
 
@@ -322,7 +323,7 @@ class PythonEnvironment(Kind):
                 argv, self.spec["user"], self.spec["source"], variables, "", BUILD_TIMEOUT, False, scoped=True
             )
             if result.code:
-                raise Failure("the environment cannot be built: " + explain(result.output), tail(result.output))
+                raise not_built(result)
             self.output += result.output
 
     def create(self) -> str:
@@ -367,8 +368,13 @@ class PythonEnvironment(Kind):
             scoped=True,
         )
         if result.code:
-            raise Failure("the environment cannot be built: " + explain(result.output), tail(result.output))
+            raise not_built(result)
         return result.output
+
+
+def not_built(result: Finished) -> Failure:
+    """Say why an installer did not come to its end."""
+    return Failure("the environment cannot be built: " + explain(result.output, result.code), tail(result.output))
 
 
 def complete(path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 
-from .system import Failure
+from .system import Failure, how_it_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def tail(output: str, lines: int = 40) -> str:
 
 # What pip, uv and compilers say (the first that fits), and what to do about it; {1} is what the pattern caught.
 COMPILED = "a package is compiled here and "
+# The kernel ends what the host has no memory for; others may have ended it as well.
+KILLED = "was ended by SIGKILL (dmesg tells whether the host ran out of memory)"
 HINTS = (
     (r"No space left on device|Disk quota exceeded|os error 28\b", "the disk is full"),
     (r"ensurepip is not available|No module named ensurepip", "the package python3-venv is missing (packages.all)"),
@@ -84,6 +86,7 @@ HINTS = (
         r"use_2to3 is invalid",
         'a package is too old for the setuptools of today; python.build_constraints = ["setuptools<58"] lets it build',
     ),
+    (r"Killed signal terminated program", "a compiler " + KILLED),
     (r"[Nn]o matching distribution found for ([^\n]+)", "no version fits what is asked for: {1}"),
     (
         r"error sending request|[Cc]onnection refused|dns error|Temporary failure in name resolution|timed out"
@@ -99,13 +102,18 @@ HINTS = (
 )
 
 
-def explain(output: str) -> str:
-    """Say in one line why an installation failed."""
+def explain(output: str, code: int = 1) -> str:
+    """Say in one line why an installation failed.
+
+    :param code: what the installer ended with; where a signal ended it, its last line is no reason.
+    """
     # uv wraps its sentences for a terminal that is not there.
     joined = re.sub(r"\n {4,}", " ", output)
     for pattern, meaning in HINTS:
         found = re.search(pattern, joined)
         if found:
             return meaning.replace("{1}", found.group(1).strip(" ╰─▶") if found.groups() else "")
+    if code < 0 or code > 128:
+        return KILLED if code in (-9, 137) else how_it_ended(code if code < 0 else 128 - code)
     last = [line.strip() for line in output.splitlines() if line.strip()]
     return last[-1] if last else "no reason was given"

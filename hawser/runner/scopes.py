@@ -74,7 +74,7 @@ def own_group(table: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup
 class Scopes:
     """The control groups of the commands of one run.
 
-    :param token: of the run.
+    :param token: of the run, and of no other one.
     """
 
     def __init__(self, token: str) -> None:
@@ -84,7 +84,7 @@ class Scopes:
     @functools.cached_property
     def folder(self) -> str:
         """The group that theirs lie in; empty where none can be made."""
-        group = own_group() if self.token and os.getuid() == 0 else ""
+        group = own_group() if os.getuid() == 0 else ""
         return os.path.join(group, "hawser-" + self.token) if group else ""
 
     def make(self) -> Scope:

@@ -102,16 +102,17 @@ class System:
     """The host, as the kinds see it.
 
     :param state: the folder that survives between runs (pending triggers, journal, history).
-    :param token: marks every process that this run starts, so that a later run can end what a killed one left.
+    :param token: marks every process that this run starts, so that a later run can end what a killed one left. Empty: a
+        new one, for no two runs may take each other's processes for their own.
     """
 
     def __init__(self, state: str, token: str = "") -> None:
         self.state = state
-        self.token = token
+        self.token = token or os.urandom(8).hex()
         self.blobs: Dict[str, str] = {}
         self.masks: Tuple[str, ...] = ()
         self.children: Dict[Child, Optional[Scope]] = {}
-        self.scopes = Scopes(token)
+        self.scopes = Scopes(self.token)
         self.left: List[str] = []
         self.children_lock = threading.Lock()
         self.aborted = False
@@ -150,8 +151,7 @@ class System:
         account = account_of(user) if user else pwd.getpwuid(os.getuid())
         variables.update(HOME=account.pw_dir, USER=account.pw_name, LOGNAME=account.pw_name)
         variables.update(env or {})
-        if self.token:
-            variables["HAWSER_RUN"] = self.token
+        variables["HAWSER_RUN"] = self.token
         return variables
 
     def spawn(

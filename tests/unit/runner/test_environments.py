@@ -459,6 +459,21 @@ def test_what_installers_say_is_explained(said, meaning):
     assert meaning in explain(said)
 
 
+@pytest.mark.parametrize(
+    ("said", "code", "meaning"),
+    [
+        ("Building old\n", -15, "was ended by SIGTERM"),
+        ("Building old\n", 143, "was ended by SIGTERM"),
+        ("", -9, "ended by SIGKILL (dmesg tells"),
+        ("", 137, "ended by SIGKILL (dmesg tells"),
+        ("gcc: fatal error: Killed signal terminated program cc1\n", 1, "a compiler was ended by SIGKILL"),
+        ("No space left on device", -9, "the disk is full"),
+    ],
+)
+def test_an_installer_that_a_signal_ended_has_given_no_reason(said, code, meaning):
+    assert meaning in explain(said, code)
+
+
 class TestWhatTheUserMakesOfItsFolders:
     """Code and environments are the service user's: what root reads of them is hostile input."""
 

@@ -225,3 +225,10 @@ def until(true, seconds=10):
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_two_runs_never_take_each_others_processes_for_their_own(tmp_path):
+    """Also where nobody gave them a token: one's command would be ended as what another one's has left."""
+    one, other = System(str(tmp_path)), System(str(tmp_path))
+    assert one.token and one.token != other.token
+    assert one.scopes.make().mark != other.scopes.make().mark
