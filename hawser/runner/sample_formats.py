@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 JSON_PARTS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|//[^\n]*|#[^\n]*|/\*.*?(?:\*/|\Z)', re.S)
 JSON_COMMA = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|,(?=\s*[}\]])', re.S)
 
-# Aliases of aliases make a text of a few lines as large as one likes.
+# Characters of a settings file as JSON: in YAML, aliases of aliases make a text of a few lines as large as one likes.
+LARGEST = 4 << 20
 YAML_TO_JSON = """
 import json, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
@@ -33,7 +34,12 @@ try:
 except ImportError:
     sys.exit(3)
 try:
-    print(json.dumps(yaml.safe_load(sys.stdin.read())))
+    written = 0
+    for piece in json.JSONEncoder().iterencode(yaml.safe_load(sys.stdin.read())):
+        written += len(piece)
+        if written > int(sys.argv[1]):
+            raise MemoryError
+        sys.stdout.write(piece)
 except (yaml.YAMLError, TypeError, ValueError) as error:
     sys.exit(str(error))
 except (MemoryError, RecursionError):
@@ -103,7 +109,7 @@ def parse_json(text: str, path: str) -> Any:
 
 
 def parse_yaml(system: System, text: str, path: str) -> Any:
-    result = system.run([PYTHON, "-c", YAML_TO_JSON], stdin=text, check=False)
+    result = system.run([PYTHON, "-c", YAML_TO_JSON, str(LARGEST)], stdin=text, check=False)
     if result.code == 3:
         raise Failure('reading YAML needs the package python3-yaml on this host (packages.all = ["python3-yaml"])')
     if result.code:

@@ -96,10 +96,12 @@ def say(text: str = "", errors: str = "", code: int = 0) -> Program:
     """Return a program that says something and ends."""
 
     def program(channel: paramiko.Channel, command: str) -> None:
-        channel.sendall(text.encode())
-        channel.sendall_stderr(errors.encode())
-        channel.send_exit_status(code)
-        channel.close()
+        # Who has heard enough may have gone.
+        with contextlib.suppress(OSError, EOFError):
+            channel.sendall(text.encode())
+            channel.sendall_stderr(errors.encode())
+            channel.send_exit_status(code)
+            channel.close()
 
     return program
 
