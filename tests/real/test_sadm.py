@@ -6,14 +6,8 @@ package, whose Makefile compiles it.
 
 from __future__ import annotations
 
-import http.cookiejar
-import io
 import re
 import subprocess
-import tarfile
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +15,8 @@ import pytest
 
 from hawser import sandbox
 from tests.hosts.conftest import Fleet, wait_for
-from tests.hosts.systems.shared_folder import share
 from tests.real.conftest import MISSING, bring_python, clone_of, copy_of, real_system
+from tests.real.contest import Contestant, connect, packed
 from tests.real.tables import sources
 
 WORKERS = ("worker1", "worker2")
@@ -73,17 +67,6 @@ def sadm(clones: Path) -> Iterator[Fleet]:
         yield fleet
 
 
-def connect(fleet: Fleet) -> None:
-    """Put one folder of this machine where website and master have their own stand-ins for the share."""
-    folder = fleet.folder / "contest"
-    folder.mkdir(exist_ok=True)
-    leaders = {each.name.removeprefix("sadm-"): each.pid for each in sandbox.listing()}
-    bare = [host for host in ("web1", "master1") if not fleet.inside(host, "findmnt", "/var/lib/contest", check=False)]
-    share(folder, [leaders[host] for host in bare], "/var/lib/contest")
-    for host in bare:
-        fleet.inside(host, "systemctl", "try-restart", "srv-contest.mount", check=False)
-
-
 def bring_camisole(fleet: Fleet, host: str, clone: Path) -> None:
     """Put the repository of camisole on a host, in place of the one at GitHub."""
     git = ["git", "-c", "safe.directory=*", "-C", str(clone), "bundle", "create", "-", "--all"]
@@ -102,61 +85,19 @@ def bring_game(fleet: Fleet, host: str) -> None:
     sandbox.exec_in(f"sadm-{host}", ["sh", "-c", f"cat > {PLAYER}/Makefile-c"], MAKEFILE.encode())
 
 
-class Contestant:
-    """Somebody's browser."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self.base = f"http://{fleet.address('web1')}"
-        self.jar = http.cookiejar.CookieJar()
-        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
-
-    def get(self, path: str) -> str:
-        return self.send(urllib.request.Request(self.base + path))
-
-    def send(self, request: urllib.request.Request) -> str:
-        request.add_header("Host", DOMAIN)
-        with self.opener.open(request, timeout=60) as answer:
-            self.at = urllib.parse.urlsplit(answer.url).path
-            return str(answer.read().decode())
-
-    def post(self, path: str, fields: dict[str, str], file: tuple[str, bytes] | None = None) -> str:
-        """Fill a form in, as the page that has it says."""
-        token = re.search(r"name=.csrfmiddlewaretoken. value=.(\w+)", self.get(path))
-        assert token
-        parts = {**fields, "csrfmiddlewaretoken": token[1]}
-        body = b"".join(
-            f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-            for name, value in parts.items()
-        )
-        if file:
-            head = f'--edge\r\nContent-Disposition: form-data; name="{file[0]}"; filename="champion.tgz"\r\n'
-            body += f"{head}Content-Type: application/gzip\r\n\r\n".encode() + file[1] + b"\r\n"
-        headers = {"Content-Type": "multipart/form-data; boundary=edge"}
-        return self.send(urllib.request.Request(self.base + path, body + b"--edge--\r\n", headers))
-
-
 @pytest.fixture(scope="module")
 def admin(sadm: Fleet) -> Contestant:
     """The admin, who has logged in with the password of the secrets."""
-    person = Contestant(sadm)
+    person = Contestant(sadm, DOMAIN)
     password = sadm.secrets["ADMIN_PASSWORD"].strip("'")
     person.post("/login/", {"username": "admin", "password": password})
     return person
 
 
-def champion(source: str) -> bytes:
-    """Make what a contestant uploads."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, text in (("_lang", "c"), ("champion.c", source)):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return packed.getvalue()
-
-
 def upload(admin: Contestant, name: str, source: str) -> str:
-    admin.post("/champions/new/", {"name": name, "comment": ""}, ("tarball", champion(source)))
+    admin.post(
+        "/champions/new/", {"name": name, "comment": ""}, ("tarball", packed({"_lang": "c", "champion.c": source}))
+    )
     assert re.fullmatch(r"/champions/\d+/", admin.at), admin.at
     return admin.at
 

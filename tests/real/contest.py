@@ -1,0 +1,70 @@
+"""A contest, as a contestant meets it; Stechec2's website and its successor's are alike."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import io
+import re
+import tarfile
+import urllib.parse
+import urllib.request
+
+from hawser import sandbox
+from tests.hosts.conftest import Fleet
+from tests.hosts.systems.shared_folder import share
+
+
+def connect(fleet: Fleet) -> None:
+    """Put one folder of this machine where website and master have their own stand-ins for the share."""
+    folder = fleet.folder / "contest"
+    folder.mkdir(exist_ok=True)
+    leaders = {each.name.removeprefix(f"{fleet.name}-"): each.pid for each in sandbox.listing()}
+    bare = [host for host in ("web1", "master1") if not fleet.inside(host, "findmnt", "/var/lib/contest", check=False)]
+    share(folder, [leaders[host] for host in bare], "/var/lib/contest")
+    for host in bare:
+        fleet.inside(host, "systemctl", "try-restart", "srv-contest.mount", check=False)
+
+
+class Contestant:
+    """Somebody's browser."""
+
+    def __init__(self, fleet: Fleet, domain: str) -> None:
+        self.domain = domain
+        self.base = f"http://{fleet.address('web1')}"
+        self.jar = http.cookiejar.CookieJar()
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
+
+    def get(self, path: str) -> str:
+        return self.send(urllib.request.Request(self.base + path))
+
+    def send(self, request: urllib.request.Request) -> str:
+        request.add_header("Host", self.domain)
+        with self.opener.open(request, timeout=60) as answer:
+            self.at = urllib.parse.urlsplit(answer.url).path
+            return str(answer.read().decode())
+
+    def post(self, path: str, fields: dict[str, str], file: tuple[str, bytes] | None = None) -> str:
+        """Fill a form in, as the page that has it says."""
+        token = re.search(r"name=.csrfmiddlewaretoken. value=.(\w+)", self.get(path))
+        assert token
+        parts = {**fields, "csrfmiddlewaretoken": token[1]}
+        body = b"".join(
+            f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in parts.items()
+        )
+        if file:
+            head = f'--edge\r\nContent-Disposition: form-data; name="{file[0]}"; filename="champion.tgz"\r\n'
+            body += f"{head}Content-Type: application/gzip\r\n\r\n".encode() + file[1] + b"\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+        return self.send(urllib.request.Request(self.base + path, body + b"--edge--\r\n", headers))
+
+
+def packed(files: dict[str, str]) -> bytes:
+    """Make what a contestant uploads."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as target:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            target.addfile(entry, io.BytesIO(text.encode()))
+    return archive.getvalue()
