@@ -16,6 +16,7 @@ from hawser.runner.disk import (
     NotThere,
     clear_up,
     link_atomically,
+    note,
     open_folder,
     parent_of,
     read,
@@ -222,6 +223,26 @@ class TestWhatAKilledRunLeaves:
         assert [name for name in names(tmp_path) if name.startswith(".a.")]
         clear_up(state)
         assert names(tmp_path) == ["state"]
+
+    def test_what_somebody_has_put_into_the_way_to_it_stops_no_later_run(self, tmp_path):
+        state, folder = str(tmp_path / "state"), tmp_path / "source" / "conf"
+        folder.mkdir(parents=True)
+        for made in (folder / ".a.1234~", folder):
+            clear_up(state)
+            note(str(folder / ".a.1234~"))
+            if made == folder:
+                shutil.rmtree(folder)
+                folder.symlink_to("/nowhere")
+                os.chown(folder, 65534, 65534, follow_symlinks=False)
+            else:
+                (made / "not-empty").mkdir(parents=True)
+            clear_up(state)
+            assert read(f"{state}/unfinished") == b""
+
+    def test_nothing_is_noted_any_more_once_a_file_is_in_its_place(self, tmp_path):
+        clear_up(str(tmp_path / "state"))
+        write_atomically(str(tmp_path / "a"), b"", 0o644)
+        assert read(f"{tmp_path}/state/unfinished") == b""
 
     def test_its_scratch_folders_go_with_the_next_run(self, tmp_path):
         state = str(tmp_path / "state")
