@@ -578,7 +578,7 @@ def applied(program: str, rows: Sequence[Row]) -> List[Set[str]]:
 
 def judged(path: str) -> Row:
     """Judge a file; others than regular ones are not read."""
-    key = os.path.basename(path)[: -len(".py")]
+    key = os.path.splitext(os.path.basename(path))[0]
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
@@ -612,7 +612,8 @@ def ordered(rows: Sequence[Row]) -> List[Row]:
     found: List[Row] = []
     rest = list(rows)
     while rest:
-        ready = [row for row in rest if not set(row["down"]) & {other["revision"] for other in rest}] or rest
+        missing = {row["revision"] for row in rest}
+        ready = [row for row in rest if not missing.intersection(row["down"])] or rest
         found += ready
         rest = [row for row in rest if row not in ready]
     return found
@@ -659,7 +660,8 @@ def pending(location: str, release: str, program: str) -> Row:
     except Unanswered as error:
         return {"error": str(error)}
     paths = {row["revision"]: path for path, row in there.items()}
-    found = [{**judged(paths[row["revision"]]), **row} for row in ordered(rows) if row["revision"] in lacks]
+    missing = ordered([row for row in rows if row["revision"] in lacks])
+    found = [{**judged(paths[row["revision"]]), **row} for row in missing]
     return {"pending": [*found, *again.values()]}
 
 
