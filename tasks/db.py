@@ -41,7 +41,8 @@ def generating(host: Host, command: str) -> tuple[str, ...]:
     accepted = host.rollout is not None and (host.rollout.accepted or host.rollout.maintenance)
     allowed = "all" if accepted else host.environment.release.rolling_migrations
     release = host.release.id if host.release else ""
-    return (*alembic.PYTHON, "generate", known.generator.location, release, allowed, *known.generator.words)
+    part = known.generator
+    return (*alembic.PYTHON, "generate", part.location, release, allowed, part.asked, *part.words)
 
 
 @rollout(help={**DATABASE, "why": "what it is made for, for db.list: say `scheduled` in a timer"})
