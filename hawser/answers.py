@@ -183,6 +183,8 @@ class Left(Row):
 class Backup(Row):
     name: Name
     database: Name
+    engine: Literal["postgresql", "mariadb", "sqlite"]
+    path: Text
     time: Whole
     size: Size
     release: Text

@@ -250,7 +250,7 @@ class Sqlite(Engine):
         return True
 
     def details(self) -> Dict[str, Any]:
-        return {"mode": self.dump.mode()}
+        return {"mode": self.dump.mode(), "path": self.spec["path"]}
 
 
 ENGINES = {"postgresql": Postgresql, "mariadb": Mariadb, "sqlite": Sqlite}
@@ -303,10 +303,15 @@ class Backup(Kind):
         return name
 
     def mine(self) -> List[Dict[str, Any]]:
-        """Return the backups of this database, the youngest first: others of another kind may have its name."""
-        end = "." + ENGINES[self.spec["engine"]].suffix
-        found = listing(self.system, self.spec["folder"])
-        return [each for each in found if each["database"] == self.spec["database"] and each["name"].endswith(end)]
+        """Return the backups of this database, the youngest first: others of its name may be saved in that folder."""
+        spec, found = self.spec, listing(self.system, self.spec["folder"])
+        return [
+            each
+            for each in found
+            if (each["database"], each["engine"]) == (spec["database"], spec["engine"])
+            # An older version did not write down which file it was.
+            and each["path"] in ("", spec["path"])
+        ]
 
     def clear_records(self) -> None:
         """Remove what a run has written down of a backup and was killed before that took its place."""
@@ -402,6 +407,8 @@ def listing(system: System, folder: str) -> List[Dict[str, Any]]:
             {
                 "name": name,
                 "database": parts.group(1),
+                "engine": next(name for name, each in ENGINES.items() if each.suffix == parts.group(3)),
+                "path": str(about.get("path", "")),
                 "time": made,
                 "size": status.st_size,
                 "release": str(about.get("release", "")),

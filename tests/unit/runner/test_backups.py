@@ -204,6 +204,13 @@ def test_a_database_of_another_kind_with_the_same_name_keeps_its_backups(spec, t
     assert len([each for each in listing(system, str(folder)) if each["name"].endswith(".dump")]) == 5
 
 
+def test_a_file_of_another_application_with_the_same_name_keeps_its_backups(save, tmp_path, system):
+    save()
+    theirs = [pretend(tmp_path / "backups", stamp_of(number + 1), path="/srv/other/site.db") for number in range(5)]
+    save()
+    assert set(theirs) < {each["name"] for each in listing(system, f"{tmp_path}/backups")}
+
+
 def test_the_backup_that_is_brought_back_stays_whatever_is_kept(base, save, restore, spec, tmp_path, system):
     first = save(keep=1)
     base.execute("DELETE FROM entries")
