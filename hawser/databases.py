@@ -69,7 +69,7 @@ def broken_off(host: Host) -> Iterator[str]:
             begun = (
                 f"{by.get('who')} on {by.get('from')} at {by.get('started')}" if isinstance(by, Mapping) else "nobody"
             )
-            what = f"the restore of {each.get('database')} from {each.get('backup')}"
+            what = f"the restore of {each.get('database')} from {each.get('backup', 'a backup that is not known')}"
             yield f"{what}, begun by {begun}, is not complete"
 
 

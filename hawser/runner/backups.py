@@ -14,8 +14,8 @@ import stat
 import time
 
 from . import mariadb_dump, postgres_dump, sqlite_dump
-from .disk import digest, remove, write_atomically
-from .restoring import Journal, journals
+from .disk import digest, digest_of, remove, write_atomically
+from .restoring import DAMAGED, Journal, journals
 from .system import Change, Failure, Kind, account_of, how_it_ended, kill_group
 
 TYPE_CHECKING = False
@@ -265,7 +265,7 @@ class Backup(Kind):
             return None
         journal = Journal(self.system.state, spec["engine"], spec["database"])
         if journal.found:
-            raise Failure("%s; next: resume, or the same restore again" % journal.told())
+            raise journal.refusal()
         return Change("backs up %s" % spec["database"])
 
     def apply(self, change: Change) -> None:
@@ -338,7 +338,11 @@ class Backup(Kind):
         push out what they were to bring back. The youngest good ones stay, and what a restore is at.
         """
         spec, found = self.spec, self.mine()
-        pinned = {each.get(key) for each in journals(self.system.state) for key in ("backup", "safety")}
+        open_ones = journals(self.system.state)
+        if any(each["phase"] == DAMAGED for each in open_ones):
+            # It may be any of them that a restore is at.
+            return
+        pinned = {each.get(key) for each in open_ones for key in ("backup", "safety")}
         oldest = time.time() - spec["days"] * 86400
         good = [each for each in found if each["proven"]]
         gone = [each for each in found if not each["proven"] and each["time"] < oldest] if good else []
@@ -434,3 +438,17 @@ def opened(folder: str, name: str) -> BinaryIO:
         if error.errno in (errno.ENOENT, errno.ELOOP):
             raise Failure("there is no backup %s; next: db.list" % path) from None
         raise
+
+
+def opened_whole(folder: str, name: str) -> BinaryIO:
+    """Open a backup that is what was written then.
+
+    :raises Failure: it is not, or there is none.
+    """
+    stream = opened(folder, name)
+    about = details(stream.name)
+    if about.get("sha256") and about["sha256"] != digest_of(stream):
+        stream.close()
+        raise Failure("%s is damaged: it is not what was written then; next: another one of db.list" % stream.name)
+    stream.seek(0)
+    return stream

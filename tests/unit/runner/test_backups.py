@@ -14,8 +14,8 @@ import pytest
 
 from hawser.runner import sqlite_dump
 from hawser.runner.backups import Backup, listing
-from hawser.runner.restores import Restore
-from hawser.runner.restoring import Journal
+from hawser.runner.restores import Restore, Settled, left
+from hawser.runner.restoring import Journal, journals
 from hawser.runner.system import Failure
 
 from .conftest import ME, names
@@ -267,3 +267,51 @@ def test_a_database_that_no_migration_has_made_yet_needs_no_backup(spec, system,
     resource = Backup(missing, system)
     with pytest.raises(Failure, match="there is no database"):
         resource.apply(resource.check())
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing that follows is done."""
+
+
+def test_a_restore_begins_with_nothing_of_the_one_before_in_its_journal(save, restore, spec, system, monkeypatch):
+    one, other = save(), save()
+    Journal(system.state, "sqlite", "site").note(phase="loading", backup=one, safety=one, former="site_before_x")
+
+    def killed(self, why):
+        raise Killed
+
+    monkeypatch.setattr(Backup, "make", killed)
+    with pytest.raises(Killed):
+        restore(other)
+    found = Journal(system.state, "sqlite", "site").found
+    assert set(found) == {"phase", "backup", "by", "engine", "database"}
+    assert (found["phase"], found["backup"]) == ("saving", other)
+
+
+@pytest.mark.parametrize("text", ["", '{"phase": "replac', "[]", '{"phase": "replacing"}', "null"])
+def test_a_damaged_journal_is_no_closed_one(base, save, restore, spec, system, text):
+    name = save()
+    journal = Journal(system.state, "sqlite", "site")
+    Path(journal.path).write_text(text)
+    told = "site from a backup that is not known is not complete .*; next: restore a backup; or, .*, remove "
+    for resource in (Backup(spec, system), Settled(spec, system)):
+        with pytest.raises(Failure, match=told + journal.path):
+            resource.check()
+    (row,) = left(system, [{"database": "site", "engine": "sqlite"}])
+    assert "its record is damaged" in row["what"] and row["backup"] == ""
+    assert [each["database"] for each in journals(system.state)] == ["site"]
+    base.execute("DELETE FROM entries")
+    base.commit()
+    restore(name)
+    assert rows(base) == ["first"]
+    assert Settled(spec, system).check() is None
+
+
+def test_nothing_goes_while_it_is_not_known_what_a_restore_is_at(spec, tmp_path, system):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for number in range(5):
+        pretend(folder, stamp_of(number + 1))
+    Path(Journal(system.state, "sqlite", "other").path).write_text("")
+    Backup(spec, system).thin_out()
+    assert len(listing(system, str(folder))) == 5

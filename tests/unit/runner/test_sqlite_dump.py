@@ -19,6 +19,7 @@ from hawser.runner.system import Failure
 
 SECRET = "known to root alone"
 USER = "nobody"
+GONE = "site-20200101T000000Z.sqlite3"
 
 root = pytest.mark.skipif(os.getuid() != 0, reason="acts as two users")
 
@@ -147,6 +148,42 @@ def test_a_restore_whose_backup_is_gone_brings_back_what_was_there(spec, act, sy
     name = listing(system, spec["folder"])[0]["name"]
     write(Path(spec["path"]), "half", 0o640)
     Journal(system.state, "sqlite", "site").note(phase="replacing", backup="site-20200101T000000Z.sqlite3", safety=name)
+    assert act(Settled, **spec).output == "undone: site is as it was"
+    assert read(Path(spec["path"])) == ["first"]
+
+
+def break_off(spec, act, system, safety):
+    """Leave half a restore from a backup that is there no more; return the backup that there is."""
+    act(Backup, **spec)
+    (name,) = [each["name"] for each in listing(system, spec["folder"])]
+    write(Path(spec["path"]), "half", 0o640)
+    more = {"safety": name} if safety else {}
+    Journal(system.state, "sqlite", "site").note(phase="replacing", backup=GONE, **more)
+    return name
+
+
+@pytest.mark.parametrize("safety", [True, False])
+def test_what_is_half_restored_is_made_whole_by_any_other_backup(spec, act, system, safety):
+    name = break_off(spec, act, system, safety)
+    said = act(Restore, **spec, name=name).output
+    assert said == f"what was broken off is complete: the database is as in {name}"
+    assert read(Path(spec["path"])) == ["first"]
+    assert not Journal(system.state, "sqlite", "site").found
+
+
+def test_the_same_restore_again_undoes_it_when_the_backup_is_gone(spec, act, system):
+    break_off(spec, act, system, safety=True)
+    with pytest.raises(Failure, match=f"there is no backup .*{GONE}; next: db.list"):
+        act(Restore, **spec, name=GONE)
+    assert read(Path(spec["path"])) == ["first"]
+    assert not Journal(system.state, "sqlite", "site").found
+
+
+def test_a_restore_is_not_finished_from_a_damaged_backup(spec, act, system):
+    break_off(spec, act, system, safety=True)
+    gone = Path(spec["folder"]) / GONE
+    gone.write_bytes(b"x")
+    Path(f"{gone}.json").write_text('{"sha256": "of something else"}')
     assert act(Settled, **spec).output == "undone: site is as it was"
     assert read(Path(spec["path"])) == ["first"]
 
