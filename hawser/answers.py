@@ -191,6 +191,7 @@ class Backup(Row):
     who: Text
     why: Text
     proven: bool
+    number: Size
 
 
 class Stray(Row):

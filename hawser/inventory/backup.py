@@ -27,7 +27,11 @@ class Backup(Model):
     )
     keep: Integer = Field(default=7, ge=1, le=1000, description="How many backups of a database stay.")
     days: Integer = Field(
-        default=30, ge=1, le=3650, description="How old a backup may become; the youngest of a database always stays."
+        default=30,
+        ge=1,
+        le=3650,
+        description="How old a backup may become, in days. The youngest of a database always stays, and when one is "
+        "made, two go for their age at most.",
     )
     before_migrate: Flag | None = Field(
         default=None,

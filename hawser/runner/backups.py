@@ -20,7 +20,7 @@ from .system import Change, Failure, Kind, account_of, how_it_ended, kill_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence
+    from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
     from .system import Spec, System
 
@@ -29,6 +29,8 @@ LONGEST = 6 * 3600
 MAKING = ".making-"
 NAME = re.compile(r"^([^/]+)-(\d{8}T\d{6}Z)\.(dump|sql\.gz|sqlite3)$")
 BEFORE_RESTORE, BEFORE_REMOVAL, BEFORE_MIGRATION = "before a restore", "before removal", "before a migration"
+# Backups that go for their age when one is made: more would all go at once where a clock has jumped ahead.
+AGED = 2
 # Characters of a program's errors that are kept.
 ERRORS = 64 * 1024
 
@@ -269,8 +271,7 @@ class Backup(Kind):
         return Change("backs up %s" % spec["database"])
 
     def apply(self, change: Change) -> None:
-        self.make(str(self.spec.get("why", "")))
-        self.thin_out()
+        self.thin_out(self.make(str(self.spec.get("why", ""))))
 
     def make(self, why: str) -> str:
         """Make a backup and return its name; it appears when it is proven, and nothing goes for it.
@@ -286,6 +287,7 @@ class Backup(Kind):
             raise Failure("%s has %d MiB free, and a backup of %s may need %d" % sizes)
         self.clear_records()
         name = self.new_name(engine.suffix)
+        number = 1 + max((each["number"] for each in listing(self.system, folder)), default=0)
         with workplace(folder, engine.user, self.system.state) as place:
             made = os.path.join(place, name)
             handle = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -297,7 +299,7 @@ class Backup(Kind):
             if not size:
                 raise Failure("the backup of %s is empty" % spec["database"])
             about = dict(spec["entry"], why=why, size=size, sha256=digest(made), made_by=version, proven=True)
-            about.update(engine.details())
+            about.update(engine.details(), number=number)
             write_atomically(os.path.join(folder, name + ".json"), json.dumps(about).encode() + b"\n", 0o600)
             os.rename(made, os.path.join(folder, name))
         return name
@@ -331,31 +333,44 @@ class Backup(Kind):
                 return name
             time.sleep(0.1)
 
-    def thin_out(self) -> None:
+    def thin_out(self, made: str) -> None:
         """Remove what is too old or too many.
 
         Only good ones count, and those made on the way to a restore for themselves: a few restores in a row must not
         push out what they were to bring back. The youngest good ones stay, and what a restore is at.
+
+        :param made: the backup for which this is done, which stays.
         """
         spec, found = self.spec, self.mine()
         open_ones = journals(self.system.state)
         if any(each["phase"] == DAMAGED for each in open_ones):
             # It may be any of them that a restore is at.
             return
-        pinned = {each.get(key) for each in open_ones for key in ("backup", "safety")}
-        oldest = time.time() - spec["days"] * 86400
-        good = [each for each in found if each["proven"]]
-        gone = [each for each in found if not each["proven"] and each["time"] < oldest] if good else []
+        stay = {each.get(key) for each in open_ones for key in ("backup", "safety")} | {made}
+        gone: List[str] = []
         for way in (True, False):
-            kind = [each for each in good if (each["why"] == BEFORE_RESTORE) is way]
-            gone += [
-                each for number, each in enumerate(kind) if number and (number >= spec["keep"] or each["time"] < oldest)
-            ]
-        for each in gone:
-            if each["name"] not in pinned:
-                path = os.path.join(spec["folder"], each["name"])
+            kind = [each["name"] for each in found if each["proven"] and (each["why"] == BEFORE_RESTORE) is way]
+            stay.update(kind[:1])
+            gone += kind[spec["keep"] :]
+        aged = [name for name in self.too_old(found) if name not in {*stay, *gone}]
+        for name in [*gone, *aged[:AGED]]:
+            if name not in stay:
+                path = os.path.join(spec["folder"], name)
                 remove(path)
                 remove(path + ".json")
+
+    def too_old(self, found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """Yield the names of those that are too old, the oldest first.
+
+        None is older than one that was made before it, whatever its clock said then.
+
+        :param found: see `mine`.
+        """
+        oldest, made = time.time() - self.spec["days"] * 86400, 0.0
+        for each in reversed(found):
+            made = max(made, each["time"])
+            if made < oldest:
+                yield each["name"]
 
 
 def details(path: str) -> Mapping[str, Any]:
@@ -419,9 +434,23 @@ def listing(system: System, folder: str) -> List[Dict[str, Any]]:
                 "who": str(about.get("who", "")),
                 "why": reason(about),
                 "proven": good(path, status, about),
+                "number": about["number"] if isinstance(about.get("number"), int) else 0,
             }
         )
-    return sorted(found, key=lambda each: (-float(each["time"]), str(each["name"])))
+    return in_order(found)
+
+
+def in_order(found: Sequence[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Sort backups, the youngest first, by the numbers of their records: a clock may have been wrong, and turned back.
+
+    One without a number, of an older version or with a lost record, comes after those that its time is after.
+    """
+
+    def key(row: Mapping[str, Any]) -> Tuple[int, bool, float, str]:
+        number = row["number"] or max(each["number"] for each in found if each["time"] <= row["time"])
+        return (-number, bool(row["number"]), -row["time"], row["name"])
+
+    return sorted(found, key=key)
 
 
 def opened(folder: str, name: str) -> BinaryIO:
