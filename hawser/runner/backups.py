@@ -14,7 +14,7 @@ import stat
 import time
 
 from . import mariadb_dump, postgres_dump, sqlite_dump
-from .disk import digest, digest_of, remove, write_atomically
+from .disk import FOLDER, digest, digest_of, open_folder, remove, write_atomically
 from .restoring import DAMAGED, Journal, journals
 from .system import Change, Failure, Kind, account_of, how_it_ended, kill_group
 
@@ -35,15 +35,17 @@ AGED = 2
 ERRORS = 64 * 1024
 
 
-def own_folder(folder: str) -> None:
-    """Make a folder of backups.
+@contextlib.contextmanager
+def own_folder(folder: str) -> Iterator[int]:
+    """Yield an open folder of backups, which is made where there is none.
 
-    :raises Failure: somebody but root could exchange what lies there, or the folder itself.
+    Once it is open, its path may be used as well: it is root alone who could have it lead elsewhere.
+
+    :raises Failure: somebody but root could exchange what lies there, the folder itself, or what leads to it.
     """
-    os.makedirs(folder, mode=0o711, exist_ok=True)
-    place = os.path.realpath(folder)
-    while True:
-        status = os.stat(place)
+
+    def judge(handle: int, place: str) -> None:
+        status = os.fstat(handle)
         others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0)
         exchanged = status.st_mode & others and not status.st_mode & stat.S_ISVTX
         if status.st_uid not in (0, os.getuid()) or exchanged:
@@ -51,9 +53,19 @@ def own_folder(folder: str) -> None:
                 "others than root may exchange what lies in %s, so no backup is safe in %s; next: another folder as"
                 " backup.folder, or chown root and chmod go-w" % (place, folder)
             )
-        if place == "/":
-            return
-        place = os.path.dirname(place)
+
+    above = open_folder(os.path.dirname(os.path.abspath(folder)), make=True, judge=judge)
+    try:
+        # Its names are nobody's business, but what a user is given in it has to be reached.
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.basename(os.path.abspath(folder)), 0o711, dir_fd=above)
+    finally:
+        os.close(above)
+    handle = open_folder(folder, judge=judge)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -62,22 +74,26 @@ def workplace(folder: str, user: str, state: str) -> Iterator[str]:
 
     :param state: the application's records, for others may keep their backups in the same folder.
     """
-    own_folder(folder)
     mine = MAKING + hashlib.sha256(state.encode()).hexdigest()[:8] + "-"
-    for name in os.listdir(folder):
-        # An older version gave them eight digits alone.
-        if name.startswith(mine) or re.match(re.escape(MAKING) + "[0-9a-f]{8}$", name):
-            remove(os.path.join(folder, name), recursive=True)
-    place = os.path.join(folder, mine + os.urandom(4).hex())
     account = account_of(user)
-    os.mkdir(place, 0o711)
-    try:
-        own = os.path.join(place, "own")
-        os.mkdir(own, 0o700)
-        os.chown(own, account.pw_uid, account.pw_gid)
-        yield place
-    finally:
-        remove(place, recursive=True)
+    with own_folder(folder) as handle:
+        for name in os.listdir(handle):
+            # An older version gave them eight digits alone.
+            if name.startswith(mine) or re.match(re.escape(MAKING) + "[0-9a-f]{8}$", name):
+                remove(os.path.join(folder, name), recursive=True)
+        name = mine + os.urandom(4).hex()
+        place = os.path.join(folder, name)
+        os.mkdir(name, 0o711, dir_fd=handle)
+        try:
+            os.mkdir(name + "/own", 0o700, dir_fd=handle)
+            own = os.open(name + "/own", FOLDER | os.O_NOFOLLOW, dir_fd=handle)
+            try:
+                os.fchown(own, account.pw_uid, account.pw_gid)
+            finally:
+                os.close(own)
+            yield place
+        finally:
+            remove(place, recursive=True)
 
 
 def receive(
@@ -280,8 +296,8 @@ class Backup(Kind):
         """
         spec, folder = self.spec, self.spec["folder"]
         engine = ENGINES[spec["engine"]](spec, self.system)
-        own_folder(folder)
-        need, free = engine.size(), shutil.disk_usage(folder).free
+        with own_folder(folder) as handle:
+            need, free = engine.size(), shutil.disk_usage(handle).free
         if need > free:
             sizes = (folder, free >> 20, spec["database"], need >> 20)
             raise Failure("%s has %d MiB free, and a backup of %s may need %d" % sizes)

@@ -33,12 +33,14 @@ class Noted:
     path = ""
 
 
-def open_folder(path: str, make: bool = False) -> int:
+def open_folder(path: str, make: bool = False, judge: Optional[Callable[[int, str], None]] = None) -> int:
     """Open a folder for use as ``dir_fd``, following only links that root (or we) own.
 
     A service user could otherwise lead root's write elsewhere by a link inside its own folders.
 
     :param make: make missing folders, as ours, 0755.
+    :param judge: refuses, by a `Failure`, open folders (with their paths) in which something is looked up on the way,
+        and the one that is there in the end.
     :raises NotThere: a part is missing.
     :raises Failure: a part is no folder, or is somebody else's link.
     """
@@ -49,6 +51,8 @@ def open_folder(path: str, make: bool = False) -> int:
     followed = 0
     handle = os.open("/", FOLDER)
     try:
+        if judge:
+            judge(handle, "/")
         while parts:
             part = parts.pop(0)
             here = "/" + "/".join([*walked, part])
@@ -77,6 +81,8 @@ def open_folder(path: str, make: bool = False) -> int:
                 walked = walked[:-1]
             elif part:
                 walked.append(part)
+            if judge:
+                judge(handle, "/" + "/".join(walked))
         return handle
     except BaseException:
         os.close(handle)

@@ -30,7 +30,7 @@ from hawser.runner.system import Failure, System
 
 PLACE = Path("/var/lib/hawser-kills")
 FOLDER, STATE = PLACE / "backups", PLACE / "state"
-WATCHED = ("rename", "unlink", "mkdir", "rmdir", "chown", "fchmod")
+WATCHED = ("rename", "unlink", "mkdir", "rmdir", "fchown", "fchmod")
 NAME = "killed"
 
 

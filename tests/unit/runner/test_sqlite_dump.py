@@ -240,3 +240,31 @@ def test_backups_lie_only_where_root_alone_may_exchange_them(spec, act, system, 
     with pytest.raises(Failure, match="others than root may exchange what lies in"):
         act(Backup, **{**spec, "folder": str(folder)})
     assert list(folder.iterdir()) == []
+
+
+@root
+@pytest.mark.parametrize("owner", ["root", USER])
+def test_a_link_on_the_way_to_the_backups_is_root_s(spec, act, system, tmp_path, owner):
+    safe, link = tmp_path / "safe", tmp_path / "link"
+    safe.mkdir()
+    link.symlink_to(safe)
+    os.chown(link, pwd.getpwnam(owner).pw_uid, -1, follow_symlinks=False)
+    if owner == "root":
+        act(Backup, **{**spec, "folder": f"{link}/backups"})
+        assert len(listing(system, f"{safe}/backups")) == 1
+        assert stat.S_IMODE((safe / "backups").stat().st_mode) == 0o711
+        return
+    with pytest.raises(Failure, match="link is a link that root does not own"):
+        act(Backup, **{**spec, "folder": f"{link}/backups"})
+    assert list(safe.iterdir()) == []
+
+
+@root
+def test_a_link_of_root_s_does_not_make_a_folder_of_others_safe(spec, act, tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, pwd.getpwnam(USER).pw_uid, -1)
+    (theirs / "link").symlink_to(tmp_path)
+    with pytest.raises(Failure, match=f"others than root may exchange what lies in {theirs},"):
+        act(Backup, **{**spec, "folder": f"{theirs}/link/backups"})
+    assert not (tmp_path / "backups").exists()
