@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 
 from .deletion import Tree, refuse_mounts, unremovable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Bytes of a file that is read whole: nothing that is meant to be read so comes near.
 LONGEST = 64 << 20
+TEMPORARY = re.compile(r"\.[^\0]+\.[0-9a-f]{8}~$", re.DOTALL)
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -418,9 +420,10 @@ def clear_up(state: str) -> None:
     """
     os.makedirs(state, mode=0o700, exist_ok=True)
     Noted.path = os.path.join(state, "unfinished")
-    left = read(Noted.path)
-    if left:
-        remove(os.fsdecode(left))
+    left = os.fsdecode(read(Noted.path) or b"")
+    # A note that a crash of the host has cut, or filled with zeros, names something else.
+    if TEMPORARY.match(os.path.basename(left)):
+        remove(left)
     remove(scratch_folder(state), recursive=True)
 
 

@@ -236,6 +236,15 @@ class TestWhatAKilledRunLeaves:
             assert stat.S_IMODE(Path(path).stat().st_mode) == 0o700
         assert not Path(path).exists()
 
+    @pytest.mark.parametrize("text", ["{}/a", "\0\0\0", "{}/.a.12345678", ""])
+    def test_a_note_that_a_crash_of_the_host_has_cut_removes_nothing(self, tmp_path, text):
+        (tmp_path / "state").mkdir()
+        for name in ("a", ".a.12345678"):
+            (tmp_path / name).write_text("")
+        (tmp_path / "state" / "unfinished").write_text(text.format(tmp_path))
+        clear_up(str(tmp_path / "state"))
+        assert names(tmp_path) == [".a.12345678", "a", "state"]
+
     def test_a_note_of_something_that_is_in_its_place_by_now_does_no_harm(self, tmp_path):
         state = str(tmp_path / "state")
         clear_up(state)
