@@ -266,7 +266,6 @@ OPENERS = {
     "deletion": "/proc",
     "disk": "it is the one that judges",
     "facts": "the state folder, releases and /etc",
-    "files": "the state folder, and /proc",
     "looks": "/proc and /etc",
     "main": "the state folder, and releases",
     "managers": "/proc",
