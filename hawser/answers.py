@@ -183,12 +183,15 @@ class Left(Row):
 class Backup(Row):
     name: Name
     database: Name
+    engine: Literal["postgresql", "mariadb", "sqlite"]
+    path: Text
     time: Whole
     size: Size
     release: Text
     who: Text
     why: Text
     proven: bool
+    number: Size
 
 
 class Stray(Row):

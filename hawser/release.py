@@ -157,6 +157,7 @@ class Facts:
     :param since: when the current release began to serve, in seconds since the epoch.
     :param generated: the names of the generated secrets that it was set up with.
     :param bootstrapped: whether it was made ready for this application.
+    :param damaged: the paths of its records of which nobody knows what they said.
     :param closed: whether the site shows its maintenance page.
     :param once: the commands that run once per environment, and have.
     :param restores: the journals of the restores of databases that were not completed.
@@ -188,6 +189,7 @@ class Facts:
     since: answers.Moment = 0.0
     generated: tuple[answers.Name, ...] = ()
     bootstrapped: bool = False
+    damaged: tuple[answers.Text, ...] = ()
     closed: bool = False
     once: tuple[answers.Name, ...] = ()
     signing: answers.PublicKey = ""

@@ -174,6 +174,7 @@ class Session:
             return
         names = tuple(self.environment.hosts)
         self.open(names)
+        locks.refuse_damaged(self, names)
         if any(set(missing) & set(self.facts[name].generated) for name in names):
             raise HawserError(
                 f"{loaded.path.name} lacks {', '.join(missing)}, which the hosts were set up with; "

@@ -16,6 +16,8 @@ from .registry import Ask, Finding, Findings, on_host, once
 def bootstrap(host: Host, ask: Ask) -> Findings:
     """The host was made ready, and nothing is left over from a run that was broken off."""
     facts, environment = host.facts, host.environment.name
+    for path in facts.damaged:
+        yield Finding(f"{path} is damaged: nobody knows what it said", "put it right there, or remove it")
     if not facts.bootstrapped:
         yield Finding("was not made ready yet", f"fab -H {environment} bootstrap deploy", warning=True)
         return

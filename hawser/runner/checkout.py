@@ -281,10 +281,10 @@ class Checkout(Kind):
         built = self.spec.get("built")
         if not built:
             return []
-        noted = read(self.spec["path"] + REMOVED)
+        noted = removed(self.spec["path"])
         if noted is None and os.path.exists(built):
             return []
-        return sorted(absent(self.system, self.spec) - set(json.loads(noted or b"[]")))
+        return sorted(absent(self.system, self.spec) - set(noted or ()))
 
     def apply(self, change: Change) -> None:
         if (read(self.marker()) or b"").decode("utf-8", "replace").strip() == self.spec["commit"] and self.bring_back():
@@ -296,7 +296,7 @@ class Checkout(Kind):
 
         Beside it, processes may be running. One that was not built to its end is made anew.
         """
-        if read(self.spec["path"] + REMOVED) is None:
+        if removed(self.spec["path"]) is None:
             return False
         argv = ["git", "-c", "core.fsmonitor=false", "checkout-index", "-f", "-z", "--stdin"]
         names = "".join(name + "\0" for name in self.gone())
@@ -370,15 +370,22 @@ class Checkout(Kind):
 class Sealed(Kind):
     """See `hawser.resources.Sealed`."""
 
-    def record(self) -> str:
-        return str(self.spec["path"] + REMOVED)
-
     def check(self) -> Optional[Change]:
-        return None if read(self.record()) is not None else Change("notes what builds have removed from the code")
+        noted = removed(self.spec["path"])
+        return Change("notes what builds have removed from the code") if noted is None else None
 
     def apply(self, change: Change) -> None:
         gone = sorted(absent(self.system, self.spec))
-        write_atomically(self.record(), (json.dumps(gone) + "\n").encode(), 0o644)
+        write_atomically(self.spec["path"] + REMOVED, (json.dumps(gone) + "\n").encode(), 0o644)
+
+
+def removed(path: str) -> Optional[List[str]]:
+    """Return which files builds have removed from a working copy; None where it is not written down, or damaged."""
+    try:
+        found = json.loads((read(path + REMOVED) or b"").decode())
+    except ValueError:
+        return None
+    return [str(name) for name in found] if isinstance(found, list) else None
 
 
 def absent(system: System, spec: Spec) -> Set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 
 from .deletion import Tree, refuse_mounts, unremovable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Bytes of a file that is read whole: nothing that is meant to be read so comes near.
 LONGEST = 64 << 20
+TEMPORARY = re.compile(r"\.[^\0]+\.[0-9a-f]{8}~$", re.DOTALL)
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Bytes of a path that a program can still add a name to (PATH_MAX is 4096).
 LONGEST_PATH = 3800
@@ -35,12 +37,14 @@ class Noted:
     path = ""
 
 
-def open_folder(path: str, make: bool = False) -> int:
+def open_folder(path: str, make: bool = False, judge: Optional[Callable[[int, str], None]] = None) -> int:
     """Open a folder for use as ``dir_fd``, following only links that root (or we) own.
 
     A service user could otherwise lead root's write elsewhere by a link inside its own folders.
 
     :param make: make missing folders, as ours, 0755.
+    :param judge: refuses, by a `Failure`, open folders (with their paths) in which something is looked up on the way,
+        and the one that is there in the end.
     :raises NotThere: a part is missing.
     :raises Failure: a part is no folder, or is somebody else's link.
     """
@@ -51,6 +55,8 @@ def open_folder(path: str, make: bool = False) -> int:
     followed = 0
     handle = os.open("/", FOLDER)
     try:
+        if judge:
+            judge(handle, "/")
         while parts:
             part = parts.pop(0)
             here = "/" + "/".join([*walked, part])
@@ -79,6 +85,8 @@ def open_folder(path: str, make: bool = False) -> int:
                 walked = walked[:-1]
             elif part:
                 walked.append(part)
+            if judge:
+                judge(handle, "/" + "/".join(walked))
         return handle
     except BaseException:
         os.close(handle)
@@ -477,12 +485,13 @@ def clear_up(state: str) -> None:
     """
     os.makedirs(state, mode=0o700, exist_ok=True)
     Noted.path = os.path.join(state, "unfinished")
-    left = read(Noted.path)
-    if left:
+    left = os.fsdecode(read(Noted.path) or b"")
+    # A note that a crash of the host has cut, or filled with zeros, names something else.
+    if TEMPORARY.match(os.path.basename(left)):
         # The folder that it lies in may be somebody's who has made something else of it meanwhile.
         with contextlib.suppress(Failure):
-            remove(os.fsdecode(left))
-        note("")
+            remove(left)
+    note("")
     remove(scratch_folder(state), recursive=True)
 
 

@@ -309,7 +309,7 @@ class Dump:
         # What a killed run has left may still be at work, and would turn over what is found here.
         while self.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + ours):
             time.sleep(0.1)
-        done = bool(former) and self.there(former)
+        done = journal.get("phase") in ("swapping", "finishing") and bool(former) and self.there(former)
         if fresh and self.there(fresh):
             self.drop(fresh)
         self.withdraw()

@@ -643,6 +643,17 @@ class TestWhatSomebodyTookAway:
         assert (folder / "source" / "spare.py").exists()
         assert not (folder / "done").exists()
 
+    @pytest.mark.parametrize("text", ["", '["spare', "{}"])
+    def test_what_a_damaged_record_has_forgotten_is_noted_anew(self, release, text):
+        folder, resource, sealed = release
+        put(sealed)
+        (folder / "release.json").touch()
+        (folder / "source.removed").write_text(text)
+        assert resource.check() is None
+        assert sealed.check().note == "notes what builds have removed from the code"
+        put(sealed)
+        assert json.loads((folder / "source.removed").read_text()) == ["spare.py"]
+
     def test_one_of_an_older_hawser_is_left_as_it_is(self, release):
         folder, resource, _sealed = release
         (folder / "release.json").touch()
