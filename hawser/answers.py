@@ -194,7 +194,7 @@ class Backup(Row):
 class Stray(Row):
     """A program that was left behind."""
 
-    pid: Process
+    pid: Annotated[int, Field(gt=1, lt=2**31)]
     command: Text
     ports: list[Text]
     unit: UnitOrNone

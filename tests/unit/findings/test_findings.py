@@ -189,6 +189,18 @@ class TestTheNetwork:
             "port 80 of nginx is taken by apache2 (pid 7, apache2.service)",
         ]
 
+    def test_a_unit_that_a_host_names_is_no_option_of_the_command_that_is_shown(self, host):
+        row = listener(8001, "python3", unit="-Hroot@evil.test")
+        (found,) = network.ports(host(), Runner(ports__listening=[row]))
+        assert found.next.startswith('fab -H web1 run "systemctl disable --now -- -Hroot@evil.test", or give api')
+        (found,) = hosts.units(host(), Runner(looks__failed_units=["-Hroot@evil.test"]))
+        assert found.next == 'fab -H web1 run "journalctl -n 30 --unit=-Hroot@evil.test"'
+
+    @pytest.mark.parametrize("pid", [0, 1])
+    def test_nobody_is_told_to_kill_the_first_process_or_a_whole_group(self, host, pid):
+        (found,) = network.ports(host(), Runner(ports__listening=[listener(8001, pid=pid)]))
+        assert found.next == "give api another port"
+
     def test_the_ports_of_the_site_are_those_of_the_server_that_is_asked_for(self, host):
         site = {"domains": ["a.org"], "server": "apache", "proxy": {"/": "api"}}
         sockets = [listener(80, "apache2", "0.0.0.0"), listener(443, "nginx", "0.0.0.0", "nginx.service")]
