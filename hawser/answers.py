@@ -23,6 +23,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from .report.text import hearsay
+
 # The last moment that every clock and calendar here can write: the first day of the year 9999.
 LATEST = 253370764800.0
 COLOURS = ("blue", "green")
@@ -39,11 +41,13 @@ def _moment(value: float) -> float:
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
     """Keep what is a word or a number of a record that some version of Hawser wrote."""
-    return {
-        key: each if isinstance(each, bool | str) else _number(each)
-        for key, each in value.items()
-        if isinstance(each, bool | str | int | float)
-    }
+    return {key: _told(each) for key, each in value.items() if isinstance(each, bool | str | int | float)}
+
+
+def _told(value: bool | str | float) -> bool | str | float:
+    if isinstance(value, bool):
+        return value
+    return hearsay(value) if isinstance(value, str) else _number(value)
 
 
 def _number(value: float) -> float:
@@ -75,8 +79,12 @@ def _of_a_piece(text: str) -> str:
     return text
 
 
-Text: TypeAlias = str
-# What is looked through for causes, or kept for that: the runner cuts it to far less.
+# What people are told, and what of it is long, which the runner cuts to far less.
+Text: TypeAlias = Annotated[str, AfterValidator(hearsay)]
+Words: TypeAlias = Annotated[str, AfterValidator(_of_a_piece), AfterValidator(hearsay)]
+# The same as it was said, for it is no sentence: it is shown line by line as somebody's, or signed, compared, written
+# into a file, or goes back to the host.
+Exact: TypeAlias = str
 Piece: TypeAlias = Annotated[str, AfterValidator(_of_a_piece)]
 Moment: TypeAlias = Annotated[float, AfterValidator(_moment)]
 # The same in whole seconds, and any number that a service user may have written.
@@ -142,10 +150,10 @@ class Journal(TypedDict, total=False):
 
     release: Required[Name]
     commit: NameOrNone
-    what: Text
-    by: Text
+    what: Exact
+    by: Exact
     hosts: list[Name]
-    phase: Text
+    phase: Exact
     before: NameOrNone
     previous: NameOrNone
     waits: list[Name]
@@ -155,9 +163,9 @@ class Journal(TypedDict, total=False):
     accepted: bool
     maintenance: bool
     closed: bool
-    risky: Text
-    failed: Text
-    since: Text
+    risky: Exact
+    failed: Exact
+    since: Exact
     begun: Size
 
 
@@ -214,7 +222,7 @@ class CronRun(Row):
 
 
 class Room(Row):
-    path: Text
+    path: Exact
     free: Size
     total: Size
     files_free: Size
@@ -228,15 +236,15 @@ class Memory(Row):
 
 
 class RabbitQueue(Row):
-    vhost: Text
-    queue: Text
+    vhost: Exact
+    queue: Exact
     waiting: Size
     working: Size
     consumers: Size
 
 
 class RedisQueue(Row):
-    queue: Text
+    queue: Exact
     waiting: Size
 
 
@@ -259,19 +267,19 @@ class Kept(Row):
 
 
 class Sample(Row):
-    sample: Text
+    sample: Exact
     exists: bool
     used: bool
 
 
 class Held(TypedDict):
-    repo: Text
-    branch: Text
+    repo: Exact
+    branch: Exact
     commit: Commit
 
 
 class RemoteFile(Row):
-    path: Text
+    path: Exact
     size: Size
     sha256: Digest
     mode: Annotated[int, Field(ge=0, le=0o7777)]
@@ -343,7 +351,7 @@ ToldPlainly: TypeAlias = Annotated[Unanswered | Lines, _forgiving("its answer ma
 ANSWERS: dict[str, tuple[Any, float]] = {
     "backups.listing": (list[Backup], PROMPT),
     "certificates.shown": (Certificate | None, PROMPT),
-    "commands.variables": (dict[str, Text], PROMPT),
+    "commands.variables": (dict[str, Exact], PROMPT),
     "checkout.resolve": (CommitOrNone, PATIENT),
     "checkout.tips": (list[Commit], PATIENT),
     "index.resolve": (NameOrNone, PATIENT),
@@ -354,7 +362,7 @@ ANSWERS: dict[str, tuple[Any, float]] = {
     "looks.memory": (Memory, PROMPT),
     "looks.pending": (Size, PROMPT),
     "looks.reach": (dict[str, Text], PROMPT),
-    "looks.refused": (Piece, PATIENT),
+    "looks.refused": (Words, PATIENT),
     "looks.resolve": (dict[str, Text], PROMPT),
     "looks.rooms": (list[Room], PROMPT),
     "looks.unmounted": (list[Text], PROMPT),
@@ -384,7 +392,7 @@ class Start(Row):
     t: Literal["start"]
     position: Size
     step: Text
-    label: Text
+    label: Words
 
 
 class EventRow(Row):
@@ -393,16 +401,16 @@ class EventRow(Row):
     t: Literal["event"]
     position: Size
     step: Text
-    label: Text
+    label: Words
     status: Literal["ok", "changed", "would_change", "unknown", "failed", "skipped"]
     ms: Moment
     diff: NotRequired[Piece]
-    note: NotRequired[Piece]
+    note: NotRequired[Words]
     output: NotRequired[Piece]
-    error: NotRequired[Piece]
+    error: NotRequired[Words]
     traceback: NotRequired[Piece]
     facts: NotRequired[dict[str, Piece]]
-    warning: NotRequired[Piece]
+    warning: NotRequired[Words]
 
 
 class Output(Row):
@@ -415,7 +423,7 @@ class Log(Row):
     t: Literal["log"]
     time: Moment
     source: Text
-    text: Text
+    text: Exact
 
 
 class Part(Row):
@@ -434,9 +442,9 @@ HEARD: dict[str, dict[str, Any]] = {
 class Refusal(Row):
     """Why an operation could not be done; empty where it was."""
 
-    error: NotRequired[Piece]
-    output: NotRequired[Piece]
-    traceback: NotRequired[Piece]
+    error: NotRequired[Words]
+    output: NotRequired[Words]
+    traceback: NotRequired[Words]
 
 
 class Nothing(Row):
@@ -448,7 +456,7 @@ class Holder(Row):
 
 
 class TextOfFile(Row):
-    text: Text | None
+    text: Exact | None
 
 
 class ExitStatus(Row):
@@ -482,7 +490,7 @@ def expected(function: str, arguments: Mapping[str, Any]) -> tuple[Any, float]:
     kind, seconds = ANSWERS[function]
     if function == "migrations.plans":
         # One answer to each question, in their order.
-        kinds = tuple(_told(each) for each in arguments["questions"])
+        kinds = tuple(_kind_of_plan(each) for each in arguments["questions"])
         return (tuple[kinds] if kinds else tuple[()]), seconds  # type: ignore[valid-type]
     if function == "looks.rooms":
         return Annotated[kind, AfterValidator(_paths_among(frozenset(arguments["paths"])))], seconds
@@ -492,7 +500,7 @@ def expected(function: str, arguments: Mapping[str, Any]) -> tuple[Any, float]:
     return kind, seconds
 
 
-def _told(question: Mapping[str, Any]) -> Any:
+def _kind_of_plan(question: Mapping[str, Any]) -> Any:
     if question.get("plain"):
         return ToldPlainly
     return Told if "HAWSER_DATABASE" in (question.get("env") or {}) else ToldByAlembic

@@ -19,7 +19,7 @@ from fabric.runners import Remote
 
 from .errors import HawserError, Unreachable
 from .hostkeys import HostKeyRefused, KnownHosts, changed_key_message, read_key
-from .report.text import clean
+from .report.text import clean, reason
 
 # What goes wrong on a connection is said by the error that it ends in; without a handler of ours, Paramiko's own words
 # (tracebacks, and what the far side said) would go to standard error.
@@ -286,13 +286,13 @@ class Connector:
             raise HostKeyRefused(message) from None
         except paramiko.AuthenticationException as error:
             by_hand = f"ssh -p {connection.port} {connection.user}@{connection.host}"
-            raise Unreachable(f"{where}: the login was refused ({error}); next: {by_hand}") from None
+            raise Unreachable(f"{where}: the login was refused ({reason(error)}); next: {by_hand}") from None
         except socket.gaierror:
             raise Unreachable(f"{where}: the name does not resolve; next: give the host an `address`") from None
         except TimeoutError:
             raise Unreachable(f"{where}: no answer within {address.connect_timeout} s") from None
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{where}: {error or type(error).__name__}") from None
+            raise Unreachable(f"{where}: {reason(error)}") from None
         return connection
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import HawserError
+from .report.text import hearsay
 
 if TYPE_CHECKING:
     from .fleet import Fleet
@@ -206,7 +207,7 @@ def cause_of(text: str) -> tuple[Cause, str] | None:
     for cause in CAUSES:
         found = re.search(cause.pattern, joined)
         if found:
-            return cause, next((group for group in found.groups() if group), "")
+            return cause, hearsay(next((group for group in found.groups() if group), ""))
     return None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import paramiko
 
 from .errors import HawserError
+from .report.text import reason
 
 
 class HostKeyRefused(HawserError):
@@ -33,7 +34,7 @@ def read_key(address: str, port: int, timeout: float, channel: paramiko.Channel 
             finally:
                 transport.close()
     except (OSError, paramiko.SSHException) as error:
-        raise HawserError(f"{address}:{port}: {error}") from None
+        raise HawserError(f"{address}:{port}: {reason(error)}") from None
 
 
 def parse_key(text: str) -> paramiko.PKey:

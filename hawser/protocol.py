@@ -14,6 +14,7 @@ from . import answers
 from .connect import SILENCE
 from .errors import ProtocolBreach, Unreachable
 from .release import Facts
+from .report.text import hearsay
 
 # The far side says something every 3 s; after this long without a word (`SILENCE`) the line counts as cut.
 HEARTBEAT = 3.0
@@ -245,9 +246,9 @@ def patience(operation: str, arguments: Mapping[str, Any]) -> float:
 
 
 def wrong(error: ValueError) -> str:
-    """Say what is wrong with a value, in a line; nothing of what it says itself."""
+    """Say what is wrong with a value, in a line; nothing of what it says itself but the names of its parts."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part)[:40] for part in first["loc"][-6:])
+    place = hearsay(".".join(str(part)[:40] for part in first["loc"][-6:]))
     return f"{place}: {first['msg']}" if place else str(first["msg"])

