@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, NotRequired, Required, TypeAlias
+from typing import Annotated, Any, Literal, NotRequired, Required, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -89,6 +89,14 @@ Piece: TypeAlias = Annotated[str, AfterValidator(_of_a_piece)]
 Moment: TypeAlias = Annotated[float, AfterValidator(_moment)]
 # The same in whole seconds, and any number that a service user may have written.
 Whole: TypeAlias = Annotated[int, AfterValidator(lambda value: int(_number(value)))]
+# What is asked about one by one, and what is only looked through.
+T = TypeVar("T")
+FEW, MANY = Field(max_length=1000), Field(max_length=100_000)
+Few: TypeAlias = Annotated[list[T], FEW]
+FewFacts: TypeAlias = Annotated[tuple[T, ...], FEW]
+Many: TypeAlias = Annotated[list[T], MANY]
+ManyFacts: TypeAlias = Annotated[tuple[T, ...], MANY]
+ByName: TypeAlias = Annotated[dict[str, T], MANY]
 Size: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Number: TypeAlias = Annotated[int, Field(gt=-(2**31), lt=2**31)]
 Port: TypeAlias = Annotated[int, Field(ge=0, lt=2**16)]
@@ -152,11 +160,11 @@ class Journal(TypedDict, total=False):
     commit: NameOrNone
     what: Exact
     by: Exact
-    hosts: list[Name]
+    hosts: Many[Name]
     phase: Exact
     before: NameOrNone
     previous: NameOrNone
-    waits: list[Name]
+    waits: Many[Name]
     complete: bool
     migrations: bool
     migrated: bool
@@ -204,13 +212,13 @@ class Stray(Row):
 
     pid: Annotated[int, Field(gt=1, lt=2**31)]
     command: Text
-    ports: list[Text]
+    ports: Many[Text]
     unit: UnitOrNone
 
 
 class Certificate(Row):
     days: Number
-    names: list[Text]
+    names: Many[Text]
     self_signed: bool
 
 
@@ -254,7 +262,7 @@ class Listener(Row):
     pid: Process
     program: Text
     unit: UnitOrNone
-    pids: list[Process]
+    pids: Many[Process]
 
 
 class Kept(Row):
@@ -302,23 +310,23 @@ class Operation(TypedDict):
     text: Text
     field: NotRequired[Text]
     fills_itself: NotRequired[bool]
-    alters: NotRequired[list[Text]]
+    alters: NotRequired[Many[Text]]
     noop: NotRequired[bool]
-    inner: NotRequired[list[Operation]]
+    inner: NotRequired[Many[Operation]]
     empty: bool
 
 
 class Migration(TypedDict):
     key: Text
     app: Text
-    operations: list[Operation]
+    operations: Many[Operation]
 
 
 class Plan(TypedDict):
-    pending: list[Migration]
-    described: list[Migration]
-    applied: list[Text]
-    known: list[Text]
+    pending: Many[Migration]
+    described: Many[Migration]
+    applied: Many[Text]
+    known: Many[Text]
 
 
 class Revision(TypedDict):
@@ -326,16 +334,16 @@ class Revision(TypedDict):
 
     key: Text
     kind: Text
-    reasons: list[Text]
+    reasons: Many[Text]
     reversible: bool
 
 
 class Revisions(TypedDict):
-    pending: list[Revision]
+    pending: Many[Revision]
 
 
 class Lines(Row):
-    lines: list[Text]
+    lines: Many[Text]
 
 
 class Unanswered(Row):
@@ -349,39 +357,40 @@ ToldPlainly: TypeAlias = Annotated[Unanswered | Lines, _forgiving("its answer ma
 
 # What the runner's reading functions answer (`ASKABLE` in its main module), and within how many seconds they do.
 ANSWERS: dict[str, tuple[Any, float]] = {
-    "backups.listing": (list[Backup], PROMPT),
+    "backups.listing": (Many[Backup], PROMPT),
     "certificates.shown": (Certificate | None, PROMPT),
-    "commands.variables": (dict[str, Exact], PROMPT),
+    "commands.variables": (ByName[Exact], PROMPT),
     "checkout.resolve": (CommitOrNone, PATIENT),
-    "checkout.tips": (list[Commit], PATIENT),
+    "checkout.tips": (Many[Commit], PATIENT),
     "index.resolve": (NameOrNone, PATIENT),
-    "cron.last": (dict[str, CronRun], PROMPT),
+    "cron.last": (ByName[CronRun], PROMPT),
     "looks.clock": (Moment, PROMPT),
-    "looks.failed_units": (list[UnitOrNone], PROMPT),
-    "looks.last_words": (list[Text], PROMPT),
+    "looks.failed_units": (Many[UnitOrNone], PROMPT),
+    "looks.last_words": (Many[Text], PROMPT),
     "looks.memory": (Memory, PROMPT),
     "looks.pending": (Size, PROMPT),
-    "looks.reach": (dict[str, Text], PROMPT),
+    "looks.reach": (ByName[Text], PROMPT),
     "looks.refused": (Words, PATIENT),
-    "looks.resolve": (dict[str, Text], PROMPT),
-    "looks.rooms": (list[Room], PROMPT),
-    "looks.unmounted": (list[Text], PROMPT),
-    "once.listing": (dict[str, Entry], PROMPT),
-    "queues.rabbitmq": (list[RabbitQueue], PATIENT),
-    "queues.redis": (list[RedisQueue], PATIENT),
-    "ports.listening": (list[Listener], PROMPT),
-    "migrations.plans": (list[Told], PATIENT),
+    "looks.resolve": (ByName[Text], PROMPT),
+    "looks.rooms": (Many[Room], PROMPT),
+    "looks.unmounted": (Many[Text], PROMPT),
+    "once.listing": (ByName[Entry], PROMPT),
+    "queues.rabbitmq": (Many[RabbitQueue], PATIENT),
+    "queues.redis": (Many[RedisQueue], PATIENT),
+    "ports.listening": (Many[Listener], PROMPT),
+    "migrations.plans": (Many[Told], PATIENT),
     "releases.before": (NameOrNone, PROMPT),
-    "releases.history": (list[Entry], PROMPT),
-    "releases.stuck": (list[Text], PATIENT),
-    "releases.listing": (list[Kept], PATIENT),
-    "restores.left": (list[Left], PATIENT),
-    "samples.listing": (list[Sample], PROMPT),
-    "strays.listing": (list[Stray], PROMPT),
-    "survey.health": (dict[str, Text], PATIENT),
+    "releases.history": (Many[Entry], PROMPT),
+    "releases.stuck": (Many[Text], PATIENT),
+    "releases.listing": (Few[Kept], PATIENT),
+    "restores.left": (Many[Left], PATIENT),
+    "samples.listing": (Many[Sample], PROMPT),
+    "strays.listing": (Many[Stray], PROMPT),
+    "survey.health": (ByName[Text], PATIENT),
+    # How many are too many is said in plain words where they are taken.
     "transfers.listing": (list[RemoteFile], PATIENT),
     "transfers.state": (RemoteState | None, PATIENT),
-    "trees.held": (dict[str, Held], PROMPT),
+    "trees.held": (ByName[Held], PROMPT),
 }
 
 # Which argument holds the names that an answer is about.
@@ -391,7 +400,7 @@ ABOUT = {"looks.reach": "places", "looks.resolve": "names", "survey.health": "ch
 class Start(Row):
     t: Literal["start"]
     position: Size
-    step: Text
+    step: Words
     label: Words
 
 
@@ -400,7 +409,7 @@ class EventRow(Row):
 
     t: Literal["event"]
     position: Size
-    step: Text
+    step: Words
     label: Words
     status: Literal["ok", "changed", "would_change", "unknown", "failed", "skipped"]
     ms: Moment
@@ -409,7 +418,7 @@ class EventRow(Row):
     output: NotRequired[Piece]
     error: NotRequired[Words]
     traceback: NotRequired[Piece]
-    facts: NotRequired[dict[str, Piece]]
+    facts: NotRequired[Annotated[dict[Piece, Piece], Field(max_length=100)]]
     warning: NotRequired[Words]
 
 

@@ -282,6 +282,19 @@ class TestBounds:
         monkeypatch.setattr(protocol, "SLOWEST", 1 << 30)
 
     @staticmethod
+    def chatter(line: dict[str, Any], pause: float = 0.0) -> Program:
+        """Return a program that greets, and then says the same for ever."""
+
+        def program(channel: paramiko.Channel, command: str) -> None:
+            with suppress(OSError, paramiko.SSHException):
+                channel.sendall(json.dumps({"t": "hello", "facts": FACTS}).encode() + b"\n")
+                while True:
+                    channel.sendall(json.dumps(line).encode() + b"\n")
+                    time.sleep(pause)
+
+        return program
+
+    @staticmethod
     def repeat(data: bytes, pause: float = 0.0) -> tuple[Program, list[int]]:
         """Return a program that says the same for ever, and how many bytes it got rid of."""
         sent = [0]
@@ -317,22 +330,51 @@ class TestBounds:
         with pytest.raises(ProtocolBreach, match="no greeting within"):
             hostile.wire().open(lambda: False)
 
-    def test_beats_are_no_answer_to_a_question_that_takes_no_time(
-        self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        "line", [{"t": "beat"}, {"t": "output", "stream": "out", "text": ""}], ids=lambda line: line["t"]
+    )
+    def test_what_moves_nothing_on_is_no_answer_to_a_question_that_takes_no_time(
+        self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch, line: dict[str, Any]
     ) -> None:
-        def program(channel: paramiko.Channel, command: str) -> None:
-            with suppress(OSError, paramiko.SSHException):
-                channel.sendall(json.dumps({"t": "hello", "facts": FACTS}).encode() + b"\n")
-                while True:
-                    channel.sendall(b'{"t": "beat"}\n')
-                    time.sleep(0.05)
-
-        hostile.program = program
+        hostile.program = self.chatter(line, 0.05)
         monkeypatch.setattr(answers, "PROMPT", 0.5)
         opened = hostile.wire()
         opened.open(lambda: False)
         with pytest.raises(ProtocolBreach, match="signs of life, but no answer in time"):
             opened.request("facts")
+
+    def test_a_file_that_drips_is_cut_when_a_slow_line_would_have_brought_it(
+        self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hostile.program = self.chatter({"t": "part", "data": "AA=="}, 0.05)
+        monkeypatch.setattr(answers, "PATIENT", 0.3)
+        opened = hostile.wire()
+        opened.open(lambda: False)
+        with pytest.raises(ProtocolBreach, match="signs of life, but no answer in time"):
+            opened.request("send", {"path": "/x", "size": protocol.SLOWEST // 4})
+        assert protocol.patience("send", {"size": 3 * protocol.SLOWEST}) == pytest.approx(3.3)
+
+    def test_what_is_told_of_a_catalog_has_a_size(self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(protocol, "LONGEST_REPORT", 1 << 20)
+        big, told = "x" * (1 << 18), []
+
+        def alter(message: dict[str, Any]) -> str:
+            if message["t"] == "event":
+                message = {**message, "status": "would_change", "facts": {"x": big}}
+                told.append(message)
+            return json.dumps(message)
+
+        hostile.program = Imposter(alter)
+        shown = hostile.tell(lambda fleet: fleet.apply([fabfile.cron.install] * 9, None, "cron"))
+        assert len(told) > 4 and "more than 1 MiB in answer to apply" in shown
+
+    def test_more_releases_than_anybody_keeps_are_not_asked_about(self, hostile: Hostile) -> None:
+        many = [f"1111111111-{number:08x}" for number in range(1001)]
+        hostile.program = say(
+            json.dumps({"t": "hello", "facts": {**FACTS, "app": {**FACTS["app"], "releases": many}}}) + "\n"
+        )
+        with pytest.raises(ProtocolBreach, match=r"releases: .* at most 1000 items"):
+            hostile.wire().open(lambda: False)
 
     def test_one_event_is_told_of_each_resource(self, hostile: Hostile) -> None:
         def alter(message: dict[str, Any]) -> str:
