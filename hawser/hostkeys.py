@@ -13,6 +13,7 @@ import paramiko
 
 from .errors import HawserError
 from .report.text import reason
+from .transport import PatientTransport
 
 
 class HostKeyRefused(HawserError):
@@ -27,7 +28,7 @@ def read_key(address: str, port: int, timeout: float, channel: paramiko.Channel 
     """
     try:
         with channel or socket.create_connection((address, port), timeout=timeout) as link:
-            transport = paramiko.Transport(link)
+            transport = PatientTransport(link)
             try:
                 transport.start_client(timeout=timeout)
                 return transport.get_remote_server_key()

@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from . import answers
-from .connect import SILENCE
 from .errors import ProtocolBreach, Unreachable
 from .release import Facts
 from .report.text import hearsay
+from .transport import SILENCE
 
 # The far side says something every 3 s; after this long without a word (`SILENCE`) the line counts as cut.
 HEARTBEAT = 3.0

@@ -10,6 +10,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,12 +19,13 @@ import paramiko
 from fabric import Connection
 
 from .answers import adapter
-from .connect import SILENCE, Address, Connector
+from .connect import Address, Connector
 from .errors import StepFailed, Unreachable
 from .protocol import Exchange, Reader
 from .release import Facts
 from .report.text import hearsay, reason
 from .resources import JSON, Catalog
+from .transport import SILENCE
 
 CHUNK = 1 << 17
 # Seconds that apt may take to install Python, and bytes of what a program says that are kept for its last words.
@@ -283,6 +285,9 @@ class Wire:
     def last_words(self) -> str:
         """Say why the runner ended: sudo's refusal, or its own last error."""
         assert self.channel is not None
+        broken = self.channel.get_transport().get_exception()
+        if isinstance(broken, paramiko.SSHException):
+            return f"the connection broke: {reason(broken)}"
         heard = b""
         try:
             for part in self.parts(self.channel.recv_stderr, 2.0):
@@ -406,6 +411,7 @@ class Wire:
                 self.send({"op": "bye"})
             except Unreachable:
                 pass
-            self.channel.close()
+            with suppress(OSError, EOFError, paramiko.SSHException):
+                self.channel.close()
         if self.connection is not None:
             self.connection.close()

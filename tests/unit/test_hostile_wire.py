@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,9 +21,10 @@ import pytest
 from fabric.config import Config
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EXTENDED_DATA, cMSG_CHANNEL_WINDOW_ADJUST
 
 import fabfile
-from hawser import answers, protocol, wire
+from hawser import answers, protocol, transport, wire
 from hawser.connect import Address, Connector
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
 from hawser.findings import Check, Finding
@@ -78,8 +81,8 @@ class SharedConnector:
             self.opened.append(self.transport.open_session())
             return self.opened[-1]
 
-        transport = SimpleNamespace(open_session=open_session)
-        return SimpleNamespace(transport=transport, user="root", close=self.close)
+        shared = SimpleNamespace(open_session=open_session)
+        return SimpleNamespace(transport=shared, user="root", close=self.close)
 
     def close(self) -> None:
         for channel in self.opened:
@@ -398,6 +401,83 @@ class TestBounds:
         shown = hostile.tell(status.status)
         assert "web1 broke the protocol: a message without a type; the line is cut" in shown
         assert list(hostile.session.lost) == ["web1"]
+
+
+class TestATransport:
+    """What a host does below the messages."""
+
+    @staticmethod
+    def send(channel: paramiko.Channel, kind: bytes, *parts: int | bytes) -> None:
+        message = paramiko.Message()
+        message.add_byte(kind)
+        message.add_int(channel.remote_chanid)
+        for part in parts:
+            message.add_int(part) if isinstance(part, int) else message.add_string(part)
+        channel.get_transport()._send_user_message(message)
+
+    @pytest.mark.parametrize(
+        "kind", [(cMSG_CHANNEL_EXTENDED_DATA, 1), (cMSG_CHANNEL_DATA,)], ids=["standard error", "standard output"]
+    )
+    def test_what_comes_beyond_the_window_is_not_kept(self, hostile: Hostile, kind: Any) -> None:
+        sent = [0]
+
+        def program(channel: paramiko.Channel, command: str) -> None:
+            with suppress(OSError, EOFError, paramiko.SSHException):
+                channel.sendall(json.dumps({"t": "hello", "facts": FACTS}).encode() + b"\n")
+                while sent[0] < 64 << 20:
+                    self.send(channel, *kind, b"x" * 32000)
+                    sent[0] += 32000
+
+        hostile.program = program
+        opened = hostile.wire(shared=False)
+        opened.open(lambda: False)
+        assert opened.connection is not None and opened.channel is not None
+        opened.connection.transport.join(20)
+        assert len(opened.channel.in_buffer) + len(opened.channel.in_stderr_buffer) < 5 << 20
+        with pytest.raises(Unreachable, match="web1"):
+            opened.request("facts")
+
+    def test_a_line_that_takes_nothing_is_given_up(self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+        leave = threading.Event()
+
+        def program(channel: paramiko.Channel, command: str) -> None:
+            channel.sendall(json.dumps({"t": "hello", "facts": FACTS}).encode() + b"\n")
+            self.send(channel, cMSG_CHANNEL_WINDOW_ADJUST, 1 << 30)
+            channel.get_transport().packetizer.read_message = lambda: leave.wait(60)
+
+        monkeypatch.setattr(transport, "SILENCE", 0.6)
+        hostile.program = program
+        opened = hostile.wire(shared=False)
+        opened.open(lambda: False)
+        began = time.monotonic()
+        try:
+            with pytest.raises(Unreachable, match="web1: the connection broke: nothing was taken"):
+                opened.blob_of("x", io.BytesIO(), 64 << 20)
+            opened.close()
+        finally:
+            leave.set()
+        assert time.monotonic() - began < 10
+
+    @pytest.mark.parametrize(
+        ("greeting", "what"),
+        [
+            (b"SSH-2.0-x\r\n" + b"\xff\xff\xff\xf4" + b"\x04" * 4, "a packet of more than 256 KiB"),
+            (b"SSH-2.0-" + b"x" * (1 << 17), "a banner of more than 64 KiB"),
+        ],
+    )
+    def test_before_a_key_was_shown_nothing_long_is_read(self, hostile: Hostile, greeting: bytes, what: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+
+            def serve() -> None:
+                with suppress(OSError), listening.accept()[0] as link:
+                    link.sendall(greeting)
+                    while link.recv(65536):
+                        pass
+
+            threading.Thread(target=serve, daemon=True).start()
+            port = listening.getsockname()[1]
+            with pytest.raises(Unreachable, match=what):
+                hostile.connector.open(dataclasses.replace(hostile.address, port=port))
 
 
 class Mute(Server):
