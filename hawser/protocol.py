@@ -154,7 +154,8 @@ class Exchange:
         self.operation = operation
         self.arguments = arguments
         self.seconds = patience(operation, arguments)
-        self.due = time.monotonic() + self.seconds
+        self.began = time.monotonic()
+        self.due = self.began + self.seconds
         self.most = longest(operation, arguments)
         self.before = reader.taken
         # Each resource begins and is settled once.
@@ -181,6 +182,8 @@ class Exchange:
             said = self.reader.checked(kind, kinds[kind], message)
             if "position" in said:
                 self.move_on(said["position"])
+            elif kind == "part":
+                self.due = self.began + self.seconds + (self.reader.taken - self.before) / SLOWEST
             heard(said)
 
     def move_on(self, position: int) -> None:
@@ -233,7 +236,7 @@ class Exchange:
 
 
 def patience(operation: str, arguments: Mapping[str, Any]) -> float:
-    """Return the seconds within which it is done, or the next resource of a catalog, while signs of life come."""
+    """Return the seconds within which it is done, or a resource of a catalog, while signs of life come."""
     if operation in ("stream", "logs"):
         # The operator sees it, and ends it.
         return ENDLESS
@@ -244,9 +247,8 @@ def patience(operation: str, arguments: Mapping[str, Any]) -> float:
     if operation == "apply":
         longest = max((float(each.get("timeout") or 0) for each in arguments["catalog"]), default=0.0)
         return LONGEST_RESOURCE + longest
-    if operation == "send":
-        return answers.PATIENT + float(arguments["size"]) / SLOWEST
-    if operation == "place":
+    if operation in ("place", "send"):
+        # What is sent may take as long as on the slowest line, beyond that.
         return answers.PATIENT
     return answers.PROMPT + float(arguments.get("wait") or 0)
 

@@ -346,7 +346,7 @@ class TestBounds:
         with pytest.raises(ProtocolBreach, match="signs of life, but no answer in time"):
             opened.request("facts")
 
-    def test_a_file_that_drips_is_cut_when_a_slow_line_would_have_brought_it(
+    def test_a_file_that_drips_is_cut_when_a_slow_line_would_have_brought_as_much(
         self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hostile.program = self.chatter({"t": "part", "data": "AA=="}, 0.05)
@@ -354,8 +354,28 @@ class TestBounds:
         opened = hostile.wire()
         opened.open(lambda: False)
         with pytest.raises(ProtocolBreach, match="signs of life, but no answer in time"):
-            opened.request("send", {"path": "/x", "size": protocol.SLOWEST // 4})
-        assert protocol.patience("send", {"size": 3 * protocol.SLOWEST}) == pytest.approx(3.3)
+            opened.request("send", {"path": "/x", "size": 10 << 30})
+
+    def test_a_file_on_a_slow_line_may_take_its_time(self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+        part, monotonic, passed = "A" * protocol.SLOWEST, time.monotonic, [0.0]
+        monkeypatch.setattr(protocol, "time", SimpleNamespace(monotonic=lambda: monotonic() + passed[0]))
+        lines = [{"t": "part", "data": part}] * 9 + [{"t": "done", "id": 1, "ok": True, "sha256": "0" * 64}]
+
+        def program(channel: paramiko.Channel, command: str) -> None:
+            for line in ({"t": "hello", "facts": FACTS}, *lines):
+                channel.sendall(json.dumps(line).encode() + b"\n")
+            keep_silent(channel, command)
+
+        hostile.program = program
+        monkeypatch.setattr(answers, "PATIENT", 2.0)
+        opened = hostile.wire()
+        opened.open(lambda: False)
+
+        def heard(message: Any) -> None:
+            passed[0] += 1.0
+
+        answer = opened.request("send", {"path": "/x", "size": len(part) * 9}, (), heard)
+        assert answer.ok and passed[0] == 9.0
 
     def test_what_is_told_of_a_catalog_has_a_size(self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(protocol, "LONGEST_REPORT", 1 << 20)
