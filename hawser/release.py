@@ -179,19 +179,19 @@ class Facts:
     current: answers.NameOrNone = ""
     commit: answers.NameOrNone = ""
     previous: answers.NameOrNone = ""
-    releases: tuple[answers.Name, ...] = ()
+    releases: answers.FewFacts[answers.Name] = ()
     live: answers.Live = field(default_factory=dict)
-    astray: tuple[answers.Name, ...] = ()
-    processes: tuple[answers.ProcessRow, ...] = ()
+    astray: answers.FewFacts[answers.Name] = ()
+    processes: answers.ManyFacts[answers.ProcessRow] = ()
     journal: answers.Journal | None = None
     hold: answers.Entry | None = None
-    restores: tuple[answers.OpenRestore, ...] = ()
+    restores: answers.FewFacts[answers.OpenRestore] = ()
     since: answers.Moment = 0.0
-    generated: tuple[answers.Name, ...] = ()
+    generated: answers.FewFacts[answers.Name] = ()
     bootstrapped: bool = False
     damaged: tuple[answers.Text, ...] = ()
     closed: bool = False
-    once: tuple[answers.Name, ...] = ()
+    once: answers.FewFacts[answers.Name] = ()
     signing: answers.PublicKey = ""
     begun: answers.Size = 0
     interpreter: answers.Text = ""

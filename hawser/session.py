@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fabric.config import Config
 
 from . import locks, sandbox, together
-from .connect import SILENCE, Address, Connector
+from .connect import Address, Connector
 from .errors import HawserError, InputErrors, Problem, Unreachable
 from .formats import CannotExpress
 from .host import Host
@@ -31,6 +31,7 @@ from .rules import broken
 from .secrets import Secrets, kept_secrets, load_secrets
 from .steps import Step
 from .templates import TemplateError, Templates, folders
+from .transport import SILENCE
 from .wire import Wire
 
 if TYPE_CHECKING:

@@ -46,9 +46,7 @@ def releases(host: Host, ask: Ask) -> Findings:
     if not host.runs_code or not host.facts.current:
         return
     for why in ask("releases.stuck", root=host.root, keep=host.app.keep):
-        message, _, next_move = why.partition("; next: ")
-        again = f"fab -H {host.name} releases.prune"
-        yield Finding(message, f"{next_move}, then {again}" if next_move else f"{again}, which says why", warning=True)
+        yield Finding(why, f"fab -H {host.name} releases.prune, when nothing keeps it any more", warning=True)
 
 
 @on_host

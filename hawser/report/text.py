@@ -23,6 +23,9 @@ COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
 # lone surrogates, which no stream can encode.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+# What stands before the move that we advise, as a host could write it.
+NEXT = re.compile(r"\bnext[ \t]*:", re.IGNORECASE)
+
 
 class Marked(str):
     """A cell of a table that stands out on a terminal.
@@ -79,6 +82,20 @@ def safe(text: str, masks: Sequence[str]) -> str:
     It is masked before and after the cleaning: a sequence inside a secret would hide it from the mask, and then go.
     """
     return mask(clean(mask(text, masks)), masks)
+
+
+def hearsay(text: str) -> str:
+    """Return what a host says, with the advice in it shown as the host's: what stands after `next:` is ours alone."""
+    said = NEXT.sub("the host advises:", text)
+    # An escape sequence in the middle of the word would hide it from us, and then go.
+    if CONTROL.search(said) and NEXT.search(cleaned := clean(said)):
+        return hearsay(cleaned)
+    return said
+
+
+def reason(error: Exception) -> str:
+    """Say why a connection failed: Paramiko's errors hold what the far side wrote."""
+    return hearsay(str(error)) or type(error).__name__
 
 
 def brief(text: str) -> str:
