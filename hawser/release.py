@@ -24,6 +24,9 @@ from .templates import Templates
 ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending", "rolling_migrations")
 # How the code is reached, and what only concerns later releases: always today's.
 REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
+# No part of a release, whatever its settings say: rules only judge the others, hooks come around it, second
+# repositories have commits of their own.
+APART = ("ssh", "local", "certificates", "hooks", "rules", "checkouts")
 
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+]{0,99}-[0-9a-f]{8}", re.ASCII)
@@ -72,9 +75,7 @@ class Release:
 
         :param addresses: where the hosts are reached, for settings speak of it.
         """
-        # Certificates are no part of a release, whatever their settings say; rules only judge the others, hooks come
-        # around it. Second repositories have commits of their own.
-        left_out: Any = dict.fromkeys(("ssh", "local", "certificates", "hooks", "rules", "checkouts"), True)
+        left_out: Any = dict.fromkeys(APART, True)
         left_out["app"] = {"branch", "version", "keep"}
         settings = environment.model_dump(mode="json", exclude=left_out)
         if environment.certificates:
@@ -116,9 +117,9 @@ class Release:
 
     @classmethod
     def from_inputs(cls, text: str, today: Environment) -> Release:
-        """Read what a release kept; hosts, certificates, and how hosts and the repository are reached, are today's.
+        """Read what a release kept; all that leads to this machine, to a host or to the repository is today's.
 
-        What the files of certificates are called is what its own settings say.
+        A host may have written it. What the files of certificates are called is what its own settings say.
 
         :raises ValueError: it cannot be read by this version.
         """
@@ -130,7 +131,9 @@ class Release:
                 raise TypeError
             for name, certificate in present["certificates"].items():
                 certificate["files"] = settings.get("certificates", {}).get(name, certificate)["files"]
-            settings.update({table: present[table] for table in ("hosts", "ssh", "certificates")})
+            settings.update({table: present[table] for table in ("name", "hosts", *APART)})
+            if settings.get("site"):
+                settings["site"].update(todays_files(settings["site"], present["site"]))
             if bool(settings["app"].get("package")) == bool(today.app.package):
                 settings["app"].update({key: present["app"][key] for key in REACHED})
             else:
@@ -145,6 +148,16 @@ class Release:
         except ValidationError as error:
             raise ValueError("; ".join(f"{dotted(each.loc)}: {each.message}" for each in findings_of(error))) from None
         return cls(identifier, commit, environment, Templates(kept=templates))
+
+
+def todays_files(kept: Mapping[str, Any], today: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return which files of this machine a site is made of, in place of those that a release kept.
+
+    :param today: the site as it is now; None where there is none any more.
+    """
+    if today is None:
+        return {"certificate": None, "key": None, "acme": {**kept.get("acme", {}), "ca": None}}
+    return {key: today[key] for key in ("certificate", "key", "acme")}
 
 
 @dataclass(frozen=True)
