@@ -47,6 +47,16 @@ def short(commit: str) -> str:
     return commit[:10] if re.fullmatch("[0-9a-f]{40}", commit) else commit
 
 
+def fetched_by(revision: str, commit: str) -> str:
+    """Return by what hosts fetch a commit that is on no branch or tag; empty: by nothing, it is refused there.
+
+    :param revision: what somebody named. Whoever looks it up decides for all hosts, and many a server gives out by its
+        hash what others have pushed to a copy of the repository.
+    """
+    apart = revision.startswith("refs/") and not revision.startswith(("refs/heads/", "refs/tags/"))
+    return revision if revision == commit or apart else ""
+
+
 @dataclass(frozen=True)
 class Release:
     """One release of the application, the same on every host.
@@ -55,12 +65,14 @@ class Release:
     :param commit: the full hash, or the version of a package.
     :param environment: its settings, and
     :param templates: its templates: today's, or those that the release kept.
+    :param named: by what hosts fetch the commit where it is on no branch or tag; see `fetched_by`.
     """
 
     id: str
     commit: str
     environment: Environment
     templates: Templates
+    named: str = ""
 
     @classmethod
     def of(
@@ -70,6 +82,7 @@ class Release:
         templates: Templates,
         secrets: Secrets,
         addresses: Mapping[str, str],
+        named: str = "",
     ) -> Release:
         """Name the release of a commit with these settings; every template it needs must have been rendered before.
 
@@ -90,7 +103,7 @@ class Release:
         }
         parts = [__version__, settings, sorted(templates.used.items()), secrets.fingerprint(environment.app.name)]
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return cls(f"{short(commit)}-{digest[:8]}", commit, environment, templates)
+        return cls(f"{short(commit)}-{digest[:8]}", commit, environment, templates, named)
 
     @property
     def inputs(self) -> str:
@@ -111,6 +124,7 @@ class Release:
         return {
             "id": self.id,
             "commit": self.commit,
+            "named": self.named,
             "settings": self.environment.model_dump(mode="json"),
             "templates": dict(sorted(self.templates.used.items())),
         }
@@ -127,7 +141,9 @@ class Release:
         present = today.model_dump(mode="json")
         try:
             identifier, commit, settings, templates = (kept[key] for key in ("id", "commit", "settings", "templates"))
-            if not all(isinstance(each, str) for each in (identifier, commit, *templates, *templates.values())):
+            # Older versions have not written it down.
+            named = kept.get("named", "")
+            if not all(isinstance(each, str) for each in (identifier, commit, named, *templates, *templates.values())):
                 raise TypeError
             for name, certificate in present["certificates"].items():
                 certificate["files"] = settings.get("certificates", {}).get(name, certificate)["files"]
@@ -147,7 +163,7 @@ class Release:
             environment = Environment.model_validate(settings).model_copy(update={"path": today.path})
         except ValidationError as error:
             raise ValueError("; ".join(f"{dotted(each.loc)}: {each.message}" for each in findings_of(error))) from None
-        return cls(identifier, commit, environment, Templates(kept=templates))
+        return cls(identifier, commit, environment, Templates(kept=templates), fetched_by(named, commit))
 
 
 def todays_files(kept: Mapping[str, Any], today: Mapping[str, Any] | None) -> dict[str, Any]:
