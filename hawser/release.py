@@ -211,7 +211,7 @@ class Facts:
     live: answers.Live = field(default_factory=dict)
     astray: tuple[answers.Name, ...] = ()
     processes: tuple[answers.ProcessRow, ...] = ()
-    journal: answers.Journal | None = None
+    journal: answers.JournalAsWritten | None = None
     hold: answers.Entry | None = None
     restores: tuple[answers.OpenRestore, ...] = ()
     since: answers.Moment = 0.0
