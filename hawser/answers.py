@@ -50,6 +50,12 @@ def _told(value: bool | str | float) -> bool | str | float:
     return hearsay(value) if isinstance(value, str) else _number(value)
 
 
+def _in_its_order(value: Any, inner: Any) -> Any:
+    """Keep the fields where they were: what is signed is signed in its order, and pydantic puts new ones last."""
+    found = inner(value)
+    return {key: found[key] for key in value}
+
+
 def _number(value: float) -> float:
     # Whoever shows it must not fail over ten thousand digits.
     return value if abs(value) <= LATEST else math.copysign(LATEST, value)
@@ -175,6 +181,9 @@ class Journal(TypedDict, total=False):
     failed: Exact
     since: Exact
     begun: Size
+
+
+JournalAsWritten: TypeAlias = Annotated[Journal, WrapValidator(_in_its_order)]
 
 
 class OpenRestore(TypedDict, total=False):

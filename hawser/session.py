@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import threading
@@ -260,14 +261,11 @@ class Session:
     def host(self, name: str, release: Release | None = None) -> Host:
         """Return a host as the steps see it."""
         facts = self.facts.get(name, Facts())
-        environment, templates = self.environment, self.templates
-        if release is not None:
-            environment, templates = release.environment, release.templates
-        return Host(
+        today = Host(
             name,
-            environment,
+            self.environment,
             self.secrets,
-            templates,
+            self.templates,
             self.addresses,
             facts,
             release,
@@ -276,6 +274,9 @@ class Session:
             self.rollout,
             self.accepted.get(name, ()),
         )
+        if release is None:
+            return today
+        return dataclasses.replace(today, environment=release.environment, templates=release.templates, today=today)
 
     def preflight(self) -> None:
         """Render every step for every selected host, before the first connection.

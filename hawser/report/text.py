@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from hawser.secrets import mask
+from hawser.runner.masks import mask
 
 # Characters of a line of a message, and lines of it, of which the last ones say what to do.
 LONGEST = 2000

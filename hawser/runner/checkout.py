@@ -133,13 +133,22 @@ class Mirror:
         if result.code:
             raise Failure(explain(remote.url, result.errors), result.errors)
 
-    def fetch_commit(self, remote: Remote, commit: str) -> None:
-        """Bring one commit: from all branches and tags, else, where the server allows it, by its hash."""
+    def fetch_commit(self, remote: Remote, commit: str, named: str) -> None:
+        """Bring one commit: from all branches and tags, else, where the server allows it, by what somebody has named.
+
+        :param named: the hash itself, or a reference; empty: a commit that no branch and no tag has is refused.
+        """
         self.fetch_all(remote)
-        if not self.has(commit):
-            result = self.fetch(remote, commit)
-            if result.code or not self.has(commit):
-                raise Failure("commit %s does not exist in %s" % (commit, remote.url), result.errors)
+        if self.has(commit):
+            return
+        if not named:
+            raise Failure(
+                "commit %s is on no branch or tag of %s; next: find out where it comes from, and if it is meant all "
+                "the same, name all 40 digits of it with --revision" % (commit, remote.url)
+            )
+        result = self.fetch(remote, named)
+        if result.code or not self.has(commit):
+            raise Failure("commit %s does not exist in %s" % (commit, remote.url), result.errors)
 
     def unbundle(self, bundle: str, commit: str) -> None:
         """Take a commit from a git bundle.
@@ -203,7 +212,7 @@ def resolve(
         return revision
     with copy.exclusively():
         if HASH.match(revision):
-            copy.fetch_commit(remote, revision)
+            copy.fetch_commit(remote, revision, revision)
             return revision
         copy.fetch_all(remote)
     result = copy.git("rev-parse", "--disambiguate=" + revision)
@@ -333,7 +342,7 @@ class Checkout(Kind):
                 raise Failure("commit %s was announced, but not sent" % self.spec["commit"]) from None
             mirror.unbundle(bundle, self.spec["commit"])
         elif remote.url:
-            mirror.fetch_commit(remote, self.spec["commit"])
+            mirror.fetch_commit(remote, self.spec["commit"], self.spec["named"])
         else:
             raise Failure("commit %s is not on this host, and no repository is named" % self.spec["commit"])
 
