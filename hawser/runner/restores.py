@@ -94,6 +94,7 @@ def settle(spec: Spec, system: System) -> bool:
     journal = Journal(system.state, spec["engine"], spec["database"])
     engine = ENGINES[spec["engine"]](spec, system)
     with workplace(spec["folder"], engine.user, system.state) as place:
+        engine.find_out(journal)
         if journal.found.get("phase") == "replacing":
             done = replaced(engine, journal, spec["folder"], place)
         else:
