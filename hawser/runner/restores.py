@@ -123,7 +123,7 @@ def closed(spec: Mapping[str, Any], system: System) -> bool:
     if spec["engine"] != "postgresql":
         return False
     sql = "SELECT datallowconn FROM pg_database WHERE datname = %s" % literal(spec["database"])
-    return Cluster(system).psql(sql).output.strip() == "f"
+    return Cluster(system).rows(sql) == ["f"]
 
 
 def left(system: System, databases: Sequence[Mapping[str, str]]) -> List[Dict[str, str]]:
