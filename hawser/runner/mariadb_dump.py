@@ -150,9 +150,10 @@ class Dump:
             return ""
         holders = self.server.values(HOLDERS.format(login=ours, name=name, seconds=waits.LONGEST))
         self.server.sql("KILL %d;" % int(waiting[0]), check=False)
+        who = ", ".join(holders) or "one that SHOW FULL PROCESSLIST lists"
         return (
             "the backup of %s has waited for %d s for what somebody has locked, maybe %s; next: the same command again"
-            " when that has ended" % (self.name, waits.LONGEST, ", ".join(holders) or "a connection that is gone")
+            " when that has ended" % (self.name, waits.LONGEST, who)
         )
 
     def prove(self, source: BinaryIO) -> None:

@@ -36,6 +36,9 @@ def watched(look: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except Failure as failure:
+        # The dump may end before who has ended it can say why.
+        over.set()
+        watcher.join()
         if said:
             raise Failure(said[0], failure.output) from None
         raise

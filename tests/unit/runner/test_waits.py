@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -20,6 +21,7 @@ def test_the_reason_of_the_one_that_looked_is_told():
 
     def look():
         ended.set()
+        time.sleep(0.2)
         return "process 8 holds it"
 
     with pytest.raises(Failure, match="process 8 holds it") as caught, waits.watched(look):
