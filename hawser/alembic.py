@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,11 @@ _VALUED = {
     ),
     *("-t", "--template", "-e", "--env-file", "--depends-on", "--version-path", "-r", "--rev-range"),
 }
+# Those of them that may mean another database; `current` takes them before its name only.
+_ELSEWHERE = ("-x", "--x-arg")
+# What has no value, and changes nothing of where Alembic works; a word such as `-cother.ini` does.
+_FLAGS = {"--autogenerate", "--multidb", "--package", "--raiseerr", "--resolve-dependencies", "--splice", "--sql"}
+_FLAGS |= {"-i", "--indicate-current", "-q", "--quiet", "-v", "--verbose", "--check-heads"}
 # Where a line as a whole is not understood, these words say enough.
 _GENERATES = re.compile(
     r"\bdb\s+(\S+\s+)*?migrate\b|--autogenerate\b|\bmakemigrations\b|\baerich\s+(\S+\s+)*?migrate\b"
@@ -46,15 +52,22 @@ class Part:
     """One of Alembic's commands.
 
     :param words: the command itself.
-    :param current: the command that says at which revision the database is.
-    :param location: the folder of its environment, or the file of settings that names it; relative to the code.
+    :param asks: the command that says what revisions there are (``history``), or at which the database is
+        (``current``), with ``{}`` in its place.
+    :param location: the folder of its environment, or the file of settings that names it; relative to the code. Unless
+        the command says it, the one that is usual.
     :param does: ``upgrade``, ``generate`` or ``nothing``.
     """
 
     words: tuple[str, ...]
-    current: tuple[str, ...]
+    asks: tuple[str, ...]
     location: str
     does: str
+
+    @property
+    def asked(self) -> str:
+        """How it is asked, as the program that judges takes it."""
+        return shlex.join(self.asks)
 
 
 @dataclass(frozen=True)
@@ -68,9 +81,9 @@ class Line:
     parts: tuple[Part, ...]
 
     @property
-    def upgrades(self) -> Part | None:
-        """The part that applies revisions."""
-        return next((each for each in self.parts if each.does == "upgrade"), None)
+    def upgrades(self) -> tuple[Part, ...]:
+        """The parts that apply revisions."""
+        return tuple(each for each in self.parts if each.does == "upgrade")
 
     @property
     def generator(self) -> Part | None:
@@ -106,7 +119,9 @@ def _part(words: Sequence[str]) -> Part | None:
         return None
     flask = words[place] == "db"
     where, location = (("-d", "--directory"), "migrations") if flask else (("-c", "--config"), "alembic.ini")
-    current, said = list(words[: place + 1]), iter(words[place + 1 :])
+    asks, said = list(words[: place + 1]), iter(words[place + 1 :])
+    # What is not said, the application's code or a variable may say in another way.
+    chosen: list[str] = []
     rest: list[str] = []
     flags: set[str] = set()
     for word in said:
@@ -115,17 +130,22 @@ def _part(words: Sequence[str]) -> Part | None:
             value = value if equals else next(said, "")
             if name in where:
                 location = value
-            elif not flask and not rest:
-                current += [name, value]
-        elif word.startswith("-"):
+                chosen += [where[0], value]
+            elif not rest:
+                asks += [name, value]
+            elif name in _ELSEWHERE:
+                return None
+        elif word in _FLAGS:
             flags.add(word)
+        elif word.startswith("-"):
+            return None
         else:
             rest.append(word)
     # Flask-Migrate takes the folder after the subcommand, Alembic its file before it.
-    current += ["current", "-d", location] if flask else ["-c", location, "current"]
+    asks += ["{}", "-v", *chosen] if flask else [*chosen, "{}", "-v"]
     before = ("env",) if "=" in words[0] else ()
     does = _does(rest, flags, flask)
-    return Part((*before, *words), (*before, *current), location, does) if does else None
+    return Part((*before, *words), (*before, *asks), location, does) if does else None
 
 
 def _is_alembic(words: Sequence[str], number: int, word: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, NotRequired, Required, TypeAlias
+from typing import Annotated, Any, Literal, NotRequired, Required, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,8 @@ from pydantic import (
     WrapValidator,
 )
 from typing_extensions import TypedDict
+
+from .report.text import hearsay
 
 # The last moment that every clock and calendar here can write: the first day of the year 9999.
 LATEST = 253370764800.0
@@ -39,11 +41,19 @@ def _moment(value: float) -> float:
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
     """Keep what is a word or a number of a record that some version of Hawser wrote."""
-    return {
-        key: each if isinstance(each, bool | str) else _number(each)
-        for key, each in value.items()
-        if isinstance(each, bool | str | int | float)
-    }
+    return {key: _told(each) for key, each in value.items() if isinstance(each, bool | str | int | float)}
+
+
+def _told(value: bool | str | float) -> bool | str | float:
+    if isinstance(value, bool):
+        return value
+    return hearsay(value) if isinstance(value, str) else _number(value)
+
+
+def _in_its_order(value: Any, inner: Any) -> Any:
+    """Keep the fields where they were: what is signed is signed in its order, and pydantic puts new ones last."""
+    found = inner(value)
+    return {key: found[key] for key in value}
 
 
 def _number(value: float) -> float:
@@ -75,12 +85,24 @@ def _of_a_piece(text: str) -> str:
     return text
 
 
-Text: TypeAlias = str
-# What is looked through for causes, or kept for that: the runner cuts it to far less.
+# What people are told, and what of it is long, which the runner cuts to far less.
+Text: TypeAlias = Annotated[str, AfterValidator(hearsay)]
+Words: TypeAlias = Annotated[str, AfterValidator(_of_a_piece), AfterValidator(hearsay)]
+# The same as it was said, for it is no sentence: it is shown line by line as somebody's, or signed, compared, written
+# into a file, or goes back to the host.
+Exact: TypeAlias = str
 Piece: TypeAlias = Annotated[str, AfterValidator(_of_a_piece)]
 Moment: TypeAlias = Annotated[float, AfterValidator(_moment)]
 # The same in whole seconds, and any number that a service user may have written.
 Whole: TypeAlias = Annotated[int, AfterValidator(lambda value: int(_number(value)))]
+# What is asked about one by one, and what is only looked through.
+T = TypeVar("T")
+FEW, MANY = Field(max_length=1000), Field(max_length=100_000)
+Few: TypeAlias = Annotated[list[T], FEW]
+FewFacts: TypeAlias = Annotated[tuple[T, ...], FEW]
+Many: TypeAlias = Annotated[list[T], MANY]
+ManyFacts: TypeAlias = Annotated[tuple[T, ...], MANY]
+ByName: TypeAlias = Annotated[dict[str, T], MANY]
 Size: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Number: TypeAlias = Annotated[int, Field(gt=-(2**31), lt=2**31)]
 Port: TypeAlias = Annotated[int, Field(ge=0, lt=2**16)]
@@ -142,23 +164,26 @@ class Journal(TypedDict, total=False):
 
     release: Required[Name]
     commit: NameOrNone
-    what: Text
-    by: Text
-    hosts: list[Name]
-    phase: Text
+    what: Exact
+    by: Exact
+    hosts: Many[Name]
+    phase: Exact
     before: NameOrNone
     previous: NameOrNone
-    waits: list[Name]
+    waits: Many[Name]
     complete: bool
     migrations: bool
     migrated: bool
     accepted: bool
     maintenance: bool
     closed: bool
-    risky: Text
-    failed: Text
-    since: Text
+    risky: Exact
+    failed: Exact
+    since: Exact
     begun: Size
+
+
+JournalAsWritten: TypeAlias = Annotated[Journal, WrapValidator(_in_its_order)]
 
 
 class OpenRestore(TypedDict, total=False):
@@ -183,26 +208,29 @@ class Left(Row):
 class Backup(Row):
     name: Name
     database: Name
+    engine: Literal["postgresql", "mariadb", "sqlite"]
+    path: Text
     time: Whole
     size: Size
     release: Text
     who: Text
     why: Text
     proven: bool
+    number: Size
 
 
 class Stray(Row):
     """A program that was left behind."""
 
-    pid: Process
+    pid: Annotated[int, Field(gt=1, lt=2**31)]
     command: Text
-    ports: list[Text]
+    ports: Many[Text]
     unit: UnitOrNone
 
 
 class Certificate(Row):
     days: Number
-    names: list[Text]
+    names: Many[Text]
     self_signed: bool
 
 
@@ -214,7 +242,7 @@ class CronRun(Row):
 
 
 class Room(Row):
-    path: Text
+    path: Exact
     free: Size
     total: Size
     files_free: Size
@@ -228,15 +256,15 @@ class Memory(Row):
 
 
 class RabbitQueue(Row):
-    vhost: Text
-    queue: Text
+    vhost: Exact
+    queue: Exact
     waiting: Size
     working: Size
     consumers: Size
 
 
 class RedisQueue(Row):
-    queue: Text
+    queue: Exact
     waiting: Size
 
 
@@ -246,7 +274,7 @@ class Listener(Row):
     pid: Process
     program: Text
     unit: UnitOrNone
-    pids: list[Process]
+    pids: Many[Process]
 
 
 class Kept(Row):
@@ -259,19 +287,19 @@ class Kept(Row):
 
 
 class Sample(Row):
-    sample: Text
+    sample: Exact
     exists: bool
     used: bool
 
 
 class Held(TypedDict):
-    repo: Text
-    branch: Text
+    repo: Exact
+    branch: Exact
     commit: Commit
 
 
 class RemoteFile(Row):
-    path: Text
+    path: Exact
     size: Size
     sha256: Digest
     mode: Annotated[int, Field(ge=0, le=0o7777)]
@@ -294,23 +322,23 @@ class Operation(TypedDict):
     text: Text
     field: NotRequired[Text]
     fills_itself: NotRequired[bool]
-    alters: NotRequired[list[Text]]
+    alters: NotRequired[Many[Text]]
     noop: NotRequired[bool]
-    inner: NotRequired[list[Operation]]
+    inner: NotRequired[Many[Operation]]
     empty: bool
 
 
 class Migration(TypedDict):
     key: Text
     app: Text
-    operations: list[Operation]
+    operations: Many[Operation]
 
 
 class Plan(TypedDict):
-    pending: list[Migration]
-    described: list[Migration]
-    applied: list[Text]
-    known: list[Text]
+    pending: Many[Migration]
+    described: Many[Migration]
+    applied: Many[Text]
+    known: Many[Text]
 
 
 class Revision(TypedDict):
@@ -318,16 +346,16 @@ class Revision(TypedDict):
 
     key: Text
     kind: Text
-    reasons: list[Text]
+    reasons: Many[Text]
     reversible: bool
 
 
 class Revisions(TypedDict):
-    pending: list[Revision]
+    pending: Many[Revision]
 
 
 class Lines(Row):
-    lines: list[Text]
+    lines: Many[Text]
 
 
 class Unanswered(Row):
@@ -341,39 +369,40 @@ ToldPlainly: TypeAlias = Annotated[Unanswered | Lines, _forgiving("its answer ma
 
 # What the runner's reading functions answer (`ASKABLE` in its main module), and within how many seconds they do.
 ANSWERS: dict[str, tuple[Any, float]] = {
-    "backups.listing": (list[Backup], PROMPT),
+    "backups.listing": (Many[Backup], PROMPT),
     "certificates.shown": (Certificate | None, PROMPT),
-    "commands.variables": (dict[str, Text], PROMPT),
+    "commands.variables": (ByName[Exact], PROMPT),
     "checkout.resolve": (CommitOrNone, PATIENT),
-    "checkout.tips": (list[Commit], PATIENT),
+    "checkout.tips": (Many[Commit], PATIENT),
     "index.resolve": (NameOrNone, PATIENT),
-    "cron.last": (dict[str, CronRun], PROMPT),
+    "cron.last": (ByName[CronRun], PROMPT),
     "looks.clock": (Moment, PROMPT),
-    "looks.failed_units": (list[UnitOrNone], PROMPT),
-    "looks.last_words": (list[Text], PROMPT),
+    "looks.failed_units": (Many[UnitOrNone], PROMPT),
+    "looks.last_words": (Many[Text], PROMPT),
     "looks.memory": (Memory, PROMPT),
     "looks.pending": (Size, PROMPT),
-    "looks.reach": (dict[str, Text], PROMPT),
-    "looks.refused": (Piece, PATIENT),
-    "looks.resolve": (dict[str, Text], PROMPT),
-    "looks.rooms": (list[Room], PROMPT),
-    "looks.unmounted": (list[Text], PROMPT),
-    "once.listing": (dict[str, Entry], PROMPT),
-    "queues.rabbitmq": (list[RabbitQueue], PATIENT),
-    "queues.redis": (list[RedisQueue], PATIENT),
-    "ports.listening": (list[Listener], PROMPT),
-    "migrations.plans": (list[Told], PATIENT),
+    "looks.reach": (ByName[Text], PROMPT),
+    "looks.refused": (Words, PATIENT),
+    "looks.resolve": (ByName[Text], PROMPT),
+    "looks.rooms": (Many[Room], PROMPT),
+    "looks.unmounted": (Many[Text], PROMPT),
+    "once.listing": (ByName[Entry], PROMPT),
+    "queues.rabbitmq": (Many[RabbitQueue], PATIENT),
+    "queues.redis": (Many[RedisQueue], PATIENT),
+    "ports.listening": (Many[Listener], PROMPT),
+    "migrations.plans": (Many[Told], PATIENT),
     "releases.before": (NameOrNone, PROMPT),
-    "releases.history": (list[Entry], PROMPT),
-    "releases.stuck": (list[Text], PATIENT),
-    "releases.listing": (list[Kept], PATIENT),
-    "restores.left": (list[Left], PATIENT),
-    "samples.listing": (list[Sample], PROMPT),
-    "strays.listing": (list[Stray], PROMPT),
-    "survey.health": (dict[str, Text], PATIENT),
+    "releases.history": (Many[Entry], PROMPT),
+    "releases.stuck": (Many[Text], PATIENT),
+    "releases.listing": (Few[Kept], PATIENT),
+    "restores.left": (Many[Left], PATIENT),
+    "samples.listing": (Many[Sample], PROMPT),
+    "strays.listing": (Many[Stray], PROMPT),
+    "survey.health": (ByName[Text], PATIENT),
+    # How many are too many is said in plain words where they are taken.
     "transfers.listing": (list[RemoteFile], PATIENT),
     "transfers.state": (RemoteState | None, PATIENT),
-    "trees.held": (dict[str, Held], PROMPT),
+    "trees.held": (ByName[Held], PROMPT),
 }
 
 # Which argument holds the names that an answer is about.
@@ -383,8 +412,8 @@ ABOUT = {"looks.reach": "places", "looks.resolve": "names", "survey.health": "ch
 class Start(Row):
     t: Literal["start"]
     position: Size
-    step: Text
-    label: Text
+    step: Words
+    label: Words
 
 
 class EventRow(Row):
@@ -392,17 +421,17 @@ class EventRow(Row):
 
     t: Literal["event"]
     position: Size
-    step: Text
-    label: Text
+    step: Words
+    label: Words
     status: Literal["ok", "changed", "would_change", "unknown", "failed", "skipped"]
     ms: Moment
     diff: NotRequired[Piece]
-    note: NotRequired[Piece]
+    note: NotRequired[Words]
     output: NotRequired[Piece]
-    error: NotRequired[Piece]
+    error: NotRequired[Words]
     traceback: NotRequired[Piece]
-    facts: NotRequired[dict[str, Piece]]
-    warning: NotRequired[Piece]
+    facts: NotRequired[Annotated[dict[Piece, Piece], Field(max_length=100)]]
+    warning: NotRequired[Words]
 
 
 class Output(Row):
@@ -415,7 +444,7 @@ class Log(Row):
     t: Literal["log"]
     time: Moment
     source: Text
-    text: Text
+    text: Exact
 
 
 class Part(Row):
@@ -434,9 +463,9 @@ HEARD: dict[str, dict[str, Any]] = {
 class Refusal(Row):
     """Why an operation could not be done; empty where it was."""
 
-    error: NotRequired[Piece]
-    output: NotRequired[Piece]
-    traceback: NotRequired[Piece]
+    error: NotRequired[Words]
+    output: NotRequired[Words]
+    traceback: NotRequired[Words]
 
 
 class Nothing(Row):
@@ -448,7 +477,7 @@ class Holder(Row):
 
 
 class TextOfFile(Row):
-    text: Text | None
+    text: Exact | None
 
 
 class ExitStatus(Row):
@@ -482,7 +511,7 @@ def expected(function: str, arguments: Mapping[str, Any]) -> tuple[Any, float]:
     kind, seconds = ANSWERS[function]
     if function == "migrations.plans":
         # One answer to each question, in their order.
-        kinds = tuple(_told(each) for each in arguments["questions"])
+        kinds = tuple(_kind_of_plan(each) for each in arguments["questions"])
         return (tuple[kinds] if kinds else tuple[()]), seconds  # type: ignore[valid-type]
     if function == "looks.rooms":
         return Annotated[kind, AfterValidator(_paths_among(frozenset(arguments["paths"])))], seconds
@@ -492,7 +521,7 @@ def expected(function: str, arguments: Mapping[str, Any]) -> tuple[Any, float]:
     return kind, seconds
 
 
-def _told(question: Mapping[str, Any]) -> Any:
+def _kind_of_plan(question: Mapping[str, Any]) -> Any:
     if question.get("plain"):
         return ToldPlainly
     return Told if "HAWSER_DATABASE" in (question.get("env") or {}) else ToldByAlembic

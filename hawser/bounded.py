@@ -17,7 +17,7 @@ from typing import Any
 
 import jinja2
 from jinja2 import nodes
-from jinja2.runtime import BlockReference, LoopContext, Macro, TemplateReference
+from jinja2.runtime import BlockReference, Context, LoopContext, Macro, TemplateReference
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from jinja2.utils import Cycler, Joiner, Namespace
 
@@ -25,16 +25,28 @@ from jinja2.utils import Cycler, Joiner, Namespace
 BUDGET = 20_000_000
 # The longest value, in characters.
 LONGEST = 4_000_000
-# The longest source: no file on a server is longer, and reading it takes less than a second.
-LONGEST_SOURCE = 1_000_000
+# The longest source: no file on a server is longer, and reading it takes seconds at most.
+LONGEST_SOURCE = 200_000
+# How many names a source may set, multiplied with its branches and loops: Jinja2 goes through all names for each.
+NAMES = 500_000
 # What an item of a list or a turn of a loop counts as, in characters; and what a call does.
 STEP, CALL = 20, 200
 # Seconds of work (not of waiting) for one rendering, for what takes long without growing.
 SECONDS = 10.0
 # How wide a text may be filled up, and how many digits a number may have after its point.
 WIDEST = 10_000
-# Bits of the largest number.
-BITS = 20_000
+# Bits of the largest number that is worked out, and of the largest that is let through: as much as any program's, and
+# few enough that no table is slow because all of its numbers have the same place in it.
+BITS, NUMBER = 20_000, 64
+# Comparisons of one character with another that one search may take.
+SEARCH = 10**8
+# What looks through a text for another one, or for any of its characters.
+SEARCHES = {
+    "count", "find", "index", "lstrip", "partition", "replace", "rfind", "rindex", "rpartition", "rsplit", "rstrip",
+    "split", "strip",
+}  # fmt: skip
+# Others (punycode, idna) take time that grows with the square of a text.
+ENCODINGS = {"utf-8", "ascii", "latin-1", "strict", "ignore", "replace"}
 # Filters whose work grows faster than their input, and those whose numbers say how large the result is.
 SLOW = {"striptags": 20_000, "urlize": 20_000, "pprint": 20_000, "wordwrap": 200_000}
 SIZED = {"batch", "center", "indent", "int", "round", "slice", "tojson", "truncate", "wordwrap"}
@@ -44,6 +56,8 @@ PLAIN: tuple[type, ...] = (
 )  # fmt: skip
 OWN = (Macro, LoopContext, BlockReference, TemplateReference, Cycler, Joiner, Namespace, jinja2.Undefined)
 LEAVES = (nodes.TemplateData, nodes.Name, nodes.Const)
+SETTING = (nodes.Macro, nodes.Import, nodes.FromImport, nodes.Block)
+SCOPES = (nodes.If, nodes.For, nodes.CallBlock, nodes.FilterBlock, nodes.With, nodes.AssignBlock, nodes.CondExpr)
 EACH, JOINED, MADE = "each item", "joined", "made"
 
 
@@ -76,7 +90,7 @@ class Budget(threading.local):
             return
         self.left -= amount
         self.looked += 1
-        if self.left < 0 or (self.looked % 64 == 0 and time.thread_time() > self.until):
+        if self.left < 0 or ((self.looked % 64 == 0 or amount > CALL) and time.thread_time() > self.until):
             raise TooMuch
 
 
@@ -100,7 +114,8 @@ def size(value: object) -> int:
             elif isinstance(each, list | tuple | set | frozenset):
                 left += each
             elif isinstance(each, int):
-                found += each.bit_length() // 8
+                if each.bit_length() > NUMBER:
+                    raise TooMuch("a number becomes too large")
             elif isinstance(each, Mapping):
                 left += [*each.keys(), *each.values()]
             elif isinstance(each, Namespace):
@@ -222,7 +237,7 @@ class Formatter(SandboxedFormatter):
 class Environment(ImmutableSandboxedEnvironment):
     """An environment of Jinja2 in which values are data and every rendering ends; see the module."""
 
-    intercepted_binops = frozenset(("+", "*", "**", "%"))
+    intercepted_binops = frozenset(("+", "-", "*", "/", "//", "**", "%"))
 
     def __init__(self, **options: Any) -> None:
         # What is worked out when a template is read would not be counted.
@@ -231,6 +246,8 @@ class Environment(ImmutableSandboxedEnvironment):
         del self.globals["lipsum"]
         self.binop_table.update({"+": add, "*": multiply, "**": power, "%": modulo})
         self.adopt(self.filters)
+        tests: Mapping[str, Any] = self.tests
+        self.tests.update({name: self.bounded(name, function) for name, function in tests.items()})
         self.filters.update(
             {
                 "format": self.bounded("format", lambda value, *more, **named: modulo(text(value), named or more)),
@@ -250,13 +267,17 @@ class Environment(ImmutableSandboxedEnvironment):
         self.filters.update({name: self.bounded(name, function) for name, function in filters.items()})
 
     def bounded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a filter whose input and result are counted."""
+        """Return a filter or a test whose input and result are counted."""
 
         @functools.wraps(function)
         def apply(*arguments: Any, **named: Any) -> Any:
-            budget.spend(STEP)
+            given = (*arguments, *named.values())
+            plain = [each for each in given if isinstance(each, PLAIN) and not isinstance(each, Context)]
+            budget.spend(STEP + sum(map(size, plain)))
             if name in SLOW:
-                refuse_over(max(size(each) for each in arguments if isinstance(each, PLAIN)), SLOW[name])
+                refuse_over(max(map(size, plain)), SLOW[name])
+            if name == "trim":
+                bound_search(*plain)
             if name in SIZED:
                 bound_widths(name, arguments, named)
             return counted(function(*arguments, **named))
@@ -299,6 +320,10 @@ class Environment(ImmutableSandboxedEnvironment):
                 return counted(replaced(owner, *args, **kwargs))
             if name == "translate":
                 raise TooMuch("translate is not for templates")
+            if name in SEARCHES:
+                bound_search(owner, *args, *kwargs.values())
+            if name in ("encode", "decode") and not ENCODINGS.issuperset((*args, *kwargs.values())):
+                raise TooMuch(f"templates {name} with {', '.join(sorted(ENCODINGS))} only")
             if name == "expandtabs":
                 tabs = owner.count("\t") if isinstance(owner, str) else owner.count(b"\t")
                 refuse_over(tabs * WIDEST)
@@ -328,13 +353,19 @@ class Environment(ImmutableSandboxedEnvironment):
             raise jinja2.TemplateSyntaxError(f"longer than {LONGEST_SOURCE} characters", 1, name, filename)
         if name is not None:
             self.lengths[name] = len(source)
-        return super()._parse(source, name, filename)
+        made = super()._parse(source, name, filename)
+        names = sum(1 for each in made.find_all(nodes.Name) if each.ctx != "load")
+        parts = [*made.find_all(SETTING), *made.find_all(SCOPES)]
+        if (names + len(parts)) * len(parts) > NAMES:
+            raise jinja2.TemplateSyntaxError("sets too many names, in too many branches and loops", 1, name, filename)
+        return made
 
     def _generate(self, source: nodes.Template, *arguments: Any, **named: Any) -> str:
         return super()._generate(watched(source), *arguments, **named)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Work out what an operator makes, and count it."""
+        """Work out what an operator makes, and count it, and what it is made of."""
+        budget.spend(size(left) + size(right))
         return counted(super().call_binop(context, operator, left, right))
 
 
@@ -351,6 +382,10 @@ def watched(node: Any) -> Any:
     if isinstance(node, nodes.For):
         written = sum(len(each.data) for part in node.body for each in part.find_all(nodes.TemplateData))
         node.iter = through(EACH, node.iter, nodes.Const(written))
+    elif isinstance(node, nodes.Compare):
+        node.expr = through(MADE, node.expr)
+        for operand in node.ops:
+            operand.expr = through(MADE, operand.expr)
     elif isinstance(node, nodes.Concat):
         return through(JOINED, *node.nodes)
     elif isinstance(node, nodes.List | nodes.Dict) or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
@@ -388,6 +423,15 @@ def bound_widths(name: str, arguments: Sequence[Any], named: Mapping[str, Any]) 
         refuse_over(len(text(values[0])) * max((len(each) for each in more if isinstance(each, str)), default=1))
 
 
+def bound_search(owner: Any = "", *wanted: Any) -> None:
+    """Refuse to look through a text for another one where both are so long that it takes long.
+
+    :raises TooMuch: they are.
+    """
+    longest = max((len(each) for each in wanted if isinstance(each, str | bytes)), default=0)
+    refuse_over(len(owner) * longest if isinstance(owner, str | bytes) else 0, SEARCH)
+
+
 def wide(value: Any) -> bool:
     """Whether a number is larger than a width or a count of digits needs to be."""
     return isinstance(value, int) and abs(value) > WIDEST
@@ -420,7 +464,9 @@ MISTAKES = (
     ArithmeticError,
     LookupError,
     AttributeError,
-    RecursionError,
+    NameError,
+    AssertionError,
+    RuntimeError,
     MemoryError,
     SyntaxError,
 )

@@ -6,8 +6,7 @@ import functools
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,14 +18,12 @@ from fabric.runners import Remote
 
 from .errors import HawserError, Unreachable
 from .hostkeys import HostKeyRefused, KnownHosts, changed_key_message, read_key
-from .report.text import clean
+from .report.text import clean, reason
+from .transport import PatientTransport, open_socket
 
 # What goes wrong on a connection is said by the error that it ends in; without a handler of ours, Paramiko's own words
 # (tracebacks, and what the far side said) would go to standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
-
-# Seconds within which the far side of a file transfer answers.
-SILENCE = 15.0
 
 
 @dataclass(frozen=True)
@@ -65,89 +62,6 @@ def private_key(path: str) -> paramiko.PKey:
         raise HawserError(f"the private key {path} does not exist", code=2) from None
     except (OSError, TypeError, ValueError, paramiko.SSHException) as error:
         raise HawserError(f"the private key {path} cannot be used: {error or type(error).__name__}", code=2) from None
-
-
-class PromptSocket(socket.socket):
-    """A socket that acknowledges at once: sshd holds back its next packet until the last one is acknowledged."""
-
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        """Read; the kernel forgets the wish for prompt acknowledgements with every packet."""
-        data = super().recv(size, flags)
-        if hasattr(socket, "TCP_QUICKACK"):  # Linux only
-            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return data
-
-
-def open_socket(host: str, port: int, timeout: float) -> socket.socket:
-    """Connect with TCP_NODELAY, without which every exchange waits 40 ms for an acknowledgement."""
-    link = socket.create_connection((host, port), timeout=timeout)
-    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    link.settimeout(None)
-    return PromptSocket(fileno=link.detach())
-
-
-class PatientChannel(paramiko.Channel):
-    """A channel whose far side must answer what it is asked in time; Paramiko itself would wait for ever."""
-
-    patience = 10.0
-
-    @contextmanager
-    def in_time(self) -> Iterator[None]:
-        """Close the channel, which ends every wait for it, unless what is inside is done in time.
-
-        :raises TimeoutError: it was not.
-        """
-        late = threading.Event()
-
-        def close() -> None:
-            late.set()
-            with suppress(EOFError, OSError):
-                self.close()
-
-        timer = threading.Timer(self.patience, close)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except paramiko.SSHException:
-            if late.is_set():
-                raise TimeoutError(f"no answer within {self.patience:.0f} s") from None
-            raise
-        finally:
-            timer.cancel()
-
-    def exec_command(self, command: Any) -> None:
-        """Start a program; see Paramiko."""
-        with self.in_time():
-            super().exec_command(command)
-
-    def get_pty(self, *args: Any, **kwargs: Any) -> None:
-        """Ask for a terminal; see Paramiko."""
-        with self.in_time():
-            super().get_pty(*args, **kwargs)
-
-    def invoke_shell(self) -> None:
-        """Start a login shell; see Paramiko."""
-        with self.in_time():
-            super().invoke_shell()
-
-    def invoke_subsystem(self, subsystem: Any) -> None:
-        """Start a subsystem, such as sftp, whose every answer comes in time too; see Paramiko."""
-        with self.in_time():
-            super().invoke_subsystem(subsystem)
-        self.settimeout(SILENCE)
-
-
-class PatientTransport(paramiko.Transport):
-    """A transport with patient channels."""
-
-    def open_channel(self, *args: Any, **kwargs: Any) -> paramiko.Channel:
-        """Open a channel; see Paramiko."""
-        channel = super().open_channel(*args, **kwargs)
-        # Paramiko makes it itself, and offers no way to have another kind made.
-        channel.__class__ = PatientChannel
-        vars(channel)["patience"] = self.channel_timeout
-        return channel
 
 
 class CleanRemote(Remote):  # type: ignore[misc]
@@ -286,13 +200,13 @@ class Connector:
             raise HostKeyRefused(message) from None
         except paramiko.AuthenticationException as error:
             by_hand = f"ssh -p {connection.port} {connection.user}@{connection.host}"
-            raise Unreachable(f"{where}: the login was refused ({error}); next: {by_hand}") from None
+            raise Unreachable(f"{where}: the login was refused ({reason(error)}); next: {by_hand}") from None
         except socket.gaierror:
             raise Unreachable(f"{where}: the name does not resolve; next: give the host an `address`") from None
         except TimeoutError:
             raise Unreachable(f"{where}: no answer within {address.connect_timeout} s") from None
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{where}: {error or type(error).__name__}") from None
+            raise Unreachable(f"{where}: {reason(error)}") from None
         return connection
 
     def close(self) -> None:

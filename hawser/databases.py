@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Database:
     """A database of the application.
 
-    :param name: its name; for SQLite the file's, without folders and suffix.
+    :param name: its name; for SQLite see `inventory.backup.Backup.name_of`.
     :param engine: ``postgresql``, ``mariadb`` or ``sqlite``.
     :param owner: the role, or the Unix user, that it belongs to.
     :param path: the file of SQLite, else empty.
@@ -41,7 +41,7 @@ def databases_of(host: Host) -> list[Database]:
         found += [Database(name, "mariadb", each.owner) for name, each in mariadb.databases.items()]
     if host.runs_code:
         for path in host.environment.backup.sqlite:
-            name = path.rpartition("/")[2].partition(".")[0]
+            name = host.environment.backup.name_of(path)
             found.append(Database(name, "sqlite", host.app.user, f"{host.root}/{path}"))
     return found
 
@@ -69,7 +69,7 @@ def broken_off(host: Host) -> Iterator[str]:
             begun = (
                 f"{by.get('who')} on {by.get('from')} at {by.get('started')}" if isinstance(by, Mapping) else "nobody"
             )
-            what = f"the restore of {each.get('database')} from {each.get('backup')}"
+            what = f"the restore of {each.get('database')} from {each.get('backup', 'a backup that is not known')}"
             yield f"{what}, begun by {begun}, is not complete"
 
 

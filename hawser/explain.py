@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import HawserError
+from .report.text import hearsay
 
 if TYPE_CHECKING:
     from .fleet import Fleet
@@ -50,9 +51,11 @@ PASSWORD = (
     "fab -H {environment} bootstrap"
 )
 
-# Characters of what was said that are looked through.
-MOST = 1 << 17
-PLAIN = re.compile(r"[\w.,:@/+=~%-]*")
+# Characters of what was said that are looked through: a quarter from its beginning, where the error stands, the rest
+# from its end. The patterns bound what they repeat, for a search lets neither another thread nor Ctrl-C in.
+MOST = 1 << 14
+# What a shell takes for a word and a program for no option.
+PLAIN = re.compile(r"(?![-~=])[\w.,:@/+=%-]*")
 
 
 @dataclass(frozen=True)
@@ -82,20 +85,20 @@ CAUSES = (
         ("disk",),
     ),
     Cause(
-        r"Address already in use|EADDRINUSE|\[Errno 98\]|port (\d+) is already (?:in use|allocated)"
+        r"Address already in use|EADDRINUSE|\[Errno 98\]|port (\d{1,5}) is already (?:in use|allocated)"
         r"|is not who answers on",
         "the port is taken by somebody else",
         'fab -H {host} check names who has it; fab -H {host} run "ss -tlnp" shows all',
         ("ports",),
     ),
     Cause(
-        r'password authentication failed for user "([^"]+)"|no password supplied',
+        r'password authentication failed for user "([^"\n]{1,200})"|no password supplied',
         "PostgreSQL refuses the password that was given for {1}",
         PASSWORD,
         service="postgresql",
     ),
     Cause(
-        r"Access denied for user '([^']+)'",
+        r"Access denied for user '([^'\n]{1,200})'",
         "MariaDB refuses the password that was given for {1}",
         PASSWORD,
         service="mariadb",
@@ -113,13 +116,13 @@ CAUSES = (
         service="redis",
     ),
     Cause(
-        r'no pg_hba\.conf entry for host "([^"]+)"',
+        r'no pg_hba\.conf entry for host "([^"\n]{1,200})"',
         "PostgreSQL lets nobody in from {1}",
         "name the host's group in services.postgresql…clients, then: fab -H {environment} bootstrap",
         service="postgresql",
     ),
     Cause(
-        r"fatal error: (\S+\.h(?:pp)?): No such file",
+        r"fatal error: (\S{1,200}\.h(?:pp)?): No such file",
         "a package is compiled here and misses the header {1}",
         INSTALL,
     ),
@@ -130,8 +133,9 @@ CAUSES = (
         INSTALL,
     ),
     Cause(
-        r"(?:command|program) ['`]?[\w+.-]*(gcc|g\+\+|cc|clang)[\w+.-]*['`]? (?:failed: No such file|not found)"
-        r"|\b(gcc|cc): (?:command )?not found|No such file or directory: '[\w+.-]*(gcc)'",
+        r"(?:command|program) ['`]?[\w+.-]{0,60}(gcc|g\+\+|cc|clang)[\w+.-]{0,60}['`]?"
+        r" (?:failed: No such file|not found)"
+        r"|\b(gcc|cc): (?:command )?not found|No such file or directory: '[\w+.-]{0,60}(gcc)'",
         "a package is compiled here and there is no compiler",
         INSTALL,
     ),
@@ -148,8 +152,8 @@ CAUSES = (
         ("memory",),
     ),
     Cause(
-        r"Could not resolve host(?:name)?:? ?([\w.-]*\w)|could not translate host name \"([^\"]+)\""
-        r"|Temporary failure resolving '([^']+)'|Name or service not known|Temporary failure in name resolution"
+        r"Could not resolve host(?:name)?:? ?([\w.-]{0,200}\w)|could not translate host name \"([^\"\n]{1,200})\""
+        r"|Temporary failure resolving '([^'\n]{1,200})'|Name or service not known|Temporary failure in name resolution"
         r"|failed to lookup address information|dns error|nodename nor servname|the server's name does not resolve",
         "a name does not resolve on this host: {1}",
         'fab -H {host} run "cat /etc/resolv.conf; getent hosts {1}"; a name of your own network may need a line in '
@@ -169,12 +173,12 @@ CAUSES = (
         ("services", "units"),
     ),
     Cause(
-        r"ModuleNotFoundError: No module named '([^']+)'",
+        r"ModuleNotFoundError: No module named '([^'\n]{1,200})'",
         "the Python package {1} is not in the environment",
         "add it to the requirements of the code or to python.packages, then: fab -H {environment} deploy",
     ),
     Cause(
-        r'FATAL: +database "([^"]+)" does not exist|Unknown database \'([^\']+)\'',
+        r'FATAL: {1,8}database "([^"\n]{1,200})" does not exist|Unknown database \'([^\'\n]{1,200})\'',
         "there is no database {1}",
         "fab -H {environment} bootstrap makes those of the settings; does the application's own name for it fit?",
     ),
@@ -196,12 +200,14 @@ TOOLS = {
 
 def cause_of(text: str) -> tuple[Cause, str] | None:
     """Return what is known of a failure, and what its pattern caught; None when nothing is."""
+    if len(text) > MOST:
+        text = f"{text[: MOST // 4]}\n{text[-MOST * 3 // 4 :]}"
     # Builders wrap their sentences for a terminal that is not there.
-    joined = re.sub(r"\n {4,}", " ", text[-MOST:])
+    joined = re.sub(r"\n {4,}", " ", text)
     for cause in CAUSES:
         found = re.search(cause.pattern, joined)
         if found:
-            return cause, next((group for group in found.groups() if group), "")
+            return cause, hearsay(next((group for group in found.groups() if group), ""))
     return None
 
 

@@ -15,7 +15,7 @@ from .inventory import Environment
 from .inventory.types import is_version
 from .journal import Record
 from .kept import Kept
-from .release import Facts, Release, is_commit, is_id, short
+from .release import Facts, Release, fetched_by, is_commit, is_id, short
 from .report import Report
 from .resources import Catalog, Checkout
 from .runner.index import order
@@ -129,14 +129,22 @@ class Fleet:
             leader = self.leader()
             leader.connect()
             name = leader.names[0]
-            answer = leader.ask(name, "checkout.resolve", {**self.host(name).repository_access(), "revision": wanted})
-            commit, place = str(answer), f"looked up on {name}"
-            full = re.compile("[0-9a-f]{40}")
-            if not full.fullmatch(commit) or (full.fullmatch(wanted) and commit != wanted):
-                raise HawserError(f"{name}: answers with {commit!r}, which is not the commit {wanted}")
+            commit, place = self.look_up(name, self.host(name).repository_access(), wanted), f"looked up on {name}"
         self.report.note("", f"{wanted} is {short(commit)} ({place})")
         session = self.session
-        return Release.of(commit, self.environment, session.templates, session.secrets, session.addresses)
+        named = fetched_by(wanted, commit)
+        return Release.of(commit, self.environment, session.templates, session.secrets, session.addresses, named)
+
+    def look_up(self, name: str, access: Mapping[str, Any], wanted: str) -> str:
+        """Have a host ask a repository which commit a branch, a tag or a (short) hash is.
+
+        :raises HawserError: it names none, or another one than was asked for.
+        """
+        commit = str(self.ask(name, "checkout.resolve", {**access, "revision": wanted}))
+        full = re.compile("[0-9a-f]{40}")
+        if not full.fullmatch(commit) or (full.fullmatch(wanted) and commit != wanted):
+            raise HawserError(f"{name}: answers with {commit!r}, which is not the commit {wanted}")
+        return commit
 
     def find_version(self, wanted: str) -> tuple[str, str]:
         """Return a version of the package as the index writes it, and where that is known from.

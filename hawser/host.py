@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ class Host:
     :param asked: what the command asks for, such as the ``process`` it is about.
     :param rollout: the rollout that is under way, if one is.
     :param accepted: what it keeps that is about to be signed for it.
+    :param today: it as today's settings have it, where these here are those that a release kept.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Host:
     asked: Mapping[str, str] = field(default_factory=dict)
     rollout: Record | None = None
     accepted: Sequence[Kept] = ()
+    today: Host | None = None
 
     # What the settings say of it.
 
@@ -399,19 +402,31 @@ class Host:
         known = {**self.secrets.values, **self.variables}
         return {key: known[key] for key in keys}
 
-    def local_file(self, path: str, key: str, hint: str = "") -> str:
+    def local_file(self, key: str, hint: str = "") -> str:
         """Read a file that lies beside the environment file.
 
+        :param key: what names it, in today's settings: those of a release may be the words of a host.
         :param hint: what to do when there is none.
-        :raises TemplateError: it cannot be read; `key` is where it is named.
+        :raises TemplateError: it cannot be read, or none is named.
         """
+        host = self.today or self
+        path = host.text(host.setting(key) or "", key)
         try:
-            return read_file(self.environment.path.parent / path)
+            if not path:
+                raise FileNotFoundError(errno.ENOENT, "the settings name no file here")
+            return read_file(host.environment.path.parent / path)
         except OSError as error:
-            problem = Problem(self.environment.path.name, key, f"{path}: {error.strerror}", hint)
+            problem = Problem(host.environment.path.name, key, f"{path}: {error.strerror}".removeprefix(": "), hint)
         except UnicodeDecodeError:
-            problem = Problem(self.environment.path.name, key, f"{path} is no text", "PEM begins with -----BEGIN")
+            problem = Problem(host.environment.path.name, key, f"{path} is no text", "PEM begins with -----BEGIN")
         raise TemplateError(problem)
+
+    def setting(self, key: str) -> Any:
+        """Return what stands under a key of the settings; None where there is none."""
+        found: Any = self.environment
+        for part in key.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else getattr(found, part, None)
+        return found
 
     def in_release(self, line: str, marker: str = "", timeout: int = 1800, words: Sequence[str] = ()) -> Command:
         """Return a command line that runs in the code of the release, as the application's user, in its environment.

@@ -12,6 +12,8 @@ from pathlib import Path
 import paramiko
 
 from .errors import HawserError
+from .report.text import reason
+from .transport import PatientTransport
 
 
 class HostKeyRefused(HawserError):
@@ -26,14 +28,14 @@ def read_key(address: str, port: int, timeout: float, channel: paramiko.Channel 
     """
     try:
         with channel or socket.create_connection((address, port), timeout=timeout) as link:
-            transport = paramiko.Transport(link)
+            transport = PatientTransport(link)
             try:
                 transport.start_client(timeout=timeout)
                 return transport.get_remote_server_key()
             finally:
                 transport.close()
     except (OSError, paramiko.SSHException) as error:
-        raise HawserError(f"{address}:{port}: {error}") from None
+        raise HawserError(f"{address}:{port}: {reason(error)}") from None
 
 
 def parse_key(text: str) -> paramiko.PKey:

@@ -47,17 +47,36 @@ def take(session: Session, names: Sequence[str], wait: float = 2.0) -> None:
 
 
 def refuse_hold(fleet: Fleet) -> None:
-    """Stop where somebody has frozen what is deployed; a dry run only says so.
+    """Stop where somebody has frozen what is deployed, or may have; a dry run only says so.
 
     :raises HawserError: who, since when and why.
     """
     fleet.connect()
+    refuse_damaged(fleet.session, fleet.names)
     told = [f"{name}: {held(hold)}" for name in fleet.names if (hold := fleet.facts(name).hold)]
     if told and fleet.dry:
         fleet.report.note("", "\n".join(["deploys are frozen:", *told]), "warning")
     elif told:
         next_move = f"fab -H {fleet.environment.name} lock.release, when they agree"
         raise HawserError("\n".join(["deploys are frozen; nothing was touched", *told, f"  next: {next_move}"]))
+
+
+def refuse_damaged(session: Session, names: Sequence[str]) -> None:
+    """Stop where a host's record of a rollout, of a freeze or of its secrets is damaged; a dry run only says so.
+
+    :param names: hosts that have been asked already.
+    :raises HawserError: which, and what helps.
+    """
+    told = [f"  {name}: {path}" for name in names for path in session.facts[name].damaged]
+    what = "records of hosts are damaged, so that nobody knows what they said"
+    if told and session.dry:
+        session.report.note("", "\n".join([f"{what}:", *told]), "warning")
+    elif told:
+        ways = [
+            "  next: put them right there, or remove them, then the same command again; what goes with them:",
+            "  journal.json: a rollout that is open (deploy again), hold.json: a freeze, secrets.json: what was made",
+        ]
+        raise HawserError("\n".join([f"{what}; nothing was touched", *told, *ways]))
 
 
 def at_work(holder: Mapping[str, Any]) -> str:

@@ -219,8 +219,8 @@ def _question(words: Sequence[str], instance: str) -> Question | None:
                 database = value
             elif name in ("--settings", "--pythonpath"):
                 kept.append(f"{name}={value}")
-        elif not word.startswith("-"):
-            # To a migration that is named: not the plan that we would be told.
+        elif not word.startswith("-") or any(each.startswith(name) for each in _VALUED):
+            # To a migration that is named, or with an option that is cut short: not the plan that we would be told.
             return None
     return Question((*program, "shell", *kept, "-c", SCRIPT), instance, database)
 

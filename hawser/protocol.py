@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from . import answers
-from .connect import SILENCE
 from .errors import ProtocolBreach, Unreachable
 from .release import Facts
+from .report.text import hearsay
+from .transport import SILENCE
 
 # The far side says something every 3 s; after this long without a word (`SILENCE`) the line counts as cut.
 HEARTBEAT = 3.0
@@ -21,10 +22,12 @@ HEARTBEAT = 3.0
 GREETING = 60.0
 # Bytes a second that the slowest line carries: a long line takes its time, one that drips is none.
 SLOWEST = 1 << 14
-# Bytes of a line, of all that is said before the greeting, and of all that is said in answer to one question.
+# Bytes of a line, of all that is said before the greeting, in answer to one question, and of a catalog, which a dry run
+# keeps until the end of the phase.
 LONGEST_LINE = 1 << 24
 LONGEST_SPEECH = 1 << 20
 LONGEST_TALK = 1 << 28
+LONGEST_REPORT = 1 << 26
 # Values in a line: each costs memory, however short it is written.
 MOST_VALUES = 1_000_000
 # Seconds that one resource may take in all, whatever its programs may; and what the operator follows has no end.
@@ -47,6 +50,8 @@ class Reader:
         self.receive = receive
         self.last_words = last_words
         self.buffer = bytearray()
+        # Bytes of all messages until now.
+        self.taken = 0
 
     def breach(self, what: str) -> NoReturn:
         raise ProtocolBreach(self.name, what)
@@ -88,6 +93,7 @@ class Reader:
     def message(self, due: float = ENDLESS) -> dict[str, Any]:
         """Return the next message, as JSON has it; its type is known to be a word."""
         line = self.line(due)
+        self.taken += len(line) + 1
         if sum(line.count(each) for each in (b",", b"[", b"{")) > MOST_VALUES:
             self.breach(f"a message of more than {MOST_VALUES} values")
         try:
@@ -148,8 +154,10 @@ class Exchange:
         self.operation = operation
         self.arguments = arguments
         self.seconds = patience(operation, arguments)
-        self.due = time.monotonic() + self.seconds
-        self.heard = 0
+        self.began = time.monotonic()
+        self.due = self.began + self.seconds
+        self.most = longest(operation, arguments)
+        self.before = reader.taken
         # Each resource begins and is settled once.
         self.resources = len(arguments.get("catalog", ()))
         self.events = 0
@@ -162,6 +170,8 @@ class Exchange:
         kinds = {"output": answers.Output, **answers.HEARD.get(self.operation, {})}
         while True:
             message = self.reader.message(self.due)
+            if self.reader.taken - self.before > self.most:
+                self.reader.breach(f"more than {self.most / (1 << 20):.0f} MiB in answer to {self.operation}")
             kind = message["t"]
             if kind == "done":
                 return self.answer(message)
@@ -170,20 +180,18 @@ class Exchange:
             if kind not in kinds:
                 self.reader.breach(f"a message that does not belong to {self.operation}")
             said = self.reader.checked(kind, kinds[kind], message)
-            self.count(said)
-            self.due = time.monotonic() + self.seconds
+            if "position" in said:
+                self.move_on(said["position"])
+            elif kind == "part":
+                self.due = self.began + self.seconds + (self.reader.taken - self.before) / SLOWEST
             heard(said)
 
-    def count(self, said: Mapping[str, Any]) -> None:
-        """Take note of how much has been said."""
-        if "position" in said:
-            self.events += 1
-            if said["position"] >= self.resources or self.events > 2 * self.resources:
-                self.reader.breach("more events than the catalog has resources")
-        elif self.operation != "stream" and not self.arguments.get("follow"):
-            self.heard += len(said.get("text", ""))
-        if self.heard > LONGEST_TALK:
-            self.reader.breach(f"more than {LONGEST_TALK >> 20} MiB in answer to {self.operation}")
+    def move_on(self, position: int) -> None:
+        """Wait anew, for the next resource: nothing else that is said before the end is a step towards it."""
+        self.events += 1
+        if position >= self.resources or self.events > 2 * self.resources:
+            self.reader.breach("more events than the catalog has resources")
+        self.due = time.monotonic() + self.seconds
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """Check the last message of an exchange."""
@@ -228,7 +236,7 @@ class Exchange:
 
 
 def patience(operation: str, arguments: Mapping[str, Any]) -> float:
-    """Return the seconds within which something useful is said, while signs of life come."""
+    """Return the seconds within which it is done, or a resource of a catalog, while signs of life come."""
     if operation in ("stream", "logs"):
         # The operator sees it, and ends it.
         return ENDLESS
@@ -240,14 +248,25 @@ def patience(operation: str, arguments: Mapping[str, Any]) -> float:
         longest = max((float(each.get("timeout") or 0) for each in arguments["catalog"]), default=0.0)
         return LONGEST_RESOURCE + longest
     if operation in ("place", "send"):
+        # What is sent may take as long as on the slowest line, beyond that.
         return answers.PATIENT
     return answers.PROMPT + float(arguments.get("wait") or 0)
 
 
+def longest(operation: str, arguments: Mapping[str, Any]) -> float:
+    """Return the bytes that are said in answer, at most."""
+    if operation == "stream" or arguments.get("follow"):
+        return ENDLESS
+    if operation == "send":
+        # In Base64.
+        return LONGEST_TALK + 2 * float(arguments["size"])
+    return LONGEST_REPORT if operation == "apply" else LONGEST_TALK
+
+
 def wrong(error: ValueError) -> str:
-    """Say what is wrong with a value, in a line; nothing of what it says itself."""
+    """Say what is wrong with a value, in a line; nothing of what it says itself but the names of its parts."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part)[:40] for part in first["loc"][-6:])
+    place = hearsay(".".join(str(part)[:40] for part in first["loc"][-6:]))
     return f"{place}: {first['msg']}" if place else str(first["msg"])

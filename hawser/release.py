@@ -24,6 +24,9 @@ from .templates import Templates
 ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending", "rolling_migrations")
 # How the code is reached, and what only concerns later releases: always today's.
 REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
+# No part of a release, whatever its settings say: rules only judge the others, hooks come around it, second
+# repositories have commits of their own.
+APART = ("ssh", "local", "certificates", "hooks", "rules", "checkouts")
 
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+]{0,99}-[0-9a-f]{8}", re.ASCII)
@@ -44,6 +47,16 @@ def short(commit: str) -> str:
     return commit[:10] if re.fullmatch("[0-9a-f]{40}", commit) else commit
 
 
+def fetched_by(revision: str, commit: str) -> str:
+    """Return by what hosts fetch a commit that is on no branch or tag; empty: by nothing, it is refused there.
+
+    :param revision: what somebody named. Whoever looks it up decides for all hosts, and many a server gives out by its
+        hash what others have pushed to a copy of the repository.
+    """
+    apart = revision.startswith("refs/") and not revision.startswith(("refs/heads/", "refs/tags/"))
+    return revision if revision == commit or apart else ""
+
+
 @dataclass(frozen=True)
 class Release:
     """One release of the application, the same on every host.
@@ -52,12 +65,14 @@ class Release:
     :param commit: the full hash, or the version of a package.
     :param environment: its settings, and
     :param templates: its templates: today's, or those that the release kept.
+    :param named: by what hosts fetch the commit where it is on no branch or tag; see `fetched_by`.
     """
 
     id: str
     commit: str
     environment: Environment
     templates: Templates
+    named: str = ""
 
     @classmethod
     def of(
@@ -67,14 +82,13 @@ class Release:
         templates: Templates,
         secrets: Secrets,
         addresses: Mapping[str, str],
+        named: str = "",
     ) -> Release:
         """Name the release of a commit with these settings; every template it needs must have been rendered before.
 
         :param addresses: where the hosts are reached, for settings speak of it.
         """
-        # Certificates are no part of a release, whatever their settings say; rules only judge the others, hooks come
-        # around it. Second repositories have commits of their own.
-        left_out: Any = dict.fromkeys(("ssh", "local", "certificates", "hooks", "rules", "checkouts"), True)
+        left_out: Any = dict.fromkeys(APART, True)
         left_out["app"] = {"branch", "version", "keep"}
         settings = environment.model_dump(mode="json", exclude=left_out)
         if environment.certificates:
@@ -89,7 +103,7 @@ class Release:
         }
         parts = [__version__, settings, sorted(templates.used.items()), secrets.fingerprint(environment.app.name)]
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return cls(f"{short(commit)}-{digest[:8]}", commit, environment, templates)
+        return cls(f"{short(commit)}-{digest[:8]}", commit, environment, templates, named)
 
     @property
     def inputs(self) -> str:
@@ -110,15 +124,16 @@ class Release:
         return {
             "id": self.id,
             "commit": self.commit,
+            "named": self.named,
             "settings": self.environment.model_dump(mode="json"),
             "templates": dict(sorted(self.templates.used.items())),
         }
 
     @classmethod
     def from_inputs(cls, text: str, today: Environment) -> Release:
-        """Read what a release kept; hosts, certificates, and how hosts and the repository are reached, are today's.
+        """Read what a release kept; all that leads to this machine, to a host or to the repository is today's.
 
-        What the files of certificates are called is what its own settings say.
+        A host may have written it. What the files of certificates are called is what its own settings say.
 
         :raises ValueError: it cannot be read by this version.
         """
@@ -126,11 +141,15 @@ class Release:
         present = today.model_dump(mode="json")
         try:
             identifier, commit, settings, templates = (kept[key] for key in ("id", "commit", "settings", "templates"))
-            if not all(isinstance(each, str) for each in (identifier, commit, *templates, *templates.values())):
+            # Older versions have not written it down.
+            named = kept.get("named", "")
+            if not all(isinstance(each, str) for each in (identifier, commit, named, *templates, *templates.values())):
                 raise TypeError
             for name, certificate in present["certificates"].items():
                 certificate["files"] = settings.get("certificates", {}).get(name, certificate)["files"]
-            settings.update({table: present[table] for table in ("hosts", "ssh", "certificates")})
+            settings.update({table: present[table] for table in ("name", "hosts", *APART)})
+            if settings.get("site"):
+                settings["site"].update(todays_files(settings["site"], present["site"]))
             if bool(settings["app"].get("package")) == bool(today.app.package):
                 settings["app"].update({key: present["app"][key] for key in REACHED})
             else:
@@ -144,7 +163,17 @@ class Release:
             environment = Environment.model_validate(settings).model_copy(update={"path": today.path})
         except ValidationError as error:
             raise ValueError("; ".join(f"{dotted(each.loc)}: {each.message}" for each in findings_of(error))) from None
-        return cls(identifier, commit, environment, Templates(kept=templates))
+        return cls(identifier, commit, environment, Templates(kept=templates), fetched_by(named, commit))
+
+
+def todays_files(kept: Mapping[str, Any], today: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return which files of this machine a site is made of, in place of those that a release kept.
+
+    :param today: the site as it is now; None where there is none any more.
+    """
+    if today is None:
+        return {"certificate": None, "key": None, "acme": {**kept.get("acme", {}), "ca": None}}
+    return {key: today[key] for key in ("certificate", "key", "acme")}
 
 
 @dataclass(frozen=True)
@@ -157,6 +186,7 @@ class Facts:
     :param since: when the current release began to serve, in seconds since the epoch.
     :param generated: the names of the generated secrets that it was set up with.
     :param bootstrapped: whether it was made ready for this application.
+    :param damaged: the paths of its records of which nobody knows what they said.
     :param closed: whether the site shows its maintenance page.
     :param once: the commands that run once per environment, and have.
     :param restores: the journals of the restores of databases that were not completed.
@@ -178,18 +208,19 @@ class Facts:
     current: answers.NameOrNone = ""
     commit: answers.NameOrNone = ""
     previous: answers.NameOrNone = ""
-    releases: tuple[answers.Name, ...] = ()
+    releases: answers.FewFacts[answers.Name] = ()
     live: answers.Live = field(default_factory=dict)
-    astray: tuple[answers.Name, ...] = ()
-    processes: tuple[answers.ProcessRow, ...] = ()
-    journal: answers.Journal | None = None
+    astray: answers.FewFacts[answers.Name] = ()
+    processes: answers.ManyFacts[answers.ProcessRow] = ()
+    journal: answers.JournalAsWritten | None = None
     hold: answers.Entry | None = None
-    restores: tuple[answers.OpenRestore, ...] = ()
+    restores: answers.FewFacts[answers.OpenRestore] = ()
     since: answers.Moment = 0.0
-    generated: tuple[answers.Name, ...] = ()
+    generated: answers.FewFacts[answers.Name] = ()
     bootstrapped: bool = False
+    damaged: answers.FewFacts[answers.Text] = ()
     closed: bool = False
-    once: tuple[answers.Name, ...] = ()
+    once: answers.FewFacts[answers.Name] = ()
     signing: answers.PublicKey = ""
     begun: answers.Size = 0
     interpreter: answers.Text = ""

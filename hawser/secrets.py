@@ -34,7 +34,6 @@ from hawser.inventory.base import did_you_mean
 from hawser.inventory.documents import label, read_file
 from hawser.signatures import Signer, is_key, make_key
 
-MASK = "********"
 _PLACEHOLDERS = ("changeme", "replaceme")
 # What needs no quotes, such as all that Hawser makes itself.
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -49,7 +48,9 @@ FORMATS: Mapping[str, Callable[[], str]] = {
 }
 _SHORTEST = 4
 # Of what a host says a secret is; a generated one has up to 64 characters, one that you wrote may be a key.
-_LONGEST = 20_000
+_LONGEST = 4096
+# Of a line of the file: reading one takes time that grows with the square of the spaces in it.
+_LONGEST_LINE = 65_536
 _SHORTEST_LINE = 8
 
 
@@ -252,6 +253,8 @@ def kept_secrets(host: str, text: object, names: Sequence[str]) -> dict[str, str
         message = _unusable(value, True) if isinstance(value, str) else "is no text"
         if not message and len(value) > _LONGEST:
             message = f"is longer than {_LONGEST} characters"
+        if not message and re.search("[\ud800-\udfff]", value):
+            message = "holds half a surrogate pair, which is no character"
         if message:
             raise InputErrors([Problem(f"{host}: secrets.json", name, message, hint)])
     return kept
@@ -276,7 +279,12 @@ def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, s
         elif here is None and not having:
             problems.append(Problem(label(known.path), name, "is missing, and no host has it either", bootstrap))
         elif here is None:
-            found[name] = next(iter(having.values()))
+            host, value = next(iter(having.items()))
+            found[name] = value
+            if "${" in value or value.endswith("\\"):
+                message = f"the one of {host} holds ${{, or ends with a backslash: such a line is read as another value"
+                hint = f"read it in {host}: secrets.json, and write it here by hand"
+                problems.append(Problem(label(known.path), name, message, hint))
         elif having and here not in having.values():
             hint = f"to bring yours to the hosts: {bootstrap}; to take theirs: remove the line here"
             problems.append(
@@ -285,28 +293,6 @@ def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, s
     if problems:
         raise InputErrors(problems)
     return found
-
-
-def mask(text: str, values: Sequence[str]) -> str:
-    """Replace everything in `text` that is, or overlaps with, one of `values` by asterisks.
-
-    :param values: what `Secrets.mask_values` returns.
-    """
-    spans: list[tuple[int, int]] = []
-    for value in values:
-        start = text.find(value) if value else -1
-        while start >= 0:
-            spans.append((start, start + len(value)))
-            start = text.find(value, start + 1)
-    if not spans:
-        return text
-    pieces: list[str] = []
-    end = 0
-    for start, stop in sorted(spans, key=lambda span: (span[0], -span[1])):
-        if start >= end:
-            pieces += [text[end:start], MASK]
-        end = max(end, stop)
-    return "".join([*pieces, text[end:]])
 
 
 def _read(path: Path) -> tuple[str, list[Problem]]:
@@ -318,13 +304,17 @@ def _read(path: Path) -> tuple[str, list[Problem]]:
         if mode & 0o077:
             message = f"its mode {mode:04o} lets others read the secrets"
             problems.append(Problem(name, "", message, f"chmod 600 {shlex.quote(name)}"))
-        return read_file(path).replace("\r\n", "\n"), problems
+        text = read_file(path).replace("\r\n", "\n")
     except FileNotFoundError:
         return "", problems
     except UnicodeDecodeError as error:
         return "", [*problems, Problem(name, "", f"is not UTF-8 (byte {error.start})")]
     except OSError as error:
         return "", [*problems, Problem(name, "", f"cannot be read: {(error.strerror or str(error)).lower()}")]
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > _LONGEST_LINE:
+            return "", [*problems, Problem(f"{name}:{number}", "", f"is longer than {_LONGEST_LINE} characters")]
+    return text, problems
 
 
 def _bindings(text: str) -> Iterator[tuple[str | None, str | None, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import threading
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fabric.config import Config
 
 from . import locks, sandbox, together
-from .connect import SILENCE, Address, Connector
+from .connect import Address, Connector
 from .errors import HawserError, InputErrors, Problem, Unreachable
 from .formats import CannotExpress
 from .host import Host
@@ -31,6 +32,7 @@ from .rules import broken
 from .secrets import Secrets, kept_secrets, load_secrets
 from .steps import Step
 from .templates import TemplateError, Templates, folders
+from .transport import SILENCE
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -174,6 +176,7 @@ class Session:
             return
         names = tuple(self.environment.hosts)
         self.open(names)
+        locks.refuse_damaged(self, names)
         if any(set(missing) & set(self.facts[name].generated) for name in names):
             raise HawserError(
                 f"{loaded.path.name} lacks {', '.join(missing)}, which the hosts were set up with; "
@@ -258,14 +261,11 @@ class Session:
     def host(self, name: str, release: Release | None = None) -> Host:
         """Return a host as the steps see it."""
         facts = self.facts.get(name, Facts())
-        environment, templates = self.environment, self.templates
-        if release is not None:
-            environment, templates = release.environment, release.templates
-        return Host(
+        today = Host(
             name,
-            environment,
+            self.environment,
             self.secrets,
-            templates,
+            self.templates,
             self.addresses,
             facts,
             release,
@@ -274,6 +274,9 @@ class Session:
             self.rollout,
             self.accepted.get(name, ()),
         )
+        if release is None:
+            return today
+        return dataclasses.replace(today, environment=release.environment, templates=release.templates, today=today)
 
     def preflight(self) -> None:
         """Render every step for every selected host, before the first connection.

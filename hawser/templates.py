@@ -40,9 +40,10 @@ class Templates:
     """
 
     def __init__(self, paths: Sequence[Path] = (), kept: Mapping[str, str] | None = None) -> None:
-        self.used: dict[str, str] = dict(kept or {})
+        self._kept = dict(kept or {})
+        self.used: dict[str, str] = dict(self._kept)
         # A release of an older version may lack a template that is new since: then ours counts.
-        loader = jinja2.ChoiceLoader([jinja2.DictLoader(dict(kept or {})), jinja2.FileSystemLoader([*paths, BUILT_IN])])
+        loader = jinja2.ChoiceLoader([jinja2.DictLoader(self._kept), jinja2.FileSystemLoader([*paths, BUILT_IN])])
         self.jinja = Environment(
             loader=jinja2.FunctionLoader(self._load),
             undefined=jinja2.StrictUndefined,
@@ -57,6 +58,9 @@ class Templates:
 
     def _load(self, name: str) -> tuple[str, str | None, Any]:
         assert self._inner.loader is not None
+        if self._kept and name not in self._kept and "/" in name:
+            # In the folders beside ours are the templates of environments.
+            raise jinja2.TemplateNotFound(name)
         source, filename, up_to_date = self._inner.loader.get_source(self._inner, name)
         self.used[name] = source
         return source, filename, up_to_date

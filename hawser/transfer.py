@@ -8,8 +8,9 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,13 @@ MOST_BYTES = 10 * 2**30
 MOST_FILES = 100_000
 # How much of what a host said is shown.
 SHOWN = 200
+# Bytes of the longest path below the place that was named.
+LONGEST_PATH = 1000
+# What a repository lies in. Its tool reads settings there, and runs what they name, when it is only asked for the state
+# of the folder around it, as by many a prompt.
+REPOSITORIES = (".git", ".hg", ".jj", ".sl")
+# What git knows a repository by that lies in no such folder: HEAD, with any of the others.
+BARE = {"head", "config", "objects", "refs", "commondir", "hooks"}
 
 
 @dataclass(frozen=True)
@@ -109,9 +117,9 @@ def offers(name: str, listing: object) -> list[Offer]:
         raise StepFailed(f"{name}: lists {len(listing)} files, more than {MOST_FILES}; next: get parts of it")
     found = [offer(name, each) for each in listing]
     # On a disk that does not tell them apart, one would replace the other.
-    places = {tuple(unicodedata.normalize("NFC", part).casefold() for part in each.path) for each in found}
-    inside = {place[:length] for place in places for length in range(len(place))}
-    if len(places) < len(found) or (len(found) > 1 and places & inside):
+    places = sorted(tuple(map(on_disk, each.path)) for each in found)
+    # In this order what is in a folder follows it at once.
+    if any(one == other[: len(one)] for one, other in pairwise(places)):
         raise StepFailed(f"{name}: lists two files that would have one place here")
     return found
 
@@ -125,10 +133,11 @@ def offer(name: str, row: object) -> Offer:
     if not fits or not all(type(each) is int and 0 <= each < 2**60 for each in numbers):
         raise StepFailed(f"{name}: says of a file {str(row)[:SHOWN]!r}")
     parts = tuple(str(path).split("/")) if path else ()
-    if not all(contained(part) for part in parts):
+    if not all(contained(part) for part in parts) or sum(len(part.encode()) + 1 for part in parts) > LONGEST_PATH:
         raise StepFailed(
-            f"{name}: lists {str(path)[:SHOWN]!r}; taken are paths below a folder, of printable names, and no .git; "
-            "nothing was written\n  next: get the files that you need by name"
+            f"{name}: lists {str(path)[:SHOWN]!r}; taken are paths below a folder, of printable names, of at most "
+            f"{LONGEST_PATH} bytes, and no {', '.join(REPOSITORIES)}; nothing was written\n"
+            "  next: get the files that you need by name"
         )
     return Offer(parts, str(sha256), *numbers)  # type: ignore[arg-type]
 
@@ -140,9 +149,40 @@ def contained(part: str) -> bool:
         and part.isprintable()
         and len(part.encode()) <= 255
         and "\\" not in part
-        # Git here would read what lies in it, and run it.
-        and part.casefold().rstrip(". ") != ".git"
+        and on_disk(part) not in REPOSITORIES
     )
+
+
+def on_disk(part: str) -> str:
+    """Return a name as the disk may take it that tells the fewest names apart."""
+    return unicodedata.normalize("NFC", part).casefold().rstrip(". ")
+
+
+def refuse_repository(name: str, local: Path, found: Sequence[Offer]) -> None:
+    """Refuse files that make their folder here, with what is in it already, a repository that git finds by itself.
+
+    :raises StepFailed: they do.
+    """
+    # Folder by folder: all that are seen at a time lead to one file.
+    way: list[set[str]] = []
+    before: tuple[str, ...] = ()
+    paths = [(local.name, *each.path) for each in found]
+    for place, path in sorted((tuple(map(on_disk, each)), each) for each in paths):
+        same = sum(1 for _same in takewhile(lambda pair: pair[0] == pair[1], zip(before, place, strict=False)))
+        way = [*way[: same + 1], *(set() for _part in place[len(way[: same + 1]) :])]
+        before = place
+        for depth, part in enumerate(place):
+            if part in way[depth] or part not in BARE:
+                continue
+            way[depth].add(part)
+            folder = local.parent.joinpath(*path[:depth])
+            names = way[depth].union(on_disk(each.name) for each in (folder.iterdir() if folder.is_dir() else ()))
+            if "head" in names and len(names & BARE) > 1:
+                raise StepFailed(
+                    f"{name}: {folder} would become a repository of git, which runs what such a folder says, for many "
+                    "a prompt at once; nothing was written\n"
+                    f"  next: pack it on the host, and get the archive; or get the files that you need by name"
+                )
 
 
 def get(fleet: Fleet, name: str, remote: str, local: Path, force: bool, limit: int = MOST_BYTES) -> Iterator[str]:
@@ -153,6 +193,16 @@ def get(fleet: Fleet, name: str, remote: str, local: Path, force: bool, limit: i
         not what was listed.
     """
     found = offers(name, fleet.ask(name, "transfers.listing", {"path": remote}))
+    try:
+        refuse_repository(name, local, found)
+        yield from _get(fleet, name, remote, local, found, force, limit)
+    except OSError as error:
+        raise StepFailed(f"{name}: {error.filename or local}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _get(
+    fleet: Fleet, name: str, remote: str, local: Path, found: Sequence[Offer], force: bool, limit: int
+) -> Iterator[str]:
     total = sum(each.size for each in found)
     if total > limit:
         raise StepFailed(
@@ -217,7 +267,5 @@ def _fetch(fleet: Fleet, name: str, remote: str, target: Path, wanted: Offer) ->
         if answer.error or found.hexdigest() != wanted.sha256:
             raise StepFailed(f"{name}: {remote}: {answer.error or 'did not arrive as it was listed; next: once more'}")
         Path(temporary).replace(target)
-    except OSError as error:
-        raise StepFailed(f"{name}: {target}: {(error.strerror or str(error)).lower()}") from None
     finally:
         Path(temporary).unlink(missing_ok=True)

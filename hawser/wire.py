@@ -10,6 +10,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,16 +19,20 @@ import paramiko
 from fabric import Connection
 
 from .answers import adapter
-from .connect import SILENCE, Address, Connector
+from .connect import Address, Connector
 from .errors import StepFailed, Unreachable
 from .protocol import Exchange, Reader
 from .release import Facts
+from .report.text import hearsay, reason
 from .resources import JSON, Catalog
+from .transport import SILENCE
 
 CHUNK = 1 << 17
 # Seconds that apt may take to install Python, and bytes of what a program says that are kept for its last words.
 LONGEST_INSTALL = 1800.0
 LAST_WORDS = 1 << 16
+# Characters of them that are shown.
+LAST_SHOWN = 2000
 
 # Reads our modules from standard input and runs them without touching the disk. Python 3.8 syntax.
 LOADER = (
@@ -58,6 +63,11 @@ def runner_source() -> bytes:
         for path in sorted(folder.glob("*.py"))
     }
     return zlib.compress(json.dumps(modules).encode(), 9)
+
+
+def as_said(data: bytes) -> str:
+    """Return the last words of a program, as a message tells them."""
+    return hearsay(data.decode("utf-8", "replace").strip())[-LAST_SHOWN:]
 
 
 @dataclass(frozen=True)
@@ -158,7 +168,7 @@ class Wire:
             if first:
                 channel.sendall(first)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{self.name}: starts no command for us: {error or type(error).__name__}") from None
+            raise Unreachable(f"{self.name}: starts no command for us: {reason(error)}") from None
         return channel
 
     def terminal(self, script: str, size: tuple[str, int, int] | None) -> paramiko.Channel:
@@ -179,7 +189,7 @@ class Wire:
             channel.get_pty(*size)
             self.start_in_terminal(channel, script)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{self.name}: starts no terminal: {error or type(error).__name__}") from None
+            raise Unreachable(f"{self.name}: starts no terminal: {reason(error)}") from None
         channel.settimeout(None)
         return channel
 
@@ -200,7 +210,7 @@ class Wire:
             if READY.encode() in heard:
                 channel.sendall(password)
                 return
-        raise Unreachable(f"{self.name}: {heard.decode('utf-8', 'replace').strip() or 'starts no terminal'}")
+        raise Unreachable(f"{self.name}: {as_said(heard) or 'starts no terminal'}")
 
     def parts(self, receive: Callable[[int], bytes], seconds: float) -> Iterator[bytes]:
         """Yield what comes over a channel until its end, for so many seconds at most.
@@ -256,9 +266,7 @@ class Wire:
             channel.close()
             raise Unreachable(f"{self.name}: the installation of python3 came to no end")
         if channel.recv_exit_status():
-            raise Unreachable(
-                f"{self.name}: python3 could not be installed:\n{output.decode('utf-8', 'replace')[-2000:]}"
-            )
+            raise Unreachable(f"{self.name}: python3 could not be installed:\n{as_said(output)}")
 
     def receive(self) -> bytes:
         """Return the next bytes of the runner, empty ones at its end.
@@ -272,18 +280,21 @@ class Wire:
         except TimeoutError:
             raise
         except (OSError, paramiko.SSHException) as error:
-            raise Unreachable(f"{self.name}: the connection broke: {error}") from None
+            raise Unreachable(f"{self.name}: the connection broke: {reason(error)}") from None
 
     def last_words(self) -> str:
         """Say why the runner ended: sudo's refusal, or its own last error."""
         assert self.channel is not None
+        broken = self.channel.get_transport().get_exception()
+        if isinstance(broken, paramiko.SSHException):
+            return f"the connection broke: {reason(broken)}"
         heard = b""
         try:
             for part in self.parts(self.channel.recv_stderr, 2.0):
                 heard = (heard + part)[-LAST_WORDS:]
         except (OSError, paramiko.SSHException):
             pass
-        said = heard.decode("utf-8", "replace").strip()
+        said = as_said(heard)
         if "password is required" in said or "a terminal is required" in said:
             return (
                 f"sudo asks {self.user} for a password; next: name the secret that holds it with "
@@ -293,7 +304,7 @@ class Wire:
             return f"sudo refuses the password of {self.user}"
         if "not in the sudoers" in said or "not allowed" in said:
             return f"{self.user} may not use sudo on this host"
-        return "the connection or the runner ended" + (f":\n{said[-2000:]}" if said else "")
+        return "the connection or the runner ended" + (f":\n{said}" if said else "")
 
     def write(self, data: bytes) -> None:
         """Send bytes, however slowly the other side takes them.
@@ -320,7 +331,7 @@ class Wire:
                     self.write(part)
         except (OSError, EOFError, paramiko.SSHException) as error:
             # Half a message may have gone: what follows would not be understood.
-            self.broken = self.broken or f"{self.name}: the connection broke: {error or 'it is closed'}"
+            self.broken = self.broken or f"{self.name}: the connection broke: {reason(error)}"
             self.cut()
             raise Unreachable(self.broken) from None
 
@@ -400,6 +411,7 @@ class Wire:
                 self.send({"op": "bye"})
             except Unreachable:
                 pass
-            self.channel.close()
+            with suppress(OSError, EOFError, paramiko.SSHException):
+                self.channel.close()
         if self.connection is not None:
             self.connection.close()

@@ -54,7 +54,7 @@ def issue(host: Host) -> Resources:
     site, hook = host.environment.site, f"/etc/letsencrypt/renewal-hooks/deploy/hawser-{host.app.name}"
     trusted = f"/usr/local/share/ca-certificates/hawser-{host.app.name}.crt"
     ca = site.acme.ca if site is not None and wanted(host) else None
-    trust = File(trusted, host.local_file(ca, "site.acme.ca")) if ca else Absent(trusted)
+    trust = File(trusted, host.local_file("site.acme.ca")) if ca else Absent(trusted)
     yield trust
     yield Command(("update-ca-certificates",), when=changed(trust))
     if site is None or not wanted(host):

@@ -55,6 +55,9 @@ def of_site(host: Host) -> Resources:
     if site.tls == "acme":
         yield from acme.stand_in(host)
         return
+    if site.tls == "files" and not site.certificate:
+        # A release from when the settings named the files: they are on the host still.
+        return
     own = site_pair(host) if site.tls == "files" else None
     pair: tuple[File | SelfSigned, ...]
     if own is None or own.fault:
@@ -153,8 +156,8 @@ def site_pair(host: Host) -> Pair:
     from hawser.certificates import check
 
     try:
-        chain = host.local_file(site.certificate or "", "site.certificate")
-        key = host.local_file(site.key or "", "site.key")
+        chain = host.local_file("site.certificate")
+        key = host.local_file("site.key")
         check(chain, key, site.domains, host.environment.path.name)
     except TemplateError as error:
         if not site.fallback:
@@ -175,7 +178,7 @@ def pair_of(host: Host, name: str, setting: Certificate) -> Pair:
     hint = f"fab -H {host.environment.name} certs.request makes a key and what is to be signed"
     try:
         texts = {
-            part: host.local_file(host.text(path, f"{at}.{part}"), f"{at}.{part}", hint)
+            part: host.local_file(f"{at}.{part}", hint)
             for part, path in (("certificate", setting.certificate), ("key", setting.key), ("chain", setting.chain))
             if path
         }

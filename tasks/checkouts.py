@@ -9,6 +9,7 @@ from hawser.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.inventory.checkouts import CheckoutEntry
+from hawser.release import fetched_by
 from hawser.resources import Absent, Checkout, Checkouts, Directory, File, Link, LinkedFolder, Resources, Trees
 from hawser.steps import removal, rollout, step
 
@@ -25,7 +26,10 @@ def install(host: Host) -> Resources:
         yield Directory(f"{host.root}/checkouts")
         yield Directory(base)
         yield Directory(f"{base}/trees")
-        yield Checkout(tree, commit=commit, owner=entry.owner, group=entry.group, **access(host, name, entry))
+        named = fetched_by(host.asked.get("checkouts.revision", "") or entry.branch, commit)
+        yield Checkout(
+            tree, commit=commit, named=named, owner=entry.owner, group=entry.group, **access(host, name, entry)
+        )
         for inner in entry.writable:
             yield Directory(f"{base}/kept/{inner}", owner=entry.owner, group=entry.group)
             kept_at, aside = f"{base}/kept/{inner}", f"{base}/originals/{inner}"
@@ -63,7 +67,7 @@ def settle(fleet: Fleet, newest: list[str], revision: str = "") -> None:
 
     :param newest: those that shall have their branch's newest one; others keep theirs while branch and address stay.
     """
-    commits: dict[str, str] = {}
+    commits = {"checkouts.revision": revision}
     for name, entry in fleet.environment.checkouts.items():
         hosts = fleet.some([each for each in fleet.names if fleet.host(each).is_in(entry.groups)])
         if not hosts.names:
@@ -88,9 +92,8 @@ def kept(hosts: Fleet, name: str, entry: CheckoutEntry) -> str:
 def look_up(hosts: Fleet, name: str, entry: CheckoutEntry, revision: str) -> str:
     """Ask a repository, from a host that shall have it, which commit a branch, a tag or a short hash is."""
     host = hosts.names[0]
-    arguments = {**access(hosts.host(host), name, entry), "revision": revision}
     try:
-        commit = str(hosts.ask(host, "checkout.resolve", arguments))
+        commit = hosts.look_up(host, access(hosts.host(host), name, entry), revision)
     except StepFailed:
         if hosts.dry and not hosts.facts(host).bootstrapped:
             # Git is not there yet.

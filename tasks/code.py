@@ -22,6 +22,7 @@ def pull(host: Host) -> Resources:
     yield Checkout(
         host.source,
         commit=host.release.commit,
+        named=host.release.named,
         owner=host.app.user,
         group=host.app.group,
         bundle=host.release.commit if host.app.push else "",

@@ -41,7 +41,8 @@ def generating(host: Host, command: str) -> tuple[str, ...]:
     accepted = host.rollout is not None and (host.rollout.accepted or host.rollout.maintenance)
     allowed = "all" if accepted else host.environment.release.rolling_migrations
     release = host.release.id if host.release else ""
-    return (*alembic.PYTHON, "generate", known.generator.location, release, allowed, *known.generator.words)
+    part = known.generator
+    return (*alembic.PYTHON, "generate", part.location, release, allowed, part.asked, *part.words)
 
 
 @rollout(help={**DATABASE, "why": "what it is made for, for db.list: say `scheduled` in a timer"})
@@ -94,9 +95,9 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
     One that was broken off is finished or undone by the same command.
     """
     there = about(fleet, database)
-    found = {(each.name, host): each for host in there.names for each in wanted(there.host(host), database)}
+    found = [(each, host) for host in there.names for each in wanted(there.host(host), database)]
     if len(found) > 1:
-        told = ", ".join(f"{each} on {host}" for each, host in found)
+        told = ", ".join(f"{each.name} on {host}" for each, host in found)
         raise HawserError(f"which database? {told}\n  next: the same command with --database, or with one host", code=2)
     ((chosen, host),) = found
     one = fleet.some([host])
@@ -105,14 +106,15 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
         backups = one.ask(host, "backups.listing", {"folder": folder_of(one.host(host))})
         name = latest(chosen, backups, one.facts(host).restores)
         if not name:
-            raise HawserError(f"{host}: there is no backup of {chosen}; next: fab -H {host} db.backup")
-    if not fleet.dry and (destroy or asked_for(fleet, f"{host}: {chosen} will be replaced by {name}.")) != chosen:
-        raise HawserError(f"that is not {chosen}; nothing was touched")
-    fleet.session.asked = {"database": chosen, "backup": name}
+            raise HawserError(f"{host}: there is no backup of {chosen.name}; next: fab -H {host} db.backup")
+    warning = f"{host}: {chosen.name} will be replaced by {name}."
+    if not fleet.dry and (destroy or asked_for(fleet, warning)) != chosen.name:
+        raise HawserError(f"that is not {chosen.name}; nothing was touched")
+    fleet.session.asked = {"database": chosen.name, "backup": name}
     one.apply([bring_back], phase="restore")
 
 
-def latest(database: str, backups: Sequence[Mapping[str, Any]], open_ones: Sequence[Mapping[str, Any]]) -> str:
+def latest(database: Database, backups: Sequence[Mapping[str, Any]], open_ones: Sequence[Mapping[str, Any]]) -> str:
     """Return the backup that `latest` stands for; empty where there is none.
 
     While a restore is open, it is the one that is brought back: what was saved on the way to it would be wrong.
@@ -120,11 +122,20 @@ def latest(database: str, backups: Sequence[Mapping[str, Any]], open_ones: Seque
     :param backups: what the host says of them, the youngest first.
     :param open_ones: the journals of restores that were not completed.
     """
-    at_work = [str(each["backup"]) for each in open_ones if each.get("database") == database and each.get("backup")]
+    what = (database.name, database.engine)
+    at_work = [
+        str(each["backup"])
+        for each in open_ones
+        if (each.get("database"), each.get("engine")) == what and each.get("backup")
+    ]
     mine = [
         str(each["name"])
         for each in backups
-        if each["database"] == database and each["why"] != BEFORE_RESTORE and each["proven"]
+        if (each["database"], each["engine"]) == what
+        # An older version did not write down which file it was.
+        and each["path"] in ("", database.path)
+        and each["why"] != BEFORE_RESTORE
+        and each["proven"]
     ]
     return next(iter([*at_work, *mine]), "")
 

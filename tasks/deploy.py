@@ -11,6 +11,7 @@ from hawser.databases import refuse_broken_off
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.journal import Record, latest
+from hawser.locks import refuse_damaged
 from hawser.release import Release, short
 from hawser.rolling import Rolling, Ways
 from hawser.steps import rollout
@@ -104,6 +105,7 @@ def resume(fleet: Fleet) -> None:
     if settled and not fleet.with_code().names:
         return
     hosts = fleet.needing_code().answering()
+    refuse_damaged(fleet.session, hosts.names)
     if not any(hosts.facts(name).journal for name in hosts.names):
         fleet.report.note("", f"no rollout is open on {', '.join(hosts.names)}; nothing to resume")
         return

@@ -101,10 +101,10 @@ def why(answer: Mapping[str, Any]) -> str:
 def upgrades_of(lines: Iterable[alembic.Line | None]) -> list[tuple[str, alembic.Part]]:
     """Return where Alembic's upgrades are to be asked what they would apply: each place once, with its instance."""
     found: dict[tuple[str, tuple[str, ...]], alembic.Part] = {}
-    for line in lines:
-        if line is not None and line.upgrades is not None:
-            found.setdefault((line.instance, line.upgrades.current), line.upgrades)
-    return [(instance, part) for (instance, _current), part in found.items()]
+    for line in filter(None, lines):
+        for part in line.upgrades:
+            found.setdefault((line.instance, part.asks), part)
+    return [(instance, part) for (instance, _asks), part in found.items()]
 
 
 def told_by_alembic(row: Mapping[str, Any], place: str) -> Verdict:
@@ -117,7 +117,7 @@ def told_by_alembic(row: Mapping[str, Any], place: str) -> Verdict:
 def revisions(host: Host, instance: str, part: alembic.Part) -> dict[str, Any]:
     """Return the program that reads which of Alembic's revisions are pending."""
     release = host.release.id if host.release else ""
-    return program(host, (*alembic.PYTHON, "pending", part.location, release, *part.current), instance)
+    return program(host, (*alembic.PYTHON, "pending", part.location, release, part.asked), instance)
 
 
 def leader_with(fleet: Fleet, release: Release) -> Host:

@@ -167,6 +167,7 @@ class Look:
         release = facts.current or "none"
         release += "\na rollout is open" if facts.journal else ""
         release += "\na restore is open" if facts.restores else ""
+        release += "\na record is damaged" if facts.damaged else ""
         release += "\nmaintenance" if facts.closed else ""
         there, missing = self.ports()
         owners = dict.fromkeys(port.owner for port in there)

@@ -16,6 +16,8 @@ from .registry import Ask, Finding, Findings, on_host, once
 def bootstrap(host: Host, ask: Ask) -> Findings:
     """The host was made ready, and nothing is left over from a run that was broken off."""
     facts, environment = host.facts, host.environment.name
+    for path in facts.damaged:
+        yield Finding(f"{path} is damaged: nobody knows what it said", "put it right there, or remove it")
     if not facts.bootstrapped:
         yield Finding("was not made ready yet", f"fab -H {environment} bootstrap deploy", warning=True)
         return
@@ -44,9 +46,7 @@ def releases(host: Host, ask: Ask) -> Findings:
     if not host.runs_code or not host.facts.current:
         return
     for why in ask("releases.stuck", root=host.root, keep=host.app.keep):
-        message, _, next_move = why.partition("; next: ")
-        again = f"fab -H {host.name} releases.prune"
-        yield Finding(message, f"{next_move}, then {again}" if next_move else f"{again}, which says why", warning=True)
+        yield Finding(why, f"fab -H {host.name} releases.prune, when nothing keeps it any more", warning=True)
 
 
 @on_host

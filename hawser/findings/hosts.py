@@ -41,7 +41,9 @@ def units(host: Host, ask: Ask) -> Findings:
     """No unit of systemd has failed."""
     for name in ask("looks.failed_units"):
         ours = name.startswith((f"{host.app.name}-", "hawser-"))
-        yield Finding(f"{name} has failed", f'fab -H {host.name} run "journalctl -n 30 -u {name}"', warning=not ours)
+        yield Finding(
+            f"{name} has failed", f'fab -H {host.name} run "journalctl -n 30 --unit={name}"', warning=not ours
+        )
 
 
 @on_host

@@ -70,8 +70,14 @@ def ports(host: Host, ask: Ask) -> Findings:
         for listener in sockets:
             if listener["port"] == port.number and not belongs(host, port, listener):
                 who = f"{listener['program'] or 'the kernel'} (pid {listener['pid']}, {listener['unit'] or 'no unit'})"
-                stop = f"systemctl disable --now {listener['unit']}" if listener["unit"] else f"kill {listener['pid']}"
-                next_move = f'fab -H {host.name} run "{stop}", or give {port.owner} another port'
+                stop = (
+                    f"systemctl disable --now -- {listener['unit']}" if listener["unit"] else f"kill {listener['pid']}"
+                )
+                # No number of a program that could be ended: the kernel's own, or the first one's.
+                ends = bool(listener["unit"]) or listener["pid"] > 1
+                next_move = (
+                    f'fab -H {host.name} run "{stop}", or ' if ends else ""
+                ) + f"give {port.owner} another port"
                 yield Finding(f"port {port.number} of {port.owner} is taken by {who}", next_move)
                 break
     for owner, number in exposed(host, sockets):

@@ -28,6 +28,8 @@ _OF_THE_SYSTEM = tuple(
     f"/{name}"
     for name in ["bin", "boot", "dev", "etc", "lib", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var"]
 )
+# As file names and answers of hosts hold it.
+_PLAIN = "[A-Za-z0-9_][A-Za-z0-9_+!~-]{0,150}"
 _ALL = "'all' stands for every host and cannot be the name of a host or group"
 _APP = frozenset({"app"})
 _HOSTS = frozenset({"hosts"})
@@ -281,7 +283,6 @@ def check_services(environment: Environment) -> Iterator[Finding]:
                 yield Finding(loc, f"the role {database.owner} has another password in databases.{first}")
     if services.postgresql and services.mariadb:
         for name in sorted(set(services.postgresql.databases) & set(services.mariadb.databases)):
-            # Backups and questions name a database by its name alone.
             loc = ("services", "mariadb", "databases", name)
             yield Finding(loc, f"services.postgresql has a database {name} as well", "choose another name")
 
@@ -361,12 +362,43 @@ def check_backup(environment: Environment) -> Iterator[Finding]:
         if not any(path.startswith(f"{folder}/") for folder in folders):
             hint = f"folders: {', '.join(folders) or 'none'}"
             yield Finding(("backup", "sqlite", index), f"{path} lies in no persistent folder", hint)
+    yield from _check_names(environment)
     if (
         setting.before_migrate
         and not setting.sqlite
         and not (environment.services.postgresql or environment.services.mariadb)
     ):
         yield Finding(("backup", "before_migrate"), "there is no database that could be saved", "remove it")
+
+
+def _check_names(environment: Environment) -> Iterator[Finding]:
+    """Commands and backups name a database by its name alone."""
+    setting, services = environment.backup, environment.services
+    taken: dict[str, str] = {}
+    for server in ("postgresql", "mariadb"):
+        service = getattr(services, server)
+        taken.update(dict.fromkeys(service.databases if service else (), f"the database of services.{server}"))
+    for index, path in enumerate(setting.sqlite):
+        name = setting.name_of(path)
+        hint = f'give one, as in backup.names = {{ "{path}" = "{_free_name(path, taken)}" }}'
+        if not re.fullmatch(_PLAIN, name, re.ASCII):
+            message = f"{path} would be called {name!r}, which is no name for a database"
+            yield Finding(("backup", "sqlite", index), message, hint)
+        elif name in taken:
+            message = f"{path} would be called {name}, as {taken[name]} is"
+            yield Finding(("backup", "sqlite", index), message, hint)
+        taken.setdefault(name, path)
+    for path in setting.names:
+        if path not in setting.sqlite:
+            hint = did_you_mean(path, setting.sqlite, _list("sqlite", setting.sqlite))
+            yield Finding(("backup", "names", path), f"{path} is not in backup.sqlite", hint)
+
+
+def _free_name(path: str, taken: Iterable[str]) -> str:
+    """Suggest a name for a file, of its whole path."""
+    name = re.sub("[^a-z0-9]+", "_", path.rpartition(".")[0].lower() or path.lower()).strip("_")[:60]
+    name = name if name[:1].isalpha() else f"db_{name}"
+    return f"{name}_2" if name in taken else name
 
 
 def check_site(site: Site, environment: Environment, folder: Path) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from hawser.secrets import mask
+from hawser.runner.masks import mask
 
 from .events import Event
 from .stream import Sink

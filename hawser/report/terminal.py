@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from hawser.secrets import mask
+from hawser.runner.masks import mask
 
 from .events import Event
 from .lines import LineReport, Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from hawser.secrets import mask
+from hawser.runner.masks import mask
 
 # Characters of a line of a message, and lines of it, of which the last ones say what to do.
 LONGEST = 2000
@@ -22,6 +22,9 @@ COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
 # All of C0 but tabs and newlines, C1, marks that reorder or break lines (U+202E shows "exe.txt" for "txt.exe"), and
 # lone surrogates, which no stream can encode.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+# What stands before the move that we advise, as a host could write it.
+NEXT = re.compile(r"\bnext[ \t]*:", re.IGNORECASE)
 
 
 class Marked(str):
@@ -79,6 +82,20 @@ def safe(text: str, masks: Sequence[str]) -> str:
     It is masked before and after the cleaning: a sequence inside a secret would hide it from the mask, and then go.
     """
     return mask(clean(mask(text, masks)), masks)
+
+
+def hearsay(text: str) -> str:
+    """Return what a host says, with the advice in it shown as the host's: what stands after `next:` is ours alone."""
+    said = NEXT.sub("the host advises:", text)
+    # An escape sequence in the middle of the word would hide it from us, and then go.
+    if CONTROL.search(said) and NEXT.search(cleaned := clean(said)):
+        return hearsay(cleaned)
+    return said
+
+
+def reason(error: Exception) -> str:
+    """Say why a connection failed: Paramiko's errors hold what the far side wrote."""
+    return hearsay(str(error)) or type(error).__name__
 
 
 def brief(text: str) -> str:

@@ -15,6 +15,7 @@ class Checkout(Resource):
 
     :param path: the folder; complete once its marker file (``PATH.complete``) exists.
     :param commit: the full 40-digit hash.
+    :param named: by what it is fetched where it is on no branch or tag: its hash, or a reference. Empty: it is refused.
     :param repo: where the mirror fetches from; empty when the commit is pushed as ``bundle``.
     :param bundle: the id of a blob (a git bundle) sent ahead on the wire.
     :param key: a private SSH key; with ``host_keys`` (lines as in known_hosts) for the server of the repository.
@@ -30,6 +31,7 @@ class Checkout(Resource):
     commit: str
     owner: str
     group: str
+    named: str = ""
     repo: str = ""
     bundle: str = ""
     key: str = ""

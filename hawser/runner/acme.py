@@ -8,7 +8,7 @@ import re
 
 from .certificates import parse_names
 from .disk import link_atomically, read, remove, write_atomically
-from .system import Change, Kind
+from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,19 @@ class Lineage:
 
 def recorded(system: System) -> Dict[str, Any]:
     """Return which certificate was asked for here, and so is ours to remove."""
-    found: Dict[str, Any] = json.loads(read(os.path.join(system.state, RECORD)) or b"{}")
+    path = os.path.join(system.state, RECORD)
+    data = read(path)
+    if data is None:
+        return {}
+    try:
+        found = json.loads(data.decode())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Failure(
+            "%s is damaged, so nobody knows which certificate is ours; next: remove it, and with certbot one that is"
+            " wanted no more" % path
+        )
     return found
 
 

@@ -14,13 +14,13 @@ import stat
 import time
 
 from . import mariadb_dump, postgres_dump, sqlite_dump
-from .disk import digest, remove, write_atomically
-from .restoring import Journal, journals
+from .disk import FOLDER, digest, digest_of, open_folder, remove, write_atomically
+from .restoring import DAMAGED, Journal, journals
 from .system import Change, Failure, Kind, account_of, how_it_ended, kill_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence
+    from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
     from .system import Spec, System
 
@@ -29,19 +29,23 @@ LONGEST = 6 * 3600
 MAKING = ".making-"
 NAME = re.compile(r"^([^/]+)-(\d{8}T\d{6}Z)\.(dump|sql\.gz|sqlite3)$")
 BEFORE_RESTORE, BEFORE_REMOVAL, BEFORE_MIGRATION = "before a restore", "before removal", "before a migration"
+# Backups that go for their age when one is made: more would all go at once where a clock has jumped ahead.
+AGED = 2
 # Characters of a program's errors that are kept.
 ERRORS = 64 * 1024
 
 
-def own_folder(folder: str) -> None:
-    """Make a folder of backups.
+@contextlib.contextmanager
+def own_folder(folder: str) -> Iterator[int]:
+    """Yield an open folder of backups, which is made where there is none.
 
-    :raises Failure: somebody but root could exchange what lies there, or the folder itself.
+    Once it is open, its path may be used as well: it is root alone who could have it lead elsewhere.
+
+    :raises Failure: somebody but root could exchange what lies there, the folder itself, or what leads to it.
     """
-    os.makedirs(folder, mode=0o711, exist_ok=True)
-    place = os.path.realpath(folder)
-    while True:
-        status = os.stat(place)
+
+    def judge(handle: int, place: str) -> None:
+        status = os.fstat(handle)
         others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0)
         exchanged = status.st_mode & others and not status.st_mode & stat.S_ISVTX
         if status.st_uid not in (0, os.getuid()) or exchanged:
@@ -49,9 +53,19 @@ def own_folder(folder: str) -> None:
                 "others than root may exchange what lies in %s, so no backup is safe in %s; next: another folder as"
                 " backup.folder, or chown root and chmod go-w" % (place, folder)
             )
-        if place == "/":
-            return
-        place = os.path.dirname(place)
+
+    above = open_folder(os.path.dirname(os.path.abspath(folder)), make=True, judge=judge)
+    try:
+        # Its names are nobody's business, but what a user is given in it has to be reached.
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.basename(os.path.abspath(folder)), 0o711, dir_fd=above)
+    finally:
+        os.close(above)
+    handle = open_folder(folder, judge=judge)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -60,22 +74,26 @@ def workplace(folder: str, user: str, state: str) -> Iterator[str]:
 
     :param state: the application's records, for others may keep their backups in the same folder.
     """
-    own_folder(folder)
     mine = MAKING + hashlib.sha256(state.encode()).hexdigest()[:8] + "-"
-    for name in os.listdir(folder):
-        # An older version gave them eight digits alone.
-        if name.startswith(mine) or re.match(re.escape(MAKING) + "[0-9a-f]{8}$", name):
-            remove(os.path.join(folder, name), recursive=True)
-    place = os.path.join(folder, mine + os.urandom(4).hex())
     account = account_of(user)
-    os.mkdir(place, 0o711)
-    try:
-        own = os.path.join(place, "own")
-        os.mkdir(own, 0o700)
-        os.chown(own, account.pw_uid, account.pw_gid)
-        yield place
-    finally:
-        remove(place, recursive=True)
+    with own_folder(folder) as handle:
+        for name in os.listdir(handle):
+            # An older version gave them eight digits alone.
+            if name.startswith(mine) or re.match(re.escape(MAKING) + "[0-9a-f]{8}$", name):
+                remove(os.path.join(folder, name), recursive=True)
+        name = mine + os.urandom(4).hex()
+        place = os.path.join(folder, name)
+        os.mkdir(name, 0o711, dir_fd=handle)
+        try:
+            os.mkdir(name + "/own", 0o700, dir_fd=handle)
+            own = os.open(name + "/own", FOLDER | os.O_NOFOLLOW, dir_fd=handle)
+            try:
+                os.fchown(own, account.pw_uid, account.pw_gid)
+            finally:
+                os.close(own)
+            yield place
+        finally:
+            remove(place, recursive=True)
 
 
 def receive(
@@ -256,7 +274,7 @@ class Sqlite(Engine):
         return True
 
     def details(self) -> Dict[str, Any]:
-        return {"mode": self.dump.mode()}
+        return {"mode": self.dump.mode(), "path": self.spec["path"]}
 
 
 ENGINES = {"postgresql": Postgresql, "mariadb": Mariadb, "sqlite": Sqlite}
@@ -271,12 +289,11 @@ class Backup(Kind):
             return None
         journal = Journal(self.system.state, spec["engine"], spec["database"])
         if journal.found:
-            raise Failure("%s; next: resume, or the same restore again" % journal.told())
+            raise journal.refusal()
         return Change("backs up %s" % spec["database"])
 
     def apply(self, change: Change) -> None:
-        self.make(str(self.spec.get("why", "")))
-        self.thin_out()
+        self.thin_out(self.make(str(self.spec.get("why", ""))))
 
     def make(self, why: str) -> str:
         """Make a backup and return its name; it appears when it is proven, and nothing goes for it.
@@ -285,13 +302,14 @@ class Backup(Kind):
         """
         spec, folder = self.spec, self.spec["folder"]
         engine = ENGINES[spec["engine"]](spec, self.system)
-        own_folder(folder)
-        need, free = engine.size(), shutil.disk_usage(folder).free
+        with own_folder(folder) as handle:
+            need, free = engine.size(), shutil.disk_usage(handle).free
         if need > free:
             sizes = (folder, free >> 20, spec["database"], need >> 20)
             raise Failure("%s has %d MiB free, and a backup of %s may need %d" % sizes)
         self.clear_records()
         name = self.new_name(engine.suffix)
+        number = 1 + max((each["number"] for each in listing(self.system, folder)), default=0)
         with workplace(folder, engine.user, self.system.state) as place:
             made = os.path.join(place, name)
             handle = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -303,16 +321,21 @@ class Backup(Kind):
             if not size:
                 raise Failure("the backup of %s is empty" % spec["database"])
             about = dict(spec["entry"], why=why, size=size, sha256=digest(made), made_by=version, proven=True)
-            about.update(engine.details())
+            about.update(engine.details(), number=number)
             write_atomically(os.path.join(folder, name + ".json"), json.dumps(about).encode() + b"\n", 0o600)
             os.rename(made, os.path.join(folder, name))
         return name
 
     def mine(self) -> List[Dict[str, Any]]:
-        """Return the backups of this database, the youngest first: others of another kind may have its name."""
-        end = "." + ENGINES[self.spec["engine"]].suffix
-        found = listing(self.system, self.spec["folder"])
-        return [each for each in found if each["database"] == self.spec["database"] and each["name"].endswith(end)]
+        """Return the backups of this database, the youngest first: others of its name may be saved in that folder."""
+        spec, found = self.spec, listing(self.system, self.spec["folder"])
+        return [
+            each
+            for each in found
+            if (each["database"], each["engine"]) == (spec["database"], spec["engine"])
+            # An older version did not write down which file it was.
+            and each["path"] in ("", spec["path"])
+        ]
 
     def clear_records(self) -> None:
         """Remove what a run has written down of a backup and was killed before that took its place."""
@@ -332,27 +355,44 @@ class Backup(Kind):
                 return name
             time.sleep(0.1)
 
-    def thin_out(self) -> None:
+    def thin_out(self, made: str) -> None:
         """Remove what is too old or too many.
 
         Only good ones count, and those made on the way to a restore for themselves: a few restores in a row must not
         push out what they were to bring back. The youngest good ones stay, and what a restore is at.
+
+        :param made: the backup for which this is done, which stays.
         """
         spec, found = self.spec, self.mine()
-        pinned = {each.get(key) for each in journals(self.system.state) for key in ("backup", "safety")}
-        oldest = time.time() - spec["days"] * 86400
-        good = [each for each in found if each["proven"]]
-        gone = [each for each in found if not each["proven"] and each["time"] < oldest] if good else []
+        open_ones = journals(self.system.state)
+        if any(each["phase"] == DAMAGED for each in open_ones):
+            # It may be any of them that a restore is at.
+            return
+        stay = {each.get(key) for each in open_ones for key in ("backup", "safety")} | {made}
+        gone: List[str] = []
         for way in (True, False):
-            kind = [each for each in good if (each["why"] == BEFORE_RESTORE) is way]
-            gone += [
-                each for number, each in enumerate(kind) if number and (number >= spec["keep"] or each["time"] < oldest)
-            ]
-        for each in gone:
-            if each["name"] not in pinned:
-                path = os.path.join(spec["folder"], each["name"])
+            kind = [each["name"] for each in found if each["proven"] and (each["why"] == BEFORE_RESTORE) is way]
+            stay.update(kind[:1])
+            gone += kind[spec["keep"] :]
+        aged = [name for name in self.too_old(found) if name not in {*stay, *gone}]
+        for name in [*gone, *aged[:AGED]]:
+            if name not in stay:
+                path = os.path.join(spec["folder"], name)
                 remove(path)
                 remove(path + ".json")
+
+    def too_old(self, found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """Yield the names of those that are too old, the oldest first.
+
+        None is older than one that was made before it, whatever its clock said then.
+
+        :param found: see `mine`.
+        """
+        oldest, made = time.time() - self.spec["days"] * 86400, 0.0
+        for each in reversed(found):
+            made = max(made, each["time"])
+            if made < oldest:
+                yield each["name"]
 
 
 def details(path: str) -> Mapping[str, Any]:
@@ -408,15 +448,31 @@ def listing(system: System, folder: str) -> List[Dict[str, Any]]:
             {
                 "name": name,
                 "database": parts.group(1),
+                "engine": next(name for name, each in ENGINES.items() if each.suffix == parts.group(3)),
+                "path": str(about.get("path", "")),
                 "time": made,
                 "size": status.st_size,
                 "release": str(about.get("release", "")),
                 "who": str(about.get("who", "")),
                 "why": reason(about),
                 "proven": good(path, status, about),
+                "number": about["number"] if isinstance(about.get("number"), int) else 0,
             }
         )
-    return sorted(found, key=lambda each: (-float(each["time"]), str(each["name"])))
+    return in_order(found)
+
+
+def in_order(found: Sequence[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Sort backups, the youngest first, by the numbers of their records: a clock may have been wrong, and turned back.
+
+    One without a number, of an older version or with a lost record, comes after those that its time is after.
+    """
+
+    def key(row: Mapping[str, Any]) -> Tuple[int, bool, float, str]:
+        number = row["number"] or max(each["number"] for each in found if each["time"] <= row["time"])
+        return (-number, bool(row["number"]), -row["time"], row["name"])
+
+    return sorted(found, key=key)
 
 
 def opened(folder: str, name: str) -> BinaryIO:
@@ -433,3 +489,17 @@ def opened(folder: str, name: str) -> BinaryIO:
         if error.errno in (errno.ENOENT, errno.ELOOP):
             raise Failure("there is no backup %s; next: db.list" % path) from None
         raise
+
+
+def opened_whole(folder: str, name: str) -> BinaryIO:
+    """Open a backup that is what was written then.
+
+    :raises Failure: it is not, or there is none.
+    """
+    stream = opened(folder, name)
+    about = details(stream.name)
+    if about.get("sha256") and about["sha256"] != digest_of(stream):
+        stream.close()
+        raise Failure("%s is damaged: it is not what was written then; next: another one of db.list" % stream.name)
+    stream.seek(0)
+    return stream

@@ -133,13 +133,22 @@ class Mirror:
         if result.code:
             raise Failure(explain(remote.url, result.errors), result.errors)
 
-    def fetch_commit(self, remote: Remote, commit: str) -> None:
-        """Bring one commit: from all branches and tags, else, where the server allows it, by its hash."""
+    def fetch_commit(self, remote: Remote, commit: str, named: str) -> None:
+        """Bring one commit: from all branches and tags, else, where the server allows it, by what somebody has named.
+
+        :param named: the hash itself, or a reference; empty: a commit that no branch and no tag has is refused.
+        """
         self.fetch_all(remote)
-        if not self.has(commit):
-            result = self.fetch(remote, commit)
-            if result.code or not self.has(commit):
-                raise Failure("commit %s does not exist in %s" % (commit, remote.url), result.errors)
+        if self.has(commit):
+            return
+        if not named:
+            raise Failure(
+                "commit %s is on no branch or tag of %s; next: find out where it comes from, and if it is meant all "
+                "the same, name all 40 digits of it with --revision" % (commit, remote.url)
+            )
+        result = self.fetch(remote, named)
+        if result.code or not self.has(commit):
+            raise Failure("commit %s does not exist in %s" % (commit, remote.url), result.errors)
 
     def unbundle(self, bundle: str, commit: str) -> None:
         """Take a commit from a git bundle.
@@ -203,7 +212,7 @@ def resolve(
         return revision
     with copy.exclusively():
         if HASH.match(revision):
-            copy.fetch_commit(remote, revision)
+            copy.fetch_commit(remote, revision, revision)
             return revision
         copy.fetch_all(remote)
     result = copy.git("rev-parse", "--disambiguate=" + revision)
@@ -281,10 +290,10 @@ class Checkout(Kind):
         built = self.spec.get("built")
         if not built:
             return []
-        noted = read(self.spec["path"] + REMOVED)
+        noted = removed(self.spec["path"])
         if noted is None and os.path.exists(built):
             return []
-        return sorted(absent(self.system, self.spec) - set(json.loads(noted or b"[]")))
+        return sorted(absent(self.system, self.spec) - set(noted or ()))
 
     def apply(self, change: Change) -> None:
         if (read(self.marker()) or b"").decode("utf-8", "replace").strip() == self.spec["commit"] and self.bring_back():
@@ -296,7 +305,7 @@ class Checkout(Kind):
 
         Beside it, processes may be running. One that was not built to its end is made anew.
         """
-        if read(self.spec["path"] + REMOVED) is None:
+        if removed(self.spec["path"]) is None:
             return False
         argv = ["git", "-c", "core.fsmonitor=false", "checkout-index", "-f", "-z", "--stdin"]
         names = "".join(name + "\0" for name in self.gone())
@@ -333,7 +342,7 @@ class Checkout(Kind):
                 raise Failure("commit %s was announced, but not sent" % self.spec["commit"]) from None
             mirror.unbundle(bundle, self.spec["commit"])
         elif remote.url:
-            mirror.fetch_commit(remote, self.spec["commit"])
+            mirror.fetch_commit(remote, self.spec["commit"], self.spec["named"])
         else:
             raise Failure("commit %s is not on this host, and no repository is named" % self.spec["commit"])
 
@@ -370,15 +379,22 @@ class Checkout(Kind):
 class Sealed(Kind):
     """See `hawser.resources.Sealed`."""
 
-    def record(self) -> str:
-        return str(self.spec["path"] + REMOVED)
-
     def check(self) -> Optional[Change]:
-        return None if read(self.record()) is not None else Change("notes what builds have removed from the code")
+        noted = removed(self.spec["path"])
+        return Change("notes what builds have removed from the code") if noted is None else None
 
     def apply(self, change: Change) -> None:
         gone = sorted(absent(self.system, self.spec))
-        write_atomically(self.record(), (json.dumps(gone) + "\n").encode(), 0o644)
+        write_atomically(self.spec["path"] + REMOVED, (json.dumps(gone) + "\n").encode(), 0o644)
+
+
+def removed(path: str) -> Optional[List[str]]:
+    """Return which files builds have removed from a working copy; None where it is not written down, or damaged."""
+    try:
+        found = json.loads((read(path + REMOVED) or b"").decode())
+    except ValueError:
+        return None
+    return [str(name) for name in found] if isinstance(found, list) else None
 
 
 def absent(system: System, spec: Spec) -> Set[str]:

@@ -21,7 +21,7 @@ PROGRAMS = ("micromamba", "mamba", "conda")
 PLACES = ("/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3", "/opt/mamba", "/opt/micromamba")
 # Of conda's own kind: channel::name, then a version as in =1.2, ==1.2, =1.2=build or >=1,<2.
 PACKAGE = re.compile(r"^(?:[^\s:]+::)?([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*(.*)$")
-VERSION = re.compile(r"^(==?)?\s*([0-9][^\s=<>!~,|]*)(?:[=\s]+(\S+))?$")
+VERSION = re.compile(r"^(==?)?\s*([0-9][^\s=<>!~,|]*)(?:[=\s]+([^\s=]\S*))?$")
 # What makes the environment is no package in it.
 NOT_INSTALLED = ("python", "pip")
 

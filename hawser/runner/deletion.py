@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shlex
@@ -143,6 +144,10 @@ class Tree:
 
     def clear(self, handle: int, parent: int, name: str, path: str, depth: int) -> None:
         """Remove what is in an open folder, then the folder itself."""
+        # Its owner makes nothing more in it. Not every file system knows owners.
+        with contextlib.suppress(OSError):
+            os.fchown(handle, os.getuid(), -1)
+            os.fchmod(handle, 0o700)
         for left in reversed(range(ATTEMPTS if depth else PASSES)):
             with os.scandir(handle) as entries:
                 rows = [(each.name, each.is_dir(follow_symlinks=False)) for each in entries]

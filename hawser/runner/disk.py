@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 
 from .deletion import Tree, refuse_mounts, unremovable
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 # Bytes of a file that is read whole: nothing that is meant to be read so comes near.
 LONGEST = 64 << 20
+TEMPORARY = re.compile(r"\.[^\0]+\.[0-9a-f]{8}~$", re.DOTALL)
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# Bytes of a path that a program can still add a name to (PATH_MAX is 4096).
+LONGEST_PATH = 3800
 
 
 class NotThere(Failure):
@@ -33,12 +37,14 @@ class Noted:
     path = ""
 
 
-def open_folder(path: str, make: bool = False) -> int:
+def open_folder(path: str, make: bool = False, judge: Optional[Callable[[int, str], None]] = None) -> int:
     """Open a folder for use as ``dir_fd``, following only links that root (or we) own.
 
     A service user could otherwise lead root's write elsewhere by a link inside its own folders.
 
     :param make: make missing folders, as ours, 0755.
+    :param judge: refuses, by a `Failure`, open folders (with their paths) in which something is looked up on the way,
+        and the one that is there in the end.
     :raises NotThere: a part is missing.
     :raises Failure: a part is no folder, or is somebody else's link.
     """
@@ -49,6 +55,8 @@ def open_folder(path: str, make: bool = False) -> int:
     followed = 0
     handle = os.open("/", FOLDER)
     try:
+        if judge:
+            judge(handle, "/")
         while parts:
             part = parts.pop(0)
             here = "/" + "/".join([*walked, part])
@@ -77,6 +85,8 @@ def open_folder(path: str, make: bool = False) -> int:
                 walked = walked[:-1]
             elif part:
                 walked.append(part)
+            if judge:
+                judge(handle, "/" + "/".join(walked))
         return handle
     except BaseException:
         os.close(handle)
@@ -306,30 +316,89 @@ def read_itself(path: str) -> bytes:
 def walk(path: str) -> Iterator[Tuple[str, List[str], List[str]]]:
     """Yield the path of each folder at and below a path, the names of the folders in it, and of its files.
 
-    However deep, and without following links: what is neither folder nor regular file is left out. The names of folders
-    may be removed from the list that is yielded: they are not entered.
+    Without following links: what is neither folder nor regular file is left out, and what lies deeper than a path can
+    say. The names of folders may be removed from the list that is yielded: they are not entered.
     """
-    waiting = [path]
-    while waiting:
-        here = waiting.pop()
-        try:
-            folder = open_folder(here)
-        except (Failure, OSError):
-            # It has gone meanwhile, or is something else now.
-            continue
-        try:
-            folders, files = [], []
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.name)
-                    elif entry.is_file(follow_symlinks=False):
-                        files.append(entry.name)
-        finally:
-            os.close(folder)
-        folders.sort()
-        yield here, folders, sorted(files)
-        waiting += [os.path.join(here, name) for name in reversed(folders)]
+    try:
+        handle = open_folder(path)
+    except (Failure, OSError):
+        # It has gone meanwhile, or is something else now.
+        return
+    # From one folder to the next, for a look from the top at each of them takes as long as all those above it.
+    levels: List[Level] = []
+    here = path
+    try:
+        while True:
+            folders, files = names_in(handle)
+            yield here, folders, files
+            levels.append(Level(here, identity(handle), folders[::-1]))
+            inner = None
+            while inner is None:
+                while not levels[-1].waiting:
+                    levels.pop()
+                    if not levels:
+                        return
+                    handle = parent_again(handle, levels[-1])
+                here = os.path.join(levels[-1].path, levels[-1].waiting.pop())
+                inner = entered(os.path.basename(here), handle) if len(os.fsencode(here)) < LONGEST_PATH else None
+            os.close(handle)
+            handle = inner
+    except NotThere:
+        # Whoever owns it moves its folders about.
+        return
+    finally:
+        os.close(handle)
+
+
+class Level:
+    """A folder on the way down.
+
+    :param waiting: the names of the folders in it that are still to be entered, the next one last.
+    """
+
+    def __init__(self, path: str, identity: Tuple[int, int], waiting: List[str]) -> None:
+        self.path = path
+        self.identity = identity
+        self.waiting = waiting
+
+
+def identity(handle: int) -> Tuple[int, int]:
+    """Return what tells an open folder from all others."""
+    status = os.fstat(handle)
+    return status.st_dev, status.st_ino
+
+
+def names_in(folder: int) -> Tuple[List[str], List[str]]:
+    """Return the names of the folders in an open folder, and of its regular files."""
+    folders, files = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            elif entry.is_file(follow_symlinks=False):
+                files.append(entry.name)
+    return sorted(folders), sorted(files)
+
+
+def entered(name: str, folder: int) -> Optional[int]:
+    """Open a folder in an open folder; None when it has gone, or is something else now."""
+    try:
+        return os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+    except OSError:
+        return None
+
+
+def parent_again(handle: int, level: Level) -> int:
+    """Go back from an open folder to the one that it was entered from, and close it.
+
+    :raises NotThere: it lies elsewhere now.
+    """
+    above = os.open("..", FOLDER, dir_fd=handle)
+    if identity(above) != level.identity:
+        os.close(above)
+        raise NotThere("the folder %s does not exist" % level.path)
+    os.close(handle)
+    return above
 
 
 def write_atomically(path: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
@@ -370,6 +439,7 @@ def replace(path: str, make: Callable[[int, str], None]) -> None:
                 os.unlink(temporary, dir_fd=folder)
             raise
         os.fsync(folder)
+    note("")
 
 
 def remove(path: str, recursive: bool = False) -> None:
@@ -398,7 +468,10 @@ def remove(path: str, recursive: bool = False) -> None:
 
 
 def note(path: str) -> None:
-    """Write down which temporary file is about to be made, for a run that comes after ours was killed."""
+    """Write down which temporary file is about to be made, for a run that comes after ours was killed.
+
+    :param path: empty: there is none any more.
+    """
     if Noted.path:
         # Without fsync: the note has to outlive us, not the power.
         with open(Noted.path, "wb") as stream:
@@ -412,9 +485,13 @@ def clear_up(state: str) -> None:
     """
     os.makedirs(state, mode=0o700, exist_ok=True)
     Noted.path = os.path.join(state, "unfinished")
-    left = read(Noted.path)
-    if left:
-        remove(os.fsdecode(left))
+    left = os.fsdecode(read(Noted.path) or b"")
+    # A note that a crash of the host has cut, or filled with zeros, names something else.
+    if TEMPORARY.match(os.path.basename(left)):
+        # The folder that it lies in may be somebody's who has made something else of it meanwhile.
+        with contextlib.suppress(Failure):
+            remove(left)
+    note("")
     remove(scratch_folder(state), recursive=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 
@@ -23,17 +24,26 @@ if TYPE_CHECKING:
 MARKER = ".hawser-complete"
 # Bytes.
 LONGEST_MARKER = 1 << 20
+# Records of this host, each with what it has to say.
+RECORDS = {"journal.json": ("release",), "hold.json": (), "secrets.json": ()}
 # Of processes of which two may run side by side.
 COLOURS = ("blue", "green")
 
 
-def read_json(state: str, name: str) -> Any:
-    """Return a record of this host: of a rollout that is not complete, of a freeze; None when there is none."""
+def read_json(state: str, name: str) -> Optional[Dict[str, Any]]:
+    """Return one of `RECORDS`; None when there is none, and when it is `damaged`."""
     try:
         with open(os.path.join(state, name), encoding="utf-8") as stream:
-            return json.load(stream)
+            found = json.load(stream)
     except (OSError, ValueError):
         return None
+    return found if isinstance(found, dict) and all(key in found for key in RECORDS[name]) else None
+
+
+def damaged(state: str) -> List[str]:
+    """Return the paths of the records that are there, and of which nobody knows what they said."""
+    found = [name for name in RECORDS if read_json(state, name) is None]
+    return [os.path.join(state, name) for name in found if os.path.lexists(os.path.join(state, name))]
 
 
 def read_text(state: str, name: str) -> str:
@@ -48,7 +58,10 @@ def read_text(state: str, name: str) -> str:
 def youngest(state: str) -> int:
     """Return the place of the youngest rollout that this host has had a journal of, 0 when there was none."""
     found = read_text(state, "begun")
-    return int(found) if found.isdigit() else 0
+    if re.match("[0-9]{1,18}$", found):
+        return int(found)
+    # A damaged one was written in that rollout, and its place is a time: an older one is still known as such.
+    return int(link_time(os.path.join(state, "begun")))
 
 
 def os_release(path: str = "/etc/os-release") -> Dict[str, str]:
@@ -87,21 +100,11 @@ def commit_of(release: str) -> str:
 
 
 def link_time(path: str) -> float:
-    """Return when a link was made, 0 when there is none."""
+    """Return when a link was made, or a file written, 0 when there is none."""
     try:
         return os.lstat(path).st_mtime
     except OSError:
         return 0.0
-
-
-def read_secrets(state: str) -> Optional[Dict[str, str]]:
-    """Return the generated secrets that this host was set up with; None when it was not set up at all."""
-    try:
-        with open(os.path.join(state, "secrets.json"), encoding="utf-8") as stream:
-            found = json.load(stream)
-            return found if isinstance(found, dict) else None
-    except (OSError, ValueError):
-        return None
 
 
 def done_once(state: str) -> List[str]:
@@ -216,8 +219,9 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         "restores": journals(system.state),
         "closed": os.path.exists(os.path.join(root, "maintenance.html")),
         "since": link_time(os.path.join(root, "current")),
-        "generated": sorted(read_secrets(system.state) or ()),
-        "bootstrapped": read_secrets(system.state) is not None,
+        "generated": sorted(read_json(system.state, "secrets.json") or ()),
+        "bootstrapped": os.path.exists(os.path.join(system.state, "secrets.json")),
+        "damaged": damaged(system.state),
         "once": done_once(system.state),
         "signing": read_text(system.state, "signing.pub"),
         "begun": youngest(system.state),

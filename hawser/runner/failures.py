@@ -37,6 +37,7 @@ def keep(system: System, event: Mapping[str, Any]) -> None:
         lines += [event[name].rstrip("\n") for name in ("output", "traceback") if event.get(name)]
         text = (read(path) or b"") + "\n".join([*lines, ""]).encode("utf-8", "backslashreplace")
         write_atomically(path, text[-LONGEST:], 0o600)
-        kept = [os.path.join(folder, name) for name in os.listdir(folder)]
-        for old in sorted(kept, key=lambda each: os.stat(each).st_mtime_ns)[:-MOST]:
+        # But for this one: a clock that was ahead makes all others younger.
+        kept = [each for each in (os.path.join(folder, name) for name in os.listdir(folder)) if each != path]
+        for old in sorted(kept, key=lambda each: os.stat(each).st_mtime_ns)[: -MOST + 1]:
             remove(old)

@@ -18,6 +18,7 @@ from .disk import (
     open_folder,
     opened,
     parent_of,
+    read,
     read_itself,
     remove,
     scratch,
@@ -119,8 +120,7 @@ class Former:
         write_atomically(self.copy, json.dumps(entry).encode(), 0o600)
 
     def put_back(self) -> None:
-        with open(self.copy, encoding="utf-8") as stream:
-            entry = json.load(stream)
+        entry = self.entry()
         if "link" in entry:
             link_atomically(self.path, entry["link"])
         elif "content" in entry:
@@ -129,6 +129,18 @@ class Former:
         else:
             remove(self.path)
         self.forget()
+
+    def entry(self) -> Dict[str, Any]:
+        try:
+            found = json.loads((read(self.copy) or b"").decode())
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or found.get("path") != self.path:
+            raise Failure(
+                "%s is damaged, so nobody knows what %s was before; next: put that file right, and remove the first"
+                % (self.copy, self.path)
+            )
+        return found
 
     def forget(self) -> None:
         remove(self.copy)

@@ -97,11 +97,11 @@ def memory_file(name: str, text: str) -> Iterator[str]:
 CAUSES = (
     (r"No space left on device|Disk quota exceeded", "the disk is full"),
     (
-        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|No \S+ host key is known",
+        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|No \S{1,40} host key is known",
         "{repo}: its server's host key is not known on this host or has changed (app.repo_host_keys pins it)",
     ),
     (
-        r"Load key .*(error in libcrypto|invalid format)",
+        r"Load key .{0,300}(error in libcrypto|invalid format)",
         "{repo}: the deploy key cannot be read; it must be a whole private key, with its first and last line",
     ),
     (
@@ -111,7 +111,7 @@ CAUSES = (
     ),
     (
         r"Could not resolve host|Connection (refused|timed out|reset|closed)|No route to host|Network is unreachable"
-        r"|Failed to connect|Operation timed out|unable to access .*(SSL|certificate)",
+        r"|Failed to connect|Operation timed out|unable to access .{0,300}(SSL|certificate)",
         "{repo} cannot be reached from this host",
     ),
     (

@@ -61,7 +61,7 @@ HINTS = (
     (r"ensurepip is not available|No module named ensurepip", "the package python3-venv is missing (packages.all)"),
     (r"Python\.h: No such file", COMPILED + "needs the Debian packages python3-dev and build-essential (packages.all)"),
     (
-        r"fatal error: (\S+): No such file or directory",
+        r"fatal error: (\S{1,200}): No such file or directory",
         COMPILED + "misses the header {1}; add the Debian package that holds it (a lib…-dev) to packages.all",
     ),
     (
@@ -69,8 +69,9 @@ HINTS = (
         COMPILED + "needs the Debian package libpq-dev (packages.all); psycopg[binary] needs none",
     ),
     (
-        r"(?:command|program) ['`]?[\w+.-]*(?:gcc|g\+\+|cc|clang)[\w+.-]*['`]? (?:failed: No such file|not found)"
-        r"|\b(?:gcc|cc): (?:command )?not found|No such file or directory: '[\w+.-]*gcc'",
+        r"(?:command|program) ['`]?[\w+.-]{0,60}(?:gcc|g\+\+|cc|clang)[\w+.-]{0,60}['`]?"
+        r" (?:failed: No such file|not found)"
+        r"|\b(?:gcc|cc): (?:command )?not found|No such file or directory: '[\w+.-]{0,60}gcc'",
         COMPILED + "needs the Debian package build-essential (packages.all)",
     ),
     (
@@ -78,7 +79,7 @@ HINTS = (
         "uv has no such Python to fetch; bring one to the host and give python.interpreter its path",
     ),
     (
-        r"Failed to (?:download|fetch)[^\n]*python-build-standalone",
+        r"Failed to (?:download|fetch)[^\n]{0,300}python-build-standalone",
         "uv cannot fetch this Python, which comes from github.com; bring one to the host and give python.interpreter "
         "its path",
     ),
@@ -87,17 +88,20 @@ HINTS = (
         'a package is too old for the setuptools of today; python.build_constraints = ["setuptools<58"] lets it build',
     ),
     (r"Killed signal terminated program", "a compiler " + KILLED),
-    (r"[Nn]o matching distribution found for ([^\n]+)", "no version fits what is asked for: {1}"),
+    (r"[Nn]o matching distribution found for ([^\n]{1,300})", "no version fits what is asked for: {1}"),
     (
         r"error sending request|[Cc]onnection refused|dns error|Temporary failure in name resolution|timed out"
         r"|Failed to fetch|NewConnectionError|invalid peer certificate",
         "the package index cannot be reached from this host (its proxy and /etc/pip.conf are heeded)",
     ),
     (
-        r"No solution found[^\n]*\n\s*(.*)",
+        r"No solution found[^\n]{0,300}\n\s{0,300}(.{0,2000})",
         'no set of versions fits what is asked for: {1} (pins of before 2020 may want python.resolver = "pip-legacy")',
     ),
-    (r"lockfile .*needs to be updated|Failed to parse `?uv.lock", "uv.lock does not fit pyproject.toml; run uv lock"),
+    (
+        r"lockfile .{0,300}needs to be updated|Failed to parse `?uv.lock",
+        "uv.lock does not fit pyproject.toml; run uv lock",
+    ),
     (r"Permission denied", "a file or folder is closed to the application's user"),
 )
 

@@ -6,6 +6,7 @@ import os
 import stat
 
 from .disk import (
+    LONGEST,
     NotThere,
     link_atomically,
     open_folder,
@@ -23,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, List, Optional, Tuple
 
+# Of a file of the code: folders that it lies in, and bytes of its path, of which the system takes 4096 (PATH_MAX).
+DEEPEST, LONGEST_PATH = 100, 3500
 # Files that a note names before it counts the rest.
 NAMED = 3
 
@@ -43,25 +46,35 @@ class LinkedFolder(Kind):
                 "the code has a file at %s, where persistent.linked wants a link to a folder; take it out of there"
                 % path
             )
-        new, other = self.compare()
+        new, other, odd = self.compare()
         notes = ["-> " + target]
         if new:
             notes.append("copied from the code: " + some(new))
         if other:
             notes.append("kept, although the code has another one: " + some(other))
+        if odd:
+            notes.append("left out: " + some(odd))
         return Change("; ".join(notes))
 
-    def compare(self) -> Tuple[List[str], List[str]]:
-        """Return which files of the code's folder the persistent one lacks, and which it has with other content."""
-        new, other = [], []
-        for name in files_in(self.spec["path"]):
+    def compare(self) -> Tuple[List[str], List[str], List[str]]:
+        """Compare the code's folder, in which a release that is deployed again may hold anything.
+
+        :returns: which files the persistent one lacks, which it has with other content, and what can be no file of the
+            code: pipes and the like, and what is larger than any file that is read whole, or lies too deep.
+        """
+        new: List[str] = []
+        other: List[str] = []
+        odd: List[str] = []
+        for name, status in files_in(self.spec["path"]):
             path, there = self.places(name)
             found = self.standing(name)
-            if not found:
+            if not stat.S_ISLNK(status.st_mode) and not (stat.S_ISREG(status.st_mode) and status.st_size <= LONGEST):
+                odd.append(name)
+            elif not found:
                 new.append(name)
             elif found != there or not same(path, there):
                 other.append(name)
-        return new, other
+        return new, other, odd
 
     def places(self, name: str) -> Tuple[str, str]:
         return os.path.join(self.spec["path"], name), os.path.join(self.spec["target"], name)
@@ -126,24 +139,39 @@ def itself(path: str) -> Optional[os.stat_result]:
         return None
 
 
-def files_in(folder: str, below: str = "") -> Iterator[str]:
-    """Yield the files and links of a folder with everything below, relative to it; git's own are none."""
-    with os.scandir(os.path.join(folder, below)) as found:
-        entries = sorted(found, key=lambda each: each.name)
-    for entry in entries:
-        name = os.path.join(below, entry.name)
-        if entry.is_dir(follow_symlinks=False):
-            yield from files_in(folder, name)
-        elif entry.name != ".git":
-            yield name
+def files_in(folder: str) -> Iterator[Tuple[str, os.stat_result]]:
+    """Yield what is in a folder with everything below, but for folders, relative to it; what is git's own is left out.
+
+    A folder that lies too deep to be entered is yielded itself; one that is something else by now has nothing in it.
+    """
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            here = open_folder(os.path.join(folder, below))
+        except (Failure, OSError):
+            continue
+        try:
+            found = [(name, stat_at(name, here)) for name in sorted(os.listdir(here))]
+        finally:
+            os.close(here)
+        for name, status in found:
+            name = os.path.join(below, name)
+            deep = name.count("/") >= DEEPEST or len(os.fsencode(os.path.join(folder, name))) > LONGEST_PATH
+            if status is not None and stat.S_ISDIR(status.st_mode) and not deep:
+                waiting.append(name)
+            elif status is not None and os.path.basename(name) != ".git":
+                yield name, status
 
 
 def same(path: str, there: str) -> bool:
     """Whether two files or links are the same."""
-    kinds = {stat.S_IFMT(os.lstat(each).st_mode) for each in (path, there)}
+    found = [itself(each) for each in (path, there)]
+    kinds = {stat.S_IFMT(each.st_mode) for each in found if each}
     if kinds == {stat.S_IFLNK}:
         return os.readlink(path) == os.readlink(there)
-    return kinds == {stat.S_IFREG} and read_itself(path) == read_itself(there)
+    sizes = {each.st_size for each in found if each}
+    return kinds == {stat.S_IFREG} and len(sizes) == 1 and read_itself(path) == read_itself(there)
 
 
 def some(names: List[str]) -> str:

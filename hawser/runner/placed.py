@@ -7,7 +7,7 @@ import os
 import stat
 
 from .disk import contents, opened, read, remove, write_atomically
-from .system import Change, Kind
+from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +21,24 @@ class Placed(Kind):
         return os.path.join(self.system.state, "placed-%s.json" % self.spec["record"])
 
     def recorded(self) -> List[str]:
-        try:
-            return [str(path) for path in json.loads((read(self.record()) or b"[]").decode())]
-        except ValueError:
+        """Return what was placed before.
+
+        :raises Failure: nobody knows; the user's own files that were there before would be taken for ours.
+        """
+        data = read(self.record())
+        if data is None:
             return []
+        try:
+            found = json.loads(data.decode())
+        except ValueError:
+            found = None
+        if not isinstance(found, list):
+            now = json.dumps(list(self.spec["paths"]))
+            raise Failure(
+                "%s is damaged, so nobody knows what was placed before; next: write what was there into it, as in %s"
+                % (self.record(), now)
+            )
+        return [str(path) for path in found]
 
     def wanted(self) -> List[str]:
         paths = list(self.spec["paths"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import socket
 import struct
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from .system import System
 
 LISTEN = "0A"
+UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.@\\-]{0,240}\.(?:service|scope)\Z")
 
 
 def address_of(text: str) -> Tuple[str, int]:
@@ -61,13 +63,24 @@ def family(pid: int) -> List[int]:
 
 
 def unit_of(pid: int) -> str:
-    """Return the service of systemd that a process belongs to, empty when there is none."""
+    """Return the service or scope of systemd that a process belongs to, empty when there is none.
+
+    Below a unit that is delegated, others make control groups, and call them as they like.
+    """
+    place = group_of(pid)
+    # In a container, what is above its own init is the machine's.
+    top = group_of(1).rpartition("/")[0]
+    inner = place[len(top) :] if place.startswith(top + "/") else place
+    return next((part for part in inner.split("/") if UNIT.match(part)), "")
+
+
+def group_of(pid: int) -> str:
+    """Return the control group of a process as systemd sees it, empty when it is gone."""
     try:
-        with open("/proc/%d/cgroup" % pid, encoding="utf-8") as stream:
-            parts = stream.read().strip().rpartition(":")[2].split("/")
+        with open("/proc/%d/cgroup" % pid, encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip().rpartition(":")[2]
     except OSError:
         return ""
-    return next((part for part in reversed(parts) if part.endswith((".service", ".scope"))), "")
 
 
 def listening(system: System) -> List[Dict[str, Any]]:

@@ -199,7 +199,7 @@ class Database(Kind):
         """Return owner, encoding and extensions; None when there is no such database."""
         result = cluster.psql(DATABASE_FACTS, conninfo(self.spec["name"]), check=False)
         if result.code:
-            if re.search(r"FATAL: +database .* does not exist", result.errors):
+            if re.search(r"FATAL: +database .{1,300} does not exist", result.errors):
                 return None
             if "not currently accepting connections" in result.errors:
                 raise Failure("nobody may connect to the database %s; next: resume" % self.spec["name"])

@@ -368,7 +368,7 @@ class Dump:
         """Finish a restore whose database has taken its place, and undo any other; return whether it was finished."""
         fresh, former = str(journal.get("fresh", "")), str(journal.get("former", ""))
         self.quieten(fresh)
-        done = bool(former) and self.there(former)
+        done = journal.get("phase") in ("swapping", "finishing") and bool(former) and self.there(former)
         if fresh and self.there(fresh):
             self.drop(fresh)
         self.withdraw()

@@ -269,7 +269,7 @@ def size_of(folder: str) -> int:
         for name in files:
             try:
                 total += os.lstat(os.path.join(path, name)).st_blocks * 512
-            except FileNotFoundError:
+            except OSError:
                 continue
     return total
 

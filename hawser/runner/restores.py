@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 
-from .backups import BEFORE_RESTORE, ENGINES, Backup, details, opened, workplace
-from .disk import digest
+from .backups import BEFORE_RESTORE, ENGINES, Backup, opened, opened_whole, workplace
 from .postgres import Cluster, literal
 from .restoring import Journal
 from .system import Change, Failure, Kind
@@ -25,26 +23,27 @@ class Restore(Kind):
     A journal says what is done from before anything is touched. While it is there, no backup that it names goes.
     """
 
+    def journal(self) -> Journal:
+        return Journal(self.system.state, self.spec["engine"], self.spec["database"])
+
     def check(self) -> Optional[Change]:
         spec = self.spec
-        path = os.path.join(spec["folder"], spec["name"])
-        opened(spec["folder"], spec["name"]).close()
         if not spec["name"].endswith("." + ENGINES[spec["engine"]].suffix):
             raise Failure("%s is no backup of a database of %s" % (spec["name"], spec["engine"]))
-        about = details(path)
-        if about.get("sha256") and about["sha256"] != digest(path):
-            raise Failure("%s is damaged: it is not what was written then; nothing was touched" % path)
+        try:
+            opened_whole(spec["folder"], spec["name"]).close()
+        except Failure:
+            if self.journal().found.get("backup") != spec["name"]:
+                raise
+            return Change("undoes the restore of %s from %s, which is there no more" % (spec["database"], spec["name"]))
         return Change("replaces the database %s by %s" % (spec["database"], spec["name"]))
 
     def apply(self, change: Change) -> None:
         spec = self.spec
-        journal = Journal(self.system.state, spec["engine"], spec["database"])
-        if journal.found:
-            former = journal.found.get("backup")
-            finished = settle(spec, self.system)
-            if finished and former == spec["name"]:
-                self.output = "what was broken off is complete: the database is as in %s" % former
-                return
+        if self.finished():
+            self.output = "what was broken off is complete: the database is as in %s" % spec["name"]
+            return
+        journal = self.journal()
         journal.note(phase="saving", backup=spec["name"], by=dict(spec["entry"]))
         try:
             self.bring_back(journal)
@@ -53,6 +52,21 @@ class Restore(Kind):
             settle(spec, self.system)
             raise
         journal.close()
+
+    def finished(self) -> bool:
+        """Finish or undo a restore that was broken off; tell whether the database is as in this backup by now."""
+        journal = self.journal()
+        if not journal.found:
+            return False
+        if journal.found["phase"] == "replacing":
+            # Half of it is there: what is asked for now makes it whole, wherever the first half came from.
+            journal.note(backup=self.spec["name"], by=dict(self.spec["entry"]))
+        former = journal.found.get("backup")
+        if ended(self.spec, self.system, journal) and former == self.spec["name"]:
+            return True
+        # The check lets one pass that is there no more, so that what it has left is undone.
+        opened_whole(self.spec["folder"], self.spec["name"]).close()
+        return False
 
     def bring_back(self, journal: Journal) -> None:
         spec = self.spec
@@ -72,6 +86,8 @@ class Settled(Kind):
     def check(self) -> Optional[Change]:
         spec = self.spec
         journal = Journal(self.system.state, spec["engine"], spec["database"])
+        if journal.damaged():
+            raise journal.refusal()
         if journal.found:
             return Change("finishes or undoes the restore of %s from %s" % (spec["database"], journal.found["backup"]))
         return Change("lets connections to %s again" % spec["database"]) if closed(spec, self.system) else None
@@ -92,6 +108,13 @@ def settle(spec: Spec, system: System) -> bool:
     :raises Failure: it can be neither.
     """
     journal = Journal(system.state, spec["engine"], spec["database"])
+    if journal.damaged():
+        raise journal.refusal()
+    return ended(spec, system, journal)
+
+
+def ended(spec: Spec, system: System, journal: Journal) -> bool:
+    """See `settle`; where nothing is known of the restore, only what may be left of any is removed."""
     engine = ENGINES[spec["engine"]](spec, system)
     with workplace(spec["folder"], engine.user, system.state) as place:
         engine.find_out(journal)
@@ -107,12 +130,12 @@ def replaced(engine: Engine, journal: Journal, folder: str, place: str) -> bool:
     """Make a database anew of which a restore has left half: from the backup, or else from what was there before."""
     backup, safety = str(journal.found.get("backup", "")), str(journal.found.get("safety", ""))
     try:
-        with opened(folder, backup) as source:
+        with opened_whole(folder, backup) as source:
             engine.settle(journal, source, place)
     except Failure as failure:
         if not safety:
             raise Failure("%s: %s" % (journal.told(), failure.message), failure.output) from None
-        with opened(folder, safety) as source:
+        with opened_whole(folder, safety) as source:
             engine.settle(journal, source, place)
         return False
     return True

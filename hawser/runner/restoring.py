@@ -9,12 +9,15 @@ import re
 import time
 
 from .disk import read, remove, write_atomically
+from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping
+    from typing import Any, Dict, List, Mapping, Optional
 
 START = "restore-"
+# The phase that stands for a journal of which nothing can be read.
+DAMAGED = "damaged"
 # How far a restore has come, and what is true of the database then.
 PHASES = {
     "saving": "the database is as it was",
@@ -22,6 +25,7 @@ PHASES = {
     "swapping": "the database is as it was, or as in the backup",
     "replacing": "the database may be half restored",
     "finishing": "the database is as in the backup",
+    DAMAGED: "how far it came is not known, for its record is damaged",
 }
 
 
@@ -49,15 +53,31 @@ class Journal:
         """Say what was begun and how far it came."""
         found = self.found
         where = PHASES.get(str(found.get("phase")), "how far it came is not known")
-        return "the restore of %s from %s is not complete (%s)" % (found["database"], found.get("backup"), where)
+        backup = found.get("backup", "a backup that is not known")
+        return "the restore of %s from %s is not complete (%s)" % (self.about["database"], backup, where)
+
+    def damaged(self) -> bool:
+        return self.found.get("phase") == DAMAGED
+
+    def refusal(self) -> Failure:
+        """Say why nothing else is done with the database, and what helps."""
+        if self.damaged():
+            way = "restore a backup; or, where the database is as it should be, remove %s" % self.path
+        else:
+            way = "resume, or the same restore again"
+        return Failure("%s; next: %s" % (self.told(), way))
 
 
-def parsed(data: Any) -> Dict[str, Any]:
-    try:
-        found = json.loads((data or b"{}").decode())
-    except ValueError:
+def parsed(data: Optional[bytes]) -> Dict[str, Any]:
+    """Return what a journal says; nothing where there is none."""
+    if data is None:
         return {}
-    return found if isinstance(found, dict) else {}
+    try:
+        found = json.loads(data.decode())
+    except ValueError:
+        found = None
+    whole = isinstance(found, dict) and found.get("phase") and found.get("backup")
+    return dict(found) if whole else {"phase": DAMAGED}
 
 
 def journals(state: str) -> List[Mapping[str, Any]]:
@@ -66,9 +86,12 @@ def journals(state: str) -> List[Mapping[str, Any]]:
         names = sorted(os.listdir(state))
     except FileNotFoundError:
         return []
-    ours = [name for name in names if name.startswith(START) and name.endswith(".json")]
-    found = [parsed(read(os.path.join(state, name))) for name in ours]
-    return [each for each in found if each]
+    found: List[Mapping[str, Any]] = []
+    for name in names:
+        if name.startswith(START) and name.endswith(".json"):
+            engine, _, database = name[len(START) : -len(".json")].partition("-")
+            found.append({"engine": engine, "database": database, **parsed(read(os.path.join(state, name)))})
+    return found
 
 
 def beside(name: str, word: str, end: str) -> str:

@@ -145,7 +145,7 @@ def assignments(text: str, path: str) -> Dict[str, Tuple[Any, int, int]]:
     """Return the names that a Python file assigns at its top: their values, and first and last line (from 0)."""
     try:
         module = ast.parse(text)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise Failure("%s is not valid Python: %s" % (path, error)) from None
     found: Dict[str, Tuple[Any, int, int]] = {}
     for statement in module.body:
@@ -154,14 +154,15 @@ def assignments(text: str, path: str) -> Dict[str, Tuple[Any, int, int]]:
             if isinstance(target, ast.Name) and statement.end_lineno is not None:
                 try:
                     value = ast.literal_eval(statement.value)
-                except ValueError:
+                except (ValueError, TypeError, MemoryError, RecursionError):
                     value = Expression()
                 found[target.id] = (value, statement.lineno - 1, statement.end_lineno)
     return found
 
 
 def dump_python(text: str, data: Table) -> str:
-    lines = text.splitlines(keepends=True)
+    # As Python counts them: a form feed is no end of a line.
+    lines = list(io.StringIO(text, newline=""))
     known = assignments(text, "")
     for name, (value, first, last) in sorted(known.items(), key=lambda each: -each[1][1]):
         if not isinstance(data[name], Expression) and data[name] != value:

@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 
+from .masks import mask
 from .scopes import MARK as SCOPE
 from .scopes import Scope, Scopes
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Spec = Dict[str, Any]
     Child = subprocess.Popen[bytes]
 
-MASK = "********"
 # Characters of a text that an event carries.
 OUTPUT_LIMIT = 64 * 1024
 # Bytes of a program's output that are kept while it runs.
@@ -120,18 +120,7 @@ class System:
 
     def mask(self, text: str) -> str:
         """Replace every secret in a text, also where two overlap; what UTF-8 cannot carry is written as an escape."""
-        spans = []
-        for secret in self.masks:
-            start = text.find(secret) if secret else -1
-            while start >= 0:
-                spans.append((start, start + len(secret)))
-                start = text.find(secret, start + 1)
-        pieces, end = [], 0
-        for start, stop in sorted(spans):
-            if start >= end:
-                pieces += [text[end:start], MASK]
-            end = max(end, stop)
-        return "".join([*pieces, text[end:]]).encode("utf-8", "backslashreplace").decode()
+        return mask(text, self.masks).encode("utf-8", "backslashreplace").decode()
 
     def show(self, text: str, head: bool = False) -> str:
         """Return what an event carries of a text: masked first, then cut to its last (or first) lines."""

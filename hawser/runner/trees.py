@@ -8,7 +8,7 @@ from functools import partial
 
 from .deletion import Tidying, refuse_mounts
 from .disk import read, remove
-from .system import Change
+from .system import Change, Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,13 +41,22 @@ def names_in(folder: str) -> List[str]:
 
 def recorded(folder: str) -> Dict[str, str]:
     """Return a checkout's record; nothing when it has none, or one of its links does not lead to it."""
-    try:
-        record: Dict[str, str] = json.loads(read(os.path.join(folder, RECORD)) or b"{}")
-    except ValueError:
-        return {}
+    record = said(folder)
     tree = os.path.join(folder, "trees", record.get("commit", ""))
     there = bool(record) and os.path.islink(record["path"]) and os.readlink(record["path"]) == tree
     return record if there and os.path.exists(tree + MARKER) else {}
+
+
+def said(folder: str) -> Dict[str, str]:
+    """Return what a checkout's record says; nothing when it has none, or a damaged one."""
+    try:
+        found = json.loads((read(os.path.join(folder, RECORD)) or b"").decode())
+    except ValueError:
+        return {}
+    whole = isinstance(found, dict) and all(
+        isinstance(found.get(key), str) for key in ("repo", "branch", "path", "commit")
+    )
+    return dict(found) if whole else {}
 
 
 class Trees(Tidying):
@@ -100,7 +109,11 @@ class Checkouts(Tidying):
         folder = os.path.join(self.spec["folder"], name)
         for each in self.left(name):
             refuse_mounts(os.path.join(folder, each))
-        path = json.loads(read(os.path.join(folder, RECORD)) or b"{}").get("path", "")
+        path, record = said(folder).get("path", ""), os.path.join(folder, RECORD)
+        if not path and os.path.lexists(record):
+            raise Failure(
+                "%s is damaged, so nobody knows where the link to %s is; next: remove both by hand" % (record, folder)
+            )
         if path and os.path.islink(path) and os.readlink(path).startswith(folder + "/"):
             remove(path)
         for each in sorted(self.left(name), key=lambda each: each == RECORD):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 import paramiko
+from paramiko.common import MSG_CHANNEL_REQUEST
 
 Program = Callable[[paramiko.Channel, str], None]
 HOST_KEY, OTHER_HOST_KEY, OUR_KEY, THEIR_KEY = (paramiko.ECDSAKey.generate() for _ in range(4))
@@ -33,11 +34,23 @@ class Login(paramiko.ServerInterface):
         return self.session
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        # The answer to this request must leave before the first word of the program.
-        start = threading.Timer(0.05, self.program, (channel, command.decode()))
-        start.daemon = True
-        start.start()
+        vars(channel)["program"] = threading.Thread(target=self.program, args=(channel, command.decode()), daemon=True)
         return self.executes
+
+
+class Transport(paramiko.Transport):
+    """A transport of a server: the answer to a request leaves before the first word of the program it starts."""
+
+    def __init__(self, link: socket.socket) -> None:
+        super().__init__(link)
+        handlers = self._channel_handler_table  # type: ignore[has-type]
+
+        def answer(channel: paramiko.Channel, message: paramiko.Message) -> None:
+            handlers[MSG_CHANNEL_REQUEST](channel, message)
+            if program := vars(channel).pop("program", None):
+                program.start()
+
+        self._channel_handler_table = {**handlers, MSG_CHANNEL_REQUEST: answer}
 
 
 class Server:
@@ -56,7 +69,7 @@ class Server:
                 link, _ = self.listening.accept()
             except OSError:
                 return
-            transport = paramiko.Transport(link)
+            transport = Transport(link)
             transport.add_server_key(HOST_KEY)
             self.transports.append(transport)
             try:

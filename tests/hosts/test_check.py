@@ -143,7 +143,7 @@ def test_a_port_in_strange_hands_is_named_with_who_has_it(fleet: Fleet) -> None:
         said = fleet.fab("-H", f"{fleet.name}/web1", "status").stdout
     (row,) = [row for row in rows if row[1] == "ports"]
     assert re.fullmatch(r"port 80 of nginx is taken by python3 \(pid \d+, odd-listener.service\)", row[3])
-    assert "systemctl disable --now odd-listener.service" in row[4]
+    assert "systemctl disable --now -- odd-listener.service" in row[4]
     assert "nginx 80: nobody listens" in said
 
 

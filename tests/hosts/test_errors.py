@@ -27,7 +27,7 @@ def test_a_port_in_strange_hands(fleet: Fleet) -> None:
     assert "Address already in use" in result.stdout
     said = last_lines(result.stderr)
     assert re.search(r"port 8123 of api is taken by python3 \(pid \d+, odd-listener.service\)", said[-2]), said
-    assert 'next: fab -H web1 run "systemctl disable --now odd-listener.service"' in said[-1]
+    assert 'next: fab -H web1 run "systemctl disable --now -- odd-listener.service"' in said[-1]
     fleet.fab("-H", fleet.name, "deploy")
 
 

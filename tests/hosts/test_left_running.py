@@ -106,7 +106,10 @@ def test_an_old_release_in_which_something_is_mounted_stays_and_the_deploy_succe
         with changed(fleet, {'name = "demo"\n': 'name = "demo"\nkeep = 2\n'}):
             said = fleet.fab("-H", fleet.name, "deploy").stdout
             found = fleet.fab("-H", fleet.name, "check", code=None).stdout
-        assert f"{stuck} is not removed, for something else is mounted in it: {inside}; next: umount {inside}" in said
+        assert (
+            f"{stuck} is not removed, for something else is mounted in it: {inside}; the host advises: umount {inside}"
+            in said
+        )
         assert fleet.inside("web1", "ls", outside) == "photo\n"
         assert len(fleet.inside("web2", "ls", "/srv/demo/releases").split()) == 2
         assert "is mounted in it" in " ".join(found.split()) and "journal" not in found

@@ -49,16 +49,20 @@ def test_a_command_of_alembic_is_understood(command, does, location):
 
 
 @pytest.mark.parametrize(
-    ("command", "current"),
+    ("command", "asks"),
     [
-        ("flask db -d other upgrade head", "flask db current -d other"),
-        ("FLASK_APP=x flask db upgrade", "env FLASK_APP=x flask db current -d migrations"),
-        ("alembic -c a.ini -n shop upgrade head", "alembic -n shop -c a.ini current"),
-        ("python -m alembic upgrade head", "python -m alembic -c alembic.ini current"),
+        ("flask db -d other upgrade head", "flask db {} -v -d other"),
+        ("flask db upgrade", "flask db {} -v"),
+        ("FLASK_APP=x flask db upgrade", "env FLASK_APP=x flask db {} -v"),
+        ("flask db -x tenant=a upgrade", "flask db -x tenant=a {} -v"),
+        ("alembic -c a.ini -n shop upgrade head", "alembic -n shop -c a.ini {} -v"),
+        ("alembic -c a.ini -c pyproject.toml upgrade head", "alembic -c a.ini -c pyproject.toml {} -v"),
+        ("python -m alembic upgrade head", "python -m alembic {} -v"),
     ],
 )
-def test_it_is_asked_where_the_database_is(command, current):
-    assert " ".join(alembic.line(command).upgrades.current) == current
+def test_alembic_is_asked_as_the_command_runs_it_so_that_it_finds_its_own_files(command, asks):
+    (part,) = alembic.line(command).upgrades
+    assert " ".join(part.asks) == asks
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,10 @@ def test_it_is_asked_where_the_database_is(command, current):
         "./alembic.sh upgrade head",
         "flask db",
         "flask db upgrade 'open",
+        "flask db upgrade -x tenant=a",
+        "flask db upgrade -dother",
+        "alembic -cother.ini upgrade head",
+        "alembic --conf=other.ini upgrade head",
     ],
 )
 def test_any_other_is_not(command):
@@ -132,7 +140,13 @@ def test_what_is_pending_is_read_and_what_is_generated_is_judged_later():
     assert found.later == ("flask db migrate",)
     (argv,) = fleet.programs
     assert argv[:3] == ["/srv/shop/releases/new/run", "/usr/bin/python3", "-IBc"]
-    assert argv[4:] == ["pending", "migrations", "new", "flask", "db", "current", "-d", "migrations"]
+    assert argv[4:] == ["pending", "migrations", "new", "flask db '{}' -v"]
+
+
+def test_each_place_that_a_line_upgrades_is_asked_about():
+    fleet = Told(("flask db upgrade && flask db upgrade -d other",), {"pending": []}, {"pending": [DROPS]})
+    assert seen(fleet).beyond("unclassified") == ["2b_ in other: breaking (removes pod)"]
+    assert [argv[5] for argv in fleet.programs] == ["migrations", "other"]
 
 
 def test_a_revision_that_removes_is_refused_whatever_else_may_roll():
@@ -152,7 +166,7 @@ def test_an_answer_of_no_known_kind_is_taken_for_the_worst():
 
 def test_without_an_answer_nobody_knows():
     found = seen(Told(PAIKEA, {"error": "`flask db current` exited with 1", "output": "no database"}))
-    assert found.beyond("unclassified") == []
+    assert found.beyond("unclassified") == [] and not found.nothing
     assert "`flask db current` exited with 1 (no database)" in found.beyond("additive")[0]
 
 
@@ -180,7 +194,7 @@ def test_what_generates_runs_under_a_guard_that_knows_what_was_accepted(rollout,
     environment = SimpleNamespace(release=SimpleNamespace(rolling_migrations="additive"))
     host: Any = SimpleNamespace(rollout=rollout, environment=environment, release=SimpleNamespace(id="new"))
     words = db.generating(host, "@one flask db migrate -d x")
-    assert words[3:] == ("generate", "x", "new", allowed, "flask", "db", "migrate", "-d", "x")
+    assert words[3:] == ("generate", "x", "new", allowed, "flask db '{}' -v -d x", "flask", "db", "migrate", "-d", "x")
     assert db.generating(host, "flask db upgrade") == ()
     assert db.generating(host, "python manage.py migrate") == ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,19 @@ def test_what_is_wrong_is_named(host, files):
     files()
     with pytest.raises(TemplateError, match=r"certificates.web.chain: does not complete"):
         wanted(host({"web": OWN}), File)
+
+
+def test_a_kept_release_says_nothing_of_which_files_of_this_machine_are_read(host, files, tmp_path):
+    files()
+    (tmp_path / "web2.crt").write_text("of another")
+    setting = {"web": {**OWN, "certificate": "{{ vars.own }}.crt", "chain": "root.crt"}}
+    today = host(setting)
+    today = dataclasses.replace(today, environment=today.environment.model_copy(update={"vars": {"own": "web1"}}))
+    kept = today.environment.model_copy(update={"vars": {"own": "web2"}})
+    mine = dataclasses.replace(today, environment=kept, today=today)
+    assert wanted(mine, File)[0].content == (tmp_path / "web1.crt").read_text()
+    with pytest.raises(TemplateError, match=r"site.acme.ca: the settings name no file here"):
+        mine.local_file("site.acme.ca")
 
 
 def test_where_it_is_allowed_a_self_signed_one_stands_in_loudly(host, files):

@@ -9,29 +9,71 @@ from typing import Any
 
 import pytest
 
-from hawser.databases import broken_off, refuse_broken_off
+from hawser.databases import Database, broken_off, databases_of, refuse_broken_off
 from hawser.errors import HawserError
+from hawser.inventory.backup import Backup
 from hawser.release import Facts
 from hawser.steps import Removal, Step
-from tasks.db import latest
+from tasks.db import latest, restore
 from tasks.remove import REMOVE
 
-JOURNAL = {"database": "shop", "backup": "b1", "by": {"who": "ann", "from": "desk", "started": "2030-01-02T03:04:05Z"}}
+JOURNAL = {
+    "database": "shop",
+    "engine": "sqlite",
+    "backup": "b1",
+    "by": {"who": "ann", "from": "desk", "started": "2030-01-02T03:04:05Z"},
+}
+SHOP = Database("shop", "sqlite", "shop", "/srv/shop/data/shop.db")
 
 
-def backup(name: str, why: str = "by hand", database: str = "shop", proven: bool = True) -> dict[str, Any]:
-    return {"name": name, "database": database, "why": why, "proven": proven}
+def backup(name: str, why: str = "by hand", **more: Any) -> dict[str, Any]:
+    known = {"database": "shop", "engine": "sqlite", "path": SHOP.path, "proven": True}
+    return {"name": name, "why": why, **known, **more}
 
 
 def test_latest_is_the_youngest_that_was_not_made_for_a_restore():
-    found = [backup("other", database="x"), backup("b3", "before a restore"), backup("b2", proven=False), backup("b1")]
-    assert latest("shop", found, ()) == "b1"
-    assert latest("shop", found[1:2], ()) == ""
+    found = [backup("other", database="x"), backup("b3", "before a restore"), backup("b2", proven=False)]
+    found += [backup("b1")]
+    assert latest(SHOP, found, ()) == "b1"
+    assert latest(SHOP, found[1:2], ()) == ""
 
 
 def test_latest_is_what_a_restore_is_at_that_was_broken_off():
-    assert latest("shop", [backup("b3"), backup("b1")], [JOURNAL]) == "b1"
-    assert latest("shop", [backup("b3"), backup("b1")], [{**JOURNAL, "database": "other"}]) == "b3"
+    assert latest(SHOP, [backup("b3"), backup("b1")], [JOURNAL]) == "b1"
+    assert latest(SHOP, [backup("b3"), backup("b1")], [{**JOURNAL, "database": "other"}]) == "b3"
+    assert latest(SHOP, [backup("b3"), backup("b1")], [{**JOURNAL, "engine": "mariadb"}]) == "b3"
+
+
+def test_latest_is_none_of_another_database_that_has_its_name():
+    theirs = [backup("b4", engine="postgresql", path=""), backup("b3", path="/srv/other/data/shop.db")]
+    assert latest(SHOP, theirs, ()) == ""
+    assert latest(SHOP, [*theirs, backup("of an older version", path="")], ()) == "of an older version"
+
+
+class OneMachine(SimpleNamespace):
+    """A host with files of SQLite and no server."""
+
+    runs_code, root, app = True, "/srv/shop", SimpleNamespace(user="shop")
+
+    def __init__(self, **backup: Any) -> None:
+        services = SimpleNamespace(postgresql=None, mariadb=None)
+        super().__init__(environment=SimpleNamespace(services=services, backup=Backup(**backup)))
+
+
+def test_files_of_one_name_are_told_apart_by_the_names_that_they_were_given():
+    files = ("data/main/db.sqlite3", "data/jobs/db.sqlite3")
+    host = OneMachine(sqlite=files, names={files[1]: "jobs"})
+    assert [(each.name, each.path) for each in databases_of(host)] == [  # type: ignore[arg-type]
+        ("db", "/srv/shop/data/main/db.sqlite3"),
+        ("jobs", "/srv/shop/data/jobs/db.sqlite3"),
+    ]
+
+
+def test_two_databases_of_one_name_are_never_brought_back_as_one():
+    host = OneMachine(sqlite=("data/main/db.sqlite3", "data/jobs/db.sqlite3"))
+    fleet = SimpleNamespace(names=["w1"], host=lambda name: host, session=SimpleNamespace(), some=lambda names: fleet)
+    with pytest.raises(HawserError, match="which database"):
+        restore.body(fleet, "b1", destroy="db")
 
 
 class OneHost(SimpleNamespace):

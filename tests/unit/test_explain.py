@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from hawser.errors import StepFailed
-from hawser.explain import CAUSES, cause_of, explain, filled, packages_for
+from hawser.explain import CAUSES, MOST, cause_of, explain, filled, packages_for
 from hawser.findings import Check
+from hawser.runner import git, installers
 from hawser.runner.looks import SERVER_LOGS
 
 SAID = {
@@ -95,6 +99,34 @@ def test_what_is_not_known_is_not_explained():
     assert explain(Fleet(), "web1", "AssertionError: 1 != 2") == ""  # type: ignore[arg-type]
 
 
+PATTERNS = sorted({each.pattern for each in CAUSES} | {pattern for pattern, _ in (*installers.HINTS, *git.CAUSES)})
+
+
+def seconds(pattern: str, text: str) -> float:
+    began = time.process_time()
+    re.search(pattern, re.sub(r"\n {4,}", " ", text))
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_search_for_a_cause_in_its_own_words_repeated_takes_time_in_proportion(pattern):
+    words = dict.fromkeys(re.findall(r"[A-Za-z0-9_'\" ]{2,}", pattern))
+    begins = [*words][:3] + [f"{word} " for word in words][:2]
+    for first, again in itertools.product(begins, words):
+        short, long = (first + again * (size // len(again)) for size in (MOST // 4, MOST))
+        needed = seconds(pattern, long)
+        assert needed < 0.2, (first, again)
+        assert needed < 0.02 or needed < 9 * seconds(pattern, short), (first, again)
+
+
+def test_of_what_is_very_long_the_beginning_and_the_end_are_looked_through():
+    for text in (f"No space left on device{'x' * 9 * MOST}", f"{'x' * 9 * MOST}\nNo space left on device"):
+        assert cause_of(text) is not None
+    began = time.process_time()
+    assert cause_of("command " + "gcc" * MOST) is None
+    assert time.process_time() - began < 1
+
+
 def test_every_cause_says_what_to_type_and_names_what_exists():
     titles = {check.title for check in Check.on_hosts}
     for cause in CAUSES:
@@ -134,7 +166,9 @@ def test_a_host_that_says_nothing_leaves_the_general_advice():
     ]
 
 
-@pytest.mark.parametrize("name", ["$(reboot).example", "`reboot`.example", '"; reboot; "'])
+@pytest.mark.parametrize(
+    "name", ["$(reboot).example", "`reboot`.example", '"; reboot; "', "--reboot", "-sreboot", "=reboot", "~reboot/x"]
+)
 def test_what_a_host_says_is_no_part_of_a_command_that_somebody_types(name):
     said = explain(Fleet(), "web1", f"Temporary failure resolving '{name}'")  # type: ignore[arg-type]
     assert "reboot" not in said.rpartition("next: ")[2] and "getent hosts …" in said

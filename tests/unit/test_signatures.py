@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hawser.journal import Record
+from hawser.release import Facts
 from hawser.signatures import JOURNAL, RELEASE, ROLLOUT, Signer, Standing, is_key, make_key
+from tests.hostile.imposter import FACTS
 
 KEY = make_key()
 SIGNER = Signer("shop", KEY)
@@ -50,6 +53,15 @@ def test_a_journal_and_what_was_accepted_count_for_one_host_alone():
     for change in ({"accepted": False}, {"host": ""}, {"host": "", "accepted": False}):
         turned = {**accepted, "signature": {**accepted["signature"], **change}}
         assert SIGNER.judge(RELEASE, turned, "web1") is Standing.WRONG
+
+
+@pytest.mark.parametrize("place", [0, 3, 99])
+def test_a_journal_of_a_newer_version_is_ours_wherever_its_new_fields_stand(place):
+    fields = [*Record("r", "1" * 40, by="ann", hosts=("web1",), begun=5).entry().items()]
+    fields.insert(place, ("of a newer version", "x"))
+    entry = over_the_wire(SIGNER.signed(JOURNAL, dict(fields), "web1"))
+    facts = Facts.from_wire({**FACTS, "app": {**FACTS["app"], "journal": {**entry, "since": "later"}}})
+    assert facts.journal is not None and SIGNER.judge(JOURNAL, facts.journal, "web1") is Standing.OURS
 
 
 def test_the_order_of_tables_is_signed_as_well():

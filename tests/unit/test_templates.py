@@ -86,6 +86,11 @@ class TestKept:
     def test_a_template_that_is_new_since_is_ours(self):
         assert Templates(kept={"old.j2": "x"}).jinja.get_template("cron.j2")
 
+    def test_a_template_of_another_environment_is_not_to_be_had(self):
+        other = next(path for path in BUILT_IN.glob("*/*.j2"))
+        with pytest.raises(TemplateError, match="there is no such template"):
+            Templates(kept={"old.j2": "{% include '" + str(other.relative_to(BUILT_IN)) + "' %}"}).file("old.j2", {})
+
     def test_each_text_that_was_used_is_remembered_and_no_other(self, write, templates):
         write("hosts/conf_templates/a.j2", "{% include 'b.j2' %}")
         write("hosts/conf_templates/b.j2", "{{ name }}")

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ DATA = b"what a host sends"
 EVIL = [
     "/etc/cron.d/x", "../x", "a/../../x", "..", ".", "a//b", "a/", "/", "a/./b", "a\0b", "a\nb", "\x1b[2Jx", "a\\..\\b",
     ".git/hooks/post-checkout", "a/.GIT/config", "a/.git./config", "x" * 256, "\ud800", "a\u202eb",
+    "a/.hg/hgrc", ".HG", ".jj/repo/config.toml", ".sl/config", "/".join(["n" * 200] * 6),
 ]  # fmt: skip
 
 
@@ -121,6 +123,67 @@ def test_what_is_here_already_is_kept_unless_it_is_forced(tmp_path):
     assert (tmp_path / "x").read_bytes() == DATA
     with pytest.raises(StepFailed, match="is a folder here"):
         got(Host([row()]), tmp_path, force=True)
+
+
+@pytest.mark.parametrize(
+    ("listed", "here"),
+    [
+        (["HEAD", "config", "objects/x", "refs/x"], []),
+        (["a/b/head", "a/B/Objects/x", "x"], []),
+        (["HEAD", "commondir"], []),
+        (["a/b/c", "HEAD", "z", "refs./x"], []),
+        (["config"], ["HEAD"]),
+        (["a/HEAD"], ["a/refs"]),
+        (["hooks/pre-commit"], ["HEAD"]),
+    ],
+)
+def test_no_folder_becomes_a_repository_that_git_runs_commands_of(tmp_path, listed, here):
+    for each in here:
+        (tmp_path / "here" / each).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "here" / each).touch()
+    before = everything(tmp_path)
+    with pytest.raises(StepFailed, match="would become a repository of git"):
+        got(Host([row(each) for each in listed]), tmp_path / "here", force=True)
+    assert everything(tmp_path) == before
+
+
+def test_one_file_beside_head_makes_no_repository_either(tmp_path):
+    (tmp_path / "HEAD").touch()
+    with pytest.raises(StepFailed, match="would become a repository of git"):
+        got(Host([row()]), tmp_path / "config")
+
+
+def test_names_that_git_uses_as_well_are_taken_apart(tmp_path):
+    listed = ["config", "objects/HEAD", "refs/config", "hooks", "a/HEAD", "b/config", "head.txt"]
+    got(Host([row(each) for each in listed]), tmp_path / "here")
+    assert {each for each in everything(tmp_path / "here") if (tmp_path / "here" / each).is_file()} == set(listed)
+
+
+def test_many_deep_paths_are_judged_in_little_memory():
+    listing = [row(f"{number}/" + "head/" * 40 + "x") for number in range(300)]
+    tracemalloc.start()
+    try:
+        transfer.refuse_repository("web1", Path("here"), transfer.offers("web1", listing))
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("folder", "path", "said"),
+    [
+        ("", "a/b", "file exists|not a directory"),
+        ("/".join(["n" * 200] * 30), "x", "file name too long"),
+        ("", "d", "is a folder"),
+    ],
+    ids=["a file is in the way", "too long", "a folder is in the way"],
+)
+def test_what_cannot_be_written_is_a_sentence(tmp_path, folder, path, said):
+    (tmp_path / "a").touch()
+    (tmp_path / "d").mkdir()
+    with pytest.raises(StepFailed, match=said) as caught:
+        got(Host([row(path), row("c")]), tmp_path / folder, force=True)
+    assert str(caught.value).startswith("web1: ")
 
 
 @pytest.mark.parametrize("parts", [[DATA] * 10**6, [b"x" * 100], [b""] * 10**6])

@@ -1,9 +1,9 @@
 """Kill a backup or a restore at its moments on a host, give the same command again, and compare what is there.
 
 Usage, as root on a host: ``python3 kills.py ENGINE ACT STEP``. ENGINE is ``postgresql``, ``mariadb``,
-``mariadb-tables`` or ``sqlite``, ACT is ``backup`` or ``restore``, and every STEP-th moment is tried: before each call
-that touches the disk, and before and after each start of a program. Prints, as JSON, how many moments there are, how
-many were tried, and what was wrong.
+``mariadb-tables`` or ``sqlite``, ACT is ``backup``, ``restore``, or ``restores``: of two backups, one after the other.
+Every STEP-th moment is tried: before each call that touches the disk, and before and after each start of a program.
+Prints, as JSON, how many moments there are, how many were tried, and what was wrong.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hawser.runner.system import Failure, System
 
 PLACE = Path("/var/lib/hawser-kills")
 FOLDER, STATE = PLACE / "backups", PLACE / "state"
-WATCHED = ("rename", "unlink", "mkdir", "rmdir", "chown", "fchmod")
+WATCHED = ("rename", "unlink", "mkdir", "rmdir", "fchown", "fchmod")
 NAME = "killed"
 
 
@@ -322,6 +322,21 @@ def killed_restore(engine, database, moment, name, good):
     yield from rest(database)
 
 
+def killed_restores(engine, database, moment, name, good):
+    """Kill a restore of another backup at one moment and then one of this at an earlier one; yield what is wrong."""
+    thin()
+    database.fill(database.BAD)
+    others = [each["name"] for each in there() if each["name"] != name]
+    for which, deadly in ((others[-1], moment), (name, moment // 3 + 1)):
+        run(spec(engine, kind="restore", name=which), deadly)
+    said = run(spec(engine, kind="restore", name=name))[2]
+    if said != ["changed"]:
+        yield f"the same command again said {said}"
+    elif database.look() != good:
+        yield f"not as in the backup: {database.look()}"
+    yield from rest(database)
+
+
 def killed_backup(engine, database, moment, name, good):
     """Kill a backup at one moment, and yield what is not as it should be."""
     row = spec(engine, kind="backup")
@@ -350,11 +365,14 @@ def main(engine, act, step):
     good = database.look()
     assert run(spec(engine, kind="backup"))[2] == ["changed"]
     (name,) = [each["name"] for each in there()]
+    if act == "restores":
+        database.fill(database.BAD)
+        assert run(spec(engine, kind="backup"))[2] == ["changed"]
     row = spec(engine, kind="backup") if act == "backup" else spec(engine, kind="restore", name=name)
     _end, count, said = run(row)
     assert said == ["changed"], said
     tried = range(step, count + 1, step)
-    one = killed_backup if act == "backup" else killed_restore
+    one = {"backup": killed_backup, "restore": killed_restore, "restores": killed_restores}[act]
     problems = [f"moment {moment}: {fault}" for moment in tried for fault in one(engine, database, moment, name, good)]
     took = time.time() - started
     print(json.dumps({"moments": count, "tried": len(tried), "problems": problems, "seconds": round(took)}))

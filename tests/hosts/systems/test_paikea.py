@@ -475,7 +475,7 @@ def test_a_column_that_the_code_from_before_does_not_fill_is_asked_about(paikea:
         assert paikea.inside(HOST, "readlink", f"{HOME}/current") == before
         assert "flag" not in sql(paikea, "DESCRIBE buoy")
     finally:
-        extend(paikea, base, {})
+        paikea.git("checkout", "--quiet", "-B", "main", base)
 
 
 def test_a_certificate_comes_from_the_acme_server_as_soon_as_it_can_and_is_renewed(paikea: Fleet) -> None:
@@ -483,7 +483,9 @@ def test_a_certificate_comes_from_the_acme_server_as_soon_as_it_can_and_is_renew
         # The name did not lead here yet: the site came up all the same.
         assert DOMAIN in issuer(paikea)[0]
         said = paikea.fab("-H", "paikea", "certs.issue").stdout
-        assert re.search(r"warning .*no certificate for paikea.test from https://acme.test:14000/dir: .*next: ", said)
+        assert re.search(
+            r"warning .*no certificate for paikea.test from https://acme.test:14000/dir: .*the host advises: ", said
+        )
         assert visit(paikea, "/connection/hc") == "OK"
         paikea.inside(HOST, "sh", "-c", f"echo '127.0.0.1 {DOMAIN}' >> /etc/hosts")
     # The ACME server remembers for a few seconds that it did not find the name.

@@ -128,12 +128,10 @@ class TestTheApplication:
         assert runner.asked["strays.listing"] == {"user": host().app.user}
 
     def test_what_pruning_cannot_remove_is_a_warning_with_the_way_out(self, host):
-        held = "/srv/shop/releases/a is not removed, for something else is mounted in it: /srv/shop/releases/a/x; "
-        left = "/srv/shop/envs/.hawser-removed-b is left of something that could not be removed"
-        first, second = application.releases(host(), Runner(releases__stuck=[held + "next: umount /x", left]))
-        assert (first.message, first.warning) == (held[:-2], True)
-        assert first.next == "umount /x, then fab -H web1 releases.prune"
-        assert (second.message, second.next) == (left, "fab -H web1 releases.prune, which says why")
+        held = "/srv/shop/releases/a is not removed, for something else is mounted in it: /srv/shop/releases/a/x"
+        (found,) = application.releases(host(), Runner(releases__stuck=[held]))
+        assert (found.message, found.warning) == (held, True)
+        assert found.next == "fab -H web1 releases.prune, when nothing keeps it any more"
 
     def test_a_bare_host_is_a_warning(self, host):
         assert told(application.bootstrap(host(facts={"bootstrapped": False}), Runner())) == [
@@ -188,6 +186,18 @@ class TestTheNetwork:
             "port 8001 of api is taken by python3 (pid 7, no unit)",
             "port 80 of nginx is taken by apache2 (pid 7, apache2.service)",
         ]
+
+    def test_a_unit_that_a_host_names_is_no_option_of_the_command_that_is_shown(self, host):
+        row = listener(8001, "python3", unit="-Hroot@evil.test")
+        (found,) = network.ports(host(), Runner(ports__listening=[row]))
+        assert found.next.startswith('fab -H web1 run "systemctl disable --now -- -Hroot@evil.test", or give api')
+        (found,) = hosts.units(host(), Runner(looks__failed_units=["-Hroot@evil.test"]))
+        assert found.next == 'fab -H web1 run "journalctl -n 30 --unit=-Hroot@evil.test"'
+
+    @pytest.mark.parametrize("pid", [0, 1])
+    def test_nobody_is_told_to_kill_the_first_process_or_a_whole_group(self, host, pid):
+        (found,) = network.ports(host(), Runner(ports__listening=[listener(8001, pid=pid)]))
+        assert found.next == "give api another port"
 
     def test_the_ports_of_the_site_are_those_of_the_server_that_is_asked_for(self, host):
         site = {"domains": ["a.org"], "server": "apache", "proxy": {"/": "api"}}

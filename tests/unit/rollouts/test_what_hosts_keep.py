@@ -11,9 +11,11 @@ from fabric.config import Config
 
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
+from hawser.release import Release
 from hawser.session import Session
 from hawser.signatures import JOURNAL, Signer
-from tasks import releases, secrets
+from tasks import acme, certs, releases, secrets
+from tests.unit.test_certificates import DAY, NOW, make
 
 from .conftest import KILL, ROOT, STATE, World, at
 
@@ -49,6 +51,20 @@ def before_there_was_a_key(world: World) -> None:
             host.files[path] = json.dumps(content)
         if host.journal:
             host.journal.pop("signature")
+
+
+def names_files_of_this_machine(world: World, letter: str, tls: str) -> tuple[str, str]:
+    """Have what hosts kept of a release name files of another environment; returns what is in them."""
+    pair = make(names=["pier.test"], ends=NOW + 90 * DAY)
+    (world.folder / "prod.env").write_text("DB_PASSWORD=secret-of-prod\n")
+    (world.folder / "prod.crt").write_text(pair.pem)
+    (world.folder / "prod.key").write_text(pair.key)
+    for host in ALL:
+        path = kept(world, letter)
+        site = json.loads(world[host].files[path])["settings"]["site"]
+        own = {"tls": tls, "certificate": "prod.crt", "key": "prod.key", "acme": {**site["acme"], "ca": "prod.env"}}
+        edit(world, host, path, site={**site, **own})
+    return "secret-of-prod", pair.key
 
 
 def key(world: World) -> str:
@@ -222,6 +238,45 @@ def test_a_dry_run_makes_no_key_and_signs_nothing(two):
     assert files == {name: dict(host.files) for name, host in two.hosts.items()}
 
 
+@pytest.mark.parametrize(("back_to", "tls"), [("a", "files"), ("a", "acme"), ("b", "files")])
+def test_what_is_there_from_before_brings_no_file_of_this_machine_to_a_host(two, back_to, tls):
+    before_there_was_a_key(two)
+    known = names_files_of_this_machine(two, back_to, tls)
+    if back_to == "a":
+        assert two.fab("rollback", to=release(two, "a")) == ""
+    else:
+        two.commit, two.fault = "c", two.ill("app2", "c")
+        assert "app2" in two.fab("deploy")
+    assert set(two.state.values()) == {back_to}
+    sent = [text for host in two.hosts.values() for text in host.files.values()]
+    assert not [text for text in sent for each in known if each in text]
+
+
+@pytest.mark.parametrize("tls", ["files", "acme"])
+def test_no_file_of_this_machine_is_in_a_dry_run_either(two, tls):
+    before_there_was_a_key(two)
+    known = names_files_of_this_machine(two, "a", tls)
+    session = Session(Config(overrides={"run": {"dry": True}}), ["pier"], "rollback")
+    fleet = Fleet(session, ALL)
+    wanted = fleet.release(release(two, "a"))
+    assert wanted.environment.site.tls == tls
+    rows = json.dumps(fleet.catalog("web1", [acme.issue, certs.place], wanted).to_wire())
+    assert not [each for each in known if json.dumps(each)[1:-1] in rows]
+
+
+def test_what_leads_to_this_machine_or_to_a_host_is_never_what_a_host_kept(two):
+    settings = {
+        "name": "prod",
+        "hooks": [{"before": "rollout", "command": "id", "on": "here"}],
+        "rules": [{"that": "false", "message": "x"}],
+        "checkouts": {"x": {"repo": "https://git.test/x"}},
+        "ssh": {"user": "eve"},
+    }
+    edit(two, "app2", kept(two, "a"), **settings)
+    read = Release.from_inputs(two["app2"].files[kept(two, "a")], two.fleet_of("pier").environment).environment
+    assert (read.name, read.hooks, read.rules, read.checkouts, read.ssh.user) == ("pier", (), (), {}, None)
+
+
 def test_who_lacks_the_key_makes_no_second_one(two):
     had = key(two)
     (two.folder / "pier.env").unlink()
@@ -267,3 +322,15 @@ def test_a_lost_key_is_made_anew_and_what_was_kept_counts_after_a_look(two, caps
     assert two.fab("rollback", to=release(two, "a")) == ""
     with pytest.raises(HawserError, match="has a signing key"):
         secrets.new_key.body(two.fleet_of("pier").session)
+
+
+def test_what_a_host_says_of_itself_is_no_part_of_a_command_here(world):
+    """A hook on this machine is a line for a shell, and its author thinks of no host that lies."""
+    proof = world.folder / "ran"
+    for host in world.hosts.values():
+        host.machine = f"$(touch {proof})"
+    line = f"echo {{{{ facts.machine }}}} > {world.folder}/hooked"
+    world.settings(more=f'[[hooks]]\nbefore = "switch"\non = "here"\ncommand = "{line}"\n')
+    world.commit = "b"
+    assert world.fab("deploy") == ""
+    assert (world.folder / "hooked").exists() and not proof.exists()

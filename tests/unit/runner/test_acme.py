@@ -174,3 +174,11 @@ def test_the_hook_reloads_nginx_for_its_own_certificate_alone(tmp_path):
         environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RENEWED_LINEAGE": lineage}
         subprocess.run(["sh", "-c", script], env=environment, check=True)
     assert (tmp_path / "called").read_text().splitlines() == ["nginx -t -q", "systemctl reload nginx"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"name": "sh'])
+def test_a_damaged_record_of_what_was_asked_for_is_said(system, text):
+    path = Path(system.state, acme.RECORD)
+    path.write_text(text)
+    with pytest.raises(Failure, match=f"{path} is damaged, so nobody knows which certificate is ours"):
+        acme.recorded(system)

@@ -14,8 +14,8 @@ import pytest
 
 from hawser.runner import sqlite_dump
 from hawser.runner.backups import Backup, listing
-from hawser.runner.restores import Restore
-from hawser.runner.restoring import Journal
+from hawser.runner.restores import Restore, Settled, left
+from hawser.runner.restoring import Journal, journals
 from hawser.runner.system import Failure
 
 from .conftest import ME, names
@@ -146,14 +146,65 @@ def test_old_ones_and_too_many_go_but_never_the_youngest(save, spec, tmp_path, s
         pretend(folder, stamp)
     (folder / "other-20200101T000000Z.sqlite3").write_text("")
     resource = Backup(spec, system)
-    resource.thin_out()
+    resource.thin_out("")
     assert [each["database"] for each in listing(system, str(folder))] == ["site", "other"]
     youngest = listing(system, str(folder))[0]["name"]
     for day in range(1, 5):
         pretend(folder, stamp_of(day * 3600))
-    resource.thin_out()
+    resource.thin_out("")
     mine = [each["name"] for each in listing(system, str(folder)) if each["database"] == "site"]
     assert len(mine) == 3 and mine[0] == youngest
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Have the host's clock go wrong by some days; a second passes whenever it is looked at."""
+    real, real_gmtime, wrong = time.time, time.gmtime, [0.0]
+
+    def gmtime(seconds=None):
+        wrong[0] += 1
+        return real_gmtime(time.time() if seconds is None else seconds)
+
+    monkeypatch.setattr(time, "time", lambda: real() + wrong[0])
+    monkeypatch.setattr(time, "gmtime", gmtime)
+
+    def turn(days):
+        wrong[0] = days * 86400.0 + wrong[0] % 86400
+
+    return turn
+
+
+def test_a_clock_that_was_ahead_does_not_remove_what_is_made_after_it(save, spec, system, clock):
+    clock(30)
+    ahead = [save(), save(), save()]
+    clock(0)
+    made = [save(), save()]
+    assert [each["name"] for each in listing(system, spec["folder"])] == [made[1], made[0], ahead[2]]
+
+
+def test_a_clock_that_jumps_ahead_removes_few_by_age(save, spec, system, clock):
+    spec["keep"] = 100
+    made = [save() for _number in range(6)]
+    clock(3650)
+    made.append(save())
+    assert [each["name"] for each in listing(system, spec["folder"])] == made[:1:-1]
+
+
+def test_a_clock_that_was_behind_makes_nothing_old(save, spec, system, clock):
+    made = [save()]
+    clock(-5000)
+    made.append(save())
+    clock(0)
+    made.append(save())
+    assert [each["name"] for each in listing(system, spec["folder"])] == made[::-1]
+
+
+def test_one_without_a_number_comes_after_those_that_its_time_is_after(save, spec, system, tmp_path, clock):
+    spec["keep"] = 4
+    first = save()
+    older, between = pretend(tmp_path / "backups", stamp_of(3600)), pretend(tmp_path / "backups", stamp_of(-1))
+    last = save()
+    assert [each["name"] for each in listing(system, spec["folder"])] == [last, between, first, older]
 
 
 def test_what_is_not_good_neither_counts_nor_pushes_out_what_is(save, spec, tmp_path, system):
@@ -166,7 +217,7 @@ def test_what_is_not_good_neither_counts_nor_pushes_out_what_is(save, spec, tmp_
     damaged = pretend(folder, stamp_of(60))
     (folder / damaged).write_text("y")
     os.utime(folder / damaged, (time.time() + 60, time.time() + 60))
-    Backup({**spec, "keep": 1}, system).thin_out()
+    Backup({**spec, "keep": 1}, system).thin_out("")
     found = {each["name"]: each["proven"] for each in listing(system, str(folder))}
     assert [name for name, proven in found.items() if proven] == [f"site-{stamp_of(7200)}.sqlite3"]
     assert len(found) == 7
@@ -178,7 +229,7 @@ def test_what_was_saved_on_the_way_to_a_restore_counts_for_itself(spec, tmp_path
     by_hand = [pretend(folder, stamp_of(86400 + number), why="by hand") for number in range(3)]
     for number in range(5):
         pretend(folder, stamp_of(number + 1), why="before a restore")
-    Backup(spec, system).thin_out()
+    Backup(spec, system).thin_out("")
     found = [each["name"] for each in listing(system, str(folder))]
     assert found[3:] == by_hand and len(found) == 6
 
@@ -190,7 +241,7 @@ def test_nothing_goes_that_a_restore_is_at(spec, tmp_path, system):
     for number in range(5):
         pretend(folder, stamp_of(number + 1))
     Journal(system.state, "sqlite", "site").note(phase="loading", backup=oldest)
-    Backup(spec, system).thin_out()
+    Backup(spec, system).thin_out("")
     assert oldest in [each["name"] for each in listing(system, str(folder))]
 
 
@@ -200,8 +251,15 @@ def test_a_database_of_another_kind_with_the_same_name_keeps_its_backups(spec, t
     for number in range(5):
         pretend(folder, stamp_of(number + 1))
         pretend(folder, stamp_of(number + 1), end="dump")
-    Backup(spec, system).thin_out()
+    Backup(spec, system).thin_out("")
     assert len([each for each in listing(system, str(folder)) if each["name"].endswith(".dump")]) == 5
+
+
+def test_a_file_of_another_application_with_the_same_name_keeps_its_backups(save, tmp_path, system):
+    save()
+    theirs = [pretend(tmp_path / "backups", stamp_of(number + 1), path="/srv/other/site.db") for number in range(5)]
+    save()
+    assert set(theirs) < {each["name"] for each in listing(system, f"{tmp_path}/backups")}
 
 
 def test_the_backup_that_is_brought_back_stays_whatever_is_kept(base, save, restore, spec, tmp_path, system):
@@ -260,3 +318,51 @@ def test_a_database_that_no_migration_has_made_yet_needs_no_backup(spec, system,
     resource = Backup(missing, system)
     with pytest.raises(Failure, match="there is no database"):
         resource.apply(resource.check())
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing that follows is done."""
+
+
+def test_a_restore_begins_with_nothing_of_the_one_before_in_its_journal(save, restore, spec, system, monkeypatch):
+    one, other = save(), save()
+    Journal(system.state, "sqlite", "site").note(phase="loading", backup=one, safety=one, former="site_before_x")
+
+    def killed(self, why):
+        raise Killed
+
+    monkeypatch.setattr(Backup, "make", killed)
+    with pytest.raises(Killed):
+        restore(other)
+    found = Journal(system.state, "sqlite", "site").found
+    assert set(found) == {"phase", "backup", "by", "engine", "database"}
+    assert (found["phase"], found["backup"]) == ("saving", other)
+
+
+@pytest.mark.parametrize("text", ["", '{"phase": "replac', "[]", '{"phase": "replacing"}', "null"])
+def test_a_damaged_journal_is_no_closed_one(base, save, restore, spec, system, text):
+    name = save()
+    journal = Journal(system.state, "sqlite", "site")
+    Path(journal.path).write_text(text)
+    told = "site from a backup that is not known is not complete .*; next: restore a backup; or, .*, remove "
+    for resource in (Backup(spec, system), Settled(spec, system)):
+        with pytest.raises(Failure, match=told + journal.path):
+            resource.check()
+    (row,) = left(system, [{"database": "site", "engine": "sqlite"}])
+    assert "its record is damaged" in row["what"] and row["backup"] == ""
+    assert [each["database"] for each in journals(system.state)] == ["site"]
+    base.execute("DELETE FROM entries")
+    base.commit()
+    restore(name)
+    assert rows(base) == ["first"]
+    assert Settled(spec, system).check() is None
+
+
+def test_nothing_goes_while_it_is_not_known_what_a_restore_is_at(spec, tmp_path, system):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for number in range(5):
+        pretend(folder, stamp_of(number + 1))
+    Path(Journal(system.state, "sqlite", "other").path).write_text("")
+    Backup(spec, system).thin_out("")
+    assert len(listing(system, str(folder))) == 5

@@ -88,6 +88,7 @@ def kind(system, tmp_path, origin):
             "path": str(tmp_path / "release" / "source"),
             "mirror": str(tmp_path / "mirror.git"),
             "commit": commit,
+            "named": commit,
             "owner": ME,
             "group": MY_GROUP,
             "repo": str(origin.path),
@@ -194,6 +195,36 @@ def test_a_commit_that_does_not_exist_is_named(kind, origin):
     missing = "1234567890" * 4
     with pytest.raises(Failure, match=f"commit {missing} does not exist in {origin.path}"):
         kind(missing).apply(None)
+
+
+class TestACommitOnNoBranchOrTag:
+    """Many a server gives it out by its hash: what others have pushed to a copy of the repository, for one."""
+
+    @pytest.fixture
+    def astray(self, origin):
+        good = origin.commit("good")
+        commit = origin.commit("of somebody else")
+        origin.git("update-ref", "refs/pull/1/head", commit)
+        origin.git("reset", "-q", "--hard", good)
+        origin.git("config", "uploadpack.allowAnySHA1InWant", "true")
+        return commit
+
+    def test_is_refused_where_whoever_looked_a_branch_up_has_named_it(self, kind, astray, tmp_path):
+        made = kind(astray, named="")
+        with pytest.raises(Failure, match="is on no branch or tag of"):
+            made.apply(made.check())
+        assert not checkout.has(made.system, str(tmp_path / "mirror.git"), astray)
+
+    @pytest.mark.parametrize("named", ["", "refs/pull/1/head"])
+    def test_is_fetched_by_what_somebody_has_named_in_full(self, kind, astray, tmp_path, named):
+        put(kind(astray, named=named or astray))
+        assert (tmp_path / "release" / "source" / "app.py").read_text() == "of somebody else"
+
+    def test_is_refused_where_the_reference_is_another_one(self, kind, origin, astray):
+        other = origin.git("commit-tree", f"{astray}^{{tree}}", "-m", "other")
+        made = kind(other, named="refs/pull/1/head")
+        with pytest.raises(Failure, match="does not exist"):
+            made.apply(made.check())
 
 
 def test_a_repository_that_does_not_exist_is_named(kind, origin, tmp_path):
@@ -643,6 +674,17 @@ class TestWhatSomebodyTookAway:
         put(resource)
         assert (folder / "source" / "spare.py").exists()
         assert not (folder / "done").exists()
+
+    @pytest.mark.parametrize("text", ["", '["spare', "{}"])
+    def test_what_a_damaged_record_has_forgotten_is_noted_anew(self, release, text):
+        folder, resource, sealed = release
+        put(sealed)
+        (folder / "release.json").touch()
+        (folder / "source.removed").write_text(text)
+        assert resource.check() is None
+        assert sealed.check().note == "notes what builds have removed from the code"
+        put(sealed)
+        assert json.loads((folder / "source.removed").read_text()) == ["spare.py"]
 
     def test_one_of_an_older_hawser_is_left_as_it_is(self, release):
         folder, resource, _sealed = release

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -172,6 +173,36 @@ def test_a_folder_into_which_somebody_goes_on_writing_is_named_in_the_end(tree, 
     monkeypatch.setattr(os, "rmdir", busy)
     with pytest.raises(Failure, match=f"{tree}/a/b cannot be removed: Directory not empty"):
         remove(str(tree), recursive=True)
+
+
+# Makes files in a folder that it holds open, as user 65534, for as long as it can.
+WRITER = """
+import itertools, os, sys
+folder = os.open(sys.argv[1], os.O_RDONLY)
+os.setgid(65534), os.setuid(65534)
+print("ready", flush=True)
+for number in itertools.count():
+    try:
+        os.close(os.open("f%d" % number, os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=folder))
+    except FileNotFoundError:
+        break
+"""
+
+
+@root
+def test_a_folder_into_which_its_owner_goes_on_writing_goes_all_the_same(tree):
+    busy = tree / "a" / "b"
+    os.chown(busy, 65534, 65534)
+    argv = [sys.executable, "-c", WRITER, str(busy)]
+    writers = [subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(2)]
+    try:
+        assert [writer.stdout.readline() for writer in writers] == [b"ready\n"] * 2
+        remove(str(tree), recursive=True)
+        assert not tree.exists()
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
 
 
 def test_the_kernels_table_is_read_whatever_a_mount_is_called(tmp_path):

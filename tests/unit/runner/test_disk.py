@@ -16,6 +16,7 @@ from hawser.runner.disk import (
     NotThere,
     clear_up,
     link_atomically,
+    note,
     open_folder,
     parent_of,
     read,
@@ -223,6 +224,26 @@ class TestWhatAKilledRunLeaves:
         clear_up(state)
         assert names(tmp_path) == ["state"]
 
+    def test_what_somebody_has_put_into_the_way_to_it_stops_no_later_run(self, tmp_path):
+        state, folder = str(tmp_path / "state"), tmp_path / "source" / "conf"
+        folder.mkdir(parents=True)
+        for made in (folder / ".a.12345678~", folder):
+            clear_up(state)
+            note(str(folder / ".a.12345678~"))
+            if made == folder:
+                shutil.rmtree(folder)
+                folder.symlink_to("/nowhere")
+                os.chown(folder, 65534, 65534, follow_symlinks=False)
+            else:
+                (made / "not-empty").mkdir(parents=True)
+            clear_up(state)
+            assert read(f"{state}/unfinished") == b""
+
+    def test_nothing_is_noted_any_more_once_a_file_is_in_its_place(self, tmp_path):
+        clear_up(str(tmp_path / "state"))
+        write_atomically(str(tmp_path / "a"), b"", 0o644)
+        assert read(f"{tmp_path}/state/unfinished") == b""
+
     def test_its_scratch_folders_go_with_the_next_run(self, tmp_path):
         state = str(tmp_path / "state")
         kept = scratch(state)
@@ -235,6 +256,15 @@ class TestWhatAKilledRunLeaves:
         with scratch(str(tmp_path)) as path:
             assert stat.S_IMODE(Path(path).stat().st_mode) == 0o700
         assert not Path(path).exists()
+
+    @pytest.mark.parametrize("text", ["{}/a", "\0\0\0", "{}/.a.12345678", ""])
+    def test_a_note_that_a_crash_of_the_host_has_cut_removes_nothing(self, tmp_path, text):
+        (tmp_path / "state").mkdir()
+        for name in ("a", ".a.12345678"):
+            (tmp_path / name).write_text("")
+        (tmp_path / "state" / "unfinished").write_text(text.format(tmp_path))
+        clear_up(str(tmp_path / "state"))
+        assert names(tmp_path) == [".a.12345678", "a", "state"]
 
     def test_a_note_of_something_that_is_in_its_place_by_now_does_no_harm(self, tmp_path):
         state = str(tmp_path / "state")
@@ -257,7 +287,6 @@ OPENERS = {
     "deletion": "/proc",
     "disk": "it is the one that judges",
     "facts": "the state folder, releases and /etc",
-    "files": "the state folder, and /proc",
     "looks": "/proc and /etc",
     "main": "the state folder, and releases",
     "managers": "/proc",

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -69,14 +70,34 @@ class TestTheApplication:
         assert abs(found["since"] - time.time()) < 5
 
     @pytest.mark.parametrize("text", ["{", "[]", "{}", "\udcff"])
-    def test_damaged_records_are_as_good_as_none(self, supervisor, root, told, system, text):
+    def test_a_damaged_release_has_no_commit(self, supervisor, root, told, text):
         (root / "releases" / "one").mkdir(parents=True)
-        for path in (root / "releases" / "one" / "release.json", root.parent / "state" / "secrets.json"):
-            path.write_bytes(os.fsencode(text))
-        (root.parent / "state" / "journal.json").write_bytes(b"{")
+        (root / "releases" / "one" / "release.json").write_bytes(os.fsencode(text))
         (root / "current").symlink_to("releases/one")
+        assert told()["commit"] == ""
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", "\udcff", "\0\0"])
+    def test_a_damaged_record_is_none_that_is_not_there(self, supervisor, told, system, text):
+        paths = [f"{system.state}/{name}" for name in ("journal.json", "hold.json", "secrets.json")]
+        assert told()["damaged"] == []
+        for path in paths:
+            Path(path).write_bytes(os.fsencode(text))
         found = told()
-        assert (found["commit"], found["journal"]) == ("", None)
+        assert found["damaged"] == paths
+        assert (found["journal"], found["hold"], found["generated"], found["bootstrapped"]) == (None, None, [], True)
+
+    def test_a_journal_that_names_no_release_is_damaged(self, supervisor, told, system):
+        Path(system.state, "journal.json").write_text("{}")
+        assert told()["damaged"] == [f"{system.state}/journal.json"]
+
+    @pytest.mark.parametrize("text", ["", "12\0", "\u00b2", "9" * 20])
+    def test_after_damage_no_older_rollout_is_taken_for_a_later_one(self, supervisor, told, system, text):
+        assert told()["begun"] == 0
+        path = Path(system.state, "begun")
+        path.write_text(text)
+        assert abs(told()["begun"] - time.time()) < 60
+        path.write_text("1234\n")
+        assert told()["begun"] == 1234
 
     def test_processes_are_told_with_their_state(self, supervisor, root, told):
         (root / "run").mkdir(parents=True)

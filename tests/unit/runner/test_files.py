@@ -210,6 +210,16 @@ class TestFileThatOnlyItsReaderCanJudgeInPlace:
             put(file(validate="nginx"))
         assert names(tmp_path) == ["state"]
 
+    @pytest.mark.parametrize("text", ["", "[]", '{"path": "/etc/oth'])
+    def test_a_damaged_record_of_what_was_there_before_removes_nothing(self, file, tmp_path, text):
+        (tmp_path / "a").write_text("theirs")
+        former = files.Former(file().system.state, f"{tmp_path}/a")
+        former.keep()
+        Path(former.copy).write_text(text)
+        with pytest.raises(Failure, match=f"{former.copy} is damaged, so nobody knows what {tmp_path}/a was before"):
+            former.put_back()
+        assert (tmp_path / "a").read_text() == "theirs"
+
     def test_one_that_a_killed_run_has_left_unjudged_is_judged_by_the_next(self, file, tmp_path):
         (tmp_path / "a").write_text("good")
         resource = file(content="bad", validate="nginx")

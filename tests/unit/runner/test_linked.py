@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 
 import pytest
 
 from hawser.runner import linked
-from hawser.runner.disk import link_atomically
+from hawser.runner.disk import link_atomically, remove
 from hawser.runner.linked import LinkedFolder
 from hawser.runner.system import Failure
 
@@ -153,3 +154,40 @@ def test_a_run_that_dies_in_between_is_finished_by_the_next(folder, code, kept, 
             folder().apply(folder().check())
     put(folder())
     assert (code / "media" / "default" / "logo.svg").read_text() == "logo"
+
+
+def nested(folder, levels):
+    """Make folders in each other; a path of all of them would be too long to be named."""
+    handle = os.open(folder, os.O_RDONLY)
+    for _level in range(levels):
+        os.mkdir("deep", dir_fd=handle)
+        inner = os.open("deep", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    return handle
+
+
+def test_what_can_be_no_file_of_the_code_is_left_out_by_name(folder, tmp_path, code, kept):
+    os.mkfifo(code / "media" / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(code / "media" / "sock"))
+    with (code / "media" / "vast").open("wb") as stream:
+        stream.truncate(1 << 40)
+    assert put(folder()).endswith("; left out: pipe, sock, vast")
+    assert names(kept) == [".gitkeep", "default"]
+    assert (tmp_path / "originals" / "code" / "media" / "vast").exists()
+
+
+def test_a_vast_file_in_the_place_of_one_of_the_code_is_not_read(folder, code, kept):
+    (code / "media" / "a").write_text("small")
+    with (kept / "a").open("wb") as stream:
+        stream.truncate(1 << 40)
+    assert "kept, although the code has another one: a" in put(folder())
+
+
+def test_what_lies_too_deep_is_left_out_by_name(folder, code, kept):
+    os.close(nested(code / "media", 1010))
+    note = put(folder())
+    assert "left out: deep/deep/" in note and (kept / "default" / "logo.svg").exists()
+    # Whatever removes the temporary folders of tests may recurse.
+    remove(str(code.parent / "originals"), recursive=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hawser.runner.placed import Placed
+from hawser.runner.system import Failure
 
 
 @pytest.fixture
@@ -102,3 +105,17 @@ def test_a_link_that_was_there_before_is_no_file_to_keep(put, tmp_path):
     kind.apply(kind.check())
     assert put() == f"removes {put.folder}/a"
     assert (tmp_path / "far").read_text() == "far"
+
+
+@pytest.mark.parametrize("text", ["", '["/srv/x", "/sr', "{}"])
+def test_where_nobody_knows_what_was_placed_nothing_is_taken_for_the_user_s_own(put, system, text):
+    theirs = put.folder / "a"
+    theirs.write_text("theirs")
+    put("a")
+    record = Path(system.state, "placed-things.json")
+    record.write_text(text)
+    with pytest.raises(Failure, match=f"{record} is damaged, .* next: write what was there into it, as in .*things/a"):
+        put("a")
+    record.write_text(f'["{theirs}"]')
+    assert put() == f"puts back {theirs}"
+    assert theirs.read_text() == "theirs"

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
 from hawser.runner import ports
 
 
@@ -26,6 +28,32 @@ def test_who_listens_is_told_with_all_that_it_comes_from(system):
     assert (found["address"], found["pid"]) == ("127.0.0.1", child.pid)
     assert found["program"].startswith("python")
     assert found["pids"][:2] == [child.pid, os.getpid()]
+
+
+@pytest.mark.parametrize(
+    ("init", "group", "unit"),
+    [
+        ("/init.scope", "/system.slice/nginx.service", "nginx.service"),
+        (
+            "/init.scope",
+            "/system.slice/system-postgresql.slice/postgresql@15-main.service",
+            "postgresql@15-main.service",
+        ),
+        ("/init.scope", "/user.slice/user-0.slice/session-3.scope", "session-3.scope"),
+        ("/init.scope", "/system.slice", ""),
+        ("/", "/", ""),
+        # What is above the init of a container is the machine's.
+        ("/system.slice/docker-1.scope/init.scope", "/system.slice/docker-1.scope/system.slice/a.service", "a.service"),
+        # Whoever has a group of their own makes others in it, of any name.
+        ("/init.scope", "/user.slice/user-7.slice/user@7.service/app.slice/ssh.service", "user@7.service"),
+        ("/init.scope", "/system.slice/shop.service/x.service", "shop.service"),
+        ("/init.scope", "/system.slice/shop.service/\udcff/\n", "shop.service"),
+        ("/init.scope", "/ a b.service/ü.service", ""),
+    ],
+)
+def test_a_unit_is_the_one_that_systemd_has_made(monkeypatch, init, group, unit):
+    monkeypatch.setattr(ports, "group_of", {1: init, 7: group}.__getitem__)
+    assert ports.unit_of(7) == unit
 
 
 def test_a_socket_that_does_not_listen_is_not_told(system):

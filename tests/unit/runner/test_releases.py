@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,18 @@ def test_what_is_kept_of_failures_is_bounded(system, monkeypatch):
     kept = sorted(Path(system.state, "failures").iterdir())
     assert [path.name for path in kept] == ["b.log", "c.log"]
     assert kept[0].stat().st_size == 100
+
+
+def test_the_failure_that_is_kept_last_stays_after_a_clock_was_ahead(system, monkeypatch):
+    monkeypatch.setattr(failures, "MOST", 2)
+    folder = Path(system.state, "failures")
+    folder.mkdir()
+    for name in "ab":
+        (folder / f"{name}.log").write_text("")
+        os.utime(folder / f"{name}.log", (time.time() + 9999, time.time() + 9999 + ord(name)))
+    Journal({"release": "c", "entry": {}}, system).apply(None)
+    keep(system, {"step": "s", "label": "l", "error": "x"})
+    assert sorted(path.name for path in folder.iterdir()) == ["b.log", "c.log"]
 
 
 def test_without_an_open_rollout_no_failure_is_kept(system):

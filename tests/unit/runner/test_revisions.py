@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -17,14 +18,22 @@ Revision ID: {revision}
 \"\"\"
 from typing import Sequence, Union
 
-from alembic import op
+from alembic import context, op
+from alembic.op import drop_table as remove
+import alembic
+import paikea.types
 import sqlalchemy as sa
+import sqlalchemy.dialects
 from sqlalchemy.dialects import mysql
 
 revision: str = '{revision}'
 down_revision: Union[str, Sequence[str], None] = {down!r}
 branch_labels = None
 depends_on = None
+
+
+def drops():
+    op.drop_table('helped')
 
 
 def upgrade():
@@ -62,6 +71,10 @@ ADDS = [
     ("op.alter_column('buoy', 'n', existing_type=sa.Integer(), comment='how many', existing_nullable=True)",),
     ("op.create_table_comment('buoy', 'floats', existing_comment=None, schema=None)",),
     ("op.create_table('pod', sa.Column('id'))", "op.create_index('ix', 'pod', ['id'], unique=True)"),
+    ("op.create_table('pod', sa.Column('id'), schema='sea')", "op.drop_column('pod', 'id', schema='sea')"),
+    ("op.add_column('buoy', sa.Column('n', paikea.types.Depth(), server_default=sa.text('0'), nullable=False))",),
+    ("op.add_column('buoy', sa.Column('n', sa.Text().with_variant(mysql.LONGTEXT(), 'mysql'), nullable=True))",),
+    ("op.alter_column('buoy', 'n', existing_type=sa.Integer(), server_default=sa.func.now())",),
     (
         "with op.batch_alter_table('buoy', schema=None) as batch_op:",
         "    batch_op.add_column(sa.Column('x', sa.Text()))",
@@ -80,6 +93,16 @@ BREAKS = [
     ("op.add_column('buoy', sa.Column('n', sa.Integer(), nullable=False))", "the code that runs does not fill buoy.n"),
     ("op.create_index('ix', 'buoy', ['name'], unique=True)", "restricts what buoy may hold"),
     ("op.create_index('ix', 'buoy', ['name'], unique=1)", "restricts what buoy may hold"),
+    ("op.create_index('ix', 'buoy', ['name'], unique=UNIQUE)", "restricts what buoy may hold"),
+    ("op.add_column('buoy', sa.Column('n', sa.Text(), nullable=False, server_default=None))", "the code that runs"),
+    ("op.add_column('buoy', sa.Column('n', sa.Text(), unique=True))", "restricts what buoy.n may hold"),
+    ("op.alter_column('buoy', 'a', False)", "changes buoy.a: something"),
+    ("op.alter_column('buoy', 'a', server_default=DEFAULT)", "changes buoy.a: server_default"),
+    ("op.alter_column('b', 'a', existing_type=sa.NVARCHAR(9), type_=sa.VARCHAR(99))", "changes b.a: type"),
+    ("op.alter_column('b', 'a', existing_type=sa.String(9), type_=sa.String(9, collation='x'))", "changes b.a: type"),
+    ("alembic.op.drop_table('pod')", "removes pod"),
+    ("remove('pod')", "removes pod"),
+    ("drops()", "removes helped"),
     ("op.create_unique_constraint('uq', 'buoy', ['name'])", "restricts what buoy may hold"),
     ("op.create_check_constraint('ck', 'buoy', 'n > 0')", "restricts what buoy may hold"),
     ("op.create_foreign_key(None, 'buoy', 'pod', ['pod_id'], ['id'])", "restricts what buoy may hold"),
@@ -96,6 +119,15 @@ OPEN = [
     ("helper()", "code of its own in line"),
     ("getattr(op, 'drop_' + 'table')('pod')", "code of its own in line"),
     ("op.add_column('buoy', column)", "a column of buoy that is not written out"),
+    ("op.add_column('buoy', paikea.Column('n'))", "a column of buoy that is not written out"),
+    ("op.add_column('buoy', sa.Column('n', sa.Text(), nullable=NULLABLE))", "a column of buoy that is not written out"),
+    ("op.add_column('buoy', sa.Column('n', sa.Text(), **{'nullable': False}))", "a column of buoy that is not written"),
+    ("op.create_index('ix', 'buoy', ['n'], **{'unique': True})", "create_index in line"),
+    ("op.create_index('ix', 'buoy', ['n'], None, True)", "create_index in line"),
+    ("op.create_table('pod', *columns)", "create_table in line"),
+    ("op.get_bind().execute('DROP TABLE pod')", "code of its own in line"),
+    ("context.execute('DROP TABLE pod')", "code of its own in line"),
+    ("o = op", "code of its own in line"),
 ]
 
 
@@ -112,7 +144,7 @@ def test_what_the_code_that_runs_may_not_survive_is_breaking(line, why):
 
 @pytest.mark.parametrize(("line", "why"), OPEN)
 def test_what_nobody_can_tell_is_unclassified(line, why):
-    kind, (reason,) = verdict(line)
+    kind, (reason, *_) = verdict(line)
     assert kind == "unclassified" and reason.startswith(why)
 
 
@@ -123,6 +155,15 @@ def test_what_nobody_can_tell_is_unclassified(line, why):
         ("for name in ('pod', 'gps'):", "    op.drop_table(name)"),
         ("op.create_table(NAME)", "op.drop_table(OTHER)"),
         ("try:", "    op.drop_column('buoy', 'name')", "finally:", "    pass"),
+        ("op.create_table('pod', schema='sea')", "op.drop_table('pod')"),
+        ("op.create_table('pod', if_not_exists=True)", "op.drop_table('pod')"),
+        ("if new():", "    op.create_table('pod')", "op.drop_table('pod')"),
+        ("op.create_table('pod')", "with op.batch_alter_table('pod') as op: pass", "op.drop_table('buoy')"),
+        ("op.create_table('pod')", "op.create_table('gps', op.drop_table('buoy'))"),
+        ("for each in tables:", "    with op.batch_alter_table('pod') as b: b.drop_column('n')"),
+        ("with op.batch_alter_table('a') as a, op.batch_alter_table('b') as b: b.drop_column('n')",),
+        ("if old():", "    drops()"),
+        ("helper(drops)",),
     ],
 )
 def test_an_operation_is_found_wherever_it_stands(lines):
@@ -130,28 +171,110 @@ def test_an_operation_is_found_wherever_it_stands(lines):
 
 
 def test_operations_by_another_name_are_operations():
-    text = source("o.drop_table('pod')").replace("from alembic import op", "from alembic import op as o")
+    text = source("o.drop_table('pod')").replace("from alembic import context, op", "from alembic import op as o")
     assert understand(text, "x")["reasons"] == ["removes pod"]
 
 
-def test_each_of_several_databases_is_judged():
-    body = "def upgrade(engine_name):\n    globals()['upgrade_%s' % engine_name]()\n"
-    body += "def upgrade_one():\n    pass\ndef upgrade_two():\n    op.drop_table('pod')\n"
-    row = understand("from alembic import op\nrevision = 'a'\ndown_revision = ('b', 'c')\n" + body, "a_")
+SEVERAL = """from alembic import op
+revision = 'a'
+down_revision = ('b', 'c')
+def upgrade(engine_name):
+    globals()["upgrade_%s" % engine_name]()
+def upgrade_one():
+    op.create_table('pod')
+def upgrade_two():
+    {}
+"""
+
+
+def test_each_of_several_databases_is_judged_on_its_own():
+    row = understand(SEVERAL.format("op.drop_table('pod')"), "a_")
     assert (row["kind"], row["reasons"], row["down"]) == ("breaking", ["removes pod"], ["b", "c"])
+    assert understand(SEVERAL.format("pass"), "a_")["kind"] == "additive"
+    imported = "from paikea import upgrade_three\n" + SEVERAL.format("op.drop_table('pod')")
+    assert understand(imported, "a_")["kind"] == "breaking"
+    assert understand(imported.replace("op.drop_table('pod')", "pass"), "a_")["kind"] == "unclassified"
+
+
+DROPS = "op.drop_table('pod')"
 
 
 @pytest.mark.parametrize(
-    "text", ["def upgrade(:", "\0", "(" * 5000, "-" * 100000 + "1", "x = " + "[" * 150 + "]" * 150]
+    ("text", "kind"),
+    [
+        (f"def upgrade_data():\n    pass\ndef upgrade():\n    upgrade_data()\n    {DROPS}", "breaking"),
+        (f"if True:\n    def upgrade():\n        {DROPS}", "breaking"),
+        (f"upgrade = lambda: {DROPS}", "breaking"),
+        (f"def upgrade():\n    pass\ndef other():\n    {DROPS}\nupgrade = other", "unclassified"),
+        (f"def upgrade():\n    pass\ndef upgrade():\n    {DROPS}", "breaking"),
+        (f"async def upgrade():\n    {DROPS}", "breaking"),
+        ("from paikea import upgrade", "unclassified"),
+        ("from paikea import *\ndef upgrade():\n    pass", "unclassified"),
+        ("@paikea.also\ndef upgrade():\n    pass", "unclassified"),
+        ("def upgrade(drops=paikea.drops()):\n    pass", "unclassified"),
+        ("paikea.drops()\ndef upgrade():\n    pass", "unclassified"),
+        ("gone = paikea.drops()\ndef upgrade():\n    pass", "unclassified"),
+        ("from paikea import op\ndef upgrade():\n    op.create_table('x')", "unclassified"),
+        ("op.create_table = op.drop_table\ndef upgrade():\n    op.create_table('x')", "unclassified"),
+        ("def downgrade():\n    pass", "unclassified"),
+        ("def upgrade():\n    pass", "additive"),
+    ],
+)
+def test_only_an_upgrade_that_is_written_out_can_be_additive(text, kind):
+    row = understand("from alembic import op\nimport paikea\n" + text, "x")
+    assert row["kind"] == kind and bool(row["reasons"]) == (kind != "additive")
+
+
+@pytest.mark.parametrize(
+    ("data", "reasons"),
+    [
+        # What is a comment in UTF-8 is a line of its own in UTF-7.
+        (
+            b"# coding: utf-7\nfrom alembic import op\ndef upgrade():\n    pass #+AAo-    op.drop_table('x')\n",
+            ["removes x"],
+        ),
+        (b"\xef\xbb\xbfdef upgrade():\n    pass\n", []),
+        (b"# coding: no-such\ndef upgrade():\n    pass\n", ["it cannot be read"]),
+    ],
+)
+def test_a_file_is_read_in_the_encoding_that_it_names(tmp_path, data, reasons):
+    (tmp_path / "x.py").write_bytes(data)
+    row = revisions.judged(str(tmp_path / "x.py"))
+    assert row["reasons"] == reasons
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["def upgrade(:", "\0", "(" * 5000, "-" * 100000 + "1", "x = " + "[" * 150 + "]" * 150, "x = " + "a." * 9000 + "a"],
 )
 def test_a_file_that_cannot_be_read_is_no_harm(text):
-    assert understand(text, "x")["kind"] in ("unclassified", "additive")
+    assert understand(text, "x")["kind"] == "unclassified"
 
 
 def test_it_can_be_reversed_when_it_says_how():
     assert understand(source(back="op.drop_table('pod')"), "x")["reversible"]
     assert not understand(source(back="pass"), "x")["reversible"]
     assert not understand(source(back="raise NotImplementedError"), "x")["reversible"]
+
+
+# Says what Alembic says, of the files in the folder and of databases that are at what the arguments name.
+ALEMBIC = r"""
+import glob, re, sys
+what, *databases = sys.argv[1:]
+found = {}
+for path in glob.glob("migrations/**/*.py", recursive=True):
+    if "/refused/" not in path:
+        text = open(path).read()
+        revision, down = (re.search("(?m)^%srevision.* = '?([^'\n]*)" % each, text)[1] for each in ("", "down_"))
+        parents = "Parent: " + down.replace("None", "<base>")
+        found[revision] = "Rev: %s (head)\n%s\nPath: %s\n\n    Revises: %s\n" % (revision, parents, path, down)
+print("the application says: hello")
+if what == "history":
+    print("\n".join(found.values()))
+for each in databases if what == "current" else []:
+    print("Current revision(s) for sqlite:///x.db:")
+    print(found.get(each, "Rev: " + each if each else ""))
+"""
 
 
 class TestTheProgram:
@@ -171,10 +294,13 @@ class TestTheProgram:
 
         return run
 
+    def alembic(self, *databases):
+        return shlex.join([sys.executable, "-c", ALEMBIC, "{}", *databases])
+
     @pytest.fixture
     def pending(self, run):
-        def pending(*words):
-            ended = run("pending", "migrations", "r1", *words)
+        def pending(*databases, asked="", release="r1"):
+            ended = run("pending", "migrations", release, asked or self.alembic(*databases))
             (line,) = (line for line in ended.stdout.splitlines() if line.startswith(revisions.MARK))
             return json.loads(line.removeprefix(revisions.MARK))
 
@@ -182,33 +308,60 @@ class TestTheProgram:
 
     def test_what_the_database_lacks_is_pending_in_its_order(self, folder, pending):
         (folder / "c3_third.py").write_text(source(revision="c3", down="b2"))
-        keys = [row["key"] for row in pending("echo", "a1")["pending"]]
+        keys = [row["key"] for row in pending("a1")["pending"]]
         assert keys == ["b2_second", "c3_third"]
-        assert [row["key"] for row in pending("true")["pending"]] == ["a1_first", *keys]
-        assert pending("echo", "c3 (head)") == {"pending": []}
+        assert [row["key"] for row in pending("")["pending"]] == ["a1_first", *keys]
+        assert [row["key"] for row in pending()["pending"]] == ["a1_first", *keys]
+        assert pending("c3") == {"pending": []}
+
+    def test_what_one_of_several_databases_lacks_is_pending(self, folder, pending):
+        assert [row["key"] for row in pending("b2", "a1")["pending"]] == ["b2_second"]
+
+    @pytest.mark.parametrize("place", ["migrations/2026", "migrations/versions/2026", "migrations/shop/versions"])
+    def test_a_revision_is_judged_wherever_alembic_finds_it(self, folder, pending, tmp_path, place):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "c3_.py").write_text(source("op.drop_table('gps')", revision="c3", down="b2"))
+        (row,) = pending("b2")["pending"]
+        assert (row["key"], row["kind"], row["reasons"]) == ("c3_", "breaking", ["removes gps"])
 
     def test_a_database_that_nobody_knows_is_said(self, folder, pending):
-        assert "is at 0123456789ab" in pending("echo", "0123456789ab (head)")["error"]
-        assert pending("false")["error"] == "`false` exited with 1"
+        assert "is at 0123456789ab" in pending("0123456789ab")["error"]
 
-    def test_without_revisions_nothing_is_asked(self, pending):
-        assert pending("false") == {"pending": []}
+    def test_without_an_answer_that_is_understood_there_is_none(self, folder, pending):
+        assert pending(asked="false {}")["error"] == "`false history` exited with 1"
+        assert "no-such-program" in pending(asked="no-such-program {}")["error"]
+        assert "not understood" in pending(asked="echo 'Path: x'")["error"]
+        assert "where a1 lies" in pending(asked="echo 'Rev: a1 (head)'")["error"]
+        assert "is not understood" in pending(asked="printf 'Rev: a1\nPath: a\nxRev: b2\nPath: b'")["error"]
 
-    def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(self, folder, pending):
-        subprocess.run(["mkfifo", str(folder / "d4_pipe.py")], check=True)
-        assert len(pending("true")["pending"]) == 2
+    def test_what_the_file_says_of_itself_is_no_answer_of_alembic(self, folder, pending):
+        text = source(revision="b2", down="a1").replace("empty message", "Rev: c3 (head)\nPath: nowhere")
+        (folder / "b2_second.py").write_text(text)
+        assert [row["key"] for row in pending("a1")["pending"]] == ["b2_second"]
 
-    def test_a_file_of_settings_names_the_folder(self, folder, run, tmp_path):
-        (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\n")
-        said = run("pending", "alembic.ini", "r1", "echo", "a1").stdout
-        assert "b2_second" in said and "a1_first" not in said
+    def test_without_revisions_the_database_is_not_asked(self, pending):
+        assert pending(asked="sh -c 'test $1 = history' sh {}") == {"pending": []}
+
+    @pytest.mark.parametrize(
+        "content", [None, b"#" * 10_000_000, b"def upgrade(): pass\0"], ids=["pipe", "long", "null"]
+    )
+    def test_what_cannot_be_read_as_a_file_is_unclassified(self, folder, pending, content):
+        path = folder / "d4_.py"
+        if content is None:
+            subprocess.run(["mkfifo", str(path)], check=True)
+        else:
+            path.write_bytes(content)
+        answer = f"Rev: d4\nParent: <base>\nPath: {path}"
+        (row,) = pending(asked=f"sh -c 'test $1 = current || echo \"$2\"' sh {{}} {shlex.quote(answer)}")["pending"]
+        assert (row["kind"], row["reasons"]) == ("unclassified", ["it cannot be read"])
 
     def generator(self, *lines, name="c3_.py", revision="c3"):
         text = source(*lines, revision=revision, down="b2")
         return [sys.executable, "-c", f"open('migrations/versions/{name}', 'w').write({text!r}); print('Generating')"]
 
     def test_what_is_generated_and_adds_stays(self, folder, run):
-        ended = run("generate", "migrations", "r1", "additive", *self.generator("op.create_table('x')"))
+        words = self.generator("op.create_table('x')")
+        ended = run("generate", "migrations", "r1", "additive", self.alembic(), *words)
         assert (ended.returncode, ended.stdout) == (0, "Generating\ngenerated c3_: additive\n")
         assert (folder / "c3_.py").exists()
 
@@ -216,26 +369,61 @@ class TestTheProgram:
         self, folder, run, pending, tmp_path
     ):
         drops = self.generator("op.drop_column('buoy', 'name')")
-        ended = run("generate", "migrations", "r1", "unclassified", *drops)
+        ended = run("generate", "migrations", "r1", "unclassified", self.alembic(), *drops)
         assert ended.returncode == 1 and "generated c3_: breaking (removes buoy.name)" in ended.stdout
-        kept = tmp_path / "migrations" / "refused" / "r1" / "c3_.py"
-        assert str(kept.parent) in ended.stdout and "--accept-migrations" in ended.stdout
+        aside = tmp_path / "migrations" / "refused" / "r1"
+        (kept,) = aside.rglob("c3_.py")
+        assert str(aside) in ended.stdout and "--accept-migrations" in ended.stdout
         assert not (folder / "c3_.py").exists() and "op.drop_column('buoy', 'name')" in kept.read_text()
-        (again,) = pending("echo", "b2")["pending"]
+        (again,) = pending("b2")["pending"]
         assert (again["key"], again["kind"]) == ("c3_", "breaking")
         # Another release is not concerned, and nothing is generated in another way.
-        assert json.loads(run("pending", "migrations", "r2", "echo", "b2").stdout.split(": ", 1)[1]) == {"pending": []}
+        assert pending("b2", release="r2") == {"pending": []}
         other = self.generator("op.drop_table('buoy')", name="d4_.py", revision="d4")
         before = kept.read_text()
-        assert run("generate", "migrations", "r1", "unclassified", *other).returncode == 1
+        assert run("generate", "migrations", "r1", "unclassified", self.alembic(), *other).returncode == 1
         assert kept.read_text() == before and not (folder / "d4_.py").exists()
-        assert run("generate", "migrations", "r1", "all", *other).returncode == 0
+        assert run("generate", "migrations", "r1", "all", self.alembic(), *other).returncode == 0
         assert (folder / "c3_.py").read_text() == before and not (folder / "d4_.py").exists()
 
     def test_what_was_refused_does_not_come_back_when_the_database_has_gone_on(self, folder, run, pending):
-        assert run("generate", "migrations", "r1", "additive", *self.generator("op.drop_table('x')")).returncode == 1
+        drops = self.generator("op.drop_table('x')")
+        assert run("generate", "migrations", "r1", "additive", self.alembic(), *drops).returncode == 1
         (folder / "e5_.py").write_text(source(revision="e5", down="b2"))
-        assert pending("echo", "e5") == {"pending": []}
+        assert pending("e5") == {"pending": []}
 
     def test_a_generator_that_fails_fails(self, folder, run):
-        assert run("generate", "migrations", "r1", "all", "sh", "-c", "exit 3").returncode == 3
+        assert run("generate", "migrations", "r1", "all", self.alembic(), "sh", "-c", "exit 3").returncode == 3
+
+    @pytest.mark.parametrize("place", ["shop", "versions/2026"])
+    def test_what_is_generated_in_another_place_is_refused_and_comes_back_to_it(self, folder, run, tmp_path, place):
+        made = tmp_path / "migrations" / place / "c3_.py"
+        made.parent.mkdir()
+        drops = self.generator("op.drop_table('buoy')", name=f"../{place}/c3_.py")
+        assert run("generate", "migrations", "r1", "additive", self.alembic(), *drops).returncode == 1
+        assert not made.exists()
+        assert run("generate", "migrations", "r1", "all", self.alembic(), "false").returncode == 0
+        assert "drop_table('buoy')" in made.read_text()
+
+    def test_where_alembic_gives_no_answer_nothing_is_generated(self, folder, run):
+        ended = run("generate", "migrations", "r1", "all", "false {}", *self.generator("op.create_table('x')"))
+        assert ended.returncode == 1 and "`false history` exited with 1; nothing of it was applied" in ended.stdout
+        assert not (folder / "c3_.py").exists()
+
+    @pytest.mark.parametrize(
+        ("location", "settings", "folder"),
+        [
+            ("conf/alembic.ini", "script_location = %(here)s/m", "conf/m"),
+            ("alembic.ini", "script_location = db", "db"),
+            ("alembic.ini", "script_location = shop:db", ""),
+            ("alembic.ini", "", ""),
+            ("pyproject.toml", "", ""),
+            ("migrations", "", "migrations"),
+        ],
+    )
+    def test_what_is_refused_lies_beside_alembics_own_files(self, tmp_path, monkeypatch, location, settings, folder):
+        monkeypatch.chdir(tmp_path)
+        if location.endswith(".ini"):
+            (tmp_path / location).parent.mkdir(exist_ok=True)
+            (tmp_path / location).write_text(f"[alembic]\n{settings}\n")
+        assert revisions.set_aside(location, "r1") == str(tmp_path / folder / "refused" / "r1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import contextlib
 import json
 import stat
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hawser.runner.sample_formats import parse
+from hawser.runner.sample_formats import Expression, dump, parse
 from hawser.runner.samples import Settings, as_in, listing
 from hawser.runner.system import Failure
 
@@ -278,6 +279,19 @@ def test_the_samples_of_a_checkout_are_listed_with_what_becomes_of_them(system, 
         {"sample": "conf/log.conf.sample", "exists": True, "used": False},
         {"sample": "conf/net/keys.json.sample", "exists": False, "used": True},
     ]
+
+
+def test_lines_of_a_python_file_are_counted_as_python_does(system):
+    text = 'A = "x"  # \u2028 \x0c\nB = 1\n'
+    assert dump(system, "python", text, {"A": "x", "B": 2}) == 'A = "x"  # \u2028 \x0c\nB = 2\n'
+
+
+def test_a_value_of_a_python_file_that_cannot_be_made_is_no_literal(system):
+    deep = f"B = {'-' * 9000}1"
+    for text in ("A = {[]: 1}", "A = -'x'", "A = {**1}"):
+        assert isinstance(parse(system, "python", text, "x.py")["A"], Expression)
+    with contextlib.suppress(Failure):
+        parse(system, "python", deep, "x.py")
 
 
 @pytest.mark.parametrize("value", [2, True, "two", ["a"]])

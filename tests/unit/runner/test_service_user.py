@@ -233,17 +233,33 @@ class TestWhatIsNoFile:
             assert time.monotonic() - began < 5
             child.kill()
 
-    def test_folders_a_thousand_deep_are_walked_and_removed(self, source):
+    def test_folders_thousands_deep_are_walked_as_far_as_a_path_says_and_removed(self, source, monkeypatch):
         handle = os.open(source, os.O_RDONLY)
-        for _level in range(1200):
+        for _level in range(3000):
             os.mkdir("d", dir_fd=handle)
             deeper = os.open("d", os.O_RDONLY, dir_fd=handle)
             os.close(handle)
             handle = deeper
         os.close(handle)
-        assert sum(1 for _row in disk.walk(str(source))) > 1000
+        opened, open_ = [], os.open
+        monkeypatch.setattr(os, "open", lambda *words, **more: opened.append(words) or open_(*words, **more))
+        found = [path for path, _folders, _files in disk.walk(str(source))]
+        assert len(found) > 1000 and max(map(len, found)) < disk.LONGEST_PATH
+        # Not from the top for each: that takes as long as all that is above it.
+        assert len(opened) < 3 * len(found)
+        monkeypatch.undo()
         disk.remove(str(source), recursive=True)
         assert not source.exists()
+
+    def test_a_folder_that_is_moved_away_meanwhile_ends_the_walk(self, source, prey):
+        (source / "a" / "b").mkdir(parents=True)
+        (source / "c").mkdir()
+        seen = []
+        for path, _folders, _files in disk.walk(str(source)):
+            seen.append(os.path.relpath(path, source))
+            if seen[-1] == "a/b":
+                (source / "a" / "b").rename(prey.parent / "elsewhere")
+        assert seen == [".", "a", "a/b"]
 
 
 class TestLinksOfACheckout:

@@ -19,6 +19,7 @@ from hawser.runner.system import Failure
 
 SECRET = "known to root alone"
 USER = "nobody"
+GONE = "site-20200101T000000Z.sqlite3"
 
 root = pytest.mark.skipif(os.getuid() != 0, reason="acts as two users")
 
@@ -151,6 +152,42 @@ def test_a_restore_whose_backup_is_gone_brings_back_what_was_there(spec, act, sy
     assert read(Path(spec["path"])) == ["first"]
 
 
+def break_off(spec, act, system, safety):
+    """Leave half a restore from a backup that is there no more; return the backup that there is."""
+    act(Backup, **spec)
+    (name,) = [each["name"] for each in listing(system, spec["folder"])]
+    write(Path(spec["path"]), "half", 0o640)
+    more = {"safety": name} if safety else {}
+    Journal(system.state, "sqlite", "site").note(phase="replacing", backup=GONE, **more)
+    return name
+
+
+@pytest.mark.parametrize("safety", [True, False])
+def test_what_is_half_restored_is_made_whole_by_any_other_backup(spec, act, system, safety):
+    name = break_off(spec, act, system, safety)
+    said = act(Restore, **spec, name=name).output
+    assert said == f"what was broken off is complete: the database is as in {name}"
+    assert read(Path(spec["path"])) == ["first"]
+    assert not Journal(system.state, "sqlite", "site").found
+
+
+def test_the_same_restore_again_undoes_it_when_the_backup_is_gone(spec, act, system):
+    break_off(spec, act, system, safety=True)
+    with pytest.raises(Failure, match=f"there is no backup .*{GONE}; next: db.list"):
+        act(Restore, **spec, name=GONE)
+    assert read(Path(spec["path"])) == ["first"]
+    assert not Journal(system.state, "sqlite", "site").found
+
+
+def test_a_restore_is_not_finished_from_a_damaged_backup(spec, act, system):
+    break_off(spec, act, system, safety=True)
+    gone = Path(spec["folder"]) / GONE
+    gone.write_bytes(b"x")
+    Path(f"{gone}.json").write_text('{"sha256": "of something else"}')
+    assert act(Settled, **spec).output == "undone: site is as it was"
+    assert read(Path(spec["path"])) == ["first"]
+
+
 @root
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
 def test_what_stands_in_the_place_of_the_file_is_no_backup(spec, act, system, tmp_path, kind):
@@ -203,3 +240,31 @@ def test_backups_lie_only_where_root_alone_may_exchange_them(spec, act, system, 
     with pytest.raises(Failure, match="others than root may exchange what lies in"):
         act(Backup, **{**spec, "folder": str(folder)})
     assert list(folder.iterdir()) == []
+
+
+@root
+@pytest.mark.parametrize("owner", ["root", USER])
+def test_a_link_on_the_way_to_the_backups_is_root_s(spec, act, system, tmp_path, owner):
+    safe, link = tmp_path / "safe", tmp_path / "link"
+    safe.mkdir()
+    link.symlink_to(safe)
+    os.chown(link, pwd.getpwnam(owner).pw_uid, -1, follow_symlinks=False)
+    if owner == "root":
+        act(Backup, **{**spec, "folder": f"{link}/backups"})
+        assert len(listing(system, f"{safe}/backups")) == 1
+        assert stat.S_IMODE((safe / "backups").stat().st_mode) == 0o711
+        return
+    with pytest.raises(Failure, match="link is a link that root does not own"):
+        act(Backup, **{**spec, "folder": f"{link}/backups"})
+    assert list(safe.iterdir()) == []
+
+
+@root
+def test_a_link_of_root_s_does_not_make_a_folder_of_others_safe(spec, act, tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, pwd.getpwnam(USER).pw_uid, -1)
+    (theirs / "link").symlink_to(tmp_path)
+    with pytest.raises(Failure, match=f"others than root may exchange what lies in {theirs},"):
+        act(Backup, **{**spec, "folder": f"{theirs}/link/backups"})
+    assert not (tmp_path / "backups").exists()

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from hawser.runner import deletion
+from hawser.runner.system import Failure
 from hawser.runner.trees import Checkouts, Trees, held
 
 from .conftest import names
@@ -96,3 +97,13 @@ def test_one_in_which_something_is_mounted_stays_whole_with_a_warning(firmware, 
     assert f"is mounted in it: {held}; next: umount {held}" in resource.facts()["warning"]
     assert f"{OLD}.complete" in names(firmware / "trees") and OLD in names(firmware / "trees")
     assert (firmware / "checkout.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"path": "/sr'])
+def test_a_checkout_with_a_damaged_record_stays_for_somebody_to_look_at(firmware, system, text):
+    (firmware / "checkout.json").write_text(text)
+    assert held(system, str(firmware.parent)) == {}
+    resource = Checkouts({"folder": str(firmware.parent), "keep": []}, system)
+    with pytest.raises(Failure, match=r"checkout\.json is damaged, so nobody knows where the link"):
+        resource.remove("firmware")
+    assert (firmware / "trees" / NEW).exists()

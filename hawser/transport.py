@@ -1,0 +1,189 @@
+"""Transports of SSH whose far side answers in time, takes what it is sent, and sends no more than it may.
+
+Paramiko itself would wait for ever, and keep whatever comes.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import paramiko
+from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
+from paramiko.packet import Packetizer
+
+# Seconds within which the far side of a file transfer answers, and a packet is taken.
+SILENCE = 15.0
+# Bytes of a packet, as OpenSSH has it, and of all that is written before the first one.
+LONGEST_PACKET = 1 << 18
+LONGEST_BANNER = 1 << 16
+
+
+class PromptSocket(socket.socket):
+    """A socket that acknowledges at once: sshd holds back its next packet until the last one is acknowledged."""
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Read; the kernel forgets the wish for prompt acknowledgements with every packet."""
+        data = super().recv(size, flags)
+        if hasattr(socket, "TCP_QUICKACK"):  # Linux only
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return data
+
+
+def open_socket(host: str, port: int, timeout: float) -> socket.socket:
+    """Connect with TCP_NODELAY, without which every exchange waits 40 ms for an acknowledgement."""
+    link = socket.create_connection((host, port), timeout=timeout)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    link.settimeout(None)
+    return PromptSocket(fileno=link.detach())
+
+
+class PatientChannel(paramiko.Channel):
+    """A channel whose far side must answer what it is asked in time; Paramiko itself would wait for ever."""
+
+    patience = 10.0
+
+    @contextmanager
+    def in_time(self) -> Iterator[None]:
+        """Close the channel, which ends every wait for it, unless what is inside is done in time.
+
+        :raises TimeoutError: it was not.
+        """
+        late = threading.Event()
+
+        def close() -> None:
+            late.set()
+            with suppress(EOFError, OSError):
+                self.close()
+
+        timer = threading.Timer(self.patience, close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except paramiko.SSHException:
+            if late.is_set():
+                raise TimeoutError(f"no answer within {self.patience:.0f} s") from None
+            raise
+        finally:
+            timer.cancel()
+
+    def exec_command(self, command: Any) -> None:
+        """Start a program; see Paramiko."""
+        with self.in_time():
+            super().exec_command(command)
+
+    def get_pty(self, *args: Any, **kwargs: Any) -> None:
+        """Ask for a terminal; see Paramiko."""
+        with self.in_time():
+            super().get_pty(*args, **kwargs)
+
+    def invoke_shell(self) -> None:
+        """Start a login shell; see Paramiko."""
+        with self.in_time():
+            super().invoke_shell()
+
+    def invoke_subsystem(self, subsystem: Any) -> None:
+        """Start a subsystem, such as sftp, whose every answer comes in time too; see Paramiko."""
+        with self.in_time():
+            super().invoke_subsystem(subsystem)
+        self.settimeout(SILENCE)
+
+
+class PatientPacketizer(Packetizer):
+    """Packets of a bounded size, which the far side takes in time."""
+
+    def __init__(self, link: Any) -> None:
+        super().__init__(link)
+        # Bytes of the banner, and since when a packet waits to be taken, on the monotonic clock.
+        self.banner = 0
+        self.waits: float | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the far side has left a packet lying."""
+        waits = self.waits
+        return waits is not None and time.monotonic() - waits > SILENCE
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        """Read so many bytes; see Paramiko."""
+        if n > LONGEST_PACKET:
+            raise paramiko.SSHException(f"a packet of more than {LONGEST_PACKET >> 10} KiB")
+        data: bytes = super().read_all(n, check_rekey)
+        return data
+
+    def _read_timeout(self, timeout: float) -> bytes:
+        part: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
+        self.banner += len(part)
+        if self.banner > LONGEST_BANNER:
+            raise paramiko.SSHException(f"a banner of more than {LONGEST_BANNER >> 10} KiB")
+        return part
+
+    def write_all(self, out: Any) -> None:
+        """Send a packet; see Paramiko.
+
+        :raises SSHException: it was not taken.
+        """
+        self.waits = time.monotonic()
+        try:
+            super().write_all(out)
+        except EOFError:
+            if self.stuck:
+                raise paramiko.SSHException(f"nothing was taken for {SILENCE:.0f} s") from None
+            raise
+        finally:
+            self.waits = None
+
+
+def within_window(feed: Callable[..., None]) -> Callable[..., None]:
+    """Return what keeps the data that comes, unless it is far more than the window lets through."""
+
+    def keep(channel: paramiko.Channel, message: paramiko.Message) -> None:
+        feed(channel, message)
+        if len(channel.in_buffer) + len(channel.in_stderr_buffer) > 2 * channel.in_window_size:
+            raise paramiko.SSHException("more comes than may be sent")
+
+    return keep
+
+
+class PatientTransport(paramiko.Transport):
+    """A transport with patient channels, which ends when the far side leaves something lying."""
+
+    packetizer: PatientPacketizer
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "packetizer_class": PatientPacketizer})
+        self.ended = threading.Event()
+        # Paramiko calls what takes data as its own class of channels has it: ours could not have others.
+        handlers = self._channel_handler_table  # type: ignore[has-type]
+        self._channel_handler_table = {
+            **handlers,
+            **{each: within_window(handlers[each]) for each in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA)},
+        }
+
+    def run(self) -> None:
+        """Read packets until the end; see Paramiko."""
+        threading.Thread(target=self.watch, daemon=True).start()
+        try:
+            super().run()
+        finally:
+            self.ended.set()
+
+    def watch(self) -> None:
+        """Cut the line when it is stuck: whoever writes, be it the thread that reads, is in Paramiko's hands."""
+        while not self.ended.wait(SILENCE / 15):
+            if self.packetizer.stuck:
+                self.packetizer.close()
+                self.sock.close()
+
+    def open_channel(self, *args: Any, **kwargs: Any) -> paramiko.Channel:
+        """Open a channel; see Paramiko."""
+        channel = super().open_channel(*args, **kwargs)
+        # Paramiko makes it itself, and offers no way to have another kind made.
+        channel.__class__ = PatientChannel
+        vars(channel)["patience"] = self.channel_timeout
+        return channel
