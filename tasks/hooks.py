@@ -15,7 +15,7 @@ from hawser.errors import StepFailed
 from hawser.fleet import Fleet
 from hawser.host import Host
 from hawser.inventory.hooks import Hook
-from hawser.release import Release
+from hawser.release import Facts, Release
 from hawser.resources import Command, Resources
 from hawser.rolling import Rolling
 from hawser.steps import step
@@ -112,7 +112,8 @@ def facts(rolling: Rolling, moment: str, fleet: Fleet) -> dict[str, str]:
 def here(rolling: Rolling, number: int, hook: Hook, facts: Mapping[str, str]) -> str:
     """Run a hook on the controlling machine, in the project's folder; return how it failed."""
     fleet, session = rolling.hosts, rolling.hosts.session
-    leader = session.host(fleet.environment.leader, today(rolling))
+    # What a host says of itself is no part of a command that runs on this machine.
+    leader = dataclasses.replace(session.host(fleet.environment.leader, today(rolling)), facts=Facts())
     line = leader.command_text(hook.command, f"hooks[{number}].command")
     if fleet.dry:
         fleet.report.note("here", f"would run {line}")

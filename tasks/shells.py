@@ -7,6 +7,7 @@ from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.formats import shell as quoted
 from hawser.formats import shell_join
+from hawser.runner import postgres
 from hawser.steps import rollout
 
 from .adhoc import variables_of
@@ -22,7 +23,8 @@ trap away EXIT
 trap 'exit 129' HUP TERM
 """
 POSTGRESQL = """
-admin() {{ PGOPTIONS='-c search_path=pg_catalog' runuser -u postgres -- psql -XqAt -v ON_ERROR_STOP=1 -d "$1"; }}
+case $(psql -V) in *" 1"[0-6].*) newer= ;; *) newer='{newer}' ;; esac
+admin() {{ PGOPTIONS="{options} $newer" runuser -u postgres -- psql -XqAt -v ON_ERROR_STOP=1 -d "$1"; }}
 away() {{
     echo "REASSIGN OWNED BY $who TO \\"{owner}\\"; DROP OWNED BY $who; DROP ROLE $who;" | admin {database}
 }}
@@ -74,5 +76,6 @@ def program(database: Database) -> str:
         return f"command -v sqlite3 >/dev/null || {{ echo {quoted(missing)} >&2; exit 1; }}; exec {argv}"
     # To GRANT, `_` would stand for any character.
     pattern = database.name.replace("_", "\\\\_")
-    words = {"database": database.name, "owner": database.owner, "pattern": pattern}
+    options = {"options": postgres.options(postgres.SETTINGS), "newer": postgres.options(postgres.NEWER)}
+    words = {**options, "database": database.name, "owner": database.owner, "pattern": pattern}
     return LOGIN + (MARIADB if database.engine == "mariadb" else POSTGRESQL).format(**words)

@@ -165,6 +165,9 @@ class Engine:
         """Bring a backup back; return what became of the database that was there."""
         raise NotImplementedError
 
+    def find_out(self, journal: Journal) -> None:
+        """Write down that the database may be half restored where the server alone knows."""
+
     def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
         """Finish a restore that was broken off, or undo it where nothing was replaced; return whether it is finished.
 
@@ -233,6 +236,9 @@ class Mariadb(Engine):
 
     def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
         return self.dump.restore(source, journal)
+
+    def find_out(self, journal: Journal) -> None:
+        self.dump.find_out(journal)
 
     def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
         return self.dump.settle(journal.found, source)

@@ -232,7 +232,7 @@ def list_remote(system: System, remote: Remote, *arguments: str) -> Dict[str, st
         result = system.run(argv, env=variables, timeout=120, check=False, apart=True)
     if result.code:
         raise Failure(explain(remote.url, result.errors), result.errors)
-    return {name: commit for commit, name in (row.split("\t") for row in result.output.splitlines())}
+    return {name: commit for commit, name in (row.split("\t") for row in result.output.split("\n")[:-1])}
 
 
 def resolve_name(system: System, remote: Remote, revision: str) -> str:

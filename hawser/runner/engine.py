@@ -150,10 +150,12 @@ class Engine:
                 continue
             started = time.monotonic()
             status, extra = self.one(position, spec, followers.get(position, ()), done, dry)
-            left = self.system.take_left()
+            left, warnings = self.system.take_left(), self.system.take_warnings()
             if left:
-                left = self.system.show("%s %s" % (spec["label"], left))
-                extra["warning"] = "\n".join(filter(None, (extra.get("warning"), left)))
+                warnings.append("%s %s" % (spec["label"], left))
+            if warnings:
+                warnings = [self.system.show(each) for each in warnings]
+                extra["warning"] = "\n".join(filter(None, (extra.get("warning"), *warnings)))
             done.setdefault(status, set()).add(position)
             failed = failed or status == "failed"
             self.report(position, spec, status, (time.monotonic() - started) * 1000, dry, **extra)

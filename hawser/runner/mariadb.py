@@ -66,6 +66,15 @@ class Server:
             raise Failure("MariaDB: %s" % first_error(result.errors), result.errors)
         return result
 
+    def rows(self, text: str, timeout: float = 120) -> List[str]:
+        """Return the rows that SQL gives; what somebody else has named is asked for by `values`."""
+        # Names hold whatever else str.splitlines takes for the end of a line.
+        return self.sql(text, timeout=timeout).output.split("\n")[:-1]
+
+    def values(self, text: str, timeout: float = 120) -> List[str]:
+        """Return the texts that SQL gives as hexadecimal digits, one a row."""
+        return [bytes.fromhex(row).decode("utf-8", "replace") for row in self.rows(text, timeout)]
+
     def log_in(self, role: str, password: str) -> str:
         """Return why a role cannot log in on the socket; empty when it can."""
         argv = [self.program, "--no-defaults", *CLIENT, "--protocol=socket", "--batch", "-u", role]
@@ -115,15 +124,15 @@ class Role(Kind):
 
     def stored(self, server: Server) -> Dict[str, str]:
         """Return host -> hash of the accounts that the role has; another kind of login counts as no hash."""
-        rows = server.sql(
+        rows = server.rows(
             "SELECT Host, IF(plugin IN ('', %s), authentication_string, '') FROM mysql.user WHERE User = %s;"
             % (literal(NATIVE), literal(self.spec["name"]))
-        ).output
-        return {host: value for host, _, value in (row.partition("\t") for row in rows.splitlines())}
+        )
+        return {host: value for host, _, value in (row.partition("\t") for row in rows)}
 
     def granted(self, server: Server, host: str) -> Set[str]:
         """Return the databases on which an account has all rights, as GRANT writes them."""
-        rows = server.sql("SHOW GRANTS FOR %s;" % account(self.spec["name"], host)).output.splitlines()
+        rows = server.rows("SHOW GRANTS FOR %s;" % account(self.spec["name"], host))
         parts = (re.match(r"GRANT ALL PRIVILEGES ON (`.*`)\.\* TO ", row) for row in rows)
         return {each.group(1) for each in parts if each}
 

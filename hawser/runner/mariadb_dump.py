@@ -9,13 +9,15 @@ import json
 import os
 import time
 
+from . import waits
 from .mariadb import CLIENT, LOCAL, NATIVE, Server, account, identifier, literal, pattern, verifier
 from .restoring import beside, is_former, moment
 from .system import Failure
+from .waits import watched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence
+    from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
     from .restoring import Journal
     from .system import System
@@ -38,7 +40,19 @@ SELECT count(*) FROM (
 """
 # Rights on single routines, which go with the routines.
 RIGHTS = """
-SELECT JSON_ARRAY(Host, User, Routine_name, Routine_type, Proc_priv) FROM mysql.procs_priv WHERE Db = {name};
+SELECT hex(convert(JSON_ARRAY(Host, User, Routine_name, Routine_type, Proc_priv) USING utf8mb4))
+    FROM mysql.procs_priv WHERE Db = {name};
+"""
+# A dump that waits for a lock, and who has long been connected to the database: the server does not tell the holder.
+WAITING = """
+SELECT ID FROM information_schema.PROCESSLIST
+    WHERE USER = {login} AND TIME >= {seconds} AND STATE LIKE 'Waiting for %lock';
+"""
+HOLDERS = """
+SELECT hex(concat('connection ', p.ID, ' of ', p.USER)) FROM information_schema.PROCESSLIST AS p
+    LEFT JOIN information_schema.INNODB_TRX AS t ON t.trx_mysql_thread_id = p.ID
+    WHERE p.USER <> {login} AND (
+        p.DB = {name} AND p.TIME >= {seconds} OR t.trx_started <= now() - INTERVAL {seconds} SECOND);
 """
 
 
@@ -56,7 +70,7 @@ class Dump:
     # Looking.
 
     def rows(self, sql: str) -> List[str]:
-        return self.server.sql(sql, timeout=self.longest).output.splitlines()
+        return self.server.rows(sql, self.longest)
 
     def there(self, name: str) -> bool:
         return bool(self.rows("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % literal(name)))
@@ -82,10 +96,10 @@ class Dump:
 
     def tables(self, database: str) -> List[str]:
         where = "FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s;" % literal(database)
-        return self.rows("SELECT TABLE_NAME " + where)
+        return self.server.values("SELECT hex(TABLE_NAME) " + where, self.longest)
 
     def formers(self) -> List[str]:
-        names = self.rows("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA;")
+        names = self.server.values("SELECT hex(SCHEMA_NAME) FROM information_schema.SCHEMATA;")
         return [each for each in names if is_former(each, self.name)]
 
     # Logging in.
@@ -122,11 +136,25 @@ class Dump:
         rights = ["%s ON %s.*" % (READS, pattern(self.name)), "SELECT ON mysql.proc"]
         with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1, filename="", mtime=0) as packed:
             tail = Tail(packed)
-            with self.logged_in(rights) as variables:
+            with self.logged_in(rights) as variables, watched(self.waiting):
                 receive(tail, [*argv, "--no-tablespaces", "--", self.name], NOBODY, variables)
         if LAST not in tail.end:
             raise Failure("the dump of %s broke off" % self.name)
         return self.server.version()
+
+    def waiting(self) -> str:
+        """End a dump that has waited too long for a lock; return who may hold it."""
+        ours, name = literal(self.login), literal(self.name)
+        waiting = self.rows(WAITING.format(login=ours, seconds=waits.LONGEST))
+        if not waiting:
+            return ""
+        holders = self.server.values(HOLDERS.format(login=ours, name=name, seconds=waits.LONGEST))
+        self.server.sql("KILL %d;" % int(waiting[0]), check=False)
+        who = ", ".join(holders) or "one that SHOW FULL PROCESSLIST lists"
+        return (
+            "the backup of %s has waited for %d s for what somebody has locked, maybe %s; next: the same command again"
+            " when that has ended" % (self.name, waits.LONGEST, who)
+        )
 
     def prove(self, source: BinaryIO) -> None:
         """Read a dump to its last byte, with its sum."""
@@ -169,7 +197,9 @@ class Dump:
         """
         like = self.properties()
         fresh, former = beside(self.name, "restore", os.urandom(3).hex()), beside(self.name, "before", moment())
-        rights = self.rows(RIGHTS.format(name=literal(self.name)))
+        rights = [json.loads(each) for each in self.server.values(RIGHTS.format(name=literal(self.name)))]
+        # Before anything is replaced: what cannot be granted again ends it here.
+        self.grants(rights)
         journal.note(phase="loading", fresh=fresh, former=former, properties=like, rights=rights)
         self.create(fresh, like)
         self.load(source, fresh)
@@ -181,7 +211,7 @@ class Dump:
             self.replace(source, journal.found)
             self.settle(journal.found)
             return ""
-        journal.note(phase="swapping", tables=len(self.tables(fresh)))
+        journal.note(phase="swapping", tables=len(self.tables(fresh)), old=len(self.tables(self.name)))
         self.swap(fresh, former, like)
         journal.note(phase="finishing")
         self.settle(journal.found)
@@ -208,15 +238,27 @@ class Dump:
 
     def replace(self, source: BinaryIO, journal: Mapping[str, Any]) -> None:
         """Make the database anew from a dump; what a run that was killed here has left goes."""
+        grants = self.grants(journal.get("rights") or ())
         self.rows("DROP DATABASE IF EXISTS %s;" % identifier(self.name))
         self.create(self.name, journal["properties"])
         self.load(source, self.name)
-        for row in journal.get("rights") or ():
-            host, user, routine, kind, rights = json.loads(row)
+        for routine, grant in grants:
             where = "ROUTINE_SCHEMA = %s AND ROUTINE_NAME = %s" % (literal(self.name), literal(routine))
-            if rights and self.rows("SELECT 1 FROM information_schema.ROUTINES WHERE %s;" % where):
+            if self.rows("SELECT 1 FROM information_schema.ROUTINES WHERE %s;" % where):
+                self.rows(grant)
+
+    def grants(self, rights: Sequence[Any]) -> List[Tuple[str, str]]:
+        """Return the routines on which somebody has rights, each with the SQL that grants them again."""
+        found = []
+        for each in rights:
+            # An older version noted the text.
+            host, user, routine, kind, granted = json.loads(each) if isinstance(each, str) else each
+            if granted:
+                # As mysql.procs_priv spells it.
+                words = ["GRANT OPTION" if word == "Grant" else word.upper() for word in granted.split(",")]
                 place = "%s %s.%s" % (kind, identifier(self.name), identifier(routine))
-                self.rows("GRANT %s ON %s TO %s;" % (rights.upper(), place, account(user, host)))
+                found.append((routine, "GRANT %s ON %s TO %s;" % (", ".join(words), place, account(user, host))))
+        return found
 
     def settle(self, journal: Mapping[str, Any], source: Optional[BinaryIO] = None) -> bool:
         """Finish a restore that has begun to replace the database, and undo any other; return whether it was finished.
@@ -228,20 +270,39 @@ class Dump:
         self.quieten(fresh)
         if phase == "replacing" and source is not None:
             self.replace(source, journal)
-        done = phase in ("replacing", "finishing") or (
-            # With nothing to exchange, it is done when it is begun.
-            phase == "swapping" and self.there(former) and not self.tables(fresh)
-        )
+        done = phase in ("replacing", "finishing") or self.exchanged(journal)
         self.withdraw()
+        if not done and former and self.there(former) and not self.tables(former):
+            # First: without it, nothing was begun, also for who is killed here.
+            self.rows("DROP DATABASE %s;" % identifier(former))
         if fresh:
             self.rows("DROP DATABASE IF EXISTS %s;" % identifier(fresh))
         if done and phase != "replacing":
             for each in self.formers():
                 if each != former:
                     self.rows("DROP DATABASE %s;" % identifier(each))
-        elif former and self.there(former) and not self.tables(former):
-            self.rows("DROP DATABASE %s;" % identifier(former))
         return done
+
+    def exchanged(self, journal: Mapping[str, Any]) -> bool:
+        """Tell whether the tables of two databases were exchanged, all of them."""
+        fresh, former = str(journal.get("fresh", "")), str(journal.get("former", ""))
+        if journal.get("phase") != "swapping" or not self.there(former):
+            return False
+        return not self.tables(fresh) and len(self.tables(former)) >= journal.get("old", 0)
+
+    def find_out(self, journal: Journal) -> None:
+        """Note that half of the tables were exchanged, as a server leaves it that went down in the middle of it.
+
+        Each single table lies on one side or the other.
+        """
+        found = journal.found
+        if found.get("phase") != "swapping":
+            return
+        fresh, former = str(found.get("fresh", "")), str(found.get("former", ""))
+        self.quieten(fresh)
+        begun = self.there(former) and (self.tables(former) or len(self.tables(fresh)) < found.get("tables", 0))
+        if begun and not self.exchanged(found):
+            journal.note(phase="replacing")
 
     def quieten(self, fresh: str) -> None:
         """End what a killed run has left at work: it would turn over what is found here."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def mount_points(table: str = "/proc/self/mountinfo") -> List[str]:
     """Return where something is mounted, without touching it: its server may be gone."""
-    with open(table, encoding="utf-8", errors="surrogateescape") as stream:
+    with open(table, encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
         fields = [row.split(" ")[4] for row in stream]
     return [unescape(field) for field in fields]
 

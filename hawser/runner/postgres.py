@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import os
 import re
 import unicodedata
@@ -13,15 +14,35 @@ from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional, Tuple
+    from typing import Any, Dict, List, Mapping, Optional, Tuple
 
     from .system import Finished, System
 
 ITERATIONS = 4096
 # The owner of a database may set what holds for everybody who connects to it, the superuser too: with a path of schemas
-# of its own, our queries would call its functions.
-OPTIONS = "-c search_path=pg_catalog -c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0"
+# of its own, our queries would call its functions; as another role, they may nothing; after a millisecond, they end.
+SETTINGS = {
+    "search_path": "pg_catalog",
+    "role": "none",
+    "local_preload_libraries": "",
+    "client_encoding": "UTF8",
+    "client_min_messages": "warning",
+    "standard_conforming_strings": "on",
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read\\ committed",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+}
+# From version 17 on; the second one only the superuser may set.
+NEWER = {"transaction_timeout": "0", "event_triggers": "off"}
 VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$")
+
+
+def options(settings: Mapping[str, str]) -> str:
+    """Write settings as PGOPTIONS takes them."""
+    return " ".join("-c %s=%s" % each for each in settings.items())
 
 
 def identifier(name: str) -> str:
@@ -79,14 +100,36 @@ class Cluster:
         program = "/usr/lib/postgresql/%s/bin/psql" % self.version
         self.program = program if os.access(program, os.X_OK) else "psql"
 
+    def options(self, superuser: bool = True) -> Dict[str, str]:
+        """Return the variable with which a client of the server is spared what the owner of a database has set.
+
+        :param superuser: for one who may also leave out what is run at each login.
+        """
+        settings = dict(SETTINGS)
+        if int(self.version.partition(".")[0]) >= 17:
+            settings.update(NEWER)
+            if not superuser:
+                del settings["event_triggers"]
+        return {"PGOPTIONS": options(settings)}
+
     def psql(self, sql: str, database: str = "postgres", check: bool = True) -> Finished:
         """Run SQL as the superuser; rows come as lines of fields parted by ``|``."""
         argv = [self.program, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-p", self.port, "-d", database]
-        env = {"PGOPTIONS": OPTIONS}
-        result = self.system.run(argv, user="postgres", env=env, stdin=sql, timeout=600, check=False, apart=True)
+        result = self.system.run(
+            argv, user="postgres", env=self.options(), stdin=sql, timeout=600, check=False, apart=True
+        )
         if result.code and check:
             raise Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
         return result
+
+    def rows(self, sql: str, database: str = "postgres") -> List[str]:
+        """Return the rows that SQL gives; what somebody else has named is asked for by `values`."""
+        # Names hold whatever else str.splitlines takes for the end of a line.
+        return self.psql(sql, database).output.split("\n")[:-1]
+
+    def values(self, sql: str, database: str = "postgres") -> List[Any]:
+        """Return the rows of SQL that gives one value of JSON in each."""
+        return [json.loads(row) for row in self.rows(sql, database)]
 
     def log_in(self, role: str, password: str) -> str:
         """Return why a role cannot log in over TCP; empty when it can."""
@@ -113,9 +156,9 @@ class Role(Kind):
     def check(self) -> Optional[Change]:
         name, password = self.spec["name"], self.spec["password"]
         cluster = Cluster(self.system)
-        rows = cluster.psql(
+        rows = cluster.rows(
             "SELECT rolcanlogin, coalesce(rolpassword, '') FROM pg_authid WHERE rolname = %s" % literal(name)
-        ).output.splitlines()
+        )
         if not rows:
             return Change("new")
         can_log_in, _, verifier = rows[0].partition("|")
@@ -132,7 +175,7 @@ class Role(Kind):
         cluster = Cluster(self.system)
         # Made here, so that the password never stands in the server's log. Other than ASCII is left to the server.
         secret = scram(password, os.urandom(16), ITERATIONS) if password.isascii() else password
-        exists = cluster.psql("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(name)).output.strip()
+        exists = cluster.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(name))
         cluster.psql(
             "SET password_encryption = 'scram-sha-256';\n%s ROLE %s LOGIN PASSWORD %s;\n"
             % ("ALTER" if exists else "CREATE", identifier(name), literal(secret))
@@ -143,8 +186,9 @@ class Role(Kind):
 
 
 DATABASE_FACTS = """
-SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database();
-SELECT extname FROM pg_extension;
+SELECT json_build_array(
+    pg_get_userbyid(datdba), pg_encoding_to_char(encoding), ARRAY(SELECT extname::text FROM pg_extension)
+) FROM pg_database WHERE datname = current_database();
 """
 
 
@@ -160,8 +204,7 @@ class Database(Kind):
             if "not currently accepting connections" in result.errors:
                 raise Failure("nobody may connect to the database %s; next: resume" % self.spec["name"])
             raise Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
-        facts, *extensions = result.output.splitlines()
-        owner, _, encoding = facts.rpartition("|")
+        owner, encoding, extensions = json.loads(result.output)
         return owner, encoding, extensions
 
     def check(self) -> Optional[Change]:
@@ -187,7 +230,7 @@ class Database(Kind):
         elif found[0] != owner:
             cluster.psql("ALTER DATABASE %s OWNER TO %s;" % (identifier(name), identifier(owner)))
         for extension in self.spec["extensions"]:
-            sql = "SET client_min_messages = warning; SET search_path = public; CREATE EXTENSION IF NOT EXISTS %s;"
+            sql = "SET search_path = public; CREATE EXTENSION IF NOT EXISTS %s;"
             sql %= identifier(extension)
             result = cluster.psql(sql, conninfo(name), check=False)
             if "is not available" in result.errors or "could not open extension control file" in result.errors:

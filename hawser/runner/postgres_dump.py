@@ -15,9 +15,11 @@ import re
 import threading
 import time
 
-from .postgres import ITERATIONS, Cluster, conninfo, identifier, literal, scram
+from . import waits
+from .postgres import ITERATIONS, Cluster, conninfo, first_error, identifier, literal, scram
 from .restoring import beside, is_former, moment
 from .system import Failure
+from .waits import watched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +67,26 @@ SELECT 'the subscription ' || quote_ident(subname) FROM pg_subscription s JOIN p
 UNION ALL SELECT 'the replication slot ' || quote_ident(slot_name) FROM pg_replication_slots WHERE database = {name}
 UNION ALL SELECT 'the prepared transaction ' || quote_literal(gid) FROM pg_prepared_xacts WHERE database = {name};
 """
-ENTRY = re.compile(r"^\d+; \d+ \d+ (.*)$")
+# Who waits for a lock, and who holds it.
+WAITING = """
+SELECT json_build_array(l.pid) :: jsonb || to_jsonb(ARRAY(
+    SELECT coalesce(format('process %s of %s (%s, %s since %s)', h.pid, h.usename, h.application_name, h.state,
+        date_trunc('second', coalesce(h.state_change, h.xact_start))), 'a prepared transaction')
+    FROM unnest(pg_blocking_pids(l.pid)) AS b LEFT JOIN pg_stat_activity AS h ON h.pid = b
+)) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+    WHERE NOT l.granted AND l.waitstart < clock_timestamp() - interval '{seconds} s' AND {ours};
+"""
+# Where a login holds rights, or owns something.
+HOLDING = """
+SELECT DISTINCT to_json(datname)::text FROM pg_shdepend JOIN pg_database AS d ON d.oid = dbid
+    WHERE datallowconn AND refclassid = 'pg_authid'::regclass
+        AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = {login});
+"""
+# A role that every server has, for whoever owns a database.
+DATABASE_OWNER = "pg_database_owner"
+# The entries of a schema that every new database has, where it is the superuser's to change.
+PUBLIC = ("SCHEMA - public", "COMMENT - SCHEMA public", "SECURITY LABEL - SCHEMA public")
+ENTRY = re.compile(r"([0-9]+); [0-9]+ [0-9]+ (.*)$", re.ASCII | re.DOTALL)
 
 
 class Dump:
@@ -80,12 +101,13 @@ class Dump:
         self.system, self.name, self.owner, self.longest = system, name, owner, longest
         self.cluster = Cluster(system)
         self.programs = os.path.dirname(self.cluster.program)
-        self.login = "hawser_login_" + hashlib.sha256(name.encode()).hexdigest()[:12]
+        # What is at work on this database names itself so; a login's name has an end of its own, for everybody sees it.
+        self.mark = "hawser_login_" + hashlib.sha256(name.encode()).hexdigest()[:12]
 
     # Looking.
 
     def rows(self, sql: str, database: str = "postgres") -> List[str]:
-        return self.cluster.psql(sql, conninfo(database)).output.splitlines()
+        return self.cluster.rows(sql, conninfo(database))
 
     def there(self, name: str) -> bool:
         return bool(self.rows("SELECT 1 FROM pg_database WHERE datname = %s" % literal(name)))
@@ -110,7 +132,7 @@ class Dump:
         return values
 
     def formers(self) -> List[str]:
-        names = self.rows("SELECT datname FROM pg_database")
+        names = self.cluster.values("SELECT to_json(datname) FROM pg_database")
         return [each for each in names if is_former(each, self.name)]
 
     # Logging in.
@@ -124,8 +146,8 @@ class Dump:
 
         :param role: `LOADER`: the client may fill tables, and nothing else.
         """
-        password = os.urandom(24).hex()
-        who, secret = identifier(self.login), literal(scram(password, os.urandom(16), ITERATIONS))
+        password, login = os.urandom(24).hex(), "%s_%s" % (self.mark, os.urandom(6).hex())
+        who, secret = identifier(login), literal(scram(password, os.urandom(16), ITERATIONS))
         until = time.strftime("%Y-%m-%d %H:%M:%S+00", time.gmtime(time.time() + 4 * self.longest))
         sql, lent = ["CREATE ROLE %s LOGIN INHERIT PASSWORD %s VALID UNTIL %s;" % (who, secret, literal(until))], []
         if role == LOADER:
@@ -139,34 +161,56 @@ class Dump:
             sql += ["GRANT %s TO %s;" % (right, identifier(role)) for right in lent]
         self.rows("\n".join(["BEGIN;", *sql, "COMMIT;"]), database)
         try:
-            argv = ["-h", "127.0.0.1", "-p", self.cluster.port, "-U", self.login, "-w"]
-            yield argv if role == LOADER else [*argv, "--role", role], {"PGPASSWORD": password}
+            argv = ["-h", "127.0.0.1", "-p", self.cluster.port, "-U", login, "-w"]
+            variables = {**self.cluster.options(superuser=False), "PGPASSWORD": password}
+            yield argv if role == LOADER else [*argv, "--role", role], variables
         finally:
-            to = self.owner if role == LOADER else role
-            back = ["REVOKE %s FROM %s;" % (right, identifier(role)) for right in lent]
-            self.rows("\n".join(["BEGIN;", *back, self.farewell(to), "DROP ROLE %s;" % who, "COMMIT;"]), database)
+            if lent:
+                back = ["REVOKE %s FROM %s;" % (right, identifier(role)) for right in lent]
+                self.rows("\n".join(["BEGIN;", *back, "COMMIT;"]), database)
+            self.dismiss(login, self.owner if role == LOADER else role)
 
     def lacking(self, database: str, role: str) -> List[str]:
         """Return the rights that a role needs to make things in a database, and does not have there."""
-        found = self.rows(
-            "SELECT r || ' ON SCHEMA ' || quote_ident(nspname) FROM pg_namespace, unnest(ARRAY['CREATE', 'USAGE']) AS r"
-            " WHERE %s AND NOT has_schema_privilege(%s, oid, r)" % (SCHEMAS, literal(role)),
-            database,
+        found = self.cluster.values(
+            "SELECT to_json(format('%%s ON SCHEMA %%I', r, nspname)) FROM pg_namespace,"
+            " unnest(ARRAY['CREATE', 'USAGE']) AS r WHERE %s AND NOT has_schema_privilege(%s, oid, r)"
+            % (SCHEMAS, literal(role)),
+            conninfo(database),
         )
         return ["CREATE ON DATABASE " + identifier(database), *found]
 
-    def farewell(self, role: str) -> str:
-        """Return the SQL that takes from the login what it owns in a database, and its rights there."""
-        who = identifier(self.login)
-        return "REASSIGN OWNED BY %s TO %s; DROP OWNED BY %s;" % (who, identifier(role), who)
+    def dismiss(self, login: str, role: str, attempts: int = 3) -> None:
+        """Remove a login; what it owns goes to a role.
+
+        Whoever may grant something may grant it to the login too, in any database, and as long as the login is there:
+        then it stays, without a way in, until a later run.
+        """
+        who = identifier(login)
+        end = "ALTER ROLE %s NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s;"
+        self.rows(end % (who, literal(login)))
+        farewell = "SET lock_timeout = '5s'; REASSIGN OWNED BY %s TO %s; DROP OWNED BY %s;"
+        farewell %= (who, identifier(role), who)
+        for _attempt in range(attempts):
+            for each in self.cluster.values(HOLDING.format(login=literal(login))):
+                self.cluster.psql(farewell, conninfo(each), check=False)
+            result = self.cluster.psql(farewell + "DROP ROLE %s;" % who, check=False)
+            if not result.code:
+                return
+        self.system.warnings.append(
+            "the login %s, which can log in no more, stays on the server: %s; the next backup or restore of %s tries"
+            " again" % (login, first_error(result.errors), self.name)
+        )
 
     def withdraw(self) -> None:
-        """Remove the login that a killed run has left."""
-        if self.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(self.login)):
-            for each in [*self.formers(), self.name]:
-                if self.there(each) and not self.refuses(each):
-                    self.rows(self.farewell(self.owner), each)
-            self.rows("DROP ROLE %s;" % identifier(self.login))
+        """Remove the logins that killed runs have left."""
+        if not self.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(self.owner)):
+            return
+        names = self.cluster.values("SELECT to_json(rolname) FROM pg_roles WHERE rolvaliduntil IS NOT NULL")
+        for login in names:
+            # An older version gave them no end of their own.
+            if re.match(re.escape(self.mark) + "(_[0-9a-f]{12})?$", login):
+                self.dismiss(login, self.owner, attempts=1)
 
     def refuses(self, database: str) -> bool:
         return self.rows("SELECT datallowconn FROM pg_database WHERE datname = %s" % literal(database)) == ["f"]
@@ -179,16 +223,33 @@ class Dump:
         :param receive: runs a program and writes its output to the target, as `backups.receive` does.
         """
         program = os.path.join(self.programs, "pg_dump")
-        tail = ["-Fc", "-d", conninfo(self.name)]
+        # In the encoding of the database, whatever its owner has set for clients.
+        tail = ["-Fc", "-E", self.properties()["charset"], "-d", conninfo(self.name)]
         self.withdraw()
         with contextlib.ExitStack() as stack:
             found = None if self.needs_superuser() else stack.enter_context(self.logged_in(self.name, self.owner))
-            if found and not self.refused(found):
-                argv, variables = found
+            if not found or self.refused(found):
+                found = ["-w", "-p", self.cluster.port], self.cluster.options()
+            argv, variables = found
+            variables["PGAPPNAME"] = self.mark
+            with watched(self.waiting):
                 receive(target, [program, *argv, *tail], "postgres", variables)
-            else:
-                receive(target, [program, "-w", "-p", self.cluster.port, *tail], "postgres", {})
         return "PostgreSQL " + self.cluster.version
+
+    def ours(self) -> str:
+        """Return the SQL that tells a connection of ours from others: everybody may take a name as a program."""
+        mark = literal(self.mark)
+        return "(usename = current_user AND application_name = {0} OR starts_with(usename, {0}))".format(mark)
+
+    def waiting(self) -> str:
+        """End a dump that has waited too long for a lock; return who holds it."""
+        for pid, *holders in self.cluster.values(WAITING.format(seconds=waits.LONGEST, ours=self.ours())):
+            self.rows("SELECT pg_terminate_backend(%d)" % pid)
+            return (
+                "the backup of %s has waited for %d s for what is locked by %s; next: the same command again when that"
+                " has ended" % (self.name, waits.LONGEST, ", ".join(holders) or "nobody any more")
+            )
+        return ""
 
     def needs_superuser(self) -> bool:
         """Tell whether the database holds what its owner may not read, so that only the superuser saves all of it."""
@@ -209,7 +270,8 @@ class Dump:
         """Have pg_restore read a dump; return what it says."""
         source.seek(0)
         argv = [os.path.join(self.programs, "pg_restore"), *arguments]
-        return self.system.run(argv, "postgres", env=variables, timeout=self.longest, source=source.fileno()).output
+        env = variables or self.cluster.options()
+        return self.system.run(argv, "postgres", env=env, timeout=self.longest, source=source.fileno()).output
 
     # Bringing back.
 
@@ -250,26 +312,26 @@ class Dump:
 
     def load(self, source: BinaryIO, fresh: str, who: str, path: str) -> None:
         """Read in some entries of a dump."""
-        argv = ["--exit-on-error", "--no-owner", "-d", conninfo(fresh), "-L", path]
+        argv = ["--exit-on-error", "-d", conninfo(fresh), "-L", path]
         if who == SUPERUSER:
             self.read(source, ["-w", "-p", self.cluster.port, *argv])
         else:
             with self.logged_in(fresh, who) as (login, variables):
-                self.read(source, [*login, *argv], variables)
+                self.read(source, [*login, "--no-owner", *argv], variables)
 
     def runs(self, source: BinaryIO) -> List[Tuple[str, List[str]]]:
         """Return the entries of a dump in the order in which they are read in, in runs by who does it."""
-        roles = {}
-        for row in self.rows("SELECT json_build_array(rolname, rolsuper OR rolname LIKE 'pg\\_%') FROM pg_roles"):
-            name, powerful = json.loads(row)
-            roles[name] = powerful
+        roles = dict(self.cluster.values("SELECT json_build_array(rolname, rolsuper) FROM pg_roles"))
         if self.owner not in roles or roles[self.owner]:
             what = "is a superuser" if self.owner in roles else "does not exist"
             raise Failure("the role %s, to which %s belongs, %s; next: bootstrap" % (self.owner, self.name, what))
-        mine = "SELECT extname FROM pg_extension WHERE pg_get_userbyid(extowner) = %s" % literal(self.owner)
-        own = set(self.rows(mine, self.name))
+        mine = "SELECT to_json(extname) FROM pg_extension WHERE pg_get_userbyid(extowner) = %s" % literal(self.owner)
+        own = set(self.cluster.values(mine, conninfo(self.name)))
         parts = [self.read(source, ["-l", "--section", each]) for each in ("pre-data", "data", "post-data")]
-        return sorted_runs([part.splitlines() for part in parts], self.owner, roles, own)
+        if not all(part.startswith(";") for part in parts):
+            raise Failure("the list of what the dump of %s holds is too long" % self.name)
+        # A name may hold what else str.splitlines takes for the end of a line, and look like an owner then.
+        return sorted_runs([part.split("\n") for part in parts], self.owner, roles, own)
 
     def swap(self, fresh: str, former: str) -> None:
         """Have one database take the name of another one, in one transaction: nobody ever finds none.
@@ -280,7 +342,7 @@ class Dump:
         old, new, aside = identifier(self.name), identifier(fresh), identifier(former)
         sql = (
             "SET application_name = %s; BEGIN; ALTER DATABASE %s RENAME TO %s; ALTER DATABASE %s RENAME TO %s;"
-            " ALTER DATABASE %s ALLOW_CONNECTIONS false; COMMIT;" % (literal(self.login), old, aside, new, old, aside)
+            " ALTER DATABASE %s ALLOW_CONNECTIONS false; COMMIT;" % (literal(self.mark), old, aside, new, old, aside)
         )
         end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s" % literal(self.name)
         failures: List[Failure] = []
@@ -305,10 +367,7 @@ class Dump:
     def settle(self, journal: Mapping[str, Any]) -> bool:
         """Finish a restore whose database has taken its place, and undo any other; return whether it was finished."""
         fresh, former = str(journal.get("fresh", "")), str(journal.get("former", ""))
-        ours = "usename = {0} OR application_name = {0} OR datname = {1}".format(literal(self.login), literal(fresh))
-        # What a killed run has left may still be at work, and would turn over what is found here.
-        while self.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + ours):
-            time.sleep(0.1)
+        self.quieten(fresh)
         done = journal.get("phase") in ("swapping", "finishing") and bool(former) and self.there(former)
         if fresh and self.there(fresh):
             self.drop(fresh)
@@ -320,6 +379,14 @@ class Dump:
                 if each != former:
                     self.drop(each)
         return done
+
+    def quieten(self, fresh: str) -> None:
+        """End what a killed run has left at work: it would turn over what is found here."""
+        ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE %s OR datname = %s"
+        # The owner may connect to it again and again.
+        deadline = time.monotonic() + 60
+        while self.rows(ours % (self.ours(), literal(fresh))) and time.monotonic() < deadline:
+            time.sleep(0.1)
 
     def drop(self, name: str) -> None:
         self.rows("ALTER DATABASE %s IS_TEMPLATE false; DROP DATABASE %s WITH (FORCE);" % ((identifier(name),) * 2))
@@ -391,19 +458,24 @@ def sorted_runs(
     rights: List[str] = []
     last: List[str] = []
     ordered: List[Tuple[str, str]] = []
-    for number, part in enumerate(parts):
+    for section, part in enumerate(parts):
         for line in part:
-            found = ENTRY.match(line)
-            if not found or found.group(1).startswith(("DATABASE ", "ACL - DATABASE ", "COMMENT - DATABASE ")):
+            if not line or line.startswith(";"):
                 continue
-            what = found.group(1)
+            found = ENTRY.match(line)
+            if not found:
+                raise Failure("the dump's list of contents has a line of no known form", line[:300])
+            number, what = found.groups()
+            line = number + ";"
+            if what.startswith(("DATABASE ", "ACL - DATABASE ", "COMMENT - DATABASE ")):
+                continue
             if what.startswith(("DEFAULT ACL ", "EVENT TRIGGER ")):
                 last.append(line)
             elif what.startswith("ACL "):
                 rights.append(line)
             else:
                 ordered.append((reader(what, owner, roles, own), line))
-        if number == 0:
+        if section == 0:
             ordered += [(SUPERUSER, line) for line in rights]
             rights = []
     ordered += [(SUPERUSER, line) for line in [*rights, *last]]
@@ -423,8 +495,17 @@ def reader(what: str, owner: str, roles: Mapping[str, bool], own: Set[str]) -> s
     extension = re.match(r"(?:EXTENSION - |COMMENT - EXTENSION )(.*?) ?$", what)
     if extension:
         return owner if extension.group(1) in own else SUPERUSER
-    # The shortest that fits: where a blank in a name makes it look like two, the one with fewer rights.
-    fits = sorted((name for name in roles if what.endswith(" " + name)), key=lambda name: (roles[name], len(name)))
-    if not fits or not roles[fits[0]]:
-        return fits[0] if fits else owner
+    # The shortest that fits: where a blank in a name makes it look like two, the one with fewer rights. The list shows
+    # the end of a line in a name as a blank.
+    fits = sorted(
+        (name for name in roles if what.endswith(" " + re.sub(r"[\r\n]", " ", name))),
+        key=lambda name: (roles[name], len(name)),
+    )
+    if not fits:
+        return owner
+    if what[: -len(fits[0]) - 1] in PUBLIC:
+        return SUPERUSER
+    if not roles[fits[0]]:
+        # Nobody can be granted that role, and every owner of a database may give it a function.
+        return owner if fits[0] == DATABASE_OWNER else fits[0]
     return LOADER if what.startswith("TABLE DATA ") else SUPERUSER

@@ -40,28 +40,27 @@ class Postgresql:
         self.cluster = postgres.Cluster(system)
         self.name, self.owner = spec["database"], spec["owner"]
 
-    def rows(self, sql: str) -> List[str]:
-        return self.cluster.psql(sql).output.split()
-
     def there(self) -> bool:
-        return bool(self.rows("SELECT 1 FROM pg_database WHERE datname = %s" % postgres.literal(self.name)))
+        return bool(self.cluster.rows("SELECT 1 FROM pg_database WHERE datname = %s" % postgres.literal(self.name)))
 
     def role(self) -> bool:
-        return bool(self.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % postgres.literal(self.owner)))
+        return bool(self.cluster.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % postgres.literal(self.owner)))
 
     def others(self) -> List[str]:
         """Return the other databases that the role owns; what a restore has set aside is not counted."""
-        owned = "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = %s" % postgres.literal(self.owner)
+        owner = postgres.literal(self.owner)
+        owned = "SELECT to_json(datname) FROM pg_database WHERE pg_get_userbyid(datdba) = %s" % owner
         mine = [self.name, *self.aside()]
-        return [name for name in self.rows(owned) if name not in mine]
+        return [name for name in self.cluster.values(owned) if name not in mine]
 
     def aside(self) -> List[str]:
         """Return the databases that were there before a restore."""
-        return [name for name in self.rows("SELECT datname FROM pg_database") if is_former(name, self.name)]
+        names = self.cluster.values("SELECT to_json(datname) FROM pg_database")
+        return [name for name in names if is_former(name, self.name)]
 
     def drop(self) -> None:
         for name in [*self.aside(), self.name]:
-            if name in self.rows("SELECT datname FROM pg_database"):
+            if self.cluster.rows("SELECT 1 FROM pg_database WHERE datname = %s" % postgres.literal(name)):
                 # What is a template cannot be dropped.
                 both = (postgres.identifier(name),) * 2
                 self.cluster.psql("ALTER DATABASE %s IS_TEMPLATE false; DROP DATABASE %s WITH (FORCE)" % both)
@@ -80,16 +79,13 @@ class Mariadb:
         self.server = mariadb.Server(system)
         self.name, self.owner = spec["database"], spec["owner"]
 
-    def rows(self, sql: str) -> List[str]:
-        return self.server.sql(sql).output.splitlines()
-
     def there(self) -> bool:
         where = "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % mariadb.literal(self.name)
-        return bool(self.rows("SELECT 1 " + where))
+        return bool(self.server.rows("SELECT 1 " + where))
 
     def accounts(self) -> List[str]:
         """Return the hosts from which the role may come."""
-        return self.rows("SELECT Host FROM mysql.user WHERE User = %s;" % mariadb.literal(self.owner))
+        return self.server.rows("SELECT Host FROM mysql.user WHERE User = %s;" % mariadb.literal(self.owner))
 
     def role(self) -> bool:
         return bool(self.accounts())
@@ -97,11 +93,11 @@ class Mariadb:
     def others(self) -> List[str]:
         """Return the other databases on which the role has rights."""
         mine = (self.name, mariadb.pattern(self.name).strip("`"))
-        rows = self.rows("SELECT DISTINCT Db FROM mysql.db WHERE User = %s;" % mariadb.literal(self.owner))
-        return [name for name in rows if name not in mine]
+        found = "SELECT DISTINCT hex(Db) FROM mysql.db WHERE User = %s;" % mariadb.literal(self.owner)
+        return [name for name in self.server.values(found) if name not in mine]
 
     def drop(self) -> None:
-        names = self.rows("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA;")
+        names = self.server.values("SELECT hex(SCHEMA_NAME) FROM information_schema.SCHEMATA;")
         for name in [*(each for each in names if is_former(each, self.name)), self.name]:
             self.server.sql("DROP DATABASE IF EXISTS %s;" % mariadb.identifier(name))
 
@@ -189,9 +185,9 @@ class RabbitGone(Kind):
         if not os.path.isdir(BROKER):
             return {"users": set(), "vhosts": set(), "others": set()}
         user, vhost = self.spec["user"], self.spec["vhost"]
-        users = {line.split("\t")[0] for line in self.run("list_users", "--no-table-headers").splitlines()} & {user}
-        vhosts = set(self.run("list_vhosts", "name", "--no-table-headers").splitlines()) & {vhost}
-        rights = self.run("list_user_permissions", user, "--no-table-headers").splitlines() if users else []
+        users = {line.split("\t")[0] for line in self.run("list_users", "--no-table-headers").split("\n")} & {user}
+        vhosts = set(self.run("list_vhosts", "name", "--no-table-headers").split("\n")) & {vhost}
+        rights = self.run("list_user_permissions", user, "--no-table-headers").split("\n")[:-1] if users else []
         others = {line.split("\t")[0] for line in rights} - {vhost}
         return {"users": users, "vhosts": vhosts, "others": others}
 

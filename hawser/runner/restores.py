@@ -117,6 +117,7 @@ def ended(spec: Spec, system: System, journal: Journal) -> bool:
     """See `settle`; where nothing is known of the restore, only what may be left of any is removed."""
     engine = ENGINES[spec["engine"]](spec, system)
     with workplace(spec["folder"], engine.user, system.state) as place:
+        engine.find_out(journal)
         if journal.found.get("phase") == "replacing":
             done = replaced(engine, journal, spec["folder"], place)
         else:
@@ -145,7 +146,7 @@ def closed(spec: Mapping[str, Any], system: System) -> bool:
     if spec["engine"] != "postgresql":
         return False
     sql = "SELECT datallowconn FROM pg_database WHERE datname = %s" % literal(spec["database"])
-    return Cluster(system).psql(sql).output.strip() == "f"
+    return Cluster(system).rows(sql) == ["f"]
 
 
 def left(system: System, databases: Sequence[Mapping[str, str]]) -> List[Dict[str, str]]:

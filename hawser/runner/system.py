@@ -114,6 +114,7 @@ class System:
         self.children: Dict[Child, Optional[Scope]] = {}
         self.scopes = Scopes(self.token)
         self.left: List[str] = []
+        self.warnings: List[str] = []
         self.children_lock = threading.Lock()
         self.aborted = False
 
@@ -338,6 +339,11 @@ class System:
         for child in children:
             kill_group(child.pid)
         self.scopes.kill()
+
+    def take_warnings(self) -> List[str]:
+        """Return what is to be said of what was done all the same, since this was asked last."""
+        found, self.warnings = self.warnings, []
+        return found
 
     def take_left(self) -> str:
         """Say what commands have left running since this was asked last; nothing when all has ended by itself."""

@@ -29,7 +29,7 @@ def mounts() -> List[Tuple[str, str]]:
     Source: proc_pid_mountinfo(5): the fifth field is the place, the second one after the dash is the source.
     """
     found = []
-    for row in (read(MOUNTS) or b"").decode("utf-8", "surrogateescape").splitlines():
+    for row in (read(MOUNTS) or b"").decode("utf-8", "surrogateescape").split("\n")[:-1]:
         fields, _, rest = row.partition(" - ")
         place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), fields.split(" ")[4])
         found.append((place, rest.split(" ")[1]))

@@ -33,6 +33,16 @@ APPS = Path(__file__).parent / "apps"
 ENVIRONMENT = "trial"
 # Tests of the shared fleet are many: those of what a deploy does, and all others, may have a fleet each.
 OF_DEPLOYS = ("test_deploy", "test_processes", "test_repository", "test_rollouts", "test_secrets")
+# What takes longest begins first, so that no worker is left with it while the others have nothing to do any more.
+LONGEST_FIRST = (
+    "deploys",
+    ENVIRONMENT,
+    "test_pretalx",
+    "test_paikea",
+    "test_cts",
+    "test_restores",
+    "test_two_applications",
+)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 # The applications bring tests of their own, for their own releases.
 collect_ignore = ["apps"]
@@ -46,10 +56,22 @@ if WORKER:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep tests that share hosts on one worker: those of the shared fleet, and those of each other module."""
-    group = item.path.stem
-    if "bare_fleet" in getattr(item, "fixturenames", ()):
-        group = "deploys" if group in OF_DEPLOYS else ENVIRONMENT
-    item.add_marker(pytest.mark.xdist_group(group))
+    item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
+def group_of(item: pytest.Item) -> str:
+    """Name the hosts that a test shares."""
+    module = item.path.stem
+    if "bare_fleet" not in getattr(item, "fixturenames", ()):
+        return module
+    return "deploys" if module in OF_DEPLOYS else ENVIRONMENT
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the groups begin in their order; what is in one stays as it was collected."""
+    places = {group: place for place, group in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(group_of(item), len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -139,9 +139,12 @@ CREATE TABLE words (id int PRIMARY KEY, word text) COMMENT 'x';
 CREATE VIEW seen AS SELECT word FROM words;
 CREATE DEFINER='keeper'@'localhost' TRIGGER shout BEFORE INSERT ON words FOR EACH ROW SET NEW.word = upper(NEW.word);
 CREATE DEFINER='keeper'@'localhost' PROCEDURE say() SELECT 1;
+CREATE DEFINER='keeper'@'localhost' PROCEDURE `say\u2028it`() SELECT 1;
+CREATE TABLE `words\u2028old` (id int);
 CREATE DEFINER='keeper'@'localhost' EVENT tidy ON SCHEDULE EVERY 1 DAY DO DELETE FROM words WHERE id < 0;
 CREATE USER reader@localhost; GRANT SELECT ON stock.words TO reader@localhost;
-GRANT EXECUTE ON PROCEDURE stock.say TO reader@localhost; GRANT SHOW VIEW ON stock.* TO reader@localhost;
+GRANT EXECUTE ON PROCEDURE stock.say TO reader@localhost WITH GRANT OPTION;
+GRANT EXECUTE ON PROCEDURE stock.`say\u2028it` TO reader@localhost; GRANT SHOW VIEW ON stock.* TO reader@localhost;
 INSERT INTO words VALUES (1, 'good');
 """
 BELONGINGS = """

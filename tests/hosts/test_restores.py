@@ -44,7 +44,36 @@ BEGIN
     BEGIN EXECUTE 'COPY (SELECT 1) TO PROGRAM ''touch /tmp/grabbed'''; EXCEPTION WHEN OTHERS THEN END;
     RETURN true;
 END $$;
+-- What would be made by the superuser, were a part of its name taken for its owner, or its owner for a superuser.
+CREATE FUNCTION evil."x postgres\vy"() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+    AS $$ BEGIN RETURN evil.grab(1); END $$;
+GRANT ALL ON SCHEMA evil TO pg_database_owner;
+CREATE FUNCTION evil.lent() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+    AS $$ BEGIN RETURN evil.grab(1); END $$;
+ALTER FUNCTION evil.lent() OWNER TO pg_database_owner;
 ALTER DATABASE demo SET search_path = evil, pg_catalog, public;
+"""
+# What whoever owns the database may set for everybody who connects to it.
+SET = """
+ALTER DATABASE demo SET role = demo;
+ALTER DATABASE demo SET local_preload_libraries = 'nowhere';
+ALTER DATABASE demo SET idle_session_timeout = '1ms';
+ALTER DATABASE demo SET client_encoding = 'SJIS';
+CREATE SCHEMA "two
+lines"; REVOKE ALL ON SCHEMA "two
+lines" FROM demo;
+"""
+# What holds on to every login that it sees.
+HOLD = """
+SET ROLE demo;
+DO $$ DECLARE number oid := lo_create(0); login name; BEGIN
+    FOR i IN 1..5000 LOOP
+        SELECT rolname INTO login FROM pg_roles WHERE rolname LIKE 'hawser_login%';
+        EXIT WHEN login IS NOT NULL;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+    EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO %I', number, login);
+END $$;
 """
 OUTSIDE = """
 SELECT to_jsonb(d) - ARRAY['oid', 'datfrozenxid', 'datminmxid'] FROM pg_database d WHERE datname = 'demo';
@@ -99,6 +128,8 @@ def test_what_a_database_holds_does_nothing_with_the_rights_of_the_superuser(fle
         fleet.fab("-H", "data1", "bootstrap")
         ask_shell(fleet, "SELECT * FROM evil.view", "-H", "data1", "dbshell")
         assert sql(fleet, powerful) == "0"
+        others = "SELECT DISTINCT proowner::regrole FROM pg_proc WHERE pronamespace = 'evil'::regnamespace"
+        assert sql(fleet, others) == "demo"
         assert fleet.inside("data1", "sh", "-c", "ls /tmp/grabbed || true").strip() == ""
         left = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'hawser%'"
         assert sql(fleet, left, "postgres") == ""
@@ -124,6 +155,22 @@ def test_what_belongs_to_the_database_is_there_after_as_before(fleet: Fleet) -> 
         ).split():
             sql(fleet, f"DROP DATABASE {name}", "postgres")
         sql(fleet, AWAY)
+
+
+def test_what_the_owner_of_a_database_may_do_stops_no_backup_and_no_restore(fleet: Fleet) -> None:
+    sql(fleet, f"SET ROLE demo; {SET}")
+    hold = f"runuser -u postgres -- psql -qd postgres <<'END' >/dev/null 2>&1 &\n{HOLD}\nEND\n"
+    try:
+        fleet.inside("data1", "sh", "-c", hold)
+        fleet.fab("-H", "data1", "db.backup")
+        fleet.fab("-H", "data1", "db.restore", "latest", "--destroy", "demo")
+        fleet.fab("-H", "data1", "bootstrap")
+        assert sql(fleet, "SELECT rolname FROM pg_roles WHERE rolname LIKE 'hawser%'", "postgres") == ""
+        assert sql(fleet, "SELECT count(*) FROM pg_largeobject_metadata", "postgres") == "1"
+    finally:
+        sql(fleet, "ALTER DATABASE demo RESET ALL", "postgres")
+        sql(fleet, "DROP OWNED BY demo", "postgres")
+        sql(fleet, 'DROP SCHEMA "two\nlines"')
 
 
 def test_latest_is_the_same_however_often_it_is_brought_back(fleet: Fleet) -> None:

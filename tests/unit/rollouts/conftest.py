@@ -79,6 +79,7 @@ class Simulated:
     history: list[dict[str, str]] = field(default_factory=list)
     holder: object = None
     answers: bool = True
+    machine: str = "x86_64"
 
     @property
     def current(self) -> str:
@@ -127,7 +128,7 @@ class Simulated:
         return {
             "hostname": self.name,
             "os": {"id": "debian", "version": "12", "codename": "bookworm"},
-            "machine": "x86_64",
+            "machine": self.machine,
             "python": "3.11.2",
             "systemd": True,
             "disk_free": 1,

@@ -322,3 +322,15 @@ def test_a_lost_key_is_made_anew_and_what_was_kept_counts_after_a_look(two, caps
     assert two.fab("rollback", to=release(two, "a")) == ""
     with pytest.raises(HawserError, match="has a signing key"):
         secrets.new_key.body(two.fleet_of("pier").session)
+
+
+def test_what_a_host_says_of_itself_is_no_part_of_a_command_here(world):
+    """A hook on this machine is a line for a shell, and its author thinks of no host that lies."""
+    proof = world.folder / "ran"
+    for host in world.hosts.values():
+        host.machine = f"$(touch {proof})"
+    line = f"echo {{{{ facts.machine }}}} > {world.folder}/hooked"
+    world.settings(more=f'[[hooks]]\nbefore = "switch"\non = "here"\ncommand = "{line}"\n')
+    world.commit = "b"
+    assert world.fab("deploy") == ""
+    assert (world.folder / "hooked").exists() and not proof.exists()

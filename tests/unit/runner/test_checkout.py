@@ -384,6 +384,7 @@ class TestResolve:
     def test_a_mistyped_name_gets_a_suggestion(self, resolve, origin):
         origin.commit("one")
         origin.git("branch", "production")
+        origin.git("branch", "what\u2028ends\x85lines")
         with pytest.raises(Failure, match=r"no branch or tag 'prodution' \(did you mean production\?\)"):
             resolve("prodution")
 

@@ -209,4 +209,11 @@ def test_the_kernels_table_is_read_whatever_a_mount_is_called(tmp_path):
     table = tmp_path / "table"
     table.write_bytes(b"1 2 0:1 / /srv/a\\040b\\134c rw - ext4 x rw\n1 2 0:1 / /srv/\xff rw - ext4 x rw\n")
     assert mount_points(str(table)) == ["/srv/a b\\c", os.fsdecode(b"/srv/\xff")]
+
+
+def test_a_mount_with_the_end_of_a_line_in_its_name_hides_no_other(tmp_path):
+    table = tmp_path / "mountinfo"
+    rows = ["/srv/a\rb", "/srv/c\x85d", "/srv/e"]
+    table.write_bytes("".join(f"1 2 0:3 / {place} rw - tmpfs none rw\n" for place in rows).encode())
+    assert mount_points(str(table)) == rows
     assert deletion.within("/srv/a b", ["/srv/a b", "/srv/a b/c", "/srv/a bc"]) == ["/srv/a b", "/srv/a b/c"]

@@ -220,3 +220,12 @@ class TestTriggers:
         rows[2]["content"] = "other\n"
         assert host.apply(*rows) == ["ok", "ok", "changed", "changed"]
         assert host.pending() == 0
+
+
+def test_what_is_to_be_said_of_a_row_stands_in_its_event_and_in_no_other(host, system):
+    system.masks = ("secret",)
+    system.warnings.append("a login stays on the server: secret")
+    assert host.apply(host.file(), host.file("b")) == ["changed", "changed"]
+    assert host.event(0)["warning"].startswith("a login stays on the server: ")
+    assert "secret" not in host.event(0)["warning"]
+    assert "warning" not in host.event(1)

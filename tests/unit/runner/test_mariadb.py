@@ -1,11 +1,18 @@
-"""What reaches MariaDB is quoted; stored passwords are compared as the server does."""
+"""What reaches MariaDB is quoted; stored passwords are compared as the server does; what a restore finds of another."""
 
 from __future__ import annotations
 
+import io
+import json
+import re
+
 import pytest
 
-from hawser.runner.mariadb import account, first_error, identifier, is_address, literal, pattern, verifier
-from hawser.runner.system import Failure
+from hawser.runner import mariadb_dump
+from hawser.runner.mariadb import Server, account, first_error, identifier, is_address, literal, pattern, verifier
+from hawser.runner.mariadb_dump import Dump
+from hawser.runner.restoring import Journal
+from hawser.runner.system import Failure, Finished
 
 
 @pytest.mark.parametrize(("name", "quoted"), [("paikea", "`paikea`"), ("a`b", "`a``b`"), ("a-b", "`a-b`")])
@@ -50,3 +57,137 @@ def test_accounts_of_addresses_are_told_from_others():
     assert is_address("2001:db8::1")
     assert not is_address("%")
     assert not is_address("localhost")
+
+
+class Host(Server):
+    """A server's databases and their tables, of which it renames one after the other."""
+
+    def __init__(self, system, **databases):
+        self.system, self.program, self.asked = system, "mariadb", []
+        self.databases = databases
+        self.rights = []
+
+    def sql(self, text, check=True, timeout=0):
+        self.asked.append(text)
+        names = [bytes.fromhex(each).decode() for each in re.findall(r"_utf8mb4 X'(\w+)'", text)]
+        if "FROM information_schema.TABLES WHERE" in text and "TABLE_NAME" in text:
+            return self.said("TABLE_NAME", text, self.databases.get(names[0], []))
+        if "FROM information_schema.SCHEMATA" in text and "SCHEMA_NAME" in text.partition(" FROM")[0]:
+            return self.said("SCHEMA_NAME", text, self.databases)
+        if "SELECT 1 FROM information_schema.SCHEMATA" in text:
+            return Finished(0, "1\n" if names[0] in self.databases else "")
+        if "procs_priv" in text:
+            return self.said("JSON_ARRAY", text, self.rights)
+        if "SELECT DEFAULT_CHARACTER_SET_NAME" in text:
+            return Finished(0, "utf8mb4\tutf8mb4_bin\t\n")
+        for name in re.findall(r"DROP DATABASE (?:IF EXISTS )?`(.*?)`", text):
+            self.databases.pop(name, None)
+        for name in re.findall(r"CREATE DATABASE `(.*?)`", text):
+            self.databases[name] = []
+        return Finished(0, "")
+
+    @staticmethod
+    def said(what, text, rows):
+        rows = [row.encode().hex() for row in rows] if "hex(" in text else rows
+        return Finished(0, "".join(row + "\n" for row in rows))
+
+
+FRESH, FORMER = "shop_restore_ab12cd", "shop_before_20300101t000000"
+SWAPPING = {"phase": "swapping", "fresh": FRESH, "former": FORMER, "rights": [], "backup": "x"}
+SWAPPING["properties"] = {"charset": "utf8mb4", "collation": "utf8mb4_bin", "comment": ""}
+
+
+def dump_of(system, monkeypatch, **databases):
+    host = Host(system, **databases)
+    monkeypatch.setattr(mariadb_dump, "Server", lambda system: host)
+    dump = Dump(system, "shop", 60)
+    monkeypatch.setattr(dump, "load", lambda source, name: host.databases[name].extend(["users", "bills"]))
+    return dump, host
+
+
+@pytest.mark.parametrize("name", ["bills\u2028old", "bills\u0085", "bills\nold", "bills\x0b"])
+def test_a_table_whose_name_holds_the_end_of_a_line_is_one(system, monkeypatch, name):
+    dump, _host = dump_of(system, monkeypatch, shop=[name])
+    assert dump.tables("shop") == [name]
+
+
+def test_rights_on_a_routine_with_the_end_of_a_line_in_its_name_are_given_again(system, monkeypatch):
+    dump, host = dump_of(system, monkeypatch, shop=["users"])
+    host.rights = [json.dumps(["localhost", "shop", "tidy\u2028up", "PROCEDURE", "Execute,Grant"], ensure_ascii=False)]
+    monkeypatch.setattr(dump, "swap", lambda fresh, former, like: None)
+    journal = Journal(system.state, "mariadb", "shop")
+    dump.restore(io.BytesIO(), journal)
+    assert dump.grants(journal.found["rights"]) == [
+        ("tidy\u2028up", "GRANT EXECUTE, GRANT OPTION ON PROCEDURE `shop`.`tidy\u2028up` TO 'shop'@'localhost';")
+    ]
+
+
+@pytest.mark.parametrize(
+    "right", [["localhost", "it's", "say", "PROCEDURE", "Execute"], ["%", "x", "s" * 65, "", "Execute"]]
+)
+def test_a_right_that_cannot_be_given_again_ends_a_restore_before_anything_is_replaced(system, monkeypatch, right):
+    dump, host = dump_of(system, monkeypatch, shop=["users"])
+    host.rights = [json.dumps(right)]
+    with pytest.raises(Failure):
+        dump.restore(io.BytesIO(), Journal(system.state, "mariadb", "shop"))
+    with pytest.raises(Failure):
+        dump.settle({**SWAPPING, "phase": "replacing", "rights": [right]}, io.BytesIO())
+    assert host.databases["shop"] == ["users"]
+
+
+HALVES = [
+    # The server went down when half of the old tables were aside, and when half of the new ones were there.
+    {"shop": ["bills"], FRESH: ["users", "bills"], FORMER: ["users"]},
+    {"shop": ["users"], FRESH: ["bills"], FORMER: ["users", "bills"]},
+]
+
+
+@pytest.mark.parametrize("databases", HALVES)
+def test_half_an_exchange_of_tables_is_made_anew_from_the_backup(system, monkeypatch, databases):
+    dump, host = dump_of(system, monkeypatch, **databases)
+    journal = Journal(system.state, "mariadb", "shop")
+    journal.note(**SWAPPING, tables=2, old=2)
+    dump.find_out(journal)
+    assert journal.found["phase"] == "replacing"
+    assert dump.settle(journal.found, io.BytesIO())
+    assert host.databases["shop"] == ["users", "bills"]
+
+
+@pytest.mark.parametrize(
+    ("databases", "tables", "old", "done"),
+    [
+        ({"shop": ["a"], FRESH: ["b"], FORMER: []}, 1, 1, False),
+        ({"shop": ["a"], FRESH: ["b"]}, 1, 1, False),
+        ({"shop": ["b"], FRESH: [], FORMER: ["a"]}, 1, 1, True),
+        # A backup without tables: nothing was moved yet.
+        ({"shop": ["a"], FRESH: [], FORMER: []}, 0, 1, False),
+        ({"shop": [], FRESH: [], FORMER: ["a"]}, 0, 1, True),
+        ({"shop": ["b"], FRESH: [], FORMER: []}, 1, 0, True),
+        # Undone by a run that was killed on the way.
+        ({"shop": ["a"]}, 1, 1, False),
+    ],
+)
+def test_an_exchange_that_was_begun_or_not_is_told_from_its_half(system, monkeypatch, databases, tables, old, done):
+    dump, host = dump_of(system, monkeypatch, **databases)
+    journal = Journal(system.state, "mariadb", "shop")
+    journal.note(**SWAPPING, tables=tables, old=old)
+    dump.find_out(journal)
+    assert journal.found["phase"] == "swapping"
+    assert dump.settle(journal.found) is done
+    assert host.databases["shop"] == databases["shop"]
+    assert FRESH not in host.databases
+
+
+def test_what_is_undone_loses_first_what_would_look_like_the_end(system, monkeypatch):
+    dump, host = dump_of(system, monkeypatch, shop=["a"], **{FRESH: ["b"], FORMER: []})
+    dump.settle({**SWAPPING, "tables": 1, "old": 1})
+    drops = [FRESH in text for text in host.asked if text.startswith("DROP DATABASE")]
+    assert drops == [False, True]
+
+
+def test_a_dump_that_waits_for_a_lock_ends_and_who_may_hold_it_is_named(system, monkeypatch):
+    dump, host = dump_of(system, monkeypatch, shop=[])
+    assert dump.waiting() == ""
+    monkeypatch.setattr(host, "rows", lambda text, timeout=0: ["7"] if "Waiting" in text else [b"connection 8".hex()])
+    assert "maybe connection 8; next: " in dump.waiting()
+    assert host.asked[-1] == "KILL 7;"

@@ -1,13 +1,28 @@
-"""Who reads in which part of a dump of PostgreSQL, and which databases are what a restore has set aside."""
+"""Who reads in which part of a dump of PostgreSQL, what its owner can do against that, and what a restore set aside."""
 
 from __future__ import annotations
 
+import io
+import json
+import re
+
 import pytest
 
-from hawser.runner.postgres_dump import LOADER, SUPERUSER, creation, outfit, reader, sorted_runs
+from hawser.runner import postgres_dump
+from hawser.runner.postgres import Cluster
+from hawser.runner.postgres_dump import LOADER, SUPERUSER, Dump, creation, outfit, reader, sorted_runs
 from hawser.runner.restoring import beside, is_former
+from hawser.runner.system import Failure, Finished
 
-ROLES = {"demo": False, "clerk": False, "postgres": True, "boss demo": True, "pg_database_owner": True}
+ROLES = {
+    "demo": False,
+    "clerk": False,
+    "postgres": True,
+    "boss demo": True,
+    "pg_database_owner": False,
+    "pg_monitor": False,
+    "x\npostgres": False,
+}
 LIKE = {
     "owner": "demo",
     "charset": "UTF8",
@@ -37,6 +52,13 @@ LIKE = {
         ("EXTENSION - citext ", "demo"),
         ("COMMENT - EXTENSION citext ", "demo"),
         ("SCHEMA - public pg_database_owner", SUPERUSER),
+        ("COMMENT - SCHEMA public demo", SUPERUSER),
+        ("SCHEMA - public x demo", "demo"),
+        # Every owner of a database may give a function to these.
+        ("FUNCTION public f() pg_database_owner", "demo"),
+        ("TABLE DATA public t pg_database_owner", "demo"),
+        ("FUNCTION public f() pg_monitor", "pg_monitor"),
+        ("FUNCTION public f() x postgres", "x\npostgres"),
         ("ENCODING - ENCODING ", "demo"),
         # A name that ends like a role's: whoever has fewer rights reads it in.
         ("TABLE public x boss demo", "demo"),
@@ -116,3 +138,147 @@ def test_rights_are_given_again_by_who_gave_them():
         "SET LOCAL SESSION AUTHORIZATION 'reader'"
     )
     assert first < sql.index('GRANT CONNECT ON DATABASE "fresh" TO "clerk";')
+
+
+class Server(Cluster):
+    """Answers what stands in a question, the first that fits; remembers what it was asked, and in which database."""
+
+    def __init__(self, system, version="15"):
+        self.system, self.version, self.port, self.program = system, version, "5432", "/x/psql"
+        self.answers, self.asked = {}, []
+
+    def psql(self, sql, database="postgres", check=True):
+        self.asked.append((database, sql))
+        answer = next((answer for part, answer in self.answers.items() if part in sql), "")
+        if isinstance(answer, Finished):
+            if check:
+                raise Failure("PostgreSQL: no", answer.errors)
+            return answer
+        return Finished(0, "".join(row + "\n" for row in answer))
+
+    def begins(self, word):
+        return [sql for _database, sql in self.asked if sql.startswith(word) or "\n" + word in sql]
+
+
+@pytest.fixture
+def server(system, monkeypatch):
+    server = Server(system)
+    monkeypatch.setattr(postgres_dump, "Cluster", lambda system: server)
+    server.answers = {
+        "pg_shdepend": [],
+        "FROM pg_roles WHERE rolname": "1",
+        "rolsuper": [json.dumps(each) for each in ROLES.items()],
+        "row_to_json": [json.dumps({"charset": "LATIN1"})],
+        "EXISTS": ["f"],
+    }
+    return server
+
+
+@pytest.fixture
+def dump(system, server):
+    return Dump(system, "demo", "demo", 60)
+
+
+@pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_what_looks_like_the_end_of_a_line_in_a_name_makes_nobody_the_superuser(dump, monkeypatch, end):
+    line = f"215; 1255 16386 FUNCTION public x postgres{end}y() demo"
+    lists = {"pre-data": [line], "data": [], "post-data": []}
+    monkeypatch.setattr(dump, "read", lambda source, words: "\n".join([";", *lists[words[-1]], ""]))
+    assert [(who, len(lines)) for who, lines in dump.runs(io.BytesIO())] == [("demo", 1)]
+
+
+def test_pg_restore_is_given_numbers_without_names(dump):
+    line = "215; 1255 16386 FUNCTION public \\ x(); y demo"
+    assert sorted_runs([[line]], "demo", ROLES, set()) == [("demo", ["215;"])]
+
+
+@pytest.mark.parametrize("line", ["y() demo", "215 1255 16386 FUNCTION public f() demo", " 2; 1 1 TABLE public t demo"])
+def test_a_line_of_no_known_form_ends_a_restore(line):
+    with pytest.raises(Failure, match="no known form"):
+        sorted_runs([[";", line]], "demo", ROLES, set())
+
+
+def test_a_list_without_its_beginning_ends_a_restore(dump, monkeypatch):
+    monkeypatch.setattr(dump, "read", lambda source, words: "5; 1259 8 TABLE public a demo\n")
+    with pytest.raises(Failure, match="too long"):
+        dump.runs(io.BytesIO())
+
+
+def test_a_schema_with_a_line_end_in_its_name_is_one(dump, server):
+    server.answers = {"has_schema_privilege": [json.dumps('CREATE ON SCHEMA "a\nb"')]}
+    assert dump.lacking("demo", "demo") == ['CREATE ON DATABASE "demo"', 'CREATE ON SCHEMA "a\nb"']
+
+
+def test_a_database_whose_name_has_a_line_end_is_no_former_one(dump, server):
+    name = "x\ndemo_before_20300102t030405"
+    server.answers = {"to_json(datname)": [json.dumps(name)], "datname": name.split("\n")}
+    assert dump.formers() == []
+
+
+def logins(server):
+    return [re.findall('"(hawser_login_[^"]*)"', sql)[0] for sql in server.begins("CREATE ROLE")]
+
+
+def test_a_login_has_a_name_that_nobody_knows_before(dump, server):
+    for _time in range(2):
+        with dump.logged_in("demo", "demo"):
+            pass
+    one, other = logins(server)
+    assert one != other
+
+
+def test_a_login_that_somebody_holds_on_to_is_shut_and_told_and_the_backup_is_good(dump, server, system):
+    server.answers["DROP ROLE"] = Finished(3, "", "ERROR:  some objects depend on it")
+    server.answers["pg_shdepend"] = ['"postgres"', '"a\'b"']
+    dump.save(io.BytesIO(), lambda target, *words: target.write(b"x"))
+    (login,) = logins(server)
+    assert server.begins(f'ALTER ROLE "{login}" NOLOGIN')
+    assert {database for database, sql in server.asked if "DROP OWNED" in sql} >= {"postgres", "dbname='a\\'b'"}
+    (warning,) = system.take_warnings()
+    assert login in warning and "depend on it" in warning
+
+
+def test_logins_that_killed_runs_have_left_go_and_no_others(dump, server):
+    ours = [dump.mark, dump.mark + "_0123456789ab"]
+    others = [dump.mark + "_boss", "hawser_login_" + "0" * 12, "x\n" + dump.mark]
+    server.answers = {"rolvaliduntil": map(json.dumps, [*ours, *others]), **server.answers}
+    dump.withdraw()
+    assert [re.findall('DROP ROLE "(.*)"', sql)[0] for sql in server.begins("SET lock_timeout")] == ours
+
+
+def test_what_the_owner_has_set_for_its_database_holds_for_no_program_of_ours(dump, server, monkeypatch):
+    given = []
+    for superuser in ("f", "t"):
+        server.answers["EXISTS"] = [superuser]
+        monkeypatch.setattr(dump, "refused", lambda found: False)
+        dump.save(io.BytesIO(), lambda target, argv, user, variables: given.append((argv, variables)))
+    for argv, variables in given:
+        for each in ("role=none", "local_preload_libraries=", "idle_session_timeout=0", "statement_timeout=0"):
+            assert "-c " + each in variables["PGOPTIONS"].replace("= ", "=")
+        assert argv[argv.index("-E") + 1] == "LATIN1"
+
+
+@pytest.mark.parametrize(
+    ("version", "superuser", "events"), [("17", True, True), ("17", False, False), ("15", True, False)]
+)
+def test_a_setting_is_given_to_those_who_know_it_and_may(system, version, superuser, events):
+    said = Server(system, version).options(superuser)["PGOPTIONS"]
+    assert ("transaction_timeout=0" in said.split()) is (version == "17")
+    assert ("event_triggers=off" in said.split()) is events
+
+
+def test_who_connects_again_and_again_does_not_keep_a_restore_from_its_end(dump, server, monkeypatch):
+    monkeypatch.setattr(postgres_dump.time, "sleep", lambda seconds: None)
+    times = iter(range(0, 1000, 30))
+    monkeypatch.setattr(postgres_dump.time, "monotonic", lambda: next(times))
+    server.answers = {"pg_terminate_backend": ["t"]}
+    dump.settle({"fresh": "demo_restore_1", "former": "demo_before_1"})
+    asked = next(sql for _database, sql in server.asked if "pg_terminate_backend" in sql)
+    assert "usename = current_user AND application_name" in asked
+
+
+def test_a_dump_that_waits_for_a_lock_ends_and_its_holder_is_named(dump, server):
+    assert dump.waiting() == ""
+    server.answers = {"waitstart": ['[7, "process 8 of demo (psql, idle in transaction since 2030)"]']}
+    assert "locked by process 8 of demo (psql, idle in transaction since 2030); next: " in dump.waiting()
+    assert "pg_terminate_backend(7)" in server.asked[-1][1]
