@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -45,7 +46,8 @@ def resolve(folder: Path, revision: str) -> str:
         if found.returncode == 0:
             return found.stdout.decode().strip()
     said = git(folder, "rev-parse", "--verify", f"{revision}^{{commit}}", check=False).stderr.decode("utf-8", "replace")
-    why = "a short hash that fits several commits" if "ambiguous" in said else "no branch, tag or commit"
+    ambiguous = re.search("short (object ID|SHA1)", said)
+    why = "a short hash that fits several commits" if ambiguous else "no branch, tag or commit"
     raise HawserError(f"{revision} is {why} in {folder} on this machine; nothing was touched", code=2)
 
 

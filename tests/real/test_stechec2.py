@@ -13,7 +13,7 @@ import pytest
 
 from hawser import sandbox
 from tests.hosts.conftest import Fleet, wait_for
-from tests.real.conftest import bring_python, clone_of, copy_of, real_system
+from tests.real.conftest import bring_python, clone_of, real_system
 from tests.real.contest import Contestant, connect, packed
 from tests.real.tables import sources
 
@@ -31,9 +31,8 @@ list-run-reqs:
 
 @pytest.fixture(scope="module")
 def stechec2(clones: Path) -> Iterator[Fleet]:
-    source = sources("stechec2")[0]
-    code = copy_of(clone_of(clones, "stechec2"), source.commit, "stechec2", source.commit)
-    with real_system("stechec2", {source.url: code}, {}) as fleet:
+    clone = clone_of(clones, "stechec2")
+    with real_system("stechec2", {sources("stechec2")[0].url: clone}, {}) as fleet:
         # Before anything is mounted from there.
         connect(fleet)
         # The application's user, who may run the old Python, is there before the Python comes.
