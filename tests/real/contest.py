@@ -8,21 +8,34 @@ import re
 import tarfile
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
+from typing import Any
 
 from hawser import sandbox
 from tests.hosts.conftest import Fleet
 from tests.hosts.systems.shared_folder import share
 
 
-def connect(fleet: Fleet) -> None:
-    """Put one folder of this machine where website and master have their own stand-ins for the share."""
+def connect(fleet: Fleet, hosts: Sequence[str]) -> None:
+    """Put one folder of this machine where hosts have their own stand-ins for the share."""
     folder = fleet.folder / "contest"
     folder.mkdir(exist_ok=True)
     leaders = {each.name.removeprefix(f"{fleet.name}-"): each.pid for each in sandbox.listing()}
-    bare = [host for host in ("web1", "master1") if not fleet.inside(host, "findmnt", "/var/lib/contest", check=False)]
+    bare = [host for host in hosts if not fleet.inside(host, "findmnt", "/var/lib/contest", check=False)]
+    # Where something is mounted from there already, it is shared there as well.
     share(folder, [leaders[host] for host in bare], "/var/lib/contest")
-    for host in bare:
-        fleet.inside(host, "systemctl", "try-restart", "srv-contest.mount", check=False)
+
+
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Goes where it is sent by the name of the site, which leads to the host."""
+
+    def __init__(self, domain: str, base: str) -> None:
+        self.domain = domain
+        self.base = base
+
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
+        here = newurl.replace(f"http://{self.domain}", self.base)
+        return super().redirect_request(req, fp, code, msg, headers, here)
 
 
 class Contestant:
@@ -32,7 +45,8 @@ class Contestant:
         self.domain = domain
         self.base = f"http://{fleet.address('web1')}"
         self.jar = http.cookiejar.CookieJar()
-        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
+        cookies = urllib.request.HTTPCookieProcessor(self.jar)
+        self.opener = urllib.request.build_opener(cookies, Redirects(domain, self.base))
 
     def get(self, path: str) -> str:
         return self.send(urllib.request.Request(self.base + path))

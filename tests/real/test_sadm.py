@@ -54,7 +54,7 @@ def sadm(clones: Path) -> Iterator[Fleet]:
         pytest.fail(MISSING.format(f"there is no {clones / 'camisole'} (git clone https://github.com/{CAMISOLE}.git)"))
     with real_system("sadm", {source.url: code}, {}) as fleet:
         # Before anything is mounted from there.
-        connect(fleet)
+        connect(fleet, ["web1", "master1"])
         # The application's user is there, and the secrets that other commands ask for.
         fleet.fab("-H", "sadm", "bootstrap", timeout=1800)
         bring_python(fleet, list(WITH_CODE), "3.9.18", "/opt/python3.9")

@@ -34,7 +34,7 @@ def stechec2(clones: Path) -> Iterator[Fleet]:
     clone = clone_of(clones, "stechec2")
     with real_system("stechec2", {sources("stechec2")[0].url: clone}, {}) as fleet:
         # Before anything is mounted from there.
-        connect(fleet)
+        connect(fleet, ["web1", *WORKERS])
         # The application's user, who may run the old Python, is there before the Python comes.
         fleet.fab("-H", "stechec2", "bootstrap", timeout=1800, code=None)
         bring_python(fleet, list(WITH_CODE), "2.7.18", "/opt/python2.7")
