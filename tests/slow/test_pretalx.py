@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PROJECT, Fleet, wait_for
+from tests.hosts.conftest import PROJECT, Fleet, wait_for
 
 DOMAIN = "talks.example.org"
 # Both run with the same tables: patch releases of pretalx bring no migrations.
