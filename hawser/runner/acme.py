@@ -8,6 +8,7 @@ import re
 
 from .certificates import parse_names
 from .disk import link_atomically, read, remove, write_atomically
+from .records import parsed
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -58,13 +59,8 @@ def recorded(system: System) -> Dict[str, Any]:
     """Return which certificate was asked for here, and so is ours to remove."""
     path = os.path.join(system.state, RECORD)
     data = read(path)
-    if data is None:
-        return {}
-    try:
-        found = json.loads(data.decode())
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
+    found = parsed(data, dict) if data is not None else {}
+    if found is None:
         raise Failure(
             "%s is damaged, so nobody knows which certificate is ours; next: remove it, and with certbot one that is"
             " wanted no more" % path

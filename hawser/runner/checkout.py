@@ -15,6 +15,7 @@ import stat
 
 from .disk import open_folder, read, remove, walk, write_atomically
 from .git import Remote, explain
+from .records import parsed
 from .system import Change, Failure, Kind, group_id, user_id
 
 TYPE_CHECKING = False
@@ -390,11 +391,8 @@ class Sealed(Kind):
 
 def removed(path: str) -> Optional[List[str]]:
     """Return which files builds have removed from a working copy; None where it is not written down, or damaged."""
-    try:
-        found = json.loads((read(path + REMOVED) or b"").decode())
-    except ValueError:
-        return None
-    return [str(name) for name in found] if isinstance(found, list) else None
+    found = parsed(read(path + REMOVED), list)
+    return None if found is None else [str(name) for name in found]
 
 
 def absent(system: System, spec: Spec) -> Set[str]:

@@ -491,7 +491,8 @@ def clear_up(state: str) -> None:
         # The folder that it lies in may be somebody's who has made something else of it meanwhile.
         with contextlib.suppress(Failure):
             remove(left)
-    note("")
+    if left:
+        note("")
     remove(scratch_folder(state), recursive=True)
 
 

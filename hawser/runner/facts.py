@@ -11,6 +11,7 @@ import time
 from .disk import read
 from .managers import manager
 from .processes import definitions
+from .records import parsed
 from .restoring import journals
 from .system import Failure
 
@@ -33,17 +34,17 @@ COLOURS = ("blue", "green")
 def read_json(state: str, name: str) -> Optional[Dict[str, Any]]:
     """Return one of `RECORDS`; None when there is none, and when it is `damaged`."""
     try:
-        with open(os.path.join(state, name), encoding="utf-8") as stream:
-            found = json.load(stream)
-    except (OSError, ValueError):
+        with open(os.path.join(state, name), "rb") as stream:
+            found = parsed(stream.read(), dict)
+    except OSError:
         return None
-    return found if isinstance(found, dict) and all(key in found for key in RECORDS[name]) else None
+    return found if found is not None and all(key in found for key in RECORDS[name]) else None
 
 
-def damaged(state: str) -> List[str]:
+def damaged(state: str, records: Mapping[str, Optional[Dict[str, Any]]]) -> List[str]:
     """Return the paths of the records that are there, and of which nobody knows what they said."""
-    found = [name for name in RECORDS if read_json(state, name) is None]
-    return [os.path.join(state, name) for name in found if os.path.lexists(os.path.join(state, name))]
+    paths = [os.path.join(state, name) for name, found in records.items() if found is None]
+    return [path for path in paths if os.path.lexists(path)]
 
 
 def read_text(state: str, name: str) -> str:
@@ -208,20 +209,21 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         )
     except OSError:
         releases = []
+    records = {name: read_json(system.state, name) for name in RECORDS}
     return {
         "current": link(os.path.join(root, "current")),
         "commit": commit_of(os.path.join(root, "current")),
         "previous": link(os.path.join(root, "previous")),
         "releases": releases,
         **process_facts(system, application, root),
-        "journal": read_json(system.state, "journal.json"),
-        "hold": read_json(system.state, "hold.json"),
+        "journal": records["journal.json"],
+        "hold": records["hold.json"],
         "restores": journals(system.state),
         "closed": os.path.exists(os.path.join(root, "maintenance.html")),
         "since": link_time(os.path.join(root, "current")),
-        "generated": sorted(read_json(system.state, "secrets.json") or ()),
+        "generated": sorted(records["secrets.json"] or ()),
         "bootstrapped": os.path.exists(os.path.join(system.state, "secrets.json")),
-        "damaged": damaged(system.state),
+        "damaged": damaged(system.state, records),
         "once": done_once(system.state),
         "signing": read_text(system.state, "signing.pub"),
         "begun": youngest(system.state),

@@ -27,6 +27,7 @@ from .disk import (
     what_it_is,
     write_atomically,
 )
+from .records import parsed
 from .system import Change, Failure, Kind, group_id, user_id
 from .validate import VALIDATORS, validate_with
 
@@ -131,11 +132,8 @@ class Former:
         self.forget()
 
     def entry(self) -> Dict[str, Any]:
-        try:
-            found = json.loads((read(self.copy) or b"").decode())
-        except ValueError:
-            found = None
-        if not isinstance(found, dict) or found.get("path") != self.path:
+        found = parsed(read(self.copy), dict)
+        if found is None or found.get("path") != self.path:
             raise Failure(
                 "%s is damaged, so nobody knows what %s was before; next: put that file right, and remove the first"
                 % (self.copy, self.path)

@@ -10,6 +10,7 @@ import signal
 import time
 
 from . import scopes
+from .records import parsed
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -93,11 +94,7 @@ class Lock:
 
 def read(handle: int) -> Optional[Info]:
     """Return what a lock file says; None when its last holder gave it back."""
-    try:
-        info = json.loads(os.pread(handle, 65536, 0).decode())
-    except ValueError:
-        return None
-    return info if isinstance(info, dict) else None
+    return parsed(os.pread(handle, 65536, 0), dict)
 
 
 def marked(token: str) -> List[int]:

@@ -8,6 +8,7 @@ import os
 from .commands import Command
 from .disk import read, write_atomically
 from .facts import done_once
+from .records import parsed
 from .releases import now
 from .system import Change, Failure
 
@@ -20,14 +21,9 @@ if TYPE_CHECKING:
 
 def listing(system: System) -> Dict[str, Dict[str, Any]]:
     """Return, by name, what is known of the commands that have run."""
-    found = {}
-    for name in done_once(system.state):
-        try:
-            entry = json.loads((read(os.path.join(system.state, "once", name)) or b"").decode())
-        except ValueError:
-            entry = None
-        found[name] = entry if isinstance(entry, dict) else {}
-    return found
+    return {
+        name: parsed(read(os.path.join(system.state, "once", name)), dict) or {} for name in done_once(system.state)
+    }
 
 
 class Once(Command):

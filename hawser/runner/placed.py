@@ -7,6 +7,7 @@ import os
 import stat
 
 from .disk import contents, opened, read, remove, write_atomically
+from .records import parsed
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -26,13 +27,8 @@ class Placed(Kind):
         :raises Failure: nobody knows; the user's own files that were there before would be taken for ours.
         """
         data = read(self.record())
-        if data is None:
-            return []
-        try:
-            found = json.loads(data.decode())
-        except ValueError:
-            found = None
-        if not isinstance(found, list):
+        found = parsed(data, list) if data is not None else []
+        if found is None:
             now = json.dumps(list(self.spec["paths"]))
             raise Failure(
                 "%s is damaged, so nobody knows what was placed before; next: write what was there into it, as in %s"

@@ -11,6 +11,7 @@ from .deletion import Tidying, mounted, refuse_mounts, unremovable, within
 from .disk import open_folder, read, remove, walk, write_atomically
 from .facts import youngest
 from .mountinfo import mount_points
+from .records import parsed
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -177,12 +178,10 @@ def read_journal(state: str) -> Dict[str, Any]:
     data = read(journal_path(state))
     if data is None:
         return {}
-    try:
-        entry: Dict[str, Any] = json.loads(data.decode())
-        entry["release"]
-        return entry
-    except (ValueError, KeyError, TypeError):
-        raise Failure("%s is damaged; remove it and deploy again" % journal_path(state)) from None
+    entry = parsed(data, dict)
+    if entry is None or "release" not in entry:
+        raise Failure("%s is damaged; remove it and deploy again" % journal_path(state))
+    return entry
 
 
 class Journal(Kind):
@@ -276,15 +275,8 @@ def size_of(folder: str) -> int:
 
 def history(system: System, lines: int) -> List[Dict[str, Any]]:
     """Return the last entries of this host's history, the oldest first; a line that a crash cut is left out."""
-    found = []
-    for line in (read(history_path(system.state)) or b"").splitlines()[-lines:]:
-        try:
-            entry = json.loads(line.decode())
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            found.append(entry)
-    return found
+    entries = (parsed(line, dict) for line in (read(history_path(system.state)) or b"").splitlines()[-lines:])
+    return [entry for entry in entries if entry is not None]
 
 
 def failure_path(state: str, release: str) -> str:

@@ -9,6 +9,7 @@ import re
 import time
 
 from .disk import read, remove, write_atomically
+from .records import parsed
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -38,7 +39,7 @@ class Journal:
     def __init__(self, state: str, engine: str, database: str) -> None:
         self.path = os.path.join(state, "%s%s-%s.json" % (START, engine, database))
         self.about = {"engine": engine, "database": database}
-        self.found: Dict[str, Any] = parsed(read(self.path))
+        self.found: Dict[str, Any] = said(read(self.path))
 
     def note(self, **more: Any) -> None:
         """Write down how far it has come."""
@@ -68,16 +69,12 @@ class Journal:
         return Failure("%s; next: %s" % (self.told(), way))
 
 
-def parsed(data: Optional[bytes]) -> Dict[str, Any]:
+def said(data: Optional[bytes]) -> Dict[str, Any]:
     """Return what a journal says; nothing where there is none."""
     if data is None:
         return {}
-    try:
-        found = json.loads(data.decode())
-    except ValueError:
-        found = None
-    whole = isinstance(found, dict) and found.get("phase") and found.get("backup")
-    return dict(found) if whole else {"phase": DAMAGED}
+    found = parsed(data, dict)
+    return found if found and found.get("phase") and found.get("backup") else {"phase": DAMAGED}
 
 
 def journals(state: str) -> List[Mapping[str, Any]]:
@@ -90,7 +87,7 @@ def journals(state: str) -> List[Mapping[str, Any]]:
     for name in names:
         if name.startswith(START) and name.endswith(".json"):
             engine, _, database = name[len(START) : -len(".json")].partition("-")
-            found.append({"engine": engine, "database": database, **parsed(read(os.path.join(state, name)))})
+            found.append({"engine": engine, "database": database, **said(read(os.path.join(state, name)))})
     return found
 
 

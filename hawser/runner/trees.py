@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import partial
 
 from .deletion import Tidying, refuse_mounts
 from .disk import read, remove
+from .records import parsed
 from .system import Change, Failure
 
 TYPE_CHECKING = False
@@ -49,14 +49,8 @@ def recorded(folder: str) -> Dict[str, str]:
 
 def said(folder: str) -> Dict[str, str]:
     """Return what a checkout's record says; nothing when it has none, or a damaged one."""
-    try:
-        found = json.loads((read(os.path.join(folder, RECORD)) or b"").decode())
-    except ValueError:
-        return {}
-    whole = isinstance(found, dict) and all(
-        isinstance(found.get(key), str) for key in ("repo", "branch", "path", "commit")
-    )
-    return dict(found) if whole else {}
+    found = parsed(read(os.path.join(folder, RECORD)), dict) or {}
+    return found if all(isinstance(found.get(key), str) for key in ("repo", "branch", "path", "commit")) else {}
 
 
 class Trees(Tidying):
