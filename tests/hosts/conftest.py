@@ -179,6 +179,11 @@ class Fleet:
         assert not check or result.returncode == 0, f"{host}: {argv} -> {result.returncode}\n{output}{errors}"
         return str(output)
 
+    def reaches(self, host: str, target: str, port: int) -> bool:
+        """Tell whether a host can connect to a port of another one."""
+        script = f"timeout 3 bash -c '</dev/tcp/{self.address(target)}/{port}' && echo yes"
+        return "yes" in self.inside(host, "sh", "-c", script, check=False)
+
     def visit(self, host: str, path: str = "/", scheme: str = "https", domain: str = "demo.test") -> Answer:
         """Ask a host's nginx for a page, as a visitor of the domain would."""
         context = ssl.create_default_context()

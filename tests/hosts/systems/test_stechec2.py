@@ -76,11 +76,6 @@ def settings(fleet: Fleet, host: str, name: str) -> dict[str, dict[str, object]]
     return found
 
 
-def reaches(fleet: Fleet, host: str, target: str, port: int) -> bool:
-    script = f"timeout 3 bash -c '</dev/tcp/{fleet.address(target)}/{port}' && echo yes"
-    return "yes" in fleet.inside(host, "sh", "-c", script, check=False)
-
-
 def test_one_command_leads_from_bare_hosts_to_a_contest(fleet):
     status = fleet.fab("-H", "stechec2", "status").stdout
     for process in ("web", "master", "worker"):
@@ -182,7 +177,7 @@ def test_the_master_writes_to_the_systems_log_and_is_open_to_website_and_workers
     said = fleet.inside("master1", "journalctl", "-q", "-o", "cat", "_TRANSPORT=syslog", f"_PID={unit}", check=False)
     assert "master node of tictactoe listens" in said, f"the process {unit} has said: {said}"
     for host, well in {"web1": True, "worker1": True, "worker2": True, "db1": False}.items():
-        assert reaches(fleet, host, "master1", 8067) == well, host
+        assert fleet.reaches(host, "master1", 8067) == well, host
 
 
 def test_workers_register_with_the_slots_of_their_host(fleet):
@@ -191,8 +186,8 @@ def test_workers_register_with_the_slots_of_their_host(fleet):
 
 
 def test_the_ports_of_tasks_are_open_to_the_other_workers(fleet):
-    assert reaches(fleet, "worker2", "worker1", 40000) and reaches(fleet, "master1", "worker1", 8068)
-    assert not reaches(fleet, "web1", "worker1", 40000) and not reaches(fleet, "web1", "worker1", 8068)
+    assert fleet.reaches("worker2", "worker1", 40000) and fleet.reaches("master1", "worker1", 8068)
+    assert not fleet.reaches("web1", "worker1", 40000) and not fleet.reaches("web1", "worker1", 8068)
 
 
 def test_processes_commands_and_cron_lines_see_the_same_variables(fleet):
