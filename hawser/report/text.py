@@ -95,7 +95,8 @@ def hearsay(text: str) -> str:
 
 def reason(error: Exception) -> str:
     """Say why a connection failed: Paramiko's errors hold what the far side wrote."""
-    return hearsay(str(error)) or type(error).__name__
+    said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+    return hearsay(said) or type(error).__name__
 
 
 def brief(text: str) -> str:

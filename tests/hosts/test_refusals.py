@@ -149,7 +149,7 @@ def test_a_release_that_does_not_start_is_put_back_and_its_log_is_shown(fleet: F
 
 
 def test_an_unhealthy_release_is_put_back_on_every_host(fleet: Fleet) -> None:
-    with changed(fleet, {'path = "/health/", status = [200]': 'path = "/health/", status = [418], timeout = 3'}):
+    with changed(fleet, {'path = "/health/", status = [200]': 'path = "/health/", status = [418], timeout = 10'}):
         said = refused(fleet, "-H", fleet.name, "deploy", code=1)
     assert "answers /health/ with 200" in said
     assert "nothing to do" in fleet.fab("-H", fleet.name, "deploy").stdout
@@ -168,7 +168,10 @@ def test_a_host_that_does_not_answer_is_reported_while_the_others_finish(fleet: 
         assert time.monotonic() - started < 30
     said = result.stdout + result.stderr
     assert "gone" in said
-    assert "no answer within 3 s" in said or "unreachable" in said.lower()
+    where = "gone (root@192.0.2.77:22)"
+    # Whose router says so at once, and who has none that would: both happen.
+    reasons = ("no answer within 3 s", "no route to host", "network is unreachable")
+    assert any(f"{where}: {reason}" in said for reason in reasons)
     assert f"{fleet.name}-web1" in said
 
 

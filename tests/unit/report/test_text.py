@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hawser.report.text import brief, clean, duration, hearsay, names, one_line, safe, shorten
+from hawser.report.text import brief, clean, duration, hearsay, names, one_line, reason, safe, shorten
 
 
 @pytest.mark.parametrize(
@@ -104,3 +106,10 @@ def test_what_a_host_advises_is_shown_as_its_own(text: str) -> None:
 def test_what_a_host_says_otherwise_is_left_alone() -> None:
     for text in ("\x1b[31mred\x1b[0m", "the next release: none", "nexthop: x"):
         assert hearsay(text) == text
+
+
+def test_a_reason_is_the_systems_own_sentence_without_its_number() -> None:
+    assert reason(OSError(errno.EHOSTUNREACH, "No route to host")) == "no route to host"
+    assert reason(ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")) == "connection refused"
+    assert reason(OSError("broken by hand")) == "broken by hand"
+    assert reason(EOFError()) == "EOFError"
