@@ -11,7 +11,19 @@ from hawser.formats import json_text
 from hawser.host import UV, Host
 from hawser.kept import public_key
 from hawser.locks import refuse_hold
-from hawser.resources import Absent, Block, Directory, File, Packages, Resources, Service, Tool, User, UserGone
+from hawser.resources import (
+    Absent,
+    Block,
+    Directory,
+    File,
+    FoldersGone,
+    Packages,
+    Resources,
+    Service,
+    Tool,
+    User,
+    UserGone,
+)
 from hawser.steps import removal, rollout, step
 from hawser.templates import TemplateError
 
@@ -231,5 +243,6 @@ def remove(host: Host) -> Resources:
     for name in [host.app.user, *sorted(users - {host.app.user})]:
         yield UserGone(name, f"{host.root}/home")
     yield Absent(host.root, recursive=True)
+    yield FoldersGone(host.root)
     # Last: it says that the host was set up.
     yield Absent(host.state, recursive=True)

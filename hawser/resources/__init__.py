@@ -25,6 +25,7 @@ from .processes import Healthy, Retired, Running, Units, Visited
 from .system import (
     Command,
     Exports,
+    FoldersGone,
     LuksVolume,
     Mount,
     Mounted,
@@ -56,6 +57,7 @@ __all__ = [
     "Exports",
     "File",
     "Files",
+    "FoldersGone",
     "Healthy",
     "History",
     "Item",

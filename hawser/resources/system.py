@@ -38,6 +38,18 @@ class User(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class FoldersGone(Resource):
+    """No folder without contents that was made for the application outside of its own, ``root``."""
+
+    kind: ClassVar[str] = "folders_gone"
+    root: str
+
+    @property
+    def label(self) -> str:
+        return "no empty folders"
+
+
+@dataclass(frozen=True, eq=False)
 class UserGone(Resource):
     """No such user, where it was made for the application: its home tells. What it still runs for it ends."""
 

@@ -32,9 +32,10 @@ class NotThere(Failure):
 
 
 class Noted:
-    """Where the path of the temporary file of the moment is noted; empty: nowhere."""
+    """Where the path of the temporary file of the moment is noted, and those of folders; empty: nowhere."""
 
     path = ""
+    folders = ""
 
 
 def open_folder(path: str, make: bool = False, judge: Optional[Callable[[int, str], None]] = None) -> int:
@@ -65,6 +66,7 @@ def open_folder(path: str, make: bool = False, judge: Optional[Callable[[int, st
             except FileNotFoundError:
                 if not make:
                     raise NotThere("the folder %s does not exist" % here) from None
+                note_folder(here)
                 make_folder(part, handle)
                 parts.insert(0, part)
                 continue
@@ -478,6 +480,19 @@ def note(path: str) -> None:
             stream.write(os.fsencode(path))
 
 
+def note_folder(path: str) -> None:
+    """Write down which folder is about to be made: where it is empty then, it goes when the application goes."""
+    if Noted.folders:
+        with open(Noted.folders, "ab") as stream:
+            stream.write(os.fsencode(path) + b"\0")
+
+
+def noted_folders(state: str) -> List[str]:
+    """Return the folders that were made for the application and are still there, outer ones first."""
+    noted = {os.fsdecode(each) for each in (read(os.path.join(state, "folders")) or b"").split(b"\0")}
+    return sorted(each for each in noted if each and os.path.isdir(each))
+
+
 def clear_up(state: str) -> None:
     """Remove the temporary files that a killed run has left, and note our own from now on.
 
@@ -485,6 +500,7 @@ def clear_up(state: str) -> None:
     """
     os.makedirs(state, mode=0o700, exist_ok=True)
     Noted.path = os.path.join(state, "unfinished")
+    Noted.folders = os.path.join(state, "folders")
     left = os.fsdecode(read(Noted.path) or b"")
     # A note that a crash of the host has cut, or filled with zeros, names something else.
     if TEMPORARY.match(os.path.basename(left)):
@@ -494,6 +510,9 @@ def clear_up(state: str) -> None:
     if left:
         note("")
     remove(scratch_folder(state), recursive=True)
+    there = b"".join(os.fsencode(each) + b"\0" for each in noted_folders(state))
+    if there != (read(Noted.folders) or b""):
+        write_atomically(Noted.folders, there, 0o600)
 
 
 def scratch_folder(state: str) -> str:

@@ -69,6 +69,7 @@ KINDS = {
     "history": ("releases", "History"),
     "database_gone": ("removal", "DatabaseGone"),
     "rabbit_gone": ("removal", "RabbitGone"),
+    "folders_gone": ("removal", "FoldersGone"),
     "user_gone": ("removal", "UserGone"),
 }
 # What a trigger does is told by the rest: where it stands, how it is called and how long it may take do not matter.

@@ -15,6 +15,7 @@ from .disk import (
     NotThere,
     contents,
     link_atomically,
+    note_folder,
     open_folder,
     opened,
     parent_of,
@@ -316,6 +317,7 @@ class Directory(Kind):
         uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
         with parent_of(self.spec["path"], make=True) as (folder, name):
             if stat_at(name, folder) is None:
+                note_folder(os.path.abspath(self.spec["path"]))
                 os.mkdir(name, 0o700, dir_fd=folder)
             handle = open_folder(self.spec["path"])
             try:

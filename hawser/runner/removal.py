@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -10,7 +11,7 @@ import time
 
 from . import mariadb, postgres
 from .backups import BEFORE_REMOVAL, Backup
-from .disk import remove
+from .disk import noted_folders, parent_of, remove
 from .ports import family
 from .rabbitmq import control
 from .restores import settle
@@ -204,6 +205,26 @@ class RabbitGone(Kind):
         for name in found["users"]:
             if not found["others"]:
                 self.run("delete_user", name)
+
+
+class FoldersGone(Kind):
+    """See `hawser.resources.FoldersGone`."""
+
+    def there(self) -> List[str]:
+        """Return the folders that are there, the innermost ones first."""
+        # The application's own folder has gone by then, or will have.
+        inside = self.spec["root"] + "/"
+        return [each for each in reversed(noted_folders(self.system.state)) if not (each + "/").startswith(inside)]
+
+    def check(self) -> Optional[Change]:
+        found = self.there()
+        return Change("removes, where nothing is left in them, " + ", ".join(found)) if found else None
+
+    def apply(self, change: Change) -> None:
+        for path in self.there():
+            # Those in which something lies or is mounted stay.
+            with contextlib.suppress(Failure, OSError), parent_of(path) as (folder, name):
+                os.rmdir(name, dir_fd=folder)
 
 
 class UserGone(Kind):

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 
-from .disk import read, remove, write_atomically
+from .disk import note_folder, parent_of, read, remove, write_atomically
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -78,7 +78,9 @@ class LuksVolume(Kind):
             self.set_stage("")
         if not os.path.isdir(spec["mount"]):
             # Nobody but root may write there while the volume is closed: it would lie on the disk in plain text.
-            os.makedirs(spec["mount"], mode=0o700)
+            with parent_of(spec["mount"], make=True) as (folder, name):
+                note_folder(spec["mount"])
+                os.mkdir(name, 0o700, dir_fd=folder)
         result = self.system.run(["systemctl", "start", "--", spec["unit"]], check=False)
         if result.code:
             argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "10", "-u", spec["unit"]]

@@ -14,8 +14,10 @@ import pytest
 
 from hawser.runner import rabbitmq, removal
 from hawser.runner.backups import listing
-from hawser.runner.removal import DatabaseGone, RabbitGone, UserGone
-from hawser.runner.system import BASE_ENVIRONMENT, Failure
+from hawser.runner.disk import Noted, clear_up, noted_folders
+from hawser.runner.files import Directory
+from hawser.runner.removal import DatabaseGone, FoldersGone, RabbitGone, UserGone
+from hawser.runner.system import BASE_ENVIRONMENT, Change, Failure
 
 from .conftest import ME
 
@@ -174,3 +176,47 @@ class TestAUser:
         assert UserGone({"name": name, "home": "/srv/other/home"}, system).check() is None
         assert UserGone({"name": "root", "home": "/root"}, system).check() is None
         assert UserGone({"name": "no-such-user", "home": "/x"}, system).check() is None
+
+
+@root
+class TestFoldersThatWereMadeForTheApplication:
+    @pytest.fixture
+    def gone(self, system, tmp_path):
+        clear_up(system.state)
+        yield FoldersGone({"root": str(tmp_path / "srv" / "demo")}, system)
+        Noted.path = Noted.folders = ""
+
+    def make(self, system, path):
+        Directory({"path": str(path), "mode": 0o755, "owner": ME, "group": "root"}, system).apply(Change())
+
+    def test_those_that_are_empty_go_and_those_in_use_stay(self, gone, system, tmp_path):
+        (tmp_path / "there").mkdir()
+        for path in ("there/a/b/c", "used/by/somebody", "srv/demo/releases"):
+            self.make(system, tmp_path / path)
+        (tmp_path / "used" / "by" / "file").touch()
+        clear_up(system.state)
+        assert str(tmp_path / "there/a/b/c") in gone.check().note
+        assert "srv/demo" not in gone.check().note
+        gone.apply(gone.check())
+        assert not list((tmp_path / "there").iterdir())
+        assert (tmp_path / "used" / "by" / "file").exists()
+        assert (tmp_path / "srv" / "demo" / "releases").is_dir()
+
+    def test_one_that_somebody_else_has_made_stays(self, gone, system, tmp_path):
+        (tmp_path / "theirs").mkdir()
+        self.make(system, tmp_path / "theirs")
+        assert gone.check() is None
+
+    def test_what_is_gone_by_the_next_run_is_forgotten(self, gone, system, tmp_path):
+        self.make(system, tmp_path / "old" / "release")
+        (tmp_path / "old" / "release").rmdir()
+        clear_up(system.state)
+        assert noted_folders(system.state) == [str(tmp_path / "old")]
+
+    def test_a_link_in_the_place_of_one_leads_nowhere(self, gone, system, tmp_path):
+        self.make(system, tmp_path / "a" / "b")
+        (tmp_path / "a" / "b").rmdir()
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "a" / "b").symlink_to(tmp_path / "elsewhere")
+        gone.apply(Change())
+        assert (tmp_path / "elsewhere").is_dir()
