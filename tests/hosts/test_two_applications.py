@@ -76,7 +76,7 @@ schedule = "* * * * *"
 command = "python tide.py tick"
 
 [[files]]
-path = "/etc/tides/{name}.conf"
+path = "/etc/tides/{name}/own.conf"
 content = "{name}"
 
 [site]
@@ -132,7 +132,7 @@ class Two:
             "group": f"getent group {name}",
             "folder": f"ls -d /srv/{name}",
             "state": f"ls -d /var/lib/hawser/{name}",
-            "file": f"ls /etc/tides/{name}.conf",
+            "file": f"ls -d /etc/tides/{name} /etc/tides/{name}/own.conf 2>/dev/null",
         }
         found = {kind: self.inside("sh", "-c", f"{line} 2>/dev/null; true").strip() for kind, line in commands.items()}
         return {kind: text for kind, text in found.items() if text}
