@@ -144,9 +144,9 @@ def staying(system: System, root: str, keep: int) -> Set[str]:
 def have_served(system: System, root: str) -> List[str]:
     """Return the ids of the complete releases that have served here, the one that came to serve last first.
 
-    The history tells, and its lines are in their order, whatever clocks and copies have made of the times of files. What
-    is older than the history, and not in it, counts as well, for nobody knows; what serves and what served before are
-    among them in any case.
+    The history tells, and its lines are in their order, whatever clocks and copies have made of the times of files.
+    What is older than the history, and not in it, counts as well, for nobody knows; what serves and what served before
+    are among them in any case.
     """
     entries = history(system, HISTORY_LINES)
     turns = {str(each.get("release")): turn for turn, each in enumerate(entries) if each.get("result", "ok") == "ok"}
