@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .report.text import hearsay
 from .resources import JSON
 
 if TYPE_CHECKING:
@@ -63,15 +64,14 @@ class Record:
 
     @classmethod
     def of(cls, facts: Facts) -> Record | None:
-        """Read the journal of a host; None when no rollout is open there."""
+        """Read the journal of a host; None when no rollout is open there.
+
+        It may be none of ours: its words are told as the host's.
+        """
         if facts.journal is None:
             return None
         known = {each.name for each in dataclasses.fields(cls)}
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in facts.journal.items()
-            if name in known
-        }
+        values: dict[str, Any] = {name: _read(value) for name, value in facts.journal.items() if name in known}
         return cls(**values)
 
     def on(self, facts: Facts) -> Record:
@@ -89,6 +89,12 @@ class Record:
             for name, value in dataclasses.asdict(self).items()
             if name != "since"
         }
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    return hearsay(value) if isinstance(value, str) else value
 
 
 def beginning(facts: Mapping[str, Facts], names: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from . import __version__, answers
 from .inventory.base import dotted
+from .inventory.checks import unknown_names
 from .inventory.problems import findings_of
 from .inventory.schema import Environment
 from .inventory.types import is_version
@@ -161,8 +162,11 @@ class Release:
             raise ValueError("it names no release, or no commit")
         try:
             environment = Environment.model_validate(settings).model_copy(update={"path": today.path})
+            findings = list(unknown_names(environment))
         except ValidationError as error:
-            raise ValueError("; ".join(f"{dotted(each.loc)}: {each.message}" for each in findings_of(error))) from None
+            findings = findings_of(error)
+        if findings:
+            raise ValueError("; ".join(f"{dotted(each.loc)}: {each.message}" for each in findings))
         return cls(identifier, commit, environment, Templates(kept=templates), fetched_by(named, commit))
 
 

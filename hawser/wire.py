@@ -33,6 +33,8 @@ LONGEST_INSTALL = 1800.0
 LAST_WORDS = 1 << 16
 # Characters of them that are shown.
 LAST_SHOWN = 2000
+# Bytes that a runner may say to standard error: a login script may speak there, and whatever warns.
+LONGEST_ERRORS = 1 << 26
 
 # Reads our modules from standard input and runs them without touching the disk. Python 3.8 syntax.
 LOADER = (
@@ -98,6 +100,9 @@ class Wire:
         self.connection: Connection | None = None
         self.channel: paramiko.Channel | None = None
         self.reader = Reader(self.name, self.receive, self.last_words)
+        # The end of what came on standard error, and how much came there.
+        self.errors, self.erred = b"", 0
+        self.errors_lock = threading.Lock()
         # Why nothing comes over this line any more.
         self.broken = ""
         self.send_lock = threading.Lock()
@@ -235,6 +240,7 @@ class Wire:
         check = f"command -v python3 >/dev/null || {{ echo '{NO_PYTHON}'; exit 0; }}"
         script = f"{check}; exec python3 -IBc {shlex.quote(LOADER)}"
         self.reader = Reader(self.name, self.receive, self.last_words)
+        self.errors, self.erred = b"", 0
         self.channel = self.execute(script)
         try:
             source = runner_source()
@@ -272,9 +278,12 @@ class Wire:
         """Return the next bytes of the runner, empty ones at its end.
 
         :raises TimeoutError: none came for a second.
-        :raises Unreachable: the connection broke.
+        :raises Unreachable: the connection broke, or it says too much on standard error.
         """
         assert self.channel is not None
+        self.drain()
+        if self.erred > LONGEST_ERRORS:
+            self.reader.breach(f"more than {LONGEST_ERRORS >> 20} MiB on standard error")
         try:
             return self.channel.recv(65536)
         except TimeoutError:
@@ -282,13 +291,22 @@ class Wire:
         except (OSError, paramiko.SSHException) as error:
             raise Unreachable(f"{self.name}: the connection broke: {reason(error)}") from None
 
+    def drain(self) -> None:
+        """Take what came on standard error and keep its end: both streams share a window, and stand still with it."""
+        assert self.channel is not None
+        with self.errors_lock:
+            if self.channel.recv_stderr_ready():
+                part = self.channel.recv_stderr(2 * self.channel.in_window_size)
+                self.erred += len(part)
+                self.errors = (self.errors + part)[-LAST_WORDS:]
+
     def last_words(self) -> str:
         """Say why the runner ended: sudo's refusal, or its own last error."""
         assert self.channel is not None
         broken = self.channel.get_transport().get_exception()
         if isinstance(broken, paramiko.SSHException):
             return f"the connection broke: {reason(broken)}"
-        heard = b""
+        heard = self.errors
         try:
             for part in self.parts(self.channel.recv_stderr, 2.0):
                 heard = (heard + part)[-LAST_WORDS:]
@@ -318,6 +336,8 @@ class Wire:
                 sent += self.channel.send(data[sent : sent + CHUNK])
                 taken = time.monotonic()
             except TimeoutError:
+                # A runner that can say no more takes nothing either.
+                self.drain()
                 if time.monotonic() - taken > SILENCE:
                     raise
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from .base import Finding, Loc, did_you_mean
 from .checks_certificates import check_certificates
 from .checks_checkouts import check_checkouts
-from .checks_instances import check_instances
+from .checks_instances import check_instances, check_named_instances
 from .checks_package import check_origin
-from .checks_processes import check_ports, check_processes
+from .checks_processes import check_named_processes, check_ports, check_processes
 from .checks_site import check_site_extras
 from .checks_values import check_secrets, check_templates
 from .files import FileEntry, Site
@@ -50,6 +50,7 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_app(environment),
         check_python(environment),
         check_leader(environment),
+        unknown_names(environment),
         check_instances(environment),
         check_processes(environment),
         check_ports(environment),
@@ -68,6 +69,12 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
         check_site_extras(environment, folder),
     )
     return [finding for check in checks for finding in check]
+
+
+def unknown_names(environment: Environment) -> Iterator[Finding]:
+    """Processes and instances that are named exist: without them, nothing can be rendered, whatever the hosts are."""
+    yield from check_named_processes(environment)
+    yield from check_named_instances(environment)
 
 
 def check_hosts(environment: Environment) -> Iterator[Finding]:
@@ -402,14 +409,13 @@ def _free_name(path: str, taken: Iterable[str]) -> str:
 
 
 def check_site(site: Site, environment: Environment, folder: Path) -> Iterator[Finding]:
-    """The site passes requests to processes that are there, and has the certificate it speaks of."""
+    """The site passes requests to processes that listen, and has the certificate it speaks of."""
     for prefix, name in site.proxy.items():
         at: Loc = ("site", "proxy", prefix)
         process = environment.processes.get(name)
         if process is None:
-            hint = did_you_mean(name, environment.processes, _list("processes", environment.processes))
-            yield Finding(at, f"there is no process {name!r}", hint, needs=_PROCESSES)
-        elif not process.listens:
+            continue
+        if not process.listens:
             yield Finding(at, f"the process {name} has neither socket nor port", needs=_PROCESSES)
         elif process.socket:
             missing = set(environment.hosts_of(site.groups)) - set(environment.hosts_running(process))

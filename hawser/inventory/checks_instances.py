@@ -14,20 +14,25 @@ _INSTANCES = frozenset({"instances"})
 
 
 def check_instances(environment: Environment) -> Iterator[Finding]:
-    """Instances that are named exist, and a migration knows whose it is."""
+    """An instance is called what it is called, and a migration knows whose it is."""
     known = environment.instances
     for name, values in known.items():
         if "name" in values:
             yield Finding(("instances", name, "name"), f"is {name}, whatever stands here", "as in title")
-    for loc, named in _named(environment):
-        if named not in known:
-            hint = did_you_mean(named, known, f"instances: {', '.join(known) or 'none'}")
-            yield Finding(loc, f"there is no instance {named!r}", hint, needs=_INSTANCES)
     for position, command in enumerate(environment.release.migrate):
         if known and environment.env.of_instances and not instance_of(command)[0]:
             message = "would run without the variables of any instance"
             hint = f"for each of them: @{{{{ instance.name }}}} {command}"
             yield Finding(("release", "migrate", position), message, hint, needs=_INSTANCES | {"env"})
+
+
+def check_named_instances(environment: Environment) -> Iterator[Finding]:
+    """Instances that are named exist."""
+    known = environment.instances
+    for loc, named in _named(environment):
+        if named not in known:
+            hint = did_you_mean(named, known, f"instances: {', '.join(known) or 'none'}")
+            yield Finding(loc, f"there is no instance {named!r}", hint, needs=_INSTANCES)
 
 
 def _named(environment: Environment) -> Iterator[tuple[Loc, str]]:

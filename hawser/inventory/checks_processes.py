@@ -22,6 +22,22 @@ _PROCESSES = frozenset({"processes"})
 _SERVICE_PORTS = {"postgresql": 5432, "mariadb": 3306, "rabbitmq": 5672, "redis": 6379, "memcached": 11211}
 
 
+def check_named_processes(environment: Environment) -> Iterator[Finding]:
+    """What a process waits for, and what the site passes requests to, exists."""
+    processes = environment.processes
+    named: list[tuple[Loc, str]] = [
+        (("processes", name, "after", position), before)
+        for name, process in processes.items()
+        for position, before in enumerate(process.after)
+    ]
+    if environment.site:
+        named += [(("site", "proxy", prefix), name) for prefix, name in environment.site.proxy.items()]
+    for at, name in named:
+        if name not in processes:
+            hint = did_you_mean(name, processes, f"processes: {', '.join(processes) or 'none'}")
+            yield Finding(at, f"there is no process {name!r}", hint, needs=_PROCESSES)
+
+
 def check_processes(environment: Environment) -> Iterator[Finding]:
     """A process listens in one way, and is as many as that allows."""
     for kind, entries in (("processes", environment.processes), ("cron", environment.cron)):
@@ -78,14 +94,10 @@ def _check_opened_by_root(at: Loc, process: Process, environment: Environment) -
 
 
 def _check_order(name: str, environment: Environment) -> Iterator[Finding]:
-    """What a process waits for exists, and does not wait for it in turn."""
-    processes = environment.processes
-    for position, before in enumerate(processes[name].after):
-        at: Loc = ("processes", name, "after", position)
-        if before not in processes:
-            hint = did_you_mean(before, processes, f"processes: {', '.join(processes)}")
-            yield Finding(at, f"there is no process {before!r}", hint, needs=_PROCESSES)
-        elif name in environment.all_before(before) or name == before:
+    """What a process waits for does not wait for it in turn."""
+    for position, before in enumerate(environment.processes[name].after):
+        if name in environment.all_before(before) or name == before:
+            at: Loc = ("processes", name, "after", position)
             yield Finding(at, f"{before} waits for {name} in turn", "remove one of the two")
 
 

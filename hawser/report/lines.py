@@ -15,6 +15,8 @@ from .text import Line, Marked, brief, duration, names, one_line, safe
 
 TAIL = 20
 STEP_WIDTH = 16
+# Before each line that somebody else has written, as it is: what stands at the left, indented or not, is ours.
+QUOTED = (("    | ", "dim"),)
 WORDS = {"would_change": "would change"}
 STYLES = {
     "changed": "yellow",
@@ -210,7 +212,7 @@ class LineReport(ABC):
         for number, line in enumerate(diff.strip("\n").split("\n")):
             names_a_file = number < 2 and line.startswith(("---", "+++"))
             style = "bold" if names_a_file else {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-            self._write([("    ", ""), (line, style)])
+            self._write([*QUOTED, (line, style)])
 
     def _write_failure(self, event: Event) -> None:
         if event.error:
@@ -226,7 +228,7 @@ class LineReport(ABC):
 
     def _write_tail(self, lines: Sequence[str]) -> None:
         for line in lines:
-            self._write([("    | ", "dim"), (line, "")])
+            self._write([*QUOTED, (line, "")])
 
     def _indent(self, lines: Sequence[str], style: str) -> None:
         for line in lines:

@@ -142,14 +142,15 @@ def staying(system: System, root: str, keep: int) -> Set[str]:
 
 
 def have_served(system: System, root: str) -> List[str]:
-    """Return the ids of the complete releases that have served here, the one that was built last first.
+    """Return the ids of the complete releases that have served here, the one that came to serve last first.
 
-    The history tells. What is older than the history, and not in it, counts as well, for nobody knows; what serves
-    and what served before are among them in any case.
+    The history tells, and its lines are in their order, whatever clocks and copies have made of the times of files.
+    What is older than the history, and not in it, counts as well, for nobody knows; what serves and what served before
+    are among them in any case.
     """
     entries = history(system, HISTORY_LINES)
-    told = {str(each.get("release")) for each in entries if each.get("result", "ok") == "ok"}
-    told |= {linked(root, "current"), linked(root, "previous")}
+    turns = {str(each.get("release")): turn for turn, each in enumerate(entries) if each.get("result", "ok") == "ok"}
+    told = {*turns, linked(root, "current"), linked(root, "previous")}
     failed = {str(each.get("release")) for each in entries} - told
     begins = min((str(each.get("at", "")) for each in entries), default="~")
     found = []
@@ -159,8 +160,8 @@ def have_served(system: System, root: str) -> List[str]:
         except FileNotFoundError:
             continue
         if name in told or (name not in failed and moment(built // 10**9) < begins):
-            found.append((built, name))
-    return [name for _built, name in sorted(found, reverse=True)]
+            found.append((turns.get(name, -1), built, name))
+    return [name for _turn, _built, name in sorted(found, reverse=True)]
 
 
 def linked(root: str, name: str) -> str:

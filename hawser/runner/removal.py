@@ -30,6 +30,17 @@ PATIENCE = 5.0
 # Where a broker that is installed keeps what it knows.
 BROKER = "/var/lib/rabbitmq"
 
+# What a role of PostgreSQL owns, and where it has rights: databases by name, the rest described.
+HELD = """
+SELECT DISTINCT to_json(coalesce(datname, pg_describe_object(classid, objid, objsubid)))::text
+    FROM pg_shdepend LEFT JOIN pg_database AS d
+        ON d.oid = CASE WHEN classid = 'pg_database'::regclass THEN objid ELSE dbid END
+    WHERE refclassid = 'pg_authid'::regclass AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = %s);
+"""
+# In which databases of MariaDB a role has rights, and code that runs with its own.
+RIGHTS = ("mysql.db", "mysql.tables_priv", "mysql.columns_priv", "mysql.procs_priv")
+CODE = {"VIEWS": "TABLE", "ROUTINES": "ROUTINE", "TRIGGERS": "TRIGGER", "EVENTS": "EVENT"}
+
 
 class Postgresql:
     """A database and its role in PostgreSQL.
@@ -48,11 +59,9 @@ class Postgresql:
         return bool(self.cluster.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % postgres.literal(self.owner)))
 
     def others(self) -> List[str]:
-        """Return the other databases that the role owns; what a restore has set aside is not counted."""
-        owner = postgres.literal(self.owner)
-        owned = "SELECT to_json(datname) FROM pg_database WHERE pg_get_userbyid(datdba) = %s" % owner
+        """Return where else the role owns something or has rights; what a restore has set aside is not counted."""
         mine = [self.name, *self.aside()]
-        return [name for name in self.cluster.values(owned) if name not in mine]
+        return [name for name in self.cluster.values(HELD % postgres.literal(self.owner)) if name not in mine]
 
     def aside(self) -> List[str]:
         """Return the databases that were there before a restore."""
@@ -92,10 +101,14 @@ class Mariadb:
         return bool(self.accounts())
 
     def others(self) -> List[str]:
-        """Return the other databases on which the role has rights."""
-        mine = (self.name, mariadb.pattern(self.name).strip("`"))
-        found = "SELECT DISTINCT hex(Db) FROM mysql.db WHERE User = %s;" % mariadb.literal(self.owner)
-        return [name for name in self.server.values(found) if name not in mine]
+        """Return the other databases in which the role has rights, or code of its own."""
+        owner = mariadb.literal(self.owner)
+        parts = ["SELECT hex(Db) FROM %s WHERE User = %s" % (table, owner) for table in RIGHTS]
+        code = "SELECT hex(%s_SCHEMA) FROM information_schema.%s WHERE DEFINER IN (%s)"
+        definers = ", ".join(mariadb.literal("%s@%s" % (self.owner, host)) for host in self.accounts())
+        parts += [code % (prefix, table, definers) for table, prefix in CODE.items()] if definers else []
+        names = self.server.values(" UNION ".join(parts) + ";")
+        return [name for name in names if name not in (self.name, mariadb.pattern(self.name).strip("`"))]
 
     def drop(self) -> None:
         names = self.server.values("SELECT hex(SCHEMA_NAME) FROM information_schema.SCHEMATA;")
@@ -167,8 +180,16 @@ class DatabaseGone(Kind):
             # Nothing is dropped that could not be saved: a backup that fails ends it here.
             Backup(self.spec, self.system).make(BEFORE_REMOVAL)
             server.drop()
-        if server.role() and not server.others():
+        if not server.role():
+            return
+        others = server.others()
+        if not others:
             server.drop_role()
+            return
+        self.system.warnings.append(
+            "the role %s stays: it owns something or has rights elsewhere (%s); when these are somebody else's,"
+            " the same command removes it" % (self.spec["owner"], ", ".join(others))
+        )
 
 
 class RabbitGone(Kind):

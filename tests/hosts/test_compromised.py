@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,16 @@ def test_a_release_that_is_a_path_is_none(fleet: Fleet) -> None:
             said = harmless(fleet.fab("-H", fleet.name, "deploy"))
     assert "web2 broke the protocol: facts: current: " in said
     fleet.fab("-H", fleet.name, "deploy")
+
+
+def test_what_get_brings_lies_nowhere_but_below_the_place_that_was_named(fleet: Fleet, tmp_path: Path) -> None:
+    here = tmp_path / "a" / "here"
+    here.mkdir(parents=True)
+    for path in (f"{tmp_path}/taken", "../../taken"):
+        with in_place_of_python(fleet, "web2", lies(rf's|"path": ""|"path": "{path}"|')):
+            said = harmless(fleet.fab("-H", f"{fleet.name}/web2", "get", "/etc/hostname", str(here), code=1))
+        assert f"web2: lists {path!r}" in said and "nothing was written" in said
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]
 
 
 def test_a_flood_before_the_greeting_is_cut(fleet: Fleet) -> None:

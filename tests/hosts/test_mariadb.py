@@ -200,3 +200,16 @@ def test_without_the_server_in_the_settings_nobody_reaches_it_and_its_data_stays
     fleet.fab("-H", "stock", "bootstrap")
     assert "Can't connect" in asks(fleet, "SELECT 1")
     assert fleet.inside("data1", "mariadb", "-N", "-e", "SHOW DATABASES LIKE 'stock'").strip() == "stock"
+    fleet.file.write_text(text)
+
+
+def test_a_role_whose_code_somebody_else_needs_stays_when_its_database_goes(fleet: Fleet) -> None:
+    view = "CREATE DATABASE other; CREATE DEFINER = keeper@localhost VIEW other.v AS SELECT 1"
+    fleet.inside("data1", "mariadb", "-e", view)
+    said = fleet.fab("-H", "stock", "remove", "--yes").stdout
+    assert "the role keeper stays: it owns something or has rights elsewhere (other)" in said
+    assert not fleet.inside("data1", "mariadb", "-N", "-e", "SHOW DATABASES LIKE 'stock'").strip()
+    assert "localhost" in accounts(fleet)
+    fleet.inside("data1", "mariadb", "-e", "DROP DATABASE other")
+    fleet.fab("-H", "stock", "remove", "--yes")
+    assert not accounts(fleet)

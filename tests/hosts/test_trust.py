@@ -21,6 +21,12 @@ def edit(fleet: Fleet, host: str, path: str, change: str) -> None:
     fleet.inside(host, "python3", "-c", EDIT, path, change)
 
 
+def runs(proof: Path) -> str:
+    """Return a change of what is kept, after which each template would run something on the machine that renders it."""
+    payload = f"{{{{ lipsum.__globals__['os'].popen('touch {proof}').read() }}}}"
+    return f"d['templates'] = {{name: text + {payload!r} for name, text in d['templates'].items()}}"
+
+
 def kept(fleet: Fleet, host: str, release: str = "") -> str:
     return f"/srv/demo/releases/{release or fleet.release(host)}/release.json"
 
@@ -35,9 +41,7 @@ def refused(fleet: Fleet, *words: str) -> str:
 def test_a_kept_template_runs_nothing_here(fleet: Fleet, tmp_path: Path, dry: bool) -> None:
     path, proof = kept(fleet, "web2"), tmp_path / "ran"
     before = fleet.inside("web2", "cat", path)
-    payload = f"{{{{ lipsum.__globals__['os'].popen('touch {proof}').read() }}}}"
-    change = f"d['templates'] = {{name: text + {payload!r} for name, text in d['templates'].items()}}"
-    edit(fleet, "web2", path, change)
+    edit(fleet, "web2", path, runs(proof))
     try:
         words = ["-R"] if dry else []
         said = refused(fleet, *words, "-H", f"{fleet.name}/web2", "restart")
@@ -55,16 +59,19 @@ def test_a_kept_template_runs_nothing_here(fleet: Fleet, tmp_path: Path, dry: bo
     fleet.fab("-H", f"{fleet.name}/web2", "restart")
 
 
-def test_what_root_adds_on_one_host_comes_to_no_other(fleet: Fleet) -> None:
+def test_what_root_adds_on_one_host_comes_to_no_other_and_runs_nothing_here(fleet: Fleet, tmp_path: Path) -> None:
     fleet.commit({"logbook/later.py": "LATER = 1\n"})
     first = fleet.release("web1")
     fleet.fab("-H", fleet.name, "deploy")
     path = kept(fleet, "web1", first)
     # The first host that is asked, and another one.
     for host in ("web1", "web2"):
-        edit(fleet, host, path, f"d['settings']['files'] = [{LATERAL!r}]")
-    fleet.fab("-H", fleet.name, "rollback", "--to", first)
-    assert fleet.releases() == {first}
+        edit(fleet, host, path, f"d['settings']['files'] = [{LATERAL!r}]; {runs(tmp_path / 'ran')}")
+    for words in (["-R"], []):
+        said = refused(fleet, *words, "-H", f"{fleet.name}/web1,{fleet.name}/web2", "rollback", "--to", first)
+        assert f"web1: {path} does not fit its signature" in said, said
+        fleet.fab(*words, "-H", fleet.name, "rollback", "--to", first)
+    assert fleet.releases() == {first} and not list(tmp_path.iterdir())
     for host in HOSTS:
         assert "lateral" not in fleet.inside(host, "ls", "/etc/cron.d")
     # Nor does a rollout that only this host knows of.

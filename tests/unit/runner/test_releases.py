@@ -136,6 +136,16 @@ def test_releases_that_failed_take_the_place_of_none_that_served(site, system):
     assert site.names("releases") == ["fifth", "first", "second"]
 
 
+def test_what_served_last_stays_whatever_the_times_of_files_say(site):
+    for age, name in enumerate(["older", "a", "b", "c", "d"]):
+        site.release(name, age=age)
+    site.served("a", "b", "c", "d")
+    site.link("current", "d")
+    site.link("previous", "c")
+    assert site.prune(3) == "removes releases/a, releases/older"
+    assert site.names("releases") == ["b", "c", "d"]
+
+
 def test_what_is_older_than_the_history_counts_as_having_served(site, system):
     for age, name in enumerate(["c", "b", "a"]):
         site.release(name, age=age)

@@ -62,6 +62,58 @@ class TestAFileOfSqlite:
         assert (tmp_path / "data.sqlite3").exists()
 
 
+class Server:
+    """Stands for a database server: answers what is asked of it, and remembers what it is told.
+
+    :param held: in which databases the role has something.
+    """
+
+    def __init__(self, held):
+        self.held, self.told = held, []
+
+    def rows(self, sql):
+        return ["localhost"] if "FROM mysql.user" in sql else ["1"] if "FROM pg_roles" in sql else []
+
+    def values(self, sql):
+        return self.held if "pg_shdepend" in sql or "procs_priv" in sql else []
+
+    def psql(self, sql):
+        self.told.append(sql)
+
+    sql = psql
+
+
+class TestARole:
+    @pytest.fixture
+    def gone(self, system, monkeypatch):
+        """Return what is left to do when the database has gone, and the server that is told it."""
+
+        def gone(engine, held):
+            server = Server(held)
+            monkeypatch.setattr(removal.postgres, "Cluster", lambda system: server)
+            monkeypatch.setattr(removal.mariadb, "Server", lambda system: server)
+            return DatabaseGone({"engine": engine, "database": "shop", "owner": "shop"}, system), server
+
+        return gone
+
+    @pytest.mark.parametrize(("engine", "sql"), [("postgresql", "DROP ROLE"), ("mariadb", "DROP USER")])
+    def test_goes_when_nothing_else_is_its_own(self, gone, system, engine, sql):
+        kind, server = gone(engine, ["shop"])
+        change = kind.check()
+        assert change.note == "removes the role shop"
+        kind.apply(change)
+        assert [each.startswith(sql) for each in server.told] == [True] and not system.take_warnings()
+
+    @pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+    def test_stays_where_something_elsewhere_is_its_own_and_it_is_said_where(self, gone, system, engine):
+        kind, server = gone(engine, ["shop", "shop_sale", "other"])
+        assert kind.check() is None
+        kind.apply(None)
+        (warning,) = system.take_warnings()
+        assert "the role shop stays" in warning and "(shop_sale, other)" in warning and "same command" in warning
+        assert not server.told
+
+
 CONTROL = """#!/bin/sh
 echo "$@" >> {log}
 case "$2" in
