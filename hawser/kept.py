@@ -18,6 +18,7 @@ from .host import Host
 from .inventory.app import SIGNING_KEY
 from .journal import Record, believable
 from .release import Release, is_id
+from .report.text import hearsay
 from .resources import File, Journal, Resources
 from .signatures import JOURNAL, RELEASE, ROLLOUT, Standing, identity
 from .steps import step
@@ -209,7 +210,7 @@ def read(fleet: Fleet, kept: Kept) -> Release:
         return Release.from_inputs(json.dumps(kept.content), fleet.environment)
     except ValueError as error:
         raise HawserError(
-            f"{kept.host}: {kept.path} cannot be read by this version of Hawser: {error}\n"
+            f"{kept.host}: {kept.path} cannot be read by this version of Hawser: {hearsay(str(error))}\n"
             f"  next: fab -H {fleet.environment.name} deploy"
         ) from None
 
@@ -305,7 +306,7 @@ def differences(fleet: Fleet, each: Kept) -> str:
     present, ours = today["settings"], fleet.session.templates.used
     found = [key for key in {**present, **settings} if settings.get(key) != present.get(key)]
     found += [f"template {name}" for name, text in templates.items() if ours.get(name, text) != text]
-    return ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
+    return hearsay(", ".join(found[:SHOWN])) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
 
 
 def accept(fleet: Fleet, wanted: Sequence[Kept]) -> None:
