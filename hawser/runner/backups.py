@@ -14,7 +14,8 @@ import stat
 import time
 
 from . import mariadb_dump, postgres_dump, sqlite_dump
-from .disk import FOLDER, digest, digest_of, open_folder, remove, write_atomically
+from .disk import FOLDER, digest, digest_of, open_folder, read, remove, write_atomically
+from .records import parsed
 from .restoring import DAMAGED, Journal, journals
 from .system import Change, Failure, Kind, account_of, how_it_ended, kill_group
 
@@ -398,11 +399,9 @@ class Backup(Kind):
 def details(path: str) -> Mapping[str, Any]:
     """Return what was written down beside a backup; nothing where that is lost."""
     try:
-        with open(path + ".json", encoding="utf-8") as stream:
-            found = json.load(stream)
-    except (OSError, ValueError):
+        return parsed(read(path + ".json"), dict) or {}
+    except (OSError, Failure):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def reason(about: Mapping[str, Any]) -> str:
