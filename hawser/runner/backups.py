@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Seconds for one dump or one restore.
 LONGEST = 6 * 3600
 MAKING = ".making-"
-NAME = re.compile(r"^([^/]+)-(\d{8}T\d{6}Z)\.(dump|sql\.gz|sqlite3)$")
+NAME = re.compile(r"([^/]+)-([0-9]{8}T[0-9]{6}Z)\.(dump|sql\.gz|sqlite3)\Z")
 BEFORE_RESTORE, BEFORE_REMOVAL, BEFORE_MIGRATION = "before a restore", "before removal", "before a migration"
 # Backups that go for their age when one is made: more would all go at once where a clock has jumped ahead.
 AGED = 2
@@ -80,7 +80,7 @@ def workplace(folder: str, user: str, state: str) -> Iterator[str]:
     with own_folder(folder) as handle:
         for name in os.listdir(handle):
             # An older version gave them eight digits alone.
-            if name.startswith(mine) or re.match(re.escape(MAKING) + "[0-9a-f]{8}$", name):
+            if name.startswith(mine) or re.fullmatch(re.escape(MAKING) + "[0-9a-f]{8}", name):
                 remove(os.path.join(folder, name), recursive=True)
         name = mine + os.urandom(4).hex()
         place = os.path.join(folder, name)

@@ -61,7 +61,7 @@ def read_text(state: str, name: str) -> str:
 def youngest(state: str) -> int:
     """Return the place of the youngest rollout that this host has had a journal of, 0 when there was none."""
     found = read_text(state, "begun")
-    if re.match("[0-9]{1,18}$", found):
+    if re.fullmatch("[0-9]{1,18}", found):
         return int(found)
     # A damaged one was written in that rollout, and its place is a time: an older one is still known as such.
     return int(link_time(os.path.join(state, "begun")))

@@ -204,7 +204,7 @@ class Dump:
         names = self.cluster.values("SELECT to_json(rolname) FROM pg_roles WHERE rolvaliduntil IS NOT NULL")
         for login in names:
             # An older version gave them no end of their own.
-            if re.match(re.escape(self.mark) + "(_[0-9a-f]{12})?$", login):
+            if re.fullmatch(re.escape(self.mark) + "(_[0-9a-f]{12})?", login):
                 self.dismiss(login, self.owner, attempts=1)
 
     # Saving.
