@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from .records import parsed
+from .revisions import MARK
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from .system import Finished, System
 
-MARK = "hawser-migrations: "
 # What Django's `shell` says of `-c` before 1.10.
 TOO_OLD = re.compile(r"(?:unrecognized arguments|no such option): -c\b")
 # Seconds for one answer: Django has to load the application.
