@@ -122,7 +122,8 @@ def receive(
             return
         written += len(part)
         if limit is not None and written > limit:
-            raise Failure("%s wrote more than the %d MiB that were expected" % (argv[0], limit >> 20))
+            name = os.path.basename(argv[0])
+            raise Failure("%s wrote more than the %d MiB that were expected" % (name, limit >> 20))
         target.write(part)
 
     child = system.spawn(argv, user, "/", env)
