@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from invoke.exceptions import Exit
 
+# Characters of a part of a message about what somebody wrote.
+LONGEST = 600
+
 
 class HawserError(Exit):
     """A mistake or a failure that the user can do something about.
@@ -36,9 +39,9 @@ class Problem:
         return f"{place}: {short(self.message)}" + (f" ({short(self.hint)})" if self.hint else "")
 
 
-def short(text: str, limit: int = 600) -> str:
+def short(text: str) -> str:
     """Return a text as far as a person reads it: a value that is shown in it may be as long as a file."""
-    return text if len(text) <= limit else f"{text[: limit - 100]} … {text[-80:]}"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 100]} … {text[-80:]}"
 
 
 class InputErrors(HawserError):

@@ -18,7 +18,7 @@ from invoke.tasks import Call, Task
 
 from .errors import HawserError, Unreachable
 from .fleet import Fleet
-from .report.text import brief, safe
+from .report.text import brief, hearsay, reason, safe
 from .session import Session
 from .steps import FleetTask, SessionTask
 
@@ -140,10 +140,11 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             session.hang_up()
             raise
         except Failure as failure:
-            raise HawserError(str(failure), code=failure.result.exited or 1) from None
+            # What the command wrote is in it, where it was not shown at once.
+            raise HawserError(hearsay(str(failure)), code=failure.result.exited or 1) from None
         except (paramiko.SSHException, EOFError, TimeoutError) as error:
             # Only a plain task speaks with its host by itself.
-            raise Unreachable(f"{session.spoken_to}: the connection broke: {error or type(error).__name__}") from None
+            raise Unreachable(f"{session.spoken_to}: the connection broke: {reason(error)}") from None
         finally:
             session.close(ok)
             # The process ends now: walking through all objects once more takes longer than a connection.

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .kept import Kept
 
 UV = "uv==0.13.9"
+# Seconds for one command of a release.
+LONGEST_COMMAND = 1800
 
 
 class Hidden(dict[str, str]):
@@ -428,7 +430,7 @@ class Host:
             found = found.get(part) if isinstance(found, Mapping) else getattr(found, part, None)
         return found
 
-    def in_release(self, line: str, marker: str = "", timeout: int = 1800, words: Sequence[str] = ()) -> Command:
+    def in_release(self, line: str, marker: str = "", words: Sequence[str] = ()) -> Command:
         """Return a command line that runs in the code of the release, as the application's user, in its environment.
 
         :param line: may begin with ``@NAME``, for the variables of an instance.
@@ -437,7 +439,7 @@ class Host:
         instance, command = instance_of(line)
         own = [f"@{instance_environment(instance)}"] if instance else []
         argv = (f"{self.release_path}/run", *own, *(words or ("sh", "-c", command)))
-        return Command(argv, user=self.app.user, cwd=self.source, marker=marker, timeout=timeout, title=line)
+        return Command(argv, user=self.app.user, cwd=self.source, marker=marker, timeout=LONGEST_COMMAND, title=line)
 
     # Processes.
 

@@ -457,9 +457,7 @@ class Session:
         """Try once more to reach hosts that were lost on the way, and take their lock again; some may stay lost."""
         gone = [name for name in names if name in self.lost and name in self.wires]
         for name in gone:
-            connection = self.wires.pop(name).connection
-            if connection is not None:
-                connection.close()
+            self.wires.pop(name).cut()
             self.locked.discard(name)
         failures = self.try_open(gone)
         for name in gone:

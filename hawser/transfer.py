@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import HawserError, StepFailed, Unreachable
+from .report.text import hearsay
 
 if TYPE_CHECKING:
     from .fleet import Fleet
@@ -112,7 +113,7 @@ def offers(name: str, listing: object) -> list[Offer]:
     :raises StepFailed: something else was said; nothing of it is used.
     """
     if not isinstance(listing, list):
-        raise StepFailed(f"{name}: lists no files: {str(listing)[:SHOWN]!r}")
+        raise StepFailed(f"{name}: lists no files: {quoted(listing)}")
     if len(listing) > MOST_FILES:
         raise StepFailed(f"{name}: lists {len(listing)} files, more than {MOST_FILES}; next: get parts of it")
     found = [offer(name, each) for each in listing]
@@ -131,15 +132,20 @@ def offer(name: str, row: object) -> Offer:
     numbers = [values.get("mode"), values.get("size")]
     fits = isinstance(path, str) and isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)
     if not fits or not all(type(each) is int and 0 <= each < 2**60 for each in numbers):
-        raise StepFailed(f"{name}: says of a file {str(row)[:SHOWN]!r}")
+        raise StepFailed(f"{name}: says of a file {quoted(row)}")
     parts = tuple(str(path).split("/")) if path else ()
     if not all(contained(part) for part in parts) or sum(len(part.encode()) + 1 for part in parts) > LONGEST_PATH:
         raise StepFailed(
-            f"{name}: lists {str(path)[:SHOWN]!r}; taken are paths below a folder, of printable names, of at most "
+            f"{name}: lists {quoted(path)}; taken are paths below a folder, of printable names, of at most "
             f"{LONGEST_PATH} bytes, and no {', '.join(REPOSITORIES)}; nothing was written\n"
             "  next: get the files that you need by name"
         )
     return Offer(parts, str(sha256), *numbers)  # type: ignore[arg-type]
+
+
+def quoted(said: object) -> str:
+    """Return what a host said as a message shows it: its beginning, in quotes."""
+    return hearsay(repr(str(said)[:SHOWN]))
 
 
 def contained(part: str) -> bool:
@@ -255,9 +261,7 @@ def _fetch(fleet: Fleet, name: str, remote: str, target: Path, wanted: Offer) ->
                     raise StepFailed(f"{name}: {remote}: what arrives is no part of a file") from None
                 size += len(data)
                 if size > wanted.size or not data:
-                    # Whoever sends more than was announced may never end.
-                    if wire.connection is not None:
-                        wire.connection.close()
+                    # Whoever sends more than was announced may never end: this has the line cut.
                     raise Unreachable(f"{name}: {remote}: more arrives than the {wanted.size:,} bytes announced")
                 found.update(data)
                 stream.write(data)

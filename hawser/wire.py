@@ -433,5 +433,4 @@ class Wire:
                 pass
             with suppress(OSError, EOFError, paramiko.SSHException):
                 self.channel.close()
-        if self.connection is not None:
-            self.connection.close()
+        self.cut()

@@ -10,13 +10,13 @@ from hawser import alembic
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import Fleet
 from hawser.host import Host
-from hawser.migrations import ADDITIVE, BREAKING, ORDER, UNCLASSIFIED, Question, Verdict, judge, places, told
+from hawser.migrations import Question, Verdict, judge, places, told
 from hawser.migrations import questions as questions_of
 from hawser.processes import instance_environment
 from hawser.release import Release, is_id, short
 from hawser.rolling import Rolling
-
-ALLOWED = {"additive": 0, "unclassified": 1, "all": 2}
+from hawser.runner.revisions import ADDITIVE, ALLOWED, BREAKING, UNCLASSIFIED
+from hawser.runner.revisions import KINDS as ORDER
 
 
 @dataclass(frozen=True)

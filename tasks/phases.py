@@ -12,9 +12,10 @@ from hawser.databases import databases_of
 from hawser.errors import HawserError
 from hawser.fleet import Fleet
 from hawser.host import Host
-from hawser.migrations import ADDITIVE, Verdict, told
+from hawser.migrations import Verdict, told
 from hawser.release import Release
 from hawser.rolling import Portion, Rolling
+from hawser.runner.revisions import ADDITIVE
 from hawser.steps import Step
 
 from . import config, db, drain, hooks, maintenance, migrations, release, visit

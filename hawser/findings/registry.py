@@ -24,10 +24,10 @@ class Finding:
     warning: bool = False
 
     @classmethod
-    def of_error(cls, text: str, next_move: str = "") -> Finding:
+    def of_error(cls, text: str) -> Finding:
         """Read the message of an error, which may say itself what to do next."""
         message, _, advice = text.partition("next: ")
-        return cls(message.strip().rstrip(";").rstrip(), advice.strip() or next_move)
+        return cls(message.strip().rstrip(";").rstrip(), advice.strip())
 
     @classmethod
     def of_problem(cls, problem: Problem) -> Finding:

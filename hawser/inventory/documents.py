@@ -110,11 +110,10 @@ def _read(path: Path, extended_by: Document | None) -> Table:
         raise InputErrors([Problem(name, "", f"cannot be read: {reason}")]) from None
 
 
-def read_file(path: Path, limit: int = LONGEST) -> str:
+def read_file(path: Path) -> str:
     """Return the text of a file that a person writes, without the mark that some editors put before it.
 
-    :param limit: bytes.
-    :raises OSError: it cannot be read, is no regular file, or longer.
+    :raises OSError: it cannot be read, is no regular file, or longer than `LONGEST`.
     :raises UnicodeDecodeError: it is not UTF-8.
     """
     # A pipe without a writer must not block.
@@ -125,9 +124,9 @@ def read_file(path: Path, limit: int = LONGEST) -> str:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise OSError(errno.EFBIG, f"it is longer than {limit:,} bytes", str(path))
+        data = stream.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise OSError(errno.EFBIG, f"it is longer than {LONGEST:,} bytes", str(path))
     return data.decode("utf-8-sig")
 
 

@@ -23,8 +23,9 @@ COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
 # lone surrogates, which no stream can encode.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-# What stands before the move that we advise, as a host could write it.
-NEXT = re.compile(r"\bnext[ \t]*:", re.IGNORECASE)
+# What stands before the move that we advise, as a host could write it; also at the end of a longer word, of which the
+# beginning may be cut away.
+NEXT = re.compile(r"next\s*:", re.IGNORECASE)
 
 
 class Marked(str):

@@ -14,7 +14,8 @@ import stat
 import time
 
 from . import mariadb_dump, postgres_dump, sqlite_dump
-from .disk import FOLDER, digest, digest_of, open_folder, remove, write_atomically
+from .disk import FOLDER, digest, digest_of, open_folder, read, remove, write_atomically
+from .records import parsed
 from .restoring import DAMAGED, Journal, journals
 from .system import Change, Failure, Kind, account_of, how_it_ended, kill_group
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 # Seconds for one dump or one restore.
 LONGEST = 6 * 3600
 MAKING = ".making-"
-NAME = re.compile(r"^([^/]+)-(\d{8}T\d{6}Z)\.(dump|sql\.gz|sqlite3)$")
+NAME = re.compile(r"([^/]+)-([0-9]{8}T[0-9]{6}Z)\.(dump|sql\.gz|sqlite3)\Z")
 BEFORE_RESTORE, BEFORE_REMOVAL, BEFORE_MIGRATION = "before a restore", "before removal", "before a migration"
 # Backups that go for their age when one is made: more would all go at once where a clock has jumped ahead.
 AGED = 2
@@ -79,7 +80,7 @@ def workplace(folder: str, user: str, state: str) -> Iterator[str]:
     with own_folder(folder) as handle:
         for name in os.listdir(handle):
             # An older version gave them eight digits alone.
-            if name.startswith(mine) or re.match(re.escape(MAKING) + "[0-9a-f]{8}$", name):
+            if name.startswith(mine) or re.fullmatch(re.escape(MAKING) + "[0-9a-f]{8}", name):
                 remove(os.path.join(folder, name), recursive=True)
         name = mine + os.urandom(4).hex()
         place = os.path.join(folder, name)
@@ -121,7 +122,8 @@ def receive(
             return
         written += len(part)
         if limit is not None and written > limit:
-            raise Failure("%s wrote more than the %d MiB that were expected" % (argv[0], limit >> 20))
+            name = os.path.basename(argv[0])
+            raise Failure("%s wrote more than the %d MiB that were expected" % (name, limit >> 20))
         target.write(part)
 
     child = system.spawn(argv, user, "/", env)
@@ -398,11 +400,9 @@ class Backup(Kind):
 def details(path: str) -> Mapping[str, Any]:
     """Return what was written down beside a backup; nothing where that is lost."""
     try:
-        with open(path + ".json", encoding="utf-8") as stream:
-            found = json.load(stream)
-    except (OSError, ValueError):
+        return parsed(read(path + ".json"), dict) or {}
+    except (OSError, Failure):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def reason(about: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import stat
 from .disk import open_folder, read, remove, walk, write_atomically
 from .git import Remote, explain
 from .records import parsed
-from .system import Change, Failure, Kind, group_id, user_id
+from .system import Change, Failure, Kind, group_id, some, user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from .system import Finished, Spec, System
 
-HASH = re.compile(r"^[0-9a-f]{40}$")
-SHORT_HASH = re.compile(r"^[0-9a-f]{4,40}$")
+HASH = re.compile(r"[0-9a-f]{40}\Z")
+SHORT_HASH = re.compile(r"[0-9a-f]{4,40}\Z")
 BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 # One reference a deployed commit: whatever is pushed over upstream, no clean-up here removes a release's objects.
 KEPT = "refs/hawser/"
@@ -33,6 +33,8 @@ FETCH_TIMEOUT = 1800
 BACK_TIMEOUT = 120
 # What follows the path of a working copy in that of the record of what builds have removed from it.
 REMOVED = ".removed"
+# Files that a note names before it counts the rest.
+NAMED = 5
 MIRROR_SETTINGS = {
     "gc.pruneExpire": "never",
     # A process that git leaves behind would outlive our lock.
@@ -280,7 +282,7 @@ class Checkout(Kind):
         found = (read(self.marker()) or b"").decode("utf-8", "replace").strip()
         if found == commit:
             gone = self.gone()
-            return Change("brings back " + shortened(gone)) if gone else None
+            return Change("brings back " + some(gone, NAMED)) if gone else None
         return Change("%s -> %s" % (found[:8], commit[:8]) if found else "incomplete, made anew")
 
     def gone(self) -> List[str]:
@@ -406,12 +408,6 @@ def absent(system: System, spec: Spec) -> Set[str]:
         inner = os.path.relpath(folder, path)
         wanted.difference_update(files if inner == "." else ("%s/%s" % (inner, name) for name in files))
     return wanted
-
-
-def shortened(names: Sequence[str]) -> str:
-    """Return some names of many."""
-    more = " and %d more" % (len(names) - 5) if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
 
 
 def part(name: str, folder: int, mode: int) -> None:

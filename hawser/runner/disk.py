@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Bytes of a file that is read whole: nothing that is meant to be read so comes near.
 LONGEST = 64 << 20
-TEMPORARY = re.compile(r"\.[^\0]+\.[0-9a-f]{8}~$", re.DOTALL)
+TEMPORARY = re.compile(r"\.[^\0]+\.[0-9a-f]{8}~\Z", re.DOTALL)
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Bytes of a path that a program can still add a name to (PATH_MAX is 4096).
 LONGEST_PATH = 3800

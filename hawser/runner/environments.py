@@ -15,7 +15,7 @@ from . import legacy
 from .conda import CondaFile, arguments, find_program
 from .deletion import refuse_mounts
 from .disk import open_folder, read, remove, stat_at, write_atomically
-from .facts import LONGEST_MARKER, MARKER
+from .facts import MARKER, marker
 from .files import Link
 from .installers import explain, pip_settings, tail
 from .requirements import Recipe
@@ -289,11 +289,11 @@ class PythonEnvironment(Kind):
                 variables["UV_BUILD_CONSTRAINT"] = constraints
             self.output += "".join(self.uv(words, variables) for words in recipe.commands(self.path))
         self.system.run(["sync", "-f", self.path])
-        marker = dict(recipe.inputs, format=FORMAT)
+        about = dict(recipe.inputs, format=FORMAT)
         if interpreter is not None:
-            marker["interpreter"] = interpreter.describe()
-            marker["filled_by"] = self.by_pip(interpreter)
-        write_atomically(os.path.join(self.path, MARKER), json.dumps(marker, indent=1).encode(), 0o644)
+            about["interpreter"] = interpreter.describe()
+            about["filled_by"] = self.by_pip(interpreter)
+        write_atomically(os.path.join(self.path, MARKER), json.dumps(about, indent=1).encode(), 0o644)
 
     def make_empty(self, interpreter: Interpreter) -> str:
         """Make an environment that has nothing in it yet."""
@@ -384,12 +384,6 @@ def complete(path: str) -> bool:
 
 def known_interpreters(folder: str) -> List[Dict[str, Any]]:
     """Return what the markers under a folder say of interpreters; the user may have written anything there."""
-    found = []
-    for path in glob.glob(os.path.join(folder, "*", MARKER)):
-        try:
-            entry = json.loads((read(path, LONGEST_MARKER) or b"").decode())["interpreter"]
-            if SAID.match(entry["version"]):
-                found.append(entry)
-        except (Failure, ValueError, LookupError, TypeError, RecursionError):
-            continue
-    return found
+    paths = glob.glob(os.path.join(folder, "*", MARKER))
+    entries = [marker(os.path.dirname(path)).get("interpreter") for path in paths]
+    return [each for each in entries if isinstance(each, dict) and SAID.match(str(each.get("version")))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -31,14 +30,17 @@ RECORDS = {"journal.json": ("release",), "hold.json": (), "secrets.json": ()}
 COLOURS = ("blue", "green")
 
 
-def read_json(state: str, name: str) -> Optional[Dict[str, Any]]:
-    """Return one of `RECORDS`; None when there is none, and when it is `damaged`."""
+def read_json(folder: str, name: str, needed: Sequence[str]) -> Optional[Dict[str, Any]]:
+    """Return a record in a folder of root's; None when there is none, and when it is damaged.
+
+    :param needed: what it has to say.
+    """
     try:
-        with open(os.path.join(state, name), "rb") as stream:
+        with open(os.path.join(folder, name), "rb") as stream:
             found = parsed(stream.read(), dict)
     except OSError:
         return None
-    return found if found is not None and all(key in found for key in RECORDS[name]) else None
+    return found if found is not None and all(key in found for key in needed) else None
 
 
 def damaged(state: str, records: Mapping[str, Optional[Dict[str, Any]]]) -> List[str]:
@@ -59,7 +61,7 @@ def read_text(state: str, name: str) -> str:
 def youngest(state: str) -> int:
     """Return the place of the youngest rollout that this host has had a journal of, 0 when there was none."""
     found = read_text(state, "begun")
-    if re.match("[0-9]{1,18}$", found):
+    if re.fullmatch("[0-9]{1,18}", found):
         return int(found)
     # A damaged one was written in that rollout, and its place is a time: an older one is still known as such.
     return int(link_time(os.path.join(state, "begun")))
@@ -93,11 +95,8 @@ def link(path: str, whole: bool = False) -> str:
 
 def commit_of(release: str) -> str:
     """Return the commit of a release, empty when there is none."""
-    try:
-        with open(os.path.join(release, "release.json"), encoding="utf-8") as stream:
-            return str(json.load(stream)["commit"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    found = read_json(release, "release.json", ("commit",))
+    return str(found["commit"]) if found else ""
 
 
 def link_time(path: str) -> float:
@@ -188,15 +187,21 @@ def process_facts(system: System, application: str, root: str) -> Dict[str, Any]
     return {"processes": rows, "live": colours, "astray": astray}
 
 
+def marker(environment: str) -> Dict[str, Any]:
+    """Return what is written down of an environment, which its user can change; nothing where that cannot be read."""
+    try:
+        return parsed(read(os.path.join(environment, MARKER), LONGEST_MARKER), dict) or {}
+    except (OSError, Failure):
+        return {}
+
+
 def interpreter(root: str) -> str:
     """Say which Python the current release runs on where pip has filled its environment; empty where uv has."""
-    try:
-        # The application's user can write this.
-        made = json.loads((read(os.path.join(root, "current", "env", MARKER), LONGEST_MARKER) or b"{}").decode())
-        known = made["interpreter"]["version"] if made.get("filled_by") else ""
-    except (Failure, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    made = marker(os.path.join(root, "current", "env"))
+    known = made.get("interpreter")
+    if not made.get("filled_by") or not isinstance(known, dict) or not known.get("version"):
         return ""
-    return "%s, by pip" % str(known)[:40] if known else ""
+    return "%s, by pip" % str(known["version"])[:40]
 
 
 def application_facts(system: System, application: str, root: str) -> Dict[str, Any]:
@@ -209,7 +214,7 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
         )
     except OSError:
         releases = []
-    records = {name: read_json(system.state, name) for name in RECORDS}
+    records = {name: read_json(system.state, name, needed) for name, needed in RECORDS.items()}
     return {
         "current": link(os.path.join(root, "current")),
         "commit": commit_of(os.path.join(root, "current")),

@@ -15,6 +15,7 @@ from .disk import (
     NotThere,
     contents,
     link_atomically,
+    located,
     note_folder,
     open_folder,
     opened,
@@ -24,7 +25,6 @@ from .disk import (
     remove,
     scratch,
     stat_at,
-    trusted_target,
     what_it_is,
     write_atomically,
 )
@@ -220,18 +220,11 @@ class Block(Kind):
     def place(self) -> str:
         """Return the file's own path, behind links that root has made."""
         path = real(self.spec["path"])
-        for _link in range(40):
-            try:
-                with parent_of(path) as (folder, name):
-                    target = trusted_target(name, folder)
-            except (NotThere, FileNotFoundError):
-                raise Failure("%s does not exist" % path) from None
-            if target is None:
-                return path
-            if not target:
-                raise Failure("%s is a link that root does not own" % path)
-            path = os.path.normpath(os.path.join(os.path.dirname(path), target))
-        raise Failure("%s is a link that leads nowhere" % path)
+        try:
+            with located(path) as (handle, _status):
+                return os.readlink("/proc/self/fd/%d" % handle)
+        except (NotThere, FileNotFoundError):
+            raise Failure("%s does not exist" % path) from None
 
     def merged(self, path: str, old: bytes) -> bytes:
         """Return a file's bytes with our lines in their place, and everything else as it was."""

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Sequence
 
+# Lines of a builder's output that are told.
+LAST_LINES = 40
 PIP_FILES = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf")
 # pip's settings -> uv's variables that say the same.
 PIP_SETTINGS = {
@@ -46,10 +48,10 @@ def pip_settings(files: Sequence[str] = PIP_FILES) -> Dict[str, str]:
     return variables
 
 
-def tail(output: str, lines: int = 40) -> str:
+def tail(output: str) -> str:
     """Return the last lines of a builder's output, without those that say nothing."""
     useful = [line for line in output.splitlines() if line.strip()]
-    return "\n".join(useful[-lines:])
+    return "\n".join(useful[-LAST_LINES:])
 
 
 # What pip, uv and compilers say (the first that fits), and what to do about it; {1} is what the pattern caught.

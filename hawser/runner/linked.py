@@ -18,7 +18,7 @@ from .disk import (
     write_atomically,
 )
 from .files import Directory
-from .system import Change, Failure, Kind, group_id, user_id
+from .system import Change, Failure, Kind, group_id, some, user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ class LinkedFolder(Kind):
         new, other, odd = self.compare()
         notes = ["-> " + target]
         if new:
-            notes.append("copied from the code: " + some(new))
+            notes.append("copied from the code: " + some(new, NAMED))
         if other:
-            notes.append("kept, although the code has another one: " + some(other))
+            notes.append("kept, although the code has another one: " + some(other, NAMED))
         if odd:
-            notes.append("left out: " + some(odd))
+            notes.append("left out: " + some(odd, NAMED))
         return Change("; ".join(notes))
 
     def compare(self) -> Tuple[List[str], List[str], List[str]]:
@@ -172,9 +172,3 @@ def same(path: str, there: str) -> bool:
         return os.readlink(path) == os.readlink(there)
     sizes = {each.st_size for each in found if each}
     return kinds == {stat.S_IFREG} and len(sizes) == 1 and read_itself(path) == read_itself(there)
-
-
-def some(names: List[str]) -> str:
-    """Name a few, and count the rest."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (" and %d more" % more if more > 0 else "")

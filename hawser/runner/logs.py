@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import collections
+import functools
 import gzip
 import json
 import os
@@ -58,6 +59,29 @@ TOO_LONG = "(a line of more than %d bytes)" % LONGEST_LINE
 LONGEST_TAIL = 1 << 20
 LONGEST_ANSWER = 16 << 20
 MOST_AT_ONCE = 1 << 20
+# Bytes of an entry of the journal as JSON: each one of its message may take five there.
+LONGEST_ENTRY = 8 * LONGEST_LINE
+
+
+class WholeLines:
+    """Parts what comes into lines; in the place of one that is too long, `TOO_LONG` stands.
+
+    :param longest: bytes that a line may have.
+    """
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
+        self.rest = b""
+        self.skipping = False
+
+    def add(self, data: bytes) -> List[bytes]:
+        """Return the lines that have come to their end."""
+        *whole, self.rest = (self.rest + data).split(b"\n")
+        if whole and self.skipping:
+            whole[0], self.skipping = TOO_LONG.encode(), False
+        if len(self.rest) > self.longest:
+            self.rest, self.skipping = b"", True
+        return whole
 
 
 def stamp(line: str) -> Optional[float]:
@@ -109,19 +133,20 @@ def backwards(stream: BinaryIO, end: Optional[int] = None) -> Iterator[str]:
 
 def unpacked(stream: BinaryIO) -> Iterator[str]:
     """Yield the last lines of an open gzip file, the last one first: as many as `LONGEST_TAIL` bytes hold."""
-    kept: collections.deque[str] = collections.deque()
+    kept: collections.deque[bytes] = collections.deque()
     size, whole = 0, True
     with gzip.open(stream, "rb") as packed:
         for part in iter(lambda: packed.readline(LONGEST_LINE), b""):
             began, whole = whole, part.endswith(b"\n")
             if not began:
-                kept[-1] = TOO_LONG
-                continue
-            kept.append(part.rstrip(b"\r\n").decode("utf-8", "replace"))
+                size -= len(kept.pop())
+                part = TOO_LONG.encode()
+            kept.append(part)
             size += len(part)
             while size > LONGEST_TAIL:
                 size -= len(kept.popleft())
-    yield from reversed(kept)
+    for line in reversed(kept):
+        yield line.rstrip(b"\r\n").decode("utf-8", "replace")
 
 
 def generations(path: str) -> List[str]:
@@ -195,30 +220,53 @@ def journal_arguments(source: Mapping[str, Any]) -> List[str]:
     return ["journalctl", "-q", "--all", "--no-pager", "-o", "json", *chosen]
 
 
-def parse(line: bytes) -> Iterator[Tuple[float, str]]:
-    """Yield time and text of a journal's entry, line by line."""
+def parse(line: bytes, before: float = 0.0) -> Iterator[Tuple[float, str]]:
+    """Yield time and text of a journal's entry, line by line.
+
+    :param before: the time of the entry before it, which that of one that is too long has to be.
+    """
+    if line == TOO_LONG.encode():
+        yield before, TOO_LONG
+        return
     try:
         entry = json.loads(line.decode("utf-8", "replace"))
         moment = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
     except (ValueError, KeyError, TypeError):
         return
-    said = entry.get("MESSAGE")
-    # What is no UTF-8 comes as a list of bytes.
-    text = bytes(said).decode("utf-8", "replace") if isinstance(said, list) else str(said or "")
-    for each in text.split("\n"):
-        yield moment, each
+    for text in messages(entry.get("MESSAGE")):
+        for each in text.split("\n"):
+            yield moment, each
 
 
-def of_journal(system: System, source: Mapping[str, Any], since: float) -> Iterator[Tuple[float, str]]:
-    """Yield time and text of what the journal holds of a source, the last line first."""
+def messages(said: Any) -> List[str]:
+    """Return the messages of an entry; whoever writes it may give it several.
+
+    Source: https://systemd.io/JOURNAL_EXPORT_FORMATS. What is no UTF-8 is a list of bytes.
+    """
+    if not isinstance(said, list):
+        return [str(said or "")]
+    if all(isinstance(each, int) for each in said):
+        return [bytes(said).decode("utf-8", "replace")]
+    return [text for each in said for text in messages(each)]
+
+
+def of_journal(system: System, source: Mapping[str, Any], since: float, until: float) -> Iterator[Tuple[float, str]]:
+    """Yield time and text of what the journal holds of a source, the last line first.
+
+    :param until: where it ends.
+    """
     argv = [*journal_arguments(source), "--reverse"]
     if since:
         argv += ["--since", "@%d" % since]
     child = system.spawn(argv, apart=False)
+    lines, last = WholeLines(LONGEST_ENTRY), until
     try:
         assert child.stdout is not None
-        for line in child.stdout:
-            yield from reversed(list(parse(line)))
+        for part in iter(functools.partial(os.read, child.stdout.fileno(), BLOCK), b""):
+            for line in lines.add(part):
+                for moment, text in reversed(list(parse(line, last))):
+                    last = moment
+                    yield moment, text
     finally:
         child.kill()
         system.attend(child, b"", lambda _name, _part: None, 5.0)
@@ -242,7 +290,7 @@ def collect(
     found: List[Entry] = []
     said: List[str] = []
     of_a_file = "path" in source
-    told = of_file(source["path"], since, size, said) if of_a_file else of_journal(system, source, since)
+    told = of_file(source["path"], since, size, said) if of_a_file else of_journal(system, source, since, until)
     room = LONGEST_ANSWER
     for moment, text in told:
         if moment < since or (moment > until and not of_a_file):
@@ -268,24 +316,19 @@ def size_of(path: str) -> int:
 
 def watch_file(source: Mapping[str, Any], start: int, tell: Callable[[Entry], None]) -> None:
     """Tell what is added to a file, for ever; a file that has become shorter was emptied, and begins anew."""
-    position, rest, last, skipping = start, b"", time.time(), False
+    position, lines, last = start, WholeLines(LONGEST_LINE), time.time()
     while True:
         try:
             with opened(source["path"]) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 if size < position:
-                    position, rest = 0, b""
+                    position, lines = 0, WholeLines(LONGEST_LINE)
                 stream.seek(position)
                 data = stream.read(min(size - position, MOST_AT_ONCE))
         except (OSError, Failure):
             data = b""
         position += len(data)
-        *whole, rest = (rest + data).split(b"\n")
-        if whole and skipping:
-            whole[0], skipping = TOO_LONG.encode(), False
-        if len(rest) > LONGEST_LINE:
-            rest, skipping = b"", True
-        for line in whole:
+        for line in lines.add(data):
             text = line.decode("utf-8", "replace")
             last = stamp(text) or (last if text[:1] in (" ", "\t") else time.time())
             tell((last, source["name"], text))
@@ -296,14 +339,13 @@ def watch_file(source: Mapping[str, Any], start: int, tell: Callable[[Entry], No
 def watch_journal(system: System, source: Mapping[str, Any], start: float, tell: Callable[[Entry], None]) -> None:
     """Tell what is added to the journal of a source, for ever."""
     child = system.spawn([*journal_arguments(source), "--follow", "--since", "@%d" % start])
-    rest = bytearray()
+    lines, last = WholeLines(LONGEST_ENTRY), time.time()
 
     def heard(_name: str, part: bytes) -> None:
-        rest.extend(part)
-        *whole, last = bytes(rest).split(b"\n")
-        rest[:] = last
-        for line in whole:
-            for moment, text in parse(line):
+        nonlocal last
+        for line in lines.add(part):
+            for moment, text in parse(line, last):
+                last = moment
                 if moment > start:
                     tell((moment, source["name"], text))
 

@@ -10,7 +10,7 @@ import threading
 import time
 
 from .managers import tail
-from .mountinfo import mount_points
+from .mountinfo import TABLE, mount_points, unescape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,14 +53,7 @@ def rooms(system: System, paths: Sequence[str]) -> List[Dict[str, Any]]:
     return list(found.values())
 
 
-def unescape(text: str) -> str:
-    """Read a field of fstab(5), in which blanks are octal."""
-    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\134", "\\")):
-        text = text.replace(code, character)
-    return text
-
-
-def is_mount(path: str, table: str = "/proc/self/mountinfo") -> bool:
+def is_mount(path: str, table: str = TABLE) -> bool:
     """Tell whether something is mounted at a path, without touching it."""
     return (path.rstrip("/") or "/") in mount_points(table)
 
@@ -161,6 +154,8 @@ def pending(system: System) -> int:
         return 0
 
 
+# Lines of a server's log that are told.
+LAST_LINES = 5
 # Where servers write their logs; those that are not here have the journal alone.
 SERVER_LOGS = {
     "postgresql": ("/var/log/postgresql/*.log", "postgresql*"),
@@ -170,12 +165,12 @@ SERVER_LOGS = {
 }
 
 
-def last_words(system: System, service: str, lines: int = 5) -> List[str]:
+def last_words(system: System, service: str) -> List[str]:
     """Return the last lines that a server wrote, in its own log or else in the journal."""
     pattern, unit = SERVER_LOGS[service]
     files = sorted(glob.glob(pattern), key=os.path.getmtime)
     text = tail(files[-1]) if files else ""
     if not text.strip():
-        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(lines), "-u", unit]
+        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(LAST_LINES), "-u", unit]
         text = system.run(argv, check=False, apart=True, timeout=30).output
-    return system.mask(text).splitlines()[-lines:]
+    return system.mask(text).splitlines()[-LAST_LINES:]

@@ -75,6 +75,13 @@ class Server:
         """Return the texts that SQL gives as hexadecimal digits, one a row."""
         return [bytes.fromhex(row).decode("utf-8", "replace") for row in self.rows(text, timeout)]
 
+    def names(self) -> List[str]:
+        """Return the names of all databases."""
+        return self.values("SELECT hex(SCHEMA_NAME) FROM information_schema.SCHEMATA;")
+
+    def has(self, database: str) -> bool:
+        return bool(self.rows("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % literal(database)))
+
     def log_in(self, role: str, password: str) -> str:
         """Return why a role cannot log in on the socket; empty when it can."""
         argv = [self.program, "--no-defaults", *CLIENT, "--protocol=socket", "--batch", "-u", role]

@@ -73,7 +73,7 @@ class Dump:
         return self.server.rows(sql, self.longest)
 
     def there(self, name: str) -> bool:
-        return bool(self.rows("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % literal(name)))
+        return self.server.has(name)
 
     def size(self) -> int:
         """Return about how many bytes the database holds."""
@@ -99,8 +99,7 @@ class Dump:
         return self.server.values("SELECT hex(TABLE_NAME) " + where, self.longest)
 
     def formers(self) -> List[str]:
-        names = self.server.values("SELECT hex(SCHEMA_NAME) FROM information_schema.SCHEMATA;")
-        return [each for each in names if is_former(each, self.name)]
+        return [each for each in self.server.names() if is_former(each, self.name)]
 
     # Logging in.
 

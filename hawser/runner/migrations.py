@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 
+from .records import parsed
+from .revisions import MARK
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from .system import Finished, System
 
-MARK = "hawser-migrations: "
 # What Django's `shell` says of `-c` before 1.10.
 TOO_OLD = re.compile(r"(?:unrecognized arguments|no such option): -c\b")
 # Seconds for one answer: Django has to load the application.
@@ -38,11 +38,9 @@ def plans(system: System, questions: Sequence[Mapping[str, Any]]) -> List[Dict[s
         if each.get("plain"):
             found.append({"lines": [line.strip() for line in said.splitlines() if line.strip()]})
             continue
-        lines = [line for line in said.splitlines() if line.startswith(MARK)]
-        try:
-            found.append(json.loads(lines[-1][len(MARK) :]))
-        except (IndexError, ValueError):
-            found.append({"error": "it gives no answer", "output": system.show(said)})
+        lines = [line[len(MARK) :] for line in said.splitlines() if line.startswith(MARK)]
+        answer = parsed("".join(lines[-1:]).encode(), dict)
+        found.append({"error": "it gives no answer", "output": system.show(said)} if answer is None else answer)
     return found
 
 

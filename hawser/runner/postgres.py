@@ -131,6 +131,25 @@ class Cluster:
         """Return the rows of SQL that gives one value of JSON in each."""
         return [json.loads(row) for row in self.rows(sql, database)]
 
+    def names(self) -> List[str]:
+        """Return the names of all databases."""
+        return self.values("SELECT to_json(datname) FROM pg_database")
+
+    def has(self, database: str) -> bool:
+        return bool(self.rows("SELECT 1 FROM pg_database WHERE datname = %s" % literal(database)))
+
+    def has_role(self, name: str) -> bool:
+        return bool(self.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(name)))
+
+    def refuses(self, database: str) -> bool:
+        """Tell whether nobody may connect to a database."""
+        return self.rows("SELECT datallowconn FROM pg_database WHERE datname = %s" % literal(database)) == ["f"]
+
+    def drop(self, database: str) -> None:
+        """Drop a database, whoever uses it, and also one that is a template."""
+        both = (identifier(database),) * 2
+        self.rows("ALTER DATABASE %s IS_TEMPLATE false; DROP DATABASE %s WITH (FORCE);" % both)
+
     def log_in(self, role: str, password: str) -> str:
         """Return why a role cannot log in over TCP; empty when it can."""
         argv = [self.program, "-X", "-q", "-At", "-h", "127.0.0.1", "-p", self.port, "-d", "postgres", "-U", role, "-w"]
@@ -175,10 +194,9 @@ class Role(Kind):
         cluster = Cluster(self.system)
         # Made here, so that the password never stands in the server's log. Other than ASCII is left to the server.
         secret = scram(password, os.urandom(16), ITERATIONS) if password.isascii() else password
-        exists = cluster.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(name))
         cluster.psql(
             "SET password_encryption = 'scram-sha-256';\n%s ROLE %s LOGIN PASSWORD %s;\n"
-            % ("ALTER" if exists else "CREATE", identifier(name), literal(secret))
+            % ("ALTER" if cluster.has_role(name) else "CREATE", identifier(name), literal(secret))
         )
         refusal = cluster.log_in(name, password)
         if refusal:

@@ -110,11 +110,7 @@ class Dump:
         return self.cluster.rows(sql, conninfo(database))
 
     def there(self, name: str) -> bool:
-        return bool(self.rows("SELECT 1 FROM pg_database WHERE datname = %s" % literal(name)))
-
-    def closed(self) -> bool:
-        """Tell whether nobody may connect to the database."""
-        return self.refuses(self.name)
+        return self.cluster.has(name)
 
     def size(self) -> int:
         found = self.rows("SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s" % literal(self.name))
@@ -132,8 +128,7 @@ class Dump:
         return values
 
     def formers(self) -> List[str]:
-        names = self.cluster.values("SELECT to_json(datname) FROM pg_database")
-        return [each for each in names if is_former(each, self.name)]
+        return [each for each in self.cluster.names() if is_former(each, self.name)]
 
     # Logging in.
 
@@ -204,16 +199,13 @@ class Dump:
 
     def withdraw(self) -> None:
         """Remove the logins that killed runs have left."""
-        if not self.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(self.owner)):
+        if not self.cluster.has_role(self.owner):
             return
         names = self.cluster.values("SELECT to_json(rolname) FROM pg_roles WHERE rolvaliduntil IS NOT NULL")
         for login in names:
             # An older version gave them no end of their own.
-            if re.match(re.escape(self.mark) + "(_[0-9a-f]{12})?$", login):
+            if re.fullmatch(re.escape(self.mark) + "(_[0-9a-f]{12})?", login):
                 self.dismiss(login, self.owner, attempts=1)
-
-    def refuses(self, database: str) -> bool:
-        return self.rows("SELECT datallowconn FROM pg_database WHERE datname = %s" % literal(database)) == ["f"]
 
     # Saving.
 
@@ -253,7 +245,7 @@ class Dump:
 
     def needs_superuser(self) -> bool:
         """Tell whether the database holds what its owner may not read, so that only the superuser saves all of it."""
-        if not self.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(self.owner)):
+        if not self.cluster.has_role(self.owner):
             return True
         return self.rows(UNREADABLE.format(role=literal(self.owner), schemas=SCHEMAS), self.name) == ["t"]
 
@@ -370,14 +362,14 @@ class Dump:
         self.quieten(fresh)
         done = journal.get("phase") in ("swapping", "finishing") and bool(former) and self.there(former)
         if fresh and self.there(fresh):
-            self.drop(fresh)
+            self.cluster.drop(fresh)
         self.withdraw()
-        if self.closed():
+        if self.cluster.refuses(self.name):
             self.rows("ALTER DATABASE %s ALLOW_CONNECTIONS true" % identifier(self.name))
         if done:
             for each in self.formers():
                 if each != former:
-                    self.drop(each)
+                    self.cluster.drop(each)
         return done
 
     def quieten(self, fresh: str) -> None:
@@ -387,9 +379,6 @@ class Dump:
         deadline = time.monotonic() + 60
         while self.rows(ours % (self.ours(), literal(fresh))) and time.monotonic() < deadline:
             time.sleep(0.1)
-
-    def drop(self, name: str) -> None:
-        self.rows("ALTER DATABASE %s IS_TEMPLATE false; DROP DATABASE %s WITH (FORCE);" % ((identifier(name),) * 2))
 
 
 def creation(name: str, like: Mapping[str, Any]) -> str:

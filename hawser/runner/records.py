@@ -20,6 +20,6 @@ def parsed(data: Optional[bytes], kind: Type[Record]) -> Optional[Record]:
     """
     try:
         found = json.loads((data or b"").decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, kind) else None

@@ -9,7 +9,7 @@ from functools import partial
 
 from .deletion import Tidying, mounted, refuse_mounts, unremovable, within
 from .disk import open_folder, read, remove, walk, write_atomically
-from .facts import youngest
+from .facts import commit_of, link_time, youngest
 from .mountinfo import mount_points
 from .records import parsed
 from .system import Change, Failure, Kind
@@ -221,19 +221,15 @@ def before(system: System, root: str) -> str:
     second rollback goes one further back, not forward again to what the first one fled from.
     """
     served: List[str] = []
-    for line in (read(history_path(system.state)) or b"").splitlines():
-        try:
-            entry = json.loads(line.decode())
-            release, what = str(entry["release"]), str(entry["what"]).split()
-        except (ValueError, KeyError, TypeError):
-            continue
-        if entry.get("result", "ok") != "ok":
+    for entry in history(system, HISTORY_LINES):
+        release, what = str(entry.get("release", "")), str(entry.get("what", "")).split()
+        if not release or not what or entry.get("result", "ok") != "ok":
             continue
         if "rollback" in what and release in served:
             del served[len(served) - served[::-1].index(release) :]
         elif served[-1:] != [release]:
             served.append(release)
-    current = os.path.basename(os.path.realpath(os.path.join(root, "current")))
+    current = linked(root, "current")
     kept = [each for each in served if os.path.exists(os.path.join(root, "releases", each, "release.json"))]
     # Cut at the release that serves: a rollout that failed and was put back wrote no line.
     below = kept[: len(kept) - 1 - kept[::-1].index(current)] if current in kept else []
@@ -246,12 +242,10 @@ def listing(system: System, root: str) -> List[Dict[str, Any]]:
     current, back, served = linked(root, "current"), before(system, root), have_served(system, root)
     found = []
     for name in folders(releases):
-        try:
-            with open(os.path.join(releases, name, "release.json"), encoding="utf-8") as stream:
-                commit = str(json.load(stream)["commit"])
-            built = os.stat(stream.name).st_mtime
-        except (OSError, ValueError, KeyError, TypeError):
+        commit = commit_of(os.path.join(releases, name))
+        if not commit:
             continue
+        built = link_time(os.path.join(releases, name, "release.json"))
         state = "serves" if name == current else "rollback goes here" if name == back else ""
         state = state or ("served" if name in served else "never served")
         failure = failure_path(system.state, name)

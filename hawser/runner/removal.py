@@ -16,7 +16,8 @@ from .ports import family
 from .rabbitmq import control
 from .restores import settle
 from .restoring import Journal, is_former
-from .strays import listing, told
+from .scopes import processes
+from .strays import belongs, listing, told
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -53,10 +54,10 @@ class Postgresql:
         self.name, self.owner = spec["database"], spec["owner"]
 
     def there(self) -> bool:
-        return bool(self.cluster.rows("SELECT 1 FROM pg_database WHERE datname = %s" % postgres.literal(self.name)))
+        return self.cluster.has(self.name)
 
     def role(self) -> bool:
-        return bool(self.cluster.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % postgres.literal(self.owner)))
+        return self.cluster.has_role(self.owner)
 
     def others(self) -> List[str]:
         """Return where else the role owns something or has rights; what a restore has set aside is not counted."""
@@ -65,15 +66,12 @@ class Postgresql:
 
     def aside(self) -> List[str]:
         """Return the databases that were there before a restore."""
-        names = self.cluster.values("SELECT to_json(datname) FROM pg_database")
-        return [name for name in names if is_former(name, self.name)]
+        return [name for name in self.cluster.names() if is_former(name, self.name)]
 
     def drop(self) -> None:
         for name in [*self.aside(), self.name]:
-            if self.cluster.rows("SELECT 1 FROM pg_database WHERE datname = %s" % postgres.literal(name)):
-                # What is a template cannot be dropped.
-                both = (postgres.identifier(name),) * 2
-                self.cluster.psql("ALTER DATABASE %s IS_TEMPLATE false; DROP DATABASE %s WITH (FORCE)" % both)
+            if self.cluster.has(name):
+                self.cluster.drop(name)
 
     def drop_role(self) -> None:
         self.cluster.psql("DROP ROLE IF EXISTS %s" % postgres.identifier(self.owner))
@@ -90,8 +88,7 @@ class Mariadb:
         self.name, self.owner = spec["database"], spec["owner"]
 
     def there(self) -> bool:
-        where = "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % mariadb.literal(self.name)
-        return bool(self.server.rows("SELECT 1 " + where))
+        return self.server.has(self.name)
 
     def accounts(self) -> List[str]:
         """Return the hosts from which the role may come."""
@@ -111,8 +108,7 @@ class Mariadb:
         return [name for name in names if name not in (self.name, mariadb.pattern(self.name).strip("`"))]
 
     def drop(self) -> None:
-        names = self.server.values("SELECT hex(SCHEMA_NAME) FROM information_schema.SCHEMATA;")
-        for name in [*(each for each in names if is_former(each, self.name)), self.name]:
+        for name in [*(each for each in self.server.names() if is_former(each, self.name)), self.name]:
             self.server.sql("DROP DATABASE IF EXISTS %s;" % mariadb.identifier(name))
 
     def drop_role(self) -> None:
@@ -271,23 +267,19 @@ class UserGone(Kind):
         found = {}
         left = {row["pid"] for row in listing(self.system, self.spec["name"])}
         mine = (os.path.dirname(self.spec["home"]) + "/").encode()
-        here = os.readlink("/proc/self/ns/pid")
-        for name in os.listdir("/proc"):
-            if not name.isdigit():
+        for pid in processes():
+            if not belongs(pid, uid):
                 continue
             try:
-                # A container's users may have the same numbers, and are others.
-                if os.stat("/proc/" + name).st_uid != uid or os.readlink("/proc/%s/ns/pid" % name) != here:
-                    continue
-                with open("/proc/%s/environ" % name, "rb") as stream:
+                with open("/proc/%d/environ" % pid, "rb") as stream:
                     variables = stream.read().split(b"\0")
-                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as stream:
+                with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
                     state = stream.read().rpartition(")")[2].split()[0]
             except OSError:
                 continue
             if state != "Z":
                 ours = any(each.partition(b"=")[2].startswith(mine) for each in variables)
-                found[int(name)] = ours or bool(left.intersection(family(int(name))))
+                found[pid] = ours or bool(left.intersection(family(pid)))
         return found
 
     def apply(self, change: Change) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from .backups import BEFORE_RESTORE, ENGINES, Backup, opened, opened_whole, workplace
-from .postgres import Cluster, literal
+from .postgres import Cluster
 from .restoring import Journal
 from .system import Change, Failure, Kind
 
@@ -143,10 +143,7 @@ def replaced(engine: Engine, journal: Journal, folder: str, place: str) -> bool:
 
 def closed(spec: Mapping[str, Any], system: System) -> bool:
     """Tell whether nobody may connect to a database, as an older version left one that was killed in a restore."""
-    if spec["engine"] != "postgresql":
-        return False
-    sql = "SELECT datallowconn FROM pg_database WHERE datname = %s" % literal(spec["database"])
-    return Cluster(system).rows(sql) == ["f"]
+    return bool(spec["engine"] == "postgresql") and Cluster(system).refuses(spec["database"])
 
 
 def left(system: System, databases: Sequence[Mapping[str, str]]) -> List[Dict[str, str]]:

@@ -104,4 +104,4 @@ def moment() -> str:
 
 def is_former(found: str, name: str) -> bool:
     """Tell whether a database is what a restore of another one has set aside: the start alone would fit others too."""
-    return re.match(re.escape(beside(name, "before", "")) + r"\d{8}t\d{6}$", found) is not None
+    return re.fullmatch(re.escape(beside(name, "before", "")) + "[0-9]{8}t[0-9]{6}", found) is not None

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import time
 
-from .mountinfo import unescape
+from .mountinfo import TABLE, unescape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ done
 """
 
 
-def own_group(table: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup") -> str:
+def own_group(table: str = TABLE, own: str = "/proc/self/cgroup") -> str:
     """Return the folder of the control group that we are in; empty where there is none that we could use.
 
     :returns: a folder of version 2 where that is mounted, else of systemd's own hierarchy of version 1.

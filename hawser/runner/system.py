@@ -406,6 +406,12 @@ def how_it_ended(code: int) -> str:
         return "was ended by signal %d" % -code
 
 
+def some(names: Sequence[str], most: int) -> str:
+    """Name a few, and count the rest."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (" and %d more" % more if more > 0 else "")
+
+
 def kill_group(pid: int) -> None:
     """Kill a process group that may be gone already."""
     try:

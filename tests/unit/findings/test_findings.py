@@ -28,8 +28,8 @@ class TestTheRegistry:
 
     def test_an_error_that_says_what_to_do_next_is_taken_apart(self):
         assert Finding.of_error("no key\n  next: fab -H web1 trust") == Finding("no key", "fab -H web1 trust")
-        assert Finding.of_error("refused; next: ssh it", "other") == Finding("refused", "ssh it")
-        assert Finding.of_error("broken", "look") == Finding("broken", "look")
+        assert Finding.of_error("refused; next: ssh it") == Finding("refused", "ssh it")
+        assert Finding.of_error("broken") == Finding("broken")
 
     def test_a_mistake_in_a_file_is_told_with_its_place(self):
         found = Finding.of_problem(Problem("shop.toml", "site", "is missing"))

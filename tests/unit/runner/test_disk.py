@@ -294,7 +294,6 @@ OPENERS = {
     "ports": "/proc",
     "postgres_dump": "folders of backups, which are root's",
     "processes": "definitions in /etc",
-    "releases": "releases, and the state folder",
     "removal": "/proc",
     "scopes": "/proc, and control groups",
     "strays": "/proc",

@@ -325,6 +325,16 @@ class TestBlock:
         assert (tmp_path / "a").is_symlink()
         assert (tmp_path / "real").read_text() == self.OURS
 
+    def test_a_link_in_a_folder_behind_a_link_leads_where_it_does_for_everybody(self, block, tmp_path):
+        (tmp_path / "large" / "etc").mkdir(parents=True)
+        (tmp_path / "etc").symlink_to("large/etc")
+        (tmp_path / "etc" / "a").symlink_to("../real")
+        for folder in (tmp_path / "large", tmp_path):
+            (folder / "real").write_text("")
+        put(block(path=f"{tmp_path}/etc/a"))
+        assert (tmp_path / "large" / "real").read_text() == self.OURS
+        assert (tmp_path / "real").read_text() == ""
+
     @needs_root
     def test_the_link_of_another_is_not_followed(self, block, tmp_path):
         (tmp_path / "shadow").write_text("")

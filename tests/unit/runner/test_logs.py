@@ -95,6 +95,17 @@ def test_a_packed_file_is_not_unpacked_into_memory(system, tmp_path):
     assert texts == ["2026-03-05 12:00:09 INFO now", "2026-03-05 12:00:01 last", logs.TOO_LONG]
 
 
+@pytest.mark.parametrize("line", ["", "0123456789 " * 3], ids=["empty", "short"])
+def test_of_a_packed_file_of_many_lines_the_last_ones_are_told(tmp_path, monkeypatch, line):
+    monkeypatch.setattr(logs, "LONGEST_TAIL", 1000)
+    (tmp_path / "log").write_text("2026-03-05 12:00:09 INFO now\n")
+    with gzip.open(tmp_path / "log.1.gz", "wt") as stream:
+        stream.write(f"{line}\n" * 5000 + "2026-03-05 12:00:01 last\n")
+    texts = [text for _moment, text in logs.of_file(str(tmp_path / "log"), 0)]
+    assert texts[:2] == ["2026-03-05 12:00:09 INFO now", "2026-03-05 12:00:01 last"]
+    assert texts[2:] == ([line] * 28 if line else [])
+
+
 def test_an_answer_has_a_limit_also_when_all_lines_are_wanted(system, tmp_path, monkeypatch):
     monkeypatch.setattr(logs, "LONGEST_ANSWER", 1000)
     (tmp_path / "log").write_text("2026-03-05 12:00:09 INFO now\n" * 500)
@@ -178,7 +189,33 @@ def test_an_entry_of_the_journal_is_read_whatever_its_message_is():
     assert list(logs.parse(line % b'"a\\nb"')) == [(1.5, "a"), (1.5, "b")]
     assert list(logs.parse(line % b"[104, 105]")) == [(1.5, "hi")]
     assert list(logs.parse(line % b"null")) == [(1.5, "")]
+    # Whoever writes an entry may give a field more than once.
+    assert list(logs.parse(line % b'["a", [104, 105], "b"]')) == [(1.5, "a"), (1.5, "hi"), (1.5, "b")]
+    assert list(logs.parse(line % b"[[104], [105]]")) == [(1.5, "h"), (1.5, "i")]
     assert list(logs.parse(b"no json")) == []
+
+
+class TestALongEntryOfTheJournal:
+    """Whoever may write to the journal may write 32 MiB at once."""
+
+    @pytest.fixture
+    def journal(self, system, tmp_path, monkeypatch):
+        row = '{"__REALTIME_TIMESTAMP": "%d000000", "MESSAGE": "%s"}\n'
+        (tmp_path / "rows").write_text(row % (3, "after") + row % (2, "x" * (32 << 20)) + row % (1, "before"))
+        monkeypatch.setattr(logs, "journal_arguments", lambda _source: ["sh", "-c", f"cat {tmp_path}/rows", "sh"])
+        return system
+
+    def test_is_left_out_and_takes_no_memory(self, journal):
+        found = []
+        assert peak(lambda: found.extend(logs.of_journal(journal, {}, 0, 9.0))) < 24 << 20
+        assert found == [(3.0, "after"), (3.0, logs.TOO_LONG), (1.0, "before")]
+
+    def test_is_left_out_where_it_is_followed(self, journal):
+        told = []
+        began = time.monotonic()
+        assert peak(lambda: logs.watch_journal(journal, {"name": "web"}, 0, told.append)) < 24 << 20
+        assert told == [(3.0, "web", "after"), (3.0, "web", logs.TOO_LONG), (1.0, "web", "before")]
+        assert time.monotonic() - began < 10
 
 
 def test_sources_are_told_in_the_order_of_time_with_secrets_masked(system, tmp_path):

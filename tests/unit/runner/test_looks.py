@@ -18,12 +18,13 @@ def test_what_fstab_wants_and_is_no_mount_is_told(system, tmp_path):
         "# a comment",
         "UUID=1 / ext4 defaults 0 1",
         "/dev/sdb /mnt/with\\040blank ext4 defaults 0 2",
+        "/dev/sde /mnt/with\\043hash ext4 defaults 0 2",
         "/dev/sdc /mnt/by-hand ext4 noauto 0 2",
         "/dev/sdd none swap sw 0 0",
         "proc /proc proc defaults 0 0",
     ]
     fstab.write_text("\n".join(rows))
-    assert looks.unmounted(system, str(fstab)) == ["/mnt/with blank"]
+    assert looks.unmounted(system, str(fstab)) == ["/mnt/with blank", "/mnt/with#hash"]
     assert looks.unmounted(system, f"{tmp_path}/none") == []
 
 

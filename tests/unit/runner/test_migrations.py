@@ -36,6 +36,9 @@ def test_a_program_that_fails_is_told_with_its_output(ask):
 def test_one_that_says_nothing_useful_is_no_answer(ask):
     assert ask("echo hello")["error"] == "it gives no answer"
     assert ask(f"echo '{MARK}{{'")["error"] == "it gives no answer"
+    assert ask(f"echo '{MARK}[1]'")["error"] == "it gives no answer"
+    deep = f"printf '{MARK}'; head -c 200000 /dev/zero | tr '\\0' '['; echo"
+    assert ask(deep)["error"] == "it gives no answer"
 
 
 def test_variables_reach_the_program(ask):

@@ -102,6 +102,8 @@ def test_only_what_a_restore_of_this_database_has_set_aside_is_a_former_one():
     assert is_former("shop_before_20300102t030405", "shop")
     for other in ("shop_before_sale", "shop_before_20300102t030405x", "shop2_before_20300102t030405", "shop"):
         assert not is_former(other, "shop")
+    for strange in ("shop_before_20300102t030405\n", "shop_before_2030010٢t030405"):
+        assert not is_former(strange, "shop")
 
 
 def test_long_names_that_begin_alike_stay_apart():

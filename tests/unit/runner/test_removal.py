@@ -72,10 +72,19 @@ class Server:
         self.held, self.told = held, []
 
     def rows(self, sql):
-        return ["localhost"] if "FROM mysql.user" in sql else ["1"] if "FROM pg_roles" in sql else []
+        return ["localhost"] if "FROM mysql.user" in sql else []
+
+    def has(self, database):
+        return False
+
+    def has_role(self, name):
+        return True
+
+    def names(self):
+        return []
 
     def values(self, sql):
-        return self.held if "pg_shdepend" in sql or "procs_priv" in sql else []
+        return self.held
 
     def psql(self, sql):
         self.told.append(sql)

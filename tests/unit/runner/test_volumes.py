@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import volumes
+from hawser.runner import mountinfo, volumes
 from hawser.runner.system import Failure, Finished
 from hawser.runner.volumes import LuksVolume, Volumes
 
@@ -91,7 +91,7 @@ class Disk:
 def disk(tmp_path, monkeypatch):
     found = Disk(tmp_path)
     monkeypatch.setattr(volumes, "MAPPER", str(found.mapper))
-    monkeypatch.setattr(volumes, "MOUNTS", str(found.mounts))
+    monkeypatch.setattr(volumes, "mounts", lambda: mountinfo.mounts(str(found.mounts)))
     monkeypatch.setattr(volumes.os, "makedirs", lambda path, mode: None)
     return found
 

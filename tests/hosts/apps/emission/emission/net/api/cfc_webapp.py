@@ -50,7 +50,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path not in ("/profile/create", "/profile/get"):
             return self.answer(301, b"", Location=not_found_redirect)
         try:
-            user = auth.METHODS[auth_method]().verify(json.loads(body)["user"])
+            # As Bottle does: what is not said to be JSON is none.
+            fields = json.loads(body) if self.headers.get_content_type() == "application/json" else None
+            user = auth.METHODS[auth_method]().verify(fields["user"])
             logging.debug("profile of %s, asked for by %s", user, self.headers.get("X-Forwarded-For"))
             answer = self.create(user) if self.path == "/profile/create" else self.get(user)
         except (KeyError, ValueError) as error:
