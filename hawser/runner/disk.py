@@ -483,7 +483,8 @@ def note(path: str) -> None:
 def note_folder(path: str) -> None:
     """Write down which folder is about to be made: where it is empty then, it goes when the application goes."""
     if Noted.folders:
-        with open(Noted.folders, "ab") as stream:
+        handle = os.open(Noted.folders, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "ab") as stream:
             stream.write(os.fsencode(path) + b"\0")
 
 
