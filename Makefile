@@ -49,7 +49,7 @@ bench: venv
 	.venv/bin/python -m bench.run
 
 docs: venv
-	.venv/bin/python -m hawser.reference > docs/settings.md
+	.venv/bin/python -m hawser.inventory.reference > docs/settings.md
 
 # On the demo's hosts: what the commands really write there.
 pictures: venv .sandbox/demo/.git

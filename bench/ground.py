@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hawser import sandbox
-from hawser.host import UV
+from hawser.host.host import UV
 from hawser.runner.installers import pip_settings
 
 PROJECT = Path(__file__).parent.parent

@@ -17,9 +17,9 @@ from invoke.exceptions import Exit, Failure
 from invoke.tasks import Call, Task
 
 from .errors import HawserError, Unreachable
-from .fleet import Fleet
+from .fleet.fleet import Fleet
 from .report.text import brief, hearsay, reason, safe
-from .session import Session
+from .session.session import Session
 from .steps import FleetTask, SessionTask
 
 # What ran on the hosts has ended with the lines to them.

@@ -29,9 +29,9 @@ from dotenv.parser import parse_stream
 from hawser.errors import InputErrors, Problem
 from hawser.formats import dotenv
 from hawser.inventory import Environment
-from hawser.inventory.app import SIGNING_KEY
 from hawser.inventory.base import did_you_mean
 from hawser.inventory.documents import label, read_file
+from hawser.inventory.tables.app import SIGNING_KEY
 from hawser.signatures import Signer, is_key, make_key
 
 _PLACEHOLDERS = ("changeme", "replaceme")

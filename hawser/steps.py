@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from invoke.tasks import Task
 
 from .host import Host
-from .locks import refuse_hold
 from .resources import Resource, Resources
+from .session.locks import refuse_hold
 
 if TYPE_CHECKING:
-    from .fleet import Fleet
+    from .fleet.fleet import Fleet
 
 
 class FleetTask(Task[Callable[..., Any]]):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.formats import shell
-from hawser.processes import instance_environment, own_environment
+from hawser.host.processes import instance_environment, own_environment
 from hawser.steps import rollout
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 
-from hawser import kept
-from hawser.databases import refuse_broken_off
-from hawser.fleet import Fleet
+from hawser.fleet import kept
+from hawser.fleet.fleet import Fleet
+from hawser.fleet.kept import public_key
 from hawser.formats import json_text
-from hawser.host import UV, Host
-from hawser.kept import public_key
-from hawser.locks import refuse_hold
+from hawser.host import Host
+from hawser.host.databases import refuse_broken_off
+from hawser.host.host import UV
 from hawser.resources import (
     Absent,
     Block,
@@ -24,8 +24,9 @@ from hawser.resources import (
     User,
     UserGone,
 )
+from hawser.session.locks import refuse_hold
 from hawser.steps import removal, rollout, step
-from hawser.templates import TemplateError
+from hawser.templates.rendering import TemplateError
 
 from . import (
     acme,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hawser import written
-from hawser.host import Hidden, Host
+from hawser.host import Host, written
+from hawser.host.host import Hidden
 from hawser.resources import Build, Directory, Resources
 from hawser.steps import step
 

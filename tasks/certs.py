@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
-from hawser.inventory.certificates import Certificate
-from hawser.processes import ProcessInstance, healthy
-from hawser.release import Release
+from hawser.host.processes import ProcessInstance, healthy
+from hawser.host.release import Release
+from hawser.inventory.tables.certificates import Certificate
 from hawser.resources import Command, Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
-from hawser.session import Session
+from hawser.session.session import Session
 from hawser.steps import removal, rollout, session_task, step
-from hawser.templates import TemplateError
+from hawser.templates.rendering import TemplateError
 
 from . import acme, apache
 
@@ -138,7 +138,7 @@ def notices(key: str, own: Pair) -> Iterator[Notice]:
             f"{key}: {own.fault}; a SELF-SIGNED certificate for {', '.join(own.names)} stands in, which nobody trusts"
         )
         return
-    from hawser.certificates import EARLY, days_left
+    from hawser.certificates.provided import EARLY, days_left
 
     days = days_left(own.certificate)
     if days <= EARLY:
@@ -153,7 +153,7 @@ def site_pair(host: Host) -> Pair:
     site = host.environment.site
     assert site is not None
     # Only own certificates need it, and it takes longer to load than a host takes to answer.
-    from hawser.certificates import check
+    from hawser.certificates.provided import check
 
     try:
         chain = host.local_file("site.certificate")
@@ -171,7 +171,7 @@ def pair_of(host: Host, name: str, setting: Certificate) -> Pair:
 
     :raises TemplateError: something is wrong with it, and nothing may stand in.
     """
-    from hawser.certificates import check_own
+    from hawser.certificates.provided import check_own
 
     at = f"certificates.{name}"
     names = host.certificate_names()[name]
@@ -199,7 +199,7 @@ def said(error: TemplateError) -> str:
 @session_task()
 def request(session: Session) -> None:
     """Make key and signing request of every certificate that somebody else signs; a key that is there is kept."""
-    from hawser.signing import fulfil, orders, summary
+    from hawser.certificates.requests import fulfil, orders, summary
 
     found = orders([session.host(name) for name in session.selection.hosts])
     if not found:

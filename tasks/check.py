@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hawser.errors import HawserError, InputErrors, StepFailed
-from hawser.fleet import Fleet
-from hawser.release import Release
+from hawser.fleet.fleet import Fleet
+from hawser.host.release import Release
 from hawser.resources import Absent, Block, Directory, File, Files, Link
 from hawser.secrets import read_secrets, settle
-from hawser.session import Session
+from hawser.session.session import Session
 from hawser.steps import session_task
 
 from . import apache, bootstrap, config, cron, nginx, supervisor, systemd
 
 if TYPE_CHECKING:
-    from hawser.findings import Check, Finding
+    from hawser.diagnosis.checks import Check, Finding
 
     # Where a finding belongs (a host, or empty), what it is about, and the finding.
     Row = tuple[str, str, Finding]
@@ -54,7 +54,7 @@ def check(session: Session) -> None:
 
 def survey(session: Session) -> Iterator[Row]:
     """Yield everything that is found, from what the user wrote to what the hosts say."""
-    from hawser.findings import Check, Finding  # what it needs takes longer to load than most tasks take
+    from hawser.diagnosis.checks import Check, Finding  # what it needs takes longer to load than most tasks take
 
     try:
         environment = session.environment
@@ -90,7 +90,7 @@ def survey(session: Session) -> Iterator[Row]:
 
 def look(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
     """Return what all checks find on one host; one that cannot look is a finding as well."""
-    from hawser.findings import Finding
+    from hawser.diagnosis.checks import Finding
 
     def ask(function: str, **arguments: Any) -> Any:
         return fleet.ask(name, function, arguments)
@@ -106,7 +106,7 @@ def look(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
 
 def drift(fleet: Fleet) -> Iterator[Row]:
     """Yield the files, folders and links that are not any more as the release that serves has left them."""
-    from hawser.findings import Finding
+    from hawser.diagnosis.checks import Finding
 
     serving = fleet.some([name for name in fleet.names if fleet.facts(name).current and not fleet.facts(name).journal])
     try:
@@ -157,7 +157,7 @@ def differences(fleet: Fleet, name: str, release: Release) -> list[tuple[str, st
 
 def kept_secrets(fleet: Fleet) -> Iterator[Row]:
     """Yield the generated secrets that are missing here, or not those that the hosts were set up with."""
-    from hawser.findings import Finding
+    from hawser.diagnosis.checks import Finding
 
     known, _problems = read_secrets(fleet.environment, fleet.session.folder)
     try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hawser.errors import HawserError, StepFailed
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
-from hawser.inventory.checkouts import CheckoutEntry
-from hawser.release import fetched_by
+from hawser.host.release import fetched_by
+from hawser.inventory.tables.checkouts import CheckoutEntry
 from hawser.resources import Absent, Checkout, Checkouts, Directory, File, Link, LinkedFolder, Resources, Trees
 from hawser.steps import removal, rollout, step
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hawser.host import Host
+from hawser.host.written import originals, patches
 from hawser.resources import Checkout, Directory, LinkedFolder, Resources
 from hawser.steps import step
-from hawser.written import originals, patches
 
 
 @step(prepares=True)

@@ -7,20 +7,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from hawser.errors import HawserError, InputErrors, Problem
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
-from hawser.host import Hidden, Host
+from hawser.host import Host
+from hawser.host.host import Hidden
+from hawser.host.shares import required
+from hawser.host.volumes import folders
+from hawser.host.written import written
 from hawser.inventory import Environment
 from hawser.resources import Absent, File, Placed, Resources, Running, changed
 from hawser.runner.sample_formats import parse_json
 from hawser.runner.samples import Merge
 from hawser.runner.system import Failure
-from hawser.session import Session
-from hawser.shares import required
+from hawser.session.session import Session
 from hawser.steps import removal, rollout, session_task, step
-from hawser.templates import TemplateError
-from hawser.volumes import folders
-from hawser.written import written
+from hawser.templates.rendering import TemplateError
 
 
 @step(prepares=True)

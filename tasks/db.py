@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hawser import alembic
-from hawser.databases import Database, databases_gone, databases_of, folder_of
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet import alembic
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.host.databases import Database, databases_gone, databases_of, folder_of
 from hawser.resources import Backup, Resources, Restore, Settled
 from hawser.steps import removal, rollout, step
 

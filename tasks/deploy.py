@@ -6,14 +6,15 @@ import dataclasses
 from collections.abc import Sequence
 from functools import partial
 
-from hawser import journal, kept
-from hawser.databases import refuse_broken_off
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
-from hawser.journal import Record, latest
-from hawser.locks import refuse_damaged
-from hawser.release import Release, short
-from hawser.rolling import Rolling, Ways
+from hawser.fleet import kept
+from hawser.fleet.fleet import Fleet
+from hawser.fleet.rolling import Rolling, Ways
+from hawser.host import journal
+from hawser.host.databases import refuse_broken_off
+from hawser.host.journal import Record, latest
+from hawser.host.release import Release, short
+from hawser.session.locks import refuse_damaged
 from hawser.steps import rollout
 
 from . import (

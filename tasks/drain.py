@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
+from hawser.host.release import Release
 from hawser.inventory.schema import Environment
-from hawser.release import Release
-from hawser.session import Session
+from hawser.session.session import Session
 
 from . import apache, nginx
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hawser import transfer
 from hawser.errors import HawserError, StepFailed
-from hawser.fleet import Fleet
+from hawser.fleet import transfer
+from hawser.fleet.fleet import Fleet
 from hawser.steps import rollout
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hawser.firewall import Place, rules_of
 from hawser.host import Host
+from hawser.host.firewall import Place, rules_of
 from hawser.resources import Absent, Command, Directory, File, Packages, Resources, Service, changed
 from hawser.steps import removal, step
 

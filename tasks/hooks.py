@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from hawser.errors import StepFailed
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
+from hawser.fleet.rolling import Rolling
 from hawser.host import Host
-from hawser.inventory.hooks import Hook
-from hawser.release import Facts, Release
+from hawser.host.release import Facts, Release
+from hawser.inventory.tables.hooks import Hook
 from hawser.resources import Command, Resources
-from hawser.rolling import Rolling
 from hawser.steps import step
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
-from hawser.journal import Record
-from hawser.locks import moment, refuse_hold
+from hawser.host.journal import Record
 from hawser.resources import Absent, File, Resources
+from hawser.session.locks import moment, refuse_hold
 from hawser.steps import rollout, step
 
 COLUMNS = ["host", "state", "who", "from", "since", "what"]

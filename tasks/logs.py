@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from hawser.errors import HawserError, StepFailed
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.steps import rollout
 

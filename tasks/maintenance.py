@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.resources import Absent, File, Resources
 from hawser.steps import rollout, step

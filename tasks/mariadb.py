@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from hawser.databases import databases_gone
 from hawser.host import Host
+from hawser.host.databases import databases_gone
 from hawser.resources import Absent, Command, File, MariadbDatabase, MariadbRole, Packages, Resources, Service, changed
 from hawser.steps import removal, step
 

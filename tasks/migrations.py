@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hawser import alembic
 from hawser.errors import HawserError, StepFailed
-from hawser.fleet import Fleet
+from hawser.fleet import alembic
+from hawser.fleet.fleet import Fleet
+from hawser.fleet.migration_risk import Question, Verdict, judge, places, told
+from hawser.fleet.migration_risk import questions as questions_of
+from hawser.fleet.rolling import Rolling
 from hawser.host import Host
-from hawser.migrations import Question, Verdict, judge, places, told
-from hawser.migrations import questions as questions_of
-from hawser.processes import instance_environment
-from hawser.release import Release, is_id, short
-from hawser.rolling import Rolling
+from hawser.host.processes import instance_environment
+from hawser.host.release import Release, is_id, short
 from hawser.runner.revisions import ADDITIVE, ALLOWED, BREAKING, UNCLASSIFIED
 from hawser.runner.revisions import KINDS as ORDER
 

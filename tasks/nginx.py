@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from hawser.host import Host
-from hawser.processes import instances
+from hawser.host.processes import instances
 from hawser.resources import Absent, Command, File, Resources, changed
 from hawser.steps import removal, step
 

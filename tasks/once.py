@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
-from hawser.release import Release
+from hawser.host.release import Release
 from hawser.resources import Once, Resources
 from hawser.steps import rollout, step
 

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
-from hawser import journal
-from hawser.databases import databases_of
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
-from hawser.host import Host
-from hawser.migrations import Verdict, told
-from hawser.release import Release
-from hawser.rolling import Portion, Rolling
+from hawser.fleet.fleet import Fleet
+from hawser.fleet.migration_risk import Verdict, told
+from hawser.fleet.rolling import Portion, Rolling
+from hawser.host import Host, journal
+from hawser.host.databases import databases_of
+from hawser.host.release import Release
 from hawser.runner.revisions import ADDITIVE
 from hawser.steps import Step
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hawser.databases import databases_gone
 from hawser.host import Host
+from hawser.host.databases import databases_gone
 from hawser.resources import (
     Absent,
     Block,

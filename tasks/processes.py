@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hawser.errors import HawserError, StepFailed
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
-from hawser.processes import ProcessInstance, healthy
+from hawser.host.processes import ProcessInstance, healthy
 from hawser.resources import Link, Resources, Retired, Running
 from hawser.runner.strays import told
 from hawser.steps import rollout, step

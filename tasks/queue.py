@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.report.text import clean
 from hawser.resources import Command, Resources

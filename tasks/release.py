@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from hawser.fleet.kept import public_key
 from hawser.host import Host
-from hawser.journal import PUT_BACK, Record
-from hawser.kept import public_key
-from hawser.processes import ProcessInstance, instances, other_manager
+from hawser.host.journal import PUT_BACK, Record
+from hawser.host.processes import ProcessInstance, instances, other_manager
 from hawser.resources import (
     Absent,
     Directory,

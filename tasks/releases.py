@@ -8,11 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from hawser import kept
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet import kept
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
-from hawser.release import short
+from hawser.host.release import short
 from hawser.resources import Prune, Resources
 from hawser.steps import rollout, step
 

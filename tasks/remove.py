@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hawser.databases import databases_of, folder_of
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
+from hawser.host.databases import databases_of, folder_of
 from hawser.steps import Step, rollout
 
 from . import (

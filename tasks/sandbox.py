@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser import sandbox
 from hawser.errors import HawserError
-from hawser.session import Session
+from hawser.session.session import Session
 from hawser.steps import session_task
 
 

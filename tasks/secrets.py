@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hawser.errors import HawserError
-from hawser.inventory.app import SIGNING_KEY
+from hawser.inventory.tables.app import SIGNING_KEY
 from hawser.secrets import settle
-from hawser.session import Session
+from hawser.session.session import Session
 from hawser.steps import session_task
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hawser import shares
-from hawser.host import Host
+from hawser.host import Host, shares
 from hawser.resources import (
     Absent,
     Command,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hawser.databases import Database, databases_of
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.formats import shell as quoted
 from hawser.formats import shell_join
+from hawser.host.databases import Database, databases_of
 from hawser.runner import postgres
 from hawser.steps import rollout
 

@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hawser.databases import broken_off
 from hawser.errors import StepFailed
-from hawser.fleet import Fleet
-from hawser.health import questions
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
-from hawser.ports import EVERYWHERE, Port, belongs, exposed, promised
-from hawser.processes import ProcessInstance
+from hawser.host.databases import broken_off
+from hawser.host.health import questions
+from hawser.host.ports import EVERYWHERE, Port, belongs, exposed, promised
+from hawser.host.processes import ProcessInstance
+from hawser.host.shares import required
+from hawser.host.volumes import folders
 from hawser.report import Marked
 from hawser.runner.strays import told
-from hawser.shares import required
 from hawser.steps import rollout
-from hawser.volumes import folders
 
 PROCESSES = ["host", "process", "manager", "state", "since", "release", "health", "listens"]
 HOSTS = ["host", "release", "age", "python", "ports", "mounts", "certificate", "clock", "disk free"]

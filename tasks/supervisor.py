@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser.formats import supervisor_value
 from hawser.host import Host
-from hawser.processes import ProcessInstance, definition
+from hawser.host.processes import ProcessInstance, definition
 from hawser.resources import Resources
 from hawser.steps import step
 

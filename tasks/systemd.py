@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hawser.formats import systemd_value
 from hawser.host import Host
-from hawser.processes import ProcessInstance, definition
+from hawser.host.processes import ProcessInstance, definition
+from hawser.host.shares import units
+from hawser.host.volumes import mount_units
 from hawser.resources import Resources
-from hawser.shares import units
 from hawser.steps import step
-from hawser.volumes import mount_units
 
 
 @step()

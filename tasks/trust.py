@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hawser.connect import Address
 from hawser.errors import HawserError
-from hawser.hostkeys import fingerprint
-from hawser.session import Session
+from hawser.session.session import Session
+from hawser.ssh.connect import Address
+from hawser.ssh.hostkeys import fingerprint
 from hawser.steps import session_task
 
 

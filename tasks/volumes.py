@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.host.shares import unit_name
+from hawser.host.volumes import mapped, volumes_of, waiting
 from hawser.resources import (
     Command,
     Directory,
@@ -20,9 +22,7 @@ from hawser.resources import (
     Volumes,
     changed,
 )
-from hawser.shares import unit_name
 from hawser.steps import removal, rollout, step
-from hawser.volumes import mapped, volumes_of, waiting
 
 from . import processes
 

@@ -1,13 +1,13 @@
 """The environment files: typed, checked, with every default filled in; and what a name after ``-H`` stands for."""
 
-from .app import App, EnvSettings, PythonSettings, ReleaseSettings
-from .files import FileEntry, Persistent, Site
-from .hosts import HostSettings, SshSettings
 from .load import Inventory, load_inventory
 from .parse import read_environment
-from .processes import CronEntry, Health, Limits, Process
 from .schema import Environment
-from .services import BrokerUser, Database, Postgresql, Rabbitmq, Redis, Services
+from .tables.app import App, EnvSettings, PythonSettings, ReleaseSettings
+from .tables.files import FileEntry, Persistent, Site
+from .tables.hosts import HostSettings, SshSettings
+from .tables.processes import CronEntry, Health, Limits, Process
+from .tables.services import BrokerUser, Database, Postgresql, Rabbitmq, Redis, Services
 from .targets import Selection
 
 __all__ = [

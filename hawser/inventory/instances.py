@@ -15,13 +15,13 @@ from typing import Any
 import jinja2
 from jinja2 import meta, nodes
 
-from hawser.bounded import MISTAKES, budget
-from hawser.bounded import Environment as Jinja
+from hawser.templates.bounded import MISTAKES, budget
+from hawser.templates.bounded import Environment as Jinja
 
 from .base import Finding, Loc, did_you_mean
 from .documents import Table, merge
+from .lookup import keys_of, model_at, plain
 from .schema import Environment
-from .tables import keys_of, model_at, plain
 
 _jinja = Jinja(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
 _HERE = "instance"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from hawser.errors import InputErrors, Problem
 
 from .base import Finding, Loc, dotted
-from .checks import contradictions
+from .checks.names import contradictions
 from .documents import Document, Table, merged, origin, read_documents
 from .instances import Expansion, expand
 from .problems import findings_of, known_keys, without

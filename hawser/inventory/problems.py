@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .base import Finding, Loc, Wrong, did_you_mean
+from .lookup import keys_of, model_at
 from .schema import Environment
-from .tables import keys_of, model_at
 
 _KINDS = {
     "string_type": "a string",

@@ -8,25 +8,25 @@ from typing import Any, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from .app import App, EnvSettings, PythonSettings, ReleaseSettings
-from .backup import Backup
 from .base import Model
-from .builds import Build
-from .certificates import Certificate
-from .checkouts import CheckoutEntry
-from .files import FileEntry, Persistent, Site
-from .firewall import Firewall
-from .hooks import Hook
-from .hosts import EtcHosts, HostSettings, SshSettings
-from .local import LocalEntry
-from .once import OnceEntry
-from .processes import CronEntry, Process
-from .rules import Rule
-from .samples import PatchEntry, SettingsEntry
-from .services import Services
-from .shares import Share
-from .types import GroupName, HostName, InstanceName, PackageName, ProcessName, Variable, VariableName
-from .volumes import Volume
+from .tables.app import App, EnvSettings, PythonSettings, ReleaseSettings
+from .tables.backup import Backup
+from .tables.builds import Build
+from .tables.certificates import Certificate
+from .tables.checkouts import CheckoutEntry
+from .tables.files import FileEntry, Persistent, Site
+from .tables.firewall import Firewall
+from .tables.hooks import Hook
+from .tables.hosts import EtcHosts, HostSettings, SshSettings
+from .tables.local import LocalEntry
+from .tables.once import OnceEntry
+from .tables.processes import CronEntry, Process
+from .tables.rules import Rule
+from .tables.samples import PatchEntry, SettingsEntry
+from .tables.services import Services
+from .tables.shares import Share
+from .tables.volumes import Volume
+from .values.types import GroupName, HostName, InstanceName, PackageName, ProcessName, Variable, VariableName
 
 M = TypeVar("M", bound=Model)
 F = TypeVar("F", FileEntry, SettingsEntry)

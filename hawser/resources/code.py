@@ -168,7 +168,7 @@ class Journal(Resource):
     """The record that a rollout of a release is under way on this host; removed when it is complete.
 
     :param release: the release that is being rolled out; empty: none is.
-    :param entry: what else is written down of it (see `hawser.journal.Record`).
+    :param entry: what else is written down of it (see `hawser.host.journal.Record`).
     """
 
     kind: ClassVar[str] = "journal"

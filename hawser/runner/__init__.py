@@ -1,5 +1,5 @@
 """The program that runs on a host: it checks resources, applies what differs, and reports events.
 
-Standard library only, Python 3.8 and later. It arrives over standard input (see `hawser.wire`), runs with the system's
-``python3``, and leaves nothing behind but its state folder.
+Standard library only, Python 3.8 and later. It arrives over standard input (see `hawser.ssh.wire`), runs with the
+system's ``python3``, and leaves nothing behind but its state folder.
 """

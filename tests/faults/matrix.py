@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from hawser import journal
+from hawser.host import journal
 
 from .conftest import HOSTS, STATE, Ferry, converged, publish, serves_completely, visitors
 from .faults import FAULTS, PHASES, PUT_BACK, Fault, deploy_under, settle

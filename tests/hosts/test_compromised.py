@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser import protocol
+from hawser.ssh import protocol
 
 from .conftest import Fleet, wait_for
 from .test_refusals import changed

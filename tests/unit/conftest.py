@@ -13,10 +13,10 @@ from fabric.config import Config
 # The steps are in the order in which `fab` knows them, whichever test comes first.
 import fabfile  # noqa: F401
 from hawser.errors import Unreachable
-from hawser.fleet import Fleet
-from hawser.inventory.app import SIGNING_KEY
-from hawser.release import Facts, Release
-from hawser.session import Session
+from hawser.fleet.fleet import Fleet
+from hawser.host.release import Facts, Release
+from hawser.inventory.tables.app import SIGNING_KEY
+from hawser.session.session import Session
 from hawser.signatures import JOURNAL, RELEASE
 
 COMMIT = "c" * 40

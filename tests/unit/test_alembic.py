@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hawser import alembic
+from hawser.fleet import alembic
 from tasks import db, migrations
 from tasks.migrations import outlook, refusal
 

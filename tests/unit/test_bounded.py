@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from hawser import bounded
-from hawser.host import Hidden
+from hawser.host.host import Hidden
 from hawser.inventory import Environment
-from hawser.templates import TemplateError, Templates
+from hawser.templates import bounded
+from hawser.templates.rendering import TemplateError, Templates
 
 ENVIRONMENT = Environment.model_validate(
     {"name": "shop", "path": "/project/hosts/shop.toml", "app": {"name": "shop", "repo": "."}}

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from hawser.certificates import Fault, check, find_fault, issued, matches, trusted_roots
-from hawser.templates import TemplateError
+from hawser.certificates.provided import Fault, check, find_fault, issued, matches, trusted_roots
+from hawser.templates.rendering import TemplateError
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -166,12 +166,12 @@ class TestThoseOfTheApplication:
 
     def test_a_chain_may_end_below_a_root_that_is_trusted_here(self, root, monkeypatch):
         own = make(issuer=root)
-        monkeypatch.setattr("hawser.certificates.trusted_roots", lambda: [make("other", ()).certificate])
+        monkeypatch.setattr("hawser.certificates.provided.trusted_roots", lambda: [make("other", ()).certificate])
         fault = find_fault(own.pem, own.key, ["shop.test"], "")
         assert fault == Fault(
             "chain", "does not complete: CN=shop was issued by CN=root, which is not in it and no root trusted here"
         )
-        monkeypatch.setattr("hawser.certificates.trusted_roots", lambda: [root.certificate])
+        monkeypatch.setattr("hawser.certificates.provided.trusted_roots", lambda: [root.certificate])
         assert find_fault(own.pem, own.key, ["shop.test"], "") is None
 
     def test_the_roots_of_this_machine_are_found(self):

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from hawser.certificates.requests import orders
 from hawser.host import Host
+from hawser.host.release import Facts, Release
 from hawser.inventory import Environment
-from hawser.release import Facts, Release
 from hawser.resources import File, Notice, Placed, Resource, Running, SelfSigned
 from hawser.secrets import Secrets
-from hawser.signing import orders
-from hawser.templates import TemplateError, Templates
+from hawser.templates.rendering import TemplateError, Templates
 from tasks import certs
 
 from .test_certificates import DAY, NOW, make

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fabric.config import Config
 
-from hawser.connect import Address, Connector
-from hawser.hostkeys import KnownHosts
+from hawser.ssh.connect import Address, Connector
+from hawser.ssh.hostkeys import KnownHosts
 
 
 def test_a_connection_leaves_the_configuration_alone_that_other_threads_read(

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hawser.databases import Database, broken_off, databases_of, refuse_broken_off
 from hawser.errors import HawserError
-from hawser.inventory.backup import Backup
-from hawser.release import Facts
+from hawser.host.databases import Database, broken_off, databases_of, refuse_broken_off
+from hawser.host.release import Facts
+from hawser.inventory.tables.backup import Backup
 from hawser.steps import Removal, Step
 from tasks.db import latest, restore
 from tasks.remove import REMOVE

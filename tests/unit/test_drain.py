@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hawser.errors import StepFailed
+from hawser.host.release import Facts
 from hawser.inventory import Environment
-from hawser.release import Facts
 from tasks import drain
 
 SETTINGS: dict[str, Any] = {

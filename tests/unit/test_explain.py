@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from hawser.diagnosis.checks import Check
+from hawser.diagnosis.explain import CAUSES, MOST, cause_of, explain, filled, packages_for
 from hawser.errors import StepFailed
-from hawser.explain import CAUSES, MOST, cause_of, explain, filled, packages_for
-from hawser.findings import Check
 from hawser.runner import git, installers
 from hawser.runner.looks import SERVER_LOGS
 

@@ -10,10 +10,10 @@ import pytest
 
 from hawser.errors import StepFailed
 from hawser.host import Host
+from hawser.host.journal import Record
 from hawser.inventory import Environment
-from hawser.journal import Record
 from hawser.secrets import Secrets
-from hawser.templates import Templates
+from hawser.templates.rendering import Templates
 from tasks import hooks
 
 SETTINGS: dict[str, Any] = {

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from hawser.host import Host
+from hawser.host.release import Facts, Release
 from hawser.inventory import Environment
-from hawser.release import Facts, Release
 from hawser.secrets import Secrets
-from hawser.templates import TemplateError, Templates
+from hawser.templates.rendering import TemplateError, Templates
 from tasks import builds
 
 NEW = "1111111111-aaaaaaaa"

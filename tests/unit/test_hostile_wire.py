@@ -24,20 +24,20 @@ from hypothesis import strategies as st
 from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EXTENDED_DATA, cMSG_CHANNEL_WINDOW_ADJUST
 
 import fabfile
-from hawser import answers, protocol, transport, wire
-from hawser.connect import Address, Connector
+from hawser.diagnosis.checks import Check, Finding
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
-from hawser.findings import Check, Finding
-from hawser.fleet import Fleet
-from hawser.hostkeys import KnownHosts
-from hawser.release import Release
+from hawser.fleet.fleet import Fleet
+from hawser.host.release import Release
 from hawser.report.lines import Settings
 from hawser.report.plain import PlainReport
 from hawser.report.stream import Sink
 from hawser.report.text import brief, safe
 from hawser.runner.main import ASKABLE
-from hawser.session import Session
-from hawser.wire import Wire
+from hawser.session.session import Session
+from hawser.ssh import answers, protocol, transport, wire
+from hawser.ssh.connect import Address, Connector
+from hawser.ssh.hostkeys import KnownHosts
+from hawser.ssh.wire import Wire
 from tasks import adhoc, check, config, cron, db, deploy, lock, logs, once, queue, releases, status
 from tests.hostile.imposter import FACTS, SAID, Imposter, mutated
 from tests.hostile.ssh import HOST_KEY, OUR_KEY, Program, Server, keep_silent, say

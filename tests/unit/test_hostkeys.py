@@ -7,7 +7,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from hawser.hostkeys import HostKeyRefused, KnownHosts, changed_key_message, fingerprint, known_name, parse_key
+from hawser.ssh.hostkeys import HostKeyRefused, KnownHosts, changed_key_message, fingerprint, known_name, parse_key
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 KEY = parse_key(ED25519)

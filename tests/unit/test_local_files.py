@@ -12,9 +12,9 @@ import pytest
 from hawser.errors import InputErrors
 from hawser.host import Host
 from hawser.inventory import read_environment
-from hawser.inventory.local import LocalEntry
+from hawser.inventory.tables.local import LocalEntry
 from hawser.secrets import Secrets
-from hawser.templates import TemplateError, Templates
+from hawser.templates.rendering import TemplateError, Templates
 from tasks.config import compare, local_texts
 
 CATALOGS = Path(__file__).parent / "catalogs"
@@ -52,7 +52,7 @@ def test_a_template_gets_no_secret(host: Make, tmp_path: Path) -> None:
 
 
 def test_they_are_no_part_of_a_release(host: Make) -> None:
-    from hawser.release import Release
+    from hawser.host.release import Release
 
     one, other = host(), host(LocalEntry(path="a", content="b"))
     ids = {

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hawser.errors import HawserError
-from hawser.locks import at_work, held, moment, refuse_damaged
-from hawser.release import Facts
+from hawser.host.release import Facts
+from hawser.session.locks import at_work, held, moment, refuse_damaged
 
 
 def test_the_holder_is_named_with_place_time_and_command():

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
-from hawser.inventory.checkouts import CheckoutEntry
-from hawser.release import fetched_by
+from hawser.fleet.fleet import Fleet
+from hawser.host.release import fetched_by
+from hawser.inventory.tables.checkouts import CheckoutEntry
 from tasks import checkouts
 
 WANTED, OTHER = "a" * 40, "b" * 40

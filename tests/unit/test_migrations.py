@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hawser.migrations import SCRIPT, Verdict, judge, places, questions, told
+from hawser.fleet.migration_risk import SCRIPT, Verdict, judge, places, questions, told
 from hawser.runner.revisions import ADDITIVE, BREAKING, UNCLASSIFIED
 
 

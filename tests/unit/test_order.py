@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hawser.fleet import Fleet
+from hawser.fleet.fleet import Fleet
 from hawser.inventory import Environment, read_environment
 
 SETTINGS = """

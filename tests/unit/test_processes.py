@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from hawser.host import Host
+from hawser.host.processes import ProcessInstance, definition, instances, overlaps
+from hawser.host.release import Facts, Release
 from hawser.inventory import Environment
-from hawser.processes import ProcessInstance, definition, instances, overlaps
-from hawser.release import Facts, Release
 from hawser.resources import Healthy, Running
 from hawser.secrets import Secrets
-from hawser.templates import TemplateError, Templates
+from hawser.templates.rendering import TemplateError, Templates
 
 NEW, OLD = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb"
 SOCKET = {"command": "gunicorn shop.wsgi --bind unix:{{ socket }}"}

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hawser.reference import reference
+from hawser.inventory.reference import reference
 
 
 def test_the_reference_in_docs_is_up_to_date():
-    stale = "run `python -m hawser.reference > docs/settings.md`"
+    stale = "run `python -m hawser.inventory.reference > docs/settings.md`"
     assert (Path(__file__).parents[2] / "docs/settings.md").read_text() == reference(), stale
 
 

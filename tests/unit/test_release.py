@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from hawser.host.release import Release
 from hawser.inventory import Environment
-from hawser.release import Release
 from hawser.secrets import Secrets
-from hawser.templates import Templates
+from hawser.templates.rendering import Templates
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SETTINGS: dict[str, Any] = {

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hawser.host import Host
+from hawser.host.journal import PUT_BACK, SWITCH, Record
+from hawser.host.release import Facts, Release
 from hawser.inventory import Environment
-from hawser.journal import PUT_BACK, SWITCH, Record
-from hawser.release import Facts, Release
 from hawser.resources import Absent, File, History, Journal
 from hawser.secrets import Secrets
-from hawser.templates import Templates
+from hawser.templates.rendering import Templates
 from tasks import release
 
 NEW, OLD = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hawser.errors import HawserError
-from hawser.repository import bundle, location, resolve
+from hawser.fleet.repository import bundle, location, resolve
 
 WHO = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
 

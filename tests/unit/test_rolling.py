@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from hawser.errors import HawserError, StepFailed
-from hawser.journal import SWITCH, Record
-from hawser.release import Facts
-from hawser.rolling import Rolling, Ways
+from hawser.fleet.rolling import Rolling, Ways
+from hawser.host.journal import SWITCH, Record
+from hawser.host.release import Facts
 
 NAMES = ("web1", "web2", "web3")
 BACK, WITHDRAW, CLOSE, RECORD = "back", "withdraw", "close", "record"

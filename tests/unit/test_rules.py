@@ -9,9 +9,9 @@ import pytest
 
 from hawser.host import Host
 from hawser.inventory import Environment
-from hawser.rules import broken
 from hawser.secrets import Secrets
-from hawser.templates import Templates
+from hawser.session.rules import broken
+from hawser.templates.rendering import Templates
 
 ADDRESSES = {"master1": "10.0.0.1", "worker1": "10.0.0.2", "worker2": "10.0.0.3"}
 HOSTS = {

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from hawser.errors import InputErrors
 from hawser.inventory import Environment
-from hawser.inventory.app import SIGNING_KEY, SecretFormat
-from hawser.inventory.checks_values import check_secrets
+from hawser.inventory.checks.values import check_secrets
+from hawser.inventory.tables.app import SIGNING_KEY, SecretFormat
 from hawser.runner.masks import MASK, mask
 from hawser.secrets import FORMATS, Secrets, kept_secrets, load_secrets, settle
 

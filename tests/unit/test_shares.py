@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from hawser import shares
-from hawser.host import Host
+from hawser.host import Host, shares
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
-from hawser.templates import Templates
+from hawser.templates.rendering import Templates
 
 ADDRESSES = {"data1": "10.0.0.21", "web1": "10.0.0.11", "web2": "2001:db8::12"}
 HOSTS = {"data1": {"groups": ["data"]}, "web1": {"groups": ["web"]}, "web2": {"groups": ["web"]}}

@@ -8,8 +8,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from hawser.certificates.requests import Order, fulfil, signing_request
 from hawser.errors import HawserError
-from hawser.signing import Order, fulfil, signing_request
 
 NAMES = ("ws1.test", "10.0.0.1")
 

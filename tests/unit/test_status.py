@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from hawser.host import Host
+from hawser.host.release import Facts
 from hawser.inventory import Environment
-from hawser.release import Facts
 from hawser.report import Marked
 from hawser.secrets import Secrets
-from hawser.templates import Templates
+from hawser.templates.rendering import Templates
 from tasks.status import HOSTS, Look, since
 
 SETTINGS: dict[str, Any] = {

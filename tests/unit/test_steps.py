@@ -14,16 +14,17 @@ from typing import Any
 
 import pytest
 
-from hawser import kept, resources
+from hawser import resources
+from hawser.fleet import kept
 from hawser.host import Host
+from hawser.host.processes import instances, overlaps
+from hawser.host.release import Facts, Release
 from hawser.inventory import Environment, read_environment
-from hawser.processes import instances, overlaps
-from hawser.release import Facts, Release
 from hawser.resources import JSON, Catalog, Command, File, Resource
 from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
-from hawser.templates import Templates
+from hawser.templates.rendering import Templates
 from tasks import (
     bootstrap,
     certs,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.templates import BUILT_IN, TemplateError, Templates, folders
+from hawser.templates.rendering import BUILT_IN, TemplateError, Templates, folders
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hawser import transfer
 from hawser.errors import HawserError, StepFailed, Unreachable
+from hawser.fleet import transfer
 
 DATA = b"what a host sends"
 EVIL = [

@@ -13,13 +13,13 @@ import paramiko
 import pytest
 from fabric.config import Config
 
-from hawser import protocol
-from hawser import wire as wire_module
-from hawser.connect import Address, Connector
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
-from hawser.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key, read_key
 from hawser.resources import Catalog, File, Link
-from hawser.wire import NO_PYTHON, Wire
+from hawser.ssh import protocol
+from hawser.ssh import wire as wire_module
+from hawser.ssh.connect import Address, Connector
+from hawser.ssh.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key, read_key
+from hawser.ssh.wire import NO_PYTHON, Wire
 from tests.hostile.ssh import (
     HOST_KEY,
     OTHER_HOST_KEY,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hawser import written
-from hawser.templates import TemplateError
+from hawser.host import written
+from hawser.templates.rendering import TemplateError
 
 from .test_host import NEW, host, problem
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from hawser.findings import Finding
+from hawser.diagnosis.checks import Finding
 from hawser.host import Host
+from hawser.host.release import Facts
 from hawser.inventory import Environment
-from hawser.release import Facts
 from hawser.secrets import Secrets
-from hawser.templates import Templates
+from hawser.templates.rendering import Templates
 
 SETTINGS: dict[str, Any] = {
     "name": "shop",

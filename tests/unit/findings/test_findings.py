@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from hawser.diagnosis.checks import Check, Finding, application, certificates, hosts, network
 from hawser.errors import Problem, StepFailed
-from hawser.findings import Check, Finding, application, certificates, hosts, network
 from hawser.runner.main import ASKABLE
 
 from .conftest import SERVES, Runner, told

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hawser.errors import HawserError, InputErrors
-from hawser.hostkeys import KnownHosts
 from hawser.inventory import Environment, load_inventory, read_environment
 from hawser.secrets import load_secrets
+from hawser.ssh.hostkeys import KnownHosts
 
 from .conftest import PLAIN
 

@@ -6,8 +6,8 @@ import pytest
 
 from hawser.errors import InputErrors
 from hawser.inventory import read_environment
-from hawser.inventory.app import instance_of
 from hawser.inventory.instances import expand, mentions
+from hawser.inventory.tables.app import instance_of
 
 BASE = """
 [app]

@@ -8,8 +8,8 @@ import pytest
 
 from hawser.errors import InputErrors, Problem, UnknownTarget
 from hawser.inventory import load_inventory, read_environment
+from hawser.inventory.lookup import entry_type, keys_of, model_at
 from hawser.inventory.schema import Environment
-from hawser.inventory.tables import entry_type, keys_of, model_at
 
 EXAMPLE = Path(__file__).parents[3] / "hosts/example.toml"
 BASE = """

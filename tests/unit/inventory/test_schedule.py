@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hawser.inventory.base import Wrong
-from hawser.inventory.schedule import NICKNAMES, check_schedule
+from hawser.inventory.values.schedule import NICKNAMES, check_schedule
 
 
 @pytest.mark.parametrize(

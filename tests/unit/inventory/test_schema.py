@@ -6,10 +6,10 @@ from typing import Annotated, Any, get_args, get_origin
 import pytest
 
 from hawser.inventory import Environment, Health, ReleaseSettings
-from hawser.inventory.app import is_local
 from hawser.inventory.base import Model, dotted
 from hawser.inventory.documents import merge
-from hawser.inventory.tables import keys_of
+from hawser.inventory.lookup import keys_of
+from hawser.inventory.tables.app import is_local
 
 
 def again(environment: Environment) -> Environment:

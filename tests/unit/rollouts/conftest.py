@@ -18,12 +18,12 @@ import pytest
 from fabric.config import Config
 
 import fabfile
-from hawser import repository
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
-from hawser.fleet import Fleet
-from hawser.release import Facts
-from hawser.session import Session
-from hawser.wire import Answer
+from hawser.fleet import repository
+from hawser.fleet.fleet import Fleet
+from hawser.host.release import Facts
+from hawser.session.session import Session
+from hawser.ssh.wire import Answer
 from tasks import deploy as deploying
 from tasks import drain
 

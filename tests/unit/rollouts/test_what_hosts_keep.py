@@ -10,9 +10,9 @@ import pytest
 from fabric.config import Config
 
 from hawser.errors import HawserError
-from hawser.fleet import Fleet
-from hawser.release import Release
-from hawser.session import Session
+from hawser.fleet.fleet import Fleet
+from hawser.host.release import Release
+from hawser.session.session import Session
 from hawser.signatures import JOURNAL, Signer
 from tasks import acme, certs, releases, secrets
 from tests.unit.test_certificates import DAY, NOW, make

@@ -10,11 +10,11 @@ import sys
 import time
 import zlib
 
-from hawser.wire import LOADER, runner_source
+from hawser.ssh.wire import LOADER, runner_source
 
 
 def source(**constants):
-    """Return what `hawser.wire` sends, with other values for some constants of the runner's main module."""
+    """Return what `hawser.ssh.wire` sends, with other values for some constants of the runner's main module."""
     modules = json.loads(zlib.decompress(runner_source()))
     for name, value in constants.items():
         head, found, tail = modules["hawser_runner.main"].partition(f"\n{name} = ")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hawser.runner.cron import last
-from hawser.templates import Templates
+from hawser.templates.rendering import Templates
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Certificates that the team brings, and requests for those that it orders."""

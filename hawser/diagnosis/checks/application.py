@@ -1,0 +1,110 @@
+"""The application on its hosts: set up, released, running, the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hawser.host import Host
+from hawser.host.databases import databases_of
+from hawser.host.health import questions
+from hawser.runner.strays import told
+
+from .registry import Ask, Finding, Findings, on_host, once
+
+
+@on_host
+def bootstrap(host: Host, ask: Ask) -> Findings:
+    """The host was made ready, and nothing is left over from a run that was broken off."""
+    facts, environment = host.facts, host.environment.name
+    for path in facts.damaged:
+        yield Finding(f"{path} is damaged: nobody knows what it said", "put it right there, or remove it")
+    if not facts.bootstrapped:
+        yield Finding("was not made ready yet", f"fab -H {environment} bootstrap deploy", warning=True)
+        return
+    due = ask("looks.pending")
+    if due:
+        what = "1 reload or restart is" if due == 1 else f"{due} reloads or restarts are"
+        yield Finding(f"{what} due since a run was broken off", f"fab -H {environment} bootstrap deploy")
+
+
+@on_host
+def release(host: Host, ask: Ask) -> Findings:
+    """A release serves, and no rollout is open."""
+    facts, deploy = host.facts, f"fab -H {host.environment.name} deploy"
+    if facts.bootstrapped and host.runs_code and not facts.current:
+        yield Finding("nothing has been deployed yet", deploy, warning=True)
+    if facts.journal is not None:
+        yield Finding(f"a rollout of {facts.journal['release']} was not completed", deploy)
+    if facts.closed:
+        next_move = f"fab -H {host.environment.name} maintenance.off"
+        yield Finding("the site shows its maintenance page", next_move, warning=True)
+
+
+@on_host
+def releases(host: Host, ask: Ask) -> Findings:
+    """What is left of former releases could be removed."""
+    if not host.runs_code or not host.facts.current:
+        return
+    for why in ask("releases.stuck", root=host.root, keep=host.app.keep):
+        yield Finding(why, f"fab -H {host.name} releases.prune, when nothing keeps it any more", warning=True)
+
+
+@on_host
+def restores(host: Host, ask: Ask) -> Findings:
+    """No restore of a database was broken off, and whoever may connects to the databases."""
+    databases = [{"database": each.name, "engine": each.engine} for each in databases_of(host)]
+    for each in ask("restores.left", databases=databases) if databases else ():
+        next_move = f"fab -H {host.name} resume, which finishes or undoes it"
+        if each["backup"]:
+            next_move += f", or: fab -H {host.name} db.restore {each['backup']} --database {each['database']}"
+        yield Finding(each["what"], next_move)
+
+
+@on_host
+def processes(host: Host, ask: Ask) -> Findings:
+    """Every process runs, and is healthy."""
+    rows = {(row["manager"], row["unit"]): row for row in host.facts.processes}
+    wanted = host.live_processes() if host.facts.current else []
+    running = []
+    for process in wanted:
+        row = rows.get((process.setting.manager, process.unit))
+        if row is not None and row["active"]:
+            running.append(process)
+            continue
+        state = row["state"] if row else f"not known to {process.setting.manager}"
+        yield Finding(
+            f"{process.name} is {state}",
+            f"fab -H {host.name} logs --process {process.setting_name}, then start or deploy",
+        )
+    for name, state in ask("survey.health", checks=questions(running)).items():
+        if state != "ok":
+            yield Finding(f"{name} is not healthy: {state}", f"fab -H {host.name} logs --process {name}")
+
+
+@on_host
+def strays(host: Host, ask: Ask) -> Findings:
+    """No program of the application's user runs that nobody answers for."""
+    for row in ask("strays.listing", user=host.app.user):
+        next_move = f'fab -H {host.name} run "kill {row["pid"]}"'
+        yield Finding(f"{told(row)} runs outside of every unit", next_move, warning=True)
+
+
+@on_host
+def cron(host: Host, ask: Ask) -> Findings:
+    """The last run of every crontab entry ended well."""
+    last = ask("cron.last", folder=f"{host.root}/cron")
+    for name in host.cron_entries():
+        run = last.get(name, {"status": 0})
+        if run["status"] == 0 or (run["status"] is None and run["running"]):
+            continue
+        how = "was killed" if run["status"] is None else f"exited with {run['status']}"
+        yield Finding(f"the last run of {name} {how}", f"fab -H {host.name} logs --only cron", warning=True)
+
+
+@once
+def commits(hosts: Sequence[Host]) -> Findings:
+    """All hosts serve the same release."""
+    serving = {host.name: host.facts.current for host in hosts if host.runs_code and host.facts.current}
+    if len(set(serving.values())) > 1:
+        told = ", ".join(f"{name} {identifier}" for name, identifier in serving.items())
+        yield Finding(f"the hosts serve different releases: {told}", f"fab -H {hosts[0].environment.name} deploy")

@@ -1,0 +1,122 @@
+"""The host itself: its system, its Python, its clock, its room."""
+
+from __future__ import annotations
+
+import time
+
+from hawser.host import Host
+from hawser.host.shares import needed
+from hawser.host.volumes import volumes_of
+
+from .registry import Ask, Finding, Findings, on_host
+
+TRIED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
+OLDEST_PYTHON = (3, 8)
+# Seconds: from here on signatures, sessions and certificates begin to be refused.
+CLOCK_WARNS, CLOCK_FAILS = 2.0, 30.0
+ROOM_WARNS, ROOM_FAILS = 0.10, 0.02
+WRITTEN_TO = ("/", "/var/lib", "/var/log", "/var/backups", "/tmp", "/opt/hawser")
+LEAST_ROOM = 512 * 2**20
+MEMORY_WARNS = 0.05
+
+
+@on_host
+def system(host: Host, ask: Ask) -> Findings:
+    """The operating system is one that Hawser sets up, with systemd in charge and a Python for the runner."""
+    facts = host.facts
+    name, version = facts.os.get("id", ""), facts.os.get("version", "")
+    if version not in TRIED.get(name, ()):
+        known = "Debian 12 and 13, Ubuntu 22.04 and 24.04"
+        yield Finding(f"runs {name or 'an unknown system'} {version}".rstrip(), f"use one of {known}", warning=True)
+    if not facts.systemd:
+        yield Finding("systemd is not in charge of it", "boot it with systemd")
+    if facts.uid != 0:
+        yield Finding("the runner is not root there", "log in as root, or as a user who may use sudo")
+    if facts.python and tuple(int(part) for part in facts.python.split(".")[:2]) < OLDEST_PYTHON:
+        yield Finding(f"its python3 is {facts.python}", "update it to 3.8 or later")
+
+
+@on_host
+def units(host: Host, ask: Ask) -> Findings:
+    """No unit of systemd has failed."""
+    for name in ask("looks.failed_units"):
+        ours = name.startswith((f"{host.app.name}-", "hawser-"))
+        yield Finding(
+            f"{name} has failed", f'fab -H {host.name} run "journalctl -n 30 --unit={name}"', warning=not ours
+        )
+
+
+@on_host
+def clock(host: Host, ask: Ask) -> Findings:
+    """The clock agrees with the one of this machine."""
+    before = time.time()
+    offset = ask("looks.clock") - (before + time.time()) / 2
+    if abs(offset) >= CLOCK_WARNS:
+        yield Finding(
+            f"its clock is {abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} this machine's",
+            f'fab -H {host.name} run "timedatectl", and the same here: one of the two is wrong',
+            warning=abs(offset) < CLOCK_FAILS,
+        )
+
+
+@on_host
+def disk(host: Host, ask: Ask) -> Findings:
+    """Every file system that is written to has room, for bytes and for files, and may be written to."""
+    own = ["", "/releases", "/envs", "/home", "/log", *(f"/{each}" for each in host.environment.persistent.folders)]
+    paths = [*(f"{host.root}{each}" for each in own), *WRITTEN_TO]
+    for room in ask("looks.rooms", paths=paths):
+        path = room["path"]
+        full = f'fab -H {host.name} run "du -xh --max-depth=2 {path} | sort -h | tail -20"'
+        if room["read_only"]:
+            yield Finding(f"the file system of {path} is read-only", f'fab -H {host.name} run "dmesg | tail -20"')
+        share = room["free"] / room["total"] if room["total"] else 1.0
+        if share < ROOM_WARNS or room["free"] < LEAST_ROOM:
+            yield Finding(
+                f"{room['free'] / 2**30:.1f} of {room['total'] / 2**30:.0f} GiB are free at {path}",
+                f"{full}; old releases: fab -H {host.name} releases.prune",
+                warning=share >= ROOM_FAILS and room["free"] >= LEAST_ROOM / 8,
+            )
+        share = room["files_free"] / room["files_total"] if room["files_total"] else 1.0
+        if share < ROOM_WARNS:
+            yield Finding(
+                f"{room['files_free']} of {room['files_total']} inodes are free at {path}",
+                f'fab -H {host.name} run "du -x --inodes --max-depth=2 {path} | sort -n | tail -20"',
+                warning=share >= ROOM_FAILS,
+            )
+
+
+@on_host
+def memory(host: Host, ask: Ask) -> Findings:
+    """There is memory left."""
+    found = ask("looks.memory")
+    if found["free"] < MEMORY_WARNS * found["total"]:
+        yield Finding(
+            f"{found['free'] / 2**20:.0f} of {found['total'] / 2**20:.0f} MiB of memory are available",
+            f'fab -H {host.name} run "ps -eo rss,args --sort=-rss | head"',
+            warning=True,
+        )
+
+
+@on_host
+def mounts(host: Host, ask: Ask) -> Findings:
+    """What is to be mounted at boot is mounted."""
+    for folder in ask("looks.unmounted"):
+        yield Finding(f"/etc/fstab wants a mount at {folder}, and there is none", f'fab -H {host.name} run "mount -a"')
+
+
+@on_host
+def shares(host: Host, ask: Ask) -> Findings:
+    """What the application's programs need mounted is mounted."""
+    for name, share in needed(host).items():
+        # No table of the system's: that is another check.
+        if ask("looks.unmounted", path="/dev/null", needed=[share.path]):
+            hint = f"fab -H {host.name} bootstrap" if share.mounts else f"mount it on {host.name}"
+            yield Finding(f"{share.path} is not mounted, and [shares.{name}] needs it", hint)
+
+
+@on_host
+def volumes(host: Host, ask: Ask) -> Findings:
+    """Encrypted volumes are open."""
+    for name, volume in volumes_of(host).items():
+        if ask("looks.unmounted", path="/dev/null", needed=[volume.mount]):
+            yield Finding(f"the volume {name} is not open at {volume.mount}", f"fab -H {host.name} volumes.open")

@@ -1,0 +1,140 @@
+"""Names, ports, and the ways between the hosts."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+from hawser.errors import HawserError
+from hawser.host import Host
+from hawser.host.ports import SERVERS, belongs, exposed, promised
+
+from .registry import Ask, Finding, Findings, on_host, once
+
+# Names that no name server knows, by agreement (RFC 2606, RFC 6761).
+RESERVED = ("test", "example", "invalid", "localhost", "local")
+
+
+@once
+def names(hosts: Sequence[Host]) -> Findings:
+    """The names of the site lead to hosts that serve it."""
+    environment = hosts[0].environment
+    if environment.site is None:
+        return
+    addresses = {hosts[0].addresses[name] for name in environment.hosts_of(environment.site.groups)}
+    domains = [domain.removeprefix("*.") for domain in environment.site.domains]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        found = dict(zip(domains, pool.map(addresses_of, domains), strict=True))
+        known = {each for address in pool.map(addresses_of, sorted(addresses)) for each in address}
+    for domain, there in found.items():
+        if not there and domain.rpartition(".")[2] in RESERVED:
+            next_move = "for trying it out, a line in your /etc/hosts"
+            yield Finding(f"{domain} is a name that no name server knows, by agreement", next_move, warning=True)
+        elif not there:
+            target = ", ".join(sorted(known)) or "the hosts of the site"
+            yield Finding(f"{domain} does not resolve", f"have its name server answer with {target}")
+        elif not there & known:
+            told, want = ", ".join(sorted(there)), ", ".join(sorted(known))
+            next_move = f"have it lead to {want}, unless a load balancer or another network stands in between"
+            yield Finding(f"{domain} leads to {told}, which is no host of the site", next_move, warning=True)
+
+
+def addresses_of(name: str) -> set[str]:
+    """Return the addresses of a name as this machine sees them; none when it does not resolve."""
+    try:
+        return {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
+    except (OSError, UnicodeError):
+        return set()
+
+
+@on_host
+def web_server(host: Host, ask: Ask) -> Findings:
+    """The web server would start with the configuration that is there now."""
+    site = host.environment.site
+    if site is None or not host.serves_site or not host.facts.current:
+        return
+    why = ask("looks.refused", server=site.server)
+    if why:
+        program = {"nginx": "nginx -t", "apache": "apache2ctl configtest"}[site.server]
+        message = f"{site.server} refuses its configuration, and would not come up after a boot:\n{why}"
+        yield Finding(message, f'fab -H {host.environment.name}/{host.name} run "{program}"')
+
+
+@on_host
+def ports(host: Host, ask: Ask) -> Findings:
+    """No port that the settings give somebody is taken by somebody else, and nothing is open by mistake."""
+    sockets = ask("ports.listening")
+    for port in promised(host):
+        for listener in sockets:
+            if listener["port"] == port.number and not belongs(host, port, listener):
+                who = f"{listener['program'] or 'the kernel'} (pid {listener['pid']}, {listener['unit'] or 'no unit'})"
+                stop = (
+                    f"systemctl disable --now -- {listener['unit']}" if listener["unit"] else f"kill {listener['pid']}"
+                )
+                # No number of a program that could be ended: the kernel's own, or the first one's.
+                ends = bool(listener["unit"]) or listener["pid"] > 1
+                next_move = (
+                    f'fab -H {host.name} run "{stop}", or ' if ends else ""
+                ) + f"give {port.owner} another port"
+                yield Finding(f"port {port.number} of {port.owner} is taken by {who}", next_move)
+                break
+    for owner, number in exposed(host, sockets):
+        next_move = "have it listen on 127.0.0.1, or say `public = true` or a firewall rule"
+        yield Finding(f"{owner} listens on port {number} on every address", next_move, warning=True)
+
+
+@on_host
+def services(host: Host, ask: Ask) -> Findings:
+    """A host reaches the databases and brokers that it is a client of."""
+    places: dict[str, tuple[str, str]] = {}
+    for name, service in host.environment.services.installed.items():
+        if name not in SERVERS or not host.facts.bootstrapped:
+            continue
+        entries = getattr(service, "databases", None) or getattr(service, "users", None) or {"": service}
+        groups = {group for entry in entries.values() for group in entry.clients}
+        for server in host.environment.hosts_of(service.groups):
+            if server == host.name:
+                places[f"127.0.0.1 {SERVERS[name][1]}"] = (name, server)
+            elif groups and host.is_in(sorted(groups)):
+                places[f"{host.addresses[server]} {SERVERS[name][1]}"] = (name, server)
+    for place, why in ask("looks.reach", places=list(places)).items():
+        if why:
+            name, server = places[place]
+            next_move = f"fab -H {server} status; fab -H {host.environment.name} bootstrap; is a firewall in between?"
+            yield Finding(f"cannot reach {name} on {server} at {place.replace(' ', ':')}: {why}", next_move)
+
+
+@on_host
+def repository(host: Host, ask: Ask) -> Findings:
+    """A host that fetches the code itself finds the repository, may read it, and there is such a branch or version."""
+    app = host.app
+    if app.push or not host.runs_code:
+        return
+    if app.package:
+        yield from index(host, ask)
+        return
+    server = urlsplit(app.repo).hostname or app.repo.partition(":")[0].rpartition("@")[2]
+    for name, why in ask("looks.resolve", names=[server]).items():
+        if why:
+            yield Finding(f"cannot resolve {name}, where the code is: {why}", "mend /etc/resolv.conf on the host")
+            return
+    if not host.facts.bootstrapped:
+        return
+    try:
+        ask("checkout.resolve", **host.repository_access(), revision=app.branch)
+    except HawserError as error:
+        finding = Finding.of_error(str(error).removeprefix(f"{host.name}: "))
+        yield Finding(finding.message, finding.next or "check app.repo, app.branch, app.deploy_key and app.token")
+
+
+def index(host: Host, ask: Ask) -> Findings:
+    """A host whose application comes as a package finds its version in the package index."""
+    if not host.facts.bootstrapped or not host.app.version:
+        return
+    try:
+        ask("index.resolve", **host.index_question(host.app.version))
+    except HawserError as error:
+        finding = Finding.of_error(str(error).removeprefix(f"{host.name}: "))
+        yield Finding(finding.message, finding.next or "correct app.package or app.version")

@@ -1,0 +1,1 @@
+"""Many hosts at once: phases, batches, releases, and what happens on failure."""

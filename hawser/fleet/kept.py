@@ -1,0 +1,352 @@
+"""What hosts keep of releases and rollouts, and what of it is used: only what we can prove that we wrote.
+
+A host may be in other hands. Whatever it says it keeps becomes settings, templates, and in the end commands, here and
+elsewhere; so it carries a signature (`hawser.signatures`). What hosts kept before there was a key counts for the host
+that keeps it, never for another one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import HawserError
+from ..host import Host
+from ..host.journal import Record, believable
+from ..host.release import Release, is_id
+from ..inventory.tables.app import SIGNING_KEY
+from ..report.text import hearsay
+from ..resources import File, Journal, Resources
+from ..session import locks
+from ..signatures import JOURNAL, RELEASE, ROLLOUT, Standing, identity
+from ..steps import step
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
+
+BELIEVED = (Standing.OURS, Standing.ACCEPTED)
+# The runner reads no more of a file than this; what a release is made of takes some ten thousand characters.
+LONGEST = 1 << 20
+# How many differences are shown of one.
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One thing that a host keeps.
+
+    :param kind: `RELEASE`, `ROLLOUT` or `JOURNAL`.
+    :param content: what is in it, as JSON has it; empty where it cannot be read.
+    """
+
+    host: str
+    kind: str
+    path: str
+    release: str
+    content: Mapping[str, Any]
+    standing: Standing
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong with it."""
+        return f"{self.host}: {self.path} {self.standing.value}"
+
+
+def ready(fleet: Fleet) -> None:
+    """Have a signing key, before anything is signed or believed; where none was ever in use, make it.
+
+    What hosts keep unsigned by then counts from then on for the host that keeps it; this is said. In a dry run it
+    counts for this run.
+
+    :raises HawserError: hosts say that there is a key, and it is not here.
+    """
+    session = fleet.session
+    signer = session.secrets.signer
+    if signer is not None:
+        others = {name: found for name, facts in session.facts.items() if (found := facts.signing) != signer.public}
+        told = [f"{name} ({identity(found)})" for name, found in others.items() if found and name not in session.warned]
+        session.warned.update(others)
+        if told:
+            session.report.note(
+                "",
+                f"{session.secrets.path.name} holds the signing key {signer.identity}, and another one was in use on "
+                f"{', '.join(told)}; if somebody has made a new one, get {session.secrets.path.name} from them",
+                "warning",
+            )
+        return
+    if session.unsigned:
+        return
+    everyone = asked(fleet)
+    using = [f"{name} ({identity(key)})" for name in everyone.names if (key := fleet.facts(name).signing)]
+    if using:
+        raise HawserError(
+            f"{session.secrets.path.name} lacks {SIGNING_KEY}, and one is in use on {', '.join(using)}; nothing was "
+            "touched\n"
+            f"  next: get {session.secrets.path.name} from whoever deployed; if nobody has it any more: "
+            f"fab -H {fleet.environment.name} secrets.new-key",
+            code=2,
+        )
+    kept = everyone.some([name for name in everyone.names if fleet.facts(name).bootstrapped])
+    if session.dry:
+        session.unsigned = True
+        session.report.note("", f"would make {SIGNING_KEY}, and sign what hosts keep", "warning")
+        return
+    locks.take(session, kept.names)
+    session.make_signing_key()
+    unsigned = [each for name in kept.names for each in inventory(kept, name)]
+    if unsigned:
+        accept(kept, unsigned)
+
+
+def asked(fleet: Fleet) -> Fleet:
+    """Return the hosts of the environment that answer: any of them may know of a key."""
+    session = fleet.session
+    fleet.connect()
+    everyone = fleet.everyone()
+    unreached = session.try_open([name for name in everyone.names if name not in {*session.wires, *session.lost}])
+    for name in unreached:
+        # Nobody has asked for it: whoever does shall learn why it does not answer.
+        session.lost.pop(name, None)
+    return everyone.some([name for name in everyone.names if name in session.wires and name not in session.lost])
+
+
+def release(fleet: Fleet, identifier: str) -> Release:
+    """Return a release that hosts keep, to be used on all of them.
+
+    :raises HawserError: no host of these keeps it, it is not ours, or counts for some of them only.
+    """
+    found, refused = releases(fleet, identifier)
+    if not found and not refused:
+        raise HawserError(f"no host keeps the release {identifier}; next: fab -H {fleet.environment.name} status")
+    if refused:
+        raise HawserError(refusal(fleet, refused))
+    without = [name for name in fleet.names if name not in found]
+    chosen = next(iter(found.values()))
+    next_move = f"next: fab -H {fleet.environment.name} deploy --revision {chosen.commit}"
+    if without:
+        told = ", ".join(found)
+        raise HawserError(
+            f"{identifier} is kept on {told} from before it could be signed, and counts there alone; not on "
+            f"{', '.join(without)}\n  {next_move}"
+        )
+    if len({each.inputs for each in found.values()}) > 1:
+        raise HawserError(
+            f"{', '.join(found)} keep different things as {identifier}, from before it could be signed\n  {next_move}"
+        )
+    return chosen
+
+
+def releases(fleet: Fleet, identifier: str) -> tuple[dict[str, Release], list[Kept]]:
+    """Find a release on hosts that shall use it.
+
+    :returns: it, by host: ours for all of them, else for each what it kept before it could be signed; and what is
+        refused on those that are left.
+    :raises HawserError: this is no name of a release, or what is ours cannot be read by this version.
+    """
+    if not is_id(identifier):
+        raise HawserError(f"{identifier!r} is no release; next: fab -H {fleet.environment.name} releases.list", code=2)
+    fleet.connect()
+    ready(fleet)
+    own: dict[str, Release] = {}
+    refused: dict[str, Kept] = {}
+    for name in fleet.names:
+        for each in places(fleet, name, identifier):
+            if each.standing is Standing.OURS:
+                made = read(fleet, each)
+                return dict.fromkeys(fleet.names, made), []
+            if each.standing is Standing.ACCEPTED:
+                own.setdefault(name, read(fleet, each))
+            else:
+                refused[name] = each
+    return own, [each for name, each in refused.items() if name not in own]
+
+
+def places(fleet: Fleet, name: str, identifier: str) -> Iterator[Kept]:
+    """Yield what a host keeps of a release, judged: when it was built, and when its rollout began."""
+    facts, host = fleet.facts(name), fleet.host(name)
+    if identifier in facts.releases:
+        yield from look(fleet, name, RELEASE, f"{host.root}/releases/{identifier}/release.json", identifier)
+    if facts.journal is not None and facts.journal.get("release") == identifier:
+        # It may have been broken off before it had been built.
+        yield from look(fleet, name, ROLLOUT, host.rollout_inputs, identifier)
+
+
+def look(fleet: Fleet, name: str, kind: str, path: str, identifier: str) -> Iterator[Kept]:
+    """Yield what a host keeps at a path, judged; nothing where there is nothing."""
+    text = fleet.session.wires[name].request("read", {"path": path}).message.get("text")
+    if text is None:
+        return
+    content = parsed(text)
+    standing = judged(fleet, kind, content, name) if content.get("id") == identifier else Standing.WRONG
+    yield Kept(name, kind, path, identifier, content, standing)
+
+
+def parsed(text: object) -> Mapping[str, Any]:
+    """Return what a host says of a release as JSON has it; nothing where it is none."""
+    if not isinstance(text, str) or len(text) >= LONGEST:
+        return {}
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def judged(fleet: Fleet, kind: str, content: Mapping[str, Any], name: str) -> Standing:
+    """Say what something is worth that a host keeps."""
+    signer = fleet.session.secrets.signer
+    found = signer.judge(kind, content, name) if signer else Standing.UNSIGNED
+    return Standing.ACCEPTED if found is Standing.UNSIGNED and fleet.session.unsigned else found
+
+
+def read(fleet: Fleet, kept: Kept) -> Release:
+    """Return the release that a host keeps.
+
+    :raises HawserError: it cannot be read by this version.
+    """
+    try:
+        return Release.from_inputs(json.dumps(kept.content), fleet.environment)
+    except ValueError as error:
+        raise HawserError(
+            f"{kept.host}: {kept.path} cannot be read by this version of Hawser: {hearsay(str(error))}\n"
+            f"  next: fab -H {fleet.environment.name} deploy"
+        ) from None
+
+
+def record(fleet: Fleet, name: str) -> Record | None:
+    """Return the rollout that is open on a host, as far as it is believed; None when there is none such."""
+    return Record.of(fleet.facts(name)) if standing(fleet, name) in BELIEVED else None
+
+
+def standing(fleet: Fleet, name: str) -> Standing | None:
+    """Say what the journal of a host is worth; None when it has none."""
+    entry = fleet.facts(name).journal
+    return judged(fleet, JOURNAL, entry, name) if entry is not None else None
+
+
+def records(fleet: Fleet) -> dict[str, Record]:
+    """Return the rollouts that are open on hosts, by host.
+
+    :raises HawserError: a journal is not ours.
+    """
+    ready(fleet)
+    wrong = [each for name in fleet.names for each in journal(fleet, name) if each.standing not in BELIEVED]
+    if wrong:
+        raise HawserError(refusal(fleet, wrong))
+    return {name: found for name in fleet.names if (found := record(fleet, name))}
+
+
+def journal(fleet: Fleet, name: str) -> Iterator[Kept]:
+    """Yield the journal of a host, judged; nothing where it has none."""
+    entry, found = fleet.facts(name).journal, standing(fleet, name)
+    if entry is not None and found is not None:
+        path = f"{fleet.host(name).state}/journal.json"
+        yield Kept(name, JOURNAL, path, str(entry.get("release", "")), entry, found)
+
+
+def joins(fleet: Fleet, name: str, rollout: Record, told_by: Sequence[str]) -> bool:
+    """Tell whether a host takes part when a rollout is resumed.
+
+    It has a journal of it; or we wrote one that names it, and the host knows of no later rollout: it did not answer
+    when this one began, or it has finished it. Nobody can show an old journal to have others go back to what was then.
+
+    :param told_by: the hosts with a journal of it.
+    """
+    own = record(fleet, name)
+    if own is not None and own.by == rollout.by:
+        return True
+    if not any(standing(fleet, each) is Standing.OURS for each in told_by):
+        return False
+    facts = fleet.facts(name)
+    seen = max(believable(facts.begun), own.begun if own else 0)
+    return seen < rollout.begun or (seen == rollout.begun and facts.current == rollout.release)
+
+
+def refusal(fleet: Fleet, wrong: Sequence[Kept]) -> str:
+    """Say what is not used, and the next move."""
+    names = ",".join(dict.fromkeys(each.host for each in wrong))
+    target = names if len(fleet.environment.hosts) > 1 else fleet.environment.name
+    return "\n".join(
+        [
+            "what hosts keep is used only if we wrote it; nothing was touched",
+            *(f"  {each.sentence}" for each in wrong),
+            f"  next: fab -H {target} releases.sign, which shows it and, when you say so, lets it count there; "
+            f"or fab -H {fleet.environment.name} deploy",
+        ]
+    )
+
+
+# What was there before there was a key, or is accepted after a look.
+
+
+def inventory(fleet: Fleet, name: str) -> list[Kept]:
+    """Return all that a host keeps and that is not believed."""
+    facts, host = fleet.facts(name), fleet.host(name)
+    found = [
+        each
+        for identifier in facts.releases
+        if is_id(identifier)
+        for each in look(fleet, name, RELEASE, f"{host.root}/releases/{identifier}/release.json", identifier)
+    ]
+    for entry in journal(fleet, name):
+        found += [entry, *look(fleet, name, ROLLOUT, host.rollout_inputs, entry.release)]
+    return [each for each in found if each.standing not in BELIEVED]
+
+
+def differences(fleet: Fleet, each: Kept) -> str:
+    """Return, for a look, in which settings and templates what a host keeps differs from today's."""
+    if each.kind == JOURNAL:
+        return ""
+    today = json.loads(Release(each.release, "", fleet.environment, fleet.session.templates).inputs)
+    settings, templates = (each.content.get(part) for part in ("settings", "templates"))
+    if not isinstance(settings, dict) or not isinstance(templates, dict):
+        return "cannot be read"
+    present, ours = today["settings"], fleet.session.templates.used
+    found = [key for key in {**present, **settings} if settings.get(key) != present.get(key)]
+    found += [f"template {name}" for name, text in templates.items() if ours.get(name, text) != text]
+    return hearsay(", ".join(found[:SHOWN])) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
+
+
+def accept(fleet: Fleet, wanted: Sequence[Kept]) -> None:
+    """Let what hosts keep count for the very host that keeps it, and have all hosts know the key.
+
+    :raises StepFailed: it could not be signed.
+    """
+    if not fleet.names:
+        return
+    session = fleet.session
+    readable = [each for each in wanted if is_id(each.release) and each.content]
+    session.accepted = {name: tuple(each for each in readable if each.host == name) for name in fleet.names}
+    if readable:
+        told = {name: dict.fromkeys(each.release for each in mine) for name, mine in session.accepted.items() if mine}
+        lines = "\n".join(f"  {name}: {', '.join(mine)}" for name, mine in told.items())
+        session.report.note("", f"kept from before, and signed for the host that keeps it alone:\n{lines}", "warning")
+    try:
+        fleet.apply([sign], phase="sign")
+    finally:
+        session.accepted = {}
+    session.refresh(fleet.names)
+
+
+@step()
+def sign(host: Host) -> Resources:
+    """Let the host know the public key, and sign for it what it kept before there was one."""
+    signer = host.secrets.signer
+    if signer is None:
+        return
+    for each in host.accepted:
+        content = signer.signed(each.kind, each.content, host.name, accepted=True)
+        if each.kind == JOURNAL:
+            yield Journal(each.release, content)
+        else:
+            mode = 0o640 if each.kind == RELEASE else 0o600
+            yield File(each.path, json.dumps(content, indent=1) + "\n", mode=mode, opaque=True)
+    yield from public_key(host)
+
+
+def public_key(host: Host) -> Resources:
+    """Yield the file by which a host, and through it every colleague, knows which key is in use."""
+    if host.secrets.signer is not None:
+        yield File(f"{host.state}/signing.pub", host.secrets.signer.public + "\n")

@@ -1,0 +1,334 @@
+"""What pending migrations do to the code that runs meanwhile: Django's plan, judged operation by operation."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from ..runner.revisions import ADDITIVE, BREAKING, UNCLASSIFIED
+from ..runner.revisions import KINDS as ORDER
+
+# Runs inside the release by `manage.py shell -c`. HAWSER_DESCRIBE names migrations that are to be described besides.
+SCRIPT = """
+import json, os
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import NOT_PROVIDED
+
+QUIET = {"blank", "choices", "default", "editable", "error_messages", "help_text", "limit_choices_to", "on_delete",
+         "related_name", "related_query_name", "validators", "verbose_name", "db_comment"}
+
+def fields_of(state, app, model):
+    return dict(state.models[app, model.lower()].fields)
+
+def alters(state, app, operation):
+    before = fields_of(state, app, operation.model_name)[operation.name]
+    (_, kind, _, old), (_, new_kind, _, new) = before.deconstruct(), operation.field.deconstruct()
+    found = ["type"] if kind != new_kind else []
+    for key in sorted((set(old) | set(new)) - QUIET):
+        was, now = old.get(key), new.get(key)
+        wider = key == "max_length" and (now is None or (was is not None and now >= was))
+        if repr(was) != repr(now) and not wider and not (key == "null" and now):
+            found.append(key)
+    return found
+
+def describe(state, app, operation):
+    kind = type(operation)
+    row = {"kind": kind.__name__, "module": kind.__module__,
+           "reversible": bool(getattr(operation, "reversible", False)),
+           "model": str(getattr(operation, "model_name", "") or getattr(operation, "name", "") or ""),
+           "text": str(operation.describe())}
+    field = getattr(operation, "field", None)
+    if field is not None:
+        row["field"] = str(operation.name)
+        row["fills_itself"] = bool(field.null or getattr(field, "many_to_many", False)
+                                   or getattr(field, "generated", False)
+                                   or getattr(field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED)
+    if kind.__name__ == "AlterField":
+        try:
+            row["alters"] = alters(state, app, operation)
+        except Exception:
+            row["alters"] = ["something"]
+    if kind.__name__ == "RunPython":
+        row["noop"] = getattr(operation.code, "__name__", "") == "noop"
+    if kind.__name__ == "SeparateDatabaseAndState":
+        row["inner"] = [describe(state, app, each) for each in operation.database_operations]
+    option = getattr(operation, "option_value", None)
+    row["empty"] = option is not None and not option
+    return row
+
+def migration(state, each):
+    rows = []
+    for operation in each.operations:
+        rows.append(describe(state, each.app_label, operation))
+        operation.state_forwards(each.app_label, state)
+    return {"key": each.app_label + "." + each.name, "app": each.app_label, "operations": rows}
+
+executor = MigrationExecutor(connections[os.environ.get("HAWSER_DATABASE", "default")])
+loader = executor.loader
+targets = loader.graph.leaf_nodes()
+plan = [each for each, backwards in executor.migration_plan(targets)]
+state = loader.project_state([key for key in loader.graph.nodes if key in loader.applied_migrations]) if plan else None
+named = [name for name in os.environ.get("HAWSER_DESCRIBE", "").split(",") if name]
+known = {".".join(key): each for key, each in loader.disk_migrations.items()}
+print("hawser-migrations: " + json.dumps({
+    "pending": [migration(state, each) for each in plan],
+    "described": [{"key": name, "app": known[name].app_label,
+                   "operations": [describe(None, known[name].app_label, each) for each in known[name].operations]}
+                  for name in named if name in known],
+    "applied": sorted(".".join(key) for key in loader.applied_migrations),
+    "known": sorted(known)}))
+"""
+# Django before 1.10 has a `shell` that takes no command. This runs the program up to the point where it would obey its
+# arguments, in which its settings are known, and then SCRIPT.
+BEFORE_DJANGO_1_10 = """
+import os, runpy, sys
+from django.core import management
+
+def answer(argv=None):
+    for word in sys.argv[1:]:
+        name, _, value = word.partition("=")
+        if name == "--settings":
+            os.environ["DJANGO_SETTINGS_MODULE"] = value
+        if name == "--pythonpath":
+            sys.path.insert(0, value)
+    import django
+    django.setup()
+    exec(compile(SCRIPT, "<hawser>", "exec"), {"__name__": "hawser"})
+
+management.execute_from_command_line = answer
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+# What divides a line of the shell into commands that `questions` follows, and what sends input and output elsewhere.
+_DIVIDERS = ("&&", ";")
+_REDIRECTIONS = (">", ">>", ">|", ">&", "&>", "&>>", "<", "<&")
+_PUNCTUATION = "();<>|&"
+_VALUED = ("--database", "--settings", "--pythonpath", "-v", "--verbosity")
+_CREATE = "CreateModel"
+_HARMLESS = {
+    "AddIndex",
+    "AddIndexConcurrently",
+    "AlterIndexTogether",
+    "AlterModelManagers",
+    "AlterModelOptions",
+    "AlterModelTableComment",
+    "CreateCollation",
+    "CreateExtension",
+    "RemoveConstraint",
+    "RemoveIndex",
+    "RemoveIndexConcurrently",
+    "RenameIndex",
+    "ValidateConstraint",
+}
+_HARMFUL = {
+    "AlterModelTable": "renames the table of {model}",
+    # The code that runs neither fills the column, nor gets on without it.
+    "AlterOrderWithRespectTo": "adds or removes the column _order of {model}",
+    "DeleteModel": "removes {model}",
+    "RemoveField": "removes a field of {model}",
+    "RenameField": "renames a field of {model}",
+    "RenameModel": "renames {model}",
+}
+_RESTRICTS = {"AddConstraint", "AddConstraintNotValid", "AlterUniqueTogether"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """How Django is asked for the plan of one migrate command.
+
+    :param words: the program, without the shell.
+    :param instance: whose variables it gets; empty for those of the release.
+    :param database: the alias of the database.
+    """
+
+    words: tuple[str, ...]
+    instance: str = ""
+    database: str = "default"
+
+    @property
+    def program(self) -> str:
+        """What a person takes for the program, with the settings that it is given."""
+        return " ".join(word for word in self.words[: self.words.index("-c")] if word != "shell")
+
+    @property
+    def otherwise(self) -> tuple[str, ...]:
+        """The same for a Django before 1.10; empty where the program names no interpreter and no file."""
+        place = self.words.index("shell")
+        interpreter, *program = self.words[:place]
+        if not interpreter.rpartition("/")[2].startswith("python") or len(program) != 1:
+            return ()
+        script = f"SCRIPT = {SCRIPT!r}\n{BEFORE_DJANGO_1_10}"
+        return (interpreter, "-c", script, *program, *self.words[place + 1 : self.words.index("-c")])
+
+
+def questions(command: str) -> tuple[Question, ...]:
+    """Return how to ask for the plans of a command that does nothing but migrate with Django; none for any other.
+
+    :param command: with ``@NAME `` before it where it gets the variables of an instance. It may be several that are
+        joined by ``&&`` or ``;``, all of them such ones.
+    """
+    instance, parts = divided(command, _DIVIDERS)
+    found = [_question(part, instance) for part in parts]
+    return () if None in found else tuple(each for each in found if each is not None)
+
+
+def divided(command: str, dividers: Sequence[str]) -> tuple[str, list[list[str]]]:
+    """Return the instance that a command gets the variables of, and the words of the commands that it is joined of.
+
+    :returns: no command where the shell would do more with it than to divide it.
+    """
+    instance = ""
+    if command.startswith("@"):
+        instance, _, command = command[1:].partition(" ")
+    if "`" in command or "$(" in command:
+        return instance, []
+    # Operators are words of their own, also where no blank is around them.
+    split = shlex.shlex(command, posix=True, punctuation_chars=_PUNCTUATION)
+    split.whitespace_split, split.commenters = True, ""
+    try:
+        words = list(split)
+    except ValueError:
+        return instance, []
+    if words and words[-1] == ";":
+        words.pop()
+    return instance, [list(part) for divides, part in groupby(words, dividers.__contains__) if not divides]
+
+
+def _question(words: Sequence[str], instance: str) -> Question | None:
+    """Return how to ask for the plan of one command."""
+    words = without_redirections(words)
+    if "migrate" not in words or any(word.strip(_PUNCTUATION) == "" for word in words):
+        return None
+    place = words.index("migrate")
+    program = words[:place]
+    if not _is_django(program):
+        return None
+    kept: list[str] = []
+    database = "default"
+    rest = iter(words[place + 1 :])
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if name in _VALUED:
+            value = value if equals else next(rest, "")
+            if name == "--database":
+                database = value
+            elif name in ("--settings", "--pythonpath"):
+                kept.append(f"{name}={value}")
+        elif not word.startswith("-") or any(each.startswith(name) for each in _VALUED):
+            # To a migration that is named, or with an option that is cut short: not the plan that we would be told.
+            return None
+    return Question((*program, "shell", *kept, "-c", SCRIPT), instance, database)
+
+
+def without_redirections(words: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word not in _REDIRECTIONS:
+            kept.append(word)
+            continue
+        next(rest, "")
+        if kept and kept[-1].isdigit():
+            # The number of what is redirected; no app is called so.
+            kept.pop()
+    return kept
+
+
+def _is_django(program: Sequence[str]) -> bool:
+    last = program[-1].rpartition("/")[2] if program else ""
+    return last in ("manage.py", "django-admin", "django-admin.py") or list(program[-2:]) == ["-m", "django"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one migration means.
+
+    :param kind: how it gets on with the code that runs meanwhile.
+    :param reasons: why, unless it is additive.
+    :param reversible: it can be undone by Django.
+    :param place: in which of several databases, as `places` names it.
+    """
+
+    key: str
+    kind: str
+    reasons: tuple[str, ...] = ()
+    reversible: bool = True
+    place: str = ""
+
+    def __str__(self) -> str:
+        where = f" in {self.place}" if self.place else ""
+        return f"{self.key}{where}: {self.kind}" + (f" ({'; '.join(self.reasons)})" if self.reasons else "")
+
+
+def places(asked: Sequence[Question]) -> list[str]:
+    """Return, in words, what tells each of some questions from the others: database, instance, program."""
+    databases, instances, programs = (
+        len({getattr(each, part) for each in asked}) > 1 for part in ("database", "instance", "program")
+    )
+    found = []
+    for each in asked:
+        parts = [f"database {each.database}"] if databases else []
+        parts += [f"instance {each.instance}" if each.instance else "no instance"] if instances else []
+        parts += [f"`{each.program}`"] if programs else []
+        found.append(" of ".join(parts))
+    return found
+
+
+def told(verdicts: Iterable[Verdict]) -> list[str]:
+    """Return verdicts in words; what is the same in several places is told once."""
+    found: dict[Verdict, list[str]] = {}
+    for each in verdicts:
+        found.setdefault(replace(each, place=""), []).append(each.place)
+    return [str(replace(each, place=", ".join(where))) for each, where in found.items()]
+
+
+def judge(migrations: Iterable[Mapping[str, Any]], place: str = "") -> list[Verdict]:
+    """Judge migrations in their order; what they do to a table that they make themselves harms nobody.
+
+    :param place: which of several databases they are for.
+    """
+    made: set[tuple[str, str]] = set()
+    found = []
+    for each in migrations:
+        judged = [judge_operation(each["app"], row, made) for row in each["operations"]]
+        kind = max((kind for kind, _why in judged), key=ORDER.index, default=ADDITIVE)
+        reasons = tuple(dict.fromkeys(why for _kind, why in judged if why))
+        found.append(Verdict(each["key"], kind, reasons, all(row["reversible"] for row in each["operations"]), place))
+    return found
+
+
+def judge_operation(app: str, row: Mapping[str, Any], made: set[tuple[str, str]]) -> tuple[str, str]:
+    """Return what an operation means for the code that runs, and why.
+
+    :param made: the tables that were made by what came before; those that this one makes are added.
+    """
+    name, model = row["kind"], f"{app}.{row['model']}"
+    table = (app, row["model"].lower())
+    if not row["module"].startswith("django."):
+        return UNCLASSIFIED, f"{name} is not one of Django's own operations"
+    if name == "SeparateDatabaseAndState":
+        inner = [judge_operation(app, each, made) for each in row["inner"]]
+        return max(inner, key=lambda pair: ORDER.index(pair[0]), default=(ADDITIVE, ""))
+    if name in ("RunPython", "RunSQL"):
+        return (ADDITIVE, "") if row.get("noop") else (UNCLASSIFIED, f"{name}: {row['text']}")
+    if name == _CREATE:
+        made.add(table)
+        return ADDITIVE, ""
+    if table in made or name in _HARMLESS or name.endswith("Extension"):
+        return ADDITIVE, ""
+    if name in _HARMFUL:
+        return BREAKING, _HARMFUL[name].format(model=model)
+    if name == "AddField":
+        field = f"{model}.{row['field']}"
+        return (ADDITIVE, "") if row["fills_itself"] else (BREAKING, f"the code that runs does not fill {field}")
+    if name == "AlterField":
+        changed = ", ".join(row["alters"])
+        return (BREAKING, f"changes {model}.{row['field']}: {changed}") if changed else (ADDITIVE, "")
+    if name in _RESTRICTS:
+        return (ADDITIVE, "") if row["empty"] else (BREAKING, f"restricts what {model} may hold")
+    return UNCLASSIFIED, f"{name}: {row['text']}"

@@ -1,0 +1,295 @@
+"""One rollout under way: its hosts, those that were given up on the way, and the way back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import groupby
+
+from ..errors import HawserError, StepFailed
+from ..host.journal import PUT_BACK, SWITCH, Record
+from ..host.release import Release
+from ..steps import Step
+from .fleet import Fleet
+from .kept import Kept
+
+# Hosts that are put back together, and what holds meanwhile.
+Portion = tuple[Fleet, AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The steps that a rollout needs besides its own phases.
+
+    :param put_back: what makes a host serve a release and nothing else.
+    :param withdraw: what takes a release from a host that served none before.
+    :param close: closes the journal, or leaves in it what is still missing.
+    :param record: writes a line into the history.
+    :param portions: in which portions hosts are put back.
+    """
+
+    put_back: Sequence[Step]
+    withdraw: Sequence[Step]
+    close: Step
+    record: Step
+    portions: Callable[[Rolling, Sequence[str]], Iterator[Portion]]
+
+
+class Rolling:
+    """A release on its way onto some hosts.
+
+    :param hosts: those that shall serve it.
+    :param record: what their journals say of it.
+    """
+
+    def __init__(self, hosts: Fleet, wanted: Release, record: Record, ways: Ways) -> None:
+        self.hosts = hosts
+        self.wanted = wanted
+        self.ways = ways
+        self.session = hosts.session
+        self.failed: dict[str, str] = {}
+        self.switched: set[str] = set()
+        # Those on which an earlier run of the same rollout has come to its end: they have nothing to go back to.
+        self.finished: set[str] = set()
+        # What is to be done when all hosts have been put back, while their journals are still open.
+        self.later: list[Callable[[], None]] = []
+        # Those that do not answer, where the settings say that the others go on.
+        self.skipped: dict[str, str] = {
+            name: self.session.lost[name] for name in record.hosts if name in self.session.lost
+        }
+        self.session.rollout = record
+        self.before = {name: record.on(self.session.facts[name]) for name in record.hosts if name in self.session.facts}
+
+    @property
+    def record(self) -> Record:
+        assert self.session.rollout is not None
+        return self.session.rollout
+
+    def note(self, **changes: object) -> None:
+        """Have the journals say something else from now on."""
+        self.session.rollout = dataclasses.replace(self.record, **changes)  # type: ignore[arg-type]
+
+    def still(self, fleet: Fleet) -> Fleet:
+        """Return those of some hosts that were not given up."""
+        return fleet.some([name for name in fleet.names if name not in {**self.failed, **self.skipped}])
+
+    def apply(self, fleet: Fleet, steps: Sequence[Step], phase: str) -> None:
+        """Apply steps to hosts that were not given up; one that fails is given up, as far as the settings allow.
+
+        :raises StepFailed: more hosts have failed than `release.max_failures` allows, or one that all depend on.
+        """
+        there = self.still(fleet)
+        failures = there.attempt(steps, self.wanted, phase)
+        if not failures:
+            return
+        self.give_up(failures, phase)
+        # What is lost has an open journal already.
+        switched = [name for name in failures if self.record.phase == SWITCH and name not in self.session.lost]
+        if switched:
+            self.put_back(switched, f"put back {', '.join(switched)}")
+            self.leave_open(switched, "; ".join(failures[name] for name in switched))
+
+    def give_up(self, failures: Mapping[str, str], phase: str) -> None:
+        """Take note of hosts that failed.
+
+        :raises StepFailed: the rollout cannot go on without them.
+        """
+        setting = self.hosts.environment.release
+        for name, why in failures.items():
+            lost = name in self.session.lost and setting.unreachable == "skip"
+            (self.skipped if lost else self.failed)[name] = why
+        awaited = self.record.migrations and not self.record.migrated
+        needed = [name for name in failures if name == self.hosts.environment.leader and awaited]
+        if needed or len(self.failed) > setting.max_failures or not self.still(self.hosts).names:
+            raise self.hosts.failure(phase, failures)
+        self.hosts.report.note(
+            "", f"{phase} failed on {', '.join(failures)}; the others go on, as the settings say", "warning"
+        )
+
+    def foresee(self) -> None:
+        """Say before anything changes which hosts could not be put back if the rollout failed."""
+        for identifier, names in self.way_back(self.before).items():
+            try:
+                own, refused = self.hosts.some(names).releases(identifier)
+                why = "\n".join(f"  {each.sentence}" for each in refused)
+            except HawserError as error:
+                own, why = {}, f"  {error}"
+            if lost := [name for name in names if name not in own]:
+                told = f"{', '.join(lost)} could not be put back to {identifier} if this rollout failed"
+                self.hosts.report.note("", "\n".join([told, *([why] if why else [])]), "warning")
+
+    def way_back(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Return what some hosts go back to, and which hosts to each; those that served nothing go nowhere."""
+        found: dict[str, list[str]] = {}
+        for name in names:
+            if before := self.before[name].before:
+                found.setdefault(before, []).append(name)
+        return dict(sorted(found.items()))
+
+    @contextmanager
+    def recording_failure(self) -> Iterator[None]:
+        """Have a failure of what is inside written into the history and the journals of the hosts that answer."""
+        try:
+            yield
+        except Exception as error:
+            if not self.hosts.dry and self.session.locked:
+                first = str(error).splitlines()[0]
+                self.session.result = f"failed: {first}"
+                self.note(failed=first)
+                left = {*self.session.lost, *self.finished}
+                names = [name for name in self.hosts.names if name in self.session.locked and name not in left]
+                with suppress(Exception):
+                    # What it was about is told by the error itself.
+                    self.hosts.some(names).attempt([self.ways.record], self.wanted, phase="record")
+            raise
+
+    @contextmanager
+    def undo_on_failure(self) -> Iterator[None]:
+        """Put every host back to the release that served before, when something inside fails."""
+        try:
+            yield
+        except Exception as error:
+            if self.hosts.dry:
+                raise
+            try:
+                self.turn_back()
+            except Exception as second:
+                raise HawserError(
+                    f"{error}\nand not every host could be put back: {second}\n"
+                    f"  next: fab -H {self.hosts.environment.name} resume, which finishes this"
+                ) from error
+            raise
+
+    def turn_back(self) -> None:
+        """Put all hosts back to what they served before the rollout, also those that were lost and answer again.
+
+        :raises HawserError: not all of them could be.
+        """
+        self.session.reopen(self.hosts.names)
+        # Those that never answered go on serving what they serve.
+        touched = [name for name in self.hosts.names if name in self.before and name not in self.finished]
+        gone = [name for name in touched if name in self.session.lost]
+        there = [name for name in touched if name not in gone]
+        fresh = [name for name in there if not self.before[name].before]
+        old = [name for name in there if self.before[name].before]
+        self.put_back(old, "")
+        if fresh:
+            self.withdraw(fresh, alone=not old and not gone and not self.finished)
+        if self.finished:
+            self.stay_open(old, gone)
+            return
+        self.note(phase=PUT_BACK)
+        for act in self.later:
+            act()
+        self.note(waits=tuple(gone))
+        self.hosts.some(old).apply([self.ways.close], self.wanted, phase="close")
+        if gone:
+            raise HawserError(f"no answer from {', '.join(gone)}")
+
+    def withdraw(self, fresh: Sequence[str], alone: bool) -> None:
+        """Take the release from hosts that served none before; where no host did, what came up stays for a look."""
+        told = ", ".join(fresh)
+        if alone:
+            self.hosts.report.note("", f"nothing served before on {told}, so nothing is put back there", "warning")
+        else:
+            self.hosts.some(fresh).apply(self.ways.withdraw, self.wanted, phase=f"withdraw {self.wanted.id}")
+
+    def stay_open(self, put_back: Sequence[str], gone: Sequence[str]) -> None:
+        """Leave a rollout open on the hosts that were put back while others have long finished it."""
+        self.leave_open(put_back, self.record.failed or "it failed when it was resumed")
+        self.hosts.report.note(
+            "",
+            f"{self.wanted.id} goes on serving on {', '.join(sorted(self.finished))}, which had finished before; "
+            f"not on {', '.join([*put_back, *gone])}\n"
+            f"  next: fab -H {self.hosts.environment.name} resume, when they are well again",
+            "warning",
+        )
+
+    def put_back(self, names: Sequence[str], phase: str) -> None:
+        """Make hosts serve the release that they served before; those without one are left as they are.
+
+        Where that fails, the others are put back all the same.
+
+        :param phase: the name a person reads; the release's when it is empty.
+        :raises StepFailed: on one or more hosts.
+        """
+        failed: list[StepFailed] = []
+        for portion, meanwhile in self.ways.portions(self, [name for name in names if name in self.before]):
+            try:
+                with meanwhile:
+                    failed += self.put_together_back(portion.names, phase)
+            except StepFailed as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def put_together_back(self, names: Sequence[str], phase: str) -> list[StepFailed]:
+        """Put some hosts back, those first that others wait for, as in a switch; return what failed."""
+        self.session.refresh(names)
+        for name in names:
+            # What `activate` takes for the release before becomes again what it was.
+            facts = self.session.facts[name]
+            self.session.facts[name] = dataclasses.replace(facts, current=self.before[name].previous)
+        there, self.session.rollout = self.record, dataclasses.replace(self.record, phase=PUT_BACK)
+        self.switched -= set(names)
+        failed: list[StepFailed] = []
+        try:
+            for identifier, going in self.way_back(names).items():
+                try:
+                    found, refused = self.kept(identifier, self.hosts.some(going))
+                except StepFailed as error:
+                    failed.append(error)
+                    continue
+                if missing := [name for name in going if name not in found]:
+                    why = [f"  {each.sentence}" for each in refused] or ["  it is not kept there"]
+                    told = f"{', '.join(missing)}: cannot be put back to {identifier}"
+                    failed.append(StepFailed("\n".join([told, *why])))
+                if not found:
+                    continue
+                rank = next(iter(found.values())).environment.host_rank
+                for _rank, equals in groupby(sorted(found, key=rank), rank):
+                    try:
+                        self.hosts.some(list(equals)).apply(
+                            self.ways.put_back, found, phase or f"put back {identifier}"
+                        )
+                    except StepFailed as error:
+                        failed.append(error)
+        finally:
+            self.session.rollout = there
+            self.session.refresh(names)
+        return failed
+
+    def kept(self, identifier: str, fleet: Fleet) -> tuple[Mapping[str, Release], Sequence[Kept]]:
+        """Return a release that served before, as it was made, by host, and what is refused as it."""
+        if identifier == self.wanted.id:
+            return dict.fromkeys(fleet.names, self.wanted), ()
+        try:
+            return fleet.releases(identifier)
+        except HawserError as error:
+            # The others are put back all the same.
+            raise StepFailed(f"{', '.join(fleet.names)}: {error}") from None
+
+    def leave_open(self, names: Sequence[str], why: str) -> None:
+        """Write down on hosts that were given up that the rollout is not complete there."""
+        there = self.record
+        self.note(failed=why, waits=tuple(names))
+        self.hosts.some(names).apply([self.ways.close], self.wanted, phase="close")
+        self.session.rollout = there
+
+    def end(self) -> None:
+        """Say how it went.
+
+        :raises StepFailed: hosts failed that the settings let fail.
+        """
+        missing = {**self.skipped, **self.failed}
+        served = ", ".join(name for name in self.hosts.names if name not in missing)
+        self.hosts.report.note("", f"{self.wanted.id} serves on {served}")
+        if not missing:
+            return
+        told = f"{self.wanted.id} does not serve on {', '.join(missing)}"
+        next_move = f"next: fab -H {self.hosts.environment.name} resume, when they are well again"
+        if self.failed:
+            raise StepFailed(f"{told}\n  {next_move}")
+        self.hosts.report.note("", f"{told}; {next_move}", "warning")

@@ -1,0 +1,275 @@
+"""Files between this machine and the hosts: nothing is sent that is there already, nothing lies half in its place."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import tempfile
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import HawserError, StepFailed, Unreachable
+from ..report.text import hearsay
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
+
+
+# What is taken from one host at most, unless more is asked for: bytes, and files.
+MOST_BYTES = 10 * 2**30
+MOST_FILES = 100_000
+# How much of what a host said is shown.
+SHOWN = 200
+# Bytes of the longest path below the place that was named.
+LONGEST_PATH = 1000
+# What a repository lies in. Its tool reads settings there, and runs what they name, when it is only asked for the state
+# of the folder around it, as by many a prompt.
+REPOSITORIES = (".git", ".hg", ".jj", ".sl")
+# What git knows a repository by that lies in no such folder: HEAD, with any of the others.
+BARE = {"head", "config", "objects", "refs", "commondir", "hooks"}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file to bring to a host.
+
+    :param owner: empty: as it is there, else root; likewise the group.
+    """
+
+    source: Path
+    target: str
+    mode: int
+    owner: str = ""
+    group: str = ""
+
+
+def uploads(source: Path, target: str, mode: int | None, owner: str, group: str) -> Iterator[Upload]:
+    """Yield the files of a file or folder, each with its place on the host.
+
+    :raises HawserError: there is nothing to send, or the place is no absolute path.
+    """
+    if not target.startswith("/"):
+        raise HawserError(f"{target} is no absolute path on the host", code=2)
+    if source.is_file():
+        place = target + source.name if target.endswith("/") else target
+        yield Upload(source, place, mode or source.stat().st_mode & 0o777, owner, group)
+        return
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    if not files:
+        raise HawserError(f"{source} is neither a file nor a folder with files", code=2)
+    for path in files:
+        below = path.relative_to(source).as_posix()
+        yield Upload(path, f"{target.rstrip('/')}/{below}", mode or path.stat().st_mode & 0o777, owner, group)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def put(fleet: Fleet, name: str, upload: Upload) -> str:
+    """Bring a file to a host, unless it is there already; returns what was done."""
+    wanted = digest(upload.source)
+    said = fleet.ask(name, "transfers.state", {"path": upload.target})
+    there: Mapping[str, Any] = said if isinstance(said, dict) else {}
+    owner = upload.owner or str(there.get("owner", "root"))
+    group = upload.group or str(there.get("group", "root"))
+    if there == {"sha256": wanted, "mode": upload.mode, "owner": owner, "group": group}:
+        return "is there already"
+    if fleet.dry:
+        return "would be replaced" if there else "would be new"
+    wire, blob = fleet.session.wires[name], f"{upload.target}:{wanted}"
+    with upload.source.open("rb") as stream:
+        wire.blob_of(blob, stream, upload.source.stat().st_size)
+    arguments = {"path": upload.target, "mode": upload.mode, "owner": owner, "group": group, "sha256": wanted}
+    fleet.request(name, "place", {"blob": blob, **arguments})
+    return "replaced" if there else "new"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One file that a host says it has.
+
+    :param path: below the folder that was asked for, in parts; none for the file itself.
+    :param size: bytes.
+    """
+
+    path: tuple[str, ...]
+    sha256: str
+    mode: int
+    size: int
+
+
+def offers(name: str, listing: object) -> list[Offer]:
+    """Check what a host says it has: every path stays below the folder that it is brought to.
+
+    :raises StepFailed: something else was said; nothing of it is used.
+    """
+    if not isinstance(listing, list):
+        raise StepFailed(f"{name}: lists no files: {quoted(listing)}")
+    if len(listing) > MOST_FILES:
+        raise StepFailed(f"{name}: lists {len(listing)} files, more than {MOST_FILES}; next: get parts of it")
+    found = [offer(name, each) for each in listing]
+    # On a disk that does not tell them apart, one would replace the other.
+    places = sorted(tuple(map(on_disk, each.path)) for each in found)
+    # In this order what is in a folder follows it at once.
+    if any(one == other[: len(one)] for one, other in pairwise(places)):
+        raise StepFailed(f"{name}: lists two files that would have one place here")
+    return found
+
+
+def offer(name: str, row: object) -> Offer:
+    """Check what a host says of one file; see `offers`."""
+    values = row if isinstance(row, Mapping) else {}
+    path, sha256 = values.get("path"), values.get("sha256")
+    numbers = [values.get("mode"), values.get("size")]
+    fits = isinstance(path, str) and isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)
+    if not fits or not all(type(each) is int and 0 <= each < 2**60 for each in numbers):
+        raise StepFailed(f"{name}: says of a file {quoted(row)}")
+    parts = tuple(str(path).split("/")) if path else ()
+    if not all(contained(part) for part in parts) or sum(len(part.encode()) + 1 for part in parts) > LONGEST_PATH:
+        raise StepFailed(
+            f"{name}: lists {quoted(path)}; taken are paths below a folder, of printable names, of at most "
+            f"{LONGEST_PATH} bytes, and no {', '.join(REPOSITORIES)}; nothing was written\n"
+            "  next: get the files that you need by name"
+        )
+    return Offer(parts, str(sha256), *numbers)  # type: ignore[arg-type]
+
+
+def quoted(said: object) -> str:
+    """Return what a host said as a message shows it: its beginning, in quotes."""
+    return hearsay(repr(str(said)[:SHOWN]))
+
+
+def contained(part: str) -> bool:
+    """Whether a part of a path is a name, and one that every file system and terminal can bear."""
+    return (
+        part not in ("", ".", "..")
+        and part.isprintable()
+        and len(part.encode()) <= 255
+        and "\\" not in part
+        and on_disk(part) not in REPOSITORIES
+    )
+
+
+def on_disk(part: str) -> str:
+    """Return a name as the disk may take it that tells the fewest names apart."""
+    return unicodedata.normalize("NFC", part).casefold().rstrip(". ")
+
+
+def refuse_repository(name: str, local: Path, found: Sequence[Offer]) -> None:
+    """Refuse files that make their folder here, with what is in it already, a repository that git finds by itself.
+
+    :raises StepFailed: they do.
+    """
+    # Folder by folder: all that are seen at a time lead to one file.
+    way: list[set[str]] = []
+    before: tuple[str, ...] = ()
+    paths = [(local.name, *each.path) for each in found]
+    for place, path in sorted((tuple(map(on_disk, each)), each) for each in paths):
+        same = sum(1 for _same in takewhile(lambda pair: pair[0] == pair[1], zip(before, place, strict=False)))
+        way = [*way[: same + 1], *(set() for _part in place[len(way[: same + 1]) :])]
+        before = place
+        for depth, part in enumerate(place):
+            if part in way[depth] or part not in BARE:
+                continue
+            way[depth].add(part)
+            folder = local.parent.joinpath(*path[:depth])
+            names = way[depth].union(on_disk(each.name) for each in (folder.iterdir() if folder.is_dir() else ()))
+            if "head" in names and len(names & BARE) > 1:
+                raise StepFailed(
+                    f"{name}: {folder} would become a repository of git, which runs what such a folder says, for many "
+                    "a prompt at once; nothing was written\n"
+                    f"  next: pack it on the host, and get the archive; or get the files that you need by name"
+                )
+
+
+def get(fleet: Fleet, name: str, remote: str, local: Path, force: bool, limit: int = MOST_BYTES) -> Iterator[str]:
+    """Take a file, or all files of a folder, from a host; yields what was done with each.
+
+    :param limit: bytes; more is not taken from one host.
+    :raises StepFailed: a file is in the way, what the host lists is too much or would lie elsewhere, or what arrived is
+        not what was listed.
+    """
+    found = offers(name, fleet.ask(name, "transfers.listing", {"path": remote}))
+    try:
+        refuse_repository(name, local, found)
+        yield from _get(fleet, name, remote, local, found, force, limit)
+    except OSError as error:
+        raise StepFailed(f"{name}: {error.filename or local}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _get(
+    fleet: Fleet, name: str, remote: str, local: Path, found: Sequence[Offer], force: bool, limit: int
+) -> Iterator[str]:
+    total = sum(each.size for each in found)
+    if total > limit:
+        raise StepFailed(
+            f"{name}: {remote} has {total:,} bytes, more than {limit:,}; next: --limit BYTES, or get parts of it"
+        )
+    if len(found) > 1:
+        yield f"{len(found)} files, {total:,} bytes"
+    for each in found:
+        target = local.joinpath(*each.path)
+        refuse_way_out(name, local, target)
+        if target.is_file() and digest(target) == each.sha256:
+            yield f"{target} is here already"
+        elif os.path.lexists(target) and not force:
+            raise StepFailed(f"{name}: {target} is here already and differs; next: --force, or another place")
+        elif target.is_dir():
+            raise StepFailed(f"{name}: {target} is a folder here; next: another place")
+        elif fleet.dry:
+            yield f"{target} would be written"
+        else:
+            _fetch(fleet, name, "/".join([remote, *each.path]), target, each)
+            yield f"{target} written"
+
+
+def refuse_way_out(name: str, local: Path, target: Path) -> None:
+    """Refuse to write where a link leads out of the folder that was named.
+
+    :raises StepFailed: there is one below it on the way.
+    """
+    for folder in [target, *target.parents]:
+        if folder == local or not folder.is_relative_to(local):
+            break
+        if folder.is_symlink():
+            raise StepFailed(f"{name}: {folder} is a link here, and nothing is written through it; next: another place")
+
+
+def _fetch(fleet: Fleet, name: str, remote: str, target: Path, wanted: Offer) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    found, size, wire = hashlib.sha256(), 0, fleet.session.wires[name]
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+
+            def heard(message: Mapping[str, Any]) -> None:
+                nonlocal size
+                if message["t"] != "part":
+                    return
+                try:
+                    data = base64.b64decode(message["data"], validate=True)
+                except (KeyError, TypeError, ValueError):
+                    raise StepFailed(f"{name}: {remote}: what arrives is no part of a file") from None
+                size += len(data)
+                if size > wanted.size or not data:
+                    # Whoever sends more than was announced may never end: this has the line cut.
+                    raise Unreachable(f"{name}: {remote}: more arrives than the {wanted.size:,} bytes announced")
+                found.update(data)
+                stream.write(data)
+
+            answer = wire.request("send", {"path": remote, "size": wanted.size}, (), heard)
+            os.fchmod(stream.fileno(), wanted.mode & 0o700)
+        if answer.error or found.hexdigest() != wanted.sha256:
+            raise StepFailed(f"{name}: {remote}: {answer.error or 'did not arrive as it was listed; next: once more'}")
+        Path(temporary).replace(target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""The databases of an application on one host, as backups and questions see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import HawserError
+from ..resources import DatabaseGone
+from .host import Host
+
+if TYPE_CHECKING:
+    from ..fleet.fleet import Fleet
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of the application.
+
+    :param name: its name; for SQLite see `inventory.backup.Backup.name_of`.
+    :param engine: ``postgresql``, ``mariadb`` or ``sqlite``.
+    :param owner: the role, or the Unix user, that it belongs to.
+    :param path: the file of SQLite, else empty.
+    """
+
+    name: str
+    engine: str
+    owner: str
+    path: str = ""
+
+
+def databases_of(host: Host) -> list[Database]:
+    """Return the databases that lie on a host."""
+    found = []
+    postgresql = host.environment.services.postgresql
+    if postgresql is not None and host.is_in(postgresql.groups):
+        found += [Database(name, "postgresql", each.owner) for name, each in postgresql.databases.items()]
+    mariadb = host.environment.services.mariadb
+    if mariadb is not None and host.is_in(mariadb.groups):
+        found += [Database(name, "mariadb", each.owner) for name, each in mariadb.databases.items()]
+    if host.runs_code:
+        for path in host.environment.backup.sqlite:
+            name = host.environment.backup.name_of(path)
+            found.append(Database(name, "sqlite", host.app.user, f"{host.root}/{path}"))
+    return found
+
+
+def folder_of(host: Host) -> str:
+    """Return the folder of a host's backups."""
+    return host.environment.backup.folder or f"/var/backups/hawser/{host.app.name}"
+
+
+def databases_gone(host: Host, engine: str) -> Iterator[DatabaseGone]:
+    """Yield that the application's databases of one kind are no more on a host, after a last backup."""
+    setting = host.environment.backup
+    for each in databases_of(host):
+        if each.engine == engine:
+            entry = {**host.entry, "release": host.facts.current}
+            place = (folder_of(host), setting.keep, setting.days, each.path)
+            yield DatabaseGone(each.name, each.engine, each.owner, *place, entry)
+
+
+def broken_off(host: Host) -> Iterator[str]:
+    """Yield, in words, the restores that a host says were not completed."""
+    for each in host.facts.restores:
+        if isinstance(each, Mapping):
+            by = each.get("by")
+            begun = (
+                f"{by.get('who')} on {by.get('from')} at {by.get('started')}" if isinstance(by, Mapping) else "nobody"
+            )
+            what = f"the restore of {each.get('database')} from {each.get('backup', 'a backup that is not known')}"
+            yield f"{what}, begun by {begun}, is not complete"
+
+
+def refuse_broken_off(fleet: Fleet) -> None:
+    """Stop where a restore was broken off: a database may be closed or half there; a dry run only says so.
+
+    :param fleet: of its hosts, those count that have been asked already.
+    :raises HawserError: which, and what finishes or undoes it.
+    """
+    known = [name for name in fleet.names if name in fleet.session.facts]
+    told = {name: list(broken_off(fleet.host(name))) for name in known}
+    lines = [f"  {name}: {each}" for name, found in told.items() for each in found]
+    if lines and fleet.dry:
+        fleet.report.note("", "\n".join(["a database is not as it should be:", *lines]), "warning")
+    elif lines:
+        where = ",".join(name for name, found in told.items() if found)
+        next_move = f"  next: fab -H {where} resume, which finishes or undoes it, or the same restore again"
+        raise HawserError("\n".join(["a database is not as it should be; nothing was touched", *lines, next_move]))

@@ -1,0 +1,228 @@
+"""The processes of a host: their colours, where they listen, and what each comes down to, whoever manages it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..inventory.tables.processes import CronEntry, Process
+from ..resources import Changed, File, Healthy, Resources, Retired, Running, changed
+
+if TYPE_CHECKING:
+    from .host import Host
+
+COLOURS = ("blue", "green")
+
+
+@dataclass(frozen=True)
+class ProcessInstance:
+    """One process on one host, of one colour.
+
+    :param name: its name, numbered when there are several (``worker-2``).
+    :param colour: ``blue`` or ``green``; empty for one that restarts in place.
+    """
+
+    host: Host
+    name: str
+    setting: Process
+    colour: str
+
+    @property
+    def instance(self) -> str:
+        return f"{self.name}-{self.colour}" if self.colour else self.name
+
+    @property
+    def unit(self) -> str:
+        """Its name under its manager."""
+        return f"{self.host.app.name}-{self.instance}"
+
+    @property
+    def other(self) -> ProcessInstance:
+        """The same process in the other colour."""
+        return dataclasses.replace(self, colour=COLOURS[1 - COLOURS.index(self.colour)])
+
+    @property
+    def socket(self) -> str:
+        """The path of its own socket, empty when it has none."""
+        return f"{self.host.run}/{self.instance}.sock" if self.setting.socket else ""
+
+    @property
+    def link(self) -> tuple[str, str]:
+        """The link that says which colour serves, and its target: the socket's name for nginx, else the instance."""
+        if self.setting.socket:
+            return f"{self.host.run}/{self.name}.sock", f"{self.instance}.sock"
+        return f"{self.host.run}/{self.name}.live", self.instance
+
+    @property
+    def address(self) -> str:
+        """Where it is asked for its health: a socket's path or ``host:port``; empty when it does not listen."""
+        return self.socket or (f"127.0.0.1:{self.setting.port}" if self.setting.port else "")
+
+    @property
+    def definition(self) -> str:
+        """The path of its unit or program file."""
+        if self.setting.manager == "systemd":
+            return f"/etc/systemd/system/{self.unit}.service"
+        return f"/etc/supervisor/conf.d/{self.unit}.conf"
+
+    @property
+    def log(self) -> str:
+        """The file that takes its output, or its complaints where they have one of their own; empty for the journal."""
+        own = self.extra.get("stderr_logfile") or self.extra.get("stdout_logfile")
+        if own and self.setting.manager == "supervisor":
+            return own
+        if self.setting.output:
+            return f"{self.host.root}/{self.setting.output}"
+        return f"{self.host.root}/log/{self.name}.log" if self.setting.manager == "supervisor" else ""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody else needs to read the files that it makes: no web server sends any."""
+        site = self.host.environment.site
+        return site is None or not (site.static or site.extra)
+
+    @property
+    def directory(self) -> str:
+        """Its working directory: the code, or a persistent folder of its own."""
+        key = f"processes.{self.setting_name}.directory"
+        return self.host.path(self.host.text(self.setting.directory or "", key))
+
+    @property
+    def setting_name(self) -> str:
+        """Its name in the environment file."""
+        return self.name.rpartition("-")[0] if self.setting.count > 1 else self.name
+
+    @property
+    def before(self) -> list[str]:
+        """The units of this host, under the same manager, that start before it at boot."""
+        wanted = self.host.environment.all_before(self.setting_name)
+        there = self.host.processes(manager=self.setting.manager) if wanted else []
+        return [each.unit for each in there if each.setting_name in wanted]
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The program and its arguments, started in the release's environment."""
+        words = shlex.split(self.command_text(self.setting.command, "command"))
+        own = own_environment(self.setting, self.setting_name)
+        return (*self.changes_user, f"{self.host.release_path}/run", *own, *words)
+
+    @property
+    def health_argv(self) -> tuple[str, ...]:
+        """The program that tells whether it works, started in the release's environment."""
+        health = self.setting.health
+        line = self.command_text(health.command or "", "health.command") if health else ""
+        return (f"{self.host.release_path}/run", *own_environment(self.setting, self.setting_name), "sh", "-c", line)
+
+    def command_text(self, text: str, key: str) -> str:
+        """Render a command of its table, which may name where it listens and what it is called."""
+        more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
+        return self.host.command_text(text, f"processes.{self.setting_name}.{key}", **more)
+
+    @property
+    def changes_user(self) -> tuple[str, ...]:
+        """What starts it as root and makes it its user, where supervisor has no way to read its file of variables."""
+        file = self.setting.environment_file
+        if file is None or self.setting.manager != "supervisor":
+            return ()
+        return (f"{self.host.release_path}/run-as", self.setting.user, self.host.app.group, file)
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """Further keys for its definition."""
+        key = f"processes.{self.setting_name}.extra"
+        return {name: self.host.command_text(value, f"{key}.{name}") for name, value in self.setting.extra.items()}
+
+
+def instances(name: str, setting: Process) -> list[str]:
+    """Return the names of the processes that a setting stands for: one, or numbered ones."""
+    return [name] if setting.count == 1 else [f"{name}-{number}" for number in range(1, setting.count + 1)]
+
+
+def instance_environment(name: str) -> str:
+    """Return the name, after ``@``, of the variables of an instance."""
+    return f"instance.{name}"
+
+
+def own_environment(setting: Process | CronEntry, name: str) -> list[str]:
+    """Return what stands before a program that has variables of its own, or those of an instance.
+
+    :param name: the name of its own variables.
+    """
+    if setting.environment:
+        return [f"@{name}"]
+    return [f"@{instance_environment(setting.instance)}"] if setting.instance else []
+
+
+def overlaps(setting: Process) -> bool:
+    """Whether a new process starts beside the old one."""
+    return (setting.socket or setting.overlap) and not setting.single
+
+
+def starts_late(setting: Process) -> int:
+    """Rank a process by when it starts in a switch: those on sockets, others that overlap, those in place."""
+    if not overlaps(setting):
+        return 2
+    return 0 if setting.socket else 1
+
+
+def other_manager(setting: Process) -> str:
+    """Return the manager that a process does not have."""
+    return "supervisor" if setting.manager == "systemd" else "systemd"
+
+
+def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
+    """Yield a process's definition, its start, and the proof that it is healthy.
+
+    :param text: the whole unit or program file.
+    """
+    setting = process.setting
+    former = dataclasses.replace(process, setting=setting.model_copy(update={"manager": other_manager(setting)}))
+    if process.host.facts.release_of(process.unit, former.setting.manager):
+        # The settings name another manager than before, and the same process must not run under both.
+        yield Retired(former.unit, former.setting.manager, former.definition, wait=True)
+    file = File(process.definition, text, mode=0o644, validate=validate)
+    yield file
+    # One that listens proves itself by answering; another one by staying up for a while.
+    settle = 0.0 if setting.listens else 1.0
+    yield Running(process.unit, setting.manager, settle, log=process.log, when=changed(file))
+    yield from healthy(process)
+
+
+def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
+    """Yield the proof that a process is healthy, where it can be asked; with a trigger, when that is due."""
+    if can_be_asked(process.setting):
+        health = process.setting.health
+        yield Healthy(
+            process.address,
+            process.unit,
+            process.setting.manager,
+            timeout=health.timeout if health else 30.0,
+            log=process.log,
+            when=when,
+            **question(process),
+        )
+
+
+def can_be_asked(setting: Process) -> bool:
+    """Whether there is a way to tell that a process works: it listens, or has a command for that."""
+    return setting.listens or bool(setting.health and setting.health.command)
+
+
+def question(process: ProcessInstance) -> dict[str, Any]:
+    """Return how a process is asked for its health, as `Healthy` names it."""
+    health, site = process.setting.health, process.host.environment.site
+    asked: dict[str, Any] = {
+        "path": health.path if health else "",
+        "host": site.domains[0] if site else "localhost",
+        "statuses": health.ranges if health else ((200, 399),),
+    }
+    if health and health.name is not None:
+        asked["host"] = process.host.text(health.name, f"processes.{process.setting_name}.health.name")
+    if health and health.command is not None:
+        asked.update(command=process.health_argv, user=process.setting.user, cwd=process.host.source)
+    if health and health.tls:
+        asked["tls"] = True
+        asked["ca"] = process.host.text(health.ca or "", f"processes.{process.setting_name}.health.ca")
+    return asked

@@ -1,0 +1,248 @@
+"""What is at stake in a rollout: the release, the same for the whole fleet, and what each host says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from .. import __version__
+from ..inventory.base import dotted
+from ..inventory.checks.names import unknown_names
+from ..inventory.problems import findings_of
+from ..inventory.schema import Environment
+from ..inventory.values.types import is_version
+from ..secrets import Secrets
+from ..signatures import Signer
+from ..ssh import answers
+from ..templates.rendering import Templates
+
+# In which order hosts switch, and what is asked of whom before: no part of what a release is.
+ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending", "rolling_migrations")
+# How the code is reached, and what only concerns later releases: always today's.
+REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
+# No part of a release, whatever its settings say: rules only judge the others, hooks come around it, second
+# repositories have commits of their own.
+APART = ("ssh", "local", "certificates", "hooks", "rules", "checkouts")
+
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+]{0,99}-[0-9a-f]{8}", re.ASCII)
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text, which a host may have said, is the id of a release."""
+    return bool(_ID.fullmatch(text))
+
+
+def is_commit(text: str) -> bool:
+    """Tell whether a text, which a host may have said, is the full hash of a commit, or the version of a package."""
+    return bool(re.fullmatch("[0-9a-f]{40}", text)) or (len(text) <= 100 and is_version(text))
+
+
+def short(commit: str) -> str:
+    """Return how people write a commit: ten digits of its hash; the version of a package is written out."""
+    return commit[:10] if re.fullmatch("[0-9a-f]{40}", commit) else commit
+
+
+def fetched_by(revision: str, commit: str) -> str:
+    """Return by what hosts fetch a commit that is on no branch or tag; empty: by nothing, it is refused there.
+
+    :param revision: what somebody named. Whoever looks it up decides for all hosts, and many a server gives out by its
+        hash what others have pushed to a copy of the repository.
+    """
+    apart = revision.startswith("refs/") and not revision.startswith(("refs/heads/", "refs/tags/"))
+    return revision if revision == commit or apart else ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of the application, the same on every host.
+
+    :param id: ``COMMIT-HASH``: ten digits of the commit, eight of the hash over settings, templates and secrets.
+    :param commit: the full hash, or the version of a package.
+    :param environment: its settings, and
+    :param templates: its templates: today's, or those that the release kept.
+    :param named: by what hosts fetch the commit where it is on no branch or tag; see `fetched_by`.
+    """
+
+    id: str
+    commit: str
+    environment: Environment
+    templates: Templates
+    named: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        commit: str,
+        environment: Environment,
+        templates: Templates,
+        secrets: Secrets,
+        addresses: Mapping[str, str],
+        named: str = "",
+    ) -> Release:
+        """Name the release of a commit with these settings; every template it needs must have been rendered before.
+
+        :param addresses: where the hosts are reached, for settings speak of it.
+        """
+        left_out: Any = dict.fromkeys(APART, True)
+        left_out["app"] = {"branch", "version", "keep"}
+        settings = environment.model_dump(mode="json", exclude=left_out)
+        if environment.certificates:
+            # What the files are called stands in the templates of those who read them.
+            settings["certificates"] = {
+                name: each.files.model_dump() for name, each in environment.certificates.items()
+            }
+        for key in ROLLING:
+            settings["release"].pop(key)
+        settings["hosts"] = {
+            name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()
+        }
+        parts = [__version__, settings, sorted(templates.used.items()), secrets.fingerprint(environment.app.name)]
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return cls(f"{short(commit)}-{digest[:8]}", commit, environment, templates, named)
+
+    @property
+    def inputs(self) -> str:
+        """What a rollback needs to render it again, as JSON text: settings and templates, no secrets."""
+        # The order of the tables means something (which process comes first), so it is kept.
+        return json.dumps(self._kept, indent=1) + "\n"
+
+    def signed(self, signer: Signer | None, kind: str) -> str:
+        """Return the inputs as hosts keep them, with a signature.
+
+        :param signer: None before there is a key, as in the rendering before the first connection.
+        :param kind: where they are kept: `signatures.RELEASE` or `signatures.ROLLOUT`.
+        """
+        return json.dumps(signer.signed(kind, self._kept), indent=1) + "\n" if signer else self.inputs
+
+    @property
+    def _kept(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "commit": self.commit,
+            "named": self.named,
+            "settings": self.environment.model_dump(mode="json"),
+            "templates": dict(sorted(self.templates.used.items())),
+        }
+
+    @classmethod
+    def from_inputs(cls, text: str, today: Environment) -> Release:
+        """Read what a release kept; all that leads to this machine, to a host or to the repository is today's.
+
+        A host may have written it. What the files of certificates are called is what its own settings say.
+
+        :raises ValueError: it cannot be read by this version.
+        """
+        kept = json.loads(text)
+        present = today.model_dump(mode="json")
+        try:
+            identifier, commit, settings, templates = (kept[key] for key in ("id", "commit", "settings", "templates"))
+            # Older versions have not written it down.
+            named = kept.get("named", "")
+            if not all(isinstance(each, str) for each in (identifier, commit, named, *templates, *templates.values())):
+                raise TypeError
+            for name, certificate in present["certificates"].items():
+                certificate["files"] = settings.get("certificates", {}).get(name, certificate)["files"]
+            settings.update({table: present[table] for table in ("name", "hosts", *APART)})
+            if settings.get("site"):
+                settings["site"].update(todays_files(settings["site"], present["site"]))
+            if bool(settings["app"].get("package")) == bool(today.app.package):
+                settings["app"].update({key: present["app"][key] for key in REACHED})
+            else:
+                # Its code is on the hosts already, and what fetched it then may not be known any more.
+                settings["app"].update(deploy_key=None, token=None, keep=today.app.keep)
+        except (AttributeError, KeyError, TypeError):
+            raise ValueError("it does not hold the settings of a release") from None
+        if not is_commit(commit) or not is_id(identifier):
+            raise ValueError("it names no release, or no commit")
+        try:
+            environment = Environment.model_validate(settings).model_copy(update={"path": today.path})
+            findings = list(unknown_names(environment))
+        except ValidationError as error:
+            findings = findings_of(error)
+        if findings:
+            raise ValueError("; ".join(f"{dotted(each.loc)}: {each.message}" for each in findings))
+        return cls(identifier, commit, environment, Templates(kept=templates), fetched_by(named, commit))
+
+
+def todays_files(kept: Mapping[str, Any], today: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return which files of this machine a site is made of, in place of those that a release kept.
+
+    :param today: the site as it is now; None where there is none any more.
+    """
+    if today is None:
+        return {"certificate": None, "key": None, "acme": {**kept.get("acme", {}), "ca": None}}
+    return {key: today[key] for key in ("certificate", "key", "acme")}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a host says of itself, and of the application on it.
+
+    :param processes: one mapping per process definition: process, unit, manager, release, state, active, seconds, live.
+    :param live: by process the colour that serves.
+    :param astray: the processes whose link in the run folder leads elsewhere.
+    :param since: when the current release began to serve, in seconds since the epoch.
+    :param generated: the names of the generated secrets that it was set up with.
+    :param bootstrapped: whether it was made ready for this application.
+    :param damaged: the paths of its records of which nobody knows what they said.
+    :param closed: whether the site shows its maintenance page.
+    :param once: the commands that run once per environment, and have.
+    :param restores: the journals of the restores of databases that were not completed.
+    :param signing: the public key with which what it keeps was signed when it was last deployed to.
+    :param begun: the youngest rollout that it has had a journal of, as `journal.beginning` gives it.
+    :param interpreter: the Python of the current release, where pip has filled its environment and not uv.
+    :param hold: who has frozen what is deployed, since when, and why.
+    """
+
+    hostname: str = ""
+    os: answers.System = field(default_factory=answers.System)
+    machine: str = ""
+    python: answers.Version = ""
+    systemd: bool = True
+    disk_free: answers.Size = 0
+    disk_total: answers.Size = 0
+    clock: answers.Moment = 0.0
+    uid: answers.Size = 0
+    current: answers.NameOrNone = ""
+    commit: answers.NameOrNone = ""
+    previous: answers.NameOrNone = ""
+    releases: answers.FewFacts[answers.Name] = ()
+    live: answers.Live = field(default_factory=dict)
+    astray: answers.FewFacts[answers.Name] = ()
+    processes: answers.ManyFacts[answers.ProcessRow] = ()
+    journal: answers.JournalAsWritten | None = None
+    hold: answers.Entry | None = None
+    restores: answers.FewFacts[answers.OpenRestore] = ()
+    since: answers.Moment = 0.0
+    generated: answers.FewFacts[answers.Name] = ()
+    bootstrapped: bool = False
+    damaged: answers.FewFacts[answers.Text] = ()
+    closed: bool = False
+    once: answers.FewFacts[answers.Name] = ()
+    signing: answers.PublicKey = ""
+    begun: answers.Size = 0
+    interpreter: answers.Text = ""
+
+    @classmethod
+    def from_wire(cls, row: Mapping[str, Any]) -> Facts:
+        """Read the runner's greeting.
+
+        :raises ValueError: these are no facts.
+        """
+        own = row.get("app") if isinstance(row, Mapping) else None
+        if not isinstance(own, Mapping):
+            raise ValueError("facts of the application are missing")
+        found: Facts = answers.adapter(cls).validate_python({**row, **own})
+        return found
+
+    def release_of(self, unit: str, manager: str) -> str:
+        """Return the release that a unit's definition belongs to, empty when its manager has no such unit."""
+        rows = (row for row in self.processes if (row["unit"], row["manager"]) == (unit, manager))
+        return next((str(row["release"]) for row in rows), "")

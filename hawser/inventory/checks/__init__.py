@@ -1,0 +1,1 @@
+"""Contradictions between the keys of an environment file, by subject."""

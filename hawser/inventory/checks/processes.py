@@ -1,0 +1,164 @@
+"""Contradictions within and between processes: where they listen, and how many of them there are."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from ..base import Finding, Loc, did_you_mean
+from ..schema import Environment
+from ..tables.processes import Process
+from ..values.jinja import references
+
+# sun_path of unix(7) holds 108 bytes with its NUL; a few more are left for a temporary name.
+_SOCKET_PATH = 103
+# Keys of systemd and supervisor that name a file which root opens.
+_OPENED = ("stdout_logfile", "stderr_logfile", "StandardOutput", "StandardError", "StandardInput", "EnvironmentFile")
+# Folders of the application's user under app.root, beside the persistent ones.
+_THEIRS = ("home", "run", "current/source", "source", "env", "current/env")
+_HOSTS = frozenset({"hosts"})
+_PROCESSES = frozenset({"processes"})
+_SERVICE_PORTS = {"postgresql": 5432, "mariadb": 3306, "rabbitmq": 5672, "redis": 6379, "memcached": 11211}
+
+
+def check_named_processes(environment: Environment) -> Iterator[Finding]:
+    """What a process waits for, and what the site passes requests to, exists."""
+    processes = environment.processes
+    named: list[tuple[Loc, str]] = [
+        (("processes", name, "after", position), before)
+        for name, process in processes.items()
+        for position, before in enumerate(process.after)
+    ]
+    if environment.site:
+        named += [(("site", "proxy", prefix), name) for prefix, name in environment.site.proxy.items()]
+    for at, name in named:
+        if name not in processes:
+            hint = did_you_mean(name, processes, f"processes: {', '.join(processes) or 'none'}")
+            yield Finding(at, f"there is no process {name!r}", hint, needs=_PROCESSES)
+
+
+def check_processes(environment: Environment) -> Iterator[Finding]:
+    """A process listens in one way, and is as many as that allows."""
+    for kind, entries in (("processes", environment.processes), ("cron", environment.cron)):
+        for name, entry in entries.items():
+            if entry.user == "root" and environment.app.user != "root":
+                # Its PATH begins with a folder of the application's user, who could plant a program there.
+                yield Finding(
+                    (kind, name, "user"), "must not be root", "run it as app.user, and use sudo where it must"
+                )
+    for name, process in environment.processes.items():
+        at: Loc = ("processes", name)
+        if name.endswith(("-blue", "-green")):
+            yield Finding(
+                at, "a name must not end with -blue or -green", "Hawser tells the two colours of a process so"
+            )
+        stem, _, number = name.rpartition("-")
+        if number.isdigit() and stem in environment.processes and environment.processes[stem].count > 1:
+            yield Finding(at, f"a number at the end stands for one of several {stem}", "choose another name")
+        try:
+            words = shlex.split(process.command)
+        except ValueError as error:
+            yield Finding((*at, "command"), f"its quotes do not fit: {str(error).lower()}")
+        else:
+            if words[:1] == ["cd"] or any(word in ("|", "&&", "||", ";", ">", ">>", "<", "2>&1") for word in words):
+                yield Finding(
+                    (*at, "command"), "is started without a shell", "as in sh -c 'exec … | …', and see directory"
+                )
+        yield from _check_listening(at, process)
+        yield from _check_order(name, environment)
+        yield from _check_opened_by_root(at, process, environment)
+        socket = f"{environment.app.root}/run/{name}-green.sock"
+        if process.socket and len(socket.encode()) > _SOCKET_PATH:
+            message = f"the path of its socket is too long: {socket} has {len(socket.encode())} of {_SOCKET_PATH} bytes"
+            yield Finding(at, message, "shorten app.root or the name", needs=frozenset({"app"}))
+
+
+def _check_opened_by_root(at: Loc, process: Process, environment: Environment) -> Iterator[Finding]:
+    """What the manager opens as root lies where the application's user cannot put a link in its place."""
+    needs = frozenset({"persistent", "app"})
+    folder = (process.output or "").rpartition("/")[0]
+    if folder in environment.persistent.folders:
+        message = f"{folder} is one of persistent.folders, which belong to the application's user"
+        yield Finding((*at, "output"), message, "choose another folder", needs=needs)
+    root = environment.app.root
+    paths = {(*at, "extra", key): process.extra[key] for key in _OPENED if key in process.extra}
+    if process.environment_file is not None:
+        paths[(*at, "environment_file")] = process.environment_file
+    for where, path in paths.items():
+        place = re.sub(r"\{\{ *(app\.)?root *\}\}", root, path.removeprefix("append:").removeprefix("file:"))
+        theirs = [each for each in (*environment.persistent.folders, *_THEIRS) if place.startswith(f"{root}/{each}/")]
+        if theirs:
+            message = f"{theirs[0]} belongs to the application's user, and root opens this file"
+            yield Finding(where, message, f"choose a place that is root's, such as {root}/log", needs=needs)
+
+
+def _check_order(name: str, environment: Environment) -> Iterator[Finding]:
+    """What a process waits for does not wait for it in turn."""
+    for position, before in enumerate(environment.processes[name].after):
+        if name in environment.all_before(before) or name == before:
+            at: Loc = ("processes", name, "after", position)
+            yield Finding(at, f"{before} waits for {name} in turn", "remove one of the two")
+
+
+def _check_listening(at: Loc, process: Process) -> Iterator[Finding]:
+    uses = references(process.command).names
+    if process.socket and process.port is not None:
+        yield Finding((*at, "port"), "cannot be used beside socket", "remove one of the two")
+    elif "socket" in uses and not process.socket:
+        yield Finding((*at, "command"), "says {{ socket }}, but the process has none", "write socket = true")
+    if "port" in uses and process.port is None:
+        yield Finding((*at, "command"), "says {{ port }}, but the process has none", "as in port = 8001")
+    if process.listens and process.count > 1:
+        message = "must be 1 for a process with a socket or port"
+        yield Finding((*at, "count"), message, "let the program itself start more workers")
+    if process.single and process.count > 1:
+        yield Finding((*at, "count"), "must be 1 for a process that is single")
+    for name in process.extra:
+        head, dot, _key = name.partition(".")
+        if dot and (process.manager == "supervisor" or head not in ("Unit", "Install")):
+            hint = "Unit.KEY or Install.KEY, with systemd; a key of [Service] stands without a section"
+            yield Finding((*at, "extra", name), "names no section of the manager's file", hint)
+    if process.manager == "supervisor" and process.limits.model_fields_set:
+        yield Finding((*at, "limits"), "supervisor knows no limits of a program", 'use manager = "systemd"')
+    if process.restart_at and process.socket:
+        message = "would take a process with a socket away for a moment"
+        yield Finding((*at, "restart_at"), message, "fab restart replaces it without an interruption")
+    if process.overlap and (process.single or process.port is not None):
+        why = "single" if process.single else "on a port"
+        yield Finding((*at, "overlap"), f"cannot be: a process that is {why} restarts in place", "remove it")
+    if process.health and process.health.ca and not process.health.tls:
+        yield Finding((*at, "health", "ca"), "is for a process that speaks TLS", "add tls = true, or remove it")
+    if process.health and not process.listens:
+        of_answers = process.health.model_fields_set - {"command", "timeout"}
+        if not process.health.command or of_answers:
+            hint = "without one, command and timeout are all that it may have"
+            yield Finding((*at, "health"), "is for a process with a socket or port", hint)
+
+
+def check_ports(environment: Environment) -> Iterator[Finding]:
+    """No two things listen on the same port of the same host."""
+    taken: dict[tuple[str, int], str] = {}
+    for loc, owner, port, hosts in _ports(environment):
+        for host in hosts:
+            first = taken.setdefault((host, port), owner)
+            if first != owner:
+                yield Finding(loc, f"{first} has port {port} on {host} already", needs=_HOSTS | {str(loc[0])})
+                break
+
+
+def _ports(environment: Environment) -> Iterator[tuple[Loc, str, int, tuple[str, ...]]]:
+    for name, service in environment.services.installed.items():
+        yield ("services", name), f"services.{name}", _SERVICE_PORTS[name], environment.hosts_of(service.groups)
+    if site := environment.site:
+        hosts = environment.hosts_of(site.groups)
+        yield ("site", "listen"), "site", site.listen, hosts
+        if site.tls != "none":
+            yield ("site", "tls_port"), "site", site.tls_port, hosts
+        for more in site.tls_proxy:
+            yield ("site", "tls_proxy", more), "site", int(more), hosts
+        for index, port in enumerate(site.extra_ports):
+            yield ("site", "extra_ports", index), "site", port, hosts
+    for name, process in environment.processes.items():
+        if process.port is not None:
+            yield ("processes", name, "port"), f"processes.{name}", process.port, environment.hosts_running(process)

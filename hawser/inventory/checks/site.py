@@ -1,0 +1,65 @@
+"""Contradictions of what a site needs beyond requests to processes: ACME, more ports, links into the code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from ..base import Finding, Loc
+from ..schema import Environment
+from ..tables.files import Site
+
+_SITE = frozenset({"site"})
+
+
+def check_site_extras(environment: Environment, folder: Path) -> Iterator[Finding]:
+    """What the settings ask of the site fits the web server, the hosts, and each other.
+
+    :param folder: where the file lies, for the certificate that it names.
+    """
+    for index, name in enumerate(environment.persistent.linked):
+        if name not in environment.persistent.folders:
+            loc: Loc = ("persistent", "linked", index)
+            yield Finding(loc, f"{name} is not one of persistent.folders", "list it there as well")
+        for position, patch in enumerate(environment.patches):
+            if PurePosixPath(name) in PurePosixPath(patch.path).parents:
+                message = f"{patch.path} lies in persistent.linked {name}, which no release has for itself"
+                yield Finding(("patches", position, "path"), message, f"take {name} out of persistent.linked")
+    site = environment.site
+    if site is None:
+        return
+    yield from _check_acme(site, environment, folder)
+    if site.server == "apache":
+        for key, given in (("tls_proxy", site.tls_proxy), ("log_format", site.log_format)):
+            if given:
+                yield Finding(("site", key), "is for nginx", 'remove it, or write server = "nginx"', needs=_SITE)
+    taken = {site.listen, site.tls_port, *site.extra_ports}
+    for port in site.tls_proxy:
+        if site.tls == "none":
+            yield Finding(("site", "tls_proxy", port), 'needs TLS, and tls = "none"', "remove one of the two", _SITE)
+        elif not 1 <= int(port) <= 65535:
+            yield Finding(("site", "tls_proxy", port), f"{port} is no port", "1 to 65535")
+        elif int(port) in taken:
+            yield Finding(("site", "tls_proxy", port), f"the site has port {port} already", needs=_SITE)
+
+
+def _check_acme(site: Site, environment: Environment, folder: Path) -> Iterator[Finding]:
+    if site.tls != "acme":
+        if site.acme.model_fields_set:
+            yield Finding(("site", "acme"), f'is not used with tls = "{site.tls}"', 'write tls = "acme"', needs=_SITE)
+        return
+    if site.acme.ca and not (folder / site.acme.ca).is_file():
+        hint = "the path is relative to the environment file"
+        yield Finding(("site", "acme", "ca"), f"there is no file {site.acme.ca}", hint)
+    if site.server == "apache":
+        yield Finding(("site", "tls"), '"acme" is for nginx', 'tls = "files", or server = "nginx"', needs=_SITE)
+    hosts = environment.hosts_of(site.groups)
+    if len(hosts) > 1:
+        # The server asks whichever host DNS leads it to, and only one of them knows the answer.
+        message = f'"acme" is for a site on one host, and this one is on {", ".join(hosts)}'
+        hint = 'tls = "files", or a load balancer that ends TLS, with extra_ports'
+        yield Finding(("site", "tls"), message, hint, needs=_SITE | {"hosts"})
+    for index, domain in enumerate(site.domains):
+        if domain.startswith("*."):
+            message = f"an ACME server gives no certificate for {domain} over HTTP"
+            yield Finding(("site", "domains", index), message, "name each domain", needs=_SITE)

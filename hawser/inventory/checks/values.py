@@ -1,0 +1,101 @@
+"""Contradictions between secrets, and what values say in Jinja2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..base import Finding, Loc, Wrong, did_you_mean
+from ..schema import Environment
+from ..tables.app import SIGNING_KEY
+from ..values.jinja import references
+
+_ENV = frozenset({"env"})
+
+
+def check_secrets(environment: Environment) -> Iterator[Finding]:
+    """Secrets are listed once, kept out of the file itself, and known where they are named."""
+    env = environment.env
+    for key in ("required", "generated"):
+        for position, name in enumerate(getattr(env, key)):
+            if name == SIGNING_KEY:
+                message = f"{name} is Hawser's own, never a value of the application"
+                yield Finding(("env", key, position), message, "remove it here; NAME.env keeps it", needs=_ENV)
+    for position, name in enumerate(env.generated):
+        if name in env.required:
+            yield Finding(("env", "generated", position), f"{name} is required as well", "list it once", needs=_ENV)
+    for name in env.formats:
+        if name not in env.generated:
+            hint = did_you_mean(name, env.generated, "list it in env.generated")
+            yield Finding(("env", "formats", name), f"{name} is no generated secret", hint, needs=_ENV)
+    known = [*env.variables, *env.secrets]
+    for position, name in enumerate(env.dotenv_keys or ()):
+        if name not in known:
+            hint = did_you_mean(name, known)
+            yield Finding(
+                ("env", "dotenv_keys", position), f"{name} is neither a variable nor a secret", hint, needs=_ENV
+            )
+    for key, given in (("dotenv_variable", env.dotenv_variable), ("dotenv_keys", env.dotenv_keys)):
+        if given and env.dotenv is None:
+            yield Finding(("env", key), "needs env.dotenv", 'as in dotenv = ".env"', needs=_ENV)
+    for loc, password in _passwords(environment):
+        if not references(password).secrets:
+            name = str(loc[-2]).upper().replace("-", "_") + "_PASSWORD"
+            hint = f'as in "{{{{ secrets.{name} }}}}", with {name} in env.generated'
+            yield Finding(loc, "a password stands in this file", hint)
+
+
+def _passwords(environment: Environment) -> Iterator[tuple[Loc, str]]:
+    services = environment.services
+    for name, database in services.postgresql.databases.items() if services.postgresql else ():
+        yield ("services", "postgresql", "databases", name, "password"), database.password
+    for name, user in services.rabbitmq.users.items() if services.rabbitmq else ():
+        yield ("services", "rabbitmq", "users", name, "password"), user.password
+    for name, volume in environment.volumes.items():
+        yield ("volumes", name, "passphrase"), volume.passphrase
+    if services.redis and services.redis.password is not None:
+        yield ("services", "redis", "password"), services.redis.password
+
+
+def check_templates(environment: Environment) -> Iterator[Finding]:
+    """The secrets and groups that Jinja2 in a value names exist."""
+    for loc, text in _texts(environment.model_dump(), ()):
+        try:
+            used = references(text)
+        except Wrong:
+            continue  # not one of the values that are rendered
+        for name in sorted(used.secrets - set(environment.env.secrets)):
+            hint = did_you_mean(name, environment.env.secrets, "list it in env.required or env.generated")
+            yield Finding(loc, f"the secret {name} is not listed", hint, needs=_ENV)
+        if used.secrets and _is_command(loc):
+            message = "a secret in a command is shown to everyone by `ps`"
+            yield Finding(loc, message, "put it into env.variables, and let the program read it there")
+        if used.secrets and loc[0] == "local":
+            yield Finding(loc, "a secret in a file for clients is a secret no more", "remove it")
+        if used.secrets and loc[0] == "builds":
+            yield Finding(loc, "a secret may not go into a build, which outlives it", "read it when the program starts")
+        for group in sorted(used.groups - set(environment.groups)):
+            hint = did_you_mean(group, environment.groups)
+            yield Finding(loc, f"no host is in the group {group!r}", hint, needs=frozenset({"hosts"}))
+
+
+def _is_command(loc: Loc) -> bool:
+    if loc[0] == "once" and loc[-1] == "unless":
+        return True
+    return loc[-1] == "command" or loc[:2] in (
+        ("release", "build"),
+        ("release", "check"),
+        ("release", "migrate"),
+        ("release", "pending"),
+    )
+
+
+def _texts(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    if isinstance(value, str):
+        yield loc, value
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _texts(entry, (*loc, key))
+    elif isinstance(value, list | tuple):
+        for position, entry in enumerate(value):
+            yield from _texts(entry, (*loc, position))

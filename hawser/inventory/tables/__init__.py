@@ -1,0 +1,1 @@
+"""The tables of an environment file, one module a table."""

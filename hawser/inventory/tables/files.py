@@ -1,0 +1,165 @@
+"""What lies on a host beside the code: ``[[files]]``, ``[persistent]`` and ``[site]``."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from ..base import Model, Shape
+from ..values.types import (
+    AcmeServer,
+    AnyPath,
+    BodySize,
+    Domain,
+    Flag,
+    Groups,
+    HostPort,
+    InstanceName,
+    Line,
+    LogFormat,
+    Mode,
+    Network,
+    Port,
+    PortKey,
+    ProcessName,
+    RelativePath,
+    Seconds,
+    Template,
+    TemplatePath,
+    UnixName,
+    UrlPrefix,
+    Validation,
+    some,
+    unique,
+)
+
+_BY_SUFFIX = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".py": "python", ".service": "systemd"}
+
+Folders = Annotated[tuple[RelativePath, ...], AfterValidator(unique), Shape("list: relative path")]
+ProcessNames = Annotated[tuple[ProcessName, ...], AfterValidator(unique), Shape("list: process")]
+
+
+class FileEntry(Model):
+    """A file that Hawser writes, from a template or from the text given here."""
+
+    path: AnyPath = Field(description="Where it goes: absolute, or relative to the code.")
+    template: RelativePath | None = Field(
+        default=None, description="The template, looked up in `conf_templates/NAME/` and `conf_templates/`."
+    )
+    content: Template | None = Field(default=None, description="The text itself, instead of a template.")
+    mode: Mode = Field(default=0o640, description="Its mode.")
+    owner: UnixName = Field(
+        default="",
+        validate_default=False,
+        description="Its owner. Default: root for an absolute path, else `app.user`.",
+    )
+    group: UnixName = Field(default="", validate_default=False, description="Its group. Default: `app.group`.")
+    validate_with: Validation = Field(
+        default_factory=lambda data: _BY_SUFFIX.get(PurePosixPath(data["path"]).suffix, "none"),
+        alias="validate",
+        description="What a new text must pass before it replaces the old one: `json`, `yaml`, `python`, `systemd`, "
+        "`nginx`, `apache`, `sudoers`, `supervisor`, `cron`, `none`, or a command in which `{}` is the file. "
+        "Default: by the file's extension.",
+    )
+    restart: ProcessNames = Field(default=(), description="The processes that must restart when it changes.")
+    early: Flag = Field(
+        default=False,
+        description="Write a file outside of the code before the build, for commands of `[release]` that read it. What "
+        "serves then may see it before it is replaced. Default: with the switch.",
+    )
+    groups: Groups = Field(default=(), description="The groups whose hosts get it. Default: every host.")
+    instance: InstanceName | None = Field(default=None, description="What `{{ instance }}` in its template stands for.")
+
+
+class Persistent(Model):
+    """What survives a release."""
+
+    folders: Folders = Field(default=(), description="Folders under `app.root`, owned by the app's user.")
+    linked: Folders = Field(
+        default=(),
+        description="Those of them that the code expects at the same path inside itself, where each release gets a "
+        "link to them. What the code has there itself is copied into the folder, unless that has it.",
+    )
+
+
+class Maintenance(Model):
+    """Who passes while `maintenance.on` is in force, and when the others may come again."""
+
+    retry_after: Seconds = Field(default=300, description="What visitors' programs are told to wait.")
+    allow: Annotated[tuple[Network, ...], AfterValidator(unique), Shape("list: network")] = Field(
+        default=(), description="Networks that see the site all the same."
+    )
+
+
+class Acme(Model):
+    """Where `tls = "acme"` gets the certificate."""
+
+    server: AcmeServer = Field(
+        default="https://acme-v02.api.letsencrypt.org/directory",
+        description="The directory of the ACME server. Default: Let's Encrypt.",
+    )
+    email: Line | None = Field(default=None, description="Whom the server may write to. Default: nobody.")
+    ca: RelativePath | None = Field(
+        default=None,
+        description="The certificate (PEM) of the authority that the server itself shows, relative to this file; the "
+        "hosts trust it from then on. Default: one that they trust anyway.",
+    )
+
+
+class Site(Model):
+    """The web site that nginx or Apache httpd serves."""
+
+    server: Literal["nginx", "apache"] = Field(default="nginx", description="The web server in front.")
+    groups: Groups = Field(
+        default=(),
+        description="The groups whose hosts serve it. Default: those of the processes it passes requests to.",
+    )
+    domains: Annotated[tuple[Domain, ...], AfterValidator(unique), AfterValidator(some), Shape("list: domain")] = Field(
+        description="Its names; the first one is used for health checks."
+    )
+    tls: Literal["self-signed", "files", "acme", "none"] = Field(
+        default="self-signed",
+        description="Where the certificate comes from: made by Hawser (browsers will warn), your own files, an ACME "
+        "server such as Let's Encrypt, or no TLS.",
+    )
+    acme: Acme = Field(default=Acme(), description='With `tls = "acme"`: which server.')
+    certificate: RelativePath | None = Field(
+        default=None, description='With `tls = "files"`: the certificate and its chain (PEM), relative to this file.'
+    )
+    key: RelativePath | None = Field(
+        default=None, description='With `tls = "files"`: the private key (PEM), relative to this file.'
+    )
+    fallback: Literal["self-signed"] | None = Field(
+        default=None,
+        description='With `tls = "files"` and `"self-signed"`: while the files are missing or wrong, the hosts make '
+        "their own, with a warning at every deploy. Default: that is an error.",
+    )
+    listen: Port = Field(default=80, description="The port for HTTP; with TLS it only redirects.")
+    tls_port: Port = Field(default=443, description="The port for HTTPS.")
+    extra_ports: tuple[Port, ...] = Field(
+        default=(), description="More ports that serve the site over plain HTTP, for a load balancer."
+    )
+    static: dict[UrlPrefix, TemplatePath] = Field(
+        default_factory=dict,
+        description="Folders that the web server serves itself, by URL path: relative to the code, one of "
+        "`persistent.folders`, or absolute, as `{{ builds.NAME.prefix }}/…` is.",
+    )
+    proxy: dict[UrlPrefix, ProcessName] = Field(
+        default_factory=dict,
+        description="Which process answers which URL path. Default: for `/`, the only one with a socket or port.",
+    )
+    tls_proxy: dict[PortKey, HostPort] = Field(
+        default_factory=dict,
+        description="More ports with TLS: all that comes there, WebSockets too, goes to one `HOST:PORT` (Jinja2), "
+        "where another program listens.",
+    )
+    log_format: LogFormat | None = Field(
+        default=None, description="What nginx writes about a request, in its own words. Default: its `combined`."
+    )
+    maintenance: Maintenance = Field(default=Maintenance(), description="While the site is closed.")
+    extra: Template = Field(default="", description="More lines for the server block (nginx) or virtual host (Apache).")
+    max_body: BodySize = Field(
+        default="10m", description="The largest request. Apache goes by the length that it announces."
+    )

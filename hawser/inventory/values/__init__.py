@@ -1,0 +1,1 @@
+"""The kinds of values in an environment file."""

@@ -1,0 +1,272 @@
+"""Read what a runner says: whole lines in time, messages of a known shape, answers to what was asked."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from ..errors import ProtocolBreach, Unreachable
+from ..host.release import Facts
+from ..report.text import hearsay
+from . import answers
+from .transport import SILENCE
+
+# The far side says something every 3 s; after this long without a word (`SILENCE`) the line counts as cut.
+HEARTBEAT = 3.0
+# Seconds within which it greets: the system and the managers of its processes are asked meanwhile.
+GREETING = 60.0
+# Bytes a second that the slowest line carries: a long line takes its time, one that drips is none.
+SLOWEST = 1 << 14
+# Bytes of a line, of all that is said before the greeting, in answer to one question, and of a catalog, which a dry run
+# keeps until the end of the phase.
+LONGEST_LINE = 1 << 24
+LONGEST_SPEECH = 1 << 20
+LONGEST_TALK = 1 << 28
+LONGEST_REPORT = 1 << 26
+# Values in a line: each costs memory, however short it is written.
+MOST_VALUES = 1_000_000
+# Seconds that one resource may take in all, whatever its programs may; and what the operator follows has no end.
+LONGEST_RESOURCE = 12 * 3600.0
+ENDLESS = float("inf")
+
+HELLO = re.compile(rb'\s*\{\s*"t"\s*:\s*"hello"')
+
+
+class Reader:
+    """Read messages off a line.
+
+    :param name: the host, for messages.
+    :param receive: returns the next bytes, empty ones at the end; raises TimeoutError when none came for a while.
+    :param last_words: says why the line has ended.
+    """
+
+    def __init__(self, name: str, receive: Callable[[], bytes], last_words: Callable[[], str]) -> None:
+        self.name = name
+        self.receive = receive
+        self.last_words = last_words
+        self.buffer = bytearray()
+        # Bytes of all messages until now.
+        self.taken = 0
+
+    def breach(self, what: str) -> NoReturn:
+        raise ProtocolBreach(self.name, what)
+
+    def line(self, due: float = ENDLESS, late: str = "signs of life, but no answer in time") -> bytes:
+        """Return the next line without its end.
+
+        :param due: when it must have come, on the monotonic clock.
+        :param late: what is wrong when it has not.
+        :raises Unreachable: nothing came for too long, or the line has ended.
+        :raises ProtocolBreach: it is too long, too slow or late.
+        """
+        began = heard = time.monotonic()
+        looked = 0
+        while (end := self.buffer.find(b"\n", looked)) < 0:
+            looked = len(self.buffer)
+            if looked > LONGEST_LINE:
+                self.breach(f"a line of more than {LONGEST_LINE >> 20} MiB")
+            try:
+                data = self.receive()
+            except TimeoutError:
+                data = None
+            now = time.monotonic()
+            if data == b"":
+                raise Unreachable(f"{self.name}: {self.last_words()}")
+            if data:
+                heard = now
+                self.buffer += data
+            elif now - heard > SILENCE:
+                raise Unreachable(f"{self.name}: has been silent for {SILENCE:.0f} s; the line is cut")
+            if now - began > SILENCE + len(self.buffer) / SLOWEST and b"\n" not in self.buffer[looked:]:
+                self.breach(f"no whole line within {now - began:.0f} s")
+            if now > due:
+                self.breach(late)
+        line = bytes(self.buffer[:end])
+        del self.buffer[: end + 1]
+        return line
+
+    def message(self, due: float = ENDLESS) -> dict[str, Any]:
+        """Return the next message, as JSON has it; its type is known to be a word."""
+        line = self.line(due)
+        self.taken += len(line) + 1
+        if sum(line.count(each) for each in (b",", b"[", b"{")) > MOST_VALUES:
+            self.breach(f"a message of more than {MOST_VALUES} values")
+        try:
+            message = json.loads(line.decode("utf-8", "replace"))
+        except RecursionError:
+            self.breach("a message that is nested too deeply")
+        except ValueError:
+            self.breach("a line that is no message")
+        if not isinstance(message, dict) or not isinstance(message.get("t"), str):
+            self.breach("a message without a type")
+        return message
+
+    def greeting(self, no_python: str) -> Facts | None:
+        """Return the facts of a runner's greeting; a login script may speak first, for a while.
+
+        :param no_python: the line that says that there is no python3.
+        :returns: None where there is none.
+        """
+        due = time.monotonic() + GREETING
+        late, heard = f"no greeting within {GREETING:.0f} s", 0
+        while True:
+            line = self.line(due, late)
+            if line.decode("utf-8", "replace") == no_python:
+                return None
+            if HELLO.match(line):
+                self.buffer[:0] = line + b"\n"
+                return self.facts(self.message())
+            heard += len(line) + 1
+            if heard > LONGEST_SPEECH:
+                self.breach(f"more than {LONGEST_SPEECH >> 20} MiB before a greeting")
+            if time.monotonic() > due:
+                self.breach(late)
+
+    def facts(self, message: Mapping[str, Any]) -> Facts:
+        try:
+            return Facts.from_wire(message.get("facts") or {})
+        except ValueError as error:
+            self.breach(f"facts: {wrong(error)}")
+
+    def checked(self, what: str, kind: Any, value: Any) -> Any:
+        """Return a value that has a type, as that type has it."""
+        try:
+            return answers.adapter(kind).validate_python(value)
+        except ValidationError as error:
+            self.breach(f"{what}: {wrong(error)}")
+
+
+class Exchange:
+    """One question to a runner, and what it says until the answer.
+
+    :param operation: what it is asked to do, with
+    :param arguments: of the request.
+    """
+
+    def __init__(self, reader: Reader, number: int, operation: str, arguments: Mapping[str, Any]) -> None:
+        self.reader = reader
+        self.number = number
+        self.operation = operation
+        self.arguments = arguments
+        self.seconds = patience(operation, arguments)
+        self.began = time.monotonic()
+        self.due = self.began + self.seconds
+        self.most = longest(operation, arguments)
+        self.before = reader.taken
+        # Each resource begins and is settled once.
+        self.resources = len(arguments.get("catalog", ()))
+        self.events = 0
+
+    def listen(self, heard: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+        """Pass on what is said before the end, and return the answer.
+
+        :returns: ok, error, output and traceback where it failed, and what was asked for.
+        """
+        kinds = {"output": answers.Output, **answers.HEARD.get(self.operation, {})}
+        while True:
+            message = self.reader.message(self.due)
+            if self.reader.taken - self.before > self.most:
+                self.reader.breach(f"more than {self.most / (1 << 20):.0f} MiB in answer to {self.operation}")
+            kind = message["t"]
+            if kind == "done":
+                return self.answer(message)
+            if kind == "beat":
+                continue
+            if kind not in kinds:
+                self.reader.breach(f"a message that does not belong to {self.operation}")
+            said = self.reader.checked(kind, kinds[kind], message)
+            if "position" in said:
+                self.move_on(said["position"])
+            elif kind == "part":
+                self.due = self.began + self.seconds + (self.reader.taken - self.before) / SLOWEST
+            heard(said)
+
+    def move_on(self, position: int) -> None:
+        """Wait anew, for the next resource: nothing else that is said before the end is a step towards it."""
+        self.events += 1
+        if position >= self.resources or self.events > 2 * self.resources:
+            self.reader.breach("more events than the catalog has resources")
+        self.due = time.monotonic() + self.seconds
+
+    def answer(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Check the last message of an exchange."""
+        ok, number = message.get("ok"), message.get("id")
+        if not isinstance(ok, bool) or number != self.number:
+            self.reader.breach("an answer to something else")
+        rest = {key: value for key, value in message.items() if key not in ("t", "id", "ok")}
+        if rest.get("error"):
+            told = {key: rest.get(key) or "" for key in ("error", "output", "traceback")}
+            return {"ok": False, **self.reader.checked(self.operation, answers.Refusal, told)}
+        return {"ok": ok, **self.result(ok, rest)}
+
+    def result(self, ok: bool, rest: dict[str, Any]) -> dict[str, Any]:
+        reader, operation, arguments = self.reader, self.operation, self.arguments
+        if operation == "facts" or (operation == "lock" and ok):
+            return {"facts": reader.facts(rest)}
+        if operation == "ask":
+            return {"answer": self.answered(arguments["function"], arguments["arguments"], rest.get("answer"))}
+        if operation == "ask_all":
+            return {"answers": self.all_answered(arguments["questions"], rest.get("answers"))}
+        if operation not in answers.DONE:
+            # The runner says itself that it cannot do this.
+            reader.breach(f"an answer to {operation}")
+        done: dict[str, Any] = reader.checked(operation, answers.DONE[operation], rest)
+        return done
+
+    def answered(self, function: str, arguments: Mapping[str, Any], value: Any) -> Any:
+        kind, _seconds = answers.expected(function, arguments)
+        return self.reader.checked(function, kind, value)
+
+    def all_answered(self, questions: Any, rows: Any) -> list[Any]:
+        if not isinstance(rows, list) or len(rows) != len(questions):
+            self.reader.breach("not one answer to each question")
+        found = []
+        for (function, arguments), row in zip(questions, rows, strict=True):
+            if isinstance(row, dict) and row.get("error"):
+                found.append(self.reader.checked(function, answers.Refusal, {"error": row["error"]}))
+            else:
+                value = row.get("answer") if isinstance(row, dict) else None
+                found.append({"answer": self.answered(function, arguments, value)})
+        return found
+
+
+def patience(operation: str, arguments: Mapping[str, Any]) -> float:
+    """Return the seconds within which it is done, or a resource of a catalog, while signs of life come."""
+    if operation in ("stream", "logs"):
+        # The operator sees it, and ends it.
+        return ENDLESS
+    if operation == "ask":
+        return answers.ANSWERS[arguments["function"]][1]
+    if operation == "ask_all":
+        return sum(answers.ANSWERS[function][1] for function, _arguments in arguments["questions"])
+    if operation == "apply":
+        longest = max((float(each.get("timeout") or 0) for each in arguments["catalog"]), default=0.0)
+        return LONGEST_RESOURCE + longest
+    if operation in ("place", "send"):
+        # What is sent may take as long as on the slowest line, beyond that.
+        return answers.PATIENT
+    return answers.PROMPT + float(arguments.get("wait") or 0)
+
+
+def longest(operation: str, arguments: Mapping[str, Any]) -> float:
+    """Return the bytes that are said in answer, at most."""
+    if operation == "stream" or arguments.get("follow"):
+        return ENDLESS
+    if operation == "send":
+        # In Base64.
+        return LONGEST_TALK + 2 * float(arguments["size"])
+    return LONGEST_REPORT if operation == "apply" else LONGEST_TALK
+
+
+def wrong(error: ValueError) -> str:
+    """Say what is wrong with a value, in a line; nothing of what it says itself but the names of its parts."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = hearsay(".".join(str(part)[:40] for part in first["loc"][-6:]))
+    return f"{place}: {first['msg']}" if place else str(first["msg"])

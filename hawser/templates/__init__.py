@@ -1,0 +1,1 @@
+"""Templates of files and values, rendered in a sandbox."""
