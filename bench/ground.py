@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hawser import sandbox
 from hawser.host.host import UV
-from hawser.runner.installers import pip_settings
+from hawser.runner.python.installers import pip_settings
 
 PROJECT = Path(__file__).parent.parent
 FOLDER = PROJECT / ".sandbox" / "bench"

@@ -16,8 +16,8 @@ from hawser.host.volumes import folders
 from hawser.host.written import written
 from hawser.inventory import Environment
 from hawser.resources import Absent, File, Placed, Resources, Running, changed
-from hawser.runner.sample_formats import parse_json
-from hawser.runner.samples import Merge
+from hawser.runner.files.sample_formats import parse_json
+from hawser.runner.files.samples import Merge
 from hawser.runner.system import Failure
 from hawser.session.session import Session
 from hawser.steps import removal, rollout, session_task, step

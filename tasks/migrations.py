@@ -15,8 +15,8 @@ from hawser.fleet.rolling import Rolling
 from hawser.host import Host
 from hawser.host.processes import instance_environment
 from hawser.host.release import Release, is_id, short
-from hawser.runner.revisions import ADDITIVE, ALLOWED, BREAKING, UNCLASSIFIED
-from hawser.runner.revisions import KINDS as ORDER
+from hawser.runner.code.revisions import ADDITIVE, ALLOWED, BREAKING, UNCLASSIFIED
+from hawser.runner.code.revisions import KINDS as ORDER
 
 
 @dataclass(frozen=True)

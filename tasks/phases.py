@@ -14,7 +14,7 @@ from hawser.fleet.rolling import Portion, Rolling
 from hawser.host import Host, journal
 from hawser.host.databases import databases_of
 from hawser.host.release import Release
-from hawser.runner.revisions import ADDITIVE
+from hawser.runner.code.revisions import ADDITIVE
 from hawser.steps import Step
 
 from . import config, db, drain, hooks, maintenance, migrations, release, visit

@@ -9,7 +9,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.processes import ProcessInstance, healthy
 from hawser.resources import Link, Resources, Retired, Running
-from hawser.runner.strays import told
+from hawser.runner.kernel.strays import told
 from hawser.steps import rollout, step
 
 from . import drain, supervisor, systemd

@@ -7,7 +7,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.formats import shell as quoted
 from hawser.formats import shell_join
 from hawser.host.databases import Database, databases_of
-from hawser.runner import postgres
+from hawser.runner.databases import postgres
 from hawser.steps import rollout
 
 from .adhoc import variables_of

@@ -17,7 +17,7 @@ from hawser.host.processes import ProcessInstance
 from hawser.host.shares import required
 from hawser.host.volumes import folders
 from hawser.report import Marked
-from hawser.runner.strays import told
+from hawser.runner.kernel.strays import told
 from hawser.steps import rollout
 
 PROCESSES = ["host", "process", "manager", "state", "since", "release", "health", "listens"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hawser.fleet.migration_risk import divided, without_redirections
 
-from ..runner import revisions
+from ..runner.code import revisions
 
 # Runs on the host by the system's Python: see there.
 SCRIPT = Path(revisions.__file__).read_text(encoding="utf-8")

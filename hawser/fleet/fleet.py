@@ -16,7 +16,7 @@ from ..inventory import Environment
 from ..inventory.values.types import is_version
 from ..report import Report
 from ..resources import Catalog, Checkout
-from ..runner.index import order
+from ..runner.python.index import order
 from ..session import locks
 from ..session.session import Session
 from ..ssh import terminal

@@ -93,7 +93,7 @@ def clients_of(service: Any) -> list[Sequence[str]]:
 def process_of(host: Host, socket: Mapping[str, Any]) -> str:
     """Return the process of the application that a listening socket belongs to, by its name in the settings.
 
-    :param socket: as `hawser.runner.ports` lists it.
+    :param socket: as `hawser.runner.kernel.ports` lists it.
     """
     for row in host.facts.processes:
         if row.get("pid") in socket["pids"] or socket["unit"] == f"{row['unit']}.service":

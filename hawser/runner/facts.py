@@ -7,11 +7,11 @@ import re
 import sys
 import time
 
-from .disk import read
-from .managers import manager
-from .processes import definitions
-from .records import parsed
-from .restoring import journals
+from .databases.restoring import journals
+from .files.disk import read
+from .files.records import parsed
+from .processes.managers import manager
+from .processes.processes import definitions
 from .system import Failure
 
 TYPE_CHECKING = False

@@ -9,8 +9,8 @@ import os
 import signal
 import time
 
-from . import scopes
-from .records import parsed
+from .files.records import parsed
+from .kernel import scopes
 from .system import Failure
 
 TYPE_CHECKING = False

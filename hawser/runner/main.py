@@ -13,8 +13,8 @@ import threading
 import time
 
 from . import facts
-from .disk import clear_up, scratch_folder
 from .engine import Engine
+from .files.disk import clear_up, scratch_folder
 from .lock import Lock
 from .system import Failure, System
 
@@ -28,41 +28,41 @@ if TYPE_CHECKING:
 HEARTBEAT = 3.0
 SILENCE = 15.0
 
-# What may be asked by name: functions that only read.
+# What may be asked by name: functions that only read, and the modules that have them.
 ASKABLE = {
-    ("backups", "listing"),
-    ("certificates", "shown"),
-    ("commands", "variables"),
-    ("checkout", "resolve"),
-    ("checkout", "tips"),
-    ("index", "resolve"),
-    ("cron", "last"),
-    ("looks", "clock"),
-    ("looks", "failed_units"),
-    ("looks", "last_words"),
-    ("looks", "memory"),
-    ("looks", "pending"),
-    ("looks", "reach"),
-    ("looks", "refused"),
-    ("looks", "resolve"),
-    ("looks", "rooms"),
-    ("looks", "unmounted"),
-    ("once", "listing"),
-    ("queues", "rabbitmq"),
-    ("queues", "redis"),
-    ("ports", "listening"),
-    ("migrations", "plans"),
-    ("releases", "before"),
-    ("releases", "history"),
-    ("releases", "listing"),
-    ("releases", "stuck"),
-    ("restores", "left"),
-    ("samples", "listing"),
-    ("strays", "listing"),
-    ("survey", "health"),
-    ("transfers", "listing"),
-    ("transfers", "state"),
-    ("trees", "held"),
+    "backups.listing": "databases.backups",
+    "certificates.shown": "certificates.certificates",
+    "commands.variables": "machine.commands",
+    "checkout.resolve": "code.checkout",
+    "checkout.tips": "code.checkout",
+    "index.resolve": "python.index",
+    "cron.last": "processes.cron",
+    "looks.clock": "machine.looks",
+    "looks.failed_units": "machine.looks",
+    "looks.last_words": "machine.looks",
+    "looks.memory": "machine.looks",
+    "looks.pending": "machine.looks",
+    "looks.reach": "machine.looks",
+    "looks.refused": "machine.looks",
+    "looks.resolve": "machine.looks",
+    "looks.rooms": "machine.looks",
+    "looks.unmounted": "machine.looks",
+    "once.listing": "code.once",
+    "queues.rabbitmq": "databases.queues",
+    "queues.redis": "databases.queues",
+    "ports.listening": "kernel.ports",
+    "migrations.plans": "code.migrations",
+    "releases.before": "code.releases",
+    "releases.history": "code.releases",
+    "releases.listing": "code.releases",
+    "releases.stuck": "code.releases",
+    "restores.left": "databases.restores",
+    "samples.listing": "files.samples",
+    "strays.listing": "kernel.strays",
+    "survey.health": "processes.survey",
+    "transfers.listing": "files.transfers",
+    "transfers.state": "files.transfers",
+    "trees.held": "code.trees",
 }
 
 
@@ -262,12 +262,11 @@ class Runner:
             return {"text": None}
 
     def op_ask(self, function: str, arguments: Mapping[str, Any]) -> Message:
-        """Call one of the reading functions that the modules offer, by its dotted name."""
-        module, _, name = function.partition(".")
-        if (module, name) not in ASKABLE:
+        """Call one of the reading functions that the modules offer, by its name on the wire."""
+        if function not in ASKABLE:
             raise Failure("this runner has no function %s" % function)
-        offered = importlib.import_module("." + module, __package__)
-        return {"answer": getattr(offered, name)(self.system, **arguments)}
+        offered = importlib.import_module("." + ASKABLE[function], __package__)
+        return {"answer": getattr(offered, function.partition(".")[2])(self.system, **arguments)}
 
     def op_ask_all(self, questions: Sequence[Sequence[Any]]) -> Message:
         """Call several reading functions, given as pairs of name and arguments; one that fails keeps no other back."""
@@ -281,19 +280,19 @@ class Runner:
 
     def op_logs(self, **arguments: Any) -> None:
         """Tell what was written; see `logs.show`."""
-        from .logs import show
+        from .processes.logs import show
 
         show(self.system, self.emit, **arguments)
 
     def op_place(self, **arguments: Any) -> None:
         """Put a blob in its place; see `transfers.place`."""
-        from .transfers import place
+        from .files.transfers import place
 
         place(self.system, **arguments)
 
     def op_send(self, path: str, size: int) -> Message:
         """Send a file in parts; see `transfers.send`."""
-        from .transfers import send
+        from .files.transfers import send
 
         return {"sha256": send(path, self.emit, size)}
 
@@ -307,8 +306,8 @@ class Runner:
         stdin: str = "",
     ) -> Message:
         """Run a program and send its output as it comes; the exit code comes last."""
-        from .commands import read_environment
-        from .stream import Lines
+        from .machine.commands import read_environment
+        from .processes.stream import Lines
 
         variables = read_environment(env_file) if env_file else {}
         variables.update(env or {})

@@ -12,9 +12,9 @@ import subprocess
 import threading
 import time
 
+from .kernel.scopes import MARK as SCOPE
+from .kernel.scopes import Scope, Scopes
 from .masks import mask
-from .scopes import MARK as SCOPE
-from .scopes import Scope, Scopes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ class System:
         if tell and scope.members():
             rest = scope.rest()
             if rest:
-                from .strays import describe
+                from .kernel.strays import describe
 
                 self.left += describe(self, rest)
             scope.end()

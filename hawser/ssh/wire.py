@@ -41,11 +41,12 @@ LOADER = (
     "import sys,zlib,json,importlib.machinery as m\n"
     "i=sys.stdin.buffer\n"
     "s=json.loads(zlib.decompress(i.read(int(i.readline()))).decode())\n"
+    "k={n.rpartition('.')[0] for n in s}\n"
     "class L:\n"
     " def create_module(self,o):\n"
     "  return None\n"
     " def find_spec(self,n,p=None,t=None):\n"
-    "  return m.ModuleSpec(n,self,is_package=n=='hawser_runner') if n in s else None\n"
+    "  return m.ModuleSpec(n,self,is_package=n in k) if n in s else None\n"
     " def exec_module(self,o):\n"
     "  exec(compile(s[o.__name__],o.__name__.replace('.','/')+'.py','exec'),o.__dict__)\n"
     "sys.meta_path.insert(0,L())\n"
@@ -61,8 +62,10 @@ def runner_source() -> bytes:
     """Return the runner's modules as one compressed JSON object {module name: source}."""
     folder = Path(__file__).parents[1] / "runner"
     modules = {
-        "hawser_runner" if path.stem == "__init__" else f"hawser_runner.{path.stem}": path.read_text(encoding="utf-8")
-        for path in sorted(folder.glob("*.py"))
+        ".".join(["hawser_runner", *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__"): (
+            path.read_text(encoding="utf-8")
+        )
+        for path in sorted(folder.rglob("*.py"))
     }
     return zlib.compress(json.dumps(modules).encode(), 9)
 

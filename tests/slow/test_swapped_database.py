@@ -9,8 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from hawser.runner.backups import Backup, listing
-from hawser.runner.restores import Restore
+from hawser.runner.databases.backups import Backup, listing
+from hawser.runner.databases.restores import Restore
 from hawser.runner.system import Failure
 from tests.unit.runner.conftest import system
 from tests.unit.runner.test_sqlite_dump import SECRET, USER, act, read, root, spec, write

@@ -13,8 +13,9 @@ import pytest
 from hawser.diagnosis.checks import Check
 from hawser.diagnosis.explain import CAUSES, MOST, cause_of, explain, filled, packages_for
 from hawser.errors import StepFailed
-from hawser.runner import git, installers
-from hawser.runner.looks import SERVER_LOGS
+from hawser.runner.code import git
+from hawser.runner.machine.looks import SERVER_LOGS
+from hawser.runner.python import installers
 
 SAID = {
     "OSError: [Errno 28] No space left on device": "the disk is full",

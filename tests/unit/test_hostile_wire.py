@@ -178,8 +178,7 @@ def raise_bug(shown: str) -> None:
 
 
 def test_every_question_has_an_answer_of_a_known_kind() -> None:
-    asked = {f"{module}.{name}" for module, name in ASKABLE}
-    assert asked <= set(answers.ANSWERS) and asked <= set(SAID)
+    assert ASKABLE.keys() <= answers.ANSWERS.keys() and ASKABLE.keys() <= SAID.keys()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hawser.host import Host
 from hawser.host.databases import databases_of
 from hawser.host.health import questions
-from hawser.runner.strays import told
+from hawser.runner.kernel.strays import told
 
 from .registry import Ask, Finding, Findings, on_host, once
 

@@ -21,11 +21,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from hawser.runner import backups, disk, mariadb_dump, postgres_dump, restores, sqlite_dump  # noqa: F401
+from hawser.runner.databases import backups, mariadb_dump
+from hawser.runner.databases.postgres import Cluster
+from hawser.runner.databases.restoring import journals
 from hawser.runner.engine import Engine
+from hawser.runner.files import disk
 from hawser.runner.lock import Lock
-from hawser.runner.postgres import Cluster
-from hawser.runner.restoring import journals
 from hawser.runner.system import Failure, System
 
 PLACE = Path("/var/lib/hawser-kills")

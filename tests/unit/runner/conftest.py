@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hawser.runner.lock import end_leftovers, marked
-from hawser.runner.managers import Supervisor
+from hawser.runner.processes.managers import Supervisor
 from hawser.runner.system import System
 
 from .daemons import Supervisord, WebServer, say_and_close

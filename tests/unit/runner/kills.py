@@ -24,13 +24,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 # Some of these here only so that not every child has to load them.
 import hashlib  # noqa: F401
 
-import hawser.runner.commands
-import hawser.runner.files  # noqa: F401
-from hawser.runner import disk
 from hawser.runner.engine import Engine
+from hawser.runner.files import disk
+from hawser.runner.files.validate import VALIDATORS, Validator
 from hawser.runner.lock import Lock
 from hawser.runner.system import Failure, System
-from hawser.runner.validate import VALIDATORS, Validator
 
 ACCESS = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 WATCHED = ("rename", "unlink", "mkdir", "rmdir", "symlink", "fchmod", "ftruncate", "pwrite")

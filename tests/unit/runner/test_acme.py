@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import acme
-from hawser.runner.acme import Certificate, Link, reason
-from hawser.runner.certificates import SelfSigned
+from hawser.runner.certificates import acme
+from hawser.runner.certificates.acme import Certificate, Link, reason
+from hawser.runner.certificates.certificates import SelfSigned
 from hawser.runner.system import Failure
 
 from .conftest import MY_GROUP

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import sqlite_dump
-from hawser.runner.backups import Backup, listing
-from hawser.runner.restores import Restore, Settled, left
-from hawser.runner.restoring import Journal, journals
+from hawser.runner.databases import sqlite_dump
+from hawser.runner.databases.backups import Backup, listing
+from hawser.runner.databases.restores import Restore, Settled, left
+from hawser.runner.databases.restoring import Journal, journals
 from hawser.runner.system import Failure
 
 from .conftest import ME, names

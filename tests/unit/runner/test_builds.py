@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from hawser.runner.builds import Build
-from hawser.runner.releases import Prune
+from hawser.runner.code.builds import Build
+from hawser.runner.code.releases import Prune
 from hawser.runner.system import Failure
 
 from .conftest import ME, MY_GROUP

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from hawser.runner.certificates import SelfSigned, shown
+from hawser.runner.certificates.certificates import SelfSigned, shown
 from hawser.runner.system import Failure, System
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import checkout
-from hawser.runner.git import Remote, explain
+from hawser.runner.code import checkout
+from hawser.runner.code.git import Remote, explain
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import Failure, System
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hawser.formats import shell_environment
 from hawser.formats.text import CannotExpress
-from hawser.runner.commands import Command, read_environment
+from hawser.runner.machine.commands import Command, read_environment
 from hawser.runner.system import Failure
 
 from .conftest import names

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import conda, sample_formats
-from hawser.runner.conda import CondaFile, arguments, find_program
-from hawser.runner.environments import PythonEnvironment
+from hawser.runner.files import sample_formats
+from hawser.runner.python import conda
+from hawser.runner.python.conda import CondaFile, arguments, find_program
+from hawser.runner.python.environments import PythonEnvironment
 from hawser.runner.system import Failure
 
 from .test_environments import cache, imports, kind, needs_uv, put, system

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner.cron import last
+from hawser.runner.processes.cron import last
 from hawser.templates.rendering import Templates
 
 

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from hawser.runner import deletion
-from hawser.runner.disk import remove
-from hawser.runner.mountinfo import mount_points
-from hawser.runner.releases import doom
+from hawser.runner.code.releases import doom
+from hawser.runner.files import deletion
+from hawser.runner.files.disk import remove
+from hawser.runner.kernel.mountinfo import mount_points
 from hawser.runner.system import Failure
 
 from .conftest import names

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import disk
-from hawser.runner.disk import (
+from hawser.runner.files import disk
+from hawser.runner.files.disk import (
     Noted,
     NotThere,
     clear_up,
@@ -306,7 +306,7 @@ OPENERS = {
 def test_nobody_else_opens_files():
     """Whoever reads a file that a user may have swapped must not be able to forget it."""
     openers = set()
-    for path in Path(disk.__file__).parent.glob("*.py"):
+    for path in Path(disk.__file__).parents[1].rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             called = node.func if isinstance(node, ast.Call) else None
             if isinstance(called, ast.Name) and called.id == "open":

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import environments
-from hawser.runner.environments import PythonEnvironment, Tool
-from hawser.runner.installers import explain, pip_settings
 from hawser.runner.lock import end_leftovers
+from hawser.runner.python import environments
+from hawser.runner.python.environments import PythonEnvironment, Tool
+from hawser.runner.python.installers import explain, pip_settings
 from hawser.runner.system import Failure, System
 
 ME = pwd.getpwuid(os.getuid()).pw_name

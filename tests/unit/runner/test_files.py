@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import deletion, files
-from hawser.runner.files import Absent, Block, Directory, File, Files, Link, unified
+from hawser.runner.files import deletion, files
+from hawser.runner.files.files import Absent, Block, Directory, File, Files, Link, unified
+from hawser.runner.files.validate import VALIDATORS, Validator
 from hawser.runner.system import Failure
-from hawser.runner.validate import VALIDATORS, Validator
 
 from .conftest import ME, MY_GROUP, names
 

@@ -14,8 +14,8 @@ import time
 
 import pytest
 
-from hawser.runner.health import Healthy, ask
-from hawser.runner.survey import health
+from hawser.runner.processes.health import Healthy, ask
+from hawser.runner.processes.survey import health
 from hawser.runner.system import Failure
 
 SERVER = """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner.index import nearest, order, resolve
+from hawser.runner.python.index import nearest, order, resolve
 from hawser.runner.system import Failure
 
 VERSIONS = ("1.0", "1.9.3", "1.10.0", "2.0.0rc1", "2.0.0")

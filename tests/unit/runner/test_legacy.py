@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner.environments import PythonEnvironment
-from hawser.runner.installers import explain
+from hawser.runner.python.environments import PythonEnvironment
+from hawser.runner.python.installers import explain
 from hawser.runner.system import Failure, System
 
 ME = pwd.getpwuid(os.getuid()).pw_name

@@ -8,9 +8,9 @@ import stat
 
 import pytest
 
-from hawser.runner import linked
-from hawser.runner.disk import link_atomically, remove
-from hawser.runner.linked import LinkedFolder
+from hawser.runner.files import linked
+from hawser.runner.files.disk import link_atomically, remove
+from hawser.runner.files.linked import LinkedFolder
 from hawser.runner.system import Failure
 
 from .conftest import ME, MY_GROUP, names

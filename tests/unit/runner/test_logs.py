@@ -12,7 +12,7 @@ import tracemalloc
 
 import pytest
 
-from hawser.runner import logs
+from hawser.runner.processes import logs
 
 NOON = calendar.timegm((2026, 3, 5, 12, 0, 0))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from hawser.runner import looks
+from hawser.runner.machine import looks
 
 
 def test_a_path_that_is_not_there_stands_for_the_folder_above(system, tmp_path):

@@ -8,10 +8,19 @@ import re
 
 import pytest
 
-from hawser.runner import mariadb_dump
-from hawser.runner.mariadb import Server, account, first_error, identifier, is_address, literal, pattern, verifier
-from hawser.runner.mariadb_dump import Dump
-from hawser.runner.restoring import Journal
+from hawser.runner.databases import mariadb_dump
+from hawser.runner.databases.mariadb import (
+    Server,
+    account,
+    first_error,
+    identifier,
+    is_address,
+    literal,
+    pattern,
+    verifier,
+)
+from hawser.runner.databases.mariadb_dump import Dump
+from hawser.runner.databases.restoring import Journal
 from hawser.runner.system import Failure, Finished
 
 

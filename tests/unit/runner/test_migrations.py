@@ -6,7 +6,7 @@ import getpass
 
 import pytest
 
-from hawser.runner.migrations import MARK, plans
+from hawser.runner.code.migrations import MARK, plans
 from hawser.runner.system import System
 
 

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from hawser.runner import mounts
-from hawser.runner.looks import is_mount, unmounted
-from hawser.runner.mounts import Exports, Mounted, Mounts
+from hawser.runner.machine import mounts
+from hawser.runner.machine.looks import is_mount, unmounted
+from hawser.runner.machine.mounts import Exports, Mounted, Mounts
 from hawser.runner.system import Failure, Finished
 
 from .conftest import ME, MY_GROUP, names

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import once
+from hawser.runner.code import once
+from hawser.runner.code.once import Once, listing
 from hawser.runner.facts import done_once
-from hawser.runner.once import Once, listing
 from hawser.runner.system import Failure
 
 from .conftest import names

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from hawser.runner import packages
-from hawser.runner.packages import Packages, explain, parse_installed
+from hawser.runner.machine import packages
+from hawser.runner.machine.packages import Packages, explain, parse_installed
 from hawser.runner.system import Failure, System
 
 pytestmark = pytest.mark.skipif(not shutil.which("dpkg-query"), reason="needs a Debian system")

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from hawser.runner.patches import Patch
+from hawser.runner.files.patches import Patch
 from hawser.runner.system import Failure
 
 LINES = "host = localhost\nother = localhost\nskipAuth = True\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner.placed import Placed
+from hawser.runner.files.placed import Placed
 from hawser.runner.system import Failure
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hawser.runner import ports
+from hawser.runner.kernel import ports
 
 
 def test_addresses_are_read_as_the_kernel_writes_them():

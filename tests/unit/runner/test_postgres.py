@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hawser.runner.postgres import conninfo, first_error, fits, identifier, literal, scram
+from hawser.runner.databases.postgres import conninfo, first_error, fits, identifier, literal, scram
 from hawser.runner.system import Failure
 
 

@@ -8,10 +8,10 @@ import re
 
 import pytest
 
-from hawser.runner import postgres_dump
-from hawser.runner.postgres import Cluster
-from hawser.runner.postgres_dump import LOADER, SUPERUSER, Dump, creation, outfit, reader, sorted_runs
-from hawser.runner.restoring import beside, is_former
+from hawser.runner.databases import postgres_dump
+from hawser.runner.databases.postgres import Cluster
+from hawser.runner.databases.postgres_dump import LOADER, SUPERUSER, Dump, creation, outfit, reader, sorted_runs
+from hawser.runner.databases.restoring import beside, is_former
 from hawser.runner.system import Failure, Finished
 
 ROLES = {

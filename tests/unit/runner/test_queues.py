@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from hawser.runner import queues
+from hawser.runner.databases import queues
 from hawser.runner.system import Failure, System
 
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from hawser.runner.rabbitmq import refusal, short
+from hawser.runner.databases.rabbitmq import refusal, short
 from hawser.runner.system import Failure
 
 

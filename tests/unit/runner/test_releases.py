@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import deletion, failures, releases
-from hawser.runner.failures import keep
-from hawser.runner.releases import History, Journal, Prune, before
+from hawser.runner.code import failures, releases
+from hawser.runner.code.failures import keep
+from hawser.runner.code.releases import History, Journal, Prune, before
+from hawser.runner.files import deletion
 from hawser.runner.system import Failure, System
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import rabbitmq, removal
-from hawser.runner.backups import listing
-from hawser.runner.disk import Noted, clear_up, noted_folders
-from hawser.runner.files import Directory
-from hawser.runner.removal import DatabaseGone, FoldersGone, RabbitGone, UserGone
+from hawser.runner.databases import rabbitmq, removal
+from hawser.runner.databases.backups import listing
+from hawser.runner.databases.removal import DatabaseGone, FoldersGone, RabbitGone, UserGone
+from hawser.runner.files.disk import Noted, clear_up, noted_folders
+from hawser.runner.files.files import Directory
 from hawser.runner.system import BASE_ENVIRONMENT, Change, Failure
 
 from .conftest import ME

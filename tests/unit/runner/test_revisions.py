@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from hawser.runner import revisions
-from hawser.runner.revisions import understand
+from hawser.runner.code import revisions
+from hawser.runner.code.revisions import understand
 
 HEAD = """\"\"\"empty message
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hawser.runner.sample_formats import Expression, dump, parse
-from hawser.runner.samples import Settings, as_in, listing
+from hawser.runner.files.sample_formats import Expression, dump, parse
+from hawser.runner.files.samples import Settings, as_in, listing
 from hawser.runner.system import Failure
 
 from .conftest import ME, MY_GROUP

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import scopes, strays
 from hawser.runner.engine import Engine
+from hawser.runner.kernel import scopes, strays
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import Failure, System
 

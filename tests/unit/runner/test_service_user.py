@@ -20,11 +20,12 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import disk, logs, managers, transfers
-from hawser.runner.disk import contents, opened, read, read_beneath, read_itself
-from hawser.runner.files import Directory, File, rewrite
-from hawser.runner.patches import Patch
-from hawser.runner.samples import Settings
+from hawser.runner.files import disk, transfers
+from hawser.runner.files.disk import contents, opened, read, read_beneath, read_itself
+from hawser.runner.files.files import Directory, File, rewrite
+from hawser.runner.files.patches import Patch
+from hawser.runner.files.samples import Settings
+from hawser.runner.processes import logs, managers
 from hawser.runner.system import Failure
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="races with another user")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner.backups import Backup, listing
-from hawser.runner.removal import DatabaseGone
-from hawser.runner.restores import Restore, Settled
-from hawser.runner.restoring import Journal
+from hawser.runner.databases.backups import Backup, listing
+from hawser.runner.databases.removal import DatabaseGone
+from hawser.runner.databases.restores import Restore, Settled
+from hawser.runner.databases.restoring import Journal
 from hawser.runner.system import Failure
 
 SECRET = "known to root alone"

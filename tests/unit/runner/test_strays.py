@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from hawser.runner import strays
-from hawser.runner.strays import listing, told
+from hawser.runner.kernel import strays
+from hawser.runner.kernel.strays import listing, told
 
 from .conftest import ME
 

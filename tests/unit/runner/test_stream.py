@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hawser.runner import stream
-from hawser.runner.stream import Lines
+from hawser.runner.processes import stream
+from hawser.runner.processes.stream import Lines
 from hawser.runner.system import System
 
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from hawser.runner import deletion
+from hawser.runner.code.trees import Checkouts, Trees, held
+from hawser.runner.files import deletion
 from hawser.runner.system import Failure
-from hawser.runner.trees import Checkouts, Trees, held
 
 from .conftest import names
 

@@ -10,8 +10,8 @@ import uuid
 
 import pytest
 
+from hawser.runner.machine.users import User
 from hawser.runner.system import Failure, System
-from hawser.runner.users import User
 
 root = pytest.mark.skipif(os.getuid() != 0, reason="changes the users of this machine")
 

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from hawser.runner import validate
-from hawser.runner.disk import scratch_folder
+from hawser.runner.files import validate
+from hawser.runner.files.disk import scratch_folder
+from hawser.runner.files.validate import validate_with
 from hawser.runner.system import Failure
-from hawser.runner.validate import validate_with
 
 from .conftest import ME, names
 

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import pytest
 
+from hawser.runner.processes.visit import Visited
 from hawser.runner.system import Failure, System
-from hawser.runner.visit import Visited
 
 
 class Site(http.server.BaseHTTPRequestHandler):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner import mountinfo, volumes
+from hawser.runner.kernel import mountinfo
+from hawser.runner.machine import volumes
+from hawser.runner.machine.volumes import LuksVolume, Volumes
 from hawser.runner.system import Failure, Finished
-from hawser.runner.volumes import LuksVolume, Volumes
 
 SECRET = "correct horse battery staple"
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from hawser.runner import waits
+from hawser.runner.databases import waits
 from hawser.runner.system import Failure
 
 

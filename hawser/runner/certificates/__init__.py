@@ -1,0 +1,1 @@
+"""Certificates: self-signed ones, and those of an ACME server."""

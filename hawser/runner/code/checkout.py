@@ -1,0 +1,437 @@
+"""Commits of a repository: a bare mirror on the host, and working copies that borrow its objects.
+
+Git runs as root and only inside folders that root owns; a working copy is given away when it is complete. Git itself
+refuses a repository of somebody else (git-config(1), safe.directory), and nothing here lifts that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import stat
+
+from ..files.disk import open_folder, read, remove, walk, write_atomically
+from ..files.records import parsed
+from ..system import Change, Failure, Kind, group_id, some, user_id
+from .git import Remote, explain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set
+
+    from ..system import Finished, Spec, System
+
+HASH = re.compile(r"[0-9a-f]{40}\Z")
+SHORT_HASH = re.compile(r"[0-9a-f]{4,40}\Z")
+BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+# One reference a deployed commit: whatever is pushed over upstream, no clean-up here removes a release's objects.
+KEPT = "refs/hawser/"
+FETCH_TIMEOUT = 1800
+BACK_TIMEOUT = 120
+# What follows the path of a working copy in that of the record of what builds have removed from it.
+REMOVED = ".removed"
+# Files that a note names before it counts the rest.
+NAMED = 5
+MIRROR_SETTINGS = {
+    "gc.pruneExpire": "never",
+    # A process that git leaves behind would outlive our lock.
+    "gc.autoDetach": "false",
+    # Small fetches would otherwise unpack objects one by one, and a kill could leave a commit without its files.
+    "fetch.unpackLimit": "1",
+    "core.sharedRepository": "0640",
+}
+
+
+class Mirror:
+    """The bare repository of an application on this host.
+
+    :param group: whose members may read it; empty: as it is.
+    """
+
+    def __init__(self, system: System, path: str, group: str = "") -> None:
+        self.system = system
+        self.path = path
+        self.group = group
+
+    def git(
+        self, *arguments: str, env: Optional[Mapping[str, str]] = None, stdin: str = "", check: bool = True
+    ) -> Finished:
+        argv = ["git", "-C", self.path, *arguments]
+        return self.system.run(argv, env=env, stdin=stdin, timeout=FETCH_TIMEOUT, check=check, apart=True)
+
+    def exists(self) -> bool:
+        return os.path.isdir(self.path)
+
+    @contextlib.contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Make the mirror and hold its lock; what a killed git left behind is cleared first."""
+        os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
+        handle = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not self.exists():
+                self.make()
+            if os.lstat(self.path).st_uid != os.getuid():
+                raise Failure("%s does not belong to root; move it away" % self.path)
+            self.clear_leftovers()
+            yield
+            self.share()
+        finally:
+            os.close(handle)
+
+    def make(self) -> None:
+        """Make an empty mirror beside its place, and rename it there: one that is there is whole."""
+        new = self.path + ".new"
+        remove(new, recursive=True)
+        argv = ["git", "-c", "init.defaultBranch=main", "init", "--quiet", "--bare", "--template=", new]
+        self.system.run(argv)
+        for name, value in MIRROR_SETTINGS.items():
+            self.system.run(["git", "-C", new, "config", name, value])
+        os.chmod(new, 0o700)
+        os.rename(new, self.path)
+
+    def clear_leftovers(self) -> None:
+        for folder, names, files in os.walk(self.path):
+            if folder == os.path.join(self.path, "objects"):
+                names[:] = ["pack"]
+            for name in files:
+                if name.endswith(".lock") or name.startswith(("tmp_pack_", "tmp_idx_")):
+                    os.unlink(os.path.join(folder, name))
+
+    def share(self) -> None:
+        """Let the group read everything: its git reads objects here through a working copy's alternates."""
+        if not self.group:
+            return
+        gid = group_id(self.group)
+        for folder, _names, files in os.walk(self.path):
+            for name in [".", *files]:
+                path = os.path.join(folder, name) if name != "." else folder
+                status = os.lstat(path)
+                wanted = 0o2750 if name == "." else 0o440 | (status.st_mode & 0o200)
+                if status.st_gid != gid:
+                    os.chown(path, -1, gid)
+                    status = os.lstat(path)
+                if stat.S_IMODE(status.st_mode) != wanted:
+                    os.chmod(path, wanted)
+
+    def has(self, commit: str) -> bool:
+        return self.exists() and self.git("cat-file", "-e", commit + "^{commit}", check=False).code == 0
+
+    def fetch(self, remote: Remote, *refspecs: str) -> Finished:
+        """Fetch; the result of git, whose failure the caller judges."""
+        with remote.environment() as variables:
+            argv = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote.url, *refspecs]
+            return self.git(*argv, env=variables, check=False)
+
+    def fetch_all(self, remote: Remote) -> None:
+        result = self.fetch(remote, *BRANCHES_AND_TAGS)
+        if result.code and "cannot lock ref" in result.errors:
+            # A branch `a` upstream became `a/b`: git cannot hold both names, so the old ones have to go first.
+            listing = self.git("for-each-ref", "--format=delete %(refname)", "refs/heads", "refs/tags").output
+            self.git("update-ref", "--stdin", stdin=listing)
+            result = self.fetch(remote, *BRANCHES_AND_TAGS)
+        if result.code:
+            raise Failure(explain(remote.url, result.errors), result.errors)
+
+    def fetch_commit(self, remote: Remote, commit: str, named: str) -> None:
+        """Bring one commit: from all branches and tags, else, where the server allows it, by what somebody has named.
+
+        :param named: the hash itself, or a reference; empty: a commit that no branch and no tag has is refused.
+        """
+        self.fetch_all(remote)
+        if self.has(commit):
+            return
+        if not named:
+            raise Failure(
+                "commit %s is on no branch or tag of %s; next: find out where it comes from, and if it is meant all "
+                "the same, name all 40 digits of it with --revision" % (commit, remote.url)
+            )
+        result = self.fetch(remote, named)
+        if result.code or not self.has(commit):
+            raise Failure("commit %s does not exist in %s" % (commit, remote.url), result.errors)
+
+    def unbundle(self, bundle: str, commit: str) -> None:
+        """Take a commit from a git bundle.
+
+        :raises Failure: the bundle builds on commits that are missing here, or does not hold the commit.
+        """
+        result = self.git("bundle", "unbundle", bundle, check=False)
+        if result.code:
+            raise Failure(explain("the bundle that was sent", result.errors), result.errors)
+        if not self.has(commit):
+            raise Failure("commit %s is not in the bundle that was sent" % commit)
+
+    def keep(self, commit: str) -> None:
+        """Bind a commit to a name of ours, after git has seen that nothing of it is missing."""
+        if self.git("show-ref", "--verify", "--quiet", KEPT + commit, check=False).code:
+            self.git("rev-list", "--objects", "--quiet", commit, "--not", "--all")
+            self.git("update-ref", KEPT + commit, commit)
+
+    def tips(self) -> List[str]:
+        if not self.exists():
+            return []
+        rows = self.git("for-each-ref", "--format=%(objectname) %(objecttype) %(*objectname)").output.splitlines()
+        found: Set[str] = set()
+        for name, kind, *peeled in (row.split() for row in rows):
+            found.update([name] if kind == "commit" else peeled)
+        return sorted(found)
+
+
+def has(system: System, mirror: str, commit: str) -> bool:
+    """Tell whether a mirror on this host holds a commit."""
+    return Mirror(system, mirror).has(commit)
+
+
+def tips(system: System, mirror: str) -> List[str]:
+    """Return the commits that a mirror's references name: what an incremental bundle may build on."""
+    return Mirror(system, mirror).tips()
+
+
+def resolve(
+    system: System,
+    repo: str,
+    mirror: str,
+    revision: str,
+    key: str = "",
+    token: str = "",
+    host_keys: Sequence[str] = (),
+) -> str:
+    """Return the full hash of the commit that a branch, a tag or a (short) hash stands for.
+
+    :param revision: empty: the repository's default branch.
+    :raises Failure: nothing or more than one commit fits, or the repository cannot be read.
+    """
+    remote, copy = Remote(repo, key, token, host_keys), Mirror(system, mirror)
+    if not HASH.match(revision):
+        commit = resolve_name(system, remote, revision)
+        if commit:
+            return commit
+    if not SHORT_HASH.match(revision):
+        raise Failure("%s has no branch or tag %r%s" % (remote.url, revision, similar(system, remote, revision)))
+    if HASH.match(revision) and copy.has(revision):
+        return revision
+    with copy.exclusively():
+        if HASH.match(revision):
+            copy.fetch_commit(remote, revision, revision)
+            return revision
+        copy.fetch_all(remote)
+    result = copy.git("rev-parse", "--disambiguate=" + revision)
+    kinds = copy.git("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=result.output).output
+    commits = [row.split()[0] for row in kinds.splitlines() if row.endswith(" commit")]
+    if not commits:
+        raise Failure("%s has no branch, tag or commit %r" % (remote.url, revision))
+    if len(commits) > 1:
+        raise Failure("%r is short for several commits: %s" % (revision, ", ".join(sorted(commits))))
+    return commits[0]
+
+
+def list_remote(system: System, remote: Remote, *arguments: str) -> Dict[str, str]:
+    """Return the references of a repository elsewhere, name to hash."""
+    with remote.environment() as variables:
+        argv = ["git", "ls-remote", "--quiet", *arguments]
+        result = system.run(argv, env=variables, timeout=120, check=False, apart=True)
+    if result.code:
+        raise Failure(explain(remote.url, result.errors), result.errors)
+    return {name: commit for commit, name in (row.split("\t") for row in result.output.split("\n")[:-1])}
+
+
+def resolve_name(system: System, remote: Remote, revision: str) -> str:
+    """Ask the repository once what a name stands for; empty when it knows no such branch or tag."""
+    if not revision:
+        names = ["HEAD"]
+    elif revision.startswith("refs/"):
+        names = [revision]
+    elif revision.startswith(("heads/", "tags/")):
+        names = ["refs/" + revision]
+    else:
+        names = ["refs/heads/" + revision, "refs/tags/" + revision]
+    found = list_remote(system, remote, remote.url, *[each for name in names for each in (name, name + "^{}")])
+    if not revision and "HEAD" not in found:
+        raise Failure("%s is empty: it has no commit yet" % remote.url)
+    # An annotated tag is an object of its own; the row with ^{} names the commit behind it.
+    commits = {name: found.get(name + "^{}", found[name]) for name in names if name in found}
+    if len(set(commits.values())) > 1:
+        raise Failure("%r is both a branch and a tag; say heads/%s or tags/%s" % ((revision,) * 3))
+    return next(iter(commits.values()), "")
+
+
+def similar(system: System, remote: Remote, revision: str) -> str:
+    """Return a suggestion for a mistyped name, as the end of a sentence."""
+    import difflib
+
+    names = [name.split("/", 2)[2] for name in list_remote(system, remote, "--heads", "--tags", "--refs", remote.url)]
+    close = difflib.get_close_matches(revision, names, 3, 0.5)
+    return " (did you mean %s?)" % " or ".join(close) if close else ""
+
+
+class Checkout(Kind):
+    """See `hawser.resources.Checkout`."""
+
+    def marker(self) -> str:
+        return str(self.spec["path"] + ".complete")
+
+    def check(self) -> Optional[Change]:
+        path, commit = self.spec["path"], self.spec["commit"]
+        if not HASH.match(commit):
+            raise Failure("%r is no full hash of a commit" % commit)
+        if not os.path.isdir(path):
+            return Change("new")
+        found = (read(self.marker()) or b"").decode("utf-8", "replace").strip()
+        if found == commit:
+            gone = self.gone()
+            return Change("brings back " + some(gone, NAMED)) if gone else None
+        return Change("%s -> %s" % (found[:8], commit[:8]) if found else "incomplete, made anew")
+
+    def gone(self) -> List[str]:
+        """Return the files of the commit that are files no more, and that no build of ours has removed.
+
+        :returns: nothing for a release of a Hawser that did not write down what its builds removed.
+        """
+        built = self.spec.get("built")
+        if not built:
+            return []
+        noted = removed(self.spec["path"])
+        if noted is None and os.path.exists(built):
+            return []
+        return sorted(absent(self.system, self.spec) - set(noted or ()))
+
+    def apply(self, change: Change) -> None:
+        if (read(self.marker()) or b"").decode("utf-8", "replace").strip() == self.spec["commit"] and self.bring_back():
+            return
+        self.make()
+
+    def bring_back(self) -> bool:
+        """Restore what has gone from the code of a release that was built; tell whether that was possible.
+
+        Beside it, processes may be running. One that was not built to its end is made anew.
+        """
+        if removed(self.spec["path"]) is None:
+            return False
+        argv = ["git", "-c", "core.fsmonitor=false", "checkout-index", "-f", "-z", "--stdin"]
+        names = "".join(name + "\0" for name in self.gone())
+        path, owner = self.spec["path"], self.spec["owner"]
+        # The user's git, with the user's settings: whatever it does, we can do without it.
+        with contextlib.suppress(Failure):
+            self.system.run(argv, owner, path, stdin=names.encode("utf-8"), timeout=BACK_TIMEOUT)
+        return not self.gone()
+
+    def make(self) -> None:
+        uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
+        mirror = Mirror(self.system, self.spec["mirror"], self.spec["group"])
+        remote = Remote(*(self.spec[name] for name in ("repo", "key", "token", "host_keys")))
+        with mirror.exclusively():
+            if not mirror.has(self.spec["commit"]):
+                self.bring(mirror, remote)
+            mirror.keep(self.spec["commit"])
+        remove(self.marker())
+        remove(self.spec["path"] + REMOVED)
+        for built in (self.spec.get("built"), self.spec.get("done")):
+            if built:
+                remove(built, recursive=True)
+        remove(self.spec["path"], recursive=True)
+        self.build(remote)
+        give_away(self.spec["path"], uid, gid)
+        self.system.run(["sync", "-f", self.spec["path"]])
+        write_atomically(self.marker(), (self.spec["commit"] + "\n").encode(), 0o644)
+
+    def bring(self, mirror: Mirror, remote: Remote) -> None:
+        if self.spec.get("bundle"):
+            try:
+                bundle = self.system.blobs[self.spec["bundle"]]
+            except KeyError:
+                raise Failure("commit %s was announced, but not sent" % self.spec["commit"]) from None
+            mirror.unbundle(bundle, self.spec["commit"])
+        elif remote.url:
+            mirror.fetch_commit(remote, self.spec["commit"], self.spec["named"])
+        else:
+            raise Failure("commit %s is not on this host, and no repository is named" % self.spec["commit"])
+
+    def build(self, remote: Remote) -> None:
+        """Make the working copy as root, in a folder that is closed to everybody else until it is complete."""
+        path = self.spec["path"]
+        folder = open_folder(os.path.dirname(path))
+        try:
+            os.mkdir(os.path.basename(path), 0o700, dir_fd=folder)
+        finally:
+            os.close(folder)
+        clone = ["git", "clone", "--quiet", "--shared", "--no-checkout", "--template=", self.spec["mirror"], path]
+        self.git(clone)
+        if remote.url:
+            # Relative addresses of submodules, and large files (git-lfs), are looked up from here.
+            self.git(["git", "-C", path, "remote", "set-url", "origin", remote.url])
+        else:
+            self.git(["git", "-C", path, "remote", "remove", "origin"])
+        with remote.environment() as variables:
+            argv = ["git", "-C", path, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach"]
+            self.git([*argv, self.spec["commit"]], variables)
+            if os.path.exists(os.path.join(path, ".gitmodules")):
+                argv = ["git", "-C", path, "submodule", "--quiet", "update", "--init", "--recursive"]
+                # Addresses that the repository chose: none of this host, and none that is a command (gitprotocol(5)).
+                variables["GIT_ALLOW_PROTOCOL"] = "https:http:ssh:git"
+                self.git(argv, variables, "a submodule of " + (remote.url or "the repository"))
+
+    def git(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, what: str = "") -> None:
+        result = self.system.run(argv, env=env, timeout=FETCH_TIMEOUT, check=False)
+        if result.code:
+            raise Failure(explain(what or self.spec["mirror"], result.output), result.output)
+
+
+class Sealed(Kind):
+    """See `hawser.resources.Sealed`."""
+
+    def check(self) -> Optional[Change]:
+        noted = removed(self.spec["path"])
+        return Change("notes what builds have removed from the code") if noted is None else None
+
+    def apply(self, change: Change) -> None:
+        gone = sorted(absent(self.system, self.spec))
+        write_atomically(self.spec["path"] + REMOVED, (json.dumps(gone) + "\n").encode(), 0o644)
+
+
+def removed(path: str) -> Optional[List[str]]:
+    """Return which files builds have removed from a working copy; None where it is not written down, or damaged."""
+    found = parsed(read(path + REMOVED), list)
+    return None if found is None else [str(name) for name in found]
+
+
+def absent(system: System, spec: Spec) -> Set[str]:
+    """Return the files of a commit that are no files in its working copy; links and submodules are left out."""
+    path = spec["path"]
+    rows = Mirror(system, spec["mirror"]).git("ls-tree", "-r", "-z", spec["commit"]).output.split("\0")
+    # A name that is no UTF-8 cannot be told apart.
+    wanted = {row.partition("\t")[2] for row in rows if row.startswith("100") and "\ufffd" not in row}
+    for folder, names, files in walk(path):
+        names[:] = [name for name in names if name != ".git"]
+        inner = os.path.relpath(folder, path)
+        wanted.difference_update(files if inner == "." else ("%s/%s" % (inner, name) for name in files))
+    return wanted
+
+
+def part(name: str, folder: int, mode: int) -> None:
+    """Replace a file in an open folder, which is closed to everybody else, by a copy of itself."""
+    import shutil
+
+    copy = name + ".copy~"
+    with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as source:
+        handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=folder)
+        with open(handle, "wb") as target:
+            shutil.copyfileobj(source, target)
+    os.rename(copy, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def give_away(path: str, uid: int, gid: int) -> None:
+    """Give a folder with everything in it to a user, the folder itself last, so that nobody can interfere before.
+
+    A file that has a name elsewhere, too, is somebody else's there; the user gets a copy.
+    """
+    for _folder, names, files, handle in os.fwalk(path, topdown=False, follow_symlinks=False):
+        for name in [*names, *files]:
+            status = os.lstat(name, dir_fd=handle)
+            if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+                part(name, handle, stat.S_IMODE(status.st_mode))
+            os.chown(name, uid, gid, dir_fd=handle, follow_symlinks=False)
+    os.chmod(path, 0o755)
+    os.chown(path, uid, gid, follow_symlinks=False)

@@ -1,0 +1,61 @@
+"""Ask Django, inside a release, which migrations it would apply and what they do; nothing is changed."""
+
+from __future__ import annotations
+
+import re
+
+from ..files.records import parsed
+from ..system import Failure
+from .revisions import MARK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Sequence
+
+    from ..system import Finished, System
+
+# What Django's `shell` says of `-c` before 1.10.
+TOO_OLD = re.compile(r"(?:unrecognized arguments|no such option): -c\b")
+# Seconds for one answer: Django has to load the application.
+LONGEST = 180
+
+
+def plans(system: System, questions: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+    """Put some questions to releases, one program each.
+
+    :param questions: argv, user, cwd and env of each program, which prints `MARK` and its answer as JSON; with
+        ``plain``, it prints a line for each pending migration; ``otherwise`` is the argv for a Django before 1.10.
+    :returns: each answer, ``{"lines": […]}`` of a plain one, or ``{"error": …, "output": …}``.
+    """
+    found: List[Dict[str, Any]] = []
+    for each in questions:
+        try:
+            ended = put(system, each)
+        except Failure as failure:
+            found.append({"error": failure.message, "output": system.show(failure.output)})
+            continue
+        said = ended.output
+        if each.get("plain"):
+            found.append({"lines": [line.strip() for line in said.splitlines() if line.strip()]})
+            continue
+        lines = [line[len(MARK) :] for line in said.splitlines() if line.startswith(MARK)]
+        answer = parsed("".join(lines[-1:]).encode(), dict)
+        found.append({"error": "it gives no answer", "output": system.show(said)} if answer is None else answer)
+    return found
+
+
+def put(system: System, question: Mapping[str, Any]) -> Finished:
+    """Run the program of a question, in the words that its Django knows.
+
+    :raises Failure: it fails.
+    """
+    argv, otherwise = question["argv"], question.get("otherwise")
+    while True:
+        try:
+            # What it logs to standard error is no answer.
+            program = argv, question["user"], question["cwd"], question.get("env")
+            return system.run(*program, timeout=LONGEST, apart=True, scoped=True)
+        except Failure as failure:
+            if not otherwise or not TOO_OLD.search(failure.output):
+                raise
+            argv, otherwise = otherwise, None

@@ -1,0 +1,59 @@
+"""Commands that run once in the life of an environment, and the record of when they did."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from ..facts import done_once
+from ..files.disk import read, write_atomically
+from ..files.records import parsed
+from ..machine.commands import Command
+from ..system import Change, Failure
+from .releases import now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+    from ..system import System
+
+
+def listing(system: System) -> Dict[str, Dict[str, Any]]:
+    """Return, by name, what is known of the commands that have run."""
+    return {
+        name: parsed(read(os.path.join(system.state, "once", name)), dict) or {} for name in done_once(system.state)
+    }
+
+
+class Once(Command):
+    """See `hawser.resources.Once`."""
+
+    noted = False
+
+    def marker(self) -> str:
+        return os.path.join(self.system.state, "once", self.spec["name"])
+
+    def check(self) -> Optional[Change]:
+        spec = self.spec
+        if os.path.exists(self.marker()) and not spec["again"]:
+            return None
+        self.noted = not spec["argv"] or self.was_done()
+        return Change("was done already, which is noted" if self.noted else "runs " + self.title())
+
+    def was_done(self) -> bool:
+        """Ask the environment's own command whether it has been done; in a dry run its release may not be there yet."""
+        spec = self.spec
+        if spec["again"] or not spec["unless"] or not os.path.isdir(spec["cwd"]):
+            return False
+        return self.run(spec["unless"], check=False).code == 0
+
+    def apply(self, change: Change) -> None:
+        if not self.noted:
+            try:
+                super().apply(change)
+            except Failure as failure:
+                raise Failure(failure.message + "\n" + self.spec["hint"], failure.output) from None
+        os.makedirs(os.path.dirname(self.marker()), mode=0o700, exist_ok=True)
+        entry = dict(self.spec["entry"], at=now(), ran=not self.noted)
+        write_atomically(self.marker(), (json.dumps(entry) + "\n").encode(), 0o600)

@@ -1,0 +1,116 @@
+"""Repositories beside the application's own: which commit is checked out, and what nobody needs any more."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+from ..files.deletion import Tidying, refuse_mounts
+from ..files.disk import read, remove
+from ..files.records import parsed
+from ..system import Change, Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional
+
+    from ..system import System
+
+RECORD = "checkout.json"
+# What the application has written there.
+KEPT = "kept"
+MARKER = ".complete"
+
+
+def held(system: System, folder: str) -> Dict[str, Dict[str, str]]:
+    """Return what the records of the checkouts in a folder say, by name; one that was never completed has none."""
+    found = {}
+    for name in names_in(folder):
+        record = recorded(os.path.join(folder, name))
+        if record:
+            found[name] = record
+    return found
+
+
+def names_in(folder: str) -> List[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+
+
+def recorded(folder: str) -> Dict[str, str]:
+    """Return a checkout's record; nothing when it has none, or one of its links does not lead to it."""
+    record = said(folder)
+    tree = os.path.join(folder, "trees", record.get("commit", ""))
+    there = bool(record) and os.path.islink(record["path"]) and os.readlink(record["path"]) == tree
+    return record if there and os.path.exists(tree + MARKER) else {}
+
+
+def said(folder: str) -> Dict[str, str]:
+    """Return what a checkout's record says; nothing when it has none, or a damaged one."""
+    found = parsed(read(os.path.join(folder, RECORD)), dict) or {}
+    return found if all(isinstance(found.get(key), str) for key in ("repo", "branch", "path", "commit")) else {}
+
+
+class Trees(Tidying):
+    """See `hawser.resources.Trees`."""
+
+    def superfluous(self) -> List[str]:
+        """Return the working copies that are neither in use nor the one before."""
+        folder = os.path.join(self.spec["folder"], "trees")
+        kept = set(self.spec["keep"])
+        trees = [name for name in names_in(folder) if not name.endswith(MARKER) and name not in kept]
+        trees.sort(key=lambda name: os.stat(os.path.join(folder, name)).st_ctime)
+        return [os.path.join(folder, name) for name in (trees if not kept else trees[:-1])]
+
+    def check(self) -> Optional[Change]:
+        found = self.superfluous()
+        return Change("removes %s" % ", ".join(map(os.path.basename, found))) if found else None
+
+    def apply(self, change: Change) -> None:
+        for path in self.superfluous():
+            self.try_to(partial(self.remove, path))
+
+    def remove(self, path: str) -> None:
+        """Remove a working copy, its marker first, so that no half of it is taken for a whole one."""
+        refuse_mounts(path)
+        remove(path + MARKER)
+        remove(path, recursive=True)
+
+
+class Checkouts(Tidying):
+    """See `hawser.resources.Checkouts`."""
+
+    def superfluous(self) -> List[str]:
+        folder = self.spec["folder"]
+        return [name for name in names_in(folder) if name not in self.spec["keep"] and self.left(name)]
+
+    def left(self, name: str) -> List[str]:
+        """Return what is still there of a checkout, beside what the application has written."""
+        return [each for each in names_in(os.path.join(self.spec["folder"], name)) if each != KEPT]
+
+    def check(self) -> Optional[Change]:
+        found = self.superfluous()
+        return Change("removes %s" % ", ".join(found)) if found else None
+
+    def apply(self, change: Change) -> None:
+        for name in self.superfluous():
+            self.try_to(partial(self.remove, name))
+
+    def remove(self, name: str) -> None:
+        """Remove a checkout with its link, but for what the application has written."""
+        folder = os.path.join(self.spec["folder"], name)
+        for each in self.left(name):
+            refuse_mounts(os.path.join(folder, each))
+        path, record = said(folder).get("path", ""), os.path.join(folder, RECORD)
+        if not path and os.path.lexists(record):
+            raise Failure(
+                "%s is damaged, so nobody knows where the link to %s is; next: remove both by hand" % (record, folder)
+            )
+        if path and os.path.islink(path) and os.readlink(path).startswith(folder + "/"):
+            remove(path)
+        for each in sorted(self.left(name), key=lambda each: each == RECORD):
+            remove(os.path.join(folder, each), recursive=True)
+        if not names_in(folder):
+            os.rmdir(folder)

@@ -1,0 +1,1 @@
+"""Databases and brokers: roles, backups, restores."""

@@ -1,0 +1,186 @@
+"""MariaDB databases and roles, through the host's own client as root, who needs no password on the socket."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import re
+
+from ..system import Change, Failure, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional, Set
+
+    from ..system import Finished, System
+
+NATIVE = "mysql_native_password"
+LOCAL = "localhost"
+# All names and texts go in as UTF-8, whatever the server's own default is.
+CLIENT = ("--default-character-set=utf8mb4",)
+
+
+def identifier(name: str) -> str:
+    """Quote a name for SQL (MariaDB, Identifier Names)."""
+    if "\0" in name or not 0 < len(name) <= 64:
+        raise Failure("%r is no name for MariaDB (1 to 64 characters)" % name)
+    return "`%s`" % name.replace("`", "``")
+
+
+def literal(text: str) -> str:
+    """Quote a string for SQL, whatever sql_mode says about backslashes: as hexadecimal digits, in UTF-8."""
+    return "_utf8mb4 X'%s'" % text.encode().hex()
+
+
+def account(name: str, host: str) -> str:
+    """Write an account; unlike other places, its two parts take quoted names only."""
+    for part in (name, host):
+        if "\0" in part or "\\" in part or "'" in part:
+            raise Failure("%r is no name of a MariaDB account" % part)
+    return "'%s'@'%s'" % (name, host)
+
+
+def pattern(database: str) -> str:
+    """Return a database's name as GRANT takes it, where ``_`` and ``%`` would stand for other characters."""
+    return identifier(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
+
+
+def verifier(password: str) -> str:
+    """Return what MariaDB stores for a password with mysql_native_password."""
+    return "*" + hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()
+
+
+class Server:
+    """The MariaDB server of this host."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.program = "mariadb" if os.access("/usr/bin/mariadb", os.X_OK) else "mysql"
+
+    def sql(self, text: str, check: bool = True, timeout: float = 120) -> Finished:
+        """Run SQL as root; rows come as lines of fields parted by tabs."""
+        argv = [self.program, "--no-defaults", *CLIENT, "--batch", "--skip-column-names", "--raw", "-u", "root"]
+        result = self.system.run(argv, stdin=text, timeout=timeout, check=False, apart=True)
+        if result.code and check:
+            raise Failure("MariaDB: %s" % first_error(result.errors), result.errors)
+        return result
+
+    def rows(self, text: str, timeout: float = 120) -> List[str]:
+        """Return the rows that SQL gives; what somebody else has named is asked for by `values`."""
+        # Names hold whatever else str.splitlines takes for the end of a line.
+        return self.sql(text, timeout=timeout).output.split("\n")[:-1]
+
+    def values(self, text: str, timeout: float = 120) -> List[str]:
+        """Return the texts that SQL gives as hexadecimal digits, one a row."""
+        return [bytes.fromhex(row).decode("utf-8", "replace") for row in self.rows(text, timeout)]
+
+    def names(self) -> List[str]:
+        """Return the names of all databases."""
+        return self.values("SELECT hex(SCHEMA_NAME) FROM information_schema.SCHEMATA;")
+
+    def has(self, database: str) -> bool:
+        return bool(self.rows("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % literal(database)))
+
+    def log_in(self, role: str, password: str) -> str:
+        """Return why a role cannot log in on the socket; empty when it can."""
+        argv = [self.program, "--no-defaults", *CLIENT, "--protocol=socket", "--batch", "-u", role]
+        result = self.system.run(
+            argv, env={"MYSQL_PWD": password}, stdin="SELECT 1;", timeout=30, check=False, apart=True
+        )
+        return first_error(result.errors) if result.code else ""
+
+    def version(self) -> str:
+        return "MariaDB " + self.sql("SELECT version();").output.strip().partition("-")[0]
+
+
+def first_error(text: str) -> str:
+    """Return what the client says is wrong, without its numbers."""
+    lines = [line for line in text.splitlines() if line.startswith("ERROR")] or text.splitlines() or [""]
+    return re.sub(r"^ERROR \d+ \(\w+\)( at line \d+)?: ", "", lines[0]).strip()
+
+
+class Database(Kind):
+    """See `hawser.resources.MariadbDatabase`."""
+
+    def check(self) -> Optional[Change]:
+        name, wanted = self.spec["name"], self.spec["charset"]
+        where = "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % literal(name)
+        found = Server(self.system).sql("SELECT DEFAULT_CHARACTER_SET_NAME " + where).output.strip()
+        if not found:
+            return Change("new")
+        return None if found == wanted else Change("character set of new tables %s -> %s" % (found, wanted))
+
+    def apply(self, change: Change) -> None:
+        name, charset = identifier(self.spec["name"]), identifier(self.spec["charset"])
+        Server(self.system).sql(
+            "CREATE DATABASE IF NOT EXISTS %s CHARACTER SET %s; ALTER DATABASE %s CHARACTER SET %s;"
+            % (name, charset, name, charset)
+        )
+
+
+class Role(Kind):
+    """See `hawser.resources.MariadbRole`.
+
+    The server is given the hash that it stores, so that no log of it ever holds the password. What was changed is
+    proved by a login.
+    """
+
+    def hosts(self) -> List[str]:
+        return [LOCAL, *(host for host in self.spec["hosts"] if host != LOCAL)]
+
+    def stored(self, server: Server) -> Dict[str, str]:
+        """Return host -> hash of the accounts that the role has; another kind of login counts as no hash."""
+        rows = server.rows(
+            "SELECT Host, IF(plugin IN ('', %s), authentication_string, '') FROM mysql.user WHERE User = %s;"
+            % (literal(NATIVE), literal(self.spec["name"]))
+        )
+        return {host: value for host, _, value in (row.partition("\t") for row in rows)}
+
+    def granted(self, server: Server, host: str) -> Set[str]:
+        """Return the databases on which an account has all rights, as GRANT writes them."""
+        rows = server.rows("SHOW GRANTS FOR %s;" % account(self.spec["name"], host))
+        parts = (re.match(r"GRANT ALL PRIVILEGES ON (`.*`)\.\* TO ", row) for row in rows)
+        return {each.group(1) for each in parts if each}
+
+    def strangers(self, found: Dict[str, str]) -> List[str]:
+        """Return the addresses of hosts that are no clients any more; what is no address, somebody else has set up."""
+        return [host for host in found if host not in self.hosts() and is_address(host)]
+
+    def check(self) -> Optional[Change]:
+        server = Server(self.system)
+        found = self.stored(server)
+        if LOCAL not in found:
+            return Change("new")
+        notes = []
+        wanted = {pattern(name) for name in self.spec["databases"]}
+        for host in self.hosts():
+            if found.get(host) != verifier(self.spec["password"]):
+                notes.append("another password" if host in found else "from %s" % host)
+            elif wanted - self.granted(server, host):
+                notes.append("rights on %s" % ", ".join(self.spec["databases"]))
+        notes += ["not from %s" % host for host in self.strangers(found)]
+        return Change(", ".join(dict.fromkeys(notes))) if notes else None
+
+    def apply(self, change: Change) -> None:
+        name, password = self.spec["name"], self.spec["password"]
+        server = Server(self.system)
+        lines = ["DROP USER %s;" % account(name, host) for host in self.strangers(self.stored(server))]
+        for host in self.hosts():
+            who = account(name, host)
+            lines.append("CREATE USER IF NOT EXISTS %s;" % who)
+            lines.append("ALTER USER %s IDENTIFIED VIA %s USING '%s';" % (who, NATIVE, verifier(password)))
+            lines += ["GRANT ALL PRIVILEGES ON %s.* TO %s;" % (pattern(each), who) for each in self.spec["databases"]]
+        server.sql("\n".join(lines))
+        refusal = server.log_in(name, password)
+        if refusal:
+            raise Failure("the role %s has its password, yet cannot log in: %s" % (name, refusal))
+
+
+def is_address(text: str) -> bool:
+    """Tell whether an account's host is an address, as those are that `Role` makes."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

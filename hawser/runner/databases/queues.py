@@ -1,0 +1,107 @@
+"""Queues of a broker: what waits in them. RabbitMQ is asked with rabbitmqctl, Redis over its own protocol."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+from ..system import Failure
+from .rabbitmq import control
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Sequence
+
+    from ..system import System
+
+REDIS = ("127.0.0.1", 6379)
+TIMEOUT = 10.0
+
+
+def rabbitmq(system: System, vhosts: Sequence[str]) -> List[Dict[str, Any]]:
+    """Return the queues of some virtual hosts: vhost, queue, how many messages wait or are at work, and consumers.
+
+    :raises Failure: the broker does not answer.
+    """
+    columns = ("name", "messages_ready", "messages_unacknowledged", "consumers")
+    found = []
+    for vhost in vhosts:
+        arguments = ["-q", "--formatter", "json", "list_queues", "-p", vhost, *columns]
+        program, user, cwd = control()
+        answer = system.run([program, *arguments], user, cwd, timeout=120, check=False, apart=True)
+        if answer.code:
+            raise Failure("rabbitmqctl cannot list the queues of %s" % vhost, answer.output + answer.errors)
+        for row in json.loads(answer.output):
+            name, waiting, working, consumers = (row[column] for column in columns)
+            found.append(
+                {"vhost": vhost, "queue": name, "waiting": waiting, "working": working, "consumers": consumers}
+            )
+    return found
+
+
+class Redis:
+    """A connection to the Redis server of this host, with as much of its protocol as counting takes.
+
+    Source: redis.io/docs/reference/protocol-spec, RESP2.
+    """
+
+    def __init__(self, password: str, database: int) -> None:
+        self.socket = socket.create_connection(REDIS, TIMEOUT)
+        self.stream = self.socket.makefile("rb")
+        if password:
+            self.ask("AUTH", password)
+        self.ask("SELECT", str(database))
+
+    def close(self) -> None:
+        self.stream.close()
+        self.socket.close()
+
+    def ask(self, *words: str) -> Any:
+        """Send a command and return the answer.
+
+        :raises Failure: Redis says no.
+        """
+        parts = [b"*%d\r\n" % len(words)]
+        for word in words:
+            data = word.encode("utf-8", "surrogateescape")
+            parts.append(b"$%d\r\n%s\r\n" % (len(data), data))
+        self.socket.sendall(b"".join(parts))
+        return self.answer()
+
+    def answer(self) -> Any:
+        line = self.stream.readline()
+        kind, rest = line[:1], line[1:].rstrip(b"\r\n")
+        if kind == b"-":
+            raise Failure("Redis answers: %s" % rest.decode("utf-8", "replace"))
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            data = self.stream.read(int(rest) + 2)[:-2] if int(rest) >= 0 else b""
+            return data.decode("utf-8", "surrogateescape")
+        if kind == b"*":
+            return [self.answer() for _each in range(int(rest))]
+        if kind == b"+":
+            return rest.decode("utf-8", "replace")
+        raise Failure("Redis closed the connection")
+
+
+def redis(system: System, password: str, database: int) -> List[Dict[str, Any]]:
+    """Return the lists of a Redis database, which is what celery makes of queues: queue and how many messages wait.
+
+    :raises Failure: Redis does not answer.
+    """
+    try:
+        connection = Redis(password, database)
+    except OSError as error:
+        raise Failure("Redis on port %d cannot be asked: %s" % (REDIS[1], error)) from None
+    try:
+        found, cursor = [], "0"
+        while True:
+            cursor, names = connection.ask("SCAN", cursor, "COUNT", "1000", "TYPE", "list")
+            found += [{"queue": name, "waiting": connection.ask("LLEN", name)} for name in names]
+            if cursor == "0":
+                return sorted(found, key=lambda row: str(row["queue"]))
+    except OSError as error:
+        raise Failure("Redis on port %d does not answer: %s" % (REDIS[1], error)) from None
+    finally:
+        connection.close()

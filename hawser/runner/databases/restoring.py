@@ -1,0 +1,107 @@
+"""What all ways to bring a backup back share: the journal of a restore, and names of databases beside another one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+
+from ..files.disk import read, remove, write_atomically
+from ..files.records import parsed
+from ..system import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional
+
+START = "restore-"
+# The phase that stands for a journal of which nothing can be read.
+DAMAGED = "damaged"
+# How far a restore has come, and what is true of the database then.
+PHASES = {
+    "saving": "the database is as it was",
+    "loading": "the database is as it was",
+    "swapping": "the database is as it was, or as in the backup",
+    "replacing": "the database may be half restored",
+    "finishing": "the database is as in the backup",
+    DAMAGED: "how far it came is not known, for its record is damaged",
+}
+
+
+class Journal:
+    """What is written down of a restore, from before anything is touched until nothing is left to do.
+
+    :param state: the application's folder of records.
+    """
+
+    def __init__(self, state: str, engine: str, database: str) -> None:
+        self.path = os.path.join(state, "%s%s-%s.json" % (START, engine, database))
+        self.about = {"engine": engine, "database": database}
+        self.found: Dict[str, Any] = said(read(self.path))
+
+    def note(self, **more: Any) -> None:
+        """Write down how far it has come."""
+        self.found.update(more, **self.about)
+        write_atomically(self.path, json.dumps(self.found).encode(), 0o600)
+
+    def close(self) -> None:
+        self.found = {}
+        remove(self.path)
+
+    def told(self) -> str:
+        """Say what was begun and how far it came."""
+        found = self.found
+        where = PHASES.get(str(found.get("phase")), "how far it came is not known")
+        backup = found.get("backup", "a backup that is not known")
+        return "the restore of %s from %s is not complete (%s)" % (self.about["database"], backup, where)
+
+    def damaged(self) -> bool:
+        return self.found.get("phase") == DAMAGED
+
+    def refusal(self) -> Failure:
+        """Say why nothing else is done with the database, and what helps."""
+        if self.damaged():
+            way = "restore a backup; or, where the database is as it should be, remove %s" % self.path
+        else:
+            way = "resume, or the same restore again"
+        return Failure("%s; next: %s" % (self.told(), way))
+
+
+def said(data: Optional[bytes]) -> Dict[str, Any]:
+    """Return what a journal says; nothing where there is none."""
+    if data is None:
+        return {}
+    found = parsed(data, dict)
+    return found if found and found.get("phase") and found.get("backup") else {"phase": DAMAGED}
+
+
+def journals(state: str) -> List[Mapping[str, Any]]:
+    """Return the journals of the restores that were not completed."""
+    try:
+        names = sorted(os.listdir(state))
+    except FileNotFoundError:
+        return []
+    found: List[Mapping[str, Any]] = []
+    for name in names:
+        if name.startswith(START) and name.endswith(".json"):
+            engine, _, database = name[len(START) : -len(".json")].partition("-")
+            found.append({"engine": engine, "database": database, **said(read(os.path.join(state, name)))})
+    return found
+
+
+def beside(name: str, word: str, end: str) -> str:
+    """Name a database beside another one; a name too long for that ends with its hash, for others begin alike."""
+    if len(name) > 40:
+        name = "%s_%s" % (name[:31], hashlib.sha256(name.encode()).hexdigest()[:8])
+    return "%s_%s_%s" % (name, word, end)
+
+
+def moment() -> str:
+    return time.strftime("%Y%m%dt%H%M%S", time.gmtime())
+
+
+def is_former(found: str, name: str) -> bool:
+    """Tell whether a database is what a restore of another one has set aside: the start alone would fit others too."""
+    return re.fullmatch(re.escape(beside(name, "before", "")) + "[0-9]{8}t[0-9]{6}", found) is not None

@@ -1,0 +1,1 @@
+"""Files, folders and links; settings made of samples; what an operator brings."""

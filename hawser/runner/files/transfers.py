@@ -1,0 +1,119 @@
+"""Files that an operator brings to a host or takes from it, one by one, whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+
+from ..system import Failure, group_id, user_id
+from .disk import NotThere, digest, digest_of, open_folder, opened, replace, walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional
+
+    from ..system import System
+
+PART = 192 * 1024
+
+
+def name_of(entry: Callable[[int], Any], number: int) -> str:
+    try:
+        return str(entry(number)[0])
+    except KeyError:
+        return str(number)
+
+
+def state(system: System, path: str) -> Optional[Dict[str, Any]]:
+    """Return digest, mode, owner and group of a file; None when there is none.
+
+    :raises Failure: there is something else.
+    """
+    try:
+        with opened(path) as stream:
+            status = os.fstat(stream.fileno())
+            found = digest_of(stream)
+    except (FileNotFoundError, NotThere):
+        return None
+    return {
+        "sha256": found,
+        "mode": stat.S_IMODE(status.st_mode),
+        "owner": name_of(pwd.getpwuid, status.st_uid),
+        "group": name_of(grp.getgrgid, status.st_gid),
+    }
+
+
+def listing(system: System, path: str) -> List[Dict[str, Any]]:
+    """Return the files at or below a path, by their path below it (empty for the file itself), with their digests.
+
+    :raises Failure: there is nothing.
+    """
+    if not os.path.isdir(path):
+        row = described(path, "")
+        if row is None:
+            raise Failure("there is no %s" % path)
+        return [row]
+    os.close(open_folder(path))
+    # A link, a socket or a pipe is no file that could be taken.
+    rows = (
+        described(os.path.join(folder, name), os.path.relpath(os.path.join(folder, name), path))
+        for folder, _names, files in walk(path)
+        for name in files
+    )
+    return [row for row in rows if row is not None]
+
+
+def described(path: str, name: str) -> Optional[Dict[str, Any]]:
+    """Return a file's row of a listing: what the other side must know before it takes it; None when it has gone."""
+    try:
+        with opened(path) as stream:
+            status = os.fstat(stream.fileno())
+            mode = stat.S_IMODE(status.st_mode)
+            return {"path": name, "sha256": digest_of(stream), "mode": mode, "size": status.st_size}
+    except (FileNotFoundError, NotThere):
+        return None
+
+
+def place(system: System, blob: str, path: str, mode: int, owner: str, group: str, sha256: str) -> None:
+    """Put what was sent ahead in its place, with its final mode and owner, in one step."""
+    source = system.blobs.pop(blob)
+    try:
+        if digest(source) != sha256:
+            raise Failure("%s did not arrive as it was sent" % path)
+        os.close(open_folder(os.path.dirname(path), make=True))
+        uid, gid = user_id(owner), group_id(group)
+
+        def make(folder: int, name: str) -> None:
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+            with os.fdopen(handle, "wb") as target, open(source, "rb") as stream:
+                shutil.copyfileobj(stream, target, 1 << 20)
+                target.flush()
+                os.fchown(handle, uid, gid)
+                os.fchmod(handle, mode)
+                os.fsync(handle)
+
+        replace(path, make)
+    finally:
+        os.unlink(source)
+
+
+def send(path: str, emit: Callable[[Dict[str, Any]], None], size: int) -> str:
+    """Send a file in parts, no more of it than was listed, and return the digest of what was sent."""
+    found = hashlib.sha256()
+    try:
+        with opened(path) as stream:
+            while size > 0:
+                part = stream.read(min(PART, size))
+                if not part:
+                    break
+                size -= len(part)
+                found.update(part)
+                emit({"t": "part", "data": base64.b64encode(part).decode()})
+    except (FileNotFoundError, NotThere):
+        raise Failure("there is no %s" % path) from None
+    return found.hexdigest()

@@ -1,0 +1,1 @@
+"""The kernel's view of the host: control groups, programs, ports, mounts."""

@@ -1,0 +1,93 @@
+"""Programs of the application's user that nobody answers for any more: neither a unit, nor who has started them."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import pwd
+
+from .ports import listening, status, unit_of
+from .scopes import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Mapping, Sequence
+
+    from ..system import System
+
+# What runs where programs are started that then leave: a unit in which an orphan belongs to nobody.
+DOORS = (
+    *("", "init.scope", "session-*.scope", "ssh.service", "sshd.service", "ssh@*", "sshd@*"),
+    *("cron.service", "crond.service", "atd.service", "supervisor.service", "supervisord.service"),
+)
+# Characters of a command line, and programs of one command, that a message shows.
+LONGEST = 100
+MOST = 5
+
+
+def listing(system: System, user: str) -> List[Dict[str, Any]]:
+    """Return the programs of a user that were left behind: their parent has ended, and no unit of systemd holds them.
+
+    :returns: dicts with pid, command, ports (addresses on which it or its children listen) and unit (whose door it has
+        left by, may be empty).
+    """
+    try:
+        uid = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return []
+    mine = {pid for pid in processes() if belongs(pid, uid)}
+    orphans = [pid for pid in sorted(mine) if status(pid)[1] not in mine and is_orphan(pid)]
+    return rows(system, orphans)
+
+
+def belongs(pid: int, uid: int) -> bool:
+    """Tell whether a process is this user's, and none of a container, whose users may have the same numbers."""
+    try:
+        here = os.readlink("/proc/self/ns/pid")
+        return os.stat("/proc/%d" % pid).st_uid == uid and os.readlink("/proc/%d/ns/pid" % pid) == here
+    except OSError:
+        return False
+
+
+def is_orphan(pid: int) -> bool:
+    """Tell whether a process was taken over by init, in a unit that is not there for it."""
+    name, parent = status(pid)
+    unit = unit_of(pid)
+    return bool(name) and parent == 1 and any(fnmatch.fnmatchcase(unit, each) for each in DOORS)
+
+
+def rows(system: System, pids: Sequence[int]) -> List[Dict[str, Any]]:
+    """Describe some processes with all that they have started."""
+    if not pids:
+        return []
+    sockets = listening(system)
+    found = []
+    for pid in pids:
+        ports = ["%s:%d" % (each["address"], each["port"]) for each in sockets if pid in each["pids"]]
+        found.append({"pid": pid, "command": command_of(pid), "ports": ports, "unit": unit_of(pid)})
+    return found
+
+
+def command_of(pid: int) -> str:
+    """Return a process's command line as one line, cut; its name where it has none."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as stream:
+            words = stream.read(8 * LONGEST).replace(b"\0", b" ").decode("utf-8", "replace").split()
+    except OSError:
+        words = []
+    text = " ".join(words) or status(pid)[0]
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+def describe(system: System, pids: Iterable[int]) -> List[str]:
+    """Say in words what processes are, each with all that it has started."""
+    known = set(pids)
+    found = [told(row) for row in rows(system, sorted(pid for pid in known if status(pid)[1] not in known))]
+    more = len(found) - MOST
+    return found if more <= 0 else [*found[:MOST], "and %d more" % more]
+
+
+def told(row: Mapping[str, Any]) -> str:
+    """Say what a process is."""
+    ports = ", listens on %s" % ", ".join(row["ports"]) if row["ports"] else ""
+    return "%s (pid %d%s)" % (row["command"], row["pid"], ports)

@@ -1,0 +1,1 @@
+"""The machine: packages, users, volumes, mounts, commands."""

@@ -1,0 +1,1 @@
+"""Processes of the application: their managers, their health, what they wrote."""

@@ -1,0 +1,180 @@
+"""Processes of the application, and services of the host."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+from ..files.disk import remove
+from ..system import Change, Failure, Kind
+from .managers import STARTING, Supervisor, Systemd, manager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional
+
+HEADER = re.compile(r"^[#;] hawser: application=(\S+) process=(\S+) release=(\S*)$", re.M)
+# What a unit of systemd is called that starts at boot. Debian's init scripts and generated units have no state of their
+# own that could be set.
+ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
+# Seconds that a process may take to come up, beside those that it must stay up.
+STARTUP = 120.0
+
+
+def definitions(application: str) -> List[Dict[str, Any]]:
+    """List the process definitions of an application on this host.
+
+    :returns: dicts with manager, unit, process and release, from the comment at the top of each definition.
+    """
+    found = []
+    for name, folder, suffix in (
+        ("systemd", Systemd.folder, Systemd.suffix),
+        ("supervisor", Supervisor.folder, Supervisor.suffix),
+    ):
+        try:
+            files = sorted(os.listdir(folder))
+        except FileNotFoundError:
+            continue
+        for file in files:
+            if not (file.startswith(application + "-") and file.endswith(suffix)):
+                continue
+            try:
+                with open(os.path.join(folder, file), encoding="utf-8", errors="replace") as stream:
+                    header = HEADER.search(stream.read(4096))
+            except OSError:
+                # A link that leads nowhere, or a folder: none of ours.
+                continue
+            if header and header.group(1) == application:
+                unit = file[: -len(suffix)]
+                found.append({"manager": name, "unit": unit, "process": header.group(2), "release": header.group(3)})
+    return found
+
+
+class Service(Kind):
+    """See `hawser.resources.Service`."""
+
+    def check(self) -> Optional[Change]:
+        name, running, enabled = self.spec["name"], self.spec["running"], self.spec["enabled"]
+        asked = "LoadState,ActiveState,UnitFileState,ConditionResult,ConditionTimestampMonotonic"
+        argv = ["systemctl", "show", "-p", asked, "--", name]
+        answer = self.system.run(argv, check=False, apart=True)
+        if answer.code:
+            raise Failure("systemd does not answer", answer.errors or answer.output)
+        row = dict(line.partition("=")[::2] for line in answer.output.splitlines())
+        if row.get("LoadState") == "not-found":
+            if not running and not enabled:
+                return None
+            raise Failure("there is no service %s on this host" % name)
+        wants = []
+        tried = row.get("ConditionTimestampMonotonic", "0") != "0"
+        declined = self.spec.get("may_decline") and tried and row.get("ConditionResult") == "no"
+        if (row.get("ActiveState") in ("active", "reloading", "refreshing")) != running and not declined:
+            wants.append("start" if running else "stop")
+        if (row.get("UnitFileState") in ENABLED) != enabled:
+            wants.append("enable" if enabled else "disable")
+        return Change(", ".join(wants)) if wants else None
+
+    def apply(self, change: Change) -> None:
+        for verb in change.note.split(", "):
+            result = self.system.run(["systemctl", "--quiet", verb, "--", self.spec["name"]], check=False)
+            if result.code:
+                argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "25", "-u", self.spec["name"]]
+                log = self.system.run(argv, check=False).output
+                raise Failure("systemctl %s %s failed" % (verb, self.spec["name"]), result.output + log)
+
+
+class Running(Kind):
+    """See `hawser.resources.Running`."""
+
+    def check(self) -> Optional[Change]:
+        state = manager(self.spec["manager"], self.system).state(self.spec["unit"])
+        if not state.known and not state.wanted:
+            return Change("start")
+        if not state.active:
+            return Change("start (it is %s)" % state.word)
+        if self.due or self.spec.get("again"):
+            return Change("restart")
+        if state.stale or not state.known:
+            return Change("restart, for its definition has changed")
+        if not state.enabled:
+            return Change("start it at boot")
+        return None
+
+    def apply(self, change: Change) -> None:
+        there, unit = manager(self.spec["manager"], self.system), self.spec["unit"]
+        was = there.state(unit)
+        # One that still ends from an earlier life must be gone before the same name starts again.
+        if was.stopping:
+            there.stop(unit)
+        there.take_up(unit)
+        now = there.state(unit)
+        due = self.due or self.spec.get("again")
+        if now.wanted and now.pid == was.pid and (due or was.stale or not was.known):
+            there.restart(unit)
+        else:
+            there.start(unit)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until it has run for some seconds without ending, or say what it wrote."""
+        there, unit = manager(self.spec["manager"], self.system), self.spec["unit"]
+        began = time.monotonic()
+        pid: Optional[int] = None
+        since = began
+        while True:
+            state = there.state(unit)
+            ended = not state.active and state.phase != STARTING
+            # Its manager may have started it again between two looks.
+            if ended or pid not in (None, state.pid):
+                log = there.log(unit, self.spec.get("log", ""))
+                raise Failure("%s does not stay up (%s)" % (unit, state.word), log)
+            if state.active and pid is None:
+                pid, since = state.pid, time.monotonic()
+            if pid is not None and time.monotonic() - since >= self.spec["settle"]:
+                return
+            if pid is None and time.monotonic() - began > STARTUP:
+                log = there.log(unit, self.spec.get("log", ""))
+                raise Failure("%s is still %s" % (unit, state.word), log)
+            time.sleep(0.1)
+
+
+class Retired(Kind):
+    """See `hawser.resources.Retired`."""
+
+    def check(self) -> Optional[Change]:
+        state = manager(self.spec["manager"], self.system).state(self.spec["unit"])
+        in_the_way = self.spec.get("wait") and state.stopping
+        return Change("stop %s" % self.spec["unit"]) if state.wanted or state.enabled or in_the_way else None
+
+    def apply(self, change: Change) -> None:
+        there = manager(self.spec["manager"], self.system)
+        if there.state(self.spec["unit"]).active:
+            time.sleep(self.spec["drain"])
+        # Off the disk first: should we die now, a boot must not start it.
+        if self.spec["manager"] == "supervisor":
+            remove(self.spec["path"])
+        if self.spec.get("wait"):
+            there.stop(self.spec["unit"])
+        there.retire(self.spec["unit"])
+
+
+class Units(Kind):
+    """See `hawser.resources.Units`."""
+
+    def extra(self) -> List[Dict[str, Any]]:
+        keep = set(self.spec["keep"])
+        return [
+            each for each in definitions(self.spec["prefix"]) if "%s/%s" % (each["manager"], each["unit"]) not in keep
+        ]
+
+    def check(self) -> Optional[Change]:
+        extra = self.extra()
+        return Change("removes " + ", ".join(each["unit"] for each in extra)) if extra else None
+
+    def apply(self, change: Change) -> None:
+        for each in self.extra():
+            there = manager(each["manager"], self.system)
+            there.stop(each["unit"])
+            remove(os.path.join(there.folder, each["unit"] + there.suffix))
+            there.forget(each["unit"])

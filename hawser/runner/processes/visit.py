@@ -1,0 +1,89 @@
+"""Ask the site what a visitor would ask: through the web server of this host, with the domain's name."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..system import Change, Failure, Kind
+from .managers import manager, tail
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Tuple
+
+# Seconds that one question may take.
+PATIENCE = 10.0
+CLOSED = 503
+
+
+def visit(port: int, tls: bool, domain: str, path: str, timeout: float = PATIENCE) -> Tuple[Optional[int], str]:
+    """Return the status that a visitor gets, or None and a sentence that says why there is none.
+
+    The certificate is not judged here: a self-signed one is allowed, and others are checked before they are installed.
+    """
+    import http.client
+    import socket
+
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        plain = socket.create_connection(("127.0.0.1", port), timeout)
+        link.sock = plain
+        if tls:
+            import ssl
+
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            link.sock = context.wrap_socket(plain, server_hostname=domain)
+        link.request("GET", path, headers={"Host": domain, "User-Agent": "hawser", "Connection": "close"})
+        answer = link.getresponse()
+        # Not more: a stream without an end is an answer as well.
+        answer.read1(65536)
+        return answer.status, ""
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return None, "%s: %s" % (type(error).__name__, error)
+    finally:
+        link.close()
+
+
+class Visited(Kind):
+    """See `hawser.resources.Visited`."""
+
+    def ask(self, timeout: float) -> Tuple[bool, str]:
+        """Return whether a visitor is served, and what they get when they are not."""
+        spec = self.spec
+        status, why = visit(spec["port"], spec["tls"], spec["domain"], spec["path"], timeout)
+        if status is None:
+            return False, "does not answer (%s)" % why
+        # Closed by somebody's wish, which is no failure of this release.
+        closed = status == CLOSED and bool(spec.get("page")) and os.path.exists(spec["page"])
+        well = closed or any(first <= status <= last for first, last in spec["statuses"])
+        return well, "answers visitors with %d" % status
+
+    def check(self) -> Optional[Change]:
+        # Asking is reading; only a server that has just been reloaded needs to be waited for.
+        return None if self.ask(PATIENCE)[0] else Change("waits until visitors are served")
+
+    def apply(self, change: Change) -> None:
+        began = time.monotonic()
+        deadline = began + self.spec["timeout"]
+        tries = 0
+        while True:
+            tries += 1
+            well, said = self.ask(max(1.0, min(PATIENCE, deadline - time.monotonic())))
+            if well:
+                return
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(min(0.05 * tries, 0.5))
+        count = "1 try" if tries == 1 else "%d tries" % tries
+        raise Failure("%s %s; %s in %.0f s" % (self.spec["url"], said, count, time.monotonic() - began), self.logs())
+
+    def logs(self) -> str:
+        """Return the last lines of the process behind it, and of the web server."""
+        spec, parts = self.spec, []
+        if spec.get("unit"):
+            parts.append(manager(spec["manager"], self.system).log(spec["unit"], spec.get("log", "")))
+        if spec.get("server_log"):
+            parts.append(tail(spec["server_log"]))
+        return "\n".join(part for part in parts if part)

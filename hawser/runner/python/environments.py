@@ -1,0 +1,389 @@
+"""Python environments: one for a tool, and those of the application, shared by what goes into them."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import stat
+
+from ..facts import MARKER, marker
+from ..files.deletion import refuse_mounts
+from ..files.disk import open_folder, read, remove, stat_at, write_atomically
+from ..files.files import Link
+from ..system import BASE_ENVIRONMENT, Change, Failure, Kind, user_id
+from . import legacy
+from .conda import CondaFile, arguments, find_program
+from .installers import explain, pip_settings, tail
+from .requirements import Recipe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+    from ..system import Finished, System
+
+# Raised when environments are built in another way, so that all are built anew.
+FORMAT = 1
+BUILD_TIMEOUT = 3600
+VERSION = re.compile(r"^\d+\.\d+(\.\d+)?$")
+SAID = re.compile(r"[A-Za-z]{1,40} \d[\w.+]{0,40}\Z")
+ASK_VERSION = "import platform as p; print(p.python_implementation() + ' ' + p.python_version())"
+
+
+class Tool(Kind):
+    """See `hawser.resources.Tool`."""
+
+    def check(self) -> Optional[Change]:
+        found = read(os.path.join(self.spec["path"], MARKER))
+        if found is None:
+            return Change("new")
+        if found.decode("utf-8", "replace").strip() != self.spec["requirement"]:
+            return Change("%s -> %s" % (found.decode("utf-8", "replace").strip(), self.spec["requirement"]))
+        return None if interpreter_fits(self.spec["path"]) else Change("the host's Python is another one now")
+
+    def apply(self, change: Change) -> None:
+        path = self.spec["path"]
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        unmark_and_remove(path)
+        result = self.system.run(["/usr/bin/python3", "-m", "venv", path], timeout=BUILD_TIMEOUT, check=False)
+        if result.code:
+            raise Failure("%s: %s" % (path, explain(result.output, result.code)), tail(result.output))
+        # Root's own pip settings are the host's; those of the operator's session are not passed on.
+        argv = [path + "/bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-q"]
+        result = self.system.run([*argv, "--", self.spec["requirement"]], timeout=BUILD_TIMEOUT, check=False)
+        if result.code:
+            said = explain(result.output, result.code)
+            raise Failure("%s: %s" % (self.spec["requirement"], said), tail(result.output))
+        self.system.run(["sync", "-f", path])
+        write_atomically(os.path.join(path, MARKER), (self.spec["requirement"] + "\n").encode(), 0o644)
+
+
+def interpreter_fits(path: str) -> bool:
+    """Tell whether an environment's interpreter is still the one that its packages were installed for."""
+    name = os.path.basename(os.path.realpath(os.path.join(path, "bin", "python3")))
+    if not os.path.exists(os.path.join(path, "bin", "python3")):
+        return False
+    return not re.match(r"python3\.\d+$", name) or os.path.isdir(os.path.join(path, "lib", name))
+
+
+def unmark_and_remove(path: str) -> None:
+    """Remove an environment, its marker first, so that a crash leaves nothing that looks complete."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        refuse_mounts(path)
+        remove(os.path.join(path, MARKER), recursive=True)
+    remove(path, recursive=True)
+
+
+class Interpreter:
+    """A Python on the host, with the version it says it is.
+
+    :param path: as it was asked for or found.
+    :param known: descriptions from markers; a file that is still the same is not started again.
+    """
+
+    def __init__(self, system: System, path: str, user: str, known: Sequence[Dict[str, Any]] = ()) -> None:
+        self.path = path
+        self.real = os.path.realpath(path)
+        try:
+            status = os.stat(self.real)
+        except OSError as error:
+            raise Failure("the interpreter %s: %s" % (path, error.strerror)) from None
+        self.stamp = [status.st_size, status.st_mtime_ns, user]
+        for entry in known:
+            if entry.get("real") == self.real and entry.get("stamp") == self.stamp:
+                self.version: str = entry["version"]
+                return
+        # Python 2 has no -I; what is left of it are the folder, which is /, and the user's own variables and packages.
+        argv = [self.real, "-E", "-s", "-c", ASK_VERSION]
+        result = system.run(argv, user=user, check=False, timeout=60, scoped=True)
+        if result.code:
+            raise Failure(self.why_not(system, user, result.output), result.output)
+        self.version = result.output.strip()
+        if not SAID.match(self.version):
+            raise Failure("the interpreter %s does not say which version it is" % path, result.output)
+
+    def why_not(self, system: System, user: str, said: str) -> str:
+        """Say why it does not tell its version: the user may not run it, or it fails itself."""
+        parts = self.real.split("/")
+        for length in range(2, len(parts)):
+            folder = "/".join(parts[:length])
+            if system.run(["test", "-x", folder], user=user, check=False).code:
+                reason = "the folder %s is closed to it" % folder
+                return "the user %s cannot run the interpreter %s: %s" % (user, self.path, reason)
+        if system.run(["test", "-x", self.real], user=user, check=False).code:
+            return "the user %s cannot run the interpreter %s: it may not execute it" % (user, self.path)
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        return "the interpreter %s does not run: %s" % (self.path, lines[-1] if lines else "it says nothing")
+
+    def describe(self) -> Dict[str, Any]:
+        return {"path": self.path, "real": self.real, "stamp": self.stamp, "version": self.version}
+
+
+class PythonEnvironment(Kind):
+    """See `hawser.resources.PythonEnvironment`."""
+
+    path = ""
+    conda: Optional[CondaFile] = None
+
+    def recipe(self) -> Recipe:
+        """Read what goes into the environment; what an environment file of conda leaves to uv is added to the rest."""
+        spec = dict(self.spec)
+        if spec.get("conda"):
+            self.conda = CondaFile(self.system, spec)
+            if not self.spec["interpreter"]:
+                self.spec = {**self.spec, "interpreter": self.conda.python()}
+            spec["packages"] = [*self.conda.requirements(), *spec["packages"]]
+            spec["requirements"] = [*spec["requirements"], *self.conda.files]
+            spec["conda_inputs"] = self.conda.inputs()
+        return Recipe(spec)
+
+    def by_conda(self) -> bool:
+        """Whether conda makes the environment, with an interpreter of its own."""
+        return self.conda is not None and self.conda.mode == "conda"
+
+    def facts(self) -> Dict[str, Any]:
+        return {"facts": {"environment": self.path}} if self.path else {}
+
+    def check(self) -> Optional[Change]:
+        recipe = self.recipe()
+        if self.by_conda():
+            find_program(self.spec["conda_program"])
+        interpreter = None if self.by_conda() else self.find_interpreter()
+        if interpreter is None and not self.by_conda():
+            return Change("new, after Python %s is installed" % self.spec["interpreter"])
+        self.path = self.place(recipe, interpreter)
+        if not complete(self.path):
+            made = "new environment %s from %s" % (os.path.basename(self.path), recipe.title())
+            return Change(made + (", by " + self.by_pip(interpreter) if self.by_pip(interpreter) else ""))
+        return self.link().check()
+
+    def apply(self, change: Change) -> None:
+        recipe = self.recipe()
+        interpreter = None if self.by_conda() else self.find_interpreter() or self.install_interpreter()
+        self.path = self.place(recipe, interpreter)
+        if not complete(self.path):
+            self.build(recipe, interpreter)
+        difference = self.link().check()
+        if difference is not None:
+            self.link().apply(difference)
+
+    def by_pip(self, interpreter: Optional[Interpreter]) -> str:
+        """Say by which pip the environment is filled; empty when it is by uv."""
+        if interpreter is not None and legacy.needs_virtualenv(interpreter.version):
+            return "%s and its pip for %s" % (legacy.VIRTUALENV.replace("==", " "), interpreter.version)
+        return "pip with its resolver of before 2020" if self.spec.get("resolver") == legacy.PIP_LEGACY else ""
+
+    def link(self) -> Link:
+        target = os.path.relpath(self.path, os.path.dirname(self.spec["link"]))
+        return Link({"path": self.spec["link"], "target": target}, self.system)
+
+    def place(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> str:
+        """Return the folder of the environment: named by the hash of all that goes into it."""
+        inputs = dict(recipe.inputs, format=FORMAT, machine=platform.machine())
+        if interpreter is not None:
+            inputs["interpreter"] = [interpreter.real, interpreter.version]
+            if legacy.needs_virtualenv(interpreter.version):
+                inputs["made_by"] = legacy.VIRTUALENV
+        digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+        return os.path.join(self.spec["folder"], digest[:16])
+
+    def find_interpreter(self) -> Optional[Interpreter]:
+        """Return the interpreter that is asked for; None when it has to be installed first."""
+        path = self.interpreter_path()
+        if path is None:
+            why = legacy.cannot_fetch(self.spec["interpreter"])
+            if why:
+                raise Failure(why)
+            return None
+        return Interpreter(self.system, path, self.spec["user"], known_interpreters(self.spec["folder"]))
+
+    def interpreter_path(self) -> Optional[str]:
+        wanted: str = self.spec["interpreter"]
+        if wanted.startswith("/"):
+            return wanted
+        if not wanted:
+            return "/usr/bin/python3"
+        if not VERSION.match(wanted):
+            found = shutil.which(wanted, path=BASE_ENVIRONMENT["PATH"])
+            if not found:
+                raise Failure("this host has no interpreter %r (a version, a name or a path)" % wanted)
+            return found
+        name = "python" + ".".join(wanted.split(".")[:2])
+        found = shutil.which(name, path=BASE_ENVIRONMENT["PATH"])
+        if found and self.has_version(found, wanted):
+            return found
+        pattern = "%s/cpython-%s[.-]*/bin/%s" % (self.managed_folder(), wanted, name)
+        # Several patch releases: the newest.
+        numbers = lambda path: [int(number) for number in re.findall(r"\d+", path[len(self.managed_folder()) :])]  # noqa: E731
+        real = {os.path.realpath(path) for path in glob.glob(pattern) if os.access(path, os.X_OK)}
+        return max(real, key=numbers, default=None)
+
+    def has_version(self, path: str, wanted: str) -> bool:
+        if wanted.count(".") == 1:
+            return True
+        known = known_interpreters(self.spec["folder"])
+        return Interpreter(self.system, path, self.spec["user"], known).version.split()[-1] == wanted
+
+    def managed_folder(self) -> str:
+        return os.path.join(self.spec["folder"], ".python")
+
+    def install_interpreter(self) -> Interpreter:
+        """Let uv fetch the interpreter of a version that the host does not have."""
+        self.make_cache()
+        self.make_folder(self.managed_folder())
+        self.uv(["python", "install", "--no-bin", self.spec["interpreter"]], {"UV_PYTHON_DOWNLOADS": "manual"}, cwd="/")
+        found = self.find_interpreter()
+        if found is None:
+            raise Failure("uv installed Python %s, yet it is not to be found" % self.spec["interpreter"])
+        return found
+
+    def cache(self) -> str:
+        return os.path.join(self.spec["folder"], ".cache")
+
+    def make_cache(self) -> None:
+        """Make uv's cache, on the filesystem of the environments, which lets it link files instead of copying."""
+        if os.path.lexists(self.cache()) and os.lstat(self.cache()).st_uid != user_id(self.spec["user"]):
+            # The application's user has changed, and uv cannot write to another one's cache.
+            remove(self.cache(), recursive=True)
+        self.make_folder(self.cache())
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder that belongs to the user."""
+        folder = open_folder(os.path.dirname(path))
+        try:
+            name = os.path.basename(path)
+            status = stat_at(name, folder)
+            if status is not None and not stat.S_ISDIR(status.st_mode):
+                os.unlink(name, dir_fd=folder)
+                status = None
+            if status is None:
+                os.mkdir(name, 0o755, dir_fd=folder)
+            handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            try:
+                os.fchown(handle, user_id(self.spec["user"]), -1)
+            finally:
+                os.close(handle)
+        finally:
+            os.close(folder)
+
+    def build(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> None:
+        """Build the environment as its user and mark it complete."""
+        unmark_and_remove(self.path)
+        self.make_cache()
+        if interpreter is None:
+            self.output = self.create()
+        else:
+            self.make_folder(self.path)
+            self.output = self.make_empty(interpreter)
+        constraints = self.write_build_constraints(recipe)
+        if interpreter is not None and self.by_pip(interpreter):
+            self.fill_by_pip(recipe, interpreter, constraints)
+        else:
+            variables = {"UV_PROJECT_ENVIRONMENT": self.path}
+            if constraints:
+                variables["UV_BUILD_CONSTRAINT"] = constraints
+            self.output += "".join(self.uv(words, variables) for words in recipe.commands(self.path))
+        self.system.run(["sync", "-f", self.path])
+        about = dict(recipe.inputs, format=FORMAT)
+        if interpreter is not None:
+            about["interpreter"] = interpreter.describe()
+            about["filled_by"] = self.by_pip(interpreter)
+        write_atomically(os.path.join(self.path, MARKER), json.dumps(about, indent=1).encode(), 0o644)
+
+    def make_empty(self, interpreter: Interpreter) -> str:
+        """Make an environment that has nothing in it yet."""
+        if legacy.needs_virtualenv(interpreter.version):
+            return self.uv(legacy.creation(interpreter.real, self.path), legacy.variables(self.cache(), ""), cwd="/")
+        return self.uv(["venv", "--python", interpreter.real, self.path])
+
+    def write_build_constraints(self, recipe: Recipe) -> str:
+        """Write what limits the builders of packages beside them; returns the path, empty where nothing does."""
+        limits = self.spec.get("build_constraints") or ()
+        if not limits:
+            return ""
+        if os.path.basename(recipe.lock) == "uv.lock":
+            hint = "pyproject.toml names them under [tool.uv] build-constraint-dependencies"
+            raise Failure("python.build_constraints do not count beside uv.lock; " + hint)
+        path = os.path.join(self.path, "build-constraints.txt")
+        write_atomically(path, "".join(line + "\n" for line in limits).encode(), 0o644)
+        return path
+
+    def fill_by_pip(self, recipe: Recipe, interpreter: Interpreter, constraints: str) -> None:
+        """Install what is asked for with the pip of the interpreter's time."""
+        if not legacy.needs_virtualenv(interpreter.version):
+            self.output += self.uv(legacy.seeds(self.path, constraints))
+        variables = legacy.variables(self.cache(), constraints)
+        for argv in legacy.commands(recipe, self.path, interpreter.version, constraints):
+            result = self.system.run(
+                argv, self.spec["user"], self.spec["source"], variables, "", BUILD_TIMEOUT, False, scoped=True
+            )
+            if result.code:
+                raise not_built(result)
+            self.output += result.output
+
+    def create(self) -> str:
+        """Let conda make the environment, without pip's part; it makes the folder itself, and downloads into ours."""
+        assert self.conda is not None
+        program, user = find_program(self.spec["conda_program"]), self.spec["user"]
+        downloads = os.path.join(self.spec["folder"], ".conda")
+        self.make_folder(downloads)
+        file = os.path.join(self.spec["folder"], ".conda.yml")
+        write_atomically(file, self.conda.without_pip().encode(), 0o644)
+        variables = {"CONDA_PKGS_DIRS": downloads, "MAMBA_ROOT_PREFIX": downloads, "NO_COLOR": "1"}
+        argv = arguments(program, self.path, file)
+        result = self.system.run(argv, user, self.spec["folder"], variables, "", BUILD_TIMEOUT, False, scoped=True)
+        if result.code:
+            said = "%s cannot make the environment from %s" % (os.path.basename(program), self.spec["conda"])
+            raise Failure(said, tail(result.output))
+        return result.output
+
+    def uv(self, arguments: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None) -> str:
+        variables = {
+            "UV_CACHE_DIR": self.cache(),
+            "UV_PYTHON_INSTALL_DIR": self.managed_folder(),
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_NO_PROGRESS": "1",
+            "UV_SYSTEM_CERTS": "1",
+            "NO_COLOR": "1",
+        }
+        variables.update(pip_settings())
+        if arguments[:2] == ["pip", "sync"]:
+            # A lock file has the last word on versions; uv refuses limits beside it.
+            variables.pop("UV_CONSTRAINT", None)
+        variables.update(env or {})
+        result = self.system.run(
+            [self.spec["uv"], *arguments],
+            user=self.spec["user"],
+            # The project's own settings for uv count, as they do for its developers.
+            cwd=cwd or self.spec["source"],
+            env=variables,
+            timeout=BUILD_TIMEOUT,
+            check=False,
+            # What it builds from source runs as it likes.
+            scoped=True,
+        )
+        if result.code:
+            raise not_built(result)
+        return result.output
+
+
+def not_built(result: Finished) -> Failure:
+    """Say why an installer did not come to its end."""
+    return Failure("the environment cannot be built: " + explain(result.output, result.code), tail(result.output))
+
+
+def complete(path: str) -> bool:
+    """Tell whether an environment was built to its end and its interpreter is still there."""
+    return os.path.isfile(os.path.join(path, MARKER)) and os.path.exists(os.path.join(path, "bin", "python"))
+
+
+def known_interpreters(folder: str) -> List[Dict[str, Any]]:
+    """Return what the markers under a folder say of interpreters; the user may have written anything there."""
+    paths = glob.glob(os.path.join(folder, "*", MARKER))
+    entries = [marker(os.path.dirname(path)).get("interpreter") for path in paths]
+    return [each for each in entries if isinstance(each, dict) and SAID.match(str(each.get("version")))]

@@ -1,0 +1,193 @@
+"""What goes into an application's environment, and the commands of uv that put it there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+
+from ..files.disk import read, read_beneath
+from ..system import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Tuple
+
+    from ..system import Spec
+
+# Bytes that a file of requirements or a lock file may have, and how many files may include each other.
+LONGEST = 16 << 20
+MOST_FILES = 500
+DETECTED = ("uv.lock", "pylock.toml", "requirements.txt", "pyproject.toml")
+INCLUDE = re.compile(r"^(?:-r|--requirements?|-c|--constraints?)(?:\s*=\s*|\s+|(?<=^-[rc]))(?P<file>\S.*)$")
+LOCAL = re.compile(r"^(?:-e|--editable)\b|^\.{0,2}/|^\.(?:\[|$)|(?:^|@\s*)file:|@\s*\.{0,2}/")
+LOCAL_IN_LOCK = re.compile(r"source = \{ (?:editable|directory) = ")
+URL = re.compile(r"^[a-z+]+://")
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Recipe:
+    """The files and settings that decide what an environment holds.
+
+    :ivar inputs: all of them, as JSON can carry it; equal inputs make equal environments.
+    :ivar own: whether the release itself is part of it, so that no other release may share it.
+    :raises Failure: a file is missing, or there is nothing to install from.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.source: str = spec["source"]
+        self.own = bool(spec["own"])
+        self.files: Dict[str, str] = {}
+        self.lock: str = spec["lock"]
+        self.requirements: List[str] = list(spec["requirements"])
+        self.project = ""
+        if not os.path.isdir(self.source):
+            raise Failure("there is no checkout at %s" % self.source)
+        if not self.lock and not self.requirements and not spec.get("conda") and spec.get("detect", True):
+            self.detect()
+        if self.lock:
+            self.add_lock()
+        for name in self.requirements:
+            self.add_requirements(self.locate(name))
+        if self.project:
+            self.add_file(self.locate(self.project))
+            self.own = True
+        self.own = self.own or any(is_local(package) for package in spec["packages"])
+        self.inputs: Spec = {
+            "files": dict(sorted(self.files.items())),
+            "lock": self.lock,
+            "requirements": self.requirements,
+            "project": self.project,
+            "packages": list(spec["packages"]),
+            "extras": list(spec["extras"]),
+            "groups": list(spec["groups"]),
+            "own": self.release() if self.own else "",
+        }
+        if spec.get("conda"):
+            self.inputs["conda"] = spec["conda_inputs"]
+        # Only where they are given: the environments that are there keep their names.
+        for name in ("resolver", "build_constraints"):
+            if spec.get(name):
+                self.inputs[name] = spec[name]
+
+    def detect(self) -> None:
+        """Take the first of the usual files; listed packages alone will do as well."""
+        present = [name for name in DETECTED if os.path.isfile(os.path.join(self.source, name))]
+        if "pyproject.toml" in present:
+            described = read_beneath(self.source, "pyproject.toml", LONGEST) or b""
+            if not is_project(described.decode("utf-8", "replace")):
+                present.remove("pyproject.toml")
+        if not present:
+            if self.spec["packages"]:
+                return
+            raise Failure(
+                "no %s in the checkout; name the files under [python] requirements, or list packages"
+                % ", ".join(DETECTED)
+            )
+        if present[0] in ("uv.lock", "pylock.toml"):
+            self.lock = present[0]
+        elif present[0] == "requirements.txt":
+            self.requirements = [present[0]]
+        else:
+            self.project = present[0]
+
+    def locate(self, name: str) -> str:
+        return os.path.normpath(os.path.join(self.source, name))
+
+    def add_file(self, path: str, included_by: str = "") -> str:
+        """Note a file's content under its place in the checkout; return the text."""
+        named = " (named in %s)" % included_by if included_by else ""
+        if not (path + "/").startswith(self.source.rstrip("/") + "/"):
+            raise Failure("%s%s lies outside of the code" % (path, named))
+        if len(self.files) >= MOST_FILES:
+            raise Failure("%s%s is one of more than %d files that include each other" % (path, named, MOST_FILES))
+        data = read_beneath(self.source, path, LONGEST)
+        if data is None:
+            raise Failure("there is no %s%s" % (path, named))
+        self.files[os.path.relpath(path, self.source)] = digest(data)
+        return data.decode("utf-8", "replace")
+
+    def add_requirements(self, path: str) -> None:
+        """Note a requirement file and all that it includes, each relative to the file that names it."""
+        waiting = [(path, "")]
+        while waiting:
+            path, included_by = waiting.pop()
+            if os.path.relpath(path, self.source) in self.files:
+                continue
+            text = self.add_file(path, included_by)
+            if os.path.basename(path) in ("setup.py", "setup.cfg", "pyproject.toml"):
+                continue
+            for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+                line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
+                include = INCLUDE.match(line)
+                if include:
+                    name = include.group("file").strip("\"'")
+                    if not URL.match(name):
+                        waiting.append((os.path.normpath(os.path.join(os.path.dirname(path), name)), path))
+                elif is_local(line):
+                    self.own = True
+
+    def add_lock(self) -> None:
+        path = self.locate(self.lock)
+        text = self.add_file(path)
+        if os.path.basename(path) == "uv.lock":
+            self.add_file(os.path.join(os.path.dirname(path), "pyproject.toml"), self.lock)
+            self.own = self.own or bool(LOCAL_IN_LOCK.search(text))
+        elif not re.match(r"pylock(\..+)?\.toml$", os.path.basename(path)):
+            raise Failure("%s is no lock file that Hawser knows (uv.lock, pylock.toml)" % self.lock)
+
+    def release(self) -> str:
+        """Return what tells this release from others: its id, else the commit that its checkout was made of."""
+        if self.spec["own"]:
+            return str(self.spec["own"])
+        marker = read(self.source.rstrip("/") + ".complete")
+        return marker.decode().strip() if marker else os.path.realpath(self.source)
+
+    def title(self) -> str:
+        """Say in a few words what is installed."""
+        names = [name for name in (self.spec.get("conda"), self.lock, *self.requirements, self.project) if name]
+        count = len(self.spec["packages"])
+        if count:
+            names.append("1 package" if count == 1 else "%d packages" % count)
+        return " and ".join(names) or "nothing"
+
+    def commands(self, environment: str) -> List[List[str]]:
+        """Return uv's arguments for each command that fills a new environment."""
+        choice = [word for name in self.spec["extras"] for word in ("--extra", name)]
+        choice += [word for name in self.spec["groups"] for word in ("--group", name)]
+        python = ["--python", os.path.join(environment, "bin", "python")]
+        found = []
+        if os.path.basename(self.lock) == "uv.lock":
+            project = os.path.dirname(self.locate(self.lock))
+            found.append(["sync", "--frozen", "--no-dev", "--no-editable", "--project", project, *python, *choice])
+        elif self.lock:
+            found.append(["pip", "sync", *python, *choice, "--", self.locate(self.lock)])
+        files, words = self.asked()
+        install = [word for path in files for word in ("-r", path)]
+        if self.project:
+            install += [word for name in self.spec["groups"] for word in ("--group", name)]
+        if install or words:
+            found.append(["pip", "install", *python, *install, "--", *words])
+        return found
+
+    def asked(self) -> Tuple[List[str], List[str]]:
+        """Return the requirement files, by their paths, and the requirements that are installed beside a lock."""
+        words = list(self.spec["packages"])
+        if self.project:
+            extras = "[%s]" % ",".join(self.spec["extras"]) if self.spec["extras"] else ""
+            words.append(self.source + extras)
+        return [self.locate(name) for name in self.requirements], words
+
+
+def is_local(requirement: str) -> bool:
+    """Tell whether a requirement names a folder or file on this host rather than a package."""
+    return bool(LOCAL.search(requirement))
+
+
+def is_project(text: str) -> bool:
+    """Tell whether a pyproject.toml describes something to install, not just settings of tools."""
+    return bool(re.search(r"^\[(project|build-system)\]", text, re.M))
