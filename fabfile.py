@@ -10,7 +10,6 @@ sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 from tasks import (  # noqa: E402
     acme,
     adhoc,
-    apache,
     bootstrap,
     builds,
     certs,
@@ -26,7 +25,6 @@ from tasks import (  # noqa: E402
     lock,
     logs,
     maintenance,
-    nginx,
     once,
     processes,
     queue,
@@ -37,12 +35,12 @@ from tasks import (  # noqa: E402
     secrets,
     shells,
     status,
-    supervisor,
-    systemd,
     trust,
     venv,
     volumes,
 )
+from tasks.managers import supervisor, systemd  # noqa: E402
+from tasks.webservers import apache, nginx  # noqa: E402
 
 namespace = Collection(
     bootstrap.bootstrap,

@@ -28,21 +28,9 @@ from hawser.session.locks import refuse_hold
 from hawser.steps import removal, rollout, step
 from hawser.templates.rendering import TemplateError
 
-from . import (
-    acme,
-    apache,
-    certs,
-    checkouts,
-    chrony,
-    firewall,
-    mariadb,
-    memcached,
-    postgresql,
-    rabbitmq,
-    redis,
-    shares,
-    volumes,
-)
+from . import acme, certs, checkouts, firewall, shares, volumes
+from .services import chrony, mariadb, memcached, postgresql, rabbitmq, redis
+from .webservers import apache
 
 
 @step()

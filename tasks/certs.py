@@ -17,7 +17,8 @@ from hawser.session.session import Session
 from hawser.steps import removal, rollout, session_task, step
 from hawser.templates.rendering import TemplateError
 
-from . import acme, apache
+from . import acme
+from .webservers import apache
 
 
 @rollout()

@@ -13,7 +13,9 @@ from hawser.secrets import read_secrets, settle
 from hawser.session.session import Session
 from hawser.steps import session_task
 
-from . import apache, bootstrap, config, cron, nginx, supervisor, systemd
+from . import bootstrap, config, cron
+from .managers import supervisor, systemd
+from .webservers import apache, nginx
 
 if TYPE_CHECKING:
     from hawser.diagnosis.checks import Check, Finding

@@ -17,28 +17,10 @@ from hawser.host.release import Release, short
 from hawser.session.locks import refuse_damaged
 from hawser.steps import rollout
 
-from . import (
-    acme,
-    apache,
-    bootstrap,
-    builds,
-    certs,
-    code,
-    config,
-    cron,
-    db,
-    hooks,
-    migrations,
-    nginx,
-    once,
-    phases,
-    release,
-    shares,
-    venv,
-    visit,
-    volumes,
-)
-from .migrations import Outlook
+from . import acme, bootstrap, builds, certs, code, config, cron, db, once, release, shares, venv, volumes
+from .rollout import hooks, migrations, phases, visit
+from .rollout.migrations import Outlook
+from .webservers import apache, nginx
 
 PREPARE = [release.begin, code.pull, builds.make, venv.build, config.install, release.build]
 SWITCH = [

@@ -12,7 +12,8 @@ from hawser.resources import Link, Resources, Retired, Running
 from hawser.runner.kernel.strays import told
 from hawser.steps import rollout, step
 
-from . import drain, supervisor, systemd
+from .managers import supervisor, systemd
+from .rollout import drain
 
 PROCESS = {"process": "only this process; default: all"}
 

@@ -26,7 +26,7 @@ from hawser.resources import (
 from hawser.signatures import JOURNAL, RELEASE, ROLLOUT
 from hawser.steps import removal, step
 
-from . import supervisor, systemd
+from .managers import supervisor, systemd
 
 
 @step(prepares=True)

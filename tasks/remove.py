@@ -10,24 +10,9 @@ from hawser.fleet.fleet import Fleet
 from hawser.host.databases import databases_of, folder_of
 from hawser.steps import Step, rollout
 
-from . import (
-    acme,
-    apache,
-    bootstrap,
-    certs,
-    checkouts,
-    config,
-    cron,
-    db,
-    firewall,
-    mariadb,
-    nginx,
-    postgresql,
-    rabbitmq,
-    release,
-    shares,
-    volumes,
-)
+from . import acme, bootstrap, certs, checkouts, config, cron, db, firewall, release, shares, volumes
+from .services import mariadb, postgresql, rabbitmq
+from .webservers import apache, nginx
 
 # In this order, and within a stage too. Between stages all hosts wait for each other: nowhere is a database dropped
 # that a process on another host still uses.

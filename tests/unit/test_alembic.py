@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from hawser.fleet import alembic
-from tasks import db, migrations
-from tasks.migrations import outlook, refusal
+from tasks import db
+from tasks.rollout import migrations
+from tasks.rollout.migrations import outlook, refusal
 
 from .test_outlook import Fleet
 

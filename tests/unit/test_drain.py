@@ -10,7 +10,7 @@ import pytest
 from hawser.errors import StepFailed
 from hawser.host.release import Facts
 from hawser.inventory import Environment
-from tasks import drain
+from tasks.rollout import drain
 
 SETTINGS: dict[str, Any] = {
     "name": "pier",

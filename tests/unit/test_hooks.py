@@ -14,7 +14,7 @@ from hawser.host.journal import Record
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
 from hawser.templates.rendering import Templates
-from tasks import hooks
+from tasks.rollout import hooks
 
 SETTINGS: dict[str, Any] = {
     "name": "shop",

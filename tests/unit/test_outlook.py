@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from tasks import migrations
-from tasks.migrations import applied, outlook
+from tasks.rollout import migrations
+from tasks.rollout.migrations import applied, outlook
 
 OLD, NEW = "default", "legacy"
 TWO = ("python manage.py migrate --noinput", "python manage.py migrate --noinput --database legacy")

@@ -32,7 +32,6 @@ from tasks import (
     config,
     db,
     deploy,
-    hooks,
     lock,
     maintenance,
     once,
@@ -42,11 +41,10 @@ from tasks import (
     releases,
     remove,
     shares,
-    supervisor,
-    systemd,
-    visit,
     volumes,
 )
+from tasks.managers import supervisor, systemd
+from tasks.rollout import hooks, visit
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}

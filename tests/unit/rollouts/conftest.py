@@ -25,7 +25,7 @@ from hawser.host.release import Facts
 from hawser.session.session import Session
 from hawser.ssh.wire import Answer
 from tasks import deploy as deploying
-from tasks import drain
+from tasks.rollout import drain
 
 assert fabfile  # so that every step is registered
 

@@ -12,7 +12,7 @@ from hawser.host.release import Release
 from hawser.inventory.schema import Environment
 from hawser.session.session import Session
 
-from . import apache, nginx
+from ..webservers import apache, nginx
 
 # Seconds for the requests that were passed on just before.
 GRACE = 1.0

@@ -17,7 +17,8 @@ from hawser.host.release import Release
 from hawser.runner.code.revisions import ADDITIVE
 from hawser.steps import Step
 
-from . import config, db, drain, hooks, maintenance, migrations, release, visit
+from .. import config, db, maintenance, release
+from . import drain, hooks, migrations, visit
 from .migrations import Outlook
 
 

@@ -1,0 +1,1 @@
+"""What the application relies on, one module a service."""
