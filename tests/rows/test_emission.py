@@ -5,7 +5,7 @@ What has no row of its own here, and why:
 - E2: the comparison with the sample is what `[[settings]]` does; its opposite is a key that may be missing.
 - E3, the application's own HTTPS, E9 and E10's patches are not in the environment file, for they are other ways to run
   it: the test adds them, and here it adds less.
-- E6, micromamba: no server of conda's can be reached; `tests/unit/runner/test_conda.py` has a stand-in.
+- E6, micromamba: no server of conda's can be reached; `tests/unit/runner/python/test_conda.py` has a stand-in.
 - E8, the offset: `status` asks every host for its clock, whatever the settings say.
 """
 

@@ -13,7 +13,7 @@ from hawser.runner.databases.backups import Backup, listing
 from hawser.runner.databases.restores import Restore
 from hawser.runner.system import Failure
 from tests.unit.runner.conftest import system
-from tests.unit.runner.test_sqlite_dump import SECRET, USER, act, read, root, spec, write
+from tests.unit.runner.databases.test_sqlite_dump import SECRET, USER, act, read, root, spec, write
 
 __all__ = ["act", "spec", "system"]  # fixtures of this test as well
 SWAPPER = Path(__file__).parent.parent / "hostile" / "swapped_database.py"

@@ -15,7 +15,7 @@ from hawser.host.release import Release
 from hawser.session.session import Session
 from hawser.signatures import JOURNAL, Signer
 from tasks import acme, certs, releases, secrets
-from tests.unit.test_certificates import DAY, NOW, make
+from tests.unit.certificates.test_provided import DAY, NOW, make
 
 from .conftest import KILL, ROOT, STATE, World, at
 

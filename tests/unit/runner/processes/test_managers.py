@@ -1,0 +1,246 @@
+"""systemd's answers are read right, and a real supervisord, run from a temporary folder, does what it is told."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hawser.runner.processes.managers import Supervisor, Systemd, manager, tail
+from hawser.runner.system import BASE_ENVIRONMENT, Failure
+
+from ..daemons import until
+
+RUNNING = {
+    "LoadState": "loaded",
+    "ActiveState": "active",
+    "SubState": "running",
+    "UnitFileState": "enabled",
+    "NeedDaemonReload": "no",
+    "MainPID": "374",
+    "StateChangeTimestampMonotonic": "0",
+}
+
+
+class TestSystemdsAnswers:
+    @pytest.fixture
+    def state(self, system):
+        """Read an answer: that of a running unit, with some values changed."""
+        return lambda **changes: Systemd(system).parse(
+            "\n".join(f"{name}={value}" for name, value in {**RUNNING, **changes}.items() if value is not None)
+        )
+
+    @pytest.mark.parametrize(
+        ("active", "sub", "phase"),
+        [
+            ("active", "running", "active"),
+            ("reloading", "reload", "active"),
+            ("active", "exited", "stopped"),
+            ("activating", "start", "starting"),
+            ("activating", "start-pre", "starting"),
+            ("activating", "auto-restart", "restarting"),
+            ("activating", "auto-restart-queued", "restarting"),
+            ("deactivating", "stop-sigterm", "stopping"),
+            ("inactive", "dead", "stopped"),
+            ("failed", "failed", "stopped"),
+        ],
+    )
+    def test_every_state_belongs_to_a_phase(self, state, active, sub, phase):
+        found = state(ActiveState=active, SubState=sub)
+        assert (found.phase, found.word) == (phase, f"{active} ({sub})")
+
+    @pytest.mark.parametrize(("word", "known"), [("loaded", True), ("not-found", False), ("masked", False)])
+    def test_only_a_unit_that_was_loaded_is_known(self, state, word, known):
+        assert state(LoadState=word).known is known
+
+    @pytest.mark.parametrize(("word", "enabled"), [("enabled", True), ("disabled", False), ("", False), (None, False)])
+    def test_what_starts_at_boot_is_enabled(self, state, word, enabled):
+        assert state(UnitFileState=word).enabled is enabled
+
+    def test_a_changed_definition_makes_it_stale(self, state):
+        assert state(NeedDaemonReload="yes").stale
+        assert not state().stale
+
+    def test_the_time_of_its_last_change_is_that_of_the_clock(self, state):
+        a_minute_ago = int((time.monotonic() - 60) * 1e6)
+        assert abs(time.time() - 60 - state(StateChangeTimestampMonotonic=str(a_minute_ago)).since) < 1
+        assert state(StateChangeTimestampMonotonic="0").since == 0
+
+    def test_nothing_is_asked_about_no_units(self, system):
+        assert manager("systemd", system).states([]) == {}
+
+    def test_a_systemd_that_does_not_answer_is_told(self, system, tmp_path, monkeypatch):
+        (tmp_path / "systemctl").write_text("#!/bin/sh\necho not booted with systemd >&2\nexit 1\n")
+        (tmp_path / "systemctl").chmod(0o755)
+        monkeypatch.setitem(BASE_ENVIRONMENT, "PATH", f"{tmp_path}:/usr/bin:/bin")
+        with pytest.raises(Failure) as caught:
+            Systemd(system).state("demo")
+        assert (caught.value.message, caught.value.output) == ("systemd does not answer", "not booted with systemd\n")
+
+
+class TestSupervisor:
+    def test_it_takes_up_a_new_program_and_starts_it(self, supervisor):
+        supervisor.define("demo-web")
+        supervisor.manager.take_up("demo-web")
+        supervisor.manager.start("demo-web")
+        state = supervisor.manager.state("demo-web")
+        assert (state.known, state.phase, state.enabled, state.word) == (True, "active", True, "running")
+        assert abs(state.since - time.time()) < 5
+        assert state.pid > 0
+
+    def test_it_says_which_programs_it_does_not_know(self, supervisor):
+        supervisor.define("demo-web")
+        supervisor.manager.take_up("demo-web")
+        states = supervisor.manager.states(["demo-web", "demo-no"])
+        assert [states[unit].known for unit in ("demo-web", "demo-no")] == [True, False]
+        assert supervisor.manager.states([]) == {}
+
+    def test_a_program_is_left_alone_while_its_definition_is_the_same(self, supervisor):
+        supervisor.run("demo-web")
+        pid = supervisor.pid("demo-web")
+        supervisor.manager.take_up("demo-web")
+        supervisor.manager.start("demo-web")
+        assert supervisor.pid("demo-web") == pid
+
+    def test_a_program_whose_definition_has_changed_is_replaced(self, supervisor):
+        supervisor.run("demo-web")
+        supervisor.run("demo-web", "sleep 2000")
+        assert supervisor.command_line("demo-web") == "sleep 2000"
+
+    def test_another_programs_change_waits_for_its_own_turn(self, supervisor):
+        supervisor.run("demo-web")
+        pid = supervisor.pid("demo-web")
+        supervisor.define("demo-web", "sleep 2000")
+        supervisor.run("demo-worker")
+        assert supervisor.pid("demo-web") == pid
+
+    def test_a_restart_gives_a_new_process(self, supervisor):
+        supervisor.run("demo-web")
+        pid = supervisor.pid("demo-web")
+        supervisor.manager.restart("demo-web")
+        assert supervisor.pid("demo-web") not in (0, pid)
+
+    def test_what_cannot_be_started_is_told_with_its_reason(self, supervisor):
+        supervisor.define("demo-web", "/no/such/program", autostart="false")
+        supervisor.manager.take_up("demo-web")
+        with pytest.raises(Failure, match="demo-web does not start: NO_FILE"):
+            supervisor.manager.start("demo-web")
+        with pytest.raises(Failure, match="demo-no does not start: BAD_NAME"):
+            supervisor.manager.start("demo-no")
+
+    def test_a_configuration_that_it_refuses_is_told(self, supervisor):
+        (supervisor.folder / "bad.conf").write_text("[program:bad]\n")
+        with pytest.raises(Failure, match=r"supervisor refuses its configuration: CANT_REREAD: .*bad"):
+            supervisor.manager.take_up("demo-web")
+
+    def test_a_stop_is_waited_for(self, supervisor):
+        supervisor.run_slow("demo-web", 0.5)
+        supervisor.manager.stop("demo-web")
+        assert supervisor.manager.state("demo-web").phase == "stopped"
+        supervisor.manager.stop("demo-web")
+        supervisor.manager.stop("demo-no")
+
+    def test_one_that_is_retired_is_forgotten_when_it_ends_at_once(self, supervisor):
+        supervisor.run("demo-web")
+        (supervisor.folder / "demo-web.conf").unlink()
+        supervisor.manager.retire("demo-web")
+        assert not supervisor.manager.state("demo-web").known
+        supervisor.manager.retire("demo-web")
+
+    def test_one_that_is_retired_is_not_waited_for_when_it_is_slow(self, supervisor):
+        supervisor.run_slow("demo-web", 60, stopwaitsecs=60)
+        (supervisor.folder / "demo-web.conf").unlink()
+        began = time.monotonic()
+        supervisor.manager.retire("demo-web")
+        assert time.monotonic() - began < 3
+        assert supervisor.manager.state("demo-web").stopping
+
+    def test_where_it_does_not_run_no_program_is_known(self, system, tmp_path, monkeypatch):
+        monkeypatch.setattr(Supervisor, "socket", f"{tmp_path}/no.sock")
+        assert not Supervisor(system).state("demo-web").known
+        with pytest.raises(Failure, match="supervisor does not run on this host"):
+            Supervisor(system).take_up("demo-web")
+
+    def test_a_socket_that_nobody_serves_any_more_is_told(self, system, tmp_path, monkeypatch):
+        with socket.socket(socket.AF_UNIX) as left_behind:
+            left_behind.bind(f"{tmp_path}/left.sock")
+        monkeypatch.setattr(Supervisor, "socket", f"{tmp_path}/left.sock")
+        with pytest.raises(Failure, match=r"supervisor does not answer on .*left.sock: .*refused"):
+            Supervisor(system).state("demo-web")
+
+    @pytest.mark.parametrize("answer", [b"HTTP/1.0 401 Unauthorized\r\n\r\n", b"nonsense\r\n\r\n", b""])
+    def test_an_answer_that_makes_no_sense_is_told(self, system, serve, monkeypatch, answer):
+        monkeypatch.setattr(Supervisor, "socket", serve(answer))
+        with pytest.raises(Failure, match="supervisor does not answer on"):
+            Supervisor(system).state("demo-web")
+
+
+class TestTheTailOfALog:
+    def test_the_last_lines_are_shown(self, tmp_path):
+        (tmp_path / "log").write_text("".join(f"line {number}\n" for number in range(100)))
+        assert tail(f"{tmp_path}/log").splitlines() == [f"line {number}" for number in range(75, 100)]
+
+    def test_a_line_that_would_be_cut_is_left_out_for_it_may_hold_half_a_secret(self, tmp_path):
+        (tmp_path / "log").write_text("x" * 30_000 + "sesame\n" + "y" * 16_380 + "\nlast\n")
+        assert tail(f"{tmp_path}/log") == "last\n"
+
+    @pytest.mark.parametrize("path", ["", "/no/such/log", "/dev", "/dev/null"])
+    def test_there_may_be_none(self, path):
+        assert tail(path) == ""
+
+    def test_bytes_that_are_no_text_do_no_harm(self, tmp_path):
+        (tmp_path / "log").write_bytes(b"\xff\n")
+        assert tail(f"{tmp_path}/log") == "\ufffd\n"
+
+
+class TestWhatAProgramLeavesBehind:
+    """A program may start others in sessions of their own, which supervisor knows nothing of."""
+
+    @pytest.fixture
+    def leaves(self, supervisor, tmp_path):
+        """Have a program run that has started two others: one in its group that hears no TERM, one in a session."""
+        deaf = (
+            "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(900)"
+        )
+        script = (
+            "import os, subprocess, sys, time\n"
+            f"deaf = subprocess.Popen([sys.executable, '-c', {deaf!r}], stdout=subprocess.PIPE)\n"
+            "deaf.stdout.read(1)\n"
+            "own = subprocess.Popen(['sleep', '900'], start_new_session=True)\n"
+            f"open({str(tmp_path / 'pids')!r} + '~', 'w').write(f'{{deaf.pid}} {{own.pid}}')\n"
+            f"os.rename({str(tmp_path / 'pids')!r} + '~', {str(tmp_path / 'pids')!r})\n"
+            "time.sleep(900)\n"
+        )
+        (tmp_path / "program.py").write_text(script)
+        supervisor.run("tank-ws", f"{sys.executable} {tmp_path}/program.py", autorestart="false")
+        until((tmp_path / "pids").exists)
+        return [int(each) for each in (tmp_path / "pids").read_text().split()]
+
+    def test_ends_with_it(self, supervisor, leaves, monkeypatch):
+        monkeypatch.setattr("hawser.runner.processes.managers.REST_STOP", 0.5)
+        assert set(leaves) < set(supervisor.manager.rest_of("tank-ws"))
+        supervisor.manager.stop("tank-ws")
+        assert not any(alive(pid) for pid in leaves)
+
+    def test_ends_before_it_starts_again_after_a_crash(self, supervisor, leaves, monkeypatch):
+        monkeypatch.setattr("hawser.runner.processes.managers.REST_STOP", 0.5)
+        supervisor.manager.attempt("signalProcess", "tank-ws", "KILL")
+        until(lambda: not supervisor.manager.state("tank-ws").wanted)
+        assert all(alive(pid) for pid in leaves)
+        supervisor.manager.start("tank-ws")
+        assert not any(alive(pid) for pid in leaves)
+
+    def test_that_of_another_supervisor_is_let_alone(self, supervisor, leaves, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(Supervisor, "socket", "/run/another.sock")
+            assert supervisor.manager.rest_of("tank-ws") == []
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,556 @@
+"""Python environments: built once for what goes into them, complete or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from hawser.runner.lock import end_leftovers
+from hawser.runner.python import environments
+from hawser.runner.python.environments import PythonEnvironment, Tool
+from hawser.runner.python.installers import explain, pip_settings
+from hawser.runner.system import Failure, System
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+UV = str(Path(__file__).parents[4] / ".venv" / "bin" / "uv")
+needs_uv = pytest.mark.skipif(not os.access(UV, os.X_OK), reason="needs uv in .venv")
+
+
+@pytest.fixture
+def system(tmp_path):
+    (tmp_path / "state").mkdir()
+    return System(str(tmp_path / "state"))
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """One cache of downloads for all tests."""
+    return tmp_path_factory.mktemp("uv-cache")
+
+
+@pytest.fixture
+def kind(system, tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(PythonEnvironment, "cache", lambda self: str(cache))
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "release").mkdir()
+    (tmp_path / "source").mkdir()
+
+    def make(**changes):
+        spec = {
+            "link": str(tmp_path / "release" / "env"),
+            "folder": str(tmp_path / "envs"),
+            "source": str(tmp_path / "source"),
+            "user": ME,
+            "uv": UV,
+            "interpreter": "",
+            "requirements": [],
+            "packages": [],
+            "lock": "",
+            "extras": [],
+            "groups": [],
+            "own": "",
+        }
+        return PythonEnvironment({**spec, **changes}, system)
+
+    return make
+
+
+def put(kind):
+    """Bring a resource to its state as the engine does, and see that it then holds."""
+    change = kind.check()
+    assert change is not None
+    kind.apply(change)
+    assert kind.check() is None
+    return Path(kind.path)
+
+
+def imports(environment, module):
+    return subprocess.run([environment / "bin" / "python", "-c", f"import {module}"], check=False).returncode == 0
+
+
+@needs_uv
+class TestRequirements:
+    def test_the_usual_file_is_found_and_installed(self, kind, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("six==1.17.0\n")
+        environment = put(kind())
+        assert imports(environment, "six")
+        assert (tmp_path / "release" / "env").resolve() == environment
+        assert not (tmp_path / "release" / "env").readlink().is_absolute()
+        assert len(environment.name) == 16
+
+    def test_listed_packages_come_on_top(self, kind, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("six==1.17.0\n")
+        environment = put(kind(packages=["vine==5.1.0"]))
+        assert imports(environment, "six") and imports(environment, "vine")
+
+    def test_listed_packages_alone_are_enough(self, kind):
+        assert imports(put(kind(packages=["six==1.17.0"])), "six")
+
+    def test_the_same_requirements_share_an_environment(self, kind, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("six==1.17.0\n")
+        first = put(kind())
+        started = time.monotonic()
+        second = put(kind(link=str(tmp_path / "release" / "env2")))
+        assert second == first
+        assert time.monotonic() - started < 0.5
+
+    def test_a_line_in_an_included_file_makes_another_environment(self, kind, tmp_path):
+        source = tmp_path / "source"
+        (source / "requirements").mkdir()
+        (source / "requirements" / "base.txt").write_text("six==1.17.0\n")
+        (source / "requirements" / "prod.txt").write_text("-r base.txt\n-c limits.txt  # why\nvine\n")
+        (source / "requirements" / "limits.txt").write_text("vine==5.1.0\n")
+        first = put(kind(requirements=["requirements/prod.txt"]))
+        (source / "requirements" / "limits.txt").write_text("vine==5.0.0\n")
+        second = put(kind(requirements=["requirements/prod.txt"]))
+        assert first != second and (first / "bin" / "python").exists()
+
+    def test_an_unmarked_environment_is_built_anew(self, kind, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("six==1.17.0\n")
+        environment = put(kind())
+        (environment / ".hawser-complete").unlink()
+        (environment / "left-over").touch()
+        assert put(kind()) == environment
+        assert not (environment / "left-over").exists()
+
+    def test_a_package_that_does_not_exist_is_named(self, kind):
+        with pytest.raises(Failure, match="hawser-no-such-package") as caught:
+            kind(packages=["hawser-no-such-package==1"]).apply(None)
+        assert "hawser-no-such-package" in caught.value.output
+
+    def test_a_marker_that_cannot_be_read_does_no_harm(self, kind, tmp_path):
+        (tmp_path / "envs" / "0").mkdir()
+        (tmp_path / "envs" / "0" / ".hawser-complete").write_text("[1, {")
+        put(kind(packages=["six==1.17.0"]))
+
+    def test_a_check_of_what_is_complete_is_fast(self, kind, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("six==1.17.0\n")
+        put(kind())
+        started = time.monotonic()
+        assert kind().check() is None
+        assert time.monotonic() - started < 0.015
+
+    def test_the_event_tells_where_it_is(self, kind, tmp_path):
+        resource = kind(packages=["six==1.17.0"])
+        environment = put(resource)
+        assert resource.facts() == {"facts": {"environment": str(environment)}}
+
+
+PROJECT = """
+[project]
+name = "little"
+version = "1.0"
+requires-python = ">=3.9"
+dependencies = ["six==1.17.0"]
+[project.optional-dependencies]
+more = ["vine==5.1.0"]
+"""
+BUILD = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[tool.setuptools]
+py-modules = ["little"]
+"""
+
+
+@needs_uv
+class TestProjects:
+    @pytest.fixture
+    def project(self, tmp_path):
+        def write(text):
+            (tmp_path / "source" / "pyproject.toml").write_text(text)
+            (tmp_path / "source" / "little.py").touch()
+            return tmp_path / "source"
+
+        return write
+
+    def lock(self, source, cache):
+        environment = {**os.environ, "UV_CACHE_DIR": str(cache), "UV_NO_PROGRESS": "1"}
+        subprocess.run([UV, "lock", "-q", "--python", "/usr/bin/python3"], cwd=source, env=environment, check=True)
+
+    def test_a_lock_file_is_installed_as_it_is(self, kind, project, cache):
+        self.lock(project(PROJECT), cache)
+        environment = put(kind())
+        assert imports(environment, "six") and not imports(environment, "vine")
+        assert imports(put(kind(extras=["more"])), "vine")
+
+    def test_a_lock_without_a_package_of_its_own_is_shared_by_releases(self, kind, project, cache, tmp_path):
+        source = project(PROJECT)
+        self.lock(source, cache)
+        first = put(kind())
+        shutil.copytree(source, tmp_path / "source2")
+        second = kind(source=str(tmp_path / "source2"), link=str(tmp_path / "release" / "env2"))
+        assert second.check().note.startswith("->")
+        assert put(second) == first
+
+    def test_a_project_that_is_built_gets_an_environment_for_each_release(self, kind, project, cache, tmp_path):
+        source = project(PROJECT + BUILD)
+        self.lock(source, cache)
+        (tmp_path / "source.complete").write_text("1" * 40 + "\n")
+        first = put(kind())
+        assert imports(first, "little") and not list(first.rglob("*.pth"))
+        assert Path(os.path.realpath(next(first.glob("lib/*/site-packages/little.py")))).is_relative_to(first)
+        (tmp_path / "source.complete").write_text("2" * 40 + "\n")
+        assert put(kind()) != first
+
+    def test_a_project_without_a_lock_is_installed_with_what_it_needs(self, kind, project):
+        project(PROJECT + BUILD)
+        environment = put(kind(extras=["more"]))
+        assert imports(environment, "little") and imports(environment, "vine")
+
+    def test_settings_of_tools_are_no_project(self, kind, project):
+        project("[tool.ruff]\nline-length = 100\n")
+        with pytest.raises(Failure, match=r"no uv\.lock, pylock\.toml, requirements\.txt, pyproject\.toml"):
+            kind().check()
+
+    def test_a_standard_lock_file_is_installed(self, kind, project, cache):
+        source = project(PROJECT)
+        self.lock(source, cache)
+        argv = [UV, "export", "-q", "--format", "pylock.toml", "-o", "pylock.toml", "--python", "/usr/bin/python3"]
+        subprocess.run(argv, cwd=source, env={**os.environ, "UV_CACHE_DIR": str(cache)}, check=True)
+        (source / "uv.lock").unlink()
+        assert imports(put(kind()), "six")
+
+
+class TestWhatGoesIn:
+    def test_a_missing_file_is_named_with_the_one_that_names_it(self, kind, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("-r base.txt\n")
+        with pytest.raises(Failure, match=r"there is no .*/base.txt \(named in .*/requirements.txt\)"):
+            kind().check()
+
+    def test_files_that_include_one_another_end(self, kind, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("-r other.txt\n")
+        (tmp_path / "source" / "other.txt").write_text("-rrequirements.txt\n")
+        assert "requirements.txt" in kind().check().note
+
+    @pytest.mark.parametrize(
+        "line", ["-e .", ".", ".[x]", "./libs/a", "../b", "/srv/a", "a @ file:///srv/a", "--editable=libs/a"]
+    )
+    def test_a_requirement_from_the_checkout_keeps_the_environment_to_one_release(self, kind, tmp_path, line):
+        (tmp_path / "source" / "requirements.txt").write_text(line + "\n")
+        resources = [kind(own=""), kind(own="")]
+        (tmp_path / "source.complete").write_text("1" * 40)
+        resources[0].check()
+        (tmp_path / "source.complete").write_text("2" * 40)
+        resources[1].check()
+        assert resources[0].path != resources[1].path
+
+    @pytest.mark.parametrize("line", ["six", "a @ https://h/a.whl", "git+https://h/a", "-i https://h/./x", "-r x.txt"])
+    def test_other_requirements_do_not(self, kind, tmp_path, line):
+        (tmp_path / "source" / "x.txt").touch()
+        (tmp_path / "source" / "requirements.txt").write_text(line + "\n")
+        resources = [kind(), kind()]
+        (tmp_path / "source.complete").write_text("1" * 40)
+        resources[0].check()
+        (tmp_path / "source.complete").write_text("2" * 40)
+        resources[1].check()
+        assert resources[0].path == resources[1].path
+
+    def test_each_setting_makes_another_environment(self, kind, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("six\n")
+        (tmp_path / "source" / "more.txt").write_text("six\n")
+        resources = [
+            kind(),
+            kind(packages=["vine"]),
+            kind(own="r1"),
+            kind(own="r2"),
+            kind(extras=["a"]),
+            kind(groups=["a"]),
+            kind(requirements=["more.txt"]),
+        ]
+        for resource in resources:
+            resource.check()
+        assert len({resource.path for resource in resources}) == len(resources)
+
+    def test_a_checkout_that_is_not_there_yet_is_named(self, kind):
+        with pytest.raises(Failure, match="no checkout at /nowhere"):
+            kind(source="/nowhere").check()
+
+
+class TestInterpreters:
+    def test_one_that_does_not_exist_is_named(self, kind):
+        with pytest.raises(Failure, match="the interpreter /opt/none/python3: No such file"):
+            kind(packages=["six"], interpreter="/opt/none/python3").check()
+        with pytest.raises(Failure, match="no interpreter 'pypy99'"):
+            kind(packages=["six"], interpreter="pypy99").check()
+
+    def test_a_version_that_the_host_lacks_will_be_installed(self, kind):
+        assert kind(packages=["six"], interpreter="3.99").check().note == "new, after Python 3.99 is installed"
+
+    def test_of_those_that_uv_installed_the_newest_is_taken(self, kind, tmp_path):
+        for name in ("cpython-3.99.9-linux-x86_64-gnu", "cpython-3.99.10-linux-x86_64-gnu", "cpython-3.9.1-linux"):
+            program = tmp_path / "envs" / ".python" / name / "bin" / f"python{name[8:12].rstrip('.')}"
+            program.parent.mkdir(parents=True)
+            shutil.copy("/bin/true", program)
+        (tmp_path / "envs" / ".python" / "cpython-3.99-linux-x86_64-gnu").symlink_to("cpython-3.99.9-linux-x86_64-gnu")
+        path = kind(packages=["six"], interpreter="3.99").interpreter_path()
+        assert path.endswith("cpython-3.99.10-linux-x86_64-gnu/bin/python3.99")
+        path = kind(packages=["six"], interpreter="3.99.9").interpreter_path()
+        assert path.endswith("cpython-3.99.9-linux-x86_64-gnu/bin/python3.99")
+
+    def test_a_version_that_the_host_has_is_taken(self, kind):
+        version = subprocess.run(
+            ["/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+            check=True, capture_output=True, text=True,
+        ).stdout.strip()  # fmt: skip
+        named, default = kind(packages=["six"], interpreter=version), kind(packages=["six"])
+        named.check(), default.check()
+        assert named.path == default.path
+
+    @needs_uv
+    def test_one_that_is_the_same_file_is_not_started_again(self, kind, tmp_path):
+        program = tmp_path / "python3"
+        program.write_text(f'#!/bin/sh\necho x >> {tmp_path}/starts\nexec /usr/bin/python3 "$@"\n')
+        program.chmod(0o755)
+        resource = kind(packages=["six==1.17.0"], interpreter=str(program))
+        resource.check()
+        known = resource.find_interpreter().describe()
+        folder = Path(resource.path)
+        folder.mkdir()
+        (folder / ".hawser-complete").write_text(json.dumps({"interpreter": known}))
+        before = (tmp_path / "starts").read_text()
+        resource.check()
+        assert (tmp_path / "starts").read_text() == before
+        os.utime(program, (1, 1))
+        resource.check()
+        assert (tmp_path / "starts").read_text() != before
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="acts as another user")
+    def test_one_that_the_user_cannot_run_is_refused_with_the_folder_in_the_way(self, kind):
+        folder = Path(tempfile.mkdtemp())
+        try:
+            (folder / "bin").mkdir(mode=0o755)
+            shutil.copy("/usr/bin/python3", folder / "bin" / "python3")
+            with pytest.raises(Failure, match=f"the user nobody cannot run .*: the folder {folder} is closed to it"):
+                kind(packages=["six"], interpreter=f"{folder}/bin/python3", user="nobody").check()
+        finally:
+            shutil.rmtree(folder)
+
+
+@needs_uv
+@pytest.mark.skipif(os.getuid() != 0, reason="acts as another user")
+def test_everything_belongs_to_the_user(kind, monkeypatch):
+    folder = Path(tempfile.mkdtemp())
+    try:
+        folder.chmod(0o755)
+        monkeypatch.undo()
+        for name in ("envs", "source", "release"):
+            (folder / name).mkdir()
+        uv = shutil.copy(UV, folder / "uv")
+        (folder / "source" / "requirements.txt").write_text("six==1.17.0\n")
+        resource = kind(
+            user="nobody",
+            uv=uv,
+            folder=str(folder / "envs"),
+            source=str(folder / "source"),
+            link=str(folder / "release" / "env"),
+        )
+        environment = put(resource)
+        nobody = pwd.getpwnam("nobody").pw_uid
+        assert {path.lstat().st_uid for path in environment.rglob("*") if path.name != ".hawser-complete"} == {nobody}
+        assert (folder / "envs" / ".cache").stat().st_uid == nobody
+        assert folder.joinpath("envs").stat().st_uid == 0
+        one = next(environment.rglob("six.py"))
+        assert one.stat().st_nlink > 1
+    finally:
+        shutil.rmtree(folder)
+
+
+CRASH = """
+import json, sys
+from hawser.runner import environments
+from hawser.runner.lock import end_leftovers
+from hawser.runner.system import System
+name, spec, state, token, cache = json.loads(sys.argv[1])
+environments.PythonEnvironment.cache = lambda self: cache
+getattr(environments, name)(spec, System(state, token)).apply(None)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.3, 0.5])
+def test_a_kill_at_any_moment_is_made_good_by_the_next_run(kind, tmp_path, cache, seconds):
+    project = Path(__file__).parents[4]
+    (tmp_path / "source" / "requirements.txt").write_text("six==1.17.0\nvine==5.1.0\n")
+    resource, token = kind(), f"kill-{os.getpid()}-{seconds}"
+    words = ["PythonEnvironment", resource.spec, str(tmp_path / "state"), token, str(cache)]
+    run = subprocess.Popen([sys.executable, "-c", CRASH, json.dumps(words)], cwd=project)
+    time.sleep(seconds)
+    run.kill()
+    run.wait()
+    end_leftovers(token)
+    if resource.check() is not None:
+        put(resource)
+    assert imports(Path(resource.path), "vine") and imports(Path(resource.path), "six")
+
+
+class TestTools:
+    @pytest.fixture
+    def tool(self, system, tmp_path):
+        return lambda requirement: Tool({"requirement": requirement, "path": str(tmp_path / "tools" / "six")}, system)
+
+    def test_a_tool_gets_an_environment_of_its_own(self, tool, tmp_path):
+        resource = tool("six==1.17.0")
+        assert resource.check().note == "new"
+        resource.apply(None)
+        assert resource.check() is None
+        assert imports(tmp_path / "tools" / "six", "six")
+        assert tool("six==1.16.0").check().note == "six==1.17.0 -> six==1.16.0"
+        (tmp_path / "tools" / "six" / ".hawser-complete").unlink()
+        assert resource.check().note == "new"
+
+    def test_it_is_built_anew_when_the_hosts_python_became_another(self, tool, tmp_path):
+        path = tmp_path / "tools" / "six"
+        (path / "bin").mkdir(parents=True)
+        (path / "bin" / "python3").symlink_to("/usr/bin/python3")
+        (path / "lib" / "python3.2").mkdir(parents=True)
+        (path / ".hawser-complete").write_text("six==1.17.0\n")
+        assert tool("six==1.17.0").check().note == "the host's Python is another one now"
+
+    def test_a_version_that_does_not_exist_is_named(self, tool):
+        with pytest.raises(Failure, match=r"six==99: no version fits what is asked for: six==99"):
+            tool("six==99").apply(None)
+
+
+def test_the_hosts_settings_for_pip_serve_uv_as_well(tmp_path):
+    (tmp_path / "a.conf").write_text("[global]\nindex-url = https://one.example/simple\n")
+    (tmp_path / "b.conf").write_text(
+        "[global]\nindex_url = https://two.example/simple\nextra-index-url = https://a/simple\n  https://b/simple\n"
+        "find-links = /a /b\n[install]\ntrusted-host = two.example\n"
+    )
+    assert pip_settings([str(tmp_path / "a.conf"), str(tmp_path / "b.conf"), str(tmp_path / "none.conf")]) == {
+        "UV_DEFAULT_INDEX": "https://two.example/simple",
+        "UV_INDEX": "https://a/simple https://b/simple",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": "/a,/b",
+        "UV_INSECURE_HOST": "two.example",
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("error: failed to write: No space left on device (os error 28)", "the disk is full"),
+        ("src/x.c:1:10: fatal error: Python.h: No such file or directory", "python3-dev"),
+        ("x.c:9:10: fatal error: libpq-fe.h: No such file or directory", "misses the header libpq-fe.h"),
+        ("error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory", "build-essential"),
+        ("Error: pg_config executable not found.", "libpq-dev"),
+        (
+            "  × No solution found when resolving:\n  ╰─▶ Because a was not found\n      we can.",
+            "Because a was not found",
+        ),
+        ("error: Failed to fetch: `https://h/simple/six/`\n  Caused by: dns error", "cannot be reached"),
+        ("The virtual environment was not created successfully because ensurepip is not available.", "python3-venv"),
+        ("ERROR: No matching distribution found for six==99", "no version fits what is asked for: six==99"),
+        ("strange\nlast word\n", "last word"),
+        ("", "no reason was given"),
+    ],
+)
+def test_what_installers_say_is_explained(said, meaning):
+    assert meaning in explain(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "meaning"),
+    [
+        ("Building old\n", -15, "was ended by SIGTERM"),
+        ("Building old\n", 143, "was ended by SIGTERM"),
+        ("", -9, "ended by SIGKILL (dmesg tells"),
+        ("", 137, "ended by SIGKILL (dmesg tells"),
+        ("gcc: fatal error: Killed signal terminated program cc1\n", 1, "a compiler was ended by SIGKILL"),
+        ("No space left on device", -9, "the disk is full"),
+    ],
+)
+def test_an_installer_that_a_signal_ended_has_given_no_reason(said, code, meaning):
+    assert meaning in explain(said, code)
+
+
+class TestWhatTheUserMakesOfItsFolders:
+    """Code and environments are the service user's: what root reads of them is hostile input."""
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        return tmp_path / "source"
+
+    @pytest.mark.parametrize("place", ["/etc/shadow", "../shadow", "sub/../../shadow", "--constraint=/etc/shadow"])
+    def test_requirements_include_nothing_outside_of_the_code(self, kind, source, place):
+        (source.parent / "shadow").write_text("root:$6$secret")
+        line = place if place.startswith("--") else f"-r {place}"
+        (source / "requirements.txt").write_text(f"six\n{line}\n")
+        with pytest.raises(Failure, match=r"shadow \(named in .*requirements.txt\) lies outside of the code"):
+            kind().check()
+
+    @pytest.mark.parametrize("name", ["requirements.txt", "uv.lock", "pyproject.toml", "pylock.toml"])
+    def test_no_link_leads_out_of_the_code(self, kind, source, name):
+        (source / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+        (source / name).unlink(missing_ok=True)
+        (source / name).symlink_to("/etc/shadow")
+        with pytest.raises(Failure, match="leads out of"):
+            kind().check()
+
+    def test_a_link_inside_the_code_is_followed(self, kind, source):
+        (source / "requirements").mkdir()
+        (source / "requirements" / "base.txt").write_text("six\n")
+        (source / "requirements.txt").symlink_to("requirements/base.txt")
+        assert "from requirements.txt" in kind().check().note
+
+    @pytest.mark.parametrize("name", ["requirements.txt", "deep/include.txt"])
+    def test_a_pipe_is_not_waited_for(self, kind, source, name):
+        (source / "deep").mkdir()
+        (source / "requirements.txt").write_text("-r deep/include.txt\n")
+        (source / name).unlink(missing_ok=True)
+        os.mkfifo(source / name)
+        with pytest.raises(Failure, match=r"there is no|is no file|no uv\.lock"):
+            kind().check()
+
+    def test_files_that_include_each_other_many_times_are_read_once(self, kind, source):
+        for number in range(60):
+            (source / f"r{number}.txt").write_text(f"-r r{number + 1}.txt\n" * 3)
+        (source / "r60.txt").write_text("six\n")
+        began = time.monotonic()
+        assert kind(requirements=["r0.txt"]).check() is not None
+        assert time.monotonic() - began < 10
+
+    def test_ever_more_files_are_not_followed(self, kind, source):
+        for number in range(600):
+            (source / f"r{number}.txt").write_text(f"-r r{number + 1}.txt\n")
+        with pytest.raises(Failure, match="more than 500 files that include each other"):
+            kind(requirements=["r0.txt"]).check()
+
+    def test_a_long_line_takes_no_longer_than_its_length(self, kind, source):
+        (source / "requirements.txt").write_text("six" + " " * 2_000_000 + "x\n" + "@ " * 500_000 + "\n")
+        began = time.monotonic()
+        assert kind().check() is not None
+        assert time.monotonic() - began < 20
+
+    @pytest.mark.parametrize("planted", ["pipe", "link", "folder", "huge", "deep", "odd"])
+    def test_no_marker_keeps_a_deploy_from_going_on(self, kind, source, tmp_path, planted):
+        (source / "requirements.txt").write_text("six\n")
+        folder = tmp_path / "envs" / "x"
+        folder.mkdir()
+        marker = folder / ".hawser-complete"
+        {
+            "pipe": lambda: os.mkfifo(marker),
+            "link": lambda: marker.symlink_to("/dev/zero"),
+            "folder": marker.mkdir,
+            "huge": lambda: os.truncate(os.open(marker, os.O_WRONLY | os.O_CREAT), 1 << 40),
+            "deep": lambda: marker.write_text("[" * 200_000),
+            "odd": lambda: marker.write_text(json.dumps({"interpreter": {"version": 5, "real": [], "stamp": {}}})),
+        }[planted]()
+        resource = kind()
+        assert resource.check() is not None
+        # Where it stands in the place of the marker of this very environment, too.
+        place = Path(resource.path)
+        folder.rename(place)
+        assert not environments.complete(str(place)) or planted in ("huge", "deep", "odd")
+        environments.unmark_and_remove(str(place))
+        assert not place.exists()

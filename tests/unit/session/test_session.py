@@ -1,0 +1,104 @@
+"""Which hosts a run waits for, and what it means when some of them do not answer."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from hawser.errors import HawserError, Unreachable
+from hawser.host.release import Facts
+
+from ..conftest import COMMIT, KEPT, PACKAGE
+
+
+def test_a_commit_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
+    fleet = stage.fleet("web3")
+    fleet.expect()
+    assert fleet.resolve("main").commit == COMMIT
+    assert fleet.answering().names == ("web1", "web2")
+    assert sorted(stage.tried) == ["web1", "web2", "web3"]
+
+
+def test_a_version_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
+    fleet = stage.fleet("web3", app=PACKAGE)
+    fleet.expect()
+    assert fleet.resolve().commit == "1.0"
+    assert fleet.answering().names == ("web1", "web2")
+
+
+def test_a_release_is_read_though_a_host_that_may_be_left_out_does_not_answer(stage):
+    fleet = stage.fleet("web1")
+    fleet.expect()
+    assert fleet.release(KEPT).commit == COMMIT
+
+
+def test_the_other_hosts_are_looked_at_though_one_that_may_be_left_out_does_not_answer(stage):
+    fleet = stage.fleet("web3")
+    part = fleet.some(["web1", "web3"])
+    part.expect()
+    with pytest.raises(HawserError, match="web2 would stay on another commit"):
+        part.refuse_two_commits(part.resolve("main"))
+
+
+def test_nothing_goes_on_without_the_host_that_is_asked(stage):
+    fleet = stage.fleet("web1")
+    fleet.expect()
+    with pytest.raises(Unreachable, match=r"^not reached: web1$"):
+        fleet.resolve("main")
+
+
+def test_a_host_that_may_not_be_left_out_is_fatal_once_it_is_asked_for(stage):
+    fleet = stage.fleet("web3", unreachable="fail")
+    fleet.expect()
+    fleet.resolve("main")
+    with pytest.raises(Unreachable, match=r"^not reached: web3$"):
+        fleet.answering()
+    assert stage.tried.count("web3") == 1
+
+
+def test_a_version_is_not_looked_for_without_a_host_that_may_not_be_left_out(stage):
+    fleet = stage.fleet("web3", app=PACKAGE, unreachable="fail")
+    fleet.expect()
+    with pytest.raises(Unreachable, match=r"^not reached: web3$"):
+        fleet.resolve()
+
+
+def test_all_hosts_that_do_not_answer_are_named_at_once(stage):
+    fleet = stage.fleet("web2", "web3", unreachable="fail")
+    fleet.some(["web2"]).expect()
+    with pytest.raises(Unreachable, match=r"^not reached: web2, web3$"):
+        fleet.connect()
+
+
+def test_a_phase_that_lost_a_host_says_what_to_do_next(stage):
+    fleet = stage.fleet()
+    fleet.session.lost["web2"] = "web2: has been silent for 15 s; the line is cut"
+    said = str(fleet.failure("prepare", {"web2": "web2: has been silent for 15 s; the line is cut"}))
+    assert said == ("prepare failed on web2\n  next: fab -H web2 status; when web2 answers, the same command again")
+    assert "next:" not in str(fleet.failure("prepare", {"web1": "web1: broken"}))
+
+
+def test_a_host_that_may_be_left_out_is_so_too_when_it_does_not_give_its_lock(stage):
+    fleet = stage.fleet(unreachable="skip")
+    fleet.expect()
+    fleet.connect()
+    asked = []
+
+    def request(name):
+        def answer(operation, arguments, masks):
+            asked.append(name)
+            if name == "web1":
+                raise Unreachable("web1 broke the protocol: a message without a type; the line is cut")
+            return SimpleNamespace(ok=True, message={"facts": Facts()})
+
+        return SimpleNamespace(request=answer)
+
+    fleet.session.wires = {name: request(name) for name in fleet.names}
+    fleet.session.load_incomplete_secrets()
+    fleet.take_locks(fleet.names)
+    assert asked == ["web1", "web2", "web3"] and fleet.session.locked == {"web2", "web3"}
+    assert list(fleet.session.lost) == ["web1"]
+    fleet.session.lenient = False
+    with pytest.raises(Unreachable, match="web1 broke the protocol"):
+        fleet.take_locks(fleet.names)
