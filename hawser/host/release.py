@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .. import __version__
+from .. import __version__, answers
 from ..inventory.base import dotted
 from ..inventory.checks.names import unknown_names
 from ..inventory.problems import findings_of
@@ -19,7 +19,6 @@ from ..inventory.schema import Environment
 from ..inventory.values.types import is_version
 from ..secrets import Secrets
 from ..signatures import Signer
-from ..ssh import answers
 from ..templates.rendering import Templates
 
 # In which order hosts switch, and what is asked of whom before: no part of what a release is.

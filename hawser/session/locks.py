@@ -8,9 +8,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..answers import LATEST
 from ..errors import HawserError
 from ..resources import JSON
-from ..ssh.answers import LATEST
 
 if TYPE_CHECKING:
     from ..fleet.fleet import Fleet

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from .. import answers
 from ..errors import ProtocolBreach, Unreachable
 from ..host.release import Facts
 from ..report.text import hearsay
-from . import answers
 from .transport import SILENCE
 
 # The far side says something every 3 s; after this long without a word (`SILENCE`) the line counts as cut.

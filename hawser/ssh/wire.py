@@ -18,11 +18,11 @@ from typing import Any, BinaryIO
 import paramiko
 from fabric import Connection
 
+from ..answers import adapter
 from ..errors import StepFailed, Unreachable
 from ..host.release import Facts
 from ..report.text import hearsay, reason
 from ..resources import JSON, Catalog
-from .answers import adapter
 from .connect import Address, Connector
 from .protocol import Exchange, Reader
 from .transport import SILENCE

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EXTENDED_DATA, cMSG_CHANNEL_WINDOW_ADJUST
 
 import fabfile
+from hawser import answers
 from hawser.diagnosis.checks import Check, Finding
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
 from hawser.fleet.fleet import Fleet
@@ -34,7 +35,7 @@ from hawser.report.stream import Sink
 from hawser.report.text import brief, safe
 from hawser.runner.main import ASKABLE
 from hawser.session.session import Session
-from hawser.ssh import answers, protocol, transport, wire
+from hawser.ssh import protocol, transport, wire
 from hawser.ssh.connect import Address, Connector
 from hawser.ssh.hostkeys import KnownHosts
 from hawser.ssh.wire import Wire

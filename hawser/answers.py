@@ -23,7 +23,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from ..report.text import hearsay
+from .report.text import hearsay
 
 # The last moment that every clock and calendar here can write: the first day of the year 9999.
 LATEST = 253370764800.0
