@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -118,3 +119,24 @@ class Signer:
 
 def _text(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One thing that a host keeps.
+
+    :param kind: `RELEASE`, `ROLLOUT` or `JOURNAL`.
+    :param content: what is in it, as JSON has it; empty where it cannot be read.
+    """
+
+    host: str
+    kind: str
+    path: str
+    release: str
+    content: Mapping[str, Any]
+    standing: Standing
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong with it."""
+        return f"{self.host}: {self.path} {self.standing.value}"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from invoke.tasks import Task
 
 from .host import Host
 from .resources import Resource, Resources
-from .session.locks import refuse_hold
 
-if TYPE_CHECKING:
-    from .fleet.fleet import Fleet
+
+class StepContext(Protocol):
+    """What a step that is typed runs in: the hosts of the command."""
+
+    def run_step(self, step: Step) -> None: ...
 
 
 class FleetTask(Task[Callable[..., Any]]):
@@ -46,9 +48,8 @@ class Step(FleetTask):
         return str(self.body.__name__) if module == self.body.__name__ else f"{module}.{self.body.__name__}"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        fleet: Fleet = args[0]
-        refuse_hold(fleet)
-        fleet.apply([self], fleet.release_at_stake(self.prepares))
+        context: StepContext = args[0]
+        context.run_step(self)
 
     def resources(self, host: Host) -> Iterator[Resource]:
         """Return what this step wants on a host. Pure: no I/O."""

@@ -7,7 +7,8 @@ import shlex
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.formats import shell
-from hawser.host.processes import instance_environment, own_environment
+from hawser.host.host import instance_environment
+from hawser.host.processes import own_environment
 from hawser.steps import rollout
 
 

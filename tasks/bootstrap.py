@@ -9,8 +9,8 @@ from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import public_key
 from hawser.formats import json_text
 from hawser.host import Host
-from hawser.host.databases import refuse_broken_off
 from hawser.host.host import UV
+from hawser.host.processes import live_processes_of
 from hawser.resources import (
     Absent,
     Block,
@@ -24,11 +24,10 @@ from hawser.resources import (
     User,
     UserGone,
 )
-from hawser.session.locks import refuse_hold
 from hawser.steps import removal, rollout, step
 from hawser.templates.rendering import TemplateError
 
-from . import acme, certs, checkouts, firewall, shares, volumes
+from . import acme, certs, checkouts, db, firewall, shares, volumes
 from .services import chrony, mariadb, memcached, postgresql, rabbitmq, redis
 from .webservers import apache
 
@@ -95,7 +94,7 @@ def folders(host: Host) -> Resources:
         yield Directory(folder, mode=0o750, group=app.group)
     logs = {f"{host.root}/log/{name}": "www-data" for name in nginx_logs(host)}
     if host.release is not None:
-        mine = (process.log for process in host.live_processes())
+        mine = (process.log for process in live_processes_of(host))
         logs |= {path: "root" for path in mine if path.startswith(f"{host.root}/log/")}
     for path, owner in logs.items():
         yield File(path, "", mode=0o640, owner=owner, group=app.group, keep=True)
@@ -204,8 +203,8 @@ STEPS = [
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
     fleet.session.make_secrets()
-    refuse_hold(fleet)
-    refuse_broken_off(fleet)
+    fleet.refuse_freeze()
+    db.refuse_broken_off(fleet)
     kept.ready(fleet)
     environment, steps = fleet.environment, list(STEPS)
     # What one host mounts, another one exports first; and what restarts for a certificate does so in its turn.

@@ -9,7 +9,7 @@ from pathlib import Path
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, healthy
+from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.host.release import Release
 from hawser.inventory.tables.certificates import Certificate
 from hawser.resources import Command, Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
@@ -104,7 +104,7 @@ def of_application(host: Host) -> Resources:
             if setting.chain or setting.fallback:
                 files += (File(at.chain, own.chain or own.certificate),)
         yield from files
-        for process in host.live_processes():
+        for process in live_processes_of(host):
             if process.setting_name in setting.restart and serves(host, process):
                 due = changed(*files)
                 yield Running(process.unit, process.setting.manager, log=process.log, when=due)

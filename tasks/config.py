@@ -11,6 +11,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
 from hawser.host import Host
 from hawser.host.host import Hidden
+from hawser.host.processes import processes_of
 from hawser.host.shares import required
 from hawser.host.volumes import folders
 from hawser.host.written import written
@@ -55,7 +56,7 @@ def place(host: Host) -> Resources:
         if file.path.startswith(host.release_path):
             continue
         yield file
-        for process in host.processes():
+        for process in processes_of(host):
             serves = host.facts.release_of(process.unit, process.setting.manager) == host.release.id
             if serves and process.setting_name in entry.restart:
                 yield Running(process.unit, process.setting.manager, log=process.log, when=changed(file))

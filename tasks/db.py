@@ -10,7 +10,7 @@ from hawser.errors import HawserError
 from hawser.fleet import alembic
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
-from hawser.host.databases import Database, databases_gone, databases_of, folder_of
+from hawser.host.databases import Database, broken_off, databases_gone, databases_of, folder_of
 from hawser.resources import Backup, Resources, Restore, Settled
 from hawser.steps import removal, rollout, step
 
@@ -220,3 +220,20 @@ def question(host: Host) -> dict[str, Any]:
 def remove(host: Host) -> Resources:
     """Back up the databases in files a last time before they go with the folder of the application."""
     yield from databases_gone(host, "sqlite")
+
+
+def refuse_broken_off(fleet: Fleet) -> None:
+    """Stop where a restore was broken off: a database may be closed or half there; a dry run only says so.
+
+    :param fleet: of its hosts, those count that have been asked already.
+    :raises HawserError: which, and what finishes or undoes it.
+    """
+    known = [name for name in fleet.names if name in fleet.session.facts]
+    told = {name: list(broken_off(fleet.host(name))) for name in known}
+    lines = [f"  {name}: {each}" for name, found in told.items() for each in found]
+    if lines and fleet.dry:
+        fleet.report.note("", "\n".join(["a database is not as it should be:", *lines]), "warning")
+    elif lines:
+        where = ",".join(name for name, found in told.items() if found)
+        next_move = f"  next: fab -H {where} resume, which finishes or undoes it, or the same restore again"
+        raise HawserError("\n".join(["a database is not as it should be; nothing was touched", *lines, next_move]))

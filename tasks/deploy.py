@@ -11,10 +11,8 @@ from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.rolling import Rolling, Ways
 from hawser.host import journal
-from hawser.host.databases import refuse_broken_off
 from hawser.host.journal import Record, latest
 from hawser.host.release import Release, short
-from hawser.session.locks import refuse_damaged
 from hawser.steps import rollout
 
 from . import acme, bootstrap, builds, certs, code, config, cron, db, once, release, shares, venv, volumes
@@ -88,7 +86,7 @@ def resume(fleet: Fleet) -> None:
     if settled and not fleet.with_code().names:
         return
     hosts = fleet.needing_code().answering()
-    refuse_damaged(fleet.session, hosts.names)
+    fleet.session.refuse_damaged(hosts.names)
     if not any(hosts.facts(name).journal for name in hosts.names):
         fleet.report.note("", f"no rollout is open on {', '.join(hosts.names)}; nothing to resume")
         return
@@ -192,7 +190,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     """
     hosts = fleet.needing_code().answering()
     left = fleet.left_over()
-    refuse_broken_off(fleet.everyone())
+    db.refuse_broken_off(fleet.everyone())
     if hosts.serves(wanted):
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
         leave(left, wanted)
@@ -205,7 +203,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     kept.ready(hosts)
     concerned = phases.concerned(hosts, record)
     concerned.lock()
-    refuse_broken_off(concerned)
+    db.refuse_broken_off(concerned)
     left.lock()
     if not any(hosts.missing(name, wanted) for name in hosts.names):
         fleet.report.note("", f"{wanted.id} serves by now: somebody else was faster")

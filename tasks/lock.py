@@ -12,7 +12,7 @@ from hawser.formats import json_text
 from hawser.host import Host
 from hawser.host.journal import Record
 from hawser.resources import Absent, File, Resources
-from hawser.session.locks import moment, refuse_hold
+from hawser.session.locks import moment
 from hawser.steps import rollout, step
 
 COLUMNS = ["host", "state", "who", "from", "since", "what"]
@@ -50,7 +50,7 @@ def hold(fleet: Fleet, why: str = "") -> None:
     """Freeze what is deployed: deploy, rollback, resume and bootstrap are refused until `lock.release`."""
     if not why.strip():
         raise HawserError(f'say why: fab -H {fleet.environment.name} lock.hold --why "…"', code=2)
-    refuse_hold(fleet)
+    fleet.refuse_freeze()
     fleet.session.asked = {"why": why.strip(), "since": str(time.time())}
     fleet.apply([freeze], phase="hold")
 

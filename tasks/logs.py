@@ -11,6 +11,7 @@ from typing import Any
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.host.processes import live_processes_of
 from hawser.steps import rollout
 
 from .cron import output
@@ -76,7 +77,7 @@ def logs(
 def sources(host: Host, process: str, only: str) -> Iterator[dict[str, Any]]:
     """Yield where a host keeps what was written: by processes in both colours, the site's server, cron entries."""
     if only in ("", "processes"):
-        for each in host.live_processes():
+        for each in live_processes_of(host):
             if process not in ("", each.setting_name):
                 continue
             if each.log:

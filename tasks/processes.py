@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, healthy
+from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.resources import Link, Resources, Retired, Running
 from hawser.runner.kernel.strays import told
 from hawser.steps import rollout, step
@@ -87,7 +87,7 @@ def chosen(host: Host) -> Iterator[ProcessInstance]:
     if host.release is None:
         return
     rank = host.environment.rank
-    for process in sorted(host.live_processes(), key=lambda each: rank(each.setting_name)):
+    for process in sorted(live_processes_of(host), key=lambda each: rank(each.setting_name)):
         if host.asked.get("process", "") in ("", process.setting_name):
             yield process
 

@@ -7,7 +7,7 @@ import dataclasses
 from hawser.fleet.kept import public_key
 from hawser.host import Host
 from hawser.host.journal import PUT_BACK, Record
-from hawser.host.processes import ProcessInstance, instances, other_manager
+from hawser.host.processes import ProcessInstance, instances, other_manager, processes_of
 from hawser.resources import (
     Absent,
     Directory,
@@ -96,7 +96,7 @@ def start(host: Host) -> Resources:
     """Start the release's processes beside those that serve; what restarts in place comes last, whoever manages it."""
     if host.release is None:
         return
-    for process in host.processes():
+    for process in processes_of(host):
         yield from systemd.unit(process) if process.setting.manager == "systemd" else supervisor.program(process)
 
 
@@ -105,7 +105,7 @@ def activate(host: Host) -> Resources:
     """Move the traffic to the new processes, point the links at the new release, and retire the old processes."""
     if not host.runs_code or host.release is None:
         return
-    coloured = [process for process in host.processes() if process.colour]
+    coloured = [process for process in processes_of(host) if process.colour]
     if host.facts.current not in ("", host.release.id):
         yield Link(f"{host.root}/previous", f"releases/{host.facts.current}")
     elif host.facts.previous and not host.facts.current:
@@ -149,7 +149,7 @@ def tidy(host: Host) -> Resources:
     """Remove what the release no longer has: processes, old releases and environments."""
     if not host.runs_code or host.release is None:
         return
-    processes = host.processes()
+    processes = processes_of(host)
     kept = [*processes, *(process.other for process in processes if process.colour)]
     yield Units(host.app.name, tuple(f"{process.setting.manager}/{process.unit}" for process in kept))
     links = [process.link[0].rpartition("/")[2] for process in processes if process.colour]

@@ -13,7 +13,7 @@ from hawser.host import Host
 from hawser.host.databases import broken_off
 from hawser.host.health import questions
 from hawser.host.ports import EVERYWHERE, Port, belongs, exposed, promised
-from hawser.host.processes import ProcessInstance
+from hawser.host.processes import ProcessInstance, live_processes_of
 from hawser.host.shares import required
 from hawser.host.volumes import folders
 from hawser.report import Marked
@@ -61,7 +61,7 @@ def status(fleet: Fleet) -> None:
 def look(fleet: Fleet, name: str) -> Look:
     """Ask a host for everything that is shown of it: its clock, then the rest in one exchange."""
     host = fleet.host(name)
-    live = host.live_processes() if host.facts.current else []
+    live = live_processes_of(host) if host.facts.current else []
     before = time.time()
     offset = fleet.ask(name, "looks.clock", {}) - (before + time.time()) / 2
     shown = host.shown_certificates()

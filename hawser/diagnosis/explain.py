@@ -7,15 +7,14 @@ very thing, and a service whose server is asked for its last words.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..errors import HawserError
+from ..host import Host
+from ..inventory import Environment
 from ..report.text import hearsay
-
-if TYPE_CHECKING:
-    from ..fleet.fleet import Fleet
 
 # Headers that packages of the Python package index are often compiled with, and the Debian package that holds each.
 HEADERS = {
@@ -56,6 +55,23 @@ PASSWORD = (
 MOST = 1 << 14
 # What a shell takes for a word and a program for no option.
 PLAIN = re.compile(r"(?![-~=])[\w.,:@/+=%-]*")
+
+
+class Witness(Protocol):
+    """Whoever knows the hosts, and can ask them.
+
+    :param lost: those that do not answer any more.
+    """
+
+    @property
+    def environment(self) -> Environment: ...
+
+    @property
+    def lost(self) -> Collection[str]: ...
+
+    def host(self, name: str) -> Host: ...
+
+    def ask(self, name: str, function: str, arguments: Mapping[str, Any]) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -219,15 +235,15 @@ def packages_for(word: str) -> str:
     return ", ".join(f'"{name}"' for name in dict.fromkeys(names.split()))
 
 
-def filled(text: str, fleet: Fleet, name: str, caught: str) -> str:
+def filled(text: str, witness: Witness, name: str, caught: str) -> str:
     """Fill in what a cause says."""
     packages = packages_for(caught)
     if "{packages}" in text and not packages:
         text = "find the Debian package with `apt-file search {1}`, then " + text.replace("[{packages}]", '["…-dev"]')
     words = {
         "{host}": name,
-        "{environment}": fleet.environment.name,
-        "{file}": fleet.environment.path.name,
+        "{environment}": witness.environment.name,
+        "{file}": witness.environment.path.name,
         "{packages}": packages,
         "{1}": caught,
     }
@@ -237,7 +253,7 @@ def filled(text: str, fleet: Fleet, name: str, caught: str) -> str:
     return text.rstrip().rstrip(":")
 
 
-def explain(fleet: Fleet, name: str, text: str, look: bool = True) -> str:
+def explain(witness: Witness, name: str, text: str, look: bool = True) -> str:
     """Say what a failure on a host means, what the hosts say about it, and what to type.
 
     :param text: the error and its output.
@@ -248,40 +264,40 @@ def explain(fleet: Fleet, name: str, text: str, look: bool = True) -> str:
     if known is None:
         return ""
     cause, caught = known
-    lines = [f"{name}: {filled(cause.meaning, fleet, name, caught)}"]
-    found = list(evidence(fleet, name, cause)) if look else []
+    lines = [f"{name}: {filled(cause.meaning, witness, name, caught)}"]
+    found = list(evidence(witness, name, cause)) if look else []
     lines += [f"  {line}" for line in found]
     if not any("next: " in line for line in found):
         # A command is typed as it stands here: nothing that a shell would take for more than a word.
         word = caught if PLAIN.fullmatch(caught) else "…"
-        lines.append(f"  next: {filled(cause.move, fleet, name, word)}")
+        lines.append(f"  next: {filled(cause.move, witness, name, word)}")
     return "\n".join(lines)
 
 
-def evidence(fleet: Fleet, name: str, cause: Cause) -> Iterator[str]:
+def evidence(witness: Witness, name: str, cause: Cause) -> Iterator[str]:
     """Yield what the host, or the servers of a service, say about a cause; one that is silent says nothing."""
     from .checks import Check  # what it needs takes longer to load than most tasks take
 
     def ask(function: str, **arguments: Any) -> Any:
-        return fleet.ask(name, function, arguments)
+        return witness.ask(name, function, arguments)
 
     for check in Check.on_hosts:
         if check.title in cause.checks:
-            yield from quietly(lambda check=check: list(told(check, fleet, name, ask)))  # type: ignore[misc]
-    service = fleet.environment.services.installed.get(cause.service)
-    for server in fleet.environment.hosts_of(service.groups) if service else ():
-        if server not in fleet.session.lost:
+            yield from quietly(lambda check=check: list(told(check, witness, name, ask)))  # type: ignore[misc]
+    service = witness.environment.services.installed.get(cause.service)
+    for server in witness.environment.hosts_of(service.groups) if service else ():
+        if server not in witness.lost:
             words = {"service": cause.service}
             yield from quietly(
                 lambda server=server, words=words: [  # type: ignore[misc]
-                    f"{server} | {line}" for line in fleet.ask(server, "looks.last_words", words)
+                    f"{server} | {line}" for line in witness.ask(server, "looks.last_words", words)
                 ]
             )
 
 
-def told(check: Any, fleet: Fleet, name: str, ask: Any) -> Iterator[str]:
+def told(check: Any, witness: Witness, name: str, ask: Any) -> Iterator[str]:
     """Yield what a check finds on a host, with the next move of each finding."""
-    for finding in check.function(fleet.host(name), ask):
+    for finding in check.function(witness.host(name), ask):
         yield finding.message
         if finding.next:
             yield f"  next: {finding.next}"

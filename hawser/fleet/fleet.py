@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from ..errors import HawserError, StepFailed, Unreachable
 from ..host import Host
+from ..host.facts import Facts
 from ..host.journal import Record
-from ..host.release import Facts, Release, fetched_by, is_commit, is_id, short
+from ..host.processes import processes_of
+from ..host.release import Release, fetched_by, is_commit, is_id, short
 from ..inventory import Environment
 from ..inventory.values.types import is_version
 from ..report import Report
@@ -19,11 +21,11 @@ from ..resources import Catalog, Checkout
 from ..runner.python.index import order
 from ..session import locks
 from ..session.session import Session
+from ..signatures import Kept
 from ..ssh import terminal
 from ..ssh.wire import Answer
 from ..steps import Step
 from . import kept, repository
-from .kept import Kept
 
 
 class Fleet:
@@ -49,6 +51,11 @@ class Fleet:
     @property
     def dry(self) -> bool:
         return self.session.dry
+
+    @property
+    def lost(self) -> Collection[str]:
+        """The hosts that do not answer any more."""
+        return self.session.lost
 
     def facts(self, name: str) -> Facts:
         """What a host said of itself when its wire was opened, or when it was last asked."""
@@ -293,7 +300,7 @@ class Fleet:
         if record is not None and not record.complete:
             return f"a rollout of {record.release} was not completed"
         rows = {(row["manager"], row["unit"]): row for row in facts.processes if row["live"]}
-        for process in host.processes():
+        for process in processes_of(host):
             row = rows.get((process.setting.manager, process.unit))
             if row is None or row["release"] != release.id:
                 return f"{process.unit} is not defined for it"
@@ -349,7 +356,26 @@ class Fleet:
         self.connect()
         if not self.dry:
             self.take_locks(self.names)
-        locks.refuse_hold(self)
+        self.refuse_freeze()
+
+    def refuse_freeze(self) -> None:
+        """Stop where somebody has frozen what is deployed, or may have; a dry run only says so.
+
+        :raises HawserError: who, since when and why.
+        """
+        self.connect()
+        self.session.refuse_damaged(self.names)
+        told = [f"{name}: {locks.held(hold)}" for name in self.names if (hold := self.facts(name).hold)]
+        if told and self.dry:
+            self.report.note("", "\n".join(["deploys are frozen:", *told]), "warning")
+        elif told:
+            next_move = f"fab -H {self.environment.name} lock.release, when they agree"
+            raise HawserError("\n".join(["deploys are frozen; nothing was touched", *told, f"  next: {next_move}"]))
+
+    def run_step(self, step: Step) -> None:
+        """Do what was typed: one step on these hosts."""
+        self.refuse_freeze()
+        self.apply([step], self.release_at_stake(step.prepares))
 
     def take_locks(self, names: Sequence[str]) -> None:
         """Take the lock on some hosts; one that does not answer is lost, and fatal unless the settings skip it.
@@ -358,7 +384,7 @@ class Fleet:
         """
         for name in sorted(names):
             try:
-                locks.take(self.session, [name])
+                self.session.lock([name])
             except Unreachable as error:
                 if not self.session.lenient:
                     raise

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HawserError
@@ -19,8 +18,7 @@ from ..host.release import Release, is_id
 from ..inventory.tables.app import SIGNING_KEY
 from ..report.text import hearsay
 from ..resources import File, Journal, Resources
-from ..session import locks
-from ..signatures import JOURNAL, RELEASE, ROLLOUT, Standing, identity
+from ..signatures import JOURNAL, RELEASE, ROLLOUT, Kept, Standing, identity
 from ..steps import step
 
 if TYPE_CHECKING:
@@ -31,27 +29,6 @@ BELIEVED = (Standing.OURS, Standing.ACCEPTED)
 LONGEST = 1 << 20
 # How many differences are shown of one.
 SHOWN = 12
-
-
-@dataclass(frozen=True)
-class Kept:
-    """One thing that a host keeps.
-
-    :param kind: `RELEASE`, `ROLLOUT` or `JOURNAL`.
-    :param content: what is in it, as JSON has it; empty where it cannot be read.
-    """
-
-    host: str
-    kind: str
-    path: str
-    release: str
-    content: Mapping[str, Any]
-    standing: Standing
-
-    @property
-    def sentence(self) -> str:
-        """What is wrong with it."""
-        return f"{self.host}: {self.path} {self.standing.value}"
 
 
 def ready(fleet: Fleet) -> None:
@@ -93,7 +70,7 @@ def ready(fleet: Fleet) -> None:
         session.unsigned = True
         session.report.note("", f"would make {SIGNING_KEY}, and sign what hosts keep", "warning")
         return
-    locks.take(session, kept.names)
+    session.lock(kept.names)
     session.make_signing_key()
     unsigned = [each for name in kept.names for each in inventory(kept, name)]
     if unsigned:

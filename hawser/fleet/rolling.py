@@ -11,9 +11,9 @@ from itertools import groupby
 from ..errors import HawserError, StepFailed
 from ..host.journal import PUT_BACK, SWITCH, Record
 from ..host.release import Release
+from ..signatures import Kept
 from ..steps import Step
 from .fleet import Fleet
-from .kept import Kept
 
 # Hosts that are put back together, and what holds meanwhile.
 Portion = tuple[Fleet, AbstractContextManager[None]]

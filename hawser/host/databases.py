@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ..errors import HawserError
 from ..resources import DatabaseGone
 from .host import Host
-
-if TYPE_CHECKING:
-    from ..fleet.fleet import Fleet
 
 
 @dataclass(frozen=True)
@@ -71,20 +66,3 @@ def broken_off(host: Host) -> Iterator[str]:
             )
             what = f"the restore of {each.get('database')} from {each.get('backup', 'a backup that is not known')}"
             yield f"{what}, begun by {begun}, is not complete"
-
-
-def refuse_broken_off(fleet: Fleet) -> None:
-    """Stop where a restore was broken off: a database may be closed or half there; a dry run only says so.
-
-    :param fleet: of its hosts, those count that have been asked already.
-    :raises HawserError: which, and what finishes or undoes it.
-    """
-    known = [name for name in fleet.names if name in fleet.session.facts]
-    told = {name: list(broken_off(fleet.host(name))) for name in known}
-    lines = [f"  {name}: {each}" for name, found in told.items() for each in found]
-    if lines and fleet.dry:
-        fleet.report.note("", "\n".join(["a database is not as it should be:", *lines]), "warning")
-    elif lines:
-        where = ",".join(name for name, found in told.items() if found)
-        next_move = f"  next: fab -H {where} resume, which finishes or undoes it, or the same restore again"
-        raise HawserError("\n".join(["a database is not as it should be; nothing was touched", *lines, next_move]))

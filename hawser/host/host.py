@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import Problem
 from ..formats import shell_environment
@@ -20,18 +20,21 @@ from ..inventory.tables.certificates import Certificate, CertificateFiles
 from ..inventory.tables.processes import CronEntry, Process
 from ..resources import Command
 from ..secrets import Secrets
+from ..signatures import Kept
 from ..templates.bounded import for_templates
 from ..templates.rendering import TemplateError, Templates
+from .facts import Facts
 from .journal import Record
-from .processes import COLOURS, ProcessInstance, instance_environment, instances, overlaps, starts_late
-from .release import Facts, Release
-
-if TYPE_CHECKING:
-    from ..fleet.kept import Kept
+from .release import Release
 
 UV = "uv==0.13.9"
 # Seconds for one command of a release.
 LONGEST_COMMAND = 1800
+
+
+def instance_environment(name: str) -> str:
+    """Return the name, after ``@``, of the variables of an instance."""
+    return f"instance.{name}"
 
 
 class Hidden(dict[str, str]):
@@ -440,42 +443,6 @@ class Host:
         own = [f"@{instance_environment(instance)}"] if instance else []
         argv = (f"{self.release_path}/run", *own, *(words or ("sh", "-c", command)))
         return Command(argv, user=self.app.user, cwd=self.source, marker=marker, timeout=LONGEST_COMMAND, title=line)
-
-    # Processes.
-
-    def processes(self, manager: str = "") -> list[ProcessInstance]:
-        """The processes of this host in the colours that the release at stake shall have.
-
-        A process that already serves this release keeps its colour; another one gets the colour that is free.
-        """
-        settings = self.process_settings(manager)
-        # What restarts in place comes last: a new release that is not healthy is found out before anything has stopped.
-        found: list[ProcessInstance] = []
-        rank = self.environment.rank
-        for name, setting in sorted(settings.items(), key=lambda item: (rank(item[0]), starts_late(item[1]))):
-            found.extend(
-                ProcessInstance(self, each, setting, self.colour(each, setting)) for each in instances(name, setting)
-            )
-        return found
-
-    def live_processes(self) -> list[ProcessInstance]:
-        """The processes of this host in the colours that serve now."""
-        return [
-            ProcessInstance(self, each, setting, self.facts.live.get(each, "") if overlaps(setting) else "")
-            for name, setting in self.process_settings().items()
-            for each in instances(name, setting)
-        ]
-
-    def colour(self, name: str, setting: Process) -> str:
-        """Choose the colour of a process: none where it restarts in place, else as said in `processes`."""
-        if not overlaps(setting):
-            return ""
-        live = self.facts.live.get(name, "")
-        if live not in COLOURS:
-            return COLOURS[0]
-        unit = f"{self.app.name}-{name}-{live}"
-        serves = self.release is not None and self.facts.release_of(unit, setting.manager) == self.release.id
-        return live if serves else COLOURS[1 - COLOURS.index(live)]
 
 
 @dataclass(frozen=True)

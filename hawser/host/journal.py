@@ -12,7 +12,7 @@ from ..report.text import hearsay
 from ..resources import JSON
 
 if TYPE_CHECKING:
-    from .release import Facts
+    from .facts import Facts
 
 # How far ahead of this machine a host's clock may be before it is not believed, in seconds.
 AHEAD = 86400

@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..inventory.tables.processes import CronEntry, Process
 from ..resources import Changed, File, Healthy, Resources, Retired, Running, changed
-
-if TYPE_CHECKING:
-    from .host import Host
+from .host import Host, instance_environment
 
 COLOURS = ("blue", "green")
 
@@ -98,7 +96,7 @@ class ProcessInstance:
     def before(self) -> list[str]:
         """The units of this host, under the same manager, that start before it at boot."""
         wanted = self.host.environment.all_before(self.setting_name)
-        there = self.host.processes(manager=self.setting.manager) if wanted else []
+        there = processes_of(self.host, manager=self.setting.manager) if wanted else []
         return [each.unit for each in there if each.setting_name in wanted]
 
     @property
@@ -135,14 +133,48 @@ class ProcessInstance:
         return {name: self.host.command_text(value, f"{key}.{name}") for name, value in self.setting.extra.items()}
 
 
+def processes_of(host: Host, manager: str = "") -> list[ProcessInstance]:
+    """Return the processes of a host in the colours that the release at stake shall have.
+
+    A process that already serves this release keeps its colour; another one gets the colour that is free.
+
+    :param manager: only those under this one.
+    """
+    settings = host.process_settings(manager)
+    # What restarts in place comes last: a new release that is not healthy is found out before anything has stopped.
+    found: list[ProcessInstance] = []
+    rank = host.environment.rank
+    for name, setting in sorted(settings.items(), key=lambda item: (rank(item[0]), starts_late(item[1]))):
+        found.extend(
+            ProcessInstance(host, each, setting, colour_of(host, each, setting)) for each in instances(name, setting)
+        )
+    return found
+
+
+def live_processes_of(host: Host) -> list[ProcessInstance]:
+    """Return the processes of a host in the colours that serve now."""
+    return [
+        ProcessInstance(host, each, setting, host.facts.live.get(each, "") if overlaps(setting) else "")
+        for name, setting in host.process_settings().items()
+        for each in instances(name, setting)
+    ]
+
+
+def colour_of(host: Host, name: str, setting: Process) -> str:
+    """Choose the colour of a process: none where it restarts in place, else as said in `processes_of`."""
+    if not overlaps(setting):
+        return ""
+    live = host.facts.live.get(name, "")
+    if live not in COLOURS:
+        return COLOURS[0]
+    unit = f"{host.app.name}-{name}-{live}"
+    serves = host.release is not None and host.facts.release_of(unit, setting.manager) == host.release.id
+    return live if serves else COLOURS[1 - COLOURS.index(live)]
+
+
 def instances(name: str, setting: Process) -> list[str]:
     """Return the names of the processes that a setting stands for: one, or numbered ones."""
     return [name] if setting.count == 1 else [f"{name}-{number}" for number in range(1, setting.count + 1)]
-
-
-def instance_environment(name: str) -> str:
-    """Return the name, after ``@``, of the variables of an instance."""
-    return f"instance.{name}"
 
 
 def own_environment(setting: Process | CronEntry, name: str) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from fabric.config import Config
 
@@ -20,12 +20,15 @@ from .. import sandbox
 from ..errors import HawserError, InputErrors, Problem, Unreachable
 from ..formats import CannotExpress
 from ..host import Host
+from ..host.facts import Facts
 from ..host.journal import Record
-from ..host.release import Facts, Release
+from ..host.release import Release
 from ..inventory import Environment, Selection, load_inventory
 from ..inventory.tables.app import SIGNING_KEY
 from ..report import Event, Report, make_report
+from ..resources import JSON
 from ..secrets import Secrets, kept_secrets, load_secrets
+from ..signatures import Kept
 from ..ssh.connect import Address, Connector
 from ..ssh.hostkeys import KnownHosts
 from ..ssh.protocol import HEARTBEAT
@@ -36,13 +39,15 @@ from ..templates.rendering import TemplateError, Templates, folders
 from . import locks, together
 from .rules import broken
 
-if TYPE_CHECKING:
-    from ..fleet.kept import Kept
-
 T = TypeVar("T")
 
 # More connections at once than this gain nothing (measured on 100 hosts) and meet sshd's MaxStartups on bastions.
 CONCURRENCY = 32
+# What helps where the record of a host is damaged.
+DAMAGED = (
+    "  next: put them right there, or remove them, then the same command again; what goes with them:",
+    "  journal.json: a rollout that is open (deploy again), hold.json: a freeze, secrets.json: what was made",
+)
 # Seconds that are left to the threads of a run that is broken off.
 LAST_WAIT = 0.4
 # Lines of a program's output that are looked through when it fails.
@@ -177,7 +182,7 @@ class Session:
             return
         names = tuple(self.environment.hosts)
         self.open(names)
-        locks.refuse_damaged(self, names)
+        self.refuse_damaged(names)
         if any(set(missing) & set(self.facts[name].generated) for name in names):
             raise HawserError(
                 f"{loaded.path.name} lacks {', '.join(missing)}, which the hosts were set up with; "
@@ -466,12 +471,45 @@ class Session:
                 continue
             try:
                 # Our former runner there may need some time to notice that nobody speaks to it any more.
-                locks.take(self, [name], wait=SILENCE + HEARTBEAT)
+                self.lock([name], wait=SILENCE + HEARTBEAT)
             except HawserError as error:
                 self.lost[name] = str(error)
             else:
                 del self.lost[name]
                 self.report.note(name, "answers again")
+
+    def lock(self, names: Sequence[str], wait: float = 2.0) -> None:
+        """Take the application's lock on these hosts, in sorted order, and hold it until the end of the run.
+
+        :param wait: seconds; a holder that was killed a moment ago needs some to end.
+        :raises HawserError: somebody else holds it: who, since when, from where, doing what.
+        """
+        info: dict[str, JSON] = {**self.entry, "since": time.time()}
+        # One after the other: of two who come at once, whoever gets the first one gets all.
+        for name in sorted(set(names) - self.locked):
+            answer = self.wires[name].request("lock", {"info": info, "wait": wait}, self.secrets.mask_values())
+            if not answer.ok:
+                holder = answer.message.get("holder")
+                if not holder:
+                    raise HawserError(f"{name}: the lock cannot be taken: {answer.error}")
+                raise HawserError(
+                    f"{name}: {locks.at_work(holder)}; nothing was touched\n  next: wait, then the same command again"
+                )
+            self.facts[name] = answer.message["facts"]
+            self.locked.add(name)
+
+    def refuse_damaged(self, names: Sequence[str]) -> None:
+        """Stop where a host's record of a rollout, of a freeze or of its secrets is damaged; a dry run only says so.
+
+        :param names: hosts that have been asked already.
+        :raises HawserError: which, and what helps.
+        """
+        told = [f"  {name}: {path}" for name in names for path in self.facts[name].damaged]
+        what = "records of hosts are damaged, so that nobody knows what they said"
+        if told and self.dry:
+            self.report.note("", "\n".join([f"{what}:", *told]), "warning")
+        elif told:
+            raise HawserError("\n".join([f"{what}; nothing was touched", *told, *DAMAGED]))
 
     def refresh(self, names: Sequence[str]) -> None:
         """Read the facts of these hosts anew; one that does not answer any more is lost."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from .. import answers
 from ..errors import ProtocolBreach, Unreachable
-from ..host.release import Facts
+from ..host.facts import Facts
 from ..report.text import hearsay
 from .transport import SILENCE
 

@@ -20,7 +20,7 @@ from fabric import Connection
 
 from ..answers import adapter
 from ..errors import StepFailed, Unreachable
-from ..host.release import Facts
+from ..host.facts import Facts
 from ..report.text import hearsay, reason
 from ..resources import JSON, Catalog
 from .connect import Address, Connector

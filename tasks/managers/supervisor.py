@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser.formats import supervisor_value
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, definition
+from hawser.host.processes import ProcessInstance, definition, processes_of
 from hawser.resources import Resources
 from hawser.steps import step
 
@@ -14,7 +14,7 @@ def reload(host: Host) -> Resources:
     """Write a program per process that supervisor manages, have it taken up, and wait until it is healthy."""
     if host.release is None:
         return
-    for process in host.processes(manager="supervisor"):
+    for process in processes_of(host, manager="supervisor"):
         yield from program(process)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser.formats import systemd_value
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, definition
+from hawser.host.processes import ProcessInstance, definition, processes_of
 from hawser.host.shares import units
 from hawser.host.volumes import mount_units
 from hawser.resources import Resources
@@ -16,7 +16,7 @@ def reload(host: Host) -> Resources:
     """Write a unit per process that systemd manages, have it run, and wait until it is healthy."""
     if host.release is None:
         return
-    for process in host.processes(manager="systemd"):
+    for process in processes_of(host, manager="systemd"):
         yield from unit(process)
 
 

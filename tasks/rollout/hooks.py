@@ -15,7 +15,8 @@ from hawser.errors import StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.rolling import Rolling
 from hawser.host import Host
-from hawser.host.release import Facts, Release
+from hawser.host.facts import Facts
+from hawser.host.release import Release
 from hawser.inventory.tables.hooks import Hook
 from hawser.resources import Command, Resources
 from hawser.steps import step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
+from hawser.host.processes import processes_of
 from hawser.inventory.schema import Environment
 from hawser.resources import Resources, Visited
 from hawser.steps import step
@@ -37,7 +38,7 @@ def visits(host: Host, beside: bool) -> Resources:
     domain = site.domains[0].replace("*.", "www.", 1)
     usual = port == (443 if tls else 80)
     place = f"{'https' if tls else 'http'}://{domain}{'' if usual else f':{port}'}"
-    here = {each.setting_name: each for each in host.processes()}
+    here = {each.setting_name: each for each in processes_of(host)}
     for path, name in paths(host.environment).items():
         process, health = here.get(name), host.environment.processes[name].health
         if beside != (process is not None):

@@ -14,7 +14,8 @@ from fabric.config import Config
 import fabfile  # noqa: F401
 from hawser.errors import Unreachable
 from hawser.fleet.fleet import Fleet
-from hawser.host.release import Facts, Release
+from hawser.host.facts import Facts
+from hawser.host.release import Release
 from hawser.inventory.tables.app import SIGNING_KEY
 from hawser.session.session import Session
 from hawser.signatures import JOURNAL, RELEASE

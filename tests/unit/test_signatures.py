@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hawser.host.facts import Facts
 from hawser.host.journal import Record
-from hawser.host.release import Facts
 from hawser.signatures import JOURNAL, RELEASE, ROLLOUT, Signer, Standing, is_key, make_key
 from tests.hostile.imposter import FACTS
 

@@ -17,8 +17,9 @@ import pytest
 from hawser import resources
 from hawser.fleet import kept
 from hawser.host import Host
+from hawser.host.facts import Facts
 from hawser.host.processes import instances, overlaps
-from hawser.host.release import Facts, Release
+from hawser.host.release import Release
 from hawser.inventory import Environment, read_environment
 from hawser.resources import JSON, Catalog, Command, File, Resource
 from hawser.runner.engine import KINDS

@@ -9,6 +9,7 @@ from hawser.host.databases import databases_of
 from hawser.host.health import questions
 from hawser.runner.kernel.strays import told
 
+from ...host.processes import live_processes_of
 from .registry import Ask, Finding, Findings, on_host, once
 
 
@@ -64,7 +65,7 @@ def restores(host: Host, ask: Ask) -> Findings:
 def processes(host: Host, ask: Ask) -> Findings:
     """Every process runs, and is healthy."""
     rows = {(row["manager"], row["unit"]): row for row in host.facts.processes}
-    wanted = host.live_processes() if host.facts.current else []
+    wanted = live_processes_of(host) if host.facts.current else []
     running = []
     for process in wanted:
         row = rows.get((process.setting.manager, process.unit))

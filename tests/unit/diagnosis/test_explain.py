@@ -75,7 +75,7 @@ class Fleet:
             services=SimpleNamespace(installed={"postgresql": postgresql}),
             hosts_of=lambda groups: ("data1",),
         )
-        self.session = SimpleNamespace(lost={})
+        self.lost: dict[str, str] = {}
 
     def ask(self, name: str, function: str, arguments: object) -> object:
         if function not in self.answers:

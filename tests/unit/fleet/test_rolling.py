@@ -10,8 +10,8 @@ import pytest
 
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.rolling import Rolling, Ways
+from hawser.host.facts import Facts
 from hawser.host.journal import SWITCH, Record
-from hawser.host.release import Facts
 
 NAMES = ("web1", "web2", "web3")
 BACK, WITHDRAW, CLOSE, RECORD = "back", "withdraw", "close", "record"

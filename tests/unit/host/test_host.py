@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hawser.host import Host
-from hawser.host.release import Facts, Release
+from hawser.host.facts import Facts
+from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
 from hawser.templates.rendering import TemplateError, Templates

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from hawser.host.facts import Facts
 from hawser.host.journal import PUT_BACK, SWITCH, Record, beginning, latest
-from hawser.host.release import Facts
 
 NEW, OLD, OLDER = "new", "old", "older"
 DEPLOY = Record(NEW, "c" * 40, "deploy", "ann on desk at 2030-01-02T03:04:05Z", ("web1", "web2"))

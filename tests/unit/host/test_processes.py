@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, definition, instances, overlaps
-from hawser.host.release import Facts, Release
+from hawser.host.facts import Facts
+from hawser.host.processes import ProcessInstance, definition, instances, live_processes_of, overlaps, processes_of
+from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import Healthy, Running
 from hawser.secrets import Secrets
@@ -50,7 +51,7 @@ def only(host: Callable[..., Host]) -> Callable[..., ProcessInstance]:
     def only(setting: dict[str, Any], live: str = "", serves: str = OLD) -> ProcessInstance:
         rows = ({"process": "web", "unit": f"shop-web-{live}", "manager": "systemd", "release": serves},)
         facts = Facts(live={"web": live}, processes=rows) if live else Facts()
-        (found,) = host(facts, web=setting).processes()
+        (found,) = processes_of(host(facts, web=setting))
         return found
 
     return only
@@ -71,7 +72,7 @@ class TestColours:
         assert only(SOCKET, live, serves=NEW).colour == live
 
     def test_a_colour_whose_unit_is_gone_is_not_taken_for_this_release(self, host):
-        (process,) = host(Facts(live={"web": "blue"}), web=SOCKET).processes()
+        (process,) = processes_of(host(Facts(live={"web": "blue"}), web=SOCKET))
         assert process.colour == "green"
 
     def test_a_link_that_names_no_colour_counts_as_none(self, only):
@@ -87,32 +88,32 @@ class TestColours:
 
     def test_each_of_several_has_its_own(self, host):
         facts = Facts(live={"worker-1": "blue"})
-        assert [(each.name, each.colour) for each in host(facts, worker={**OVERLAPPING, "count": 2}).processes()] == [
+        assert [(each.name, each.colour) for each in processes_of(host(facts, worker={**OVERLAPPING, "count": 2}))] == [
             ("worker-1", "green"),
             ("worker-2", "blue"),
         ]
 
     def test_what_serves_now_is_asked_in_the_colour_it_has_now(self, host):
         facts = Facts(live={"web": "green", "beat": "blue"})
-        live = host(facts, web=SOCKET, beat=SINGLE).live_processes()
+        live = live_processes_of(host(facts, web=SOCKET, beat=SINGLE))
         assert [each.unit for each in live] == ["shop-web-green", "shop-beat"]
 
 
 class TestOrder:
     def test_sockets_start_first_then_what_overlaps_then_what_restarts_in_place(self, host):
-        processes = host(beat=SINGLE, worker=OVERLAPPING, api=PORT, web=SOCKET).processes()
+        processes = processes_of(host(beat=SINGLE, worker=OVERLAPPING, api=PORT, web=SOCKET))
         assert [each.name for each in processes] == ["web", "worker", "beat", "api"]
 
     def test_a_manager_sees_its_own_only(self, host):
         both = host(web=SOCKET, worker={**PLAIN, "manager": "supervisor"})
-        assert [each.name for each in both.processes("supervisor")] == ["worker"]
-        assert [each.name for each in both.processes("systemd")] == ["web"]
+        assert [each.name for each in processes_of(both, "supervisor")] == ["worker"]
+        assert [each.name for each in processes_of(both, "systemd")] == ["web"]
 
     def test_a_single_process_runs_on_the_first_host_only(self, host):
         first = host(beat=SINGLE)
         second = Host("web2", first.environment, first.secrets, first.templates, first.addresses)
-        assert [each.name for each in first.processes()] == ["beat"]
-        assert second.processes() == []
+        assert [each.name for each in processes_of(first)] == ["beat"]
+        assert processes_of(second) == []
 
 
 class TestNames:
@@ -122,11 +123,11 @@ class TestNames:
         assert instances("worker", settings["worker"]) == ["worker-1", "worker-2", "worker-3"]
 
     def test_a_number_at_the_end_of_a_name_is_part_of_it(self, host):
-        (process,) = host(**{"web-2": SOCKET}).processes()
+        (process,) = processes_of(host(**{"web-2": SOCKET}))
         assert process.setting_name == "web-2"
 
     def test_one_of_several_finds_its_setting(self, host):
-        assert {each.setting_name for each in host(worker={**PLAIN, "count": 2}).processes()} == {"worker"}
+        assert {each.setting_name for each in processes_of(host(worker={**PLAIN, "count": 2}))} == {"worker"}
 
     def test_a_socket_has_the_colour_and_its_link_has_not(self, only):
         process = only(SOCKET, "blue")

@@ -21,7 +21,7 @@ import fabfile
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
 from hawser.fleet import repository
 from hawser.fleet.fleet import Fleet
-from hawser.host.release import Facts
+from hawser.host.facts import Facts
 from hawser.session.session import Session
 from hawser.ssh.wire import Answer
 from tasks import deploy as deploying

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from hawser.errors import HawserError, Unreachable
-from hawser.host.release import Facts
+from hawser.host.facts import Facts
 
 from ..conftest import COMMIT, KEPT, PACKAGE
 

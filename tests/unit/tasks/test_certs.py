@@ -11,7 +11,8 @@ import pytest
 
 from hawser.certificates.requests import orders
 from hawser.host import Host
-from hawser.host.release import Facts, Release
+from hawser.host.facts import Facts
+from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import File, Notice, Placed, Resource, Running, SelfSigned
 from hawser.secrets import Secrets

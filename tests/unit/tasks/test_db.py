@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from hawser.errors import HawserError
-from hawser.host.databases import Database, broken_off, databases_of, refuse_broken_off
-from hawser.host.release import Facts
+from hawser.host.databases import Database, broken_off, databases_of
+from hawser.host.facts import Facts
 from hawser.inventory.tables.backup import Backup
 from hawser.steps import Removal, Step
+from tasks import db
 from tasks.db import latest, restore
 from tasks.remove import REMOVE
 
@@ -95,9 +96,9 @@ def fleet():
 
 
 def test_nothing_is_touched_while_a_restore_is_open(fleet):
-    refuse_broken_off(fleet())
+    db.refuse_broken_off(fleet())
     with pytest.raises(HawserError) as caught:
-        refuse_broken_off(fleet(JOURNAL))
+        db.refuse_broken_off(fleet(JOURNAL))
     assert str(caught.value).splitlines() == [
         "a database is not as it should be; nothing was touched",
         "  d1: the restore of shop from b1, begun by ann on desk at 2030-01-02T03:04:05Z, is not complete",
@@ -107,7 +108,7 @@ def test_nothing_is_touched_while_a_restore_is_open(fleet):
 
 def test_a_dry_run_only_says_so(fleet):
     there = fleet(JOURNAL, dry=True)
-    refuse_broken_off(there)
+    db.refuse_broken_off(there)
     assert "is not complete" in there.said[0]
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
+from hawser.host.facts import Facts
 from hawser.host.journal import PUT_BACK, SWITCH, Record
-from hawser.host.release import Facts
 from tasks import deploy
 
 from ..conftest import COMMIT, KEPT, Stage

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hawser.host import Host
+from hawser.host.facts import Facts
 from hawser.host.journal import PUT_BACK, SWITCH, Record
-from hawser.host.release import Facts, Release
+from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import Absent, File, History, Journal
 from hawser.secrets import Secrets

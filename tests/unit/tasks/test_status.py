@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hawser.host import Host
-from hawser.host.release import Facts
+from hawser.host.facts import Facts
+from hawser.host.processes import live_processes_of
 from hawser.inventory import Environment
 from hawser.report import Marked
 from hawser.secrets import Secrets
@@ -43,7 +44,7 @@ def look():
         )
         host = Host("web1", environment, Secrets("shop", Path(), {}), Templates(), {"web1": "10.0.0.1"}, facts)
         told = {"health": {"web": "ok", "api": "ok"}, "certificates": {}, "unmounted": [], "offset": 0.0, **changes}
-        return Look(host, host.live_processes(), sockets=sockets, **told)
+        return Look(host, live_processes_of(host), sockets=sockets, **told)
 
     return look
 

@@ -10,7 +10,7 @@ import pytest
 
 from hawser.diagnosis.checks import Finding
 from hawser.host import Host
-from hawser.host.release import Facts
+from hawser.host.facts import Facts
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
 from hawser.templates.rendering import Templates

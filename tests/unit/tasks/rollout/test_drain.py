@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hawser.errors import StepFailed
-from hawser.host.release import Facts
+from hawser.host.facts import Facts
 from hawser.inventory import Environment
 from tasks.rollout import drain
 
