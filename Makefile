@@ -44,6 +44,7 @@ lint: venv
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache --no-logo
 
 bench: venv
 	.venv/bin/python -m bench.run

@@ -6,6 +6,7 @@ import shlex
 
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.releases import current_releases
 from hawser.formats import shell
 from hawser.host.host import instance_environment
 from hawser.host.processes import own_environment
@@ -27,7 +28,7 @@ def manage(fleet: Fleet, command: str, instance: str = "") -> None:
     own = variables_of(fleet, instance)
     name = fleet.needing_code().names[0]
     host = fleet.host(name)
-    releases = fleet.some([name]).current_releases()
+    releases = current_releases(fleet.some([name]))
     if name not in releases:
         raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
     before = fleet.host(name, releases[name]).command_text(fleet.environment.release.manage, "release.manage")

@@ -7,6 +7,7 @@ import contextlib
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import public_key
+from hawser.fleet.releases import note_bootstrapped
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.host.host import UV
@@ -218,7 +219,7 @@ def bootstrap(fleet: Fleet) -> None:
         fleet.apply([checkouts.install], phase="checkouts")
     if environment.certificates:
         certs.bring(fleet)
-    fleet.note_bootstrapped()
+    note_bootstrapped(fleet)
 
 
 @removal()

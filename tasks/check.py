@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hawser.errors import HawserError, InputErrors, StepFailed
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.kept import serving_releases
 from hawser.host.release import Release
 from hawser.resources import Absent, Block, Directory, File, Files, Link
 from hawser.secrets import read_secrets, settle
@@ -112,11 +113,11 @@ def drift(fleet: Fleet) -> Iterator[Row]:
 
     serving = fleet.some([name for name in fleet.names if fleet.facts(name).current and not fleet.facts(name).journal])
     try:
-        kept = serving.kept_releases()
+        releases = serving_releases(serving)
     except HawserError as error:
         yield "", "drift", Finding.of_error(str(error))
         return
-    changed = [name for name, release in kept.items() if again(fleet, release).id != release.id]
+    changed = [name for name, release in releases.items() if again(fleet, release).id != release.id]
     if changed:
         message = f"secrets, hosts or Hawser have changed since what serves on {', '.join(changed)} was made"
         yield (
@@ -124,8 +125,8 @@ def drift(fleet: Fleet) -> Iterator[Row]:
             "drift",
             Finding(message, f"fab -H {fleet.environment.name} deploy brings it up to date", warning=True),
         )
-    same = [name for name in kept if name not in changed]
-    for name, found in fleet.session.parallel(same, lambda name: differences(fleet, name, kept[name])).items():
+    same = [name for name in releases if name not in changed]
+    for name, found in fleet.session.parallel(same, lambda name: differences(fleet, name, releases[name])).items():
         if isinstance(found, Exception):
             yield name, "drift", Finding.of_error(str(found).removeprefix(f"{name}: "))
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hawser.errors import HawserError, StepFailed
+from hawser.fleet import releases
 from hawser.fleet.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
@@ -93,7 +94,7 @@ def look_up(hosts: Fleet, name: str, entry: CheckoutEntry, revision: str) -> str
     """Ask a repository, from a host that shall have it, which commit a branch, a tag or a short hash is."""
     host = hosts.names[0]
     try:
-        commit = hosts.look_up(host, access(hosts.host(host), name, entry), revision)
+        commit = releases.look_up(hosts, host, access(hosts.host(host), name, entry), revision)
     except StepFailed:
         if hosts.dry and not hosts.facts(host).bootstrapped:
             # Git is not there yet.

@@ -9,6 +9,7 @@ from functools import partial
 from hawser.errors import HawserError
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.releases import previous, refuse_two_commits, require_bootstrapped, resolve, serves, why_not_serving
 from hawser.fleet.rolling import Rolling, Ways
 from hawser.host import journal
 from hawser.host.journal import Record, latest
@@ -61,9 +62,9 @@ def deploy(
 ) -> None:
     """Release a revision on every host: build everywhere, migrate once, then switch batch by batch."""
     fleet.needing_code().expect()
-    wanted = fleet.resolve(revision)
+    wanted = resolve(fleet, revision)
     if not partial:
-        fleet.refuse_two_commits(wanted)
+        refuse_two_commits(fleet, wanted)
     record = Record(wanted.id, wanted.commit, "deploy", maintenance=maintenance, accepted=accept_migrations)
     roll_out(fleet, wanted, record)
 
@@ -71,7 +72,7 @@ def deploy(
 @rollout(help={"to": "the release to go back to; default: the one before"})
 def rollback(fleet: Fleet, to: str = "") -> None:
     """Go back to the release that was deployed before, with its own code and configuration and today's secrets."""
-    wanted = fleet.with_leader().release(to or fleet.previous())
+    wanted = kept.release(fleet.with_leader(), to or previous(fleet))
     migrations.tell_way_back(fleet, wanted)
     roll_out(fleet, wanted, Record(wanted.id, wanted.commit, "rollback", migrations=False))
 
@@ -102,12 +103,12 @@ def resume(fleet: Fleet) -> None:
         require_all(fleet, record, None)
         turn_back(hosts, record)
         return
-    wanted = hosts.some([name for name in hosts.names if name in record.hosts]).release(record.release)
+    wanted = kept.release(hosts.some([name for name in hosts.names if name in record.hosts]), record.release)
     require_all(fleet, record, wanted)
     if record.what == "deploy":
         require_same_inputs(fleet, wanted)
     hosts = hosts.some([name for name in hosts.names if name in record.hosts])
-    missing = [name for name in hosts.names if hosts.missing(name, wanted)]
+    missing = [name for name in hosts.names if why_not_serving(hosts, name, wanted)]
     require_journals(hosts.some(missing), record, [name for name in records if records[name].by == record.by])
     where = f"missing on {', '.join(missing)}" if missing else "missing nowhere"
     fleet.report.note("", f"{record.what} of {record.release}, begun by {record.by}; {where}")
@@ -125,7 +126,7 @@ def require_all(fleet: Fleet, record: Record, wanted: Release | None) -> None:
     left = []
     for name in rest.names:
         found = Record.of(rest.facts(name))
-        if wanted and (why := rest.missing(name, wanted)):
+        if wanted and (why := why_not_serving(rest, name, wanted)):
             left.append(f"  {name}: {why}")
         elif not wanted and found and not found.complete:
             left.append(f"  {name}: a rollout of {found.release} was not completed")
@@ -173,7 +174,7 @@ def turn_back(hosts: Fleet, record: Record) -> None:
     fleet.report.note("", f"{record.what} of {record.release} failed; putting back {', '.join(fleet.names)}")
     if fleet.dry:
         return
-    rolling = Rolling(fleet, fleet.release(record.release), record, WAYS)
+    rolling = Rolling(fleet, kept.release(fleet, record.release), record, WAYS)
     if any(each.closed for each in found.values()):
         risky = next((each.risky for each in found.values() if each.risky), "")
         rolling.later.append(partial(phases.after_failure, rolling, phases.closable(hosts), lambda: risky))
@@ -191,7 +192,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     hosts = fleet.needing_code().answering()
     left = fleet.left_over()
     db.refuse_broken_off(fleet.everyone())
-    if hosts.serves(wanted):
+    if serves(hosts, wanted):
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
         leave(left, wanted)
         settle(hosts, wanted)
@@ -199,13 +200,13 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
             # They are no part of a release: one that was renewed takes its place all the same.
             certs.bring(hosts, wanted)
         return
-    hosts.with_leader().require_bootstrapped()
+    require_bootstrapped(hosts.with_leader())
     kept.ready(hosts)
     concerned = phases.concerned(hosts, record)
     concerned.lock()
     db.refuse_broken_off(concerned)
     left.lock()
-    if not any(hosts.missing(name, wanted) for name in hosts.names):
+    if not any(why_not_serving(hosts, name, wanted) for name in hosts.names):
         fleet.report.note("", f"{wanted.id} serves by now: somebody else was faster")
         return
     open_ones = [found for name in hosts.names if (found := kept.record(hosts, name))]

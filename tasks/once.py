@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.releases import current_releases, note_once
 from hawser.host import Host
 from hawser.host.release import Release
 from hawser.resources import Once, Resources
@@ -91,9 +92,9 @@ def first_time(fleet: Fleet, wanted: Release) -> None:
     here = fleet.facts(leader.names[0]).once
     if set(wanted.environment.once) <= set(here):
         return
-    leader.note_once(known)
+    note_once(leader, known)
     leader.apply([run], wanted, phase="once")
-    hosts.note_once({*known, *wanted.environment.once})
+    note_once(hosts, {*known, *wanted.environment.once})
 
 
 def about(fleet: Fleet, name: str) -> Fleet:
@@ -118,7 +119,7 @@ def run_now(fleet: Fleet, name: str) -> None:
     """Run one of the commands in the release that serves, whether it has run before or not."""
     hosts = about(fleet, name)
     leader = fleet.leader()
-    leader.apply([again], leader.current_releases(), phase="once")
+    leader.apply([again], current_releases(leader), phase="once")
     hosts.apply([note], phase="remember")
 
 

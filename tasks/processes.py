@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.kept import serving_releases
 from hawser.host import Host
 from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.resources import Link, Resources, Retired, Running
@@ -22,11 +24,11 @@ PROCESS = {"process": "only this process; default: all"}
 def restart(fleet: Fleet, process: str = "") -> None:
     """Restart processes, batch by batch; one on a socket starts anew beside the old one, without an interruption."""
     running = about(fleet, process)
-    releases, batches = running.kept_releases(), list(running.batches())
+    releases, batches = serving_releases(running), list(running.batches())
     for number, batch in enumerate(batches, 1):
         fronts = drain.fronts(running, batch)
         try:
-            with drain.drained(running, batch, fronts, running.some(fronts).kept_releases):
+            with drain.drained(running, batch, fronts, partial(serving_releases, running.some(fronts))):
                 batch.apply([again], releases, phase=f"restart {number}/{len(batches)}")
         except StepFailed:
             fleet.session.refresh(batch.names)
@@ -38,7 +40,7 @@ def restart(fleet: Fleet, process: str = "") -> None:
 def stop(fleet: Fleet, process: str = "") -> None:
     """Stop processes, also over a reboot, until `start` or the next deploy."""
     running = about(fleet, process)
-    running.apply([end], running.kept_releases(), phase="stop")
+    running.apply([end], serving_releases(running), phase="stop")
     if not process and not fleet.dry:
         tell_strays(running)
 
@@ -55,7 +57,7 @@ def tell_strays(fleet: Fleet) -> None:
 def start(fleet: Fleet, process: str = "") -> None:
     """Start processes that were stopped, and wait until they are healthy."""
     stopped = about(fleet, process)
-    releases = stopped.kept_releases()
+    releases = serving_releases(stopped)
     for batch in stopped.batches():
         batch.apply([begin], releases, phase="start")
 

@@ -11,6 +11,7 @@ from typing import Any
 from hawser.errors import HawserError
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.releases import current_releases
 from hawser.host import Host
 from hawser.host.release import short
 from hawser.resources import Prune, Resources
@@ -35,7 +36,7 @@ def prune(fleet: Fleet, keep: int = 0) -> None:
     """Remove old releases and environments; the one that serves and the one before stay, what never served goes."""
     if keep and keep < 2:
         raise HawserError("at least 2 releases stay: the one that serves and the one before", code=2)
-    serving = fleet.needing_code().current_releases()
+    serving = current_releases(fleet.needing_code())
     if not keep:
         keep = fleet.environment.app.keep
     app = fleet.environment.app.model_copy(update={"keep": keep})

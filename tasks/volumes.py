@@ -6,6 +6,7 @@ import sys
 
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.kept import serving_releases
 from hawser.host import Host
 from hawser.host.shares import unit_name
 from hawser.host.volumes import mapped, volumes_of, waiting
@@ -119,7 +120,7 @@ def open_all(fleet: Fleet) -> None:
     running = there.some(served)
     if running.names:
         fleet.session.asked = {}
-        running.apply([processes.begin], running.kept_releases(), phase="start")
+        running.apply([processes.begin], serving_releases(running), phase="start")
 
 
 @rollout(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import HawserError
 from ..host import Host
@@ -20,9 +20,7 @@ from ..report.text import hearsay
 from ..resources import File, Journal, Resources
 from ..signatures import JOURNAL, RELEASE, ROLLOUT, Kept, Standing, identity
 from ..steps import step
-
-if TYPE_CHECKING:
-    from .fleet import Fleet
+from .fleet import Fleet
 
 BELIEVED = (Standing.OURS, Standing.ACCEPTED)
 # The runner reads no more of a file than this; what a release is made of takes some ten thousand characters.
@@ -90,10 +88,11 @@ def asked(fleet: Fleet) -> Fleet:
 
 
 def release(fleet: Fleet, identifier: str) -> Release:
-    """Return a release that hosts keep, to be used on all of them.
+    """Return a release that hosts keep, with its own settings and templates, to be used on all that need the code.
 
-    :raises HawserError: no host of these keeps it, it is not ours, or counts for some of them only.
+    :raises HawserError: no host of these keeps it, it is not ours, counts for some of them only, or cannot be read.
     """
+    fleet = fleet.with_code().answering()
     found, refused = releases(fleet, identifier)
     if not found and not refused:
         raise HawserError(f"no host keeps the release {identifier}; next: fab -H {fleet.environment.name} status")
@@ -138,6 +137,25 @@ def releases(fleet: Fleet, identifier: str) -> tuple[dict[str, Release], list[Ke
             else:
                 refused[name] = each
     return own, [each for name, each in refused.items() if name not in own]
+
+
+def serving_releases(fleet: Fleet) -> dict[str, Release]:
+    """Return the release that serves on each host as it was made, with the settings that it kept."""
+    fleet.connect()
+    current = {name: fleet.facts(name).current for name in fleet.names if fleet.facts(name).current}
+    found: dict[str, Release] = {}
+    refused: list[Kept] = []
+    for identifier in dict.fromkeys(current.values()):
+        own, wrong = releases(fleet.some([name for name in current if current[name] == identifier]), identifier)
+        found.update(own)
+        refused += wrong
+    if refused:
+        raise HawserError(refusal(fleet, refused))
+    if missing := [name for name in current if name not in found]:
+        raise HawserError(
+            f"{', '.join(missing)}: what serves there is not kept\n  next: fab -H {fleet.environment.name} deploy"
+        )
+    return found
 
 
 def places(fleet: Fleet, name: str, identifier: str) -> Iterator[Kept]:

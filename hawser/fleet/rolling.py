@@ -13,6 +13,7 @@ from ..host.journal import PUT_BACK, SWITCH, Record
 from ..host.release import Release
 from ..signatures import Kept
 from ..steps import Step
+from . import kept
 from .fleet import Fleet
 
 # Hosts that are put back together, and what holds meanwhile.
@@ -112,7 +113,7 @@ class Rolling:
         """Say before anything changes which hosts could not be put back if the rollout failed."""
         for identifier, names in self.way_back(self.before).items():
             try:
-                own, refused = self.hosts.some(names).releases(identifier)
+                own, refused = kept.releases(self.hosts.some(names), identifier)
                 why = "\n".join(f"  {each.sentence}" for each in refused)
             except HawserError as error:
                 own, why = {}, f"  {error}"
@@ -266,7 +267,7 @@ class Rolling:
         if identifier == self.wanted.id:
             return dict.fromkeys(fleet.names, self.wanted), ()
         try:
-            return fleet.releases(identifier)
+            return kept.releases(fleet, identifier)
         except HawserError as error:
             # The others are put back all the same.
             raise StepFailed(f"{', '.join(fleet.names)}: {error}") from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hawser.errors import HawserError, StepFailed
-from hawser.fleet import alembic
+from hawser.fleet import alembic, kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.migration_risk import Question, Verdict, judge, places, told
 from hawser.fleet.migration_risk import questions as questions_of
@@ -269,7 +269,7 @@ def tell_way_back(fleet: Fleet, wanted: Release) -> None:
 def describe(fleet: Fleet, newer: str, asked: Question, keys: Sequence[str]) -> list[str]:
     """Say of some applied migrations what they mean for older code, and whether they can be undone."""
     described: dict[str, Verdict] = {}
-    found, _refused = fleet.leader().releases(newer) if is_id(newer) else ({}, [])
+    found, _refused = kept.releases(fleet.leader(), newer) if is_id(newer) else ({}, [])
     if found:
         host = leader_with(fleet, *found.values())
         (answer,) = ask(fleet, host, [django(host, asked, keys)])

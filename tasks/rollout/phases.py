@@ -9,6 +9,7 @@ from functools import partial
 
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.kept import serving_releases
 from hawser.fleet.migration_risk import Verdict, told
 from hawser.fleet.rolling import Portion, Rolling
 from hawser.host import Host, journal
@@ -137,8 +138,8 @@ def passes_on(host: Host) -> bool:
 
 def serving(rolling: Rolling, names: Sequence[str]) -> Mapping[str, Release]:
     """Return the release that serves on each of some hosts by now."""
-    kept = rolling.hosts.some([name for name in names if name not in rolling.switched]).kept_releases()
-    return {**kept, **{name: rolling.wanted for name in names if name in rolling.switched}}
+    own = serving_releases(rolling.hosts.some([name for name in names if name not in rolling.switched]))
+    return {**own, **{name: rolling.wanted for name in names if name in rolling.switched}}
 
 
 def pause(rolling: Rolling) -> bool:

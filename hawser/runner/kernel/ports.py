@@ -12,7 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Tuple
 
-    from ..system import System
 
 LISTEN = "0A"
 UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.@\\-]{0,240}\.(?:service|scope)\Z")
@@ -83,7 +82,7 @@ def group_of(pid: int) -> str:
         return ""
 
 
-def listening(system: System) -> List[Dict[str, Any]]:
+def listening(system: object) -> List[Dict[str, Any]]:
     """List the TCP ports of this host on which somebody listens.
 
     :returns: dicts with address, port, pid, program, unit and pids (the process and those that it comes from); who it

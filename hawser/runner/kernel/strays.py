@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Mapping, Sequence
 
-    from ..system import System
 
 # What runs where programs are started that then leave: a unit in which an orphan belongs to nobody.
 DOORS = (
@@ -25,7 +24,7 @@ LONGEST = 100
 MOST = 5
 
 
-def listing(system: System, user: str) -> List[Dict[str, Any]]:
+def listing(system: object, user: str) -> List[Dict[str, Any]]:
     """Return the programs of a user that were left behind: their parent has ended, and no unit of systemd holds them.
 
     :returns: dicts with pid, command, ports (addresses on which it or its children listen) and unit (whose door it has
@@ -56,7 +55,7 @@ def is_orphan(pid: int) -> bool:
     return bool(name) and parent == 1 and any(fnmatch.fnmatchcase(unit, each) for each in DOORS)
 
 
-def rows(system: System, pids: Sequence[int]) -> List[Dict[str, Any]]:
+def rows(system: object, pids: Sequence[int]) -> List[Dict[str, Any]]:
     """Describe some processes with all that they have started."""
     if not pids:
         return []
@@ -79,7 +78,7 @@ def command_of(pid: int) -> str:
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
-def describe(system: System, pids: Iterable[int]) -> List[str]:
+def describe(system: object, pids: Iterable[int]) -> List[str]:
     """Say in words what processes are, each with all that it has started."""
     known = set(pids)
     found = [told(row) for row in rows(system, sorted(pid for pid in known if status(pid)[1] not in known))]

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from hawser.errors import HawserError, Unreachable
+from hawser.fleet import kept
+from hawser.fleet.releases import refuse_two_commits, resolve
 from hawser.host.facts import Facts
 
 from ..conftest import COMMIT, KEPT, PACKAGE
@@ -15,7 +17,7 @@ from ..conftest import COMMIT, KEPT, PACKAGE
 def test_a_commit_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
     fleet = stage.fleet("web3")
     fleet.expect()
-    assert fleet.resolve("main").commit == COMMIT
+    assert resolve(fleet, "main").commit == COMMIT
     assert fleet.answering().names == ("web1", "web2")
     assert sorted(stage.tried) == ["web1", "web2", "web3"]
 
@@ -23,14 +25,14 @@ def test_a_commit_is_found_though_a_host_that_may_be_left_out_does_not_answer(st
 def test_a_version_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
     fleet = stage.fleet("web3", app=PACKAGE)
     fleet.expect()
-    assert fleet.resolve().commit == "1.0"
+    assert resolve(fleet).commit == "1.0"
     assert fleet.answering().names == ("web1", "web2")
 
 
 def test_a_release_is_read_though_a_host_that_may_be_left_out_does_not_answer(stage):
     fleet = stage.fleet("web1")
     fleet.expect()
-    assert fleet.release(KEPT).commit == COMMIT
+    assert kept.release(fleet, KEPT).commit == COMMIT
 
 
 def test_the_other_hosts_are_looked_at_though_one_that_may_be_left_out_does_not_answer(stage):
@@ -38,20 +40,20 @@ def test_the_other_hosts_are_looked_at_though_one_that_may_be_left_out_does_not_
     part = fleet.some(["web1", "web3"])
     part.expect()
     with pytest.raises(HawserError, match="web2 would stay on another commit"):
-        part.refuse_two_commits(part.resolve("main"))
+        refuse_two_commits(part, resolve(part, "main"))
 
 
 def test_nothing_goes_on_without_the_host_that_is_asked(stage):
     fleet = stage.fleet("web1")
     fleet.expect()
     with pytest.raises(Unreachable, match=r"^not reached: web1$"):
-        fleet.resolve("main")
+        resolve(fleet, "main")
 
 
 def test_a_host_that_may_not_be_left_out_is_fatal_once_it_is_asked_for(stage):
     fleet = stage.fleet("web3", unreachable="fail")
     fleet.expect()
-    fleet.resolve("main")
+    resolve(fleet, "main")
     with pytest.raises(Unreachable, match=r"^not reached: web3$"):
         fleet.answering()
     assert stage.tried.count("web3") == 1
@@ -61,7 +63,7 @@ def test_a_version_is_not_looked_for_without_a_host_that_may_not_be_left_out(sta
     fleet = stage.fleet("web3", app=PACKAGE, unreachable="fail")
     fleet.expect()
     with pytest.raises(Unreachable, match=r"^not reached: web3$"):
-        fleet.resolve()
+        resolve(fleet)
 
 
 def test_all_hosts_that_do_not_answer_are_named_at_once(stage):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hawser.errors import HawserError
+from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
 from hawser.host.facts import Facts
 from hawser.host.journal import PUT_BACK, SWITCH, Record
@@ -107,6 +108,6 @@ def test_a_rollout_begins_by_the_clock_of_the_leader(stage, monkeypatch):
     stage.facts = {name: facts(clock=clock) for name, clock in zip(HOSTS, (160.5, 900.0, 900.0), strict=True)}
     fleet = stage.fleet()
     with pytest.raises(Begun, match="160"):
-        deploy.roll_out(fleet, fleet.release(KEPT), Record(KEPT, COMMIT))
+        deploy.roll_out(fleet, kept.release(fleet, KEPT), Record(KEPT, COMMIT))
     with pytest.raises(Begun, match="100"):
-        deploy.roll_out(fleet, fleet.release(KEPT), RECORD)
+        deploy.roll_out(fleet, kept.release(fleet, KEPT), RECORD)

@@ -1,0 +1,191 @@
+"""Releases and the hosts: which one all shall get, which one serves where, and what keeps a host from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import HawserError
+from ..host.journal import Record
+from ..host.processes import processes_of
+from ..host.release import Release, fetched_by, is_commit, is_id, short
+from ..inventory.values.types import is_version
+from ..runner.python.index import order
+from . import repository
+from .hosts import Hosts
+
+
+def resolve(hosts: Hosts, revision: str = "") -> Release:
+    """Find the one commit that all hosts shall get, once, and name the release.
+
+    :param revision: a branch, a tag or a commit (short ones too), or the version of a package; empty: what the
+        environment says.
+    :raises HawserError: there is no such revision.
+    """
+    hosts.session.preflight()
+    app = hosts.environment.app
+    wanted = revision or (app.version or "" if app.package else app.branch)
+    if app.package:
+        commit, place = find_version(hosts, wanted)
+    elif app.push:
+        commit = repository.resolve(repository.location(app.repo or "", hosts.session.folder.parent), wanted)
+        place = "looked up on this machine"
+    else:
+        leader = hosts.leader()
+        leader.connect()
+        name = leader.names[0]
+        commit, place = look_up(hosts, name, hosts.host(name).repository_access(), wanted), f"looked up on {name}"
+    hosts.report.note("", f"{wanted} is {short(commit)} ({place})")
+    session = hosts.session
+    named = fetched_by(wanted, commit)
+    return Release.of(commit, hosts.environment, session.templates, session.secrets, session.addresses, named)
+
+
+def look_up(hosts: Hosts, name: str, access: Mapping[str, Any], wanted: str) -> str:
+    """Have a host ask a repository which commit a branch, a tag or a (short) hash is.
+
+    :raises HawserError: it names none, or another one than was asked for.
+    """
+    commit = str(hosts.ask(name, "checkout.resolve", {**access, "revision": wanted}))
+    full = re.compile("[0-9a-f]{40}")
+    if not full.fullmatch(commit) or (full.fullmatch(wanted) and commit != wanted):
+        raise HawserError(f"{name}: answers with {commit!r}, which is not the commit {wanted}")
+    return commit
+
+
+def find_version(hosts: Hosts, wanted: str) -> tuple[str, str]:
+    """Return a version of the package as the index writes it, and where that is known from.
+
+    :raises HawserError: there is no such version.
+    """
+    if wanted and not is_version(wanted):
+        raise HawserError(f"{wanted!r} is no version of a package; nothing was touched", code=2)
+    hosts = hosts.with_code().answering()
+    keeping = [
+        name for name in hosts.names if any(each.startswith(f"{wanted}-") for each in hosts.facts(name).releases)
+    ]
+    if wanted and keeping:
+        return wanted, f"kept on {keeping[0]}"
+    (name,) = hosts.leader().names
+    found = str(hosts.ask(name, "index.resolve", hosts.host(name).index_question(wanted)))
+    if found and (not is_commit(found) or (wanted and order(found) != order(wanted))):
+        raise HawserError(f"{name}: answers with {found!r}, which is not the version {wanted}")
+    if not found and not wanted:
+        raise HawserError(f"no version of {hosts.environment.app.package} is named; next: app.version", code=2)
+    return (found, f"looked up on {name}") if found else (wanted, f"not looked up: {name} is not bootstrapped yet")
+
+
+def previous(hosts: Hosts) -> str:
+    """Return the release that served before the current one, the same on every host.
+
+    :raises HawserError: there is none, or the hosts disagree.
+    """
+    fleet = hosts.needing_code().answering()
+    root = hosts.environment.app.root
+    found = {name: str(fleet.ask(name, "releases.before", {"root": root})) for name in fleet.names}
+    if strange := [name for name, each in found.items() if each and not is_id(each)]:
+        raise HawserError(f"{', '.join(strange)}: what served before is no name of a release; name one with --to")
+    if not all(found.values()):
+        kept = dict.fromkeys(each for name in fleet.names for each in hosts.facts(name).releases)
+        told = "".join(f"\n  {each}" for each in kept) or " none"
+        raise HawserError(
+            f"no release served before the current one on {', '.join(n for n in found if not found[n])}; "
+            f"name one with --to; kept:{told}"
+        )
+    if len(set(found.values())) > 1:
+        told = "\n".join(f"  {name}: {release}" for name, release in found.items())
+        raise HawserError(f"the hosts had different releases before; name one with --to:\n{told}")
+    return next(iter(found.values()))
+
+
+def refuse_two_commits(hosts: Hosts, release: Release) -> None:
+    """Stop before hosts that ``-H`` does not name would stay on another commit.
+
+    :raises HawserError: names those hosts.
+    """
+    others = hosts.some([name for name in hosts.environment.hosts if name not in hosts.names]).with_code().answering()
+    behind = [name for name in others.names if hosts.facts(name).commit != release.commit]
+    if behind:
+        what = "version" if hosts.environment.app.package else "commit"
+        raise HawserError(
+            f"{', '.join(behind)} would stay on another {what} than {short(release.commit)}; nothing was touched\n"
+            f"  next: fab -H {hosts.environment.name} deploy, or the same command with --partial"
+        )
+
+
+def target_release(hosts: Hosts, prepares: bool) -> Release | Mapping[str, Release]:
+    """Return the release that a single step works on: the one that a step before it in the same run has prepared,
+    else, for a step that prepares, the one that a deploy would make, else the one that serves on each host.
+    """
+    if prepares and hosts.session.at_stake is None:
+        hosts.session.at_stake = resolve(hosts)
+    return hosts.session.at_stake or current_releases(hosts)
+
+
+def current_releases(hosts: Hosts) -> dict[str, Release]:
+    """Return the commit that serves on each host, with today's settings; hosts without a release are left out."""
+    hosts.connect()
+    found: dict[str, Release] = {}
+    for name in hosts.names:
+        facts = hosts.facts(name)
+        if facts.current:
+            found[name] = Release(facts.current, facts.commit, hosts.environment, hosts.session.templates)
+    return found
+
+
+def require_bootstrapped(hosts: Hosts) -> None:
+    """Stop before anything is touched where a host was not made ready.
+
+    :raises HawserError: names those hosts.
+    """
+    hosts.connect()
+    bare = [name for name in hosts.names if not hosts.facts(name).bootstrapped]
+    if bare:
+        raise HawserError(
+            f"{', '.join(bare)}: not bootstrapped yet; nothing was touched\n"
+            f"  next: fab -H {hosts.environment.name} bootstrap deploy"
+        )
+
+
+def note_bootstrapped(hosts: Hosts) -> None:
+    """Remember, without asking again, that these hosts are ready; in a dry run, that they would be."""
+    for name in hosts.names:
+        hosts.session.facts[name] = dataclasses.replace(hosts.facts(name), bootstrapped=True)
+
+
+def note_once(hosts: Hosts, commands: Iterable[str]) -> None:
+    """Remember, without asking again, which commands have run once; in a dry run, which would have."""
+    for name in hosts.names:
+        hosts.session.facts[name] = dataclasses.replace(hosts.facts(name), once=tuple(sorted(commands)))
+
+
+def serves(hosts: Hosts, release: Release) -> bool:
+    """Tell whether every host serves a release already, and say for those that do not what is missing."""
+    fleet = hosts.with_code()
+    missing = {name: why_not_serving(hosts, name, release) for name in fleet.names}
+    for name, what in missing.items():
+        if what:
+            hosts.report.note(name, what)
+    return not any(missing.values())
+
+
+def why_not_serving(hosts: Hosts, name: str, release: Release) -> str:
+    """Say what keeps a host from serving a release completely; nothing when it does."""
+    facts, host = hosts.facts(name), hosts.host(name, release)
+    if facts.current != release.id:
+        return f"serves {facts.current or 'nothing yet'}"
+    record = Record.of(facts)
+    if record is not None and not record.complete:
+        return f"a rollout of {record.release} was not completed"
+    rows = {(row["manager"], row["unit"]): row for row in facts.processes if row["live"]}
+    for process in processes_of(host):
+        row = rows.get((process.setting.manager, process.unit))
+        if row is None or row["release"] != release.id:
+            return f"{process.unit} is not defined for it"
+        if not row["active"]:
+            return f"{process.unit} is {row['state']}"
+        if process.colour and process.name in facts.astray:
+            return f"{process.link[0]} does not lead to {process.unit}, which serves"
+    return ""
