@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from invoke.tasks import Task
@@ -26,8 +27,33 @@ class FleetTask(Task[Callable[..., Any]]):
         return result
 
 
+class StepLike(Protocol):
+    """What can be applied to hosts: a step, or one with arguments."""
+
+    @property
+    def title(self) -> str: ...
+
+    def resources(self, host: Host) -> Iterator[Resource]: ...
+
+
+@dataclass(frozen=True)
+class GivenStep:
+    """A step with arguments of its own."""
+
+    step: Step
+    arguments: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        return self.step.title
+
+    def resources(self, host: Host) -> Iterator[Resource]:
+        """Return what the step wants on a host with these arguments."""
+        return self.step.body(host, **self.arguments)  # type: ignore[no-any-return]
+
+
 class Step(FleetTask):
-    """A function ``Host -> resources``; as a task it applies itself to the fleet.
+    """A function of a host, and of arguments that have defaults; as a task it applies itself to the fleet.
 
     :param prepares: it makes a part of the next release; on its own it works on the release that a deploy would make,
         where other steps work on the one that serves.
@@ -36,7 +62,7 @@ class Step(FleetTask):
     # Every step of the collection, so that all of them can be rendered before the first connection.
     registry: tuple[Step, ...] = ()
 
-    def __init__(self, function: Callable[[Host], Resources], prepares: bool = False) -> None:
+    def __init__(self, function: Callable[..., Resources], prepares: bool = False) -> None:
         super().__init__(function)
         self.prepares = prepares
         Step.registry = (*Step.registry, self)
@@ -50,6 +76,10 @@ class Step(FleetTask):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         context: StepContext = args[0]
         context.run_step(self)
+
+    def given(self, **arguments: Any) -> GivenStep:
+        """Return it with arguments."""
+        return GivenStep(self, arguments)
 
     def resources(self, host: Host) -> Iterator[Resource]:
         """Return what this step wants on a host. Pure: no I/O."""
@@ -68,7 +98,7 @@ class SessionTask(FleetTask):
     """A task about the session itself, which needs no wire: sandbox, trust."""
 
 
-def step(prepares: bool = False) -> Callable[[Callable[[Host], Resources]], Step]:
+def step(prepares: bool = False) -> Callable[[Callable[..., Resources]], Step]:
     """Make a step of a function that yields what shall hold on one host; see `Step`."""
     return lambda function: Step(function, prepares)
 

@@ -215,8 +215,8 @@ def bootstrap(fleet: Fleet) -> None:
     if environment.shares:
         fleet.apply([shares.mount], phase="shares")
     if environment.checkouts:
-        checkouts.settle(fleet, [])
-        fleet.apply([checkouts.install], phase="checkouts")
+        commits = checkouts.pin_commits(fleet, ())
+        fleet.apply([checkouts.install.given(commits=commits)], phase="checkouts")
     if environment.certificates:
         certs.bring(fleet)
     note_bootstrapped(fleet)

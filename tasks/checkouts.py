@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hawser.errors import HawserError, StepFailed
@@ -14,12 +15,19 @@ from hawser.inventory.tables.checkouts import CheckoutEntry
 from hawser.resources import Absent, Checkout, Checkouts, Directory, File, Link, LinkedFolder, Resources, Trees
 from hawser.steps import removal, rollout, step
 
+# No commit was looked up.
+NONE: Mapping[str, str] = {}
+
 
 @step()
-def install(host: Host) -> Resources:
-    """Check out each repository at the commit that was looked up for it, and move its link there in one step."""
+def install(host: Host, commits: Mapping[str, str] = NONE, revision: str = "") -> Resources:
+    """Check out each repository at the commit that was looked up for it, and move its link there in one step.
+
+    :param commits: by the name of the repository; others are left alone.
+    :param revision: what somebody named; empty: each one's branch.
+    """
     for name, entry in host.environment.checkouts.items():
-        commit = host.asked.get(f"checkouts.{name}", "")
+        commit = commits.get(name, "")
         if not commit or not host.is_in(entry.groups):
             continue
         base = folder(host, name)
@@ -27,7 +35,7 @@ def install(host: Host) -> Resources:
         yield Directory(f"{host.root}/checkouts")
         yield Directory(base)
         yield Directory(f"{base}/trees")
-        named = fetched_by(host.asked.get("checkouts.revision", "") or entry.branch, commit)
+        named = fetched_by(revision or entry.branch, commit)
         yield Checkout(
             tree, commit=commit, named=named, owner=entry.owner, group=entry.group, **access(host, name, entry)
         )
@@ -59,23 +67,24 @@ def update(fleet: Fleet, name: str = "", revision: str = "") -> None:
     if not known:
         raise HawserError("the settings have no [checkouts.NAME]", code=2)
     fleet.session.preflight()
-    settle(fleet, [name] if name else list(known), revision)
-    fleet.apply([install], phase="checkouts")
+    commits = pin_commits(fleet, [name] if name else list(known), revision)
+    fleet.apply([install.given(commits=commits, revision=revision)], phase="checkouts")
 
 
-def settle(fleet: Fleet, newest: list[str], revision: str = "") -> None:
-    """Decide which commit of each repository the hosts shall have, and remember it for the step.
+def pin_commits(fleet: Fleet, newest: Sequence[str], revision: str = "") -> dict[str, str]:
+    """Decide which commit of each repository the hosts shall have.
 
     :param newest: those that shall have their branch's newest one; others keep theirs while branch and address stay.
+    :returns: the commits, by the name of the repository.
     """
-    commits = {"checkouts.revision": revision}
+    commits = {}
     for name, entry in fleet.environment.checkouts.items():
         hosts = fleet.some([each for each in fleet.names if fleet.host(each).is_in(entry.groups)])
         if not hosts.names:
             continue
         commit = "" if name in newest else kept(hosts, name, entry)
-        commits[f"checkouts.{name}"] = commit or look_up(hosts, name, entry, revision or entry.branch)
-    fleet.session.asked = {**fleet.session.asked, **commits}
+        commits[name] = commit or look_up(hosts, name, entry, revision or entry.branch)
+    return commits
 
 
 def kept(hosts: Fleet, name: str, entry: CheckoutEntry) -> str:

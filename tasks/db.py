@@ -51,8 +51,7 @@ def backup(fleet: Fleet, database: str = "", why: str = BY_HAND) -> None:
     if why == BEFORE_RESTORE or not why.isprintable() or not 0 < len(why) <= 60:
         raise HawserError(f"--why: not {BEFORE_RESTORE!r}, and one line of up to 60 characters", code=2)
     there = about(fleet, database)
-    fleet.session.asked["why"] = why
-    there.apply([save], phase="backup")
+    there.apply([save.given(database=database, why=why)], phase="backup")
     if not fleet.dry:
         listing(fleet, database)
 
@@ -110,8 +109,7 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
     warning = f"{host}: {chosen.name} will be replaced by {name}."
     if not fleet.dry and (destroy or asked_for(fleet, warning)) != chosen.name:
         raise HawserError(f"that is not {chosen.name}; nothing was touched")
-    fleet.session.asked = {"database": chosen.name, "backup": name}
-    one.apply([bring_back], phase="restore")
+    one.apply([bring_back.given(database=chosen.name, backup=name)], phase="restore")
 
 
 def latest(database: Database, backups: Sequence[Mapping[str, Any]], open_ones: Sequence[Mapping[str, Any]]) -> str:
@@ -141,7 +139,7 @@ def latest(database: Database, backups: Sequence[Mapping[str, Any]], open_ones: 
 
 
 def about(fleet: Fleet, database: str) -> Fleet:
-    """Return the hosts that hold the databases in question, and remember which one this is about.
+    """Return the hosts that hold the databases in question.
 
     :raises HawserError: there are none.
     """
@@ -150,7 +148,6 @@ def about(fleet: Fleet, database: str) -> Fleet:
         known = sorted({each.name for name in fleet.environment.hosts for each in databases_of(fleet.host(name))})
         what = f"no database {database}" if database else "no database"
         raise HawserError(f"{what} lies on {', '.join(fleet.names)}; databases: {', '.join(known) or 'none'}", code=2)
-    fleet.session.asked = {"database": database}
     return fleet.some(names)
 
 
@@ -169,10 +166,10 @@ def asked_for(fleet: Fleet, warning: str) -> str:
 
 
 @step()
-def save(host: Host) -> Resources:
-    """Back up the databases that lie on this host."""
-    setting, why = host.environment.backup, host.asked.get("why", BEFORE_MIGRATION)
-    for each in wanted(host, host.asked.get("database", "")):
+def save(host: Host, database: str = "", why: str = BEFORE_MIGRATION) -> Resources:
+    """Back up the databases that lie on this host; one of them where it is named."""
+    setting = host.environment.backup
+    for each in wanted(host, database):
         entry = {**host.entry, "release": host.facts.current}
         # Its first migration makes it, and only where it runs.
         may_lack = bool(each.path) and not (host.is_leader and host.facts.current)
@@ -181,13 +178,13 @@ def save(host: Host) -> Resources:
 
 
 @step()
-def bring_back(host: Host) -> Resources:
-    """Replace a database by a backup of it."""
-    if "backup" in host.asked:
-        for each in wanted(host, host.asked["database"]):
+def bring_back(host: Host, database: str = "", backup: str = "") -> Resources:
+    """Replace a database by a backup of it; nothing where none is named."""
+    if backup:
+        for each in wanted(host, database):
             place = (folder_of(host), each.path)
             entry = {**host.entry, "release": host.facts.current}
-            yield Restore(each.name, host.asked["backup"], each.engine, each.owner, *place, entry)
+            yield Restore(each.name, backup, each.engine, each.owner, *place, entry)
 
 
 @step()

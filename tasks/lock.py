@@ -51,8 +51,7 @@ def hold(fleet: Fleet, why: str = "") -> None:
     if not why.strip():
         raise HawserError(f'say why: fab -H {fleet.environment.name} lock.hold --why "…"', code=2)
     fleet.refuse_freeze()
-    fleet.session.asked = {"why": why.strip(), "since": str(time.time())}
-    fleet.apply([freeze], phase="hold")
+    fleet.apply([freeze.given(why=why.strip(), since=str(time.time()))], phase="hold")
 
 
 @rollout()
@@ -62,10 +61,9 @@ def release(fleet: Fleet) -> None:
 
 
 @step()
-def freeze(host: Host) -> Resources:
+def freeze(host: Host, why: str = "", since: str = "") -> Resources:
     """Write down who has frozen the host, and why."""
-    entry = {key: host.entry.get(key, "") for key in ("who", "from")}
-    entry.update({key: host.asked.get(key, "") for key in ("why", "since")})
+    entry = {**{key: host.entry.get(key, "") for key in ("who", "from")}, "why": why, "since": since}
     yield File(host.hold, json_text(entry) + "\n", mode=0o600, parents=True, opaque=True)
 
 

@@ -12,8 +12,7 @@ from hawser.steps import rollout, step
 @rollout(help={"message": "a sentence for the page"})
 def on(fleet: Fleet, message: str = "") -> None:
     """Answer every visitor with 503 and a page that says so; health checks and `site.maintenance.allow` pass."""
-    fleet.session.asked = {"message": message}
-    sites(fleet).apply([close], phase="maintenance on")
+    sites(fleet).apply([close.given(message=message)], phase="maintenance on")
 
 
 @rollout()
@@ -34,10 +33,10 @@ def sites(fleet: Fleet) -> Fleet:
 
 
 @step()
-def close(host: Host) -> Resources:
+def close(host: Host, message: str = "") -> Resources:
     """Put the page where nginx looks for it before anything else."""
     if host.serves_site:
-        text = host.render("maintenance.html.j2", message=host.asked.get("message", ""))
+        text = host.render("maintenance.html.j2", message=message)
         yield File(host.maintenance_page, text)
 
 

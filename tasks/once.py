@@ -33,24 +33,24 @@ def remember(host: Host) -> Resources:
 
 
 @step()
-def again(host: Host) -> Resources:
-    """Run the named command on the leader, whether it has run before or not."""
+def again(host: Host, name: str = "") -> Resources:
+    """Run a command on the leader, whether it has run before or not; all of them where none is named."""
     if host.is_leader and host.release is not None:
-        for name in chosen(host):
-            yield command(host, name, again=True)
+        for each in chosen(host, name):
+            yield command(host, each, again=True)
 
 
 @step()
-def note(host: Host) -> Resources:
-    """Note that the named command has been done, without running it."""
+def note(host: Host, name: str = "") -> Resources:
+    """Note that a command has been done, without running it; all of them where none is named."""
     if host.runs_code:
-        for name in chosen(host):
-            yield noted(host, name)
+        for each in chosen(host, name):
+            yield noted(host, each)
 
 
-def chosen(host: Host) -> Iterable[str]:
-    """Return the commands that were named; before anything is asked, all of them."""
-    return [host.asked["once"]] if "once" in host.asked else host.environment.once
+def chosen(host: Host, name: str) -> Iterable[str]:
+    """Return the command that is named; all of them where none is."""
+    return [name] if name else host.environment.once
 
 
 def command(host: Host, name: str, again: bool = False) -> Once:
@@ -98,7 +98,7 @@ def first_time(fleet: Fleet, wanted: Release) -> None:
 
 
 def about(fleet: Fleet, name: str) -> Fleet:
-    """Return all hosts with the code, and remember which command this is about.
+    """Return all hosts with the code, for a command that is known.
 
     :raises HawserError: there is no such command, or nothing has been deployed yet.
     """
@@ -110,7 +110,6 @@ def about(fleet: Fleet, name: str) -> Fleet:
     if not fleet.facts(leader.names[0]).current:
         next_move = f"fab -H {fleet.environment.name} bootstrap deploy"
         raise HawserError(f"{leader.names[0]}: nothing has been deployed yet; next: {next_move}")
-    fleet.session.asked = {"once": name}
     return fleet.everyone().with_code()
 
 
@@ -119,14 +118,14 @@ def run_now(fleet: Fleet, name: str) -> None:
     """Run one of the commands in the release that serves, whether it has run before or not."""
     hosts = about(fleet, name)
     leader = fleet.leader()
-    leader.apply([again], current_releases(leader), phase="once")
-    hosts.apply([note], phase="remember")
+    leader.apply([again.given(name=name)], current_releases(leader), phase="once")
+    hosts.apply([note.given(name=name)], phase="remember")
 
 
 @rollout(positional=["name"], help=NAME)
 def done(fleet: Fleet, name: str) -> None:
     """Note that one of the commands has been done by hand, so that no deploy runs it."""
-    about(fleet, name).apply([note], phase="remember")
+    about(fleet, name).apply([note.given(name=name)], phase="remember")
 
 
 @rollout(name="list")

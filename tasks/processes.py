@@ -29,10 +29,10 @@ def restart(fleet: Fleet, process: str = "") -> None:
         fronts = drain.fronts(running, batch)
         try:
             with drain.drained(running, batch, fronts, partial(serving_releases, running.some(fronts))):
-                batch.apply([again], releases, phase=f"restart {number}/{len(batches)}")
+                batch.apply([again.given(process=process)], releases, phase=f"restart {number}/{len(batches)}")
         except StepFailed:
             fleet.session.refresh(batch.names)
-            batch.apply([abandon], releases, phase="clean up")
+            batch.apply([abandon.given(process=process)], releases, phase="clean up")
             raise
 
 
@@ -40,7 +40,7 @@ def restart(fleet: Fleet, process: str = "") -> None:
 def stop(fleet: Fleet, process: str = "") -> None:
     """Stop processes, also over a reboot, until `start` or the next deploy."""
     running = about(fleet, process)
-    running.apply([end], serving_releases(running), phase="stop")
+    running.apply([end.given(process=process)], serving_releases(running), phase="stop")
     if not process and not fleet.dry:
         tell_strays(running)
 
@@ -59,11 +59,11 @@ def start(fleet: Fleet, process: str = "") -> None:
     stopped = about(fleet, process)
     releases = serving_releases(stopped)
     for batch in stopped.batches():
-        batch.apply([begin], releases, phase="start")
+        batch.apply([begin.given(process=process)], releases, phase="start")
 
 
 def about(fleet: Fleet, process: str) -> Fleet:
-    """Return the hosts that run a process, and remember which one this is about.
+    """Return the hosts that run a process.
 
     :param process: its name; empty for all.
     :raises HawserError: there is no such process, it runs on none of these hosts, or nothing has been deployed yet.
@@ -80,18 +80,20 @@ def about(fleet: Fleet, process: str) -> Fleet:
     if bare:
         next_move = f"fab -H {fleet.environment.name} deploy"
         raise HawserError(f"{', '.join(bare)}: nothing has been deployed yet; next: {next_move}")
-    fleet.session.asked = {"process": process}
     return there
 
 
-def chosen(host: Host) -> Iterator[ProcessInstance]:
-    """Yield the processes that serve and that the command is about, those first that others wait for."""
+def chosen(host: Host, process: str) -> Iterator[ProcessInstance]:
+    """Yield the processes that serve, those first that others wait for.
+
+    :param process: only this one; empty for all.
+    """
     if host.release is None:
         return
     rank = host.environment.rank
-    for process in sorted(live_processes_of(host), key=lambda each: rank(each.setting_name)):
-        if host.asked.get("process", "") in ("", process.setting_name):
-            yield process
+    for each in sorted(live_processes_of(host), key=lambda each: rank(each.setting_name)):
+        if process in ("", each.setting_name):
+            yield each
 
 
 def defined(process: ProcessInstance) -> Resources:
@@ -100,36 +102,36 @@ def defined(process: ProcessInstance) -> Resources:
 
 
 @step()
-def again(host: Host) -> Resources:
+def again(host: Host, process: str = "") -> Resources:
     """Start each process in its other colour and move the traffic there, or restart it where it stands."""
-    for process in chosen(host):
-        if not process.colour:
-            yield Running(process.unit, process.setting.manager, log=process.log, again=True)
-            yield from healthy(process)
+    for each in chosen(host, process):
+        if not each.colour:
+            yield Running(each.unit, each.setting.manager, log=each.log, again=True)
+            yield from healthy(each)
             continue
-        yield from defined(process.other)
-        yield Link(*process.other.link)
-        drain = 1.0 if process.setting.socket else 0.0
-        yield Retired(process.unit, process.setting.manager, process.definition, drain)
+        yield from defined(each.other)
+        yield Link(*each.other.link)
+        drain = 1.0 if each.setting.socket else 0.0
+        yield Retired(each.unit, each.setting.manager, each.definition, drain)
 
 
 @step()
-def abandon(host: Host) -> Resources:
+def abandon(host: Host, process: str = "") -> Resources:
     """Take away what was started beside the processes that go on serving."""
-    for process in chosen(host):
-        if process.colour:
-            yield Retired(process.other.unit, process.setting.manager, process.other.definition)
+    for each in chosen(host, process):
+        if each.colour:
+            yield Retired(each.other.unit, each.setting.manager, each.other.definition)
 
 
 @step()
-def end(host: Host) -> Resources:
+def end(host: Host, process: str = "") -> Resources:
     """Stop each process and keep it from starting at boot; those last that others wait for."""
-    for process in reversed(list(chosen(host))):
-        yield Retired(process.unit, process.setting.manager, process.definition, wait=True)
+    for each in reversed(list(chosen(host, process))):
+        yield Retired(each.unit, each.setting.manager, each.definition, wait=True)
 
 
 @step()
-def begin(host: Host) -> Resources:
+def begin(host: Host, process: str = "") -> Resources:
     """Define and start each process in the colour that serves."""
-    for process in chosen(host):
-        yield from defined(process)
+    for each in chosen(host, process):
+        yield from defined(each)

@@ -65,8 +65,8 @@ def purge(fleet: Fleet, name: str, vhost: str = "", db: int = 0, yes: bool = Fal
     (queue,) = found
     if not fleet.dry and not yes and answer(fleet, queue) != name:
         raise HawserError(f"that is not {name}; nothing was touched")
-    fleet.session.asked = {"queue": queue.name, "vhost": queue.vhost, "db": str(db)}
-    fleet.some([queue.host]).apply([empty], phase=f"purge {queue.name}")
+    step = empty.given(name=queue.name, vhost=queue.vhost, db=db)
+    fleet.some([queue.host]).apply([step], phase=f"purge {queue.name}")
 
 
 def answer(fleet: Fleet, queue: Queue) -> str:
@@ -112,15 +112,17 @@ def redis_password(host: Host) -> str:
 
 
 @step()
-def empty(host: Host) -> Resources:
-    """Throw away what waits in the named queue."""
-    if "queue" not in host.asked:
+def empty(host: Host, name: str = "", vhost: str = "", db: int = 0) -> Resources:
+    """Throw away what waits in a queue; nothing where none is named.
+
+    :param vhost: of RabbitMQ; empty for a queue of Redis, which lies in the database with the number ``db``.
+    """
+    if not name:
         return
-    name, vhost = host.asked["queue"], host.asked["vhost"]
     if vhost:
         # The program of this name in the PATH would hand its arguments to a shell.
         argv = (CONTROL, "-q", "purge_queue", "-p", vhost, "--", name)
         yield Command(argv, user="rabbitmq", cwd="/var/lib/rabbitmq", title=f"purge {name} in {vhost}")
     else:
         env = {"REDISCLI_AUTH": redis_password(host)} if redis_password(host) else {}
-        yield Command(("redis-cli", "-n", host.asked["db"], "DEL", name), env=env, title=f"purge {name} in redis")
+        yield Command(("redis-cli", "-n", str(db), "DEL", name), env=env, title=f"purge {name} in redis")

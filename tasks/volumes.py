@@ -31,8 +31,11 @@ UNITS = "/etc/systemd/system"
 
 
 @step()
-def install(host: Host) -> Resources:
-    """Open and mount this host's encrypted volumes, and keep from starting what needs them."""
+def install(host: Host, making: str = "") -> Resources:
+    """Open and mount this host's encrypted volumes, and keep from starting what needs them.
+
+    :param making: the one that may be made where there is none; the others are left alone then.
+    """
     ours, waits = volumes_of(host), waiting(host)
     if ours:
         yield Packages(("cryptsetup-bin", *sorted({PROGRAMS[each.filesystem] for each in ours.values()})))
@@ -56,9 +59,9 @@ def install(host: Host) -> Resources:
     yield from files
     yield Command(("systemctl", "daemon-reload"), when=changed(placed, gone, *files))
     for name, volume in ours.items():
-        if host.asked.get("format", name) != name:
+        if making not in ("", name):
             continue
-        yield luks(host, name, formats="format" in host.asked)
+        yield luks(host, name, formats=bool(making))
         yield Directory(volume.mount, mode=0o750, owner=volume.owner or host.app.user, group=host.app.group)
 
 
@@ -119,7 +122,6 @@ def open_all(fleet: Fleet) -> None:
     served = [name for name in there.names if there.host(name).process_settings() and there.facts(name).current]
     running = there.some(served)
     if running.names:
-        fleet.session.asked = {}
         running.apply([processes.begin], serving_releases(running), phase="start")
 
 
@@ -134,8 +136,7 @@ def make(fleet: Fleet, volume: str, destroy: str = "") -> None:
     hosts = ", ".join(there.names)
     if not fleet.dry and (destroy or typed(fleet, f"{hosts}: all that is on {device} will be lost.")) != device:
         raise HawserError(f"that is not {device}; nothing was touched", code=2)
-    fleet.session.asked = {"format": volume}
-    there.apply([install], phase="format")
+    there.apply([install.given(making=volume)], phase="format")
 
 
 def typed(fleet: Fleet, warning: str) -> str:

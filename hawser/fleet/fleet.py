@@ -10,7 +10,7 @@ from ..host.release import Release
 from ..resources import Catalog, Checkout
 from ..session import locks
 from ..ssh import terminal
-from ..steps import Step
+from ..steps import Step, StepLike
 from . import repository
 from .hosts import Hosts
 from .releases import target_release
@@ -64,7 +64,7 @@ class Fleet(Hosts):
                     self.session.tell_failure(name, str(error))
 
     def apply(
-        self, steps: Sequence[Step], release: Release | Mapping[str, Release] | None = None, phase: str = ""
+        self, steps: Sequence[StepLike], release: Release | Mapping[str, Release] | None = None, phase: str = ""
     ) -> None:
         """Bring every host to what these steps want, all hosts at once, one exchange per host.
 
@@ -77,7 +77,7 @@ class Fleet(Hosts):
             raise self.failure(phase or steps[0].title, failed)
 
     def attempt(
-        self, steps: Sequence[Step], release: Release | Mapping[str, Release] | None = None, phase: str = ""
+        self, steps: Sequence[StepLike], release: Release | Mapping[str, Release] | None = None, phase: str = ""
     ) -> dict[str, str]:
         """Do as `apply` does, and leave it to the caller what a failure means.
 
@@ -123,7 +123,7 @@ class Fleet(Hosts):
             lines.append(f"  next: fab -H {lost[0]} status; when {', '.join(lost)} answers, the same command again")
         return StepFailed("\n".join(lines))
 
-    def catalog(self, name: str, steps: Sequence[Step], release: Release | None) -> Catalog:
+    def catalog(self, name: str, steps: Sequence[StepLike], release: Release | None) -> Catalog:
         """Collect what some steps want on one host."""
         host = self.host(name, release)
         return Catalog.of((step.title, step.resources(host)) for step in steps)

@@ -12,7 +12,7 @@ from ..errors import HawserError, StepFailed
 from ..host.journal import PUT_BACK, SWITCH, Record
 from ..host.release import Release
 from ..signatures import Kept
-from ..steps import Step
+from ..steps import Step, StepLike
 from . import kept
 from .fleet import Fleet
 
@@ -31,8 +31,8 @@ class Ways:
     :param portions: in which portions hosts are put back.
     """
 
-    put_back: Sequence[Step]
-    withdraw: Sequence[Step]
+    put_back: Sequence[StepLike]
+    withdraw: Sequence[StepLike]
     close: Step
     record: Step
     portions: Callable[[Rolling, Sequence[str]], Iterator[Portion]]
@@ -76,7 +76,7 @@ class Rolling:
         """Return those of some hosts that were not given up."""
         return fleet.some([name for name in fleet.names if name not in {**self.failed, **self.skipped}])
 
-    def apply(self, fleet: Fleet, steps: Sequence[Step], phase: str) -> None:
+    def apply(self, fleet: Fleet, steps: Sequence[StepLike], phase: str) -> None:
         """Apply steps to hosts that were not given up; one that fails is given up, as far as the settings allow.
 
         :raises StepFailed: more hosts have failed than `release.max_failures` allows, or one that all depend on.

@@ -62,7 +62,7 @@ class Host:
 
     :param addresses: where each host of the environment is reached by the others, by name.
     :param entry: who does what from where, for the history.
-    :param asked: what the command asks for, such as the ``process`` it is about.
+    :param drained: hosts that web servers in front of them pass nothing to now.
     :param rollout: the rollout that is under way, if one is.
     :param accepted: what it keeps that is about to be signed for it.
     :param today: it as today's settings have it, where these here are those that a release kept.
@@ -76,7 +76,7 @@ class Host:
     facts: Facts = field(default_factory=Facts)
     release: Release | None = None
     entry: Mapping[str, str] = field(default_factory=dict)
-    asked: Mapping[str, str] = field(default_factory=dict)
+    drained: Sequence[str] = ()
     rollout: Record | None = None
     accepted: Sequence[Kept] = ()
     today: Host | None = None

@@ -8,7 +8,7 @@ import platform
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import cached_property
 from pathlib import Path
@@ -82,7 +82,8 @@ class Session:
         # The host that a plain task has a connection to.
         self.spoken_to = ""
         self.at_stake: Release | None = None
-        self.asked: dict[str, str] = {}
+        # Backends that the web servers in front of them pass nothing to now.
+        self.drained: tuple[str, ...] = ()
         self.dry_failures: list[str] = []
         self.failures: dict[str, Event] = {}
         self.last_lines: dict[str, deque[str]] = {}
@@ -276,7 +277,7 @@ class Session:
             facts,
             release,
             self.entry,
-            self.asked,
+            self.drained,
             self.rollout,
             self.accepted.get(name, ()),
         )
@@ -451,6 +452,10 @@ class Session:
             # What they still have to say shall not come between the last words.
             wait(futures.values(), timeout=LAST_WAIT)
             raise
+
+    def pass_over(self, backends: Iterable[str]) -> None:
+        """Remember which backends are to get no requests, until another word."""
+        self.drained = tuple(backends)
 
     def tell_failure(self, name: str, message: str) -> None:
         """Report what broke off a host's run: loudly in any case, as a failure unless the settings leave it out."""

@@ -10,7 +10,6 @@ from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host.release import Release
 from hawser.inventory.schema import Environment
-from hawser.session.session import Session
 
 from ..webservers import apache, nginx
 
@@ -44,11 +43,6 @@ def passes_on(environment: Environment, name: str, batch: set[str]) -> bool:
     return False
 
 
-def out(session: Session) -> tuple[str, ...]:
-    """Return the hosts that are taken out now."""
-    return tuple(filter(None, session.asked.get("drained", "").split(",")))
-
-
 @contextmanager
 def drained(
     fleet: Fleet,
@@ -67,10 +61,10 @@ def drained(
         yield
         return
     session, told = fleet.session, ", ".join(batch.names)
-    before = out(session)
+    before = session.drained
 
     def pass_nothing_to(hosts: Iterable[str], phase: str) -> None:
-        session.asked = {**session.asked, "drained": ",".join(hosts)}
+        session.pass_over(hosts)
         there = fleet.some([name for name in names if name not in session.lost])
         there.apply([nginx.install, apache.install], releases(), phase)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -21,21 +20,26 @@ from hawser.inventory.tables.hooks import Hook
 from hawser.resources import Command, Resources
 from hawser.steps import step
 
+# Before anything happens.
+NONE: Mapping[str, str] = {}
+
 
 @step()
-def run(host: Host) -> Resources:
-    """Run a hook that is due on this host."""
-    due = host.asked.get("hook")
+def run(host: Host, due: int | None = None, facts: Mapping[str, str] = NONE) -> Resources:
+    """Run a hook on this host; all of them where none is due, so that a mistake in one is found in time.
+
+    :param due: its place in the file, from 0.
+    :param facts: variables that tell it what happens.
+    """
     for number, hook in enumerate(host.environment.hooks):
-        # Before anything is asked, all are rendered, so that a mistake in one is found in time.
-        if due not in (None, str(number)):
+        if due not in (None, number):
             continue
         line = host.command_text(hook.command, f"hooks[{number}].command")
         if hook.on == "here" or (hook.on == "leader" and not host.is_leader) or not host.is_in(hook.groups):
             continue
-        facts = {**json.loads(host.asked.get("facts", "{}")), "HAWSER_HOST": host.name}
+        env = {**facts, "HAWSER_HOST": host.name}
         user = hook.user or host.app.user
-        yield Command(("sh", "-c", line), user=user, cwd=host.root, env=facts, timeout=hook.timeout, title=line)
+        yield Command(("sh", "-c", line), user=user, cwd=host.root, env=env, timeout=hook.timeout, title=line)
 
 
 @contextmanager
@@ -63,27 +67,25 @@ def whole(rolling: Rolling, fleet: Fleet) -> Iterator[None]:
 
 def each(rolling: Rolling, when: str, phase: str, fleet: Fleet, **more: str) -> None:
     """Run the hooks of one moment, in the order of the file."""
-    environment, session = rolling.hosts.environment, rolling.hosts.session
-    for number, hook in enumerate(environment.hooks):
+    for number, hook in enumerate(rolling.hosts.environment.hooks):
         if getattr(hook, when) != phase:
             continue
-        title, there = f"hook {when} {phase}", {**facts(rolling, f"{when} {phase}", fleet), **more}
-        asked, session.asked = session.asked, {"hook": str(number), "facts": json.dumps(there)}
-        try:
-            failed = here(rolling, number, hook, there) if hook.on == "here" else on_hosts(rolling, hook, fleet, title)
-        finally:
-            session.asked = asked
+        title, told = f"hook {when} {phase}", {**facts_of(rolling, f"{when} {phase}", fleet), **more}
+        if hook.on == "here":
+            failed = here(rolling, number, hook, told)
+        else:
+            failed = on_hosts(rolling, number, hook, fleet, title, told)
         if failed and when == "before":
             raise StepFailed(f"the {title} failed{failed}: {hook.command}")
         if failed:
             rolling.hosts.report.note("", f"the {title} failed{failed}, and the rollout goes on", "warning")
 
 
-def on_hosts(rolling: Rolling, hook: Hook, fleet: Fleet, title: str) -> str:
+def on_hosts(rolling: Rolling, number: int, hook: Hook, fleet: Fleet, title: str, facts: Mapping[str, str]) -> str:
     """Run a hook on hosts; return where it failed."""
     there = rolling.still(fleet.leader() if hook.on == "leader" else fleet)
     names = [name for name in there.names if there.host(name).is_in(hook.groups) and name not in fleet.session.lost]
-    failures = there.some(names).attempt([run], today(rolling), title) if names else {}
+    failures = there.some(names).attempt([run.given(due=number, facts=facts)], today(rolling), title) if names else {}
     return f" on {', '.join(failures)}" if failures else ""
 
 
@@ -93,7 +95,7 @@ def today(rolling: Rolling) -> Release:
     return dataclasses.replace(rolling.wanted, environment=session.environment, templates=session.templates)
 
 
-def facts(rolling: Rolling, moment: str, fleet: Fleet) -> dict[str, str]:
+def facts_of(rolling: Rolling, moment: str, fleet: Fleet) -> dict[str, str]:
     """Return what a hook is told."""
     record, entry = rolling.record, rolling.session.entry
     return {

@@ -16,7 +16,7 @@ from hawser.host import Host, journal
 from hawser.host.databases import databases_of
 from hawser.host.release import Release
 from hawser.runner.code.revisions import ADDITIVE
-from hawser.steps import Step
+from hawser.steps import StepLike
 
 from .. import config, db, maintenance, release
 from . import drain, hooks, migrations, visit
@@ -71,7 +71,6 @@ def migrate(rolling: Rolling, pending: Outlook) -> None:
     saved = to_save(hosts)
     insists = hosts.environment.backup.before_migrate is True
     if saved.names and (insists or (not pending.nothing and migrations.serves_anywhere(hosts))):
-        hosts.session.asked = {"why": db.BEFORE_MIGRATION}
         saved.apply([db.save], phase="backup")
     with hooks.around(rolling, "migrate", hosts.leader()):
         hosts.leader().apply([db.migrate], rolling.wanted, phase="migrate")
@@ -79,7 +78,7 @@ def migrate(rolling: Rolling, pending: Outlook) -> None:
     hosts.leader().apply([release.advance], rolling.wanted, phase="migrated")
 
 
-def switch(rolling: Rolling, part: Fleet, steps: Sequence[Step]) -> None:
+def switch(rolling: Rolling, part: Fleet, steps: Sequence[StepLike]) -> None:
     """Move the traffic to the new release, batch by batch."""
     rolling.note(phase=journal.SWITCH)
     giving = [name for name in rolling.still(part).names if hands_over(rolling.hosts.host(name, rolling.wanted))]
@@ -111,7 +110,7 @@ def portions(rolling: Rolling, names: Sequence[str]) -> Iterator[Portion]:
     Those that are out already come first, for nobody misses them; what never switched has nothing to restart.
     """
     hosts = rolling.hosts
-    away = {*rolling.switched, *drain.out(hosts.session)}
+    away = {*rolling.switched, *hosts.session.drained}
     moved = [
         name for name in names if not away or name in away or hosts.facts(name).current != rolling.before[name].before
     ]
@@ -119,7 +118,7 @@ def portions(rolling: Rolling, names: Sequence[str]) -> Iterator[Portion]:
     free = [name for name in names if name not in bound]
     if free:
         yield hosts.some(free), nullcontext()
-    first = [name for name in bound if name in drain.out(hosts.session)]
+    first = [name for name in bound if name in hosts.session.drained]
     rest = hosts.some([name for name in bound if name not in first])
     for there in [*([hosts.some(first)] if first else []), *rest.batches()]:
         fronts = drain.fronts(hosts, there)
@@ -173,7 +172,6 @@ def closed(rolling: Rolling, pending: Outlook) -> Iterator[None]:
     rolling.later.append(open_again)
     try:
         if rolling.record.maintenance and sites.names:
-            hosts.session.asked = {}
             sites.apply([maintenance.close], rolling.wanted, "close the site")
         yield
     except Exception as error:

@@ -68,7 +68,7 @@ def parts(host: Host) -> dict[str, Any]:
         elif runs_here:
             servers = [f"127.0.0.1:{process.port}"]
         else:
-            out = host.asked.get("drained", "").split(",")
+            out = host.drained
             backends = host.environment.hosts_running(process)
             servers = [f"{bracketed(host.addresses[each])}:{process.port}" for each in backends]
             down = [server for server, each in zip(servers, backends, strict=True) if each in out]

@@ -323,8 +323,8 @@ def test_a_file_outside_the_release_is_written_wherever_its_groups_say() -> None
 def test_a_second_repository_is_complete_before_its_link_moves_there() -> None:
     environment = ENVIRONMENTS["kiosk"]
     commit = "4" * 40
-    host = dataclasses.replace(make_host(environment, "till", Facts()), asked={"checkouts.price-lists": commit})
-    wanted = list(checkouts.install.resources(host))
+    host = make_host(environment, "till", Facts())
+    wanted = list(checkouts.install.given(commits={"price-lists": commit}).resources(host))
     kinds = [each.kind for each in wanted]
     checkout = next(each for each in wanted if isinstance(each, resources.Checkout))
     link = next(each for each in wanted if isinstance(each, resources.Link) and each.path == "/srv/prices")
@@ -338,7 +338,6 @@ def test_a_second_repository_is_complete_before_its_link_moves_there() -> None:
 
 def test_a_second_repository_is_left_alone_where_nobody_has_looked_up_its_commit_or_wants_it() -> None:
     environment = ENVIRONMENTS["kiosk"]
-    asked = {"checkouts.price-lists": "4" * 40}
+    looked_up = checkouts.install.given(commits={"price-lists": "4" * 40})
     assert not list(checkouts.install.resources(make_host(environment, "till", Facts())))
-    other = dataclasses.replace(make_host(environment, "store", Facts()), asked=asked)
-    assert not list(checkouts.install.resources(other))
+    assert not list(looked_up.resources(make_host(environment, "store", Facts())))

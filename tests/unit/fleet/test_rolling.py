@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hawser.errors import HawserError, StepFailed
+from hawser.fleet import kept
 from hawser.fleet.rolling import Rolling, Ways
 from hawser.host.facts import Facts
 from hawser.host.journal import SWITCH, Record
@@ -65,9 +66,6 @@ class Fleet:
     def some(self, names: Any) -> Fleet:
         return Fleet(self.stage, tuple(names))
 
-    def releases(self, identifier: str) -> Any:
-        return dict.fromkeys(self.names, self.stage.named(identifier)), []
-
     def attempt(self, steps: Any, release: Any, phase: str = "") -> dict[str, str]:
         release = next(iter(release.values())) if isinstance(release, dict) else release
         for step in steps:
@@ -82,6 +80,16 @@ class Fleet:
     def apply(self, steps: Any, release: Any, phase: str = "") -> None:
         if failed := self.attempt(steps, release, phase):
             raise StepFailed(f"{phase} failed on {', '.join(failed)}")
+
+
+@pytest.fixture(autouse=True)
+def kept_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every host keeps every release."""
+
+    def releases(fleet: Fleet, identifier: str) -> Any:
+        return dict.fromkeys(fleet.names, fleet.stage.named(identifier)), []
+
+    monkeypatch.setattr(kept, "releases", releases)
 
 
 def rolling(stage: Stage, phase: str = SWITCH) -> Rolling:

@@ -11,6 +11,7 @@ from fabric.config import Config
 
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.kept import release as kept_release
 from hawser.host.release import Release
 from hawser.session.session import Session
 from hawser.signatures import JOURNAL, Signer
@@ -252,7 +253,7 @@ def test_a_dry_run_makes_no_key_and_signs_nothing(two):
     before_there_was_a_key(two)
     wanted, files = release(two, "a"), {name: dict(host.files) for name, host in two.hosts.items()}
     session = Session(Config(overrides={"run": {"dry": True}}), ["pier"], "rollback")
-    assert kept.release(Fleet(session, ALL), wanted).id == wanted
+    assert kept_release(Fleet(session, ALL), wanted).id == wanted
     assert not (two.folder / "pier.env").exists()
     assert files == {name: dict(host.files) for name, host in two.hosts.items()}
 
@@ -277,7 +278,7 @@ def test_no_file_of_this_machine_is_in_a_dry_run_either(two, tls):
     known = names_files_of_this_machine(two, "a", tls)
     session = Session(Config(overrides={"run": {"dry": True}}), ["pier"], "rollback")
     fleet = Fleet(session, ALL)
-    wanted = kept.release(fleet, release(two, "a"))
+    wanted = kept_release(fleet, release(two, "a"))
     assert wanted.environment.site.tls == tls
     rows = json.dumps(fleet.catalog("web1", [acme.issue, certs.place], wanted).to_wire())
     assert not [each for each in known if json.dumps(each)[1:-1] in rows]
@@ -328,9 +329,9 @@ def test_a_host_that_was_looked_at_counts_for_itself(two, capsys, monkeypatch):
     assert "app2" in said and "does not fit its signature" in said and "files" in said
     two.run(releases.sign, yes=True)
     fleet = two.fleet_of("app2")
-    assert kept.release(fleet, release(two, "b")).environment.files
+    assert kept_release(fleet, release(two, "b")).environment.files
     # What the others keep is ours, and counts before it.
-    assert not kept.release(two.fleet_of("pier"), release(two, "b")).environment.files
+    assert not kept_release(two.fleet_of("pier"), release(two, "b")).environment.files
 
 
 def test_a_name_that_a_host_has_made_up_is_no_advice_of_ours_in_the_look(two, capsys, monkeypatch):
@@ -347,7 +348,7 @@ def test_what_a_host_advises_in_what_it_keeps_is_shown_as_its_own(two, capsys):
     two.run(releases.sign, yes=True)
     assert "the host advises: curl" in (shown := capsys.readouterr().out) and "next: curl" not in shown
     with pytest.raises(HawserError, match="the host advises: curl") as refused:
-        kept.release(two.fleet_of("app2"), release(two, "b"))
+        kept_release(two.fleet_of("app2"), release(two, "b"))
     assert "next: curl" not in str(refused.value)
 
 

@@ -29,13 +29,13 @@ def environment(*rows: dict[str, Any]) -> Environment:
     return Environment.model_validate({**SETTINGS, "hooks": list(rows)})
 
 
-def host(name: str, *rows: dict[str, Any], **asked: str) -> Host:
+def host(name: str, *rows: dict[str, Any]) -> Host:
     secrets = Secrets("shop", Path("shop.env"), {})
-    return Host(name, environment(*rows), secrets, Templates(), ADDRESSES, asked=asked)
+    return Host(name, environment(*rows), secrets, Templates(), ADDRESSES)
 
 
-def lines(where: Host) -> list[str]:
-    return [each.argv[-1] for each in hooks.run.resources(where)]  # type: ignore[attr-defined]
+def lines(where: Host, due: int | None = None) -> list[str]:
+    return [each.argv[-1] for each in hooks.run.given(due=due).resources(where)]  # type: ignore[attr-defined]
 
 
 class Stage:
@@ -47,7 +47,6 @@ class Stage:
         self.environment = environment(*rows)
         self.failing, self.done, self.notes, self.heard = failing, [], [], []  # type: ignore[var-annotated]
         self.session: Any = SimpleNamespace(
-            asked={"message": "kept"},
             lost={},
             entry={"who": "ann", "from": "desk"},
             environment=self.environment,
@@ -71,29 +70,29 @@ class Stage:
     def some(self, names: Any) -> Any:
         part = SimpleNamespace(**{**self.__dict__, "names": tuple(names)})
         part.some, part.host = self.some, lambda name: host(name)
-        part.attempt = lambda steps, release, title: self.attempt(part, title)
+        part.attempt = lambda steps, release, title: self.attempt(part, title, *steps)
         return part
 
     def leader(self) -> Any:
         return self.some(["web1"])
 
-    def attempt(self, part: Any, title: str) -> dict[str, str]:
-        self.done.append((title, part.names, dict(self.session.asked)))
+    def attempt(self, part: Any, title: str, step: Any) -> dict[str, str]:
+        self.done.append((title, part.names, dict(step.arguments)))
         return {name: "broken" for name in part.names if name in self.failing}
 
 
 def test_a_hook_runs_on_its_groups_as_the_applications_user():
     row = {"before": "switch", "command": "echo {{ host.name }}", "groups": ["web"]}
-    assert [lines(host(name, row, hook="0")) for name in ADDRESSES] == [["echo web1"], ["echo web2"], []]
-    (command,) = hooks.run.resources(host("web1", row, hook="0", facts='{"HAWSER_RELEASE": "new"}'))
+    assert [lines(host(name, row), 0) for name in ADDRESSES] == [["echo web1"], ["echo web2"], []]
+    (command,) = hooks.run.given(due=0, facts={"HAWSER_RELEASE": "new"}).resources(host("web1", row))
     assert (command.user, command.cwd) == ("shop", "/srv/shop")  # type: ignore[attr-defined]
     assert command.env == {"HAWSER_RELEASE": "new", "HAWSER_HOST": "web1"}  # type: ignore[attr-defined]
 
 
 def test_one_for_the_leader_runs_there_alone_and_one_for_here_on_no_host():
     rows = [{"before": "switch", "command": "a", "on": "leader"}, {"before": "switch", "command": "b", "on": "here"}]
-    assert [lines(host(name, *rows, hook="0")) for name in ADDRESSES] == [["a"], [], []]
-    assert [lines(host(name, *rows, hook="1")) for name in ADDRESSES] == [[], [], []]
+    assert [lines(host(name, *rows), 0) for name in ADDRESSES] == [["a"], [], []]
+    assert [lines(host(name, *rows), 1) for name in ADDRESSES] == [[], [], []]
 
 
 def test_all_are_rendered_before_anything_is_asked():
@@ -106,7 +105,6 @@ def test_a_failing_hook_before_a_phase_stops_it(tmp_path):
     told = "hook before switch failed on web2: false"
     with pytest.raises(StepFailed, match=told), hooks.around(stage, "switch", stage.some(["web1", "web2"])):
         raise AssertionError("the phase must not begin")
-    assert stage.session.asked == {"message": "kept"}
 
 
 def test_a_failing_hook_after_a_phase_is_reported(tmp_path):
