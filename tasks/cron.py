@@ -8,10 +8,11 @@ from typing import Any
 from hawser.fleet.fleet import Fleet
 from hawser.formats import shell, shell_join
 from hawser.host import Host
-from hawser.host.processes import COLOURS, ProcessInstance, instances, overlaps, own_environment
+from hawser.host.processes import ProcessInstance, instances, overlaps, own_environment
 from hawser.inventory.tables.processes import CronEntry, Process
 from hawser.report import Marked
 from hawser.resources import Absent, Directory, File, Files, Resources
+from hawser.ssh.answers import COLOURS
 from hawser.steps import removal, rollout, step
 
 from .status import since, span

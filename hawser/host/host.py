@@ -20,10 +20,11 @@ from ..inventory.tables.certificates import Certificate, CertificateFiles
 from ..inventory.tables.processes import CronEntry, Process
 from ..resources import Command
 from ..secrets import Secrets
+from ..ssh.answers import COLOURS
 from ..templates.bounded import for_templates
 from ..templates.rendering import TemplateError, Templates
 from .journal import Record
-from .processes import COLOURS, ProcessInstance, instance_environment, instances, overlaps, starts_late
+from .processes import ProcessInstance, instance_environment, instances, overlaps, starts_late
 from .release import Facts, Release
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..inventory.tables.processes import CronEntry, Process
 from ..resources import Changed, File, Healthy, Resources, Retired, Running, changed
+from ..ssh.answers import COLOURS
 
 if TYPE_CHECKING:
     from .host import Host
-
-COLOURS = ("blue", "green")
 
 
 @dataclass(frozen=True)

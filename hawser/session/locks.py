@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import HawserError
 from ..resources import JSON
-from ..ssh.answers import LATEST
+from ..runner.processes.cron import LATEST
 
 if TYPE_CHECKING:
     from ..fleet.fleet import Fleet

@@ -15,6 +15,7 @@ from hawser.host import Host, journal
 from hawser.host.databases import databases_of
 from hawser.host.release import Release
 from hawser.runner.code.revisions import ADDITIVE
+from hawser.runner.databases.restoring import BEFORE_MIGRATION
 from hawser.steps import Step
 
 from .. import config, db, maintenance, release
@@ -70,7 +71,7 @@ def migrate(rolling: Rolling, pending: Outlook) -> None:
     saved = to_save(hosts)
     insists = hosts.environment.backup.before_migrate is True
     if saved.names and (insists or (not pending.nothing and migrations.serves_anywhere(hosts))):
-        hosts.session.asked = {"why": db.BEFORE_MIGRATION}
+        hosts.session.asked = {"why": BEFORE_MIGRATION}
         saved.apply([db.save], phase="backup")
     with hooks.around(rolling, "migrate", hosts.leader()):
         hosts.leader().apply([db.migrate], rolling.wanted, phase="migrate")

@@ -43,8 +43,8 @@ class LinkedFolder(Kind):
             return None if old == target else Change("%s -> %s" % (old, target))
         if not stat.S_ISDIR(status.st_mode):
             raise Failure(
-                "the code has a file at %s, where persistent.linked wants a link to a folder; take it out of there"
-                % path
+                "the code has a file at %s, where persistent.linked wants a link to a folder; next: take it out"
+                " of there" % path
             )
         new, other, odd = self.compare()
         notes = ["-> " + target]
