@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, NotRequired, Required, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Literal, NotRequired, Required, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -24,9 +24,8 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from .report.text import hearsay
+from .runner.processes.cron import LATEST
 
-# The last moment that every clock and calendar here can write: the first day of the year 9999.
-LATEST = 253370764800.0
 COLOURS = ("blue", "green")
 LONGEST_PIECE = 1 << 20
 # Seconds within which a question is answered that costs a host next to nothing, and one that asks others in turn:
@@ -135,6 +134,15 @@ class Row(TypedDict):
     """What the runner itself says: these fields and no others."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+
+class Counted(TypedDict, Generic[T]):
+    """Rows that others may multiply (`hawser.runner.rows`): as many as are told, and how many more there are."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+    rows: Many[T]
+    more: Size
 
 
 class ProcessRow(Row):
@@ -253,6 +261,10 @@ class Room(Row):
 class Memory(Row):
     total: Size
     free: Size
+
+
+class FailedUnit(Row):
+    unit: UnitOrNone
 
 
 class RabbitQueue(Row):
@@ -377,7 +389,7 @@ ANSWERS: dict[str, tuple[Any, float]] = {
     "index.resolve": (NameOrNone, PATIENT),
     "cron.last": (ByName[CronRun], PROMPT),
     "looks.clock": (Moment, PROMPT),
-    "looks.failed_units": (Many[UnitOrNone], PROMPT),
+    "looks.failed_units": (Counted[FailedUnit], PROMPT),
     "looks.last_words": (Many[Text], PROMPT),
     "looks.memory": (Memory, PROMPT),
     "looks.pending": (Size, PROMPT),
@@ -387,26 +399,25 @@ ANSWERS: dict[str, tuple[Any, float]] = {
     "looks.rooms": (Many[Room], PROMPT),
     "looks.unmounted": (Many[Text], PROMPT),
     "once.listing": (ByName[Entry], PROMPT),
-    "queues.rabbitmq": (Many[RabbitQueue], PATIENT),
-    "queues.redis": (Many[RedisQueue], PATIENT),
-    "ports.listening": (Many[Listener], PROMPT),
+    "queues.rabbitmq": (Counted[RabbitQueue], PATIENT),
+    "queues.redis": (Counted[RedisQueue], PATIENT),
+    "ports.listening": (Counted[Listener], PROMPT),
     "migrations.plans": (Many[Told], PATIENT),
     "releases.before": (NameOrNone, PROMPT),
     "releases.history": (Many[Entry], PROMPT),
     "releases.stuck": (Many[Text], PATIENT),
     "releases.listing": (Few[Kept], PATIENT),
     "restores.left": (Many[Left], PATIENT),
-    "samples.listing": (Many[Sample], PROMPT),
-    "strays.listing": (Many[Stray], PROMPT),
+    "samples.listing": (Counted[Sample], PROMPT),
+    "strays.listing": (Counted[Stray], PROMPT),
     "survey.health": (ByName[Text], PATIENT),
-    # How many are too many is said in plain words where they are taken.
-    "transfers.listing": (list[RemoteFile], PATIENT),
+    "transfers.listing": (Many[RemoteFile], PATIENT),
     "transfers.state": (RemoteState | None, PATIENT),
     "trees.held": (ByName[Held], PROMPT),
 }
 
-# Which argument holds the names that an answer is about.
-ABOUT = {"looks.reach": "places", "looks.resolve": "names", "survey.health": "checks"}
+# Which argument holds the names that an answer is about: those of its keys, or the paths of its rows.
+ABOUT = {"looks.reach": "places", "looks.resolve": "names", "looks.rooms": "paths", "survey.health": "checks"}
 
 
 class Start(Row):
@@ -503,46 +514,30 @@ DONE: dict[str, Any] = {
 }
 
 
-def expected(function: str, arguments: Mapping[str, Any]) -> tuple[Any, float]:
-    """Return the type of a reading function's answer, and the seconds within which it comes.
+def expected(function: str, arguments: Mapping[str, Any]) -> Any:
+    """Return the type of a reading function's answer: one that is equal for all questions that have it in common.
 
-    :param arguments: what it is asked about: an answer speaks of nothing else.
+    :param arguments: what it is asked about.
     """
-    kind, seconds = ANSWERS[function]
     if function == "migrations.plans":
         # One answer to each question, in their order.
         kinds = tuple(_kind_of_plan(each) for each in arguments["questions"])
-        return (tuple[kinds] if kinds else tuple[()]), seconds  # type: ignore[valid-type]
-    if function == "looks.rooms":
-        return Annotated[kind, AfterValidator(_paths_among(frozenset(arguments["paths"])))], seconds
-    if function in ABOUT:
-        asked = {each["name"] if isinstance(each, Mapping) else each for each in arguments[ABOUT[function]]}
-        return Annotated[kind, AfterValidator(_only(frozenset(asked)))], seconds
-    return kind, seconds
+        return tuple[kinds] if kinds else tuple[()]  # type: ignore[valid-type]
+    return ANSWERS[function][0]
+
+
+def is_about(function: str, arguments: Mapping[str, Any], answer: Any) -> bool:
+    """Tell whether an answer, which has its type, speaks of nothing but what was asked about."""
+    if function not in ABOUT:
+        return True
+    asked = {each["name"] if isinstance(each, Mapping) else each for each in arguments[ABOUT[function]]}
+    return asked.issuperset(each["path"] if isinstance(each, Mapping) else each for each in answer)
 
 
 def _kind_of_plan(question: Mapping[str, Any]) -> Any:
     if question.get("plain"):
         return ToldPlainly
     return Told if "HAWSER_DATABASE" in (question.get("env") or {}) else ToldByAlembic
-
-
-def _paths_among(asked: frozenset[str]) -> Callable[[list[Room]], list[Room]]:
-    def check(rows: list[Room]) -> list[Room]:
-        if not asked.issuperset(row["path"] for row in rows):
-            raise ValueError("it is about something that was not asked")
-        return rows
-
-    return check
-
-
-def _only(asked: frozenset[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    def check(value: dict[str, Any]) -> dict[str, Any]:
-        if not asked.issuperset(value):
-            raise ValueError("it is about something that was not asked")
-        return value
-
-    return check
 
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}

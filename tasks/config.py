@@ -103,9 +103,11 @@ def samples(fleet: Fleet) -> None:
         host = fleet.host(name)
         source = f"{host.root}/current/source"
         made = [f"{source}/{entry.sample}" for entry in host.environment.settings if host.is_in(entry.groups)]
-        for row in fleet.ask(name, "samples.listing", {"source": source, "made": made}):
+        listed = fleet.ask(name, "samples.listing", {"source": source, "made": made})
+        for row in listed["rows"]:
             said = "used by [[settings]]" if row["used"] else "the file is there" if row["exists"] else "not used"
             fleet.report.note(name, f"{row['sample']}  {said}")
+        fleet.tell_more(name, listed, "samples")
 
 
 @session_task(help={"to": "the folder to write them into; default: show them"})

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hawser.answers import COLOURS
 from hawser.fleet.fleet import Fleet
 from hawser.formats import shell, shell_join
 from hawser.host import Host
-from hawser.host.processes import COLOURS, ProcessInstance, instances, overlaps, own_environment
+from hawser.host.processes import ProcessInstance, instances, overlaps, own_environment
 from hawser.inventory.tables.processes import CronEntry, Process
 from hawser.report import Marked
 from hawser.resources import Absent, Directory, File, Files, Resources

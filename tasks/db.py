@@ -12,13 +12,12 @@ from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.databases import Database, broken_off, databases_gone, databases_of, folder_of
 from hawser.resources import Backup, Resources, Restore, Settled
+from hawser.runner.databases.restoring import BEFORE_MIGRATION, BEFORE_RESTORE, BY_HAND
 from hawser.steps import removal, rollout, step
 
 from .status import span
 
 DATABASE = {"database": "only this one; default: all"}
-# What a backup is made for, as `db.list` shows it. The runner writes down the first one, in a restore.
-BEFORE_RESTORE, BEFORE_MIGRATION, BY_HAND = "before a restore", "before a migration", "by hand"
 
 
 @step()

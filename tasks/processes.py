@@ -47,10 +47,11 @@ def stop(fleet: Fleet, process: str = "") -> None:
 
 def tell_strays(fleet: Fleet) -> None:
     """Warn of programs of the application that no stop reaches, for no unit holds them."""
-    for name, rows in fleet.ask_all("strays.listing", {"user": fleet.environment.app.user}).items():
-        for row in rows:
+    for name, found in fleet.ask_all("strays.listing", {"user": fleet.environment.app.user}).items():
+        for row in found["rows"]:
             next_move = f'fab -H {name} run "kill {row["pid"]}"'
             fleet.report.note(name, f"{told(row)} still runs, outside of every unit; next: {next_move}", "warning")
+        fleet.tell_more(name, found, "programs outside of every unit")
 
 
 @rollout(help=PROCESS)

@@ -56,7 +56,7 @@ def listing(fleet: Fleet, db: int = 0) -> None:
 )
 def purge(fleet: Fleet, name: str, vhost: str = "", db: int = 0, yes: bool = False) -> None:
     """Throw away all that waits in a queue; asks for its name."""
-    known = queues(fleet, db)
+    known = queues(fleet, db, name)
     found = [each for each in known if each.name == name and vhost in ("", each.vhost)]
     if len(found) != 1:
         told = ", ".join(f"{each.name} in {each.place}" for each in found or known) or "no queue"
@@ -80,9 +80,10 @@ def answer(fleet: Fleet, queue: Queue) -> str:
         raise HawserError("nobody is there to confirm it; next: the same command with --yes") from None
 
 
-def queues(fleet: Fleet, db: int) -> list[Queue]:
-    """Return the queues of the brokers on these hosts.
+def queues(fleet: Fleet, db: int, first: str = "") -> list[Queue]:
+    """Return the queues of the brokers on these hosts; of very many, a warning says how many are left out.
 
+    :param first: the name of a queue that is not left out.
     :raises HawserError: none of them has a broker.
     """
     services = fleet.environment.services
@@ -96,12 +97,15 @@ def queues(fleet: Fleet, db: int) -> list[Queue]:
         host = fleet.host(name)
         if services.rabbitmq is not None and host.is_in(services.rabbitmq.groups):
             vhosts = list(dict.fromkeys(user.vhost for user in services.rabbitmq.users.values()))
-            rows = fleet.ask(name, "queues.rabbitmq", {"vhosts": vhosts})
+            said = fleet.ask(name, "queues.rabbitmq", {"vhosts": vhosts, "first": first})
             columns = ("vhost", "queue", "waiting", "working", "consumers")
-            found += [Queue(name, *(row[column] for column in columns)) for row in rows]
+            found += [Queue(name, *(row[column] for column in columns)) for row in said["rows"]]
+            fleet.tell_more(name, said, "queues of RabbitMQ with less in them")
         if services.redis is not None and host.is_in(services.redis.groups):
-            rows = fleet.ask(name, "queues.redis", {"password": redis_password(host), "database": db})
-            found += [Queue(name, "", row["queue"], row["waiting"]) for row in rows]
+            asked = {"password": redis_password(host), "database": db, "first": first}
+            said = fleet.ask(name, "queues.redis", asked)
+            found += [Queue(name, "", row["queue"], row["waiting"]) for row in said["rows"]]
+            fleet.tell_more(name, said, "lists of Redis with less in them")
     return found
 
 

@@ -12,11 +12,12 @@ from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.databases import broken_off
 from hawser.host.health import questions
-from hawser.host.ports import EVERYWHERE, Port, belongs, exposed, promised
+from hawser.host.ports import Port, belongs, exposed, promised
 from hawser.host.processes import ProcessInstance, live_processes_of
 from hawser.host.shares import required
 from hawser.host.volumes import folders
 from hawser.report import Marked
+from hawser.runner.kernel.ports import EVERYWHERE
 from hawser.runner.kernel.strays import told
 from hawser.steps import rollout
 
@@ -48,9 +49,11 @@ def status(fleet: Fleet) -> None:
                 "127.0.0.1, or say `public = true` or a firewall rule",
                 "warning",
             )
+        fleet.tell_more(each.host.name, {"more": each.unseen}, "sockets that listen")
         if each.strays:
             first = f"{told(each.strays[0])} runs outside of every unit"
-            more = f", and {len(each.strays) - 1} more" if each.strays[1:] else ""
+            rest = len(each.strays) - 1 + each.more_strays
+            more = f", and {rest} more" if rest else ""
             fleet.report.note(each.host.name, f"{first}{more}; next: fab -H {each.host.name} check", "warning")
     failed = [*fleet.session.lost.values(), *(str(each) for each in found.values() if isinstance(each, Exception))]
     failed += [trouble for each in looks for trouble in each.troubles()]
@@ -75,7 +78,18 @@ def look(fleet: Fleet, name: str) -> Look:
             *(("certificates.shown", {"path": path}) for path in shown.values()),
         ],
     )
-    return Look(host, live, offset, health, dict(zip(shown, certificates, strict=True)), sockets, unmounted, strays)
+    return Look(
+        host,
+        live,
+        offset,
+        health,
+        dict(zip(shown, certificates, strict=True)),
+        sockets["rows"],
+        unmounted,
+        strays["rows"],
+        sockets["more"],
+        strays["more"],
+    )
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,8 @@ class Look:
     :param sockets: who listens where.
     :param unmounted: folders that should be mounts.
     :param strays: programs of the application's user that no unit holds.
+    :param unseen: how many sockets listen beyond these, and
+    :param more_strays: how many such programs run.
     """
 
     host: Host
@@ -98,6 +114,8 @@ class Look:
     sockets: Sequence[Mapping[str, Any]]
     unmounted: Sequence[str]
     strays: Sequence[Mapping[str, Any]] = ()
+    unseen: int = 0
+    more_strays: int = 0
 
     def defined(self, process: ProcessInstance) -> Mapping[str, Any]:
         """Return what a process's manager says of it; of one that it does not know, little."""
@@ -209,6 +227,7 @@ class Look:
             "ports_missing": {port.number: port.owner for port in missing},
             "unmounted": list(self.unmounted),
             "strays": [dict(each) for each in self.strays],
+            "not_shown": {"sockets": self.unseen, "strays": self.more_strays},
             "certificate_days": {name: each["days"] if each else None for name, each in self.certificates.items()},
             "clock_offset": round(self.offset, 3),
             "disk_free": facts.disk_free,

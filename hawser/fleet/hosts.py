@@ -139,6 +139,12 @@ class Hosts:
         left = [name for name in self.names if name not in self.session.lost]
         return self.some(left or self.names).reachable()
 
+    def tell_more(self, name: str, answer: Mapping[str, Any], what: str) -> None:
+        """Warn that a host has told a part only of what somebody has multiplied there."""
+        if answer["more"]:
+            text = f"{answer['more']:,} more {what} are not shown; next: find out who makes so many"
+            self.report.note(name, text, "warning")
+
     def request(
         self,
         name: str,

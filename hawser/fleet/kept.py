@@ -202,7 +202,7 @@ def read(fleet: Fleet, kept: Kept) -> Release:
     :raises HawserError: it cannot be read by this version.
     """
     try:
-        return Release.from_inputs(json.dumps(kept.content), fleet.environment)
+        return Release.from_inputs(kept.content, fleet.environment)
     except ValueError as error:
         raise HawserError(
             f"{kept.host}: {kept.path} cannot be read by this version of Hawser: {hearsay(str(error))}\n"
@@ -294,7 +294,7 @@ def differences(fleet: Fleet, each: Kept) -> str:
     """Return, for a look, in which settings and templates what a host keeps differs from today's."""
     if each.kind == JOURNAL:
         return ""
-    today = json.loads(Release(each.release, "", fleet.environment, fleet.session.templates).inputs)
+    today = Release(each.release, "", fleet.environment, fleet.session.templates).kept
     settings, templates = (each.content.get(part) for part in ("settings", "templates"))
     if not isinstance(settings, dict) or not isinstance(templates, dict):
         return "cannot be read"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..runner.kernel.ports import EVERYWHERE
 from .host import Host
 
-EVERYWHERE = ("0.0.0.0", "::", "::ffff:0.0.0.0")
 # The programs that listen for the services that Hawser sets up, as the kernel calls them, and where.
 SERVERS = {
     "postgresql": ("postgres", 5432),

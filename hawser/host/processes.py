@@ -7,11 +7,10 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from ..answers import COLOURS
 from ..inventory.tables.processes import CronEntry, Process
 from ..resources import Changed, File, Healthy, Resources, Retired, Running, changed
 from .host import Host, instance_environment
-
-COLOURS = ("blue", "green")
 
 
 @dataclass(frozen=True)

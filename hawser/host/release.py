@@ -110,7 +110,7 @@ class Release:
     def inputs(self) -> str:
         """What a rollback needs to render it again, as JSON text: settings and templates, no secrets."""
         # The order of the tables means something (which process comes first), so it is kept.
-        return json.dumps(self._kept, indent=1) + "\n"
+        return json.dumps(self.kept, indent=1) + "\n"
 
     def signed(self, signer: Signer | None, kind: str) -> str:
         """Return the inputs as hosts keep them, with a signature.
@@ -118,10 +118,11 @@ class Release:
         :param signer: None before there is a key, as in the rendering before the first connection.
         :param kind: where they are kept: `signatures.RELEASE` or `signatures.ROLLOUT`.
         """
-        return json.dumps(signer.signed(kind, self._kept), indent=1) + "\n" if signer else self.inputs
+        return json.dumps(signer.signed(kind, self.kept), indent=1) + "\n" if signer else self.inputs
 
     @property
-    def _kept(self) -> dict[str, Any]:
+    def kept(self) -> dict[str, Any]:
+        """The same before it is written down."""
         return {
             "id": self.id,
             "commit": self.commit,
@@ -131,14 +132,13 @@ class Release:
         }
 
     @classmethod
-    def from_inputs(cls, text: str, today: Environment) -> Release:
+    def from_inputs(cls, kept: Mapping[str, Any], today: Environment) -> Release:
         """Read what a release kept; all that leads to this machine, to a host or to the repository is today's.
 
         A host may have written it. What the files of certificates are called is what its own settings say.
 
         :raises ValueError: it cannot be read by this version.
         """
-        kept = json.loads(text)
         present = today.model_dump(mode="json")
         try:
             identifier, commit, settings, templates = (kept[key] for key in ("id", "commit", "settings", "templates"))
@@ -148,14 +148,16 @@ class Release:
                 raise TypeError
             for name, certificate in present["certificates"].items():
                 certificate["files"] = settings.get("certificates", {}).get(name, certificate)["files"]
-            settings.update({table: present[table] for table in ("name", "hosts", *APART)})
+            # What was kept stays as it is.
+            settings = {**settings, **{table: present[table] for table in ("name", "hosts", *APART)}}
             if settings.get("site"):
-                settings["site"].update(todays_files(settings["site"], present["site"]))
+                settings["site"] = {**settings["site"], **todays_files(settings["site"], present["site"])}
             if bool(settings["app"].get("package")) == bool(today.app.package):
-                settings["app"].update({key: present["app"][key] for key in REACHED})
+                reached = {key: present["app"][key] for key in REACHED}
             else:
                 # Its code is on the hosts already, and what fetched it then may not be known any more.
-                settings["app"].update(deploy_key=None, token=None, keep=today.app.keep)
+                reached = {"deploy_key": None, "token": None, "keep": today.app.keep}
+            settings["app"] = {**settings["app"], **reached}
         except (AttributeError, KeyError, TypeError):
             raise ValueError("it does not hold the settings of a release") from None
         if not is_commit(commit) or not is_id(identifier):

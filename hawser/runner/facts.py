@@ -12,6 +12,7 @@ from .files.disk import read
 from .files.records import parsed
 from .processes.managers import manager
 from .processes.processes import definitions
+from .rows import MOST_ROWS
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -143,8 +144,10 @@ def live(links: Mapping[str, str], application: str, rows: Sequence[Mapping[str,
 
     :param rows: see `processes`.
     """
-    colours = dict(links)
-    for name in {row["process"] for row in rows}:
+    known = {row["process"] for row in rows}
+    # The service user can make as many links as it likes.
+    colours = {name: links[name] for name in sorted(links, key=lambda name: (name not in known, name))[:MOST_ROWS]}
+    for name in known:
         units = {"%s-%s-%s" % (application, name, colour): colour for colour in COLOURS}
         enabled = {units[row["unit"]] for row in rows if row["unit"] in units and row["enabled"]}
         if len(enabled) == 1:

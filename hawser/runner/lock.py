@@ -11,6 +11,7 @@ import time
 
 from .files.records import parsed
 from .kernel import scopes
+from .rows import some
 from .system import Failure
 
 TYPE_CHECKING = False
@@ -120,5 +121,8 @@ def end_leftovers(token: str, scope: str = "", seconds: float = 10.0) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if time.monotonic() > deadline:
-            raise Failure("an interrupted run left processes that do not end: %s" % ", ".join(map(str, left)))
+            raise Failure(
+                "an interrupted run left processes that do not end: %s; next: mend what they hang on, a disk or a"
+                " mount, or reboot the host; then the same command" % some(list(map(str, left)))
+            )
         time.sleep(0.03)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Characters of a text that an event carries.
 OUTPUT_LIMIT = 64 * 1024
-# Bytes of a program's output that are kept while it runs.
+# Bytes of a program's output that are kept while it runs; twice as many may be.
 KEPT_OUTPUT = 32 * 1024 * 1024
 # Seconds between two looks at a child whose pipes are quiet: something that it left behind may keep them open.
 GLANCE = 0.2
@@ -302,6 +302,7 @@ class System:
         apart: bool = False,
         scoped: bool = False,
         source: Optional[int] = None,
+        whole: bool = False,
     ) -> Finished:
         """Run a program to its end.
 
@@ -311,12 +312,16 @@ class System:
         :param apart: keep standard error apart from the output.
         :param scoped: nothing outlives it, see `spawn`.
         :param source: an open file that it reads as its standard input, instead of `stdin`.
+        :param whole: its output is read as an answer, of which the end alone is none: raise `Failure` where not all of
+            it could be kept.
         """
         said = {"out": bytearray(), "err": bytearray()}
+        cut = set()
 
         def heard(name: str, part: bytes) -> None:
             said[name] += part
             if len(said[name]) > 2 * KEPT_OUTPUT:
+                cut.add(name)
                 del said[name][:-KEPT_OUTPUT]
 
         child = self.spawn(argv, user, cwd, env, apart, scoped, source)
@@ -326,6 +331,9 @@ class System:
             raise Failure("%s: not done after %d s" % (os.path.basename(argv[0]), timeout), output + errors)
         if check and child.returncode != 0:
             raise Failure("%s %s" % (os.path.basename(argv[0]), how_it_ended(child.returncode)), output + errors)
+        if whole and "out" in cut:
+            told = (os.path.basename(argv[0]), 2 * KEPT_OUTPUT >> 20)
+            raise Failure("%s answers with more than %d MiB; next: see what there is so much of" % told, output[-4096:])
         return Finished(child.returncode, output, errors)
 
     def abort(self) -> None:
@@ -404,12 +412,6 @@ def how_it_ended(code: int) -> str:
         return "was ended by %s" % signal.Signals(-code).name
     except ValueError:
         return "was ended by signal %d" % -code
-
-
-def some(names: Sequence[str], most: int) -> str:
-    """Name a few, and count the rest."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (" and %d more" % more if more > 0 else "")
 
 
 def kill_group(pid: int) -> None:

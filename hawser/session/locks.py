@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..answers import LATEST
+from ..runner.processes.cron import LATEST
 
 
 def operator() -> str:

@@ -219,8 +219,10 @@ class Exchange:
         return done
 
     def answered(self, function: str, arguments: Mapping[str, Any], value: Any) -> Any:
-        kind, _seconds = answers.expected(function, arguments)
-        return self.reader.checked(function, kind, value)
+        found = self.reader.checked(function, answers.expected(function, arguments), value)
+        if not answers.is_about(function, arguments, found):
+            self.reader.breach(f"{function}: it is about something that was not asked")
+        return found
 
     def all_answered(self, questions: Any, rows: Any) -> list[Any]:
         if not isinstance(rows, list) or len(rows) != len(questions):

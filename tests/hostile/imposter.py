@@ -117,7 +117,7 @@ SAID: dict[str, Any] = {
     "index.resolve": "1.2.3",
     "cron.last": {"tick": {"began": 1_700_000_000, "ended": 1_700_000_003, "status": 0, "running": False}},
     "looks.clock": 1_700_000_060.0,
-    "looks.failed_units": ["cups.service"],
+    "looks.failed_units": {"rows": [{"unit": "cups.service"}], "more": 3},
     "looks.last_words": ["bye"],
     "looks.memory": {"total": 10**9, "free": 10**8},
     "looks.pending": 1,
@@ -136,11 +136,24 @@ SAID: dict[str, Any] = {
     ],
     "looks.unmounted": ["/mnt"],
     "once.listing": {"first": {**ENTRY, "at": "2030-01-01T00:00:00Z", "ran": True}},
-    "queues.rabbitmq": [{"vhost": "shop", "queue": "celery", "waiting": 3, "working": 1, "consumers": 2}],
-    "queues.redis": [{"queue": "celery", "waiting": 3}],
-    "ports.listening": [
-        {"address": "0.0.0.0", "port": 8000, "pid": 100, "program": "python3", "unit": "x.service", "pids": [100, 2]}
-    ],
+    "queues.rabbitmq": {
+        "rows": [{"vhost": "shop", "queue": "celery", "waiting": 3, "working": 1, "consumers": 2}],
+        "more": 3,
+    },
+    "queues.redis": {"rows": [{"queue": "celery", "waiting": 3}], "more": 3},
+    "ports.listening": {
+        "rows": [
+            {
+                "address": "0.0.0.0",
+                "port": 8000,
+                "pid": 100,
+                "program": "python3",
+                "unit": "x.service",
+                "pids": [100, 2],
+            }
+        ],
+        "more": 3,
+    },
     "migrations.plans": [PLAN],
     "releases.before": BEFORE,
     "releases.history": [ENTRY],
@@ -149,8 +162,11 @@ SAID: dict[str, Any] = {
     ],
     "releases.stuck": ["/srv/shop/releases/x holds a mount"],
     "restores.left": [{"database": "shop", "backup": "", "what": "nobody may connect to the database shop"}],
-    "samples.listing": [{"sample": "app.json.sample", "exists": False, "used": True}],
-    "strays.listing": [{"pid": 5, "command": "redis-server", "ports": ["0.0.0.0:29387"], "unit": "x.scope"}],
+    "samples.listing": {"rows": [{"sample": "app.json.sample", "exists": False, "used": True}], "more": 3},
+    "strays.listing": {
+        "rows": [{"pid": 5, "command": "redis-server", "ports": ["0.0.0.0:29387"], "unit": "x.scope"}],
+        "more": 3,
+    },
     "survey.health": {"web": "ok"},
     "transfers.listing": [{"path": "a.txt", "sha256": "0" * 64, "mode": 0o644}],
     "transfers.state": {"sha256": "0" * 64, "mode": 0o644, "owner": "root", "group": "root"},

@@ -10,7 +10,7 @@ from hawser.host.health import questions
 from hawser.runner.kernel.strays import told
 
 from ...host.processes import live_processes_of
-from .registry import Ask, Finding, Findings, on_host, once
+from .registry import Ask, Finding, Findings, more, on_host, once
 
 
 @on_host
@@ -85,9 +85,11 @@ def processes(host: Host, ask: Ask) -> Findings:
 @on_host
 def strays(host: Host, ask: Ask) -> Findings:
     """No program of the application's user runs that nobody answers for."""
-    for row in ask("strays.listing", user=host.app.user):
+    listed = ask("strays.listing", user=host.app.user)
+    for row in listed["rows"]:
         next_move = f'fab -H {host.name} run "kill {row["pid"]}"'
         yield Finding(f"{told(row)} runs outside of every unit", next_move, warning=True)
+    yield from more(listed, "programs outside of every unit")
 
 
 @on_host

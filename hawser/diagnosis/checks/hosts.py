@@ -8,7 +8,7 @@ from hawser.host import Host
 from hawser.host.shares import needed
 from hawser.host.volumes import volumes_of
 
-from .registry import Ask, Finding, Findings, on_host
+from .registry import Ask, Finding, Findings, more, on_host
 
 TRIED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 OLDEST_PYTHON = (3, 8)
@@ -39,11 +39,13 @@ def system(host: Host, ask: Ask) -> Findings:
 @on_host
 def units(host: Host, ask: Ask) -> Findings:
     """No unit of systemd has failed."""
-    for name in ask("looks.failed_units"):
+    listed = ask("looks.failed_units")
+    for name in (row["unit"] for row in listed["rows"]):
         ours = name.startswith((f"{host.app.name}-", "hawser-"))
         yield Finding(
             f"{name} has failed", f'fab -H {host.name} run "journalctl -n 30 --unit={name}"', warning=not ours
         )
+    yield from more(listed, "units that have failed")
 
 
 @on_host

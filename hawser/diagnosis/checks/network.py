@@ -11,7 +11,7 @@ from hawser.errors import HawserError
 from hawser.host import Host
 from hawser.host.ports import SERVERS, belongs, exposed, promised
 
-from .registry import Ask, Finding, Findings, on_host, once
+from .registry import Ask, Finding, Findings, more, on_host, once
 
 # Names that no name server knows, by agreement (RFC 2606, RFC 6761).
 RESERVED = ("test", "example", "invalid", "localhost", "local")
@@ -65,7 +65,8 @@ def web_server(host: Host, ask: Ask) -> Findings:
 @on_host
 def ports(host: Host, ask: Ask) -> Findings:
     """No port that the settings give somebody is taken by somebody else, and nothing is open by mistake."""
-    sockets = ask("ports.listening")
+    listed = ask("ports.listening")
+    sockets = listed["rows"]
     for port in promised(host):
         for listener in sockets:
             if listener["port"] == port.number and not belongs(host, port, listener):
@@ -83,6 +84,7 @@ def ports(host: Host, ask: Ask) -> Findings:
     for owner, number in exposed(host, sockets):
         next_move = "have it listen on 127.0.0.1, or say `public = true` or a firewall rule"
         yield Finding(f"{owner} listens on port {number} on every address", next_move, warning=True)
+    yield from more(listed, "sockets that listen")
 
 
 @on_host

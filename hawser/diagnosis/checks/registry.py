@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
@@ -34,6 +34,12 @@ class Finding:
         """Read what is wrong with a file of the user."""
         place = f"{problem.file}: {problem.key}" if problem.key else problem.file
         return cls(f"{place}: {problem.message}", problem.hint or f"mend {problem.file}")
+
+
+def more(answer: Mapping[str, Any], what: str) -> Iterator[Finding]:
+    """Yield that a host has told a part only of what somebody has multiplied there."""
+    if answer["more"]:
+        yield Finding(f"{answer['more']:,} more {what} are not shown", "find out who makes so many", warning=True)
 
 
 Findings: TypeAlias = Iterator[Finding]

@@ -31,7 +31,7 @@ class Backup(Model):
         ge=1,
         le=3650,
         description="How old a backup may become, in days. The youngest of a database always stays, and when one is "
-        "made, two go for their age at most.",
+        "made, two good ones and two others go for their age at most.",
     )
     before_migrate: Flag | None = Field(
         default=None,

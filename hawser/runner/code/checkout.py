@@ -15,7 +15,8 @@ import stat
 
 from ..files.disk import open_folder, read, remove, walk, write_atomically
 from ..files.records import parsed
-from ..system import Change, Failure, Kind, group_id, some, user_id
+from ..rows import some
+from ..system import Change, Failure, Kind, group_id, user_id
 from .git import Remote, explain
 
 TYPE_CHECKING = False
@@ -29,12 +30,12 @@ SHORT_HASH = re.compile(r"[0-9a-f]{4,40}\Z")
 BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 # One reference a deployed commit: whatever is pushed over upstream, no clean-up here removes a release's objects.
 KEPT = "refs/hawser/"
+# Commits that a bundle may build on: any of them are right, and a repository has as many references as it likes.
+MOST_TIPS = 10_000
 FETCH_TIMEOUT = 1800
 BACK_TIMEOUT = 120
 # What follows the path of a working copy in that of the record of what builds have removed from it.
 REMOVED = ".removed"
-# Files that a note names before it counts the rest.
-NAMED = 5
 MIRROR_SETTINGS = {
     "gc.pruneExpire": "never",
     # A process that git leaves behind would outlive our lock.
@@ -60,7 +61,7 @@ class Mirror:
         self, *arguments: str, env: Optional[Mapping[str, str]] = None, stdin: str = "", check: bool = True
     ) -> Finished:
         argv = ["git", "-C", self.path, *arguments]
-        return self.system.run(argv, env=env, stdin=stdin, timeout=FETCH_TIMEOUT, check=check, apart=True)
+        return self.system.run(argv, env=env, stdin=stdin, timeout=FETCH_TIMEOUT, check=check, apart=True, whole=True)
 
     def exists(self) -> bool:
         return os.path.isdir(self.path)
@@ -75,7 +76,7 @@ class Mirror:
             if not self.exists():
                 self.make()
             if os.lstat(self.path).st_uid != os.getuid():
-                raise Failure("%s does not belong to root; move it away" % self.path)
+                raise Failure("%s does not belong to root; next: move it away" % self.path)
             self.clear_leftovers()
             yield
             self.share()
@@ -177,7 +178,7 @@ class Mirror:
         found: Set[str] = set()
         for name, kind, *peeled in (row.split() for row in rows):
             found.update([name] if kind == "commit" else peeled)
-        return sorted(found)
+        return sorted(found)[:MOST_TIPS]
 
 
 def has(system: System, mirror: str, commit: str) -> bool:
@@ -232,7 +233,7 @@ def list_remote(system: System, remote: Remote, *arguments: str) -> Dict[str, st
     """Return the references of a repository elsewhere, name to hash."""
     with remote.environment() as variables:
         argv = ["git", "ls-remote", "--quiet", *arguments]
-        result = system.run(argv, env=variables, timeout=120, check=False, apart=True)
+        result = system.run(argv, env=variables, timeout=120, check=False, apart=True, whole=True)
     if result.code:
         raise Failure(explain(remote.url, result.errors), result.errors)
     return {name: commit for commit, name in (row.split("\t") for row in result.output.split("\n")[:-1])}
@@ -254,7 +255,7 @@ def resolve_name(system: System, remote: Remote, revision: str) -> str:
     # An annotated tag is an object of its own; the row with ^{} names the commit behind it.
     commits = {name: found.get(name + "^{}", found[name]) for name in names if name in found}
     if len(set(commits.values())) > 1:
-        raise Failure("%r is both a branch and a tag; say heads/%s or tags/%s" % ((revision,) * 3))
+        raise Failure("%r is both a branch and a tag; next: say heads/%s or tags/%s" % ((revision,) * 3))
     return next(iter(commits.values()), "")
 
 
@@ -282,7 +283,7 @@ class Checkout(Kind):
         found = (read(self.marker()) or b"").decode("utf-8", "replace").strip()
         if found == commit:
             gone = self.gone()
-            return Change("brings back " + some(gone, NAMED)) if gone else None
+            return Change("brings back " + some(gone)) if gone else None
         return Change("%s -> %s" % (found[:8], commit[:8]) if found else "incomplete, made anew")
 
     def gone(self) -> List[str]:

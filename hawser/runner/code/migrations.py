@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from ..files.records import parsed
+from ..rows import LONGEST_ANSWER, weight
 from ..system import Failure
 from .revisions import MARK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Sequence
+    from typing import Any, Dict, List, Mapping, Optional, Sequence
 
     from ..system import Finished, System
 
@@ -30,18 +31,26 @@ def plans(system: System, questions: Sequence[Mapping[str, Any]]) -> List[Dict[s
     found: List[Dict[str, Any]] = []
     for each in questions:
         try:
-            ended = put(system, each)
+            said = put(system, each).output
         except Failure as failure:
             found.append({"error": failure.message, "output": system.show(failure.output)})
             continue
-        said = ended.output
-        if each.get("plain"):
-            found.append({"lines": [line.strip() for line in said.splitlines() if line.strip()]})
-            continue
-        lines = [line[len(MARK) :] for line in said.splitlines() if line.startswith(MARK)]
-        answer = parsed("".join(lines[-1:]).encode(), dict)
-        found.append({"error": "it gives no answer", "output": system.show(said)} if answer is None else answer)
+        answer = plain_lines(said) if each.get("plain") else marked(said)
+        if answer is None or weight(answer) > LONGEST_ANSWER // len(questions):
+            why = "it gives no answer" if answer is None else "its answer is too long"
+            answer = {"error": why, "output": system.show(said)}
+        found.append(answer)
     return found
+
+
+def plain_lines(said: str) -> Dict[str, Any]:
+    return {"lines": [line.strip() for line in said.splitlines() if line.strip()]}
+
+
+def marked(said: str) -> Optional[Dict[str, Any]]:
+    """Return the answer among what a program said; None where there is none."""
+    lines = [line[len(MARK) :] for line in said.splitlines() if line.startswith(MARK)]
+    return parsed("".join(lines[-1:]).encode(), dict)
 
 
 def put(system: System, question: Mapping[str, Any]) -> Finished:
@@ -54,7 +63,7 @@ def put(system: System, question: Mapping[str, Any]) -> Finished:
         try:
             # What it logs to standard error is no answer.
             program = argv, question["user"], question["cwd"], question.get("env")
-            return system.run(*program, timeout=LONGEST, apart=True, scoped=True)
+            return system.run(*program, timeout=LONGEST, apart=True, scoped=True, whole=True)
         except Failure as failure:
             if not otherwise or not TOO_OLD.search(failure.output):
                 raise

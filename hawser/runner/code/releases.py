@@ -181,7 +181,7 @@ def read_journal(state: str) -> Dict[str, Any]:
         return {}
     entry = parsed(data, dict)
     if entry is None or "release" not in entry:
-        raise Failure("%s is damaged; remove it and deploy again" % journal_path(state))
+        raise Failure("%s is damaged; next: remove it, then deploy" % journal_path(state))
     return entry
 
 

@@ -17,7 +17,7 @@ from ..files.disk import FOLDER, digest, digest_of, open_folder, read, remove, w
 from ..files.records import parsed
 from ..system import Change, Failure, Kind, account_of, how_it_ended, kill_group
 from . import mariadb_dump, postgres_dump, sqlite_dump
-from .restoring import DAMAGED, Journal, journals
+from .restoring import BEFORE_MIGRATION, BEFORE_REMOVAL, BEFORE_RESTORE, BY_HAND, DAMAGED, Journal, journals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 LONGEST = 6 * 3600
 MAKING = ".making-"
 NAME = re.compile(r"([^/]+)-([0-9]{8}T[0-9]{6}Z)\.(dump|sql\.gz|sqlite3)\Z")
-BEFORE_RESTORE, BEFORE_REMOVAL, BEFORE_MIGRATION = "before a restore", "before removal", "before a migration"
-# Backups that go for their age when one is made: more would all go at once where a clock has jumped ahead.
+# Good backups, and others, that go for their age when one is made: more would all go at once where a clock has jumped
+# ahead.
 AGED = 2
 # Characters of a program's errors that are kept.
 ERRORS = 64 * 1024
@@ -376,15 +376,17 @@ class Backup(Kind):
             kind = [each["name"] for each in found if each["proven"] and (each["why"] == BEFORE_RESTORE) is way]
             stay.update(kind[:1])
             gone += kind[spec["keep"] :]
-        aged = [name for name in self.too_old(found) if name not in {*stay, *gone}]
-        for name in [*gone, *aged[:AGED]]:
+        aged = [each for each in self.too_old(found) if each["name"] not in {*stay, *gone}]
+        for good_ones in (True, False):
+            gone += [each["name"] for each in aged if each["proven"] is good_ones][:AGED]
+        for name in gone:
             if name not in stay:
                 path = os.path.join(spec["folder"], name)
                 remove(path)
                 remove(path + ".json")
 
-    def too_old(self, found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        """Yield the names of those that are too old, the oldest first.
+    def too_old(self, found: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """Yield those that are too old, the oldest first.
 
         None is older than one that was made before it, whatever its clock said then.
 
@@ -394,7 +396,7 @@ class Backup(Kind):
         for each in reversed(found):
             made = max(made, each["time"])
             if made < oldest:
-                yield each["name"]
+                yield each
 
 
 def details(path: str) -> Mapping[str, Any]:
@@ -410,7 +412,7 @@ def reason(about: Mapping[str, Any]) -> str:
     if about.get("why"):
         return str(about["why"])
     words = str(about.get("what", "")).split()
-    known = {"db.restore": BEFORE_RESTORE, "remove": BEFORE_REMOVAL, "db.backup": "by hand"}
+    known = {"db.restore": BEFORE_RESTORE, "remove": BEFORE_REMOVAL, "db.backup": BY_HAND}
     known.update(dict.fromkeys(("deploy", "resume", "rollback"), BEFORE_MIGRATION))
     return next((known[word] for word in words if word in known), "")
 

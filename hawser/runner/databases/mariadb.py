@@ -61,7 +61,7 @@ class Server:
     def sql(self, text: str, check: bool = True, timeout: float = 120) -> Finished:
         """Run SQL as root; rows come as lines of fields parted by tabs."""
         argv = [self.program, "--no-defaults", *CLIENT, "--batch", "--skip-column-names", "--raw", "-u", "root"]
-        result = self.system.run(argv, stdin=text, timeout=timeout, check=False, apart=True)
+        result = self.system.run(argv, stdin=text, timeout=timeout, check=False, apart=True, whole=True)
         if result.code and check:
             raise Failure("MariaDB: %s" % first_error(result.errors), result.errors)
         return result

@@ -116,7 +116,7 @@ class Cluster:
         """Run SQL as the superuser; rows come as lines of fields parted by ``|``."""
         argv = [self.program, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-p", self.port, "-d", database]
         result = self.system.run(
-            argv, user="postgres", env=self.options(), stdin=sql, timeout=600, check=False, apart=True
+            argv, user="postgres", env=self.options(), stdin=sql, timeout=600, check=False, apart=True, whole=True
         )
         if result.code and check:
             raise Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
@@ -232,8 +232,8 @@ class Database(Kind):
         owner, encoding, extensions = found
         if encoding != "UTF8":
             raise Failure(
-                "the database %s has the encoding %s, which cannot be changed; dump it, drop it, deploy, restore it"
-                % (self.spec["name"], encoding)
+                "the database %s has the encoding %s, which cannot be changed; next: dump it, drop it, deploy, restore"
+                " it" % (self.spec["name"], encoding)
             )
         notes = ["owner %s -> %s" % (owner, self.spec["owner"])] if owner != self.spec["owner"] else []
         notes += ["extension " + name for name in self.spec["extensions"] if name not in extensions]
@@ -253,7 +253,7 @@ class Database(Kind):
             result = cluster.psql(sql, conninfo(name), check=False)
             if "is not available" in result.errors or "could not open extension control file" in result.errors:
                 raise Failure(
-                    "the extension %s is not installed on this host; name its Debian package under [packages]"
+                    "the extension %s is not installed on this host; next: name its Debian package under [packages]"
                     " (as postgresql-contrib or postgresql-%s-%s)" % (extension, cluster.version, extension),
                     result.errors,
                 )

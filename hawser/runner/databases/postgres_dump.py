@@ -258,12 +258,21 @@ class Dump:
         """Read a dump to its last byte: a list of contents alone would not notice a damaged end."""
         self.read(source, ["-f", "/dev/null"])
 
-    def read(self, source: BinaryIO, arguments: Sequence[str], variables: Optional[Mapping[str, str]] = None) -> str:
-        """Have pg_restore read a dump; return what it says."""
+    def read(
+        self,
+        source: BinaryIO,
+        arguments: Sequence[str],
+        variables: Optional[Mapping[str, str]] = None,
+        whole: bool = False,
+    ) -> str:
+        """Have pg_restore read a dump; return what it says, see `System.run`."""
         source.seek(0)
         argv = [os.path.join(self.programs, "pg_restore"), *arguments]
         env = variables or self.cluster.options()
-        return self.system.run(argv, "postgres", env=env, timeout=self.longest, source=source.fileno()).output
+        ended = self.system.run(
+            argv, "postgres", env=env, timeout=self.longest, source=source.fileno(), apart=whole, whole=whole
+        )
+        return ended.output
 
     # Bringing back.
 
@@ -319,9 +328,8 @@ class Dump:
             raise Failure("the role %s, to which %s belongs, %s; next: bootstrap" % (self.owner, self.name, what))
         mine = "SELECT to_json(extname) FROM pg_extension WHERE pg_get_userbyid(extowner) = %s" % literal(self.owner)
         own = set(self.cluster.values(mine, conninfo(self.name)))
-        parts = [self.read(source, ["-l", "--section", each]) for each in ("pre-data", "data", "post-data")]
-        if not all(part.startswith(";") for part in parts):
-            raise Failure("the list of what the dump of %s holds is too long" % self.name)
+        sections = ("pre-data", "data", "post-data")
+        parts = [self.read(source, ["-l", "--section", each], whole=True) for each in sections]
         # A name may hold what else str.splitlines takes for the end of a line, and look like an owner then.
         return sorted_runs([part.split("\n") for part in parts], self.owner, roles, own)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 
+from ..rows import counted
 from ..system import Failure
 from .rabbitmq import control
 
@@ -18,17 +19,23 @@ REDIS = ("127.0.0.1", 6379)
 TIMEOUT = 10.0
 
 
-def rabbitmq(system: System, vhosts: Sequence[str]) -> List[Dict[str, Any]]:
+def fullest(rows: List[Dict[str, Any]], first: str) -> Dict[str, Any]:
+    """Return queues as an answer: those of a name before the others, and those before in which most waits."""
+    return counted(sorted(rows, key=lambda row: (row["queue"] != first, -row["waiting"], row["queue"])), len(rows))
+
+
+def rabbitmq(system: System, vhosts: Sequence[str], first: str = "") -> Dict[str, Any]:
     """Return the queues of some virtual hosts: vhost, queue, how many messages wait or are at work, and consumers.
 
+    :param first: the name of queues that are told in any case; see `fullest`.
     :raises Failure: the broker does not answer.
     """
     columns = ("name", "messages_ready", "messages_unacknowledged", "consumers")
-    found = []
+    found: List[Dict[str, Any]] = []
     for vhost in vhosts:
         arguments = ["-q", "--formatter", "json", "list_queues", "-p", vhost, *columns]
         program, user, cwd = control()
-        answer = system.run([program, *arguments], user, cwd, timeout=120, check=False, apart=True)
+        answer = system.run([program, *arguments], user, cwd, timeout=120, check=False, apart=True, whole=True)
         if answer.code:
             raise Failure("rabbitmqctl cannot list the queues of %s" % vhost, answer.output + answer.errors)
         for row in json.loads(answer.output):
@@ -36,7 +43,7 @@ def rabbitmq(system: System, vhosts: Sequence[str]) -> List[Dict[str, Any]]:
             found.append(
                 {"vhost": vhost, "queue": name, "waiting": waiting, "working": working, "consumers": consumers}
             )
-    return found
+    return fullest(found, first)
 
 
 class Redis:
@@ -85,9 +92,10 @@ class Redis:
         raise Failure("Redis closed the connection")
 
 
-def redis(system: System, password: str, database: int) -> List[Dict[str, Any]]:
+def redis(system: System, password: str, database: int, first: str = "") -> Dict[str, Any]:
     """Return the lists of a Redis database, which is what celery makes of queues: queue and how many messages wait.
 
+    :param first: the name of a queue that is told in any case; see `fullest`.
     :raises Failure: Redis does not answer.
     """
     try:
@@ -95,12 +103,13 @@ def redis(system: System, password: str, database: int) -> List[Dict[str, Any]]:
     except OSError as error:
         raise Failure("Redis on port %d cannot be asked: %s" % (REDIS[1], error)) from None
     try:
-        found, cursor = [], "0"
+        found: List[Dict[str, Any]] = []
+        cursor = "0"
         while True:
             cursor, names = connection.ask("SCAN", cursor, "COUNT", "1000", "TYPE", "list")
             found += [{"queue": name, "waiting": connection.ask("LLEN", name)} for name in names]
             if cursor == "0":
-                return sorted(found, key=lambda row: str(row["queue"]))
+                return fullest(found, first)
     except OSError as error:
         raise Failure("Redis on port %d does not answer: %s" % (REDIS[1], error)) from None
     finally:

@@ -10,15 +10,16 @@ import signal
 import time
 
 from ..files.disk import noted_folders, parent_of, remove
-from ..kernel.ports import family
+from ..kernel.ports import family, parents
 from ..kernel.scopes import processes
-from ..kernel.strays import belongs, listing, told
+from ..kernel.strays import belongs, describe, orphans
+from ..rows import some
 from ..system import Change, Failure, Kind
 from . import mariadb, postgres
-from .backups import BEFORE_REMOVAL, Backup
+from .backups import Backup
 from .rabbitmq import control
 from .restores import settle
-from .restoring import Journal, is_former
+from .restoring import BEFORE_REMOVAL, Journal, is_former
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,7 +194,9 @@ class RabbitGone(Kind):
 
     def run(self, *arguments: str) -> str:
         program, user, cwd = control()
-        result = self.system.run([program, "-q", *arguments], user, cwd, timeout=120, check=False, apart=True)
+        result = self.system.run(
+            [program, "-q", *arguments], user, cwd, timeout=120, check=False, apart=True, whole=True
+        )
         if result.code:
             raise Failure("rabbitmqctl %s failed" % arguments[0], result.errors + result.output)
         return result.output
@@ -259,13 +262,13 @@ class UserGone(Kind):
         account = self.account()
         if account is None:
             return None
-        left = [told(row) for row in listing(self.system, account.pw_name)]
+        left = describe(self.system, orphans(account.pw_name))
         return Change("removed" if not left else "user %s, after ending %s" % (account.pw_name, ", ".join(left)))
 
     def programs(self, uid: int) -> Dict[int, bool]:
         """Return the processes of the user, and whether each was started for the application or was left behind."""
         found = {}
-        left = {row["pid"] for row in listing(self.system, self.spec["name"])}
+        left, parent_of = set(orphans(self.spec["name"])), parents()
         mine = (os.path.dirname(self.spec["home"]) + "/").encode()
         for pid in processes():
             if not belongs(pid, uid):
@@ -279,7 +282,7 @@ class UserGone(Kind):
                 continue
             if state != "Z":
                 ours = any(each.partition(b"=")[2].startswith(mine) for each in variables)
-                found[pid] = ours or bool(left.intersection(family(pid)))
+                found[pid] = ours or bool(left.intersection(family(pid, parent_of)))
         return found
 
     def apply(self, change: Change) -> None:
@@ -304,8 +307,8 @@ class UserGone(Kind):
         left = self.programs(account.pw_uid)
         if left:
             raise Failure(
-                "processes of %s still run: %s; end them, then the same command again"
-                % (account.pw_name, ", ".join(map(str, sorted(left))))
+                "processes of %s still run: %s; next: end them, then the same command again"
+                % (account.pw_name, some(list(map(str, sorted(left)))))
             )
         self.system.run(["userdel", account.pw_name])
         try:

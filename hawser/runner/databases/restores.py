@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from ..system import Change, Failure, Kind
-from .backups import BEFORE_RESTORE, ENGINES, Backup, opened, opened_whole, workplace
+from .backups import ENGINES, Backup, opened, opened_whole, workplace
 from .postgres import Cluster
-from .restoring import Journal
+from .restoring import BEFORE_RESTORE, Journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

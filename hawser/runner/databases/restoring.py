@@ -16,6 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional
 
+# What a backup is made for, as `db.list` shows it.
+BEFORE_RESTORE, BEFORE_REMOVAL, BEFORE_MIGRATION = "before a restore", "before removal", "before a migration"
+BY_HAND = "by hand"
 START = "restore-"
 # The phase that stands for a journal of which nothing can be read.
 DAMAGED = "damaged"

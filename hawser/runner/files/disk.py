@@ -202,7 +202,7 @@ def reader(path: str, found: int, status: os.stat_result) -> BinaryIO:
     :raises Failure: it is no regular file, or cannot be read now.
     """
     if not stat.S_ISREG(status.st_mode):
-        raise Failure("%s is %s; move it away" % (path, what_it_is(status.st_mode)))
+        raise Failure("%s is %s; next: move it away" % (path, what_it_is(status.st_mode)))
     try:
         # Not blocking: its owner may hold a lease on it (fcntl(2), F_SETLEASE).
         return open(os.open("/proc/self/fd/%d" % found, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
@@ -213,7 +213,7 @@ def reader(path: str, found: int, status: os.stat_result) -> BinaryIO:
 def refuse_planted(path: str, status: os.stat_result, folder: int) -> None:
     """Refuse a file that the owner of its open folder may have planted; see `is_planted`."""
     if not stat.S_ISDIR(status.st_mode) and is_planted(status, folder):
-        raise Failure("%s is another name of a file that is not its folder's owner's; remove it" % path)
+        raise Failure("%s is another name of a file that is not its folder's owner's; next: remove it" % path)
 
 
 def what_it_is(mode: int) -> str:

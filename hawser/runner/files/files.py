@@ -174,7 +174,7 @@ class File(Kind):
         if not stat.S_ISREG(status.st_mode):
             if stat.S_ISLNK(status.st_mode) and not self.spec.get("keep"):
                 return Change("replaces a link", unified(path, b"", self.wanted()))
-            raise Failure("%s is %s; move it away" % (path, what_it_is(status.st_mode)))
+            raise Failure("%s is %s; next: move it away" % (path, what_it_is(status.st_mode)))
         if not self.spec.get("keep"):
             old = read_itself(path)
             if old != self.wanted():
@@ -331,7 +331,7 @@ class Link(Kind):
         except (FileNotFoundError, NotADirectoryError):
             return Change("-> " + target)
         if not stat.S_ISLNK(status.st_mode):
-            raise Failure("%s is in the way of a link of ours; move it away" % path)
+            raise Failure("%s is in the way of a link of ours; next: move it away" % path)
         old = os.readlink(path)
         return None if old == target else Change("%s -> %s" % (old, target))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
-from ..system import Change, Failure, Kind, group_id, some, user_id
+from ..rows import some
+from ..system import Change, Failure, Kind, group_id, user_id
 from .disk import (
     LONGEST,
     NotThere,
@@ -43,8 +44,8 @@ class LinkedFolder(Kind):
             return None if old == target else Change("%s -> %s" % (old, target))
         if not stat.S_ISDIR(status.st_mode):
             raise Failure(
-                "the code has a file at %s, where persistent.linked wants a link to a folder; take it out of there"
-                % path
+                "the code has a file at %s, where persistent.linked wants a link to a folder; next: take it out"
+                " of there" % path
             )
         new, other, odd = self.compare()
         notes = ["-> " + target]

@@ -84,7 +84,7 @@ def dump(system: System, format: str, text: str, data: Table) -> str:
     if format == "json":
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     if format == "yaml":
-        return system.run([PYTHON, "-c", JSON_TO_YAML], stdin=json.dumps(data)).output
+        return system.run([PYTHON, "-c", JSON_TO_YAML], stdin=json.dumps(data), whole=True).output
     if format == "ini":
         return dump_ini(data)
     return dump_python(text, data)
@@ -109,7 +109,7 @@ def parse_json(text: str, path: str) -> Any:
 
 
 def parse_yaml(system: System, text: str, path: str) -> Any:
-    result = system.run([PYTHON, "-c", YAML_TO_JSON, str(LARGEST)], stdin=text, check=False)
+    result = system.run([PYTHON, "-c", YAML_TO_JSON, str(LARGEST)], stdin=text, check=False, whole=True)
     if result.code == 3:
         raise Failure('reading YAML needs the package python3-yaml on this host (packages.all = ["python3-yaml"])')
     if result.code:

@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 
+from ..rows import counted
 from ..system import Failure
 from .disk import read, read_beneath, read_itself, walk, write_atomically
 from .files import File
@@ -248,12 +249,12 @@ class Settings(File):
         super().apply(change)
 
 
-def listing(system: System, source: str, made: Sequence[str]) -> List[Dict[str, Any]]:
+def listing(system: System, source: str, made: Sequence[str]) -> Dict[str, Any]:
     """List the samples in a checkout: their path in it, and whether the file without the suffix exists.
 
-    :param made: the samples that the settings use.
+    :param made: the samples that the settings use, which come first.
     """
-    found = []
+    found: List[Dict[str, Any]] = []
     for folder, names, files in walk(source):
         names[:] = [name for name in names if name != ".git"]
         for name in files:
@@ -264,4 +265,4 @@ def listing(system: System, source: str, made: Sequence[str]) -> List[Dict[str, 
                 used = path in made
                 row = {"sample": os.path.relpath(path, source), "exists": os.path.lexists(target), "used": used}
                 found.append(row)
-    return found
+    return counted(sorted(found, key=lambda row: (not row["used"], row["sample"])), len(found))

@@ -10,6 +10,7 @@ import pwd
 import shutil
 import stat
 
+from ..rows import weight
 from ..system import Failure, group_id, user_id
 from .disk import NotThere, digest, digest_of, open_folder, opened, replace, walk
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ..system import System
 
 PART = 192 * 1024
+# Files that are listed, as `hawser.fleet.transfer` takes them, and what their listing may weigh.
+MOST_FILES = 100_000
+LONGEST_LISTING = 14 << 20
 
 
 def name_of(entry: Callable[[int], Any], number: int) -> str:
@@ -51,7 +55,7 @@ def state(system: System, path: str) -> Optional[Dict[str, Any]]:
 def listing(system: System, path: str) -> List[Dict[str, Any]]:
     """Return the files at or below a path, by their path below it (empty for the file itself), with their digests.
 
-    :raises Failure: there is nothing.
+    :raises Failure: there is nothing, or too much to be listed.
     """
     if not os.path.isdir(path):
         row = described(path, "")
@@ -65,7 +69,15 @@ def listing(system: System, path: str) -> List[Dict[str, Any]]:
         for folder, _names, files in walk(path)
         for name in files
     )
-    return [row for row in rows if row is not None]
+    found, room = [], LONGEST_LISTING
+    for row in rows:
+        if row is not None:
+            found.append(row)
+            room -= weight(row)
+        if len(found) > MOST_FILES or room < 0:
+            more = "more than %d files, or too long names" % (len(found) - 1)
+            raise Failure("%s holds %s; next: get parts of it" % (path, more))
+    return found
 
 
 def described(path: str, name: str) -> Optional[Dict[str, Any]]:

@@ -8,12 +8,20 @@ import re
 import socket
 import struct
 
+from ..rows import MOST_ROWS, by_turns, counted
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Tuple
+    from typing import Any, Dict, List, Mapping, Tuple
+
+    # Address, port, and the number of the user who has opened it.
+    Opened = Tuple[str, int, int]
 
 
 LISTEN = "0A"
+EVERYWHERE = ("0.0.0.0", "::", "::ffff:0.0.0.0")
+# Ancestors of a process that are told, the oldest ones: one of them is what was started on purpose, or left behind.
+MOST_ANCESTORS = 100
 UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.@\\-]{0,240}\.(?:service|scope)\Z")
 
 
@@ -26,9 +34,9 @@ def address_of(text: str) -> Tuple[str, int]:
     return socket.inet_ntop(family, data), int(port, 16)
 
 
-def sockets() -> Dict[str, Tuple[str, int]]:
-    """Return address and port of every TCP socket that listens, by its inode."""
-    found = {}
+def sockets() -> Dict[str, Opened]:
+    """Return every TCP socket that listens, by its inode."""
+    found: Dict[str, Opened] = {}
     for name in ("tcp", "tcp6"):
         try:
             with open("/proc/net/" + name, encoding="ascii") as stream:
@@ -36,7 +44,7 @@ def sockets() -> Dict[str, Tuple[str, int]]:
         except OSError:
             # A host without IPv6.
             continue
-        found.update({row[9]: address_of(row[1]) for row in rows if row[3] == LISTEN})
+        found.update({row[9]: (*address_of(row[1]), int(row[7])) for row in rows if row[3] == LISTEN})
     return found
 
 
@@ -52,13 +60,18 @@ def status(pid: int) -> Tuple[str, int]:
     return name, int(rest.split()[1])
 
 
-def family(pid: int) -> List[int]:
-    """Return a process and all that it comes from, the youngest first."""
-    found: List[int] = []
+def parents() -> Dict[int, int]:
+    """Return the parent of every process."""
+    return {pid: status(pid)[1] for pid in (int(name) for name in os.listdir("/proc") if name.isdigit())}
+
+
+def family(pid: int, parent_of: Mapping[int, int]) -> List[int]:
+    """Return a process and what it comes from, the youngest first; see `MOST_ANCESTORS`."""
+    found: Dict[int, None] = {}
     while pid > 1 and pid not in found:
-        found.append(pid)
-        pid = status(pid)[1]
-    return found
+        found[pid] = None
+        pid = parent_of.get(pid, 0)
+    return list(found)[-MOST_ANCESTORS:]
 
 
 def unit_of(pid: int) -> str:
@@ -82,13 +95,33 @@ def group_of(pid: int) -> str:
         return ""
 
 
-def listening(system: object) -> List[Dict[str, Any]]:
+def those_that_count(found: Mapping[str, Opened]) -> Dict[str, Opened]:
+    """Return the sockets that are told: of every user alike, and of each those first that others reach."""
+    ordered = sorted(found.items(), key=lambda each: (each[1][0] not in EVERYWHERE, each[1][2], each[1][1]))
+    return dict(by_turns(ordered, lambda each: each[1][2])[:MOST_ROWS])
+
+
+def listening(system: object) -> Dict[str, Any]:
     """List the TCP ports of this host on which somebody listens.
+
+    :returns: rows as those of `described`, and how many there are beyond them.
+    """
+    opened = sockets()
+    found = described(those_that_count(opened))
+    return counted(sorted(found, key=lambda row: (row["port"], row["address"])), len(opened))
+
+
+def at_port(port: int) -> List[Dict[str, Any]]:
+    """Return who listens on a port; see `described`."""
+    return described({inode: each for inode, each in sockets().items() if each[1] == port})
+
+
+def described(wanted: Mapping[str, Opened]) -> List[Dict[str, Any]]:
+    """Say whose sockets these are.
 
     :returns: dicts with address, port, pid, program, unit and pids (the process and those that it comes from); who it
         is may be unknown (pid 0): the kernel's own sockets belong to nobody.
     """
-    wanted = sockets()
     owners: Dict[str, int] = {}
     for path in glob.glob("/proc/[0-9]*/fd/*"):
         try:
@@ -100,8 +133,8 @@ def listening(system: object) -> List[Dict[str, Any]]:
             pid = int(path.split("/")[2])
             # Forked workers hold it too; the oldest opened it.
             owners[inode] = min(pid, owners.get(inode, pid))
-    found = []
-    for inode, (address, port) in wanted.items():
+    found, parent_of = [], parents()
+    for inode, (address, port, _user) in wanted.items():
         pid = owners.get(inode, 0)
         found.append(
             {
@@ -110,7 +143,7 @@ def listening(system: object) -> List[Dict[str, Any]]:
                 "pid": pid,
                 "program": status(pid)[0] if pid else "",
                 "unit": unit_of(pid) if pid else "",
-                "pids": family(pid),
+                "pids": family(pid, parent_of),
             }
         )
-    return sorted(found, key=lambda row: (row["port"], row["address"]))
+    return found

@@ -6,12 +6,13 @@ import fnmatch
 import os
 import pwd
 
+from ..rows import MOST_ROWS, counted, some
 from .ports import listening, status, unit_of
 from .scopes import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Mapping, Sequence
+    from typing import Any, Dict, Iterable, List, Mapping
 
 
 # What runs where programs are started that then leave: a unit in which an orphan belongs to nobody.
@@ -24,19 +25,24 @@ LONGEST = 100
 MOST = 5
 
 
-def listing(system: object, user: str) -> List[Dict[str, Any]]:
-    """Return the programs of a user that were left behind: their parent has ended, and no unit of systemd holds them.
+def listing(system: object, user: str) -> Dict[str, Any]:
+    """Return the programs of a user that were left behind.
 
-    :returns: dicts with pid, command, ports (addresses on which it or its children listen) and unit (whose door it has
-        left by, may be empty).
+    :returns: rows with pid, command, ports (addresses on which it or its children listen) and unit (whose door it has
+        left by, may be empty), those first that listen; and how many there are beyond them.
     """
+    found = orphans(user)
+    return counted(rows(system, found, MOST_ROWS), len(found))
+
+
+def orphans(user: str) -> List[int]:
+    """Return the processes of a user whose parent has ended, and that no unit of systemd holds."""
     try:
         uid = pwd.getpwnam(user).pw_uid
     except KeyError:
         return []
     mine = {pid for pid in processes() if belongs(pid, uid)}
-    orphans = [pid for pid in sorted(mine) if status(pid)[1] not in mine and is_orphan(pid)]
-    return rows(system, orphans)
+    return [pid for pid in mine if status(pid)[1] not in mine and is_orphan(pid)]
 
 
 def belongs(pid: int, uid: int) -> bool:
@@ -55,16 +61,14 @@ def is_orphan(pid: int) -> bool:
     return bool(name) and parent == 1 and any(fnmatch.fnmatchcase(unit, each) for each in DOORS)
 
 
-def rows(system: object, pids: Sequence[int]) -> List[Dict[str, Any]]:
-    """Describe some processes with all that they have started."""
-    if not pids:
-        return []
-    sockets = listening(system)
-    found = []
-    for pid in pids:
-        ports = ["%s:%d" % (each["address"], each["port"]) for each in sockets if pid in each["pids"]]
-        found.append({"pid": pid, "command": command_of(pid), "ports": ports, "unit": unit_of(pid)})
-    return found
+def rows(system: object, pids: Iterable[int], most: int) -> List[Dict[str, Any]]:
+    """Describe some processes with all that they have started, those first that listen."""
+    ports: Dict[int, List[str]] = {pid: [] for pid in pids}
+    for each in listening(system)["rows"] if ports else ():
+        for pid in ports.keys() & each["pids"]:
+            ports[pid].append("%s:%d" % (each["address"], each["port"]))
+    chosen = sorted(ports, key=lambda pid: (not ports[pid], pid))[:most]
+    return [{"pid": pid, "command": command_of(pid), "ports": ports[pid], "unit": unit_of(pid)} for pid in chosen]
 
 
 def command_of(pid: int) -> str:
@@ -81,12 +85,12 @@ def command_of(pid: int) -> str:
 def describe(system: object, pids: Iterable[int]) -> List[str]:
     """Say in words what processes are, each with all that it has started."""
     known = set(pids)
-    found = [told(row) for row in rows(system, sorted(pid for pid in known if status(pid)[1] not in known))]
-    more = len(found) - MOST
-    return found if more <= 0 else [*found[:MOST], "and %d more" % more]
+    first = [pid for pid in known if status(pid)[1] not in known]
+    more = len(first) - MOST
+    return [*map(told, rows(system, first, MOST)), *(["and %d more" % more] if more > 0 else [])]
 
 
 def told(row: Mapping[str, Any]) -> str:
     """Say what a process is."""
-    ports = ", listens on %s" % ", ".join(row["ports"]) if row["ports"] else ""
+    ports = ", listens on %s" % some(row["ports"]) if row["ports"] else ""
     return "%s (pid %d%s)" % (row["command"], row["pid"], ports)

@@ -11,6 +11,7 @@ import time
 
 from ..kernel.mountinfo import TABLE, mount_points, unescape
 from ..processes.managers import tail
+from ..rows import by_turns, counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,11 +140,12 @@ def refused(system: System, server: str) -> str:
     return system.show(said.strip()) if result.code else ""
 
 
-def failed_units(system: System) -> List[str]:
-    """Return the units of systemd that have failed."""
+def failed_units(system: System) -> Dict[str, Any]:
+    """Return the units of systemd that have failed; whoever connects may have made many of one template (``ssh@…``)."""
     argv = ["systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"]
-    answer = system.run(argv, check=False, apart=True, timeout=30)
-    return [line.split()[0] for line in answer.output.splitlines() if line.split()]
+    answer = system.run(argv, check=False, apart=True, timeout=30, whole=True)
+    found = [{"unit": line.split()[0]} for line in answer.output.splitlines() if line.split()]
+    return counted(by_turns(found, lambda row: row["unit"].partition("@")[0]), len(found))
 
 
 def pending(system: System) -> int:

@@ -75,7 +75,7 @@ class Packages(Kind):
 
     def query(self, names: Sequence[str]) -> Set[str]:
         argv = ["dpkg-query", "-W", "-f", "${Package}|${Architecture}|${db:Status-Status}|${Provides}\n", *names]
-        return parse_installed(self.system.run(argv, check=False, apart=True).output)
+        return parse_installed(self.system.run(argv, check=False, apart=True, whole=True).output)
 
     def check(self) -> Optional[Change]:
         missing = self.missing()

@@ -25,7 +25,7 @@ class User(Kind):
         except KeyError:
             return None
         if account.pw_uid == 0:
-            raise Failure("%s is the superuser (uid 0); name another user" % self.spec["name"])
+            raise Failure("%s is the superuser (uid 0); next: name another user" % self.spec["name"])
         return account
 
     def lacking(self, account: pwd.struct_passwd) -> List[str]:

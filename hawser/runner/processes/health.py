@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from ..kernel.ports import listening
+from ..kernel.ports import at_port
 from ..system import Change, Failure, Kind
 from .managers import STARTING, manager
 
@@ -166,7 +166,7 @@ class Healthy(Kind):
         state = manager(self.spec["manager"], self.system).state(unit)
         if not state.known:
             return ""
-        there = [row for row in listening(self.system) if row["port"] == int(port)]
+        there = at_port(int(port))
         for row in there:
             # Sockets of the kernel's or of systemd's own are handed on.
             if row["pid"] <= 1 or row["unit"] == unit + ".service" or (state.pid and state.pid in row["pids"]):

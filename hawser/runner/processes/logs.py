@@ -51,13 +51,16 @@ CLF = re.compile(r"\[(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})\]")
 REACH = 200
 PAUSE = 0.5
 BLOCK = 1 << 16
-# Bytes: of a line that is told; of lines that wait for their time, or come out of a packed file; of an
-# answer about one source; and of what is read of a growing file in one go.
+# Bytes: of a line that is told; of lines that wait for their time, or come out of a packed file; of an answer about one
+# source, and about all of them; what each line takes there beside its text; and of what is read of a growing file in
+# one go.
 LONGEST_LINE = 1 << 18
 # Not told in parts: a secret that is cut in two is not recognized.
 TOO_LONG = "(a line of more than %d bytes)" % LONGEST_LINE
 LONGEST_TAIL = 1 << 20
 LONGEST_ANSWER = 16 << 20
+LONGEST_ANSWERS = 64 << 20
+LINE = 200
 MOST_AT_ONCE = 1 << 20
 # Bytes of an entry of the journal as JSON: each one of its message may take five there.
 LONGEST_ENTRY = 8 * LONGEST_LINE
@@ -235,7 +238,7 @@ def parse(line: bytes, before: float = 0.0) -> Iterator[Tuple[float, str]]:
         return
     for text in messages(entry.get("MESSAGE")):
         for each in text.split("\n"):
-            yield moment, each
+            yield moment, each if len(each.encode("utf-8", "replace")) <= LONGEST_LINE else TOO_LONG
 
 
 def messages(said: Any) -> List[str]:
@@ -280,24 +283,25 @@ def collect(
     until: float,
     size: int,
     pattern: Optional[Pattern[str]],
+    room: int,
 ) -> List[Entry]:
     """Return the last lines of a source that fit, the oldest first.
 
     :param lines: at most so many; 0: all.
     :param until: where the journal ends, and
     :param size: where a file does, for whoever goes on from there.
+    :param room: bytes that they may have in the answer.
     """
     found: List[Entry] = []
     said: List[str] = []
     of_a_file = "path" in source
     told = of_file(source["path"], since, size, said) if of_a_file else of_journal(system, source, since, until)
-    room = LONGEST_ANSWER
     for moment, text in told:
         if moment < since or (moment > until and not of_a_file):
             continue
         if pattern is None or pattern.search(text):
             found.append((moment, source["name"], text))
-            room -= len(text)
+            room -= LINE + len(json.dumps(text))
         if (lines and len(found) >= lines) or room < 0:
             break
     if room < 0:
@@ -374,8 +378,11 @@ def show(
     now = time.time()
     # Before the look back: nothing that is written meanwhile is lost.
     sizes = [size_of(each["path"]) if "path" in each else 0 for each in sources]
+    room = min(LONGEST_ANSWER, LONGEST_ANSWERS // max(1, len(sources)))
     found = [
-        entry for each, size in zip(sources, sizes) for entry in collect(system, each, lines, since, now, size, pattern)
+        entry
+        for each, size in zip(sources, sizes)
+        for entry in collect(system, each, lines, since, now, size, pattern, room)
     ]
     for entry in sorted(found, key=lambda entry: entry[0]):
         tell(entry)

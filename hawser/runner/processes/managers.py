@@ -9,6 +9,7 @@ import signal
 import time
 
 from ..files.disk import opened
+from ..rows import some
 from ..system import Failure
 
 TYPE_CHECKING = False
@@ -88,7 +89,7 @@ class Systemd:
         if not units:
             return {}
         argv = ["systemctl", "show", "-p", PROPERTIES, "--", *(unit + self.suffix for unit in units)]
-        answer = self.system.run(argv, check=False, apart=True)
+        answer = self.system.run(argv, check=False, apart=True, whole=True)
         blocks = answer.output.strip().split("\n\n")
         if answer.code or len(blocks) != len(units):
             raise Failure("systemd does not answer", answer.errors or answer.output)
@@ -306,7 +307,10 @@ class Supervisor:
                 left = self.rest_of(unit)
             if not left:
                 return
-        raise Failure("%s has left processes behind that do not end: %s" % (unit, ", ".join(map(str, left))))
+        raise Failure(
+            "%s has left processes behind that do not end: %s; next: mend what they hang on, a disk or a mount, or"
+            " reboot the host; then the same command" % (unit, some(list(map(str, left))))
+        )
 
     def has_stopped(self, unit: str, seconds: float) -> bool:
         """Wait some seconds for the end of a program."""

@@ -58,7 +58,7 @@ class Service(Kind):
         name, running, enabled = self.spec["name"], self.spec["running"], self.spec["enabled"]
         asked = "LoadState,ActiveState,UnitFileState,ConditionResult,ConditionTimestampMonotonic"
         argv = ["systemctl", "show", "-p", asked, "--", name]
-        answer = self.system.run(argv, check=False, apart=True)
+        answer = self.system.run(argv, check=False, apart=True, whole=True)
         if answer.code:
             raise Failure("systemd does not answer", answer.errors or answer.output)
         row = dict(line.partition("=")[::2] for line in answer.output.splitlines())

@@ -66,7 +66,9 @@ class CondaFile:
             return
         words = shlex.split(line.replace("=", " ", 1) if line.startswith("--") else line)
         if len(words) != 2 or words[0] not in ("-r", "--requirement"):
-            raise Failure("%s: %r in pip's part is not understood; list it under python.packages" % (self.path, line))
+            raise Failure(
+                "%s: %r in pip's part is not understood; next: list it under python.packages" % (self.path, line)
+            )
         place = os.path.normpath(os.path.join(os.path.dirname(self.path), words[1]))
         self.files.append(os.path.relpath(place, self.source))
 
@@ -92,7 +94,9 @@ class CondaFile:
             return "%s==%s%s" % (name, number, ".*" if begins else "")
         if not version or re.match(r"^[<>!~=][^|]*$", version):
             return name + version.replace(" ", "")
-        raise Failure("%s: the version of %r is not understood; list it under python.packages" % (self.path, package))
+        raise Failure(
+            "%s: the version of %r is not understood; next: list it under python.packages" % (self.path, package)
+        )
 
     def python(self) -> str:
         """Return the version of Python that the file asks for, as far as it decides what fits: 3.9; empty for none."""
@@ -131,7 +135,7 @@ def find_program(wanted: str) -> str:
         if found:
             return found
     raise Failure(
-        "this host has no micromamba, mamba or conda; install one and name it as python.conda_program, or let uv "
+        "this host has no micromamba, mamba or conda; next: install one and name it as python.conda_program, or let uv "
         'install what the file asks for: conda_packages = "uv", or "skip" for the part of pip alone'
     )
 

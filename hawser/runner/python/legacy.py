@@ -43,8 +43,8 @@ def needs_virtualenv(version: str) -> bool:
         return True
     known = " and ".join("%d.%d" % each for each in VIRTUALENV_KNOWS)
     raise Failure(
-        "no environment can be made for %s: uv knows Python %d.%d and later, %s knows %s; give python.interpreter one "
-        "of these" % (version, *UV_KNOWS, VIRTUALENV.replace("==", " "), known)
+        "no environment can be made for %s: uv knows Python %d.%d and later, %s knows %s; next: give "
+        "python.interpreter one of these" % (version, *UV_KNOWS, VIRTUALENV.replace("==", " "), known)
     )
 
 
@@ -79,7 +79,7 @@ def commands(recipe: Recipe, environment: str, version: str, constraints: str) -
     """
     if recipe.lock:
         raise Failure(
-            "%s is for uv, and %s is filled by pip; name requirements files under [python] requirements"
+            "%s is for uv, and %s is filled by pip; next: name requirements files under [python] requirements"
             % (recipe.lock, version)
         )
     # Not `python -m pip`: that would take modules of the code, where it runs, for its own.

@@ -85,7 +85,7 @@ class Recipe:
             if self.spec["packages"]:
                 return
             raise Failure(
-                "no %s in the checkout; name the files under [python] requirements, or list packages"
+                "no %s in the checkout; next: name the files under [python] requirements, or list packages"
                 % ", ".join(DETECTED)
             )
         if present[0] in ("uv.lock", "pylock.toml"):

@@ -293,7 +293,8 @@ def test_what_leads_to_this_machine_or_to_a_host_is_never_what_a_host_kept(two):
         "ssh": {"user": "eve"},
     }
     edit(two, "app2", kept(two, "a"), **settings)
-    read = Release.from_inputs(two["app2"].files[kept(two, "a")], two.fleet_of("pier").environment).environment
+    content = json.loads(two["app2"].files[kept(two, "a")])
+    read = Release.from_inputs(content, two.fleet_of("pier").environment).environment
     assert (read.name, read.hooks, read.rules, read.checkouts, read.ssh.user) == ("pier", (), (), {}, None)
 
 

@@ -69,6 +69,11 @@ class TestTheApplication:
         assert found["live"] == {"web": "blue", "mail-worker": "green"}
         assert abs(found["since"] - time.time()) < 5
 
+    def test_very_many_links_of_the_service_user_push_out_none_of_a_process(self):
+        links = {f"a{'x' * 240}{number}": "blue" for number in range(120_000)} | {"web": "green"}
+        found = facts.live(links, "demo", [{"process": "web", "unit": "demo-web-green", "enabled": False}])
+        assert found["web"] == "green" and len(found) == facts.MOST_ROWS
+
     @pytest.mark.parametrize("text", ["{", "[]", "{}", "\udcff"])
     def test_a_damaged_release_has_no_commit(self, supervisor, root, told, text):
         (root / "releases" / "one").mkdir(parents=True)

@@ -156,7 +156,7 @@ def test_it_is_not_taken_while_something_of_the_last_holder_lives_on(lock, tmp_p
 
 def test_what_survives_a_kill_is_named(monkeypatch):
     monkeypatch.setattr(module, "marked", lambda token: [2**22 + 1])
-    with pytest.raises(Failure, match="left processes that do not end: 4194305"):
+    with pytest.raises(Failure, match="left processes that do not end: 4194305; next: mend what they hang on"):
         end_leftovers("t", seconds=0.1)
 
 

@@ -110,7 +110,9 @@ class TestReading:
             lambda: got.append(read_itself(path)),
             lambda: got.append(read_beneath(str(source), "file")),
             lambda: got.append(managers.tail(path).encode()),
-            lambda: got.extend(row[2].encode() for row in logs.collect(system, source_of_logs, 5, 0, 0, 1000, None)),
+            lambda: got.extend(
+                row[2].encode() for row in logs.collect(system, source_of_logs, 5, 0, 0, 1000, None, 1000)
+            ),
             lambda: got.extend(row["sha256"] for row in transfers.listing(system, str(source))),
             lambda: transfers.send(path, lambda message: got.append(message["data"]), 1000),
         ]

@@ -77,6 +77,15 @@ class TestRun:
         assert output.endswith("\n100000\n")
         assert len(output) <= 2000
 
+    def test_an_answer_that_could_not_be_kept_whole_is_none(self, system, monkeypatch):
+        monkeypatch.setattr(module, "KEPT_OUTPUT", 1 << 20)
+        assert len(system.run(["head", "-c", "2097152", "/dev/zero"], whole=True).output) == 2 << 20
+        with pytest.raises(Failure, match=r"^head answers with more than 2 MiB; next: see what there is"):
+            system.run(["head", "-c", "2097153", "/dev/zero"], whole=True)
+        # What it says beside it may be as long as it likes.
+        talk = "head -c 3000000 /dev/zero >&2; echo answer"
+        assert system.run(["sh", "-c", talk], apart=True, whole=True).output == "answer\n"
+
     def test_a_program_may_write_while_it_is_still_being_fed(self, system):
         data = os.urandom(3_000_000).hex()
         assert system.run(["cat"], stdin=data).output == data

@@ -190,6 +190,12 @@ def test_a_host_that_tells_the_truth_is_believed(hostile: Hostile, command: str)
     assert "broke the protocol" not in shown
 
 
+@pytest.mark.parametrize("command", ["status", "queue.list", "config.samples"])
+def test_that_a_host_tells_a_part_only_is_a_warning(hostile: Hostile, command: str) -> None:
+    hostile.program = Imposter(text=hostile.kept)
+    assert "are not shown; next: find out who makes so many" in hostile.tell(COMMANDS[command])
+
+
 @settings(max_examples=350, suppress_health_check=list(HealthCheck))
 @given(command=st.sampled_from(sorted(COMMANDS)), seed=st.integers(0, 2**32), turn=st.integers(0, 60))
 def test_an_answer_that_was_altered_is_named_or_harmless(hostile: Hostile, command: str, seed: int, turn: int) -> None:

@@ -8,7 +8,7 @@ from hawser.diagnosis.checks import Check, Finding, application, certificates, h
 from hawser.errors import Problem, StepFailed
 from hawser.runner.main import ASKABLE
 
-from .conftest import SERVES, Runner, told
+from .conftest import SERVES, Runner, listed, told
 
 ROOM = {"path": "/", "free": 50 * 2**30, "total": 100 * 2**30, "files_free": 5, "files_total": 9, "read_only": False}
 
@@ -36,7 +36,7 @@ class TestTheRegistry:
         assert (found.message, found.next) == ("shop.toml: site: is missing", "mend shop.toml")
 
     def test_what_the_checks_ask_may_be_asked(self, host):
-        runner = Runner(looks__rooms=[], looks__failed_units=[], looks__memory={"free": 9, "total": 9})
+        runner = Runner(looks__rooms=[], looks__failed_units=listed(), looks__memory={"free": 9, "total": 9})
         list(hosts.disk(host(), runner))
         list(hosts.units(host(), runner))
         assert runner.asked.keys() <= ASKABLE.keys()
@@ -56,6 +56,21 @@ class TestRestores:
         assert told(application.restores(host("web1"), Runner())) == []
 
 
+class TestWhatSomebodyHasMultiplied:
+    @pytest.mark.parametrize(
+        ("check", "question", "what"),
+        [
+            (network.ports, "ports__listening", "sockets that listen"),
+            (application.strays, "strays__listing", "programs outside of every unit"),
+            (hosts.units, "looks__failed_units", "units that have failed"),
+        ],
+    )
+    def test_that_not_all_is_shown_is_a_finding(self, host, check, question, what):
+        said = f"warning: 99,000 more {what} are not shown"
+        assert said in told(check(host(), Runner(**{question: listed(more=99_000)})))
+        assert said not in told(check(host(), Runner(**{question: listed()})))
+
+
 class TestTheHost:
     def test_a_known_system_is_fine(self, host):
         assert told(hosts.system(host(), Runner())) == []
@@ -69,7 +84,7 @@ class TestTheHost:
         ]
 
     def test_a_unit_of_ours_that_failed_is_wrong_and_another_one_a_warning(self, host):
-        runner = Runner(looks__failed_units=["shop-web-blue.service", "motd-news.service"])
+        runner = Runner(looks__failed_units=listed({"unit": "shop-web-blue.service"}, {"unit": "motd-news.service"}))
         assert told(hosts.units(host(), runner)) == [
             "shop-web-blue.service has failed",
             "warning: motd-news.service has failed",
@@ -121,7 +136,7 @@ class TestTheHost:
 class TestTheApplication:
     def test_a_program_outside_of_every_unit_is_a_warning(self, host):
         row = {"pid": 812, "command": "redis-server", "ports": ["0.0.0.0:29387"], "unit": "ssh.service"}
-        runner = Runner(strays__listing=[row])
+        runner = Runner(strays__listing=listed(row))
         (finding,) = application.strays(host(), runner)
         assert finding.message == "redis-server (pid 812, listens on 0.0.0.0:29387) runs outside of every unit"
         assert (finding.next, finding.warning) == ('fab -H web1 run "kill 812"', True)
@@ -182,34 +197,34 @@ class TestTheNetwork:
 
     def test_a_port_that_somebody_else_has_is_wrong(self, host):
         sockets = [listener(80, "apache2", "0.0.0.0", "apache2.service"), listener(8001, "python3")]
-        assert told(network.ports(host(), Runner(ports__listening=sockets))) == [
+        assert told(network.ports(host(), Runner(ports__listening=listed(*sockets)))) == [
             "port 8001 of api is taken by python3 (pid 7, no unit)",
             "port 80 of nginx is taken by apache2 (pid 7, apache2.service)",
         ]
 
     def test_a_unit_that_a_host_names_is_no_option_of_the_command_that_is_shown(self, host):
         row = listener(8001, "python3", unit="-Hroot@evil.test")
-        (found,) = network.ports(host(), Runner(ports__listening=[row]))
+        (found,) = network.ports(host(), Runner(ports__listening=listed(row)))
         assert found.next.startswith('fab -H web1 run "systemctl disable --now -- -Hroot@evil.test", or give api')
-        (found,) = hosts.units(host(), Runner(looks__failed_units=["-Hroot@evil.test"]))
+        (found,) = hosts.units(host(), Runner(looks__failed_units=listed({"unit": "-Hroot@evil.test"})))
         assert found.next == 'fab -H web1 run "journalctl -n 30 --unit=-Hroot@evil.test"'
 
     @pytest.mark.parametrize("pid", [0, 1])
     def test_nobody_is_told_to_kill_the_first_process_or_a_whole_group(self, host, pid):
-        (found,) = network.ports(host(), Runner(ports__listening=[listener(8001, pid=pid)]))
+        (found,) = network.ports(host(), Runner(ports__listening=listed(listener(8001, pid=pid))))
         assert found.next == "give api another port"
 
     def test_the_ports_of_the_site_are_those_of_the_server_that_is_asked_for(self, host):
         site = {"domains": ["a.org"], "server": "apache", "proxy": {"/": "api"}}
         sockets = [listener(80, "apache2", "0.0.0.0"), listener(443, "nginx", "0.0.0.0", "nginx.service")]
-        assert told(network.ports(host(site=site), Runner(ports__listening=sockets))) == [
+        assert told(network.ports(host(site=site), Runner(ports__listening=listed(*sockets)))) == [
             "port 443 of apache2 is taken by nginx (pid 7, nginx.service)"
         ]
 
     def test_a_port_in_its_owners_hands_is_fine(self, host):
         facts = {"processes": ({"process": "api", "unit": "shop-api", "manager": "systemd", "pid": 50},)}
         sockets = [*NGINX, listener(8001, "python3", pid=51, pids=[50])]
-        assert told(network.ports(host(facts=facts), Runner(ports__listening=sockets))) == []
+        assert told(network.ports(host(facts=facts), Runner(ports__listening=listed(*sockets)))) == []
 
     @pytest.mark.parametrize("asked", [{}, {"public": True}, {"firewall": {"rules": [{"ports": ["8000-8005"]}]}}])
     def test_a_process_that_is_open_to_all_is_a_warning_unless_it_was_asked_to(self, host, asked):
@@ -218,7 +233,7 @@ class TestTheNetwork:
         api = {"groups": ["web"], "command": "api", "port": 8001, "public": asked.get("public", False)}
         web = {"groups": ["web"], "command": "gunicorn --bind unix:{{ socket }}"}
         tables = {"processes": {"api": api, "web": web}, "firewall": asked.get("firewall")}
-        said = told(network.ports(host(facts=facts, **tables), Runner(ports__listening=sockets)))
+        said = told(network.ports(host(facts=facts, **tables), Runner(ports__listening=listed(*sockets))))
         assert said == ([] if asked else ["warning: api listens on port 8001 on every address"])
 
     def test_a_database_that_cannot_be_reached_is_wrong_for_its_clients(self, host):

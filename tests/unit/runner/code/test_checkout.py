@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from hawser.runner import system as system_module
 from hawser.runner.code import checkout
 from hawser.runner.code.git import Remote, explain
 from hawser.runner.lock import end_leftovers
@@ -265,6 +266,16 @@ def test_a_bundle_on_top_of_commits_that_are_missing_is_refused(kind, system, or
 def test_a_bundle_that_was_not_sent_is_missed(kind, origin):
     with pytest.raises(Failure, match="was announced, but not sent"):
         kind(origin.commit("one"), repo="", bundle="b").apply(None)
+
+
+def test_a_repository_with_more_references_than_can_be_read_is_told_in_a_sentence(system, tmp_path, monkeypatch):
+    git = tmp_path / "git"
+    git.write_text("#!/bin/sh\nyes \"$(printf '%040d\\trefs/heads/x' 1)\" | head -n 100000\n")
+    git.chmod(0o755)
+    monkeypatch.setitem(system_module.BASE_ENVIRONMENT, "PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(system_module, "KEPT_OUTPUT", 1 << 20)
+    with pytest.raises(Failure, match="git answers with more than 2 MiB; next: "):
+        checkout.resolve(system, "https://git.test/x.git", str(tmp_path / "mirror.git"), "main")
 
 
 def test_without_a_mirror_there_are_no_tips(system, tmp_path):

@@ -41,6 +41,13 @@ def test_one_that_says_nothing_useful_is_no_answer(ask):
     assert ask(deep)["error"] == "it gives no answer"
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_an_answer_that_is_too_long_to_be_passed_on_is_none(ask, plain):
+    said = f"printf '%s' '{MARK}{{\"pending\": ['; yes '\"x\",' | head -n 2000000 | tr -d '\\n'; echo '1]}}'"
+    told = ask("yes a | head -n 2000000" if plain else said, plain=plain)
+    assert told["error"] == "its answer is too long" and len(told["output"]) < 1 << 17
+
+
 def test_variables_reach_the_program(ask):
     assert ask("echo $HAWSER_DATABASE", plain=True, env={"HAWSER_DATABASE": "stats"}) == {"lines": ["stats"]}
 

@@ -334,7 +334,7 @@ def test_the_journal_says_what_is_under_way_until_it_is_complete(system, tmp_pat
 
 def test_a_damaged_journal_is_named(system, tmp_path):
     (tmp_path / "state" / "journal.json").write_text("{")
-    with pytest.raises(Failure, match=r"journal\.json is damaged"):
+    with pytest.raises(Failure, match=r"journal\.json is damaged; next: remove it, then deploy"):
         Journal({"release": "r1"}, system).check()
 
 

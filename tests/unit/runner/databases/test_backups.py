@@ -190,6 +190,17 @@ def test_a_clock_that_jumps_ahead_removes_few_by_age(save, spec, system, clock):
     assert [each["name"] for each in listing(system, spec["folder"])] == made[:1:-1]
 
 
+def test_those_that_are_not_good_do_not_keep_good_ones_from_going_for_their_age(spec, tmp_path, system):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    bad = [pretend(folder, stamp_of(90 * 86400 - number), proven=False) for number in range(4)]
+    good = [pretend(folder, stamp_of(80 * 86400 - number)) for number in range(4)]
+    Backup({**spec, "keep": 100}, system).thin_out("")
+    left = {each["name"] for each in listing(system, str(folder))}
+    assert [name for name in good if name in left] == good[2:]
+    assert [name for name in bad if name in left] == bad[2:]
+
+
 def test_a_clock_that_was_behind_makes_nothing_old(save, spec, system, clock):
     made = [save()]
     clock(-5000)

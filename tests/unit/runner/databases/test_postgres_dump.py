@@ -8,11 +8,12 @@ import re
 
 import pytest
 
+from hawser.runner import system
 from hawser.runner.databases import postgres_dump
 from hawser.runner.databases.postgres import Cluster
 from hawser.runner.databases.postgres_dump import LOADER, SUPERUSER, Dump, creation, outfit, reader, sorted_runs
 from hawser.runner.databases.restoring import beside, is_former
-from hawser.runner.system import Failure, Finished
+from hawser.runner.system import Failure, Finished, System
 
 ROLES = {
     "demo": False,
@@ -185,7 +186,7 @@ def dump(system, server):
 def test_what_looks_like_the_end_of_a_line_in_a_name_makes_nobody_the_superuser(dump, monkeypatch, end):
     line = f"215; 1255 16386 FUNCTION public x postgres{end}y() demo"
     lists = {"pre-data": [line], "data": [], "post-data": []}
-    monkeypatch.setattr(dump, "read", lambda source, words: "\n".join([";", *lists[words[-1]], ""]))
+    monkeypatch.setattr(dump, "read", lambda source, words, whole: "\n".join([";", *lists[words[-1]], ""]))
     assert [(who, len(lines)) for who, lines in dump.runs(io.BytesIO())] == [("demo", 1)]
 
 
@@ -200,10 +201,17 @@ def test_a_line_of_no_known_form_ends_a_restore(line):
         sorted_runs([[";", line]], "demo", ROLES, set())
 
 
-def test_a_list_without_its_beginning_ends_a_restore(dump, monkeypatch):
-    monkeypatch.setattr(dump, "read", lambda source, words: "5; 1259 8 TABLE public a demo\n")
-    with pytest.raises(Failure, match="too long"):
-        dump.runs(io.BytesIO())
+def test_a_list_without_its_beginning_ends_a_restore(dump, monkeypatch, tmp_path):
+    (tmp_path / "pg_restore").write_text("#!/bin/sh\nyes '5; 1259 8 TABLE public a demo' | head -n 100000\n")
+    (tmp_path / "pg_restore").chmod(0o755)
+    real = System(str(tmp_path), "")
+    monkeypatch.setattr(real, "spawn", lambda argv, _user, *rest: System.spawn(real, argv, "", *rest))
+    monkeypatch.setattr(system, "KEPT_OUTPUT", 1 << 20)
+    monkeypatch.setattr(dump, "system", real)
+    monkeypatch.setattr(dump, "programs", str(tmp_path))
+    monkeypatch.setattr(dump.cluster, "options", dict, raising=False)
+    with (tmp_path / "dump").open("w+b") as source, pytest.raises(Failure, match="pg_restore answers with more than"):
+        dump.runs(source)
 
 
 def test_a_schema_with_a_line_end_in_its_name_is_one(dump, server):

@@ -7,7 +7,9 @@ import threading
 
 import pytest
 
+from hawser.runner import system as system_module
 from hawser.runner.databases import queues
+from hawser.runner.rows import MOST_ROWS
 from hawser.runner.system import Failure, System
 
 
@@ -46,7 +48,8 @@ def system(tmp_path):
 def test_the_lists_of_redis_are_queues(server, system):
     scanned = b"*2\r\n$1\r\n7\r\n*1\r\n$6\r\ncelery\r\n", b"*2\r\n$1\r\n0\r\n*1\r\n$4\r\nmail\r\n"
     heard = server(b"+OK\r\n", b"+OK\r\n", scanned[0], b":12\r\n", scanned[1], b":0\r\n")
-    assert queues.redis(system, "pä ss", 3) == [{"queue": "celery", "waiting": 12}, {"queue": "mail", "waiting": 0}]
+    found = queues.redis(system, "pä ss", 3)
+    assert found == {"rows": [{"queue": "celery", "waiting": 12}, {"queue": "mail", "waiting": 0}], "more": 0}
     assert heard[0] == ["AUTH", "pä ss"]
     assert heard[1] == ["SELECT", "3"]
     assert [words[1] for words in heard if words[0] == "SCAN"] == ["0", "7"]
@@ -54,7 +57,7 @@ def test_the_lists_of_redis_are_queues(server, system):
 
 def test_no_password_is_sent_where_there_is_none(server, system):
     heard = server(b"+OK\r\n", b"*2\r\n$1\r\n0\r\n*0\r\n")
-    assert queues.redis(system, "", 0) == []
+    assert queues.redis(system, "", 0) == {"rows": [], "more": 0}
     assert [words[0] for words in heard] == ["SELECT", "SCAN"]
 
 
@@ -93,7 +96,7 @@ def rabbitmqctl(tmp_path, monkeypatch):
 def test_the_queues_of_each_vhost_are_listed(rabbitmqctl, system):
     row = '[{"name":"celery","messages_ready":3,"messages_unacknowledged":1,"consumers":2}]'
     rabbitmqctl(f"""[ "$6" = shop ] && echo '{row}' || echo '[]'\necho a warning >&2\n""")
-    assert queues.rabbitmq(system, ["other", "shop"]) == [
+    assert queues.rabbitmq(system, ["other", "shop"])["rows"] == [
         {"vhost": "shop", "queue": "celery", "waiting": 3, "working": 1, "consumers": 2}
     ]
 
@@ -103,3 +106,25 @@ def test_a_vhost_that_is_not_there_is_told(rabbitmqctl, system):
     with pytest.raises(Failure, match="cannot list the queues of shop") as caught:
         queues.rabbitmq(system, ["shop"])
     assert "does not exist" in caught.value.output
+
+
+def test_more_queues_than_can_be_read_are_told_in_a_sentence(rabbitmqctl, system, monkeypatch):
+    monkeypatch.setattr(system_module, "KEPT_OUTPUT", 1 << 20)
+    rabbitmqctl("echo '['; yes '{\"name\":\"celery\"},' | head -n 200000; echo ']'")
+    with pytest.raises(Failure, match="rabbitmqctl answers with more than 2 MiB; next: "):
+        queues.rabbitmq(system, ["shop"])
+
+
+def test_of_very_many_the_named_one_and_the_fullest_are_told_and_the_rest_is_counted(server, system):
+    names = [f"q{number:05}" for number in range(3000)]
+    scanned = b"*2\r\n$1\r\n0\r\n*3000\r\n" + b"".join(b"$6\r\n%s\r\n" % name.encode() for name in names)
+    server(b"+OK\r\n", scanned, *(b":%d\r\n" % number for number in range(3000)))
+    found = queues.redis(system, "", 0, "q00007")
+    assert [row["queue"] for row in found["rows"][:3]] == ["q00007", "q02999", "q02998"]
+    assert (len(found["rows"]), found["more"]) == (MOST_ROWS, 3000 - MOST_ROWS)
+
+
+def test_a_queue_with_an_endless_name_is_counted_and_hides_no_other():
+    rows = [{"queue": "x" * (20 << 20), "waiting": 5}, {"queue": "," * (1 << 20), "waiting": 4}]
+    found = queues.fullest([*rows, {"queue": "celery", "waiting": 1}], "")
+    assert found == {"rows": [{"queue": "celery", "waiting": 1}], "more": 2}

@@ -218,8 +218,8 @@ class TestAUser:
 
     def test_what_it_has_left_behind_is_said_and_ended(self, system, name, run, tmp_path, monkeypatch):
         child = run(HOME="/elsewhere")
-        row = {"pid": child.pid, "command": "sleep 60", "ports": [], "unit": "ssh.service"}
-        monkeypatch.setattr(removal, "listing", lambda _system, user: [row] if user == name and runs(child) else [])
+        left = lambda user: [child.pid] if user == name and runs(child) else []  # noqa: E731
+        monkeypatch.setattr(removal, "orphans", left)
         kind = UserGone({"name": name, "home": str(tmp_path / "app" / "home")}, system)
         change = kind.check()
         assert change.note == f"user {name}, after ending sleep 60 (pid {child.pid})"

@@ -88,12 +88,12 @@ class TestFile:
 
     def test_a_folder_in_its_place_is_not_removed(self, file, tmp_path):
         (tmp_path / "a").mkdir()
-        with pytest.raises(Failure, match=f"{tmp_path}/a is a folder, not a file; move it away"):
+        with pytest.raises(Failure, match=f"{tmp_path}/a is a folder, not a file; next: move it away"):
             file().check()
 
     def test_a_pipe_in_its_place_is_neither_read_nor_removed(self, file, tmp_path):
         os.mkfifo(tmp_path / "a")
-        with pytest.raises(Failure, match="is no file; move it away"):
+        with pytest.raises(Failure, match="is no file; next: move it away"):
             file().check()
 
     def test_a_missing_folder_shows_as_new_and_fails_when_it_is_still_missing(self, file, tmp_path):
@@ -159,7 +159,7 @@ class TestKeptFile:
         (tmp_path / "shadow").write_text("secret")
         (tmp_path / "a").symlink_to("shadow")
         resource = file(keep=True)
-        with pytest.raises(Failure, match="is a link, not a file; move it away"):
+        with pytest.raises(Failure, match="is a link, not a file; next: move it away"):
             resource.check()
         with pytest.raises(Failure, match="is a link"):
             resource.apply(None)
@@ -413,7 +413,7 @@ class TestLink:
     @pytest.mark.parametrize("what", ["file", "folder"])
     def test_what_is_in_its_way_stays(self, link, tmp_path, what):
         (tmp_path / "a").write_text("") if what == "file" else (tmp_path / "a").mkdir()
-        with pytest.raises(Failure, match="a is in the way of a link of ours; move it away"):
+        with pytest.raises(Failure, match="a is in the way of a link of ours; next: move it away"):
             link("one").check()
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hawser.runner.files import samples
 from hawser.runner.files.sample_formats import Expression, dump, parse
 from hawser.runner.files.samples import Settings, as_in, listing
+from hawser.runner.rows import MOST_ROWS
 from hawser.runner.system import Failure
 
-from ..conftest import ME, MY_GROUP
+from ..conftest import ME, MY_GROUP, validated
 
 # As a real server has it: numbers as text, comments as keys, and a key with dots.
 SERVER = """{
@@ -275,10 +277,20 @@ def test_the_samples_of_a_checkout_are_listed_with_what_becomes_of_them(system, 
     for name in ("conf/net/keys.json.sample", "conf/log.conf.sample", "conf/log.conf", ".git/a.sample", "b.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    assert listing(system, str(tmp_path), [f"{tmp_path}/conf/net/keys.json.sample"]) == [
-        {"sample": "conf/log.conf.sample", "exists": True, "used": False},
+    found = listing(system, str(tmp_path), [f"{tmp_path}/conf/net/keys.json.sample"])
+    assert found["rows"] == [
         {"sample": "conf/net/keys.json.sample", "exists": False, "used": True},
+        {"sample": "conf/log.conf.sample", "exists": True, "used": False},
     ]
+
+
+def test_of_very_many_samples_those_in_use_are_told_first_and_the_rest_is_counted(system, monkeypatch):
+    names = [f"{number}.sample" for number in range(110_000)]
+    monkeypatch.setattr(samples, "walk", lambda _source: [("/s", [], names)])
+    found = listing(system, "/s", ["/s/99.sample"])
+    assert found["rows"][0]["sample"] == "99.sample"
+    assert (len(found["rows"]), found["more"]) == (MOST_ROWS, 110_000 - MOST_ROWS)
+    validated(found, "samples.listing")
 
 
 def test_lines_of_a_python_file_are_counted_as_python_does(system):

@@ -10,8 +10,9 @@ import pytest
 
 from hawser.runner.kernel import strays
 from hawser.runner.kernel.strays import listing, told
+from hawser.runner.rows import MOST_ROWS
 
-from ..conftest import ME
+from ..conftest import ME, validated
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def units(orphan, monkeypatch):
 def test_one_that_was_left_behind_is_told_with_its_command_and_its_port(system, orphan, units, unit):
     pid, address = orphan
     units(unit)
-    (row,) = (row for row in listing(system, ME) if row["pid"] == pid)
+    (row,) = (row for row in listing(system, ME)["rows"] if row["pid"] == pid)
     assert (row["ports"], row["unit"]) == ([address], unit)
     assert "python3 -c import socket, time;" in told(row)
     assert told(row).endswith(f"… (pid {pid}, listens on {address})")
@@ -53,16 +54,30 @@ def test_one_that_was_left_behind_is_told_with_its_command_and_its_port(system, 
 @pytest.mark.parametrize("unit", ["shop-web-blue.service", "user@1000.service", "somebody-elses.service"])
 def test_what_a_unit_of_systemd_holds_is_none(system, orphan, units, unit):
     units(unit)
-    assert orphan[0] not in {row["pid"] for row in listing(system, ME)}
+    assert orphan[0] not in {row["pid"] for row in listing(system, ME)["rows"]}
 
 
 def test_what_has_a_parent_is_none(system, units):
     units("ssh.service")
     child = subprocess.Popen(["sleep", "60"])
-    assert child.pid not in {row["pid"] for row in listing(system, ME)}
+    assert child.pid not in {row["pid"] for row in listing(system, ME)["rows"]}
     child.kill()
     child.wait()
 
 
 def test_a_user_that_is_not_there_has_none(system):
-    assert listing(system, "no-such-user") == []
+    assert listing(system, "no-such-user") == {"rows": [], "more": 0}
+
+
+def test_of_very_many_those_that_listen_are_told_first_and_the_rest_is_counted(system, monkeypatch):
+    monkeypatch.setattr(strays, "processes", lambda: range(2, 30_002))
+    monkeypatch.setattr(strays, "belongs", lambda _pid, _uid: True)
+    monkeypatch.setattr(strays, "is_orphan", lambda _pid: True)
+    monkeypatch.setattr(strays, "status", lambda _pid: ("sleep", 1))
+    sockets = [{"address": "::", "port": 9, "pids": [30_001]}] * 500
+    monkeypatch.setattr(strays, "listening", lambda _system: {"rows": sockets, "more": 0})
+    found = listing(system, ME)
+    assert (len(found["rows"]), found["more"]) == (MOST_ROWS, 30_000 - MOST_ROWS)
+    assert found["rows"][0]["pid"] == 30_001
+    assert told(found["rows"][0]).endswith("listens on :::9, :::9, :::9, :::9, :::9 and 495 more)")
+    validated(found, "strays.listing")

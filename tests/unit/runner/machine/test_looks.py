@@ -4,6 +4,10 @@ import socket
 from pathlib import Path
 
 from hawser.runner.machine import looks
+from hawser.runner.rows import MOST_ROWS
+from hawser.runner.system import Finished
+
+from ..conftest import validated
 
 
 def test_a_path_that_is_not_there_stands_for_the_folder_above(system, tmp_path):
@@ -54,3 +58,12 @@ def test_triggers_that_are_due_are_counted(system):
     folder.mkdir()
     (folder / "one").touch()
     assert looks.pending(system) == 1
+
+
+def test_many_failed_units_of_one_template_hide_no_other(monkeypatch, system):
+    lines = [*(f"ssh@{number}-6.6.6.6:22.service loaded failed failed x" for number in range(110_000)), "web.service x"]
+    monkeypatch.setattr(system, "run", lambda *_words, **_options: Finished(0, "\n".join(lines)))
+    found = looks.failed_units(system)
+    assert {"unit": "web.service"} in found["rows"]
+    assert (len(found["rows"]), found["more"]) == (MOST_ROWS, 110_001 - MOST_ROWS)
+    validated(found, "looks.failed_units")

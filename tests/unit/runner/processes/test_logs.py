@@ -3,6 +3,7 @@ from __future__ import annotations
 import calendar
 import gzip
 import itertools
+import json
 import os
 import re
 import stat
@@ -77,7 +78,7 @@ def test_the_last_lines_of_a_file_take_as_much_memory_whatever_its_size(system, 
     found = []
 
     def look():
-        found.extend(logs.collect(system, source, 5, 0, time.time(), path.stat().st_size, None))
+        found.extend(logs.collect(system, source, 5, 0, time.time(), path.stat().st_size, None, 10**6))
 
     assert peak(look) < 24 << 20
     assert [text for _moment, _name, text in found] in ([line.decode().strip()] * 5, [logs.TOO_LONG])
@@ -106,12 +107,20 @@ def test_of_a_packed_file_of_many_lines_the_last_ones_are_told(tmp_path, monkeyp
     assert texts[2:] == ([line] * 28 if line else [])
 
 
-def test_an_answer_has_a_limit_also_when_all_lines_are_wanted(system, tmp_path, monkeypatch):
-    monkeypatch.setattr(logs, "LONGEST_ANSWER", 1000)
+def test_an_answer_has_a_limit_also_when_all_lines_are_wanted(system, tmp_path):
     (tmp_path / "log").write_text("2026-03-05 12:00:09 INFO now\n" * 500)
-    found = logs.collect(system, {"name": "web", "path": f"{tmp_path}/log"}, 0, 0, NOON + 99, 10**6, None)
+    found = logs.collect(system, {"name": "web", "path": f"{tmp_path}/log"}, 0, 0, NOON + 99, 10**6, None, 5000)
     assert len(found) < 50
     assert found[0][2] == "(what was written before this is left out)"
+
+
+def test_very_many_short_lines_of_several_files_are_no_longer_than_an_answer_may_be(system, tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "LONGEST_ANSWERS", 100_000)
+    (tmp_path / "log").write_text("x\n" * 10_000)
+    said = []
+    sources = [{"name": name, "path": f"{tmp_path}/log"} for name in ("web", "api", "worker")]
+    logs.show(system, said.append, sources, 0, 0, "", False)
+    assert len(said) > 300 and sum(len(json.dumps(each)) for each in said) < 100_000
 
 
 class TestWhatIsNoLogFile:
@@ -137,7 +146,7 @@ class TestWhatIsNoLogFile:
         return path
 
     def test_it_is_said_and_never_read(self, system, planted):
-        (row,) = logs.collect(system, {"name": "web", "path": str(planted)}, 5, 0, NOON, 10**6, None)
+        (row,) = logs.collect(system, {"name": "web", "path": str(planted)}, 5, 0, NOON, 10**6, None, 10**6)
         assert row[1] == "web"
         assert "no file" in row[2] or "not a file" in row[2] or "root does not own" in row[2]
         assert logs.size_of(str(planted)) == 0
@@ -180,7 +189,7 @@ def test_the_last_lines_that_fit_are_collected(system, tmp_path):
         "".join(f"2026-03-05 12:00:{second:02} {'odd' if second % 2 else 'even'}\n" for second in range(10))
     )
     source = {"name": "web", "path": str(path)}
-    found = logs.collect(system, source, 2, 0, 0, 10**6, re.compile("odd"))
+    found = logs.collect(system, source, 2, 0, 0, 10**6, re.compile("odd"), 10**6)
     assert [(moment, name) for moment, name, _text in found] == [(NOON + 7, "web"), (NOON + 9, "web")]
 
 
@@ -193,6 +202,16 @@ def test_an_entry_of_the_journal_is_read_whatever_its_message_is():
     assert list(logs.parse(line % b'["a", [104, 105], "b"]')) == [(1.5, "a"), (1.5, "hi"), (1.5, "b")]
     assert list(logs.parse(line % b"[[104], [105]]")) == [(1.5, "h"), (1.5, "i")]
     assert list(logs.parse(b"no json")) == []
+
+
+@pytest.mark.parametrize("letter", ["x", "ü"])
+def test_a_line_of_an_entry_has_the_bound_that_a_line_of_a_file_has(tmp_path, letter):
+    longest = letter * (logs.LONGEST_LINE // len(letter.encode()))
+    (tmp_path / "log").write_text(f"{longest}{letter}\n{longest}\nend")
+    of_a_file = [text for _moment, text in logs.of_file(str(tmp_path / "log"), 0)]
+    entry = {"__REALTIME_TIMESTAMP": "1500000", "MESSAGE": f"{longest}{letter}\n{longest}\nend"}
+    of_the_journal = [text for _moment, text in logs.parse(json.dumps(entry).encode())]
+    assert of_the_journal == of_a_file[::-1] == [logs.TOO_LONG, longest, "end"]
 
 
 class TestALongEntryOfTheJournal:

@@ -82,7 +82,7 @@ class TestAnInterpreterThatUvDoesNotKnow:
         (tmp_path / "source" / "pyproject.toml").write_text("")
         resource = kind(interpreter=interpreter("CPython 2.7.18"), lock="uv.lock")
         resource.make_empty = lambda interpreter: ""
-        with pytest.raises(Failure, match=r"uv.lock is for uv, and CPython 2.7.18 is filled by pip; name requirements"):
+        with pytest.raises(Failure, match=r"uv.lock is for uv, and CPython 2.7.18 is filled by pip; next: name req"):
             resource.apply(resource.check())
 
     @needs_uv

@@ -1,0 +1,36 @@
+"""What an answer of a host may be, and what it costs to look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hawser import answers
+
+QUESTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("looks.rooms", {"paths": ["/", "/srv"]}),
+    ("looks.reach", {"places": ["127.0.0.1 5432"]}),
+    ("survey.health", {"checks": [{"name": "web"}]}),
+    ("migrations.plans", {"questions": [{"env": {"HAWSER_DATABASE": "shop"}}, {"plain": True}]}),
+    ("ports.listening", {}),
+]
+
+
+@pytest.mark.parametrize(("function", "arguments"), QUESTIONS, ids=[function for function, _arguments in QUESTIONS])
+def test_what_checks_an_answer_is_made_for_the_first_question_alone(function: str, arguments: dict[str, Any]) -> None:
+    made = [answers.adapter(answers.expected(function, arguments)) for _question in range(2)]
+    assert made[0] is made[1]
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "answer"),
+    [
+        ("looks.rooms", {"paths": ["/"]}, [{"path": "/etc"}]),
+        ("looks.reach", {"places": ["127.0.0.1 5432"]}, {"10.0.0.1 22": ""}),
+        ("survey.health", {"checks": [{"name": "web"}]}, {"web": "ok", "other": "ok"}),
+    ],
+)
+def test_an_answer_about_something_else_is_none(function: str, arguments: dict[str, Any], answer: Any) -> None:
+    assert not answers.is_about(function, arguments, answer)
+    assert answers.is_about(function, arguments, type(answer)())
