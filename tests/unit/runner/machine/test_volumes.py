@@ -32,7 +32,7 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.device = folder / "xvdc"
         self.device.write_bytes(b"\0" * 512)
-        self.mapper, self.mounts = folder / "mapper", folder / "mountinfo"
+        self.mapper, self.mounts, self.place = folder / "mapper", folder / "mountinfo", folder / "mnt" / "my logs"
         self.mapper.mkdir()
         self.mounts.write_text("")
         self.content = self.filesystem = self.key = ""
@@ -45,6 +45,11 @@ class Disk:
     @property
     def open(self) -> Path:
         return self.mapper / "shop-logs"
+
+    def row(self, source):
+        """Return the line of the kernel's table of mounts for something in the volume's place."""
+        place = str(self.place).replace(" ", "\\040")
+        return f"36 35 98:0 / {place} rw - {source} rw\n"
 
     def run(self, argv, stdin="", check=True, **_more):
         assert SECRET not in " ".join(argv)
@@ -76,7 +81,7 @@ class Disk:
         elif argv[0].startswith("mkfs"):
             self.filesystem = argv[0].partition(".")[2]
         elif argv[:2] == ["systemctl", "start"]:
-            self.mounts.write_text(f"36 35 98:0 / /mnt/my\\040logs rw - ext4 {self.open} rw\n")
+            self.mounts.write_text(self.row(f"ext4 {self.open}"))
         elif argv[:2] == ["systemctl", "stop"]:
             if self.busy:
                 return 1
@@ -93,7 +98,6 @@ def disk(tmp_path, monkeypatch):
     found = Disk(tmp_path)
     monkeypatch.setattr(volumes, "MAPPER", str(found.mapper))
     monkeypatch.setattr(volumes, "mounts", lambda: mountinfo.mounts(str(found.mounts)))
-    monkeypatch.setattr(volumes.os, "makedirs", lambda path, mode: None)
     return found
 
 
@@ -105,7 +109,7 @@ def volume(disk, system, monkeypatch):
         spec = {
             "name": "shop-logs",
             "device": str(disk.device),
-            "mount": "/mnt/my logs",
+            "mount": str(disk.place),
             "unit": "mnt-my\\x20logs.mount",
             "passphrase": SECRET,
             "filesystem": "ext4",
@@ -173,8 +177,8 @@ def test_a_kernel_that_cannot_open_it_is_named_and_the_device_is_encrypted_once(
 
 
 def test_something_else_in_its_place_is_named(disk, volume):
-    disk.mounts.write_text("36 35 98:0 / /mnt/my\\040logs rw - tmpfs tmpfs rw\n")
-    with pytest.raises(Failure, match="tmpfs is mounted at /mnt/my logs, where this volume belongs"):
+    disk.mounts.write_text(disk.row("tmpfs tmpfs"))
+    with pytest.raises(Failure, match=f"tmpfs is mounted at {disk.place}, where this volume belongs"):
         put(volume())
 
 
@@ -256,7 +260,7 @@ def test_one_that_is_wanted_no_more_is_unmounted_and_closed_and_its_unit_goes(ke
 
 
 def test_one_that_was_not_open_only_loses_its_unit(kept, disk):
-    disk.mounts.write_text("36 35 98:0 / /mnt/my\\040logs rw - tmpfs tmpfs rw\n")
+    disk.mounts.write_text(disk.row("tmpfs tmpfs"))
     kept()
     assert disk.said == [] and disk.mounts.read_text()
     assert not (kept.units / UNIT).exists()
