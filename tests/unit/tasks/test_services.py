@@ -1,0 +1,101 @@
+"""Every service is known to all that speaks of services: one that is added without a part of it fails here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hawser.diagnosis.checks import network
+from hawser.host import Host
+from hawser.host.ports import Port, exposed, promised
+from hawser.host.release import Facts
+from hawser.inventory import Environment, Services
+from hawser.inventory.tables.services.server import Server
+from hawser.secrets import Secrets
+from hawser.templates.rendering import Templates
+from tasks.status import HOSTS, Look
+
+ENVIRONMENT = Environment.model_validate(
+    {
+        "name": "shop",
+        "path": Path("shop.toml"),
+        "app": {"name": "shop", "repo": "https://git.example.org/shop.git"},
+        "services": {name: {"groups": ["data"]} for name in Services.model_fields},
+        "hosts": {"web1": {"groups": ["web"]}, "data1": {"groups": ["data"]}},
+    }
+)
+SERVERS = ENVIRONMENT.services.installed
+LISTENING = [name for name, server in SERVERS.items() if server.PORT is not None]
+
+each_service = pytest.mark.parametrize("name", SERVERS)
+each_that_listens = pytest.mark.parametrize("name", LISTENING)
+
+
+@pytest.fixture
+def host() -> Host:
+    addresses = {"web1": "10.0.0.11", "data1": "10.0.0.21"}
+    secrets = Secrets("shop", Path("shop.env"), {})
+    return Host("data1", ENVIRONMENT, secrets, Templates(), addresses, Facts(bootstrapped=True))
+
+
+def socket_of(server: Server, **differs: Any) -> dict[str, Any]:
+    """Return what the runner says of a server that listens on every address."""
+    socket = {"address": "0.0.0.0", "port": server.PORT, "program": server.PROGRAM, "unit": f"{server.UNIT}.service"}
+    return {**socket, "pid": 7, "pids": [7], **differs}
+
+
+def look(host: Host, **says: Any) -> Look:
+    """Return what `status` makes of a host."""
+    said = {"offset": 0.0, "health": {}, "certificates": {}, "sockets": [], "unmounted": [], **says}
+    return Look(host, [], **said)
+
+
+@each_service
+def test_a_service_to_which_nobody_connects_is_the_only_one_without_a_port(name):
+    server = SERVERS[name]
+    assert server.PORT is not None or not list(server.access())
+
+
+@each_that_listens
+def test_the_port_of_a_service_is_promised_to_its_program(host, name):
+    server = SERVERS[name]
+    assert server.PORT is not None
+    assert Port(server.PORT, name, (server.PROGRAM,), public=False) in promised(host)
+
+
+@each_that_listens
+def test_a_service_that_listens_on_every_address_unasked_is_found(host, name):
+    sockets = [socket_of(SERVERS[name])]
+    assert exposed(host, sockets) == [(name, SERVERS[name].PORT)]
+    found = [each.message for each in network.ports(host, lambda function, **_arguments: sockets)]
+    assert found == [f"{name} listens on port {SERVERS[name].PORT} on every address"]
+
+
+@each_that_listens
+def test_a_program_that_has_the_port_of_a_service_is_found_by_check(host, name):
+    taken = socket_of(SERVERS[name], program="nc", address="127.0.0.1", unit="")
+    (found,) = network.ports(host, lambda function, **_arguments: [taken])
+    assert found.message == f"port {SERVERS[name].PORT} of {name} is taken by nc (pid 7, no unit)"
+
+
+@each_that_listens
+def test_status_shows_on_which_port_a_service_listens_or_that_it_does_not(host, name):
+    ports = HOSTS.index("ports")
+    server = SERVERS[name]
+    assert f"{name} {server.PORT}: nobody listens" in look(host).row()[ports].splitlines()
+    assert f"{name} {server.PORT}" in look(host, sockets=[socket_of(server)]).row()[ports].splitlines()
+
+
+@each_that_listens
+def test_check_connects_to_a_service_where_it_runs(host, name):
+    asked: list[str] = []
+
+    def ask(function: str, places: list[str]) -> dict[str, str]:
+        asked.extend(places)
+        return {place: "Connection refused" for place in places if place.endswith(f" {SERVERS[name].PORT}")}
+
+    (found,) = network.services(host, ask)
+    assert found.message == f"cannot reach {name} on data1 at 127.0.0.1:{SERVERS[name].PORT}: Connection refused"
+    assert len(asked) == len(LISTENING)
