@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hawser.host import Host
 from hawser.host.databases import databases_gone
+from hawser.inventory.tables.services.mariadb import Mariadb
 from hawser.resources import Absent, Command, File, MariadbDatabase, MariadbRole, Packages, Resources, Service, changed
 from hawser.steps import removal, step
 
@@ -30,8 +31,8 @@ def install(host: Host) -> Resources:
         yield gone
         yield listening(gone)
         return
-    yield Packages(("mariadb-server",))
-    yield Service("mariadb")
+    yield Packages(setting.PACKAGES)
+    yield Service(setting.UNIT)
     owners = dict.fromkeys(each.owner for each in setting.databases.values())
     remote = {owner: addresses(host, setting.clients_of(owner)) for owner in owners}
     # An application that needs no remote access says nothing, so it never closes what another one here needs open.
@@ -52,8 +53,8 @@ def listening(file: File | Absent) -> Command:
 
     A second application must not cut off the first one's requests.
     """
-    restart = ("systemctl", "restart", "mariadb")
-    return Command(restart, when=changed(file), unless=("sh", "-c", LISTENS), title="systemctl restart mariadb")
+    restart = ("systemctl", "restart", Mariadb.UNIT)
+    return Command(restart, when=changed(file), unless=("sh", "-c", LISTENS), title=f"systemctl restart {Mariadb.UNIT}")
 
 
 def addresses(host: Host, groups: Sequence[str]) -> tuple[str, ...]:

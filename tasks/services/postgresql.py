@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hawser.host import Host
 from hawser.host.databases import databases_gone
+from hawser.inventory.tables.services.postgresql import Postgresql
 from hawser.resources import (
     Absent,
     Block,
@@ -36,8 +37,8 @@ def install(host: Host) -> Resources:
     if setting is None or not host.is_in(setting.groups):
         yield from closed(host)
         return
-    yield Packages(("postgresql",))
-    yield Service("postgresql")
+    yield Packages(setting.PACKAGES)
+    yield Service(setting.UNIT)
     rules = [
         f"host {name} {database.owner} {address}/{bits} scram-sha-256"
         for name, database in setting.databases.items()
@@ -55,9 +56,9 @@ def install(host: Host) -> Resources:
     access = Block(f"{CLUSTER}/pg_hba.conf", host.app.name, "\n".join(rules))
     yield access
     # Only where it listens elsewhere than it should: a second application must not cut off the first one's requests.
-    restart = ("systemctl", "restart", "postgresql")
-    yield Command(restart, when=changed(settings), unless=("sh", "-c", LISTENS), title="systemctl restart postgresql")
-    yield Command(("systemctl", "reload", "postgresql"), when=changed(settings, access))
+    restart, title = ("systemctl", "restart", setting.UNIT), f"systemctl restart {setting.UNIT}"
+    yield Command(restart, when=changed(settings), unless=("sh", "-c", LISTENS), title=title)
+    yield Command(("systemctl", "reload", setting.UNIT), when=changed(settings, access))
     for name, database in setting.databases.items():
         password = host.text(database.password, f"services.postgresql.databases.{name}.password")
         yield PostgresRole(database.owner, password)
@@ -84,4 +85,4 @@ def closed(host: Host) -> Resources:
     access = Block(f"{CLUSTER}/pg_hba.conf", host.app.name, "")
     yield settings
     yield access
-    yield Command(("systemctl", "reload", "postgresql"), when=changed(settings, access))
+    yield Command(("systemctl", "reload", Postgresql.UNIT), when=changed(settings, access))

@@ -7,6 +7,9 @@ from hawser.host import Host
 from hawser.resources import Block, Command, File, Packages, Resources, Service, changed
 from hawser.steps import step
 
+# Nothing in it is of one application.
+remove = None
+
 
 @step()
 def install(host: Host) -> Resources:
@@ -14,7 +17,7 @@ def install(host: Host) -> Resources:
     setting = host.environment.services.redis
     if setting is None or not host.is_in(setting.groups):
         return
-    yield Packages(("redis-server",))
+    yield Packages(setting.PACKAGES)
     lines = ["bind 127.0.0.1 -::1" + (f" {host.address}" if host.clients(setting.clients) else "")]
     if setting.password is not None:
         lines.append(f"requirepass {json_text(host.text(setting.password, 'services.redis.password'))}")
@@ -24,5 +27,5 @@ def install(host: Host) -> Resources:
     yield settings
     include = Block("/etc/redis/redis.conf", "settings", "include /etc/redis/hawser.conf")
     yield include
-    yield Service("redis-server")
-    yield Command(("systemctl", "restart", "redis-server"), when=changed(settings, include))
+    yield Service(setting.UNIT)
+    yield Command(("systemctl", "restart", setting.UNIT), when=changed(settings, include))

@@ -13,8 +13,11 @@ from hawser.host.ports import Port, exposed, promised
 from hawser.host.release import Facts
 from hawser.inventory import Environment, Services
 from hawser.inventory.tables.services.server import Server
+from hawser.resources import Packages, Service
 from hawser.secrets import Secrets
 from hawser.templates.rendering import Templates
+from tasks import bootstrap, remove
+from tasks.services import SERVICES
 from tasks.status import HOSTS, Look
 
 ENVIRONMENT = Environment.model_validate(
@@ -99,3 +102,18 @@ def test_check_connects_to_a_service_where_it_runs(host, name):
     (found,) = network.services(host, ask)
     assert found.message == f"cannot reach {name} on data1 at 127.0.0.1:{SERVERS[name].PORT}: Connection refused"
     assert len(asked) == len(LISTENING)
+
+
+def test_each_service_of_the_settings_has_its_steps_in_the_order_of_one_list():
+    assert set(SERVICES) == set(SERVERS)
+    installs = [each.install for each in SERVICES.values()]
+    assert [step for step in bootstrap.STEPS if step in installs] == installs
+    removals = [each.remove for each in SERVICES.values() if each.remove]
+    assert [step for step in remove.REMOVE["services"] if step in removals] == removals
+
+
+@each_service
+def test_a_service_is_installed_and_runs_where_the_settings_want_it(host, name):
+    wanted = list(SERVICES[name].install.resources(host))
+    assert [each.names for each in wanted if isinstance(each, Packages)] == [SERVERS[name].PACKAGES]
+    assert [each.name for each in wanted if isinstance(each, Service)] == [SERVERS[name].UNIT]
