@@ -269,11 +269,13 @@ def evidence(fleet: Fleet, name: str, cause: Cause) -> Iterator[str]:
         if check.title in cause.checks:
             yield from quietly(lambda check=check: list(told(check, fleet, name, ask)))  # type: ignore[misc]
     service = fleet.environment.services.installed.get(cause.service)
-    for server in fleet.environment.hosts_of(service.groups) if service else ():
+    if service is None:
+        return
+    words = {"logs": service.LOGS, "units": list(service.units())}
+    for server in fleet.environment.hosts_of(service.groups):
         if server not in fleet.session.lost:
-            words = {"service": cause.service}
             yield from quietly(
-                lambda server=server, words=words: [  # type: ignore[misc]
+                lambda server=server: [  # type: ignore[misc]
                     f"{server} | {line}" for line in fleet.ask(server, "looks.last_words", words)
                 ]
             )

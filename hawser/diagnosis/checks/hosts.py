@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from hawser.host import Host
+from hawser.host.services import service_of
 from hawser.host.shares import needed
 from hawser.host.volumes import volumes_of
 
@@ -40,10 +41,10 @@ def system(host: Host, ask: Ask) -> Findings:
 def units(host: Host, ask: Ask) -> Findings:
     """No unit of systemd has failed."""
     for name in ask("looks.failed_units"):
-        ours = name.startswith((f"{host.app.name}-", "hawser-"))
-        yield Finding(
-            f"{name} has failed", f'fab -H {host.name} run "journalctl -n 30 --unit={name}"', warning=not ours
-        )
+        service = service_of(host, name)
+        ours = bool(service) or name.startswith((f"{host.app.name}-", "hawser-"))
+        words = "logs --only services" if service else f'run "journalctl -n 30 --unit={name}"'
+        yield Finding(f"{name} has failed", f"fab -H {host.name} {words}", warning=not ours)
 
 
 @on_host

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hawser.diagnosis.checks import network
+from hawser.diagnosis.checks import hosts, network
+from hawser.diagnosis.explain import Cause, evidence
 from hawser.host import Host
 from hawser.host.ports import Port, exposed, promised
 from hawser.host.release import Facts
@@ -17,6 +19,7 @@ from hawser.resources import Packages, Service
 from hawser.secrets import Secrets
 from hawser.templates.rendering import Templates
 from tasks import bootstrap, remove
+from tasks.logs import sources
 from tasks.services import SERVICES
 from tasks.status import HOSTS, Look
 
@@ -102,6 +105,56 @@ def test_check_connects_to_a_service_where_it_runs(host, name):
     (found,) = network.services(host, ask)
     assert found.message == f"cannot reach {name} on data1 at 127.0.0.1:{SERVERS[name].PORT}: Connection refused"
     assert len(asked) == len(LISTENING)
+
+
+def units_of(name: str) -> list[str]:
+    """Return a service's unit, and an instance of its template."""
+    return [f"{SERVERS[name].UNIT}.service", f"{SERVERS[name].UNIT}@main.service"]
+
+
+@each_service
+def test_a_unit_of_a_service_that_failed_is_wrong_to_check(host, name):
+    found = list(hosts.units(host, lambda function, **_arguments: units_of(name)))
+    assert [each.message for each in found] == [f"{unit} has failed" for unit in units_of(name)]
+    assert not any(each.warning for each in found)
+    assert {each.next for each in found} == {"fab -H data1 logs --only services"}
+
+
+@each_service
+def test_a_unit_of_a_service_that_failed_makes_status_fail(host, name):
+    assert list(look(host, failed_units=[*units_of(name), "motd-news.service"]).troubles()) == [
+        f"data1: {unit} has failed; next: fab -H data1 logs --only services" for unit in units_of(name)
+    ]
+
+
+@each_service
+def test_a_unit_that_failed_where_the_service_is_not_of_the_settings_is_no_trouble_of_theirs(host, name):
+    web = Host("web1", ENVIRONMENT, host.secrets, host.templates, host.addresses, Facts())
+    assert all(each.warning for each in hosts.units(web, lambda function, **_arguments: units_of(name)))
+    assert list(look(web, failed_units=units_of(name)).troubles()) == []
+
+
+@each_service
+def test_what_a_service_wrote_is_shown_by_logs_when_it_is_asked_for(host, name):
+    files = [{"name": name, "pattern": SERVERS[name].LOGS}] if SERVERS[name].LOGS else []
+    journal = {"name": name, "units": list(SERVERS[name].units())}
+    assert [each for each in sources(host, "", "services") if each["name"] == name] == [*files, journal]
+    assert name not in [each["name"] for each in sources(host, "", "")]
+
+
+@each_service
+def test_the_last_words_of_a_service_are_asked_for_when_a_failure_is_explained(name):
+    asked: list[Any] = []
+
+    def ask(*question: Any) -> list[str]:
+        asked.append(question)
+        return ["no"]
+
+    fleet = SimpleNamespace(environment=ENVIRONMENT, session=SimpleNamespace(lost={}), ask=ask)
+    cause = Cause("refused", "it refuses", "look there", service=name)
+    assert list(evidence(fleet, "web1", cause)) == ["data1 | no"]  # type: ignore[arg-type]
+    words = {"logs": SERVERS[name].LOGS, "units": [f"{SERVERS[name].UNIT}.service", f"{SERVERS[name].UNIT}@*.service"]}
+    assert asked == [("data1", "looks.last_words", words)]
 
 
 def test_each_service_of_the_settings_has_its_steps_in_the_order_of_one_list():

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 from hawser.runner.machine import looks
 
@@ -54,3 +58,18 @@ def test_triggers_that_are_due_are_counted(system):
     folder.mkdir()
     (folder / "one").touch()
     assert looks.pending(system) == 1
+
+
+def test_the_last_words_of_a_server_are_those_of_its_youngest_log(system, tmp_path):
+    for age, name in enumerate(("new.log", "old.log")):
+        (tmp_path / name).write_text("".join(f"{name} {number}\n" for number in range(9)))
+        os.utime(tmp_path / name, (9 - age, 9 - age))
+    assert looks.last_words(system, f"{tmp_path}/*.log", []) == [f"new.log {number}" for number in range(4, 9)]
+
+
+@pytest.mark.parametrize("logs", ["", "/nowhere/*.log"])
+def test_a_server_without_a_log_of_its_own_is_looked_for_in_the_journal(system, monkeypatch, logs):
+    asked = []
+    monkeypatch.setattr(system, "run", lambda argv, **_: asked.append(argv) or SimpleNamespace(output="no\n"))
+    assert looks.last_words(system, logs, ["a.service", "a@*.service"]) == ["no"]
+    assert asked[0][-4:] == ["-u", "a.service", "-u", "a@*.service"]
