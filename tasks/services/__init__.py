@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from hawser.host.databases import Database
 from hawser.steps import Step
 
 from . import chrony, mariadb, memcached, postgresql, rabbitmq, redis
@@ -27,10 +28,16 @@ class Service(Protocol):
     def remove(self) -> Step | None: ...
 
 
+class DatabaseService(Service, Protocol):
+    """The steps of a service that holds databases, and the script that opens one of them in a terminal."""
+
+    def shell(self, database: Database) -> str: ...
+
+
+DATABASES: Mapping[str, DatabaseService] = {"postgresql": postgresql, "mariadb": mariadb}
 # By their names in the settings, in the order in which `bootstrap` installs them and `remove` removes what is in them.
 SERVICES: Mapping[str, Service] = {
-    "postgresql": postgresql,
-    "mariadb": mariadb,
+    **DATABASES,
     "rabbitmq": rabbitmq,
     "redis": redis,
     "chrony": chrony,

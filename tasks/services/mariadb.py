@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from hawser.host import Host
-from hawser.host.databases import databases_gone
+from hawser.host.databases import Database, databases_gone
 from hawser.inventory.tables.services.mariadb import Mariadb
 from hawser.resources import Absent, Command, File, MariadbDatabase, MariadbRole, Packages, Resources, Service, changed
 from hawser.steps import removal, step
@@ -16,6 +16,13 @@ LISTENS = (
     "if ls /etc/mysql/mariadb.conf.d/90-hawser-*.cnf >/dev/null 2>&1; then wanted=yes; else wanted=no; fi; "
     "if [ \"$(mariadb -NBe 'SELECT @@bind_address')\" = '*' ]; then is=yes; else is=no; fi; [ $wanted = $is ]"
 )
+
+SHELL = """
+away() {{ echo "DROP USER IF EXISTS '$who'@localhost;" | mariadb --no-defaults -u root; }}
+printf '%s\\n' "CREATE USER '$who'@localhost IDENTIFIED BY '$secret';" \\
+    "GRANT ALL PRIVILEGES ON \\`{pattern}\\`.* TO '$who'@localhost;" | mariadb --no-defaults -u root || exit 1
+MYSQL_PWD=$secret mariadb --default-character-set=utf8mb4 -u "$who" -D {database}
+"""
 
 
 @step()
@@ -70,3 +77,9 @@ def remove(host: Host) -> Resources:
         return
     yield from databases_gone(host, "mariadb")
     yield Absent(f"/etc/mysql/mariadb.conf.d/90-hawser-{host.app.name}.cnf")
+
+
+def shell(database: Database) -> str:
+    """Return the script that opens a database's own shell, for a login of this shell alone: `$who`, with `$secret`."""
+    # To GRANT, `_` would stand for any character.
+    return SHELL.format(database=database.name, pattern=database.name.replace("_", "\\\\_"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.host.databases import databases_gone
+from hawser.host.databases import Database, databases_gone
 from hawser.inventory.tables.services.postgresql import Postgresql
 from hawser.resources import (
     Absent,
@@ -17,6 +17,7 @@ from hawser.resources import (
     Service,
     changed,
 )
+from hawser.runner.databases import postgres
 from hawser.steps import removal, step
 
 CLUSTER = "/etc/postgresql/*/main"
@@ -25,6 +26,17 @@ LISTENS = (
     "! runuser -u postgres -- psql -AtXc \"SELECT 1 FROM pg_file_settings WHERE name = 'listen_addresses' "
     'AND error IS NOT NULL" | grep -q 1'
 )
+
+SHELL = """
+case $(psql -V) in *" 1"[0-6].*) newer= ;; *) newer='{newer}' ;; esac
+admin() {{ PGOPTIONS="{options} $newer" runuser -u postgres -- psql -XqAt -v ON_ERROR_STOP=1 -d "$1"; }}
+away() {{
+    echo "REASSIGN OWNED BY $who TO \\"{owner}\\"; DROP OWNED BY $who; DROP ROLE $who;" | admin {database}
+}}
+echo "CREATE ROLE $who LOGIN PASSWORD '$secret' VALID UNTIL 'tomorrow'; GRANT \\"{owner}\\" TO $who;" |
+    admin postgres || exit 1
+PGOPTIONS='-c role={owner}' PGPASSWORD=$secret runuser -u postgres -- psql -h 127.0.0.1 -U "$who" -d {database}
+"""
 
 
 @step()
@@ -86,3 +98,9 @@ def closed(host: Host) -> Resources:
     yield settings
     yield access
     yield Command(("systemctl", "reload", Postgresql.UNIT), when=changed(settings, access))
+
+
+def shell(database: Database) -> str:
+    """Return the script that opens a database's own shell, for a login of this shell alone: `$who`, with `$secret`."""
+    options = {"options": postgres.options(postgres.SETTINGS), "newer": postgres.options(postgres.NEWER)}
+    return SHELL.format(**options, database=database.name, owner=database.owner)
