@@ -100,7 +100,8 @@ def queues(fleet: Fleet, db: int) -> list[Queue]:
             columns = ("vhost", "queue", "waiting", "working", "consumers")
             found += [Queue(name, *(row[column] for column in columns)) for row in rows]
         if services.redis is not None and host.is_in(services.redis.groups):
-            rows = fleet.ask(name, "queues.redis", {"password": redis_password(host), "database": db})
+            question = {"port": services.redis.PORT, "password": redis_password(host), "database": db}
+            rows = fleet.ask(name, "queues.redis", question)
             found += [Queue(name, "", row["queue"], row["waiting"]) for row in rows]
     return found
 

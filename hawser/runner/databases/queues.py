@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from ..system import System
 
-REDIS = ("127.0.0.1", 6379)
 TIMEOUT = 10.0
 
 
@@ -45,8 +44,8 @@ class Redis:
     Source: redis.io/docs/reference/protocol-spec, RESP2.
     """
 
-    def __init__(self, password: str, database: int) -> None:
-        self.socket = socket.create_connection(REDIS, TIMEOUT)
+    def __init__(self, port: int, password: str, database: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self.stream = self.socket.makefile("rb")
         if password:
             self.ask("AUTH", password)
@@ -85,15 +84,15 @@ class Redis:
         raise Failure("Redis closed the connection")
 
 
-def redis(system: System, password: str, database: int) -> List[Dict[str, Any]]:
+def redis(system: System, port: int, password: str, database: int) -> List[Dict[str, Any]]:
     """Return the lists of a Redis database, which is what celery makes of queues: queue and how many messages wait.
 
     :raises Failure: Redis does not answer.
     """
     try:
-        connection = Redis(password, database)
+        connection = Redis(port, password, database)
     except OSError as error:
-        raise Failure("Redis on port %d cannot be asked: %s" % (REDIS[1], error)) from None
+        raise Failure("Redis on port %d cannot be asked: %s" % (port, error)) from None
     try:
         found, cursor = [], "0"
         while True:
@@ -102,6 +101,6 @@ def redis(system: System, password: str, database: int) -> List[Dict[str, Any]]:
             if cursor == "0":
                 return sorted(found, key=lambda row: str(row["queue"]))
     except OSError as error:
-        raise Failure("Redis on port %d does not answer: %s" % (REDIS[1], error)) from None
+        raise Failure("Redis on port %d does not answer: %s" % (port, error)) from None
     finally:
         connection.close()

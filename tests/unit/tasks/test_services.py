@@ -16,11 +16,12 @@ from hawser.host.release import Facts
 from hawser.inventory import Environment, Services
 from hawser.inventory.tables.services.server import Server
 from hawser.resources import Packages, Service
+from hawser.runner.databases import backups, removal
 from hawser.secrets import Secrets
 from hawser.templates.rendering import Templates
 from tasks import bootstrap, remove
 from tasks.logs import sources
-from tasks.services import SERVICES
+from tasks.services import DATABASES, SERVICES
 from tasks.status import HOSTS, Look
 
 ENVIRONMENT = Environment.model_validate(
@@ -170,3 +171,8 @@ def test_a_service_is_installed_and_runs_where_the_settings_want_it(host, name):
     wanted = list(SERVICES[name].install.resources(host))
     assert [each.names for each in wanted if isinstance(each, Packages)] == [SERVERS[name].PACKAGES]
     assert [each.name for each in wanted if isinstance(each, Service)] == [SERVERS[name].UNIT]
+
+
+def test_each_service_with_databases_has_a_shell_and_is_known_to_backups_restores_and_removal():
+    assert set(DATABASES) == set(ENVIRONMENT.services.databases)
+    assert set(backups.ENGINES) == set(removal.SERVERS) == {*DATABASES, "sqlite"}
