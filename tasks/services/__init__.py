@@ -5,13 +5,17 @@ Port, program, unit, logs and packages of a service stand with its settings, in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from hawser.fleet.fleet import Fleet
+from hawser.host import Host
 from hawser.host.databases import Database
+from hawser.resources import Command
 from hawser.steps import Step
 
 from . import chrony, mariadb, memcached, postgresql, rabbitmq, redis
+from .broker import Queue
 
 
 class Service(Protocol):
@@ -34,12 +38,23 @@ class DatabaseService(Service, Protocol):
     def shell(self, database: Database) -> str: ...
 
 
+class Broker(Service, Protocol):
+    """The steps of a service that holds queues, and what `fab queue.list` and `queue.purge` do with them.
+
+    :param db: the number of a database, for those that have several.
+    """
+
+    def queues(self, fleet: Fleet, name: str, db: int) -> Iterator[Queue]: ...
+
+    def emptied(self, host: Host, queue: str, vhost: str, db: str) -> Command: ...
+
+
 DATABASES: Mapping[str, DatabaseService] = {"postgresql": postgresql, "mariadb": mariadb}
+BROKERS: Mapping[str, Broker] = {"rabbitmq": rabbitmq, "redis": redis}
 # By their names in the settings, in the order in which `bootstrap` installs them and `remove` removes what is in them.
 SERVICES: Mapping[str, Service] = {
     **DATABASES,
-    "rabbitmq": rabbitmq,
-    "redis": redis,
+    **BROKERS,
     "chrony": chrony,
     "memcached": memcached,
 }

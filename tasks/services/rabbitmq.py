@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.inventory.tables.services.rabbitmq import Rabbitmq
 from hawser.resources import (
@@ -18,6 +21,10 @@ from hawser.resources import (
 )
 from hawser.steps import removal, step
 
+from .broker import Queue
+
+# The program of this name in the PATH would hand its arguments to a shell.
+CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 # Succeeds where the running broker listens as its files say: 0.0.0.0:5672 or 127.0.0.1:5672, as proc_net_tcp(5) has it.
 LISTENS = (
     "if ls /etc/rabbitmq/conf.d/20-hawser-*.conf >/dev/null 2>&1; then at=00000000; else at=0100007F; fi; "
@@ -71,3 +78,17 @@ def remove(host: Host) -> Resources:
     for name, user in setting.users.items():
         yield RabbitGone(name, user.vhost)
     yield Absent(f"/etc/rabbitmq/conf.d/20-hawser-{host.app.name}.conf")
+
+
+def queues(fleet: Fleet, name: str, db: int) -> Iterator[Queue]:
+    """Yield the queues of the virtual hosts of the settings."""
+    setting = fleet.environment.services.rabbitmq
+    vhosts = list(dict.fromkeys(user.vhost for user in setting.users.values())) if setting else []
+    for row in fleet.ask(name, "queues.rabbitmq", {"vhosts": vhosts}):
+        yield Queue(name, "rabbitmq", row["vhost"], row["queue"], row["waiting"], row["working"], row["consumers"])
+
+
+def emptied(host: Host, queue: str, vhost: str, db: str) -> Command:
+    """Throw away what waits in a queue."""
+    argv = (CONTROL, "-q", "purge_queue", "-p", vhost, "--", queue)
+    return Command(argv, user="rabbitmq", cwd="/var/lib/rabbitmq", title=f"purge {queue} in {vhost}")

@@ -52,3 +52,10 @@ def test_whoever_listens_on_the_port_of_a_service_is_its_program(fleet: Fleet) -
 def test_what_each_service_writes_is_found_by_its_name(fleet: Fleet) -> None:
     lines = fleet.events("-H", "stock", "logs", "--only", "services", "--since", "1d")
     assert {line["source"] for line in lines if line["t"] == "log"} == set(Services.model_fields)
+
+
+def test_what_waits_in_redis_is_listed_and_thrown_away(fleet: Fleet) -> None:
+    fleet.inside("data1", "redis-cli", "-n", "1", "RPUSH", "mail", "one", "two")
+    assert "mail" in fleet.fab("-H", "stock", "queue.list", "--db", "1").stdout
+    fleet.fab("-H", "stock", "queue.purge", "mail", "--db", "1", "--yes")
+    assert fleet.inside("data1", "redis-cli", "-n", "1", "LLEN", "mail").strip() == "0"
