@@ -29,7 +29,7 @@ from hawser.steps import removal, rollout, step
 from hawser.templates.rendering import TemplateError
 
 from . import acme, certs, checkouts, db, firewall, shares, volumes
-from .services import chrony, mariadb, memcached, postgresql, rabbitmq, redis
+from .services import SERVICES
 from .webservers import apache
 
 
@@ -188,12 +188,7 @@ STEPS = [
     etc_hosts,
     tools,
     services,
-    postgresql.install,
-    mariadb.install,
-    rabbitmq.install,
-    redis.install,
-    chrony.install,
-    memcached.install,
+    *(each.install for each in SERVICES.values()),
     firewall.install,
     shares.export,
     checkouts.tidy,

@@ -1,4 +1,4 @@
-"""What the application wrote, and what nginx and cron wrote about it."""
+"""What the application wrote, what nginx and cron wrote about it, and what its services wrote."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.processes import live_processes_of
+from hawser.host.services import services_of
 from hawser.steps import rollout
 
 from .cron import output
 
 SPAN = re.compile(r"(\d+)\s*(s|min|m|h|d|w)")
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-KINDS = ("processes", "site", "cron")
+KINDS = ("processes", "site", "cron", "services")
 LINES = 20
 
 
 @rollout(
     help={
         "process": "only this process; default: all, the site and cron",
-        "only": "only these: processes, site (nginx or Apache), cron",
+        "only": "only these: processes, site (nginx or Apache), cron, services (told when asked for)",
         "since": "10min, 2h, 1d, 14:30, 2030-01-02 or 2030-01-02 14:30",
         "grep": "only lines that this regular expression fits",
         "lines": f"the last lines of each log; default: {LINES}, with --since all",
@@ -75,7 +76,7 @@ def logs(
 
 
 def sources(host: Host, process: str, only: str) -> Iterator[dict[str, Any]]:
-    """Yield where a host keeps what was written: by processes in both colours, the site's server, cron entries."""
+    """Yield where a host keeps what was written: by processes in both colours, the site's server, cron, services."""
     if only in ("", "processes"):
         for each in live_processes_of(host):
             if process not in ("", each.setting_name):
@@ -95,6 +96,12 @@ def sources(host: Host, process: str, only: str) -> Iterator[dict[str, Any]]:
                 yield {"name": f"cron {name}", "path": output(host, entry)}
             else:
                 yield {"name": f"cron {name}", "tags": [f"{host.app.name}-{name}"]}
+    # Those of servers that may be shared, and much: only for whoever asks.
+    if only == "services" and not process:
+        for name, service in services_of(host).items():
+            if service.LOGS:
+                yield {"name": name, "pattern": service.LOGS}
+            yield {"name": name, "units": list(service.units())}
 
 
 def moment(text: str, now: float) -> float:

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.report.text import clean
-from hawser.resources import Command, Resources
+from hawser.resources import Resources
 from hawser.steps import rollout, step
 
-CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
-
-
-@dataclass(frozen=True)
-class Queue:
-    """A queue on a host.
-
-    :param vhost: the virtual host of RabbitMQ; empty for Redis.
-    :param waiting: how many messages wait in it; those that a worker is at already are ``working``.
-    """
-
-    host: str
-    vhost: str
-    name: str
-    waiting: int
-    working: int | str = ""
-    consumers: int | str = ""
-
-    @property
-    def place(self) -> str:
-        return f"{self.vhost or 'redis'} on {self.host}"
+from .services import BROKERS
+from .services.broker import Queue
 
 
 @rollout(name="list", help={"db": "the database of Redis"})
 def listing(fleet: Fleet, db: int = 0) -> None:
     """Show the queues of the brokers: what waits, what is at work, and how many consumers there are."""
     rows = [
-        [each.host, each.vhost or "redis", each.name, each.waiting, each.working, each.consumers]
-        for each in queues(fleet, db)
+        [each.host, each.holder, each.name, each.waiting, each.working, each.consumers] for each in queues(fleet, db)
     ]
     columns = ["host", "vhost", "queue", "waiting", "at work", "consumers"]
     fleet.report.table("queues", columns, [[str(cell) for cell in row] for row in rows])
@@ -65,7 +43,7 @@ def purge(fleet: Fleet, name: str, vhost: str = "", db: int = 0, yes: bool = Fal
     (queue,) = found
     if not fleet.dry and not yes and answer(fleet, queue) != name:
         raise HawserError(f"that is not {name}; nothing was touched")
-    step = empty.given(name=queue.name, vhost=queue.vhost, db=db)
+    step = empty.given(broker=queue.broker, name=queue.name, vhost=queue.vhost, db=db)
     fleet.some([queue.host]).apply([step], phase=f"purge {queue.name}")
 
 
@@ -86,47 +64,23 @@ def queues(fleet: Fleet, db: int, first: str = "") -> list[Queue]:
     :param first: the name of a queue that is not left out.
     :raises HawserError: none of them has a broker.
     """
-    services = fleet.environment.services
-    found: list[Queue] = []
-    brokers = [each for each in (services.rabbitmq, services.redis) if each is not None]
-    names = [name for name in fleet.names if any(fleet.host(name).is_in(each.groups) for each in brokers)]
+    installed = fleet.environment.services.installed
+    servers = {broker: installed[broker] for broker in BROKERS if broker in installed}
+    names = [name for name in fleet.names if any(fleet.host(name).is_in(each.groups) for each in servers.values())]
     if not names:
-        there = dict.fromkeys(name for each in brokers for name in fleet.environment.hosts_of(each.groups))
+        there = dict.fromkeys(name for each in servers.values() for name in fleet.environment.hosts_of(each.groups))
         raise HawserError(f"no broker runs on {', '.join(fleet.names)}; brokers: {', '.join(there) or 'none'}", code=2)
-    for name in fleet.some(names).reachable().names:
-        host = fleet.host(name)
-        if services.rabbitmq is not None and host.is_in(services.rabbitmq.groups):
-            vhosts = list(dict.fromkeys(user.vhost for user in services.rabbitmq.users.values()))
-            said = fleet.ask(name, "queues.rabbitmq", {"vhosts": vhosts, "first": first})
-            columns = ("vhost", "queue", "waiting", "working", "consumers")
-            found += [Queue(name, *(row[column] for column in columns)) for row in said["rows"]]
-            fleet.tell_more(name, said, "queues of RabbitMQ with less in them")
-        if services.redis is not None and host.is_in(services.redis.groups):
-            asked = {"password": redis_password(host), "database": db, "first": first}
-            said = fleet.ask(name, "queues.redis", asked)
-            found += [Queue(name, "", row["queue"], row["waiting"]) for row in said["rows"]]
-            fleet.tell_more(name, said, "lists of Redis with less in them")
-    return found
-
-
-def redis_password(host: Host) -> str:
-    """Return the password of Redis, empty for none."""
-    setting = host.environment.services.redis
-    return host.text(setting.password, "services.redis.password") if setting and setting.password else ""
+    return [
+        queue
+        for name in fleet.some(names).reachable().names
+        for broker, server in servers.items()
+        if fleet.host(name).is_in(server.groups)
+        for queue in BROKERS[broker].queues(fleet, name, db, first)
+    ]
 
 
 @step()
-def empty(host: Host, name: str = "", vhost: str = "", db: int = 0) -> Resources:
-    """Throw away what waits in a queue; nothing where none is named.
-
-    :param vhost: of RabbitMQ; empty for a queue of Redis, which lies in the database with the number ``db``.
-    """
-    if not name:
-        return
-    if vhost:
-        # The program of this name in the PATH would hand its arguments to a shell.
-        argv = (CONTROL, "-q", "purge_queue", "-p", vhost, "--", name)
-        yield Command(argv, user="rabbitmq", cwd="/var/lib/rabbitmq", title=f"purge {name} in {vhost}")
-    else:
-        env = {"REDISCLI_AUTH": redis_password(host)} if redis_password(host) else {}
-        yield Command(("redis-cli", "-n", str(db), "DEL", name), env=env, title=f"purge {name} in redis")
+def empty(host: Host, broker: str = "", name: str = "", vhost: str = "", db: int = 0) -> Resources:
+    """Throw away what waits in a queue; nothing where none is named."""
+    if name:
+        yield BROKERS[broker].emptied(host, name, vhost, db)

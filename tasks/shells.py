@@ -7,10 +7,10 @@ from hawser.fleet.fleet import Fleet
 from hawser.formats import shell as quoted
 from hawser.formats import shell_join
 from hawser.host.databases import Database, databases_of
-from hawser.runner.databases import postgres
 from hawser.steps import rollout
 
 from .adhoc import variables_of
+from .services import DATABASES
 
 # A login for this shell alone, which goes with it: the server's superuser could be led by what the application has put
 # into its database, a function in a view for one, however it begins (RESET ROLE ends what it began as).
@@ -21,22 +21,6 @@ secret=$(od -An -N 24 -tx1 /dev/urandom | tr -d ' \\n')
 trap : INT
 trap away EXIT
 trap 'exit 129' HUP TERM
-"""
-POSTGRESQL = """
-case $(psql -V) in *" 1"[0-6].*) newer= ;; *) newer='{newer}' ;; esac
-admin() {{ PGOPTIONS="{options} $newer" runuser -u postgres -- psql -XqAt -v ON_ERROR_STOP=1 -d "$1"; }}
-away() {{
-    echo "REASSIGN OWNED BY $who TO \\"{owner}\\"; DROP OWNED BY $who; DROP ROLE $who;" | admin {database}
-}}
-echo "CREATE ROLE $who LOGIN PASSWORD '$secret' VALID UNTIL 'tomorrow'; GRANT \\"{owner}\\" TO $who;" |
-    admin postgres || exit 1
-PGOPTIONS='-c role={owner}' PGPASSWORD=$secret runuser -u postgres -- psql -h 127.0.0.1 -U "$who" -d {database}
-"""
-MARIADB = """
-away() {{ echo "DROP USER IF EXISTS '$who'@localhost;" | mariadb --no-defaults -u root; }}
-printf '%s\\n' "CREATE USER '$who'@localhost IDENTIFIED BY '$secret';" \\
-    "GRANT ALL PRIVILEGES ON \\`{pattern}\\`.* TO '$who'@localhost;" | mariadb --no-defaults -u root || exit 1
-MYSQL_PWD=$secret mariadb --default-character-set=utf8mb4 -u "$who" -D {database}
 """
 
 
@@ -74,8 +58,4 @@ def program(database: Database) -> str:
         argv = shell_join(["runuser", "-u", database.owner, "--", "sqlite3", database.path])
         missing = 'sqlite3 is not installed; next: packages.all = ["sqlite3"], then bootstrap'
         return f"command -v sqlite3 >/dev/null || {{ echo {quoted(missing)} >&2; exit 1; }}; exec {argv}"
-    # To GRANT, `_` would stand for any character.
-    pattern = database.name.replace("_", "\\\\_")
-    options = {"options": postgres.options(postgres.SETTINGS), "newer": postgres.options(postgres.NEWER)}
-    words = {**options, "database": database.name, "owner": database.owner, "pattern": pattern}
-    return LOGIN + (MARIADB if database.engine == "mariadb" else POSTGRESQL).format(**words)
+    return LOGIN + DATABASES[database.engine].shell(database)

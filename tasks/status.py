@@ -14,6 +14,7 @@ from hawser.host.databases import broken_off
 from hawser.host.health import questions
 from hawser.host.ports import Port, belongs, exposed, promised
 from hawser.host.processes import ProcessInstance, live_processes_of
+from hawser.host.services import service_of
 from hawser.host.shares import required
 from hawser.host.volumes import folders
 from hawser.report import Marked
@@ -68,13 +69,14 @@ def look(fleet: Fleet, name: str) -> Look:
     before = time.time()
     offset = fleet.ask(name, "looks.clock", {}) - (before + time.time()) / 2
     shown = host.shown_certificates()
-    health, sockets, unmounted, strays, *certificates = fleet.ask_together(
+    health, sockets, unmounted, strays, failed, *certificates = fleet.ask_together(
         name,
         [
             ("survey.health", {"checks": questions(live)}),
             ("ports.listening", {}),
             ("looks.unmounted", {"needed": [*required(host), *folders(host)]}),
             ("strays.listing", {"user": host.app.user}),
+            ("looks.failed_units", {}),
             *(("certificates.shown", {"path": path}) for path in shown.values()),
         ],
     )
@@ -89,6 +91,7 @@ def look(fleet: Fleet, name: str) -> Look:
         strays["rows"],
         sockets["more"],
         strays["more"],
+        [row["unit"] for row in failed["rows"]],
     )
 
 
@@ -104,6 +107,7 @@ class Look:
     :param strays: programs of the application's user that no unit holds.
     :param unseen: how many sockets listen beyond these, and
     :param more_strays: how many such programs run.
+    :param failed_units: the units of systemd that have failed.
     """
 
     host: Host
@@ -116,6 +120,7 @@ class Look:
     strays: Sequence[Mapping[str, Any]] = ()
     unseen: int = 0
     more_strays: int = 0
+    failed_units: Sequence[str] = ()
 
     def defined(self, process: ProcessInstance) -> Mapping[str, Any]:
         """Return what a process's manager says of it; of one that it does not know, little."""
@@ -239,6 +244,9 @@ class Look:
         name = self.host.name
         for each in broken_off(self.host):
             yield f"{name}: {each}; next: fab -H {name} resume"
+        for unit in self.failed_units:
+            if service_of(self.host, unit):
+                yield f"{name}: {unit} has failed; next: fab -H {name} logs --only services"
         for process in self.live:
             row, health = self.defined(process), self.health.get(process.name, "ok")
             logs = f"next: fab -H {name} logs --process {process.setting_name}"

@@ -285,11 +285,13 @@ def evidence(witness: Witness, name: str, cause: Cause) -> Iterator[str]:
         if check.title in cause.checks:
             yield from quietly(lambda check=check: list(told(check, witness, name, ask)))  # type: ignore[misc]
     service = witness.environment.services.installed.get(cause.service)
-    for server in witness.environment.hosts_of(service.groups) if service else ():
+    if service is None:
+        return
+    words = {"logs": service.LOGS, "units": list(service.units())}
+    for server in witness.environment.hosts_of(service.groups):
         if server not in witness.lost:
-            words = {"service": cause.service}
             yield from quietly(
-                lambda server=server, words=words: [  # type: ignore[misc]
+                lambda server=server: [  # type: ignore[misc]
                     f"{server} | {line}" for line in witness.ask(server, "looks.last_words", words)
                 ]
             )

@@ -28,12 +28,9 @@ class Database:
 def databases_of(host: Host) -> list[Database]:
     """Return the databases that lie on a host."""
     found = []
-    postgresql = host.environment.services.postgresql
-    if postgresql is not None and host.is_in(postgresql.groups):
-        found += [Database(name, "postgresql", each.owner) for name, each in postgresql.databases.items()]
-    mariadb = host.environment.services.mariadb
-    if mariadb is not None and host.is_in(mariadb.groups):
-        found += [Database(name, "mariadb", each.owner) for name, each in mariadb.databases.items()]
+    for engine, server in host.environment.services.databases.items():
+        if host.is_in(server.groups):
+            found += [Database(name, engine, each.owner) for name, each in server.databases.items()]
     if host.runs_code:
         for path in host.environment.backup.sqlite:
             name = host.environment.backup.name_of(path)

@@ -8,14 +8,7 @@ from typing import Any
 
 from ..runner.kernel.ports import EVERYWHERE
 from .host import Host
-
-# The programs that listen for the services that Hawser sets up, as the kernel calls them, and where.
-SERVERS = {
-    "postgresql": ("postgres", 5432),
-    "rabbitmq": ("beam.smp", 5672),
-    "redis": ("redis-server", 6379),
-    "memcached": ("memcached", 11211),
-}
+from .services import services_of
 
 
 @dataclass(frozen=True)
@@ -76,18 +69,9 @@ def _of_site(host: Host) -> Iterator[Port]:
 
 
 def _of_services(host: Host) -> Iterator[Port]:
-    for name, service in host.environment.services.installed.items():
-        if name in SERVERS and host.is_in(service.groups):
-            program, number = SERVERS[name]
-            yield Port(number, name, (program,), public=any(clients_of(service)))
-
-
-def clients_of(service: Any) -> list[Sequence[str]]:
-    """Return the groups of clients of a service: of the server itself, or of each of its databases and users."""
-    if hasattr(service, "clients"):
-        return [service.clients]
-    entries = getattr(service, "databases", None) or getattr(service, "users", {})
-    return [entry.clients for entry in entries.values()]
+    for name, service in services_of(host).items():
+        if service.PORT is not None:
+            yield Port(service.PORT, name, (service.PROGRAM,), public=any(each.clients for each in service.access()))
 
 
 def process_of(host: Host, socket: Mapping[str, Any]) -> str:

@@ -7,14 +7,12 @@ from .tables.app import App, EnvSettings, PythonSettings, ReleaseSettings
 from .tables.files import FileEntry, Persistent, Site
 from .tables.hosts import HostSettings, SshSettings
 from .tables.processes import CronEntry, Health, Limits, Process
-from .tables.services import BrokerUser, Database, Postgresql, Rabbitmq, Redis, Services
+from .tables.services import Services
 from .targets import Selection
 
 __all__ = [
     "App",
-    "BrokerUser",
     "CronEntry",
-    "Database",
     "EnvSettings",
     "Environment",
     "FileEntry",
@@ -23,11 +21,8 @@ __all__ = [
     "Inventory",
     "Limits",
     "Persistent",
-    "Postgresql",
     "Process",
     "PythonSettings",
-    "Rabbitmq",
-    "Redis",
     "ReleaseSettings",
     "Selection",
     "Services",

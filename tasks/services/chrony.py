@@ -6,6 +6,9 @@ from hawser.host import Host
 from hawser.resources import Command, File, Packages, Resources, Service, changed
 from hawser.steps import step
 
+# Nothing in it is of one application.
+remove = None
+
 
 @step()
 def install(host: Host) -> Resources:
@@ -13,10 +16,10 @@ def install(host: Host) -> Resources:
     setting = host.environment.services.chrony
     if setting is None or not host.is_in(setting.groups):
         return
-    yield Packages(("chrony",))
+    yield Packages(setting.PACKAGES)
     text = host.render("chrony.conf.j2", servers=setting.servers)
     wanted = File("/etc/chrony/chrony.conf", text, validate="chronyd -p -f {}")
     yield wanted
     # In a container it does not start, for the clock is the machine's.
-    yield Service("chrony", may_decline=True)
-    yield Command(("systemctl", "restart", "chrony"), when=changed(wanted))
+    yield Service(setting.UNIT, may_decline=True)
+    yield Command(("systemctl", "restart", setting.UNIT), when=changed(wanted))

@@ -6,7 +6,8 @@ import ipaddress
 from collections.abc import Sequence
 
 from hawser.host import Host
-from hawser.host.databases import databases_gone
+from hawser.host.databases import Database, databases_gone
+from hawser.inventory.tables.services.mariadb import Mariadb
 from hawser.resources import Absent, Command, File, MariadbDatabase, MariadbRole, Packages, Resources, Service, changed
 from hawser.steps import removal, step
 
@@ -15,6 +16,13 @@ LISTENS = (
     "if ls /etc/mysql/mariadb.conf.d/90-hawser-*.cnf >/dev/null 2>&1; then wanted=yes; else wanted=no; fi; "
     "if [ \"$(mariadb -NBe 'SELECT @@bind_address')\" = '*' ]; then is=yes; else is=no; fi; [ $wanted = $is ]"
 )
+
+SHELL = """
+away() {{ echo "DROP USER IF EXISTS '$who'@localhost;" | mariadb --no-defaults -u root; }}
+printf '%s\\n' "CREATE USER '$who'@localhost IDENTIFIED BY '$secret';" \\
+    "GRANT ALL PRIVILEGES ON \\`{pattern}\\`.* TO '$who'@localhost;" | mariadb --no-defaults -u root || exit 1
+MYSQL_PWD=$secret mariadb --default-character-set=utf8mb4 -u "$who" -D {database}
+"""
 
 
 @step()
@@ -30,8 +38,8 @@ def install(host: Host) -> Resources:
         yield gone
         yield listening(gone)
         return
-    yield Packages(("mariadb-server",))
-    yield Service("mariadb")
+    yield Packages(setting.PACKAGES)
+    yield Service(setting.UNIT)
     owners = dict.fromkeys(each.owner for each in setting.databases.values())
     remote = {owner: addresses(host, setting.clients_of(owner)) for owner in owners}
     # An application that needs no remote access says nothing, so it never closes what another one here needs open.
@@ -52,8 +60,8 @@ def listening(file: File | Absent) -> Command:
 
     A second application must not cut off the first one's requests.
     """
-    restart = ("systemctl", "restart", "mariadb")
-    return Command(restart, when=changed(file), unless=("sh", "-c", LISTENS), title="systemctl restart mariadb")
+    restart = ("systemctl", "restart", Mariadb.UNIT)
+    return Command(restart, when=changed(file), unless=("sh", "-c", LISTENS), title=f"systemctl restart {Mariadb.UNIT}")
 
 
 def addresses(host: Host, groups: Sequence[str]) -> tuple[str, ...]:
@@ -69,3 +77,9 @@ def remove(host: Host) -> Resources:
         return
     yield from databases_gone(host, "mariadb")
     yield Absent(f"/etc/mysql/mariadb.conf.d/90-hawser-{host.app.name}.cnf")
+
+
+def shell(database: Database) -> str:
+    """Return the script that opens a database's own shell, for a login of this shell alone: `$who`, with `$secret`."""
+    # To GRANT, `_` would stand for any character.
+    return SHELL.format(database=database.name, pattern=database.name.replace("_", "\\\\_"))

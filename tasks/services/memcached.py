@@ -6,6 +6,9 @@ from hawser.host import Host
 from hawser.resources import Block, Command, Packages, Resources, Service, changed
 from hawser.steps import step
 
+# Nothing in it is of one application.
+remove = None
+
 
 @step()
 def install(host: Host) -> Resources:
@@ -13,12 +16,12 @@ def install(host: Host) -> Resources:
     setting = host.environment.services.memcached
     if setting is None or not host.is_in(setting.groups):
         return
-    yield Packages(("memcached",))
+    yield Packages(setting.PACKAGES)
     # The package's own lines have it listen on the loopback; of two options -m, the last counts.
     lines = [f"-m {setting.memory}"]
     if host.clients(setting.clients):
         lines.append(f"-l {host.address}")
     settings = Block("/etc/memcached.conf", "settings", "\n".join(lines))
     yield settings
-    yield Service("memcached")
-    yield Command(("systemctl", "restart", "memcached"), when=changed(settings))
+    yield Service(setting.UNIT)
+    yield Command(("systemctl", "restart", setting.UNIT), when=changed(settings))

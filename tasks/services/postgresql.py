@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.host.databases import databases_gone
+from hawser.host.databases import Database, databases_gone
+from hawser.inventory.tables.services.postgresql import Postgresql
 from hawser.resources import (
     Absent,
     Block,
@@ -16,6 +17,7 @@ from hawser.resources import (
     Service,
     changed,
 )
+from hawser.runner.databases import postgres
 from hawser.steps import removal, step
 
 CLUSTER = "/etc/postgresql/*/main"
@@ -24,6 +26,17 @@ LISTENS = (
     "! runuser -u postgres -- psql -AtXc \"SELECT 1 FROM pg_file_settings WHERE name = 'listen_addresses' "
     'AND error IS NOT NULL" | grep -q 1'
 )
+
+SHELL = """
+case $(psql -V) in *" 1"[0-6].*) newer= ;; *) newer='{newer}' ;; esac
+admin() {{ PGOPTIONS="{options} $newer" runuser -u postgres -- psql -XqAt -v ON_ERROR_STOP=1 -d "$1"; }}
+away() {{
+    echo "REASSIGN OWNED BY $who TO \\"{owner}\\"; DROP OWNED BY $who; DROP ROLE $who;" | admin {database}
+}}
+echo "CREATE ROLE $who LOGIN PASSWORD '$secret' VALID UNTIL 'tomorrow'; GRANT \\"{owner}\\" TO $who;" |
+    admin postgres || exit 1
+PGOPTIONS='-c role={owner}' PGPASSWORD=$secret runuser -u postgres -- psql -h 127.0.0.1 -U "$who" -d {database}
+"""
 
 
 @step()
@@ -36,8 +49,8 @@ def install(host: Host) -> Resources:
     if setting is None or not host.is_in(setting.groups):
         yield from closed(host)
         return
-    yield Packages(("postgresql",))
-    yield Service("postgresql")
+    yield Packages(setting.PACKAGES)
+    yield Service(setting.UNIT)
     rules = [
         f"host {name} {database.owner} {address}/{bits} scram-sha-256"
         for name, database in setting.databases.items()
@@ -55,9 +68,9 @@ def install(host: Host) -> Resources:
     access = Block(f"{CLUSTER}/pg_hba.conf", host.app.name, "\n".join(rules))
     yield access
     # Only where it listens elsewhere than it should: a second application must not cut off the first one's requests.
-    restart = ("systemctl", "restart", "postgresql")
-    yield Command(restart, when=changed(settings), unless=("sh", "-c", LISTENS), title="systemctl restart postgresql")
-    yield Command(("systemctl", "reload", "postgresql"), when=changed(settings, access))
+    restart, title = ("systemctl", "restart", setting.UNIT), f"systemctl restart {setting.UNIT}"
+    yield Command(restart, when=changed(settings), unless=("sh", "-c", LISTENS), title=title)
+    yield Command(("systemctl", "reload", setting.UNIT), when=changed(settings, access))
     for name, database in setting.databases.items():
         password = host.text(database.password, f"services.postgresql.databases.{name}.password")
         yield PostgresRole(database.owner, password)
@@ -84,4 +97,10 @@ def closed(host: Host) -> Resources:
     access = Block(f"{CLUSTER}/pg_hba.conf", host.app.name, "")
     yield settings
     yield access
-    yield Command(("systemctl", "reload", "postgresql"), when=changed(settings, access))
+    yield Command(("systemctl", "reload", Postgresql.UNIT), when=changed(settings, access))
+
+
+def shell(database: Database) -> str:
+    """Return the script that opens a database's own shell, for a login of this shell alone: `$who`, with `$secret`."""
+    options = {"options": postgres.options(postgres.SETTINGS), "newer": postgres.options(postgres.NEWER)}
+    return SHELL.format(**options, database=database.name, owner=database.owner)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.inventory.tables.services.rabbitmq import Rabbitmq
 from hawser.resources import (
     Absent,
     Command,
@@ -17,10 +21,14 @@ from hawser.resources import (
 )
 from hawser.steps import removal, step
 
+from .broker import Queue
+
+# The program of this name in the PATH would hand its arguments to a shell.
+CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 # Succeeds where the running broker listens as its files say: 0.0.0.0:5672 or 127.0.0.1:5672, as proc_net_tcp(5) has it.
 LISTENS = (
     "if ls /etc/rabbitmq/conf.d/20-hawser-*.conf >/dev/null 2>&1; then at=00000000; else at=0100007F; fi; "
-    'grep -q " $at:1628 00000000:0000 0A " /proc/net/tcp'
+    f'grep -q " $at:{Rabbitmq.PORT:04X} 00000000:0000 0A " /proc/net/tcp'
 )
 
 
@@ -38,14 +46,14 @@ def install(host: Host) -> Resources:
         yield listening(gone)
         return
     remote = any(host.clients(user.clients) for user in setting.users.values())
-    yield Packages(("rabbitmq-server",))
+    yield Packages(setting.PACKAGES)
     yield Directory("/etc/rabbitmq/conf.d")
     # The last file wins: one application that needs remote access opens the broker, and none closes it for another.
-    closed = File("/etc/rabbitmq/conf.d/10-hawser.conf", "listeners.tcp.default = 127.0.0.1:5672\n")
+    closed = File("/etc/rabbitmq/conf.d/10-hawser.conf", f"listeners.tcp.default = 127.0.0.1:{setting.PORT}\n")
     yield closed
-    opened = File(path, "listeners.tcp.default = 0.0.0.0:5672\n") if remote else Absent(path)
+    opened = File(path, f"listeners.tcp.default = 0.0.0.0:{setting.PORT}\n") if remote else Absent(path)
     yield opened
-    yield Service("rabbitmq-server")
+    yield Service(setting.UNIT)
     yield listening(closed, opened)
     for name, user in setting.users.items():
         password = host.text(user.password, f"services.rabbitmq.users.{name}.password")
@@ -57,10 +65,8 @@ def listening(*files: File | Absent) -> Command:
 
     A second application must not cut off the first one's messages.
     """
-    restart = ("systemctl", "restart", "rabbitmq-server")
-    return Command(
-        restart, when=changed(*files), unless=("sh", "-c", LISTENS), title="systemctl restart rabbitmq-server"
-    )
+    restart, title = ("systemctl", "restart", Rabbitmq.UNIT), f"systemctl restart {Rabbitmq.UNIT}"
+    return Command(restart, when=changed(*files), unless=("sh", "-c", LISTENS), title=title)
 
 
 @removal()
@@ -72,3 +78,19 @@ def remove(host: Host) -> Resources:
     for name, user in setting.users.items():
         yield RabbitGone(name, user.vhost)
     yield Absent(f"/etc/rabbitmq/conf.d/20-hawser-{host.app.name}.conf")
+
+
+def queues(fleet: Fleet, name: str, db: int, first: str) -> Iterator[Queue]:
+    """Yield the queues of the virtual hosts of the settings."""
+    setting = fleet.environment.services.rabbitmq
+    vhosts = list(dict.fromkeys(user.vhost for user in setting.users.values())) if setting else []
+    said = fleet.ask(name, "queues.rabbitmq", {"vhosts": vhosts, "first": first})
+    fleet.tell_more(name, said, "queues of RabbitMQ with less in them")
+    for row in said["rows"]:
+        yield Queue(name, "rabbitmq", row["vhost"], row["queue"], row["waiting"], row["working"], row["consumers"])
+
+
+def emptied(host: Host, queue: str, vhost: str, db: int) -> Command:
+    """Throw away what waits in a queue."""
+    argv = (CONTROL, "-q", "purge_queue", "-p", vhost, "--", queue)
+    return Command(argv, user="rabbitmq", cwd="/var/lib/rabbitmq", title=f"purge {queue} in {vhost}")

@@ -105,6 +105,34 @@ def test_a_second_bootstrap_changes_nothing(fleet: Fleet) -> None:
     assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
 
 
+def test_status_shows_the_server_and_logs_what_it_wrote(fleet: Fleet) -> None:
+    said = fleet.fab("-H", "data1", "status").stdout
+    assert "mariadb 3306" in said and "nobody listens" not in said
+    assert "ready for connections" in fleet.fab("-H", "data1", "logs", "--only", "services", "--since", "1d").stdout
+
+
+BROKEN = "/etc/mysql/mariadb.conf.d/99-broken.cnf"
+
+
+def test_a_server_that_listens_on_every_address_unasked_is_found_and_one_that_is_down_is_wrong(fleet: Fleet) -> None:
+    text = fleet.text
+    fleet.file.write_text(text.replace('clients = ["web"]\n', ""))
+    try:
+        for command in ("status", "check"):
+            said = fleet.fab("-H", "data1", command, code=None).stdout
+            assert "mariadb listens on port 3306 on every address" in said
+        broken = f"printf '[mariadbd]\\nno-such-option\\n' > {BROKEN}; systemctl restart mariadb"
+        fleet.inside("data1", "sh", "-c", broken, check=False)
+        down = fleet.fab("-H", "data1", "status", code=1)
+        assert "mariadb.service has failed" in down.stdout + down.stderr
+        found = fleet.fab("-H", "data1", "check", code=1).stdout
+        assert "mariadb.service has failed" in found
+        assert "cannot reach mariadb on data1 at 127.0.0.1:3306" in found
+    finally:
+        fleet.inside("data1", "sh", "-c", f"rm -f {BROKEN}; systemctl restart mariadb")
+        fleet.file.write_text(text)
+
+
 # What a dump would hold that was made by somebody else than mariadb-dump.
 EVIL = """
 \\! touch /tmp/grabbed

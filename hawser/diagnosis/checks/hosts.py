@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from hawser.host import Host
+from hawser.host.services import service_of
 from hawser.host.shares import needed
 from hawser.host.volumes import volumes_of
 
@@ -41,10 +42,10 @@ def units(host: Host, ask: Ask) -> Findings:
     """No unit of systemd has failed."""
     listed = ask("looks.failed_units")
     for name in (row["unit"] for row in listed["rows"]):
-        ours = name.startswith((f"{host.app.name}-", "hawser-"))
-        yield Finding(
-            f"{name} has failed", f'fab -H {host.name} run "journalctl -n 30 --unit={name}"', warning=not ours
-        )
+        service = service_of(host, name)
+        ours = bool(service) or name.startswith((f"{host.app.name}-", "hawser-"))
+        words = "logs --only services" if service else f'run "journalctl -n 30 --unit={name}"'
+        yield Finding(f"{name} has failed", f"fab -H {host.name} {words}", warning=not ours)
     yield from more(listed, "units that have failed")
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from hawser.errors import HawserError
 from hawser.host import Host
-from hawser.host.ports import SERVERS, belongs, exposed, promised
+from hawser.host.ports import belongs, exposed, promised
 
 from .registry import Ask, Finding, Findings, more, on_host, once
 
@@ -92,15 +92,14 @@ def services(host: Host, ask: Ask) -> Findings:
     """A host reaches the databases and brokers that it is a client of."""
     places: dict[str, tuple[str, str]] = {}
     for name, service in host.environment.services.installed.items():
-        if name not in SERVERS or not host.facts.bootstrapped:
+        if service.PORT is None or not host.facts.bootstrapped:
             continue
-        entries = getattr(service, "databases", None) or getattr(service, "users", None) or {"": service}
-        groups = {group for entry in entries.values() for group in entry.clients}
+        groups = {group for access in service.access() for group in access.clients}
         for server in host.environment.hosts_of(service.groups):
             if server == host.name:
-                places[f"127.0.0.1 {SERVERS[name][1]}"] = (name, server)
+                places[f"127.0.0.1 {service.PORT}"] = (name, server)
             elif groups and host.is_in(sorted(groups)):
-                places[f"{host.addresses[server]} {SERVERS[name][1]}"] = (name, server)
+                places[f"{host.addresses[server]} {service.PORT}"] = (name, server)
     for place, why in ask("looks.reach", places=list(places)).items():
         if why:
             name, server = places[place]

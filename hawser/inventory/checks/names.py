@@ -131,23 +131,9 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
         places.append((("firewall", "rules", index, "groups"), rule.groups))
         places.append((("firewall", "rules", index, "from_groups"), rule.from_groups))
     places += [(("checkouts", name, "groups"), entry.groups) for name, entry in environment.checkouts.items()]
-    services = environment.services
-    places += [(("services", name, "groups"), service.groups) for name, service in services.installed.items()]
-    if services.postgresql:
-        for name, database in services.postgresql.databases.items():
-            places.append((("services", "postgresql", "databases", name, "clients"), database.clients))
-    if services.mariadb:
-        for name, schema in services.mariadb.databases.items():
-            places.append((("services", "mariadb", "databases", name, "clients"), schema.clients))
-    if services.rabbitmq:
-        for name, user in services.rabbitmq.users.items():
-            places.append((("services", "rabbitmq", "users", name, "clients"), user.clients))
-    if services.chrony:
-        places.append((("services", "chrony", "groups"), services.chrony.groups))
-    if services.redis:
-        places.append((("services", "redis", "clients"), services.redis.clients))
-    if services.memcached:
-        places.append((("services", "memcached", "clients"), services.memcached.clients))
+    for name, service in environment.services.installed.items():
+        places.append((("services", name, "groups"), service.groups))
+        places += [(("services", name, *access.at, "clients"), access.clients) for access in service.access()]
     for loc, groups in places:
         yield from (((*loc, position), group) for position, group in enumerate(groups))
     yield from ((("packages", group), group) for group in environment.packages if group != "all")
@@ -277,21 +263,20 @@ def check_services(environment: Environment) -> Iterator[Finding]:
     """A server stands where somebody decided, and a role has one password."""
     services = environment.services
     for name, service in services.installed.items():
-        if not service.groups and len(environment.hosts) > 1:
+        if not service.groups and not service.EVERYWHERE and len(environment.hosts) > 1:
             message = "must say which of the hosts run it"
             yield Finding(("services", name, "groups"), message, 'as in groups = ["data"]', needs=_HOSTS)
-    for server in ("postgresql", "mariadb"):
-        service = getattr(services, server)
+    holders: dict[str, str] = {}
+    for server, holder in services.databases.items():
         owners: dict[str, tuple[str, str]] = {}
-        for name, database in service.databases.items() if service else ():
+        for name, database in holder.databases.items():
+            at: Loc = ("services", server, "databases", name)
             first, password = owners.setdefault(database.owner, (name, database.password))
             if password != database.password:
-                loc: Loc = ("services", server, "databases", name, "password")
-                yield Finding(loc, f"the role {database.owner} has another password in databases.{first}")
-    if services.postgresql and services.mariadb:
-        for name in sorted(set(services.postgresql.databases) & set(services.mariadb.databases)):
-            loc = ("services", "mariadb", "databases", name)
-            yield Finding(loc, f"services.postgresql has a database {name} as well", "choose another name")
+                message = f"the role {database.owner} has another password in databases.{first}"
+                yield Finding((*at, "password"), message)
+            if holders.setdefault(name, server) != server:
+                yield Finding(at, f"services.{holders[name]} has a database {name} as well", "choose another name")
 
 
 def check_mounts(environment: Environment) -> Iterator[Finding]:
@@ -370,21 +355,16 @@ def check_backup(environment: Environment) -> Iterator[Finding]:
             hint = f"folders: {', '.join(folders) or 'none'}"
             yield Finding(("backup", "sqlite", index), f"{path} lies in no persistent folder", hint)
     yield from _check_names(environment)
-    if (
-        setting.before_migrate
-        and not setting.sqlite
-        and not (environment.services.postgresql or environment.services.mariadb)
-    ):
+    if setting.before_migrate and not setting.sqlite and not environment.services.databases:
         yield Finding(("backup", "before_migrate"), "there is no database that could be saved", "remove it")
 
 
 def _check_names(environment: Environment) -> Iterator[Finding]:
     """Commands and backups name a database by its name alone."""
-    setting, services = environment.backup, environment.services
+    setting = environment.backup
     taken: dict[str, str] = {}
-    for server in ("postgresql", "mariadb"):
-        service = getattr(services, server)
-        taken.update(dict.fromkeys(service.databases if service else (), f"the database of services.{server}"))
+    for server, service in environment.services.databases.items():
+        taken.update(dict.fromkeys(service.databases, f"the database of services.{server}"))
     for index, path in enumerate(setting.sqlite):
         name = setting.name_of(path)
         hint = f'give one, as in backup.names = {{ "{path}" = "{_free_name(path, taken)}" }}'

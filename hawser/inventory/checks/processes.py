@@ -19,7 +19,6 @@ _OPENED = ("stdout_logfile", "stderr_logfile", "StandardOutput", "StandardError"
 _THEIRS = ("home", "run", "current/source", "source", "env", "current/env")
 _HOSTS = frozenset({"hosts"})
 _PROCESSES = frozenset({"processes"})
-_SERVICE_PORTS = {"postgresql": 5432, "mariadb": 3306, "rabbitmq": 5672, "redis": 6379, "memcached": 11211}
 
 
 def check_named_processes(environment: Environment) -> Iterator[Finding]:
@@ -149,7 +148,8 @@ def check_ports(environment: Environment) -> Iterator[Finding]:
 
 def _ports(environment: Environment) -> Iterator[tuple[Loc, str, int, tuple[str, ...]]]:
     for name, service in environment.services.installed.items():
-        yield ("services", name), f"services.{name}", _SERVICE_PORTS[name], environment.hosts_of(service.groups)
+        if service.PORT is not None:
+            yield ("services", name), f"services.{name}", service.PORT, environment.hosts_of(service.groups)
     if site := environment.site:
         hosts = environment.hosts_of(site.groups)
         yield ("site", "listen"), "site", site.listen, hosts

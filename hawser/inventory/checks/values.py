@@ -46,15 +46,12 @@ def check_secrets(environment: Environment) -> Iterator[Finding]:
 
 
 def _passwords(environment: Environment) -> Iterator[tuple[Loc, str]]:
-    services = environment.services
-    for name, database in services.postgresql.databases.items() if services.postgresql else ():
-        yield ("services", "postgresql", "databases", name, "password"), database.password
-    for name, user in services.rabbitmq.users.items() if services.rabbitmq else ():
-        yield ("services", "rabbitmq", "users", name, "password"), user.password
+    for name, service in environment.services.installed.items():
+        for access in service.access():
+            if access.password is not None:
+                yield ("services", name, *access.at, "password"), access.password
     for name, volume in environment.volumes.items():
         yield ("volumes", name, "passphrase"), volume.passphrase
-    if services.redis and services.redis.password is not None:
-        yield ("services", "redis", "password"), services.redis.password
 
 
 def check_templates(environment: Environment) -> Iterator[Finding]:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from ..system import System
 
-REDIS = ("127.0.0.1", 6379)
 TIMEOUT = 10.0
 
 
@@ -52,8 +51,8 @@ class Redis:
     Source: redis.io/docs/reference/protocol-spec, RESP2.
     """
 
-    def __init__(self, password: str, database: int) -> None:
-        self.socket = socket.create_connection(REDIS, TIMEOUT)
+    def __init__(self, port: int, password: str, database: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self.stream = self.socket.makefile("rb")
         if password:
             self.ask("AUTH", password)
@@ -92,16 +91,16 @@ class Redis:
         raise Failure("Redis closed the connection")
 
 
-def redis(system: System, password: str, database: int, first: str = "") -> Dict[str, Any]:
+def redis(system: System, port: int, password: str, database: int, first: str = "") -> Dict[str, Any]:
     """Return the lists of a Redis database, which is what celery makes of queues: queue and how many messages wait.
 
     :param first: the name of a queue that is told in any case; see `fullest`.
     :raises Failure: Redis does not answer.
     """
     try:
-        connection = Redis(password, database)
+        connection = Redis(port, password, database)
     except OSError as error:
-        raise Failure("Redis on port %d cannot be asked: %s" % (REDIS[1], error)) from None
+        raise Failure("Redis on port %d cannot be asked: %s" % (port, error)) from None
     try:
         found: List[Dict[str, Any]] = []
         cursor = "0"
@@ -111,6 +110,6 @@ def redis(system: System, password: str, database: int, first: str = "") -> Dict
             if cursor == "0":
                 return fullest(found, first)
     except OSError as error:
-        raise Failure("Redis on port %d does not answer: %s" % (REDIS[1], error)) from None
+        raise Failure("Redis on port %d does not answer: %s" % (port, error)) from None
     finally:
         connection.close()

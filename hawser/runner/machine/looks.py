@@ -158,21 +158,18 @@ def pending(system: System) -> int:
 
 # Lines of a server's log that are told.
 LAST_LINES = 5
-# Where servers write their logs; those that are not here have the journal alone.
-SERVER_LOGS = {
-    "postgresql": ("/var/log/postgresql/*.log", "postgresql*"),
-    "mariadb": ("/var/log/mysql/error.log", "mariadb"),
-    "rabbitmq": ("/var/log/rabbitmq/*@*.log", "rabbitmq-server"),
-    "redis": ("/var/log/redis/redis-server.log", "redis-server"),
-}
 
 
-def last_words(system: System, service: str) -> List[str]:
-    """Return the last lines that a server wrote, in its own log or else in the journal."""
-    pattern, unit = SERVER_LOGS[service]
-    files = sorted(glob.glob(pattern), key=os.path.getmtime)
+def last_words(system: System, logs: str, units: Sequence[str]) -> List[str]:
+    """Return the last lines that a server wrote, in its own log or else in the journal.
+
+    :param logs: its log files, as a pattern; empty for one that has none.
+    :param units: its units of systemd, as patterns.
+    """
+    files = sorted(glob.glob(logs), key=os.path.getmtime)
     text = tail(files[-1]) if files else ""
     if not text.strip():
-        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(LAST_LINES), "-u", unit]
+        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(LAST_LINES)]
+        argv += [word for unit in units for word in ("-u", unit)]
         text = system.run(argv, check=False, apart=True, timeout=30).output
     return system.mask(text).splitlines()[-LAST_LINES:]

@@ -1,7 +1,7 @@
 """What the application and those around it wrote: from systemd's journal and from files, line by line, with times.
 
-A source is a dict with a name and either ``units`` or ``tags`` (of the journal) or ``path`` (a file and its rotated
-ones).
+A source is a dict with a name and either ``units`` or ``tags`` (of the journal), ``path`` (a file and its rotated
+ones) or ``pattern`` (the files that fit it now).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import collections
 import functools
+import glob
 import gzip
 import json
 import os
@@ -356,6 +357,13 @@ def watch_journal(system: System, source: Mapping[str, Any], start: float, tell:
     system.attend(child, b"", heard)
 
 
+def found_now(source: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    """Return the sources that one stands for: with a pattern, each file that fits it."""
+    if "pattern" not in source:
+        return [source]
+    return [{"name": source["name"], "path": path} for path in sorted(glob.glob(source["pattern"]))]
+
+
 def show(
     system: System,
     emit: Callable[[Dict[str, Any]], None],
@@ -375,6 +383,7 @@ def show(
         moment, name, text = entry
         emit({"t": "log", "time": moment, "source": name, "text": system.mask(text)})
 
+    sources = [each for source in sources for each in found_now(source)]
     now = time.time()
     # Before the look back: nothing that is written meanwhile is lost.
     sizes = [size_of(each["path"]) if "path" in each else 0 for each in sources]

@@ -13,8 +13,8 @@ import pytest
 from hawser.diagnosis.checks import Check
 from hawser.diagnosis.explain import CAUSES, MOST, cause_of, explain, filled, packages_for
 from hawser.errors import StepFailed
+from hawser.inventory import Services
 from hawser.runner.code import git
-from hawser.runner.machine.looks import SERVER_LOGS
 from hawser.runner.python import installers
 
 SAID = {
@@ -68,11 +68,10 @@ class Fleet:
 
     def __init__(self, **answers: object) -> None:
         self.answers = {name.replace("__", "."): answer for name, answer in answers.items()}
-        postgresql = SimpleNamespace(groups=("data",))
         self.environment = SimpleNamespace(
             name="shop",
             path=Path("shop.toml"),
-            services=SimpleNamespace(installed={"postgresql": postgresql}),
+            services=Services.model_validate({"postgresql": {"groups": ["data"]}}),
             hosts_of=lambda groups: ("data1",),
         )
         self.lost: dict[str, str] = {}
@@ -134,7 +133,7 @@ def test_every_cause_says_what_to_type_and_names_what_exists():
         move = filled(cause.move, Fleet(), "web1", "x.h")  # type: ignore[arg-type]
         assert move and "{" not in move
         assert set(cause.checks) <= titles
-        assert cause.service in ("", *SERVER_LOGS)
+        assert cause.service in ("", *Services.model_fields)
 
 
 def test_the_packages_of_a_header_are_named_and_those_of_another_one_can_be_found():

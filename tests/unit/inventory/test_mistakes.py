@@ -899,6 +899,12 @@ MISTAKES = {
         "a password stands in this file",
         'as in "{{ secrets.MY_SHOP_PASSWORD }}", with MY_SHOP_PASSWORD in env.generated',
     ),
+    "a password of MariaDB in the file": (
+        "[services.mariadb]\ndatabases.shop = { password = 'hunter2' }",
+        "services.mariadb.databases.shop.password",
+        "a password stands in this file",
+        'as in "{{ secrets.SHOP_PASSWORD }}", with SHOP_PASSWORD in env.generated',
+    ),
     "a role with two passwords": (
         "[env]\nrequired = ['A', 'B']\n[services.postgresql.databases]\n"
         "a = { owner = 'x', password = '{{ secrets.A }}' }\nb = { owner = 'x', password = '{{ secrets.B }}' }",

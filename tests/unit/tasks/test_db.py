@@ -12,6 +12,7 @@ import pytest
 from hawser.errors import HawserError
 from hawser.host.databases import Database, broken_off, databases_of
 from hawser.host.facts import Facts
+from hawser.inventory import Services
 from hawser.inventory.tables.backup import Backup
 from hawser.steps import Removal, Step
 from tasks import db
@@ -57,8 +58,7 @@ class OneMachine(SimpleNamespace):
     runs_code, root, app = True, "/srv/shop", SimpleNamespace(user="shop")
 
     def __init__(self, **backup: Any) -> None:
-        services = SimpleNamespace(postgresql=None, mariadb=None)
-        super().__init__(environment=SimpleNamespace(services=services, backup=Backup(**backup)))
+        super().__init__(environment=SimpleNamespace(services=Services(), backup=Backup(**backup)))
 
 
 def test_files_of_one_name_are_told_apart_by_the_names_that_they_were_given():

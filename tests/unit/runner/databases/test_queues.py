@@ -14,14 +14,13 @@ from hawser.runner.system import Failure, System
 
 
 @pytest.fixture
-def server(monkeypatch):
-    """Start a Redis that gives these answers, one for each command; returns what it heard."""
+def server():
+    """Start a Redis that gives these answers, one for each command; returns its port, and what it heard."""
     sockets = []
 
     def start(*answers):
         listening = socket.create_server(("127.0.0.1", 0))
         sockets.append(listening)
-        monkeypatch.setattr(queues, "REDIS", listening.getsockname())
         heard = []
 
         def serve():
@@ -33,7 +32,7 @@ def server(monkeypatch):
                     peer.sendall(answer)
 
         threading.Thread(target=serve, daemon=True).start()
-        return heard
+        return listening.getsockname()[1], heard
 
     yield start
     for each in sockets:
@@ -47,8 +46,8 @@ def system(tmp_path):
 
 def test_the_lists_of_redis_are_queues(server, system):
     scanned = b"*2\r\n$1\r\n7\r\n*1\r\n$6\r\ncelery\r\n", b"*2\r\n$1\r\n0\r\n*1\r\n$4\r\nmail\r\n"
-    heard = server(b"+OK\r\n", b"+OK\r\n", scanned[0], b":12\r\n", scanned[1], b":0\r\n")
-    found = queues.redis(system, "pä ss", 3)
+    port, heard = server(b"+OK\r\n", b"+OK\r\n", scanned[0], b":12\r\n", scanned[1], b":0\r\n")
+    found = queues.redis(system, port, "pä ss", 3)
     assert found == {"rows": [{"queue": "celery", "waiting": 12}, {"queue": "mail", "waiting": 0}], "more": 0}
     assert heard[0] == ["AUTH", "pä ss"]
     assert heard[1] == ["SELECT", "3"]
@@ -56,28 +55,28 @@ def test_the_lists_of_redis_are_queues(server, system):
 
 
 def test_no_password_is_sent_where_there_is_none(server, system):
-    heard = server(b"+OK\r\n", b"*2\r\n$1\r\n0\r\n*0\r\n")
-    assert queues.redis(system, "", 0) == {"rows": [], "more": 0}
+    port, heard = server(b"+OK\r\n", b"*2\r\n$1\r\n0\r\n*0\r\n")
+    assert queues.redis(system, port, "", 0) == {"rows": [], "more": 0}
     assert [words[0] for words in heard] == ["SELECT", "SCAN"]
 
 
 def test_what_redis_refuses_is_told_in_its_words(server, system):
-    server(b"-WRONGPASS invalid password\r\n")
+    port, _heard = server(b"-WRONGPASS invalid password\r\n")
     with pytest.raises(Failure, match="Redis answers: WRONGPASS invalid password"):
-        queues.redis(system, "x", 0)
+        queues.redis(system, port, "x", 0)
 
 
 def test_a_redis_that_ends_the_connection_is_told(server, system):
-    server(b"")
+    port, _heard = server(b"")
     with pytest.raises(Failure, match=r"closed the connection|does not answer"):
-        queues.redis(system, "", 0)
+        queues.redis(system, port, "", 0)
 
 
-def test_no_redis_is_told(monkeypatch, system):
+def test_no_redis_is_told(system):
     with socket.create_server(("127.0.0.1", 0)) as free:
-        monkeypatch.setattr(queues, "REDIS", free.getsockname())
+        port = free.getsockname()[1]
     with pytest.raises(Failure, match="cannot be asked"):
-        queues.redis(system, "", 0)
+        queues.redis(system, port, "", 0)
 
 
 @pytest.fixture
@@ -118,8 +117,8 @@ def test_more_queues_than_can_be_read_are_told_in_a_sentence(rabbitmqctl, system
 def test_of_very_many_the_named_one_and_the_fullest_are_told_and_the_rest_is_counted(server, system):
     names = [f"q{number:05}" for number in range(3000)]
     scanned = b"*2\r\n$1\r\n0\r\n*3000\r\n" + b"".join(b"$6\r\n%s\r\n" % name.encode() for name in names)
-    server(b"+OK\r\n", scanned, *(b":%d\r\n" % number for number in range(3000)))
-    found = queues.redis(system, "", 0, "q00007")
+    port, _heard = server(b"+OK\r\n", scanned, *(b":%d\r\n" % number for number in range(3000)))
+    found = queues.redis(system, port, "", 0, "q00007")
     assert [row["queue"] for row in found["rows"][:3]] == ["q00007", "q02999", "q02998"]
     assert (len(found["rows"]), found["more"]) == (MOST_ROWS, 3000 - MOST_ROWS)
 

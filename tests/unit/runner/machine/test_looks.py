@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 from hawser.runner.machine import looks
 from hawser.runner.rows import MOST_ROWS
@@ -67,3 +71,18 @@ def test_many_failed_units_of_one_template_hide_no_other(monkeypatch, system):
     assert {"unit": "web.service"} in found["rows"]
     assert (len(found["rows"]), found["more"]) == (MOST_ROWS, 110_001 - MOST_ROWS)
     validated(found, "looks.failed_units")
+
+
+def test_the_last_words_of_a_server_are_those_of_its_youngest_log(system, tmp_path):
+    for age, name in enumerate(("new.log", "old.log")):
+        (tmp_path / name).write_text("".join(f"{name} {number}\n" for number in range(9)))
+        os.utime(tmp_path / name, (9 - age, 9 - age))
+    assert looks.last_words(system, f"{tmp_path}/*.log", []) == [f"new.log {number}" for number in range(4, 9)]
+
+
+@pytest.mark.parametrize("logs", ["", "/nowhere/*.log"])
+def test_a_server_without_a_log_of_its_own_is_looked_for_in_the_journal(system, monkeypatch, logs):
+    asked = []
+    monkeypatch.setattr(system, "run", lambda argv, **_: asked.append(argv) or SimpleNamespace(output="no\n"))
+    assert looks.last_words(system, logs, ["a.service", "a@*.service"]) == ["no"]
+    assert asked[0][-4:] == ["-u", "a.service", "-u", "a@*.service"]

@@ -252,6 +252,14 @@ def test_sources_are_told_in_the_order_of_time_with_secrets_masked(system, tmp_p
     ]
 
 
+def test_a_pattern_stands_for_the_files_that_fit_it(system, tmp_path):
+    for name in ("one.log", "two.log", "other"):
+        (tmp_path / name).write_text(f"2026-03-05 12:00:01 {name}\n")
+    told = []
+    logs.show(system, told.append, [{"name": "redis", "pattern": f"{tmp_path}/*.log"}], 20, 0.0, "", False)
+    assert [(each["source"], each["text"].split()[-1]) for each in told] == [("redis", "one.log"), ("redis", "two.log")]
+
+
 def test_what_is_added_is_told_once_also_after_the_file_was_emptied(system, tmp_path, monkeypatch):
     monkeypatch.setattr(logs, "PAUSE", 0.02)
     path = tmp_path / "log"

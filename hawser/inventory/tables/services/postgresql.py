@@ -1,0 +1,33 @@
+"""PostgreSQL: ``[services.postgresql]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from ...values.types import DatabaseName, Groups, Line
+from .server import Access, DatabaseServer, Owned
+
+
+class Database(Owned):
+    """A database with the role that owns it."""
+
+    extensions: tuple[Line, ...] = Field(default=(), description="Extensions to create in it, such as `hstore`.")
+    clients: Groups = Field(default=(), description="Groups whose hosts may connect to it. Default: only its own host.")
+
+
+class Postgresql(DatabaseServer):
+    """A PostgreSQL server."""
+
+    PORT = 5432
+    PROGRAM = "postgres"
+    UNIT = "postgresql"
+    LOGS = "/var/log/postgresql/*.log"
+    PACKAGES = ("postgresql",)
+
+    databases: dict[DatabaseName, Database] = Field(default_factory=dict, description="Its databases.")
+
+    def access(self) -> Iterator[Access]:
+        for name, database in self.databases.items():
+            yield Access(("databases", name), database.clients, database.password)

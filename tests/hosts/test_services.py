@@ -1,0 +1,61 @@
+"""All services on one host: what is said of each where it is looked for is what the real one is and does."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hawser.inventory import Services
+
+from .conftest import Fleet
+
+SETTINGS = """
+[app]
+name = "stock"
+repo = "{repository}"
+
+[hosts.data1]
+sandbox = true
+
+"""
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    folder = Path(tempfile.mkdtemp(prefix="hawser-services-"))
+    fleet = Fleet(folder, "stock")
+    fleet.hosts.mkdir()
+    fleet.repository.mkdir()
+    fleet.git("init", "--quiet", "-b", "main")
+    tables = "".join(f"[services.{name}]\n" for name in Services.model_fields)
+    fleet.file.write_text(SETTINGS.format(repository=fleet.repository) + tables)
+    try:
+        fleet.fab("-H", "stock", "sandbox.reset", timeout=300)
+        fleet.fab("-H", "stock", "bootstrap")
+        yield fleet
+    finally:
+        fleet.fab("-H", "stock", "sandbox.down", code=None)
+        shutil.rmtree(folder)
+
+
+def test_whoever_listens_on_the_port_of_a_service_is_its_program(fleet: Fleet) -> None:
+    said = fleet.fab("-H", "stock", "status").stdout
+    assert "nobody listens" not in said and "on every address" not in said
+    found = fleet.fab("-H", "stock", "check", code=None).stdout
+    assert "is taken by" not in found and "cannot reach" not in found and "on every address" not in found
+
+
+def test_what_each_service_writes_is_found_by_its_name(fleet: Fleet) -> None:
+    lines = fleet.events("-H", "stock", "logs", "--only", "services", "--since", "1d")
+    assert {line["source"] for line in lines if line["t"] == "log"} == set(Services.model_fields)
+
+
+def test_what_waits_in_redis_is_listed_and_thrown_away(fleet: Fleet) -> None:
+    fleet.inside("data1", "redis-cli", "-n", "1", "RPUSH", "mail", "one", "two")
+    assert "mail" in fleet.fab("-H", "stock", "queue.list", "--db", "1").stdout
+    fleet.fab("-H", "stock", "queue.purge", "mail", "--db", "1", "--yes")
+    assert fleet.inside("data1", "redis-cli", "-n", "1", "LLEN", "mail").strip() == "0"
