@@ -44,10 +44,6 @@ sandbox = true
 """
 
 
-# Installs the server on a host of which no setting speaks.
-SERVER = "command -v mariadbd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server"
-
-
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
     folder = Path(tempfile.mkdtemp(prefix="hawser-mariadb-"))

@@ -230,7 +230,7 @@ def push_kills(host: str) -> None:
     """Put the runner and the program that kills it onto a host."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for path in [PROJECT / "hawser" / "__init__.py", *sorted((PROJECT / "hawser" / "runner").glob("*.py"))]:
+        for path in [PROJECT / "hawser" / "__init__.py", *sorted((PROJECT / "hawser" / "runner").rglob("*.py"))]:
             archive.add(path, path.relative_to(PROJECT))
         archive.add(KILLS, "kills.py")
     unpack = "rm -rf /root/kills && mkdir /root/kills && tar -xC /root/kills"

@@ -12,7 +12,7 @@ import time
 from ..system import Failure
 from . import waits
 from .mariadb import CLIENT, LOCAL, NATIVE, Server, account, identifier, literal, pattern, verifier
-from .restoring import beside, is_former, moment
+from .restoring import beside, is_former, new_former
 from .waits import watched
 
 TYPE_CHECKING = False
@@ -195,7 +195,7 @@ class Dump:
         It is loaded beside the database first: a dump that the server does not take replaces nothing.
         """
         like = self.properties()
-        fresh, former = beside(self.name, "restore", os.urandom(3).hex()), beside(self.name, "before", moment())
+        fresh, former = beside(self.name, "restore", os.urandom(3).hex()), new_former(self.name, self.formers())
         rights = [json.loads(each) for each in self.server.values(RIGHTS.format(name=literal(self.name)))]
         # Before anything is replaced: what cannot be granted again ends it here.
         self.grants(rights)

@@ -18,7 +18,7 @@ import time
 from ..system import Failure
 from . import waits
 from .postgres import ITERATIONS, Cluster, conninfo, first_error, identifier, literal, scram
-from .restoring import beside, is_former, moment
+from .restoring import beside, is_former, new_former
 from .waits import watched
 
 TYPE_CHECKING = False
@@ -291,11 +291,7 @@ class Dump:
                 % (told, self.name)
             )
         fresh = beside(self.name, "restore", os.urandom(3).hex())
-        while True:
-            former = beside(self.name, "before", moment())
-            if not self.there(former):
-                break
-            time.sleep(0.1)
+        former = new_former(self.name, self.formers())
         journal.note(phase="loading", fresh=fresh, former=former)
         self.rows(creation(fresh, before))
         self.rows("REVOKE ALL ON DATABASE %s FROM PUBLIC;" % identifier(fresh))

@@ -14,7 +14,7 @@ from ..system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional
+    from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 # What a backup is made for, as `db.list` shows it.
 BEFORE_RESTORE, BEFORE_REMOVAL, BEFORE_MIGRATION = "before a restore", "before removal", "before a migration"
@@ -101,8 +101,13 @@ def beside(name: str, word: str, end: str) -> str:
     return "%s_%s_%s" % (name, word, end)
 
 
-def moment() -> str:
-    return time.strftime("%Y%m%dt%H%M%S", time.gmtime())
+def new_former(name: str, formers: Sequence[str]) -> str:
+    """Return a name for what a restore sets aside; one of the same second may have that of this second already."""
+    while True:
+        former = beside(name, "before", time.strftime("%Y%m%dt%H%M%S", time.gmtime()))
+        if former not in formers:
+            return former
+        time.sleep(0.1)
 
 
 def is_former(found: str, name: str) -> bool:

@@ -125,7 +125,10 @@ class Postgresql:
 
 
 class Mariadb:
-    """A database with tables, and with or without what cannot be renamed."""
+    """A database with tables, and with or without what cannot be renamed.
+
+    A killed run's login stays until the next run, with a password that nobody knows: see `rest`.
+    """
 
     GOOD = """
         DROP TABLE IF EXISTS child, parent; DROP VIEW IF EXISTS words; DROP PROCEDURE IF EXISTS say;
@@ -146,7 +149,7 @@ class Mariadb:
         SELECT ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'killed';
         SELECT TRIGGER_NAME, DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'killed';
         SELECT User, Routine_name, Proc_priv FROM mysql.procs_priv WHERE Db = 'killed';
-        SELECT User, Select_priv FROM mysql.db WHERE Db = 'killed';
+        SELECT User, Select_priv FROM mysql.db WHERE Db = 'killed' AND User NOT LIKE 'hawser%';
         SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'killed';
     """
 
@@ -158,8 +161,11 @@ class Mariadb:
         return self.server.sql("USE killed; " + text).output
 
     def make(self):
+        for name in self.server.names():
+            if name.startswith(NAME):
+                self.server.sql(f"DROP DATABASE {name};")
         self.server.sql(
-            "DROP DATABASE IF EXISTS killed; DROP USER IF EXISTS killed@localhost;"
+            "DROP USER IF EXISTS killed@localhost;"
             "CREATE DATABASE killed CHARACTER SET utf8mb4 COLLATE utf8mb4_bin; CREATE USER killed@localhost;"
             "GRANT ALL ON killed.* TO killed@localhost;"
         )
@@ -345,7 +351,7 @@ def killed_backup(engine, database, moment, name, good):
     if run(row, moment)[0] != signal.SIGKILL:
         yield "was not killed"
     if database.look() != good:
-        yield "the database is another one"
+        yield f"the database is another one: {database.look()}"
     half = [each["name"] for each in there() if not each["proven"]]
     if half:
         yield f"half a backup is listed: {half}"

@@ -220,26 +220,26 @@ def test_one_without_a_number_comes_after_those_that_its_time_is_after(save, spe
 
 def test_what_is_not_good_neither_counts_nor_pushes_out_what_is(save, spec, tmp_path, system):
     folder = tmp_path / "backups"
-    good = save()
-    (folder / good).rename(folder / f"site-{stamp_of(7200)}.sqlite3")
-    (folder / f"{good}.json").rename(folder / f"site-{stamp_of(7200)}.sqlite3.json")
+    made, good = save(), f"site-{stamp_of(7200)}.sqlite3"
+    (folder / made).rename(folder / good)
+    (folder / f"{made}.json").rename(folder / f"{good}.json")
     for number in range(5):
-        pretend(folder, stamp_of(600 + number), proven=number % 2 == 0, size=number)
+        pretend(folder, stamp_of(600 * (number + 1)), proven=number % 2 == 0, size=number)
     damaged = pretend(folder, stamp_of(60))
     (folder / damaged).write_text("y")
     os.utime(folder / damaged, (time.time() + 60, time.time() + 60))
     Backup({**spec, "keep": 1}, system).thin_out("")
     found = {each["name"]: each["proven"] for each in listing(system, str(folder))}
-    assert [name for name, proven in found.items() if proven] == [f"site-{stamp_of(7200)}.sqlite3"]
+    assert [name for name, proven in found.items() if proven] == [good]
     assert len(found) == 7
 
 
 def test_what_was_saved_on_the_way_to_a_restore_counts_for_itself(spec, tmp_path, system):
     folder = tmp_path / "backups"
     folder.mkdir()
-    by_hand = [pretend(folder, stamp_of(86400 + number), why="by hand") for number in range(3)]
+    by_hand = [pretend(folder, stamp_of(86400 + 60 * number), why="by hand") for number in range(3)]
     for number in range(5):
-        pretend(folder, stamp_of(number + 1), why="before a restore")
+        pretend(folder, stamp_of(60 * (number + 1)), why="before a restore")
     Backup(spec, system).thin_out("")
     found = [each["name"] for each in listing(system, str(folder))]
     assert found[3:] == by_hand and len(found) == 6
@@ -250,7 +250,7 @@ def test_nothing_goes_that_a_restore_is_at(spec, tmp_path, system):
     folder.mkdir()
     oldest = pretend(folder, "20200101T000000Z")
     for number in range(5):
-        pretend(folder, stamp_of(number + 1))
+        pretend(folder, stamp_of(60 * (number + 1)))
     Journal(system.state, "sqlite", "site").note(phase="loading", backup=oldest)
     Backup(spec, system).thin_out("")
     assert oldest in [each["name"] for each in listing(system, str(folder))]
@@ -260,15 +260,17 @@ def test_a_database_of_another_kind_with_the_same_name_keeps_its_backups(spec, t
     folder = tmp_path / "backups"
     folder.mkdir()
     for number in range(5):
-        pretend(folder, stamp_of(number + 1))
-        pretend(folder, stamp_of(number + 1), end="dump")
+        pretend(folder, stamp_of(60 * (number + 1)))
+        pretend(folder, stamp_of(60 * (number + 1)), end="dump")
     Backup(spec, system).thin_out("")
     assert len([each for each in listing(system, str(folder)) if each["name"].endswith(".dump")]) == 5
 
 
 def test_a_file_of_another_application_with_the_same_name_keeps_its_backups(save, tmp_path, system):
     save()
-    theirs = [pretend(tmp_path / "backups", stamp_of(number + 1), path="/srv/other/site.db") for number in range(5)]
+    theirs = [
+        pretend(tmp_path / "backups", stamp_of(60 * (number + 1)), path="/srv/other/site.db") for number in range(5)
+    ]
     save()
     assert set(theirs) < {each["name"] for each in listing(system, f"{tmp_path}/backups")}
 
@@ -288,7 +290,7 @@ def test_an_older_version_wrote_down_what_was_typed(tmp_path, system):
     folder = tmp_path / "backups"
     folder.mkdir()
     for number, what in enumerate(("db.restore latest", "bootstrap deploy", "db.backup", "remove --yes")):
-        pretend(folder, stamp_of(number + 1), what=what)
+        pretend(folder, stamp_of(60 * (number + 1)), what=what)
     whys = [each["why"] for each in listing(system, str(folder))]
     assert whys == ["before a restore", "before a migration", "by hand", "before removal"]
 
@@ -373,7 +375,7 @@ def test_nothing_goes_while_it_is_not_known_what_a_restore_is_at(spec, tmp_path,
     folder = tmp_path / "backups"
     folder.mkdir()
     for number in range(5):
-        pretend(folder, stamp_of(number + 1))
+        pretend(folder, stamp_of(60 * (number + 1)))
     Path(Journal(system.state, "sqlite", "other").path).write_text("")
     Backup(spec, system).thin_out("")
     assert len(listing(system, str(folder))) == 5

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import calendar
 import io
 import json
 import re
+import time
 
 import pytest
 
@@ -85,6 +87,8 @@ class Host(Server):
             return self.said("SCHEMA_NAME", text, self.databases)
         if "SELECT 1 FROM information_schema.SCHEMATA" in text:
             return Finished(0, "1\n" if names[0] in self.databases else "")
+        if "AS immovable" in text:
+            return Finished(0, "0\n")
         if "procs_priv" in text:
             return self.said("JSON_ARRAY", text, self.rights)
         if "SELECT DEFAULT_CHARACTER_SET_NAME" in text:
@@ -92,6 +96,8 @@ class Host(Server):
         for name in re.findall(r"DROP DATABASE (?:IF EXISTS )?`(.*?)`", text):
             self.databases.pop(name, None)
         for name in re.findall(r"CREATE DATABASE `(.*?)`", text):
+            if name in self.databases:
+                raise Failure(f"MariaDB: Can't create database '{name}'; database exists")
             self.databases[name] = []
         return Finished(0, "")
 
@@ -142,6 +148,18 @@ def test_a_right_that_cannot_be_given_again_ends_a_restore_before_anything_is_re
     with pytest.raises(Failure):
         dump.settle({**SWAPPING, "phase": "replacing", "rights": [right]}, io.BytesIO())
     assert host.databases["shop"] == ["users"]
+
+
+def test_a_restore_of_the_same_second_as_another_one_sets_aside_a_database_of_its_own(system, monkeypatch):
+    dump, host = dump_of(system, monkeypatch, shop=["users"], **{FORMER: ["users"]})
+    second = calendar.timegm((2030, 1, 1, 0, 0, 0))
+    moments = iter([second, second, second + 1])
+    monkeypatch.setattr(time, "gmtime", lambda real=time.gmtime: real(next(moments)))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(dump, "settle", lambda journal: True)
+    said = dump.restore(io.BytesIO(), Journal(system.state, "mariadb", "shop"))
+    assert said == "the database that was there is shop_before_20300101t000001 now"
+    assert host.databases[FORMER] == ["users"]
 
 
 HALVES = [
