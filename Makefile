@@ -5,7 +5,7 @@ FAB := .venv/bin/fab
 # Groups of tests with hosts of their own that run side by side: host tests wait more than they work.
 WORKERS ?= 3
 
-.PHONY: demo test test-faults test-rows test-slow test-real check lint bench docs pictures clean venv
+.PHONY: demo test test-faults test-settings test-slow test-real check lint bench docs pictures clean venv
 
 demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo sandbox.up
@@ -23,8 +23,8 @@ test-faults: venv
 	.venv/bin/python -m pytest $(FAULTS) -n 2 --dist loadfile --durations=10; \
 		status=$$?; cat .sandbox/figures/*.md; exit $$status
 
-test-rows: venv
-	.venv/bin/python -m pytest tests/rows -n $(WORKERS) --dist loadgroup --durations=10
+test-settings: venv
+	.venv/bin/python -m pytest tests/ablation -n $(WORKERS) --dist loadgroup --durations=10
 
 # What takes too long for every change: its last run stands in docs/reliability.md.
 test-slow: FAULTS = tests/slow

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from .ground import PROJECT, Ground
 from .report import write
 from .scenarios import SCENARIOS, Result, measure
+from .testbed import PROJECT, Testbed
 
-GROUNDS = {
-    1: Ground({"one": ("web", "data")}),
-    3: Ground({"web1": ("web",), "web2": ("web",), "data1": ("data",)}),
+TESTBEDS = {
+    1: Testbed({"one": ("web", "data")}),
+    3: Testbed({"web1": ("web",), "web2": ("web",), "data1": ("data",)}),
 }
 
 
@@ -24,32 +24,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
     parser.add_argument("--rounds", type=int, help="rounds per scenario; default: more where a round is short")
     parser.add_argument("--quick", action="store_true", help="one host, two rounds, and RESULTS.md stays as it is")
-    parser.add_argument("--hosts", type=int, choices=list(GROUNDS), help="only on so many hosts")
+    parser.add_argument("--hosts", type=int, choices=list(TESTBEDS), help="only on so many hosts")
     parser.add_argument("--keep", action="store_true", help="leave the hosts of the last part up")
     options = parser.parse_args()
     console = Console()
-    sizes = [options.hosts] if options.hosts else [1] if options.quick else list(GROUNDS)
+    sizes = [options.hosts] if options.hosts else [1] if options.quick else list(TESTBEDS)
     results: list[Result] = []
     for size in sizes:
-        ground = GROUNDS[size]
+        testbed = TESTBEDS[size]
         console.print(f"{size} host{'s' if size > 1 else ''}: bringing up", highlight=False)
-        ground.up()
+        testbed.up()
         try:
             for scenario in SCENARIOS:
                 rounds = options.rounds or (2 if options.quick else scenario.rounds)
                 pairs = []
-                for pair in measure(ground, scenario, rounds):
+                for pair in measure(testbed, scenario, rounds):
                     pairs.append(pair)
                     told = f"script {pair.script.seconds:.2f} s, Hawser {pair.hawser.seconds:.2f} s"
                     console.print(f"  {scenario.name}: {told}", highlight=False)
                 results.append(Result(scenario.name, size, pairs))
         finally:
             if not options.keep:
-                ground.down()
+                testbed.down()
     console.print(table(results))
     if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
         console.print("this machine is busy with other things: do not believe the numbers", style="yellow")
-    if sizes == list(GROUNDS):
+    if sizes == list(TESTBEDS):
         write(PROJECT / "bench" / "RESULTS.md", results)
 
 

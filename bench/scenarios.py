@@ -1,4 +1,4 @@
-"""What is measured: the same three moments in the life of a site, for each contender in turn."""
+"""What is measured: the same three moments in the life of a site, for each candidate in turn."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .contenders import HAWSER, SCRIPT, Contender, Cost
-from .ground import Ground, commit
+from .candidates import HAWSER, SCRIPT, Candidate, Cost
+from .testbed import Testbed, commit
 
 # New processes are still busy with their start when a deploy has ended, and the next one shall not pay for it.
 REST_SECONDS = 4.0
@@ -18,9 +18,9 @@ REST_SECONDS = 4.0
 class Scenario:
     """One moment in the life of a site.
 
-    :param rounds: how often each contender is measured.
+    :param rounds: how often each candidate is measured.
     :param changes: whether a deploy changes the hosts.
-    :param each_round: done before both contenders are measured.
+    :param each_round: done before both candidates are measured.
     :param before: done before one of them is.
     """
 
@@ -28,11 +28,11 @@ class Scenario:
     rounds: int
     changes: bool
     each_round: Callable[[int], None] = lambda number: None
-    before: Callable[[Contender, Ground], None] = lambda contender, ground: None
+    before: Callable[[Candidate, Testbed], None] = lambda candidate, testbed: None
 
 
 SCENARIOS = (
-    Scenario("first deploy", 3, True, before=lambda contender, ground: contender.forget(ground)),
+    Scenario("first deploy", 3, True, before=lambda candidate, testbed: candidate.forget(testbed)),
     Scenario("one file changed", 7, True, each_round=lambda number: commit(f"change {number} {time.time_ns()}")),
     Scenario("nothing to do", 15, False),
 )
@@ -40,7 +40,7 @@ SCENARIOS = (
 
 @dataclass(frozen=True)
 class Pair:
-    """One round: both contenders, one directly after the other."""
+    """One round: both candidates, one directly after the other."""
 
     script: Cost
     hawser: Cost
@@ -82,21 +82,21 @@ class Result:
         return statistics.median(pair.hawser.cpu / pair.script.cpu for pair in self.pairs)
 
 
-def measure(ground: Ground, scenario: Scenario, rounds: int) -> Iterator[Pair]:
+def measure(testbed: Testbed, scenario: Scenario, rounds: int) -> Iterator[Pair]:
     """Yield the rounds of a scenario; who goes first alternates.
 
-    :raises RuntimeError: a contender failed, or did not do what it is measured for.
+    :raises RuntimeError: a candidate failed, or did not do what it is measured for.
     """
     for number in range(rounds):
         scenario.each_round(number)
         costs = {}
-        for contender in (SCRIPT, HAWSER) if number % 2 else (HAWSER, SCRIPT):
-            scenario.before(contender, ground)
+        for candidate in (SCRIPT, HAWSER) if number % 2 else (HAWSER, SCRIPT):
+            scenario.before(candidate, testbed)
             if scenario.changes:
                 time.sleep(REST_SECONDS)
-            costs[contender] = contender.deploy(ground)
-            if scenario.changes == (contender.idle in costs[contender].output):
-                raise RuntimeError(f"{contender.name} took this for another scenario:\n{costs[contender].output}")
+            costs[candidate] = candidate.deploy(testbed)
+            if scenario.changes == (candidate.idle in costs[candidate].output):
+                raise RuntimeError(f"{candidate.name} took this for another scenario:\n{costs[candidate].output}")
             if scenario.changes:
-                contender.check(ground)
+                candidate.check(testbed)
         yield Pair(costs[SCRIPT], costs[HAWSER])

@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .ground import PROJECT, Ground, environ, fab_command, git
+from .testbed import PROJECT, Testbed, environ, fab_command, git
 
-# What a host knows of one contender's deploys, as a shell script: services, code, environments, database, nothing else.
+# What a host knows of one candidate's deploys, as a shell script: services, code, environments, database, nothing else.
 # The downloads of uv stay for both, so that the speed of a package index is not measured.
 FORGET = """
 set -e
@@ -44,7 +44,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """One way to deploy.
 
     :param name: as it stands in the table.
@@ -56,19 +56,19 @@ class Contender:
     application: str
     idle: str
 
-    def command(self, ground: Ground) -> Sequence[str]:
+    def command(self, testbed: Testbed) -> Sequence[str]:
         if self.application == "bench":
             return fab_command("deploy")
-        return [str(PROJECT / "bench" / "deploy.sh"), *ground.hosts]
+        return [str(PROJECT / "bench" / "deploy.sh"), *testbed.hosts]
 
-    def deploy(self, ground: Ground) -> Cost:
+    def deploy(self, testbed: Testbed) -> Cost:
         """Run the command as a user would.
 
         :raises RuntimeError: it failed.
         """
         started = time.perf_counter()
         process = subprocess.Popen(
-            self.command(ground),
+            self.command(testbed),
             cwd=PROJECT,
             env=environ(),
             stdin=subprocess.DEVNULL,
@@ -85,23 +85,23 @@ class Contender:
             raise RuntimeError(f"{self.name}: exit status {process.returncode}\n{output}")
         return Cost(seconds, usage.ru_utime + usage.ru_stime, output)
 
-    def forget(self, ground: Ground) -> None:
-        """Make every host as it was before this contender's first deploy."""
-        for host in reversed(list(ground.hosts)):
-            ground.inside(host, FORGET.format(name=self.application))
+    def forget(self, testbed: Testbed) -> None:
+        """Make every host as it was before this candidate's first deploy."""
+        for host in reversed(list(testbed.hosts)):
+            testbed.inside(host, FORGET.format(name=self.application))
 
-    def check(self, ground: Ground) -> None:
+    def check(self, testbed: Testbed) -> None:
         """Look at the hosts: everything there serves the newest commit.
 
         :raises RuntimeError: it does not.
         """
         newest = git("rev-parse", "main")[:10]
-        for host in ground.hosts:
-            release = ground.inside(host, f"readlink /srv/{self.application}/current").rpartition("/")[2]
+        for host in testbed.hosts:
+            release = testbed.inside(host, f"readlink /srv/{self.application}/current").rpartition("/")[2]
             if not release.startswith(newest):
                 raise RuntimeError(f"{self.name}: {host} is on {release}, not on {newest}")
-        for host in ground.of_group("web"):
-            ground.inside(
+        for host in testbed.of_group("web"):
+            testbed.inside(
                 host,
                 # nginx takes up its new configuration a moment after it was told to
                 f"curl -sfk --retry 5 --retry-delay 1 --retry-all-errors -o /dev/null"
@@ -109,11 +109,11 @@ class Contender:
                 f" && grep -l {newest} $(readlink -f /srv/{self.application}/current)/environment"
                 f" && systemctl list-units --no-legend --state=running '{self.application}-web-*' | grep -q running",
             )
-        for host in ground.of_group("data"):
-            running = ground.inside(host, f"supervisorctl status | grep -c '^{self.application}-.*RUNNING' || true")
+        for host in testbed.of_group("data"):
+            running = testbed.inside(host, f"supervisorctl status | grep -c '^{self.application}-.*RUNNING' || true")
             if running != "2":
                 raise RuntimeError(f"{self.name}: {running} of 2 programs run on {host}")
 
 
-SCRIPT = Contender("script", "scripted", "serves already")
-HAWSER = Contender("Hawser", "bench", "nothing to do")
+SCRIPT = Candidate("script", "scripted", "serves already")
+HAWSER = Candidate("Hawser", "bench", "nothing to do")

@@ -1,4 +1,4 @@
-"""The ground on which both run: throwaway hosts, a repository, secrets, and what a script's author sets up."""
+"""What both run on: throwaway hosts, a repository, secrets, and what a script's author sets up."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ chown scripted:scripted envs envs/.cache home data run
 
 
 @dataclass(frozen=True)
-class Ground:
+class Testbed:
     """Hosts that are up and ready for a first deploy.
 
     :param hosts: name -> groups, in the order in which they are named to the script.
@@ -63,7 +63,7 @@ class Ground:
         return [name for name, groups in self.hosts.items() if group in groups]
 
     def up(self) -> None:
-        """Bring the hosts up, and set up on them what neither contender's deploy is to be measured by."""
+        """Bring the hosts up, and set up on them what neither candidate's deploy is to be measured by."""
         shutil.rmtree(FOLDER, ignore_errors=True)
         (FOLDER / "hosts").mkdir(parents=True)
         compile_packages()
@@ -140,7 +140,7 @@ class Ground:
 
 
 def environ() -> dict[str, str]:
-    """Return the variables with which both contenders are started."""
+    """Return the variables with which both candidates are started."""
     ours = {
         "HAWSER_HOSTS": str(FOLDER / "hosts"),
         "SETTINGS": str(FOLDER / "settings.sh"),

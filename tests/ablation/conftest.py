@@ -1,4 +1,4 @@
-"""Whether the test of a need fails when its setting is taken away: `make test-rows`.
+"""Whether the test of a need fails when its setting is taken away: `make test-settings`.
 
 The tests of the systems say that each need is served. These say that they would notice if it was not: each row takes a
 setting out of the environment file, deploys, and gives the test a chance to fail, for the reason that is expected.
