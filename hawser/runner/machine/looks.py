@@ -11,6 +11,7 @@ import time
 
 from ..kernel.mountinfo import TABLE, mount_points, unescape
 from ..processes.managers import tail
+from ..webservers import TRAITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,10 +131,9 @@ def reach(system: System, places: Sequence[str]) -> Dict[str, str]:
 def refused(system: System, server: str) -> str:
     """Return why a web server would not start with the configuration that is there now; empty when it would.
 
-    :param server: ``nginx`` or ``apache``.
+    :param server: its name in the settings.
     """
-    argv = {"nginx": ["nginx", "-t", "-q"], "apache": ["apache2ctl", "configtest"]}[server]
-    result = system.run(argv, check=False, timeout=60)
+    result = system.run(list(TRAITS[server].judge), check=False, timeout=60)
     # Without the time and the process: the same question has the same answer.
     said = re.sub(r"(?m)^[\d/]+ [\d:]+ (\[\w+\]) \d+#\d+: ", r"\1 ", result.output)
     return system.show(said.strip()) if result.code else ""
