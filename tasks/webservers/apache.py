@@ -8,7 +8,7 @@ from hawser.host import Host
 from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
 from hawser.steps import removal, step
 
-from .site import left, parts, serves
+from .site import in_bytes, left, parts, serves
 
 ETC = "/etc/apache2"
 MODULES = ("proxy_http", "rewrite", "headers")
@@ -16,7 +16,6 @@ BALANCER = ("proxy_balancer", "lbmethod_byrequests")
 PORTS = """\
 # Every site names its own ports.
 """
-SIZES = {"k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 def path(host: Host) -> str:
@@ -111,11 +110,6 @@ def address(server: str, name: str) -> str:
     :param name: tells apart what listens on different sockets, for Apache goes by the address behind the bar.
     """
     return f"{server}|http://{name}" if server.startswith("unix:") else f"http://{server}"
-
-
-def in_bytes(size: str) -> int:
-    """Return a size such as ``10m`` in bytes; 0 stands for no limit, here as in nginx."""
-    return int(size.rstrip("kKmMgG")) * SIZES.get(size[-1].lower(), 1)
 
 
 @removal()

@@ -9,6 +9,8 @@ from hawser.host import Host
 from hawser.host.processes import instances
 from hawser.resources import Absent, Command, changed
 
+SIZES = {"k": 1024, "m": 1024**2, "g": 1024**3}
+
 
 def serves(host: Host, server: str) -> bool:
     """Whether a web server serves this application's site on a host.
@@ -84,3 +86,8 @@ def parts(host: Host) -> dict[str, Any]:
 def bracketed(address: str) -> str:
     """Write an address as it stands before a port."""
     return f"[{address}]" if ":" in address else address
+
+
+def in_bytes(size: str) -> int:
+    """Return a size such as ``10m`` in bytes; 0 stands for no limit, here as in nginx."""
+    return int(size.rstrip("kKmMgG")) * SIZES.get(size[-1].lower(), 1)
