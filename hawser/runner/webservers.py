@@ -54,6 +54,16 @@ class Traits:
         self.acme_folder = acme_folder
 
 
+VALIDATE_CADDY = ("caddy", "validate", "--config", "/etc/caddy/Caddyfile")
+
+
+def kept_by_caddy(server: str, domain: str) -> str:
+    """Return where Caddy keeps a certificate of an ACME server (certmagic: ``issuerKey``, ``KeyBuilder.Safe``)."""
+    host, _, path = server.partition("://")[2].partition("/")
+    issuer = "-".join(filter(None, (host.replace(":", "-"), path.replace("/", "-").strip("-"))))
+    return "/var/lib/caddy/.local/share/caddy/certificates/%s/%s" % (issuer.lower(), domain)
+
+
 TRAITS: Dict[str, Traits] = {
     "nginx": Traits(
         "nginx",
@@ -75,6 +85,21 @@ TRAITS: Dict[str, Traits] = {
         judge=("apache2ctl", "configtest"),
         typed="apache2ctl configtest",
         block="virtual host",
+    ),
+    "caddy": Traits(
+        "Caddy",
+        package="caddy",
+        unit="caddy",
+        program="caddy",
+        # As the user that it serves as: what root can read says nothing about it, and what root makes is in its way.
+        judge=("runuser", "-u", "caddy", "--", "env", "HOME=/var/lib/caddy", *VALIDATE_CADDY),
+        typed="runuser -u caddy -- " + " ".join(VALIDATE_CADDY),
+        block="site block",
+        user="caddy",
+        writer="caddy",
+        logs=("access",),
+        offers=("acme", "tls_proxy"),
+        acme_folder=kept_by_caddy,
     ),
 }
 

@@ -9,7 +9,7 @@ from hawser.host import Host
 from hawser.resources import Changed, Command, Resources
 from hawser.steps import Step
 
-from . import apache, nginx
+from . import apache, caddy, nginx
 
 
 class WebServer(Protocol):
@@ -34,7 +34,7 @@ class WebServer(Protocol):
         """Return the command by which it takes up another certificate that lies where the former one did."""
 
 
-WEB_SERVERS: Mapping[str, WebServer] = {"nginx": nginx, "apache": apache}
+WEB_SERVERS: Mapping[str, WebServer] = {"nginx": nginx, "apache": apache, "caddy": caddy}
 
 INSTALL: Sequence[Step] = [each.install for each in WEB_SERVERS.values()]
 LEAVE: Sequence[Step] = [each.leave for each in WEB_SERVERS.values()]
