@@ -40,7 +40,7 @@ from tasks import (  # noqa: E402
     volumes,
 )
 from tasks.managers import supervisor, systemd  # noqa: E402
-from tasks.webservers import apache, nginx  # noqa: E402
+from tasks.webservers import WEB_SERVERS  # noqa: E402
 
 namespace = Collection(
     bootstrap.bootstrap,
@@ -62,7 +62,6 @@ namespace = Collection(
     files.put,
     files.get,
     shells.dbshell,
-    Collection("apache", apache.install),
     Collection("builds", builds.make),
     Collection("certs", certs.install, certs.request, acme.issue),
     Collection("checkouts", checkouts.update),
@@ -73,7 +72,6 @@ namespace = Collection(
     Collection("firewall", firewall.install),
     Collection("lock", lock.status, lock.hold, lock.release),
     Collection("maintenance", maintenance.on, maintenance.off),
-    Collection("nginx", nginx.install),
     Collection("once", once.run_now, once.done, once.listing),
     Collection("queue", queue.listing, queue.purge),
     Collection("release", release.build, release.activate),
@@ -85,4 +83,5 @@ namespace = Collection(
     Collection("systemd", systemd.reload),
     Collection("venv", venv.build),
     Collection("volumes", volumes.open_all, volumes.make),
+    *(Collection(name, each.install) for name, each in WEB_SERVERS.items()),
 )

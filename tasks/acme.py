@@ -20,13 +20,13 @@ from hawser.steps import removal, step
 
 
 def wanted(host: Host) -> bool:
-    """Whether the certificate of the site on this host comes from an ACME server."""
+    """Whether certbot gets the certificate of the site on this host from an ACME server."""
     site = host.environment.site
-    return site is not None and host.serves_site and site.tls == "acme"
+    return site is not None and site.tls == "acme" and host.web_server is not None and not host.web_server.acme_folder
 
 
 def stand_in(host: Host) -> Resources:
-    """Yield the pair that serves until there is a certificate, and the link that leads nginx to the one of the two."""
+    """Yield the pair that serves until there is a certificate, and the link to the one of the two that is to serve."""
     site = host.environment.site
     assert site is not None
     folder = f"{host.root}/ssl/stand-in"
@@ -37,15 +37,15 @@ def stand_in(host: Host) -> Resources:
 
 
 def link(host: Host, *before: Resource) -> Resources:
-    """Yield the link that leads nginx to certbot's certificate, or to what stands in for it, and the reload.
+    """Yield the link that leads the web server to certbot's certificate, or to what stands in for it, and the reload.
 
     :param before: what asks for a reload as well when it changes.
     """
     site = host.environment.site
-    assert site is not None
+    assert site is not None and host.web_server is not None
     leads = AcmeLink(f"{host.root}/ssl/acme", site.domains[0], f"{host.root}/ssl/stand-in")
     yield leads
-    yield Command(("systemctl", "try-reload-or-restart", "nginx"), when=changed(*before, leads))
+    yield Command(("systemctl", "try-reload-or-restart", host.web_server.unit), when=changed(*before, leads))
 
 
 @step()
@@ -57,12 +57,14 @@ def issue(host: Host) -> Resources:
     trust = File(trusted, host.local_file("site.acme.ca")) if ca else Absent(trusted)
     yield trust
     yield Command(("update-ca-certificates",), when=changed(trust))
-    if site is None or not wanted(host):
+    server = host.web_server
+    if site is None or server is None or not wanted(host):
         yield from gone(host)
         return
     yield Directory(f"{host.root}/acme")
-    # For whatever renews it, by whatever means: nginx reads a certificate only when it is told to.
-    yield File(hook, host.render("acme-hook.sh.j2"), mode=0o755, parents=True)
+    # For whatever renews it, by whatever means: a web server reads a certificate only when it is told to.
+    told = {"label": server.label, "judge": list(server.judge), "unit": server.unit}
+    yield File(hook, host.render("acme-hook.sh.j2", server=told), mode=0o755, parents=True)
     # Of the package: it renews what ends within 30 days.
     yield Service("certbot.timer")
     names = ", ".join(site.domains)

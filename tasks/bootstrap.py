@@ -30,15 +30,15 @@ from hawser.templates.rendering import TemplateError
 
 from . import acme, certs, checkouts, db, firewall, shares, volumes
 from .services import SERVICES
-from .webservers import apache
+from .webservers import web_server
 
 
 @step()
 def packages(host: Host) -> Resources:
     """Install the packages of the system that this host needs."""
     names = ["ca-certificates", "cron", "git", "logrotate", "python3-venv"]
-    if host.serves_site:
-        names += ["apache2" if apache.serves(host) else "nginx", "openssl"]
+    if host.web_server is not None:
+        names += [host.web_server.package, "openssl"]
     if acme.wanted(host):
         names.append("certbot")
     if host.process_settings("supervisor"):
@@ -76,9 +76,10 @@ def folders(host: Host) -> Resources:
     app = host.app
     yield Directory(host.root)
     yield Directory(f"{host.root}/releases")
-    # The workers of nginx open its logs anew when those of the host are rotated: they get in, and see nothing else.
-    yield Directory(f"{host.root}/log", mode=0o751 if nginx_logs(host) else 0o750, group=app.group)
-    yield Directory(f"{host.root}/ssl", mode=0o750)
+    server = host.web_server
+    # A web server that opens its logs without being root gets in, and sees nothing else.
+    yield Directory(f"{host.root}/log", mode=0o751 if server and server.writer else 0o750, group=app.group)
+    yield Directory(f"{host.root}/ssl", mode=0o750, group=server.user if server else "root")
     python = host.environment.python
     if python.conda and python.conda_packages == "conda":
         # Conda makes the folder of an environment itself; whose is whose is kept apart.
@@ -93,7 +94,7 @@ def folders(host: Host) -> Resources:
         yield Directory(path, mode=mode, owner=app.user, group=group)
     for folder in host.log_folders:
         yield Directory(folder, mode=0o750, group=app.group)
-    logs = {f"{host.root}/log/{name}": "www-data" for name in nginx_logs(host)}
+    logs = dict.fromkeys(host.site_logs.values(), server.writer) if server and server.writer else {}
     if host.release is not None:
         mine = (process.log for process in live_processes_of(host))
         logs |= {path: "root" for path in mine if path.startswith(f"{host.root}/log/")}
@@ -102,13 +103,6 @@ def folders(host: Host) -> Resources:
     yield File(
         f"/etc/logrotate.d/{app.name}", host.render("logrotate.j2", folders=[f"{host.root}/log", *host.log_folders])
     )
-
-
-def nginx_logs(host: Host) -> tuple[str, ...]:
-    """Return the names of the logs that nginx writes on a host."""
-    site = host.environment.site
-    there = site is not None and host.serves_site and site.server == "nginx"
-    return ("nginx-access.log", "nginx-error.log") if there else ()
 
 
 def served(host: Host) -> list[str]:
@@ -172,12 +166,8 @@ def services(host: Host) -> Resources:
     yield Service("systemd-journald-dev-log.socket")
     if host.process_settings("supervisor"):
         yield Service("supervisor")
-    if apache.serves(host):
-        yield from apache.ready()
-    elif host.serves_site:
-        # Its server would answer for every name that no site claims.
-        yield Absent("/etc/nginx/sites-enabled/default")
-        yield Service("nginx")
+    if server := web_server(host):
+        yield from server.ready()
 
 
 STEPS = [

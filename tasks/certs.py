@@ -12,13 +12,13 @@ from hawser.host import Host
 from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.host.release import Release
 from hawser.inventory.tables.certificates import Certificate
-from hawser.resources import Command, Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
+from hawser.resources import Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
 from hawser.session.session import Session
 from hawser.steps import removal, rollout, session_task, step
 from hawser.templates.rendering import TemplateError
 
 from . import acme
-from .webservers import apache
+from .webservers import web_server
 
 
 @rollout()
@@ -49,12 +49,13 @@ def place(host: Host) -> Resources:
 
 def of_site(host: Host) -> Resources:
     """Yield the certificate that the web server presents."""
-    site = host.environment.site
-    if site is None or not host.serves_site or site.tls == "none":
+    site, server, traits = host.environment.site, web_server(host), host.web_server
+    if site is None or server is None or traits is None or site.tls == "none":
         return
     certificate, key = host.site_certificate
     if site.tls == "acme":
-        yield from acme.stand_in(host)
+        if acme.wanted(host):
+            yield from acme.stand_in(host)
         return
     if site.tls == "files" and not site.certificate:
         # A release from when the settings named the files: they are on the host still.
@@ -62,18 +63,16 @@ def of_site(host: Host) -> Resources:
     own = site_pair(host) if site.tls == "files" else None
     pair: tuple[File | SelfSigned, ...]
     if own is None or own.fault:
-        pair = (SelfSigned(certificate, key, tuple(site.domains)),)
+        pair = (SelfSigned(certificate, key, tuple(site.domains), traits.user),)
     else:
-        pair = (File(certificate, own.certificate), File(key, own.key, mode=0o600, opaque=True))
+        pair = (
+            File(certificate, own.certificate),
+            File(key, own.key, mode=0o600 if traits.user == "root" else 0o640, group=traits.user, opaque=True),
+        )
     if own is not None:
         yield from notices("site", own)
     yield from pair
-    if site.server == "apache":
-        # Without a site it has no port, and cannot run; its first one may come later.
-        without = ("test", "!", "-e", apache.path(host))
-        yield Command(("systemctl", "reload-or-restart", "apache2"), unless=without, when=changed(*pair))
-    else:
-        yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(*pair))
+    yield server.reloaded(host, changed(*pair))
 
 
 def of_application(host: Host) -> Resources:

@@ -14,9 +14,8 @@ from hawser.secrets import read_secrets, settle
 from hawser.session.session import Session
 from hawser.steps import session_task
 
-from . import bootstrap, config, cron
+from . import bootstrap, config, cron, webservers
 from .managers import supervisor, systemd
-from .webservers import apache, nginx
 
 if TYPE_CHECKING:
     from hawser.diagnosis.checks import Check, Finding
@@ -31,8 +30,7 @@ PLACES = [
     config.place,
     systemd.reload,
     supervisor.reload,
-    nginx.install,
-    apache.install,
+    *webservers.INSTALL,
     cron.install,
 ]
 PLACED = (Absent, Block, Directory, File, Files, Link)

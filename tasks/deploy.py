@@ -16,10 +16,9 @@ from hawser.host.journal import Record, latest
 from hawser.host.release import Release, short
 from hawser.steps import rollout
 
-from . import acme, bootstrap, builds, certs, code, config, cron, db, once, release, shares, venv, volumes
+from . import acme, bootstrap, builds, certs, code, config, cron, db, once, release, shares, venv, volumes, webservers
 from .rollout import hooks, migrations, phases, visit
 from .rollout.migrations import Outlook
-from .webservers import apache, nginx
 
 PREPARE = [release.begin, code.pull, builds.make, venv.build, config.install, release.build]
 SWITCH = [
@@ -28,21 +27,19 @@ SWITCH = [
     config.place,
     certs.place,  # before what reads them
     release.start,
-    apache.leave,
-    nginx.install,
-    apache.install,
+    *webservers.SWITCH,
     release.activate,
     visit.visit,
 ]
 FINISH = [cron.install, volumes.leave, acme.issue, once.remember, release.record, release.tidy, release.close]
 WAYS = Ways(
     put_back=[*SWITCH, cron.install, release.tidy],
-    withdraw=[nginx.remove, apache.remove, cron.remove, release.withdraw],
+    withdraw=[*webservers.REMOVE, cron.remove, release.withdraw],
     close=release.close,
     record=release.record,
     portions=phases.portions,
 )
-LEAVE = [nginx.install, apache.leave, acme.issue, cron.install, config.leave, release.leave]
+LEAVE = [*webservers.LEAVE, acme.issue, cron.install, config.leave, release.leave]
 
 
 @rollout(

@@ -1,4 +1,4 @@
-"""What the application wrote, what nginx and cron wrote about it, and what its services wrote."""
+"""What the application wrote, what the web server and cron wrote about it, and what its services wrote."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.processes import live_processes_of
 from hawser.host.services import services_of
+from hawser.runner.webservers import TRAITS
 from hawser.steps import rollout
 
 from .cron import output
@@ -26,7 +27,8 @@ LINES = 20
 @rollout(
     help={
         "process": "only this process; default: all, the site and cron",
-        "only": "only these: processes, site (nginx or Apache), cron, services (told when asked for)",
+        "only": f"only these: processes, site ({' or '.join(each.label for each in TRAITS.values())}), cron, "
+        "services (told when asked for)",
         "since": "10min, 2h, 1d, 14:30, 2030-01-02 or 2030-01-02 14:30",
         "grep": "only lines that this regular expression fits",
         "lines": f"the last lines of each log; default: {LINES}, with --since all",
@@ -86,10 +88,12 @@ def sources(host: Host, process: str, only: str) -> Iterator[dict[str, Any]]:
             if each.setting.manager == "systemd":
                 both = [each, each.other] if each.colour else [each]
                 yield {"name": each.name, "units": [f"{one.unit}.service" for one in both]}
-    if only in ("", "site") and not process and host.serves_site and host.environment.site is not None:
-        server = host.environment.site.server
-        for kind in ("access", "error"):
-            yield {"name": f"{server}-{kind}", "path": f"{host.root}/log/{server}-{kind}.log"}
+    if only in ("", "site") and not process and host.environment.site is not None and host.web_server is not None:
+        name = host.environment.site.server
+        for kind, path in host.site_logs.items():
+            yield {"name": f"{name}-{kind}", "path": path}
+        if "error" not in host.site_logs:
+            yield {"name": f"{name}-error", "units": [f"{host.web_server.unit}.service"]}
     if only in ("", "cron") and not process:
         for name, entry in host.cron_entries().items():
             if entry.output:

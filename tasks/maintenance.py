@@ -34,7 +34,7 @@ def sites(fleet: Fleet) -> Fleet:
 
 @step()
 def close(host: Host, message: str = "") -> Resources:
-    """Put the page where nginx looks for it before anything else."""
+    """Put the page where the web server looks for it before anything else."""
     if host.serves_site:
         text = host.render("maintenance.html.j2", message=message)
         yield File(host.maintenance_page, text)

@@ -118,7 +118,7 @@ def activate(host: Host) -> Resources:
     yield Placed("links", tuple(links))
     for path, name in links.items():
         yield Link(path, f"current/{name}")
-    # Those on sockets first. One pause is enough for all: what nginx has just handed over reaches them before the stop.
+    # Those on sockets first. One pause is enough for all: what a web server has just handed over is there by then.
     coloured.sort(key=lambda process: not process.setting.socket)
     drain = 1.0 if any(process.setting.socket for process in coloured) else 0.0
     for process in coloured:

@@ -101,7 +101,7 @@ class Look:
 
     :param offset: seconds by which its clock is ahead of ours.
     :param health: by process that listens.
-    :param certificates: by name, that of nginx as ``site``: days, names, self_signed; None where there is none.
+    :param certificates: by name, that of the site as ``site``: days, names, self_signed; None where there is none.
     :param sockets: who listens where.
     :param unmounted: folders that should be mounts.
     :param strays: programs of the application's user that no unit holds.

@@ -20,3 +20,6 @@ def apache_word(value: str) -> str:
     if "${" in text:
         raise CannotExpress(APACHE, "it holds ${, which begins a variable and has no escape")
     return '"' + re.sub(r'[\\"]', lambda match: "\\" + match[0], text) + '"'
+
+
+FILTERS = {"apache": apache_word}

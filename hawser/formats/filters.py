@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import PurePath
 
 from jinja2 import Undefined
 
-from .apache import apache_word
+from ..runner.webservers import TRAITS
 from .crontab import crontab_command
 from .dotenv_file import dotenv
 from .ini import ini_value
 from .literals import json_text, python_literal, url_quote, yaml_text
-from .nginx import nginx_string, nginx_word
 from .posix import shell, shell_environment, shell_join
 from .supervisor import supervisor_command, supervisor_environment, supervisor_logfile, supervisor_value
 from .systemd import systemd_environment, systemd_exec, systemd_value, systemd_word
@@ -52,6 +52,12 @@ def require_defined(value: object) -> None:
             require_defined(each)
 
 
+def _written_for(server: str) -> Mapping[str, Callable[[str], str]]:
+    """Return the filters for a web server's configuration, which stand in the module of its name."""
+    found: Mapping[str, Callable[[str], str]] = import_module(f".{server}", __package__).FILTERS
+    return found
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "shell": _of_text(shell),
     "shell_join": shell_join,
@@ -65,9 +71,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "supervisor_environment": supervisor_environment,
     "supervisor_logfile": _of_text(supervisor_logfile),
     "dotenv": dotenv,
-    "nginx": _of_text(nginx_string),
-    "nginx_word": _of_text(nginx_word),
-    "apache": _of_text(apache_word),
+    **{name: _of_text(write) for each in TRAITS for name, write in _written_for(each).items()},
     "cron": _of_text(crontab_command),
     "python": _of_data(python_literal),
     "json": _of_data(json_text),

@@ -41,3 +41,6 @@ def nginx_word(value: str) -> str:
     if re.search(r"[\x01-\x1f\x7f]", text):
         raise CannotExpress(NGINX, "it holds a control character")
     return text if _BARE.fullmatch(text) and len(text) <= _LONGEST_PARAMETER else nginx_string(text)
+
+
+FILTERS = {"nginx": nginx_string, "nginx_word": nginx_word}

@@ -19,6 +19,7 @@ from ..inventory.tables.app import instance_of
 from ..inventory.tables.certificates import Certificate, CertificateFiles
 from ..inventory.tables.processes import CronEntry, Process
 from ..resources import Command
+from ..runner.webservers import TRAITS, Traits
 from ..secrets import Secrets
 from ..signatures import Kept
 from ..templates.bounded import for_templates
@@ -110,6 +111,12 @@ class Host:
     @property
     def serves_site(self) -> bool:
         return self.environment.site is not None and self.is_in(self.environment.site.groups)
+
+    @property
+    def web_server(self) -> Traits | None:
+        """The web server of the site; None where the site is not served."""
+        site = self.environment.site
+        return TRAITS[site.server] if site is not None and self.serves_site else None
 
     @property
     def runs_code(self) -> bool:
@@ -220,11 +227,14 @@ class Host:
         """The certificate that the web server presents, with its chain, and its key."""
         site = self.environment.site
         if site is not None and site.tls == "acme":
+            if own := TRAITS[site.server].acme_folder:
+                path = f"{own(site.acme.server, site.domains[0])}/{site.domains[0]}"
+                return f"{path}.crt", f"{path}.key"
             return f"{self.root}/ssl/acme/fullchain.pem", f"{self.root}/ssl/acme/privkey.pem"
         return f"{self.root}/ssl/site.crt", f"{self.root}/ssl/site.key"
 
     def shown_certificates(self) -> dict[str, str]:
-        """Return where the certificates lie that visitors of this host see, by name; ``site`` is that of nginx."""
+        """Return where the certificates lie that visitors of this host see, by name; ``site`` is that of the site."""
         site, places = self.environment.site, self.certificates
         found = {"site": self.site_certificate[0]} if site and site.tls != "none" and self.serves_site else {}
         return {**found, **{name: places[name].certificate for name in self.certificate_settings()}}
@@ -238,7 +248,11 @@ class Host:
             for name, entry in self.certificate_settings().items()
         }
         site = self.environment.site
-        return {**({"site": site.domains} if site else {}), **found}
+        if site is None:
+            return found
+        # One that a web server gets itself is for one name; each of the others has its own.
+        alone = site.tls == "acme" and TRAITS[site.server].acme_folder is not None
+        return {"site": site.domains[:1] if alone else site.domains, **found}
 
     @property
     def own_certificates(self) -> frozenset[str]:
@@ -250,6 +264,14 @@ class Host:
     def maintenance_page(self) -> str:
         """The page that closes the site while it is there."""
         return f"{self.root}/maintenance.html"
+
+    @property
+    def site_logs(self) -> dict[str, str]:
+        """Where the web server writes about the site, by the kind of log."""
+        site, server = self.environment.site, self.web_server
+        if site is None or server is None:
+            return {}
+        return {kind: f"{self.root}/log/{site.server}-{kind}.log" for kind in server.logs}
 
     @property
     def log_folders(self) -> list[str]:
@@ -291,7 +313,7 @@ class Host:
         return path if path.startswith("/") else f"{self.source}/{path}".rstrip("/")
 
     def served_path(self, path: str) -> str:
-        """Return where nginx finds a folder: a persistent one, or one of the release that serves."""
+        """Return where the web server finds a folder: a persistent one, or one of the release that serves."""
         if self.release is not None and path.startswith(f"{self.release_path}/"):
             return f"{self.root}/current{path.removeprefix(self.release_path)}"
         if path.startswith("/"):

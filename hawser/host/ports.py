@@ -38,7 +38,7 @@ def _of_processes(host: Host) -> Iterator[Port]:
 
 
 def _public(host: Host, process: str, port: int) -> bool:
-    """Whether the settings send others to a port: they say so, or through the firewall, or nginx on another host."""
+    """Whether the settings send others to a port: they say so, or by the firewall, or a web server elsewhere."""
     environment = host.environment
     if process in environment.processes and environment.processes[process].public:
         return True
@@ -60,10 +60,10 @@ def _within(port: int, ports: Sequence[int | str]) -> bool:
 
 def _of_site(host: Host) -> Iterator[Port]:
     site = host.environment.site
-    if site is not None and host.serves_site:
+    if site is not None and host.web_server is not None:
         ports = [site.listen, *([site.tls_port] if site.tls != "none" else []), *site.extra_ports]
         ports += [int(port) for port in site.tls_proxy]
-        program = "apache2" if site.server == "apache" else "nginx"
+        program = host.web_server.program
         for number in dict.fromkeys(ports):
             yield Port(number, program, (program,))
 

@@ -47,7 +47,7 @@ class ProcessInstance:
 
     @property
     def link(self) -> tuple[str, str]:
-        """The link that says which colour serves, and its target: the socket's name for nginx, else the instance."""
+        """The link that says which colour serves, and its target: the socket's name, or the instance."""
         if self.setting.socket:
             return f"{self.host.run}/{self.name}.sock", f"{self.instance}.sock"
         return f"{self.host.run}/{self.name}.live", self.instance

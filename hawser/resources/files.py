@@ -13,8 +13,8 @@ from .base import JSON, Resource
 class File(Resource):
     """A file with exactly this content, mode (int, e.g. ``0o644``), owner and group, replaced atomically.
 
-    :param validate: a validator of the runner (``json``, ``yaml``, ``python``, ``sudoers``, ``systemd``, ``nginx``,
-        ``apache``, ``supervisor``, ``cron``) or a command line in which ``{}`` stands for a temporary copy.
+    :param validate: a validator of the runner (``json``, ``yaml``, ``python``, ``sudoers``, ``systemd``,
+        ``supervisor``, ``cron``, a web server) or a command line in which ``{}`` stands for a temporary copy.
     :param keep: leave an existing file's content alone; mode and owner still hold.
     :param opaque: no diff is shown, for the content is a secret or nothing that a person reads.
     :param parents: make missing folders on the way, as root's, 0755.

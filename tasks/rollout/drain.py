@@ -11,7 +11,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.host.release import Release
 from hawser.inventory.schema import Environment
 
-from ..webservers import apache, nginx
+from .. import webservers
 
 # Seconds for the requests that were passed on just before.
 GRACE = 1.0
@@ -66,7 +66,7 @@ def drained(
     def pass_nothing_to(hosts: Iterable[str], phase: str) -> None:
         session.pass_over(hosts)
         there = fleet.some([name for name in names if name not in session.lost])
-        there.apply([nginx.install, apache.install], releases(), phase)
+        there.apply(webservers.INSTALL, releases(), phase)
 
     def take_in() -> None:
         pass_nothing_to([name for name in before if name not in batch.names], f"take in {told}")

@@ -56,7 +56,7 @@ def visits(host: Host, beside: bool) -> Resources:
             unit=process.unit if process else "",
             manager=process.setting.manager if process else "",
             log=process.log if process else "",
-            server_log=f"{host.root}/log/nginx-error.log",
+            server_log=host.site_logs.get("error", ""),
         )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from hawser.host import Host
-from hawser.resources import Absent, Command, File, Resource, Resources, Service, changed
+from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
 from hawser.steps import removal, step
 
-from .nginx import left, parts
+from .site import in_bytes, left, parts, serves
 
 ETC = "/etc/apache2"
 MODULES = ("proxy_http", "rewrite", "headers")
@@ -16,13 +16,6 @@ BALANCER = ("proxy_balancer", "lbmethod_byrequests")
 PORTS = """\
 # Every site names its own ports.
 """
-SIZES = {"k": 1024, "m": 1024**2, "g": 1024**3}
-
-
-def serves(host: Host) -> bool:
-    """Whether Apache serves this application's site on a host."""
-    site = host.environment.site
-    return site is not None and host.serves_site and site.server == "apache"
 
 
 def path(host: Host) -> str:
@@ -30,15 +23,23 @@ def path(host: Host) -> str:
     return f"{ETC}/sites-enabled/{host.app.name}.conf"
 
 
-def ready() -> list[Resource]:
-    """Return what Apache needs once on a host; it starts with its first site, for without a port it cannot."""
-    return [Absent(f"{ETC}/sites-enabled/000-default.conf"), File(f"{ETC}/ports.conf", PORTS)]
+def ready() -> Resources:
+    """Yield what Apache needs once on a host; it starts with its first site, for without a port it cannot."""
+    yield Absent(f"{ETC}/sites-enabled/000-default.conf")
+    yield File(f"{ETC}/ports.conf", PORTS)
+
+
+def reloaded(host: Host, when: Changed) -> Command:
+    """Return the reload for another certificate, where Apache has the site already."""
+    # Without a site it has no port, and cannot run; its first one may come later.
+    without = ("test", "!", "-e", path(host))
+    return Command(("systemctl", "reload-or-restart", "apache2"), unless=without, when=when)
 
 
 @step()
 def leave(host: Host) -> Resources:
     """Take the site away from Apache where another server has it, before that one needs the ports."""
-    if not serves(host):
+    if not serves(host, "apache"):
         yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")
         gone = Absent(path(host))
         yield gone
@@ -48,7 +49,7 @@ def leave(host: Host) -> Resources:
 @step()
 def install(host: Host) -> Resources:
     """Install the site's virtual host and reload Apache; one that Apache refuses never stays."""
-    if not serves(host):
+    if not serves(host, "apache"):
         return
     site = host.environment.site
     assert site is not None
@@ -109,11 +110,6 @@ def address(server: str, name: str) -> str:
     :param name: tells apart what listens on different sockets, for Apache goes by the address behind the bar.
     """
     return f"{server}|http://{name}" if server.startswith("unix:") else f"http://{server}"
-
-
-def in_bytes(size: str) -> int:
-    """Return a size such as ``10m`` in bytes; 0 stands for no limit, here as in nginx."""
-    return int(size.rstrip("kKmMgG")) * SIZES.get(size[-1].lower(), 1)
 
 
 @removal()

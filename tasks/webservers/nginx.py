@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from hawser.host import Host
-from hawser.host.processes import instances
-from hawser.resources import Absent, Command, File, Resources, changed
+from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
 from hawser.steps import removal, step
 
+from .site import left, parts
+
 SITES = ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d")
+
+
+def path(host: Host) -> str:
+    """Return where the site's server blocks are."""
+    return f"/etc/nginx/sites-enabled/{host.app.name}.conf"
+
+
+def ready() -> Resources:
+    """Yield what nginx needs once on a host."""
+    # Its server would answer for every name that no site claims.
+    yield Absent("/etc/nginx/sites-enabled/default")
+    yield Service("nginx")
+
+
+def reloaded(host: Host, when: Changed) -> Command:
+    """Return the reload for another certificate."""
+    return Command(("systemctl", "reload-or-restart", "nginx"), when=when)
 
 
 @step()
 def install(host: Host) -> Resources:
     """Install the site's server block and reload nginx; a block that nginx refuses never stays."""
     site = host.environment.site
-    path = f"/etc/nginx/sites-enabled/{host.app.name}.conf"
     if site is not None and host.serves_site and site.server != "nginx":
-        gone = Absent(path)
+        gone = Absent(path(host))
         yield gone
         # A reload gives its ports away some time later, and the other web server needs them at once.
         yield left(gone, "nginx", SITES, "stop")
         return
     if site is None or not host.serves_site:
-        gone = Absent(path)
+        gone = Absent(path(host))
         yield gone
         yield Command(("systemctl", "try-reload-or-restart", "nginx"), when=changed(gone))
         return
     page = File(
-        path,
+        path(host),
         host.render("nginx-site.conf.j2", **parts(host)),
         validate="nginx",
     )
@@ -38,76 +52,13 @@ def install(host: Host) -> Resources:
     yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(page))
 
 
-def left(gone: Absent, unit: str, sites: tuple[str, ...], last: str) -> Command:
-    """Have a web server take up that a site has gone.
-
-    :param sites: the folders of its sites, also of those that others have put there.
-    :param last: what systemd does with it when that was its last one.
-    """
-    script = (
-        'unit=$1 last=$2; shift 2; for folder; do for each in "$folder"/*; do '
-        'if [ -e "$each" ]; then exec systemctl try-reload-or-restart "$unit"; fi; done; done; '
-        'exec systemctl $last "$unit"'
-    )
-    argv = ("sh", "-c", script, "sh", unit, last, *sites)
-    return Command(argv, when=changed(gone), title=f"{unit} without this site")
-
-
-def parts(host: Host) -> dict[str, Any]:
-    """Return what the template needs: upstreams, static folders and proxied paths, in their final form."""
-    site = host.environment.site
-    assert site is not None
-    variable = host.app.name.replace("-", "_")
-    upstreams = []
-    for name in dict.fromkeys(site.proxy.values()):
-        process = host.environment.processes[name]
-        runs_here = host.name in host.environment.hosts_running(process)
-        down: list[str] = []
-        if process.socket:
-            servers = [f"unix:{host.run}/{each}.sock" for each in instances(name, process)]
-        elif runs_here:
-            servers = [f"127.0.0.1:{process.port}"]
-        else:
-            out = host.drained
-            backends = host.environment.hosts_running(process)
-            servers = [f"{bracketed(host.addresses[each])}:{process.port}" for each in backends]
-            down = [server for server, each in zip(servers, backends, strict=True) if each in out]
-        upstreams.append({"name": f"{variable}_{name}", "servers": servers, "down": down})
-    statics = []
-    linked = host.environment.persistent.linked
-    for prefix, folder in site.static.items():
-        prefix = prefix.rstrip("/") + "/"
-        served = host.served_path(host.text(folder, f"site.static.{prefix}"))
-        current = f"{host.root}/current/"
-        previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
-        # A link of ours, to a persistent folder, has another owner than what it leads to.
-        ours = any(f"{host.root}/current/source/{each}/".startswith(f"{served}/") for each in linked)
-        row = {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous}
-        statics.append({**row, "links": ours})
-    proxies = [{"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()]
-    behind = [host.environment.processes[name] for name in site.proxy.values()]
-    return {
-        "variable": variable,
-        "upstreams": upstreams,
-        "statics": statics,
-        "certificate": host.site_certificate,
-        "tls_proxies": {port: host.text(address, f"site.tls_proxy.{port}") for port, address in site.tls_proxy.items()},
-        "proxies": proxies,
-        "extra": host.text(site.extra, "site.extra"),
-        "page": host.maintenance_page,
-        # The start page is for visitors, even where it serves as a health check as well.
-        "health_paths": sorted({each.health.path for each in behind if each.health} - {"/"}),
-    }
-
-
-def bracketed(address: str) -> str:
-    """Write an address as it stands before a port."""
-    return f"[{address}]" if ":" in address else address
+# The first of all web servers may give its ports away in one step with what brings its site.
+leave = install
 
 
 @removal()
 def remove(host: Host) -> Resources:
     """Take the site away from nginx."""
-    gone = Absent(f"/etc/nginx/sites-enabled/{host.app.name}.conf")
+    gone = Absent(path(host))
     yield gone
     yield Command(("systemctl", "try-reload-or-restart", "nginx"), when=changed(gone))

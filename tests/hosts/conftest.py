@@ -185,9 +185,12 @@ class Fleet:
         return "yes" in self.inside(host, "sh", "-c", script, check=False)
 
     def visit(self, host: str, path: str = "/", scheme: str = "https", domain: str = "demo.test") -> Answer:
-        """Ask a host's nginx for a page, as a visitor of the domain would."""
+        """Ask a host's web server for a page, as a visitor of the domain would."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        # The host is asked by its address, and still has to know which certificate is meant.
+        wrap = context.wrap_socket
+        context.wrap_socket = lambda sock, server_hostname: wrap(sock, server_hostname=domain)
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), NoRedirect)
         request = urllib.request.Request(f"{scheme}://{self.address(host)}{path}", headers={"Host": domain})
         try:

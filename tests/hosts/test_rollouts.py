@@ -293,7 +293,8 @@ def clocks(fleet: Fleet, server: str) -> Iterator[str]:
         if server != "nginx":
             fleet.fab("-H", fleet.name, "bootstrap")
         fleet.fab("-H", fleet.name, "deploy")
-        yield {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[server] + "/sites-enabled/demo.conf"
+        folder = {"apache": "apache2"}.get(server, server)
+        yield f"/etc/{folder}/sites-enabled/demo.conf"
     fleet.fab("-H", fleet.name, "deploy")
     assert ":8077" not in fleet.inside("web1", "cat", "/etc/nginx/sites-enabled/demo.conf")
 

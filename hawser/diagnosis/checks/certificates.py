@@ -17,10 +17,13 @@ def certificate(host: Host, ask: Ask) -> Findings:
         return
     site = host.environment.site
     acme = site is not None and site.tls == "acme"
+    itself = acme and host.web_server is not None and host.web_server.acme_folder is not None
     names, own = host.certificate_names(), host.own_certificates
     for name, path in host.shown_certificates().items():
         found = ask("certificates.shown", path=path)
         renew = f"fab -H {host.environment.name} certs.{'issue' if acme and name == 'site' else 'install'}"
+        if itself and name == "site":
+            renew = f"fab -H {host.environment.name} logs --only site"
         which = "its certificate" if name == "site" else f"the certificate {name}"
         if found is None:
             yield Finding(f"there is no readable certificate at {path}", renew)

@@ -53,13 +53,12 @@ def addresses_of(name: str) -> set[str]:
 def web_server(host: Host, ask: Ask) -> Findings:
     """The web server would start with the configuration that is there now."""
     site = host.environment.site
-    if site is None or not host.serves_site or not host.facts.current:
+    if site is None or host.web_server is None or not host.facts.current:
         return
     why = ask("looks.refused", server=site.server)
     if why:
-        program = {"nginx": "nginx -t", "apache": "apache2ctl configtest"}[site.server]
         message = f"{site.server} refuses its configuration, and would not come up after a boot:\n{why}"
-        yield Finding(message, f'fab -H {host.environment.name}/{host.name} run "{program}"')
+        yield Finding(message, f'fab -H {host.environment.name}/{host.name} run "{host.web_server.typed}"')
 
 
 @on_host

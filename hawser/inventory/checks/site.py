@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from ...runner.webservers import TRAITS, offering
 from ..base import Finding, Loc
 from ..schema import Environment
 from ..tables.files import Site
@@ -29,10 +30,10 @@ def check_site_extras(environment: Environment, folder: Path) -> Iterator[Findin
     if site is None:
         return
     yield from _check_acme(site, environment, folder)
-    if site.server == "apache":
-        for key, given in (("tls_proxy", site.tls_proxy), ("log_format", site.log_format)):
-            if given:
-                yield Finding(("site", key), "is for nginx", 'remove it, or write server = "nginx"', needs=_SITE)
+    for key, given in (("tls_proxy", site.tls_proxy), ("log_format", site.log_format)):
+        if given and key not in TRAITS[site.server].offers:
+            message = f"is for {offering(key)}"
+            yield Finding(("site", key), message, 'remove it, or write server = "nginx"', needs=_SITE)
     taken = {site.listen, site.tls_port, *site.extra_ports}
     for port in site.tls_proxy:
         if site.tls == "none":
@@ -51,8 +52,9 @@ def _check_acme(site: Site, environment: Environment, folder: Path) -> Iterator[
     if site.acme.ca and not (folder / site.acme.ca).is_file():
         hint = "the path is relative to the environment file"
         yield Finding(("site", "acme", "ca"), f"there is no file {site.acme.ca}", hint)
-    if site.server == "apache":
-        yield Finding(("site", "tls"), '"acme" is for nginx', 'tls = "files", or server = "nginx"', needs=_SITE)
+    if "acme" not in TRAITS[site.server].offers:
+        message = f'"acme" is for {offering("acme")}'
+        yield Finding(("site", "tls"), message, 'tls = "files", or server = "nginx"', needs=_SITE)
     hosts = environment.hosts_of(site.groups)
     if len(hosts) > 1:
         # The server asks whichever host DNS leads it to, and only one of them knows the answer.

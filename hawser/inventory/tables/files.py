@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from ...runner.webservers import TRAITS
 from ..base import Model, Shape
 from ..values.types import (
+    VALIDATORS,
     AcmeServer,
     AnyPath,
     BodySize,
@@ -39,6 +41,11 @@ _BY_SUFFIX = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".py": "python",
 
 Folders = Annotated[tuple[RelativePath, ...], AfterValidator(unique), Shape("list: relative path")]
 ProcessNames = Annotated[tuple[ProcessName, ...], AfterValidator(unique), Shape("list: process")]
+_BLOCKS = " or ".join(f"{each.block} ({each.label})" for each in TRAITS.values())
+if TYPE_CHECKING:
+    WebServerName = str
+else:
+    WebServerName = Literal[tuple(TRAITS)]
 
 
 class FileEntry(Model):
@@ -59,8 +66,8 @@ class FileEntry(Model):
     validate_with: Validation = Field(
         default_factory=lambda data: _BY_SUFFIX.get(PurePosixPath(data["path"]).suffix, "none"),
         alias="validate",
-        description="What a new text must pass before it replaces the old one: `json`, `yaml`, `python`, `systemd`, "
-        "`nginx`, `apache`, `sudoers`, `supervisor`, `cron`, `none`, or a command in which `{}` is the file. "
+        description="What a new text must pass before it replaces the old one: "
+        f"{', '.join(f'`{each}`' for each in VALIDATORS)}, or a command in which `{{}}` is the file. "
         "Default: by the file's extension.",
     )
     restart: ProcessNames = Field(default=(), description="The processes that must restart when it changes.")
@@ -109,9 +116,9 @@ class Acme(Model):
 
 
 class Site(Model):
-    """The web site that nginx or Apache httpd serves."""
+    """The web site, and the web server that visitors reach it through."""
 
-    server: Literal["nginx", "apache"] = Field(default="nginx", description="The web server in front.")
+    server: WebServerName = Field(default="nginx", description="The web server in front.")
     groups: Groups = Field(
         default=(),
         description="The groups whose hosts serve it. Default: those of the processes it passes requests to.",
@@ -159,7 +166,7 @@ class Site(Model):
         default=None, description="What nginx writes about a request, in its own words. Default: its `combined`."
     )
     maintenance: Maintenance = Field(default=Maintenance(), description="While the site is closed.")
-    extra: Template = Field(default="", description="More lines for the server block (nginx) or virtual host (Apache).")
+    extra: Template = Field(default="", description=f"More lines for the {_BLOCKS}.")
     max_body: BodySize = Field(
         default="10m", description="The largest request. Apache goes by the length that it announces."
     )

@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
+from ...runner.webservers import TRAITS
 from ..base import Shape, Wrong, did_you_mean
 from .jinja import check_expression, check_syntax
 from .schedule import check_schedule
@@ -230,7 +231,7 @@ def _status(value: object) -> int | str:
     raise Wrong(f"{value!r} is no HTTP status", 'as in 200 or "200-399"')
 
 
-VALIDATORS = ("json", "yaml", "python", "systemd", "nginx", "apache", "sudoers", "supervisor", "cron", "none")
+VALIDATORS = ("json", "yaml", "python", "systemd", *TRAITS, "sudoers", "supervisor", "cron", "none")
 
 
 def _validation(text: str) -> str:

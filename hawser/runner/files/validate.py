@@ -9,6 +9,7 @@ import re
 import shlex
 
 from ..system import Failure
+from ..webservers import TRAITS
 from .disk import scratch
 
 TYPE_CHECKING = False
@@ -188,22 +189,15 @@ def check_cron(system: System, copy: str, path: str) -> None:
             raise Failure("%s: line %d %s" % (path, number, fault))
 
 
-def check_nginx(system: System, copy: str, path: str) -> None:
-    result = system.run(["nginx", "-t", "-q"], check=False)
-    if result.code:
-        raise Failure("nginx refuses %s; what was there before is back in its place" % path, result.output)
+def check_in_place(program: str, argv: Sequence[str]) -> Check:
+    """Return the check by a command that reads all the configuration there is."""
 
+    def check(system: System, copy: str, path: str) -> None:
+        result = system.run(list(argv), check=False)
+        if result.code:
+            raise Failure("%s refuses %s; what was there before is back in its place" % (program, path), result.output)
 
-def check_apache(system: System, copy: str, path: str) -> None:
-    result = system.run(["apache2ctl", "configtest"], check=False)
-    if result.code:
-        raise Failure("Apache refuses %s; what was there before is back in its place" % path, result.output)
-
-
-def check_exports(system: System, copy: str, path: str) -> None:
-    result = system.run(["exportfs", "-ra"], check=False)
-    if result.code:
-        raise Failure("exportfs refuses %s; what was there before is back in its place" % path, result.output)
+    return check
 
 
 VALIDATORS = {
@@ -214,9 +208,8 @@ VALIDATORS = {
     "systemd": Validator(check_systemd),
     "supervisor": Validator(check_supervisor),
     "cron": Validator(check_cron),
-    "nginx": Validator(check_nginx, in_place=True),
-    "exports": Validator(check_exports, in_place=True),
-    "apache": Validator(check_apache, in_place=True),
+    "exports": Validator(check_in_place("exportfs", ("exportfs", "-ra")), in_place=True),
+    **{name: Validator(check_in_place(server.label, server.judge), in_place=True) for name, server in TRAITS.items()},
 }
 
 

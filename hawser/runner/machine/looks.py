@@ -12,6 +12,7 @@ import time
 from ..kernel.mountinfo import TABLE, mount_points, unescape
 from ..processes.managers import tail
 from ..rows import by_turns, counted
+from ..webservers import TRAITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,10 +132,9 @@ def reach(system: System, places: Sequence[str]) -> Dict[str, str]:
 def refused(system: System, server: str) -> str:
     """Return why a web server would not start with the configuration that is there now; empty when it would.
 
-    :param server: ``nginx`` or ``apache``.
+    :param server: its name in the settings.
     """
-    argv = {"nginx": ["nginx", "-t", "-q"], "apache": ["apache2ctl", "configtest"]}[server]
-    result = system.run(argv, check=False, timeout=60)
+    result = system.run(list(TRAITS[server].judge), check=False, timeout=60)
     # Without the time and the process: the same question has the same answer.
     said = re.sub(r"(?m)^[\d/]+ [\d:]+ (\[\w+\]) \d+#\d+: ", r"\1 ", result.output)
     return system.show(said.strip()) if result.code else ""

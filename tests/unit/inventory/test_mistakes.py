@@ -993,8 +993,22 @@ MISTAKES = {
         "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nserver = 'apache'\n"
         "tls_proxy = { 7778 = '127.0.0.1:7770' }",
         "site.tls_proxy",
+        "is for nginx and caddy",
+        'remove it, or write server = "nginx"',
+    ),
+    "a log format of nginx's with Caddy": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nserver = 'caddy'\n"
+        "log_format = '$remote_addr'",
+        "site.log_format",
         "is for nginx",
         'remove it, or write server = "nginx"',
+    ),
+    "a certificate that Apache is to get": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nserver = 'apache'\n"
+        "tls = 'acme'",
+        "site.tls",
+        '"acme" is for nginx and caddy',
+        'tls = "files", or server = "nginx"',
     ),
     "a port with TLS that the site has": (
         "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\n"

@@ -167,6 +167,8 @@ def test_the_reason_is_found_in_what_certbot_says():
 def test_the_hook_reloads_nginx_for_its_own_certificate_alone(tmp_path):
     hook = Path(__file__).parents[4] / "conf_templates" / "acme-hook.sh.j2"
     script = hook.read_text().replace("{{ site.domains[0] | shell }}", "demo.test")
+    script = script.replace("{{ server.judge | shell_join }}", "nginx -t -q")
+    script = script.replace("{{ server.unit | shell }}", "nginx")
     for name in ("nginx", "systemctl"):
         (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/called\n')
         (tmp_path / name).chmod(0o755)

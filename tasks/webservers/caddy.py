@@ -1,0 +1,110 @@
+"""Caddy: the site that visitors reach, where `site.server` says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hawser.host import Host
+from hawser.resources import Absent, Changed, Command, Directory, File, Resources, Service, changed
+from hawser.steps import removal, step
+
+from .site import in_bytes, left, parts, serves
+
+SITES = "/etc/caddy/sites-enabled"
+# Whoever reaches its door for orders may have it serve anything: that is on a socket of its own user. Requests that
+# take longer than a change of its configuration are given half a minute.
+CADDYFILE = """\
+# Every site has a file of its own; this one is replaced.
+{
+	admin unix//run/caddy/admin.sock
+	auto_https disable_redirects
+	skip_install_trust
+	grace_period 30s
+}
+
+import sites-enabled/*.conf
+"""
+UNIT = """\
+# The folder of the socket over which Caddy is told to reload.
+[Service]
+RuntimeDirectory=caddy
+RuntimeDirectoryMode=0700
+"""
+
+
+def path(host: Host) -> str:
+    """Return where the site's blocks are."""
+    return f"{SITES}/{host.app.name}.conf"
+
+
+def ready() -> Resources:
+    """Yield what Caddy needs once on a host; it runs before its first site, and listens nowhere."""
+    yield Directory(SITES)
+    unit = File("/etc/systemd/system/caddy.service.d/hawser.conf", UNIT, parents=True)
+    yield unit
+    yield Command(("systemctl", "daemon-reload"), when=changed(unit))
+    settings = File("/etc/caddy/Caddyfile", CADDYFILE, validate="caddy")
+    yield settings
+    yield Service("caddy")
+    # Not a reload: that would look for the socket that there has not been before.
+    yield Command(("systemctl", "restart", "caddy"), when=changed(unit, settings))
+
+
+def reloaded(host: Host, when: Changed) -> Command:
+    """Return the reload for another certificate."""
+    return Command(("systemctl", "reload-or-restart", "caddy"), when=when)
+
+
+@step()
+def leave(host: Host) -> Resources:
+    """Take the site away from Caddy where another server has it, before that one needs the ports."""
+    if not serves(host, "caddy"):
+        yield from gone(host)
+
+
+@step()
+def install(host: Host) -> Resources:
+    """Install the site's blocks and reload Caddy; what Caddy refuses never stays."""
+    site = host.environment.site
+    if site is None or not serves(host, "caddy"):
+        return
+    authority = f"{host.root}/ssl/acme-ca.crt" if site.tls == "acme" and site.acme.ca else ""
+    if authority:
+        yield File(authority, host.local_file("site.acme.ca"))
+    page = File(
+        path(host),
+        host.render("caddy-site.conf.j2", **places(host), authority=authority, max_body=in_bytes(site.max_body)),
+        validate="caddy",
+    )
+    yield page
+    yield Service("caddy")
+    yield Command(("systemctl", "reload-or-restart", "caddy"), when=changed(page))
+
+
+def places(host: Host) -> dict[str, Any]:
+    """Return what the template needs: of paths that begin alike, the longest one first."""
+    found = parts(host)
+    upstreams = {
+        each["name"]: [address(server) for server in each["servers"] if server not in each["down"]]
+        for each in found["upstreams"]
+    }
+    rows = sorted([*found["statics"], *found["proxies"]], key=lambda row: -len(row["prefix"]))
+    return {**found, "rows": rows, "upstreams": upstreams}
+
+
+def address(server: str) -> str:
+    """Write where a process listens as Caddy has it."""
+    return server.replace("unix:", "unix/", 1)
+
+
+@removal()
+def remove(host: Host) -> Resources:
+    """Take the site away from Caddy, which ends with its last one."""
+    yield from gone(host)
+
+
+def gone(host: Host) -> Resources:
+    """Yield that the site is no longer Caddy's."""
+    page = Absent(path(host))
+    yield page
+    yield left(page, "caddy", (SITES,), "disable --now")

@@ -1,0 +1,93 @@
+"""The site, as any web server needs it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hawser.host import Host
+from hawser.host.processes import instances
+from hawser.resources import Absent, Command, changed
+
+SIZES = {"k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def serves(host: Host, server: str) -> bool:
+    """Whether a web server serves this application's site on a host.
+
+    :param server: its name in the settings.
+    """
+    site = host.environment.site
+    return site is not None and host.serves_site and site.server == server
+
+
+def left(gone: Absent, unit: str, sites: tuple[str, ...], last: str) -> Command:
+    """Have a web server take up that a site has gone.
+
+    :param sites: the folders of its sites, also of those that others have put there.
+    :param last: what systemd does with it when that was its last one.
+    """
+    script = (
+        'unit=$1 last=$2; shift 2; for folder; do for each in "$folder"/*; do '
+        'if [ -e "$each" ]; then exec systemctl try-reload-or-restart "$unit"; fi; done; done; '
+        'exec systemctl $last "$unit"'
+    )
+    argv = ("sh", "-c", script, "sh", unit, last, *sites)
+    return Command(argv, when=changed(gone), title=f"{unit} without this site")
+
+
+def parts(host: Host) -> dict[str, Any]:
+    """Return what the template needs: upstreams, static folders and proxied paths, in their final form."""
+    site = host.environment.site
+    assert site is not None
+    variable = host.app.name.replace("-", "_")
+    upstreams = []
+    for name in dict.fromkeys(site.proxy.values()):
+        process = host.environment.processes[name]
+        runs_here = host.name in host.environment.hosts_running(process)
+        down: list[str] = []
+        if process.socket:
+            servers = [f"unix:{host.run}/{each}.sock" for each in instances(name, process)]
+        elif runs_here:
+            servers = [f"127.0.0.1:{process.port}"]
+        else:
+            out = host.drained
+            backends = host.environment.hosts_running(process)
+            servers = [f"{bracketed(host.addresses[each])}:{process.port}" for each in backends]
+            down = [server for server, each in zip(servers, backends, strict=True) if each in out]
+        upstreams.append({"name": f"{variable}_{name}", "servers": servers, "down": down})
+    statics = []
+    linked = host.environment.persistent.linked
+    for prefix, folder in site.static.items():
+        prefix = prefix.rstrip("/") + "/"
+        served = host.served_path(host.text(folder, f"site.static.{prefix}"))
+        current = f"{host.root}/current/"
+        previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
+        # A link of ours, to a persistent folder, has another owner than what it leads to.
+        ours = any(f"{host.root}/current/source/{each}/".startswith(f"{served}/") for each in linked)
+        row = {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous}
+        statics.append({**row, "links": ours})
+    proxies = [{"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()]
+    behind = [host.environment.processes[name] for name in site.proxy.values()]
+    return {
+        "variable": variable,
+        "upstreams": upstreams,
+        "statics": statics,
+        "certificate": host.site_certificate,
+        "tls_proxies": {port: host.text(address, f"site.tls_proxy.{port}") for port, address in site.tls_proxy.items()},
+        "proxies": proxies,
+        "extra": host.text(site.extra, "site.extra"),
+        "page": host.maintenance_page,
+        # The start page is for visitors, even where it serves as a health check as well.
+        "health_paths": sorted({each.health.path for each in behind if each.health} - {"/"}),
+    }
+
+
+def bracketed(address: str) -> str:
+    """Write an address as it stands before a port."""
+    return f"[{address}]" if ":" in address else address
+
+
+def in_bytes(size: str) -> int:
+    """Return a size such as ``10m`` in bytes; 0 stands for no limit, here as in nginx."""
+    return int(size.rstrip("kKmMgG")) * SIZES.get(size[-1].lower(), 1)

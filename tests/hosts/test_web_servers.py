@@ -1,0 +1,223 @@
+"""What every web server does for a site: here Caddy, for which no other module is; all of them in `tests/slow`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .conftest import Answer, Fleet, wait_for
+
+APPLICATION = """
+from flask import Flask, request
+
+app = Flask(__name__)
+VERSION = "one"
+
+
+@app.get("/health/")
+def health():
+    return "well"
+
+
+@app.route("/", methods=["GET", "POST"])
+def home():
+    request.get_data()
+    told = [request.scheme, request.host, request.headers["X-Forwarded-Proto"], request.headers["X-Real-IP"]]
+    return " ".join([VERSION, *told])
+"""
+
+SETTINGS = """
+[app]
+name = "quay"
+repo = "{repository}"
+
+[processes.web]
+command = "gunicorn app:app --bind unix:{{{{ socket }}}}"
+health = {{ path = "/health/" }}
+
+[processes.clock]
+port = 8077
+command = "python -m http.server {{{{ port }}}} --bind 127.0.0.1"
+
+[site]
+server = "{server}"
+domains = ["quay.test", "www.quay.test"]
+static = {{ "/static/" = "static" }}
+proxy = {{ "/" = "web", "/clock/" = "clock" }}
+extra_ports = [8088]
+max_body = "10k"
+
+[hosts.solo]
+sandbox = true
+"""
+PAGES = {"nginx": "/etc/nginx", "apache": "/etc/apache2", "caddy": "/etc/caddy"}
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[Fleet]:
+    """A Flask site in a repository of its own, and one bare host."""
+    folder = Path(tempfile.mkdtemp(prefix="hawser-quay-"))
+    fleet = Fleet(folder, "quay")
+    fleet.hosts.mkdir()
+    fleet.repository.mkdir()
+    (fleet.repository / "static").mkdir()
+    fleet.git("init", "--quiet", "-b", "main")
+    fleet.git("config", "user.name", "Test")
+    fleet.git("config", "user.email", "test@example.org")
+    requirements = "flask==3.1.2\ngunicorn==23.0.0\n"
+    fleet.commit({"app.py": APPLICATION, "requirements.txt": requirements, "static/style.css": "a {}\n"})
+    fleet.file.write_text(SETTINGS.format(repository=fleet.repository, server="nginx"))
+    fleet.fab("-H", "quay", "sandbox.reset", timeout=300)
+    yield fleet
+    fleet.fab("-H", "quay", "sandbox.down")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module", params=["caddy"])
+def server(bare: Fleet, request: pytest.FixtureRequest) -> str:
+    """The web server that the site has now; it takes over from the one before."""
+    bare.file.write_text(SETTINGS.format(repository=bare.repository, server=request.param))
+    bare.fab("-H", "quay", "bootstrap", "deploy")
+    return str(request.param)
+
+
+def balanced(fleet: Fleet, sent: bytes | None = None) -> Answer:
+    """Ask for the start page through a load balancer, which ends TLS and goes by the host's address."""
+    address = f"http://{fleet.address('solo')}:8088/"
+    request = urllib.request.Request(address, sent, {"X-Forwarded-Proto": "https"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return Answer(answer.status, answer.read().decode(), dict(answer.headers))
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.read().decode(), dict(error.headers))
+
+
+@contextmanager
+def visiting(fleet: Fleet) -> Iterator[list[str]]:
+    """Visit the site again and again; yields what each visitor got."""
+    seen: list[str] = []
+    over = threading.Event()
+
+    def visit() -> None:
+        while not over.wait(0.05):
+            try:
+                answer = fleet.visit("solo", domain="quay.test")
+                seen.append(answer.body if answer.status == 200 else str(answer.status))
+            except OSError as error:
+                seen.append(repr(error))
+
+    thread = threading.Thread(target=visit)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_it_has_the_ports_alone_and_a_second_deploy_finds_nothing_to_do(bare: Fleet, server: str) -> None:
+    listening = bare.inside("solo", "ss", "-Hlntp", "sport = :443 or sport = :80 or sport = :8088")
+    assert all(f'"{PAGES[server].rpartition("/")[2]}"' in line for line in listening.splitlines())
+    events = bare.events("-H", "quay", "bootstrap", "deploy")
+    assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
+    found = [PAGES[name] for name in PAGES if "quay" in bare.inside("solo", "ls", "-R", PAGES[name], check=False)]
+    assert found == [PAGES[server]]
+
+
+def test_visitors_get_pages_files_and_redirects(bare: Fleet, server: str) -> None:
+    for domain in ("quay.test", "www.quay.test"):
+        told = bare.visit("solo", domain=domain).body.split()
+        assert told[2:4] == [domain, "https"]
+    answer = bare.visit("solo", "/a%20b?c=d", "http", "quay.test")
+    assert (answer.status, answer.headers["Location"]) == (301, "https://quay.test/a%20b?c=d")
+    assert bare.visit("solo", "/static/style.css", domain="quay.test").body == "a {}\n"
+    assert bare.visit("solo", "/static/none.css", domain="quay.test").status == 404
+    assert bare.visit("solo", "/static/../app.py", domain="quay.test").status in (400, 404)
+    assert "Error code: 404" in bare.visit("solo", "/clock/none", domain="quay.test").body
+    # Apache tells the scheme of its own port.
+    assert balanced(bare).body.split()[3] == ("http" if server == "apache" else "https")
+
+
+def test_requests_are_bounded(bare: Fleet, server: str) -> None:
+    assert balanced(bare, b"x" * 9000).status == 200
+    assert balanced(bare, b"x" * 11000).status == 413
+
+
+def test_no_visitor_notices_a_deploy_and_files_of_the_release_before_are_still_there(bare: Fleet, server: str) -> None:
+    app, file = bare.repository / "app.py", f"only-{server}.css"
+    bare.commit({f"static/{file}": "b {}\n", "app.py": app.read_text().replace('"one"', f'"{server}"')})
+    bare.fab("-H", "quay", "deploy")
+    (bare.repository / "static" / file).unlink()
+    with visiting(bare) as seen:
+        bare.commit({"app.py": app.read_text().replace(f'"{server}"', '"one"')})
+        bare.fab("-H", "quay", "deploy")
+        wait_for("the new release", lambda: seen[-1].startswith("one "))
+    assert len(seen) > 10 and {each.split()[0] for each in seen} == {server, "one"}, set(seen)
+    assert bare.visit("solo", f"/static/{file}", domain="quay.test").body == "b {}\n"
+
+
+def test_a_page_closes_the_site_for_everybody_but_health_checks(bare: Fleet, server: str) -> None:
+    bare.fab("-H", "quay", "maintenance.on", "--message", "Moving.")
+    try:
+        for path in ("/", "/static/style.css"):
+            answer = bare.visit("solo", path, domain="quay.test")
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "300")
+            assert answer.headers["Cache-Control"] == "no-store" and "Moving." in answer.body
+        # Of nginx those who send something learn only that they may not.
+        assert balanced(bare, b"a=1").status == (405 if server == "nginx" else 503)
+        assert bare.visit("solo", "/health/", domain="quay.test").status == 200
+        bare.fab("-H", "quay", "deploy")
+    finally:
+        bare.fab("-H", "quay", "maintenance.off")
+    assert bare.visit("solo", domain="quay.test").status == 200
+
+
+def test_what_it_refuses_never_stays(bare: Fleet, server: str) -> None:
+    page = f"{PAGES[server]}/sites-enabled/quay.conf"
+    before, text = bare.inside("solo", "cat", page), bare.text
+    bare.file.write_text(text.replace("[site]\n", '[site]\nextra = "NoSuchDirective here;"\n'))
+    try:
+        said = bare.fab("-H", "quay", "deploy", code=1).stdout
+    finally:
+        bare.file.write_text(text)
+    assert f"refuses {page}; what was there before is back in its place" in said and "NoSuchDirective" in said
+    assert bare.inside("solo", "cat", page) == before
+    bare.fab("-H", "quay", "deploy")
+
+
+def test_another_certificate_is_taken_up(bare: Fleet, server: str) -> None:
+    shown = (
+        "echo | openssl s_client -connect 127.0.0.1:443 -servername quay.test 2>/dev/null | openssl x509 -noout -serial"
+    )
+    before = bare.inside("solo", "sh", "-c", shown)
+    bare.inside("solo", "rm", "/srv/quay/ssl/site.crt")
+    bare.fab("-H", "quay", "certs.install")
+    wait_for("another certificate", lambda: bare.inside("solo", "sh", "-c", shown) != before)
+    assert bare.visit("solo", domain="quay.test").status == 200
+    as_anybody = ("setpriv", "--reuid=quay", "--regid=quay", "--init-groups", "cat", "/srv/quay/ssl/site.key")
+    assert "PRIVATE" not in bare.inside("solo", *as_anybody, check=False)
+
+
+def test_its_logs_are_shown_and_nothing_is_found_wrong(bare: Fleet, server: str) -> None:
+    mark = f"/?seen={time.time_ns()}"
+    bare.visit("solo", mark, domain="quay.test")
+    wait_for("the line", lambda: mark in bare.fab("-H", "quay", "logs", "--only", "site").stdout)
+    rows = [line for line in bare.fab("-H", "quay", "check", code=None).stdout.splitlines() if " wrong " in line]
+    assert not [row for row in rows if "web server" in row or "ports" in row or "drift" in row], rows
+    assert "self-signed" in bare.fab("-H", "quay", "status").stdout
+
+
+def test_nothing_of_the_site_is_left_after_the_last_server(bare: Fleet) -> None:
+    bare.fab("-H", "quay", "remove", "--yes")
+    for folder in PAGES.values():
+        assert "quay" not in bare.inside("solo", "ls", "-R", folder, check=False)
+    assert bare.inside("solo", "ss", "-Hlnt", "sport = :443 or sport = :80 or sport = :8088") == ""

@@ -1,0 +1,49 @@
+"""Every web server does the same for a site; one host is handed from each to the next."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.webservers import WEB_SERVERS
+from tests.hosts import test_rollouts
+from tests.hosts.conftest import Fleet
+from tests.hosts.test_web_servers import (
+    SETTINGS,
+    bare,
+    test_a_page_closes_the_site_for_everybody_but_health_checks,
+    test_another_certificate_is_taken_up,
+    test_it_has_the_ports_alone_and_a_second_deploy_finds_nothing_to_do,
+    test_its_logs_are_shown_and_nothing_is_found_wrong,
+    test_no_visitor_notices_a_deploy_and_files_of_the_release_before_are_still_there,
+    test_nothing_of_the_site_is_left_after_the_last_server,
+    test_requests_are_bounded,
+    test_visitors_get_pages_files_and_redirects,
+    test_what_it_refuses_never_stays,
+)
+
+__all__ = [
+    "bare",
+    "test_a_page_closes_the_site_for_everybody_but_health_checks",
+    "test_another_certificate_is_taken_up",
+    "test_it_has_the_ports_alone_and_a_second_deploy_finds_nothing_to_do",
+    "test_its_logs_are_shown_and_nothing_is_found_wrong",
+    "test_no_visitor_notices_a_deploy_and_files_of_the_release_before_are_still_there",
+    "test_nothing_of_the_site_is_left_after_the_last_server",
+    "test_requests_are_bounded",
+    "test_visitors_get_pages_files_and_redirects",
+    "test_what_it_refuses_never_stays",
+]
+
+
+# The first one takes over from the last one as well.
+@pytest.fixture(scope="module", params=[*WEB_SERVERS, next(iter(WEB_SERVERS))])
+def server(bare: Fleet, request: pytest.FixtureRequest) -> str:
+    """The web server that the site has now; it takes over from the one before."""
+    bare.file.write_text(SETTINGS.format(repository=bare.repository, server=request.param))
+    bare.fab("-H", "quay", "bootstrap", "deploy")
+    return str(request.param)
+
+
+def test_a_backend_on_a_port_is_taken_out_of_caddy_while_it_restarts(fleet: Fleet) -> None:
+    # What is out has no place in its block at all, and there must be something.
+    test_rollouts.test_a_backend_on_a_port_is_taken_out_while_it_restarts(fleet, "caddy", "/clock/* {")
