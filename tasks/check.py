@@ -66,11 +66,12 @@ def survey(session: Session) -> Iterator[Row]:
     yield from (("", "secrets", Finding.of_problem(problem)) for problem in problems)
     session.use_stand_ins(loaded)
     try:
-        session.addresses  # noqa: B018
+        wrong = session.rendering_problems()
     except HawserError as error:
+        # Sandbox hosts that are not up have no address.
         yield "", "reach", Finding.of_error(str(error))
         return
-    yield from (("", "settings", Finding.of_problem(problem)) for problem in session.rendering_problems())
+    yield from (("", "settings", Finding.of_problem(problem)) for problem in wrong)
     names = session.selection.hosts
     lost = session.try_open(names, only_look=True)
     yield from ((name, "reach", Finding.of_error(why.removeprefix(f"{name}: "))) for name, why in lost.items())

@@ -181,11 +181,6 @@ class Mirror:
         return sorted(found)[:MOST_TIPS]
 
 
-def has(system: System, mirror: str, commit: str) -> bool:
-    """Tell whether a mirror on this host holds a commit."""
-    return Mirror(system, mirror).has(commit)
-
-
 def tips(system: System, mirror: str) -> List[str]:
     """Return the commits that a mirror's references name: what an incremental bundle may build on."""
     return Mirror(system, mirror).tips()

@@ -24,6 +24,7 @@ import pytest
 
 from hawser.runner import system as system_module
 from hawser.runner.code import checkout
+from hawser.runner.code.checkout import Mirror
 from hawser.runner.code.git import Remote, explain
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import Failure, System
@@ -214,7 +215,7 @@ class TestACommitOnNoBranchOrTag:
         made = kind(astray, named="")
         with pytest.raises(Failure, match="is on no branch or tag of"):
             made.apply(made.check())
-        assert not checkout.has(made.system, str(tmp_path / "mirror.git"), astray)
+        assert not Mirror(made.system, str(tmp_path / "mirror.git")).has(astray)
 
     @pytest.mark.parametrize("named", ["", "refs/pull/1/head"])
     def test_is_fetched_by_what_somebody_has_named_in_full(self, kind, astray, tmp_path, named):
@@ -245,7 +246,7 @@ def test_a_commit_comes_as_a_bundle(kind, system, origin, tmp_path):
     put(kind(first, repo="", bundle="b1"))
     mirror = str(tmp_path / "mirror.git")
     assert checkout.tips(system, mirror) == [first]
-    assert checkout.has(system, mirror, first)
+    assert Mirror(system, mirror).has(first)
 
     second = origin.commit("two")
     origin.git("bundle", "create", str(tmp_path / "second.bundle"), "main", "^" + first)
@@ -280,7 +281,7 @@ def test_a_repository_with_more_references_than_can_be_read_is_told_in_a_sentenc
 
 def test_without_a_mirror_there_are_no_tips(system, tmp_path):
     assert checkout.tips(system, str(tmp_path / "mirror.git")) == []
-    assert not checkout.has(system, str(tmp_path / "mirror.git"), "1" * 40)
+    assert not Mirror(system, str(tmp_path / "mirror.git")).has("1" * 40)
 
 
 def test_submodules_come_along(kind, origin, tmp_path):
