@@ -90,10 +90,6 @@ class Removal(Step):
     """A step that takes away what its subject has put on a host; the list of `tasks/remove.py` says when."""
 
 
-class Rollout(FleetTask):
-    """A function of the fleet: the order in which steps run over it, or a question to it."""
-
-
 class SessionTask(FleetTask):
     """A task about the session itself, which needs no wire: sandbox, trust."""
 
@@ -108,9 +104,9 @@ def removal() -> Callable[[Callable[[Host], Resources]], Removal]:
     return Removal
 
 
-def rollout(**options: Any) -> Callable[[Callable[..., None]], Rollout]:
+def fleet_task(**options: Any) -> Callable[[Callable[..., None]], FleetTask]:
     """Make a task of a function of the fleet; options are Invoke's (``help``, ``name``, ``positional``, …)."""
-    return lambda function: Rollout(function, **options)
+    return lambda function: FleetTask(function, **options)
 
 
 def session_task(**options: Any) -> Callable[[Callable[..., None]], SessionTask]:

@@ -10,16 +10,16 @@ from hawser.fleet.releases import current_releases
 from hawser.formats import shell
 from hawser.host.host import instance_environment
 from hawser.host.processes import own_environment
-from hawser.steps import rollout
+from hawser.steps import fleet_task
 
 
-@rollout(positional=["command"], help={"command": "a shell command line, run as root"})
+@fleet_task(positional=["command"], help={"command": "a shell command line, run as root"})
 def run(fleet: Fleet, command: str) -> None:
     """Run a command on every host; each line of output is marked by its host."""
     fleet.stream({name: {"argv": ["sh", "-c", command]} for name in fleet.names}, command)
 
 
-@rollout(
+@fleet_task(
     positional=["command"],
     help={"command": "what follows `python manage.py`", "instance": "whose settings; needed where there are several"},
 )
@@ -28,7 +28,7 @@ def manage(fleet: Fleet, command: str, instance: str = "") -> None:
     own = variables_of(fleet, instance)
     name = fleet.needing_code().names[0]
     host = fleet.host(name)
-    releases = current_releases(fleet.some([name]))
+    releases = current_releases(fleet.subset([name]))
     if name not in releases:
         raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
     before = fleet.host(name, releases[name]).command_text(fleet.environment.release.manage, "release.manage")
@@ -50,7 +50,7 @@ def variables_of(fleet: Fleet, instance: str) -> list[str]:
     return [f"@{instance_environment(instance)}"] if instance else []
 
 
-@rollout(
+@fleet_task(
     help={
         "process": "with what this process gets besides",
         "instance": "with the variables of this instance",

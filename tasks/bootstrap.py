@@ -25,7 +25,7 @@ from hawser.resources import (
     User,
     UserGone,
 )
-from hawser.steps import removal, rollout, step
+from hawser.steps import fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
 from . import acme, certs, checkouts, db, firewall, shares, volumes
@@ -185,7 +185,7 @@ STEPS = [
 ]
 
 
-@rollout()
+@fleet_task()
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
     fleet.session.make_secrets()

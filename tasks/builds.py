@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host, written
-from hawser.host.host import Hidden
+from hawser.host.host import ForbiddenSecrets
 from hawser.resources import Build, Directory, Resources
 from hawser.steps import step
 
@@ -41,7 +41,7 @@ def make(host: Host) -> Resources:
             directory=setting.directory or "",
             outputs=setting.outputs,
             env={
-                each: host.text(value, f"{key}.environment.{each}", secrets=Hidden(), **more)
+                each: host.text(value, f"{key}.environment.{each}", secrets=ForbiddenSecrets(), **more)
                 for each, value in setting.environment.items()
             },
             patches=patches(host, setting.inputs),

@@ -14,14 +14,14 @@ from hawser.host.release import Release
 from hawser.inventory.tables.certificates import Certificate
 from hawser.resources import Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
 from hawser.session.session import Session
-from hawser.steps import removal, rollout, session_task, step
+from hawser.steps import fleet_task, removal, session_task, step
 from hawser.templates.rendering import TemplateError
 
 from . import acme
 from .webservers import web_server
 
 
-@rollout()
+@fleet_task()
 def install(fleet: Fleet) -> None:
     """Install the site's certificate and those of the application; programs that need them restart batch by batch."""
     bring(fleet)
@@ -35,7 +35,7 @@ def bring(fleet: Fleet, release: Release | None = None) -> None:
     batches = list(fleet.batches())
     for number, batch in enumerate(batches, 1):
         batch.apply([place], release, phase=f"certificates {number}/{len(batches)}")
-    rest = fleet.some([name for name in fleet.names if name not in fleet.with_code().names])
+    rest = fleet.subset([name for name in fleet.names if name not in fleet.with_code().names])
     if rest.names:
         rest.apply([place], release, phase="certificates")
 
@@ -199,7 +199,7 @@ def said(error: TemplateError) -> str:
 @session_task()
 def request(session: Session) -> None:
     """Make key and signing request of every certificate that somebody else signs; a key that is there is kept."""
-    from hawser.certificates.requests import fulfil, orders, summary
+    from hawser.certificates.requests import create, orders, summary
 
     found = orders([session.host(name) for name in session.selection.hosts])
     if not found:
@@ -210,7 +210,7 @@ def request(session: Session) -> None:
             session.report.note("", f"would make {paths['request']} for {names}")
             continue
         next_move = f"have {paths['request']} signed, and put the answer into {paths['certificate']}"
-        session.report.note("", f"{names}: {fulfil(order)}\n  next: {next_move}")
+        session.report.note("", f"{names}: {create(order)}\n  next: {next_move}")
 
 
 @removal()

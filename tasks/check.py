@@ -110,7 +110,9 @@ def drift(fleet: Fleet) -> Iterator[Row]:
     """Yield the files, folders and links that are not any more as the release that serves has left them."""
     from hawser.diagnosis.checks import Finding
 
-    serving = fleet.some([name for name in fleet.names if fleet.facts(name).current and not fleet.facts(name).journal])
+    serving = fleet.subset(
+        [name for name in fleet.names if fleet.facts(name).current and not fleet.facts(name).journal]
+    )
     try:
         releases = serving_releases(serving)
     except HawserError as error:

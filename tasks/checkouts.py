@@ -13,7 +13,7 @@ from hawser.host import Host
 from hawser.host.release import fetched_by
 from hawser.inventory.tables.checkouts import CheckoutEntry
 from hawser.resources import Absent, Checkout, Checkouts, Directory, File, Link, LinkedFolder, Resources, Trees
-from hawser.steps import removal, rollout, step
+from hawser.steps import fleet_task, removal, step
 
 # No commit was looked up.
 NONE: Mapping[str, str] = {}
@@ -56,7 +56,7 @@ def tidy(host: Host) -> Resources:
     yield Checkouts(f"{host.root}/checkouts", tuple(mine))
 
 
-@rollout(help={"name": "only this one of [checkouts.NAME]; default: all", "revision": "a branch, a tag or a commit"})
+@fleet_task(help={"name": "only this one of [checkouts.NAME]; default: all", "revision": "a branch, a tag or a commit"})
 def update(fleet: Fleet, name: str = "", revision: str = "") -> None:
     """Bring the repositories beside the application's own to the newest commit of their branch, on every host."""
     known = fleet.environment.checkouts
@@ -79,7 +79,7 @@ def pin_commits(fleet: Fleet, newest: Sequence[str], revision: str = "") -> dict
     """
     commits = {}
     for name, entry in fleet.environment.checkouts.items():
-        hosts = fleet.some([each for each in fleet.names if fleet.host(each).is_in(entry.groups)])
+        hosts = fleet.subset([each for each in fleet.names if fleet.host(each).is_in(entry.groups)])
         if not hosts.names:
             continue
         commit = "" if name in newest else kept(hosts, name, entry)
@@ -92,7 +92,7 @@ def kept(hosts: Fleet, name: str, entry: CheckoutEntry) -> str:
     everywhere = hosts.environment.hosts_of(entry.groups)
     arguments = {"folder": f"{hosts.environment.app.root}/checkouts"}
     for some in (hosts.names, [each for each in everywhere if each not in hosts.names]):
-        answers = hosts.some(some).ask_all("trees.held", arguments) if some else {}
+        answers = hosts.subset(some).ask_all("trees.held", arguments) if some else {}
         for held in answers.values():
             if name in held and (held[name]["repo"], held[name]["branch"]) == (entry.repo, entry.branch):
                 return str(held[name]["commit"])

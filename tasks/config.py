@@ -10,7 +10,7 @@ from hawser.errors import HawserError, InputErrors, Problem
 from hawser.fleet.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
 from hawser.host import Host
-from hawser.host.host import Hidden
+from hawser.host.host import ForbiddenSecrets
 from hawser.host.processes import processes_of
 from hawser.host.shares import required
 from hawser.host.volumes import folders
@@ -21,7 +21,7 @@ from hawser.runner.files.sample_formats import parse_json
 from hawser.runner.files.samples import Merge
 from hawser.runner.system import Failure
 from hawser.session.session import Session
-from hawser.steps import removal, rollout, session_task, step
+from hawser.steps import fleet_task, removal, session_task, step
 from hawser.templates.rendering import TemplateError
 
 
@@ -95,7 +95,7 @@ def dotenv_file(host: Host) -> Iterator[File]:
         yield File(where, text, mode=0o640, owner=app.user, group=app.group, opaque=True, parents=outside)
 
 
-@rollout()
+@fleet_task()
 def samples(fleet: Fleet) -> None:
     """List the sample files of the code that serves, and whether a settings file is made of each."""
     fleet = fleet.needing_code()
@@ -140,7 +140,7 @@ def local_texts(host: Host) -> dict[str, str]:
     :raises TemplateError: one cannot be rendered, or is no valid JSON where its name says that it is.
     """
     found = {}
-    hidden = Hidden("a secret ({}) in a file for clients is a secret no more; remove it")
+    hidden = ForbiddenSecrets("a secret ({}) in a file for clients is a secret no more; remove it")
     for number, entry in enumerate(host.environment.local):
         key = f"local[{number}]"
         if entry.template:

@@ -13,7 +13,7 @@ from hawser.host.processes import ProcessInstance, instances, overlaps, own_envi
 from hawser.inventory.tables.processes import CronEntry, Process
 from hawser.report import Marked
 from hawser.resources import Absent, Directory, File, Files, Resources
-from hawser.steps import removal, rollout, step
+from hawser.steps import fleet_task, removal, step
 
 from .status import since, span
 
@@ -106,7 +106,7 @@ def restart(host: Host, name: str, setting: Process) -> str:
     return shell_join([*recorded(host, f"restart-{name}"), "sh", "-c", f"{unchanged} && {line}"])
 
 
-@rollout(name="list")
+@fleet_task(name="list")
 def list_entries(fleet: Fleet) -> None:
     """Show the crontab entries of each host, when each ran last, and how that ended."""
     rows, records = [], []

@@ -13,7 +13,7 @@ from hawser.host import Host
 from hawser.host.databases import Database, broken_off, databases_gone, databases_of, folder_of
 from hawser.resources import Backup, Resources, Restore, Settled
 from hawser.runner.databases.restoring import BEFORE_MIGRATION, BEFORE_RESTORE, BY_HAND
-from hawser.steps import removal, rollout, step
+from hawser.steps import fleet_task, removal, step
 
 from .status import span
 
@@ -44,7 +44,7 @@ def generating(host: Host, command: str) -> tuple[str, ...]:
     return (*alembic.PYTHON, "generate", part.location, release, allowed, part.asked, *part.words)
 
 
-@rollout(help={**DATABASE, "why": "what it is made for, for db.list: say `scheduled` in a timer"})
+@fleet_task(help={**DATABASE, "why": "what it is made for, for db.list: say `scheduled` in a timer"})
 def backup(fleet: Fleet, database: str = "", why: str = BY_HAND) -> None:
     """Back up the databases on their own hosts, prove that the backups can be read, and remove old ones."""
     if why == BEFORE_RESTORE or not why.isprintable() or not 0 < len(why) <= 60:
@@ -55,7 +55,7 @@ def backup(fleet: Fleet, database: str = "", why: str = BY_HAND) -> None:
         listing(fleet, database)
 
 
-@rollout(name="list", help=DATABASE)
+@fleet_task(name="list", help=DATABASE)
 def listing(fleet: Fleet, database: str = "") -> None:
     """Show the backups of the databases, the youngest first."""
     there = about(fleet, database)
@@ -79,7 +79,7 @@ def listing(fleet: Fleet, database: str = "") -> None:
     fleet.report.table("backups", columns, rows)
 
 
-@rollout(
+@fleet_task(
     positional=["name"],
     help={
         "name": "a backup as db.list names it, or `latest`: the youngest that was not made for a restore",
@@ -98,7 +98,7 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
         told = ", ".join(f"{each.name} on {host}" for each, host in found)
         raise HawserError(f"which database? {told}\n  next: the same command with --database, or with one host", code=2)
     ((chosen, host),) = found
-    one = fleet.some([host])
+    one = fleet.subset([host])
     if name == "latest":
         one.connect()
         backups = one.ask(host, "backups.listing", {"folder": folder_of(one.host(host))})
@@ -147,7 +147,7 @@ def about(fleet: Fleet, database: str) -> Fleet:
         known = sorted({each.name for name in fleet.environment.hosts for each in databases_of(fleet.host(name))})
         what = f"no database {database}" if database else "no database"
         raise HawserError(f"{what} lies on {', '.join(fleet.names)}; databases: {', '.join(known) or 'none'}", code=2)
-    return fleet.some(names)
+    return fleet.subset(names)
 
 
 def wanted(host: Host, database: str) -> list[Database]:
@@ -195,15 +195,15 @@ def settle(host: Host) -> Resources:
 
 def settle_all(fleet: Fleet) -> bool:
     """Finish or undo the restores that were broken off on these hosts; return whether there were any."""
-    there = fleet.some([name for name in fleet.names if databases_of(fleet.host(name))])
+    there = fleet.subset([name for name in fleet.names if databases_of(fleet.host(name))])
     if not there.names:
         return False
-    there = there.answering()
+    there = there.required_hosts()
     questions = {name: question(there.host(name)) for name in there.names}
     found = fleet.session.parallel(there.names, lambda name: fleet.ask(name, "restores.left", questions[name]))
     left = [name for name, answer in found.items() if answer and not isinstance(answer, Exception)]
     if left:
-        there.some(left).apply([settle], phase="restores")
+        there.subset(left).apply([settle], phase="restores")
     return bool(left)
 
 

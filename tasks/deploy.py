@@ -10,15 +10,15 @@ from hawser.errors import HawserError
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.releases import previous, refuse_two_commits, require_bootstrapped, resolve, serves, why_not_serving
-from hawser.fleet.rolling import Rolling, Ways
+from hawser.fleet.rolling import RevertPlan, Rollout
 from hawser.host import journal
 from hawser.host.journal import Record, latest
 from hawser.host.release import Release, short
-from hawser.steps import rollout
+from hawser.steps import fleet_task
 
 from . import acme, bootstrap, builds, certs, code, config, cron, db, once, release, shares, venv, volumes, webservers
 from .rollout import hooks, migrations, phases, visit
-from .rollout.migrations import Outlook
+from .rollout.migrations import PendingMigrations
 
 PREPARE = [release.begin, code.pull, builds.make, venv.build, config.install, release.build]
 SWITCH = [
@@ -32,17 +32,17 @@ SWITCH = [
     visit.visit,
 ]
 FINISH = [cron.install, volumes.leave, acme.issue, once.remember, release.record, release.tidy, release.close]
-WAYS = Ways(
-    put_back=[*SWITCH, cron.install, release.tidy],
+REVERT_PLAN = RevertPlan(
+    revert_hosts=[*SWITCH, cron.install, release.tidy],
     withdraw=[*webservers.REMOVE, cron.remove, release.withdraw],
     close=release.close,
     record=release.record,
-    portions=phases.portions,
+    revert_batches=phases.revert_batches,
 )
 LEAVE = [*webservers.LEAVE, acme.issue, cron.install, config.leave, release.leave]
 
 
-@rollout(
+@fleet_task(
     help={
         "revision": "a branch, a tag or a commit, or the version of a package; default: what the environment says",
         "partial": "leave hosts that -H does not name on another commit",
@@ -58,7 +58,7 @@ def deploy(
     accept_migrations: bool = False,
 ) -> None:
     """Release a revision on every host: build everywhere, migrate once, then switch batch by batch."""
-    fleet.needing_code().expect()
+    fleet.needing_code().connect_early()
     wanted = resolve(fleet, revision)
     if not partial:
         refuse_two_commits(fleet, wanted)
@@ -66,7 +66,7 @@ def deploy(
     roll_out(fleet, wanted, record)
 
 
-@rollout(help={"to": "the release to go back to; default: the one before"})
+@fleet_task(help={"to": "the release to go back to; default: the one before"})
 def rollback(fleet: Fleet, to: str = "") -> None:
     """Go back to the release that was deployed before, with its own code and configuration and today's secrets."""
     wanted = kept.release(fleet.with_leader(), to or previous(fleet))
@@ -74,7 +74,7 @@ def rollback(fleet: Fleet, to: str = "") -> None:
     roll_out(fleet, wanted, Record(wanted.id, wanted.commit, "rollback", migrations=False))
 
 
-@rollout()
+@fleet_task()
 def resume(fleet: Fleet) -> None:
     """Finish a rollout that was broken off or has failed on some hosts: the same release, where it is missing.
 
@@ -83,7 +83,7 @@ def resume(fleet: Fleet) -> None:
     settled = db.settle_all(fleet)
     if settled and not fleet.with_code().names:
         return
-    hosts = fleet.needing_code().answering()
+    hosts = fleet.needing_code().required_hosts()
     fleet.session.refuse_damaged(hosts.names)
     if not any(hosts.facts(name).journal for name in hosts.names):
         fleet.report.note("", f"no rollout is open on {', '.join(hosts.names)}; nothing to resume")
@@ -98,15 +98,15 @@ def resume(fleet: Fleet) -> None:
         )
     if record.phase == journal.PUT_BACK:
         require_all(fleet, record, None)
-        turn_back(hosts, record)
+        revert_all(hosts, record)
         return
-    wanted = kept.release(hosts.some([name for name in hosts.names if name in record.hosts]), record.release)
+    wanted = kept.release(hosts.subset([name for name in hosts.names if name in record.hosts]), record.release)
     require_all(fleet, record, wanted)
     if record.what == "deploy":
         require_same_inputs(fleet, wanted)
-    hosts = hosts.some([name for name in hosts.names if name in record.hosts])
+    hosts = hosts.subset([name for name in hosts.names if name in record.hosts])
     missing = [name for name in hosts.names if why_not_serving(hosts, name, wanted)]
-    require_journals(hosts.some(missing), record, [name for name in records if records[name].by == record.by])
+    require_journals(hosts.subset(missing), record, [name for name in records if records[name].by == record.by])
     where = f"missing on {', '.join(missing)}" if missing else "missing nowhere"
     fleet.report.note("", f"{record.what} of {record.release}, begun by {record.by}; {where}")
     roll_out(hosts, wanted, dataclasses.replace(record, waits=(), complete=False, failed=""), missing)
@@ -119,7 +119,7 @@ def require_all(fleet: Fleet, record: Record, wanted: Release | None) -> None:
     :raises HawserError: names them, and what to type.
     """
     known = fleet.everyone().with_code().names
-    rest = fleet.some([name for name in known if name in record.hosts and name not in fleet.names]).answering()
+    rest = fleet.subset([name for name in known if name in record.hosts and name not in fleet.names]).required_hosts()
     left = []
     for name in rest.names:
         found = Record.of(rest.facts(name))
@@ -162,21 +162,21 @@ def require_same_inputs(fleet: Fleet, release: Release) -> None:
         )
 
 
-def turn_back(hosts: Fleet, record: Record) -> None:
+def revert_all(hosts: Fleet, record: Record) -> None:
     """Finish a putting back that was broken off."""
-    there = hosts.some([name for name in hosts.names if name in record.hosts])
+    there = hosts.subset([name for name in hosts.names if name in record.hosts])
     phases.concerned(there, record).lock()
     found = {name: own for name in there.names if (own := kept.record(hosts, name))}
-    fleet = there.some(tuple(found))
+    fleet = there.subset(tuple(found))
     fleet.report.note("", f"{record.what} of {record.release} failed; putting back {', '.join(fleet.names)}")
     if fleet.dry:
         return
-    rolling = Rolling(fleet, kept.release(fleet, record.release), record, WAYS)
+    rolling = Rollout(fleet, kept.release(fleet, record.release), record, REVERT_PLAN)
     if any(each.closed for each in found.values()):
         risky = next((each.risky for each in found.values() if each.risky), "")
         rolling.later.append(partial(phases.after_failure, rolling, phases.closable(hosts), lambda: risky))
     fleet.session.result = f"put back: {record.failed or 'it was broken off'}"
-    rolling.turn_back()
+    rolling.revert_all()
     fleet.apply([release.record], rolling.wanted, phase="record")
 
 
@@ -186,8 +186,8 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     :param record: what is to be done, for the journals.
     :param only: the hosts on which it is missing; all unless given.
     """
-    hosts = fleet.needing_code().answering()
-    left = fleet.left_over()
+    hosts = fleet.needing_code().required_hosts()
+    left = fleet.decommissioned()
     db.refuse_broken_off(fleet.everyone())
     if serves(hosts, wanted):
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
@@ -215,13 +215,13 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
         # A page that a rollout put there and could not take away is ours to take away.
         closed=any(found.closed for found in open_ones),
     )
-    rolling = Rolling(hosts, wanted, record, WAYS)
-    part = hosts if only is None else hosts.some(only)
+    rolling = Rollout(hosts, wanted, record, REVERT_PLAN)
+    part = hosts if only is None else hosts.subset(only)
     rolling.foresee()
     rolling.finished.update(name for name in hosts.names if name not in part.names)
     with rolling.recording_failure(), hooks.whole(rolling, part):
         prepare(rolling, part, everything=only is None)
-        pending = migrations.consider(rolling) if migrates(rolling) else Outlook()
+        pending = migrations.check_pending(rolling) if migrates(rolling) else PendingMigrations()
         with phases.closed(rolling, pending):
             if record.migrations:
                 with phases.settled(rolling):
@@ -233,7 +233,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
         rolling.note(waits=tuple({**rolling.skipped, **rolling.failed}))
         with hooks.around(rolling, "finish", part):
             rolling.apply(part, FINISH, "finish")
-        others = hosts.some([name for name in hosts.names if name not in part.names])
+        others = hosts.subset([name for name in hosts.names if name not in part.names])
         if others.names:
             rolling.apply(others, [release.close], "close")
     leave(left, wanted)
@@ -245,7 +245,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
 def settle(hosts: Fleet, wanted: Release) -> None:
     """Close the journals that waited for other hosts, when those serve the release as well by now."""
     found = {name: own for name in hosts.names if (own := kept.record(hosts, name))}
-    done = hosts.some([name for name, own in found.items() if set(own.waits) <= set(hosts.names)])
+    done = hosts.subset([name for name, own in found.items() if set(own.waits) <= set(hosts.names)])
     if done.names:
         done.lock()
         done.apply([release.close], wanted, "close")
@@ -258,13 +258,13 @@ def leave(fleet: Fleet, wanted: Release) -> None:
         fleet.apply(LEAVE, wanted, phase="leave")
 
 
-def migrates(rolling: Rolling) -> bool:
+def migrates(rolling: Rollout) -> bool:
     """Whether the database is still to be migrated."""
     record = rolling.record
     return record.migrations and not record.migrated and bool(rolling.wanted.environment.release.migrate)
 
 
-def prepare(rolling: Rolling, part: Fleet, everything: bool) -> None:
+def prepare(rolling: Rollout, part: Fleet, everything: bool) -> None:
     """Build the release on all hosts at once, and on the leader where the database is to be migrated."""
     rolling.note(phase=journal.PREPARE)
     there = part.with_leader() if everything or migrates(rolling) else part

@@ -7,10 +7,10 @@ from pathlib import Path
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import transfer
 from hawser.fleet.fleet import Fleet
-from hawser.steps import rollout
+from hawser.steps import fleet_task
 
 
-@rollout(
+@fleet_task(
     positional=["local", "remote"],
     help={
         "local": "a file or a folder on this machine",
@@ -33,7 +33,7 @@ def put(fleet: Fleet, local: str, remote: str, owner: str = "", group: str = "",
     everywhere(fleet, bring)
 
 
-@rollout(
+@fleet_task(
     positional=["remote", "local"],
     help={
         "remote": "a file or a folder on the hosts",

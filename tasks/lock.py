@@ -13,12 +13,12 @@ from hawser.host import Host
 from hawser.host.journal import Record
 from hawser.resources import Absent, File, Resources
 from hawser.session.locks import moment
-from hawser.steps import rollout, step
+from hawser.steps import fleet_task, step
 
 COLUMNS = ["host", "state", "who", "from", "since", "what"]
 
 
-@rollout()
+@fleet_task()
 def status(fleet: Fleet) -> None:
     """Show who is at work on each host, which are frozen, and which rollouts are open."""
     rows: list[list[str]] = []
@@ -45,7 +45,7 @@ def told(entry: Mapping[str, Any], what: str) -> list[str]:
     return [str(entry.get("who", "")), str(entry.get("from", "")), since, str(entry.get(what, ""))]
 
 
-@rollout(help={"why": "the reason, which everyone is told who is refused"})
+@fleet_task(help={"why": "the reason, which everyone is told who is refused"})
 def hold(fleet: Fleet, why: str = "") -> None:
     """Freeze what is deployed: deploy, rollback, resume and bootstrap are refused until `lock.release`."""
     if not why.strip():
@@ -54,7 +54,7 @@ def hold(fleet: Fleet, why: str = "") -> None:
     fleet.apply([freeze.given(why=why.strip(), since=str(time.time()))], phase="hold")
 
 
-@rollout()
+@fleet_task()
 def release(fleet: Fleet) -> None:
     """End a freeze, whoever made it."""
     fleet.apply([thaw], phase="release")

@@ -14,7 +14,7 @@ from hawser.host import Host
 from hawser.host.processes import live_processes_of
 from hawser.host.services import services_of
 from hawser.runner.webservers import TRAITS
-from hawser.steps import rollout
+from hawser.steps import fleet_task
 
 from .cron import output
 
@@ -24,7 +24,7 @@ KINDS = ("processes", "site", "cron", "services")
 LINES = 20
 
 
-@rollout(
+@fleet_task(
     help={
         "process": "only this process; default: all, the site and cron",
         "only": f"only these: processes, site ({' or '.join(each.label for each in TRAITS.values())}), cron, "

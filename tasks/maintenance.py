@@ -6,16 +6,16 @@ from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.resources import Absent, File, Resources
-from hawser.steps import rollout, step
+from hawser.steps import fleet_task, step
 
 
-@rollout(help={"message": "a sentence for the page"})
+@fleet_task(help={"message": "a sentence for the page"})
 def on(fleet: Fleet, message: str = "") -> None:
     """Answer every visitor with 503 and a page that says so; health checks and `site.maintenance.allow` pass."""
     sites(fleet).apply([close.given(message=message)], phase="maintenance on")
 
 
-@rollout()
+@fleet_task()
 def off(fleet: Fleet) -> None:
     """Let visitors in again."""
     sites(fleet).apply([reopen], phase="maintenance off")
@@ -29,7 +29,7 @@ def sites(fleet: Fleet) -> Fleet:
     names = [name for name in fleet.names if fleet.host(name).serves_site]
     if not names:
         raise HawserError(f"none of {', '.join(fleet.names)} serves a site", code=2)
-    return fleet.some(names)
+    return fleet.subset(names)
 
 
 @step()

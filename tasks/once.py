@@ -10,7 +10,7 @@ from hawser.fleet.releases import current_releases, note_once
 from hawser.host import Host
 from hawser.host.release import Release
 from hawser.resources import Once, Resources
-from hawser.steps import rollout, step
+from hawser.steps import fleet_task, step
 
 NAME = {"name": "the command's name, as in [once.NAME]"}
 
@@ -113,7 +113,7 @@ def about(fleet: Fleet, name: str) -> Fleet:
     return fleet.everyone().with_code()
 
 
-@rollout(name="run", positional=["name"], help=NAME)
+@fleet_task(name="run", positional=["name"], help=NAME)
 def run_now(fleet: Fleet, name: str) -> None:
     """Run one of the commands in the release that serves, whether it has run before or not."""
     hosts = about(fleet, name)
@@ -122,13 +122,13 @@ def run_now(fleet: Fleet, name: str) -> None:
     hosts.apply([note.given(name=name)], phase="remember")
 
 
-@rollout(positional=["name"], help=NAME)
+@fleet_task(positional=["name"], help=NAME)
 def done(fleet: Fleet, name: str) -> None:
     """Note that one of the commands has been done by hand, so that no deploy runs it."""
     about(fleet, name).apply([note.given(name=name)], phase="remember")
 
 
-@rollout(name="list")
+@fleet_task(name="list")
 def listing(fleet: Fleet) -> None:
     """Show the commands that run once, and when each did."""
     found = fleet.everyone().with_code().ask_all("once.listing", {})

@@ -12,7 +12,7 @@ from hawser.host import Host
 from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.resources import Link, Resources, Retired, Running
 from hawser.runner.kernel.strays import told
-from hawser.steps import rollout, step
+from hawser.steps import fleet_task, step
 
 from .managers import supervisor, systemd
 from .rollout import drain
@@ -20,7 +20,7 @@ from .rollout import drain
 PROCESS = {"process": "only this process; default: all"}
 
 
-@rollout(help=PROCESS)
+@fleet_task(help=PROCESS)
 def restart(fleet: Fleet, process: str = "") -> None:
     """Restart processes, batch by batch; one on a socket starts anew beside the old one, without an interruption."""
     running = about(fleet, process)
@@ -28,7 +28,7 @@ def restart(fleet: Fleet, process: str = "") -> None:
     for number, batch in enumerate(batches, 1):
         fronts = drain.fronts(running, batch)
         try:
-            with drain.drained(running, batch, fronts, partial(serving_releases, running.some(fronts))):
+            with drain.drained(running, batch, fronts, partial(serving_releases, running.subset(fronts))):
                 batch.apply([again.given(process=process)], releases, phase=f"restart {number}/{len(batches)}")
         except StepFailed:
             fleet.session.refresh(batch.names)
@@ -36,7 +36,7 @@ def restart(fleet: Fleet, process: str = "") -> None:
             raise
 
 
-@rollout(help=PROCESS)
+@fleet_task(help=PROCESS)
 def stop(fleet: Fleet, process: str = "") -> None:
     """Stop processes, also over a reboot, until `start` or the next deploy."""
     running = about(fleet, process)
@@ -54,7 +54,7 @@ def tell_strays(fleet: Fleet) -> None:
         fleet.tell_more(name, found, "programs outside of every unit")
 
 
-@rollout(help=PROCESS)
+@fleet_task(help=PROCESS)
 def start(fleet: Fleet, process: str = "") -> None:
     """Start processes that were stopped, and wait until they are healthy."""
     stopped = about(fleet, process)
@@ -73,7 +73,7 @@ def about(fleet: Fleet, process: str) -> Fleet:
     if process and process not in known:
         raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
     names = [name for name in fleet.names if not process or process in fleet.host(name).process_settings()]
-    there = fleet.some([name for name in names if fleet.host(name).process_settings()])
+    there = fleet.subset([name for name in names if fleet.host(name).process_settings()])
     if not there.names:
         raise HawserError(f"no process {process} runs on {', '.join(fleet.names)}", code=2)
     there.connect()

@@ -7,13 +7,13 @@ from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.report.text import clean
 from hawser.resources import Resources
-from hawser.steps import rollout, step
+from hawser.steps import fleet_task, step
 
 from .services import BROKERS
 from .services.broker import Queue
 
 
-@rollout(name="list", help={"db": "the database of Redis"})
+@fleet_task(name="list", help={"db": "the database of Redis"})
 def listing(fleet: Fleet, db: int = 0) -> None:
     """Show the queues of the brokers: what waits, what is at work, and how many consumers there are."""
     rows = [
@@ -23,7 +23,7 @@ def listing(fleet: Fleet, db: int = 0) -> None:
     fleet.report.table("queues", columns, [[str(cell) for cell in row] for row in rows])
 
 
-@rollout(
+@fleet_task(
     positional=["name"],
     help={
         "name": "the queue, such as celery",
@@ -44,7 +44,7 @@ def purge(fleet: Fleet, name: str, vhost: str = "", db: int = 0, yes: bool = Fal
     if not fleet.dry and not yes and answer(fleet, queue) != name:
         raise HawserError(f"that is not {name}; nothing was touched")
     step = empty.given(broker=queue.broker, name=queue.name, vhost=queue.vhost, db=db)
-    fleet.some([queue.host]).apply([step], phase=f"purge {queue.name}")
+    fleet.subset([queue.host]).apply([step], phase=f"purge {queue.name}")
 
 
 def answer(fleet: Fleet, queue: Queue) -> str:
@@ -72,7 +72,7 @@ def queues(fleet: Fleet, db: int, first: str = "") -> list[Queue]:
         raise HawserError(f"no broker runs on {', '.join(fleet.names)}; brokers: {', '.join(there) or 'none'}", code=2)
     return [
         queue
-        for name in fleet.some(names).reachable().names
+        for name in fleet.subset(names).reachable().names
         for broker, server in servers.items()
         if fleet.host(name).is_in(server.groups)
         for queue in BROKERS[broker].queues(fleet, name, db, first)

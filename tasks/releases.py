@@ -15,7 +15,7 @@ from hawser.fleet.releases import current_releases
 from hawser.host import Host
 from hawser.host.release import short
 from hawser.resources import Prune, Resources
-from hawser.steps import rollout, step
+from hawser.steps import fleet_task, step
 
 from .status import span
 
@@ -23,7 +23,7 @@ from .status import span
 NUMBER = re.compile("[0-9]{1,9}")
 
 
-@rollout(name="list")
+@fleet_task(name="list")
 def listing(fleet: Fleet) -> None:
     """Show the releases that each host keeps, the youngest first, and which of them have served."""
     found = fleet.needing_code().ask_all("releases.listing", {"root": fleet.environment.app.root})
@@ -31,7 +31,7 @@ def listing(fleet: Fleet) -> None:
     fleet.report.table("releases", ["host", "release", "commit", "age", "size", "state"], rows)
 
 
-@rollout(help={"keep": "how many releases that have served stay on each host; default: app.keep"})
+@fleet_task(help={"keep": "how many releases that have served stay on each host; default: app.keep"})
 def prune(fleet: Fleet, keep: int = 0) -> None:
     """Remove old releases and environments; the one that serves and the one before stay, what never served goes."""
     if keep and keep < 2:
@@ -41,7 +41,7 @@ def prune(fleet: Fleet, keep: int = 0) -> None:
         keep = fleet.environment.app.keep
     app = fleet.environment.app.model_copy(update={"keep": keep})
     environment = fleet.environment.model_copy(update={"app": app})
-    fleet.some(list(serving)).apply(
+    fleet.subset(list(serving)).apply(
         [old],
         {name: dataclasses.replace(release, environment=environment) for name, release in serving.items()},
         "prune",
@@ -55,7 +55,7 @@ def old(host: Host) -> Resources:
         yield Prune(host.root, host.app.keep)
 
 
-@rollout(help={"yes": "do not ask"})
+@fleet_task(help={"yes": "do not ask"})
 def sign(fleet: Fleet, yes: bool = False) -> None:
     """Show what hosts keep that we did not sign and, when confirmed, let it count for the very host that keeps it."""
     there = fleet.reachable()
@@ -90,7 +90,7 @@ def confirmed(fleet: Fleet) -> bool:
         ) from None
 
 
-@rollout(help={"lines": "how many entries of each host"})
+@fleet_task(help={"lines": "how many entries of each host"})
 def history(fleet: Fleet, lines: int = 20) -> None:
     """Show who released what, when, from where, how long it took and with which result, the latest first."""
     hosts: dict[tuple[str, ...], list[str]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host.databases import databases_of, folder_of
-from hawser.steps import Step, rollout
+from hawser.steps import Step, fleet_task
 
 from . import acme, bootstrap, certs, checkouts, config, cron, db, firewall, release, shares, volumes, webservers
 from .services import SERVICES
@@ -29,13 +29,13 @@ REMOVE: Mapping[str, Sequence[Step]] = {
 }
 
 
-@rollout(help={"yes": "go on without being asked for the environment's name"})
+@fleet_task(help={"yes": "go on without being asked for the environment's name"})
 def remove(fleet: Fleet, yes: bool = False) -> None:
     """Take the application away from these hosts, databases too, after a last backup; backups stay."""
     fleet.session.load_incomplete_secrets()
     fleet.connect()
     if not fleet.dry:
-        fleet = fleet.some(tell(fleet))
+        fleet = fleet.subset(tell(fleet))
         if not fleet.names:
             return
         name = fleet.environment.name

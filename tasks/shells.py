@@ -7,7 +7,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.formats import shell as quoted
 from hawser.formats import shell_join
 from hawser.host.databases import Database, databases_of
-from hawser.steps import rollout
+from hawser.steps import fleet_task
 
 from .adhoc import variables_of
 from .services import DATABASES
@@ -24,13 +24,13 @@ trap 'exit 129' HUP TERM
 """
 
 
-@rollout(help={"instance": "whose settings; needed where there are several"})
+@fleet_task(help={"instance": "whose settings; needed where there are several"})
 def shell(fleet: Fleet, instance: str = "") -> None:
     """Log in as the application's user, in its code and its environment, on the first of the named hosts."""
     own = variables_of(fleet, instance)
     name = fleet.needing_code().names[0]
     host = fleet.host(name)
-    if not fleet.some([name]).facts(name).current:
+    if not fleet.subset([name]).facts(name).current:
         raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
     source = f"{host.root}/current/source"
     prompt = f"{host.app.name}@{name}:\\w\\$ "
@@ -39,7 +39,7 @@ def shell(fleet: Fleet, instance: str = "") -> None:
     fleet.terminal(name, f"cd {quoted(source)} && PS1={quoted(prompt)} exec {shell_join([*argv, 'bash'])}")
 
 
-@rollout(help={"database": "which one; needed where there are several"})
+@fleet_task(help={"database": "which one; needed where there are several"})
 def dbshell(fleet: Fleet, database: str = "") -> None:
     """Open the database's own shell on its host, with the rights of the role that owns it."""
     found = [

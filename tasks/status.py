@@ -20,7 +20,7 @@ from hawser.host.volumes import folders
 from hawser.report import Marked
 from hawser.runner.kernel.ports import EVERYWHERE
 from hawser.runner.kernel.strays import told
-from hawser.steps import rollout
+from hawser.steps import fleet_task
 
 PROCESSES = ["host", "process", "manager", "state", "since", "release", "health", "listens"]
 HOSTS = ["host", "release", "age", "python", "ports", "mounts", "certificate", "clock", "disk free"]
@@ -30,12 +30,12 @@ CERTIFICATE_ODD = 21
 ROOM_ODD = 0.1
 
 
-@rollout()
+@fleet_task()
 def status(fleet: Fleet) -> None:
     """Show every process, and each host's release, ports, mounts, certificate, clock and disk; 1 if one is down."""
     reached = fleet.reachable()
     found = fleet.session.parallel(reached.names, lambda name: look(fleet, name))
-    looks = [each for each in found.values() if isinstance(each, Look)]
+    looks = [each for each in found.values() if isinstance(each, HostStatus)]
     rows = [row for each in looks for row in each.processes()]
     if rows:
         records = [record for each in looks for record in each.process_records()]
@@ -62,7 +62,7 @@ def status(fleet: Fleet) -> None:
         raise StepFailed("\n".join(failed))
 
 
-def look(fleet: Fleet, name: str) -> Look:
+def look(fleet: Fleet, name: str) -> HostStatus:
     """Ask a host for everything that is shown of it: its clock, then the rest in one exchange."""
     host = fleet.host(name)
     live = live_processes_of(host) if host.facts.current else []
@@ -80,7 +80,7 @@ def look(fleet: Fleet, name: str) -> Look:
             *(("certificates.shown", {"path": path}) for path in shown.values()),
         ],
     )
-    return Look(
+    return HostStatus(
         host,
         live,
         offset,
@@ -96,7 +96,7 @@ def look(fleet: Fleet, name: str) -> Look:
 
 
 @dataclass(frozen=True)
-class Look:
+class HostStatus:
     """What a host says of itself.
 
     :param offset: seconds by which its clock is ahead of ours.

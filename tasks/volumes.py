@@ -23,7 +23,7 @@ from hawser.resources import (
     Volumes,
     changed,
 )
-from hawser.steps import removal, rollout, step
+from hawser.steps import fleet_task, removal, step
 
 from . import processes
 
@@ -113,19 +113,19 @@ def wake(host: Host) -> Resources:
         yield Service(unit.removesuffix(".service"))
 
 
-@rollout(name="open")
+@fleet_task(name="open")
 def open_all(fleet: Fleet) -> None:
     """Open and mount the encrypted volumes, as after a reboot, and start everything that waited for them."""
     there = having(fleet, "")
     there.apply([install, wake], phase="open volumes")
     fleet.session.refresh(there.names)
     served = [name for name in there.names if there.host(name).process_settings() and there.facts(name).current]
-    running = there.some(served)
+    running = there.subset(served)
     if running.names:
         running.apply([processes.begin], serving_releases(running), phase="start")
 
 
-@rollout(
+@fleet_task(
     name="format",
     help={"volume": "which one", "destroy": "the device's path, instead of being asked for it"},
 )
@@ -169,7 +169,7 @@ def having(fleet: Fleet, volume: str) -> Fleet:
     ]
     if not names:
         raise HawserError(f"no volume is on {', '.join(fleet.names)}", code=2)
-    return fleet.some(names)
+    return fleet.subset(names)
 
 
 @removal()

@@ -26,7 +26,7 @@ LONGEST = 64
 
 
 @dataclass(frozen=True)
-class Order:
+class CertificateRequest:
     """A certificate that somebody is asked to sign.
 
     :param certificate: where the answer shall be put, and
@@ -44,13 +44,13 @@ class Order:
         return self.certificate.with_suffix(".csr")
 
 
-def orders(hosts: Sequence[Host]) -> list[Order]:
+def orders(hosts: Sequence[Host]) -> list[CertificateRequest]:
     """Return the certificates that some hosts need from somebody else, one for each file."""
     found: dict[tuple[Path, Path], dict[str, None]] = {}
     for host in hosts:
         for certificate, key, names in wanted(host):
             found.setdefault((certificate, key), {}).update(dict.fromkeys(names))
-    return [Order(certificate, key, tuple(names)) for (certificate, key), names in found.items()]
+    return [CertificateRequest(certificate, key, tuple(names)) for (certificate, key), names in found.items()]
 
 
 def wanted(host: Host) -> Iterator[tuple[Path, Path, Sequence[str]]]:
@@ -65,7 +65,7 @@ def wanted(host: Host) -> Iterator[tuple[Path, Path, Sequence[str]]]:
         yield folder / certificate, folder / host.text(setting.key, f"{at}.key"), names
 
 
-def fulfil(order: Order) -> str:
+def create(order: CertificateRequest) -> str:
     """Make the key, unless there is one, and the signing request.
 
     :returns: what was done, in words.
@@ -169,7 +169,7 @@ def write(path: Path, data: bytes, mode: int, new: bool = False) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
-def summary(order: Order, folder: Path) -> Mapping[str, str]:
+def summary(order: CertificateRequest, folder: Path) -> Mapping[str, str]:
     """Return the paths of an order as a person types them, relative to a folder where they lie in it."""
     paths = {"certificate": order.certificate, "key": order.key, "request": order.request}
     return {

@@ -148,7 +148,7 @@ class Fleet(Hosts):
             for name in programs:
                 self.report.note(name, f"would run {title}")
             return
-        reached = self.some(list(programs)).reachable()
+        reached = self.subset(list(programs)).reachable()
         results = self.each("stream", {name: programs[name] for name in reached.names})
         bad = list(self.session.lost.values())
         texts: dict[str, str] = {}
@@ -170,7 +170,7 @@ class Fleet(Hosts):
         if self.dry:
             self.report.note(name, f"would run {script}")
             return
-        self.some([name]).connect()
+        self.subset([name]).connect()
         self.report.pause()
         status = terminal.attach(self.session.wires[name].terminal(script, terminal.size()))
         if status:

@@ -52,21 +52,21 @@ class Hosts:
     def host(self, name: str, release: Release | None = None) -> Host:
         return self.session.host(name, release)
 
-    def some(self, names: Sequence[str]) -> Self:
+    def subset(self, names: Sequence[str]) -> Self:
         """Return the part of the environment with these hosts."""
         return type(self)(self.session, names)
 
     def everyone(self) -> Self:
         """Return all hosts of the environment, also those that ``-H`` does not name."""
-        return self.some(tuple(self.environment.hosts))
+        return self.subset(tuple(self.environment.hosts))
 
     def leader(self) -> Self:
         """Return the host that runs what must run once, even if ``-H`` does not name it."""
-        return self.some((self.environment.leader,))
+        return self.subset((self.environment.leader,))
 
     def with_code(self) -> Self:
         """Return the hosts that need the application's code."""
-        return self.some([name for name in self.names if self.host(name).runs_code])
+        return self.subset([name for name in self.names if self.host(name).runs_code])
 
     def needing_code(self) -> Self:
         """Return the hosts that need the application's code.
@@ -82,12 +82,12 @@ class Hosts:
 
     def with_leader(self) -> Self:
         """Return these hosts that need the code, and the leader."""
-        return self.some(tuple(dict.fromkeys((*self.with_code().names, self.environment.leader))))
+        return self.subset(tuple(dict.fromkeys((*self.with_code().names, self.environment.leader))))
 
-    def left_over(self) -> Self:
+    def decommissioned(self) -> Self:
         """Return the hosts that still serve a release and, by the settings, need the code no more."""
-        there = self.answering().names
-        return self.some([name for name in there if not self.host(name).runs_code and self.facts(name).current])
+        there = self.required_hosts().names
+        return self.subset([name for name in there if not self.host(name).runs_code and self.facts(name).current])
 
     def batches(self) -> Iterator[Self]:
         """Yield the hosts in the portions in which they switch, those first that others wait for."""
@@ -98,19 +98,19 @@ class Hosts:
             together = list(equals)
             first = [name for name in together if name in canaries]
             if first:
-                yield self.some(first)
+                yield self.subset(first)
             rest = [name for name in together if name not in canaries]
             for start in range(0, len(rest), size):
-                yield self.some(rest[start : start + size])
+                yield self.subset(rest[start : start + size])
 
     def connect(self) -> None:
         """Open a wire to every host that has none."""
         self.session.open(self.names)
 
-    def expect(self) -> None:
+    def connect_early(self) -> None:
         """Begin to open the wires of these hosts while other work goes on."""
         self.session.lenient = self.environment.release.unreachable == "skip"
-        self.session.expect(self.names)
+        self.session.connect_early(self.names)
 
     def reachable(self) -> Self:
         """Return the hosts that answer; those that do not have been reported and make the run fail at its end.
@@ -122,9 +122,9 @@ class Hosts:
         except Unreachable:
             if not set(self.names) - set(self.session.lost):
                 raise
-        return self.some([name for name in self.names if name not in self.session.lost])
+        return self.subset([name for name in self.names if name not in self.session.lost])
 
-    def answering(self) -> Self:
+    def required_hosts(self) -> Self:
         """Return the hosts that a rollout can go on with: all, or those that answer, where the settings skip the rest.
 
         :raises Unreachable: a host does not answer, and `release.unreachable` says that this is fatal; or none does.
@@ -137,7 +137,7 @@ class Hosts:
             return self
         # Those that did not answer a moment ago are not asked again.
         left = [name for name in self.names if name not in self.session.lost]
-        return self.some(left or self.names).reachable()
+        return self.subset(left or self.names).reachable()
 
     def tell_more(self, name: str, answer: Mapping[str, Any], what: str) -> None:
         """Warn that a host has told a part only of what somebody has multiplied there."""

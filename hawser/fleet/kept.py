@@ -63,7 +63,7 @@ def ready(fleet: Fleet) -> None:
             f"fab -H {fleet.environment.name} secrets.new-key",
             code=2,
         )
-    kept = everyone.some([name for name in everyone.names if fleet.facts(name).bootstrapped])
+    kept = everyone.subset([name for name in everyone.names if fleet.facts(name).bootstrapped])
     if session.dry:
         session.unsigned = True
         session.report.note("", f"would make {SIGNING_KEY}, and sign what hosts keep", "warning")
@@ -84,7 +84,7 @@ def asked(fleet: Fleet) -> Fleet:
     for name in unreached:
         # Nobody has asked for it: whoever does shall learn why it does not answer.
         session.lost.pop(name, None)
-    return everyone.some([name for name in everyone.names if name in session.wires and name not in session.lost])
+    return everyone.subset([name for name in everyone.names if name in session.wires and name not in session.lost])
 
 
 def release(fleet: Fleet, identifier: str) -> Release:
@@ -92,7 +92,7 @@ def release(fleet: Fleet, identifier: str) -> Release:
 
     :raises HawserError: no host of these keeps it, it is not ours, counts for some of them only, or cannot be read.
     """
-    fleet = fleet.with_code().answering()
+    fleet = fleet.with_code().required_hosts()
     found, refused = releases(fleet, identifier)
     if not found and not refused:
         raise HawserError(f"no host keeps the release {identifier}; next: fab -H {fleet.environment.name} status")
@@ -146,7 +146,7 @@ def serving_releases(fleet: Fleet) -> dict[str, Release]:
     found: dict[str, Release] = {}
     refused: list[Kept] = []
     for identifier in dict.fromkeys(current.values()):
-        own, wrong = releases(fleet.some([name for name in current if current[name] == identifier]), identifier)
+        own, wrong = releases(fleet.subset([name for name in current if current[name] == identifier]), identifier)
         found.update(own)
         refused += wrong
     if refused:

@@ -62,7 +62,7 @@ def find_version(hosts: Hosts, wanted: str) -> tuple[str, str]:
     """
     if wanted and not is_version(wanted):
         raise HawserError(f"{wanted!r} is no version of a package; nothing was touched", code=2)
-    hosts = hosts.with_code().answering()
+    hosts = hosts.with_code().required_hosts()
     keeping = [
         name for name in hosts.names if any(each.startswith(f"{wanted}-") for each in hosts.facts(name).releases)
     ]
@@ -82,7 +82,7 @@ def previous(hosts: Hosts) -> str:
 
     :raises HawserError: there is none, or the hosts disagree.
     """
-    fleet = hosts.needing_code().answering()
+    fleet = hosts.needing_code().required_hosts()
     root = hosts.environment.app.root
     found = {name: str(fleet.ask(name, "releases.before", {"root": root})) for name in fleet.names}
     if strange := [name for name, each in found.items() if each and not is_id(each)]:
@@ -105,7 +105,9 @@ def refuse_two_commits(hosts: Hosts, release: Release) -> None:
 
     :raises HawserError: names those hosts.
     """
-    others = hosts.some([name for name in hosts.environment.hosts if name not in hosts.names]).with_code().answering()
+    others = (
+        hosts.subset([name for name in hosts.environment.hosts if name not in hosts.names]).with_code().required_hosts()
+    )
     behind = [name for name in others.names if hosts.facts(name).commit != release.commit]
     if behind:
         what = "version" if hosts.environment.app.package else "commit"

@@ -17,11 +17,11 @@ from . import kept
 from .fleet import Fleet
 
 # Hosts that are put back together, and what holds meanwhile.
-Portion = tuple[Fleet, AbstractContextManager[None]]
+RevertBatch = tuple[Fleet, AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
-class Ways:
+class RevertPlan:
     """The steps that a rollout needs besides its own phases.
 
     :param put_back: what makes a host serve a release and nothing else.
@@ -31,24 +31,24 @@ class Ways:
     :param portions: in which portions hosts are put back.
     """
 
-    put_back: Sequence[StepLike]
+    revert_hosts: Sequence[StepLike]
     withdraw: Sequence[StepLike]
     close: Step
     record: Step
-    portions: Callable[[Rolling, Sequence[str]], Iterator[Portion]]
+    revert_batches: Callable[[Rollout, Sequence[str]], Iterator[RevertBatch]]
 
 
-class Rolling:
+class Rollout:
     """A release on its way onto some hosts.
 
     :param hosts: those that shall serve it.
     :param record: what their journals say of it.
     """
 
-    def __init__(self, hosts: Fleet, wanted: Release, record: Record, ways: Ways) -> None:
+    def __init__(self, hosts: Fleet, wanted: Release, record: Record, plan: RevertPlan) -> None:
         self.hosts = hosts
         self.wanted = wanted
-        self.ways = ways
+        self.plan = plan
         self.session = hosts.session
         self.failed: dict[str, str] = {}
         self.switched: set[str] = set()
@@ -74,7 +74,7 @@ class Rolling:
 
     def still(self, fleet: Fleet) -> Fleet:
         """Return those of some hosts that were not given up."""
-        return fleet.some([name for name in fleet.names if name not in {**self.failed, **self.skipped}])
+        return fleet.subset([name for name in fleet.names if name not in {**self.failed, **self.skipped}])
 
     def apply(self, fleet: Fleet, steps: Sequence[StepLike], phase: str) -> None:
         """Apply steps to hosts that were not given up; one that fails is given up, as far as the settings allow.
@@ -89,7 +89,7 @@ class Rolling:
         # What is lost has an open journal already.
         switched = [name for name in failures if self.record.phase == SWITCH and name not in self.session.lost]
         if switched:
-            self.put_back(switched, f"put back {', '.join(switched)}")
+            self.revert_hosts(switched, f"put back {', '.join(switched)}")
             self.leave_open(switched, "; ".join(failures[name] for name in switched))
 
     def give_up(self, failures: Mapping[str, str], phase: str) -> None:
@@ -113,7 +113,7 @@ class Rolling:
         """Say before anything changes which hosts could not be put back if the rollout failed."""
         for identifier, names in self.way_back(self.before).items():
             try:
-                own, refused = kept.releases(self.hosts.some(names), identifier)
+                own, refused = kept.releases(self.hosts.subset(names), identifier)
                 why = "\n".join(f"  {each.sentence}" for each in refused)
             except HawserError as error:
                 own, why = {}, f"  {error}"
@@ -143,7 +143,7 @@ class Rolling:
                 names = [name for name in self.hosts.names if name in self.session.locked and name not in left]
                 with suppress(Exception):
                     # What it was about is told by the error itself.
-                    self.hosts.some(names).attempt([self.ways.record], self.wanted, phase="record")
+                    self.hosts.subset(names).attempt([self.plan.record], self.wanted, phase="record")
             raise
 
     @contextmanager
@@ -155,7 +155,7 @@ class Rolling:
             if self.hosts.dry:
                 raise
             try:
-                self.turn_back()
+                self.revert_all()
             except Exception as second:
                 raise HawserError(
                     f"{error}\nand not every host could be put back: {second}\n"
@@ -163,7 +163,7 @@ class Rolling:
                 ) from error
             raise
 
-    def turn_back(self) -> None:
+    def revert_all(self) -> None:
         """Put all hosts back to what they served before the rollout, also those that were lost and answer again.
 
         :raises HawserError: not all of them could be.
@@ -175,7 +175,7 @@ class Rolling:
         there = [name for name in touched if name not in gone]
         fresh = [name for name in there if not self.before[name].before]
         old = [name for name in there if self.before[name].before]
-        self.put_back(old, "")
+        self.revert_hosts(old, "")
         if fresh:
             self.withdraw(fresh, alone=not old and not gone and not self.finished)
         if self.finished:
@@ -185,7 +185,7 @@ class Rolling:
         for act in self.later:
             act()
         self.note(waits=tuple(gone))
-        self.hosts.some(old).apply([self.ways.close], self.wanted, phase="close")
+        self.hosts.subset(old).apply([self.plan.close], self.wanted, phase="close")
         if gone:
             raise HawserError(f"no answer from {', '.join(gone)}")
 
@@ -195,20 +195,20 @@ class Rolling:
         if alone:
             self.hosts.report.note("", f"nothing served before on {told}, so nothing is put back there", "warning")
         else:
-            self.hosts.some(fresh).apply(self.ways.withdraw, self.wanted, phase=f"withdraw {self.wanted.id}")
+            self.hosts.subset(fresh).apply(self.plan.withdraw, self.wanted, phase=f"withdraw {self.wanted.id}")
 
-    def stay_open(self, put_back: Sequence[str], gone: Sequence[str]) -> None:
+    def stay_open(self, revert_hosts: Sequence[str], gone: Sequence[str]) -> None:
         """Leave a rollout open on the hosts that were put back while others have long finished it."""
-        self.leave_open(put_back, self.record.failed or "it failed when it was resumed")
+        self.leave_open(revert_hosts, self.record.failed or "it failed when it was resumed")
         self.hosts.report.note(
             "",
             f"{self.wanted.id} goes on serving on {', '.join(sorted(self.finished))}, which had finished before; "
-            f"not on {', '.join([*put_back, *gone])}\n"
+            f"not on {', '.join([*revert_hosts, *gone])}\n"
             f"  next: fab -H {self.hosts.environment.name} resume, when they are well again",
             "warning",
         )
 
-    def put_back(self, names: Sequence[str], phase: str) -> None:
+    def revert_hosts(self, names: Sequence[str], phase: str) -> None:
         """Make hosts serve the release that they served before; those without one are left as they are.
 
         Where that fails, the others are put back all the same.
@@ -217,7 +217,7 @@ class Rolling:
         :raises StepFailed: on one or more hosts.
         """
         failed: list[StepFailed] = []
-        for portion, meanwhile in self.ways.portions(self, [name for name in names if name in self.before]):
+        for portion, meanwhile in self.plan.revert_batches(self, [name for name in names if name in self.before]):
             try:
                 with meanwhile:
                     failed += self.put_together_back(portion.names, phase)
@@ -239,7 +239,7 @@ class Rolling:
         try:
             for identifier, going in self.way_back(names).items():
                 try:
-                    found, refused = self.kept(identifier, self.hosts.some(going))
+                    found, refused = self.kept(identifier, self.hosts.subset(going))
                 except StepFailed as error:
                     failed.append(error)
                     continue
@@ -252,8 +252,8 @@ class Rolling:
                 rank = next(iter(found.values())).environment.host_rank
                 for _rank, equals in groupby(sorted(found, key=rank), rank):
                     try:
-                        self.hosts.some(list(equals)).apply(
-                            self.ways.put_back, found, phase or f"put back {identifier}"
+                        self.hosts.subset(list(equals)).apply(
+                            self.plan.revert_hosts, found, phase or f"put back {identifier}"
                         )
                     except StepFailed as error:
                         failed.append(error)
@@ -276,7 +276,7 @@ class Rolling:
         """Write down on hosts that were given up that the rollout is not complete there."""
         there = self.record
         self.note(failed=why, waits=tuple(names))
-        self.hosts.some(names).apply([self.ways.close], self.wanted, phase="close")
+        self.hosts.subset(names).apply([self.plan.close], self.wanted, phase="close")
         self.session.rollout = there
 
     def end(self) -> None:

@@ -1,6 +1,6 @@
 """Format-correct quoting: each function writes a value so that the format's own reader gives it back unchanged.
 
-What a format cannot carry raises :class:`CannotExpress`: nothing is cut, replaced or guessed.
+What a format cannot carry raises :class:`NotRepresentable`: nothing is cut, replaced or guessed.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .nginx import nginx_string, nginx_word
 from .posix import shell, shell_environment, shell_join
 from .supervisor import supervisor_command, supervisor_environment, supervisor_logfile, supervisor_value
 from .systemd import systemd_environment, systemd_exec, systemd_value, systemd_word
-from .text import CannotExpress
+from .text import NotRepresentable
 
 __all__ = [
     "FILTERS",
-    "CannotExpress",
+    "NotRepresentable",
     "apache_word",
     "crontab_command",
     "dotenv",

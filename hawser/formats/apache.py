@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .text import CannotExpress, plain
+from .text import NotRepresentable, plain
 
 APACHE = "Apache's configuration"
 
@@ -16,9 +16,9 @@ def apache_word(value: str) -> str:
     """
     text = plain(APACHE, value)
     if re.search(r"[\x00-\x1f\x7f]", text):
-        raise CannotExpress(APACHE, "it holds a control character")
+        raise NotRepresentable(APACHE, "it holds a control character")
     if "${" in text:
-        raise CannotExpress(APACHE, "it holds ${, which begins a variable and has no escape")
+        raise NotRepresentable(APACHE, "it holds ${, which begins a variable and has no escape")
     return '"' + re.sub(r'[\\"]', lambda match: "\\" + match[0], text) + '"'
 
 

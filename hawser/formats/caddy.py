@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .text import CannotExpress, plain
+from .text import NotRepresentable, plain
 
 CADDY = "Caddy's configuration"
 
@@ -17,13 +17,13 @@ def caddy_word(value: str) -> str:
     """
     text = plain(CADDY, value)
     if re.search(r"[\x00-\x1f\x7f]", text):
-        raise CannotExpress(CADDY, "it holds a control character")
+        raise NotRepresentable(CADDY, "it holds a control character")
     if "{" in text:
-        raise CannotExpress(CADDY, "it holds a {, which begins a placeholder")
+        raise NotRepresentable(CADDY, "it holds a {, which begins a placeholder")
     if "`" not in text:
         return f"`{text}`"
     if "\\" in text:
-        raise CannotExpress(CADDY, "it holds a backquote and a backslash, and no quotes keep both")
+        raise NotRepresentable(CADDY, "it holds a backquote and a backslash, and no quotes keep both")
     return '"' + text.replace('"', '\\"') + '"'
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .text import CannotExpress, plain
+from .text import NotRepresentable, plain
 
 CRONTAB = "a crontab"
 
@@ -22,10 +22,10 @@ def crontab_command(command_line: str) -> str:
     """
     text = plain(CRONTAB, command_line)
     if "\n" in text:
-        raise CannotExpress(CRONTAB, "it holds a newline")
+        raise NotRepresentable(CRONTAB, "it holds a newline")
     if not text.strip():
-        raise CannotExpress(CRONTAB, "it is an empty command")
+        raise NotRepresentable(CRONTAB, "it is an empty command")
     escaped = re.sub(r"\\{2,}|\\(?=%)", lambda run: run[0] * 2, text).replace("%", r"\%")
     if len(escaped.encode()) > _LONGEST_COMMAND:
-        raise CannotExpress(CRONTAB, f"it is longer than the {_LONGEST_COMMAND} bytes that cron takes as a command")
+        raise NotRepresentable(CRONTAB, f"it is longer than the {_LONGEST_COMMAND} bytes that cron takes as a command")
     return escaped

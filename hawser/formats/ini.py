@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .text import CannotExpress, plain
+from .text import NotRepresentable, plain
 
 INI = "an INI file"
 
@@ -24,12 +24,12 @@ def fold(format: str, text: str, name: str = "") -> str:
     :raises CannotExpress: when configparser would strip, translate or drop a part of it.
     """
     if "\r" in text:
-        raise CannotExpress(format, "it holds a carriage return", name)
+        raise NotRepresentable(format, "it holds a carriage return", name)
     first, *others = text.split("\n")
     if text != text.strip():
-        raise CannotExpress(format, "it begins or ends with white space", name)
+        raise NotRepresentable(format, "it begins or ends with white space", name)
     if any(line != line.strip() for line in (first, *others)):
-        raise CannotExpress(format, "it has white space beside a newline", name)
+        raise NotRepresentable(format, "it has white space beside a newline", name)
     if any(line.startswith(("#", ";")) for line in others):
-        raise CannotExpress(format, "it has a line that begins with # or ;, a comment there", name)
+        raise NotRepresentable(format, "it has a line that begins with # or ;, a comment there", name)
     return "\n".join([first, *(line and f"    {line}" for line in others)])

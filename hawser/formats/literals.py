@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from .text import CannotExpress, exact
+from .text import NotRepresentable, exact
 
 PYTHON, JSON, YAML, URL = "a Python literal", "JSON", "YAML", "a URL"
 
@@ -97,14 +97,14 @@ def _json_data(value: object) -> object:
 
 def _json_key(format: str, key: object) -> str:
     if not isinstance(key, str):
-        raise CannotExpress(format, f"it has a key that is no text but of the type {type(key).__name__}")
+        raise NotRepresentable(format, f"it has a key that is no text but of the type {type(key).__name__}")
     return exact(format, key)
 
 
 def _yaml_key(key: object) -> str:
     text = yaml_text(_json_key(YAML, key))
     if len(text) > _LONGEST_YAML_KEY:
-        raise CannotExpress(YAML, f"it has a key of more than {_LONGEST_YAML_KEY} characters")
+        raise NotRepresentable(YAML, f"it has a key of more than {_LONGEST_YAML_KEY} characters")
     return text
 
 
@@ -112,7 +112,7 @@ def _number(format: str, value: float) -> str:
     if isinstance(value, int):
         return int.__repr__(value)
     if not math.isfinite(value):
-        raise CannotExpress(format, "it holds a number that is not finite")
+        raise NotRepresentable(format, "it holds a number that is not finite")
     return float.__repr__(value)
 
 
@@ -124,8 +124,8 @@ def _pairs(write_key: Callable[[object], str], write: Callable[[object], str], t
     return ", ".join(f"{write_key(key)}: {write(item)}" for key, item in table.items())
 
 
-def _no_data(format: str, value: object) -> CannotExpress:
-    return CannotExpress(format, f"it holds a {type(value).__name__}, and plain data is {_KINDS}")
+def _no_data(format: str, value: object) -> NotRepresentable:
+    return NotRepresentable(format, f"it holds a {type(value).__name__}, and plain data is {_KINDS}")
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .text import CannotExpress, plain
+from .text import NotRepresentable, plain
 
 NGINX = "nginx's configuration"
 
@@ -23,10 +23,12 @@ def nginx_string(value: str) -> str:
     """
     text = plain(NGINX, value)
     if "$" in text:
-        raise CannotExpress(NGINX, "it holds a $, which begins a variable and has no escape")
+        raise NotRepresentable(NGINX, "it holds a $, which begins a variable and has no escape")
     quoted = '"' + re.sub(r'[\\"\n\r\t]', lambda match: _ESCAPES[match[0]], text) + '"'
     if len(quoted.encode()) > _LONGEST_PARAMETER:
-        raise CannotExpress(NGINX, f"it is longer than the {_LONGEST_PARAMETER} bytes that nginx takes as a parameter")
+        raise NotRepresentable(
+            NGINX, f"it is longer than the {_LONGEST_PARAMETER} bytes that nginx takes as a parameter"
+        )
     return quoted
 
 
@@ -37,9 +39,9 @@ def nginx_word(value: str) -> str:
     """
     text = plain(NGINX, value)
     if not text:
-        raise CannotExpress(NGINX, "it is empty")
+        raise NotRepresentable(NGINX, "it is empty")
     if re.search(r"[\x01-\x1f\x7f]", text):
-        raise CannotExpress(NGINX, "it holds a control character")
+        raise NotRepresentable(NGINX, "it holds a control character")
     return text if _BARE.fullmatch(text) and len(text) <= _LONGEST_PARAMETER else nginx_string(text)
 
 

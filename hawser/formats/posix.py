@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from .systemd import SYSTEMD_REFUSES
-from .text import CannotExpress, fits_a_process, plain, variable
+from .text import NotRepresentable, fits_a_process, plain, variable
 
 SHELL = "a shell word"
 ENVIRONMENT_FILE = "an environment file"
@@ -54,10 +54,10 @@ def shell_environment(variables: Mapping[str, str]) -> str:
 
 def _assignment(name: str, value: str) -> str:
     if _KEPT_BY_SHELLS.fullmatch(variable(ENVIRONMENT_FILE, name)):
-        raise CannotExpress(ENVIRONMENT_FILE, "shells keep this variable for themselves", name)
+        raise NotRepresentable(ENVIRONMENT_FILE, "shells keep this variable for themselves", name)
     text = plain(ENVIRONMENT_FILE, value, name)
     if SYSTEMD_REFUSES.search(text):
-        raise CannotExpress(ENVIRONMENT_FILE, "it holds a code point that systemd does not take as text", name)
+        raise NotRepresentable(ENVIRONMENT_FILE, "it holds a code point that systemd does not take as text", name)
     fits_a_process(ENVIRONMENT_FILE, f"{name}={text}", name)
     escaped = re.sub(r'["\\`$]', r"\\\g<0>", text)
     return f'{name}="{escaped}"\n'

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from .ini import fold
-from .text import CannotExpress, fits_a_process, plain, variable
+from .text import NotRepresentable, fits_a_process, plain, variable
 
 SUPERVISOR = "supervisor's configuration"
 
@@ -38,7 +38,7 @@ def supervisor_command(argv: Sequence[str]) -> str:
     :raises CannotExpress: for an empty `argv`, NUL, carriage returns, and more than Linux hands to a process.
     """
     if not argv:
-        raise CannotExpress(SUPERVISOR, "a command line needs a program")
+        raise NotRepresentable(SUPERVISOR, "a command line needs a program")
     return fold(SUPERVISOR, " ".join(_word(word) for word in argv))
 
 
@@ -50,9 +50,9 @@ def supervisor_value(value: str) -> str:
     """
     text = plain(SUPERVISOR, value)
     if "\n" in text:
-        raise CannotExpress(SUPERVISOR, "it holds a newline")
+        raise NotRepresentable(SUPERVISOR, "it holds a newline")
     if text.startswith(("#", ";")):
-        raise CannotExpress(SUPERVISOR, "it begins with # or ;, a comment there")
+        raise NotRepresentable(SUPERVISOR, "it begins with # or ;, a comment there")
     return fold(SUPERVISOR, _expandable(text))
 
 
@@ -71,17 +71,17 @@ def _pair(name: str, value: str) -> str:
         return f"{name}={text}"
     quote = "'" if '"' in text else '"'
     if quote in text:
-        raise CannotExpress(SUPERVISOR, "it holds both kinds of quotes", name)
+        raise NotRepresentable(SUPERVISOR, "it holds both kinds of quotes", name)
     if text.startswith(("'", '"')) or text.endswith(("'", '"')):
-        raise CannotExpress(SUPERVISOR, "it begins or ends with a quote, which supervisor strips", name)
+        raise NotRepresentable(SUPERVISOR, "it begins or ends with a quote, which supervisor strips", name)
     return f"{name}={fold(SUPERVISOR, quote + _expandable(text, name) + quote, name)}"
 
 
 def _expandable(text: str, name: str = "") -> str:
     if _COMMENT.search(text):
-        raise CannotExpress(SUPERVISOR, "it holds # or ; after white space, a comment there", name)
+        raise NotRepresentable(SUPERVISOR, "it holds # or ; after white space, a comment there", name)
     if _HERE in text:
-        raise CannotExpress(SUPERVISOR, f"it holds {_HERE}, which supervisor always replaces", name)
+        raise NotRepresentable(SUPERVISOR, f"it holds {_HERE}, which supervisor always replaces", name)
     return text.replace("%", "%%")
 
 

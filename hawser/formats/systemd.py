@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .text import CannotExpress, fits_a_process, plain, variable
+from .text import NotRepresentable, fits_a_process, plain, variable
 
 SYSTEMD = "a systemd unit"
 
@@ -39,10 +39,10 @@ def systemd_exec(argv: Sequence[str]) -> str:
         characters that systemd refuses there, and for what :func:`systemd_word` refuses.
     """
     if not argv:
-        raise CannotExpress(SYSTEMD, "a command line needs a program")
+        raise NotRepresentable(SYSTEMD, "a command line needs a program")
     line = " ".join([_program(argv[0]), *(systemd_word(word) for word in argv[1:])])
     if len(line.encode()) > _LONGEST_LINE:
-        raise CannotExpress(SYSTEMD, "the command line is longer than the megabyte that systemd reads")
+        raise NotRepresentable(SYSTEMD, "the command line is longer than the megabyte that systemd reads")
     return line
 
 
@@ -63,28 +63,28 @@ def systemd_value(value: str) -> str:
     """
     text = _text(value)
     if "\n" in text or "\r" in text:
-        raise CannotExpress(SYSTEMD, "it holds a newline")
+        raise NotRepresentable(SYSTEMD, "it holds a newline")
     if text != text.strip(" \t"):
-        raise CannotExpress(SYSTEMD, "it begins or ends with white space, which systemd strips")
+        raise NotRepresentable(SYSTEMD, "it begins or ends with white space, which systemd strips")
     if (len(text) - len(text.rstrip("\\"))) % 2:
-        raise CannotExpress(SYSTEMD, "it ends with a backslash, which joins the next line")
+        raise NotRepresentable(SYSTEMD, "it ends with a backslash, which joins the next line")
     return text.replace("%", "%%")
 
 
 def _program(value: str) -> str:
     text = _argument(_text(value))
     if re.search(r"""["'\\\x01-\x1f\x7f]""", text):
-        raise CannotExpress(SYSTEMD, "its program has a quote, backslash or control character")
+        raise NotRepresentable(SYSTEMD, "its program has a quote, backslash or control character")
     if "$" in text:
-        raise CannotExpress(SYSTEMD, "its program has a $, which has no escape in this place")
+        raise NotRepresentable(SYSTEMD, "its program has a $, which has no escape in this place")
     if text.endswith("/") or not (text.startswith("/") or re.fullmatch("[A-Za-z0-9_.][A-Za-z0-9_.+-]*", text)):
-        raise CannotExpress(SYSTEMD, "its program is neither an absolute path nor a plain name")
+        raise NotRepresentable(SYSTEMD, "its program is neither an absolute path nor a plain name")
     return text if _BARE.fullmatch(text) else _quoted(text)
 
 
 def _argument(text: str) -> str:
     if len(text.encode()) > _LONGEST_ARGUMENT:
-        raise CannotExpress(
+        raise NotRepresentable(
             SYSTEMD, f"it is longer than the {_LONGEST_ARGUMENT} bytes that systemd takes as an argument"
         )
     return text
@@ -93,7 +93,7 @@ def _argument(text: str) -> str:
 def _text(value: str, name: str = "") -> str:
     text = plain(SYSTEMD, value, name)
     if SYSTEMD_REFUSES.search(text):
-        raise CannotExpress(SYSTEMD, "it holds a code point that systemd does not take as text", name)
+        raise NotRepresentable(SYSTEMD, "it holds a code point that systemd does not take as text", name)
     return text
 
 

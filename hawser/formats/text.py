@@ -11,7 +11,7 @@ _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class CannotExpress(ValueError):
+class NotRepresentable(ValueError):
     """A value that a format has no way to carry unchanged.
 
     The message never holds the value, which may be a secret.
@@ -35,7 +35,7 @@ def plain(format: str, value: str, name: str = "") -> str:
     """
     text = exact(format, value, name)
     if "\0" in text:
-        raise CannotExpress(format, "it holds a NUL character", name)
+        raise NotRepresentable(format, "it holds a NUL character", name)
     return text
 
 
@@ -45,10 +45,10 @@ def exact(format: str, value: str, name: str = "") -> str:
     :raises CannotExpress: when it is no text, or holds half a surrogate pair, which UTF-8 has no bytes for.
     """
     if not isinstance(value, str):
-        raise CannotExpress(format, f"it is no text but of the type {type(value).__name__}", name)
+        raise NotRepresentable(format, f"it is no text but of the type {type(value).__name__}", name)
     text = str.__str__(value)
     if _SURROGATE.search(text):
-        raise CannotExpress(format, "it holds half a surrogate pair, which is no character", name)
+        raise NotRepresentable(format, "it holds half a surrogate pair, which is no character", name)
     return text
 
 
@@ -58,7 +58,9 @@ def fits_a_process(format: str, text: str, name: str = "") -> str:
     :raises CannotExpress: when it is longer than what the kernel hands to a process.
     """
     if len(text.encode()) > LONGEST_STRING:
-        raise CannotExpress(format, f"it is longer than the {LONGEST_STRING} bytes that Linux hands to a process", name)
+        raise NotRepresentable(
+            format, f"it is longer than the {LONGEST_STRING} bytes that Linux hands to a process", name
+        )
     return text
 
 
@@ -68,5 +70,7 @@ def variable(format: str, name: str) -> str:
     :raises CannotExpress: when it is no name of an environment variable: letters, digits and ``_``, no digit first.
     """
     if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
-        raise CannotExpress(format, "a variable's name has letters, digits and _ only, and no digit first", repr(name))
+        raise NotRepresentable(
+            format, "a variable's name has letters, digits and _ only, and no digit first", repr(name)
+        )
     return name

@@ -38,7 +38,7 @@ def instance_environment(name: str) -> str:
     return f"instance.{name}"
 
 
-class Hidden(dict[str, str]):
+class ForbiddenSecrets(dict[str, str]):
     """The secrets where none may stand, such as a command, whose arguments ``ps`` shows to everyone.
 
     :param why: what is said of one, with ``{}`` for its name.
@@ -371,7 +371,7 @@ class Host:
 
     def command_text(self, value: str, key: str, **more: Any) -> str:
         """Render a command, in which no secret may stand."""
-        return self.text(value, key, secrets=Hidden(), **more)
+        return self.text(value, key, secrets=ForbiddenSecrets(), **more)
 
     @cached_property
     def variables(self) -> dict[str, str]:

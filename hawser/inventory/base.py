@@ -21,7 +21,7 @@ class Model(BaseModel):
     )
 
 
-class Wrong(ValueError):
+class InvalidValue(ValueError):
     """A value that its type refuses.
 
     :param message: what is wrong, as the end of a sentence that starts with the key.
@@ -35,7 +35,7 @@ class Wrong(ValueError):
 
 
 @dataclass(frozen=True)
-class Finding:
+class SettingError:
     """A contradiction between keys.
 
     :param loc: the key to change.

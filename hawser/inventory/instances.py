@@ -18,7 +18,7 @@ from jinja2 import meta, nodes
 from hawser.templates.bounded import MISTAKES, budget
 from hawser.templates.bounded import Environment as Jinja
 
-from .base import Finding, Loc, did_you_mean
+from .base import Loc, SettingError, did_you_mean
 from .documents import Table, merge
 from .lookup import keys_of, model_at, plain
 from .schema import Environment
@@ -38,7 +38,7 @@ class Expansion:
 
     table: Table
     origins: dict[Loc, Loc] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[SettingError] = field(default_factory=list)
 
     def written(self, loc: Loc) -> Loc:
         """Return where in the file that was written which stands at `loc` now."""
@@ -70,7 +70,7 @@ class _Expander:
     def __init__(self, instances: Mapping[str, Table]) -> None:
         self.instances = instances
         self.origins: dict[Loc, Loc] = {}
-        self.findings: list[Finding] = []
+        self.findings: list[SettingError] = []
 
     def value(self, value: Any, at: Loc, written: Loc, bound: str) -> Any:
         """Return a value as it is for the instance `bound`; an empty one stands for none."""
@@ -90,7 +90,7 @@ class _Expander:
             hint = 'say it in the name, as in [processes."web-{{ instance.name }}"]'
             if "instance" in _keys_at(at[:-1]):
                 hint += f', or add {_HERE} = "…"'
-            self.findings.append(Finding(written, "speaks of an instance, and nothing says of which one", hint))
+            self.findings.append(SettingError(written, "speaks of an instance, and nothing says of which one", hint))
         elif not self.instances:
             self.none(written)
         return value
@@ -108,7 +108,7 @@ class _Expander:
                     break  # the mistake has been told
                 if own in found:
                     message = f"is {own} for more than one instance"
-                    self.findings.append(Finding((*written, key), message, "use {{ instance.name }}"))
+                    self.findings.append(SettingError((*written, key), message, "use {{ instance.name }}"))
                 found[own] = (value, name, (*written, key))
         result: Table = {}
         for key, value in table.items():
@@ -163,7 +163,9 @@ class _Expander:
 
     def none(self, written: Loc) -> None:
         needs = frozenset({"instances"})
-        self.findings.append(Finding(written, "speaks of instances, and there is none", "add [instances.NAME]", needs))
+        self.findings.append(
+            SettingError(written, "speaks of instances, and there is none", "add [instances.NAME]", needs)
+        )
 
     def bind(self, text: str, at: Loc, written: Loc, name: str) -> Any:
         """Return a text with the values of one instance.
@@ -182,10 +184,10 @@ class _Expander:
             if attribute not in values:
                 hint = did_you_mean(attribute, values, f"values: {', '.join(values)}")
                 message = f"the instance {name} has no value {attribute!r}"
-                self.findings.append(Finding(written, message, hint, frozenset({"instances"})))
+                self.findings.append(SettingError(written, message, hint, frozenset({"instances"})))
                 return text
         if len(gets) < len(used):
-            self.findings.append(Finding(written, "says instance alone", "as in {{ instance.name }}"))
+            self.findings.append(SettingError(written, "says instance alone", "as in {{ instance.name }}"))
             return text
         if meta.find_undeclared_variables(tree) == {_HERE}:
             if _takes(at) in (int, bool, tuple) and len(gets) == 1 and _is_one_value(tree):

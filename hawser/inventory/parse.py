@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hawser.errors import InputErrors, Problem
 
-from .base import Finding, Loc, dotted
+from .base import Loc, SettingError, dotted
 from .checks.names import contradictions
 from .documents import Document, Table, merged, origin, read_documents
 from .instances import Expansion, expand
@@ -40,7 +40,7 @@ def parse(name: str, documents: Sequence[Document]) -> Environment:
         message = f"{name!r} cannot be the name of an environment"
         raise InputErrors([Problem(own.label, "", message, "letters, digits, - and _ only")])
     table = merged(documents)
-    findings = [Finding((key,), "unknown key", known_keys((key,))) for key in _FILLED_IN if key in table]
+    findings = [SettingError((key,), "unknown key", known_keys((key,))) for key in _FILLED_IN if key in table]
     table = {key: value for key, value in table.items() if key not in _FILLED_IN}
     expansion = expand(table)
     table = expansion.table
@@ -78,7 +78,7 @@ def _what_is_right(name: str, path: Path, table: Table, wrong: list[Loc]) -> Env
     return None
 
 
-def _problems(findings: Sequence[Finding], expansion: Expansion, documents: Sequence[Document]) -> list[Problem]:
+def _problems(findings: Sequence[SettingError], expansion: Expansion, documents: Sequence[Document]) -> list[Problem]:
     """Say what is wrong, and where in the files; what speaks of an instance in a wrong way has no further mistakes."""
     first = {finding.loc: finding for finding in reversed(expansion.findings)}
     placed = [(expansion.written(finding.loc), finding) for finding in findings]

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from .base import Finding, Loc, Wrong, did_you_mean
+from .base import InvalidValue, Loc, SettingError, did_you_mean
 from .lookup import keys_of, model_at
 from .schema import Environment
 
@@ -31,33 +31,33 @@ _NAMES: tuple[tuple[type, str], ...] = (
 )
 
 
-def findings_of(error: ValidationError) -> list[Finding]:
+def findings_of(error: ValidationError) -> list[SettingError]:
     """Return one finding for each thing that is wrong with the tables themselves."""
     # A default that needs a broken key says nothing that the broken key has not said.
     details = (detail for detail in error.errors() if detail["type"] != "default_factory_not_called")
     return [_finding(detail) for detail in details]
 
 
-def _finding(detail: ErrorDetails) -> Finding:
+def _finding(detail: ErrorDetails) -> SettingError:
     loc: Loc = tuple(part for part in detail["loc"] if part != "[key]")
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return Finding(loc, "unknown key", known_keys(loc))
+        return SettingError(loc, "unknown key", known_keys(loc))
     if kind == "missing":
-        return Finding(loc, "is missing", _purpose(loc))
+        return SettingError(loc, "is missing", _purpose(loc))
     if kind in _KINDS:
-        return Finding(loc, f"must be {_KINDS[kind]}, not {_name_of(value)}", _instead(kind, value, loc))
-    if isinstance(wrong := context.get("error"), Wrong):
-        return Finding(loc, wrong.message, wrong.hint)
+        return SettingError(loc, f"must be {_KINDS[kind]}, not {_name_of(value)}", _instead(kind, value, loc))
+    if isinstance(wrong := context.get("error"), InvalidValue):
+        return SettingError(loc, wrong.message, wrong.hint)
     if kind == "literal_error":
         choices = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         near = did_you_mean(value, choices) if isinstance(value, str) else ""
-        return Finding(loc, f"must be one of {', '.join(choices)}, not {_shown(value)}", near)
+        return SettingError(loc, f"must be one of {', '.join(choices)}, not {_shown(value)}", near)
     if kind == "greater_than_equal":
-        return Finding(loc, f"must be at least {context['ge']}, not {value}")
+        return SettingError(loc, f"must be at least {context['ge']}, not {value}")
     if kind == "less_than_equal":
-        return Finding(loc, f"must be at most {context['le']}, not {value}")
-    return Finding(loc, detail["msg"][:1].lower() + detail["msg"][1:])
+        return SettingError(loc, f"must be at most {context['le']}, not {value}")
+    return SettingError(loc, detail["msg"][:1].lower() + detail["msg"][1:])
 
 
 def known_keys(loc: Loc) -> str:

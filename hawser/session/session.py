@@ -18,7 +18,7 @@ from fabric.config import Config
 
 from .. import sandbox
 from ..errors import HawserError, InputErrors, Problem, Unreachable
-from ..formats import CannotExpress
+from ..formats import NotRepresentable
 from ..host import Host
 from ..host.facts import Facts
 from ..host.journal import Record
@@ -308,7 +308,7 @@ class Session:
                     list(each.resources(self.host(name, trial)))
                 except TemplateError as error:
                     problems[error.problem] = None
-                except CannotExpress as error:
+                except NotRepresentable as error:
                     problems[Problem(self.environment.path.name, each.title, str(error))] = None
         return tuple(problems)
 
@@ -349,7 +349,7 @@ class Session:
             self.environment.app.agent,
         )
 
-    def expect(self, names: Sequence[str]) -> None:
+    def connect_early(self, names: Sequence[str]) -> None:
         """Begin to open wires to these hosts while other work goes on; `open` waits for them."""
         self.preflight()
         self._opening = together.begin(lambda: self.open_missing(names))
@@ -370,7 +370,7 @@ class Session:
             raise Unreachable(f"not reached: {', '.join(failed)}")
 
     def wait_for(self, opening: Future[list[str]]) -> list[str]:
-        """Wait for what `expect` has begun."""
+        """Wait for what `connect_early` has begun."""
         try:
             return opening.result()
         except KeyboardInterrupt:

@@ -30,7 +30,7 @@ def fronts(fleet: Fleet, batch: Fleet) -> list[str]:
         for name in (environment.hosts_of(site.groups) if site else ())
         if name not in lost and passes_on(environment, name, set(batch.names))
     ]
-    return [name for name in fleet.some(names).answering().names if fleet.facts(name).current]
+    return [name for name in fleet.subset(names).required_hosts().names if fleet.facts(name).current]
 
 
 def passes_on(environment: Environment, name: str, batch: set[str]) -> bool:
@@ -65,7 +65,7 @@ def drained(
 
     def pass_nothing_to(hosts: Iterable[str], phase: str) -> None:
         session.pass_over(hosts)
-        there = fleet.some([name for name in names if name not in session.lost])
+        there = fleet.subset([name for name in names if name not in session.lost])
         there.apply(webservers.INSTALL, releases(), phase)
 
     def take_in() -> None:

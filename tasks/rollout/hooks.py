@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 from hawser.errors import StepFailed
 from hawser.fleet.fleet import Fleet
-from hawser.fleet.rolling import Rolling
+from hawser.fleet.rolling import Rollout
 from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.host.release import Release
@@ -43,7 +43,7 @@ def run(host: Host, due: int | None = None, facts: Mapping[str, str] = NONE) -> 
 
 
 @contextmanager
-def around(rolling: Rolling, phase: str, fleet: Fleet) -> Iterator[None]:
+def around(rolling: Rollout, phase: str, fleet: Fleet) -> Iterator[None]:
     """Run the hooks before and after a phase on some hosts; those after it only when it went well.
 
     :raises StepFailed: a hook before it failed.
@@ -54,7 +54,7 @@ def around(rolling: Rolling, phase: str, fleet: Fleet) -> Iterator[None]:
 
 
 @contextmanager
-def whole(rolling: Rolling, fleet: Fleet) -> Iterator[None]:
+def whole(rolling: Rollout, fleet: Fleet) -> Iterator[None]:
     """Run the hooks before a rollout, and after it in any case."""
     each(rolling, "before", "rollout", fleet)
     result = "failed"
@@ -65,7 +65,7 @@ def whole(rolling: Rolling, fleet: Fleet) -> Iterator[None]:
         each(rolling, "after", "rollout", fleet, HAWSER_RESULT=result)
 
 
-def each(rolling: Rolling, when: str, phase: str, fleet: Fleet, **more: str) -> None:
+def each(rolling: Rollout, when: str, phase: str, fleet: Fleet, **more: str) -> None:
     """Run the hooks of one moment, in the order of the file."""
     for number, hook in enumerate(rolling.hosts.environment.hooks):
         if getattr(hook, when) != phase:
@@ -81,21 +81,21 @@ def each(rolling: Rolling, when: str, phase: str, fleet: Fleet, **more: str) -> 
             rolling.hosts.report.note("", f"the {title} failed{failed}, and the rollout goes on", "warning")
 
 
-def on_hosts(rolling: Rolling, number: int, hook: Hook, fleet: Fleet, title: str, facts: Mapping[str, str]) -> str:
+def on_hosts(rolling: Rollout, number: int, hook: Hook, fleet: Fleet, title: str, facts: Mapping[str, str]) -> str:
     """Run a hook on hosts; return where it failed."""
     there = rolling.still(fleet.leader() if hook.on == "leader" else fleet)
     names = [name for name in there.names if there.host(name).is_in(hook.groups) and name not in fleet.session.lost]
-    failures = there.some(names).attempt([run.given(due=number, facts=facts)], today(rolling), title) if names else {}
+    failures = there.subset(names).attempt([run.given(due=number, facts=facts)], today(rolling), title) if names else {}
     return f" on {', '.join(failures)}" if failures else ""
 
 
-def today(rolling: Rolling) -> Release:
+def today(rolling: Rollout) -> Release:
     """Return the release at stake with the hooks of today's file, also in a rollback."""
     session = rolling.hosts.session
     return dataclasses.replace(rolling.wanted, environment=session.environment, templates=session.templates)
 
 
-def facts_of(rolling: Rolling, moment: str, fleet: Fleet) -> dict[str, str]:
+def facts_of(rolling: Rollout, moment: str, fleet: Fleet) -> dict[str, str]:
     """Return what a hook is told."""
     record, entry = rolling.record, rolling.session.entry
     return {
@@ -112,7 +112,7 @@ def facts_of(rolling: Rolling, moment: str, fleet: Fleet) -> dict[str, str]:
     }
 
 
-def here(rolling: Rolling, number: int, hook: Hook, facts: Mapping[str, str]) -> str:
+def here(rolling: Rollout, number: int, hook: Hook, facts: Mapping[str, str]) -> str:
     """Run a hook on the controlling machine, in the project's folder; return how it failed."""
     fleet, session = rolling.hosts, rolling.hosts.session
     # What a host says of itself is no part of a command that runs on this machine.

@@ -11,7 +11,7 @@ from hawser.fleet import alembic, kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.migration_risk import Question, Verdict, judge, places, told
 from hawser.fleet.migration_risk import questions as questions_of
-from hawser.fleet.rolling import Rolling
+from hawser.fleet.rolling import Rollout
 from hawser.host import Host
 from hawser.host.host import instance_environment
 from hawser.host.release import Release, is_id, short
@@ -20,7 +20,7 @@ from hawser.runner.code.revisions import KINDS as ORDER
 
 
 @dataclass(frozen=True)
-class Outlook:
+class PendingMigrations:
     """What is known of the pending migrations.
 
     :param verdicts: those that are known, for each database on its own.
@@ -55,7 +55,7 @@ class Outlook:
         return found
 
 
-def outlook(fleet: Fleet, release: Release) -> Outlook:
+def outlook(fleet: Fleet, release: Release) -> PendingMigrations:
     """Ask the leader, in a release that is built there, which migrations are pending; nothing is changed."""
     host = leader_with(fleet, release)
     known, others = questions(host)
@@ -67,9 +67,9 @@ def outlook(fleet: Fleet, release: Release) -> Outlook:
         (answer,) = ask(fleet, host, [{**program(host, ("sh", "-c", line)), "plain": True}])
         if "error" in answer:
             unknown = f"release.pending: {answer['error']}\n{answer.get('output', '')}".strip()
-            return Outlook((), unknown, later, unseen)
+            return PendingMigrations((), unknown, later, unseen)
         told = tuple(Verdict(line, UNCLASSIFIED, ("not Django's",), False) for line in answer["lines"])
-        return Outlook(told, "", later, unseen)
+        return PendingMigrations(told, "", later, unseen)
     upgrades = upgrades_of(lines.values())
     verdicts: list[Verdict] = []
     reasons = [f"nobody can tell beforehand what `{line}` does" for line, found in lines.items() if found is None]
@@ -89,7 +89,7 @@ def outlook(fleet: Fleet, release: Release) -> Outlook:
         else:
             place = f"{part.location} of instance {instance}" if instance else part.location
             verdicts += [told_by_alembic(row, place if len(upgrades) > 1 else "") for row in answer["pending"]]
-    return Outlook(tuple(verdicts), "; ".join(reasons), later, unseen)
+    return PendingMigrations(tuple(verdicts), "; ".join(reasons), later, unseen)
 
 
 def why(answer: Mapping[str, Any]) -> str:
@@ -163,11 +163,11 @@ def ask(fleet: Fleet, host: Host, programs: Sequence[dict[str, Any]]) -> list[di
 
 def serves_anywhere(fleet: Fleet) -> bool:
     """Whether any host of the environment that answers serves a release."""
-    names = fleet.everyone().with_code().answering().names
+    names = fleet.everyone().with_code().required_hosts().names
     return any(fleet.facts(name).current for name in names)
 
 
-def consider(rolling: Rolling) -> Outlook:
+def check_pending(rolling: Rollout) -> PendingMigrations:
     """List the pending migrations, and refuse those that the code that serves may not survive.
 
     :raises HawserError: names them, and what to type; nothing has switched yet.
@@ -175,10 +175,10 @@ def consider(rolling: Rolling) -> Outlook:
     hosts, wanted = rolling.hosts, rolling.wanted
     report, leader = hosts.report, hosts.leader().names[0]
     if not serves_anywhere(hosts):
-        return Outlook(unknown="nothing has been deployed yet")
+        return PendingMigrations(unknown="nothing has been deployed yet")
     if hosts.dry and wanted.id not in hosts.facts(leader).releases:
         report.note(leader, f"pending migrations: unknown, for {wanted.id} is not built there yet")
-        return Outlook(unknown="not built yet")
+        return PendingMigrations(unknown="not built yet")
     found = outlook(hosts, wanted)
     for line in told(found.verdicts):
         report.note("", f"pending migration {line}")
@@ -198,7 +198,7 @@ def consider(rolling: Rolling) -> Outlook:
     return found
 
 
-def refusal(rolling: Rolling, beyond: Sequence[str], found: Outlook) -> str:
+def refusal(rolling: Rollout, beyond: Sequence[str], found: PendingMigrations) -> str:
     """Say why migrations are refused, and what to type."""
     hosts = rolling.hosts
     command = f"fab -H {','.join(hosts.session.names)} deploy --revision {short(rolling.wanted.commit)}"
@@ -220,7 +220,7 @@ def refusal(rolling: Rolling, beyond: Sequence[str], found: Outlook) -> str:
     return "\n".join(lines)
 
 
-def applied(fleet: Fleet, release: Release, before: Outlook) -> list[Verdict] | None:
+def applied(fleet: Fleet, release: Release, before: PendingMigrations) -> list[Verdict] | None:
     """Return what was applied of the migrations that were pending, in any database; None where nobody knows.
 
     :param before: what was pending.

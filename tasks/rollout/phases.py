@@ -11,7 +11,7 @@ from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.fleet.migration_risk import Verdict, told
-from hawser.fleet.rolling import Portion, Rolling
+from hawser.fleet.rolling import RevertBatch, Rollout
 from hawser.host import Host, journal
 from hawser.host.databases import databases_of
 from hawser.host.release import Release
@@ -20,7 +20,7 @@ from hawser.steps import StepLike
 
 from .. import config, db, maintenance, release
 from . import drain, hooks, migrations, visit
-from .migrations import Outlook
+from .migrations import PendingMigrations
 
 
 def concerned(hosts: Fleet, record: journal.Record) -> Fleet:
@@ -28,25 +28,25 @@ def concerned(hosts: Fleet, record: journal.Record) -> Fleet:
     names = [*hosts.with_leader().names]
     names += to_save(hosts).names if record.migrations else ()
     names += closable(hosts).names if record.maintenance or record.closed else ()
-    names += [front for name in hosts.names for front in drain.fronts(hosts, hosts.some([name]))]
-    return hosts.some(tuple(dict.fromkeys(name for name in names if name not in hosts.session.lost)))
+    names += [front for name in hosts.names for front in drain.fronts(hosts, hosts.subset([name]))]
+    return hosts.subset(tuple(dict.fromkeys(name for name in names if name not in hosts.session.lost)))
 
 
 def to_save(hosts: Fleet) -> Fleet:
     """Return the hosts whose databases are backed up before they are migrated."""
     if hosts.environment.backup.before_migrate is False:
-        return hosts.some(())
-    return hosts.some([name for name in hosts.environment.hosts if databases_of(hosts.host(name))])
+        return hosts.subset(())
+    return hosts.subset([name for name in hosts.environment.hosts if databases_of(hosts.host(name))])
 
 
 def closable(hosts: Fleet) -> Fleet:
     """Return the hosts of the environment that serve the site and answer."""
     names = [name for name in hosts.environment.hosts if hosts.host(name).serves_site]
-    return hosts.some(names).answering()
+    return hosts.subset(names).required_hosts()
 
 
 @contextmanager
-def settled(rolling: Rolling) -> Iterator[None]:
+def settled(rolling: Rollout) -> Iterator[None]:
     """Have the settings outside of the release in their place for what runs inside; put them back when that fails."""
     leader, wanted = rolling.hosts.leader(), rolling.wanted
     runs = wanted.environment.release.migrate or wanted.environment.once
@@ -60,11 +60,11 @@ def settled(rolling: Rolling) -> Iterator[None]:
         yield
     except Exception:
         if not rolling.hosts.dry and leader.names[0] not in rolling.session.lost:
-            rolling.put_back(leader.names, f"put back the settings of {leader.names[0]}")
+            rolling.revert_hosts(leader.names, f"put back the settings of {leader.names[0]}")
         raise
 
 
-def migrate(rolling: Rolling, pending: Outlook) -> None:
+def migrate(rolling: Rollout, pending: PendingMigrations) -> None:
     """Back up the databases, unless nothing is pending and the settings do not insist, and migrate, once."""
     hosts = rolling.hosts
     rolling.note(phase=journal.MIGRATE, risky=risky(pending.verdicts) or pending.open)
@@ -78,12 +78,12 @@ def migrate(rolling: Rolling, pending: Outlook) -> None:
     hosts.leader().apply([release.advance], rolling.wanted, phase="migrated")
 
 
-def switch(rolling: Rolling, part: Fleet, steps: Sequence[StepLike]) -> None:
+def switch(rolling: Rollout, part: Fleet, steps: Sequence[StepLike]) -> None:
     """Move the traffic to the new release, batch by batch."""
     rolling.note(phase=journal.SWITCH)
     giving = [name for name in rolling.still(part).names if hands_over(rolling.hosts.host(name, rolling.wanted))]
     if giving:
-        rolling.apply(rolling.hosts.some(giving), [release.advance, release.hand_over], "hand over")
+        rolling.apply(rolling.hosts.subset(giving), [release.advance, release.hand_over], "hand over")
     batches = list(part.batches())
     for number, batch in enumerate(batches, 1):
         there = rolling.still(batch)
@@ -101,10 +101,10 @@ def switch(rolling: Rolling, part: Fleet, steps: Sequence[StepLike]) -> None:
             rolling.apply(there, [visit.visit], f"look again {place}")
     far = [name for name in rolling.still(part).names if passes_on(rolling.hosts.host(name, rolling.wanted))]
     if far:
-        rolling.apply(rolling.hosts.some(far), [visit.through], "visit")
+        rolling.apply(rolling.hosts.subset(far), [visit.through], "visit")
 
 
-def portions(rolling: Rolling, names: Sequence[str]) -> Iterator[Portion]:
+def revert_batches(rolling: Rollout, names: Sequence[str]) -> Iterator[RevertBatch]:
     """Yield the portions in which hosts are put back: all at once, but backends of other hosts' web servers in batches.
 
     Those that are out already come first, for nobody misses them; what never switched has nothing to restart.
@@ -114,13 +114,13 @@ def portions(rolling: Rolling, names: Sequence[str]) -> Iterator[Portion]:
     moved = [
         name for name in names if not away or name in away or hosts.facts(name).current != rolling.before[name].before
     ]
-    bound = [name for name in moved if drain.fronts(hosts, hosts.some([name]))]
+    bound = [name for name in moved if drain.fronts(hosts, hosts.subset([name]))]
     free = [name for name in names if name not in bound]
     if free:
-        yield hosts.some(free), nullcontext()
+        yield hosts.subset(free), nullcontext()
     first = [name for name in bound if name in hosts.session.drained]
-    rest = hosts.some([name for name in bound if name not in first])
-    for there in [*([hosts.some(first)] if first else []), *rest.batches()]:
+    rest = hosts.subset([name for name in bound if name not in first])
+    for there in [*([hosts.subset(first)] if first else []), *rest.batches()]:
         fronts = drain.fronts(hosts, there)
         yield there, drain.drained(hosts, there, fronts, partial(serving, rolling, fronts))
 
@@ -135,13 +135,13 @@ def passes_on(host: Host) -> bool:
     return any(True for _ in visit.visits(host, beside=False))
 
 
-def serving(rolling: Rolling, names: Sequence[str]) -> Mapping[str, Release]:
+def serving(rolling: Rollout, names: Sequence[str]) -> Mapping[str, Release]:
     """Return the release that serves on each of some hosts by now."""
-    own = serving_releases(rolling.hosts.some([name for name in names if name not in rolling.switched]))
+    own = serving_releases(rolling.hosts.subset([name for name in names if name not in rolling.switched]))
     return {**own, **{name: rolling.wanted for name in names if name in rolling.switched}}
 
 
-def pause(rolling: Rolling) -> bool:
+def pause(rolling: Rollout) -> bool:
     """Wait between two batches, as the settings say; return whether there was a wait."""
     seconds = rolling.hosts.environment.release.pause
     if seconds and rolling.hosts.dry:
@@ -153,17 +153,17 @@ def pause(rolling: Rolling) -> bool:
 
 
 @contextmanager
-def closed(rolling: Rolling, pending: Outlook) -> Iterator[None]:
+def closed(rolling: Rollout, pending: PendingMigrations) -> Iterator[None]:
     """Show visitors the maintenance page meanwhile, where the rollout asks for it.
 
     A page that was there before stays. After a failure the site opens again, unless the database has changed under the
     code that serves again.
     """
     hosts = rolling.hosts
-    sites = closable(hosts) if rolling.record.maintenance or rolling.record.closed else hosts.some(())
+    sites = closable(hosts) if rolling.record.maintenance or rolling.record.closed else hosts.subset(())
     if rolling.record.maintenance and not rolling.record.closed:
         if all(hosts.facts(name).closed for name in sites.names):
-            sites = hosts.some(())
+            sites = hosts.subset(())
         else:
             # First the journal: whoever comes after a crash shall know that the page is ours.
             rolling.note(closed=True)
@@ -193,7 +193,7 @@ def once(act: Callable[[], None]) -> Callable[[], None]:
     return lambda: left.pop()() if left else None
 
 
-def after_failure(rolling: Rolling, sites: Fleet, changes: Callable[[], str]) -> None:
+def after_failure(rolling: Rollout, sites: Fleet, changes: Callable[[], str]) -> None:
     """Open the site again where a rollout that has failed had closed it, unless the database may not fit any more.
 
     :param sites: the hosts whose page is the rollout's own.
@@ -213,15 +213,15 @@ def after_failure(rolling: Rolling, sites: Fleet, changes: Callable[[], str]) ->
         rolling.hosts.report.note("", f"the database is not put back: {changed}", "warning")
 
 
-def reopen(rolling: Rolling, sites: Fleet) -> None:
+def reopen(rolling: Rollout, sites: Fleet) -> None:
     """Take the maintenance page away."""
-    sites.some([name for name in sites.names if name not in sites.session.lost]).apply(
+    sites.subset([name for name in sites.names if name not in sites.session.lost]).apply(
         [maintenance.reopen], rolling.wanted, "open the site"
     )
     rolling.note(closed=False)
 
 
-def changes(rolling: Rolling, pending: Outlook) -> str:
+def changes(rolling: Rollout, pending: PendingMigrations) -> str:
     """Say what has been done to the database that older code may not survive; nothing when that is nothing."""
     if rolling.hosts.dry or rolling.record.phase == journal.PREPARE or pending.nothing:
         return ""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..base import Finding, Loc, did_you_mean
+from ..base import Loc, SettingError, did_you_mean
 from ..schema import Environment
 
 _PROCESSES = frozenset({"processes"})
 FOLDER = "certs"
 
 
-def check_certificates(environment: Environment) -> Iterator[Finding]:
+def check_certificates(environment: Environment) -> Iterator[SettingError]:
     """Each file has one place, the folder is theirs alone, and what is to restart exists."""
     taken: dict[str, str] = {}
     for name, entry in environment.certificates.items():
@@ -20,21 +20,25 @@ def check_certificates(environment: Environment) -> Iterator[Finding]:
             file = getattr(entry.files, key)
             first = taken.setdefault(file, f"certificates.{name}.files.{key}")
             if first != f"certificates.{name}.files.{key}":
-                yield Finding((*at, "files", key), f"{first} is called {file} as well", "choose another name")
+                yield SettingError((*at, "files", key), f"{first} is called {file} as well", "choose another name")
         for position, process in enumerate(entry.restart):
             if process not in environment.processes:
                 known = environment.processes
                 hint = did_you_mean(process, known, f"processes: {', '.join(known) or 'none'}")
-                yield Finding((*at, "restart", position), f"there is no process {process!r}", hint, needs=_PROCESSES)
+                yield SettingError(
+                    (*at, "restart", position), f"there is no process {process!r}", hint, needs=_PROCESSES
+                )
     if environment.certificates:
         yield from _check_folder(environment)
 
 
-def _check_folder(environment: Environment) -> Iterator[Finding]:
+def _check_folder(environment: Environment) -> Iterator[SettingError]:
     for index, folder in enumerate(environment.persistent.folders):
         if folder.split("/")[0] == FOLDER:
             message = f"{folder}: the folder {FOLDER} is for what [certificates] says"
-            yield Finding(("persistent", "folders", index), message, "choose another name")
+            yield SettingError(("persistent", "folders", index), message, "choose another name")
     for key, link in (("source", environment.app.source), ("environment", environment.app.environment)):
         if link == FOLDER:
-            yield Finding(("app", key), f"the folder {FOLDER} is for what [certificates] says", "choose another name")
+            yield SettingError(
+                ("app", key), f"the folder {FOLDER} is for what [certificates] says", "choose another name"
+            )

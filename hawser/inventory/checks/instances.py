@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..base import Finding, Loc, did_you_mean
+from ..base import Loc, SettingError, did_you_mean
 from ..schema import Environment
 from ..tables.app import instance_of
 from ..tables.files import FileEntry
@@ -13,26 +13,26 @@ from ..tables.samples import SettingsEntry
 _INSTANCES = frozenset({"instances"})
 
 
-def check_instances(environment: Environment) -> Iterator[Finding]:
+def check_instances(environment: Environment) -> Iterator[SettingError]:
     """An instance is called what it is called, and a migration knows whose it is."""
     known = environment.instances
     for name, values in known.items():
         if "name" in values:
-            yield Finding(("instances", name, "name"), f"is {name}, whatever stands here", "as in title")
+            yield SettingError(("instances", name, "name"), f"is {name}, whatever stands here", "as in title")
     for position, command in enumerate(environment.release.migrate):
         if known and environment.env.of_instances and not instance_of(command)[0]:
             message = "would run without the variables of any instance"
             hint = f"for each of them: @{{{{ instance.name }}}} {command}"
-            yield Finding(("release", "migrate", position), message, hint, needs=_INSTANCES | {"env"})
+            yield SettingError(("release", "migrate", position), message, hint, needs=_INSTANCES | {"env"})
 
 
-def check_named_instances(environment: Environment) -> Iterator[Finding]:
+def check_named_instances(environment: Environment) -> Iterator[SettingError]:
     """Instances that are named exist."""
     known = environment.instances
     for loc, named in _named(environment):
         if named not in known:
             hint = did_you_mean(named, known, f"instances: {', '.join(known) or 'none'}")
-            yield Finding(loc, f"there is no instance {named!r}", hint, needs=_INSTANCES)
+            yield SettingError(loc, f"there is no instance {named!r}", hint, needs=_INSTANCES)
 
 
 def _named(environment: Environment) -> Iterator[tuple[Loc, str]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..base import Finding, Loc, did_you_mean
+from ..base import Loc, SettingError, did_you_mean
 from ..schema import Environment
 from ..tables.files import FileEntry, Site
 from ..tables.samples import SettingsEntry
@@ -38,12 +38,12 @@ _FILES = frozenset({"files"})
 _SITE = frozenset({"site"})
 
 
-def contradictions(environment: Environment, folder: Path) -> list[Finding]:
+def contradictions(environment: Environment, folder: Path) -> list[SettingError]:
     """Return everything that is wrong between the keys of an environment.
 
     :param folder: where the file lies, for certificates that it names.
     """
-    checks: tuple[Iterable[Finding], ...] = (
+    checks: tuple[Iterable[SettingError], ...] = (
         check_hosts(environment),
         check_groups(environment),
         check_origin(environment),
@@ -71,37 +71,39 @@ def contradictions(environment: Environment, folder: Path) -> list[Finding]:
     return [finding for check in checks for finding in check]
 
 
-def unknown_names(environment: Environment) -> Iterator[Finding]:
+def unknown_names(environment: Environment) -> Iterator[SettingError]:
     """Processes and instances that are named exist: without them, nothing can be rendered, whatever the hosts are."""
     yield from check_named_processes(environment)
     yield from check_named_instances(environment)
 
 
-def check_hosts(environment: Environment) -> Iterator[Finding]:
+def check_hosts(environment: Environment) -> Iterator[SettingError]:
     """Hosts exist, are told apart by address, and share no name with a group."""
     if not environment.hosts:
-        yield Finding(("hosts",), "names no host", 'add [hosts.web1] with address = "…"', needs=_HOSTS)
+        yield SettingError(("hosts",), "names no host", 'add [hosts.web1] with address = "…"', needs=_HOSTS)
     seen: dict[tuple[str, int], str] = {}
     for name, host in environment.hosts.items():
         at: Loc = ("hosts", name)
         if name == "all":
-            yield Finding(at, _ALL)
+            yield SettingError(at, _ALL)
         for position, group in enumerate(host.groups):
             if group == "all":
-                yield Finding((*at, "groups", position), _ALL)
+                yield SettingError((*at, "groups", position), _ALL)
             elif group in environment.hosts:
                 message = f"{group!r} is the name of a host and of a group"
-                yield Finding((*at, "groups", position), message, "rename one of the two")
+                yield SettingError((*at, "groups", position), message, "rename one of the two")
         place = (host.address.lower(), host.port or 22)
         # Behind different jump hosts the same private address is another machine.
         twin = seen.setdefault(place, name)
         if twin != name and environment.hosts[twin].jump == host.jump:
-            yield Finding((*at, "address"), f"{twin} has the same address and port")
+            yield SettingError((*at, "address"), f"{twin} has the same address and port")
         if host.sandbox and host.address != name:
-            yield Finding((*at, "address"), "a sandbox host gets its address from the sandbox", "remove one of the two")
+            yield SettingError(
+                (*at, "address"), "a sandbox host gets its address from the sandbox", "remove one of the two"
+            )
 
 
-def check_groups(environment: Environment) -> Iterator[Finding]:
+def check_groups(environment: Environment) -> Iterator[SettingError]:
     """Every group that is named anywhere has hosts."""
     for loc, group in _named_groups(environment):
         if group in environment.groups:
@@ -109,7 +111,7 @@ def check_groups(environment: Environment) -> Iterator[Finding]:
         hint = did_you_mean(group, environment.groups, f'add it to a host: groups = ["{group}"]')
         if group in environment.hosts:
             hint = f"{group} is a host; give it a group"
-        yield Finding(loc, f"no host is in the group {group!r}", hint, needs=_HOSTS)
+        yield SettingError(loc, f"no host is in the group {group!r}", hint, needs=_HOSTS)
 
 
 def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
@@ -139,98 +141,102 @@ def _named_groups(environment: Environment) -> Iterator[tuple[Loc, str]]:
     yield from ((("packages", group), group) for group in environment.packages if group != "all")
 
 
-def check_app(environment: Environment) -> Iterator[Finding]:
+def check_app(environment: Environment) -> Iterator[SettingError]:
     """The ways to fetch the code fit the repository, and nothing under the root has two meanings."""
     app = environment.app
     only = frozenset({"app"})
     if app.token and app.repo and not app.repo.startswith("https://"):
-        yield Finding(("app", "token"), "is for a repository at https://", "deploy_key is for SSH", needs=only)
+        yield SettingError(("app", "token"), "is for a repository at https://", "deploy_key is for SSH", needs=only)
     for key, given in (("deploy_key", app.deploy_key), ("agent", app.agent), ("repo_host_keys", app.repo_host_keys)):
         if given and app.repo and (app.local or app.repo.startswith(("https://", "http://"))):
-            yield Finding(("app", key), "is for a repository reached over SSH", "token is for HTTPS", needs=only)
+            yield SettingError(("app", key), "is for a repository reached over SSH", "token is for HTTPS", needs=only)
     if app.local and not app.push:
-        yield Finding(("app", "push"), "must be true: hosts cannot reach a path on this machine", needs=only)
+        yield SettingError(("app", "push"), "must be true: hosts cannot reach a path on this machine", needs=only)
     if app.push and app.repo and not app.local:
-        yield Finding(("app", "push"), "is for a repository at a path on this machine", "remove it", needs=only)
+        yield SettingError(("app", "push"), "is for a repository at a path on this machine", "remove it", needs=only)
     for key, user in (("user", app.user), ("group", app.group)):
         if user == "root" and (key == "user" or app.user != "root"):
-            yield Finding(("app", key), "the application must not run as root", needs=only)
+            yield SettingError(("app", key), "the application must not run as root", needs=only)
     if app.root.count("/") < 2 or app.root.startswith(("/root/", "/proc/", "/sys/", "/dev/", "/tmp/", "/run/")):
         message = f"{app.root} cannot be the application's own folder"
-        yield Finding(("app", "root"), message, f"as in /srv/{app.name}", needs=only)
+        yield SettingError(("app", "root"), message, f"as in /srv/{app.name}", needs=only)
     if not re.fullmatch(r"[A-Za-z0-9._/-]+", app.root, re.ASCII):
         message = f"{app.root} has characters that nginx, cron and systemd read in different ways"
-        yield Finding(("app", "root"), message, "letters, digits and . _ - / only", needs=only)
+        yield SettingError(("app", "root"), message, "letters, digits and . _ - / only", needs=only)
     for key, link in (("source", app.source), ("environment", app.environment)):
         if link in (*_TAKEN_UNDER_ROOT, *_SHARED_UNDER_ROOT):
-            yield Finding(("app", key), f"{link!r} is a folder that Hawser needs under {app.root}", needs=only)
+            yield SettingError(("app", key), f"{link!r} is a folder that Hawser needs under {app.root}", needs=only)
     if app.source == app.environment:
-        yield Finding(("app", "environment"), "has the same name as app.source", needs=only)
+        yield SettingError(("app", "environment"), "has the same name as app.source", needs=only)
     for index, folder in enumerate(environment.persistent.folders):
         first = folder.split("/")[0]
         if folder in _SHARED_UNDER_ROOT:
-            yield Finding(
+            yield SettingError(
                 ("persistent", "folders", index), f"{folder} belongs to root", f"as in {folder}/app", needs=only
             )
         if first in (*_TAKEN_UNDER_ROOT, app.source, app.environment, ".", ""):
             message = f"{folder!r} does not survive a release: Hawser manages {first} itself"
-            yield Finding(("persistent", "folders", index), message, "name a folder beside it", needs=only)
+            yield SettingError(("persistent", "folders", index), message, "name a folder beside it", needs=only)
 
 
-def check_python(environment: Environment) -> Iterator[Finding]:
+def check_python(environment: Environment) -> Iterator[SettingError]:
     """There is one source of requirements."""
     python = environment.python
     if python.lock:
         name = python.lock.rpartition("/")[2]
         if name != "uv.lock" and not (name.startswith("pylock.") and name.endswith(".toml")):
-            yield Finding(("python", "lock"), f"{name!r} is no lock file that Hawser knows", "uv.lock, pylock.toml")
+            yield SettingError(
+                ("python", "lock"), f"{name!r} is no lock file that Hawser knows", "uv.lock, pylock.toml"
+            )
         if python.requirements:
-            yield Finding(("python", "requirements"), "cannot be used beside python.lock", "remove one of the two")
+            yield SettingError(("python", "requirements"), "cannot be used beside python.lock", "remove one of the two")
     if python.conda:
         for key, given in (("lock", python.lock), ("extras", python.extras), ("groups", python.groups)):
             if given:
-                yield Finding(("python", key), "cannot be used beside python.conda", "remove one of the two")
+                yield SettingError(("python", key), "cannot be used beside python.conda", "remove one of the two")
         if python.interpreter and python.conda_packages == "conda":
-            yield Finding(("python", "interpreter"), "comes from conda", "write python=3.x into its file, or remove it")
+            yield SettingError(
+                ("python", "interpreter"), "comes from conda", "write python=3.x into its file, or remove it"
+            )
     else:
         for key, differs in (
             ("conda_packages", python.conda_packages != "conda"),
             ("conda_program", python.conda_program is not None),
         ):
             if differs:
-                yield Finding(("python", key), "needs python.conda", 'as in conda = "environment.yml"')
+                yield SettingError(("python", key), "needs python.conda", 'as in conda = "environment.yml"')
     if python.resolver != "uv":
         for key, given in (("lock", python.lock), ("conda", python.conda), ("groups", python.groups)):
             if given:
-                yield Finding(("python", "resolver"), f"has no say beside python.{key}", "remove one of the two")
+                yield SettingError(("python", "resolver"), f"has no say beside python.{key}", "remove one of the two")
     if python.build_constraints and python.lock and python.lock.endswith("uv.lock"):
         hint = "pyproject.toml names them under [tool.uv] build-constraint-dependencies"
-        yield Finding(("python", "build_constraints"), "do not count beside a uv.lock", hint)
+        yield SettingError(("python", "build_constraints"), "do not count beside a uv.lock", hint)
     if python.conda_program and python.conda_packages != "conda":
-        yield Finding(("python", "conda_program"), "is not used: conda installs nothing", "remove it")
+        yield SettingError(("python", "conda_program"), "is not used: conda installs nothing", "remove it")
     for key, given in (("extras", python.extras), ("groups", python.groups)):
         if given and (python.requirements or (python.lock and not python.lock.endswith("uv.lock"))):
-            yield Finding(("python", key), "is for a uv.lock", 'add lock = "uv.lock", or remove it')
+            yield SettingError(("python", key), "is for a uv.lock", 'add lock = "uv.lock", or remove it')
 
 
-def check_leader(environment: Environment) -> Iterator[Finding]:
+def check_leader(environment: Environment) -> Iterator[SettingError]:
     """The leader and the canary are groups or hosts."""
     known = [*environment.groups, *environment.hosts]
     for key, given in (("leader", environment.release.leader), ("canary", environment.release.canary)):
         if given and given not in known:
             message = f"{given!r} is neither a group nor a host"
-            yield Finding(("release", key), message, did_you_mean(given, known), needs=_HOSTS)
+            yield SettingError(("release", key), message, did_you_mean(given, known), needs=_HOSTS)
     if environment.release.pending and not environment.release.migrate:
-        yield Finding(("release", "pending"), "says what migrate would do, and there is no migrate", "remove it")
+        yield SettingError(("release", "pending"), "says what migrate would do, and there is no migrate", "remove it")
 
 
-def check_files(environment: Environment) -> Iterator[Finding]:
+def check_files(environment: Environment) -> Iterator[SettingError]:
     """Each file has one text, one place, and restarts what exists."""
     claimed: dict[tuple[str, str], str] = {}
     for index, file in enumerate(environment.files):
         if (file.template is None) == (file.content is None):
             hint = "remove one of the two" if file.template else ""
-            yield Finding(("files", index), "needs either template or content", hint, _FILES)
+            yield SettingError(("files", index), "needs either template or content", hint, _FILES)
     tables: dict[str, Sequence[FileEntry | SettingsEntry]] = {
         "files": environment.files,
         "settings": environment.settings,
@@ -240,32 +246,34 @@ def check_files(environment: Environment) -> Iterator[Finding]:
             at: Loc = (table, index)
             if entry.early and not entry.path.startswith("/"):
                 message = "is for a file outside of the code"
-                yield Finding((*at, "early"), message, "what lies in the code is always written before the build")
+                yield SettingError((*at, "early"), message, "what lies in the code is always written before the build")
             for position, name in enumerate(entry.restart):
                 if name not in environment.processes:
                     hint = did_you_mean(name, environment.processes, _list("processes", environment.processes))
-                    yield Finding((*at, "restart", position), f"there is no process {name!r}", hint, needs=_PROCESSES)
+                    yield SettingError(
+                        (*at, "restart", position), f"there is no process {name!r}", hint, needs=_PROCESSES
+                    )
             for host in environment.hosts_of(entry.groups):
                 first = claimed.setdefault((entry.path, host), f"{table}[{index}]")
                 if first != f"{table}[{index}]":
-                    yield Finding((*at, "path"), f"{first} writes {entry.path} on {host} as well", needs=_HOSTS)
+                    yield SettingError((*at, "path"), f"{first} writes {entry.path} on {host} as well", needs=_HOSTS)
                     break
     for index, patch in enumerate(environment.patches):
         for host in environment.hosts_of(patch.groups):
             writer = claimed.get((patch.path, host))
             if writer:
                 message = f"{writer} writes {patch.path} on {host} as a whole"
-                yield Finding(("patches", index, "path"), message, "change it there", needs=_HOSTS)
+                yield SettingError(("patches", index, "path"), message, "change it there", needs=_HOSTS)
                 break
 
 
-def check_services(environment: Environment) -> Iterator[Finding]:
+def check_services(environment: Environment) -> Iterator[SettingError]:
     """A server stands where somebody decided, and a role has one password."""
     services = environment.services
     for name, service in services.installed.items():
         if not service.groups and not service.EVERYWHERE and len(environment.hosts) > 1:
             message = "must say which of the hosts run it"
-            yield Finding(("services", name, "groups"), message, 'as in groups = ["data"]', needs=_HOSTS)
+            yield SettingError(("services", name, "groups"), message, 'as in groups = ["data"]', needs=_HOSTS)
     holders: dict[str, str] = {}
     for server, holder in services.databases.items():
         owners: dict[str, tuple[str, str]] = {}
@@ -274,12 +282,12 @@ def check_services(environment: Environment) -> Iterator[Finding]:
             first, password = owners.setdefault(database.owner, (name, database.password))
             if password != database.password:
                 message = f"the role {database.owner} has another password in databases.{first}"
-                yield Finding((*at, "password"), message)
+                yield SettingError((*at, "password"), message)
             if holders.setdefault(name, server) != server:
-                yield Finding(at, f"services.{holders[name]} has a database {name} as well", "choose another name")
+                yield SettingError(at, f"services.{holders[name]} has a database {name} as well", "choose another name")
 
 
-def check_mounts(environment: Environment) -> Iterator[Finding]:
+def check_mounts(environment: Environment) -> Iterator[SettingError]:
     """Nothing is mounted in what goes with a release: the release could never be removed, nor its link be made."""
     app = environment.app
     places: list[tuple[Loc, str]] = [(("shares", name, "path"), each.path) for name, each in environment.shares.items()]
@@ -289,10 +297,10 @@ def check_mounts(environment: Environment) -> Iterator[Finding]:
         if first and first in (*_GO_WITH_RELEASES, app.source, app.environment):
             beside = f"{app.root}/{path.rpartition('/')[2]}"
             hint = f"a folder beside it, as in {beside}, which `persistent.linked` brings there"
-            yield Finding(at, f"{path} lies in {app.root}/{first}, which goes with a release", hint, needs=_APP)
+            yield SettingError(at, f"{path} lies in {app.root}/{first}, which goes with a release", hint, needs=_APP)
 
 
-def check_shares(environment: Environment) -> Iterator[Finding]:
+def check_shares(environment: Environment) -> Iterator[SettingError]:
     """A share has one server, and a place of its own with a plain name."""
     seen: dict[tuple[str, str], str] = {}
     for name, share in environment.shares.items():
@@ -300,23 +308,25 @@ def check_shares(environment: Environment) -> Iterator[Finding]:
         for key, path in (("path", share.path), ("folder", share.folder or "/srv")):
             if not re.fullmatch(r"/[A-Za-z0-9._/-]+", path, re.ASCII):
                 message = f"{path} has characters that exports and units read in different ways"
-                yield Finding((*at, key), message, "letters, digits and . _ - / only")
+                yield SettingError((*at, key), message, "letters, digits and . _ - / only")
         if share.folder == share.path:
-            yield Finding((*at, "folder"), "is where it is mounted as well", "two folders: path, and the server's own")
+            yield SettingError(
+                (*at, "folder"), "is where it is mounted as well", "two folders: path, and the server's own"
+            )
         if share.server and share.server not in environment.hosts:
             servers = environment.hosts_of([share.server]) if share.server in environment.groups else ()
             if len(servers) != 1:
                 message = f"{share.server!r} stands for {len(servers)} hosts, not one"
                 hint = did_you_mean(share.server, [*environment.groups, *environment.hosts])
-                yield Finding((*at, "server"), message, hint, needs=_HOSTS)
+                yield SettingError((*at, "server"), message, hint, needs=_HOSTS)
         for host in environment.hosts_of(share.clients):
             first = seen.setdefault((share.path, host), name)
             if first != name:
-                yield Finding((*at, "path"), f"shares.{first} is mounted there on {host} as well", needs=_HOSTS)
+                yield SettingError((*at, "path"), f"shares.{first} is mounted there on {host} as well", needs=_HOSTS)
                 break
 
 
-def check_volumes(environment: Environment) -> Iterator[Finding]:
+def check_volumes(environment: Environment) -> Iterator[SettingError]:
     """A volume has a device and a folder of its own, which is none of the system's."""
     seen: dict[tuple[str, str], str] = {}
     for share_name, share in environment.shares.items():
@@ -325,41 +335,43 @@ def check_volumes(environment: Environment) -> Iterator[Finding]:
         at: Loc = ("volumes", name)
         if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", volume.mount, re.ASCII) or volume.mount in _OF_THE_SYSTEM:
             message = f"{volume.mount} cannot be where a volume is mounted"
-            yield Finding((*at, "mount"), message, "a folder of its own, as in /mnt/logs; letters, digits and . _ -")
+            yield SettingError(
+                (*at, "mount"), message, "a folder of its own, as in /mnt/logs; letters, digits and . _ -"
+            )
         for key, path in (("mount", volume.mount), ("device", volume.device)):
             for host in environment.hosts_of(volume.groups):
                 first = seen.setdefault((path, host), f"volumes.{name}")
                 if first != f"volumes.{name}":
-                    yield Finding((*at, key), f"{first} has {path} on {host} as well", needs=_HOSTS)
+                    yield SettingError((*at, key), f"{first} has {path} on {host} as well", needs=_HOSTS)
                     break
 
 
-def check_hooks(environment: Environment) -> Iterator[Finding]:
+def check_hooks(environment: Environment) -> Iterator[SettingError]:
     """A hook has one moment and one place."""
     for index, hook in enumerate(environment.hooks):
         if (hook.before is None) == (hook.after is None):
-            yield Finding(
+            yield SettingError(
                 ("hooks", index), "needs either before or after", "remove one of the two" if hook.before else ""
             )
         if hook.groups and hook.on != "hosts":
-            yield Finding(("hooks", index, "groups"), f'is for on = "hosts", not "{hook.on}"', "remove it")
+            yield SettingError(("hooks", index, "groups"), f'is for on = "hosts", not "{hook.on}"', "remove it")
         if hook.user and hook.on == "here":
-            yield Finding(("hooks", index, "user"), "on this machine it runs as you", "remove it")
+            yield SettingError(("hooks", index, "user"), "on this machine it runs as you", "remove it")
 
 
-def check_backup(environment: Environment) -> Iterator[Finding]:
+def check_backup(environment: Environment) -> Iterator[SettingError]:
     """What is to be saved is there, and survives a release."""
     setting, folders = environment.backup, environment.persistent.folders
     for index, path in enumerate(setting.sqlite):
         if not any(path.startswith(f"{folder}/") for folder in folders):
             hint = f"folders: {', '.join(folders) or 'none'}"
-            yield Finding(("backup", "sqlite", index), f"{path} lies in no persistent folder", hint)
+            yield SettingError(("backup", "sqlite", index), f"{path} lies in no persistent folder", hint)
     yield from _check_names(environment)
     if setting.before_migrate and not setting.sqlite and not environment.services.databases:
-        yield Finding(("backup", "before_migrate"), "there is no database that could be saved", "remove it")
+        yield SettingError(("backup", "before_migrate"), "there is no database that could be saved", "remove it")
 
 
-def _check_names(environment: Environment) -> Iterator[Finding]:
+def _check_names(environment: Environment) -> Iterator[SettingError]:
     """Commands and backups name a database by its name alone."""
     setting = environment.backup
     taken: dict[str, str] = {}
@@ -370,15 +382,15 @@ def _check_names(environment: Environment) -> Iterator[Finding]:
         hint = f'give one, as in backup.names = {{ "{path}" = "{_free_name(path, taken)}" }}'
         if not re.fullmatch(_PLAIN, name, re.ASCII):
             message = f"{path} would be called {name!r}, which is no name for a database"
-            yield Finding(("backup", "sqlite", index), message, hint)
+            yield SettingError(("backup", "sqlite", index), message, hint)
         elif name in taken:
             message = f"{path} would be called {name}, as {taken[name]} is"
-            yield Finding(("backup", "sqlite", index), message, hint)
+            yield SettingError(("backup", "sqlite", index), message, hint)
         taken.setdefault(name, path)
     for path in setting.names:
         if path not in setting.sqlite:
             hint = did_you_mean(path, setting.sqlite, _list("sqlite", setting.sqlite))
-            yield Finding(("backup", "names", path), f"{path} is not in backup.sqlite", hint)
+            yield SettingError(("backup", "names", path), f"{path} is not in backup.sqlite", hint)
 
 
 def _free_name(path: str, taken: Iterable[str]) -> str:
@@ -388,7 +400,7 @@ def _free_name(path: str, taken: Iterable[str]) -> str:
     return f"{name}_2" if name in taken else name
 
 
-def check_site(site: Site, environment: Environment, folder: Path) -> Iterator[Finding]:
+def check_site(site: Site, environment: Environment, folder: Path) -> Iterator[SettingError]:
     """The site passes requests to processes that listen, and has the certificate it speaks of."""
     for prefix, name in site.proxy.items():
         at: Loc = ("site", "proxy", prefix)
@@ -396,40 +408,42 @@ def check_site(site: Site, environment: Environment, folder: Path) -> Iterator[F
         if process is None:
             continue
         if not process.listens:
-            yield Finding(at, f"the process {name} has neither socket nor port", needs=_PROCESSES)
+            yield SettingError(at, f"the process {name} has neither socket nor port", needs=_PROCESSES)
         elif process.socket:
             missing = set(environment.hosts_of(site.groups)) - set(environment.hosts_running(process))
             if missing:
                 hosts = ", ".join(sorted(missing))
                 message = f"{name} listens on a Unix socket and does not run on {hosts}, where the site is"
                 hint = "site.groups and its groups must agree"
-                yield Finding(at, message, hint, needs=_PROCESSES | _HOSTS | _SITE)
+                yield SettingError(at, message, hint, needs=_PROCESSES | _HOSTS | _SITE)
     if not site.proxy and not site.static and not site.extra:
         listening = [name for name, process in environment.processes.items() if process.listens]
         why = f"{' and '.join(listening)} could all answer" if listening else "no process has a socket or port"
         hint = 'as in proxy = { "/" = "web" }' if listening else "let one listen on unix:{{ socket }}"
-        yield Finding(("site", "proxy"), f"is missing: {why}", hint, needs=_PROCESSES | _SITE)
+        yield SettingError(("site", "proxy"), f"is missing: {why}", hint, needs=_PROCESSES | _SITE)
     for prefix in site.static:
         if prefix in site.proxy:
-            yield Finding(("site", "static", prefix), "site.proxy has the same URL path")
+            yield SettingError(("site", "static", prefix), "site.proxy has the same URL path")
     ports = (site.listen, *((site.tls_port,) if site.tls != "none" else ()), *site.extra_ports)
     if len(set(ports)) < len(ports):
-        yield Finding(("site",), "two of its ports are the same", ", ".join(map(str, ports)), needs=_SITE)
+        yield SettingError(("site",), "two of its ports are the same", ", ".join(map(str, ports)), needs=_SITE)
     yield from _check_certificate(site, folder)
 
 
-def _check_certificate(site: Site, folder: Path) -> Iterator[Finding]:
+def _check_certificate(site: Site, folder: Path) -> Iterator[SettingError]:
     for key, name in (("certificate", site.certificate), ("key", site.key)):
         if site.tls == "files" and name is None:
-            yield Finding(("site", key), 'is missing, and tls = "files" needs it', needs=_SITE)
+            yield SettingError(("site", key), 'is missing, and tls = "files" needs it', needs=_SITE)
         elif site.tls != "files" and name is not None:
             message = f'is not used with tls = "{site.tls}"'
-            yield Finding(("site", key), message, 'write tls = "files"', needs=_SITE)
+            yield SettingError(("site", key), message, 'write tls = "files"', needs=_SITE)
         elif name is not None and not site.fallback and not (folder / name).is_file():
-            yield Finding(("site", key), f"there is no file {name}", "the path is relative to the environment file")
+            yield SettingError(
+                ("site", key), f"there is no file {name}", "the path is relative to the environment file"
+            )
 
     if site.fallback and site.tls != "files":
-        yield Finding(("site", "fallback"), f'is not used with tls = "{site.tls}"', "remove it", needs=_SITE)
+        yield SettingError(("site", "fallback"), f'is not used with tls = "{site.tls}"', "remove it", needs=_SITE)
 
 
 def _list(what: str, names: Iterable[str]) -> str:

@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..base import Finding
+from ..base import SettingError
 from ..schema import Environment
 
 _APP = frozenset({"app"})
 _OF_REPOSITORIES = ("branch", "push", "deploy_key", "token", "repo_host_keys", "agent")
 
 
-def check_origin(environment: Environment) -> Iterator[Finding]:
+def check_origin(environment: Environment) -> Iterator[SettingError]:
     """The code comes from one place, and nothing is asked of a package that only a repository has."""
     app = environment.app
     if not app.package:
         if not app.repo:
             hint = "Where the code comes from: an address for git, or a path; or package, for one of the package index"
-            yield Finding(("app", "repo"), "is missing", hint, needs=_APP)
+            yield SettingError(("app", "repo"), "is missing", hint, needs=_APP)
         if app.version:
-            yield Finding(("app", "version"), "is for a package", "branch is for a repository", needs=_APP)
+            yield SettingError(("app", "version"), "is for a package", "branch is for a repository", needs=_APP)
         return
     if app.repo:
-        yield Finding(("app", "package"), "cannot stand beside app.repo", "remove one of the two", needs=_APP)
+        yield SettingError(("app", "package"), "cannot stand beside app.repo", "remove one of the two", needs=_APP)
         return
     for key in _OF_REPOSITORIES:
         if key in app.model_fields_set:
             hint = "version is for a package" if key == "branch" else "remove it"
-            yield Finding(("app", key), "is for a repository", hint, needs=_APP)
+            yield SettingError(("app", key), "is for a repository", hint, needs=_APP)
     python = environment.python
     for key, given in (("requirements", python.requirements), ("lock", python.lock), ("groups", python.groups)):
         if given:
             message = "is for files of the code, and a package brings none"
-            yield Finding(("python", key), message, "python.packages lists more packages", needs=_APP)
+            yield SettingError(("python", key), message, "python.packages lists more packages", needs=_APP)
     for index, _patch in enumerate(environment.patches):
-        yield Finding(("patches", index), "is for files of a repository, and a package brings none", needs=_APP)
+        yield SettingError(("patches", index), "is for files of a repository, and a package brings none", needs=_APP)
     for index, entry in enumerate(environment.settings):
         if not entry.sample.startswith("/"):
             message = f"{entry.sample} would lie in the code, and a package brings no files"
             hint = "[[files]] with a template writes the whole file"
-            yield Finding(("settings", index, "sample"), message, hint, needs=_APP)
+            yield SettingError(("settings", index, "sample"), message, hint, needs=_APP)

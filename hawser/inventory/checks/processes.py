@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from ..base import Finding, Loc, did_you_mean
+from ..base import Loc, SettingError, did_you_mean
 from ..schema import Environment
 from ..tables.processes import Process
 from ..values.jinja import references
@@ -21,7 +21,7 @@ _HOSTS = frozenset({"hosts"})
 _PROCESSES = frozenset({"processes"})
 
 
-def check_named_processes(environment: Environment) -> Iterator[Finding]:
+def check_named_processes(environment: Environment) -> Iterator[SettingError]:
     """What a process waits for, and what the site passes requests to, exists."""
     processes = environment.processes
     named: list[tuple[Loc, str]] = [
@@ -34,34 +34,34 @@ def check_named_processes(environment: Environment) -> Iterator[Finding]:
     for at, name in named:
         if name not in processes:
             hint = did_you_mean(name, processes, f"processes: {', '.join(processes) or 'none'}")
-            yield Finding(at, f"there is no process {name!r}", hint, needs=_PROCESSES)
+            yield SettingError(at, f"there is no process {name!r}", hint, needs=_PROCESSES)
 
 
-def check_processes(environment: Environment) -> Iterator[Finding]:
+def check_processes(environment: Environment) -> Iterator[SettingError]:
     """A process listens in one way, and is as many as that allows."""
     for kind, entries in (("processes", environment.processes), ("cron", environment.cron)):
         for name, entry in entries.items():
             if entry.user == "root" and environment.app.user != "root":
                 # Its PATH begins with a folder of the application's user, who could plant a program there.
-                yield Finding(
+                yield SettingError(
                     (kind, name, "user"), "must not be root", "run it as app.user, and use sudo where it must"
                 )
     for name, process in environment.processes.items():
         at: Loc = ("processes", name)
         if name.endswith(("-blue", "-green")):
-            yield Finding(
+            yield SettingError(
                 at, "a name must not end with -blue or -green", "Hawser tells the two colours of a process so"
             )
         stem, _, number = name.rpartition("-")
         if number.isdigit() and stem in environment.processes and environment.processes[stem].count > 1:
-            yield Finding(at, f"a number at the end stands for one of several {stem}", "choose another name")
+            yield SettingError(at, f"a number at the end stands for one of several {stem}", "choose another name")
         try:
             words = shlex.split(process.command)
         except ValueError as error:
-            yield Finding((*at, "command"), f"its quotes do not fit: {str(error).lower()}")
+            yield SettingError((*at, "command"), f"its quotes do not fit: {str(error).lower()}")
         else:
             if words[:1] == ["cd"] or any(word in ("|", "&&", "||", ";", ">", ">>", "<", "2>&1") for word in words):
-                yield Finding(
+                yield SettingError(
                     (*at, "command"), "is started without a shell", "as in sh -c 'exec … | …', and see directory"
                 )
         yield from _check_listening(at, process)
@@ -70,16 +70,16 @@ def check_processes(environment: Environment) -> Iterator[Finding]:
         socket = f"{environment.app.root}/run/{name}-green.sock"
         if process.socket and len(socket.encode()) > _SOCKET_PATH:
             message = f"the path of its socket is too long: {socket} has {len(socket.encode())} of {_SOCKET_PATH} bytes"
-            yield Finding(at, message, "shorten app.root or the name", needs=frozenset({"app"}))
+            yield SettingError(at, message, "shorten app.root or the name", needs=frozenset({"app"}))
 
 
-def _check_opened_by_root(at: Loc, process: Process, environment: Environment) -> Iterator[Finding]:
+def _check_opened_by_root(at: Loc, process: Process, environment: Environment) -> Iterator[SettingError]:
     """What the manager opens as root lies where the application's user cannot put a link in its place."""
     needs = frozenset({"persistent", "app"})
     folder = (process.output or "").rpartition("/")[0]
     if folder in environment.persistent.folders:
         message = f"{folder} is one of persistent.folders, which belong to the application's user"
-        yield Finding((*at, "output"), message, "choose another folder", needs=needs)
+        yield SettingError((*at, "output"), message, "choose another folder", needs=needs)
     root = environment.app.root
     paths = {(*at, "extra", key): process.extra[key] for key in _OPENED if key in process.extra}
     if process.environment_file is not None:
@@ -89,60 +89,60 @@ def _check_opened_by_root(at: Loc, process: Process, environment: Environment) -
         theirs = [each for each in (*environment.persistent.folders, *_THEIRS) if place.startswith(f"{root}/{each}/")]
         if theirs:
             message = f"{theirs[0]} belongs to the application's user, and root opens this file"
-            yield Finding(where, message, f"choose a place that is root's, such as {root}/log", needs=needs)
+            yield SettingError(where, message, f"choose a place that is root's, such as {root}/log", needs=needs)
 
 
-def _check_order(name: str, environment: Environment) -> Iterator[Finding]:
+def _check_order(name: str, environment: Environment) -> Iterator[SettingError]:
     """What a process waits for does not wait for it in turn."""
     for position, before in enumerate(environment.processes[name].after):
         if name in environment.all_before(before) or name == before:
             at: Loc = ("processes", name, "after", position)
-            yield Finding(at, f"{before} waits for {name} in turn", "remove one of the two")
+            yield SettingError(at, f"{before} waits for {name} in turn", "remove one of the two")
 
 
-def _check_listening(at: Loc, process: Process) -> Iterator[Finding]:
+def _check_listening(at: Loc, process: Process) -> Iterator[SettingError]:
     uses = references(process.command).names
     if process.socket and process.port is not None:
-        yield Finding((*at, "port"), "cannot be used beside socket", "remove one of the two")
+        yield SettingError((*at, "port"), "cannot be used beside socket", "remove one of the two")
     elif "socket" in uses and not process.socket:
-        yield Finding((*at, "command"), "says {{ socket }}, but the process has none", "write socket = true")
+        yield SettingError((*at, "command"), "says {{ socket }}, but the process has none", "write socket = true")
     if "port" in uses and process.port is None:
-        yield Finding((*at, "command"), "says {{ port }}, but the process has none", "as in port = 8001")
+        yield SettingError((*at, "command"), "says {{ port }}, but the process has none", "as in port = 8001")
     if process.listens and process.count > 1:
         message = "must be 1 for a process with a socket or port"
-        yield Finding((*at, "count"), message, "let the program itself start more workers")
+        yield SettingError((*at, "count"), message, "let the program itself start more workers")
     if process.single and process.count > 1:
-        yield Finding((*at, "count"), "must be 1 for a process that is single")
+        yield SettingError((*at, "count"), "must be 1 for a process that is single")
     for name in process.extra:
         head, dot, _key = name.partition(".")
         if dot and (process.manager == "supervisor" or head not in ("Unit", "Install")):
             hint = "Unit.KEY or Install.KEY, with systemd; a key of [Service] stands without a section"
-            yield Finding((*at, "extra", name), "names no section of the manager's file", hint)
+            yield SettingError((*at, "extra", name), "names no section of the manager's file", hint)
     if process.manager == "supervisor" and process.limits.model_fields_set:
-        yield Finding((*at, "limits"), "supervisor knows no limits of a program", 'use manager = "systemd"')
+        yield SettingError((*at, "limits"), "supervisor knows no limits of a program", 'use manager = "systemd"')
     if process.restart_at and process.socket:
         message = "would take a process with a socket away for a moment"
-        yield Finding((*at, "restart_at"), message, "fab restart replaces it without an interruption")
+        yield SettingError((*at, "restart_at"), message, "fab restart replaces it without an interruption")
     if process.overlap and (process.single or process.port is not None):
         why = "single" if process.single else "on a port"
-        yield Finding((*at, "overlap"), f"cannot be: a process that is {why} restarts in place", "remove it")
+        yield SettingError((*at, "overlap"), f"cannot be: a process that is {why} restarts in place", "remove it")
     if process.health and process.health.ca and not process.health.tls:
-        yield Finding((*at, "health", "ca"), "is for a process that speaks TLS", "add tls = true, or remove it")
+        yield SettingError((*at, "health", "ca"), "is for a process that speaks TLS", "add tls = true, or remove it")
     if process.health and not process.listens:
         of_answers = process.health.model_fields_set - {"command", "timeout"}
         if not process.health.command or of_answers:
             hint = "without one, command and timeout are all that it may have"
-            yield Finding((*at, "health"), "is for a process with a socket or port", hint)
+            yield SettingError((*at, "health"), "is for a process with a socket or port", hint)
 
 
-def check_ports(environment: Environment) -> Iterator[Finding]:
+def check_ports(environment: Environment) -> Iterator[SettingError]:
     """No two things listen on the same port of the same host."""
     taken: dict[tuple[str, int], str] = {}
     for loc, owner, port, hosts in _ports(environment):
         for host in hosts:
             first = taken.setdefault((host, port), owner)
             if first != owner:
-                yield Finding(loc, f"{first} has port {port} on {host} already", needs=_HOSTS | {str(loc[0])})
+                yield SettingError(loc, f"{first} has port {port} on {host} already", needs=_HOSTS | {str(loc[0])})
                 break
 
 

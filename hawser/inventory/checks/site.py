@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ...runner.webservers import TRAITS, offering
-from ..base import Finding, Loc
+from ..base import Loc, SettingError
 from ..schema import Environment
 from ..tables.files import Site
 
 _SITE = frozenset({"site"})
 
 
-def check_site_extras(environment: Environment, folder: Path) -> Iterator[Finding]:
+def check_site_extras(environment: Environment, folder: Path) -> Iterator[SettingError]:
     """What the settings ask of the site fits the web server, the hosts, and each other.
 
     :param folder: where the file lies, for the certificate that it names.
@@ -21,11 +21,11 @@ def check_site_extras(environment: Environment, folder: Path) -> Iterator[Findin
     for index, name in enumerate(environment.persistent.linked):
         if name not in environment.persistent.folders:
             loc: Loc = ("persistent", "linked", index)
-            yield Finding(loc, f"{name} is not one of persistent.folders", "list it there as well")
+            yield SettingError(loc, f"{name} is not one of persistent.folders", "list it there as well")
         for position, patch in enumerate(environment.patches):
             if PurePosixPath(name) in PurePosixPath(patch.path).parents:
                 message = f"{patch.path} lies in persistent.linked {name}, which no release has for itself"
-                yield Finding(("patches", position, "path"), message, f"take {name} out of persistent.linked")
+                yield SettingError(("patches", position, "path"), message, f"take {name} out of persistent.linked")
     site = environment.site
     if site is None:
         return
@@ -33,35 +33,39 @@ def check_site_extras(environment: Environment, folder: Path) -> Iterator[Findin
     for key, given in (("tls_proxy", site.tls_proxy), ("log_format", site.log_format)):
         if given and key not in TRAITS[site.server].offers:
             message = f"is for {offering(key)}"
-            yield Finding(("site", key), message, 'remove it, or write server = "nginx"', needs=_SITE)
+            yield SettingError(("site", key), message, 'remove it, or write server = "nginx"', needs=_SITE)
     taken = {site.listen, site.tls_port, *site.extra_ports}
     for port in site.tls_proxy:
         if site.tls == "none":
-            yield Finding(("site", "tls_proxy", port), 'needs TLS, and tls = "none"', "remove one of the two", _SITE)
+            yield SettingError(
+                ("site", "tls_proxy", port), 'needs TLS, and tls = "none"', "remove one of the two", _SITE
+            )
         elif not 1 <= int(port) <= 65535:
-            yield Finding(("site", "tls_proxy", port), f"{port} is no port", "1 to 65535")
+            yield SettingError(("site", "tls_proxy", port), f"{port} is no port", "1 to 65535")
         elif int(port) in taken:
-            yield Finding(("site", "tls_proxy", port), f"the site has port {port} already", needs=_SITE)
+            yield SettingError(("site", "tls_proxy", port), f"the site has port {port} already", needs=_SITE)
 
 
-def _check_acme(site: Site, environment: Environment, folder: Path) -> Iterator[Finding]:
+def _check_acme(site: Site, environment: Environment, folder: Path) -> Iterator[SettingError]:
     if site.tls != "acme":
         if site.acme.model_fields_set:
-            yield Finding(("site", "acme"), f'is not used with tls = "{site.tls}"', 'write tls = "acme"', needs=_SITE)
+            yield SettingError(
+                ("site", "acme"), f'is not used with tls = "{site.tls}"', 'write tls = "acme"', needs=_SITE
+            )
         return
     if site.acme.ca and not (folder / site.acme.ca).is_file():
         hint = "the path is relative to the environment file"
-        yield Finding(("site", "acme", "ca"), f"there is no file {site.acme.ca}", hint)
+        yield SettingError(("site", "acme", "ca"), f"there is no file {site.acme.ca}", hint)
     if "acme" not in TRAITS[site.server].offers:
         message = f'"acme" is for {offering("acme")}'
-        yield Finding(("site", "tls"), message, 'tls = "files", or server = "nginx"', needs=_SITE)
+        yield SettingError(("site", "tls"), message, 'tls = "files", or server = "nginx"', needs=_SITE)
     hosts = environment.hosts_of(site.groups)
     if len(hosts) > 1:
         # The server asks whichever host DNS leads it to, and only one of them knows the answer.
         message = f'"acme" is for a site on one host, and this one is on {", ".join(hosts)}'
         hint = 'tls = "files", or a load balancer that ends TLS, with extra_ports'
-        yield Finding(("site", "tls"), message, hint, needs=_SITE | {"hosts"})
+        yield SettingError(("site", "tls"), message, hint, needs=_SITE | {"hosts"})
     for index, domain in enumerate(site.domains):
         if domain.startswith("*."):
             message = f"an ACME server gives no certificate for {domain} over HTTP"
-            yield Finding(("site", "domains", index), message, "name each domain", needs=_SITE)
+            yield SettingError(("site", "domains", index), message, "name each domain", needs=_SITE)

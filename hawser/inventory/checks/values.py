@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..base import Finding, Loc, Wrong, did_you_mean
+from ..base import InvalidValue, Loc, SettingError, did_you_mean
 from ..schema import Environment
 from ..tables.app import SIGNING_KEY
 from ..values.jinja import references
@@ -13,36 +13,38 @@ from ..values.jinja import references
 _ENV = frozenset({"env"})
 
 
-def check_secrets(environment: Environment) -> Iterator[Finding]:
+def check_secrets(environment: Environment) -> Iterator[SettingError]:
     """Secrets are listed once, kept out of the file itself, and known where they are named."""
     env = environment.env
     for key in ("required", "generated"):
         for position, name in enumerate(getattr(env, key)):
             if name == SIGNING_KEY:
                 message = f"{name} is Hawser's own, never a value of the application"
-                yield Finding(("env", key, position), message, "remove it here; NAME.env keeps it", needs=_ENV)
+                yield SettingError(("env", key, position), message, "remove it here; NAME.env keeps it", needs=_ENV)
     for position, name in enumerate(env.generated):
         if name in env.required:
-            yield Finding(("env", "generated", position), f"{name} is required as well", "list it once", needs=_ENV)
+            yield SettingError(
+                ("env", "generated", position), f"{name} is required as well", "list it once", needs=_ENV
+            )
     for name in env.formats:
         if name not in env.generated:
             hint = did_you_mean(name, env.generated, "list it in env.generated")
-            yield Finding(("env", "formats", name), f"{name} is no generated secret", hint, needs=_ENV)
+            yield SettingError(("env", "formats", name), f"{name} is no generated secret", hint, needs=_ENV)
     known = [*env.variables, *env.secrets]
     for position, name in enumerate(env.dotenv_keys or ()):
         if name not in known:
             hint = did_you_mean(name, known)
-            yield Finding(
+            yield SettingError(
                 ("env", "dotenv_keys", position), f"{name} is neither a variable nor a secret", hint, needs=_ENV
             )
     for key, given in (("dotenv_variable", env.dotenv_variable), ("dotenv_keys", env.dotenv_keys)):
         if given and env.dotenv is None:
-            yield Finding(("env", key), "needs env.dotenv", 'as in dotenv = ".env"', needs=_ENV)
+            yield SettingError(("env", key), "needs env.dotenv", 'as in dotenv = ".env"', needs=_ENV)
     for loc, password in _passwords(environment):
         if not references(password).secrets:
             name = str(loc[-2]).upper().replace("-", "_") + "_PASSWORD"
             hint = f'as in "{{{{ secrets.{name} }}}}", with {name} in env.generated'
-            yield Finding(loc, "a password stands in this file", hint)
+            yield SettingError(loc, "a password stands in this file", hint)
 
 
 def _passwords(environment: Environment) -> Iterator[tuple[Loc, str]]:
@@ -54,26 +56,28 @@ def _passwords(environment: Environment) -> Iterator[tuple[Loc, str]]:
         yield ("volumes", name, "passphrase"), volume.passphrase
 
 
-def check_templates(environment: Environment) -> Iterator[Finding]:
+def check_templates(environment: Environment) -> Iterator[SettingError]:
     """The secrets and groups that Jinja2 in a value names exist."""
     for loc, text in _texts(environment.model_dump(), ()):
         try:
             used = references(text)
-        except Wrong:
+        except InvalidValue:
             continue  # not one of the values that are rendered
         for name in sorted(used.secrets - set(environment.env.secrets)):
             hint = did_you_mean(name, environment.env.secrets, "list it in env.required or env.generated")
-            yield Finding(loc, f"the secret {name} is not listed", hint, needs=_ENV)
+            yield SettingError(loc, f"the secret {name} is not listed", hint, needs=_ENV)
         if used.secrets and _is_command(loc):
             message = "a secret in a command is shown to everyone by `ps`"
-            yield Finding(loc, message, "put it into env.variables, and let the program read it there")
+            yield SettingError(loc, message, "put it into env.variables, and let the program read it there")
         if used.secrets and loc[0] == "local":
-            yield Finding(loc, "a secret in a file for clients is a secret no more", "remove it")
+            yield SettingError(loc, "a secret in a file for clients is a secret no more", "remove it")
         if used.secrets and loc[0] == "builds":
-            yield Finding(loc, "a secret may not go into a build, which outlives it", "read it when the program starts")
+            yield SettingError(
+                loc, "a secret may not go into a build, which outlives it", "read it when the program starts"
+            )
         for group in sorted(used.groups - set(environment.groups)):
             hint = did_you_mean(group, environment.groups)
-            yield Finding(loc, f"no host is in the group {group!r}", hint, needs=frozenset({"hosts"}))
+            yield SettingError(loc, f"no host is in the group {group!r}", hint, needs=frozenset({"hosts"}))
 
 
 def _is_command(loc: Loc) -> bool:

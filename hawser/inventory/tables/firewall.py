@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
-from ..base import Model, Shape, Wrong
+from ..base import InvalidValue, Model, Shape
 from ..values.types import Groups, Network, Port, some, unique
 
 
@@ -18,7 +18,7 @@ def _ports(value: object) -> int | str:
         first, last = int(found[1]), int(found[2])
         if 1 <= first < last <= 65535:
             return f"{first}-{last}"
-    raise Wrong(f"{value!r} is neither a port nor a range of ports", 'as in 443 or "40000-41000"')
+    raise InvalidValue(f"{value!r} is neither a port nor a range of ports", 'as in 443 or "40000-41000"')
 
 
 PortOrRange = Annotated[
@@ -48,7 +48,7 @@ class FirewallRule(Model):
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:
         if self.to is not None and (self.from_groups or self.from_networks):
-            raise Wrong("is a redirect, and says from where", "make it two rules")
+            raise InvalidValue("is a redirect, and says from where", "make it two rules")
         return self
 
 

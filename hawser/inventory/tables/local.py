@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ..base import Model, Wrong
+from ..base import InvalidValue, Model
 from ..values.types import Flag, RelativePath, Template
 
 
@@ -28,9 +28,9 @@ class LocalEntry(Model):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.template is None) == (self.content is None):
-            raise Wrong("needs either template or content", "remove one of the two" if self.template else "")
+            raise InvalidValue("needs either template or content", "remove one of the two" if self.template else "")
         if self.sample and not self.path.endswith(".json"):
-            raise Wrong("has a sample, which is for a path that ends in .json", "remove sample")
+            raise InvalidValue("has a sample, which is for a path that ends in .json", "remove sample")
         if self.new_keys and not self.sample:
-            raise Wrong("has new_keys, which is for a sample", "remove new_keys")
+            raise InvalidValue("has new_keys, which is for a sample", "remove new_keys")
         return self

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
-from ..base import Model, Shape, Wrong
+from ..base import InvalidValue, Model, Shape
 from ..values.jinja import check_syntax
 from ..values.types import (
     AnyPath,
@@ -46,7 +46,9 @@ def _plain(value: object) -> Any:
         return [_plain(each) for each in value]
     if isinstance(value, dict):
         return {str(key): _plain(each) for key, each in value.items()}
-    raise Wrong(f"a {type(value).__name__} is not what a settings file can hold", "text, numbers, lists and tables")
+    raise InvalidValue(
+        f"a {type(value).__name__} is not what a settings file can hold", "text, numbers, lists and tables"
+    )
 
 
 def _format_of(path: str) -> Format:
@@ -55,14 +57,14 @@ def _format_of(path: str) -> Format:
 
 def _some(text: str) -> str:
     if not text:
-        raise Wrong("must not be empty")
+        raise InvalidValue("must not be empty")
     return text
 
 
 def _table(value: object) -> dict[str, Any]:
     plain = _plain(value)
     if not isinstance(plain, dict):
-        raise Wrong("must be a table")
+        raise InvalidValue("must be a table")
     return plain
 
 
@@ -119,9 +121,9 @@ class SettingsEntry(Model):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.template and self.values:
-            raise Wrong("has both values and a template", "remove one of the two")
+            raise InvalidValue("has both values and a template", "remove one of the two")
         if self.optional and not self.template:
-            raise Wrong("has optional keys, which are for a template", "remove optional")
+            raise InvalidValue("has optional keys, which are for a template", "remove optional")
         return self
 
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ..base import Model, Wrong
+from ..base import InvalidValue, Model
 from ..values.types import AbsolutePath, Filesystem, GroupName, Groups, Line, MountOptions
 
 
@@ -39,11 +39,11 @@ class Share(Model):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.server and self.source:
-            raise Wrong("has both a server and a source", "remove one of the two")
+            raise InvalidValue("has both a server and a source", "remove one of the two")
         if self.folder and not self.server:
-            raise Wrong("has a folder, which is for a server of ours", "add server, or remove folder")
+            raise InvalidValue("has a folder, which is for a server of ours", "add server, or remove folder")
         if self.server and self.type not in ("nfs", "nfs4"):
-            raise Wrong(f"has a server, which exports over NFS, and the type {self.type}", 'write type = "nfs4"')
+            raise InvalidValue(f"has a server, which exports over NFS, and the type {self.type}", 'write type = "nfs4"')
         if not self.mounts and ({"type", "options"} & self.model_fields_set):
-            raise Wrong("says how to mount it, but not what", "add server or source")
+            raise InvalidValue("says how to mount it, but not what", "add server or source")
         return self

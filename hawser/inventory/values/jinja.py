@@ -10,7 +10,7 @@ from jinja2 import nodes
 from hawser.templates.bounded import MISTAKES, budget, mistake
 from hawser.templates.bounded import Environment as Jinja
 
-from ..base import Wrong
+from ..base import InvalidValue
 
 _jinja = Jinja()
 
@@ -25,26 +25,26 @@ class References:
 
 
 def check_syntax(text: str) -> str:
-    """Return `text`; raise :class:`Wrong` when Jinja2 cannot read it."""
+    """Return `text`; raise :class:`InvalidValue` when Jinja2 cannot read it."""
     references(text)
     return text
 
 
 def check_expression(text: str) -> str:
-    """Return `text`; raise :class:`Wrong` when it is no expression of Jinja2."""
+    """Return `text`; raise :class:`InvalidValue` when it is no expression of Jinja2."""
     if "{{" in text or "{%" in text:
-        raise Wrong("is an expression already", "write it without {{ and }}")
+        raise InvalidValue("is an expression already", "write it without {{ and }}")
     try:
         with budget:
             _jinja.compile_expression(text)
     except MISTAKES as error:
-        raise Wrong(f"Jinja2 cannot read it: {mistake(error)}") from None
+        raise InvalidValue(f"Jinja2 cannot read it: {mistake(error)}") from None
     return text
 
 
 @lru_cache(maxsize=2048)
 def references(text: str) -> References:
-    """Return the names that `text` uses; raise :class:`Wrong` when Jinja2 cannot read it."""
+    """Return the names that `text` uses; raise :class:`InvalidValue` when Jinja2 cannot read it."""
     if not any(mark in text for mark in ("{{", "{%", "{#")):
         return References()
     try:
@@ -56,7 +56,9 @@ def references(text: str) -> References:
         )
     except MISTAKES as error:
         message = f"Jinja2 cannot read it: {mistake(error)}"
-        raise Wrong(message, "text that must keep its {{, {% or {# goes between {% raw %} and {% endraw %}") from None
+        raise InvalidValue(
+            message, "text that must keep its {{, {% or {# goes between {% raw %} and {% endraw %}"
+        ) from None
 
 
 def _members(tree: nodes.Template, name: str) -> set[str]:

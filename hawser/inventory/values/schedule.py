@@ -8,7 +8,7 @@ from __future__ import annotations
 import calendar
 import re
 
-from ..base import Wrong, did_you_mean
+from ..base import InvalidValue, did_you_mean
 
 NICKNAMES = ("@reboot", "@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 
@@ -25,17 +25,19 @@ _ELEMENT = re.compile(r"(?P<first>\*|[0-9a-z]+)(?:-(?P<last>[0-9a-z]+))?(?:/(?P<
 
 
 def check_schedule(text: str) -> str:
-    """Return `text` with single blanks; raise :class:`Wrong` when it is no schedule."""
+    """Return `text` with single blanks; raise :class:`InvalidValue` when it is no schedule."""
     if text.startswith("@"):
         if text not in NICKNAMES:
-            raise Wrong(f"{text} is no schedule that cron knows", did_you_mean(text, NICKNAMES, ", ".join(NICKNAMES)))
+            raise InvalidValue(
+                f"{text} is no schedule that cron knows", did_you_mean(text, NICKNAMES, ", ".join(NICKNAMES))
+            )
         return text
     fields = text.split()
     if len(fields) != 5:
         hint = "minute, hour, day of the month, month, day of the week, as in */10 * * * *; or @daily"
         if len(fields) == 6:
             hint += "; the user is a key of its own: user"
-        raise Wrong(f"a schedule has five fields, this one has {len(fields)}", hint)
+        raise InvalidValue(f"a schedule has five fields, this one has {len(fields)}", hint)
     values = [_field(field, *spec) for field, spec in zip(fields, _FIELDS, strict=True)]
     _refuse_days_that_never_come(fields, values)
     return " ".join(fields)
@@ -47,10 +49,12 @@ def _field(text: str, name: str, low: int, high: int, names: dict[str, int]) -> 
     for element in text.lower().split(","):
         match = _ELEMENT.fullmatch(element)
         if match is None or (match["first"] == "*" and match["last"]):
-            raise Wrong(f"the {name} {text!r} is not a number, a range, a list or a step", "as in 5, 1-5, 1,15 or */10")
+            raise InvalidValue(
+                f"the {name} {text!r} is not a number, a range, a list or a step", "as in 5, 1-5, 1,15 or */10"
+            )
         if match["step"] and match["first"] != "*" and not match["last"]:
             # Vixie cron reads 5/10 as 5 and says nothing.
-            raise Wrong(
+            raise InvalidValue(
                 f"the {name} {text!r} has a step without a range", f"write {match['first']}-{high}/{match['step']}"
             )
         if match["first"] == "*":
@@ -59,10 +63,10 @@ def _field(text: str, name: str, low: int, high: int, names: dict[str, int]) -> 
             first = _number(match["first"], name, low, high, names)
             last = _number(match["last"], name, low, high, names) if match["last"] else first
         if first > last:
-            raise Wrong(f"the {name} {text!r} is a range that runs backwards", "write the smaller number first")
+            raise InvalidValue(f"the {name} {text!r} is a range that runs backwards", "write the smaller number first")
         step = int(match["step"] or 1)
         if not 1 <= step <= high - low:
-            raise Wrong(f"the {name} {text!r} has a step that is not between 1 and {high - low}")
+            raise InvalidValue(f"the {name} {text!r} has a step that is not between 1 and {high - low}")
         numbers.update(range(first, last + 1, step))
     return numbers
 
@@ -70,9 +74,9 @@ def _field(text: str, name: str, low: int, high: int, names: dict[str, int]) -> 
 def _number(text: str, name: str, low: int, high: int, names: dict[str, int]) -> int:
     number = int(text) if text.isdigit() else names.get(text)
     if number is None:
-        raise Wrong(f"the {name} {text!r} is no number", did_you_mean(text, names, f"{low} to {high}"))
+        raise InvalidValue(f"the {name} {text!r} is no number", did_you_mean(text, names, f"{low} to {high}"))
     if not low <= number <= high:
-        raise Wrong(f"the {name} {number} is out of range", f"{low} to {high}")
+        raise InvalidValue(f"the {name} {number} is out of range", f"{low} to {high}")
     return number
 
 
@@ -80,4 +84,4 @@ def _refuse_days_that_never_come(fields: list[str], values: list[set[int]]) -> N
     days, months = values[2], values[3]
     # With a day of the week as well, cron runs when either fits.
     if fields[4] == "*" and not any(day <= calendar.monthrange(2024, month)[1] for month in months for day in days):
-        raise Wrong(f"no month of {fields[3]} has a day {fields[2]}, so cron would never run it")
+        raise InvalidValue(f"no month of {fields[3]} has a day {fields[2]}, so cron would never run it")

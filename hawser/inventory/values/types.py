@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
 from ...runner.webservers import TRAITS
-from ..base import Shape, Wrong, did_you_mean
+from ..base import InvalidValue, Shape, did_you_mean
 from .jinja import check_expression, check_syntax
 from .schedule import check_schedule
 
@@ -23,19 +23,19 @@ Scalar = str | int | float | bool
 
 def _no_nul(text: str) -> str:
     if "\0" in text:
-        raise Wrong("contains a NUL character, which no file, environment or argument can carry")
+        raise InvalidValue("contains a NUL character, which no file, environment or argument can carry")
     return text
 
 
 def _line(text: str) -> str:
     if "\n" in text or "\r" in text:
-        raise Wrong("must be a single line")
+        raise InvalidValue("must be a single line")
     return text
 
 
 def _not_empty(text: str) -> str:
     if not text.strip():
-        raise Wrong("must not be empty")
+        raise InvalidValue("must not be empty")
     return text
 
 
@@ -45,26 +45,26 @@ def matching(pattern: str, rule: str, limit: int = 255) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if len(text) > limit:
-            raise Wrong(f"{text!r} is {len(text)} characters long", f"at most {limit}")
+            raise InvalidValue(f"{text!r} is {len(text)} characters long", f"at most {limit}")
         if not compiled.fullmatch(text):
-            raise Wrong(f"{text!r} is not allowed here", rule)
+            raise InvalidValue(f"{text!r} is not allowed here", rule)
         return text
 
     return check
 
 
 def unique(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Return `values`; raise :class:`Wrong` when one of them stands there twice."""
+    """Return `values`; raise :class:`InvalidValue` when one of them stands there twice."""
     for position, value in enumerate(values):
         if value in values[:position]:
-            raise Wrong(f"{value!r} stands here twice")
+            raise InvalidValue(f"{value!r} stands here twice")
     return values
 
 
 def some(values: tuple[T, ...]) -> tuple[T, ...]:
-    """Return `values`; raise :class:`Wrong` when there is none."""
+    """Return `values`; raise :class:`InvalidValue` when there is none."""
     if not values:
-        raise Wrong("must not be empty")
+        raise InvalidValue("must not be empty")
     return values
 
 
@@ -81,25 +81,25 @@ def path_problem(text: str) -> str:
 
 def _path(text: str) -> str:
     if problem := path_problem(text):
-        raise Wrong(problem)
+        raise InvalidValue(problem)
     return text.rstrip("/") or "/"
 
 
 def _absolute(text: str) -> str:
     if not text.startswith("/"):
-        raise Wrong(f"{text!r} is not an absolute path", "start it with /")
+        raise InvalidValue(f"{text!r} is not an absolute path", "start it with /")
     return text
 
 
 def _relative(text: str) -> str:
     if text.startswith(("/", "~")):
-        raise Wrong(f"{text!r} is an absolute path", "write it without the leading / or ~")
+        raise InvalidValue(f"{text!r} is an absolute path", "write it without the leading / or ~")
     return text
 
 
 def _key_file(text: str) -> str:
     if not text.startswith(("/", "~/")):
-        raise Wrong(f"{text!r} could be anywhere", "an absolute path, or one that starts with ~/")
+        raise InvalidValue(f"{text!r} could be anywhere", "an absolute path, or one that starts with ~/")
     return text
 
 
@@ -107,7 +107,7 @@ def _mode(value: object) -> int:
     if isinstance(value, str) and re.fullmatch("0?[0-7]{3,4}", value):
         return int(value, 8)
     shown = value if isinstance(value, int) else repr(value)
-    raise Wrong(f"{shown} is not a file mode", 'octal digits in quotes, as in "0640"')
+    raise InvalidValue(f"{shown} is not a file mode", 'octal digits in quotes, as in "0640"')
 
 
 def _address(text: str) -> str:
@@ -118,12 +118,12 @@ def _address(text: str) -> str:
     else:
         return text
     if "@" in text:
-        raise Wrong(f"{text!r} contains a user", "the user is a key of its own: user")
+        raise InvalidValue(f"{text!r} contains a user", "the user is a key of its own: user")
     if ":" in text or "[" in text:
-        raise Wrong(f"{text!r} contains a port", "the port is a key of its own: port")
+        raise InvalidValue(f"{text!r} contains a port", "the port is a key of its own: port")
     label = "[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
     if len(text) > 253 or not re.fullmatch(rf"{label}(\.{label})*", text, re.ASCII):
-        raise Wrong(f"{text!r} is neither a host name nor an IP address")
+        raise InvalidValue(f"{text!r} is neither a host name nor an IP address")
     return text
 
 
@@ -131,7 +131,7 @@ def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text))
     except ValueError:
-        raise Wrong(f"{text!r} is no network", 'as in "203.0.113.0/24" or "203.0.113.7"') from None
+        raise InvalidValue(f"{text!r} is no network", 'as in "203.0.113.0/24" or "203.0.113.7"') from None
 
 
 def _jump(text: str) -> str:
@@ -139,9 +139,9 @@ def _jump(text: str) -> str:
         host = text.rpartition("@")[2]
         name, colon, port = host.rpartition(":") if host.count(":") == 1 else (host, "", "")
         if colon and not (port.isdigit() and 1 <= int(port) <= 65535):
-            raise Wrong(f"{text!r} ends with a port that is not between 1 and 65535")
+            raise InvalidValue(f"{text!r} ends with a port that is not between 1 and 65535")
         if text.startswith("@"):
-            raise Wrong(f"{text!r} has no user before the @")
+            raise InvalidValue(f"{text!r} has no user before the @")
         _address(name)
     return text
 
@@ -152,10 +152,12 @@ def _domain(text: str) -> str:
             hint = f"write {text.encode('idna').decode()}"
         except UnicodeError:
             hint = ""
-        raise Wrong(f"{text!r} is not written as DNS has it", hint)
+        raise InvalidValue(f"{text!r} is not written as DNS has it", hint)
     label = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     if len(text) > 253 or not re.fullmatch(rf"(\*\.)?{label}(\.{label})*", text, re.ASCII):
-        raise Wrong(f"{text!r} is not a domain", "as in www.example.org or *.example.org, without https:// and path")
+        raise InvalidValue(
+            f"{text!r} is not a domain", "as in www.example.org or *.example.org, without https:// and path"
+        )
     return text.lower()
 
 
@@ -163,44 +165,48 @@ def _public_key(text: str) -> str:
     hint = 'as `ssh-keyscan` prints it, without the host: "ssh-ed25519 AAAA…"'
     words = text.split()
     if len(words) < 2:
-        raise Wrong("is not a public host key", hint)
+        raise InvalidValue("is not a public host key", hint)
     try:
         blob = base64.b64decode(words[1], validate=True)
         (length,) = struct.unpack(">I", blob[:4])
     except (binascii.Error, struct.error, ValueError):
-        raise Wrong("is not a public host key: its second word is not base64", hint) from None
+        raise InvalidValue("is not a public host key: its second word is not base64", hint) from None
     if blob[4 : 4 + length] != words[0].encode():
-        raise Wrong(f"is not a public host key: it calls itself {words[0]!r}, and its data says otherwise", hint)
+        raise InvalidValue(f"is not a public host key: it calls itself {words[0]!r}, and its data says otherwise", hint)
     return " ".join(words[:2])
 
 
 def _repository(text: str) -> str:
     if text.startswith("-") or re.search(r"\s", text):
-        raise Wrong(f"{text!r} is neither an address of a repository nor a path")
+        raise InvalidValue(f"{text!r} is neither an address of a repository nor a path")
     if re.match(r"[a-z+]+://[^/@]*:[^/@]+@", text):
-        raise Wrong("contains a password", "put it into the secrets and name it in app.token")
+        raise InvalidValue("contains a password", "put it into the secrets and name it in app.token")
     return text
 
 
 def _revision(text: str) -> str:
     if text.startswith("-") or ".." in text or re.search(r"[\s~^:?*\[\\\x00-\x20]", text):
-        raise Wrong(f"{text!r} is no name of a branch, tag or commit")
+        raise InvalidValue(f"{text!r} is no name of a branch, tag or commit")
     return text
 
 
 def _python_package(text: str) -> str:
     name, bracket, _extras = text.partition("[")
     if bracket:
-        raise Wrong(f"{text!r} names extras", f'write package = "{name.strip()}", and the extras in python.extras')
+        raise InvalidValue(
+            f"{text!r} names extras", f'write package = "{name.strip()}", and the extras in python.extras'
+        )
     name, sign, _version = text.partition("==")
     if sign:
-        raise Wrong(f"{text!r} names a version", f'write package = "{name.strip()}", and the version in app.version')
+        raise InvalidValue(
+            f"{text!r} names a version", f'write package = "{name.strip()}", and the version in app.version'
+        )
     return matching("[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a package")(text)
 
 
 def _version(text: str) -> str:
     if not is_version(text):
-        raise Wrong(f"{text!r} is no version of a package", 'exactly one, as in "2025.1.0"')
+        raise InvalidValue(f"{text!r} is no version of a package", 'exactly one, as in "2025.1.0"')
     return text
 
 
@@ -211,7 +217,9 @@ def is_version(text: str) -> bool:
 
 def _interpreter(text: str) -> str:
     if not re.fullmatch(r"3\.\d+(\.\d+)?", text) and not text.startswith("/"):
-        raise Wrong(f"{text!r} is neither a version nor an absolute path", 'as in "3.11" or "/usr/bin/python3.11"')
+        raise InvalidValue(
+            f"{text!r} is neither a version nor an absolute path", 'as in "3.11" or "/usr/bin/python3.11"'
+        )
     return text
 
 
@@ -220,7 +228,7 @@ def _batch(value: object) -> int | str:
         return value
     if isinstance(value, str) and re.fullmatch(r"([1-9][0-9]?|100)%", value):
         return value
-    raise Wrong(f"{value!r} is neither a number of hosts nor a share of them", 'as in 1 or "50%"')
+    raise InvalidValue(f"{value!r} is neither a number of hosts nor a share of them", 'as in 1 or "50%"')
 
 
 def _status(value: object) -> int | str:
@@ -228,7 +236,7 @@ def _status(value: object) -> int | str:
         return value
     if isinstance(value, str) and re.fullmatch("[1-5][0-9]{2}-[1-5][0-9]{2}", value) and value[:3] <= value[4:]:
         return value
-    raise Wrong(f"{value!r} is no HTTP status", 'as in 200 or "200-399"')
+    raise InvalidValue(f"{value!r} is no HTTP status", 'as in 200 or "200-399"')
 
 
 VALIDATORS = ("json", "yaml", "python", "systemd", *TRAITS, "sudoers", "supervisor", "cron", "none")
@@ -238,7 +246,7 @@ def _validation(text: str) -> str:
     if text not in VALIDATORS and "{}" not in text:
         known = ", ".join(VALIDATORS)
         hint = did_you_mean(text, VALIDATORS, f"{known}, or a command in which {{}} stands for the file")
-        raise Wrong(f"{text!r} is no validation that Hawser knows", hint)
+        raise InvalidValue(f"{text!r} is no validation that Hawser knows", hint)
     return text
 
 
@@ -246,23 +254,23 @@ def _variable(value: object) -> Scalar | tuple[Scalar, ...]:
     if isinstance(value, str):
         return _no_nul(value)
     if isinstance(value, float) and not float("-inf") < value < float("inf"):
-        raise Wrong("must be a finite number")
+        raise InvalidValue("must be a finite number")
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, list | tuple) and all(isinstance(item, str | int | float) for item in value):
         return tuple(value)
-    raise Wrong("must be a string, a number, true or false, or a list of these")
+    raise InvalidValue("must be a string, a number, true or false, or a list of these")
 
 
 def _url_prefix(text: str) -> str:
     if not text.startswith("/") or re.search(r"""[\s;{}"'\\$#?]""", text):
-        raise Wrong(f"{text!r} is not the beginning of a URL path", 'as in "/" or "/static/"')
+        raise InvalidValue(f"{text!r} is not the beginning of a URL path", 'as in "/" or "/static/"')
     return text
 
 
 def _log_format(text: str) -> str:
     if "'" in _line(text) or text.endswith("\\"):
-        raise Wrong("must be one line without ' and without a backslash at its end")
+        raise InvalidValue("must be one line without ' and without a backslash at its end")
     return text
 
 

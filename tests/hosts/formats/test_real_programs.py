@@ -17,7 +17,7 @@ from typing import Protocol
 import pytest
 
 from hawser.formats import (
-    CannotExpress,
+    NotRepresentable,
     crontab_command,
     nginx_string,
     nginx_word,
@@ -194,7 +194,7 @@ def carried(write: Callable[[str], str], refused: set[str]) -> dict[str, str]:
     for name, value in VALUES.items():
         try:
             write(value)
-        except CannotExpress:
+        except NotRepresentable:
             continue
         kept[name] = value
     assert set(NAMED) - set(kept) == refused

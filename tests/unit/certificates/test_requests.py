@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hawser.certificates.requests import Order, fulfil, signing_request
+from hawser.certificates.requests import CertificateRequest, create, signing_request
 from hawser.errors import HawserError
 
 NAMES = ("ws1.test", "10.0.0.1")
@@ -16,7 +16,7 @@ NAMES = ("ws1.test", "10.0.0.1")
 
 @pytest.fixture
 def order(tmp_path):
-    return Order(tmp_path / "certs/ws1.crt", tmp_path / "certs/ws1.key", NAMES)
+    return CertificateRequest(tmp_path / "certs/ws1.crt", tmp_path / "certs/ws1.key", NAMES)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def repository(tmp_path):
 
 
 def test_a_key_that_only_its_owner_may_read_and_a_request_for_all_names(order):
-    assert fulfil(order) == "made ws1.key and ws1.csr"
+    assert create(order) == "made ws1.key and ws1.csr"
     assert order.key.stat().st_mode & 0o777 == 0o600
     request = x509.load_pem_x509_csr(order.request.read_bytes())
     key = load_pem_private_key(order.key.read_bytes(), None)
@@ -42,18 +42,18 @@ def test_a_key_that_only_its_owner_may_read_and_a_request_for_all_names(order):
 
 
 def test_a_key_that_is_there_is_kept(order):
-    fulfil(order)
+    create(order)
     key = order.key.read_bytes()
     order.key.chmod(0o644)
     order.request.unlink()
-    assert fulfil(order) == "made ws1.csr for the key there"
+    assert create(order) == "made ws1.csr for the key there"
     assert order.key.read_bytes() == key
     assert order.key.stat().st_mode & 0o777 == 0o600
     assert order.request.exists()
 
 
 def test_a_name_too_long_for_a_common_name_is_among_the_others_only(order):
-    fulfil(order)
+    create(order)
     key = load_pem_private_key(order.key.read_bytes(), None)
     request = x509.load_pem_x509_csr(signing_request(key, ["a" * 60 + ".example.org"]))
     assert list(request.subject) == []
@@ -63,36 +63,36 @@ def test_nothing_else_is_taken_for_a_key(order):
     order.key.parent.mkdir()
     order.key.write_text("nonsense")
     with pytest.raises(HawserError, match="is no PEM private key without a passphrase"):
-        fulfil(order)
+        create(order)
     assert order.key.read_text() == "nonsense"
 
 
 def test_git_does_not_keep_the_key(order, repository):
     order.key.parent.mkdir()
     (order.key.parent / ".gitignore").write_text("*.tmp")
-    fulfil(order)
+    create(order)
     assert (order.key.parent / ".gitignore").read_text() == "*.tmp\n/ws1.key\n"
     repository("add", "-A")
     assert "ws1.key" not in repository("ls-files").stdout
     assert "ws1.csr" in repository("ls-files").stdout
-    fulfil(order)
+    create(order)
     assert (order.key.parent / ".gitignore").read_text() == "*.tmp\n/ws1.key\n"
 
 
 def test_what_git_ignores_already_needs_no_line(order, repository, tmp_path):
     (tmp_path / ".gitignore").write_text("*.key\n")
-    fulfil(order)
+    create(order)
     assert not (order.key.parent / ".gitignore").exists()
 
 
 def test_a_key_that_git_keeps_is_refused(order, repository):
-    fulfil(order)
+    create(order)
     repository("add", "-f", str(order.key))
     with pytest.raises(HawserError, match="a private key that git keeps"):
-        fulfil(order)
+        create(order)
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(order, tmp_path):
     (tmp_path / "certs").write_text("a file")
     with pytest.raises(HawserError, match="certs"):
-        fulfil(order)
+        create(order)

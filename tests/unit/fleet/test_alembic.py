@@ -127,7 +127,7 @@ class Told(Fleet):
         return self.answers
 
 
-def seen(fleet: Any) -> migrations.Outlook:
+def seen(fleet: Any) -> migrations.PendingMigrations:
     return outlook(fleet, fleet.release)
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import kept
-from hawser.fleet.rolling import Rolling, Ways
+from hawser.fleet.rolling import RevertPlan, Rollout
 from hawser.host.facts import Facts
 from hawser.host.journal import SWITCH, Record
 
 NAMES = ("web1", "web2", "web3")
 BACK, WITHDRAW, CLOSE, RECORD = "back", "withdraw", "close", "record"
-WAYS: Any = Ways(
-    [BACK], [WITHDRAW], CLOSE, RECORD, lambda rolling, names: iter([(rolling.hosts.some(names), nullcontext())])
+REVERT_PLAN: Any = RevertPlan(
+    [BACK], [WITHDRAW], CLOSE, RECORD, lambda rolling, names: iter([(rolling.hosts.subset(names), nullcontext())])
 )  # type: ignore[list-item, arg-type]
 
 
@@ -63,7 +63,7 @@ class Fleet:
         self.names = tuple(names)
         self.session, self.environment, self.report = stage.session, stage.environment, stage.report
 
-    def some(self, names: Any) -> Fleet:
+    def subset(self, names: Any) -> Fleet:
         return Fleet(self.stage, tuple(names))
 
     def attempt(self, steps: Any, release: Any, phase: str = "") -> dict[str, str]:
@@ -92,17 +92,17 @@ def kept_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "releases", releases)
 
 
-def rolling(stage: Stage, phase: str = SWITCH) -> Rolling:
+def rolling(stage: Stage, phase: str = SWITCH) -> Rollout:
     record = Record("new", hosts=NAMES, phase=phase, migrated=True)
-    return Rolling(Fleet(stage), stage.named("new"), record, WAYS)  # type: ignore[arg-type]
+    return Rollout(Fleet(stage), stage.named("new"), record, REVERT_PLAN)  # type: ignore[arg-type]
 
 
 def test_a_failure_puts_every_host_back_earlier_batches_too_and_closes_the_journals():
     stage = Stage({"switch 2": ("web2",)})
     one = rolling(stage)
     with pytest.raises(StepFailed, match="switch 2 failed on web2"), one.undo_on_failure():
-        one.apply(one.hosts.some(["web1"]), ["go"], "switch 1")  # type: ignore[list-item]
-        one.apply(one.hosts.some(["web2"]), ["go"], "switch 2")  # type: ignore[list-item]
+        one.apply(one.hosts.subset(["web1"]), ["go"], "switch 1")  # type: ignore[list-item]
+        one.apply(one.hosts.subset(["web2"]), ["go"], "switch 2")  # type: ignore[list-item]
     assert stage.done[2:] == [(BACK, NAMES, ""), (CLOSE, NAMES, "")]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hawser.formats import CannotExpress, apache_word
+from hawser.formats import NotRepresentable, apache_word
 
 
 @pytest.mark.parametrize(
@@ -24,5 +24,5 @@ def test_an_argument(value: str, written: str) -> None:
 
 @pytest.mark.parametrize(("value", "why"), [("a\nb", "control character"), ("\0", "NUL"), ("${HOME}", "variable")])
 def test_what_apache_cannot_carry_is_refused(value: str, why: str) -> None:
-    with pytest.raises(CannotExpress, match=why):
+    with pytest.raises(NotRepresentable, match=why):
         apache_word(value)

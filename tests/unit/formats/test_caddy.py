@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hawser.formats import CannotExpress
+from hawser.formats import NotRepresentable
 from hawser.formats.caddy import caddy_word
 
 
@@ -28,5 +28,5 @@ def test_a_token(value: str, written: str) -> None:
     [("a\nb", "control character"), ("\0", "NUL"), ("{$HOME}", "placeholder"), ("`\\", "backquote and a backslash")],
 )
 def test_what_caddy_cannot_carry_is_refused(value: str, why: str) -> None:
-    with pytest.raises(CannotExpress, match=why):
+    with pytest.raises(NotRepresentable, match=why):
         caddy_word(value)

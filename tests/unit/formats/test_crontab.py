@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hawser.formats import CannotExpress, crontab_command
+from hawser.formats import NotRepresentable, crontab_command
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_command(command: str, written: str) -> None:
     [("a\nb", "newline"), ("", "empty"), ("  ", "empty"), ("x" * 999, "998 bytes"), ("%" * 500, "998 bytes")],
 )
 def test_a_command_that_cron_would_change_is_refused(command: str, reason: str) -> None:
-    with pytest.raises(CannotExpress, match=reason):
+    with pytest.raises(NotRepresentable, match=reason):
         crontab_command(command)
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
-from hawser.formats import FILTERS, CannotExpress
+from hawser.formats import FILTERS, NotRepresentable
 
 
 def render(template: str, **values: object) -> str:
@@ -60,5 +60,5 @@ def test_a_missing_variable_inside_a_table_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("value", [True, None, ["a"], {"a": 1}])
 def test_a_filter_for_text_guesses_nothing(value: object) -> None:
-    with pytest.raises(CannotExpress, match=type(value).__name__):
+    with pytest.raises(NotRepresentable, match=type(value).__name__):
         render("{{ value | shell }}", value=value)

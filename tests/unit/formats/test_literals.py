@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hawser.formats import CannotExpress, json_text, python_literal, url_quote, yaml_text
+from hawser.formats import NotRepresentable, json_text, python_literal, url_quote, yaml_text
 
 from .strategies import any_text, json_data
 
@@ -87,14 +87,14 @@ def test_tuples_and_read_only_tables_are_data(write: Callable[[object], str]) ->
 @pytest.mark.parametrize("write", [python_literal, json_text, yaml_text])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, {"a": [math.inf]}])
 def test_numbers_that_are_not_finite_are_refused(write: Callable[[object], str], value: object) -> None:
-    with pytest.raises(CannotExpress, match="not finite"):
+    with pytest.raises(NotRepresentable, match="not finite"):
         write(value)
 
 
 @pytest.mark.parametrize("write", [python_literal, json_text, yaml_text])
 @pytest.mark.parametrize("value", [b"hunter2", {"hunter2"}, SimpleNamespace(a="hunter2"), [object()], 1j])
 def test_what_is_no_plain_data_is_refused(write: Callable[[object], str], value: object) -> None:
-    with pytest.raises(CannotExpress, match="plain data") as refusal:
+    with pytest.raises(NotRepresentable, match="plain data") as refusal:
         write(value)
     assert "hunter2" not in str(refusal.value)
 
@@ -102,14 +102,14 @@ def test_what_is_no_plain_data_is_refused(write: Callable[[object], str], value:
 @pytest.mark.parametrize("write", [json_text, yaml_text])
 @pytest.mark.parametrize("key", [1, None, True])
 def test_a_key_that_is_no_text_is_refused(write: Callable[[object], str], key: object) -> None:
-    with pytest.raises(CannotExpress, match="key that is no text"):
+    with pytest.raises(NotRepresentable, match="key that is no text"):
         write({key: 1})
 
 
 def test_a_long_key_is_carried_as_long_as_yaml_takes_it() -> None:
     longest = {"x" * 1022: 1}
     assert yaml.safe_load(yaml_text(longest)) == longest
-    with pytest.raises(CannotExpress, match="1024 characters"):
+    with pytest.raises(NotRepresentable, match="1024 characters"):
         yaml_text({"x" * 1023: 1})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hawser.formats import CannotExpress, nginx_string, nginx_word
+from hawser.formats import NotRepresentable, nginx_string, nginx_word
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_a_word(value: str, written: str) -> None:
 @pytest.mark.parametrize(("value", "reason"), [("a$b", r"a \$"), ("ä" * 2047, "4095 bytes")])
 def test_what_nginx_has_no_way_to_carry_is_refused(write: object, value: str, reason: str) -> None:
     assert callable(write)
-    with pytest.raises(CannotExpress, match=reason):
+    with pytest.raises(NotRepresentable, match=reason):
         write(value)
 
 
 @pytest.mark.parametrize(("value", "reason"), [("", "empty"), ("a\nb", "control"), ("a\x7f", "control")])
 def test_a_word_has_no_control_characters(value: str, reason: str) -> None:
-    with pytest.raises(CannotExpress, match=reason):
+    with pytest.raises(NotRepresentable, match=reason):
         nginx_word(value)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hawser.formats import CannotExpress, shell, shell_environment, shell_join
+from hawser.formats import NotRepresentable, shell, shell_environment, shell_join
 
 from .strategies import any_text, variables
 
@@ -59,7 +59,7 @@ def expressible(wanted: Mapping[str, str]) -> dict[str, str]:
     for name, value in wanted.items():
         try:
             shell_environment({name: value})
-        except CannotExpress:
+        except NotRepresentable:
             continue
         carried[name] = value
     return carried
@@ -81,7 +81,7 @@ def test_the_environment_file_escapes_what_both_readers_unescape() -> None:
 
 @pytest.mark.parametrize("value", ["\ufdd0", "\uffff", "a\U0010fffe"])
 def test_the_environment_file_refuses_what_systemd_drops(value: str) -> None:
-    with pytest.raises(CannotExpress, match="code point"):
+    with pytest.raises(NotRepresentable, match="code point"):
         shell_environment({"KEY": value})
 
 
@@ -95,7 +95,7 @@ KEPT = (
 @pytest.mark.skipif(not shutil.which("bash"), reason="most of these are bash's")
 def test_variables_that_shells_keep_are_refused_and_would_not_arrive() -> None:
     for name in KEPT.split():
-        with pytest.raises(CannotExpress, match="keep this variable"):
+        with pytest.raises(NotRepresentable, match="keep this variable"):
             shell_environment({name: "a b"})
     script = "set -a; " + "".join(f"({name}='a b'; env -0);" for name in KEPT.split())
     result = subprocess.run(["bash", "-c", script], capture_output=True, env={"PATH": "/usr/bin:/bin"}, check=False)

@@ -13,7 +13,7 @@ from supervisor.options import ServerOptions  # type: ignore[import-untyped]
 from supervisor.process import Subprocess  # type: ignore[import-untyped]
 
 from hawser.formats import (
-    CannotExpress,
+    NotRepresentable,
     supervisor_command,
     supervisor_environment,
     supervisor_logfile,
@@ -48,7 +48,7 @@ def test_supervisor_reads_every_variable_back_or_it_is_refused(tmp_path: Path, w
     for name, value in wanted.items():
         try:
             supervisor_environment({name: value})
-        except CannotExpress:
+        except NotRepresentable:
             continue
         carried[name] = value
     assert read_environment(tmp_path, supervisor_environment(carried)) == carried
@@ -103,7 +103,7 @@ def test_supervisor_carries(tmp_path: Path, value: str) -> None:
     ],
 )
 def test_supervisor_cannot_carry_and_says_why(value: str, reason: str) -> None:
-    with pytest.raises(CannotExpress, match=reason) as refusal:
+    with pytest.raises(NotRepresentable, match=reason) as refusal:
         supervisor_environment({"FINE": "1", "KEY": value})
     assert refusal.value.name == "KEY"
 
@@ -139,7 +139,7 @@ def test_a_plain_command_line_stays_as_it_is_written() -> None:
 
 
 def test_an_empty_command_line_is_refused() -> None:
-    with pytest.raises(CannotExpress, match="needs a program"):
+    with pytest.raises(NotRepresentable, match="needs a program"):
         supervisor_command([])
 
 
@@ -149,7 +149,7 @@ def test_supervisor_reads_simple_options_back_or_they_are_refused(tmp_path: Path
     path = f"/{name}"
     try:
         lines = [f"directory={supervisor_value(path)}", f"stdout_logfile={supervisor_logfile(path)}"]
-    except CannotExpress:
+    except NotRepresentable:
         return
     read = program(tmp_path, "command=/bin/true", *lines)
     assert read.directory == path
@@ -158,5 +158,5 @@ def test_supervisor_reads_simple_options_back_or_they_are_refused(tmp_path: Path
 
 @pytest.mark.parametrize("value", ["a #b", "a ;b", "#a", ";a", " a", "a ", "a\nb", "a\rb", "%(here)s/log"])
 def test_a_simple_option_refuses(value: str) -> None:
-    with pytest.raises(CannotExpress):
+    with pytest.raises(NotRepresentable):
         supervisor_value(value)

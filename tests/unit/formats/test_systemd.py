@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hawser.formats import CannotExpress, systemd_environment, systemd_exec, systemd_value, systemd_word
+from hawser.formats import NotRepresentable, systemd_environment, systemd_exec, systemd_value, systemd_word
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ def test_a_command_line() -> None:
     ],
 )
 def test_a_program_that_systemd_would_not_take_is_refused(argv: list[str], reason: str) -> None:
-    with pytest.raises(CannotExpress, match=reason):
+    with pytest.raises(NotRepresentable, match=reason):
         systemd_exec(argv)
 
 
 def test_arguments_and_command_lines_have_an_end() -> None:
     systemd_exec(["/bin/echo", *["x" * 4095] * 250])
-    with pytest.raises(CannotExpress, match="megabyte"):
+    with pytest.raises(NotRepresentable, match="megabyte"):
         systemd_exec(["/bin/echo", *["x" * 4095] * 256])
     for value in ("x" * 4096, "ä" * 2048, "$" * 2048):
-        with pytest.raises(CannotExpress, match="4095 bytes"):
+        with pytest.raises(NotRepresentable, match="4095 bytes"):
             systemd_word(value)
 
 
@@ -94,12 +94,12 @@ def test_a_plain_value(value: str, written: str) -> None:
     ],
 )
 def test_a_plain_value_refuses_what_systemd_would_change(value: str, reason: str) -> None:
-    with pytest.raises(CannotExpress, match=reason):
+    with pytest.raises(NotRepresentable, match=reason):
         systemd_value(value)
 
 
 @pytest.mark.parametrize("value", ["\ufdd0", "\ufffe", "\U0003ffff"])
 def test_noncharacters_are_refused_everywhere(value: str) -> None:
     for write in (systemd_word, systemd_value, lambda text: systemd_environment("KEY", text)):
-        with pytest.raises(CannotExpress, match="code point"):
+        with pytest.raises(NotRepresentable, match="code point"):
             write(value)

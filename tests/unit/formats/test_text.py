@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hawser import formats
-from hawser.formats import CannotExpress
+from hawser.formats import NotRepresentable
 
 TEXT_WRITERS: list[Callable[[str], str]] = [
     formats.shell,
@@ -35,14 +35,14 @@ MAPPING_WRITERS: list[Callable[[dict[str, str]], str]] = [
 
 @pytest.mark.parametrize("write", TEXT_WRITERS)
 def test_no_text_format_carries_a_nul(write: Callable[[str], str]) -> None:
-    with pytest.raises(CannotExpress, match="NUL") as refusal:
+    with pytest.raises(NotRepresentable, match="NUL") as refusal:
         write("hunter2\0")
     assert "hunter2" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("write", [*TEXT_WRITERS, formats.json_text, formats.yaml_text, formats.url_quote])
 def test_half_a_surrogate_pair_is_no_text(write: Callable[[str], str]) -> None:
-    with pytest.raises(CannotExpress, match="surrogate") as refusal:
+    with pytest.raises(NotRepresentable, match="surrogate") as refusal:
         write("hunter2\ud800")
     assert "hunter2" not in str(refusal.value)
 
@@ -50,14 +50,14 @@ def test_half_a_surrogate_pair_is_no_text(write: Callable[[str], str]) -> None:
 @pytest.mark.parametrize("write", TEXT_WRITERS)
 def test_what_is_no_text_is_refused_by_its_type(write: Callable[[object], str]) -> None:
     for value in (None, True, 5, b"hunter2", ["hunter2"]):
-        with pytest.raises(CannotExpress, match=type(value).__name__) as refusal:
+        with pytest.raises(NotRepresentable, match=type(value).__name__) as refusal:
             write(value)
         assert "hunter2" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("write", MAPPING_WRITERS)
 def test_a_refused_variable_is_named(write: Callable[[dict[str, str]], str]) -> None:
-    with pytest.raises(CannotExpress) as refusal:
+    with pytest.raises(NotRepresentable) as refusal:
         write({"FINE": "1", "STRIPE_KEY": "hunter2\0"})
     assert refusal.value.name == "STRIPE_KEY"
     assert "STRIPE_KEY" in str(refusal.value)
@@ -68,7 +68,7 @@ def test_a_refused_variable_is_named(write: Callable[[dict[str, str]], str]) -> 
 @pytest.mark.parametrize("write", MAPPING_WRITERS)
 @pytest.mark.parametrize("name", ["", "1A", "A-B", "A B", "A=B", "Ä", "A\n", "export A"])
 def test_only_names_of_variables_are_written(write: Callable[[dict[str, str]], str], name: str) -> None:
-    with pytest.raises(CannotExpress, match="variable's name"):
+    with pytest.raises(NotRepresentable, match="variable's name"):
         write({name: "1"})
 
 
@@ -88,7 +88,7 @@ def test_no_variables_are_an_empty_text(write: Callable[[dict[str, str]], str]) 
 )
 def test_what_is_too_long_for_a_process_is_refused(write: Callable[[str], str]) -> None:
     write("x" * 131_000)
-    with pytest.raises(CannotExpress, match="131071 bytes"):
+    with pytest.raises(NotRepresentable, match="131071 bytes"):
         write("ä" * 65_536)
 
 

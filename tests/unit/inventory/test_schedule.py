@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hawser.inventory.base import Wrong
+from hawser.inventory.base import InvalidValue
 from hawser.inventory.values.schedule import NICKNAMES, check_schedule
 
 
@@ -54,7 +54,7 @@ def test_blanks_are_made_single():
     ],
 )
 def test_what_cron_refuses_or_misreads_is_refused(schedule, message, hint):
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(InvalidValue) as caught:
         check_schedule(schedule)
     assert (caught.value.message, caught.value.hint[: len(hint)]) == (message, hint)
 
@@ -63,5 +63,5 @@ def test_what_cron_refuses_or_misreads_is_refused(schedule, message, hint):
 def test_any_other_text_is_refused_without_an_accident(text):
     try:
         assert len(check_schedule(text).split()) in (1, 5)
-    except Wrong:
+    except InvalidValue:
         pass

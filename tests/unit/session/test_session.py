@@ -16,59 +16,59 @@ from ..conftest import COMMIT, KEPT, PACKAGE
 
 def test_a_commit_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
     fleet = stage.fleet("web3")
-    fleet.expect()
+    fleet.connect_early()
     assert resolve(fleet, "main").commit == COMMIT
-    assert fleet.answering().names == ("web1", "web2")
+    assert fleet.required_hosts().names == ("web1", "web2")
     assert sorted(stage.tried) == ["web1", "web2", "web3"]
 
 
 def test_a_version_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
     fleet = stage.fleet("web3", app=PACKAGE)
-    fleet.expect()
+    fleet.connect_early()
     assert resolve(fleet).commit == "1.0"
-    assert fleet.answering().names == ("web1", "web2")
+    assert fleet.required_hosts().names == ("web1", "web2")
 
 
 def test_a_release_is_read_though_a_host_that_may_be_left_out_does_not_answer(stage):
     fleet = stage.fleet("web1")
-    fleet.expect()
+    fleet.connect_early()
     assert kept.release(fleet, KEPT).commit == COMMIT
 
 
 def test_the_other_hosts_are_looked_at_though_one_that_may_be_left_out_does_not_answer(stage):
     fleet = stage.fleet("web3")
-    part = fleet.some(["web1", "web3"])
-    part.expect()
+    part = fleet.subset(["web1", "web3"])
+    part.connect_early()
     with pytest.raises(HawserError, match="web2 would stay on another commit"):
         refuse_two_commits(part, resolve(part, "main"))
 
 
 def test_nothing_goes_on_without_the_host_that_is_asked(stage):
     fleet = stage.fleet("web1")
-    fleet.expect()
+    fleet.connect_early()
     with pytest.raises(Unreachable, match=r"^not reached: web1$"):
         resolve(fleet, "main")
 
 
 def test_a_host_that_may_not_be_left_out_is_fatal_once_it_is_asked_for(stage):
     fleet = stage.fleet("web3", unreachable="fail")
-    fleet.expect()
+    fleet.connect_early()
     resolve(fleet, "main")
     with pytest.raises(Unreachable, match=r"^not reached: web3$"):
-        fleet.answering()
+        fleet.required_hosts()
     assert stage.tried.count("web3") == 1
 
 
 def test_a_version_is_not_looked_for_without_a_host_that_may_not_be_left_out(stage):
     fleet = stage.fleet("web3", app=PACKAGE, unreachable="fail")
-    fleet.expect()
+    fleet.connect_early()
     with pytest.raises(Unreachable, match=r"^not reached: web3$"):
         resolve(fleet)
 
 
 def test_all_hosts_that_do_not_answer_are_named_at_once(stage):
     fleet = stage.fleet("web2", "web3", unreachable="fail")
-    fleet.some(["web2"]).expect()
+    fleet.subset(["web2"]).connect_early()
     with pytest.raises(Unreachable, match=r"^not reached: web2, web3$"):
         fleet.connect()
 
@@ -83,7 +83,7 @@ def test_a_phase_that_lost_a_host_says_what_to_do_next(stage):
 
 def test_a_host_that_may_be_left_out_is_so_too_when_it_does_not_give_its_lock(stage):
     fleet = stage.fleet(unreachable="skip")
-    fleet.expect()
+    fleet.connect_early()
     fleet.connect()
     asked = []
 

@@ -72,7 +72,7 @@ def test_files_of_one_name_are_told_apart_by_the_names_that_they_were_given():
 
 def test_two_databases_of_one_name_are_never_brought_back_as_one():
     host = OneMachine(sqlite=("data/main/db.sqlite3", "data/jobs/db.sqlite3"))
-    fleet = SimpleNamespace(names=["w1"], host=lambda name: host, session=SimpleNamespace(), some=lambda names: fleet)
+    fleet = SimpleNamespace(names=["w1"], host=lambda name: host, session=SimpleNamespace(), subset=lambda names: fleet)
     with pytest.raises(HawserError, match="which database"):
         restore.body(fleet, "b1", destroy="db")
 

@@ -35,7 +35,7 @@ def resume(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def resume(named: str) -> tuple[Any, ...]:
         done: list[Any] = []
-        monkeypatch.setattr(deploy, "turn_back", lambda hosts, record: done.append(("back", hosts.names)))
+        monkeypatch.setattr(deploy, "revert_all", lambda hosts, record: done.append(("back", hosts.names)))
         monkeypatch.setattr(
             deploy, "roll_out", lambda hosts, wanted, record, only: done.append(("on", hosts.names, tuple(only)))
         )
@@ -103,7 +103,7 @@ def test_a_rollout_begins_by_the_clock_of_the_leader(stage, monkeypatch):
     def begin(hosts: Fleet, wanted: Any, record: Record, ways: Any) -> None:
         raise Begun(record.begun)
 
-    monkeypatch.setattr(deploy, "Rolling", begin)
+    monkeypatch.setattr(deploy, "Rollout", begin)
     monkeypatch.setattr(Fleet, "lock", lambda fleet: None)
     stage.facts = {name: facts(clock=clock) for name, clock in zip(HOSTS, (160.5, 900.0, 900.0), strict=True)}
     fleet = stage.fleet()

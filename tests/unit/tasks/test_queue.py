@@ -54,7 +54,7 @@ class Fleet(SimpleNamespace):
     def __init__(self, *names: str) -> None:
         super().__init__(names=names, environment=ENVIRONMENT, asked={})
 
-    def some(self, names: list[str]) -> Fleet:
+    def subset(self, names: list[str]) -> Fleet:
         self.names = tuple(names)
         return self
 

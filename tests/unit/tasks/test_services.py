@@ -22,7 +22,7 @@ from hawser.templates.rendering import Templates
 from tasks import bootstrap, remove
 from tasks.logs import sources
 from tasks.services import DATABASES, SERVICES
-from tasks.status import HOSTS, Look
+from tasks.status import HOSTS, HostStatus
 
 ENVIRONMENT = Environment.model_validate(
     {
@@ -63,10 +63,10 @@ def failed(units: list[str]) -> dict[str, Any]:
     return counted([{"unit": unit} for unit in units])
 
 
-def look(host: Host, **says: Any) -> Look:
+def look(host: Host, **says: Any) -> HostStatus:
     """Return what `status` makes of a host."""
     said = {"offset": 0.0, "health": {}, "certificates": {}, "sockets": [], "unmounted": [], **says}
-    return Look(host, [], **said)
+    return HostStatus(host, [], **said)
 
 
 @each_service

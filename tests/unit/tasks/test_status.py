@@ -15,7 +15,7 @@ from hawser.inventory import Environment
 from hawser.report import Marked
 from hawser.secrets import Secrets
 from hawser.templates.rendering import Templates
-from tasks.status import HOSTS, Look, since
+from tasks.status import HOSTS, HostStatus, since
 
 SETTINGS: dict[str, Any] = {
     "name": "shop",
@@ -37,19 +37,19 @@ OPEN = {"address": "0.0.0.0", "port": 8001, "pid": 21, "pids": [21, 20], "progra
 
 @pytest.fixture
 def look():
-    def look(*rows: dict[str, Any], sockets=(OPEN,), **changes: Any) -> Look:
+    def look(*rows: dict[str, Any], sockets=(OPEN,), **changes: Any) -> HostStatus:
         environment = Environment.model_validate(SETTINGS)
         facts = Facts(
             current=CURRENT, clock=NOW, live={"web": "blue"}, processes=rows or (WEB, API), disk_free=5, disk_total=9
         )
         host = Host("web1", environment, Secrets("shop", Path(), {}), Templates(), {"web1": "10.0.0.1"}, facts)
         told = {"health": {"web": "ok", "api": "ok"}, "certificates": {}, "unmounted": [], "offset": 0.0, **changes}
-        return Look(host, live_processes_of(host), sockets=sockets, **told)
+        return HostStatus(host, live_processes_of(host), sockets=sockets, **told)
 
     return look
 
 
-def row(look: Look, process: str) -> list[str]:
+def row(look: HostStatus, process: str) -> list[str]:
     return next(row for row in look.processes() if row[1] == process)
 
 

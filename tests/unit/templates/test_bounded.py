@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hawser.host.host import Hidden
+from hawser.host.host import ForbiddenSecrets
 from hawser.inventory import Environment
 from hawser.templates import bounded
 from hawser.templates.rendering import TemplateError, Templates
@@ -28,7 +28,7 @@ CONTEXT = {
     "B": "b" * 1000,
     "Ä": "ä" * 1000,
     "M": 2**61 - 1,
-    "secrets": Hidden(),
+    "secrets": ForbiddenSecrets(),
     "tools": SimpleNamespace(run=time.sleep),
 }
 DOUBLED = "{% set ns = namespace(x='ab', l=[1], o=namespace(a=1)) %}{% for i in range(60) %}"

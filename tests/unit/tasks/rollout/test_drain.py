@@ -39,10 +39,10 @@ class Fleet:
         self.session = session or SimpleNamespace(facts=facts, lost={}, drained=(), done=[], failing="")
         self.session.pass_over = lambda hosts: setattr(self.session, "drained", tuple(hosts))
 
-    def some(self, names: Any) -> Fleet:
+    def subset(self, names: Any) -> Fleet:
         return Fleet(tuple(names), self.session)
 
-    def answering(self) -> Fleet:
+    def required_hosts(self) -> Fleet:
         return self
 
     def facts(self, name: str) -> Facts:
@@ -54,7 +54,7 @@ class Fleet:
 
 
 def fronts(fleet: Fleet, *batch: str) -> list[str]:
-    return drain.fronts(fleet, fleet.some(batch))  # type: ignore[arg-type]
+    return drain.fronts(fleet, fleet.subset(batch))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -87,22 +87,22 @@ def test_a_front_that_serves_nothing_yet_or_is_lost_is_left_alone(fleet):
 
 
 def test_it_is_out_meanwhile_and_in_afterwards(fleet):
-    with drain.drained(fleet, fleet.some(["back1"]), ["front1"], dict):
+    with drain.drained(fleet, fleet.subset(["back1"]), ["front1"], dict):
         assert fleet.session.done == [("take out back1", ("front1",), "back1")]
     assert fleet.session.done[1:] == [("take in back1", ("front1",), "")]
     assert fleet.session.drained == ()
 
 
 def test_after_a_failure_it_stays_out_until_it_has_been_put_back(fleet):
-    with pytest.raises(StepFailed), drain.drained(fleet, fleet.some(["back1"]), ["front1"], dict, stays_out=True):
+    with pytest.raises(StepFailed), drain.drained(fleet, fleet.subset(["back1"]), ["front1"], dict, stays_out=True):
         raise StepFailed("no")
     assert len(fleet.session.done) == 1 and fleet.session.drained == ("back1",)
-    with drain.drained(fleet, fleet.some(["back1"]), ["front1"], dict):
+    with drain.drained(fleet, fleet.subset(["back1"]), ["front1"], dict):
         pass
     assert fleet.session.done[1:] == [("take out back1", ("front1",), "back1"), ("take in back1", ("front1",), "")]
 
 
 def test_without_anybody_to_put_it_back_it_is_taken_in_at_once(fleet):
-    with pytest.raises(StepFailed), drain.drained(fleet, fleet.some(["back1"]), ["front1"], dict):
+    with pytest.raises(StepFailed), drain.drained(fleet, fleet.subset(["back1"]), ["front1"], dict):
         raise StepFailed("no")
     assert [done[0] for done in fleet.session.done] == ["take out back1", "take in back1"]

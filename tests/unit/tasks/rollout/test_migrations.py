@@ -62,7 +62,7 @@ class Fleet:
         ]
 
 
-def seen(fleet: Any) -> migrations.Outlook:
+def seen(fleet: Any) -> migrations.PendingMigrations:
     return outlook(fleet, fleet.release)
 
 
