@@ -248,11 +248,7 @@ class Host:
             for name, entry in self.certificate_settings().items()
         }
         site = self.environment.site
-        if site is None:
-            return found
-        # One that a web server gets itself is for one name; each of the others has its own.
-        alone = site.tls == "acme" and TRAITS[site.server].acme_folder is not None
-        return {"site": site.domains[:1] if alone else site.domains, **found}
+        return {**({"site": site.domains} if site else {}), **found}
 
     @property
     def own_certificates(self) -> frozenset[str]:

@@ -19,6 +19,7 @@ def test_caddy_gets_certificates_itself_and_until_then_one_of_its_own_stands_in(
     (bare.hosts / "acme-ca.pem").write_text(bare.inside("solo", "cat", "/etc/pebble/ca.pem"))
     acme = 'tls = "acme"\nacme = { server = "https://acme.test:14000/dir", ca = "acme-ca.pem" }\n'
     text = SETTINGS.format(repository=bare.repository, server="caddy")
+    text = text.replace(', "www.quay.test"', "")
     bare.file.write_text(text.replace("[hosts.solo]", f"{acme}\n[hosts.solo]"))
     # Its names lead nowhere yet.
     bare.fab("-H", "quay", "bootstrap", "deploy")
@@ -30,10 +31,12 @@ def test_caddy_gets_certificates_itself_and_until_then_one_of_its_own_stands_in(
     local = "/var/lib/caddy/.local/share/caddy/certificates/local"
 
     def issued() -> bool:
-        bare.inside("solo", "sh", "-c", f"systemctl stop caddy; rm -rf {local}; systemctl start caddy; sleep 3")
-        return "Pebble" in bare.inside("solo", "sh", "-c", issuer, check=False)
+        told = bare.inside("solo", "sh", "-c", issuer, check=False)
+        if "Caddy Local Authority" in told:
+            bare.inside("solo", "sh", "-c", f"systemctl stop caddy; rm -rf {local}; systemctl start caddy")
+        return "Pebble" in told
 
-    wait_for("the certificate", issued, seconds=90, every=5)
+    wait_for("the certificate", issued, seconds=90, every=2)
     assert re.search(r"\d{3,} days", bare.fab("-H", "quay", "status").stdout)
     assert "readable certificate" not in bare.fab("-H", "quay", "check", code=None).stdout
     events = bare.events("-H", "quay", "bootstrap", "deploy")

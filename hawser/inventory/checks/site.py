@@ -59,6 +59,11 @@ def _check_acme(site: Site, environment: Environment, folder: Path) -> Iterator[
     if "acme" not in TRAITS[site.server].offers:
         message = f'"acme" is for {offering("acme")}'
         yield SettingError(("site", "tls"), message, 'tls = "files", or server = "nginx"', needs=_SITE)
+    if TRAITS[site.server].acme_folder and len(site.domains) > 1:
+        # Caddy 2.6 asks for each by itself, and two that register at once damage the account, which stays so.
+        message = f'with tls = "acme", {site.server} gets a certificate for one name alone'
+        hint = 'one name, tls = "files", or server = "nginx"'
+        yield SettingError(("site", "domains", 1), message, hint, needs=_SITE)
     hosts = environment.hosts_of(site.groups)
     if len(hosts) > 1:
         # The server asks whichever host DNS leads it to, and only one of them knows the answer.

@@ -1003,6 +1003,13 @@ MISTAKES = {
         "is for nginx",
         'remove it, or write server = "nginx"',
     ),
+    "two certificates that Caddy is to get": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org', 'b.example.org']\n"
+        "server = 'caddy'\ntls = 'acme'",
+        "site.domains[1]",
+        'with tls = "acme", caddy gets a certificate for one name alone',
+        'one name, tls = "files", or server = "nginx"',
+    ),
     "a certificate that Apache is to get": (
         "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nserver = 'apache'\n"
         "tls = 'acme'",
