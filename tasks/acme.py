@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
+from hawser.host.certificates import local_file
 from hawser.resources import (
     Absent,
     AcmeCertificate,
@@ -54,7 +55,7 @@ def issue(host: Host) -> Resources:
     site, hook = host.environment.site, f"/etc/letsencrypt/renewal-hooks/deploy/hawser-{host.app.name}"
     trusted = f"/usr/local/share/ca-certificates/hawser-{host.app.name}.crt"
     ca = site.acme.ca if site is not None and wanted(host) else None
-    trust = File(trusted, host.local_file("site.acme.ca")) if ca else Absent(trusted)
+    trust = File(trusted, local_file(host, "site.acme.ca")) if ca else Absent(trusted)
     yield trust
     yield Command(("update-ca-certificates",), when=changed(trust))
     server = host.web_server

@@ -10,7 +10,9 @@ from hawser.fleet.kept import public_key
 from hawser.fleet.releases import note_bootstrapped
 from hawser.formats import json_text
 from hawser.host import Host
+from hawser.host.addresses import ip_of
 from hawser.host.host import UV
+from hawser.host.places import log_folders, served_path, site_logs
 from hawser.host.processes import live_processes_of
 from hawser.resources import (
     Absent,
@@ -92,16 +94,16 @@ def folders(host: Host) -> Resources:
         path = f"{host.root}/{folder}"
         mode, group = (0o750, app.group) if not reads(host, path) else access_of_server(host, path)
         yield Directory(path, mode=mode, owner=app.user, group=group)
-    for folder in host.log_folders:
+    for folder in log_folders(host):
         yield Directory(folder, mode=0o750, group=app.group)
-    logs = dict.fromkeys(host.site_logs.values(), server.writer) if server and server.writer else {}
+    logs = dict.fromkeys(site_logs(host).values(), server.writer) if server and server.writer else {}
     if host.release is not None:
         mine = (process.log for process in live_processes_of(host))
         logs |= {path: "root" for path in mine if path.startswith(f"{host.root}/log/")}
     for path, owner in logs.items():
         yield File(path, "", mode=0o640, owner=owner, group=app.group, keep=True)
     yield File(
-        f"/etc/logrotate.d/{app.name}", host.render("logrotate.j2", folders=[f"{host.root}/log", *host.log_folders])
+        f"/etc/logrotate.d/{app.name}", host.render("logrotate.j2", folders=[f"{host.root}/log", *log_folders(host)])
     )
 
 
@@ -114,7 +116,7 @@ def served(host: Host) -> list[str]:
     for prefix, folder in site.static.items():
         # One in a release cannot be named before there is one, and is no folder of these.
         with contextlib.suppress(TemplateError):
-            found.append(host.served_path(host.text(folder, f"site.static.{prefix}")).rstrip("/"))
+            found.append(served_path(host, host.text(folder, f"site.static.{prefix}")).rstrip("/"))
     return found
 
 
@@ -152,7 +154,7 @@ def etc_hosts(host: Host) -> Resources:
     setting = host.environment.etc_hosts
     known = setting is not None and host.is_in(setting.groups)
     lines = [
-        f"{host.ip(each)} {' '.join(host.environment.names_of(each))}"
+        f"{ip_of(host, each)} {' '.join(host.environment.names_of(each))}"
         for each in host.environment.hosts
         if known and each != host.name
     ]

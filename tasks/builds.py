@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host, written
+from hawser.host.code import repository_access
 from hawser.host.host import ForbiddenSecrets
 from hawser.resources import Build, Directory, Resources
 from hawser.steps import step
@@ -28,7 +29,7 @@ def make(host: Host) -> Resources:
             name,
             host.build_link(name),
             folder=f"{host.root}/builds",
-            mirror=host.repository_access()["mirror"],
+            mirror=repository_access(host)["mirror"],
             commit=host.release.commit,
             source=host.source,
             user=host.app.user,

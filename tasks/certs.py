@@ -9,6 +9,7 @@ from pathlib import Path
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.host.certificates import certificate_names, certificate_settings, local_file, site_certificate
 from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.host.release import Release
 from hawser.inventory.tables.certificates import Certificate
@@ -52,7 +53,7 @@ def of_site(host: Host) -> Resources:
     site, server, traits = host.environment.site, web_server(host), host.web_server
     if site is None or server is None or traits is None or site.tls == "none":
         return
-    certificate, key = host.site_certificate
+    certificate, key = site_certificate(host)
     if site.tls == "acme":
         if acme.wanted(host):
             yield from acme.stand_in(host)
@@ -77,7 +78,7 @@ def of_site(host: Host) -> Resources:
 
 def of_application(host: Host) -> Resources:
     """Yield the certificates that programs of the application present themselves, and their restarts."""
-    settings, places = host.certificate_settings(), host.certificates
+    settings, places = certificate_settings(host), host.certificates
     paths = [
         path
         for name, setting in settings.items()
@@ -156,8 +157,8 @@ def site_pair(host: Host) -> Pair:
     from hawser.certificates.provided import check
 
     try:
-        chain = host.local_file("site.certificate")
-        key = host.local_file("site.key")
+        chain = local_file(host, "site.certificate")
+        key = local_file(host, "site.key")
         check(chain, key, site.domains, host.environment.path.name)
     except TemplateError as error:
         if not site.fallback:
@@ -174,11 +175,11 @@ def pair_of(host: Host, name: str, setting: Certificate) -> Pair:
     from hawser.certificates.provided import check_own
 
     at = f"certificates.{name}"
-    names = host.certificate_names()[name]
+    names = certificate_names(host)[name]
     hint = f"fab -H {host.environment.name} certs.request makes a key and what is to be signed"
     try:
         texts = {
-            part: host.local_file(f"{at}.{part}", hint)
+            part: local_file(host, f"{at}.{part}", hint)
             for part, path in (("certificate", setting.certificate), ("key", setting.key), ("chain", setting.chain))
             if path
         }

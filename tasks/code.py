@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
+from hawser.host.code import repository_access
 from hawser.host.written import originals, patches
 from hawser.resources import Checkout, Directory, LinkedFolder, Resources
 from hawser.steps import step
@@ -18,7 +19,7 @@ def pull(host: Host) -> Resources:
         # The package itself goes into the environment; here is where its settings files lie, and where it starts.
         yield Directory(host.source, owner=host.app.user, group=host.app.group)
         return
-    access = host.repository_access()
+    access = repository_access(host)
     yield Checkout(
         host.source,
         commit=host.release.commit,

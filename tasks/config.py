@@ -13,6 +13,7 @@ from hawser.host import Host
 from hawser.host.host import ForbiddenSecrets
 from hawser.host.processes import processes_of
 from hawser.host.shares import required
+from hawser.host.variables import dotenv_variables, full_environment, own_environments
 from hawser.host.volumes import folders
 from hawser.host.written import written
 from hawser.inventory import Environment
@@ -31,8 +32,8 @@ def install(host: Host) -> Resources:
     if not host.runs_code or host.release is None:
         return
     app, path = host.app, host.release_path
-    yield File(f"{path}/environment", host.full_environment, mode=0o640, group=app.group, opaque=True)
-    for name, variables in host.own_environments().items():
+    yield File(f"{path}/environment", full_environment(host), mode=0o640, group=app.group, opaque=True)
+    for name, variables in own_environments(host).items():
         yield File(f"{path}/environment.{name}", shell_environment(variables), mode=0o640, group=app.group, opaque=True)
     yield File(f"{path}/run", host.render("run.sh.j2", mounts=[*required(host), *folders(host)]), mode=0o755)
     if any(each.environment_file for each in host.process_settings("supervisor").values()):
@@ -90,7 +91,7 @@ def dotenv_file(host: Host) -> Iterator[File]:
     """
     if host.environment.env.dotenv:
         where, app = host.path(host.environment.env.dotenv), host.app
-        text = dotenv(host.dotenv_variables())
+        text = dotenv(dotenv_variables(host))
         outside = not where.startswith(host.release_path)
         yield File(where, text, mode=0o640, owner=app.user, group=app.group, opaque=True, parents=outside)
 

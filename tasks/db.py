@@ -10,6 +10,7 @@ from hawser.errors import HawserError
 from hawser.fleet import alembic
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.host.code import in_release
 from hawser.host.databases import Database, broken_off, databases_gone, databases_of, folder_of
 from hawser.resources import Backup, Resources, Restore, Settled
 from hawser.runner.databases.restoring import BEFORE_MIGRATION, BEFORE_RESTORE, BY_HAND
@@ -26,7 +27,7 @@ def migrate(host: Host) -> Resources:
     if host.is_leader and host.release is not None:
         for number, line in enumerate(host.environment.release.migrate):
             command = host.command_text(line, f"release.migrate[{number}]")
-            yield host.in_release(command, words=generating(host, command))
+            yield in_release(host, command, words=generating(host, command))
 
 
 def generating(host: Host, command: str) -> tuple[str, ...]:

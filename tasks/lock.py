@@ -11,6 +11,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.host.journal import Record
+from hawser.host.places import hold_file
 from hawser.resources import Absent, File, Resources
 from hawser.session.locks import moment
 from hawser.steps import fleet_task, step
@@ -64,10 +65,10 @@ def release(fleet: Fleet) -> None:
 def freeze(host: Host, why: str = "", since: str = "") -> Resources:
     """Write down who has frozen the host, and why."""
     entry = {**{key: host.entry.get(key, "") for key in ("who", "from")}, "why": why, "since": since}
-    yield File(host.hold, json_text(entry) + "\n", mode=0o600, parents=True, opaque=True)
+    yield File(hold_file(host), json_text(entry) + "\n", mode=0o600, parents=True, opaque=True)
 
 
 @step()
 def thaw(host: Host) -> Resources:
     """Forget the freeze."""
-    yield Absent(host.hold)
+    yield Absent(hold_file(host))

@@ -11,6 +11,7 @@ from typing import Any
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.host.places import site_logs
 from hawser.host.processes import live_processes_of
 from hawser.host.services import services_of
 from hawser.runner.webservers import TRAITS
@@ -90,9 +91,9 @@ def sources(host: Host, process: str, only: str) -> Iterator[dict[str, Any]]:
                 yield {"name": each.name, "units": [f"{one.unit}.service" for one in both]}
     if only in ("", "site") and not process and host.environment.site is not None and host.web_server is not None:
         name = host.environment.site.server
-        for kind, path in host.site_logs.items():
+        for kind, path in site_logs(host).items():
             yield {"name": f"{name}-{kind}", "path": path}
-        if "error" not in host.site_logs:
+        if "error" not in site_logs(host):
             yield {"name": f"{name}-error", "units": [f"{host.web_server.unit}.service"]}
     if only in ("", "cron") and not process:
         for name, entry in host.cron_entries().items():

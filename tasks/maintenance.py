@@ -5,6 +5,7 @@ from __future__ import annotations
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.host.places import maintenance_page
 from hawser.resources import Absent, File, Resources
 from hawser.steps import fleet_task, step
 
@@ -37,11 +38,11 @@ def close(host: Host, message: str = "") -> Resources:
     """Put the page where the web server looks for it before anything else."""
     if host.serves_site:
         text = host.render("maintenance.html.j2", message=message)
-        yield File(host.maintenance_page, text)
+        yield File(maintenance_page(host), text)
 
 
 @step()
 def reopen(host: Host) -> Resources:
     """Take the page away."""
     if host.serves_site:
-        yield Absent(host.maintenance_page)
+        yield Absent(maintenance_page(host))

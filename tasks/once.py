@@ -9,6 +9,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.fleet.releases import current_releases, note_once
 from hawser.host import Host
 from hawser.host.release import Release
+from hawser.host.variables import instance_variables
 from hawser.resources import Once, Resources
 from hawser.steps import fleet_task, step
 
@@ -66,7 +67,7 @@ def command(host: Host, name: str, again: bool = False) -> Once:
         user=host.app.user,
         cwd=host.source,
         env_file=f"{host.release_path}/environment",
-        env={**host.instance_variables(entry.instance), **own},
+        env={**instance_variables(host, entry.instance), **own},
         title=line,
         again=again,
         hint=f"  next: correct it and deploy again; or, if it has been done: fab -H {host.environment.name} "

@@ -6,7 +6,9 @@ import dataclasses
 
 from hawser.fleet.kept import public_key
 from hawser.host import Host
+from hawser.host.code import in_release, repository_access
 from hawser.host.journal import PUT_BACK, Record
+from hawser.host.places import rollout_inputs
 from hawser.host.processes import ProcessInstance, instances, other_manager, processes_of
 from hawser.resources import (
     Absent,
@@ -39,9 +41,9 @@ def build(host: Host) -> Resources:
     for kind in ("build", "check"):
         for number, line in enumerate(getattr(host.environment.release, kind), 1):
             command = host.command_text(line, f"release.{kind}[{number - 1}]")
-            yield host.in_release(command, marker=f"{path}/done/{kind}-{number}")
+            yield in_release(host, command, marker=f"{path}/done/{kind}-{number}")
     if not host.app.package:
-        yield Sealed(host.source, mirror=host.repository_access()["mirror"], commit=host.release.commit)
+        yield Sealed(host.source, mirror=repository_access(host)["mirror"], commit=host.release.commit)
     # Written last: a release without it has not been built to its end.
     text = host.release.signed(host.secrets.signer, RELEASE)
     yield File(f"{path}/release.json", text, mode=0o640, opaque=True)
@@ -57,7 +59,7 @@ def begin(host: Host) -> Resources:
         entry = {"what": "a rollout", "who": former.by, "result": "interrupted", "release": former.release}
         yield History(entry)
     yield from public_key(host)
-    yield File(host.rollout_inputs, host.release.signed(host.secrets.signer, ROLLOUT), mode=0o600, opaque=True)
+    yield File(rollout_inputs(host), host.release.signed(host.secrets.signer, ROLLOUT), mode=0o600, opaque=True)
     yield noted(host, rollout.on(host.facts))
 
 
@@ -165,7 +167,7 @@ def close(host: Host) -> Resources:
         complete = host.name not in rollout.waits
         yield noted(host, dataclasses.replace(rollout.on(host.facts), complete=complete))
         return
-    yield Absent(host.rollout_inputs)
+    yield Absent(rollout_inputs(host))
     yield Journal("")
 
 
@@ -182,7 +184,7 @@ def withdraw(host: Host) -> Resources:
     """Take a release from a host that served none before, and close its journal."""
     if host.runs_code:
         yield from nothing(host)
-        yield Absent(host.rollout_inputs)
+        yield Absent(rollout_inputs(host))
         yield Journal("")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from hawser.errors import StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.host.certificates import shown_certificates
 from hawser.host.databases import broken_off
 from hawser.host.health import questions
 from hawser.host.ports import Port, belongs, exposed, promised
@@ -68,7 +69,7 @@ def look(fleet: Fleet, name: str) -> HostStatus:
     live = live_processes_of(host) if host.facts.current else []
     before = time.time()
     offset = fleet.ask(name, "looks.clock", {}) - (before + time.time()) / 2
-    shown = host.shown_certificates()
+    shown = shown_certificates(host)
     health, sockets, unmounted, strays, failed, *certificates = fleet.ask_together(
         name,
         [

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ..errors import HawserError
 from ..host import Host
+from ..host.certificates import certificate_names, certificate_settings
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 # What every authority signs and every program reads.
@@ -58,9 +59,9 @@ def wanted(host: Host) -> Iterator[tuple[Path, Path, Sequence[str]]]:
     folder, site = host.environment.path.parent.resolve(), host.environment.site
     if site and host.serves_site and site.tls == "files" and site.certificate and site.key:
         yield folder / site.certificate, folder / site.key, site.domains
-    for name, setting in host.certificate_settings().items():
+    for name, setting in certificate_settings(host).items():
         at = f"certificates.{name}"
-        names = host.certificate_names()[name]
+        names = certificate_names(host)[name]
         certificate = host.text(setting.certificate, f"{at}.certificate")
         yield folder / certificate, folder / host.text(setting.key, f"{at}.key"), names
 

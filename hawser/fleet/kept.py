@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import HawserError
 from ..host import Host
 from ..host.journal import Record, believable
+from ..host.places import rollout_inputs
 from ..host.release import Release, is_id
 from ..inventory.tables.app import SIGNING_KEY
 from ..report.text import hearsay
@@ -165,7 +166,7 @@ def places(fleet: Fleet, name: str, identifier: str) -> Iterator[Kept]:
         yield from look(fleet, name, RELEASE, f"{host.root}/releases/{identifier}/release.json", identifier)
     if facts.journal is not None and facts.journal.get("release") == identifier:
         # It may have been broken off before it had been built.
-        yield from look(fleet, name, ROLLOUT, host.rollout_inputs, identifier)
+        yield from look(fleet, name, ROLLOUT, rollout_inputs(host), identifier)
 
 
 def look(fleet: Fleet, name: str, kind: str, path: str, identifier: str) -> Iterator[Kept]:
@@ -286,7 +287,7 @@ def inventory(fleet: Fleet, name: str) -> list[Kept]:
         for each in look(fleet, name, RELEASE, f"{host.root}/releases/{identifier}/release.json", identifier)
     ]
     for entry in journal(fleet, name):
-        found += [entry, *look(fleet, name, ROLLOUT, host.rollout_inputs, entry.release)]
+        found += [entry, *look(fleet, name, ROLLOUT, rollout_inputs(host), entry.release)]
     return [each for each in found if each.standing not in BELIEVED]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import HawserError
+from ..host.code import index_question, repository_access
 from ..host.journal import Record
 from ..host.processes import processes_of
 from ..host.release import Release, fetched_by, is_commit, is_id, short
@@ -36,7 +37,7 @@ def resolve(hosts: Hosts, revision: str = "") -> Release:
         leader = hosts.leader()
         leader.connect()
         name = leader.names[0]
-        commit, place = look_up(hosts, name, hosts.host(name).repository_access(), wanted), f"looked up on {name}"
+        commit, place = look_up(hosts, name, repository_access(hosts.host(name)), wanted), f"looked up on {name}"
     hosts.report.note("", f"{wanted} is {short(commit)} ({place})")
     session = hosts.session
     named = fetched_by(wanted, commit)
@@ -69,7 +70,7 @@ def find_version(hosts: Hosts, wanted: str) -> tuple[str, str]:
     if wanted and keeping:
         return wanted, f"kept on {keeping[0]}"
     (name,) = hosts.leader().names
-    found = str(hosts.ask(name, "index.resolve", hosts.host(name).index_question(wanted)))
+    found = str(hosts.ask(name, "index.resolve", index_question(hosts.host(name), wanted)))
     if found and (not is_commit(found) or (wanted and order(found) != order(wanted))):
         raise HawserError(f"{name}: answers with {found!r}, which is not the version {wanted}")
     if not found and not wanted:

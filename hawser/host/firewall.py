@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..inventory.tables.firewall import FirewallRule
+from .addresses import clients, ip_of
 from .host import Host
 
 
@@ -59,10 +60,10 @@ def _ports(rule: FirewallRule) -> str:
 
 
 def _filter(host: Host, rule: FirewallRule) -> dict[str, Any]:
-    networks = [f"{address}/{bits}" for address, bits in host.clients(rule.from_groups)] + list(rule.from_networks)
+    networks = [f"{address}/{bits}" for address, bits in clients(host, rule.from_groups)] + list(rule.from_networks)
     limited = bool(rule.from_groups or rule.from_networks)
     if limited:
-        networks.append(f"{host.ip(host.name)}")
+        networks.append(f"{ip_of(host, host.name)}")
     families = {
         "ip": [each for each in networks if ":" not in each],
         "ip6": [each for each in networks if ":" in each],

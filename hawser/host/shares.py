@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..inventory.tables.shares import Share
+from .addresses import ip_of
 from .host import Host
 
 
@@ -52,7 +53,7 @@ def folder_of(name: str, share: Share) -> str:
 def clients_of(host: Host, share: Share) -> list[str]:
     """Return the addresses of the hosts that mount a share over the network: all that need it but the server."""
     names = [name for name in host.environment.hosts_of(share.clients) if name != server_of(host, share)]
-    return [str(host.ip(name)) for name in names]
+    return [str(ip_of(host, name)) for name in names]
 
 
 def mount_of(host: Host, name: str, share: Share) -> dict[str, str]:
@@ -62,7 +63,7 @@ def mount_of(host: Host, name: str, share: Share) -> dict[str, str]:
         # Over the network to itself it would wait for ever when memory runs short (nfs(5), "mounting on the server").
         local = {"What": folder_of(name, share), "Type": "none", "Options": "bind"}
     elif server:
-        address = host.ip(server)
+        address = ip_of(host, server)
         written = f"[{address}]" if address.version == 6 else str(address)
         local = {"What": f"{written}:{folder_of(name, share)}"}
     found = {"What": share.source or "", "Type": share.type, "Options": share.options, **local}

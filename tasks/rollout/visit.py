@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
+from hawser.host.places import maintenance_page, site_logs
 from hawser.host.processes import processes_of
 from hawser.inventory.schema import Environment
 from hawser.resources import Resources, Visited
@@ -52,11 +53,11 @@ def visits(host: Host, beside: bool) -> Resources:
             tls,
             statuses=(*health.ranges, *CLOSED_DOORS) if health and asked else NO_ERROR,
             timeout=health.timeout if health else 30.0,
-            page=host.maintenance_page,
+            page=maintenance_page(host),
             unit=process.unit if process else "",
             manager=process.setting.manager if process else "",
             log=process.log if process else "",
-            server_log=host.site_logs.get("error", ""),
+            server_log=site_logs(host).get("error", ""),
         )
 
 

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from hawser.host import Host
+from hawser.host.addresses import clients
 from hawser.host.databases import Database, databases_gone
 from hawser.inventory.tables.services.mariadb import Mariadb
 from hawser.resources import Absent, Command, File, MariadbDatabase, MariadbRole, Packages, Resources, Service, changed
@@ -48,11 +49,11 @@ def install(host: Host) -> Resources:
     yield listening(listen)
     for name, database in setting.databases.items():
         yield MariadbDatabase(name, database.charset)
-    for owner, clients in remote.items():
+    for owner, reached in remote.items():
         theirs = [name for name, database in setting.databases.items() if database.owner == owner]
         key = f"services.mariadb.databases.{theirs[0]}.password"
         password = host.text(setting.databases[theirs[0]].password, key)
-        yield MariadbRole(owner, password, tuple(theirs), clients)
+        yield MariadbRole(owner, password, tuple(theirs), reached)
 
 
 def listening(file: File | Absent) -> Command:
@@ -66,7 +67,7 @@ def listening(file: File | Absent) -> Command:
 
 def addresses(host: Host, groups: Sequence[str]) -> tuple[str, ...]:
     """Return the addresses of the hosts in some groups as MariaDB compares them: as short as they can be."""
-    return tuple(str(ipaddress.ip_address(address)) for address, _bits in host.clients(groups))
+    return tuple(str(ipaddress.ip_address(address)) for address, _bits in clients(host, groups))
 
 
 @removal()

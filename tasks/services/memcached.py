@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
+from hawser.host.addresses import clients
 from hawser.resources import Block, Command, Packages, Resources, Service, changed
 from hawser.steps import step
 
@@ -19,7 +20,7 @@ def install(host: Host) -> Resources:
     yield Packages(setting.PACKAGES)
     # The package's own lines have it listen on the loopback; of two options -m, the last counts.
     lines = [f"-m {setting.memory}"]
-    if host.clients(setting.clients):
+    if clients(host, setting.clients):
         lines.append(f"-l {host.address}")
     settings = Block("/etc/memcached.conf", "settings", "\n".join(lines))
     yield settings

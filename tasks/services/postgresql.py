@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
+from hawser.host.addresses import clients
 from hawser.host.databases import Database, databases_gone
 from hawser.inventory.tables.services.postgresql import Postgresql
 from hawser.resources import (
@@ -54,7 +55,7 @@ def install(host: Host) -> Resources:
     rules = [
         f"host {name} {database.owner} {address}/{bits} scram-sha-256"
         for name, database in setting.databases.items()
-        for address, bits in host.clients(database.clients)
+        for address, bits in clients(host, database.clients)
     ]
     # A file in conf.d is read after postgresql.conf, which the package's upgrades keep. An application that needs no
     # remote access says nothing, so it never closes what another one on this host needs open.

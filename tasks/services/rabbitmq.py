@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.host.addresses import clients
 from hawser.inventory.tables.services.rabbitmq import Rabbitmq
 from hawser.resources import (
     Absent,
@@ -45,7 +46,7 @@ def install(host: Host) -> Resources:
         yield gone
         yield listening(gone)
         return
-    remote = any(host.clients(user.clients) for user in setting.users.values())
+    remote = any(clients(host, user.clients) for user in setting.users.values())
     yield Packages(setting.PACKAGES)
     yield Directory("/etc/rabbitmq/conf.d")
     # The last file wins: one application that needs remote access opens the broker, and none closes it for another.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from hawser.fleet.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
+from hawser.host.addresses import clients
 from hawser.inventory.tables.services.redis import Redis
 from hawser.resources import Block, Command, File, Packages, Resources, Service, changed
 from hawser.steps import step
@@ -24,7 +25,7 @@ def install(host: Host) -> Resources:
     if setting is None or not host.is_in(setting.groups):
         return
     yield Packages(setting.PACKAGES)
-    lines = ["bind 127.0.0.1 -::1" + (f" {host.address}" if host.clients(setting.clients) else "")]
+    lines = ["bind 127.0.0.1 -::1" + (f" {host.address}" if clients(host, setting.clients) else "")]
     if setting.password is not None:
         lines.append(f"requirepass {json_text(password_of(host))}")
     settings = File(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hawser.host import Host
+from hawser.host.certificates import local_file
 from hawser.resources import Absent, Changed, Command, Directory, File, Resources, Service, changed
 from hawser.steps import removal, step
 
@@ -70,7 +71,7 @@ def install(host: Host) -> Resources:
         return
     authority = f"{host.root}/ssl/acme-ca.crt" if site.tls == "acme" and site.acme.ca else ""
     if authority:
-        yield File(authority, host.local_file("site.acme.ca"))
+        yield File(authority, local_file(host, "site.acme.ca"))
     page = File(
         path(host),
         host.render("caddy-site.conf.j2", **places(host), authority=authority, max_body=in_bytes(site.max_body)),

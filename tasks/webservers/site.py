@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from hawser.host import Host
+from hawser.host.certificates import site_certificate
+from hawser.host.places import maintenance_page, served_path
 from hawser.host.processes import instances
 from hawser.resources import Absent, Command, changed
 
@@ -60,7 +62,7 @@ def parts(host: Host) -> dict[str, Any]:
     linked = host.environment.persistent.linked
     for prefix, folder in site.static.items():
         prefix = prefix.rstrip("/") + "/"
-        served = host.served_path(host.text(folder, f"site.static.{prefix}"))
+        served = served_path(host, host.text(folder, f"site.static.{prefix}"))
         current = f"{host.root}/current/"
         previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
         # A link of ours, to a persistent folder, has another owner than what it leads to.
@@ -73,11 +75,11 @@ def parts(host: Host) -> dict[str, Any]:
         "variable": variable,
         "upstreams": upstreams,
         "statics": statics,
-        "certificate": host.site_certificate,
+        "certificate": site_certificate(host),
         "tls_proxies": {port: host.text(address, f"site.tls_proxy.{port}") for port, address in site.tls_proxy.items()},
         "proxies": proxies,
         "extra": host.text(site.extra, "site.extra"),
-        "page": host.maintenance_page,
+        "page": maintenance_page(host),
         # The start page is for visitors, even where it serves as a health check as well.
         "health_paths": sorted({each.health.path for each in behind if each.health} - {"/"}),
     }

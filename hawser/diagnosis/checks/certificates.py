@@ -5,6 +5,7 @@ from __future__ import annotations
 from hawser.certificates.provided import matches
 from hawser.host import Host
 
+from ...host.certificates import certificate_names, own_certificates, shown_certificates
 from .registry import Ask, Finding, Findings, on_host
 
 DAYS_WARN = 21
@@ -18,8 +19,8 @@ def certificate(host: Host, ask: Ask) -> Findings:
     site = host.environment.site
     acme = site is not None and site.tls == "acme"
     itself = acme and host.web_server is not None and host.web_server.acme_folder is not None
-    names, own = host.certificate_names(), host.own_certificates
-    for name, path in host.shown_certificates().items():
+    names, own = certificate_names(host), own_certificates(host)
+    for name, path in shown_certificates(host).items():
         found = ask("certificates.shown", path=path)
         renew = f"fab -H {host.environment.name} certs.{'issue' if acme and name == 'site' else 'install'}"
         if itself and name == "site":

@@ -11,6 +11,7 @@ from hawser.errors import HawserError
 from hawser.host import Host
 from hawser.host.ports import belongs, exposed, promised
 
+from ...host.code import index_question, repository_access
 from .registry import Ask, Finding, Findings, more, on_host, once
 
 # Names that no name server knows, by agreement (RFC 2606, RFC 6761).
@@ -123,7 +124,7 @@ def repository(host: Host, ask: Ask) -> Findings:
     if not host.facts.bootstrapped:
         return
     try:
-        ask("checkout.resolve", **host.repository_access(), revision=app.branch)
+        ask("checkout.resolve", **repository_access(host), revision=app.branch)
     except HawserError as error:
         finding = Finding.of_error(str(error).removeprefix(f"{host.name}: "))
         yield Finding(finding.message, finding.next or "check app.repo, app.branch, app.deploy_key and app.token")
@@ -134,7 +135,7 @@ def index(host: Host, ask: Ask) -> Findings:
     if not host.facts.bootstrapped or not host.app.version:
         return
     try:
-        ask("index.resolve", **host.index_question(host.app.version))
+        ask("index.resolve", **index_question(host, host.app.version))
     except HawserError as error:
         finding = Finding.of_error(str(error).removeprefix(f"{host.name}: "))
         yield Finding(finding.message, finding.next or "correct app.package or app.version")

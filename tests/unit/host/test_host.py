@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 from hawser.host import Host
+from hawser.host.addresses import clients
+from hawser.host.code import repository_access
 from hawser.host.facts import Facts
+from hawser.host.places import served_path
 from hawser.host.release import Release
+from hawser.host.variables import dotenv_variables, full_environment, own_environments
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
 from hawser.templates.rendering import TemplateError, Templates
@@ -73,15 +77,15 @@ class TestWhatRunsHere:
 
 class TestClients:
     def test_are_the_addresses_of_the_groups_with_their_length(self, host):
-        assert host("data1").clients(["web"]) == [("10.0.0.11", 32), ("2001:0db8:0000:0000:0000:0000:0000:0012", 128)]
+        assert clients(host("data1"), ["web"]) == [("10.0.0.11", 32), ("2001:0db8:0000:0000:0000:0000:0000:0012", 128)]
 
     def test_are_none_for_no_group(self, host):
-        assert host("data1").clients([]) == []
+        assert clients(host("data1"), []) == []
 
     def test_must_have_an_address_that_is_a_number(self, host):
         named = dataclasses.replace(host("data1"), addresses={**ADDRESSES, "web1": "web1.example.org"})
         with pytest.raises(TemplateError) as error:
-            named.clients(["web"])
+            clients(named, ["web"])
         assert problem(error).startswith("shop.toml: hosts.web1.address: web1.example.org is a name")
 
 
@@ -104,7 +108,7 @@ class TestPaths:
         ],
     )
     def test_nginx_serves_the_current_code_what_persists_and_what_is_absolute(self, host, path, found):
-        assert host(persistent={"folders": ["public/media"]}).served_path(path) == found
+        assert served_path(host(persistent={"folders": ["public/media"]}), path) == found
 
 
 class TestContext:
@@ -139,12 +143,12 @@ class TestContext:
 
 class TestVariables:
     def test_the_environment_of_a_release_names_it(self, host):
-        lines = host().full_environment.splitlines()
+        lines = full_environment(host()).splitlines()
         assert f'HAWSER_RELEASE="{NEW}"' in lines
         assert lines[0].startswith(f'PATH="/srv/shop/releases/{NEW}/env/bin:')
 
     def test_what_the_settings_say_wins(self, host):
-        text = host(env={"variables": {"PYTHONUNBUFFERED": "0"}}).full_environment
+        text = full_environment(host(env={"variables": {"PYTHONUNBUFFERED": "0"}}))
         assert 'PYTHONUNBUFFERED="0"' in text and text.count("PYTHONUNBUFFERED") == 1
 
     def test_the_dotenv_file_is_found_through_a_variable(self, host):
@@ -153,24 +157,24 @@ class TestVariables:
 
     def test_the_dotenv_file_holds_all_variables_or_those_that_are_named(self, host):
         env = {"dotenv": ".env", "variables": {"A": "1", "B": "2"}, "required": ["KEY"]}
-        assert host(env=env).dotenv_variables() == {"A": "1", "B": "2"}
+        assert dotenv_variables(host(env=env)) == {"A": "1", "B": "2"}
         named = host(env={**env, "dotenv_keys": ["KEY", "B"]}, secrets={"KEY": "k-e-y"})
-        assert named.dotenv_variables() == {"KEY": "k-e-y", "B": "2"}
+        assert dotenv_variables(named) == {"KEY": "k-e-y", "B": "2"}
 
     def test_processes_and_cron_lines_of_this_host_have_some_of_their_own(self, host):
         web = {**SETTINGS["processes"]["web"], "environment": {"NAME": "{{ host.name }}"}}
         tick = {"schedule": "@daily", "command": "true", "groups": ["data"], "environment": {"A": "1"}}
-        assert host("web1", processes={"web": web}, cron={"tick": tick}).own_environments() == {"web": {"NAME": "web1"}}
-        assert list(host("data1", processes={"web": web}, cron={"tick": tick}).own_environments()) == ["cron.tick"]
+        assert own_environments(host("web1", processes={"web": web}, cron={"tick": tick})) == {"web": {"NAME": "web1"}}
+        assert list(own_environments(host("data1", processes={"web": web}, cron={"tick": tick}))) == ["cron.tick"]
 
 
 class TestRepository:
     def test_that_is_pushed_needs_no_address_on_the_host(self, host):
-        assert set(host().repository_access()) == {"mirror"}
+        assert set(repository_access(host())) == {"mirror"}
 
     def test_that_hosts_fetch_themselves_comes_with_the_secrets_it_names(self, host):
         app = {"name": "shop", "repo": "git@git.test:shop.git", "deploy_key": "KEY"}
-        access = host(app=app, secrets={"KEY": "private"}).repository_access()
+        access = repository_access(host(app=app, secrets={"KEY": "private"}))
         assert (access["repo"], access["key"], access["token"]) == ("git@git.test:shop.git", "private", "")
 
 
@@ -195,7 +199,7 @@ class TestBuilds:
 
     def test_nginx_finds_it_through_the_release_that_serves(self, host):
         path = host(**self.BUILD).text("{{ builds.lib.prefix }}/www", "site.static./www/")
-        assert host(**self.BUILD).served_path(path) == "/srv/shop/current/builds/lib/www"
+        assert served_path(host(**self.BUILD), path) == "/srv/shop/current/builds/lib/www"
 
     def test_a_build_knows_those_before_it_and_none_after_it(self, host):
         tables = {"builds": {"b": {"commands": ["make {{ builds.a.prefix }}"]}, "a": {"commands": ["make install"]}}}

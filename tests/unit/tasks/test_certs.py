@@ -11,6 +11,7 @@ import pytest
 
 from hawser.certificates.requests import orders
 from hawser.host import Host
+from hawser.host.certificates import local_file
 from hawser.host.facts import Facts
 from hawser.host.release import Release
 from hawser.inventory import Environment
@@ -117,7 +118,7 @@ def test_a_kept_release_says_nothing_of_which_files_of_this_machine_are_read(hos
     mine = dataclasses.replace(today, environment=kept, today=today)
     assert wanted(mine, File)[0].content == (tmp_path / "web1.crt").read_text()
     with pytest.raises(TemplateError, match=r"site.acme.ca: the settings name no file here"):
-        mine.local_file("site.acme.ca")
+        local_file(mine, "site.acme.ca")
 
 
 def test_where_it_is_allowed_a_self_signed_one_stands_in_loudly(host, files):

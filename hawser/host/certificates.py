@@ -1,0 +1,81 @@
+"""The certificates of a host: which it needs, where they lie, what they are for; files beside the environment file."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import Problem
+from ..inventory.documents import read_file
+from ..inventory.tables.certificates import Certificate
+from ..runner.webservers import TRAITS
+from ..templates.rendering import TemplateError
+from .host import Host
+
+
+def certificate_settings(host: Host) -> dict[str, Certificate]:
+    """Return the application's own certificates that a host needs, by name."""
+    return {name: entry for name, entry in host.environment.certificates.items() if host.is_in(entry.groups)}
+
+
+def site_certificate(host: Host) -> tuple[str, str]:
+    """Return the certificate that the web server presents, with its chain, and its key."""
+    site = host.environment.site
+    if site is not None and site.tls == "acme":
+        if own := TRAITS[site.server].acme_folder:
+            path = f"{own(site.acme.server, site.domains[0])}/{site.domains[0]}"
+            return f"{path}.crt", f"{path}.key"
+        return f"{host.root}/ssl/acme/fullchain.pem", f"{host.root}/ssl/acme/privkey.pem"
+    return f"{host.root}/ssl/site.crt", f"{host.root}/ssl/site.key"
+
+
+def shown_certificates(host: Host) -> dict[str, str]:
+    """Return where the certificates lie that visitors of this host see, by name; ``site`` is that of the site."""
+    site, places = host.environment.site, host.certificates
+    found = {"site": site_certificate(host)[0]} if site and site.tls != "none" and host.serves_site else {}
+    return {**found, **{name: places[name].certificate for name in certificate_settings(host)}}
+
+
+def certificate_names(host: Host) -> dict[str, tuple[str, ...]]:
+    """Return what each of these certificates must be for, by name."""
+    found = {
+        name: tuple(host.text(each, f"certificates.{name}.names[{number}]") for number, each in enumerate(entry.names))
+        for name, entry in certificate_settings(host).items()
+    }
+    site = host.environment.site
+    return {**({"site": site.domains} if site else {}), **found}
+
+
+def own_certificates(host: Host) -> frozenset[str]:
+    """Return the names of those that you bring yourself."""
+    site = host.environment.site
+    return frozenset([*host.environment.certificates, *(["site"] if site and site.tls == "files" else [])])
+
+
+def local_file(host: Host, key: str, hint: str = "") -> str:
+    """Read a file that lies beside the environment file.
+
+    :param key: what names it, in today's settings: those of a release may be the words of a host.
+    :param hint: what to do when there is none.
+    :raises TemplateError: it cannot be read, or none is named.
+    """
+    host = host.today or host
+    path = host.text(setting_of(host, key) or "", key)
+    try:
+        if not path:
+            raise FileNotFoundError(errno.ENOENT, "the settings name no file here")
+        return read_file(host.environment.path.parent / path)
+    except OSError as error:
+        problem = Problem(host.environment.path.name, key, f"{path}: {error.strerror}".removeprefix(": "), hint)
+    except UnicodeDecodeError:
+        problem = Problem(host.environment.path.name, key, f"{path} is no text", "PEM begins with -----BEGIN")
+    raise TemplateError(problem)
+
+
+def setting_of(host: Host, key: str) -> Any:
+    """Return what stands under a key of the settings; None where there is none."""
+    found: Any = host.environment
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else getattr(found, part, None)
+    return found

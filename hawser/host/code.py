@@ -1,0 +1,44 @@
+"""The code of a release on a host: how it is fetched, and how a command runs in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..inventory.tables.app import instance_of
+from ..resources import Command
+from .host import LONGEST_COMMAND, Host, instance_environment
+
+
+def repository_access(host: Host) -> dict[str, Any]:
+    """Return how the code is fetched: the mirror's place, and for hosts that fetch themselves address and keys."""
+    app = host.environment.app
+    found: dict[str, Any] = {"mirror": f"{host.root}/repository.git"}
+    if not app.push:
+        found["repo"] = app.repo
+        found["key"] = host.secrets.values[app.deploy_key] if app.deploy_key else ""
+        found["token"] = host.secrets.values[app.token] if app.token else ""
+        # Only git reads them, and only for this repository: its server's name need not be worked out.
+        found["host_keys"] = tuple(f"* {key}" for key in app.repo_host_keys)
+    return found
+
+
+def index_question(host: Host, version: str) -> dict[str, str]:
+    """Return what the package index is asked about a version of the application."""
+    environment = host.environment
+    interpreter = environment.python.interpreter or ""
+    target = "" if interpreter.startswith("/") else interpreter
+    python = f"{host.uv}/bin/python"
+    return {"python": python, "package": environment.app.package or "", "version": version, "target": target}
+
+
+def in_release(host: Host, line: str, marker: str = "", words: Sequence[str] = ()) -> Command:
+    """Return a command line that runs in the code of the release, as the application's user, in its environment.
+
+    :param line: may begin with ``@NAME``, for the variables of an instance.
+    :param words: a program that runs it in the shell's place.
+    """
+    instance, command = instance_of(line)
+    own = [f"@{instance_environment(instance)}"] if instance else []
+    argv = (f"{host.release_path}/run", *own, *(words or ("sh", "-c", command)))
+    return Command(argv, user=host.app.user, cwd=host.source, marker=marker, timeout=LONGEST_COMMAND, title=line)

@@ -1,0 +1,46 @@
+"""Places on a host that few ask for."""
+
+from __future__ import annotations
+
+from .host import Host
+
+
+def maintenance_page(host: Host) -> str:
+    """Return the page that closes the site while it is there."""
+    return f"{host.root}/maintenance.html"
+
+
+def log_folders(host: Host) -> list[str]:
+    """Return the folders within `log` that take the output of this host's processes."""
+    outputs = [setting.output for setting in host.process_settings().values() if setting.output]
+    folders = {output.rpartition("/")[0] for output in outputs} - {"log"}
+    return [f"{host.root}/{folder}" for folder in sorted(folders)]
+
+
+def hold_file(host: Host) -> str:
+    """Return the file that says who has frozen this host."""
+    return f"{host.state}/hold.json"
+
+
+def rollout_inputs(host: Host) -> str:
+    """Return the file that keeps what the release of an open rollout is made of."""
+    return f"{host.state}/rollout.json"
+
+
+def site_logs(host: Host) -> dict[str, str]:
+    """Return where the web server writes about the site, by the kind of log."""
+    site, server = host.environment.site, host.web_server
+    if site is None or server is None:
+        return {}
+    return {kind: f"{host.root}/log/{site.server}-{kind}.log" for kind in server.logs}
+
+
+def served_path(host: Host, path: str) -> str:
+    """Return where the web server finds a folder: a persistent one, or one of the release that serves."""
+    if host.release is not None and path.startswith(f"{host.release_path}/"):
+        return f"{host.root}/current{path.removeprefix(host.release_path)}"
+    if path.startswith("/"):
+        return path
+    if any(f"{path}/".startswith(f"{folder}/") for folder in host.environment.persistent.folders):
+        return f"{host.root}/{path}"
+    return f"{host.root}/current/source/{path}"
