@@ -12,7 +12,7 @@ APACHE = "Apache's configuration"
 def apache_word(value: str) -> str:
     r"""Return `value` as one quoted argument of a directive: only ``\"`` and ``\\`` are escapes there.
 
-    :raises CannotExpress: for control characters, and for ``${``, which begins a variable and has no escape.
+    :raises NotRepresentable: for control characters, and for ``${``, which begins a variable and has no escape.
     """
     text = plain(APACHE, value)
     if re.search(r"[\x00-\x1f\x7f]", text):

@@ -12,8 +12,8 @@ CADDY = "Caddy's configuration"
 def caddy_word(value: str) -> str:
     r"""Return `value` as one quoted token: nothing is an escape between backquotes, only ``\"`` between double ones.
 
-    :raises CannotExpress: for control characters, for ``{``, which begins a placeholder, and for a backquote beside a
-        backslash.
+    :raises NotRepresentable: for control characters, for ``{``, which begins a placeholder, and for a backquote beside
+        a backslash.
     """
     text = plain(CADDY, value)
     if re.search(r"[\x00-\x1f\x7f]", text):

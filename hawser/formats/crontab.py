@@ -18,7 +18,7 @@ def crontab_command(command_line: str) -> str:
     cron takes ``%`` as a newline and ``\%`` as ``%``, and (though its manual page does not say so) ``\\`` as one
     backslash; a backslash before anything else stays (``do_command.c``). Quotes mean nothing to it.
 
-    :raises CannotExpress: for NUL, newlines, an empty command, and more than 998 bytes.
+    :raises NotRepresentable: for NUL, newlines, an empty command, and more than 998 bytes.
     """
     text = plain(CRONTAB, command_line)
     if "\n" in text:

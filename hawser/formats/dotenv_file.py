@@ -23,7 +23,7 @@ def dotenv(variables: Mapping[str, str]) -> str:
     need it, and quoted ones that end with a backslash (as ``${:-\}``: older versions, 1.2.1 for one, take the backslash
     before the closing quote as an escape of that quote).
 
-    :raises CannotExpress: by name, for NUL and lone surrogates.
+    :raises NotRepresentable: by name, for NUL and lone surrogates.
     """
     return "".join(
         f"{variable(DOTENV, name)}={_quoted(plain(DOTENV, value, name))}\n" for name, value in variables.items()

@@ -12,7 +12,7 @@ def ini_value(value: str) -> str:
 
     ``%`` is doubled, for configparser's default interpolation.
 
-    :raises CannotExpress: for NUL, carriage returns, white space at an end or beside a newline, and lines after the
+    :raises NotRepresentable: for NUL, carriage returns, white space at an end or beside a newline, and lines after the
         first that begin with ``#`` or ``;``.
     """
     return fold(INI, plain(INI, value).replace("%", "%%"))
@@ -21,7 +21,7 @@ def ini_value(value: str) -> str:
 def fold(format: str, text: str, name: str = "") -> str:
     """Return `text` with all lines but the first indented, so that configparser takes them as one value.
 
-    :raises CannotExpress: when configparser would strip, translate or drop a part of it.
+    :raises NotRepresentable: when configparser would strip, translate or drop a part of it.
     """
     if "\r" in text:
         raise NotRepresentable(format, "it holds a carriage return", name)

@@ -22,7 +22,7 @@ _LONGEST_YAML_KEY = 1024
 def python_literal(value: object) -> str:
     """Return plain data (text, numbers, booleans, ``None``, lists, tuples, dicts) as a literal for a file in UTF-8.
 
-    :raises CannotExpress: for anything else, and for numbers that are not finite.
+    :raises NotRepresentable: for anything else, and for numbers that are not finite.
     """
     match value:
         case None | bool():
@@ -44,8 +44,8 @@ def json_text(value: object, indent: int | None = None) -> str:
     """Return plain data as JSON, printable characters beyond ASCII as themselves.
 
     :param indent: spaces of indentation a level; all on one line without it.
-    :raises CannotExpress: for anything that JSON has no type for, keys that are no text, numbers that are not finite,
-        and lone surrogates.
+    :raises NotRepresentable: for anything that JSON has no type for, keys that are no text, numbers that are not
+        finite, and lone surrogates.
     """
     text = json.dumps(_json_data(value), ensure_ascii=False, indent=indent)
     return _UNPRINTABLE.sub(_escape, text)
@@ -54,7 +54,7 @@ def json_text(value: object, indent: int | None = None) -> str:
 def yaml_text(value: object) -> str:
     """Return plain data on one line as YAML, the same to readers of YAML 1.1, of YAML 1.2 and of JSON.
 
-    :raises CannotExpress: for what :func:`json_text` refuses, and for keys longer than YAML takes.
+    :raises NotRepresentable: for what :func:`json_text` refuses, and for keys longer than YAML takes.
     """
     match value:
         case list() | tuple():
@@ -74,7 +74,7 @@ def yaml_text(value: object) -> str:
 def url_quote(value: str) -> str:
     """Return `value` percent-encoded as a user, password, path segment or query value of a URL (RFC 3986, 2.1).
 
-    :raises CannotExpress: for lone surrogates.
+    :raises NotRepresentable: for lone surrogates.
     """
     return quote(exact(URL, value), safe="")
 

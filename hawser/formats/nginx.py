@@ -18,8 +18,8 @@ _ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 def nginx_string(value: str) -> str:
     """Return `value` as a quoted parameter.
 
-    :raises CannotExpress: for NUL, for ``$`` (it begins a variable, and nginx has no escape for it), and for more than
-        nginx's buffer of 4 KiB holds.
+    :raises NotRepresentable: for NUL, for ``$`` (it begins a variable, and nginx has no escape for it), and for more
+        than nginx's buffer of 4 KiB holds.
     """
     text = plain(NGINX, value)
     if "$" in text:
@@ -35,7 +35,7 @@ def nginx_string(value: str) -> str:
 def nginx_word(value: str) -> str:
     """Return `value`, a domain, a path or an address, as one parameter: bare if it can be, else quoted.
 
-    :raises CannotExpress: for an empty text, for control characters, and for what :func:`nginx_string` refuses.
+    :raises NotRepresentable: for an empty text, for control characters, and for what :func:`nginx_string` refuses.
     """
     text = plain(NGINX, value)
     if not text:

@@ -24,7 +24,7 @@ _KEPT_BY_SHELLS = re.compile(
 def shell(value: str) -> str:
     """Return `value` as one word of a POSIX shell's command line (POSIX.1-2017, 2.2 Quoting).
 
-    :raises CannotExpress: for NUL and lone surrogates.
+    :raises NotRepresentable: for NUL and lone surrogates.
     """
     text = plain(SHELL, value)
     if _BARE.fullmatch(text) and not _RESERVED.fullmatch(text):
@@ -35,7 +35,7 @@ def shell(value: str) -> str:
 def shell_join(argv: Sequence[str]) -> str:
     """Return the command line that makes a POSIX shell run `argv`.
 
-    :raises CannotExpress: see :func:`shell`.
+    :raises NotRepresentable: see :func:`shell`.
     """
     return " ".join(shell(word) for word in argv)
 
@@ -46,7 +46,7 @@ def shell_environment(variables: Mapping[str, str]) -> str:
     Both take a backslash before ``"``, a backslash, a backquote and ``$`` as an escape within double quotes, and
     everything else as it stands, newlines too (POSIX.1-2017, 2.2.3; systemd, ``src/basic/env-file.c``).
 
-    :raises CannotExpress: by name, for NUL, for what systemd does not take as text, for more than Linux hands to a
+    :raises NotRepresentable: by name, for NUL, for what systemd does not take as text, for more than Linux hands to a
         process, and for variables that a shell keeps for itself.
     """
     return "".join(_assignment(name, value) for name, value in variables.items())

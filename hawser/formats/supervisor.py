@@ -25,7 +25,7 @@ def supervisor_environment(variables: Mapping[str, str]) -> str:
     supervisor knows no escapes there: a value goes between quotes of the kind that it does not hold, and quotes at its
     ends are stripped.
 
-    :raises CannotExpress: by name, for both kinds of quotes in one value (unless all else are ASCII letters, digits and
+    :raises NotRepresentable: by name, for both kinds of quotes in one value (unless all else are ASCII letters, digits and
         ``_/.+-():``), a quote at an end, ``#`` or ``;`` after white space, white space beside a newline, carriage
         returns, ``%(here)s``, NUL, and more than Linux hands to a process.
     """
@@ -35,7 +35,7 @@ def supervisor_environment(variables: Mapping[str, str]) -> str:
 def supervisor_command(argv: Sequence[str]) -> str:
     """Return what stands after ``command=`` at the beginning of a line, so that supervisor runs `argv`.
 
-    :raises CannotExpress: for an empty `argv`, NUL, carriage returns, and more than Linux hands to a process.
+    :raises NotRepresentable: for an empty `argv`, NUL, carriage returns, and more than Linux hands to a process.
     """
     if not argv:
         raise NotRepresentable(SUPERVISOR, "a command line needs a program")
@@ -45,7 +45,7 @@ def supervisor_command(argv: Sequence[str]) -> str:
 def supervisor_value(value: str) -> str:
     """Return `value` as what stands after the ``=`` of a simple option (``directory=``, ``user=`` …).
 
-    :raises CannotExpress: for NUL, newlines, white space at an end, ``#`` or ``;`` at the beginning or after white
+    :raises NotRepresentable: for NUL, newlines, white space at an end, ``#`` or ``;`` at the beginning or after white
         space, and ``%(here)s``.
     """
     text = plain(SUPERVISOR, value)
@@ -59,7 +59,7 @@ def supervisor_value(value: str) -> str:
 def supervisor_logfile(path: str) -> str:
     """Return `path` as what stands after ``stdout_logfile=`` or ``stderr_logfile=``, which supervisor expands twice.
 
-    :raises CannotExpress: see :func:`supervisor_value`.
+    :raises NotRepresentable: see :func:`supervisor_value`.
     """
     return supervisor_value(path).replace("%", "%%")
 

@@ -26,7 +26,7 @@ _ESCAPED = re.compile(r'[\\"%\x01-\x1f\x7f]')
 def systemd_word(value: str) -> str:
     """Return `value` as one argument in ``ExecStart=`` and its like; no other directive wants ``$`` doubled.
 
-    :raises CannotExpress: for NUL, noncharacters, and more than systemd 249 takes as an argument.
+    :raises NotRepresentable: for NUL, noncharacters, and more than systemd 249 takes as an argument.
     """
     text = _argument(_text(value).replace("$", "$$"))
     return text if _BARE.fullmatch(text) else _quoted(text)
@@ -35,7 +35,7 @@ def systemd_word(value: str) -> str:
 def systemd_exec(argv: Sequence[str]) -> str:
     """Return the command line of ``ExecStart=`` and its like that runs `argv`, nothing of it expanded.
 
-    :raises CannotExpress: for an empty `argv`, for a program that is neither an absolute path nor a plain name or has
+    :raises NotRepresentable: for an empty `argv`, for a program that is neither an absolute path nor a plain name or has
         characters that systemd refuses there, and for what :func:`systemd_word` refuses.
     """
     if not argv:
@@ -49,7 +49,7 @@ def systemd_exec(argv: Sequence[str]) -> str:
 def systemd_environment(name: str, value: str) -> str:
     """Return the line ``Environment="NAME=value"``, without its newline.
 
-    :raises CannotExpress: by name, for NUL, noncharacters, and more than Linux hands to a process.
+    :raises NotRepresentable: by name, for NUL, noncharacters, and more than Linux hands to a process.
     """
     assignment = f"{variable(SYSTEMD, name)}={_text(value, name)}"
     return f"Environment={_quoted(fits_a_process(SYSTEMD, assignment, name))}"
@@ -58,7 +58,7 @@ def systemd_environment(name: str, value: str) -> str:
 def systemd_value(value: str) -> str:
     """Return `value` as what stands after the ``=`` of a directive for a text or a path (``Description=`` …).
 
-    :raises CannotExpress: for NUL, noncharacters, newlines, white space at an end (systemd strips it) and an odd number
+    :raises NotRepresentable: for NUL, noncharacters, newlines, white space at an end (systemd strips it) and an odd number
         of backslashes at the end (the next line would be joined).
     """
     text = _text(value)

@@ -31,7 +31,7 @@ class NotRepresentable(ValueError):
 def plain(format: str, value: str, name: str = "") -> str:
     """Return `value` as a plain string that can be encoded as UTF-8.
 
-    :raises CannotExpress: when it is no text, or holds a NUL or half a surrogate pair.
+    :raises NotRepresentable: when it is no text, or holds a NUL or half a surrogate pair.
     """
     text = exact(format, value, name)
     if "\0" in text:
@@ -42,7 +42,7 @@ def plain(format: str, value: str, name: str = "") -> str:
 def exact(format: str, value: str, name: str = "") -> str:
     """Return `value` as a plain string, without what a subclass of ``str`` may show instead.
 
-    :raises CannotExpress: when it is no text, or holds half a surrogate pair, which UTF-8 has no bytes for.
+    :raises NotRepresentable: when it is no text, or holds half a surrogate pair, which UTF-8 has no bytes for.
     """
     if not isinstance(value, str):
         raise NotRepresentable(format, f"it is no text but of the type {type(value).__name__}", name)
@@ -55,7 +55,7 @@ def exact(format: str, value: str, name: str = "") -> str:
 def fits_a_process(format: str, text: str, name: str = "") -> str:
     """Return `text`, an argument or a ``NAME=value``.
 
-    :raises CannotExpress: when it is longer than what the kernel hands to a process.
+    :raises NotRepresentable: when it is longer than what the kernel hands to a process.
     """
     if len(text.encode()) > LONGEST_STRING:
         raise NotRepresentable(
@@ -67,7 +67,7 @@ def fits_a_process(format: str, text: str, name: str = "") -> str:
 def variable(format: str, name: str) -> str:
     """Return `name`.
 
-    :raises CannotExpress: when it is no name of an environment variable: letters, digits and ``_``, no digit first.
+    :raises NotRepresentable: when it is no name of an environment variable: letters, digits and ``_``, no digit first.
     """
     if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
         raise NotRepresentable(

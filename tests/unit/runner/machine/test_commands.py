@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hawser.formats import shell_environment
-from hawser.formats.text import CannotExpress
+from hawser.formats.text import NotRepresentable
 from hawser.runner.machine.commands import Command, read_environment
 from hawser.runner.system import Failure
 
@@ -119,6 +119,6 @@ UMLAUT="ä=ö"
         path = tmp_path_factory.getbasetemp() / "environment"
         try:
             path.write_text(shell_environment({"A": value, "B": "end"}), newline="")
-        except CannotExpress:
+        except NotRepresentable:
             return
         assert read_environment(str(path)) == {"A": value, "B": "end"}
