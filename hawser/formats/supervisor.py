@@ -25,8 +25,8 @@ def supervisor_environment(variables: Mapping[str, str]) -> str:
     supervisor knows no escapes there: a value goes between quotes of the kind that it does not hold, and quotes at its
     ends are stripped.
 
-    :raises NotRepresentable: by name, for both kinds of quotes in one value (unless all else are ASCII letters, digits and
-        ``_/.+-():``), a quote at an end, ``#`` or ``;`` after white space, white space beside a newline, carriage
+    :raises NotRepresentable: by name, for both kinds of quotes in one value (unless all else are ASCII letters, digits
+        and ``_/.+-():``), a quote at an end, ``#`` or ``;`` after white space, white space beside a newline, carriage
         returns, ``%(here)s``, NUL, and more than Linux hands to a process.
     """
     return ",\n    ".join(_pair(variable(SUPERVISOR, name), value) for name, value in variables.items())

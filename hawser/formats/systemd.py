@@ -35,8 +35,8 @@ def systemd_word(value: str) -> str:
 def systemd_exec(argv: Sequence[str]) -> str:
     """Return the command line of ``ExecStart=`` and its like that runs `argv`, nothing of it expanded.
 
-    :raises NotRepresentable: for an empty `argv`, for a program that is neither an absolute path nor a plain name or has
-        characters that systemd refuses there, and for what :func:`systemd_word` refuses.
+    :raises NotRepresentable: for an empty `argv`, for a program that is neither an absolute path nor a plain name or
+        has characters that systemd refuses there, and for what :func:`systemd_word` refuses.
     """
     if not argv:
         raise NotRepresentable(SYSTEMD, "a command line needs a program")
@@ -58,8 +58,8 @@ def systemd_environment(name: str, value: str) -> str:
 def systemd_value(value: str) -> str:
     """Return `value` as what stands after the ``=`` of a directive for a text or a path (``Description=`` …).
 
-    :raises NotRepresentable: for NUL, noncharacters, newlines, white space at an end (systemd strips it) and an odd number
-        of backslashes at the end (the next line would be joined).
+    :raises NotRepresentable: for NUL, noncharacters, newlines, white space at an end (systemd strips it) and an odd
+        number of backslashes at the end (the next line would be joined).
     """
     text = _text(value)
     if "\n" in text or "\r" in text:
