@@ -8,8 +8,8 @@ from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.releases import current_releases
 from hawser.formats import shell
-from hawser.host.host import instance_environment
 from hawser.host.processes import own_environment
+from hawser.host.variables import instance_environment
 from hawser.steps import fleet_task
 
 

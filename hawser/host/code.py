@@ -7,7 +7,11 @@ from typing import Any
 
 from ..inventory.tables.app import instance_of
 from ..resources import Command
-from .host import LONGEST_COMMAND, Host, instance_environment
+from .host import Host
+from .variables import instance_environment
+
+# Seconds for one command of a release.
+LONGEST_COMMAND = 1800
 
 
 def repository_access(host: Host) -> dict[str, Any]:

@@ -22,13 +22,6 @@ from .journal import Record
 from .release import Release
 
 UV = "uv==0.13.9"
-# Seconds for one command of a release.
-LONGEST_COMMAND = 1800
-
-
-def instance_environment(name: str) -> str:
-    """Return the name, after ``@``, of the variables of an instance."""
-    return f"instance.{name}"
 
 
 class ForbiddenSecrets(dict[str, str]):

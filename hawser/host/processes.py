@@ -10,7 +10,8 @@ from typing import Any
 from ..answers import COLOURS
 from ..inventory.tables.processes import CronEntry, Process
 from ..resources import Changed, File, Healthy, Resources, Retired, Running, changed
-from .host import Host, instance_environment
+from .host import Host
+from .variables import instance_environment
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from ..formats import shell_environment
-from .host import Host, instance_environment
+from .host import Host
+
+
+def instance_environment(name: str) -> str:
+    """Return the name, after ``@``, of the variables of an instance."""
+    return f"instance.{name}"
 
 
 def full_environment(host: Host) -> str:

@@ -13,8 +13,8 @@ from hawser.fleet.migration_risk import Question, Verdict, judge, places, told
 from hawser.fleet.migration_risk import questions as questions_of
 from hawser.fleet.rolling import Rollout
 from hawser.host import Host
-from hawser.host.host import instance_environment
 from hawser.host.release import Release, is_id, short
+from hawser.host.variables import instance_environment
 from hawser.runner.code.revisions import ADDITIVE, ALLOWED, BREAKING, UNCLASSIFIED
 from hawser.runner.code.revisions import KINDS as ORDER
 

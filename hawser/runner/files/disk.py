@@ -490,8 +490,12 @@ def note_folder(path: str) -> None:
 
 def noted_folders(state: str) -> List[str]:
     """Return the folders that were made for the application and are still there, outer ones first."""
-    noted = {os.fsdecode(each) for each in (read(os.path.join(state, "folders")) or b"").split(b"\0")}
-    return sorted(each for each in noted if each and os.path.isdir(each))
+    return folders_in(read(os.path.join(state, "folders")) or b"")
+
+
+def folders_in(noted: bytes) -> List[str]:
+    """Return those that are still there of the folders in a note, outer ones first."""
+    return sorted(each for each in {os.fsdecode(path) for path in noted.split(b"\0")} if each and os.path.isdir(each))
 
 
 def clear_up(state: str) -> None:
@@ -511,8 +515,9 @@ def clear_up(state: str) -> None:
     if left:
         note("")
     remove(scratch_folder(state), recursive=True)
-    there = b"".join(os.fsencode(each) + b"\0" for each in noted_folders(state))
-    if there != (read(Noted.folders) or b""):
+    noted = read(Noted.folders) or b""
+    there = b"".join(os.fsencode(each) + b"\0" for each in folders_in(noted))
+    if there != noted:
         write_atomically(Noted.folders, there, 0o600)
 
 
