@@ -74,9 +74,7 @@ class HostCall(OwnCall):
     host: str
 
     def make_context(self, config: Any) -> Connection:
-        self.session.report.pause()
-        self.session.spoken_to = self.host
-        return self.session.connector.open(self.session.address(self.host))
+        return self.session.connect(self.host)
 
 
 class LocalContext(Context):
@@ -137,7 +135,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             ok = True
             return result
         except KeyboardInterrupt:
-            session.hang_up()
+            session.connections.hang_up()
             raise
         except Failure as failure:
             # What the command wrote is in it, where it was not shown at once.

@@ -27,6 +27,7 @@ from hawser.resources import (
     User,
     UserGone,
 )
+from hawser.session.generated import make_secrets
 from hawser.steps import fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
@@ -190,7 +191,7 @@ STEPS = [
 @fleet_task()
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
-    fleet.session.make_secrets()
+    make_secrets(fleet.session)
     fleet.refuse_freeze()
     db.refuse_broken_off(fleet)
     kept.ready(fleet)

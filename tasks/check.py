@@ -11,6 +11,7 @@ from hawser.fleet.kept import serving_releases
 from hawser.host.release import Release
 from hawser.resources import Absent, Block, Directory, File, Files, Link
 from hawser.secrets import read_secrets, settle
+from hawser.session import generated
 from hawser.session.session import Session
 from hawser.steps import session_task
 
@@ -64,7 +65,7 @@ def survey(session: Session) -> Iterator[Row]:
         return
     loaded, problems = read_secrets(environment, session.folder)
     yield from (("", "secrets", Finding.of_problem(problem)) for problem in problems)
-    session.use_stand_ins(loaded)
+    generated.use_stand_ins(session, loaded)
     try:
         wrong = session.rendering_problems()
     except HawserError as error:
@@ -73,11 +74,11 @@ def survey(session: Session) -> Iterator[Row]:
         return
     yield from (("", "settings", Finding.of_problem(problem)) for problem in wrong)
     names = session.selection.hosts
-    lost = session.try_open(names, only_look=True)
+    lost = session.connections.try_open(names, only_look=True)
     yield from ((name, "reach", Finding.of_error(why.removeprefix(f"{name}: "))) for name, why in lost.items())
     fleet = Fleet(session, [name for name in names if name not in lost])
     yield from kept_secrets(fleet)
-    results = session.parallel(fleet.names, lambda name: look(fleet, name, Check.on_hosts))
+    results = session.connections.parallel(fleet.names, lambda name: look(fleet, name, Check.on_hosts))
     for name, found in results.items():
         if isinstance(found, Exception):
             yield name, "reach", Finding.of_error(str(found).removeprefix(f"{name}: "))
@@ -127,7 +128,7 @@ def drift(fleet: Fleet) -> Iterator[Row]:
             Finding(message, f"fab -H {fleet.environment.name} deploy brings it up to date", warning=True),
         )
     same = [name for name in releases if name not in changed]
-    for name, found in fleet.session.parallel(same, lambda name: differences(fleet, name, releases[name])).items():
+    for name, found in fleet.connections.parallel(same, lambda name: differences(fleet, name, releases[name])).items():
         if isinstance(found, Exception):
             yield name, "drift", Finding.of_error(str(found).removeprefix(f"{name}: "))
             continue
@@ -155,7 +156,7 @@ def differences(fleet: Fleet, name: str, release: Release) -> list[tuple[str, st
             if isinstance(item.resource, PLACED):
                 found.append((item.resource.label, item.step))
 
-    fleet.session.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), heard)
+    fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), heard)
     return found
 
 
@@ -165,7 +166,7 @@ def kept_secrets(fleet: Fleet) -> Iterator[Row]:
 
     known, _problems = read_secrets(fleet.environment, fleet.session.folder)
     try:
-        kept = {name: values for name, values in fleet.session.kept_on(fleet.names).items() if values}
+        kept = {name: values for name, values in generated.kept_on(fleet.session, fleet.names).items() if values}
         for name in settle(known, kept) if kept else ():
             message = f"{known.path.name}: {name} is missing, and the hosts were set up with it"
             yield "", "secrets", Finding(message, f"fab -H {fleet.environment.name} secrets.pull")

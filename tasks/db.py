@@ -201,7 +201,7 @@ def settle_all(fleet: Fleet) -> bool:
         return False
     there = there.required_hosts()
     questions = {name: question(there.host(name)) for name in there.names}
-    found = fleet.session.parallel(there.names, lambda name: fleet.ask(name, "restores.left", questions[name]))
+    found = fleet.connections.parallel(there.names, lambda name: fleet.ask(name, "restores.left", questions[name]))
     left = [name for name, answer in found.items() if answer and not isinstance(answer, Exception)]
     if left:
         there.subset(left).apply([settle], phase="restores")
@@ -225,7 +225,7 @@ def refuse_broken_off(fleet: Fleet) -> None:
     :param fleet: of its hosts, those count that have been asked already.
     :raises HawserError: which, and what finishes or undoes it.
     """
-    known = [name for name in fleet.names if name in fleet.session.facts]
+    known = [name for name in fleet.names if name in fleet.connections.facts]
     told = {name: list(broken_off(fleet.host(name))) for name in known}
     lines = [f"  {name}: {each}" for name, found in told.items() for each in found]
     if lines and fleet.dry:

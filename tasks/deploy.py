@@ -84,7 +84,7 @@ def resume(fleet: Fleet) -> None:
     if settled and not fleet.with_code().names:
         return
     hosts = fleet.needing_code().required_hosts()
-    fleet.session.refuse_damaged(hosts.names)
+    fleet.connections.refuse_damaged(hosts.names)
     if not any(hosts.facts(name).journal for name in hosts.names):
         fleet.report.note("", f"no rollout is open on {', '.join(hosts.names)}; nothing to resume")
         return
@@ -175,7 +175,7 @@ def revert_all(hosts: Fleet, record: Record) -> None:
     if any(each.closed for each in found.values()):
         risky = next((each.risky for each in found.values() if each.risky), "")
         rolling.later.append(partial(phases.after_failure, rolling, phases.closable(hosts), lambda: risky))
-    fleet.session.result = f"put back: {record.failed or 'it was broken off'}"
+    fleet.session.set_result(f"put back: {record.failed or 'it was broken off'}")
     rolling.revert_all()
     fleet.apply([release.record], rolling.wanted, phase="record")
 
@@ -210,7 +210,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     record = dataclasses.replace(
         record,
         by=record.by or "{who} on {from} at {started}".format(**fleet.session.entry),
-        begun=record.begun or journal.beginning(fleet.session.facts, (fleet.environment.leader, *hosts.names)),
+        begun=record.begun or journal.beginning(fleet.connections.facts, (fleet.environment.leader, *hosts.names)),
         hosts=record.hosts or fleet.needing_code().names,
         # A page that a rollout put there and could not take away is ours to take away.
         closed=any(found.closed for found in open_ones),
@@ -238,7 +238,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
             rolling.apply(others, [release.close], "close")
     leave(left, wanted)
     if not fleet.dry:
-        fleet.session.refresh(rolling.still(hosts).names)
+        fleet.connections.refresh(rolling.still(hosts).names)
         rolling.end()
 
 

@@ -59,7 +59,7 @@ def everywhere(fleet: Fleet, work: object) -> None:
     :raises StepFailed: says for each host what went wrong.
     """
     assert callable(work)
-    results = fleet.session.parallel(fleet.reachable().names, work)
-    bad = [*fleet.session.lost.values(), *(str(each) for each in results.values() if isinstance(each, Exception))]
+    results = fleet.connections.parallel(fleet.reachable().names, work)
+    bad = [*fleet.lost.values(), *(str(each) for each in results.values() if isinstance(each, Exception))]
     if bad:
         raise StepFailed("\n".join(bad))

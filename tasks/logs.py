@@ -70,10 +70,10 @@ def logs(
 
         fleet.request(name, "logs", {**asked, "sources": wanted[name]}, None if follow else keep)
 
-    results = fleet.session.parallel(list(wanted), gather)
+    results = fleet.connections.parallel(list(wanted), gather)
     for when, name, source, text in sorted(found, key=lambda line: line[0]):
         fleet.report.log(name, source, when, text)
-    failed = [*fleet.session.lost.values(), *(str(each) for each in results.values() if isinstance(each, Exception))]
+    failed = [*fleet.lost.values(), *(str(each) for each in results.values() if isinstance(each, Exception))]
     if failed:
         raise StepFailed("\n".join(failed))
 

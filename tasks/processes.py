@@ -31,7 +31,7 @@ def restart(fleet: Fleet, process: str = "") -> None:
             with drain.drained(running, batch, fronts, partial(serving_releases, running.subset(fronts))):
                 batch.apply([again.given(process=process)], releases, phase=f"restart {number}/{len(batches)}")
         except StepFailed:
-            fleet.session.refresh(batch.names)
+            fleet.connections.refresh(batch.names)
             batch.apply([abandon.given(process=process)], releases, phase="clean up")
             raise
 

@@ -8,6 +8,7 @@ from typing import Any
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host.databases import databases_of, folder_of
+from hawser.session.generated import load_incomplete
 from hawser.steps import Step, fleet_task
 
 from . import acme, bootstrap, certs, checkouts, config, cron, db, firewall, release, shares, volumes, webservers
@@ -32,7 +33,7 @@ REMOVE: Mapping[str, Sequence[Step]] = {
 @fleet_task(help={"yes": "go on without being asked for the environment's name"})
 def remove(fleet: Fleet, yes: bool = False) -> None:
     """Take the application away from these hosts, databases too, after a last backup; backups stay."""
-    fleet.session.load_incomplete_secrets()
+    load_incomplete(fleet.session)
     fleet.connect()
     if not fleet.dry:
         fleet = fleet.subset(tell(fleet))
@@ -64,11 +65,11 @@ def tell(fleet: Fleet) -> list[str]:
                 found.append(f"{label}: {message.get('error')}")
 
         catalog = fleet.catalog(name, [each for steps in REMOVE.values() for each in steps], None)
-        fleet.session.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), heard)
+        fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), heard)
         return found
 
     names: list[str] = []
-    for name, lines in fleet.session.parallel(fleet.names, look).items():
+    for name, lines in fleet.connections.parallel(fleet.names, look).items():
         if isinstance(lines, Exception):
             raise lines
         if lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hawser.errors import HawserError
 from hawser.inventory.tables.app import SIGNING_KEY
 from hawser.secrets import settle
+from hawser.session import generated
 from hawser.session.session import Session
 from hawser.steps import session_task
 
@@ -12,7 +13,9 @@ from hawser.steps import session_task
 @session_task()
 def pull(session: Session) -> None:
     """Fetch the generated secrets that this machine lacks from the hosts that were set up with them."""
-    known, kept = session.kept_secrets()
+    known = generated.load_incomplete(session)
+    session.connections.open(session.selection.hosts)
+    kept = generated.kept_on(session, session.selection.hosts)
     missing = settle(known, kept)
     told = "; ".join(f"{name} from {', '.join(host for host in kept if name in kept[host])}" for name in missing)
     if not missing:
@@ -22,7 +25,7 @@ def pull(session: Session) -> None:
     else:
         known.keep(missing)
         session.report.note("", f"wrote {told} into {known.path.name}")
-    if known.signer is None and any(facts.signing for facts in session.facts.values()):
+    if known.signer is None and any(facts.signing for facts in session.connections.facts.values()):
         session.report.note(
             "", f"{SIGNING_KEY} is on no host: get its line of {known.path.name} from whoever deployed", "warning"
         )
@@ -37,7 +40,7 @@ def new_key(session: Session) -> None:
     if session.dry:
         session.report.note("", f"would make {SIGNING_KEY} and keep it in {path}")
         return
-    session.make_signing_key()
+    generated.make_signing_key(session)
     session.report.note(
         "",
         f"what hosts keep was signed with the old one: fab -H {session.environment.name} releases.sign shows it and "

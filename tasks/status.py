@@ -35,7 +35,7 @@ ROOM_ODD = 0.1
 def status(fleet: Fleet) -> None:
     """Show every process, and each host's release, ports, mounts, certificate, clock and disk; 1 if one is down."""
     reached = fleet.reachable()
-    found = fleet.session.parallel(reached.names, lambda name: look(fleet, name))
+    found = fleet.connections.parallel(reached.names, lambda name: look(fleet, name))
     looks = [each for each in found.values() if isinstance(each, HostStatus)]
     rows = [row for each in looks for row in each.processes()]
     if rows:
@@ -57,7 +57,7 @@ def status(fleet: Fleet) -> None:
             rest = len(each.strays) - 1 + each.more_strays
             more = f", and {rest} more" if rest else ""
             fleet.report.note(each.host.name, f"{first}{more}; next: fab -H {each.host.name} check", "warning")
-    failed = [*fleet.session.lost.values(), *(str(each) for each in found.values() if isinstance(each, Exception))]
+    failed = [*fleet.lost.values(), *(str(each) for each in found.values() if isinstance(each, Exception))]
     failed += [trouble for each in looks for trouble in each.troubles()]
     if failed:
         raise StepFailed("\n".join(failed))

@@ -118,7 +118,7 @@ def open_all(fleet: Fleet) -> None:
     """Open and mount the encrypted volumes, as after a reboot, and start everything that waited for them."""
     there = having(fleet, "")
     there.apply([install, wake], phase="open volumes")
-    fleet.session.refresh(there.names)
+    fleet.connections.refresh(there.names)
     served = [name for name in there.names if there.host(name).process_settings() and there.facts(name).current]
     running = there.subset(served)
     if running.names:

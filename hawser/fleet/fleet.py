@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import HawserError, StepFailed, Unreachable
+from ..errors import HawserError, StepFailed
 from ..host.release import Release
 from ..resources import Catalog, Checkout
 from ..session import locks
 from ..ssh import terminal
 from ..steps import Step, StepLike
 from . import repository
-from .hosts import Hosts
+from .questions import AskableHosts
 from .releases import target_release
 
 
-class Fleet(Hosts):
+class Fleet(AskableHosts):
     """The hosts of one task, on which steps run."""
 
     def lock(self) -> None:
@@ -26,7 +26,7 @@ class Fleet(Hosts):
         """
         self.connect()
         if not self.dry:
-            self.take_locks(self.names)
+            self.connections.lock_reachable(self.names)
         self.refuse_freeze()
 
     def refuse_freeze(self) -> None:
@@ -35,7 +35,7 @@ class Fleet(Hosts):
         :raises HawserError: who, since when and why.
         """
         self.connect()
-        self.session.refuse_damaged(self.names)
+        self.connections.refuse_damaged(self.names)
         told = [f"{name}: {locks.held(hold)}" for name in self.names if (hold := self.facts(name).hold)]
         if told and self.dry:
             self.report.note("", "\n".join(["deploys are frozen:", *told]), "warning")
@@ -47,21 +47,6 @@ class Fleet(Hosts):
         """Do what was typed: one step on these hosts."""
         self.refuse_freeze()
         self.apply([step], target_release(self, step.prepares))
-
-    def take_locks(self, names: Sequence[str]) -> None:
-        """Take the lock on some hosts; one that does not answer is lost, and fatal unless the settings skip it.
-
-        :raises HawserError: somebody else holds it.
-        """
-        for name in sorted(names):
-            try:
-                self.session.lock([name])
-            except Unreachable as error:
-                if not self.session.lenient:
-                    raise
-                if name not in self.session.lost:
-                    self.session.lost[name] = str(error)
-                    self.session.tell_failure(name, str(error))
 
     def apply(
         self, steps: Sequence[StepLike], release: Release | Mapping[str, Release] | None = None, phase: str = ""
@@ -86,7 +71,7 @@ class Fleet(Hosts):
         self.connect()
         names = [name for name in self.names if steps]
         if not self.dry:
-            self.take_locks(names)
+            self.connections.lock_reachable(names)
         self.report.phase(phase or " ".join(step.title for step in steps), names)
         masks = self.session.secrets.mask_values()
 
@@ -97,28 +82,28 @@ class Fleet(Hosts):
                 self.report.note(name, text, "warning")
             if not self.dry:
                 self.push(name, catalog)
-            ok = self.session.wires[name].apply(catalog, self.dry, masks, self.session.tell(name))
+            ok = self.connections.wires[name].apply(catalog, self.dry, masks, self.session.messages.handler(name))
             self.report.host_done(name)
             return ok
 
-        results = self.session.parallel(names, work)
+        results = self.connections.parallel(names, work)
         failed: dict[str, str] = {}
         for name, result in results.items():
             if isinstance(result, Exception):
-                self.session.tell_failure(name, str(result))
+                self.connections.report_failure(name, str(result))
             if result is not True:
                 failed[name] = str(result) if isinstance(result, Exception) else f"{name}: {phase} failed"
         if self.dry:
-            self.session.dry_failures.extend(failed)
+            self.session.would_fail(list(failed))
             return {}
         return failed
 
     def failure(self, phase: str, failed: Mapping[str, str]) -> StepFailed:
         """Return the error that says what failed on which hosts, and what is known of its causes."""
-        events = {name: self.session.failures.pop(name) for name in failed if name in self.session.failures}
+        events = self.session.messages.take_failures(failed)
         texts = {name: f"{event.error}\n{event.output}" for name, event in events.items()}
         lines = [f"{phase} failed on {', '.join(failed)}", *self.explained(texts)]
-        lost = [name for name in failed if name in self.session.lost]
+        lost = [name for name in failed if name in self.lost]
         if lost:
             lines.append(f"  next: fab -H {lost[0]} status; when {', '.join(lost)} answers, the same command again")
         return StepFailed("\n".join(lines))
@@ -136,7 +121,7 @@ class Fleet(Hosts):
                 location = repository.location(self.environment.app.repo or "", self.session.folder.parent)
                 data = repository.bundle(location, item.resource.commit, [str(tip) for tip in tips])
                 if data:
-                    self.session.wires[name].blob(item.resource.bundle, data)
+                    self.connections.wires[name].blob(item.resource.bundle, data)
 
     def stream(self, programs: Mapping[str, Mapping[str, Any]], title: str) -> None:
         """Run a program on each of some hosts at once; its output is passed on line by line, marked by host.
@@ -150,14 +135,14 @@ class Fleet(Hosts):
             return
         reached = self.subset(list(programs)).reachable()
         results = self.each("stream", {name: programs[name] for name in reached.names})
-        bad = list(self.session.lost.values())
+        bad = list(self.lost.values())
         texts: dict[str, str] = {}
         for name, result in results.items():
             if isinstance(result, Exception):
                 bad.append(str(result))
             elif result.message["code"]:
                 bad.append(f"{name}: exited with {result.message['code']}")
-                texts[name] = "\n".join(self.session.last_lines.get(name, ()))
+                texts[name] = self.session.messages.last_output(name)
         if bad:
             bad += self.explained(texts)
             raise StepFailed(f"{title}:\n" + "\n".join(f"  {line}" for line in bad))
@@ -172,6 +157,6 @@ class Fleet(Hosts):
             return
         self.subset([name]).connect()
         self.report.pause()
-        status = terminal.attach(self.session.wires[name].terminal(script, terminal.size()))
+        status = terminal.attach(self.connections.wires[name].terminal(script, terminal.size()))
         if status:
             raise StepFailed(f"{name}: exited with {status}", code=status)

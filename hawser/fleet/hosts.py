@@ -1,19 +1,19 @@
-"""The hosts of a command: which they are, which of them answer, and what they are asked."""
+"""The hosts of a command: which they are, and which of them answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Self
+from typing import Self
 
-from ..errors import HawserError, StepFailed, Unreachable
+from ..errors import HawserError, Unreachable
 from ..host import Host
 from ..host.facts import Facts
 from ..host.release import Release
 from ..inventory import Environment
 from ..report import Report
+from ..session.connections import Connections
 from ..session.session import Session
-from ..ssh.wire import Answer
 
 
 class Hosts:
@@ -39,15 +39,19 @@ class Hosts:
         return self.session.dry
 
     @property
-    def lost(self) -> Collection[str]:
-        """The hosts that do not answer any more."""
-        return self.session.lost
+    def connections(self) -> Connections:
+        return self.session.connections
+
+    @property
+    def lost(self) -> Mapping[str, str]:
+        """Why hosts do not answer any more, by host."""
+        return self.connections.lost
 
     def facts(self, name: str) -> Facts:
         """What a host said of itself when its wire was opened, or when it was last asked."""
-        if name not in self.session.facts:
+        if name not in self.connections.facts:
             self.connect()
-        return self.session.facts[name]
+        return self.connections.facts[name]
 
     def host(self, name: str, release: Release | None = None) -> Host:
         return self.session.host(name, release)
@@ -105,12 +109,12 @@ class Hosts:
 
     def connect(self) -> None:
         """Open a wire to every host that has none."""
-        self.session.open(self.names)
+        self.connections.open(self.names)
 
     def connect_early(self) -> None:
         """Begin to open the wires of these hosts while other work goes on."""
-        self.session.lenient = self.environment.release.unreachable == "skip"
-        self.session.connect_early(self.names)
+        self.connections.be_lenient(self.environment.release.unreachable == "skip")
+        self.connections.open_early(self.names)
 
     def reachable(self) -> Self:
         """Return the hosts that answer; those that do not have been reported and make the run fail at its end.
@@ -120,9 +124,9 @@ class Hosts:
         try:
             self.connect()
         except Unreachable:
-            if not set(self.names) - set(self.session.lost):
+            if not set(self.names) - set(self.lost):
                 raise
-        return self.subset([name for name in self.names if name not in self.session.lost])
+        return self.subset([name for name in self.names if name not in self.lost])
 
     def required_hosts(self) -> Self:
         """Return the hosts that a rollout can go on with: all, or those that answer, where the settings skip the rest.
@@ -131,94 +135,10 @@ class Hosts:
         """
         if not self.names:
             return self
-        self.session.lenient = self.environment.release.unreachable == "skip"
-        if not self.session.lenient:
+        self.connections.be_lenient(self.environment.release.unreachable == "skip")
+        if not self.connections.lenient:
             self.connect()
             return self
         # Those that did not answer a moment ago are not asked again.
-        left = [name for name in self.names if name not in self.session.lost]
+        left = [name for name in self.names if name not in self.lost]
         return self.subset(left or self.names).reachable()
-
-    def tell_more(self, name: str, answer: Mapping[str, Any], what: str) -> None:
-        """Warn that a host has told a part only of what somebody has multiplied there."""
-        if answer["more"]:
-            text = f"{answer['more']:,} more {what} are not shown; next: find out who makes so many"
-            self.report.note(name, text, "warning")
-
-    def request(
-        self,
-        name: str,
-        operation: str,
-        arguments: Mapping[str, Any],
-        heard: Callable[[Mapping[str, Any]], None] | None = None,
-    ) -> Answer:
-        """Send one request to a host and return the answer.
-
-        :param heard: takes the messages before the end; default: the report does.
-        :raises StepFailed: the runner says why it could not.
-        """
-        masks = self.session.secrets.mask_values()
-        answer = self.session.wires[name].request(operation, arguments, masks, heard or self.session.tell(name))
-        if answer.error:
-            output = str(answer.message.get("output", "")).strip()
-            lines = [f"{name}: {answer.error}", *([output] if output else [])]
-            if operation in ("ask", "ask_all"):
-                from ..diagnosis.explain import explain
-
-                # A question that asks questions in turn would never end.
-                lines += explain(self, name, "\n".join(lines), look=False).splitlines()
-            else:
-                lines += self.explained({name: "\n".join(lines)})
-            raise StepFailed("\n".join(lines))
-        return answer
-
-    def ask(self, name: str, function: str, arguments: Mapping[str, Any]) -> Any:
-        """Call one of the runner's reading functions on a host."""
-        self.session.open([name])
-        answer = self.request(name, "ask", {"function": function, "arguments": dict(arguments)})
-        return answer.message["answer"]
-
-    def ask_together(self, name: str, questions: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
-        """Call several of the runner's reading functions on a host in one exchange.
-
-        :raises StepFailed: one of them could not answer.
-        """
-        self.session.open([name])
-        answer = self.request(name, "ask_all", {"questions": [[function, dict(more)] for function, more in questions]})
-        for each in answer.message["answers"]:
-            if "error" in each:
-                raise StepFailed(f"{name}: {each['error']}")
-        return [each["answer"] for each in answer.message["answers"]]
-
-    def ask_all(self, function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Call one of the runner's reading functions on every host that answers, all at once; the rest is reported.
-
-        :returns: the answers, by host.
-        """
-        names = self.reachable().names
-        answers = self.session.parallel(names, lambda name: self.ask(name, function, arguments))
-        for answer in answers.values():
-            if isinstance(answer, Exception):
-                raise answer
-        return answers
-
-    def explained(self, texts: Mapping[str, str]) -> list[str]:
-        """Return what is known of failures, as the end of an error's message; programs are told as well.
-
-        :param texts: what was said when it failed, by host.
-        """
-        from ..diagnosis.explain import explain
-
-        found = self.session.parallel(
-            [name for name in texts if name not in self.session.lost], lambda name: explain(self, name, texts[name])
-        )
-        lines: list[str] = []
-        for name, text in found.items():
-            if isinstance(text, str) and text:
-                self.report.explained(name, text)
-                lines += text.splitlines()
-        return lines
-
-    def each(self, operation: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, Answer | Exception]:
-        """Send a request of its own to each of some hosts, all at once."""
-        return self.session.parallel(list(arguments), lambda name: self.request(name, operation, arguments[name]))

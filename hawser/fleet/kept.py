@@ -19,6 +19,7 @@ from ..host.release import Release, is_id
 from ..inventory.tables.app import SIGNING_KEY
 from ..report.text import hearsay
 from ..resources import File, Journal, Resources
+from ..session.generated import make_signing_key
 from ..signatures import JOURNAL, RELEASE, ROLLOUT, Kept, Standing, identity
 from ..steps import step
 from .fleet import Fleet
@@ -41,9 +42,9 @@ def ready(fleet: Fleet) -> None:
     session = fleet.session
     signer = session.secrets.signer
     if signer is not None:
-        others = {name: found for name, facts in session.facts.items() if (found := facts.signing) != signer.public}
-        told = [f"{name} ({identity(found)})" for name, found in others.items() if found and name not in session.warned]
-        session.warned.update(others)
+        known = session.connections.facts
+        others = {name: key for name, facts in known.items() if (key := facts.signing) != signer.public}
+        told = [f"{name} ({identity(others[name])})" for name in session.signing.to_warn(others) if others[name]]
         if told:
             session.report.note(
                 "",
@@ -52,7 +53,7 @@ def ready(fleet: Fleet) -> None:
                 "warning",
             )
         return
-    if session.unsigned:
+    if session.signing.unsigned_counts:
         return
     everyone = asked(fleet)
     using = [f"{name} ({identity(key)})" for name in everyone.names if (key := fleet.facts(name).signing)]
@@ -66,11 +67,11 @@ def ready(fleet: Fleet) -> None:
         )
     kept = everyone.subset([name for name in everyone.names if fleet.facts(name).bootstrapped])
     if session.dry:
-        session.unsigned = True
+        session.signing.count_unsigned()
         session.report.note("", f"would make {SIGNING_KEY}, and sign what hosts keep", "warning")
         return
-    session.lock(kept.names)
-    session.make_signing_key()
+    session.connections.lock(kept.names)
+    make_signing_key(session)
     unsigned = [each for name in kept.names for each in inventory(kept, name)]
     if unsigned:
         accept(kept, unsigned)
@@ -78,14 +79,14 @@ def ready(fleet: Fleet) -> None:
 
 def asked(fleet: Fleet) -> Fleet:
     """Return the hosts of the environment that answer: any of them may know of a key."""
-    session = fleet.session
+    connections = fleet.connections
     fleet.connect()
-    everyone = fleet.everyone()
-    unreached = session.try_open([name for name in everyone.names if name not in {*session.wires, *session.lost}])
-    for name in unreached:
-        # Nobody has asked for it: whoever does shall learn why it does not answer.
-        session.lost.pop(name, None)
-    return everyone.subset([name for name in everyone.names if name in session.wires and name not in session.lost])
+    names = fleet.everyone().names
+    # Nobody has asked for them: whoever does shall learn why they do not answer.
+    connections.forget_losses(
+        connections.try_open([name for name in names if name not in {*connections.wires, *connections.lost}])
+    )
+    return fleet.subset([name for name in names if name in connections.wires and name not in connections.lost])
 
 
 def release(fleet: Fleet, identifier: str) -> Release:
@@ -171,7 +172,7 @@ def places(fleet: Fleet, name: str, identifier: str) -> Iterator[Kept]:
 
 def look(fleet: Fleet, name: str, kind: str, path: str, identifier: str) -> Iterator[Kept]:
     """Yield what a host keeps at a path, judged; nothing where there is nothing."""
-    text = fleet.session.wires[name].request("read", {"path": path}).message.get("text")
+    text = fleet.connections.wires[name].request("read", {"path": path}).message.get("text")
     if text is None:
         return
     content = parsed(text)
@@ -194,7 +195,7 @@ def judged(fleet: Fleet, kind: str, content: Mapping[str, Any], name: str) -> St
     """Say what something is worth that a host keeps."""
     signer = fleet.session.secrets.signer
     found = signer.judge(kind, content, name) if signer else Standing.UNSIGNED
-    return Standing.ACCEPTED if found is Standing.UNSIGNED and fleet.session.unsigned else found
+    return Standing.ACCEPTED if found is Standing.UNSIGNED and fleet.session.signing.unsigned_counts else found
 
 
 def read(fleet: Fleet, kept: Kept) -> Release:
@@ -314,25 +315,28 @@ def accept(fleet: Fleet, wanted: Sequence[Kept]) -> None:
         return
     session = fleet.session
     readable = [each for each in wanted if is_id(each.release) and each.content]
-    session.accepted = {name: tuple(each for each in readable if each.host == name) for name in fleet.names}
     if readable:
-        told = {name: dict.fromkeys(each.release for each in mine) for name, mine in session.accepted.items() if mine}
+        told: dict[str, dict[str, None]] = {}
+        for each in readable:
+            told.setdefault(each.host, {})[each.release] = None
         lines = "\n".join(f"  {name}: {', '.join(mine)}" for name, mine in told.items())
         session.report.note("", f"kept from before, and signed for the host that keeps it alone:\n{lines}", "warning")
-    try:
-        fleet.apply([sign], phase="sign")
-    finally:
-        session.accepted = {}
-    session.refresh(fleet.names)
+    fleet.apply([sign.given(accepted=readable)], phase="sign")
+    session.connections.refresh(fleet.names)
 
 
 @step()
-def sign(host: Host) -> Resources:
-    """Let the host know the public key, and sign for it what it kept before there was one."""
+def sign(host: Host, accepted: Sequence[Kept] = ()) -> Resources:
+    """Let the host know the public key, and sign for it what it kept before there was one.
+
+    :param accepted: what hosts keep and is to be signed, each for its own host.
+    """
     signer = host.secrets.signer
     if signer is None:
         return
-    for each in host.accepted:
+    for each in accepted:
+        if each.host != host.name:
+            continue
         content = signer.signed(each.kind, each.content, host.name, accepted=True)
         if each.kind == JOURNAL:
             yield Journal(each.release, content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,10 +14,10 @@ from ..host.release import Release, fetched_by, is_commit, is_id, short
 from ..inventory.values.types import is_version
 from ..runner.python.index import order
 from . import repository
-from .hosts import Hosts
+from .questions import AskableHosts
 
 
-def resolve(hosts: Hosts, revision: str = "") -> Release:
+def resolve(hosts: AskableHosts, revision: str = "") -> Release:
     """Find the one commit that all hosts shall get, once, and name the release.
 
     :param revision: a branch, a tag or a commit (short ones too), or the version of a package; empty: what the
@@ -44,7 +43,7 @@ def resolve(hosts: Hosts, revision: str = "") -> Release:
     return Release.of(commit, hosts.environment, session.templates, session.secrets, session.addresses, named)
 
 
-def look_up(hosts: Hosts, name: str, access: Mapping[str, Any], wanted: str) -> str:
+def look_up(hosts: AskableHosts, name: str, access: Mapping[str, Any], wanted: str) -> str:
     """Have a host ask a repository which commit a branch, a tag or a (short) hash is.
 
     :raises HawserError: it names none, or another one than was asked for.
@@ -56,7 +55,7 @@ def look_up(hosts: Hosts, name: str, access: Mapping[str, Any], wanted: str) -> 
     return commit
 
 
-def find_version(hosts: Hosts, wanted: str) -> tuple[str, str]:
+def find_version(hosts: AskableHosts, wanted: str) -> tuple[str, str]:
     """Return a version of the package as the index writes it, and where that is known from.
 
     :raises HawserError: there is no such version.
@@ -78,7 +77,7 @@ def find_version(hosts: Hosts, wanted: str) -> tuple[str, str]:
     return (found, f"looked up on {name}") if found else (wanted, f"not looked up: {name} is not bootstrapped yet")
 
 
-def previous(hosts: Hosts) -> str:
+def previous(hosts: AskableHosts) -> str:
     """Return the release that served before the current one, the same on every host.
 
     :raises HawserError: there is none, or the hosts disagree.
@@ -101,7 +100,7 @@ def previous(hosts: Hosts) -> str:
     return next(iter(found.values()))
 
 
-def refuse_two_commits(hosts: Hosts, release: Release) -> None:
+def refuse_two_commits(hosts: AskableHosts, release: Release) -> None:
     """Stop before hosts that ``-H`` does not name would stay on another commit.
 
     :raises HawserError: names those hosts.
@@ -118,16 +117,17 @@ def refuse_two_commits(hosts: Hosts, release: Release) -> None:
         )
 
 
-def target_release(hosts: Hosts, prepares: bool) -> Release | Mapping[str, Release]:
+def target_release(hosts: AskableHosts, prepares: bool) -> Release | Mapping[str, Release]:
     """Return the release that a single step works on: the one that a step before it in the same run has prepared,
     else, for a step that prepares, the one that a deploy would make, else the one that serves on each host.
     """
-    if prepares and hosts.session.at_stake is None:
-        hosts.session.at_stake = resolve(hosts)
-    return hosts.session.at_stake or current_releases(hosts)
+    progress = hosts.session.progress
+    if prepares and progress.release is None:
+        progress.prepare(resolve(hosts))
+    return progress.release or current_releases(hosts)
 
 
-def current_releases(hosts: Hosts) -> dict[str, Release]:
+def current_releases(hosts: AskableHosts) -> dict[str, Release]:
     """Return the commit that serves on each host, with today's settings; hosts without a release are left out."""
     hosts.connect()
     found: dict[str, Release] = {}
@@ -138,7 +138,7 @@ def current_releases(hosts: Hosts) -> dict[str, Release]:
     return found
 
 
-def require_bootstrapped(hosts: Hosts) -> None:
+def require_bootstrapped(hosts: AskableHosts) -> None:
     """Stop before anything is touched where a host was not made ready.
 
     :raises HawserError: names those hosts.
@@ -152,19 +152,19 @@ def require_bootstrapped(hosts: Hosts) -> None:
         )
 
 
-def note_bootstrapped(hosts: Hosts) -> None:
+def note_bootstrapped(hosts: AskableHosts) -> None:
     """Remember, without asking again, that these hosts are ready; in a dry run, that they would be."""
     for name in hosts.names:
-        hosts.session.facts[name] = dataclasses.replace(hosts.facts(name), bootstrapped=True)
+        hosts.connections.assume(name, bootstrapped=True)
 
 
-def note_once(hosts: Hosts, commands: Iterable[str]) -> None:
+def note_once(hosts: AskableHosts, commands: Iterable[str]) -> None:
     """Remember, without asking again, which commands have run once; in a dry run, which would have."""
     for name in hosts.names:
-        hosts.session.facts[name] = dataclasses.replace(hosts.facts(name), once=tuple(sorted(commands)))
+        hosts.connections.assume(name, once=tuple(sorted(commands)))
 
 
-def serves(hosts: Hosts, release: Release) -> bool:
+def serves(hosts: AskableHosts, release: Release) -> bool:
     """Tell whether every host serves a release already, and say for those that do not what is missing."""
     fleet = hosts.with_code()
     missing = {name: why_not_serving(hosts, name, release) for name in fleet.names}
@@ -174,7 +174,7 @@ def serves(hosts: Hosts, release: Release) -> bool:
     return not any(missing.values())
 
 
-def why_not_serving(hosts: Hosts, name: str, release: Release) -> str:
+def why_not_serving(hosts: AskableHosts, name: str, release: Release) -> str:
     """Say what keeps a host from serving a release completely; nothing when it does."""
     facts, host = hosts.facts(name), hosts.host(name, release)
     if facts.current != release.id:

@@ -50,6 +50,7 @@ class Rollout:
         self.wanted = wanted
         self.plan = plan
         self.session = hosts.session
+        self.progress, self.connections = hosts.session.progress, hosts.connections
         self.failed: dict[str, str] = {}
         self.switched: set[str] = set()
         # Those on which an earlier run of the same rollout has come to its end: they have nothing to go back to.
@@ -57,20 +58,19 @@ class Rollout:
         # What is to be done when all hosts have been put back, while their journals are still open.
         self.later: list[Callable[[], None]] = []
         # Those that do not answer, where the settings say that the others go on.
-        self.skipped: dict[str, str] = {
-            name: self.session.lost[name] for name in record.hosts if name in self.session.lost
-        }
-        self.session.rollout = record
-        self.before = {name: record.on(self.session.facts[name]) for name in record.hosts if name in self.session.facts}
+        self.skipped: dict[str, str] = {name: self.hosts.lost[name] for name in record.hosts if name in self.hosts.lost}
+        self.progress.set_rollout(record)
+        known = self.connections.facts
+        self.before = {name: record.on(known[name]) for name in record.hosts if name in known}
 
     @property
     def record(self) -> Record:
-        assert self.session.rollout is not None
-        return self.session.rollout
+        assert self.progress.rollout is not None
+        return self.progress.rollout
 
     def note(self, **changes: object) -> None:
         """Have the journals say something else from now on."""
-        self.session.rollout = dataclasses.replace(self.record, **changes)  # type: ignore[arg-type]
+        self.progress.set_rollout(dataclasses.replace(self.record, **changes))  # type: ignore[arg-type]
 
     def still(self, fleet: Fleet) -> Fleet:
         """Return those of some hosts that were not given up."""
@@ -87,7 +87,7 @@ class Rollout:
             return
         self.give_up(failures, phase)
         # What is lost has an open journal already.
-        switched = [name for name in failures if self.record.phase == SWITCH and name not in self.session.lost]
+        switched = [name for name in failures if self.record.phase == SWITCH and name not in self.hosts.lost]
         if switched:
             self.revert_hosts(switched, f"put back {', '.join(switched)}")
             self.leave_open(switched, "; ".join(failures[name] for name in switched))
@@ -99,7 +99,7 @@ class Rollout:
         """
         setting = self.hosts.environment.release
         for name, why in failures.items():
-            lost = name in self.session.lost and setting.unreachable == "skip"
+            lost = name in self.hosts.lost and setting.unreachable == "skip"
             (self.skipped if lost else self.failed)[name] = why
         awaited = self.record.migrations and not self.record.migrated
         needed = [name for name in failures if name == self.hosts.environment.leader and awaited]
@@ -135,12 +135,12 @@ class Rollout:
         try:
             yield
         except Exception as error:
-            if not self.hosts.dry and self.session.locked:
+            if not self.hosts.dry and self.connections.locked:
                 first = str(error).splitlines()[0]
-                self.session.result = f"failed: {first}"
+                self.session.set_result(f"failed: {first}")
                 self.note(failed=first)
-                left = {*self.session.lost, *self.finished}
-                names = [name for name in self.hosts.names if name in self.session.locked and name not in left]
+                left = {*self.hosts.lost, *self.finished}
+                names = [name for name in self.hosts.names if name in self.connections.locked and name not in left]
                 with suppress(Exception):
                     # What it was about is told by the error itself.
                     self.hosts.subset(names).attempt([self.plan.record], self.wanted, phase="record")
@@ -168,10 +168,10 @@ class Rollout:
 
         :raises HawserError: not all of them could be.
         """
-        self.session.reopen(self.hosts.names)
+        self.connections.reopen(self.hosts.names)
         # Those that never answered go on serving what they serve.
         touched = [name for name in self.hosts.names if name in self.before and name not in self.finished]
-        gone = [name for name in touched if name in self.session.lost]
+        gone = [name for name in touched if name in self.hosts.lost]
         there = [name for name in touched if name not in gone]
         fresh = [name for name in there if not self.before[name].before]
         old = [name for name in there if self.before[name].before]
@@ -228,12 +228,12 @@ class Rollout:
 
     def put_together_back(self, names: Sequence[str], phase: str) -> list[StepFailed]:
         """Put some hosts back, those first that others wait for, as in a switch; return what failed."""
-        self.session.refresh(names)
+        self.connections.refresh(names)
         for name in names:
             # What `activate` takes for the release before becomes again what it was.
-            facts = self.session.facts[name]
-            self.session.facts[name] = dataclasses.replace(facts, current=self.before[name].previous)
-        there, self.session.rollout = self.record, dataclasses.replace(self.record, phase=PUT_BACK)
+            self.connections.assume(name, current=self.before[name].previous)
+        there = self.record
+        self.note(phase=PUT_BACK)
         self.switched -= set(names)
         failed: list[StepFailed] = []
         try:
@@ -258,8 +258,8 @@ class Rollout:
                     except StepFailed as error:
                         failed.append(error)
         finally:
-            self.session.rollout = there
-            self.session.refresh(names)
+            self.progress.set_rollout(there)
+            self.connections.refresh(names)
         return failed
 
     def kept(self, identifier: str, fleet: Fleet) -> tuple[Mapping[str, Release], Sequence[Kept]]:
@@ -277,7 +277,7 @@ class Rollout:
         there = self.record
         self.note(failed=why, waits=tuple(names))
         self.hosts.subset(names).apply([self.plan.close], self.wanted, phase="close")
-        self.session.rollout = there
+        self.progress.set_rollout(there)
 
     def end(self) -> None:
         """Say how it went.

@@ -82,7 +82,7 @@ def put(fleet: Fleet, name: str, upload: Upload) -> str:
         return "is there already"
     if fleet.dry:
         return "would be replaced" if there else "would be new"
-    wire, blob = fleet.session.wires[name], f"{upload.target}:{wanted}"
+    wire, blob = fleet.connections.wires[name], f"{upload.target}:{wanted}"
     with upload.source.open("rb") as stream:
         wire.blob_of(blob, stream, upload.source.stat().st_size)
     arguments = {"path": upload.target, "mode": upload.mode, "owner": owner, "group": group, "sha256": wanted}
@@ -230,7 +230,7 @@ def refuse_way_out(name: str, local: Path, target: Path) -> None:
 
 def _fetch(fleet: Fleet, name: str, remote: str, target: Path, wanted: Offer) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    found, size, wire = hashlib.sha256(), 0, fleet.session.wires[name]
+    found, size, wire = hashlib.sha256(), 0, fleet.connections.wires[name]
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as stream:

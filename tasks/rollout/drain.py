@@ -24,7 +24,7 @@ def fronts(fleet: Fleet, batch: Fleet) -> list[str]:
 
     :raises Unreachable: one does not answer, and `release.unreachable` says that this is fatal.
     """
-    site, environment, lost = fleet.environment.site, fleet.environment, fleet.session.lost
+    site, environment, lost = fleet.environment.site, fleet.environment, fleet.lost
     names = [
         name
         for name in (environment.hosts_of(site.groups) if site else ())
@@ -60,12 +60,12 @@ def drained(
     if not names:
         yield
         return
-    session, told = fleet.session, ", ".join(batch.names)
-    before = session.drained
+    progress, told = fleet.session.progress, ", ".join(batch.names)
+    before = progress.drained
 
     def pass_nothing_to(hosts: Iterable[str], phase: str) -> None:
-        session.pass_over(hosts)
-        there = fleet.subset([name for name in names if name not in session.lost])
+        progress.drain(hosts)
+        there = fleet.subset([name for name in names if name not in fleet.lost])
         there.apply(webservers.INSTALL, releases(), phase)
 
     def take_in() -> None:

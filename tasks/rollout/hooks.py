@@ -84,7 +84,7 @@ def each(rolling: Rollout, when: str, phase: str, fleet: Fleet, **more: str) -> 
 def on_hosts(rolling: Rollout, number: int, hook: Hook, fleet: Fleet, title: str, facts: Mapping[str, str]) -> str:
     """Run a hook on hosts; return where it failed."""
     there = rolling.still(fleet.leader() if hook.on == "leader" else fleet)
-    names = [name for name in there.names if there.host(name).is_in(hook.groups) and name not in fleet.session.lost]
+    names = [name for name in there.names if there.host(name).is_in(hook.groups) and name not in fleet.lost]
     failures = there.subset(names).attempt([run.given(due=number, facts=facts)], today(rolling), title) if names else {}
     return f" on {', '.join(failures)}" if failures else ""
 

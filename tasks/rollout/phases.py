@@ -29,7 +29,7 @@ def concerned(hosts: Fleet, record: journal.Record) -> Fleet:
     names += to_save(hosts).names if record.migrations else ()
     names += closable(hosts).names if record.maintenance or record.closed else ()
     names += [front for name in hosts.names for front in drain.fronts(hosts, hosts.subset([name]))]
-    return hosts.subset(tuple(dict.fromkeys(name for name in names if name not in hosts.session.lost)))
+    return hosts.subset(tuple(dict.fromkeys(name for name in names if name not in hosts.lost)))
 
 
 def to_save(hosts: Fleet) -> Fleet:
@@ -59,7 +59,7 @@ def settled(rolling: Rollout) -> Iterator[None]:
         leader.apply([release.advance, config.place], wanted, phase="settings")
         yield
     except Exception:
-        if not rolling.hosts.dry and leader.names[0] not in rolling.session.lost:
+        if not rolling.hosts.dry and leader.names[0] not in rolling.hosts.lost:
             rolling.revert_hosts(leader.names, f"put back the settings of {leader.names[0]}")
         raise
 
@@ -110,7 +110,7 @@ def revert_batches(rolling: Rollout, names: Sequence[str]) -> Iterator[RevertBat
     Those that are out already come first, for nobody misses them; what never switched has nothing to restart.
     """
     hosts = rolling.hosts
-    away = {*rolling.switched, *hosts.session.drained}
+    away = {*rolling.switched, *hosts.session.progress.drained}
     moved = [
         name for name in names if not away or name in away or hosts.facts(name).current != rolling.before[name].before
     ]
@@ -118,7 +118,7 @@ def revert_batches(rolling: Rollout, names: Sequence[str]) -> Iterator[RevertBat
     free = [name for name in names if name not in bound]
     if free:
         yield hosts.subset(free), nullcontext()
-    first = [name for name in bound if name in hosts.session.drained]
+    first = [name for name in bound if name in hosts.session.progress.drained]
     rest = hosts.subset([name for name in bound if name not in first])
     for there in [*([hosts.subset(first)] if first else []), *rest.batches()]:
         fronts = drain.fronts(hosts, there)
@@ -215,7 +215,7 @@ def after_failure(rolling: Rollout, sites: Fleet, changes: Callable[[], str]) ->
 
 def reopen(rolling: Rollout, sites: Fleet) -> None:
     """Take the maintenance page away."""
-    sites.subset([name for name in sites.names if name not in sites.session.lost]).apply(
+    sites.subset([name for name in sites.names if name not in sites.lost]).apply(
         [maintenance.reopen], rolling.wanted, "open the site"
     )
     rolling.note(closed=False)

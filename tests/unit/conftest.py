@@ -17,6 +17,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.host.facts import Facts
 from hawser.host.release import Release
 from hawser.inventory.tables.app import SIGNING_KEY
+from hawser.session.connections import Connections
 from hawser.session.session import Session
 from hawser.signatures import JOURNAL, RELEASE
 
@@ -63,21 +64,21 @@ class Stage:
         (self.folder / "shop.env").chmod(0o600)
         self.monkeypatch.setenv("HAWSER_HOSTS", str(self.folder))
 
-        def open_one(session: Session, name: str, hello: Any, only_look: bool) -> None:
+        def open_one(connections: Connections, name: str, greeting: Any, only_look: bool) -> None:
             self.tried.append(name)
             if name in silent:
                 raise Unreachable(f"{name}: no answer")
-            session.wires[name] = SimpleNamespace(request=request)  # type: ignore[assignment]
+            connections.wires[name] = SimpleNamespace(request=request)  # type: ignore[assignment]
             facts = self.facts.get(name, Facts(releases=(KEPT,)))
-            signer = session.secrets.signer
+            signer = connections.run.secrets.signer  # type: ignore[attr-defined]
             if facts.journal is not None and signer is not None:
                 facts = dataclasses.replace(facts, journal=signer.signed(JOURNAL, facts.journal, name))
-            session.facts[name] = facts
+            connections.facts[name] = facts
 
         def request(operation: str, arguments: Any, *more: Any) -> Any:
             return SimpleNamespace(error="", message={"answer": COMMIT, "text": self.inputs})
 
-        self.monkeypatch.setattr(Session, "open_one", open_one)
+        self.monkeypatch.setattr(Connections, "open_one", open_one)
         session = Session(Config(), named.split(","), "deploy")
         signer = session.secrets.signer
         self.inputs = Release(KEPT, COMMIT, session.environment, session.templates).signed(signer, RELEASE)

@@ -13,12 +13,30 @@ from hawser.fleet import kept
 from hawser.fleet.rolling import RevertPlan, Rollout
 from hawser.host.facts import Facts
 from hawser.host.journal import SWITCH, Record
+from hawser.session.connections import Connections as RealConnections
+from hawser.session.progress import Progress
 
 NAMES = ("web1", "web2", "web3")
 BACK, WITHDRAW, CLOSE, RECORD = "back", "withdraw", "close", "record"
 REVERT_PLAN: Any = RevertPlan(
     [BACK], [WITHDRAW], CLOSE, RECORD, lambda rolling, names: iter([(rolling.hosts.subset(names), nullcontext())])
 )  # type: ignore[list-item, arg-type]
+
+
+class Connections(RealConnections):
+    """Lines to hosts that keep what was said of them, some of which answer again."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(SimpleNamespace())  # type: ignore[arg-type]
+        self.stage = stage
+        self.facts = {name: Facts(current="old", previous="older") for name in NAMES}
+        self.locked = set(NAMES)
+
+    def refresh(self, names: Any) -> None:
+        pass
+
+    def reopen(self, names: Any) -> None:
+        self.forget_losses(self.stage.answering_again)
 
 
 class Stage:
@@ -32,10 +50,9 @@ class Stage:
         self.failing = failing
         self.done: list[tuple[str, tuple[str, ...], str]] = []
         self.notes: list[str] = []
-        facts = {name: Facts(current="old", previous="older") for name in NAMES}
-        self.session: Any = SimpleNamespace(
-            lost={}, facts=facts, rollout=None, locked=set(NAMES), result="ok", refresh=self.refresh, reopen=self.reopen
-        )
+        self.results: list[str] = []
+        self.connections = Connections(self)
+        self.session: Any = SimpleNamespace(progress=Progress(), set_result=self.results.append)
         self.report: Any = SimpleNamespace(note=lambda host, text, level="info": self.notes.append(text))
         self.answering_again: tuple[str, ...] = ()
         # Hosts that wait for others, by the number of those before them.
@@ -47,13 +64,6 @@ class Stage:
             id=identifier, environment=SimpleNamespace(host_rank=lambda name: self.ranks.get(name, 0))
         )
 
-    def refresh(self, names: Any) -> None:
-        pass
-
-    def reopen(self, names: Any) -> None:
-        for name in self.answering_again:
-            self.session.lost.pop(name, None)
-
 
 class Fleet:
     dry = False
@@ -62,6 +72,7 @@ class Fleet:
         self.stage = stage
         self.names = tuple(names)
         self.session, self.environment, self.report = stage.session, stage.environment, stage.report
+        self.connections, self.lost = stage.connections, stage.connections.lost
 
     def subset(self, names: Any) -> Fleet:
         return Fleet(self.stage, tuple(names))
@@ -69,7 +80,7 @@ class Fleet:
     def attempt(self, steps: Any, release: Any, phase: str = "") -> dict[str, str]:
         release = next(iter(release.values())) if isinstance(release, dict) else release
         for step in steps:
-            waits = self.session.rollout.waits
+            waits = self.session.progress.rollout.waits
             self.stage.done.append((step, self.names, f"{release.id} waits for {','.join(waits)}" if waits else ""))
         failing = self.stage.failing.get(phase, ())
         return {name: f"{name}: broken" for name in self.names if name in failing}
@@ -136,7 +147,7 @@ def test_nobody_goes_on_without_the_leader_while_the_database_is_not_migrated():
 def test_a_host_that_is_lost_is_skipped_where_the_settings_say_so():
     stage = Stage({"prepare": ("web3",)}, unreachable="skip")
     one = rolling(stage)
-    stage.session.lost["web3"] = "web3: no answer"
+    stage.connections.lost["web3"] = "web3: no answer"
     one.apply(one.hosts, ["go"], "prepare")  # type: ignore[list-item]
     assert one.still(one.hosts).names == ("web1", "web2")
     one.end()
@@ -147,7 +158,7 @@ def test_a_lost_host_that_answers_again_is_put_back_with_the_others():
     stage = Stage({"switch": ("web3",)})
     stage.answering_again = ("web3",)
     one = rolling(stage)
-    stage.session.lost["web3"] = "web3: the line is cut"
+    stage.connections.lost["web3"] = "web3: the line is cut"
     with pytest.raises(StepFailed), one.undo_on_failure():
         one.apply(one.hosts, ["go"], "switch")  # type: ignore[list-item]
     assert stage.done[1:] == [(BACK, NAMES, ""), (CLOSE, NAMES, "")]
@@ -156,7 +167,7 @@ def test_a_lost_host_that_answers_again_is_put_back_with_the_others():
 def test_the_journals_of_the_others_name_a_host_that_could_not_be_put_back():
     stage = Stage({"switch": ("web3",)})
     one = rolling(stage)
-    stage.session.lost["web3"] = "web3: the line is cut"
+    stage.connections.lost["web3"] = "web3: the line is cut"
     with pytest.raises(HawserError, match="no answer from web3") as error, one.undo_on_failure():
         one.apply(one.hosts, ["go"], "switch")  # type: ignore[list-item]
     assert "fab -H shop resume" in str(error.value)
@@ -165,7 +176,7 @@ def test_the_journals_of_the_others_name_a_host_that_could_not_be_put_back():
 
 def test_hosts_that_go_back_further_than_one_release_go_each_to_their_own():
     stage = Stage({"switch": ("web2",)})
-    stage.session.facts["web1"] = Facts(current="other", previous="older")
+    stage.connections.facts["web1"] = Facts(current="other", previous="older")
     one = rolling(stage)
     with pytest.raises(StepFailed), one.undo_on_failure():
         one.apply(one.hosts, ["go"], "switch")  # type: ignore[list-item]
@@ -188,9 +199,9 @@ def test_those_go_back_first_that_others_wait_for_and_the_others_also_where_they
 def test_a_failure_is_written_into_the_history_of_those_that_answer():
     stage = Stage({"prepare": ("web2",)})
     one = rolling(stage)
-    stage.session.lost["web2"] = "web2: gone"
+    stage.connections.lost["web2"] = "web2: gone"
     with pytest.raises(StepFailed), one.recording_failure():
         one.apply(one.hosts, ["go"], "prepare")  # type: ignore[list-item]
-    assert stage.session.result == "failed: prepare failed on web2"
+    assert stage.results == ["failed: prepare failed on web2"]
     assert stage.done[-1][:2] == (RECORD, ("web1", "web3"))
     assert one.record.failed == "prepare failed on web2"

@@ -40,7 +40,7 @@ class Host:
         self.listing, self.dry = listing, False
         self.parts = [DATA] if parts is None else parts
         self.sent = 0
-        self.session: Any = SimpleNamespace(wires={"web1": self})
+        self.connections: Any = SimpleNamespace(wires={"web1": self})
 
     def ask(self, name: str, function: str, arguments: Any) -> Any:
         return heard(answers.expected(function, arguments), json.loads(json.dumps(self.listing)))

@@ -22,6 +22,7 @@ from hawser.errors import HawserError, ProtocolBreach, Unreachable
 from hawser.fleet import repository
 from hawser.fleet.fleet import Fleet
 from hawser.host.facts import Facts
+from hawser.session.connections import Connections, Run
 from hawser.session.session import Session
 from hawser.ssh.wire import Answer
 from tasks import deploy as deploying
@@ -193,7 +194,7 @@ class Wire:
     connection = None
     exchanges = 0
 
-    def __init__(self, world: World, host: Simulated, session: Session) -> None:
+    def __init__(self, world: World, host: Simulated, session: Run) -> None:
         self.world, self.host, self.session = world, host, session
 
     def request(self, operation: str, arguments: Row | None = None, masks: object = (), heard: object = None) -> Answer:
@@ -281,7 +282,7 @@ class World:
         except HawserError as error:
             return str(error)
         finally:
-            for wire in session.wires.values():
+            for wire in session.connections.wires.values():
                 wire.close()
         return ""
 
@@ -296,7 +297,7 @@ class World:
         try:
             task.body(fleet, **options)
         finally:
-            for wire in fleet.session.wires.values():
+            for wire in fleet.connections.wires.values():
                 wire.close()
 
     def ill(self, host: str, commit: str = "b") -> Fault:
@@ -343,17 +344,17 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(repository, "bundle", lambda *arguments: b"")
     monkeypatch.setattr(repository, "location", lambda *arguments: tmp_path)
 
-    def open_one(session: Session, name: str, hello: object, only_look: bool) -> None:
+    def open_one(connections: Connections, name: str, greeting: object, only_look: bool) -> None:
         if not made[name].answers:
             raise Unreachable(f"{name}: no answer")
-        session.wires[name] = Wire(made, made[name], session)  # type: ignore[assignment]
+        connections.wires[name] = Wire(made, made[name], connections.run)  # type: ignore[assignment]
         try:
-            session.facts[name] = Facts.from_wire(made[name].facts())
+            connections.facts[name] = Facts.from_wire(made[name].facts())
         except ValueError:
             # As the real reader does.
             raise ProtocolBreach(name, "facts") from None
 
-    monkeypatch.setattr(Session, "open_one", open_one)
+    monkeypatch.setattr(Connections, "open_one", open_one)
     made.fleet(web1="front", app1="back", app2="back", app3="back")
     assert made.fab("deploy") == ""
     assert set(made.state.values()) == {"a"}

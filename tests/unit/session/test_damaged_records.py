@@ -9,19 +9,21 @@ import pytest
 
 from hawser.errors import HawserError
 from hawser.host.facts import Facts
-from hawser.session.session import Session
+from hawser.session.connections import Connections
 
 
-def session(*damaged: str, dry: bool = False) -> Any:
+def connections(*damaged: str, dry: bool = False) -> Any:
     said: list[str] = []
     report = SimpleNamespace(note=lambda host, text, level: said.append(text))
-    return SimpleNamespace(facts={"web1": Facts(damaged=damaged)}, dry=dry, report=report, said=said)
+    made = Connections(SimpleNamespace(dry=dry, report=report, said=said))  # type: ignore[arg-type]
+    made.facts["web1"] = Facts(damaged=damaged)
+    return made
 
 
 def test_nothing_is_done_where_nobody_knows_what_a_host_has_written_down():
-    Session.refuse_damaged(session(), ["web1"])
+    connections().refuse_damaged(["web1"])
     with pytest.raises(HawserError) as caught:
-        Session.refuse_damaged(session("/var/lib/hawser/shop/hold.json"), ["web1"])
+        connections("/var/lib/hawser/shop/hold.json").refuse_damaged(["web1"])
     assert str(caught.value).splitlines()[:2] == [
         "records of hosts are damaged, so that nobody knows what they said; nothing was touched",
         "  web1: /var/lib/hawser/shop/hold.json",
@@ -29,6 +31,6 @@ def test_nothing_is_done_where_nobody_knows_what_a_host_has_written_down():
 
 
 def test_a_dry_run_only_says_that_a_record_is_damaged():
-    there = session("/var/lib/hawser/shop/hold.json", dry=True)
-    Session.refuse_damaged(there, ["web1"])
-    assert there.said[0].splitlines()[1] == "  web1: /var/lib/hawser/shop/hold.json"
+    there = connections("/var/lib/hawser/shop/hold.json", dry=True)
+    there.refuse_damaged(["web1"])
+    assert there.run.said[0].splitlines()[1] == "  web1: /var/lib/hawser/shop/hold.json"

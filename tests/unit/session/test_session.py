@@ -10,6 +10,7 @@ from hawser.errors import HawserError, Unreachable
 from hawser.fleet import kept
 from hawser.fleet.releases import refuse_two_commits, resolve
 from hawser.host.facts import Facts
+from hawser.session.generated import load_incomplete
 
 from ..conftest import COMMIT, KEPT, PACKAGE
 
@@ -75,7 +76,7 @@ def test_all_hosts_that_do_not_answer_are_named_at_once(stage):
 
 def test_a_phase_that_lost_a_host_says_what_to_do_next(stage):
     fleet = stage.fleet()
-    fleet.session.lost["web2"] = "web2: has been silent for 15 s; the line is cut"
+    fleet.connections.lost["web2"] = "web2: has been silent for 15 s; the line is cut"
     said = str(fleet.failure("prepare", {"web2": "web2: has been silent for 15 s; the line is cut"}))
     assert said == ("prepare failed on web2\n  next: fab -H web2 status; when web2 answers, the same command again")
     assert "next:" not in str(fleet.failure("prepare", {"web1": "web1: broken"}))
@@ -96,11 +97,11 @@ def test_a_host_that_may_be_left_out_is_so_too_when_it_does_not_give_its_lock(st
 
         return SimpleNamespace(request=answer)
 
-    fleet.session.wires = {name: request(name) for name in fleet.names}
-    fleet.session.load_incomplete_secrets()
-    fleet.take_locks(fleet.names)
-    assert asked == ["web1", "web2", "web3"] and fleet.session.locked == {"web2", "web3"}
-    assert list(fleet.session.lost) == ["web1"]
-    fleet.session.lenient = False
+    fleet.connections.wires = {name: request(name) for name in fleet.names}
+    load_incomplete(fleet.session)
+    fleet.connections.lock_reachable(fleet.names)
+    assert asked == ["web1", "web2", "web3"] and fleet.connections.locked == {"web2", "web3"}
+    assert list(fleet.connections.lost) == ["web1"]
+    fleet.connections.be_lenient(False)
     with pytest.raises(Unreachable, match="web1 broke the protocol"):
-        fleet.take_locks(fleet.names)
+        fleet.connections.lock_reachable(fleet.names)

@@ -34,6 +34,10 @@ from hawser.report.plain import PlainReport
 from hawser.report.stream import Sink
 from hawser.report.text import brief, safe
 from hawser.runner.main import ASKABLE
+from hawser.session.connections import Connections
+from hawser.session.generated import kept_on
+from hawser.session.messages import Messages
+from hawser.session.progress import Progress
 from hawser.session.session import Session
 from hawser.ssh import protocol, transport, wire
 from hawser.ssh.connect import Address, Connector
@@ -105,7 +109,6 @@ class Hostile:
         self.shared = SharedConnector(self.connector, self.address)
         self.session = Session(Config(), ["shop"], "status")
         self.session.connector = self.shared  # type: ignore[assignment]
-        self.session.ping = lambda wire: None  # type: ignore[method-assign]
         self.text = io.StringIO()
         # What the host keeps of the release that serves.
         environment, templates = self.session.environment, self.session.templates
@@ -119,11 +122,10 @@ class Hostile:
     def tell(self, command: Callable[[Fleet], Any]) -> str:
         """Run a command of a user; returns all that is shown, the error at its end too."""
         session, self.text = self.session, io.StringIO()
-        for state in (session.wires, session.facts, session.lost, session.failures, session._begun, session.locked):
-            state.clear()
-        session._unreached.clear()
-        session._opening, session.at_stake, session.lenient = None, None, False
         session.report = PlainReport(Sink(self.text), Settings())
+        session.connections, session.messages = Connections(session), Messages(session.report)
+        session.connections.ping = lambda wire: None  # type: ignore[method-assign]
+        session.progress = Progress()
         said = ""
         try:
             command(Fleet(session, ["web1"]))
@@ -131,7 +133,6 @@ class Hostile:
             said = brief(safe(str(error), session.masks))
         finally:
             session.close(not said)
-            session._closed.clear()
             self.shared.close()
         return self.text.getvalue() + said
 
@@ -163,7 +164,7 @@ COMMANDS: dict[str, Callable[[Fleet], Any]] = {
     "logs": logs.logs,
     "run": lambda fleet: adhoc.run(fleet, "uptime"),
     "restart": lambda fleet: fabfile.processes.restart(fleet),
-    "secrets": lambda fleet: fleet.session.kept_on(fleet.reachable().names),
+    "secrets": lambda fleet: kept_on(fleet.session, fleet.reachable().names),
     "deploy": deploy.deploy,
     "resume": deploy.resume,
 }
@@ -282,7 +283,7 @@ def test_a_stream_that_makes_no_sense_is_a_host_that_was_not_reached(
         channel.close()
 
     hostile.program = program
-    raise_bug(hostile.tell(lambda fleet: fleet.session.refresh(fleet.reachable().names)))
+    raise_bug(hostile.tell(lambda fleet: fleet.connections.refresh(fleet.reachable().names)))
 
 
 class TestBounds:
@@ -428,7 +429,7 @@ class TestBounds:
         hostile.program = Imposter(lambda message: "[]" if message["t"] == "done" else json.dumps(message))
         shown = hostile.tell(status.status)
         assert "web1 broke the protocol: a message without a type; the line is cut" in shown
-        assert list(hostile.session.lost) == ["web1"]
+        assert list(hostile.session.connections.lost) == ["web1"]
 
 
 class TestATransport:

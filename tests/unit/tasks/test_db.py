@@ -81,7 +81,7 @@ class OneHost(SimpleNamespace):
     """A fleet of one host, which has said something of itself."""
 
     def host(self, name: str) -> Any:
-        return SimpleNamespace(facts=self.session.facts[name])
+        return SimpleNamespace(facts=self.connections.facts[name])
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def fleet():
     def fleet(*journals: Any, dry: bool = False) -> Any:
         said: list[str] = []
         report = SimpleNamespace(note=lambda host, text, level: said.append(text))
-        session = SimpleNamespace(facts={"d1": Facts(restores=journals)})
-        return OneHost(names=["d1", "unheard"], session=session, dry=dry, report=report, said=said)
+        connections = SimpleNamespace(facts={"d1": Facts(restores=journals)})
+        return OneHost(names=["d1", "unheard"], connections=connections, dry=dry, report=report, said=said)
 
     return fleet
 

@@ -10,6 +10,7 @@ import pytest
 from hawser.errors import StepFailed
 from hawser.host.facts import Facts
 from hawser.inventory import Environment
+from hawser.session.progress import Progress
 from tasks.rollout import drain
 
 SETTINGS: dict[str, Any] = {
@@ -36,8 +37,8 @@ class Fleet:
         self.names = names
         self.environment = Environment.model_validate(SETTINGS)
         facts = {name: Facts(current="old") for name in self.environment.hosts}
-        self.session = session or SimpleNamespace(facts=facts, lost={}, drained=(), done=[], failing="")
-        self.session.pass_over = lambda hosts: setattr(self.session, "drained", tuple(hosts))
+        self.session = session or SimpleNamespace(facts=facts, lost={}, progress=Progress(), done=[], failing="")
+        self.lost = self.session.lost
 
     def subset(self, names: Any) -> Fleet:
         return Fleet(tuple(names), self.session)
@@ -50,7 +51,7 @@ class Fleet:
         return found
 
     def apply(self, steps: Any, releases: Any, phase: str) -> None:
-        self.session.done.append((phase, self.names, ",".join(self.session.drained)))
+        self.session.done.append((phase, self.names, ",".join(self.session.progress.drained)))
 
 
 def fronts(fleet: Fleet, *batch: str) -> list[str]:
@@ -90,13 +91,13 @@ def test_it_is_out_meanwhile_and_in_afterwards(fleet):
     with drain.drained(fleet, fleet.subset(["back1"]), ["front1"], dict):
         assert fleet.session.done == [("take out back1", ("front1",), "back1")]
     assert fleet.session.done[1:] == [("take in back1", ("front1",), "")]
-    assert fleet.session.drained == ()
+    assert fleet.session.progress.drained == ()
 
 
 def test_after_a_failure_it_stays_out_until_it_has_been_put_back(fleet):
     with pytest.raises(StepFailed), drain.drained(fleet, fleet.subset(["back1"]), ["front1"], dict, stays_out=True):
         raise StepFailed("no")
-    assert len(fleet.session.done) == 1 and fleet.session.drained == ("back1",)
+    assert len(fleet.session.done) == 1 and fleet.session.progress.drained == ("back1",)
     with drain.drained(fleet, fleet.subset(["back1"]), ["front1"], dict):
         pass
     assert fleet.session.done[1:] == [("take out back1", ("front1",), "back1"), ("take in back1", ("front1",), "")]

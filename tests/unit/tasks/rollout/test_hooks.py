@@ -46,8 +46,8 @@ class Stage:
     def __init__(self, tmp_path: Path, *rows: dict[str, Any], failing: tuple[str, ...] = ()) -> None:
         self.environment = environment(*rows)
         self.failing, self.done, self.notes, self.heard = failing, [], [], []  # type: ignore[var-annotated]
+        self.lost: dict[str, str] = {}
         self.session: Any = SimpleNamespace(
-            lost={},
             entry={"who": "ann", "from": "desk"},
             environment=self.environment,
             templates=Templates(),

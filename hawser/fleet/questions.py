@@ -1,0 +1,100 @@
+"""Questions to the hosts of a command: one request to one host, or the same one to all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..errors import StepFailed
+from ..ssh.wire import Answer
+from .hosts import Hosts
+
+
+class AskableHosts(Hosts):
+    """Hosts whose runners answer questions."""
+
+    def tell_more(self, name: str, answer: Mapping[str, Any], what: str) -> None:
+        """Warn that a host has told a part only of what somebody has multiplied there."""
+        if answer["more"]:
+            text = f"{answer['more']:,} more {what} are not shown; next: find out who makes so many"
+            self.report.note(name, text, "warning")
+
+    def request(
+        self,
+        name: str,
+        operation: str,
+        arguments: Mapping[str, Any],
+        heard: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> Answer:
+        """Send one request to a host and return the answer.
+
+        :param heard: takes the messages before the end; default: the report does.
+        :raises StepFailed: the runner says why it could not.
+        """
+        masks = self.session.secrets.mask_values()
+        answer = self.connections.wires[name].request(
+            operation, arguments, masks, heard or self.session.messages.handler(name)
+        )
+        if answer.error:
+            output = str(answer.message.get("output", "")).strip()
+            lines = [f"{name}: {answer.error}", *([output] if output else [])]
+            if operation in ("ask", "ask_all"):
+                from ..diagnosis.explain import explain
+
+                # A question that asks questions in turn would never end.
+                lines += explain(self, name, "\n".join(lines), look=False).splitlines()
+            else:
+                lines += self.explained({name: "\n".join(lines)})
+            raise StepFailed("\n".join(lines))
+        return answer
+
+    def ask(self, name: str, function: str, arguments: Mapping[str, Any]) -> Any:
+        """Call one of the runner's reading functions on a host."""
+        self.connections.open([name])
+        answer = self.request(name, "ask", {"function": function, "arguments": dict(arguments)})
+        return answer.message["answer"]
+
+    def ask_together(self, name: str, questions: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        """Call several of the runner's reading functions on a host in one exchange.
+
+        :raises StepFailed: one of them could not answer.
+        """
+        self.connections.open([name])
+        answer = self.request(name, "ask_all", {"questions": [[function, dict(more)] for function, more in questions]})
+        for each in answer.message["answers"]:
+            if "error" in each:
+                raise StepFailed(f"{name}: {each['error']}")
+        return [each["answer"] for each in answer.message["answers"]]
+
+    def ask_all(self, function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call one of the runner's reading functions on every host that answers, all at once; the rest is reported.
+
+        :returns: the answers, by host.
+        """
+        names = self.reachable().names
+        answers = self.connections.parallel(names, lambda name: self.ask(name, function, arguments))
+        for answer in answers.values():
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    def explained(self, texts: Mapping[str, str]) -> list[str]:
+        """Return what is known of failures, as the end of an error's message; programs are told as well.
+
+        :param texts: what was said when it failed, by host.
+        """
+        from ..diagnosis.explain import explain
+
+        found = self.connections.parallel(
+            [name for name in texts if name not in self.lost], lambda name: explain(self, name, texts[name])
+        )
+        lines: list[str] = []
+        for name, text in found.items():
+            if isinstance(text, str) and text:
+                self.report.explained(name, text)
+                lines += text.splitlines()
+        return lines
+
+    def each(self, operation: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, Answer | Exception]:
+        """Send a request of its own to each of some hosts, all at once."""
+        return self.connections.parallel(list(arguments), lambda name: self.request(name, operation, arguments[name]))

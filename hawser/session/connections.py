@@ -1,0 +1,297 @@
+"""The connections of a run: a wire to each host that was asked for, the locks held over them, the hosts lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from typing import Any, Protocol, TypeVar
+
+from ..errors import HawserError, Unreachable
+from ..host.facts import Facts
+from ..report import Report
+from ..resources import JSON
+from ..ssh.connect import Address, Connector
+from ..ssh.protocol import HEARTBEAT
+from ..ssh.transport import SILENCE
+from ..ssh.wire import Wire
+from . import locks, together
+
+T = TypeVar("T")
+
+# More connections at once than this gain nothing (measured on 100 hosts) and meet sshd's MaxStartups on bastions.
+CONCURRENCY = 32
+# What helps where the record of a host is damaged.
+DAMAGED = (
+    "  next: put them right there, or remove them, then the same command again; what goes with them:",
+    "  journal.json: a rollout that is open (deploy again), hold.json: a freeze, secrets.json: what was made",
+)
+# Seconds that are left to the threads of a run that is broken off.
+LAST_WAIT = 0.4
+
+
+class Run(Protocol):
+    """The run of ``fab`` to which the connections belong."""
+
+    dry: bool
+    report: Report
+    connector: Connector
+
+    @property
+    def entry(self) -> dict[str, str]: ...
+
+    @property
+    def masks(self) -> tuple[str, ...]: ...
+
+    @property
+    def greeting(self) -> dict[str, str]: ...
+
+    def address(self, name: str) -> Address: ...
+
+    def preflight(self) -> None: ...
+
+
+class Connections:
+    """The hosts that a run speaks with.
+
+    :ivar wires: the open ones, by host.
+    :ivar lost: why hosts do not answer any more, by host.
+    :ivar facts: what each host said of itself when it was last asked.
+    :ivar locked: the hosts whose lock is held.
+    :ivar lenient: whether a host that does not answer is left out, as `release.unreachable` says.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.wires: dict[str, Wire] = {}
+        self.lost: dict[str, str] = {}
+        self.facts: dict[str, Facts] = {}
+        self.locked: set[str] = set()
+        self.lenient = False
+        self._opening: Future[list[str]] | None = None
+        # Hosts that were expected and could not be reached, until somebody asks for them.
+        self._unreached: set[str] = set()
+        self._closed = threading.Event()
+        # Those on which a runner may have been started, and whether their lines were cut.
+        self._begun: list[Wire] = []
+        self._hung_up = False
+
+    def be_lenient(self, lenient: bool) -> None:
+        """Say from now on whether a host that does not answer is left out."""
+        self.lenient = lenient
+
+    def open_early(self, names: Sequence[str]) -> None:
+        """Begin to open wires to these hosts while other work goes on; `open` waits for them."""
+        self.run.preflight()
+        self._opening = together.begin(lambda: self.open_missing(names))
+
+    def open(self, names: Sequence[str]) -> None:
+        """Open a wire to each of these hosts that has none yet, all at once.
+
+        :raises Unreachable: names every one of these that could not be reached; the others stay open.
+        """
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            self._unreached.update(self.wait_for(opening))
+        # Those that did not answer a moment ago are not tried again.
+        failed = [name for name in names if name in self._unreached]
+        self._unreached.difference_update(failed)
+        failed += self.open_missing([name for name in names if name not in failed])
+        if failed:
+            raise Unreachable(f"not reached: {', '.join(failed)}")
+
+    def wait_for(self, opening: Future[list[str]]) -> list[str]:
+        """Wait for what `open_early` has begun."""
+        try:
+            return opening.result()
+        except KeyboardInterrupt:
+            self.hang_up()
+            raise
+
+    def open_missing(self, names: Sequence[str]) -> list[str]:
+        """Open a wire to each of these hosts that has none yet; report and return those that could not be reached."""
+        missing = [name for name in names if name not in self.wires]
+        if not missing:
+            return []
+        self.run.preflight()
+        failures = self.try_open(missing)
+        for name, failure in failures.items():
+            self.report_failure(name, failure)
+        return list(failures)
+
+    def try_open(self, names: Sequence[str], only_look: bool = False) -> dict[str, str]:
+        """Open a wire to each of these hosts, all at once.
+
+        :param only_look: change nothing, so install no Python either.
+        :returns: why some could not be reached, by host.
+        """
+        if not names:
+            return {}
+        greeting = self.run.greeting
+        found = self.parallel(names, lambda name: self.open_one(name, greeting, only_look))
+        failures = {name: str(result) for name, result in found.items() if isinstance(result, Exception)}
+        self.lost.update(failures)
+        return failures
+
+    def open_one(self, name: str, greeting: Mapping[str, str], only_look: bool) -> None:
+        wire = Wire(self.run.address(name), self.run.connector, greeting)
+
+        def install_python() -> bool:
+            if only_look:
+                return False
+            if self.run.dry:
+                raise Unreachable(f"{name}: has no python3; it would be installed first")
+            self.run.report.note(name, "has no python3; it is installed first")
+            return True
+
+        self._begun.append(wire)
+        wire.open(install_python)
+        self.wires[name] = wire
+        self.facts[name] = wire.facts
+        # One thread a wire: a line that takes nothing must not silence the others.
+        threading.Thread(target=self.ping, args=(wire,), daemon=True).start()
+
+    def ping(self, wire: Wire) -> None:
+        while not self._closed.wait(HEARTBEAT):
+            wire.ping()
+
+    def parallel(self, names: Sequence[str], work: Callable[[str], T]) -> dict[str, T | Exception]:
+        """Do something for each host at once; every host is finished before this returns.
+
+        :returns: for each host its result, or the error that a user can act on.
+        """
+
+        def guarded(name: str) -> T | Exception:
+            try:
+                return work(name)
+            except HawserError as error:
+                if isinstance(error, Unreachable):
+                    self.lost[name] = str(error)
+                return error
+            except Exception as error:
+                # Our own mistake must not keep the other hosts from being put back.
+                bug = HawserError(f"{name}: a bug in Hawser: {type(error).__name__}: {error}")
+                bug.__cause__ = error
+                return bug
+
+        futures = together.begin_each(names, guarded, CONCURRENCY)
+        try:
+            return {name: future.result() for name, future in futures.items()}
+        except KeyboardInterrupt:
+            self.hang_up()
+            # What they still have to say shall not come between the last words.
+            wait(futures.values(), timeout=LAST_WAIT)
+            raise
+
+    def report_failure(self, name: str, message: str) -> None:
+        """Report what broke off a host's run: loudly in any case, as a failure unless the settings leave it out."""
+        if self.lenient and name in self.lost:
+            self.run.report.note(name, message.removeprefix(f"{name}: "), "warning")
+        else:
+            self.run.report.host_failed(name, message)
+
+    def reopen(self, names: Sequence[str]) -> None:
+        """Try once more to reach hosts that were lost on the way, and take their lock again; some may stay lost."""
+        gone = [name for name in names if name in self.lost and name in self.wires]
+        for name in gone:
+            self.wires.pop(name).cut()
+            self.locked.discard(name)
+        failures = self.try_open(gone)
+        for name in gone:
+            if name in failures:
+                continue
+            try:
+                # Our former runner there may need some time to notice that nobody speaks to it any more.
+                self.lock([name], wait=SILENCE + HEARTBEAT)
+            except HawserError as error:
+                self.lost[name] = str(error)
+            else:
+                del self.lost[name]
+                self.run.report.note(name, "answers again")
+
+    def forget_losses(self, names: Iterable[str]) -> None:
+        """Forget that hosts do not answer, for whoever asks for them to learn why."""
+        for name in names:
+            self.lost.pop(name, None)
+
+    def lock(self, names: Sequence[str], wait: float = 2.0) -> None:
+        """Take the application's lock on these hosts, in sorted order, and hold it until the end of the run.
+
+        :param wait: seconds; a holder that was killed a moment ago needs some to end.
+        :raises HawserError: somebody else holds it: who, since when, from where, doing what.
+        """
+        info: dict[str, JSON] = {**self.run.entry, "since": time.time()}
+        # One after the other: of two who come at once, whoever gets the first one gets all.
+        for name in sorted(set(names) - self.locked):
+            answer = self.wires[name].request("lock", {"info": info, "wait": wait}, self.run.masks)
+            if not answer.ok:
+                holder = answer.message.get("holder")
+                if not holder:
+                    raise HawserError(f"{name}: the lock cannot be taken: {answer.error}")
+                raise HawserError(
+                    f"{name}: {locks.at_work(holder)}; nothing was touched\n  next: wait, then the same command again"
+                )
+            self.facts[name] = answer.message["facts"]
+            self.locked.add(name)
+
+    def lock_reachable(self, names: Sequence[str]) -> None:
+        """Take the lock on some hosts; one that does not answer is lost, and fatal unless the settings skip it.
+
+        :raises HawserError: somebody else holds it.
+        """
+        for name in sorted(names):
+            try:
+                self.lock([name])
+            except Unreachable as error:
+                if not self.lenient:
+                    raise
+                if name not in self.lost:
+                    self.lost[name] = str(error)
+                    self.report_failure(name, str(error))
+
+    def refuse_damaged(self, names: Sequence[str]) -> None:
+        """Stop where a host's record of a rollout, of a freeze or of its secrets is damaged; a dry run only says so.
+
+        :param names: hosts that have been asked already.
+        :raises HawserError: which, and what helps.
+        """
+        told = [f"  {name}: {path}" for name in names for path in self.facts[name].damaged]
+        what = "records of hosts are damaged, so that nobody knows what they said"
+        if told and self.run.dry:
+            self.run.report.note("", "\n".join([f"{what}:", *told]), "warning")
+        elif told:
+            raise HawserError("\n".join([f"{what}; nothing was touched", *told, *DAMAGED]))
+
+    def refresh(self, names: Sequence[str]) -> None:
+        """Read the facts of these hosts anew; one that does not answer any more is lost."""
+
+        def ask(name: str) -> Facts:
+            found: Facts = self.wires[name].request("facts").message["facts"]
+            return found
+
+        for name, result in self.parallel(names, ask).items():
+            if not isinstance(result, Exception):
+                self.facts[name] = result
+
+    def assume(self, name: str, **facts: Any) -> None:
+        """Have a fact of a host be so without asking it, as after a step, or where a dry run would have made it so."""
+        self.facts[name] = dataclasses.replace(self.facts[name], **facts)
+
+    def hang_up(self) -> None:
+        """Cut every line at once: the runners end what they do."""
+        self._closed.set()
+        self._hung_up = True
+        wait([together.begin(wire.cut) for wire in self._begun], timeout=LAST_WAIT)
+
+    def close(self) -> None:
+        """Say goodbye to every host; nobody is waited for after the lines were cut."""
+        if self._hung_up:
+            return
+        if self._opening is not None:
+            # What failed there is reported already, and did not matter to what ended the run.
+            wait([self._opening])
+        self._closed.set()
+        self.parallel(list(self.wires), lambda name: self.wires[name].close())
+        self.run.connector.close()

@@ -1,0 +1,34 @@
+"""The work under way in a run, as far as steps depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..host.journal import Record
+from ..host.release import Release
+
+
+class Progress:
+    """The work under way.
+
+    :ivar rollout: what the journals of the hosts say of the rollout; None outside of one.
+    :ivar drained: backends to which the web servers in front of them pass nothing now.
+    :ivar release: the release that an earlier step of the same command has prepared.
+    """
+
+    def __init__(self) -> None:
+        self.rollout: Record | None = None
+        self.drained: tuple[str, ...] = ()
+        self.release: Release | None = None
+
+    def set_rollout(self, record: Record) -> None:
+        """Have the journals say this from now on."""
+        self.rollout = record
+
+    def drain(self, backends: Iterable[str]) -> None:
+        """Have these backends, and no others, get no requests."""
+        self.drained = tuple(backends)
+
+    def prepare(self, release: Release) -> None:
+        """Have the next steps of the command work on this release."""
+        self.release = release
