@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, Literal, NotRequired, Required, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NotRequired, Required, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,7 @@ from typing_extensions import TypedDict
 
 from .report.text import hearsay
 from .runner.processes.cron import LATEST
+from .runner.processes.traits import MANAGERS
 
 COLOURS = ("blue", "green")
 LONGEST_PIECE = 1 << 20
@@ -145,10 +146,16 @@ class Counted(TypedDict, Generic[T]):
     more: Size
 
 
+if TYPE_CHECKING:
+    ManagerName = str
+else:
+    ManagerName = Literal[tuple(MANAGERS)]
+
+
 class ProcessRow(Row):
     process: Name
     unit: Unit
-    manager: Literal["systemd", "supervisor"]
+    manager: ManagerName
     release: NameOrNone
     state: Text
     active: bool

@@ -13,7 +13,7 @@ from hawser.host import Host
 from hawser.host.addresses import ip_of
 from hawser.host.host import UV
 from hawser.host.places import log_folders, served_path, site_logs
-from hawser.host.processes import live_processes_of
+from hawser.host.processes import live_processes_of, managers_of
 from hawser.resources import (
     Absent,
     Block,
@@ -44,8 +44,7 @@ def packages(host: Host) -> Resources:
         names += [host.web_server.package, "openssl"]
     if acme.wanted(host):
         names.append("certbot")
-    if host.process_settings("supervisor"):
-        names += ["supervisor"]
+    names += [each.package for each in managers_of(host) if each.package]
     if host.environment.python.conda and host.runs_code:
         names += ["python3-yaml"]
     names += [
@@ -167,8 +166,9 @@ def services(host: Host) -> Resources:
     """Have the services of the host run, now and after a boot."""
     yield Service("cron")
     yield Service("systemd-journald-dev-log.socket")
-    if host.process_settings("supervisor"):
-        yield Service("supervisor")
+    for each in managers_of(host):
+        if each.unit:
+            yield Service(each.unit)
     if server := web_server(host):
         yield from server.ready()
 

@@ -15,8 +15,7 @@ from hawser.session import generated
 from hawser.session.session import Session
 from hawser.steps import session_task
 
-from . import bootstrap, config, cron, webservers
-from .managers import supervisor, systemd
+from . import bootstrap, config, cron, managers, webservers
 
 if TYPE_CHECKING:
     from hawser.diagnosis.checks import Check, Finding
@@ -29,8 +28,7 @@ PLACES = [
     bootstrap.folders,
     config.install,
     config.place,
-    systemd.reload,
-    supervisor.reload,
+    *managers.RELOAD,
     *webservers.INSTALL,
     cron.install,
 ]

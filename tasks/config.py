@@ -36,7 +36,7 @@ def install(host: Host) -> Resources:
     for name, variables in own_environments(host).items():
         yield File(f"{path}/environment.{name}", shell_environment(variables), mode=0o640, group=app.group, opaque=True)
     yield File(f"{path}/run", host.render("run.sh.j2", mounts=[*required(host), *folders(host)]), mode=0o755)
-    if any(each.environment_file for each in host.process_settings("supervisor").values()):
+    if any(each.changes_user for each in processes_of(host)):
         yield File(f"{path}/run-as", host.render("run-as.sh.j2"), mode=0o755)
     yield from (file for file in dotenv_file(host) if file.path.startswith(path))
     early = [file.path for file, entry in written(host) if entry.early and not file.path.startswith(path)]

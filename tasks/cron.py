@@ -13,6 +13,7 @@ from hawser.host.processes import ProcessInstance, instances, overlaps, own_envi
 from hawser.inventory.tables.processes import CronEntry, Process
 from hawser.report import Marked
 from hawser.resources import Absent, Directory, File, Files, Resources
+from hawser.runner.processes.traits import MANAGERS
 from hawser.steps import fleet_task, removal, step
 
 from .status import since, span
@@ -92,15 +93,16 @@ def restart(host: Host, name: str, setting: Process) -> str:
     :param name: the process, numbered when there are several.
     """
     unit = f"{host.app.name}-{name}"
-    how = "systemctl try-restart" if setting.manager == "systemd" else "supervisorctl restart"
-    again = f"systemd-cat -t {host.app.name}-restart {how}"
+    manager = MANAGERS[setting.manager]
+    again = f"systemd-cat -t {host.app.name}-restart {manager.restart}"
     line = f"{again} {unit}"
     if overlaps(setting):
         # Of the two colours, the one that serves starts at boot.
-        enabled = "systemctl --quiet is-enabled" if setting.manager == "systemd" else "test -e"
         colours = (ProcessInstance(host, name, setting, each) for each in COLOURS)
-        told = {each.unit: each.unit if setting.manager == "systemd" else each.definition for each in colours}
-        line = "; ".join(f"if {enabled} {shell(what)}; then {again} {each}; fi" for each, what in told.items())
+        line = "; ".join(
+            f"if {manager.serves} {shell(getattr(each, manager.asked_by))}; then {again} {each.unit}; fi"
+            for each in colours
+        )
     unchanged = f"flock --shared --nonblock {host.state}/lock true"
     line = f"{{ {line}; }}" if overlaps(setting) else line
     return shell_join([*recorded(host, f"restart-{name}"), "sh", "-c", f"{unchanged} && {line}"])

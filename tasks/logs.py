@@ -14,6 +14,7 @@ from hawser.host import Host
 from hawser.host.places import site_logs
 from hawser.host.processes import live_processes_of
 from hawser.host.services import services_of
+from hawser.runner.processes.traits import MANAGERS
 from hawser.runner.webservers import TRAITS
 from hawser.steps import fleet_task
 
@@ -86,7 +87,7 @@ def sources(host: Host, process: str, only: str) -> Iterator[dict[str, Any]]:
                 continue
             if each.log:
                 yield {"name": each.name, "path": each.log}
-            if each.setting.manager == "systemd":
+            if not MANAGERS[each.setting.manager].log:
                 both = [each, each.other] if each.colour else [each]
                 yield {"name": each.name, "units": [f"{one.unit}.service" for one in both]}
     if only in ("", "site") and not process and host.environment.site is not None and host.web_server is not None:

@@ -14,7 +14,7 @@ from hawser.resources import Link, Resources, Retired, Running
 from hawser.runner.kernel.strays import told
 from hawser.steps import fleet_task, step
 
-from .managers import supervisor, systemd
+from .managers import defined
 from .rollout import drain
 
 PROCESS = {"process": "only this process; default: all"}
@@ -95,11 +95,6 @@ def chosen(host: Host, process: str) -> Iterator[ProcessInstance]:
     for each in sorted(live_processes_of(host), key=lambda each: rank(each.setting_name)):
         if process in ("", each.setting_name):
             yield each
-
-
-def defined(process: ProcessInstance) -> Resources:
-    """Yield a process's definition under its manager, its start, and the proof that it is healthy."""
-    return systemd.unit(process) if process.setting.manager == "systemd" else supervisor.program(process)
 
 
 @step()

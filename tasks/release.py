@@ -9,7 +9,7 @@ from hawser.host import Host
 from hawser.host.code import in_release, repository_access
 from hawser.host.journal import PUT_BACK, Record
 from hawser.host.places import rollout_inputs
-from hawser.host.processes import ProcessInstance, instances, other_manager, processes_of
+from hawser.host.processes import ProcessInstance, elsewhere, instances, processes_of
 from hawser.resources import (
     Absent,
     Directory,
@@ -28,7 +28,7 @@ from hawser.resources import (
 from hawser.signatures import JOURNAL, RELEASE, ROLLOUT
 from hawser.steps import removal, step
 
-from .managers import supervisor, systemd
+from .managers import defined
 
 
 @step(prepares=True)
@@ -86,11 +86,11 @@ def hand_over(host: Host) -> Resources:
         if not setting.single or host.name in host.environment.hosts_running(setting):
             continue
         # The settings may name another manager than before as well.
-        for managed in (setting, setting.model_copy(update={"manager": other_manager(setting)})):
-            for each in instances(name, managed):
-                process = ProcessInstance(host, each, managed, "")
-                if host.facts.release_of(process.unit, managed.manager):
-                    yield Retired(process.unit, managed.manager, process.definition, wait=True)
+        for each in instances(name, setting):
+            process = ProcessInstance(host, each, setting, "")
+            for managed in (process, *elsewhere(process)):
+                if host.facts.release_of(managed.unit, managed.setting.manager):
+                    yield Retired(managed.unit, managed.setting.manager, managed.definition, wait=True)
 
 
 @step()
@@ -99,7 +99,7 @@ def start(host: Host) -> Resources:
     if host.release is None:
         return
     for process in processes_of(host):
-        yield from systemd.unit(process) if process.setting.manager == "systemd" else supervisor.program(process)
+        yield from defined(process)
 
 
 @step()

@@ -17,6 +17,7 @@ from hawser.resources import (
     Service,
     changed,
 )
+from hawser.runner.processes.traits import MANAGERS
 from hawser.steps import removal, step
 
 
@@ -60,13 +61,22 @@ def mount(host: Host) -> Resources:
         yield file
         yield Mount(share.path, unit, when=changed(file))
     yield Mounts(app.name, tuple(shares.unit_name(share.path) for share in ours.values()))
-    # Supervisor knows nothing of mounts: all of it waits for them at boot.
-    order = f"/etc/systemd/system/supervisor.service.d/hawser-{app.name}-shares.conf"
-    waits = shares.units(host) and host.process_settings("supervisor")
+    # A manager that is a service itself knows nothing of mounts: all of it waits for them at boot.
     text = host.render("supervisor-shares.conf.j2", mounts=shares.units(host))
-    wait = File(order, text, parents=True) if waits else Absent(order)
-    yield wait
-    yield Command(("systemctl", "daemon-reload"), when=changed(wait))
+    for name, path in orders(host).items():
+        waits = shares.units(host) and host.process_settings(name)
+        order = File(path, text, parents=True) if waits else Absent(path)
+        yield order
+        yield Command(("systemctl", "daemon-reload"), when=changed(order))
+
+
+def orders(host: Host) -> dict[str, str]:
+    """Return the files that have process managers wait for mounts, by manager."""
+    return {
+        name: f"/etc/systemd/system/{each.unit}.service.d/hawser-{host.app.name}-shares.conf"
+        for name, each in MANAGERS.items()
+        if each.unit
+    }
 
 
 @step()
@@ -85,9 +95,10 @@ def remove(host: Host) -> Resources:
     """Unmount the shared folders and export none any more; what lies in them stays."""
     app = host.app
     yield Mounts(app.name, ())
-    order = Absent(f"/etc/systemd/system/supervisor.service.d/hawser-{app.name}-shares.conf")
-    yield order
-    yield Command(("systemctl", "daemon-reload"), when=changed(order))
+    for path in orders(host).values():
+        order = Absent(path)
+        yield order
+        yield Command(("systemctl", "daemon-reload"), when=changed(order))
     exports = Absent(f"/etc/exports.d/hawser-{app.name}.exports")
     yield exports
     yield Command(("exportfs", "-ra"), when=changed(exports))

@@ -10,6 +10,7 @@ from typing import Any
 from ..answers import COLOURS
 from ..inventory.tables.processes import CronEntry, Process
 from ..resources import Changed, File, Healthy, Resources, Retired, Running, changed
+from ..runner.processes.traits import MANAGERS, ManagerTraits, others
 from .host import Host
 from .variables import instance_environment
 
@@ -59,21 +60,22 @@ class ProcessInstance:
         return self.socket or (f"127.0.0.1:{self.setting.port}" if self.setting.port else "")
 
     @property
+    def manager(self) -> ManagerTraits:
+        return MANAGERS[self.setting.manager]
+
+    @property
     def definition(self) -> str:
         """The path of its unit or program file."""
-        if self.setting.manager == "systemd":
-            return f"/etc/systemd/system/{self.unit}.service"
-        return f"/etc/supervisor/conf.d/{self.unit}.conf"
+        return f"{self.manager.folder}/{self.unit}{self.manager.suffix}"
 
     @property
     def log(self) -> str:
         """The file that takes its output, or its complaints where they have one of their own; empty for the journal."""
-        own = self.extra.get("stderr_logfile") or self.extra.get("stdout_logfile")
-        if own and self.setting.manager == "supervisor":
-            return own
-        if self.setting.output:
-            return f"{self.host.root}/{self.setting.output}"
-        return f"{self.host.root}/log/{self.name}.log" if self.setting.manager == "supervisor" else ""
+        for key in self.manager.log_keys:
+            if own := self.extra.get(key):
+                return own
+        path = self.setting.output or self.manager.log.format(self.name)
+        return f"{self.host.root}/{path}" if path else ""
 
     @property
     def is_private(self) -> bool:
@@ -120,9 +122,9 @@ class ProcessInstance:
 
     @property
     def changes_user(self) -> tuple[str, ...]:
-        """What starts it as root and makes it its user, where supervisor has no way to read its file of variables."""
+        """What starts it as root and makes it its user, where its manager has no way to read its file of variables."""
         file = self.setting.environment_file
-        if file is None or self.setting.manager != "supervisor":
+        if file is None or "environment_file" in self.manager.offers:
             return ()
         return (f"{self.host.release_path}/run-as", self.setting.user, self.host.app.group, file)
 
@@ -199,9 +201,15 @@ def starts_late(setting: Process) -> int:
     return 0 if setting.socket else 1
 
 
-def other_manager(setting: Process) -> str:
-    """Return the manager that a process does not have."""
-    return "supervisor" if setting.manager == "systemd" else "systemd"
+def elsewhere(process: ProcessInstance) -> list[ProcessInstance]:
+    """Return a process as it would be under each of the managers that it does not have."""
+    settings = (process.setting.model_copy(update={"manager": name}) for name in others(process.setting.manager))
+    return [dataclasses.replace(process, setting=setting) for setting in settings]
+
+
+def managers_of(host: Host) -> list[ManagerTraits]:
+    """Return the managers of a host's processes."""
+    return [traits for name, traits in MANAGERS.items() if host.process_settings(name)]
 
 
 def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
@@ -210,10 +218,10 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
     :param text: the whole unit or program file.
     """
     setting = process.setting
-    former = dataclasses.replace(process, setting=setting.model_copy(update={"manager": other_manager(setting)}))
-    if process.host.facts.release_of(process.unit, former.setting.manager):
-        # The settings name another manager than before, and the same process must not run under both.
-        yield Retired(former.unit, former.setting.manager, former.definition, wait=True)
+    for former in elsewhere(process):
+        if process.host.facts.release_of(process.unit, former.setting.manager):
+            # The settings name another manager than before, and the same process must not run under both.
+            yield Retired(former.unit, former.setting.manager, former.definition, wait=True)
     file = File(process.definition, text, mode=0o644, validate=validate)
     yield file
     # One that listens proves itself by answering; another one by staying up for a while.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..inventory.tables.volumes import Volume
 from .host import Host
+from .processes import managers_of
 from .shares import unit_name
 
 
@@ -35,7 +36,8 @@ def waiting(host: Host) -> dict[str, list[str]]:
     for volume in volumes_of(host).values():
         for unit in volume.units:
             found.setdefault(unit, []).append(volume.mount)
-    if host.process_settings("supervisor") and folders(host):
-        # It opens the logs of its programs when it starts, and they may lie there.
-        found["supervisor.service"] = list(folders(host))
+    for manager in managers_of(host):
+        if manager.unit and folders(host):
+            # It opens the logs of its programs when it starts, and they may lie there.
+            found[f"{manager.unit}.service"] = list(folders(host))
     return found

@@ -1,1 +1,35 @@
 """What runs the processes, one module a manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from hawser.host.processes import ProcessInstance
+from hawser.resources import Resources
+from hawser.steps import Step
+
+from . import supervisor, systemd
+
+
+class ProcessManager(Protocol):
+    """A process manager: a module here, with these names. What is known of it elsewhere stands in `MANAGERS` of
+    `hawser/runner/processes/traits.py`.
+    """
+
+    @property
+    def reload(self) -> Step:
+        """Have the processes of the release at stake that it manages run as their settings say."""
+
+    def defined(self, process: ProcessInstance) -> Resources:
+        """Yield a process's definition, its start, and the proof that it is healthy (see `definition`)."""
+
+
+PROCESS_MANAGERS: Mapping[str, ProcessManager] = {"systemd": systemd, "supervisor": supervisor}
+
+RELOAD: Sequence[Step] = [each.reload for each in PROCESS_MANAGERS.values()]
+
+
+def defined(process: ProcessInstance) -> Resources:
+    """Yield a process's definition under its manager, its start, and the proof that it is healthy."""
+    return PROCESS_MANAGERS[process.setting.manager].defined(process)

@@ -15,10 +15,10 @@ def reload(host: Host) -> Resources:
     if host.release is None:
         return
     for process in processes_of(host, manager="supervisor"):
-        yield from program(process)
+        yield from defined(process)
 
 
-def program(process: ProcessInstance) -> Resources:
+def defined(process: ProcessInstance) -> Resources:
     """Yield one process's program file, its start, and the proof that it is healthy."""
     text = process.host.render("supervisor.conf.j2", process=process, keys=keys(process))
     yield from definition(process, text, validate="supervisor")

@@ -17,10 +17,10 @@ def reload(host: Host) -> Resources:
     if host.release is None:
         return
     for process in processes_of(host, manager="systemd"):
-        yield from unit(process)
+        yield from defined(process)
 
 
-def unit(process: ProcessInstance) -> Resources:
+def defined(process: ProcessInstance) -> Resources:
     """Yield one process's unit, its start, and the proof that it is healthy."""
     host = process.host
     more = {"keys": keys(process), "mounts": units(host), "volumes": mount_units(host)}

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from ...runner.processes.traits import MANAGERS
 from ..base import Loc, SettingError, did_you_mean
 from ..schema import Environment
 from ..tables.processes import Process
@@ -13,8 +14,8 @@ from ..values.jinja import references
 
 # sun_path of unix(7) holds 108 bytes with its NUL; a few more are left for a temporary name.
 _SOCKET_PATH = 103
-# Keys of systemd and supervisor that name a file which root opens.
-_OPENED = ("stdout_logfile", "stderr_logfile", "StandardOutput", "StandardError", "StandardInput", "EnvironmentFile")
+# Keys of definitions that name a file which root opens.
+_OPENED = {key for each in MANAGERS.values() for key in each.opens}
 # Folders of the application's user under app.root, beside the persistent ones.
 _THEIRS = ("home", "run", "current/source", "source", "env", "current/env")
 _HOSTS = frozenset({"hosts"})
@@ -115,11 +116,13 @@ def _check_listening(at: Loc, process: Process) -> Iterator[SettingError]:
         yield SettingError((*at, "count"), "must be 1 for a process that is single")
     for name in process.extra:
         head, dot, _key = name.partition(".")
-        if dot and (process.manager == "supervisor" or head not in ("Unit", "Install")):
+        if dot and head not in MANAGERS[process.manager].sections:
             hint = "Unit.KEY or Install.KEY, with systemd; a key of [Service] stands without a section"
             yield SettingError((*at, "extra", name), "names no section of the manager's file", hint)
-    if process.manager == "supervisor" and process.limits.model_fields_set:
-        yield SettingError((*at, "limits"), "supervisor knows no limits of a program", 'use manager = "systemd"')
+    if process.limits.model_fields_set and "limits" not in MANAGERS[process.manager].offers:
+        able = next(name for name, each in MANAGERS.items() if "limits" in each.offers)
+        message = f"{process.manager} knows no limits of a program"
+        yield SettingError((*at, "limits"), message, f'use manager = "{able}"')
     if process.restart_at and process.socket:
         message = "would take a process with a socket away for a moment"
         yield SettingError((*at, "restart_at"), message, "fab restart replaces it without an interruption")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from ...runner.processes.traits import MANAGERS
 from ..base import Model, Shape
 from ..values.jinja import references
 from ..values.types import (
@@ -32,6 +33,11 @@ from ..values.types import (
     some,
     unique,
 )
+
+if TYPE_CHECKING:
+    ManagerName = str
+else:
+    ManagerName = Literal[tuple(MANAGERS)]
 
 
 class Health(Model):
@@ -98,9 +104,7 @@ class Process(Model):
         description="It listens on a Unix socket that Hawser names, and is replaced without an interruption. Default: "
         "true when the command says `{{ socket }}`.",
     )
-    manager: Literal["systemd", "supervisor"] = Field(
-        default="systemd", description="Who starts it and keeps it running."
-    )
+    manager: ManagerName = Field(default="systemd", description="Who starts it and keeps it running.")
     health: Health | None = Field(
         default=None, description="How it is asked whether it works. Default: its socket or port accepts a connection."
     )
