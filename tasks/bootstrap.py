@@ -11,8 +11,7 @@ from hawser.fleet.releases import note_bootstrapped
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.host.addresses import ip_of
-from hawser.host.host import UV
-from hawser.host.places import log_folders, served_path, site_logs
+from hawser.host.places import UV, UV_FOLDER, log_folders, served_path, site_logs
 from hawser.host.processes import live_processes_of, managers_of
 from hawser.resources import (
     Absent,
@@ -145,7 +144,7 @@ def tools(host: Host) -> Resources:
     """Install uv, which builds the Python environments."""
     if host.runs_code:
         yield Directory("/opt/hawser")
-        yield Tool(UV, host.uv)
+        yield Tool(UV, UV_FOLDER)
 
 
 @step()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hawser.host import Host, written
 from hawser.host.code import repository_access
 from hawser.host.host import ForbiddenSecrets
+from hawser.host.views import build_link
 from hawser.resources import Build, Directory, Resources
 from hawser.steps import step
 
@@ -27,7 +28,7 @@ def make(host: Host) -> Resources:
         more = {"builds": ready, "prefix": known[name].prefix}
         yield Build(
             name,
-            host.build_link(name),
+            build_link(host.release_path, name),
             folder=f"{host.root}/builds",
             mirror=repository_access(host)["mirror"],
             commit=host.release.commit,

@@ -12,6 +12,7 @@ from hawser.host import Host
 from hawser.host.certificates import certificate_names, certificate_settings, local_file, site_certificate
 from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.host.release import Release
+from hawser.host.views import certificate_files, certificates_folder
 from hawser.inventory.tables.certificates import Certificate
 from hawser.resources import Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
 from hawser.session.session import Session
@@ -78,7 +79,7 @@ def of_site(host: Host) -> Resources:
 
 def of_application(host: Host) -> Resources:
     """Yield the certificates that programs of the application present themselves, and their restarts."""
-    settings, places = certificate_settings(host), host.certificates
+    settings, places = certificate_settings(host), certificate_files(host.environment)
     paths = [
         path
         for name, setting in settings.items()
@@ -86,9 +87,10 @@ def of_application(host: Host) -> Resources:
         if part != "chain" or setting.chain or setting.fallback
     ]
     # A release that serves may still read those that are called otherwise by now; the next one takes them away.
-    yield Placed("certificates", tuple(paths), host.certs, adds=host.release is None and bool(host.facts.current))
+    adds, folder = host.release is None and bool(host.facts.current), certificates_folder(host.environment)
+    yield Placed("certificates", tuple(paths), folder, adds=adds)
     if settings:
-        yield Directory(host.certs)
+        yield Directory(certificates_folder(host.environment))
     for name, setting in settings.items():
         own, at = pair_of(host, name, setting), places[name]
         yield from notices(f"certificates.{name}", own)
@@ -217,4 +219,4 @@ def request(session: Session) -> None:
 @removal()
 def remove(host: Host) -> Resources:
     """Remove the application's certificates and keys, wherever they are."""
-    yield Placed("certificates", (), host.certs)
+    yield Placed("certificates", (), certificates_folder(host.environment))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
+from hawser.host.places import UV_FOLDER
 from hawser.resources import PythonEnvironment, Resources
 from hawser.steps import step
 
@@ -22,7 +23,7 @@ def build(host: Host) -> Resources:
         folder=f"{host.root}/envs",
         source=host.source,
         user=host.app.user,
-        uv=f"{host.uv}/bin/uv",
+        uv=f"{UV_FOLDER}/bin/uv",
         interpreter=python.interpreter or "",
         requirements=python.requirements or (),
         detect=python.requirements is not False,

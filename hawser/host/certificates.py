@@ -12,6 +12,7 @@ from ..inventory.tables.certificates import Certificate
 from ..runner.webservers import TRAITS
 from ..templates.rendering import TemplateError
 from .host import Host
+from .views import certificate_files
 
 
 def certificate_settings(host: Host) -> dict[str, Certificate]:
@@ -32,7 +33,7 @@ def site_certificate(host: Host) -> tuple[str, str]:
 
 def shown_certificates(host: Host) -> dict[str, str]:
     """Return where the certificates lie that visitors of this host see, by name; ``site`` is that of the site."""
-    site, places = host.environment.site, host.certificates
+    site, places = host.environment.site, certificate_files(host.environment)
     found = {"site": site_certificate(host)[0]} if site and site.tls != "none" and host.serves_site else {}
     return {**found, **{name: places[name].certificate for name in certificate_settings(host)}}
 

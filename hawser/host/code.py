@@ -8,6 +8,7 @@ from typing import Any
 from ..inventory.tables.app import instance_of
 from ..resources import Command
 from .host import Host
+from .places import UV_FOLDER
 from .variables import instance_environment
 
 # Seconds for one command of a release.
@@ -32,7 +33,7 @@ def index_question(host: Host, version: str) -> dict[str, str]:
     environment = host.environment
     interpreter = environment.python.interpreter or ""
     target = "" if interpreter.startswith("/") else interpreter
-    python = f"{host.uv}/bin/python"
+    python = f"{UV_FOLDER}/bin/python"
     return {"python": python, "package": environment.app.package or "", "version": version, "target": target}
 
 

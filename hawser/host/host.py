@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,18 +9,15 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..inventory.schema import Environment
-from ..inventory.tables.certificates import CertificateFiles
+from ..inventory.tables.app import App
 from ..inventory.tables.processes import CronEntry, Process
 from ..runner.webservers import TRAITS, Traits
 from ..secrets import Secrets
-from ..signatures import Kept
-from ..templates.bounded import for_templates
 from ..templates.rendering import Templates
+from . import views
 from .facts import Facts
 from .journal import Record
 from .release import Release
-
-UV = "uv==0.13.9"
 
 
 class ForbiddenSecrets(dict[str, str]):
@@ -51,7 +47,6 @@ class Host:
     :param entry: who does what from where, for the history.
     :param drained: hosts that web servers in front of them pass nothing to now.
     :param rollout: the rollout that is under way, if one is.
-    :param accepted: what it keeps that is about to be signed for it.
     :param today: it as today's settings have it, where these here are those that a release kept.
     """
 
@@ -65,13 +60,12 @@ class Host:
     entry: Mapping[str, str] = field(default_factory=dict)
     drained: Sequence[str] = ()
     rollout: Record | None = None
-    accepted: Sequence[Kept] = ()
     today: Host | None = None
 
     # What the settings say of it.
 
     @property
-    def app(self) -> Any:
+    def app(self) -> App:
         return self.environment.app
 
     @property
@@ -83,7 +77,7 @@ class Host:
         return self.environment.hosts[self.name].groups
 
     @property
-    def vars(self) -> Mapping[str, Any]:
+    def vars(self) -> Mapping[str, object]:
         return self.environment.hosts[self.name].vars
 
     def is_in(self, groups: Sequence[str]) -> bool:
@@ -135,11 +129,6 @@ class Host:
     # Where things lie.
 
     @property
-    def uv(self) -> str:
-        """The folder of the tool that builds environments."""
-        return "/opt/hawser/" + UV.replace("==", "-")
-
-    @property
     def root(self) -> str:
         return str(self.environment.app.root)
 
@@ -147,21 +136,6 @@ class Host:
     def run(self) -> str:
         """The folder of sockets and of the links that say which colour serves."""
         return f"{self.root}/run"
-
-    @property
-    def certs(self) -> str:
-        """The folder of the application's own certificates."""
-        return f"{self.root}/certs"
-
-    @property
-    def certificates(self) -> dict[str, CertificateFiles]:
-        """Where the application's own certificates lie on a host, by name."""
-        return {
-            name: entry.files.model_copy(
-                update={part: f"{self.certs}/{file}" for part, file in entry.files.model_dump().items()}
-            )
-            for name, entry in self.environment.certificates.items()
-        }
 
     @property
     def state(self) -> str:
@@ -177,10 +151,6 @@ class Host:
     def source(self) -> str:
         return f"{self.release_path}/source"
 
-    def build_link(self, name: str) -> str:
-        """Return the link by which the release at stake refers to what a build installed."""
-        return f"{self.release_path}/builds/{name}"
-
     def path(self, path: str) -> str:
         """Return an absolute path for one that may be relative to the code."""
         return path if path.startswith("/") else f"{self.source}/{path}".rstrip("/")
@@ -190,38 +160,27 @@ class Host:
     @cached_property
     def context(self) -> dict[str, Any]:
         """What templates and values may use."""
-        release = self.release
+        release, environment = self.release, self.environment
+        hosts = views.host_views(environment, self.addresses)
+        builds = {
+            name: views.BuildView(views.build_link(self.release_path, name)) for name in environment.builds if release
+        }
         return {
-            "app": self.environment.app,
-            "environment": self.environment,
-            "site": self.environment.site,
-            "host": HostView(self),
+            "app": environment.app,
+            "environment": environment,
+            "site": environment.site,
+            "host": hosts[self.name],
             "facts": self.facts,
-            "hosts": {name: HostView(dataclasses.replace(self, name=name)) for name in self.environment.hosts},
-            "group": self.group,
+            "hosts": hosts,
+            "group": views.group_of(environment, hosts),
             "secrets": self.secrets.values,
-            "certificates": self.certificates,
+            "certificates": views.certificate_files(environment),
             "release": {"id": release.id, "commit": release.commit, "path": self.release_path} if release else {},
             "root": self.root,
-            "instances": self.instances,
-            "vars": SimpleNamespace(**self.environment.vars),
-            "builds": {name: BuildView(self.build_link(name)) for name in self.environment.builds} if release else {},
+            "instances": views.instance_values(environment),
+            "vars": SimpleNamespace(**environment.vars),
+            "builds": builds,
         }
-
-    @cached_property
-    def instances(self) -> dict[str, SimpleNamespace]:
-        """The instances of the application with their values, for templates."""
-        return {name: SimpleNamespace(**values, name=name) for name, values in self.environment.instances.items()}
-
-    @for_templates
-    def group(self, name: str) -> list[HostView]:
-        """The hosts of a group, in the order of the file, for templates.
-
-        :raises ValueError: there is no such group.
-        """
-        if name not in self.environment.groups:
-            raise ValueError(f"there is no group {name}; groups: {', '.join(sorted(self.environment.groups))}")
-        return [HostView(dataclasses.replace(self, name=each)) for each in self.environment.groups[name]]
 
     def render(self, template: str, **more: Any) -> str:
         """Render a template file with the host's context."""
@@ -244,20 +203,3 @@ class Host:
         if env.dotenv and env.dotenv_variable:
             found[env.dotenv_variable] = self.path(env.dotenv)
         return found
-
-
-@dataclass(frozen=True)
-class BuildView:
-    """What templates may know of a build: `{{ builds.NAME.prefix }}`."""
-
-    prefix: str
-
-
-class HostView:
-    """What templates may know of a host: `{{ host.address }}`, `{{ group('data')[0].vars.slots }}`."""
-
-    def __init__(self, host: Host) -> None:
-        self.name = host.name
-        self.address = host.address
-        self.groups = host.groups
-        self.vars = host.vars

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from .host import Host
 
+UV = "uv==0.13.9"
+# The folder of the tool that builds environments.
+UV_FOLDER = "/opt/hawser/" + UV.replace("==", "-")
+
 
 def maintenance_page(host: Host) -> str:
     """Return the page that closes the site while it is there."""

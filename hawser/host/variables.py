@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..formats import shell_environment
 from .host import Host
+from .views import instance_values
 
 
 def instance_environment(name: str) -> str:
@@ -30,7 +31,7 @@ def instance_variables(host: Host, name: str | None) -> dict[str, str]:
     """Return the variables that an instance has for itself; none for no instance."""
     if not name:
         return {}
-    variables, instance = host.environment.env.of_instances, host.instances[name]
+    variables, instance = host.environment.env.of_instances, instance_values(host.environment)[name]
     return {each: host.text(value, f"env.variables.{each}", instance=instance) for each, value in variables.items()}
 
 
@@ -39,7 +40,7 @@ def own_environments(host: Host) -> dict[str, dict[str, str]]:
 
     :returns: them by the name that follows ``@`` in a command line of the release's `run`.
     """
-    found = {instance_environment(name): instance_variables(host, name) for name in host.instances}
+    found = {instance_environment(name): instance_variables(host, name) for name in host.environment.instances}
     for kind, prefix, settings in (
         ("processes", "", host.process_settings()),
         ("cron", "cron.", host.cron_entries()),

@@ -10,6 +10,7 @@ from ..inventory.tables.samples import SettingsEntry
 from ..inventory.values.jinja import references
 from ..resources import File, Patch, Settings
 from .host import Host
+from .views import instance_values
 
 
 def files(host: Host) -> list[tuple[File, FileEntry]]:
@@ -39,7 +40,7 @@ def written(host: Host) -> list[tuple[File | Settings, FileEntry | SettingsEntry
 
 def instance_context(host: Host, entry: FileEntry | SettingsEntry) -> dict[str, Any]:
     """Return what the template of a file sees besides, where it is written for an instance."""
-    return {"instance": host.instances[entry.instance]} if entry.instance else {}
+    return {"instance": instance_values(host.environment)[entry.instance]} if entry.instance else {}
 
 
 def originals(host: Host) -> str:

@@ -116,7 +116,8 @@ def repository(host: Host, ask: Ask) -> Findings:
     if app.package:
         yield from index(host, ask)
         return
-    server = urlsplit(app.repo).hostname or app.repo.partition(":")[0].rpartition("@")[2]
+    address = app.repo or ""
+    server = urlsplit(address).hostname or address.partition(":")[0].rpartition("@")[2]
     for name, why in ask("looks.resolve", names=[server]).items():
         if why:
             yield Finding(f"cannot resolve {name}, where the code is: {why}", "mend /etc/resolv.conf on the host")

@@ -1,0 +1,77 @@
+"""The views that templates have of an environment: its hosts, certificates, instances and builds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from ..inventory.schema import Environment
+from ..inventory.tables.certificates import CertificateFiles
+from ..templates.bounded import for_templates
+
+
+@dataclass(frozen=True)
+class BuildView:
+    """A build: `{{ builds.NAME.prefix }}`."""
+
+    prefix: str
+
+
+@dataclass(frozen=True)
+class HostView:
+    """A host: `{{ host.address }}`, `{{ group('data')[0].vars.slots }}`."""
+
+    name: str
+    address: str
+    groups: tuple[str, ...]
+    vars: Mapping[str, object]
+
+
+def host_views(environment: Environment, addresses: Mapping[str, str]) -> dict[str, HostView]:
+    """Return the hosts of an environment by name, in the order of the file.
+
+    :param addresses: where each of them is reached.
+    """
+    return {
+        name: HostView(name, addresses[name], setting.groups, setting.vars)
+        for name, setting in environment.hosts.items()
+    }
+
+
+def group_of(environment: Environment, hosts: Mapping[str, HostView]) -> Callable[[str], list[HostView]]:
+    """Return the function `group` of templates."""
+
+    @for_templates
+    def group(name: str) -> list[HostView]:
+        if name not in environment.groups:
+            raise ValueError(f"there is no group {name}; groups: {', '.join(sorted(environment.groups))}")
+        return [hosts[each] for each in environment.groups[name]]
+
+    return group
+
+
+def certificates_folder(environment: Environment) -> str:
+    """Return the folder of the application's own certificates on a host."""
+    return f"{environment.app.root}/certs"
+
+
+def certificate_files(environment: Environment) -> dict[str, CertificateFiles]:
+    """Return the places of the application's own certificates on a host, by name."""
+    folder = certificates_folder(environment)
+    return {
+        name: entry.files.model_copy(
+            update={part: f"{folder}/{file}" for part, file in entry.files.model_dump().items()}
+        )
+        for name, entry in environment.certificates.items()
+    }
+
+
+def instance_values(environment: Environment) -> dict[str, SimpleNamespace]:
+    """Return the instances of the application with their values."""
+    return {name: SimpleNamespace(**{**values, "name": name}) for name, values in environment.instances.items()}
+
+
+def build_link(release_path: str, name: str) -> str:
+    """Return the link by which a release refers to what a build installed."""
+    return f"{release_path}/builds/{name}"
