@@ -14,12 +14,19 @@ LONGEST = 600
 class HawserError(Exit):
     """A mistake or a failure that the user can do something about.
 
-    :param message: what is wrong, on which host, in which step, and the next move.
+    :param message: what is wrong, in which step. The next move stands on a line of its own behind it, or on the same
+        one where it ends with a semicolon.
+    :param host: the one on which it is so; empty: on none, on several, or the message names it.
+    :param next: the next move, best a command to type; empty where there is none, or the message ends with several.
     :param code: the exit status of ``fab``; 1 for failures, 2 for bad input.
     """
 
-    def __init__(self, message: str, code: int = 1) -> None:
-        super().__init__(message=message, code=code)
+    def __init__(self, message: str, code: int = 1, host: str = "", next: str = "") -> None:
+        self.what = message.removesuffix(";")
+        self.host, self.next = host, next
+        move = f"{' ' if message.endswith(';') else chr(10) + '  '}next: {next}" if next else ""
+        self.without_host = message + move
+        super().__init__(message=f"{host}: {self.without_host}" if host else self.without_host, code=code)
 
     def __str__(self) -> str:
         return str(self.message)

@@ -56,7 +56,7 @@ class Program(Fab):  # type: ignore[misc]
         if self._remainder_only:
             hosts = self.args.hosts.value or "HOSTS"
             next_move = BY_TASK.format(hosts=hosts, command=shell(self.core.remainder))
-            raise HawserError(f"a command goes to hosts of the inventory with a task\n  next: {next_move}", code=2)
+            raise HawserError("a command goes to hosts of the inventory with a task", next=f"{next_move}", code=2)
         super().parse_collection()
 
     def execute(self) -> None:
@@ -73,8 +73,8 @@ class Program(Fab):  # type: ignore[misc]
             if not (isinstance(found, type) and issubclass(found, Executor)):
                 ours = f"{Executor.__module__}.{Executor.__name__}"
                 raise HawserError(
-                    f"tasks.executor_class is {path}, which does not check the keys of hosts\n"
-                    f"  next: take it out of fabric.yaml (or the environment), or derive it from {ours}",
+                    f"tasks.executor_class is {path}, which does not check the keys of hosts",
+                    next=f"take it out of fabric.yaml (or the environment), or derive it from {ours}",
                     code=2,
                 )
         super().execute()

@@ -30,7 +30,7 @@ def manage(fleet: Fleet, command: str, instance: str = "") -> None:
     host = fleet.host(name)
     releases = current_releases(fleet.subset([name]))
     if name not in releases:
-        raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
+        raise HawserError("nothing has been deployed yet;", host=name, next=f"fab -H {fleet.environment.name} deploy")
     before = fleet.host(name, releases[name]).command_text(fleet.environment.release.manage, "release.manage")
     argv = [f"{host.root}/current/run", *own, *shlex.split(before), *shlex.split(command)]
     fleet.stream({name: {"argv": argv, "user": host.app.user, "cwd": f"{host.root}/current/source"}}, command)
@@ -45,8 +45,8 @@ def variables_of(fleet: Fleet, instance: str) -> list[str]:
     if instance and instance not in known:
         raise HawserError(f"there is no instance {instance}; instances: {', '.join(known) or 'none'}", code=2)
     if not instance and fleet.environment.env.of_instances:
-        hint = f"next: the same command with --instance {next(iter(known))}"
-        raise HawserError(f"which instance? {', '.join(known)}\n  {hint}", code=2)
+        hint = f"the same command with --instance {next(iter(known))}"
+        raise HawserError(f"which instance? {', '.join(known)}", next=hint, code=2)
     return [f"@{instance_environment(instance)}"] if instance else []
 
 

@@ -68,18 +68,18 @@ def survey(session: Session) -> Iterator[Row]:
         wrong = session.rendering_problems()
     except HawserError as error:
         # Sandbox hosts that are not up have no address.
-        yield "", "reach", Finding.of_error(str(error))
+        yield "", "reach", Finding.of_error(error)
         return
     yield from (("", "settings", Finding.of_problem(problem)) for problem in wrong)
     names = session.selection.hosts
     lost = session.connections.try_open(names, only_look=True)
-    yield from ((name, "reach", Finding.of_error(why.removeprefix(f"{name}: "))) for name, why in lost.items())
+    yield from ((name, "reach", Finding.of_error(error)) for name, error in lost.items())
     fleet = Fleet(session, [name for name in names if name not in lost])
     yield from kept_secrets(fleet)
     results = session.connections.parallel(fleet.names, lambda name: look(fleet, name, Check.on_hosts))
     for name, found in results.items():
         if isinstance(found, Exception):
-            yield name, "reach", Finding.of_error(str(found).removeprefix(f"{name}: "))
+            yield name, "reach", Finding.of_error(found)
         else:
             yield from found
     if not problems and not loaded.missing_generated:
@@ -101,7 +101,7 @@ def look(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
         try:
             found.extend((name, each.title, finding) for finding in each.function(fleet.host(name), ask))
         except StepFailed as error:
-            found.append((name, each.title, Finding.of_error(str(error).removeprefix(f"{name}: "))))
+            found.append((name, each.title, Finding.of_error(error)))
     return found
 
 
@@ -115,7 +115,7 @@ def drift(fleet: Fleet) -> Iterator[Row]:
     try:
         releases = serving_releases(serving)
     except HawserError as error:
-        yield "", "drift", Finding.of_error(str(error))
+        yield "", "drift", Finding.of_error(error)
         return
     changed = [name for name, release in releases.items() if again(fleet, release).id != release.id]
     if changed:
@@ -128,7 +128,7 @@ def drift(fleet: Fleet) -> Iterator[Row]:
     same = [name for name in releases if name not in changed]
     for name, found in fleet.connections.parallel(same, lambda name: differences(fleet, name, releases[name])).items():
         if isinstance(found, Exception):
-            yield name, "drift", Finding.of_error(str(found).removeprefix(f"{name}: "))
+            yield name, "drift", Finding.of_error(found)
             continue
         target = f"{fleet.environment.name}/{name}"
         for label, step in found:

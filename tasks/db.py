@@ -97,7 +97,7 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
     found = [(each, host) for host in there.names for each in wanted(there.host(host), database)]
     if len(found) > 1:
         told = ", ".join(f"{each.name} on {host}" for each, host in found)
-        raise HawserError(f"which database? {told}\n  next: the same command with --database, or with one host", code=2)
+        raise HawserError(f"which database? {told}", next="the same command with --database, or with one host", code=2)
     ((chosen, host),) = found
     one = fleet.subset([host])
     if name == "latest":
@@ -105,7 +105,7 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
         backups = one.ask(host, "backups.listing", {"folder": folder_of(one.host(host))})
         name = latest(chosen, backups, one.facts(host).restores)
         if not name:
-            raise HawserError(f"{host}: there is no backup of {chosen.name}; next: fab -H {host} db.backup")
+            raise HawserError(f"{host}: there is no backup of {chosen.name};", next=f"fab -H {host} db.backup")
     warning = f"{host}: {chosen.name} will be replaced by {name}."
     if not fleet.dry and (destroy or asked_for(fleet, warning)) != chosen.name:
         raise HawserError(f"that is not {chosen.name}; nothing was touched")
@@ -162,7 +162,7 @@ def asked_for(fleet: Fleet, warning: str) -> str:
     try:
         return input(f"{warning} Type the database's name to go on: ").strip()
     except EOFError:
-        raise HawserError("nobody is there to confirm it; next: the same command with --destroy DATABASE") from None
+        raise HawserError("nobody is there to confirm it;", next="the same command with --destroy DATABASE") from None
 
 
 @step()
@@ -232,5 +232,6 @@ def refuse_broken_off(fleet: Fleet) -> None:
         fleet.report.note("", "\n".join(["a database is not as it should be:", *lines]), "warning")
     elif lines:
         where = ",".join(name for name, found in told.items() if found)
-        next_move = f"  next: fab -H {where} resume, which finishes or undoes it, or the same restore again"
-        raise HawserError("\n".join(["a database is not as it should be; nothing was touched", *lines, next_move]))
+        next_move = f"fab -H {where} resume, which finishes or undoes it, or the same restore again"
+        what = "a database is not as it should be; nothing was touched"
+        raise HawserError("\n".join([what, *lines]), next=next_move)

@@ -93,8 +93,8 @@ def resume(fleet: Fleet) -> None:
     if record is None:
         told = "\n".join(f"  {name}: {found.what} of {found.release}" for name, found in records.items())
         raise HawserError(
-            f"the hosts have different rollouts open, and none covers all of them:\n{told}\n"
-            f"  next: fab -H {fleet.environment.name} deploy"
+            f"the hosts have different rollouts open, and none covers all of them:\n{told}",
+            next=f"fab -H {fleet.environment.name} deploy",
         )
     if record.phase == journal.PUT_BACK:
         require_all(fleet, record, None)
@@ -130,7 +130,7 @@ def require_all(fleet: Fleet, record: Record, wanted: Release | None) -> None:
     if left:
         target = ",".join(record.hosts) if set(known) - set(record.hosts) else fleet.environment.name
         lines = [f"{record.what} of {record.release} is not complete on hosts that are not named; nothing was touched"]
-        raise HawserError("\n".join([*lines, *left, f"  next: fab -H {target} resume"]))
+        raise HawserError("\n".join([*lines, *left]), next=f"fab -H {target} resume")
 
 
 def require_journals(missing: Fleet, record: Record, told_by: Sequence[str]) -> None:
@@ -143,8 +143,8 @@ def require_journals(missing: Fleet, record: Record, told_by: Sequence[str]) -> 
     if strangers:
         raise HawserError(
             f"{record.what} of {record.release} is open on {', '.join(told_by)}, and {', '.join(strangers)} "
-            "knows nothing of it, or of a later one; nothing was touched\n"
-            f"  next: fab -H {missing.environment.name} deploy --revision {short(record.commit)}"
+            "knows nothing of it, or of a later one; nothing was touched",
+            next=f"fab -H {missing.environment.name} deploy --revision {short(record.commit)}",
         )
 
 
@@ -157,8 +157,8 @@ def require_same_inputs(fleet: Fleet, release: Release) -> None:
     again = Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)
     if again.id != release.id:
         raise HawserError(
-            f"{release.id} cannot be finished as it was begun: secrets, hosts or Hawser have changed since\n"
-            f"  next: fab -H {fleet.environment.name} deploy --revision {short(release.commit)}"
+            f"{release.id} cannot be finished as it was begun: secrets, hosts or Hawser have changed since",
+            next=f"fab -H {fleet.environment.name} deploy --revision {short(release.commit)}",
         )
 
 

@@ -60,6 +60,6 @@ def everywhere(fleet: Fleet, work: object) -> None:
     """
     assert callable(work)
     results = fleet.connections.parallel(fleet.reachable().names, work)
-    bad = [*fleet.lost.values(), *(str(each) for each in results.values() if isinstance(each, Exception))]
+    bad = [*map(str, fleet.lost.values()), *(str(each) for each in results.values() if isinstance(each, Exception))]
     if bad:
         raise StepFailed("\n".join(bad))

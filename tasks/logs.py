@@ -74,7 +74,7 @@ def logs(
     results = fleet.connections.parallel(list(wanted), gather)
     for when, name, source, text in sorted(found, key=lambda line: line[0]):
         fleet.report.log(name, source, when, text)
-    failed = [*fleet.lost.values(), *(str(each) for each in results.values() if isinstance(each, Exception))]
+    failed = [*map(str, fleet.lost.values()), *(str(each) for each in results.values() if isinstance(each, Exception))]
     if failed:
         raise StepFailed("\n".join(failed))
 

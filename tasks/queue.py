@@ -39,7 +39,7 @@ def purge(fleet: Fleet, name: str, vhost: str = "", db: int = 0, yes: bool = Fal
     if len(found) != 1:
         told = ", ".join(f"{each.name} in {each.place}" for each in found or known) or "no queue"
         what = f"which {name}?" if found else f"there is no queue {name}; known:"
-        raise HawserError(f"{what} {told}" + ("\n  next: the same command with --vhost" if found else ""), code=2)
+        raise HawserError(f"{what} {told}", next="the same command with --vhost" if found else "", code=2)
     (queue,) = found
     if not fleet.dry and not yes and answer(fleet, queue) != name:
         raise HawserError(f"that is not {name}; nothing was touched")
@@ -55,7 +55,7 @@ def answer(fleet: Fleet, queue: Queue) -> str:
         # The queue's name is what the broker says.
         return input(f"{clean(question)} Type the queue's name to go on: ").strip()
     except EOFError:
-        raise HawserError("nobody is there to confirm it; next: the same command with --yes") from None
+        raise HawserError("nobody is there to confirm it;", next="the same command with --yes") from None
 
 
 def queues(fleet: Fleet, db: int, first: str = "") -> list[Queue]:

@@ -85,8 +85,8 @@ def confirmed(fleet: Fleet) -> bool:
         return input("Shall each count for the host that keeps it? Type yes: ").strip() == "yes"
     except EOFError:
         raise HawserError(
-            "nobody is there to say whether this shall count\n"
-            f"  next: look at the files, then: fab -H {fleet.environment.name} releases.sign --yes"
+            "nobody is there to say whether this shall count",
+            next=f"look at the files, then: fab -H {fleet.environment.name} releases.sign --yes",
         ) from None
 
 

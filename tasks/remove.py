@@ -87,4 +87,4 @@ def asked(fleet: Fleet) -> str:
     try:
         return input(f"All this goes from {where}. Type the environment's name to go on: ").strip()
     except EOFError:
-        raise HawserError("nobody is there to confirm it; next: the same command with --yes") from None
+        raise HawserError("nobody is there to confirm it;", next="the same command with --yes") from None

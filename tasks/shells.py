@@ -31,7 +31,7 @@ def shell(fleet: Fleet, instance: str = "") -> None:
     name = fleet.needing_code().names[0]
     host = fleet.host(name)
     if not fleet.subset([name]).facts(name).current:
-        raise HawserError(f"{name}: nothing has been deployed yet; next: fab -H {fleet.environment.name} deploy")
+        raise HawserError("nothing has been deployed yet;", host=name, next=f"fab -H {fleet.environment.name} deploy")
     source = f"{host.root}/current/source"
     prompt = f"{host.app.name}@{name}:\\w\\$ "
     argv = ["runuser", "-u", host.app.user, "--", f"{host.root}/current/run", *own, "env", f"HOME={host.root}/home"]
@@ -47,7 +47,7 @@ def dbshell(fleet: Fleet, database: str = "") -> None:
     ]
     if len(found) != 1:
         known = ", ".join(f"{each.name} on {name}" for name, each in found) or "none here"
-        raise HawserError(f"which database? {known}\n  next: the same command with --database, or one host", code=2)
+        raise HawserError(f"which database? {known}", next="the same command with --database, or one host", code=2)
     ((name, chosen),) = found
     fleet.terminal(name, program(chosen))
 

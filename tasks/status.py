@@ -57,7 +57,7 @@ def status(fleet: Fleet) -> None:
             rest = len(each.strays) - 1 + each.more_strays
             more = f", and {rest} more" if rest else ""
             fleet.report.note(each.host.name, f"{first}{more}; next: fab -H {each.host.name} check", "warning")
-    failed = [*fleet.lost.values(), *(str(each) for each in found.values() if isinstance(each, Exception))]
+    failed = [*map(str, fleet.lost.values()), *(str(each) for each in found.values() if isinstance(each, Exception))]
     failed += [trouble for each in looks for trouble in each.troubles()]
     if failed:
         raise StepFailed("\n".join(failed))

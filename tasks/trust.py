@@ -39,6 +39,6 @@ def asked(session: Session, name: str) -> bool:
         return input(f"Is this the key of {name}? Type yes to pin it: ").strip() == "yes"
     except EOFError:
         raise HawserError(
-            f"nobody is there to say whether this is the key of {name}\n"
-            f"  next: compare it with what the host's owner says, then: fab -H {name} trust --yes"
+            f"nobody is there to say whether this is the key of {name}",
+            next=f"compare it with what the host's owner says, then: fab -H {name} trust --yes",
         ) from None

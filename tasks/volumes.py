@@ -144,7 +144,7 @@ def typed(fleet: Fleet, warning: str) -> str:
 
     :raises HawserError: there is nobody who could be asked.
     """
-    nobody = HawserError("nobody is there to confirm it; next: the same command with --destroy DEVICE", code=2)
+    nobody = HawserError("nobody is there to confirm it;", next="the same command with --destroy DEVICE", code=2)
     if not sys.stdin.isatty():
         raise nobody
     fleet.report.pause()

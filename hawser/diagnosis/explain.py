@@ -1,7 +1,7 @@
 """Errors explained: what a failure's words mean, what the host says about it, and the command to type next.
 
-One table of what is known. A cause may name checks (`hawser.diagnosis.checks`), which then look at the host for the
-very thing, and a service whose server is asked for its last words.
+A cause (`causes`) may name checks (`checks`), which then look at the host for the very thing, and a service whose
+server is asked for its last words.
 """
 
 from __future__ import annotations
@@ -9,50 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import HawserError
 from ..host import Host
 from ..inventory import Environment
-from ..report.text import hearsay
+from .causes import Cause, cause_of, packages_for
 
-# Headers that packages of the Python package index are often compiled with, and the Debian package that holds each.
-HEADERS = {
-    "Python.h": "python3-dev",
-    "expat.h": "libexpat1-dev",
-    "ffi.h": "libffi-dev",
-    "ft2build.h": "libfreetype-dev",
-    "gdal.h": "libgdal-dev",
-    "hs/hs.h": "libhyperscan-dev",
-    "jpeglib.h": "libjpeg-dev",
-    "krb5.h": "libkrb5-dev",
-    "lber.h": "libldap2-dev",
-    "ldap.h": "libldap2-dev",
-    "libmemcached/memcached.h": "libmemcached-dev",
-    "libpq-fe.h": "libpq-dev",
-    "libxml/xmlversion.h": "libxml2-dev libxslt1-dev",
-    "libxslt/xslt.h": "libxslt1-dev",
-    "mysql.h": "default-libmysqlclient-dev pkg-config",
-    "openssl/opensslv.h": "libssl-dev",
-    "openssl/ssl.h": "libssl-dev",
-    "sasl/sasl.h": "libsasl2-dev",
-    "snappy-c.h": "libsnappy-dev",
-    "sqlite3.h": "libsqlite3-dev",
-    "xmlsec/xmlsec.h": "libxmlsec1-dev",
-    "yaml.h": "libyaml-dev",
-    "zlib.h": "zlib1g-dev",
-}
-INSTALL = "add packages.all = [{packages}] to {file}, then: fab -H {environment} bootstrap deploy"
-# Nobody has asked which of the two it is.
-PASSWORD = (
-    "fab -H {host} printenv shows which user and server the application asks for; does it give the password of "
-    "{environment}.env (SQLAlchemy writes *** in its place when a URL becomes text), then the server has another one: "
-    "fab -H {environment} bootstrap"
-)
+if TYPE_CHECKING:
+    from .checks import Check, Finding
 
-# Characters of what was said that are looked through: a quarter from its beginning, where the error stands, the rest
-# from its end. The patterns bound what they repeat, for a search lets neither another thread nor Ctrl-C in.
-MOST = 1 << 14
+T = TypeVar("T")
+
 # What a shell takes for a word and a program for no option.
 PLAIN = re.compile(r"(?![-~=])[\w.,:@/+=%-]*")
 
@@ -75,168 +43,25 @@ class Witness(Protocol):
 
 
 @dataclass(frozen=True)
-class Cause:
-    """Something that is known to go wrong.
+class Explanation:
+    """What is known of a failure; false when that is nothing.
 
-    :param pattern: what programs say then (the first cause that fits counts).
-    :param meaning: what it means; ``{1}`` is what the pattern caught.
-    :param move: what to do or to type; may name ``{host}``, ``{environment}``, ``{file}`` and ``{1}``.
-    :param checks: the checks that look at the host for it; what they find says more than `move`.
-    :param service: the service whose servers are asked for their last words.
+    :param lines: what it means, and what the hosts say about it.
+    :param next: what to do or to type; empty where a line says it.
     """
 
-    pattern: str
-    meaning: str
-    move: str
-    checks: tuple[str, ...] = ()
-    service: str = ""
+    lines: tuple[str, ...] = ()
+    next: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
+    def __str__(self) -> str:
+        return "\n".join([*self.lines, *([f"  next: {self.next}"] if self.next else [])])
 
 
-CAUSES = (
-    Cause(
-        r"No space left on device|ENOSPC|[Dd]isk quota exceeded|os error 28\b|could not extend file"
-        r"|You don't have enough free space|the disk is full",
-        "the disk is full",
-        'fab -H {host} run "df -h; df -i"; old releases go with fab -H {host} releases.prune',
-        ("disk",),
-    ),
-    Cause(
-        r"Address already in use|EADDRINUSE|\[Errno 98\]|port (\d{1,5}) is already (?:in use|allocated)"
-        r"|is not who answers on",
-        "the port is taken by somebody else",
-        'fab -H {host} check names who has it; fab -H {host} run "ss -tlnp" shows all',
-        ("ports",),
-    ),
-    Cause(
-        r'password authentication failed for user "([^"\n]{1,200})"|no password supplied',
-        "PostgreSQL refuses the password that was given for {1}",
-        PASSWORD,
-        service="postgresql",
-    ),
-    Cause(
-        r"Access denied for user '([^'\n]{1,200})'",
-        "MariaDB refuses the password that was given for {1}",
-        PASSWORD,
-        service="mariadb",
-    ),
-    Cause(
-        r"ACCESS_REFUSED|Login was refused using authentication mechanism",
-        "RabbitMQ refuses the user or password that was given",
-        PASSWORD,
-        service="rabbitmq",
-    ),
-    Cause(
-        r"WRONGPASS|NOAUTH Authentication required",
-        "Redis refuses the password that was given",
-        PASSWORD,
-        service="redis",
-    ),
-    Cause(
-        r'no pg_hba\.conf entry for host "([^"\n]{1,200})"',
-        "PostgreSQL lets nobody in from {1}",
-        "name the host's group in services.postgresql…clients, then: fab -H {environment} bootstrap",
-        service="postgresql",
-    ),
-    Cause(
-        r"fatal error: (\S{1,200}\.h(?:pp)?): No such file",
-        "a package is compiled here and misses the header {1}",
-        INSTALL,
-    ),
-    Cause(r"(pg_config) executable not found", "a package is compiled here and misses {1}", INSTALL),
-    Cause(
-        r"(mysql_config|Can not find valid pkg-config name)",
-        "mysqlclient is compiled here and misses the client library of MariaDB",
-        INSTALL,
-    ),
-    Cause(
-        r"(?:command|program) ['`]?[\w+.-]{0,60}(gcc|g\+\+|cc|clang)[\w+.-]{0,60}['`]?"
-        r" (?:failed: No such file|not found)"
-        r"|\b(gcc|cc): (?:command )?not found|No such file or directory: '[\w+.-]{0,60}(gcc)'",
-        "a package is compiled here and there is no compiler",
-        INSTALL,
-    ),
-    Cause(
-        r"(cargo|rustc)[^\n]{0,40} (?:not found|is not installed)|can't find (Rust) compiler",
-        "a package is compiled here and there is no Rust",
-        INSTALL,
-    ),
-    Cause(
-        r"was ended by SIGKILL|Out of memory|oom-kill|MemoryError|Cannot allocate memory|signal: 9, SIGKILL"
-        r"|Perhaps out of memory|code=killed, status=9",
-        "the host may have run out of memory",
-        'fab -H {host} run "journalctl -k -g oom -n 5; free -m"; fewer workers, or more memory or swap',
-        ("memory",),
-    ),
-    Cause(
-        r"Could not resolve host(?:name)?:? ?([\w.-]{0,200}\w)|could not translate host name \"([^\"\n]{1,200})\""
-        r"|Temporary failure resolving '([^'\n]{1,200})'|Name or service not known|Temporary failure in name resolution"
-        r"|failed to lookup address information|dns error|nodename nor servname|the server's name does not resolve",
-        "a name does not resolve on this host: {1}",
-        'fab -H {host} run "cat /etc/resolv.conf; getent hosts {1}"; a name of your own network may need a line in '
-        "/etc/hosts or another name server",
-    ),
-    Cause(
-        r"certificate is not yet valid|is not valid yet|not yet valid|The token is not yet valid|RequestTimeTooSkewed"
-        r"|[Cc]lock skew",
-        "the clock of the host is wrong",
-        'fab -H {host} run "timedatectl; date -u"',
-        ("clock",),
-    ),
-    Cause(
-        r"Connection refused|could not connect to server|Can't connect to (?:MySQL|MariaDB) server|\[Errno 111\]",
-        "something that is needed does not answer",
-        "fab -H {environment} status shows what is down",
-        ("services", "units"),
-    ),
-    Cause(
-        r"ModuleNotFoundError: No module named '([^'\n]{1,200})'",
-        "the Python package {1} is not in the environment",
-        "add it to the requirements of the code or to python.packages, then: fab -H {environment} deploy",
-    ),
-    Cause(
-        r'FATAL: {1,8}database "([^"\n]{1,200})" does not exist|Unknown database \'([^\'\n]{1,200})\'',
-        "there is no database {1}",
-        "fab -H {environment} bootstrap makes those of the settings; does the application's own name for it fit?",
-    ),
-    Cause(
-        r"Could not get lock /var/lib/dpkg|is another process using it\?|Unable to acquire the dpkg frontend lock",
-        "another program is installing packages just now",
-        'wait, then the same command again; fab -H {host} run "ps -eo pid,args | grep -E apt\\|dpkg" shows it',
-    ),
-)
-# What stands for a package instead of a header.
-TOOLS = {
-    "pg_config": "libpq-dev python3-dev build-essential",
-    "mysql_config": "default-libmysqlclient-dev pkg-config python3-dev build-essential",
-    "Can not find valid pkg-config name": "default-libmysqlclient-dev pkg-config python3-dev build-essential",
-    **dict.fromkeys(("gcc", "g++", "cc", "clang"), "build-essential"),
-    **dict.fromkeys(("cargo", "rustc", "Rust"), "cargo"),
-}
-
-
-def cause_of(text: str) -> tuple[Cause, str] | None:
-    """Return what is known of a failure, and what its pattern caught; None when nothing is."""
-    if len(text) > MOST:
-        text = f"{text[: MOST // 4]}\n{text[-MOST * 3 // 4 :]}"
-    # Builders wrap their sentences for a terminal that is not there.
-    joined = re.sub(r"\n {4,}", " ", text)
-    for cause in CAUSES:
-        found = re.search(cause.pattern, joined)
-        if found:
-            return cause, hearsay(next((group for group in found.groups() if group), ""))
-    return None
-
-
-def packages_for(word: str) -> str:
-    """Return the Debian packages that hold a header or a tool, quoted for the environment file; empty when unknown."""
-    names = TOOLS.get(word) or HEADERS.get(word, "")
-    if word in HEADERS and word != "Python.h":
-        names += " python3-dev build-essential"
-    return ", ".join(f'"{name}"' for name in dict.fromkeys(names.split()))
-
-
-def filled(text: str, witness: Witness, name: str, caught: str) -> str:
-    """Fill in what a cause says."""
+def filled_in(text: str, witness: Witness, name: str, caught: str) -> str:
+    """Fill the words of a cause with names, and with the text that its pattern caught."""
     packages = packages_for(caught)
     if "{packages}" in text and not packages:
         text = "find the Debian package with `apt-file search {1}`, then " + text.replace("[{packages}]", '["…-dev"]')
@@ -253,37 +78,45 @@ def filled(text: str, witness: Witness, name: str, caught: str) -> str:
     return text.rstrip().rstrip(":")
 
 
-def explain(witness: Witness, name: str, text: str, look: bool = True) -> str:
+def explain(witness: Witness, name: str, text: str, look: bool = True) -> Explanation:
     """Say what a failure on a host means, what the hosts say about it, and what to type.
 
     :param text: the error and its output.
     :param look: ask the hosts.
-    :returns: lines; empty when nothing is known of it.
     """
     known = cause_of(text)
     if known is None:
-        return ""
+        return Explanation()
     cause, caught = known
-    lines = [f"{name}: {filled(cause.meaning, witness, name, caught)}"]
-    found = list(evidence(witness, name, cause)) if look else []
-    lines += [f"  {line}" for line in found]
-    if not any("next: " in line for line in found):
-        # A command is typed as it stands here: nothing that a shell would take for more than a word.
-        word = caught if PLAIN.fullmatch(caught) else "…"
-        lines.append(f"  next: {filled(cause.move, witness, name, word)}")
-    return "\n".join(lines)
+    lines = [f"{name}: {filled_in(cause.meaning, witness, name, caught)}"]
+    findings = list(found_by_checks(witness, name, cause)) if look else []
+    for finding in findings:
+        lines += [f"  {finding.message}", *([f"    next: {finding.next}"] if finding.next else [])]
+    lines += [f"  {line}" for line in (last_words(witness, cause) if look else ())]
+    if any(finding.next for finding in findings):
+        return Explanation(tuple(lines))
+    # A command is typed as it stands here: nothing that a shell would take for more than a word.
+    word = caught if PLAIN.fullmatch(caught) else "…"
+    return Explanation(tuple(lines), filled_in(cause.move, witness, name, word))
 
 
-def evidence(witness: Witness, name: str, cause: Cause) -> Iterator[str]:
-    """Yield what the host, or the servers of a service, say about a cause; one that is silent says nothing."""
+def found_by_checks(witness: Witness, name: str, cause: Cause) -> Iterator[Finding]:
+    """Yield what the checks of a cause find on a host; one that cannot look finds nothing."""
     from .checks import Check  # what it needs takes longer to load than most tasks take
 
     def ask(function: str, **arguments: Any) -> Any:
         return witness.ask(name, function, arguments)
 
+    def look(check: Check) -> list[Finding]:
+        return list(check.function(witness.host(name), ask))
+
     for check in Check.on_hosts:
         if check.title in cause.checks:
-            yield from quietly(lambda check=check: list(told(check, witness, name, ask)))  # type: ignore[misc]
+            yield from quietly(lambda check=check: look(check))  # type: ignore[misc]
+
+
+def last_words(witness: Witness, cause: Cause) -> Iterator[str]:
+    """Yield the last words of the servers of a cause's service; one that is silent says nothing."""
     service = witness.environment.services.installed.get(cause.service)
     if service is None:
         return
@@ -297,15 +130,7 @@ def evidence(witness: Witness, name: str, cause: Cause) -> Iterator[str]:
             )
 
 
-def told(check: Any, witness: Witness, name: str, ask: Any) -> Iterator[str]:
-    """Yield what a check finds on a host, with the next move of each finding."""
-    for finding in check.function(witness.host(name), ask):
-        yield finding.message
-        if finding.next:
-            yield f"  next: {finding.next}"
-
-
-def quietly(work: Callable[[], list[str]]) -> list[str]:
+def quietly(work: Callable[[], list[T]]) -> list[T]:
     """Return what is found out; an explanation must not fail over the failure that it explains."""
     try:
         return work()

@@ -41,7 +41,7 @@ class Fleet(AskableHosts):
             self.report.note("", "\n".join(["deploys are frozen:", *told]), "warning")
         elif told:
             next_move = f"fab -H {self.environment.name} lock.release, when they agree"
-            raise HawserError("\n".join(["deploys are frozen; nothing was touched", *told, f"  next: {next_move}"]))
+            raise HawserError("\n".join(["deploys are frozen; nothing was touched", *told]), next=next_move)
 
     def run_step(self, step: Step) -> None:
         """Do what was typed: one step on these hosts."""
@@ -89,10 +89,10 @@ class Fleet(AskableHosts):
         results = self.connections.parallel(names, work)
         failed: dict[str, str] = {}
         for name, result in results.items():
-            if isinstance(result, Exception):
-                self.connections.report_failure(name, str(result))
+            if isinstance(result, HawserError):
+                self.connections.report_failure(name, result)
             if result is not True:
-                failed[name] = str(result) if isinstance(result, Exception) else f"{name}: {phase} failed"
+                failed[name] = str(result) if isinstance(result, HawserError) else f"{name}: {phase} failed"
         if self.dry:
             self.session.would_fail(list(failed))
             return {}
@@ -104,9 +104,8 @@ class Fleet(AskableHosts):
         texts = {name: f"{event.error}\n{event.output}" for name, event in events.items()}
         lines = [f"{phase} failed on {', '.join(failed)}", *self.explained(texts)]
         lost = [name for name in failed if name in self.lost]
-        if lost:
-            lines.append(f"  next: fab -H {lost[0]} status; when {', '.join(lost)} answers, the same command again")
-        return StepFailed("\n".join(lines))
+        next_move = f"fab -H {lost[0]} status; when {', '.join(lost)} answers, the same command again" if lost else ""
+        return StepFailed("\n".join(lines), next=next_move)
 
     def catalog(self, name: str, steps: Sequence[StepLike], release: Release | None) -> Catalog:
         """Collect what some steps want on one host."""
@@ -135,10 +134,10 @@ class Fleet(AskableHosts):
             return
         reached = self.subset(list(programs)).reachable()
         results = self.each("stream", {name: programs[name] for name in reached.names})
-        bad = list(self.lost.values())
+        bad = [str(error) for error in self.lost.values()]
         texts: dict[str, str] = {}
         for name, result in results.items():
-            if isinstance(result, Exception):
+            if isinstance(result, HawserError):
                 bad.append(str(result))
             elif result.message["code"]:
                 bad.append(f"{name}: exited with {result.message['code']}")
@@ -159,4 +158,4 @@ class Fleet(AskableHosts):
         self.report.pause()
         status = terminal.attach(self.connections.wires[name].terminal(script, terminal.size()))
         if status:
-            raise StepFailed(f"{name}: exited with {status}", code=status)
+            raise StepFailed(f"exited with {status}", host=name, code=status)

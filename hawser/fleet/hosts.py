@@ -43,7 +43,7 @@ class Hosts:
         return self.session.connections
 
     @property
-    def lost(self) -> Mapping[str, str]:
+    def lost(self) -> Mapping[str, HawserError]:
         """Why hosts do not answer any more, by host."""
         return self.connections.lost
 

@@ -60,9 +60,11 @@ def ready(fleet: Fleet) -> None:
     if using:
         raise HawserError(
             f"{session.secrets.path.name} lacks {SIGNING_KEY}, and one is in use on {', '.join(using)}; nothing was "
-            "touched\n"
-            f"  next: get {session.secrets.path.name} from whoever deployed; if nobody has it any more: "
-            f"fab -H {fleet.environment.name} secrets.new-key",
+            "touched",
+            next=(
+                f"get {session.secrets.path.name} from whoever deployed; if nobody has it any more: "
+                f"fab -H {fleet.environment.name} secrets.new-key"
+            ),
             code=2,
         )
     kept = everyone.subset([name for name in everyone.names if fleet.facts(name).bootstrapped])
@@ -97,21 +99,22 @@ def release(fleet: Fleet, identifier: str) -> Release:
     fleet = fleet.with_code().required_hosts()
     found, refused = releases(fleet, identifier)
     if not found and not refused:
-        raise HawserError(f"no host keeps the release {identifier}; next: fab -H {fleet.environment.name} status")
+        raise HawserError(f"no host keeps the release {identifier};", next=f"fab -H {fleet.environment.name} status")
     if refused:
-        raise HawserError(refusal(fleet, refused))
+        raise refusal(fleet, refused)
     without = [name for name in fleet.names if name not in found]
     chosen = next(iter(found.values()))
-    next_move = f"next: fab -H {fleet.environment.name} deploy --revision {chosen.commit}"
+    next_move = f"fab -H {fleet.environment.name} deploy --revision {chosen.commit}"
     if without:
         told = ", ".join(found)
         raise HawserError(
             f"{identifier} is kept on {told} from before it could be signed, and counts there alone; not on "
-            f"{', '.join(without)}\n  {next_move}"
+            f"{', '.join(without)}",
+            next=next_move,
         )
     if len({each.inputs for each in found.values()}) > 1:
         raise HawserError(
-            f"{', '.join(found)} keep different things as {identifier}, from before it could be signed\n  {next_move}"
+            f"{', '.join(found)} keep different things as {identifier}, from before it could be signed", next=next_move
         )
     return chosen
 
@@ -124,7 +127,9 @@ def releases(fleet: Fleet, identifier: str) -> tuple[dict[str, Release], list[Ke
     :raises HawserError: this is no name of a release, or what is ours cannot be read by this version.
     """
     if not is_id(identifier):
-        raise HawserError(f"{identifier!r} is no release; next: fab -H {fleet.environment.name} releases.list", code=2)
+        raise HawserError(
+            f"{identifier!r} is no release;", next=f"fab -H {fleet.environment.name} releases.list", code=2
+        )
     fleet.connect()
     ready(fleet)
     own: dict[str, Release] = {}
@@ -152,10 +157,10 @@ def serving_releases(fleet: Fleet) -> dict[str, Release]:
         found.update(own)
         refused += wrong
     if refused:
-        raise HawserError(refusal(fleet, refused))
+        raise refusal(fleet, refused)
     if missing := [name for name in current if name not in found]:
         raise HawserError(
-            f"{', '.join(missing)}: what serves there is not kept\n  next: fab -H {fleet.environment.name} deploy"
+            f"{', '.join(missing)}: what serves there is not kept", next=f"fab -H {fleet.environment.name} deploy"
         )
     return found
 
@@ -207,8 +212,9 @@ def read(fleet: Fleet, kept: Kept) -> Release:
         return Release.from_inputs(kept.content, fleet.environment)
     except ValueError as error:
         raise HawserError(
-            f"{kept.host}: {kept.path} cannot be read by this version of Hawser: {hearsay(str(error))}\n"
-            f"  next: fab -H {fleet.environment.name} deploy"
+            f"{kept.path} cannot be read by this version of Hawser: {hearsay(str(error))}",
+            host=kept.host,
+            next=f"fab -H {fleet.environment.name} deploy",
         ) from None
 
 
@@ -231,7 +237,7 @@ def records(fleet: Fleet) -> dict[str, Record]:
     ready(fleet)
     wrong = [each for name in fleet.names for each in journal(fleet, name) if each.standing not in BELIEVED]
     if wrong:
-        raise HawserError(refusal(fleet, wrong))
+        raise refusal(fleet, wrong)
     return {name: found for name in fleet.names if (found := record(fleet, name))}
 
 
@@ -261,17 +267,19 @@ def joins(fleet: Fleet, name: str, rollout: Record, told_by: Sequence[str]) -> b
     return seen < rollout.begun or (seen == rollout.begun and facts.current == rollout.release)
 
 
-def refusal(fleet: Fleet, wrong: Sequence[Kept]) -> str:
-    """Say what is not used, and the next move."""
+def refusal(fleet: Fleet, wrong: Sequence[Kept]) -> HawserError:
+    """Return the error that says which records of hosts are not used."""
     names = ",".join(dict.fromkeys(each.host for each in wrong))
     target = names if len(fleet.environment.hosts) > 1 else fleet.environment.name
-    return "\n".join(
-        [
-            "what hosts keep is used only if we wrote it; nothing was touched",
-            *(f"  {each.sentence}" for each in wrong),
-            f"  next: fab -H {target} releases.sign, which shows it and, when you say so, lets it count there; "
-            f"or fab -H {fleet.environment.name} deploy",
-        ]
+    return HawserError(
+        "\n".join(
+            [
+                "what hosts keep is used only if we wrote it; nothing was touched",
+                *(f"  {each.sentence}" for each in wrong),
+            ]
+        ),
+        next=f"fab -H {target} releases.sign, which shows it and, when you say so, lets it count there; "
+        f"or fab -H {fleet.environment.name} deploy",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..errors import StepFailed
+from ..errors import HawserError, StepFailed
 from ..ssh.wire import Answer
 from .hosts import Hosts
 
@@ -37,15 +37,15 @@ class AskableHosts(Hosts):
         )
         if answer.error:
             output = str(answer.message.get("output", "")).strip()
-            lines = [f"{name}: {answer.error}", *([output] if output else [])]
+            lines = [answer.error, *([output] if output else [])]
+            text = "\n".join([f"{name}: {answer.error}", *lines[1:]])
             if operation in ("ask", "ask_all"):
                 from ..diagnosis.explain import explain
 
                 # A question that asks questions in turn would never end.
-                lines += explain(self, name, "\n".join(lines), look=False).splitlines()
-            else:
-                lines += self.explained({name: "\n".join(lines)})
-            raise StepFailed("\n".join(lines))
+                known = explain(self, name, text, look=False)
+                raise StepFailed("\n".join([*lines, *known.lines]), host=name, next=known.next)
+            raise StepFailed("\n".join([*lines, *self.explained({name: text})]), host=name)
         return answer
 
     def ask(self, name: str, function: str, arguments: Mapping[str, Any]) -> Any:
@@ -63,7 +63,7 @@ class AskableHosts(Hosts):
         answer = self.request(name, "ask_all", {"questions": [[function, dict(more)] for function, more in questions]})
         for each in answer.message["answers"]:
             if "error" in each:
-                raise StepFailed(f"{name}: {each['error']}")
+                raise StepFailed(str(each["error"]), host=name)
         return [each["answer"] for each in answer.message["answers"]]
 
     def ask_all(self, function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,12 +89,12 @@ class AskableHosts(Hosts):
             [name for name in texts if name not in self.lost], lambda name: explain(self, name, texts[name])
         )
         lines: list[str] = []
-        for name, text in found.items():
-            if isinstance(text, str) and text:
-                self.report.explained(name, text)
-                lines += text.splitlines()
+        for name, known in found.items():
+            if known and not isinstance(known, HawserError):
+                self.report.explained(name, str(known))
+                lines += str(known).splitlines()
         return lines
 
-    def each(self, operation: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, Answer | Exception]:
+    def each(self, operation: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, Answer | HawserError]:
         """Send a request of its own to each of some hosts, all at once."""
         return self.connections.parallel(list(arguments), lambda name: self.request(name, operation, arguments[name]))

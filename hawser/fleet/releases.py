@@ -51,7 +51,7 @@ def look_up(hosts: AskableHosts, name: str, access: Mapping[str, Any], wanted: s
     commit = str(hosts.ask(name, "checkout.resolve", {**access, "revision": wanted}))
     full = re.compile("[0-9a-f]{40}")
     if not full.fullmatch(commit) or (full.fullmatch(wanted) and commit != wanted):
-        raise HawserError(f"{name}: answers with {commit!r}, which is not the commit {wanted}")
+        raise HawserError(f"answers with {commit!r}, which is not the commit {wanted}", host=name)
     return commit
 
 
@@ -71,9 +71,9 @@ def find_version(hosts: AskableHosts, wanted: str) -> tuple[str, str]:
     (name,) = hosts.leader().names
     found = str(hosts.ask(name, "index.resolve", index_question(hosts.host(name), wanted)))
     if found and (not is_commit(found) or (wanted and order(found) != order(wanted))):
-        raise HawserError(f"{name}: answers with {found!r}, which is not the version {wanted}")
+        raise HawserError(f"answers with {found!r}, which is not the version {wanted}", host=name)
     if not found and not wanted:
-        raise HawserError(f"no version of {hosts.environment.app.package} is named; next: app.version", code=2)
+        raise HawserError(f"no version of {hosts.environment.app.package} is named;", next="app.version", code=2)
     return (found, f"looked up on {name}") if found else (wanted, f"not looked up: {name} is not bootstrapped yet")
 
 
@@ -112,8 +112,8 @@ def refuse_two_commits(hosts: AskableHosts, release: Release) -> None:
     if behind:
         what = "version" if hosts.environment.app.package else "commit"
         raise HawserError(
-            f"{', '.join(behind)} would stay on another {what} than {short(release.commit)}; nothing was touched\n"
-            f"  next: fab -H {hosts.environment.name} deploy, or the same command with --partial"
+            f"{', '.join(behind)} would stay on another {what} than {short(release.commit)}; nothing was touched",
+            next=f"fab -H {hosts.environment.name} deploy, or the same command with --partial",
         )
 
 
@@ -147,8 +147,8 @@ def require_bootstrapped(hosts: AskableHosts) -> None:
     bare = [name for name in hosts.names if not hosts.facts(name).bootstrapped]
     if bare:
         raise HawserError(
-            f"{', '.join(bare)}: not bootstrapped yet; nothing was touched\n"
-            f"  next: fab -H {hosts.environment.name} bootstrap deploy"
+            f"{', '.join(bare)}: not bootstrapped yet; nothing was touched",
+            next=f"fab -H {hosts.environment.name} bootstrap deploy",
         )
 
 

@@ -58,7 +58,9 @@ class Rollout:
         # What is to be done when all hosts have been put back, while their journals are still open.
         self.later: list[Callable[[], None]] = []
         # Those that do not answer, where the settings say that the others go on.
-        self.skipped: dict[str, str] = {name: self.hosts.lost[name] for name in record.hosts if name in self.hosts.lost}
+        self.skipped: dict[str, str] = {
+            name: str(self.hosts.lost[name]) for name in record.hosts if name in self.hosts.lost
+        }
         self.progress.set_rollout(record)
         known = self.connections.facts
         self.before = {name: record.on(known[name]) for name in record.hosts if name in known}
@@ -158,8 +160,8 @@ class Rollout:
                 self.revert_all()
             except Exception as second:
                 raise HawserError(
-                    f"{error}\nand not every host could be put back: {second}\n"
-                    f"  next: fab -H {self.hosts.environment.name} resume, which finishes this"
+                    f"{error}\nand not every host could be put back: {second}",
+                    next=f"fab -H {self.hosts.environment.name} resume, which finishes this",
                 ) from error
             raise
 
@@ -290,7 +292,7 @@ class Rollout:
         if not missing:
             return
         told = f"{self.wanted.id} does not serve on {', '.join(missing)}"
-        next_move = f"next: fab -H {self.hosts.environment.name} resume, when they are well again"
+        next_move = f"fab -H {self.hosts.environment.name} resume, when they are well again"
         if self.failed:
-            raise StepFailed(f"{told}\n  {next_move}")
-        self.hosts.report.note("", f"{told}; {next_move}", "warning")
+            raise StepFailed(told, next=next_move)
+        self.hosts.report.note("", f"{told}; next: {next_move}", "warning")

@@ -114,7 +114,7 @@ def offers(name: str, listing: Sequence[Mapping[str, Any]]) -> list[Offer]:
     places = sorted(tuple(map(on_disk, each.path)) for each in found)
     # In this order what is in a folder follows it at once.
     if any(one == other[: len(one)] for one, other in pairwise(places)):
-        raise StepFailed(f"{name}: lists two files that would have one place here")
+        raise StepFailed("lists two files that would have one place here", host=name)
     return found
 
 
@@ -125,9 +125,10 @@ def offer(name: str, row: Mapping[str, Any]) -> Offer:
     if not all(contained(part) for part in parts) or sum(len(part.encode()) + 1 for part in parts) > LONGEST_PATH:
         told = hearsay(repr(path[:SHOWN]))
         raise StepFailed(
-            f"{name}: lists {told}; taken are paths below a folder, of printable names, of at most "
-            f"{LONGEST_PATH} bytes, and no {', '.join(REPOSITORIES)}; nothing was written\n"
-            "  next: get the files that you need by name"
+            f"lists {told}; taken are paths below a folder, of printable names, of at most "
+            f"{LONGEST_PATH} bytes, and no {', '.join(REPOSITORIES)}; nothing was written",
+            host=name,
+            next="get the files that you need by name",
         )
     return Offer(parts, row["sha256"], row["mode"], row["size"])
 
@@ -169,9 +170,10 @@ def refuse_repository(name: str, local: Path, found: Sequence[Offer]) -> None:
             names = way[depth].union(on_disk(each.name) for each in (folder.iterdir() if folder.is_dir() else ()))
             if "head" in names and len(names & BARE) > 1:
                 raise StepFailed(
-                    f"{name}: {folder} would become a repository of git, which runs what such a folder says, for many "
-                    "a prompt at once; nothing was written\n"
-                    f"  next: pack it on the host, and get the archive; or get the files that you need by name"
+                    f"{folder} would become a repository of git, which runs what such a folder says, for many "
+                    "a prompt at once; nothing was written",
+                    host=name,
+                    next="pack it on the host, and get the archive; or get the files that you need by name",
                 )
 
 
@@ -187,7 +189,7 @@ def get(fleet: Fleet, name: str, remote: str, local: Path, force: bool, limit: i
         refuse_repository(name, local, found)
         yield from _get(fleet, name, remote, local, found, force, limit)
     except OSError as error:
-        raise StepFailed(f"{name}: {error.filename or local}: {(error.strerror or str(error)).lower()}") from None
+        raise StepFailed(f"{error.filename or local}: {(error.strerror or str(error)).lower()}", host=name) from None
 
 
 def _get(
@@ -196,7 +198,7 @@ def _get(
     total = sum(each.size for each in found)
     if total > limit:
         raise StepFailed(
-            f"{name}: {remote} has {total:,} bytes, more than {limit:,}; next: --limit BYTES, or get parts of it"
+            f"{remote} has {total:,} bytes, more than {limit:,};", host=name, next="--limit BYTES, or get parts of it"
         )
     if len(found) > 1:
         yield f"{len(found)} files, {total:,} bytes"
@@ -206,9 +208,9 @@ def _get(
         if target.is_file() and digest(target) == each.sha256:
             yield f"{target} is here already"
         elif os.path.lexists(target) and not force:
-            raise StepFailed(f"{name}: {target} is here already and differs; next: --force, or another place")
+            raise StepFailed(f"{target} is here already and differs;", host=name, next="--force, or another place")
         elif target.is_dir():
-            raise StepFailed(f"{name}: {target} is a folder here; next: another place")
+            raise StepFailed(f"{target} is a folder here;", host=name, next="another place")
         elif fleet.dry:
             yield f"{target} would be written"
         else:
@@ -225,7 +227,9 @@ def refuse_way_out(name: str, local: Path, target: Path) -> None:
         if folder == local or not folder.is_relative_to(local):
             break
         if folder.is_symlink():
-            raise StepFailed(f"{name}: {folder} is a link here, and nothing is written through it; next: another place")
+            raise StepFailed(
+                f"{folder} is a link here, and nothing is written through it;", host=name, next="another place"
+            )
 
 
 def _fetch(fleet: Fleet, name: str, remote: str, target: Path, wanted: Offer) -> None:
@@ -243,14 +247,16 @@ def _fetch(fleet: Fleet, name: str, remote: str, target: Path, wanted: Offer) ->
                 size += len(data)
                 if size > wanted.size or not data:
                     # Whoever sends more than was announced may never end: this has the line cut.
-                    raise Unreachable(f"{name}: {remote}: more arrives than the {wanted.size:,} bytes announced")
+                    raise Unreachable(f"{remote}: more arrives than the {wanted.size:,} bytes announced", host=name)
                 found.update(data)
                 stream.write(data)
 
             answer = wire.request("send", {"path": remote, "size": wanted.size}, (), heard)
             os.fchmod(stream.fileno(), wanted.mode & 0o700)
         if answer.error or found.hexdigest() != wanted.sha256:
-            raise StepFailed(f"{name}: {remote}: {answer.error or 'did not arrive as it was listed; next: once more'}")
+            if answer.error:
+                raise StepFailed(f"{remote}: {answer.error}", host=name)
+            raise StepFailed(f"{remote}: did not arrive as it was listed;", host=name, next="once more")
         Path(temporary).replace(target)
     finally:
         Path(temporary).unlink(missing_ok=True)

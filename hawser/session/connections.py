@@ -66,7 +66,7 @@ class Connections:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.wires: dict[str, Wire] = {}
-        self.lost: dict[str, str] = {}
+        self.lost: dict[str, HawserError] = {}
         self.facts: dict[str, Facts] = {}
         self.locked: set[str] = set()
         self.lenient = False
@@ -121,7 +121,7 @@ class Connections:
             self.report_failure(name, failure)
         return list(failures)
 
-    def try_open(self, names: Sequence[str], only_look: bool = False) -> dict[str, str]:
+    def try_open(self, names: Sequence[str], only_look: bool = False) -> dict[str, HawserError]:
         """Open a wire to each of these hosts, all at once.
 
         :param only_look: change nothing, so install no Python either.
@@ -131,7 +131,7 @@ class Connections:
             return {}
         greeting = self.run.greeting
         found = self.parallel(names, lambda name: self.open_one(name, greeting, only_look))
-        failures = {name: str(result) for name, result in found.items() if isinstance(result, Exception)}
+        failures = {name: result for name, result in found.items() if isinstance(result, HawserError)}
         self.lost.update(failures)
         return failures
 
@@ -142,7 +142,7 @@ class Connections:
             if only_look:
                 return False
             if self.run.dry:
-                raise Unreachable(f"{name}: has no python3; it would be installed first")
+                raise Unreachable("has no python3; it would be installed first", host=name)
             self.run.report.note(name, "has no python3; it is installed first")
             return True
 
@@ -157,22 +157,22 @@ class Connections:
         while not self._closed.wait(HEARTBEAT):
             wire.ping()
 
-    def parallel(self, names: Sequence[str], work: Callable[[str], T]) -> dict[str, T | Exception]:
+    def parallel(self, names: Sequence[str], work: Callable[[str], T]) -> dict[str, T | HawserError]:
         """Do something for each host at once; every host is finished before this returns.
 
         :returns: for each host its result, or the error that a user can act on.
         """
 
-        def guarded(name: str) -> T | Exception:
+        def guarded(name: str) -> T | HawserError:
             try:
                 return work(name)
             except HawserError as error:
                 if isinstance(error, Unreachable):
-                    self.lost[name] = str(error)
+                    self.lost[name] = error
                 return error
             except Exception as error:
                 # Our own mistake must not keep the other hosts from being put back.
-                bug = HawserError(f"{name}: a bug in Hawser: {type(error).__name__}: {error}")
+                bug = HawserError(f"a bug in Hawser: {type(error).__name__}: {error}", host=name)
                 bug.__cause__ = error
                 return bug
 
@@ -185,12 +185,12 @@ class Connections:
             wait(futures.values(), timeout=LAST_WAIT)
             raise
 
-    def report_failure(self, name: str, message: str) -> None:
+    def report_failure(self, name: str, error: HawserError) -> None:
         """Report what broke off a host's run: loudly in any case, as a failure unless the settings leave it out."""
         if self.lenient and name in self.lost:
-            self.run.report.note(name, message.removeprefix(f"{name}: "), "warning")
+            self.run.report.note(name, error.without_host, "warning")
         else:
-            self.run.report.host_failed(name, message)
+            self.run.report.host_failed(name, str(error))
 
     def reopen(self, names: Sequence[str]) -> None:
         """Try once more to reach hosts that were lost on the way, and take their lock again; some may stay lost."""
@@ -206,7 +206,7 @@ class Connections:
                 # Our former runner there may need some time to notice that nobody speaks to it any more.
                 self.lock([name], wait=SILENCE + HEARTBEAT)
             except HawserError as error:
-                self.lost[name] = str(error)
+                self.lost[name] = error
             else:
                 del self.lost[name]
                 self.run.report.note(name, "answers again")
@@ -229,9 +229,9 @@ class Connections:
             if not answer.ok:
                 holder = answer.message.get("holder")
                 if not holder:
-                    raise HawserError(f"{name}: the lock cannot be taken: {answer.error}")
+                    raise HawserError(f"the lock cannot be taken: {answer.error}", host=name)
                 raise HawserError(
-                    f"{name}: {locks.at_work(holder)}; nothing was touched\n  next: wait, then the same command again"
+                    f"{locks.at_work(holder)}; nothing was touched", host=name, next="wait, then the same command again"
                 )
             self.facts[name] = answer.message["facts"]
             self.locked.add(name)
@@ -248,8 +248,8 @@ class Connections:
                 if not self.lenient:
                     raise
                 if name not in self.lost:
-                    self.lost[name] = str(error)
-                    self.report_failure(name, str(error))
+                    self.lost[name] = error
+                    self.report_failure(name, error)
 
     def refuse_damaged(self, names: Sequence[str]) -> None:
         """Stop where a host's record of a rollout, of a freeze or of its secrets is damaged; a dry run only says so.

@@ -25,8 +25,8 @@ def make_secrets(session: Session) -> None:
     if any(set(missing) & set(session.connections.facts[name].generated) for name in names):
         raise HawserError(
             f"{loaded.path.name} lacks {', '.join(missing)}, which the hosts were set up with; "
-            "a new value would lock everyone out\n"
-            f"  next: fab -H {session.environment.name} secrets.pull",
+            "a new value would lock everyone out",
+            next=f"fab -H {session.environment.name} secrets.pull",
             code=2,
         )
     if not session.dry:

@@ -124,8 +124,8 @@ class Session:
         if not self._secrets.path.exists() and self._secrets.missing_generated:
             raise HawserError(
                 f"{self._secrets.path.name} does not exist: the secrets of {self.environment.name} were not made yet, "
-                f"or on another machine\n"
-                f"  next: fab -H {self.environment.name} bootstrap, or secrets.pull where the hosts were set up before",
+                f"or on another machine",
+                next=f"fab -H {self.environment.name} bootstrap, or secrets.pull where the hosts were set up before",
                 code=2,
             )
         self._secrets.require_generated()
@@ -145,8 +145,8 @@ class Session:
         down = [name for name in names if self.environment.sandbox_name(name) not in running]
         if down:
             raise HawserError(
-                f"{self.environment.name}: sandbox hosts that are not up: {', '.join(down)}\n"
-                f"  next: fab -H {self.environment.name} sandbox.up",
+                f"{self.environment.name}: sandbox hosts that are not up: {', '.join(down)}",
+                next=f"fab -H {self.environment.name} sandbox.up",
                 code=2,
             )
         return {name: running[self.environment.sandbox_name(name)] for name in names}

@@ -179,8 +179,8 @@ def closed(rolling: Rollout, pending: PendingMigrations) -> Iterator[None]:
             open_again()
         except HawserError as second:
             raise HawserError(
-                f"{error}\nand the site could not be opened everywhere: {second}\n"
-                f"  next: fab -H {hosts.environment.name} maintenance.off"
+                f"{error}\nand the site could not be opened everywhere: {second}",
+                next=f"fab -H {hosts.environment.name} maintenance.off",
             ) from error
         raise
     if sites.names:

@@ -127,7 +127,7 @@ def repository(host: Host, ask: Ask) -> Findings:
     try:
         ask("checkout.resolve", **repository_access(host), revision=app.branch)
     except HawserError as error:
-        finding = Finding.of_error(str(error).removeprefix(f"{host.name}: "))
+        finding = Finding.of_error(error)
         yield Finding(finding.message, finding.next or "check app.repo, app.branch, app.deploy_key and app.token")
 
 
@@ -138,5 +138,5 @@ def index(host: Host, ask: Ask) -> Findings:
     try:
         ask("index.resolve", **index_question(host, host.app.version))
     except HawserError as error:
-        finding = Finding.of_error(str(error).removeprefix(f"{host.name}: "))
+        finding = Finding.of_error(error)
         yield Finding(finding.message, finding.next or "correct app.package or app.version")

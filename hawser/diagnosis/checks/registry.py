@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
-from hawser.errors import Problem
+from hawser.errors import HawserError, Problem
 from hawser.host import Host
 
 
@@ -24,10 +24,9 @@ class Finding:
     warning: bool = False
 
     @classmethod
-    def of_error(cls, text: str) -> Finding:
-        """Read the message of an error, which may say itself what to do next."""
-        message, _, advice = text.partition("next: ")
-        return cls(message.strip().rstrip(";").rstrip(), advice.strip())
+    def of_error(cls, error: HawserError) -> Finding:
+        """Return an error, whose host is known, as a finding."""
+        return cls(error.what, error.next)
 
     @classmethod
     def of_problem(cls, problem: Problem) -> Finding:
