@@ -186,9 +186,15 @@ def _changed(entries: list[Table], changes: Table, file: str, loc: Loc) -> list[
     found: list[Table | None] = list(entries)
     for name, change in changes.items():
         place = _place(entries, name, file, (*loc, name))
-        here = entries[place]
-        found[place] = None if change is False else merge(here, change, file, (*loc, name))
+        found[place] = None if change is False else _entry(entries[place], change, file, (*loc, name))
     return [each for each in found if each is not None]
+
+
+def _entry(entry: Table, change: object, file: str, loc: Loc) -> Table:
+    if not isinstance(change, dict):
+        hint = "false takes the entry away"
+        raise InputErrors([Problem(file, dotted(loc), "must be a table that changes the entry of a list", hint)])
+    return merge(entry, change, file, loc)
 
 
 def _place(entries: list[Table], name: str, file: str, loc: Loc) -> int:
