@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -79,7 +78,9 @@ class Signer:
         """The short name of the public key."""
         return identity(self.public)
 
-    def signed(self, kind: str, content: Mapping[str, Any], host: str = "", accepted: bool = False) -> dict[str, Any]:
+    def signed(
+        self, kind: str, content: Mapping[str, object], host: str = "", accepted: bool = False
+    ) -> dict[str, object]:
         """Return some content, which JSON can hold, with its signature.
 
         :param kind: one of `RELEASE`, `ROLLOUT`, `JOURNAL`.
@@ -90,7 +91,7 @@ class Signer:
         signature = {"key": self.identity, "host": host, "accepted": accepted, "value": _text(value)}
         return {**{name: each for name, each in content.items() if name not in _LATER}, "signature": signature}
 
-    def judge(self, kind: str, content: Mapping[str, Any], host: str) -> Standing:
+    def judge(self, kind: str, content: Mapping[str, object], host: str) -> Standing:
         """Say what something is worth that a host keeps.
 
         :param content: as JSON has it; anything a host may say.
@@ -111,7 +112,7 @@ class Signer:
             return Standing.WRONG
         return Standing.ACCEPTED if accepted else Standing.OURS
 
-    def _message(self, kind: str, content: Mapping[str, Any], host: str, accepted: bool) -> bytes:
+    def _message(self, kind: str, content: Mapping[str, object], host: str, accepted: bool) -> bytes:
         # The order of keys counts, for that of tables means something (which process comes first).
         body = {name: each for name, each in content.items() if name not in _LATER}
         return json.dumps(["hawser", 1, self.environment, kind, host, accepted, body], separators=(",", ":")).encode()
@@ -133,7 +134,7 @@ class Kept:
     kind: str
     path: str
     release: str
-    content: Mapping[str, Any]
+    content: Mapping[str, object]
     standing: Standing
 
     @property

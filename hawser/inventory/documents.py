@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from hawser.errors import InputErrors, Problem
 
@@ -21,7 +21,7 @@ LONGEST, DEEPEST = 1 << 20, 50
 # Reading a key takes time with the square of its parts. Only where a word begins, or the search would take as long.
 _ENDLESS_KEY = re.compile(r"""(?<![\w"'-])(?:["'\w-]++[ \t]*+\.[ \t]*+){200}""")
 
-Table = dict[str, Any]
+Table = dict[str, object]
 """A table as TOML gives it, not yet checked."""
 
 NAMES_AN_ENTRY = ("path", "sample", "name")
@@ -135,7 +135,7 @@ def require_shallow(table: Table) -> None:
 
     :raises RecursionError: it is.
     """
-    level: list[Any] = [table]
+    level: list[dict[str, object] | list[object]] = [table]
     for _depth in range(DEEPEST):
         inside = [each.values() if isinstance(each, dict) else each for each in level]
         level = [value for values in inside for value in values if isinstance(value, dict | list)]
@@ -174,7 +174,7 @@ def merge(base: Table, over: Table, file: str = "", loc: Loc = ()) -> Table:
     return result
 
 
-def _lists_tables(value: Any) -> TypeGuard[list[Table]]:
+def _lists_tables(value: object) -> TypeGuard[list[Table]]:
     return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
 
 
@@ -186,9 +186,15 @@ def _changed(entries: list[Table], changes: Table, file: str, loc: Loc) -> list[
     found: list[Table | None] = list(entries)
     for name, change in changes.items():
         place = _place(entries, name, file, (*loc, name))
-        here = entries[place]
-        found[place] = None if change is False else merge(here, change, file, (*loc, name))
+        found[place] = None if change is False else _entry(entries[place], change, file, (*loc, name))
     return [each for each in found if each is not None]
+
+
+def _entry(entry: Table, change: object, file: str, loc: Loc) -> Table:
+    if not isinstance(change, dict):
+        hint = "false takes the entry away"
+        raise InputErrors([Problem(file, dotted(loc), "must be a table that changes the entry of a list", hint)])
+    return merge(entry, change, file, loc)
 
 
 def _place(entries: list[Table], name: str, file: str, loc: Loc) -> int:
@@ -212,13 +218,13 @@ def origin(documents: Sequence[Document], loc: Loc) -> str:
     return max(documents, key=lambda document: _depth(document.table, loc)).label
 
 
-def _depth(table: Any, loc: Loc) -> int:
+def _depth(table: object, loc: Loc) -> int:
     for depth, part in enumerate(loc):
         if isinstance(table, dict) and isinstance(part, int):
             # Changes of entries of a list that another file has.
             return depth + max((1 + _depth(each, loc[depth + 1 :]) for each in table.values()), default=0)
-        inside = part in table if isinstance(table, dict) else isinstance(table, list) and part in range(len(table))
-        if not inside:
+        inside = table if isinstance(table, dict) else dict(enumerate(table)) if isinstance(table, list) else {}
+        if part not in inside:
             return depth
-        table = table[part]
+        table = inside[part]
     return len(loc)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import TypeGuard
 
 import jinja2
 from jinja2 import meta, nodes
+from pydantic.fields import FieldInfo
 
 from hawser.templates.bounded import MISTAKES, budget
 from hawser.templates.bounded import Environment as Jinja
@@ -59,7 +60,7 @@ def expand(table: Table) -> Expansion:
     return Expansion(expanded, expander.origins, expander.findings)
 
 
-def _items(table: object) -> Iterator[tuple[str, Any]]:
+def _items(table: object) -> Iterator[tuple[str, object]]:
     if isinstance(table, Mapping):
         yield from table.items()
 
@@ -72,7 +73,7 @@ class _Expander:
         self.origins: dict[Loc, Loc] = {}
         self.findings: list[SettingError] = []
 
-    def value(self, value: Any, at: Loc, written: Loc, bound: str) -> Any:
+    def value(self, value: object, at: Loc, written: Loc, bound: str) -> object:
         """Return a value as it is for the instance `bound`; an empty one stands for none."""
         if isinstance(value, dict):
             return self.table(value, at, written, bound)
@@ -98,7 +99,7 @@ class _Expander:
     def table(self, table: Table, at: Loc, written: Loc, bound: str) -> Table:
         if not bound and "instance" in _keys_at(at) and table.get(_HERE) in self.instances:
             bound = str(table[_HERE])
-        found: dict[str, tuple[Any, str, Loc]] = {}
+        found: dict[str, tuple[object, str, Loc]] = {}
         for key, value in table.items():
             if not mentions(key):
                 continue
@@ -119,7 +120,7 @@ class _Expander:
                     result[own] = self.entry(each, table.get(own), (*at, own), (place, (*written, own)), name)
         return result
 
-    def entry(self, value: Any, special: Any, at: Loc, written: tuple[Loc, Loc], name: str) -> Any:
+    def entry(self, value: object, special: object, at: Loc, written: tuple[Loc, Loc], name: str) -> object:
         """Return the entry of one instance.
 
         :param special: what the file says of this one besides; it wins.
@@ -133,8 +134,10 @@ class _Expander:
             value, self.origins[at] = special, written[1]
         return self.belonging(self.value(value, at, self.origins[at], name), at, name)
 
-    def items(self, items: list[Any], at: Loc, written: Loc, bound: str, items_are_written: bool = True) -> list[Any]:
-        result: list[Any] = []
+    def items(
+        self, items: list[object], at: Loc, written: Loc, bound: str, items_are_written: bool = True
+    ) -> list[object]:
+        result: list[object] = []
         for position, item in enumerate(items):
             place = (*written, position) if items_are_written else written
             own = isinstance(item, dict) and item.get(_HERE) in self.instances
@@ -147,7 +150,7 @@ class _Expander:
                 result.append(self.belonging(value, here, name) if each else value)
         return result
 
-    def belonging(self, value: Any, at: Loc, name: str) -> Any:
+    def belonging(self, value: object, at: Loc, name: str) -> object:
         """Note in an entry that can carry it which instance it is for."""
         if isinstance(value, dict) and "instance" in _keys_at(at):
             return {_HERE: name, **value}
@@ -167,7 +170,7 @@ class _Expander:
             SettingError(written, "speaks of instances, and there is none", "add [instances.NAME]", needs)
         )
 
-    def bind(self, text: str, at: Loc, written: Loc, name: str) -> Any:
+    def bind(self, text: str, at: Loc, written: Loc, name: str) -> object:
         """Return a text with the values of one instance.
 
         One that uses nothing else is rendered. In another one, ``instance`` becomes ``instances['NAME']``, for later.
@@ -202,7 +205,7 @@ class _Expander:
         return _with_name(text, name)
 
 
-def mentions(text: object) -> bool:
+def mentions(text: object) -> TypeGuard[str]:
     """Tell whether a text speaks of the instance that it is for."""
     if not isinstance(text, str) or _HERE not in text or "{" not in text:
         return False
@@ -212,7 +215,7 @@ def mentions(text: object) -> bool:
         return False  # told where the value is checked
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -243,12 +246,12 @@ def _is_one_value(tree: nodes.Template) -> bool:
     return False
 
 
-def _keys_at(loc: Loc) -> Mapping[str, Any]:
+def _keys_at(loc: Loc) -> Mapping[str, FieldInfo]:
     model = model_at(Environment, loc)
     return keys_of(model) if model else {}
 
 
-def _takes(loc: Loc) -> Any:
+def _takes(loc: Loc) -> object:
     """Return the type that the schema wants at a place."""
     if not loc:
         return None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import types
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from .base import Loc, Model, Shape
 
 
-def plain(annotation: Any) -> Any:
+def plain(annotation: object) -> object:
     """Return a type without its ``Annotated`` and its ``| None``."""
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -21,7 +21,7 @@ def plain(annotation: Any) -> Any:
     return annotation
 
 
-def entry_type(annotation: Any) -> Any:
+def entry_type(annotation: object) -> object:
     """Return the type of the entries of a ``dict`` or ``tuple`` type, or None for any other."""
     bare = plain(annotation)
     arguments = get_args(bare)
@@ -30,7 +30,7 @@ def entry_type(annotation: Any) -> Any:
     return arguments[0] if get_origin(bare) is tuple else None
 
 
-def model_of(annotation: Any) -> type[Model] | None:
+def model_of(annotation: object) -> type[Model] | None:
     """Return the model that a type is, or None."""
     bare = plain(annotation)
     return bare if isinstance(bare, type) and issubclass(bare, Model) else None
@@ -38,7 +38,7 @@ def model_of(annotation: Any) -> type[Model] | None:
 
 def model_at(root: type[Model], loc: Loc) -> type[Model] | None:
     """Return the model of the table at `loc`, or None when there is no such table."""
-    current: Any = root
+    current: object = root
     for part in loc:
         model = model_of(current)
         if model is not None:
@@ -65,7 +65,7 @@ def shape_of(field: FieldInfo) -> str:
     )
 
 
-def _shape(annotation: Any) -> str:
+def _shape(annotation: object) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return next((item.text for item in reversed(arguments) if isinstance(item, Shape)), "") or _shape(arguments[0])

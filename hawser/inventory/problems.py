@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .base import InvalidValue, Loc, SettingError, did_you_mean
+from .documents import Table
 from .lookup import keys_of, model_at
 from .schema import Environment
 
@@ -100,12 +100,12 @@ def _shown(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def without(table: Mapping[str, Any], locs: list[Loc]) -> dict[str, Any]:
+def without(table: Mapping[str, object], locs: list[Loc]) -> Table:
     """Return `table` without what stands at `locs`; where a key is missing there, without the table that misses it."""
-    pruned: dict[str, Any] = _copy(dict(table))
+    pruned = {key: _copy(value) for key, value in table.items()}
     for loc in locs:
-        holders: list[tuple[dict[str, Any], str]] = []
-        current: Any = pruned
+        holders: list[tuple[Table, str]] = []
+        current: object = pruned
         for part in loc:
             if isinstance(current, dict) and part in current:
                 holders.append((current, str(part)))
@@ -120,7 +120,7 @@ def without(table: Mapping[str, Any], locs: list[Loc]) -> dict[str, Any]:
     return pruned
 
 
-def _copy(value: Any) -> Any:
+def _copy(value: object) -> object:
     if isinstance(value, dict):
         return {key: _copy(entry) for key, entry in value.items()}
     return [_copy(entry) for entry in value] if isinstance(value, list) else value

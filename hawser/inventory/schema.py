@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -189,7 +189,7 @@ class Environment(Model):
     def _fill_in(self) -> Self:
         """Give every default that depends on another table its value, so that nobody needs to look twice."""
         user = self.app.user
-        changes: dict[str, Any] = {
+        changes: dict[str, object] = {
             "env": self._with_implicit_secrets(),
             "processes": {
                 name: entry if entry.user else _with(entry, user=user) for name, entry in self.processes.items()
@@ -243,5 +243,5 @@ class Environment(Model):
         return _with(site, proxy=proxy, groups=groups)
 
 
-def _with(model: M, **changes: Any) -> M:
+def _with(model: M, **changes: object) -> M:
     return model.model_copy(update=changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypedDict, TypeGuard
 
 from hawser.errors import InputErrors, UnknownTarget
 
@@ -151,7 +151,11 @@ def _members(environments: Environments, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*groups, *hosts]))
 
 
-def _readable(hosts: Any) -> bool:
+class _Host(TypedDict, total=False):
+    groups: list[str]
+
+
+def _readable(hosts: object) -> TypeGuard[dict[str, _Host]]:
     return isinstance(hosts, dict) and all(
         isinstance(host, dict)
         and isinstance(host.get("groups", []), list)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from .base import JSON, Resource
+from .base import Resource
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +173,7 @@ class Journal(Resource):
 
     kind: ClassVar[str] = "journal"
     release: str
-    entry: Mapping[str, JSON] = field(default_factory=dict)
+    entry: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,10 @@ import functools
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import paramiko
 from fabric import Connection
@@ -79,18 +79,18 @@ class HostConnection(Connection):  # type: ignore[misc]
     # for a moment each time, and another thread that reads it then finds nothing.
     inline_ssh_env: bool | None = None
 
-    def put(self, *args: Any, **kwargs: Any) -> Any:
+    def put(self, *args: object, **kwargs: object) -> object:
         """Upload a file; see Fabric."""
         return None if self.only_shows("put", args, kwargs) else super().put(*args, **kwargs)
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
+    def get(self, *args: object, **kwargs: object) -> object:
         """Download a file; see Fabric."""
         return None if self.only_shows("get", args, kwargs) else super().get(*args, **kwargs)
 
     def _remote_runner(self) -> Remote:
         return CleanRemote(context=self, inline_env=self.inline_ssh_env)
 
-    def only_shows(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def only_shows(self, name: str, args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
         if self.config.run.dry:
             print(f"{name} {' '.join(map(str, [*args, *kwargs.values()]))}")
         return bool(self.config.run.dry)
@@ -153,7 +153,7 @@ class Connector:
 
     def connection(self, address: Address) -> Connection:
         """Return a Fabric connection to a host, not opened yet, that checks the host's key."""
-        kwargs: dict[str, Any] = {}
+        kwargs: dict[str, object] = {}
         if address.key:
             kwargs = {"pkey": private_key(address.key), "look_for_keys": False, "allow_agent": False}
         connection = HostConnection(

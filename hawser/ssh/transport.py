@@ -5,22 +5,25 @@ Paramiko itself would wait for ever, and keep whatever comes.
 
 from __future__ import annotations
 
+import functools
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Concatenate, ParamSpec
 
 import paramiko
 from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
 from paramiko.packet import Packetizer
+from typing_extensions import Buffer
 
 # Seconds within which the far side of a file transfer answers, and a packet is taken.
 SILENCE = 15.0
 # Bytes of a packet, as OpenSSH has it, and of all that is written before the first one.
 LONGEST_PACKET = 1 << 18
 LONGEST_BANNER = 1 << 16
+P = ParamSpec("P")
 
 
 class PromptSocket(socket.socket):
@@ -40,6 +43,24 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.settimeout(None)
     return PromptSocket(fileno=link.detach())
+
+
+def answered_in_time(
+    ask: Callable[Concatenate[PatientChannel, P], None], silence: float | None = None
+) -> Callable[Concatenate[PatientChannel, P], None]:
+    """Return a request of Paramiko's channels that is answered in time.
+
+    :param silence: seconds within which all that follows is answered.
+    """
+
+    @functools.wraps(ask)
+    def ask_in_time(channel: PatientChannel, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        with channel.in_time():
+            ask(channel, *args, **kwargs)
+        if silence is not None:
+            channel.settimeout(silence)
+
+    return ask_in_time
 
 
 class PatientChannel(paramiko.Channel):
@@ -72,32 +93,17 @@ class PatientChannel(paramiko.Channel):
         finally:
             timer.cancel()
 
-    def exec_command(self, command: Any) -> None:
-        """Start a program; see Paramiko."""
-        with self.in_time():
-            super().exec_command(command)
-
-    def get_pty(self, *args: Any, **kwargs: Any) -> None:
-        """Ask for a terminal; see Paramiko."""
-        with self.in_time():
-            super().get_pty(*args, **kwargs)
-
-    def invoke_shell(self) -> None:
-        """Start a login shell; see Paramiko."""
-        with self.in_time():
-            super().invoke_shell()
-
-    def invoke_subsystem(self, subsystem: Any) -> None:
-        """Start a subsystem, such as sftp, whose every answer comes in time too; see Paramiko."""
-        with self.in_time():
-            super().invoke_subsystem(subsystem)
-        self.settimeout(SILENCE)
+    exec_command = answered_in_time(paramiko.Channel.exec_command)
+    get_pty = answered_in_time(paramiko.Channel.get_pty)
+    invoke_shell = answered_in_time(paramiko.Channel.invoke_shell)
+    # Such as sftp, which waits for an answer to all that it asks.
+    invoke_subsystem = answered_in_time(paramiko.Channel.invoke_subsystem, SILENCE)
 
 
 class PatientPacketizer(Packetizer):
     """Packets of a bounded size, which the far side takes in time."""
 
-    def __init__(self, link: Any) -> None:
+    def __init__(self, link: socket.socket) -> None:
         super().__init__(link)
         # Bytes of the banner, and since when a packet waits to be taken, on the monotonic clock.
         self.banner = 0
@@ -123,7 +129,7 @@ class PatientPacketizer(Packetizer):
             raise paramiko.SSHException(f"a banner of more than {LONGEST_BANNER >> 10} KiB")
         return part
 
-    def write_all(self, out: Any) -> None:
+    def write_all(self, out: Buffer) -> None:
         """Send a packet; see Paramiko.
 
         :raises SSHException: it was not taken.
@@ -155,8 +161,10 @@ class PatientTransport(paramiko.Transport):
 
     packetizer: PatientPacketizer
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "packetizer_class": PatientPacketizer})
+    def __init__(
+        self, link: socket.socket | paramiko.Channel, disabled_algorithms: Mapping[str, Iterable[str]] | None = None
+    ) -> None:
+        super().__init__(link, disabled_algorithms=disabled_algorithms, packetizer_class=PatientPacketizer)
         self.ended = threading.Event()
         # Paramiko calls what takes data as its own class of channels has it: ours could not have others.
         handlers = self._channel_handler_table  # type: ignore[has-type]
@@ -180,9 +188,17 @@ class PatientTransport(paramiko.Transport):
                 self.packetizer.close()
                 self.sock.close()
 
-    def open_channel(self, *args: Any, **kwargs: Any) -> paramiko.Channel:
+    def open_channel(
+        self,
+        kind: str,
+        dest_addr: tuple[str, int] | None = None,
+        src_addr: tuple[str, int] | None = None,
+        window_size: int | None = None,
+        max_packet_size: int | None = None,
+        timeout: float | None = None,
+    ) -> paramiko.Channel:
         """Open a channel; see Paramiko."""
-        channel = super().open_channel(*args, **kwargs)
+        channel = super().open_channel(kind, dest_addr, src_addr, window_size, max_packet_size, timeout)
         # Paramiko makes it itself, and offers no way to have another kind made.
         channel.__class__ = PatientChannel
         vars(channel)["patience"] = self.channel_timeout

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import shlex
 import threading
 import time
 import uuid
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import paramiko
@@ -24,6 +21,7 @@ from ..host.facts import Facts
 from ..report.text import hearsay, reason
 from ..resources import JSON, Catalog
 from .connect import Address, Connector
+from .loader import INSTALL_PYTHON, NO_PYTHON, SCRIPT, first_input
 from .protocol import Exchange, Reader
 from .transport import SILENCE
 
@@ -36,38 +34,7 @@ LAST_SHOWN = 2000
 # Bytes that a runner may say to standard error: a login script may speak there, and whatever warns.
 LONGEST_ERRORS = 1 << 26
 
-# Reads our modules from standard input and runs them without touching the disk. Python 3.8 syntax.
-LOADER = (
-    "import sys,zlib,json,importlib.machinery as m\n"
-    "i=sys.stdin.buffer\n"
-    "s=json.loads(zlib.decompress(i.read(int(i.readline()))).decode())\n"
-    "k={n.rpartition('.')[0] for n in s}\n"
-    "class L:\n"
-    " def create_module(self,o):\n"
-    "  return None\n"
-    " def find_spec(self,n,p=None,t=None):\n"
-    "  return m.ModuleSpec(n,self,is_package=n in k) if n in s else None\n"
-    " def exec_module(self,o):\n"
-    "  exec(compile(s[o.__name__],o.__name__.replace('.','/')+'.py','exec'),o.__dict__)\n"
-    "sys.meta_path.insert(0,L())\n"
-    "from hawser_runner.main import main\n"
-    "main()\n"
-)
-NO_PYTHON = "hawser: no python3 here"
 READY = "hawser-is-ready"
-
-
-@functools.cache
-def runner_source() -> bytes:
-    """Return the runner's modules as one compressed JSON object {module name: source}."""
-    folder = Path(__file__).parents[1] / "runner"
-    modules = {
-        ".".join(["hawser_runner", *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__"): (
-            path.read_text(encoding="utf-8")
-        )
-        for path in sorted(folder.rglob("*.py"))
-    }
-    return zlib.compress(json.dumps(modules).encode(), 9)
 
 
 def as_said(data: bytes) -> str:
@@ -240,14 +207,11 @@ class Wire:
 
         :returns: an empty string, or `NO_PYTHON`.
         """
-        check = f"command -v python3 >/dev/null || {{ echo '{NO_PYTHON}'; exit 0; }}"
-        script = f"{check}; exec python3 -IBc {shlex.quote(LOADER)}"
         self.reader = Reader(self.name, self.receive, self.last_words)
         self.errors, self.erred = b"", 0
-        self.channel = self.execute(script)
+        self.channel = self.execute(SCRIPT)
         try:
-            source = runner_source()
-            self.write(b"%d\n" % len(source) + source + json.dumps(self.hello).encode() + b"\n")
+            self.write(first_input(self.hello))
         except (OSError, EOFError, paramiko.SSHException):
             # It ended before it had read everything; what it said follows.
             pass
@@ -260,11 +224,8 @@ class Wire:
         return ""
 
     def install_python(self) -> None:
-        """Install python3 through plain sh, the only thing that needs no python3."""
-        channel = self.execute(
-            "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && "
-            "apt-get install -y -qq --no-install-recommends python3 python3-venv"
-        )
+        """Install python3."""
+        channel = self.execute(INSTALL_PYTHON)
         # What it says on either stream, in their order.
         channel.set_combine_stderr(True)
         output = b""

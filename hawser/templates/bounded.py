@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import datetime
 import functools
+import operator
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from types import BuiltinMethodType, MethodType
+from typing import TypeVar
 
 import jinja2
 from jinja2 import nodes
@@ -58,6 +60,7 @@ OWN = (Macro, LoopContext, BlockReference, TemplateReference, Cycler, Joiner, Na
 LEAVES = (nodes.TemplateData, nodes.Name, nodes.Const)
 SETTING = (nodes.Macro, nodes.Import, nodes.FromImport, nodes.Block)
 SCOPES = (nodes.If, nodes.For, nodes.CallBlock, nodes.FilterBlock, nodes.With, nodes.AssignBlock, nodes.CondExpr)
+T = TypeVar("T")
 EACH, JOINED, MADE = "each item", "joined", "made"
 
 
@@ -129,7 +132,7 @@ def size(value: object) -> int:
     return found
 
 
-def counted(value: Any) -> Any:
+def counted(value: object) -> object:
     """Return a value that was made just now, counted; what comes one by one is made a list."""
     if isinstance(value, Iterator):
         value = list(items(value))
@@ -137,7 +140,7 @@ def counted(value: Any) -> Any:
     return value
 
 
-def items(values: Any, extra: int = 0) -> Iterator[Any]:
+def items(values: Iterable[object], extra: int = 0) -> Iterator[object]:
     """Yield what there is, and count the turns.
 
     :param extra: the characters that a turn writes besides.
@@ -156,28 +159,28 @@ def refuse_over(amount: int, limit: int = LONGEST) -> None:
         raise TooMuch("a value becomes too large")
 
 
-def add(left: Any, right: Any) -> Any:
+def add(left: object, right: object) -> object:
     if isinstance(left, Sequence) and isinstance(right, Sequence):
         refuse_over((len(left) + len(right)) * (1 if isinstance(left, str | bytes) else STEP))
-    return left + right
+    return operator.add(left, right)
 
 
-def multiply(left: Any, right: Any) -> Any:
+def multiply(left: object, right: object) -> object:
     for one, other in ((left, right), (right, left)):
         if isinstance(one, int) and isinstance(other, Sequence):
             refuse_over(size(other) * max(one, 0))
     if isinstance(left, int) and isinstance(right, int):
         refuse_over(left.bit_length() + right.bit_length(), BITS)
-    return left * right
+    return operator.mul(left, right)
 
 
-def power(left: Any, right: Any) -> Any:
+def power(left: object, right: object) -> object:
     if isinstance(left, int) and isinstance(right, int):
         refuse_over(left.bit_length() * max(right, 0), BITS)
-    return left**right
+    return operator.pow(left, right)
 
 
-def modulo(left: Any, right: Any) -> Any:
+def modulo(left: object, right: object) -> object:
     """Return a remainder, or a text with values in the places that ``%`` marks."""
     if isinstance(left, str | bytes):
         pattern = left if isinstance(left, str) else left.decode("latin-1")
@@ -186,17 +189,17 @@ def modulo(left: Any, right: Any) -> Any:
         values = right.values() if isinstance(right, Mapping) else right if isinstance(right, tuple) else (right,)
         widest = max((len(text(each)) for each in values), default=0)
         refuse_over(len(pattern) + pattern.count("%") * max(widest, 1))
-    return left % right
+    return operator.mod(left, right)
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Return a value as text; one that contains itself, or the same many times, is too large for it."""
     if not isinstance(value, str):
         size(value)
     return str(value)
 
 
-def joined(first: Any, *rest: Any) -> str:
+def joined(first: object, *rest: object) -> str:
     """Return texts one after the other, as ``~`` does."""
     parts = []
     for each in (first, *rest):
@@ -205,7 +208,7 @@ def joined(first: Any, *rest: Any) -> str:
     return "".join(parts)
 
 
-def join_with(separator: str, values: Any) -> str:
+def join_with(separator: str, values: Iterable[object], /) -> str:
     """Return texts with something between them."""
     parts = []
     for each in values:
@@ -214,18 +217,22 @@ def join_with(separator: str, values: Any) -> str:
     return separator.join(parts)
 
 
-def replaced(value: Any, old: Any, new: Any, count: int | None = None) -> str:
+def replaced(value: object, old: object, new: object, count: int | None = None) -> str:
     """Return a text with another text in the place of one."""
-    value, old, new = text(value), text(old), text(new)
-    times = value.count(old) if count is None or count < 0 else count
-    refuse_over(len(value) + min(times, len(value) + 1) * len(new))
-    return str(value.replace(old, new, -1 if count is None else count))
+    whole, part, instead = text(value), text(old), text(new)
+    times = whole.count(part) if count is None or count < 0 else count
+    refuse_over(len(whole) + min(times, len(whole) + 1) * len(instead))
+    return whole.replace(part, instead, -1 if count is None else count)
+
+
+# Methods of texts that would make a large one before it could be counted.
+BOUNDED: dict[str, Callable[..., object]] = {"join": join_with, "replace": replaced}
 
 
 class Formatter(SandboxedFormatter):
     """``str.format`` with bounded widths."""
 
-    def format_field(self, value: Any, format_spec: str) -> str:
+    def format_field(self, value: object, format_spec: str) -> str:
         if re.search(r"\d{5}", format_spec):
             raise TooMuch("a width is too large")
         size(value)
@@ -239,15 +246,15 @@ class Environment(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset(("+", "-", "*", "/", "//", "**", "%"))
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: object) -> None:
         # What is worked out when a template is read would not be counted.
         super().__init__(optimized=False, finalize=written, **options)
         self.lengths: dict[str, int] = {}
         del self.globals["lipsum"]
         self.binop_table.update({"+": add, "*": multiply, "**": power, "%": modulo})
         self.adopt(self.filters)
-        tests: Mapping[str, Any] = self.tests
-        self.tests.update({name: self.bounded(name, function) for name, function in tests.items()})
+        # By its own types, Jinja2's tests are functions that nobody can call.
+        self.tests.update({name: self.bounded(name, each) for name, each in self.tests.items()})  # type: ignore[arg-type]
         self.filters.update(
             {
                 "format": self.bounded("format", lambda value, *more, **named: modulo(text(value), named or more)),
@@ -262,15 +269,15 @@ class Environment(ImmutableSandboxedEnvironment):
         for name in ("urlize", "striptags"):
             self.filters[name] = self.bounded(name, self.filters[name])
 
-    def adopt(self, filters: Mapping[str, Callable[..., Any]]) -> None:
+    def adopt(self, filters: Mapping[str, Callable[..., object]]) -> None:
         """Take filters over, each with what it may take."""
         self.filters.update({name: self.bounded(name, function) for name, function in filters.items()})
 
-    def bounded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def bounded(self, name: str, function: Callable[..., object]) -> Callable[..., object]:
         """Return a filter or a test whose input and result are counted."""
 
         @functools.wraps(function)
-        def apply(*arguments: Any, **named: Any) -> Any:
+        def apply(*arguments: object, **named: object) -> object:
             given = (*arguments, *named.values())
             plain = [each for each in given if isinstance(each, PLAIN) and not isinstance(each, Context)]
             budget.spend(STEP + sum(map(size, plain)))
@@ -284,40 +291,38 @@ class Environment(ImmutableSandboxedEnvironment):
 
         return apply
 
-    def join(self, values: Any, d: str = "", attribute: Any = None) -> str:
+    def join(self, values: Iterable[object], d: str = "", attribute: str | int | None = None) -> str:
         """Join what there is, or an attribute of it."""
         found = values if attribute is None else (self.getitem(each, attribute) for each in values)
         return join_with(text(d), found)
 
-    def sum(self, values: Any, attribute: Any = None, start: Any = 0) -> Any:
+    def sum(self, values: Iterable[object], attribute: str | int | None = None, start: object = 0) -> object:
         """Add numbers, or an attribute of what there is."""
         found = values if attribute is None else (self.getitem(each, attribute) for each in values)
         for each in items(found):
             start = counted(add(start, each))
         return start
 
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
         """Tell whether a template may see this: data of what we give it, methods of plain values only."""
         if not super().is_safe_attribute(obj, attr, value):
             return False
         return isinstance(obj, (*PLAIN, *OWN)) or not (callable(value) or attr.startswith("model_"))
 
-    def is_safe_callable(self, obj: Any) -> bool:
+    def is_safe_callable(self, obj: object) -> bool:
         """Tell whether a template may call this: methods of plain values, and what we give it for that."""
         owner = getattr(obj, "__self__", None)
         if isinstance(obj, OWN) or isinstance(owner, (*PLAIN, *OWN)):
             return super().is_safe_callable(obj)
         return getattr(obj, "for_templates", False) is True or any(obj is each for each in self.globals.values())
 
-    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(__self, __context: Context, __obj: object, *args: object, **kwargs: object) -> object:
         """Call what a template may call, and count what comes of it."""
         budget.spend(CALL + size(args) + size(kwargs))
         owner, name = getattr(__obj, "__self__", None), getattr(__obj, "__name__", "")
         if isinstance(owner, str | bytes):
-            if name == "join" and isinstance(owner, str):
-                return counted(join_with(owner, *args))
-            if name == "replace" and isinstance(owner, str):
-                return counted(replaced(owner, *args, **kwargs))
+            if name in BOUNDED and isinstance(owner, str):
+                return counted(BOUNDED[name](owner, *args, **kwargs))
             if name == "translate":
                 raise TooMuch("translate is not for templates")
             if name in SEARCHES:
@@ -331,20 +336,21 @@ class Environment(ImmutableSandboxedEnvironment):
             raise TooMuch("a width is too large")
         return counted(super().call(__context, __obj, *args, **kwargs))
 
-    def wrap_str_format(self, value: Any) -> Any:
+    def wrap_str_format(self, value: object) -> Callable[..., str] | None:
         """Return ``str.format`` with bounded widths; None for anything else."""
-        if super().wrap_str_format(value) is None:
+        if not isinstance(value, MethodType | BuiltinMethodType) or super().wrap_str_format(value) is None:
             return None
-        pattern, mapped = value.__self__, value.__name__ == "format_map"
+        pattern = str(value.__self__)
 
-        def apply(*args: Any, **kwargs: Any) -> str:
-            if mapped:
-                args, kwargs = (), *args
+        def apply(*args: object, **kwargs: object) -> str:
             return Formatter(self).vformat(pattern, args, kwargs)
 
-        return for_templates(apply)
+        def apply_mapped(values: Mapping[str, object]) -> str:
+            return Formatter(self).vformat(pattern, (), values)
 
-    def _load_template(self, name: str, globals: Any) -> jinja2.Template:
+        return for_templates(apply_mapped if value.__name__ == "format_map" else apply)
+
+    def _load_template(self, name: str, globals: MutableMapping[str, object] | None) -> jinja2.Template:
         budget.spend(STEP + self.lengths.get(name, 0))
         return super()._load_template(name, globals)
 
@@ -360,16 +366,19 @@ class Environment(ImmutableSandboxedEnvironment):
             raise jinja2.TemplateSyntaxError("sets too many names, in too many branches and loops", 1, name, filename)
         return made
 
-    def _generate(self, source: nodes.Template, *arguments: Any, **named: Any) -> str:
-        return super()._generate(watched(source), *arguments, **named)
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        watched(source)
+        return super()._generate(source, name, filename, defer_init)
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
         """Work out what an operator makes, and count it, and what it is made of."""
         budget.spend(size(left) + size(right))
         return counted(super().call_binop(context, operator, left, right))
 
 
-def watched(node: Any) -> Any:
+def watched(node: nodes.Node) -> nodes.Node:
     """Return a part of a template with all counted in it that repeats, or makes a new value of others."""
     if isinstance(node, LEAVES):
         return node
@@ -393,20 +402,20 @@ def watched(node: Any) -> Any:
     return node
 
 
-def through(name: str, first: Any, *more: Any) -> nodes.Filter:
+def through(name: str, first: nodes.Node, *more: nodes.Node) -> nodes.Filter:
     """Return an expression that goes through one of our filters."""
     return nodes.Filter(first, name, list(more), [], None, None, lineno=first.lineno)
 
 
 @jinja2.pass_context
-def written(_context: Any, value: Any) -> str:
+def written(_context: Context, value: object) -> str:
     """Return a value as it is written into the output. It takes the context, or Jinja2 would call it while reading."""
     made = text(value)
     budget.spend(len(made) + 1)
     return made
 
 
-def bound_widths(name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+def bound_widths(name: str, arguments: Sequence[object], named: Mapping[str, object]) -> None:
     """Refuse numbers that say how wide or how many, when no file needs that much.
 
     :raises TooMuch: there is one.
@@ -423,7 +432,7 @@ def bound_widths(name: str, arguments: Sequence[Any], named: Mapping[str, Any]) 
         refuse_over(len(text(values[0])) * max((len(each) for each in more if isinstance(each, str)), default=1))
 
 
-def bound_search(owner: Any = "", *wanted: Any) -> None:
+def bound_search(owner: object = "", *wanted: object) -> None:
     """Refuse to look through a text for another one where both are so long that it takes long.
 
     :raises TooMuch: they are.
@@ -432,12 +441,12 @@ def bound_search(owner: Any = "", *wanted: Any) -> None:
     refuse_over(len(owner) * longest if isinstance(owner, str | bytes) else 0, SEARCH)
 
 
-def wide(value: Any) -> bool:
+def wide(value: object) -> bool:
     """Whether a number is larger than a width or a count of digits needs to be."""
     return isinstance(value, int) and abs(value) > WIDEST
 
 
-def for_templates(function: Callable[..., Any]) -> Callable[..., Any]:
+def for_templates(function: Callable[..., T]) -> Callable[..., T]:
     """Mark a function of ours as one that templates may call."""
     function.for_templates = True  # type: ignore[attr-defined]
     return function

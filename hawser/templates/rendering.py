@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
@@ -56,7 +55,7 @@ class Templates:
         self._inner = jinja2.Environment(loader=loader, autoescape=False)
         self._values: dict[str, jinja2.Template] = {}
 
-    def _load(self, name: str) -> tuple[str, str | None, Any]:
+    def _load(self, name: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         assert self._inner.loader is not None
         if self._kept and name not in self._kept and "/" in name:
             # In the folders beside ours are the templates of environments.
@@ -65,7 +64,7 @@ class Templates:
         self.used[name] = source
         return source, filename, up_to_date
 
-    def file(self, name: str, context: Mapping[str, Any]) -> str:
+    def file(self, name: str, context: Mapping[str, object]) -> str:
         """Render a template file.
 
         :raises TemplateError: it does not exist, is malformed, or uses a variable that is not there.
@@ -81,7 +80,7 @@ class Templates:
         except MISTAKES as error:
             raise TemplateError(Problem(f"conf_templates/{name}", "", mistake(error))) from None
 
-    def value(self, text: str, context: Mapping[str, Any], file: str, key: str) -> str:
+    def value(self, text: str, context: Mapping[str, object], file: str, key: str) -> str:
         """Render a value of an environment file.
 
         :param file: the environment file, and
@@ -96,7 +95,7 @@ class Templates:
                 template = self._values[text] = self.jinja.from_string(text)
             return template.render(context)
 
-    def expression(self, text: str, context: Mapping[str, Any], file: str, key: str) -> Any:
+    def expression(self, text: str, context: Mapping[str, object], file: str, key: str) -> object:
         """Work out an expression of an environment file; see `value`."""
         with told(file, key):
             answer = self.jinja.compile_expression(text, undefined_to_none=False)(context)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ..base import InvalidValue, Loc, SettingError, did_you_mean
 from ..schema import Environment
@@ -91,7 +90,7 @@ def _is_command(loc: Loc) -> bool:
     )
 
 
-def _texts(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
+def _texts(value: object, loc: Loc) -> Iterator[tuple[Loc, str]]:
     if isinstance(value, str):
         yield loc, value
     elif isinstance(value, dict):

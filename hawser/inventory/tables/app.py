@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -202,7 +202,7 @@ class EnvSettings(Model):
         return self.required + self.generated
 
 
-def _several(value: Any) -> Any:
+def _several(value: object) -> object:
     return [value] if isinstance(value, str) else (value or ())  # a release kept by an older version may say null
 
 

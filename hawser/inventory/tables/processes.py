@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -81,8 +82,8 @@ class Limits(Model):
     processes: Limit | None = Field(default=None, description="Processes and threads of its user.")
 
 
-def _uses_socket(data: dict[str, Any]) -> bool:
-    return data["port"] is None and "socket" in references(data["command"]).names
+def _uses_socket(data: Mapping[str, object]) -> bool:
+    return data["port"] is None and "socket" in references(str(data["command"])).names
 
 
 class Process(Model):

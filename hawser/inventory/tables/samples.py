@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
@@ -37,7 +37,7 @@ _FORMATS: dict[str, Format] = {
 }
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, str):
         return check_syntax(value)
     if isinstance(value, bool | int | float):
@@ -61,7 +61,7 @@ def _some(text: str) -> str:
     return text
 
 
-def _table(value: object) -> dict[str, Any]:
+def _table(value: object) -> dict[str, object]:
     plain = _plain(value)
     if not isinstance(plain, dict):
         raise InvalidValue("must be a table")
@@ -69,7 +69,7 @@ def _table(value: object) -> dict[str, Any]:
 
 
 Values = Annotated[
-    dict[str, Any],
+    dict[str, object],
     PlainValidator(_table),
     PlainSerializer(lambda value: value),
     Shape("table: text (Jinja2), numbers, true or false, lists, tables"),

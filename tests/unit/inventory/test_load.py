@@ -178,6 +178,16 @@ class TestExtends:
         (problem,) = problems_of(path)
         assert (problem.file, problem.message, problem.hint) == ("hosts/shop.toml", message, hint)
 
+    @pytest.mark.parametrize("change", ["true", '"0600"', "[]"])
+    def test_of_an_entry_by_no_table_is_refused(self, write, change):
+        write(BASE + LISTS, "base")
+        (problem,) = problems_of(write(f'extends = "base.toml"\nfiles."/etc/b.conf" = {change}\n[hosts.web1]'))
+        assert (problem.file, problem.key) == ("hosts/shop.toml", 'files."/etc/b.conf"')
+        assert (problem.message, problem.hint) == (
+            "must be a table that changes the entry of a list",
+            "false takes the entry away",
+        )
+
     def test_of_one_of_two_entries_with_the_same_path_wants_its_place(self, write):
         twice = LISTS + '[[patches]]\npath = "a"\nold = "1"\nnew = "2"\n[[patches]]\npath = "a"\nold = "3"\nnew = "4"\n'
         write(BASE + twice, "base")

@@ -10,7 +10,7 @@ import sys
 import time
 import zlib
 
-from hawser.ssh.wire import LOADER, runner_source
+from hawser.ssh.loader import LOADER, runner_source
 
 
 def source(**constants):

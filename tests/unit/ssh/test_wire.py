@@ -19,7 +19,8 @@ from hawser.ssh import protocol
 from hawser.ssh import wire as wire_module
 from hawser.ssh.connect import Address, Connector
 from hawser.ssh.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key, read_key
-from hawser.ssh.wire import NO_PYTHON, Wire
+from hawser.ssh.loader import NO_PYTHON
+from hawser.ssh.wire import Wire
 from tests.hostile.ssh import (
     HOST_KEY,
     OTHER_HOST_KEY,

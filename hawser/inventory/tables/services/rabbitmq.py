@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -39,7 +38,7 @@ class Rabbitmq(Server):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_vhosts(cls, data: Any) -> Any:
+    def _name_vhosts(cls, data: object) -> object:
         if isinstance(data, dict) and isinstance(data.get("users"), dict):
             return {**data, "users": named_after_key(data["users"], "vhost")}
         return data

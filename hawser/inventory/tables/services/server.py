@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -65,7 +65,7 @@ class Server(Model):
         raise NotImplementedError
 
 
-def named_after_key(table: dict[str, Any], key: str) -> dict[str, Any]:
+def named_after_key(table: dict[str, object], key: str) -> dict[str, object]:
     """Return `table` whose entries have `key` set to their own name where it is not given."""
     return {name: {key: name, **entry} if isinstance(entry, dict) else entry for name, entry in table.items()}
 
@@ -86,7 +86,7 @@ class DatabaseServer(Server):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_owners(cls, data: Any) -> Any:
+    def _name_owners(cls, data: object) -> object:
         if isinstance(data, dict) and isinstance(data.get("databases"), dict):
             return {**data, "databases": named_after_key(data["databases"], "owner")}
         return data
