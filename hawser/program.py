@@ -56,7 +56,7 @@ class Program(Fab):  # type: ignore[misc]
         if self._remainder_only:
             hosts = self.args.hosts.value or "HOSTS"
             next_move = BY_TASK.format(hosts=hosts, command=shell(self.core.remainder))
-            raise HawserError("a command goes to hosts of the inventory with a task", next=f"{next_move}", code=2)
+            raise HawserError("a command goes to hosts of the inventory with a task", next=next_move, code=2)
         super().parse_collection()
 
     def execute(self) -> None:

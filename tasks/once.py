@@ -110,7 +110,7 @@ def about(fleet: Fleet, name: str) -> Fleet:
     leader.connect()
     if not fleet.facts(leader.names[0]).current:
         next_move = f"fab -H {fleet.environment.name} bootstrap deploy"
-        raise HawserError(f"{leader.names[0]}: nothing has been deployed yet;", next=f"{next_move}")
+        raise HawserError(f"{leader.names[0]}: nothing has been deployed yet;", next=next_move)
     return fleet.everyone().with_code()
 
 

@@ -80,7 +80,7 @@ def about(fleet: Fleet, process: str) -> Fleet:
     bare = [name for name in there.names if not there.facts(name).current]
     if bare:
         next_move = f"fab -H {fleet.environment.name} deploy"
-        raise HawserError(f"{', '.join(bare)}: nothing has been deployed yet;", next=f"{next_move}")
+        raise HawserError(f"{', '.join(bare)}: nothing has been deployed yet;", next=next_move)
     return there
 
 

@@ -129,8 +129,8 @@ def hide(path: Path) -> None:
         return
     if git(path.parent, "ls-files", "--error-unmatch", "--", path.name) == 0:
         raise HawserError(
-            f"{path}: is a private key that git keeps, for everyone who reads the repository\n"
-            f"  next: git rm --cached {path.name}, order another key, and write it into .gitignore",
+            f"{path}: is a private key that git keeps, for everyone who reads the repository",
+            next=f"git rm --cached {path.name}, order another key, and write it into .gitignore",
             code=2,
         )
     if git(path.parent, "check-ignore", "--quiet", "--", path.name) != 0:

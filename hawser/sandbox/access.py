@@ -104,7 +104,7 @@ def _place(name: str) -> Place:
 def _host(name: str) -> RunningHost:
     running = host.running(_place(name))
     if running is None:
-        raise HawserError(f"sandbox: {name} is not up\n  next: fab sandbox.up")
+        raise HawserError(f"sandbox: {name} is not up", next="fab sandbox.up")
     return running
 
 

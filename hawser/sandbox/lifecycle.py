@@ -168,7 +168,7 @@ def _known(instance: Instance) -> list[str]:
 def _must_run(place: Place) -> RunningHost:
     running = host.running(place)
     if running is None:
-        raise HawserError(f"sandbox: {place.name} is not up\n  next: fab sandbox.up")
+        raise HawserError(f"sandbox: {place.name} is not up", next="fab sandbox.up")
     return running
 
 

@@ -35,7 +35,7 @@ def requirements() -> None:
     _known_system()
     if missing := missing_packages():
         raise HawserError(
-            f"sandbox: missing on this machine: {', '.join(missing)}\n  next: apt-get install {' '.join(missing)}"
+            f"sandbox: missing on this machine: {', '.join(missing)}", next=f"apt-get install {' '.join(missing)}"
         )
 
 
@@ -67,8 +67,8 @@ def check_folder(instance: Instance) -> None:
     instance.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
     if file_system(instance.folder, mounted()) == "overlay":
         raise HawserError(
-            f"sandbox: {instance.folder} lies on an overlay file system, which cannot carry another\n"
-            "  next: set HAWSER_SANDBOX to a folder on a disk, a volume or a tmpfs"
+            f"sandbox: {instance.folder} lies on an overlay file system, which cannot carry another",
+            next="set HAWSER_SANDBOX to a folder on a disk, a volume or a tmpfs",
         )
 
 
@@ -76,7 +76,7 @@ def _known_system() -> Release:
     release = machine_release()
     if release.distribution not in ("debian", "ubuntu") or not release.codename:
         raise HawserError(
-            f"sandbox: throwaway hosts need Debian or Ubuntu, and this machine is {release.distribution or 'unknown'}\n"
-            "  next: use a machine with Debian or Ubuntu, or name real hosts in the environment file"
+            f"sandbox: throwaway hosts need Debian or Ubuntu, and this machine is {release.distribution or 'unknown'}",
+            next="use a machine with Debian or Ubuntu, or name real hosts in the environment file",
         )
     return release

@@ -30,7 +30,7 @@ def sudo() -> list[str]:
     asking = sys.stdin is not None and sys.stdin.isatty()
     if commands.which("sudo") is None or not (asking or commands.tried("sudo", "-n", "true")):
         raise HawserError(
-            "sandbox: throwaway hosts need root's rights, and sudo gives none here\n  next: run this as root"
+            "sandbox: throwaway hosts need root's rights, and sudo gives none here", next="run this as root"
         )
     return ["sudo"] if asking else ["sudo", "-n"]
 

@@ -18,7 +18,7 @@ from fabric.runners import Remote
 
 from ..errors import HawserError, Unreachable
 from ..report.text import clean, reason
-from .hostkeys import HostKeyRefused, KnownHosts, changed_key_message, read_key
+from .hostkeys import KnownHosts, changed_key, read_key
 from .transport import PatientTransport, open_socket
 
 # What goes wrong on a connection is said by the error that it ends in; without a handler of ours, Paramiko's own words
@@ -196,17 +196,16 @@ class Connector:
                 )
             connection.open()
         except paramiko.BadHostKeyException as error:
-            message = changed_key_message(address.name, error.key, error.expected_key, self.known_hosts.project)
-            raise HostKeyRefused(message) from None
+            raise changed_key(address.name, error.key, error.expected_key, self.known_hosts.project) from None
         except paramiko.AuthenticationException as error:
             by_hand = f"ssh -p {connection.port} {connection.user}@{connection.host}"
-            raise Unreachable(f"{where}: the login was refused ({reason(error)}); next: {by_hand}") from None
+            raise Unreachable(f"the login was refused ({reason(error)});", host=where, next=by_hand) from None
         except socket.gaierror:
-            raise Unreachable(f"{where}: the name does not resolve; next: give the host an `address`") from None
+            raise Unreachable("the name does not resolve;", host=where, next="give the host an `address`") from None
         except TimeoutError:
-            raise Unreachable(f"{where}: no answer within {address.connect_timeout} s") from None
+            raise Unreachable(f"no answer within {address.connect_timeout} s", host=where) from None
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{where}: {reason(error)}") from None
+            raise Unreachable(reason(error), host=where) from None
         return connection
 
     def close(self) -> None:

@@ -68,8 +68,9 @@ class RefuseUnknown(paramiko.MissingHostKeyPolicy):
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         raise HostKeyRefused(
-            f"{self.name}: its host key is not known yet: {key.get_name()} {fingerprint(key)}\n"
-            f"  next: compare it with what the host's owner says, then: {self.next_move}"
+            f"its host key is not known yet: {key.get_name()} {fingerprint(key)}",
+            host=self.name,
+            next=f"compare it with what the host's owner says, then: {self.next_move}",
         )
 
 
@@ -124,7 +125,7 @@ class KnownHosts:
         """
         known = list((self.keys.lookup(known_name(address, port)) or {}).values())
         if known and key not in known:
-            raise HostKeyRefused(changed_key_message(name, key, known[0], self.project))
+            raise changed_key(name, key, known[0], self.project)
 
     def pin(self, address: str, port: int, key: paramiko.PKey) -> bool:
         """Append a key to the project's known_hosts.
@@ -142,11 +143,12 @@ class KnownHosts:
         return True
 
 
-def changed_key_message(name: str, key: paramiko.PKey, expected: paramiko.PKey, project: Path) -> str:
-    """Say that a host's key is another one than before; this is never accepted by a command."""
-    return (
-        f"{name}: ITS HOST KEY HAS CHANGED. It shows {key.get_name()} {fingerprint(key)}, "
+def changed_key(name: str, key: paramiko.PKey, expected: paramiko.PKey, project: Path) -> HostKeyRefused:
+    """Return the error of a host's key that is another one than before; this is never accepted by a command."""
+    return HostKeyRefused(
+        f"ITS HOST KEY HAS CHANGED. It shows {key.get_name()} {fingerprint(key)}, "
         f"known is {fingerprint(expected)}.\n"
         f"  Someone may be listening in, or the host was set up anew. If its owner confirms the key, remove the old\n"
-        f"  line from {project} or ~/.ssh/known_hosts (or host_key in the environment file), then: fab -H {name} trust"
+        f"  line from {project} or ~/.ssh/known_hosts (or host_key in the environment file), then: fab -H {name} trust",
+        host=name,
     )

@@ -42,13 +42,13 @@ class Reader:
 
     :param name: the host, for messages.
     :param receive: returns the next bytes, empty ones at the end; raises TimeoutError when none came for a while.
-    :param last_words: says why the line has ended.
+    :param ended: says why the line has ended.
     """
 
-    def __init__(self, name: str, receive: Callable[[], bytes], last_words: Callable[[], str]) -> None:
+    def __init__(self, name: str, receive: Callable[[], bytes], ended: Callable[[], Unreachable]) -> None:
         self.name = name
         self.receive = receive
-        self.last_words = last_words
+        self.ended = ended
         self.buffer = bytearray()
         # Bytes of all messages until now.
         self.taken = 0
@@ -76,12 +76,12 @@ class Reader:
                 data = None
             now = time.monotonic()
             if data == b"":
-                raise Unreachable(f"{self.name}: {self.last_words()}")
+                raise self.ended()
             if data:
                 heard = now
                 self.buffer += data
             elif now - heard > SILENCE:
-                raise Unreachable(f"{self.name}: has been silent for {SILENCE:.0f} s; the line is cut")
+                raise Unreachable(f"has been silent for {SILENCE:.0f} s; the line is cut", host=self.name)
             if now - began > SILENCE + len(self.buffer) / SLOWEST and b"\n" not in self.buffer[looked:]:
                 self.breach(f"no whole line within {now - began:.0f} s")
             if now > due:

@@ -69,12 +69,12 @@ class Wire:
         self.hello = {**hello, "token": uuid.uuid4().hex}
         self.connection: Connection | None = None
         self.channel: paramiko.Channel | None = None
-        self.reader = Reader(self.name, self.receive, self.last_words)
+        self.reader = Reader(self.name, self.receive, self.ended)
         # The end of what came on standard error, and how much came there.
         self.errors, self.erred = b"", 0
         self.errors_lock = threading.Lock()
         # Why nothing comes over this line any more.
-        self.broken = ""
+        self.broken: Unreachable | None = None
         self.send_lock = threading.Lock()
         self.counter = 0
         self.exchanges = 0
@@ -107,11 +107,11 @@ class Wire:
         first = self.start()
         if first == NO_PYTHON:
             if not install_python():
-                raise Unreachable(f"{self.name}: there is no python3 yet; next: fab -H {self.name} bootstrap")
+                raise Unreachable("there is no python3 yet;", host=self.name, next=f"fab -H {self.name} bootstrap")
             self.install_python()
             first = self.start()
         if first == NO_PYTHON:
-            raise Unreachable(f"{self.name}: python3 was installed and is still not found")
+            raise Unreachable("python3 was installed and is still not found", host=self.name)
 
     def command(self, script: str) -> tuple[str, bytes]:
         """Return the command that runs a shell script as root, and what its standard input must begin with."""
@@ -143,7 +143,7 @@ class Wire:
             if first:
                 channel.sendall(first)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{self.name}: starts no command for us: {reason(error)}") from None
+            raise Unreachable(f"starts no command for us: {reason(error)}", host=self.name) from None
         return channel
 
     def terminal(self, script: str, size: tuple[str, int, int] | None) -> paramiko.Channel:
@@ -164,7 +164,7 @@ class Wire:
             channel.get_pty(*size)
             self.start_in_terminal(channel, script)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(f"{self.name}: starts no terminal: {reason(error)}") from None
+            raise Unreachable(f"starts no terminal: {reason(error)}", host=self.name) from None
         channel.settimeout(None)
         return channel
 
@@ -185,7 +185,7 @@ class Wire:
             if READY.encode() in heard:
                 channel.sendall(password)
                 return
-        raise Unreachable(f"{self.name}: {as_said(heard) or 'starts no terminal'}")
+        raise Unreachable(as_said(heard) or "starts no terminal", host=self.name)
 
     def parts(self, receive: Callable[[int], bytes], seconds: float) -> Iterator[bytes]:
         """Yield what comes over a channel until its end, for so many seconds at most.
@@ -207,7 +207,7 @@ class Wire:
 
         :returns: an empty string, or `NO_PYTHON`.
         """
-        self.reader = Reader(self.name, self.receive, self.last_words)
+        self.reader = Reader(self.name, self.receive, self.ended)
         self.errors, self.erred = b"", 0
         self.channel = self.execute(SCRIPT)
         try:
@@ -234,9 +234,9 @@ class Wire:
         # It is there a moment after the end of the output, or never.
         if not channel.status_event.wait(SILENCE):
             channel.close()
-            raise Unreachable(f"{self.name}: the installation of python3 came to no end")
+            raise Unreachable("the installation of python3 came to no end", host=self.name)
         if channel.recv_exit_status():
-            raise Unreachable(f"{self.name}: python3 could not be installed:\n{as_said(output)}")
+            raise Unreachable(f"python3 could not be installed:\n{as_said(output)}", host=self.name)
 
     def receive(self) -> bytes:
         """Return the next bytes of the runner, empty ones at its end.
@@ -253,7 +253,7 @@ class Wire:
         except TimeoutError:
             raise
         except (OSError, paramiko.SSHException) as error:
-            raise Unreachable(f"{self.name}: the connection broke: {reason(error)}") from None
+            raise Unreachable(f"the connection broke: {reason(error)}", host=self.name) from None
 
     def drain(self) -> None:
         """Take what came on standard error and keep its end: both streams share a window, and stand still with it."""
@@ -264,12 +264,12 @@ class Wire:
                 self.erred += len(part)
                 self.errors = (self.errors + part)[-LAST_WORDS:]
 
-    def last_words(self) -> str:
-        """Say why the runner ended: sudo's refusal, or its own last error."""
+    def ended(self) -> Unreachable:
+        """Return the error that says why the runner ended: sudo's refusal, or its own last words."""
         assert self.channel is not None
         broken = self.channel.get_transport().get_exception()
         if isinstance(broken, paramiko.SSHException):
-            return f"the connection broke: {reason(broken)}"
+            return Unreachable(f"the connection broke: {reason(broken)}", host=self.name)
         heard = self.errors
         try:
             for part in self.parts(self.channel.recv_stderr, 2.0):
@@ -278,15 +278,16 @@ class Wire:
             pass
         said = as_said(heard)
         if "password is required" in said or "a terminal is required" in said:
-            return (
-                f"sudo asks {self.user} for a password; next: name the secret that holds it with "
-                "`ssh.sudo_password`, or give the user NOPASSWD"
+            return Unreachable(
+                f"sudo asks {self.user} for a password;",
+                host=self.name,
+                next="name the secret that holds it with `ssh.sudo_password`, or give the user NOPASSWD",
             )
         if "incorrect password" in said or "try again" in said:
-            return f"sudo refuses the password of {self.user}"
+            return Unreachable(f"sudo refuses the password of {self.user}", host=self.name)
         if "not in the sudoers" in said or "not allowed" in said:
-            return f"{self.user} may not use sudo on this host"
-        return "the connection or the runner ended" + (f":\n{said}" if said else "")
+            return Unreachable(f"{self.user} may not use sudo on this host", host=self.name)
+        return Unreachable("the connection or the runner ended" + (f":\n{said}" if said else ""), host=self.name)
 
     def write(self, data: bytes) -> None:
         """Send bytes, however slowly the other side takes them.
@@ -315,9 +316,9 @@ class Wire:
                     self.write(part)
         except (OSError, EOFError, paramiko.SSHException) as error:
             # Half a message may have gone: what follows would not be understood.
-            self.broken = self.broken or f"{self.name}: the connection broke: {reason(error)}"
+            self.broken = self.broken or Unreachable(f"the connection broke: {reason(error)}", host=self.name)
             self.cut()
-            raise Unreachable(self.broken) from None
+            raise self.broken from None
 
     def ping(self) -> None:
         """Tell the runner that we are still there; a broken line shows at the next request."""
@@ -357,7 +358,7 @@ class Wire:
         :raises Unreachable: the line is cut.
         """
         if self.broken:
-            raise Unreachable(self.broken)
+            raise self.broken
         self.counter += 1
         self.exchanges += 1
         asked = dict(arguments or {})
@@ -366,7 +367,7 @@ class Wire:
             found = Exchange(self.reader, self.counter, operation, asked).listen(heard)
         except Unreachable as error:
             # What comes late would be taken for the answer to the next question.
-            self.broken = str(error)
+            self.broken = error
             self.cut()
             raise
         return Answer(found["ok"], found)
@@ -380,7 +381,7 @@ class Wire:
         """
         answer = self.request("apply", {"catalog": catalog.to_wire(), "dry": dry}, masks, heard)
         if answer.error:
-            raise StepFailed(f"{self.name}: {answer.error}")
+            raise StepFailed(answer.error, host=self.name)
         return answer.ok
 
     def cut(self) -> None:
