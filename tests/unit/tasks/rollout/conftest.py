@@ -13,7 +13,7 @@ import pytest
 from hawser.fleet import repository
 from tasks.rollout import drain
 
-from ..simulated_hosts import COMMITS, World
+from ...simulated_hosts import COMMITS, World
 
 TEXT = """\
 [app]
