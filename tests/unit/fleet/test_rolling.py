@@ -176,7 +176,7 @@ def test_hosts_that_go_back_further_than_one_release_go_each_to_their_own():
     ]
 
 
-def test_those_go_back_first_that_others_wait_for_and_the_others_also_where_they_fail():
+def test_hosts_that_others_wait_for_go_back_first_and_the_others_though_those_fail():
     stage = Stage({"switch": ("web2",), "put back old": ("web3",)})
     stage.ranks = {"web1": 1, "web2": 1}
     one = rolling(stage)
