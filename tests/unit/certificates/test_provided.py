@@ -185,7 +185,7 @@ class TestThoseOfTheApplication:
         fault = find_fault(own.pem, own.key, ["shop.test"], root.pem)
         assert fault == Fault("chain", "its chain is out of order: CN=root did not issue the one before")
 
-    def test_the_order_counts(self, root):
+    def test_the_order_of_a_chain_of_the_application_counts(self, root):
         middle = make("middle", (), issuer=root)
         own = make(issuer=middle)
         fault = find_fault(own.pem, own.key, ["shop.test"], root.pem + middle.pem)
@@ -197,13 +197,13 @@ class TestThoseOfTheApplication:
         fault = find_fault(own.pem, own.key, ["shop.test"], root.pem)
         assert fault == Fault("chain", f"CN=root expired on {NOW - DAY:%Y-%m-%d}")
 
-    def test_a_chain_that_is_none_is_told(self):
+    def test_certificates_that_are_no_chain_are_told(self):
         own = make()
         fault = find_fault(own.pem, own.key, ["shop.test"], "hello")
         assert fault is not None
         assert (fault.part, "holds no PEM certificate" in fault.message) == ("chain", True)
 
-    def test_an_address_must_be_in_it_as_an_address(self):
+    def test_an_address_must_be_in_the_certificate_as_an_address(self):
         own = make(names=["10.0.0.1"])
         fault = find_fault(own.pem, own.key, ["10.0.0.1"], "")
         assert fault == Fault("certificate", "is not for 10.0.0.1; it is for 10.0.0.1")

@@ -59,7 +59,7 @@ def test_a_name_too_long_for_a_common_name_is_among_the_others_only(order):
     assert list(request.subject) == []
 
 
-def test_nothing_else_is_taken_for_a_key(order):
+def test_a_file_that_holds_no_key_is_refused_and_kept(order):
     order.key.parent.mkdir()
     order.key.write_text("nonsense")
     with pytest.raises(HawserError, match="is no PEM private key without a passphrase"):
@@ -79,7 +79,7 @@ def test_git_does_not_keep_the_key(order, repository):
     assert (order.key.parent / ".gitignore").read_text() == "*.tmp\n/ws1.key\n"
 
 
-def test_what_git_ignores_already_needs_no_line(order, repository, tmp_path):
+def test_a_key_that_git_ignores_already_needs_no_line(order, repository, tmp_path):
     (tmp_path / ".gitignore").write_text("*.key\n")
     create(order)
     assert not (order.key.parent / ".gitignore").exists()

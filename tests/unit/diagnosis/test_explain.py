@@ -89,14 +89,14 @@ class Fleet:
 
 
 @pytest.mark.parametrize(("said", "meaning"), SAID.items())
-def test_what_programs_say_is_understood(said, meaning):
+def test_words_of_programs_are_understood_as_a_cause(said, meaning):
     found = cause_of(f"some lines before\n{said}\nand after")
     assert found is not None
     cause, caught = found
     assert filled_in(cause.meaning, Fleet(), "web1", caught) == meaning  # type: ignore[arg-type]
 
 
-def test_what_is_not_known_is_not_explained():
+def test_a_failure_without_a_known_cause_is_not_explained():
     assert not explain(Fleet(), "web1", "AssertionError: 1 != 2")  # type: ignore[arg-type]
 
 
@@ -120,7 +120,7 @@ def test_a_search_for_a_cause_in_its_own_words_repeated_takes_time_in_proportion
         assert needed < 0.02 or needed < 9 * seconds(pattern, short), (first, again)
 
 
-def test_of_what_is_very_long_the_beginning_and_the_end_are_looked_through():
+def test_very_long_output_is_looked_through_at_its_beginning_and_end():
     for text in (f"No space left on device{'x' * 9 * MOST}", f"{'x' * 9 * MOST}\nNo space left on device"):
         assert cause_of(text) is not None
     began = time.process_time()
@@ -144,7 +144,7 @@ def test_the_packages_of_a_header_are_named_and_those_of_another_one_can_be_foun
     assert "next: find the Debian package with `apt-file search odd/thing.h`, then add packages.all" in said
 
 
-def test_what_the_host_says_about_it_comes_with_its_own_next_move():
+def test_answers_of_the_host_about_a_failure_come_with_a_next_move_of_their_own():
     room = {"path": "/srv/shop", "free": 0, "total": 2**30, "files_free": 5, "files_total": 9, "read_only": False}
     said = str(explain(Fleet(looks__rooms=[room]), "web1", "No space left on device"))  # type: ignore[arg-type]
     assert said.splitlines()[:2] == ["web1: the disk is full", "  0.0 of 1 GiB are free at /srv/shop"]

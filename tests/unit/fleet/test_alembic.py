@@ -87,7 +87,7 @@ def test_alembic_is_asked_as_the_command_runs_it_so_that_it_finds_its_own_files(
         "alembic --conf=other.ini upgrade head",
     ],
 )
-def test_any_other_is_not(command):
+def test_a_command_that_is_no_plain_upgrade_is_not_understood(command):
     assert alembic.line(command) is None
     assert not alembic.generates(command)
 
@@ -104,7 +104,7 @@ def test_any_other_is_not(command):
         "aerich migrate",
     ],
 )
-def test_what_generates_is_known_wherever_it_stands(command):
+def test_a_command_that_generates_is_known_wherever_it_stands(command):
     line = alembic.line(command)
     assert alembic.generates(command) and (line is None or line.generator is None)
 
@@ -134,7 +134,7 @@ def seen(fleet: Any) -> migrations.PendingMigrations:
 DROPS = {"key": "2b_", "kind": "breaking", "reasons": ["removes pod"], "reversible": True}
 
 
-def test_what_is_pending_is_read_and_what_is_generated_is_judged_later():
+def test_pending_revisions_are_read_and_generated_ones_are_judged_later():
     fleet = Told(PAIKEA, {"pending": []})
     found = seen(fleet)
     assert found.beyond("additive") == [] and not found.nothing
@@ -156,7 +156,7 @@ def test_a_revision_that_removes_is_refused_whatever_else_may_roll():
     assert found.beyond("all") == []
 
 
-def test_nothing_is_pending_where_nothing_is_generated_either():
+def test_a_database_without_pending_revisions_needs_nothing():
     assert seen(Told(("flask db upgrade",), {"pending": []})).nothing
 
 
@@ -165,14 +165,14 @@ def test_an_answer_of_no_known_kind_is_taken_for_the_worst():
     assert found.beyond("unclassified") == ["2b_: breaking (removes pod)"]
 
 
-def test_without_an_answer_nobody_knows():
+def test_pending_revisions_are_unknown_without_an_answer():
     found = seen(Told(PAIKEA, {"error": "`flask db current` exited with 1", "output": "no database"}))
     assert found.beyond("unclassified") == [] and not found.nothing
     assert "`flask db current` exited with 1 (no database)" in found.beyond("additive")[0]
 
 
 @pytest.mark.parametrize("lines", [("flask db migrate && flask db upgrade",), ("manage.py makemigrations", "x")])
-def test_what_is_generated_and_applied_unseen_never_passes_unasked(lines):
+def test_a_revision_generated_and_applied_unseen_never_passes_unasked(lines):
     answers = [{"pending": []}] if "flask" in lines[0] else []
     found = seen(Told(lines, *answers))
     assert f"breaking: `{lines[0]}` generates migrations and applies them unseen" in found.beyond("unclassified")
@@ -191,7 +191,7 @@ def test_what_is_generated_and_applied_unseen_never_passes_unasked(lines):
         (SimpleNamespace(accepted=False, maintenance=True), "all"),
     ],
 )
-def test_what_generates_runs_under_a_guard_that_knows_what_was_accepted(rollout, allowed):
+def test_a_command_that_generates_runs_under_a_guard_that_knows_what_was_accepted(rollout, allowed):
     environment = SimpleNamespace(release=SimpleNamespace(rolling_migrations="additive"))
     host: Any = SimpleNamespace(rollout=rollout, environment=environment, release=SimpleNamespace(id="new"))
     words = db.generating(host, "@one flask db migrate -d x")
@@ -200,7 +200,7 @@ def test_what_generates_runs_under_a_guard_that_knows_what_was_accepted(rollout,
     assert db.generating(host, "python manage.py migrate") == ()
 
 
-def test_what_is_generated_counts_beside_a_command_that_tells_what_is_pending():
+def test_a_generated_revision_counts_beside_a_command_that_tells_what_is_pending():
     fleet = Told(PAIKEA, {"lines": ["shop.0007"]})
     fleet.release.environment.release.pending = "python pending.py"
     found = seen(fleet)

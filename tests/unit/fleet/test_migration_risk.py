@@ -75,7 +75,7 @@ def test_a_command_that_migrates_with_django_is_known(command, words, instance, 
         "",
     ],
 )
-def test_any_other_command_is_not(command):
+def test_a_command_that_is_no_plain_migrate_of_django_is_not_known(command):
     assert questions(command) == ()
 
 
@@ -96,7 +96,7 @@ def test_questions_are_told_apart_by_what_differs_between_them():
     assert places([other, turkey]) == ["database stats of no instance", "database default of instance turkey"]
 
 
-def test_what_is_the_same_in_several_databases_is_told_once():
+def test_a_risk_that_is_the_same_in_several_databases_is_told_once():
     same = [Verdict("shop.0002", ADDITIVE, place=place) for place in ("database a", "database b")]
     harm = Verdict("shop.0003", BREAKING, ("removes shop.Order",), place="database a")
     assert told([same[0], harm, same[1]]) == [
@@ -120,7 +120,7 @@ def test_what_is_the_same_in_several_databases_is_told_once():
     ],
     ids=lambda row: row["kind"],
 )
-def test_what_only_adds_may_roll(row):
+def test_a_migration_that_only_adds_may_roll(row):
     assert kind_of(row) == ADDITIVE
 
 
@@ -140,7 +140,7 @@ def test_what_only_adds_may_roll(row):
     ],
     ids=lambda row: row["kind"] if isinstance(row, dict) else "",
 )
-def test_what_running_code_uses_may_not_go_or_change_under_it(row, why):
+def test_a_migration_may_not_remove_or_change_what_running_code_uses(row, why):
     (verdict,) = judge([migration(row)])
     assert (verdict.kind, verdict.reasons) == (BREAKING, (why,))
 
@@ -155,7 +155,7 @@ def test_what_running_code_uses_may_not_go_or_change_under_it(row, why):
     ],
     ids=lambda row: row["kind"],
 )
-def test_what_nobody_can_judge_is_unclassified(row):
+def test_a_migration_that_nobody_can_judge_is_unclassified(row):
     assert kind_of(row) == UNCLASSIFIED
 
 
@@ -166,7 +166,7 @@ def test_a_table_that_the_same_plan_makes_is_nobodys_yet():
     assert kind_of(operation("RemoveField", "coupon")) == BREAKING
 
 
-def test_of_a_split_operation_only_the_part_for_the_database_counts():
+def test_only_the_part_for_the_database_counts_of_a_split_operation():
     harmless = operation("SeparateDatabaseAndState", "", inner=[])
     harmful = operation("SeparateDatabaseAndState", "", inner=[operation("AddIndex"), operation("RemoveField")])
     assert (kind_of(harmless), kind_of(harmful)) == (ADDITIVE, BREAKING)
@@ -183,18 +183,18 @@ def test_a_migration_can_be_reversed_when_all_its_operations_can():
 
 
 class TestADjangoBefore1_10:
-    def test_is_asked_where_an_interpreter_and_a_file_are_named(self):
+    def test_an_old_django_is_asked_where_an_interpreter_and_a_file_are_named(self):
         (asked,) = questions("@turkey python manage.py migrate --noinput --settings=shop.settings")
         interpreter, flag, script, *rest = asked.otherwise
         assert (interpreter, flag, rest) == ("python", "-c", ["manage.py", "--settings=shop.settings"])
         compile(script, "script", "exec")
 
-    def test_is_not_asked_by_a_program_of_django_itself(self):
+    def test_an_old_django_is_not_asked_by_a_program_of_django_itself(self):
         for command in ("django-admin migrate", "python -m django migrate"):
             (asked,) = questions(command)
             assert asked.otherwise == ()
 
-    def test_runs_the_script_in_place_of_the_command(self, tmp_path):
+    def test_an_old_django_runs_the_script_in_place_of_the_command(self, tmp_path):
         """With a package in Django's place that has what manage.py and the script use of it."""
         for path, text in {
             "django/__init__.py": "import os\ndef setup():\n    print('with', os.environ['DJANGO_SETTINGS_MODULE'])\n",

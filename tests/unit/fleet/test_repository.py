@@ -54,37 +54,37 @@ def receive(mirror: Path, data: bytes, commit: str) -> None:
 
 
 class TestLocation:
-    def test_is_a_folder_beside_the_environment_files_or_an_absolute_one(self, work, tmp_path):
+    def test_a_location_is_a_folder_beside_the_environment_files_or_an_absolute_one(self, work, tmp_path):
         assert location("work", tmp_path) == location("./work", tmp_path) == location(str(work), Path("/")) == work
 
-    def test_may_be_a_bare_repository(self, mirror):
+    def test_the_location_may_be_a_bare_repository(self, mirror):
         assert location(str(mirror), mirror) == mirror
 
-    def test_that_does_not_exist_is_refused(self, tmp_path):
+    def test_a_location_that_does_not_exist_is_refused(self, tmp_path):
         with pytest.raises(HawserError, match="there is no folder nothing on this machine") as caught:
             location("nothing", tmp_path)
         assert caught.value.code == 2
 
-    def test_that_is_no_repository_is_refused(self, tmp_path):
+    def test_a_location_that_is_no_repository_is_refused(self, tmp_path):
         (tmp_path / "plain").mkdir()
         with pytest.raises(HawserError, match="plain is no git repository"):
             location("plain", tmp_path)
 
 
 class TestResolve:
-    def test_a_branch_is_its_tip(self, work, commit):
+    def test_a_branch_resolves_to_its_tip(self, work, commit):
         commit("1")
         last = commit("2")
         assert resolve(work, "main") == last
 
-    def test_a_tag_is_the_commit_behind_it(self, work, commit):
+    def test_a_tag_resolves_to_the_commit_behind_it(self, work, commit):
         first = commit("1")
         git(work, "tag", "plain")
         git(work, "tag", "--annotate", "annotated", "--message", "one")
         commit("2")
         assert resolve(work, "plain") == resolve(work, "annotated") == first
 
-    def test_a_commit_is_itself_also_when_it_is_short(self, work, commit):
+    def test_a_commit_resolves_to_itself_also_when_it_is_short(self, work, commit):
         first = commit("1")
         commit("2")
         assert resolve(work, first) == resolve(work, first[:8]) == first
@@ -95,7 +95,7 @@ class TestResolve:
         git(tmp_path, "clone", "--quiet", str(work), "clone")
         assert resolve(tmp_path / "clone", "feature") == tip
 
-    def test_an_unknown_name_is_refused(self, work, commit):
+    def test_an_unknown_revision_is_refused(self, work, commit):
         commit("1")
         with pytest.raises(HawserError, match=r"mian is no branch, tag or commit in .*work on this machine") as caught:
             resolve(work, "mian")
@@ -123,18 +123,18 @@ class TestResolve:
 
 
 class TestBundle:
-    def test_a_host_without_anything_gets_everything(self, work, commit, mirror):
+    def test_a_bundle_for_a_host_without_anything_holds_everything(self, work, commit, mirror):
         commit("1")
         last = commit("2")
         receive(mirror, bundle(work, last, []), last)
         assert git(mirror, "rev-list", "--count", last) == "2"
         assert git(mirror, "show", f"{last}:file") == "2"
 
-    def test_a_host_that_has_the_commit_gets_nothing(self, work, commit):
+    def test_a_host_that_has_the_commit_gets_no_bundle(self, work, commit):
         last = commit("1")
         assert bundle(work, last, [last]) == b""
 
-    def test_a_host_gets_only_what_is_new(self, work, commit, mirror):
+    def test_a_bundle_holds_only_commits_that_the_host_lacks(self, work, commit, mirror):
         first = commit("1" * 50_000)
         receive(mirror, bundle(work, first, []), first)
         (work / "more").write_text("more")
@@ -145,7 +145,7 @@ class TestBundle:
         receive(mirror, data, second)
         assert git(mirror, "rev-list", "--count", second) == "2"
 
-    def test_what_the_host_has_and_we_have_not_does_not_matter(self, work, commit, mirror):
+    def test_a_commit_that_only_the_host_has_does_not_matter(self, work, commit, mirror):
         last = commit("1")
         receive(mirror, bundle(work, last, ["0123456789" * 4]), last)
 
@@ -173,13 +173,13 @@ class TestBundle:
         git(work, "worktree", "add", "--quiet", "--detach", str(tmp_path / "tree"))
         receive(mirror, bundle(location("tree", tmp_path), last, []), last)
 
-    def test_a_path_with_odd_characters_works(self, commit, work, tmp_path, mirror):
+    def test_a_repository_at_a_path_with_odd_characters_is_bundled(self, commit, work, tmp_path, mirror):
         last = commit("1")
         odd = tmp_path / 'it\'s odd "here" #1'
         git(tmp_path, "clone", "--quiet", "--bare", str(work), str(odd))
         receive(mirror, bundle(odd, last, []), last)
 
-    def test_a_clone_that_borrows_its_objects_works(self, commit, work, tmp_path, mirror):
+    def test_a_clone_that_borrows_its_objects_is_bundled(self, commit, work, tmp_path, mirror):
         last = commit("1")
         git(tmp_path, "clone", "--quiet", "--shared", str(work), "borrowing")
         receive(mirror, bundle(tmp_path / "borrowing", last, []), last)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hawser.errors import HawserError, StepFailed
+from hawser.errors import HawserError, StepFailed, Unreachable
 from hawser.fleet import kept
 from hawser.fleet.rolling import RevertPlan, Rollout
 from hawser.host.facts import Facts
@@ -147,7 +147,7 @@ def test_nobody_goes_on_without_the_leader_while_the_database_is_not_migrated():
 def test_a_host_that_is_lost_is_skipped_where_the_settings_say_so():
     stage = Stage({"prepare": ("web3",)}, unreachable="skip")
     one = rolling(stage)
-    stage.connections.lost["web3"] = "web3: no answer"
+    stage.connections.lost["web3"] = Unreachable("no answer", host="web3")
     one.apply(one.hosts, ["go"], "prepare")  # type: ignore[list-item]
     assert one.still(one.hosts).names == ("web1", "web2")
     one.end()
@@ -158,7 +158,7 @@ def test_a_lost_host_that_answers_again_is_put_back_with_the_others():
     stage = Stage({"switch": ("web3",)})
     stage.answering_again = ("web3",)
     one = rolling(stage)
-    stage.connections.lost["web3"] = "web3: the line is cut"
+    stage.connections.lost["web3"] = Unreachable("the line is cut", host="web3")
     with pytest.raises(StepFailed), one.undo_on_failure():
         one.apply(one.hosts, ["go"], "switch")  # type: ignore[list-item]
     assert stage.done[1:] == [(BACK, NAMES, ""), (CLOSE, NAMES, "")]
@@ -167,7 +167,7 @@ def test_a_lost_host_that_answers_again_is_put_back_with_the_others():
 def test_the_journals_of_the_others_name_a_host_that_could_not_be_put_back():
     stage = Stage({"switch": ("web3",)})
     one = rolling(stage)
-    stage.connections.lost["web3"] = "web3: the line is cut"
+    stage.connections.lost["web3"] = Unreachable("the line is cut", host="web3")
     with pytest.raises(HawserError, match="no answer from web3") as error, one.undo_on_failure():
         one.apply(one.hosts, ["go"], "switch")  # type: ignore[list-item]
     assert "fab -H shop resume" in str(error.value)
@@ -187,7 +187,7 @@ def test_hosts_that_go_back_further_than_one_release_go_each_to_their_own():
     ]
 
 
-def test_those_go_back_first_that_others_wait_for_and_the_others_also_where_they_fail():
+def test_hosts_that_others_wait_for_go_back_first_and_the_others_though_those_fail():
     stage = Stage({"switch": ("web2",), "put back old": ("web3",)})
     stage.ranks = {"web1": 1, "web2": 1}
     one = rolling(stage)
@@ -199,7 +199,7 @@ def test_those_go_back_first_that_others_wait_for_and_the_others_also_where_they
 def test_a_failure_is_written_into_the_history_of_those_that_answer():
     stage = Stage({"prepare": ("web2",)})
     one = rolling(stage)
-    stage.connections.lost["web2"] = "web2: gone"
+    stage.connections.lost["web2"] = Unreachable("gone", host="web2")
     with pytest.raises(StepFailed), one.recording_failure():
         one.apply(one.hosts, ["go"], "prepare")  # type: ignore[list-item]
     assert stage.results == ["failed: prepare failed on web2"]

@@ -65,7 +65,7 @@ def everything(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_what_is_asked_for_arrives_for_its_owner_alone(tmp_path):
+def test_a_file_that_is_fetched_arrives_for_its_owner_alone(tmp_path):
     got(Host([row("a/ü.txt"), row("b c")]), tmp_path / "here")
     assert everything(tmp_path) == {"here", "here/a", "here/a/ü.txt", "here/b c"}
     assert (tmp_path / "here/b c").read_bytes() == DATA
@@ -73,14 +73,14 @@ def test_what_is_asked_for_arrives_for_its_owner_alone(tmp_path):
 
 
 @pytest.mark.parametrize("path", EVIL)
-def test_no_path_leads_out(tmp_path, path):
+def test_no_listed_path_leads_out_of_the_folder(tmp_path, path):
     with pytest.raises(StepFailed, match="web1: lists "):
         got(Host([row("good"), row(path)]), tmp_path / "here", force=True)
     assert everything(tmp_path) == set()
 
 
 @given(st.lists(st.sampled_from(["a", "..", ".", "", "/", "\0", "b", "...", " ", ".git", "~", "\n"]), max_size=6))
-def test_whatever_passes_stays_below(parts):
+def test_every_path_that_passes_stays_below_the_folder(parts):
     try:
         (found,) = transfer.offers("web1", [row("/".join(parts))])
     except StepFailed:
@@ -91,7 +91,7 @@ def test_whatever_passes_stays_below(parts):
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text() | st.floats(), lambda each: st.lists(each, max_size=4) | st.dictionaries(st.sampled_from(["path", "sha256", "mode", "size", "x"]), each)))  # fmt: skip  # noqa: E501
-def test_whatever_is_listed_is_a_sentence_or_fits(listing):
+def test_every_listing_fits_or_is_refused_with_a_sentence(listing):
     try:
         found = transfer.offers("web1", Host(listing).ask("web1", "transfers.listing", {}))
     except HawserError as error:
@@ -101,13 +101,13 @@ def test_whatever_is_listed_is_a_sentence_or_fits(listing):
 
 
 @pytest.mark.parametrize("pair", [("a", "A"), ("a", "a/b"), ("A/x", "a"), ("", "a"), ("é", "e\u0301")])
-def test_two_files_get_no_one_place(tmp_path, pair):
+def test_two_files_never_get_the_same_place(tmp_path, pair):
     with pytest.raises(StepFailed, match="one place here"):
         got(Host([row(each) for each in pair]), tmp_path / "here")
     assert everything(tmp_path) == set()
 
 
-def test_nothing_is_written_through_a_link(tmp_path):
+def test_no_fetched_file_is_written_through_a_link(tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "here").mkdir()
     (tmp_path / "here/a").symlink_to(tmp_path / "outside")
@@ -118,7 +118,7 @@ def test_nothing_is_written_through_a_link(tmp_path):
     assert everything(tmp_path / "outside") == set()
 
 
-def test_what_is_here_already_is_kept_unless_it_is_forced(tmp_path):
+def test_a_file_that_is_here_already_is_kept_unless_it_is_forced(tmp_path):
     (tmp_path / "x").write_text("mine")
     with pytest.raises(StepFailed, match="--force"):
         got(Host([row()]), tmp_path / "x")
@@ -151,7 +151,7 @@ def test_no_folder_becomes_a_repository_that_git_runs_commands_of(tmp_path, list
     assert everything(tmp_path) == before
 
 
-def test_one_file_beside_head_makes_no_repository_either(tmp_path):
+def test_a_file_beside_head_makes_no_repository_either(tmp_path):
     (tmp_path / "HEAD").touch()
     with pytest.raises(StepFailed, match="would become a repository of git"):
         got(Host([row()]), tmp_path / "config")
@@ -182,7 +182,7 @@ def test_many_deep_paths_are_judged_in_little_memory():
     ],
     ids=["a file is in the way", "too long", "a folder is in the way"],
 )
-def test_what_cannot_be_written_is_a_sentence(tmp_path, folder, path, said):
+def test_a_file_that_cannot_be_written_is_told_in_a_sentence(tmp_path, folder, path, said):
     (tmp_path / "a").touch()
     (tmp_path / "d").mkdir()
     with pytest.raises(StepFailed, match=said) as caught:
@@ -191,7 +191,7 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path, folder, path, said):
 
 
 @pytest.mark.parametrize("parts", [[DATA] * 10**6, [b"x" * 100], [b""] * 10**6])
-def test_more_than_was_announced_cuts_the_line(tmp_path, parts):
+def test_more_bytes_than_were_announced_cut_the_line(tmp_path, parts):
     host = Host([row()], parts)
     with pytest.raises(Unreachable, match="more arrives than the 17 bytes announced"):
         got(host, tmp_path / "x")
@@ -200,13 +200,13 @@ def test_more_than_was_announced_cuts_the_line(tmp_path, parts):
 
 
 @pytest.mark.parametrize("parts", [[], [DATA[:-1]], [DATA.upper()], ["no base64!"], [None]])
-def test_what_is_not_what_was_listed_is_not_kept(tmp_path, parts):
+def test_a_file_that_differs_from_its_listing_is_not_kept(tmp_path, parts):
     with pytest.raises((StepFailed, ProtocolBreach)):
         got(Host([row()], parts), tmp_path / "x")
     assert everything(tmp_path) == set()
 
 
-def test_too_much_is_refused_before_anything_is_sent(tmp_path):
+def test_too_many_bytes_are_refused_before_anything_is_sent(tmp_path):
     host = Host([row("a", size=2**40), row("b", size=1)])
     with pytest.raises(StepFailed, match=r"1,099,511,627,777 bytes, more than .* --limit"):
         got(host, tmp_path / "x")
@@ -215,7 +215,7 @@ def test_too_much_is_refused_before_anything_is_sent(tmp_path):
     assert not host.sent
 
 
-def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch):
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
     def refuse(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 

@@ -18,7 +18,7 @@ from hawser.formats import NotRepresentable, apache_word
         ("100% of $1", '"100% of $1"'),
     ],
 )
-def test_an_argument(value: str, written: str) -> None:
+def test_an_argument_is_quoted_as_apache_reads_it(value: str, written: str) -> None:
     assert apache_word(value) == written
 
 

@@ -19,7 +19,7 @@ from hawser.formats.caddy import caddy_word
         ('`a` "b"', r'"`a` \"b\""'),
     ],
 )
-def test_a_token(value: str, written: str) -> None:
+def test_a_token_is_quoted_as_caddy_reads_it(value: str, written: str) -> None:
     assert caddy_word(value) == written
 
 

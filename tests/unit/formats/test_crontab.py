@@ -21,7 +21,7 @@ from hawser.formats import NotRepresentable, crontab_command
         ("ends with \\", "ends with \\"),
     ],
 )
-def test_a_command(command: str, written: str) -> None:
+def test_a_command_is_escaped_as_cron_reads_it(command: str, written: str) -> None:
     assert crontab_command(command) == written
 
 
@@ -34,5 +34,5 @@ def test_a_command_that_cron_would_change_is_refused(command: str, reason: str) 
         crontab_command(command)
 
 
-def test_the_longest_command_is_carried() -> None:
+def test_the_longest_command_that_cron_takes_is_carried() -> None:
     assert crontab_command("x" * 998) == "x" * 998

@@ -42,7 +42,7 @@ def render(template: str, **values: object) -> str:
         ("{{ path | shell }} {{ 8000 | shell }} {{ 1.5 | nginx }}", '/srv/demo 8000 "1.5"'),
     ],
 )
-def test_a_template_writes(template: str, written: str) -> None:
+def test_a_template_writes_values_through_each_filter(template: str, written: str) -> None:
     assert render(template, text='50% "x" y', path=PurePosixPath("/srv/demo")) == written
 
 

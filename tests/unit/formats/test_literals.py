@@ -53,7 +53,7 @@ def test_yaml_reads_everything_back_in_any_version(value: object) -> None:
 
 @pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without libyaml")
 @given(json_data)
-def test_libyaml_reads_the_same(value: object) -> None:
+def test_libyaml_reads_the_same_from_yaml(value: object) -> None:
     assert repr(yaml.load(yaml_text(value), Loader=yaml.CSafeLoader)) == repr(value)
 
 
@@ -71,7 +71,7 @@ def test_numbers_stay_numbers_in_yaml(value: float) -> None:
     assert repr(json.loads(yaml_text(value))) == repr(value)
 
 
-def test_the_text_is_readable() -> None:
+def test_literals_are_readable_for_people() -> None:
     assert json_text({"Grüße": ["a", 1, None, True]}) == '{"Grüße": ["a", 1, null, true]}'
     assert json_text({"a": [1]}, indent=2) == '{\n  "a": [\n    1\n  ]\n}'
     assert yaml_text({"Grüße": ["a", 1, None, True]}) == '{"Grüße": ["a", 1, null, true]}'

@@ -20,7 +20,7 @@ from hawser.formats import NotRepresentable, nginx_string, nginx_word
         ("Übermut 100%", '"Übermut 100%"'),
     ],
 )
-def test_a_string(value: str, written: str) -> None:
+def test_a_string_is_quoted_as_nginx_reads_it(value: str, written: str) -> None:
     assert nginx_string(value) == written
 
 
@@ -35,7 +35,7 @@ def test_a_string(value: str, written: str) -> None:
         ("/srv/{x};", '"/srv/{x};"'),
     ],
 )
-def test_a_word(value: str, written: str) -> None:
+def test_a_word_is_quoted_as_nginx_reads_it(value: str, written: str) -> None:
     assert nginx_word(value) == written
 
 
@@ -48,6 +48,6 @@ def test_what_nginx_has_no_way_to_carry_is_refused(write: object, value: str, re
 
 
 @pytest.mark.parametrize(("value", "reason"), [("", "empty"), ("a\nb", "control"), ("a\x7f", "control")])
-def test_a_word_has_no_control_characters(value: str, reason: str) -> None:
+def test_a_word_of_nginx_has_no_control_characters(value: str, reason: str) -> None:
     with pytest.raises(NotRepresentable, match=reason):
         nginx_word(value)

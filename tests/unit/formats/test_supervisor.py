@@ -79,7 +79,7 @@ CARRIED = [
 
 
 @pytest.mark.parametrize("value", CARRIED)
-def test_supervisor_carries(tmp_path: Path, value: str) -> None:
+def test_supervisor_carries_values_that_look_hard(tmp_path: Path, value: str) -> None:
     wanted = {"FIRST": "1", "KEY": value, "LAST": "x"}
     assert read_environment(tmp_path, supervisor_environment(wanted)) == wanted
 
@@ -102,13 +102,13 @@ def test_supervisor_carries(tmp_path: Path, value: str) -> None:
         ("%(here)s", "always replaces"),
     ],
 )
-def test_supervisor_cannot_carry_and_says_why(value: str, reason: str) -> None:
+def test_a_value_that_supervisor_cannot_carry_is_refused_with_the_reason(value: str, reason: str) -> None:
     with pytest.raises(NotRepresentable, match=reason) as refusal:
         supervisor_environment({"FINE": "1", "KEY": value})
     assert refusal.value.name == "KEY"
 
 
-def test_the_text_has_a_variable_a_line() -> None:
+def test_the_environment_of_supervisor_has_a_variable_a_line() -> None:
     assert supervisor_environment({"A": "50%", "B": 'q"d'}) == 'A="50%%",\n    B=\'q"d\''
 
 
@@ -157,6 +157,6 @@ def test_supervisor_reads_simple_options_back_or_they_are_refused(tmp_path: Path
 
 
 @pytest.mark.parametrize("value", ["a #b", "a ;b", "#a", ";a", " a", "a ", "a\nb", "a\rb", "%(here)s/log"])
-def test_a_simple_option_refuses(value: str) -> None:
+def test_a_simple_option_refuses_what_supervisor_would_change(value: str) -> None:
     with pytest.raises(NotRepresentable):
         supervisor_value(value)

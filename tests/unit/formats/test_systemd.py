@@ -26,11 +26,11 @@ from hawser.formats import NotRepresentable, systemd_environment, systemd_exec, 
         ("#;!", '"#;!"'),
     ],
 )
-def test_a_word(value: str, written: str) -> None:
+def test_a_word_is_quoted_as_systemd_reads_it(value: str, written: str) -> None:
     assert systemd_word(value) == written
 
 
-def test_a_command_line() -> None:
+def test_a_command_line_is_quoted_as_systemd_reads_it() -> None:
     assert systemd_exec(["/bin/echo", "50%", "a b", "-x"]) == '/bin/echo "50%%" "a b" -x'
     assert systemd_exec(["/srv/my app/50%", "x"]) == '"/srv/my app/50%%" x'
 
@@ -55,7 +55,7 @@ def test_a_program_that_systemd_would_not_take_is_refused(argv: list[str], reaso
         systemd_exec(argv)
 
 
-def test_arguments_and_command_lines_have_an_end() -> None:
+def test_an_argument_or_command_line_too_long_for_systemd_is_refused() -> None:
     systemd_exec(["/bin/echo", *["x" * 4095] * 250])
     with pytest.raises(NotRepresentable, match="megabyte"):
         systemd_exec(["/bin/echo", *["x" * 4095] * 256])
@@ -64,7 +64,7 @@ def test_arguments_and_command_lines_have_an_end() -> None:
             systemd_word(value)
 
 
-def test_a_variable_keeps_its_dollar() -> None:
+def test_a_variable_of_a_unit_keeps_its_dollar() -> None:
     assert systemd_environment("KEY", 'a $b "c" 50%\n') == r'Environment="KEY=a $b \"c\" 50%%\n"'
 
 
@@ -78,7 +78,7 @@ def test_a_variable_keeps_its_dollar() -> None:
         ("# no comment", "# no comment"),
     ],
 )
-def test_a_plain_value(value: str, written: str) -> None:
+def test_a_plain_value_is_escaped_as_systemd_reads_it(value: str, written: str) -> None:
     assert systemd_value(value) == written
 
 

@@ -73,7 +73,7 @@ def test_only_names_of_variables_are_written(write: Callable[[dict[str, str]], s
 
 
 @pytest.mark.parametrize("write", MAPPING_WRITERS)
-def test_no_variables_are_an_empty_text(write: Callable[[dict[str, str]], str]) -> None:
+def test_an_environment_without_variables_is_an_empty_text(write: Callable[[dict[str, str]], str]) -> None:
     assert write({}) == ""
 
 

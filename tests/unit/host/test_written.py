@@ -7,9 +7,7 @@ import pytest
 from hawser.host import written
 from hawser.templates.rendering import TemplateError
 
-from .test_host import NEW, host, problem
-
-__all__ = ["host"]  # a fixture of these tests as well
+from .conftest import NEW
 
 
 class TestFilesFromTemplates:
@@ -35,4 +33,4 @@ class TestFilesFromTemplates:
         files = [{"path": "/etc/a", "content": ""}, {"path": "/etc/b", "content": "{{ nothing }}"}]
         with pytest.raises(TemplateError) as error:
             written.files(host(files=files))
-        assert problem(error) == "shop.toml: files[1].content: 'nothing' is undefined"
+        assert str(error.value.problem) == "shop.toml: files[1].content: 'nothing' is undefined"

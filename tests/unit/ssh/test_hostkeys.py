@@ -7,7 +7,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from hawser.ssh.hostkeys import HostKeyRefused, KnownHosts, changed_key_message, fingerprint, known_name, parse_key
+from hawser.ssh.hostkeys import HostKeyRefused, KnownHosts, changed_key, fingerprint, known_name, parse_key
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 KEY = parse_key(ED25519)
@@ -109,7 +109,7 @@ class TestRefusal:
         assert "fab -H web1 trust" in str(caught.value)
 
     def test_of_a_changed_key_shows_both_and_where_the_old_one_stands(self, project):
-        message = changed_key_message("web1", OTHER, KEY, project)
+        message = str(changed_key("web1", OTHER, KEY, project))
         assert f"shows {OTHER.get_name()} {fingerprint(OTHER)}, known is {fingerprint(KEY)}" in message
         assert str(project) in message
 

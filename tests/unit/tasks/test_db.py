@@ -1,9 +1,7 @@
-"""Which backup `latest` is, what is done about a restore that was broken off, and in which order things are removed."""
+"""Which backup `latest` is, and what is done about a restore that was broken off."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +12,8 @@ from hawser.host.databases import Database, broken_off, databases_of
 from hawser.host.facts import Facts
 from hawser.inventory import Services
 from hawser.inventory.tables.backup import Backup
-from hawser.steps import Removal, Step
 from tasks import db
 from tasks.db import latest, restore
-from tasks.remove import REMOVE
 
 JOURNAL = {
     "database": "shop",
@@ -115,24 +111,3 @@ def test_a_dry_run_only_says_so(fleet):
 def test_what_is_no_journal_is_passed_over(fleet):
     assert list(broken_off(fleet("x", 7, None).host("d1"))) == []
     assert len(list(broken_off(fleet({"by": "x"}).host("d1")))) == 1
-
-
-def test_every_removal_stands_in_the_list_once():
-    listed = [step.title for steps in REMOVE.values() for step in steps]
-    assert sorted(listed) == sorted(step.title for step in Step.registry if isinstance(step, Removal))
-
-
-def test_what_databases_lie_on_goes_after_they_were_saved():
-    stages = list(REMOVE)
-    for stage, names in (
-        ("services", {"db.remove", "postgresql.remove", "mariadb.remove"}),
-        ("storage", {"shares.remove", "volumes.remove"}),
-    ):
-        assert names <= {step.title for step in REMOVE[stage]}
-    assert stages.index("processes") < stages.index("services") < stages.index("storage") < stages.index("host")
-
-
-def test_the_order_does_not_hang_on_which_module_was_loaded_first():
-    line = "from tasks import volumes, shares, remove; print([s.title for v in remove.REMOVE.values() for s in v])"
-    said = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == str([step.title for steps in REMOVE.values() for step in steps])

@@ -21,7 +21,7 @@ NGINX = [listener(80, "nginx", "0.0.0.0"), listener(443, "nginx", "0.0.0.0")]
 
 
 class TestTheRegistry:
-    def test_every_module_is_asked_and_says_what_it_is_about(self):
+    def test_every_module_of_checks_is_asked_and_says_what_it_is_about(self):
         titles = [check.title for check in (*Check.on_hosts, *Check.at_home)]
         assert {"disk", "ports", "processes", "certificate", "names"} <= set(titles)
         assert all(check.function.__doc__ for check in (*Check.on_hosts, *Check.at_home))
@@ -35,7 +35,7 @@ class TestTheRegistry:
         found = Finding.of_problem(Problem("shop.toml", "site", "is missing"))
         assert (found.message, found.next) == ("shop.toml: site: is missing", "mend shop.toml")
 
-    def test_what_the_checks_ask_may_be_asked(self, host):
+    def test_questions_of_the_checks_may_be_asked_of_a_runner(self, host):
         runner = Runner(looks__rooms=[], looks__failed_units=listed(), looks__memory={"free": 9, "total": 9})
         list(hosts.disk(host(), runner))
         list(hosts.units(host(), runner))
@@ -43,7 +43,7 @@ class TestTheRegistry:
 
 
 class TestRestores:
-    def test_one_that_was_broken_off_is_found_with_what_ends_it(self, host):
+    def test_a_restore_that_was_broken_off_is_found_with_what_ends_it(self, host):
         left = [{"database": "shop", "backup": "b1", "what": "the restore of shop from b1 is not complete"}]
         runner = Runner(restores__left=left)
         (found,) = application.restores(host("data1"), runner)
@@ -52,7 +52,7 @@ class TestRestores:
         assert runner.asked["restores.left"] == {"databases": [{"database": "shop", "engine": "postgresql"}]}
         assert "restores.left" in ASKABLE
 
-    def test_a_host_without_databases_is_not_asked(self, host):
+    def test_a_host_without_databases_is_not_asked_about_restores(self, host):
         assert told(application.restores(host("web1"), Runner())) == []
 
 
@@ -65,14 +65,14 @@ class TestWhatSomebodyHasMultiplied:
             (hosts.units, "looks__failed_units", "units that have failed"),
         ],
     )
-    def test_that_not_all_is_shown_is_a_finding(self, host, check, question, what):
+    def test_rows_that_are_not_shown_are_a_finding(self, host, check, question, what):
         said = f"warning: 99,000 more {what} are not shown"
         assert said in told(check(host(), Runner(**{question: listed(more=99_000)})))
         assert said not in told(check(host(), Runner(**{question: listed()})))
 
 
 class TestTheHost:
-    def test_a_known_system_is_fine(self, host):
+    def test_a_known_system_is_no_finding(self, host):
         assert told(hosts.system(host(), Runner())) == []
 
     def test_another_system_is_a_warning_and_no_root_or_an_old_python_is_wrong(self, host):
@@ -98,7 +98,7 @@ class TestTheHost:
             (90, ["its clock is 90 s ahead of this machine's"]),
         ],
     )
-    def test_the_clock_is_compared_with_ours(self, host, offset, said):
+    def test_the_clock_of_a_host_is_compared_with_ours(self, host, offset, said):
         assert told(hosts.clock(host(), Runner(looks__clock=time.time() + offset))) == said
 
     @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ class TestTheHost:
         said = told(hosts.memory(host(), Runner(looks__memory={"free": 2**20, "total": 2**30})))
         assert said == ["warning: 1 of 1024 MiB of memory are available"]
 
-    def test_a_mount_that_is_missing_is_named(self, host):
+    def test_a_mount_that_is_missing_is_named_by_check(self, host):
         assert told(hosts.mounts(host(), Runner(looks__unmounted=["/data"]))) == [
             "/etc/fstab wants a mount at /data, and there is none"
         ]
@@ -148,7 +148,7 @@ class TestTheApplication:
         assert (found.message, found.warning) == (held, True)
         assert found.next == "fab -H web1 releases.prune, when nothing keeps it any more"
 
-    def test_a_bare_host_is_a_warning(self, host):
+    def test_a_host_that_is_not_bootstrapped_is_a_warning(self, host):
         assert told(application.bootstrap(host(facts={"bootstrapped": False}), Runner())) == [
             "warning: was not made ready yet"
         ]
@@ -176,7 +176,7 @@ class TestTheApplication:
         ]
         assert [each["name"] for each in runner.asked["survey.health"]["checks"]] == ["web"]
 
-    def test_two_releases_are_wrong(self, host):
+    def test_hosts_that_serve_two_releases_are_wrong(self, host):
         both = {"processes": {"web": {"command": "x"}}}
         one, other = host(**both), host("data1", {"current": "2222222222-bbbbbbbb"}, **both)
         (said,) = told(application.commits([one, other]))
@@ -272,10 +272,10 @@ class TestTheCertificate:
             (None, ["there is no readable certificate at /srv/shop/ssl/site.crt"]),
         ],
     )
-    def test_it_is_valid_and_for_all_names(self, host, shown, said):
+    def test_a_certificate_must_be_valid_and_for_all_names(self, host, shown, said):
         assert told(certificates.certificate(host(), Runner(certificates__shown=shown))) == said
 
-    def test_that_of_a_program_is_looked_at_as_well(self, host):
+    def test_the_certificate_of_a_program_is_looked_at_as_well(self, host):
         own = {"certificate": "a.crt", "key": "a.key", "names": ["ws.example.org"], "fallback": "self-signed"}
         runner = Runner(certificates__shown=GOOD)
         assert told(certificates.certificate(host(certificates={"ws": own}), runner)) == [
@@ -283,7 +283,7 @@ class TestTheCertificate:
             "the certificate ws is not for ws.example.org",
         ]
 
-    def test_what_stands_in_for_one_of_an_acme_server_is_told(self, host):
+    def test_a_stand_in_for_a_certificate_of_an_acme_server_is_told(self, host):
         site = {"domains": ["shop.example.org"], "proxy": {"/": "web"}, "tls": "acme"}
         (said,) = certificates.certificate(host(site=site), Runner(certificates__shown=GOOD))
         assert said.warning and said.message == "its certificate is self-signed: the ACME server has given none yet"
@@ -291,7 +291,7 @@ class TestTheCertificate:
         real = {**GOOD, "self_signed": False}
         assert told(certificates.certificate(host(site=site), Runner(certificates__shown=real))) == []
 
-    def test_none_is_wanted_where_nothing_serves_yet(self, host):
+    def test_no_certificate_is_wanted_where_nothing_serves_yet(self, host):
         assert told(certificates.certificate(host(facts={**SERVES, "current": ""}), Runner())) == []
 
 

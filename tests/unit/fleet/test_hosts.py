@@ -12,78 +12,91 @@ from hawser.fleet.releases import refuse_two_commits, resolve
 from hawser.host.facts import Facts
 from hawser.session.generated import load_incomplete
 
-from ..conftest import COMMIT, KEPT, PACKAGE
+from ..conftest import KEPT, PACKAGE
+from ..simulated_hosts import COMMITS
 
 
-def test_a_commit_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
-    fleet = stage.fleet("web3")
+def test_a_commit_is_found_though_a_host_that_may_be_left_out_does_not_answer(keepers):
+    keepers["web3"].answers = False
+    fleet = keepers.fleet_of()
     fleet.connect_early()
-    assert resolve(fleet, "main").commit == COMMIT
+    assert resolve(fleet, "main").commit == COMMITS["a"]
     assert fleet.required_hosts().names == ("web1", "web2")
-    assert sorted(stage.tried) == ["web1", "web2", "web3"]
+    assert sorted(keepers.tried) == ["web1", "web2", "web3"]
 
 
-def test_a_version_is_found_though_a_host_that_may_be_left_out_does_not_answer(stage):
-    fleet = stage.fleet("web3", app=PACKAGE)
+def test_a_version_is_found_though_a_host_that_may_be_left_out_does_not_answer(keepers):
+    keepers.settings(app=PACKAGE)
+    keepers["web3"].answers = False
+    fleet = keepers.fleet_of()
     fleet.connect_early()
     assert resolve(fleet).commit == "1.0"
     assert fleet.required_hosts().names == ("web1", "web2")
 
 
-def test_a_release_is_read_though_a_host_that_may_be_left_out_does_not_answer(stage):
-    fleet = stage.fleet("web1")
+def test_a_release_is_read_though_a_host_that_may_be_left_out_does_not_answer(keepers):
+    keepers["web1"].answers = False
+    fleet = keepers.fleet_of()
     fleet.connect_early()
-    assert kept.release(fleet, KEPT).commit == COMMIT
+    assert kept.release(fleet, KEPT).commit == COMMITS["a"]
 
 
-def test_the_other_hosts_are_looked_at_though_one_that_may_be_left_out_does_not_answer(stage):
-    fleet = stage.fleet("web3")
+def test_the_other_hosts_are_looked_at_though_one_that_may_be_left_out_does_not_answer(keepers):
+    keepers["web3"].answers = False
+    fleet = keepers.fleet_of()
     part = fleet.subset(["web1", "web3"])
     part.connect_early()
     with pytest.raises(HawserError, match="web2 would stay on another commit"):
         refuse_two_commits(part, resolve(part, "main"))
 
 
-def test_nothing_goes_on_without_the_host_that_is_asked(stage):
-    fleet = stage.fleet("web1")
+def test_nothing_goes_on_without_the_host_that_is_asked(keepers):
+    keepers["web1"].answers = False
+    fleet = keepers.fleet_of()
     fleet.connect_early()
     with pytest.raises(Unreachable, match=r"^not reached: web1$"):
         resolve(fleet, "main")
 
 
-def test_a_host_that_may_not_be_left_out_is_fatal_once_it_is_asked_for(stage):
-    fleet = stage.fleet("web3", unreachable="fail")
+def test_a_host_that_may_not_be_left_out_is_fatal_once_it_is_asked_for(keepers):
+    keepers.settings(unreachable="fail")
+    keepers["web3"].answers = False
+    fleet = keepers.fleet_of()
     fleet.connect_early()
     resolve(fleet, "main")
     with pytest.raises(Unreachable, match=r"^not reached: web3$"):
         fleet.required_hosts()
-    assert stage.tried.count("web3") == 1
+    assert keepers.tried.count("web3") == 1
 
 
-def test_a_version_is_not_looked_for_without_a_host_that_may_not_be_left_out(stage):
-    fleet = stage.fleet("web3", app=PACKAGE, unreachable="fail")
+def test_a_version_is_not_looked_for_without_a_host_that_may_not_be_left_out(keepers):
+    keepers.settings(app=PACKAGE, unreachable="fail")
+    keepers["web3"].answers = False
+    fleet = keepers.fleet_of()
     fleet.connect_early()
     with pytest.raises(Unreachable, match=r"^not reached: web3$"):
         resolve(fleet)
 
 
-def test_all_hosts_that_do_not_answer_are_named_at_once(stage):
-    fleet = stage.fleet("web2", "web3", unreachable="fail")
+def test_all_hosts_that_do_not_answer_are_named_at_once(keepers):
+    keepers.settings(unreachable="fail")
+    keepers["web2"].answers = keepers["web3"].answers = False
+    fleet = keepers.fleet_of()
     fleet.subset(["web2"]).connect_early()
     with pytest.raises(Unreachable, match=r"^not reached: web2, web3$"):
         fleet.connect()
 
 
-def test_a_phase_that_lost_a_host_says_what_to_do_next(stage):
-    fleet = stage.fleet()
-    fleet.connections.lost["web2"] = "web2: has been silent for 15 s; the line is cut"
+def test_a_phase_that_lost_a_host_says_what_to_do_next(keepers):
+    fleet = keepers.fleet_of()
+    fleet.connections.lost["web2"] = Unreachable("has been silent for 15 s; the line is cut", host="web2")
     said = str(fleet.failure("prepare", {"web2": "web2: has been silent for 15 s; the line is cut"}))
     assert said == ("prepare failed on web2\n  next: fab -H web2 status; when web2 answers, the same command again")
     assert "next:" not in str(fleet.failure("prepare", {"web1": "web1: broken"}))
 
 
-def test_a_host_that_may_be_left_out_is_so_too_when_it_does_not_give_its_lock(stage):
-    fleet = stage.fleet(unreachable="skip")
+def test_a_host_that_may_be_left_out_is_so_too_when_it_does_not_give_its_lock(keepers):
+    fleet = keepers.fleet_of()
     fleet.connect_early()
     fleet.connect()
     asked = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import KILL, at
+from ...simulated_hosts import KILL, at
 
 FILE = '[[files]]\npath = "/etc/pier.conf"\ncontent = "{}"'
 MIGRATES = 'batch = 1\nmigrate = "./migrate"\nleader = "app1"\nrolling_migrations = "unclassified"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import KILL, PAGE, World, at
+from ...simulated_hosts import KILL, PAGE, World, at
 
 
 @pytest.fixture

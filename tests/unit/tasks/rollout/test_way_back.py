@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .conftest import CUT, KILL, World, at, either
+from ...simulated_hosts import CUT, KILL, World, at, either
 
 
 def everything_is(world: World, commit: str, body: str = "1m") -> None:

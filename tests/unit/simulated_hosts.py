@@ -1,7 +1,16 @@
-"""Whole rollouts in milliseconds: the real tasks, on hosts that are only tables of what a catalog wants.
+"""Hosts that are only tables of what a catalog wants, the lines to them, and the person who types commands.
 
-What happens on a real host, and over a real line, is tried in `tests/hosts` and `tests/faults`. Here the order of
-things is tried, in more sequences of crashes and commands than real hosts have time for.
+They stand in for what a run opens: everything above the wires is real. What they copy of a real host, and so must
+change with it:
+
+- its greeting (`hawser/runner/facts.py`): `current` and `previous` are where the links lead; a release is kept where
+  its `release.json` is; a process is what the file of its unit says, and active where that file was started; `begun` is
+  the youngest rollout of which there was a journal;
+- its lock (`hawser/runner/lock.py`): one run holds it, and dies with it;
+- its engine (`hawser/runner/engine.py`): rows are done in order, and the first one that fails is the last one. Rows of
+  other kinds than `SimulatedHost.become` knows succeed and do nothing; triggers are rows as all others;
+- its line (`hawser/ssh/wire.py`): a host that does not answer is `Unreachable`, one whose facts are none has broken
+  the protocol.
 """
 
 from __future__ import annotations
@@ -17,58 +26,32 @@ from typing import Any
 import pytest
 from fabric.config import Config
 
-import fabfile
+# The steps are in the order in which `fab` knows them, whichever test comes first.
+import fabfile  # noqa: F401
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
-from hawser.fleet import repository
 from hawser.fleet.fleet import Fleet
 from hawser.host.facts import Facts
 from hawser.session.connections import Connections, Run
 from hawser.session.session import Session
 from hawser.ssh.wire import Answer
 from tasks import deploy as deploying
-from tasks.rollout import drain
-
-assert fabfile  # so that every step is registered
 
 Row = Mapping[str, Any]
 # Says what becomes of a row of a catalog on a host: nothing special, an error message, or one of these.
 KILL, CUT = "fab is killed", "the line is cut"
 Fault = Callable[[str, Row], str | None]
 
-ROOT = "/srv/pier"
-STATE = "/var/lib/hawser/pier"
-NGINX = "/etc/nginx/sites-enabled/pier.conf"
+NAME = "pier"
+ROOT = f"/srv/{NAME}"
+STATE = f"/var/lib/hawser/{NAME}"
+NGINX = f"/etc/nginx/sites-enabled/{NAME}.conf"
 PAGE = f"{ROOT}/maintenance.html"
 DEFINED = re.compile(r"hawser: application=(\S+) process=(\S+) release=(\S*)")
 COMMITS = {letter: letter * 40 for letter in "abc"}
-TEXT = """\
-[app]
-name = "pier"
-repo = "."
-
-[release]
-{release}
-
-[processes.back]
-groups = ["back"]
-command = "{command}"
-port = 8001
-
-[site]
-domains = ["pier.test"]
-tls = "none"
-groups = ["front"]
-proxy = {{ "/" = "back" }}
-max_body = "{body}"
-
-[hosts]
-{hosts}
-{more}
-"""
 
 
 @dataclass
-class Simulated:
+class SimulatedHost:
     """A host that keeps what its catalogs want, and says what it has."""
 
     name: str
@@ -81,6 +64,7 @@ class Simulated:
     holder: object = None
     answers: bool = True
     machine: str = "x86_64"
+    clock: float | None = None
 
     @property
     def current(self) -> str:
@@ -90,7 +74,7 @@ class Simulated:
     @property
     def runs(self) -> str:
         """The letter of the commit whose process runs."""
-        found = DEFINED.search(self.units.get("pier-back", ""))
+        found = DEFINED.search(self.units.get(f"{NAME}-back", ""))
         return found.group(3)[:1] if found else ""
 
     @property
@@ -134,7 +118,7 @@ class Simulated:
             "systemd": True,
             "disk_free": 1,
             "disk_total": 1,
-            "clock": time.time(),
+            "clock": time.time() if self.clock is None else self.clock,
             "uid": 0,
             "app": {
                 "current": current,
@@ -175,26 +159,26 @@ class Simulated:
             if self.units.get(row["unit"]) != text:
                 self.units[row["unit"]] = text
                 found = DEFINED.search(text)
-                what = f" {row['unit']}" if row["unit"] != "pier-back" else ""
+                what = f" {row['unit']}" if row["unit"] != f"{NAME}-back" else ""
                 log.append(f"{self.name} starts {found.group(3)[:1] if found else ''}{what}")
         elif kind == "retired":
             if self.units.pop(row["unit"], None):
                 log.append(f"{self.name} stops {row['unit']}")
         elif kind == "units":
-            for path in [path for path in self.files if path.startswith("/etc/systemd/system/pier-")]:
+            for path in [path for path in self.files if path.startswith(f"/etc/systemd/system/{NAME}-")]:
                 unit = path.rpartition("/")[2].removesuffix(".service")
                 if f"systemd/{unit}" not in row["keep"]:
                     del self.files[path]
                     self.units.pop(unit, None)
 
 
-class Wire:
+class SimulatedWire:
     """What stands for the line to a simulated host, and its runner."""
 
     connection = None
     exchanges = 0
 
-    def __init__(self, world: World, host: Simulated, session: Run) -> None:
+    def __init__(self, world: World, host: SimulatedHost, session: Run) -> None:
         self.world, self.host, self.session = world, host, session
 
     def request(self, operation: str, arguments: Row | None = None, masks: object = (), heard: object = None) -> Answer:
@@ -208,8 +192,8 @@ class Wire:
             return Answer(True, {"facts": Facts.from_wire(self.host.facts())})
         assert arguments is not None
         if operation == "ask":
-            assert arguments["function"] == "checkout.tips"
-            return Answer(True, {"answer": []})
+            known = {"checkout.tips": [], "checkout.resolve": COMMITS[self.world.commit]}
+            return Answer(True, {"answer": known[arguments["function"]]})
         assert operation == "read", operation
         return Answer(True, {"text": self.host.files.get(arguments["path"])})
 
@@ -239,21 +223,38 @@ class Wire:
 
 
 class World:
-    """Hosts, the environment file that names them, and the person who types commands.
+    """Simulated hosts, the environment file that names them, and the person who types commands.
 
+    :param monkeypatch: has every run open wires to these hosts, in place of real ones.
     :param folder: where the environment file lies.
+    :param text: the environment file, with places for the hosts and for other values.
+    :param values: those of the beginning.
+    :ivar tried: the hosts to which a wire was to be opened.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.hosts: dict[str, Simulated] = {}
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, text: str, **values: str) -> None:
+        self.folder, self.text, self.values = folder, text, values
+        self.hosts: dict[str, SimulatedHost] = {}
+        self.groups: dict[str, list[str]] = {}
+        self.tried: list[str] = []
         self.log: list[str] = []
         self.commit = "a"
         self.fault: Fault = lambda host, row: None
-        self.groups: dict[str, list[str]] = {}
-        self.values = {"release": "batch = 1", "command": "back", "body": "1m", "more": ""}
+        monkeypatch.setenv("HAWSER_HOSTS", str(folder))
+        monkeypatch.setattr(Connections, "open_one", lambda connections, name, *more: self.open_wire(connections, name))
 
-    def __getitem__(self, name: str) -> Simulated:
+    def open_wire(self, connections: Connections, name: str) -> None:
+        """Do what opening a real wire does, for a run."""
+        self.tried.append(name)
+        if not self[name].answers:
+            raise Unreachable(f"{name}: no answer")
+        connections.wires[name] = SimulatedWire(self, self[name], connections.run)  # type: ignore[assignment]
+        try:
+            connections.facts[name] = Facts.from_wire(self[name].facts())
+        except ValueError:
+            raise ProtocolBreach(name, "facts") from None
+
+    def __getitem__(self, name: str) -> SimulatedHost:
         return self.hosts[name]
 
     def settings(self, **values: str) -> None:
@@ -261,9 +262,9 @@ class World:
         self.values.update(values)
         lines = []
         for number, (name, groups) in enumerate(self.groups.items(), 1):
-            self.hosts.setdefault(name, Simulated(name))
+            self.hosts.setdefault(name, SimulatedHost(name))
             lines.append(f'{name} = {{ address = "10.0.0.{number}", groups = {json.dumps(groups)} }}')
-        (self.folder / "pier.toml").write_text(TEXT.format(**self.values, hosts="\n".join(lines)))
+        (self.folder / f"{NAME}.toml").write_text(self.text.format(**self.values, hosts="\n".join(lines)))
 
     def fleet(self, **groups: str) -> None:
         """Say which hosts there are, each with its group."""
@@ -271,29 +272,29 @@ class World:
         self.hosts = {name: host for name, host in self.hosts.items() if name in groups}
         self.settings()
 
-    def fab(self, task: str, target: str = "pier", **options: Any) -> str:
+    def fab(self, task: str, target: str = NAME, **options: Any) -> str:
         """Give a command; returns what it failed with, nothing when it did not."""
         self.log.clear()
-        session = Session(Config(overrides={"hawser": {"environment": "pier"}}), target.split(","), task)
+        fleet = self.fleet_of(target, task)
         try:
-            getattr(deploying, task).body(Fleet(session, session.selection.hosts), **options)
+            getattr(deploying, task).body(fleet, **options)
         except KeyboardInterrupt:
             return KILL
         except HawserError as error:
             return str(error)
         finally:
-            for wire in session.connections.wires.values():
+            for wire in fleet.connections.wires.values():
                 wire.close()
         return ""
 
-    def fleet_of(self, target: str) -> Fleet:
+    def fleet_of(self, target: str = NAME, command: str = "run") -> Fleet:
         """Return hosts of a new run."""
-        session = Session(Config(overrides={"hawser": {"environment": "pier"}}), target.split(","), "run")
+        session = Session(Config(overrides={"hawser": {"environment": NAME}}), target.split(","), command)
         return Fleet(session, session.selection.hosts)
 
     def run(self, task: Any, **options: Any) -> None:
         """Run another task on all hosts."""
-        fleet = self.fleet_of("pier")
+        fleet = self.fleet_of()
         try:
             task.body(fleet, **options)
         finally:
@@ -332,30 +333,3 @@ def at(host: str, fault: str, **wanted: Any) -> Fault:
 
 def either(*faults: Fault) -> Fault:
     return lambda name, row: next((found for each in faults if (found := each(name, row))), None)
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Four hosts, a web server in front of three others, on which commit a serves."""
-    made = World(tmp_path)
-    monkeypatch.setenv("HAWSER_HOSTS", str(tmp_path))
-    monkeypatch.setattr(drain, "GRACE", 0)
-    monkeypatch.setattr(repository, "resolve", lambda place, wanted: COMMITS[made.commit])
-    monkeypatch.setattr(repository, "bundle", lambda *arguments: b"")
-    monkeypatch.setattr(repository, "location", lambda *arguments: tmp_path)
-
-    def open_one(connections: Connections, name: str, greeting: object, only_look: bool) -> None:
-        if not made[name].answers:
-            raise Unreachable(f"{name}: no answer")
-        connections.wires[name] = Wire(made, made[name], connections.run)  # type: ignore[assignment]
-        try:
-            connections.facts[name] = Facts.from_wire(made[name].facts())
-        except ValueError:
-            # As the real reader does.
-            raise ProtocolBreach(name, "facts") from None
-
-    monkeypatch.setattr(Connections, "open_one", open_one)
-    made.fleet(web1="front", app1="back", app2="back", app3="back")
-    assert made.fab("deploy") == ""
-    assert set(made.state.values()) == {"a"}
-    return made

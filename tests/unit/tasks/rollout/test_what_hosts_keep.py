@@ -18,7 +18,7 @@ from hawser.signatures import JOURNAL, Signer
 from tasks import acme, certs, releases, secrets
 from tests.unit.certificates.test_provided import DAY, NOW, make
 
-from .conftest import KILL, ROOT, STATE, World, at
+from ...simulated_hosts import KILL, ROOT, STATE, World, at
 
 LATERAL = {"path": "/etc/cron.d/lateral", "content": "* * * * * root id\n"}
 ALL = ("web1", "app1", "app2", "app3")

@@ -1,0 +1,27 @@
+"""Where the web server finds what it serves."""
+
+from __future__ import annotations
+
+import pytest
+
+from hawser.host.places import served_path
+
+from .conftest import BUILDS
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("static", "/srv/shop/current/source/static"),
+        ("public/media", "/srv/shop/public/media"),
+        ("public/other", "/srv/shop/current/source/public/other"),
+        ("/usr/share/doc", "/usr/share/doc"),
+    ],
+)
+def test_nginx_serves_the_current_code_what_persists_and_what_is_absolute(host, path, found):
+    assert served_path(host(persistent={"folders": ["public/media"]}), path) == found
+
+
+def test_nginx_finds_it_through_the_release_that_serves(host):
+    path = host(builds=BUILDS).text("{{ builds.lib.prefix }}/www", "site.static./www/")
+    assert served_path(host(builds=BUILDS), path) == "/srv/shop/current/builds/lib/www"
