@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from hawser.diagnosis.causes import Cause
 from hawser.diagnosis.checks import hosts, network
-from hawser.diagnosis.explain import Cause, evidence
+from hawser.diagnosis.explain import last_words
 from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.host.ports import Port, exposed, promised
@@ -163,7 +164,7 @@ def test_the_last_words_of_a_service_are_asked_for_when_a_failure_is_explained(n
 
     fleet = SimpleNamespace(environment=ENVIRONMENT, lost={}, ask=ask)
     cause = Cause("refused", "it refuses", "look there", service=name)
-    assert list(evidence(fleet, "web1", cause)) == ["data1 | no"]  # type: ignore[arg-type]
+    assert list(last_words(fleet, cause)) == ["data1 | no"]  # type: ignore[arg-type]
     words = {"logs": SERVERS[name].LOGS, "units": [f"{SERVERS[name].UNIT}.service", f"{SERVERS[name].UNIT}@*.service"]}
     assert asked == [("data1", "looks.last_words", words)]
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from hawser.diagnosis.checks import Check, Finding, application, certificates, hosts, network
-from hawser.errors import Problem, StepFailed
+from hawser.errors import HawserError, Problem, StepFailed
 from hawser.runner.main import ASKABLE
 
 from .conftest import SERVES, Runner, listed, told
@@ -26,10 +26,11 @@ class TestTheRegistry:
         assert {"disk", "ports", "processes", "certificate", "names"} <= set(titles)
         assert all(check.function.__doc__ for check in (*Check.on_hosts, *Check.at_home))
 
-    def test_an_error_that_says_what_to_do_next_is_taken_apart(self):
-        assert Finding.of_error("no key\n  next: fab -H web1 trust") == Finding("no key", "fab -H web1 trust")
-        assert Finding.of_error("refused; next: ssh it") == Finding("refused", "ssh it")
-        assert Finding.of_error("broken") == Finding("broken")
+    def test_an_error_becomes_a_finding_with_its_next_move(self):
+        unknown = HawserError("no key", host="web1", next="fab -H web1 trust")
+        assert Finding.of_error(unknown) == Finding("no key", "fab -H web1 trust")
+        assert Finding.of_error(HawserError("refused;", next="ssh it")) == Finding("refused", "ssh it")
+        assert Finding.of_error(HawserError("broken")) == Finding("broken")
 
     def test_a_mistake_in_a_file_is_told_with_its_place(self):
         found = Finding.of_problem(Problem("shop.toml", "site", "is missing"))
@@ -250,7 +251,7 @@ class TestTheNetwork:
             if function == "looks.resolve":
                 assert arguments == {"names": ["git.example.org"]}
                 return {"git.example.org": ""}
-            raise StepFailed("web1: no branch 'main'")
+            raise StepFailed("no branch 'main'", host="web1")
 
         assert told(network.repository(host(), ask)) == ["no branch 'main'"]
         runner = Runner(looks__resolve={"git.example.org": "Name or service not known"})
