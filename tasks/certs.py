@@ -165,7 +165,7 @@ def site_pair(host: Host) -> Pair:
     except TemplateError as error:
         if not site.fallback:
             raise
-        return Pair(site.domains, fault=said(error))
+        return Pair(site.domains, fault=message_of(error))
     return Pair(site.domains, chain, key)
 
 
@@ -189,11 +189,11 @@ def pair_of(host: Host, name: str, setting: Certificate) -> Pair:
     except TemplateError as error:
         if not setting.fallback:
             raise
-        return Pair(names, fault=said(error))
+        return Pair(names, fault=message_of(error))
     return Pair(names, texts["certificate"], texts["key"], texts.get("chain", ""))
 
 
-def said(error: TemplateError) -> str:
+def message_of(error: TemplateError) -> str:
     """Return what is wrong as a sentence, without the file that says so."""
     part, message = error.problem.key.rpartition(".")[2], error.problem.message
     return message if message.startswith("its ") else f"its {part} {message}"

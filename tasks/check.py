@@ -39,7 +39,7 @@ COLUMNS = ["host", "about", "how bad", "finding", "next"]
 @session_task()
 def check(session: Session) -> None:
     """Find what is wrong, or soon will be, without changing anything: settings, hosts, names, ports, certificates …"""
-    rows = [*survey(session)]
+    rows = [*all_findings(session)]
     wrong = sum(not finding.warning for _host, _about, finding in rows)
     if rows:
         told = [
@@ -52,7 +52,7 @@ def check(session: Session) -> None:
     session.report.note("", "nothing is wrong" + (f"; warnings: {len(rows)}" if rows else ""))
 
 
-def survey(session: Session) -> Iterator[Row]:
+def all_findings(session: Session) -> Iterator[Row]:
     """Yield everything that is found, from what the user wrote to what the hosts say."""
     from hawser.diagnosis.checks import Check, Finding  # what it needs takes longer to load than most tasks take
 
@@ -76,7 +76,7 @@ def survey(session: Session) -> Iterator[Row]:
     yield from ((name, "reach", Finding.of_error(error)) for name, error in lost.items())
     fleet = Fleet(session, [name for name in names if name not in lost])
     yield from kept_secrets(fleet)
-    results = session.connections.parallel(fleet.names, lambda name: look(fleet, name, Check.on_hosts))
+    results = session.connections.parallel(fleet.names, lambda name: findings_on(fleet, name, Check.on_hosts))
     for name, found in results.items():
         if isinstance(found, Exception):
             yield name, "reach", Finding.of_error(found)
@@ -89,7 +89,7 @@ def survey(session: Session) -> Iterator[Row]:
         yield from (("", each.title, finding) for finding in each.function(hosts))
 
 
-def look(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
+def findings_on(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
     """Return what all checks find on one host; one that cannot look is a finding as well."""
     from hawser.diagnosis.checks import Finding
 
@@ -117,7 +117,7 @@ def drift(fleet: Fleet) -> Iterator[Row]:
     except HawserError as error:
         yield "", "drift", Finding.of_error(error)
         return
-    changed = [name for name, release in releases.items() if again(fleet, release).id != release.id]
+    changed = [name for name, release in releases.items() if remade(fleet, release).id != release.id]
     if changed:
         message = f"secrets, hosts or Hawser have changed since what serves on {', '.join(changed)} was made"
         yield (
@@ -133,11 +133,11 @@ def drift(fleet: Fleet) -> Iterator[Row]:
         target = f"{fleet.environment.name}/{name}"
         for label, step in found:
             task = "bootstrap" if step.startswith("bootstrap.") else step
-            look = f"fab -R -H {target} {task} shows what differs, and without -R puts it right"
-            yield name, "drift", Finding(f"{label} is not as the release that serves has left it", look)
+            advice = f"fab -R -H {target} {task} shows what differs, and without -R puts it right"
+            yield name, "drift", Finding(f"{label} is not as the release that serves has left it", advice)
 
 
-def again(fleet: Fleet, release: Release) -> Release:
+def remade(fleet: Fleet, release: Release) -> Release:
     """Return what a kept release would be if it were made today."""
     session = fleet.session
     return Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)

@@ -121,14 +121,14 @@ def list_entries(fleet: Fleet) -> None:
         ]
         for entry, schedule, command, key in wanted:
             run = last.get(key)
-            rows.append([name, entry, schedule, command, *told(run, host.facts.clock)])
+            rows.append([name, entry, schedule, command, *last_run(run, host.facts.clock)])
             what = {"host": name, "entry": entry, "schedule": schedule, "command": command}
             records.append({**what, **(run or {"began": None, "ended": None, "status": None, "running": False})})
     columns = ["host", "entry", "schedule", "command", "last run", "took", "result"]
     fleet.report.table("cron", columns, rows, records)
 
 
-def told(run: Mapping[str, Any] | None, now: float) -> list[str]:
+def last_run(run: Mapping[str, Any] | None, now: float) -> list[str]:
     """Say when an entry ran last, how long it took, and how it ended."""
     if run is None:
         return ["never", "", ""]

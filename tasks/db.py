@@ -50,7 +50,7 @@ def backup(fleet: Fleet, database: str = "", why: str = BY_HAND) -> None:
     """Back up the databases on their own hosts, prove that the backups can be read, and remove old ones."""
     if why == BEFORE_RESTORE or not why.isprintable() or not 0 < len(why) <= 60:
         raise HawserError(f"--why: not {BEFORE_RESTORE!r}, and one line of up to 60 characters", code=2)
-    there = about(fleet, database)
+    there = hosts_with(fleet, database)
     there.apply([save.given(database=database, why=why)], phase="backup")
     if not fleet.dry:
         listing(fleet, database)
@@ -59,7 +59,7 @@ def backup(fleet: Fleet, database: str = "", why: str = BY_HAND) -> None:
 @fleet_task(name="list", help=DATABASE)
 def listing(fleet: Fleet, database: str = "") -> None:
     """Show the backups of the databases, the youngest first."""
-    there = about(fleet, database)
+    there = hosts_with(fleet, database)
     rows = [
         [
             name,
@@ -93,7 +93,7 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
 
     One that was broken off is finished or undone by the same command.
     """
-    there = about(fleet, database)
+    there = hosts_with(fleet, database)
     found = [(each, host) for host in there.names for each in wanted(there.host(host), database)]
     if len(found) > 1:
         told = ", ".join(f"{each.name} on {host}" for each, host in found)
@@ -138,7 +138,7 @@ def latest(database: Database, backups: Sequence[Mapping[str, Any]], open_ones: 
     return next(iter([*at_work, *mine]), "")
 
 
-def about(fleet: Fleet, database: str) -> Fleet:
+def hosts_with(fleet: Fleet, database: str) -> Fleet:
     """Return the hosts that hold the databases in question.
 
     :raises HawserError: there are none.
@@ -188,13 +188,13 @@ def bring_back(host: Host, database: str = "", backup: str = "") -> Resources:
 
 
 @step()
-def settle(host: Host) -> Resources:
+def finish(host: Host) -> Resources:
     """Finish or undo the restores that were broken off."""
     for each in databases_of(host):
         yield Settled(each.name, each.engine, each.owner, folder_of(host), each.path)
 
 
-def settle_all(fleet: Fleet) -> bool:
+def finish_restores(fleet: Fleet) -> bool:
     """Finish or undo the restores that were broken off on these hosts; return whether there were any."""
     there = fleet.subset([name for name in fleet.names if databases_of(fleet.host(name))])
     if not there.names:
@@ -204,7 +204,7 @@ def settle_all(fleet: Fleet) -> bool:
     found = fleet.connections.parallel(there.names, lambda name: fleet.ask(name, "restores.left", questions[name]))
     left = [name for name, answer in found.items() if answer and not isinstance(answer, Exception)]
     if left:
-        there.subset(left).apply([settle], phase="restores")
+        there.subset(left).apply([finish], phase="restores")
     return bool(left)
 
 

@@ -34,12 +34,12 @@ SWITCH = [
 FINISH = [cron.install, volumes.leave, acme.issue, once.remember, release.record, release.tidy, release.close]
 REVERT_PLAN = RevertPlan(
     revert_hosts=[*SWITCH, cron.install, release.tidy],
-    withdraw=[*webservers.REMOVE, cron.remove, release.withdraw],
+    undeploy=[*webservers.REMOVE, cron.remove, release.undeploy],
     close=release.close,
     record=release.record,
     revert_batches=phases.revert_batches,
 )
-LEAVE = [*webservers.LEAVE, acme.issue, cron.install, config.leave, release.leave]
+DECOMMISSION = [*webservers.LEAVE, acme.issue, cron.install, config.leave, release.decommission]
 
 
 @fleet_task(
@@ -70,7 +70,7 @@ def deploy(
 def rollback(fleet: Fleet, to: str = "") -> None:
     """Go back to the release that was deployed before, with its own code and configuration and today's secrets."""
     wanted = kept.release(fleet.with_leader(), to or previous(fleet))
-    migrations.tell_way_back(fleet, wanted)
+    migrations.report_reverts(fleet, wanted)
     roll_out(fleet, wanted, Record(wanted.id, wanted.commit, "rollback", migrations=False))
 
 
@@ -80,8 +80,8 @@ def resume(fleet: Fleet) -> None:
 
     Restores of databases that were broken off are finished or undone before.
     """
-    settled = db.settle_all(fleet)
-    if settled and not fleet.with_code().names:
+    finished = db.finish_restores(fleet)
+    if finished and not fleet.with_code().names:
         return
     hosts = fleet.needing_code().required_hosts()
     fleet.connections.refuse_damaged(hosts.names)
@@ -165,7 +165,7 @@ def require_same_inputs(fleet: Fleet, release: Release) -> None:
 def revert_all(hosts: Fleet, record: Record) -> None:
     """Finish a putting back that was broken off."""
     there = hosts.subset([name for name in hosts.names if name in record.hosts])
-    phases.concerned(there, record).lock()
+    phases.hosts_to_lock(there, record).lock()
     found = {name: own for name in there.names if (own := kept.record(hosts, name))}
     fleet = there.subset(tuple(found))
     fleet.report.note("", f"{record.what} of {record.release} failed; putting back {', '.join(fleet.names)}")
@@ -191,17 +191,17 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     db.refuse_broken_off(fleet.everyone())
     if serves(hosts, wanted):
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
-        leave(left, wanted)
-        settle(hosts, wanted)
+        decommission(left, wanted)
+        close_waiting_journals(hosts, wanted)
         if wanted.environment.brings_certificates:
             # They are no part of a release: one that was renewed takes its place all the same.
             certs.bring(hosts, wanted)
         return
     require_bootstrapped(hosts.with_leader())
     kept.ready(hosts)
-    concerned = phases.concerned(hosts, record)
-    concerned.lock()
-    db.refuse_broken_off(concerned)
+    to_lock = phases.hosts_to_lock(hosts, record)
+    to_lock.lock()
+    db.refuse_broken_off(to_lock)
     left.lock()
     if not any(why_not_serving(hosts, name, wanted) for name in hosts.names):
         fleet.report.note("", f"{wanted.id} serves by now: somebody else was faster")
@@ -217,32 +217,32 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     )
     rolling = Rollout(hosts, wanted, record, REVERT_PLAN)
     part = hosts if only is None else hosts.subset(only)
-    rolling.foresee()
+    rolling.warn_of_unrevertible()
     rolling.finished.update(name for name in hosts.names if name not in part.names)
-    with rolling.recording_failure(), hooks.whole(rolling, part):
+    with rolling.recording_failure(), hooks.around_rollout(rolling, part):
         prepare(rolling, part, everything=only is None)
         pending = migrations.check_pending(rolling) if migrates(rolling) else PendingMigrations()
-        with phases.closed(rolling, pending):
+        with phases.maintenance_window(rolling, pending):
             if record.migrations:
-                with phases.settled(rolling):
+                with phases.settings_in_place(rolling):
                     if migrates(rolling):
                         phases.migrate(rolling, pending)
-                    once.first_time(rolling.still(hosts), wanted)
-            with rolling.undo_on_failure(), hooks.around(rolling, "switch", part):
+                    once.first_time(rolling.remaining(hosts), wanted)
+            with rolling.undo_on_failure(), hooks.around_phase(rolling, "switch", part):
                 phases.switch(rolling, part, SWITCH)
         rolling.note(waits=tuple({**rolling.skipped, **rolling.failed}))
-        with hooks.around(rolling, "finish", part):
+        with hooks.around_phase(rolling, "finish", part):
             rolling.apply(part, FINISH, "finish")
         others = hosts.subset([name for name in hosts.names if name not in part.names])
         if others.names:
             rolling.apply(others, [release.close], "close")
-    leave(left, wanted)
+    decommission(left, wanted)
     if not fleet.dry:
-        fleet.connections.refresh(rolling.still(hosts).names)
+        fleet.connections.refresh(rolling.remaining(hosts).names)
         rolling.end()
 
 
-def settle(hosts: Fleet, wanted: Release) -> None:
+def close_waiting_journals(hosts: Fleet, wanted: Release) -> None:
     """Close the journals that waited for other hosts, when those serve the release as well by now."""
     found = {name: own for name in hosts.names if (own := kept.record(hosts, name))}
     done = hosts.subset([name for name, own in found.items() if set(own.waits) <= set(hosts.names)])
@@ -251,11 +251,11 @@ def settle(hosts: Fleet, wanted: Release) -> None:
         done.apply([release.close], wanted, "close")
 
 
-def leave(fleet: Fleet, wanted: Release) -> None:
+def decommission(fleet: Fleet, wanted: Release) -> None:
     """Have hosts serve the application no more that the settings no longer give it."""
     if fleet.names:
         fleet.lock()
-        fleet.apply(LEAVE, wanted, phase="leave")
+        fleet.apply(DECOMMISSION, wanted, phase="leave")
 
 
 def migrates(rolling: Rollout) -> bool:
@@ -272,6 +272,6 @@ def prepare(rolling: Rollout, part: Fleet, everything: bool) -> None:
     mounts = [shares.require, volumes.require] if environment.shares or environment.volumes else []
     if mounts and not part.dry:
         rolling.apply(there, mounts, "mounts")
-    with hooks.around(rolling, "prepare", there):
+    with hooks.around_phase(rolling, "prepare", there):
         # A dry run looks for mounts last: what comes before it on the same line would make them.
         rolling.apply(there, [*PREPARE, *mounts] if part.dry else PREPARE, "prepare")

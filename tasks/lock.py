@@ -28,9 +28,9 @@ def status(fleet: Fleet) -> None:
         facts, record = fleet.facts(name), Record.of(fleet.facts(name))
         mine: list[list[str]] = []
         if holder:
-            mine.append([name, "at work", *told(holder, "what")])
+            mine.append([name, "at work", *cells(holder, "what")])
         if facts.hold:
-            mine.append([name, "frozen", *told(facts.hold, "why")])
+            mine.append([name, "frozen", *cells(facts.hold, "why")])
         if record and not holder:
             begun = record.by.partition(" on ")
             place, _, since = begun[2].partition(" at ")
@@ -40,7 +40,7 @@ def status(fleet: Fleet) -> None:
     fleet.report.table("lock", COLUMNS, rows)
 
 
-def told(entry: Mapping[str, Any], what: str) -> list[str]:
+def cells(entry: Mapping[str, Any], what: str) -> list[str]:
     """Return a row's columns of who, from where, since when, and what or why."""
     since = moment(entry.get("since"))
     return [str(entry.get("who", "")), str(entry.get("from", "")), since, str(entry.get(what, ""))]

@@ -72,16 +72,16 @@ def command(host: Host, name: str, again: bool = False) -> Once:
         again=again,
         hint=f"  next: correct it and deploy again; or, if it has been done: fab -H {host.environment.name} "
         f"once.done {name}",
-        entry=said(host),
+        entry=record_entry(host),
     )
 
 
 def noted(host: Host, name: str) -> Once:
     """Return the mere note that a command has run."""
-    return Once(name, entry=said(host))
+    return Once(name, entry=record_entry(host))
 
 
-def said(host: Host) -> dict[str, str]:
+def record_entry(host: Host) -> dict[str, str]:
     """Return what the record says beside the time."""
     return {**host.entry, "release": host.release.id if host.release else host.facts.current}
 
@@ -98,7 +98,7 @@ def first_time(fleet: Fleet, wanted: Release) -> None:
     note_once(hosts, {*known, *wanted.environment.once})
 
 
-def about(fleet: Fleet, name: str) -> Fleet:
+def hosts_for(fleet: Fleet, name: str) -> Fleet:
     """Return all hosts with the code, for a command that is known.
 
     :raises HawserError: there is no such command, or nothing has been deployed yet.
@@ -117,7 +117,7 @@ def about(fleet: Fleet, name: str) -> Fleet:
 @fleet_task(name="run", positional=["name"], help=NAME)
 def run_now(fleet: Fleet, name: str) -> None:
     """Run one of the commands in the release that serves, whether it has run before or not."""
-    hosts = about(fleet, name)
+    hosts = hosts_for(fleet, name)
     leader = fleet.leader()
     leader.apply([again.given(name=name)], current_releases(leader), phase="once")
     hosts.apply([note.given(name=name)], phase="remember")
@@ -126,7 +126,7 @@ def run_now(fleet: Fleet, name: str) -> None:
 @fleet_task(positional=["name"], help=NAME)
 def done(fleet: Fleet, name: str) -> None:
     """Note that one of the commands has been done by hand, so that no deploy runs it."""
-    about(fleet, name).apply([note.given(name=name)], phase="remember")
+    hosts_for(fleet, name).apply([note.given(name=name)], phase="remember")
 
 
 @fleet_task(name="list")

@@ -23,29 +23,29 @@ PROCESS = {"process": "only this process; default: all"}
 @fleet_task(help=PROCESS)
 def restart(fleet: Fleet, process: str = "") -> None:
     """Restart processes, batch by batch; one on a socket starts anew beside the old one, without an interruption."""
-    running = about(fleet, process)
+    running = hosts_running(fleet, process)
     releases, batches = serving_releases(running), list(running.batches())
     for number, batch in enumerate(batches, 1):
         fronts = drain.fronts(running, batch)
         try:
             with drain.drained(running, batch, fronts, partial(serving_releases, running.subset(fronts))):
-                batch.apply([again.given(process=process)], releases, phase=f"restart {number}/{len(batches)}")
+                batch.apply([restarted.given(process=process)], releases, phase=f"restart {number}/{len(batches)}")
         except StepFailed:
             fleet.connections.refresh(batch.names)
-            batch.apply([abandon.given(process=process)], releases, phase="clean up")
+            batch.apply([cleaned_up.given(process=process)], releases, phase="clean up")
             raise
 
 
 @fleet_task(help=PROCESS)
 def stop(fleet: Fleet, process: str = "") -> None:
     """Stop processes, also over a reboot, until `start` or the next deploy."""
-    running = about(fleet, process)
-    running.apply([end.given(process=process)], serving_releases(running), phase="stop")
+    running = hosts_running(fleet, process)
+    running.apply([stopped.given(process=process)], serving_releases(running), phase="stop")
     if not process and not fleet.dry:
-        tell_strays(running)
+        warn_of_strays(running)
 
 
-def tell_strays(fleet: Fleet) -> None:
+def warn_of_strays(fleet: Fleet) -> None:
     """Warn of programs of the application that no stop reaches, for no unit holds them."""
     for name, found in fleet.ask_all("strays.listing", {"user": fleet.environment.app.user}).items():
         for row in found["rows"]:
@@ -57,13 +57,13 @@ def tell_strays(fleet: Fleet) -> None:
 @fleet_task(help=PROCESS)
 def start(fleet: Fleet, process: str = "") -> None:
     """Start processes that were stopped, and wait until they are healthy."""
-    stopped = about(fleet, process)
+    stopped = hosts_running(fleet, process)
     releases = serving_releases(stopped)
     for batch in stopped.batches():
-        batch.apply([begin.given(process=process)], releases, phase="start")
+        batch.apply([started.given(process=process)], releases, phase="start")
 
 
-def about(fleet: Fleet, process: str) -> Fleet:
+def hosts_running(fleet: Fleet, process: str) -> Fleet:
     """Return the hosts that run a process.
 
     :param process: its name; empty for all.
@@ -98,7 +98,7 @@ def chosen(host: Host, process: str) -> Iterator[ProcessInstance]:
 
 
 @step()
-def again(host: Host, process: str = "") -> Resources:
+def restarted(host: Host, process: str = "") -> Resources:
     """Start each process in its other colour and move the traffic there, or restart it where it stands."""
     for each in chosen(host, process):
         if not each.colour:
@@ -112,7 +112,7 @@ def again(host: Host, process: str = "") -> Resources:
 
 
 @step()
-def abandon(host: Host, process: str = "") -> Resources:
+def cleaned_up(host: Host, process: str = "") -> Resources:
     """Take away what was started beside the processes that go on serving."""
     for each in chosen(host, process):
         if each.colour:
@@ -120,14 +120,14 @@ def abandon(host: Host, process: str = "") -> Resources:
 
 
 @step()
-def end(host: Host, process: str = "") -> Resources:
+def stopped(host: Host, process: str = "") -> Resources:
     """Stop each process and keep it from starting at boot; those last that others wait for."""
     for each in reversed(list(chosen(host, process))):
         yield Retired(each.unit, each.setting.manager, each.definition, wait=True)
 
 
 @step()
-def begin(host: Host, process: str = "") -> Resources:
+def started(host: Host, process: str = "") -> Resources:
     """Define and start each process in the colour that serves."""
     for each in chosen(host, process):
         yield from defined(each)

@@ -172,23 +172,23 @@ def close(host: Host) -> Resources:
 
 
 @step()
-def leave(host: Host) -> Resources:
+def decommission(host: Host) -> Resources:
     """Take the application's processes and links from a host that the settings no longer give it."""
     if not host.runs_code and host.facts.current:
-        yield from nothing(host)
+        yield from served_nothing(host)
         yield Journal("")
 
 
 @step()
-def withdraw(host: Host) -> Resources:
+def undeploy(host: Host) -> Resources:
     """Take a release from a host that served none before, and close its journal."""
     if host.runs_code:
-        yield from nothing(host)
+        yield from served_nothing(host)
         yield Absent(rollout_inputs(host))
         yield Journal("")
 
 
-def nothing(host: Host) -> Resources:
+def served_nothing(host: Host) -> Resources:
     """Have a host serve nothing."""
     yield Units(host.app.name, ())
     for name in ("current", "previous", host.app.source, host.app.environment):

@@ -36,11 +36,11 @@ def remove(fleet: Fleet, yes: bool = False) -> None:
     load_incomplete(fleet.session)
     fleet.connect()
     if not fleet.dry:
-        fleet = fleet.subset(tell(fleet))
+        fleet = fleet.subset(losses(fleet))
         if not fleet.names:
             return
         name = fleet.environment.name
-        if not yes and asked(fleet) != name:
+        if not yes and confirmation(fleet) != name:
             raise HawserError(f"that is not {name}; nothing was touched")
     for stage, steps in REMOVE.items():
         fleet.apply(steps, phase=f"remove {stage}")
@@ -51,7 +51,7 @@ def remove(fleet: Fleet, yes: bool = False) -> None:
     fleet.report.note("", f"{', '.join([*kept, own])} and the packages of the system stay")
 
 
-def tell(fleet: Fleet) -> list[str]:
+def losses(fleet: Fleet) -> list[str]:
     """Say, by host, what is there and will go; return the hosts where something is."""
 
     def look(name: str) -> list[str]:
@@ -80,7 +80,7 @@ def tell(fleet: Fleet) -> list[str]:
     return names
 
 
-def asked(fleet: Fleet) -> str:
+def confirmation(fleet: Fleet) -> str:
     """Ask for the environment's name."""
     fleet.report.pause()
     where = ", ".join(fleet.names)

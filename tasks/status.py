@@ -35,7 +35,7 @@ ROOM_ODD = 0.1
 def status(fleet: Fleet) -> None:
     """Show every process, and each host's release, ports, mounts, certificate, clock and disk; 1 if one is down."""
     reached = fleet.reachable()
-    found = fleet.connections.parallel(reached.names, lambda name: look(fleet, name))
+    found = fleet.connections.parallel(reached.names, lambda name: status_of(fleet, name))
     looks = [each for each in found.values() if isinstance(each, HostStatus)]
     rows = [row for each in looks for row in each.processes()]
     if rows:
@@ -63,7 +63,7 @@ def status(fleet: Fleet) -> None:
         raise StepFailed("\n".join(failed))
 
 
-def look(fleet: Fleet, name: str) -> HostStatus:
+def status_of(fleet: Fleet, name: str) -> HostStatus:
     """Ask a host for everything that is shown of it: its clock, then the rest in one exchange."""
     host = fleet.host(name)
     live = live_processes_of(host) if host.facts.current else []

@@ -28,12 +28,12 @@ def confirm(session: Session, address: Address, yes: bool) -> None:
         session.report.note(address.name, "was known already")
     elif session.dry:
         session.report.note(address.name, f"would be pinned in {session.known_hosts.project}")
-    elif yes or asked(session, address.name):
+    elif yes or confirmed(session, address.name):
         session.known_hosts.pin(host, port, key)
         session.report.note(address.name, f"pinned in {session.known_hosts.project}")
 
 
-def asked(session: Session, name: str) -> bool:
+def confirmed(session: Session, name: str) -> bool:
     session.report.pause()
     try:
         return input(f"Is this the key of {name}? Type yes to pin it: ").strip() == "yes"

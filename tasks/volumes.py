@@ -122,7 +122,7 @@ def open_all(fleet: Fleet) -> None:
     served = [name for name in there.names if there.host(name).process_settings() and there.facts(name).current]
     running = there.subset(served)
     if running.names:
-        running.apply([processes.begin], serving_releases(running), phase="start")
+        running.apply([processes.started], serving_releases(running), phase="start")
 
 
 @fleet_task(

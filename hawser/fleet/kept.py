@@ -55,7 +55,7 @@ def ready(fleet: Fleet) -> None:
         return
     if session.signing.unsigned_counts:
         return
-    everyone = asked(fleet)
+    everyone = reachable_everywhere(fleet)
     using = [f"{name} ({identity(key)})" for name in everyone.names if (key := fleet.facts(name).signing)]
     if using:
         raise HawserError(
@@ -79,7 +79,7 @@ def ready(fleet: Fleet) -> None:
         accept(kept, unsigned)
 
 
-def asked(fleet: Fleet) -> Fleet:
+def reachable_everywhere(fleet: Fleet) -> Fleet:
     """Return the hosts of the environment that answer: any of them may know of a key."""
     connections = fleet.connections
     fleet.connect()
@@ -169,13 +169,13 @@ def places(fleet: Fleet, name: str, identifier: str) -> Iterator[Kept]:
     """Yield what a host keeps of a release, judged: when it was built, and when its rollout began."""
     facts, host = fleet.facts(name), fleet.host(name)
     if identifier in facts.releases:
-        yield from look(fleet, name, RELEASE, f"{host.root}/releases/{identifier}/release.json", identifier)
+        yield from kept_at(fleet, name, RELEASE, f"{host.root}/releases/{identifier}/release.json", identifier)
     if facts.journal is not None and facts.journal.get("release") == identifier:
         # It may have been broken off before it had been built.
-        yield from look(fleet, name, ROLLOUT, rollout_inputs(host), identifier)
+        yield from kept_at(fleet, name, ROLLOUT, rollout_inputs(host), identifier)
 
 
-def look(fleet: Fleet, name: str, kind: str, path: str, identifier: str) -> Iterator[Kept]:
+def kept_at(fleet: Fleet, name: str, kind: str, path: str, identifier: str) -> Iterator[Kept]:
     """Yield what a host keeps at a path, judged; nothing where there is nothing."""
     text = fleet.connections.wires[name].request("read", {"path": path}).message.get("text")
     if text is None:
@@ -293,10 +293,10 @@ def inventory(fleet: Fleet, name: str) -> list[Kept]:
         each
         for identifier in facts.releases
         if is_id(identifier)
-        for each in look(fleet, name, RELEASE, f"{host.root}/releases/{identifier}/release.json", identifier)
+        for each in kept_at(fleet, name, RELEASE, f"{host.root}/releases/{identifier}/release.json", identifier)
     ]
     for entry in journal(fleet, name):
-        found += [entry, *look(fleet, name, ROLLOUT, rollout_inputs(host), entry.release)]
+        found += [entry, *kept_at(fleet, name, ROLLOUT, rollout_inputs(host), entry.release)]
     return [each for each in found if each.standing not in BELIEVED]
 
 

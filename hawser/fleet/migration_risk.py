@@ -251,7 +251,7 @@ class Verdict:
     :param kind: how it gets on with the code that runs meanwhile.
     :param reasons: why, unless it is additive.
     :param reversible: it can be undone by Django.
-    :param place: in which of several databases, as `places` names it.
+    :param place: in which of several databases, as `places_of` names it.
     """
 
     key: str
@@ -265,7 +265,7 @@ class Verdict:
         return f"{self.key}{where}: {self.kind}" + (f" ({'; '.join(self.reasons)})" if self.reasons else "")
 
 
-def places(asked: Sequence[Question]) -> list[str]:
+def places_of(asked: Sequence[Question]) -> list[str]:
     """Return, in words, what tells each of some questions from the others: database, instance, program."""
     databases, instances, programs = (
         len({getattr(each, part) for each in asked}) > 1 for part in ("database", "instance", "program")
@@ -279,7 +279,7 @@ def places(asked: Sequence[Question]) -> list[str]:
     return found
 
 
-def told(verdicts: Iterable[Verdict]) -> list[str]:
+def summaries(verdicts: Iterable[Verdict]) -> list[str]:
     """Return verdicts in words; what is the same in several places is told once."""
     found: dict[Verdict, list[str]] = {}
     for each in verdicts:

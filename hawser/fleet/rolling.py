@@ -24,15 +24,15 @@ RevertBatch = tuple[Fleet, AbstractContextManager[None]]
 class RevertPlan:
     """The steps that a rollout needs besides its own phases.
 
-    :param put_back: what makes a host serve a release and nothing else.
-    :param withdraw: what takes a release from a host that served none before.
+    :param revert_hosts: what makes a host serve a release and nothing else.
+    :param undeploy: what takes a release from a host that served none before.
     :param close: closes the journal, or leaves in it what is still missing.
     :param record: writes a line into the history.
-    :param portions: in which portions hosts are put back.
+    :param revert_batches: in which portions hosts are put back.
     """
 
     revert_hosts: Sequence[StepLike]
-    withdraw: Sequence[StepLike]
+    undeploy: Sequence[StepLike]
     close: Step
     record: Step
     revert_batches: Callable[[Rollout, Sequence[str]], Iterator[RevertBatch]]
@@ -74,7 +74,7 @@ class Rollout:
         """Have the journals say something else from now on."""
         self.progress.set_rollout(dataclasses.replace(self.record, **changes))  # type: ignore[arg-type]
 
-    def still(self, fleet: Fleet) -> Fleet:
+    def remaining(self, fleet: Fleet) -> Fleet:
         """Return those of some hosts that were not given up."""
         return fleet.subset([name for name in fleet.names if name not in {**self.failed, **self.skipped}])
 
@@ -83,7 +83,7 @@ class Rollout:
 
         :raises StepFailed: more hosts have failed than `release.max_failures` allows, or one that all depend on.
         """
-        there = self.still(fleet)
+        there = self.remaining(fleet)
         failures = there.attempt(steps, self.wanted, phase)
         if not failures:
             return
@@ -92,7 +92,7 @@ class Rollout:
         switched = [name for name in failures if self.record.phase == SWITCH and name not in self.hosts.lost]
         if switched:
             self.revert_hosts(switched, f"put back {', '.join(switched)}")
-            self.leave_open(switched, "; ".join(failures[name] for name in switched))
+            self.keep_open(switched, "; ".join(failures[name] for name in switched))
 
     def give_up(self, failures: Mapping[str, str], phase: str) -> None:
         """Take note of hosts that failed.
@@ -105,15 +105,15 @@ class Rollout:
             (self.skipped if lost else self.failed)[name] = why
         awaited = self.record.migrations and not self.record.migrated
         needed = [name for name in failures if name == self.hosts.environment.leader and awaited]
-        if needed or len(self.failed) > setting.max_failures or not self.still(self.hosts).names:
+        if needed or len(self.failed) > setting.max_failures or not self.remaining(self.hosts).names:
             raise self.hosts.failure(phase, failures)
         self.hosts.report.note(
             "", f"{phase} failed on {', '.join(failures)}; the others go on, as the settings say", "warning"
         )
 
-    def foresee(self) -> None:
+    def warn_of_unrevertible(self) -> None:
         """Say before anything changes which hosts could not be put back if the rollout failed."""
-        for identifier, names in self.way_back(self.before).items():
+        for identifier, names in self.revert_targets(self.before).items():
             try:
                 own, refused = kept.releases(self.hosts.subset(names), identifier)
                 why = "\n".join(f"  {each.sentence}" for each in refused)
@@ -123,7 +123,7 @@ class Rollout:
                 told = f"{', '.join(lost)} could not be put back to {identifier} if this rollout failed"
                 self.hosts.report.note("", "\n".join([told, *([why] if why else [])]), "warning")
 
-    def way_back(self, names: Iterable[str]) -> dict[str, list[str]]:
+    def revert_targets(self, names: Iterable[str]) -> dict[str, list[str]]:
         """Return what some hosts go back to, and which hosts to each; those that served nothing go nowhere."""
         found: dict[str, list[str]] = {}
         for name in names:
@@ -179,9 +179,9 @@ class Rollout:
         old = [name for name in there if self.before[name].before]
         self.revert_hosts(old, "")
         if fresh:
-            self.withdraw(fresh, alone=not old and not gone and not self.finished)
+            self.undeploy(fresh, alone=not old and not gone and not self.finished)
         if self.finished:
-            self.stay_open(old, gone)
+            self.report_open(old, gone)
             return
         self.note(phase=PUT_BACK)
         for act in self.later:
@@ -191,17 +191,17 @@ class Rollout:
         if gone:
             raise HawserError(f"no answer from {', '.join(gone)}")
 
-    def withdraw(self, fresh: Sequence[str], alone: bool) -> None:
+    def undeploy(self, fresh: Sequence[str], alone: bool) -> None:
         """Take the release from hosts that served none before; where no host did, what came up stays for a look."""
         told = ", ".join(fresh)
         if alone:
             self.hosts.report.note("", f"nothing served before on {told}, so nothing is put back there", "warning")
         else:
-            self.hosts.subset(fresh).apply(self.plan.withdraw, self.wanted, phase=f"withdraw {self.wanted.id}")
+            self.hosts.subset(fresh).apply(self.plan.undeploy, self.wanted, phase=f"withdraw {self.wanted.id}")
 
-    def stay_open(self, revert_hosts: Sequence[str], gone: Sequence[str]) -> None:
+    def report_open(self, revert_hosts: Sequence[str], gone: Sequence[str]) -> None:
         """Leave a rollout open on the hosts that were put back while others have long finished it."""
-        self.leave_open(revert_hosts, self.record.failed or "it failed when it was resumed")
+        self.keep_open(revert_hosts, self.record.failed or "it failed when it was resumed")
         self.hosts.report.note(
             "",
             f"{self.wanted.id} goes on serving on {', '.join(sorted(self.finished))}, which had finished before; "
@@ -222,13 +222,13 @@ class Rollout:
         for portion, meanwhile in self.plan.revert_batches(self, [name for name in names if name in self.before]):
             try:
                 with meanwhile:
-                    failed += self.put_together_back(portion.names, phase)
+                    failed += self.revert_together(portion.names, phase)
             except StepFailed as error:
                 failed.append(error)
         if failed:
             raise failed[0]
 
-    def put_together_back(self, names: Sequence[str], phase: str) -> list[StepFailed]:
+    def revert_together(self, names: Sequence[str], phase: str) -> list[StepFailed]:
         """Put some hosts back, those first that others wait for, as in a switch; return what failed."""
         self.connections.refresh(names)
         for name in names:
@@ -239,7 +239,7 @@ class Rollout:
         self.switched -= set(names)
         failed: list[StepFailed] = []
         try:
-            for identifier, going in self.way_back(names).items():
+            for identifier, going in self.revert_targets(names).items():
                 try:
                     found, refused = self.kept(identifier, self.hosts.subset(going))
                 except StepFailed as error:
@@ -274,7 +274,7 @@ class Rollout:
             # The others are put back all the same.
             raise StepFailed(f"{', '.join(fleet.names)}: {error}") from None
 
-    def leave_open(self, names: Sequence[str], why: str) -> None:
+    def keep_open(self, names: Sequence[str], why: str) -> None:
         """Write down on hosts that were given up that the rollout is not complete there."""
         there = self.record
         self.note(failed=why, waits=tuple(names))

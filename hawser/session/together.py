@@ -16,7 +16,7 @@ def begin(work: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
 
     def run() -> None:
-        _settle(future, work)
+        _complete(future, work)
 
     # A pool's threads would be waited for when the process ends, and one of them may wait for a host.
     threading.Thread(target=run, daemon=True).start()
@@ -37,14 +37,14 @@ def begin_each(names: Sequence[str], work: Callable[[str], T], most: int) -> dic
                 name = waiting.popleft()
             except IndexError:
                 return
-            _settle(futures[name], lambda name=name: work(name))  # type: ignore[misc]
+            _complete(futures[name], lambda name=name: work(name))  # type: ignore[misc]
 
     for _ in range(min(most, len(futures))):
         threading.Thread(target=run, daemon=True).start()
     return futures
 
 
-def _settle(future: Future[T], work: Callable[[], T]) -> None:
+def _complete(future: Future[T], work: Callable[[], T]) -> None:
     try:
         future.set_result(work())
     except BaseException as error:

@@ -43,47 +43,47 @@ def run(host: Host, due: int | None = None, facts: Mapping[str, str] = NONE) -> 
 
 
 @contextmanager
-def around(rolling: Rollout, phase: str, fleet: Fleet) -> Iterator[None]:
+def around_phase(rolling: Rollout, phase: str, fleet: Fleet) -> Iterator[None]:
     """Run the hooks before and after a phase on some hosts; those after it only when it went well.
 
     :raises StepFailed: a hook before it failed.
     """
-    each(rolling, "before", phase, fleet)
+    run_all(rolling, "before", phase, fleet)
     yield
-    each(rolling, "after", phase, fleet)
+    run_all(rolling, "after", phase, fleet)
 
 
 @contextmanager
-def whole(rolling: Rollout, fleet: Fleet) -> Iterator[None]:
+def around_rollout(rolling: Rollout, fleet: Fleet) -> Iterator[None]:
     """Run the hooks before a rollout, and after it in any case."""
-    each(rolling, "before", "rollout", fleet)
+    run_all(rolling, "before", "rollout", fleet)
     result = "failed"
     try:
         yield
         result = "ok"
     finally:
-        each(rolling, "after", "rollout", fleet, HAWSER_RESULT=result)
+        run_all(rolling, "after", "rollout", fleet, HAWSER_RESULT=result)
 
 
-def each(rolling: Rollout, when: str, phase: str, fleet: Fleet, **more: str) -> None:
+def run_all(rolling: Rollout, when: str, phase: str, fleet: Fleet, **more: str) -> None:
     """Run the hooks of one moment, in the order of the file."""
     for number, hook in enumerate(rolling.hosts.environment.hooks):
         if getattr(hook, when) != phase:
             continue
         title, told = f"hook {when} {phase}", {**facts_of(rolling, f"{when} {phase}", fleet), **more}
         if hook.on == "here":
-            failed = here(rolling, number, hook, told)
+            failed = run_locally(rolling, number, hook, told)
         else:
-            failed = on_hosts(rolling, number, hook, fleet, title, told)
+            failed = run_on_hosts(rolling, number, hook, fleet, title, told)
         if failed and when == "before":
             raise StepFailed(f"the {title} failed{failed}: {hook.command}")
         if failed:
             rolling.hosts.report.note("", f"the {title} failed{failed}, and the rollout goes on", "warning")
 
 
-def on_hosts(rolling: Rollout, number: int, hook: Hook, fleet: Fleet, title: str, facts: Mapping[str, str]) -> str:
+def run_on_hosts(rolling: Rollout, number: int, hook: Hook, fleet: Fleet, title: str, facts: Mapping[str, str]) -> str:
     """Run a hook on hosts; return where it failed."""
-    there = rolling.still(fleet.leader() if hook.on == "leader" else fleet)
+    there = rolling.remaining(fleet.leader() if hook.on == "leader" else fleet)
     names = [name for name in there.names if there.host(name).is_in(hook.groups) and name not in fleet.lost]
     failures = there.subset(names).attempt([run.given(due=number, facts=facts)], today(rolling), title) if names else {}
     return f" on {', '.join(failures)}" if failures else ""
@@ -106,13 +106,13 @@ def facts_of(rolling: Rollout, moment: str, fleet: Fleet) -> dict[str, str]:
         "HAWSER_RELEASE": rolling.wanted.id,
         "HAWSER_COMMIT": rolling.wanted.commit,
         "HAWSER_PREVIOUS": next((each.before for each in rolling.before.values() if each.before), ""),
-        "HAWSER_TARGETS": ",".join(rolling.still(fleet).names),
+        "HAWSER_TARGETS": ",".join(rolling.remaining(fleet).names),
         "HAWSER_WHO": entry["who"],
         "HAWSER_FROM": entry["from"],
     }
 
 
-def here(rolling: Rollout, number: int, hook: Hook, facts: Mapping[str, str]) -> str:
+def run_locally(rolling: Rollout, number: int, hook: Hook, facts: Mapping[str, str]) -> str:
     """Run a hook on the controlling machine, in the project's folder; return how it failed."""
     fleet, session = rolling.hosts, rolling.hosts.session
     # What a host says of itself is no part of a command that runs on this machine.
@@ -133,7 +133,7 @@ def here(rolling: Rollout, number: int, hook: Hook, facts: Mapping[str, str]) ->
         errors="replace",
         start_new_session=True,
     ) as child:
-        timer = threading.Timer(hook.timeout, end, (child.pid,))
+        timer = threading.Timer(hook.timeout, kill, (child.pid,))
         timer.start()
         try:
             assert child.stdout is not None
@@ -141,14 +141,14 @@ def here(rolling: Rollout, number: int, hook: Hook, facts: Mapping[str, str]) ->
                 fleet.report.output("here", text.rstrip("\n"))
             code = child.wait()
         except BaseException:
-            end(child.pid)
+            kill(child.pid)
             raise
         finally:
             timer.cancel()
     return f" here, with status {code}" if code else ""
 
 
-def end(group: int) -> None:
+def kill(group: int) -> None:
     """Kill a program with all that it started."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)

@@ -9,7 +9,7 @@ from typing import Any
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import alembic, kept
 from hawser.fleet.fleet import Fleet
-from hawser.fleet.migration_risk import Question, Verdict, judge, places, told
+from hawser.fleet.migration_risk import Question, Verdict, judge, places_of, summaries
 from hawser.fleet.migration_risk import questions as questions_of
 from hawser.fleet.rolling import Rollout
 from hawser.host import Host
@@ -47,7 +47,7 @@ class PendingMigrations:
 
     def beyond(self, allowed: str) -> list[str]:
         """Return, in words, what goes beyond the kind of migrations that may run while older code serves."""
-        found = told(each for each in self.verdicts if ORDER.index(each.kind) > ALLOWED[allowed])
+        found = summaries(each for each in self.verdicts if ORDER.index(each.kind) > ALLOWED[allowed])
         if self.unknown and ORDER.index(UNCLASSIFIED) > ALLOWED[allowed]:
             found.append(f"{UNCLASSIFIED}: {self.unknown}")
         if self.unseen and ORDER.index(BREAKING) > ALLOWED[allowed]:
@@ -68,31 +68,31 @@ def outlook(fleet: Fleet, release: Release) -> PendingMigrations:
         if "error" in answer:
             unknown = f"release.pending: {answer['error']}\n{answer.get('output', '')}".strip()
             return PendingMigrations((), unknown, later, unseen)
-        told = tuple(Verdict(line, UNCLASSIFIED, ("not Django's",), False) for line in answer["lines"])
-        return PendingMigrations(told, "", later, unseen)
+        listed = tuple(Verdict(line, UNCLASSIFIED, ("not Django's",), False) for line in answer["lines"])
+        return PendingMigrations(listed, "", later, unseen)
     upgrades = upgrades_of(lines.values())
     verdicts: list[Verdict] = []
     reasons = [f"nobody can tell beforehand what `{line}` does" for line, found in lines.items() if found is None]
     answers = ask(
         fleet, host, [*(django(host, each) for each in known), *(revisions(host, *each) for each in upgrades)]
     )
-    for place, answer in zip(places(known), answers, strict=False):
+    for place, answer in zip(places_of(known), answers, strict=False):
         if "error" in answer:
             where = f" for {place}" if place else ""
-            reasons.append(f"Django does not tell its plan{where}: {why(answer)}")
+            reasons.append(f"Django does not tell its plan{where}: {reason_of(answer)}")
         else:
             # One that breaks nothing in a new and empty database may do so in an old one.
             verdicts += judge(answer["pending"], place)
     for (instance, part), answer in zip(upgrades, answers[len(known) :], strict=True):
         if "error" in answer:
-            reasons.append(f"Alembic does not tell what is pending: {why(answer)}")
+            reasons.append(f"Alembic does not tell what is pending: {reason_of(answer)}")
         else:
             place = f"{part.location} of instance {instance}" if instance else part.location
-            verdicts += [told_by_alembic(row, place if len(upgrades) > 1 else "") for row in answer["pending"]]
+            verdicts += [alembic_verdict(row, place if len(upgrades) > 1 else "") for row in answer["pending"]]
     return PendingMigrations(tuple(verdicts), "; ".join(reasons), later, unseen)
 
 
-def why(answer: Mapping[str, Any]) -> str:
+def reason_of(answer: Mapping[str, Any]) -> str:
     """Say why a question has no answer."""
     last = "".join(f" ({line})" for line in answer.get("output", "").strip().splitlines()[-1:])
     return f"{answer['error']}{last}"
@@ -107,7 +107,7 @@ def upgrades_of(lines: Iterable[alembic.Line | None]) -> list[tuple[str, alembic
     return [(instance, part) for (instance, _asks), part in found.items()]
 
 
-def told_by_alembic(row: Mapping[str, Any], place: str) -> Verdict:
+def alembic_verdict(row: Mapping[str, Any], place: str) -> Verdict:
     """Return what the host says of a revision."""
     kind = str(row["kind"])
     reasons = tuple(str(each) for each in row["reasons"])
@@ -180,7 +180,7 @@ def check_pending(rolling: Rollout) -> PendingMigrations:
         report.note(leader, f"pending migrations: unknown, for {wanted.id} is not built there yet")
         return PendingMigrations(unknown="not built yet")
     found = outlook(hosts, wanted)
-    for line in told(found.verdicts):
+    for line in summaries(found.verdicts):
         report.note("", f"pending migration {line}")
     if found.unknown:
         report.note("", f"pending migrations: unknown, for {found.unknown}")
@@ -237,7 +237,7 @@ def applied(fleet: Fleet, release: Release, before: PendingMigrations) -> list[V
     return [each for each in before.verdicts if (each.key, each.place) not in left]
 
 
-def tell_way_back(fleet: Fleet, wanted: Release) -> None:
+def report_reverts(fleet: Fleet, wanted: Release) -> None:
     """Say whether the database goes with a rollback: which migrations are applied that the older release lacks.
 
     :param wanted: the older release, which must be built on the leader.
@@ -251,7 +251,7 @@ def tell_way_back(fleet: Fleet, wanted: Release) -> None:
     for line in others:
         fleet.report.note("", f"whether the database fits {wanted.id} is unknown: `{line}` is not Django's", "warning")
     answers = ask(fleet, host, [django(host, each) for each in known])
-    for asked, place, answer in zip(known, places(known), answers, strict=True):
+    for asked, place, answer in zip(known, places_of(known), answers, strict=True):
         database = f"the database ({place})" if place else "the database"
         if "error" in answer:
             fleet.report.note("", f"whether {database} fits {wanted.id} is unknown: {answer['error']}", "warning")

@@ -10,7 +10,7 @@ from functools import partial
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
-from hawser.fleet.migration_risk import Verdict, told
+from hawser.fleet.migration_risk import Verdict, summaries
 from hawser.fleet.rolling import RevertBatch, Rollout
 from hawser.host import Host, journal
 from hawser.host.databases import databases_of
@@ -23,7 +23,7 @@ from . import drain, hooks, migrations, visit
 from .migrations import PendingMigrations
 
 
-def concerned(hosts: Fleet, record: journal.Record) -> Fleet:
+def hosts_to_lock(hosts: Fleet, record: journal.Record) -> Fleet:
     """Return all hosts that a rollout may touch: those that shall serve, the leader, databases, web servers."""
     names = [*hosts.with_leader().names]
     names += to_save(hosts).names if record.migrations else ()
@@ -46,7 +46,7 @@ def closable(hosts: Fleet) -> Fleet:
 
 
 @contextmanager
-def settled(rolling: Rollout) -> Iterator[None]:
+def settings_in_place(rolling: Rollout) -> Iterator[None]:
     """Have the settings outside of the release in their place for what runs inside; put them back when that fails."""
     leader, wanted = rolling.hosts.leader(), rolling.wanted
     runs = wanted.environment.release.migrate or wanted.environment.once
@@ -72,7 +72,7 @@ def migrate(rolling: Rollout, pending: PendingMigrations) -> None:
     insists = hosts.environment.backup.before_migrate is True
     if saved.names and (insists or (not pending.nothing and migrations.serves_anywhere(hosts))):
         saved.apply([db.save], phase="backup")
-    with hooks.around(rolling, "migrate", hosts.leader()):
+    with hooks.around_phase(rolling, "migrate", hosts.leader()):
         hosts.leader().apply([db.migrate], rolling.wanted, phase="migrate")
     rolling.note(migrated=True)
     hosts.leader().apply([release.advance], rolling.wanted, phase="migrated")
@@ -81,25 +81,25 @@ def migrate(rolling: Rollout, pending: PendingMigrations) -> None:
 def switch(rolling: Rollout, part: Fleet, steps: Sequence[StepLike]) -> None:
     """Move the traffic to the new release, batch by batch."""
     rolling.note(phase=journal.SWITCH)
-    giving = [name for name in rolling.still(part).names if hands_over(rolling.hosts.host(name, rolling.wanted))]
+    giving = [name for name in rolling.remaining(part).names if hands_over(rolling.hosts.host(name, rolling.wanted))]
     if giving:
         rolling.apply(rolling.hosts.subset(giving), [release.advance, release.hand_over], "hand over")
     batches = list(part.batches())
     for number, batch in enumerate(batches, 1):
-        there = rolling.still(batch)
+        there = rolling.remaining(batch)
         if not there.names:
             continue
         place = f"{number}/{len(batches)}"
         fronts = drain.fronts(rolling.hosts, there)
         with (
-            hooks.around(rolling, "batch", there),
-            drain.drained(rolling.hosts, there, fronts, partial(serving, rolling, fronts), stays_out=True),
+            hooks.around_phase(rolling, "batch", there),
+            drain.drained(rolling.hosts, there, fronts, partial(current_releases, rolling, fronts), stays_out=True),
         ):
             rolling.apply(there, steps, f"switch {place}")
-            rolling.switched.update(rolling.still(there).names)
+            rolling.switched.update(rolling.remaining(there).names)
         if number < len(batches) and pause(rolling):
             rolling.apply(there, [visit.visit], f"look again {place}")
-    far = [name for name in rolling.still(part).names if passes_on(rolling.hosts.host(name, rolling.wanted))]
+    far = [name for name in rolling.remaining(part).names if passes_on(rolling.hosts.host(name, rolling.wanted))]
     if far:
         rolling.apply(rolling.hosts.subset(far), [visit.through], "visit")
 
@@ -122,7 +122,7 @@ def revert_batches(rolling: Rollout, names: Sequence[str]) -> Iterator[RevertBat
     rest = hosts.subset([name for name in bound if name not in first])
     for there in [*([hosts.subset(first)] if first else []), *rest.batches()]:
         fronts = drain.fronts(hosts, there)
-        yield there, drain.drained(hosts, there, fronts, partial(serving, rolling, fronts))
+        yield there, drain.drained(hosts, there, fronts, partial(current_releases, rolling, fronts))
 
 
 def hands_over(host: Host) -> bool:
@@ -135,7 +135,7 @@ def passes_on(host: Host) -> bool:
     return any(True for _ in visit.visits(host, beside=False))
 
 
-def serving(rolling: Rollout, names: Sequence[str]) -> Mapping[str, Release]:
+def current_releases(rolling: Rollout, names: Sequence[str]) -> Mapping[str, Release]:
     """Return the release that serves on each of some hosts by now."""
     own = serving_releases(rolling.hosts.subset([name for name in names if name not in rolling.switched]))
     return {**own, **{name: rolling.wanted for name in names if name in rolling.switched}}
@@ -153,7 +153,7 @@ def pause(rolling: Rollout) -> bool:
 
 
 @contextmanager
-def closed(rolling: Rollout, pending: PendingMigrations) -> Iterator[None]:
+def maintenance_window(rolling: Rollout, pending: PendingMigrations) -> Iterator[None]:
     """Show visitors the maintenance page meanwhile, where the rollout asks for it.
 
     A page that was there before stays. After a failure the site opens again, unless the database has changed under the
@@ -167,8 +167,8 @@ def closed(rolling: Rollout, pending: PendingMigrations) -> Iterator[None]:
         else:
             # First the journal: whoever comes after a crash shall know that the page is ours.
             rolling.note(closed=True)
-            rolling.still(hosts).apply([release.advance], rolling.wanted, "close the site")
-    open_again = once(partial(after_failure, rolling, sites, partial(changes, rolling, pending)))
+            rolling.remaining(hosts).apply([release.advance], rolling.wanted, "close the site")
+    open_again = once(partial(after_failure, rolling, sites, partial(database_changes, rolling, pending)))
     rolling.later.append(open_again)
     try:
         if rolling.record.maintenance and sites.names:
@@ -221,7 +221,7 @@ def reopen(rolling: Rollout, sites: Fleet) -> None:
     rolling.note(closed=False)
 
 
-def changes(rolling: Rollout, pending: PendingMigrations) -> str:
+def database_changes(rolling: Rollout, pending: PendingMigrations) -> str:
     """Say what has been done to the database that older code may not survive; nothing when that is nothing."""
     if rolling.hosts.dry or rolling.record.phase == journal.PREPARE or pending.nothing:
         return ""
@@ -235,4 +235,4 @@ def changes(rolling: Rollout, pending: PendingMigrations) -> str:
 
 def risky(verdicts: Iterable[Verdict]) -> str:
     """Say which migrations running code may not survive."""
-    return ", ".join(told(each for each in verdicts if each.kind != ADDITIVE))
+    return ", ".join(summaries(each for each in verdicts if each.kind != ADDITIVE))

@@ -8,7 +8,7 @@ from hawser.host import Host
 from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
 from hawser.steps import removal, step
 
-from .site import in_bytes, left, parts, serves
+from .site import in_bytes, parts, reload_after_leaving, serves
 
 ETC = "/etc/apache2"
 MODULES = ("proxy_http", "rewrite", "headers")
@@ -43,7 +43,7 @@ def leave(host: Host) -> Resources:
         yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")
         gone = Absent(path(host))
         yield gone
-        yield left(gone, "apache2", (f"{ETC}/sites-enabled",), "disable --now")
+        yield reload_after_leaving(gone, "apache2", (f"{ETC}/sites-enabled",), "disable --now")
 
 
 @step()
@@ -118,4 +118,4 @@ def remove(host: Host) -> Resources:
     yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")
     gone = Absent(path(host))
     yield gone
-    yield left(gone, "apache2", (f"{ETC}/sites-enabled",), "disable --now")
+    yield reload_after_leaving(gone, "apache2", (f"{ETC}/sites-enabled",), "disable --now")

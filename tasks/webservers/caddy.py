@@ -9,7 +9,7 @@ from hawser.host.certificates import local_file
 from hawser.resources import Absent, Changed, Command, Directory, File, Resources, Service, changed
 from hawser.steps import removal, step
 
-from .site import in_bytes, left, parts, serves
+from .site import in_bytes, parts, reload_after_leaving, serves
 
 SITES = "/etc/caddy/sites-enabled"
 # Whoever reaches its door for orders may have it serve anything: that is on a socket of its own user. Requests that
@@ -108,4 +108,4 @@ def gone(host: Host) -> Resources:
     """Yield that the site is no longer Caddy's."""
     page = Absent(path(host))
     yield page
-    yield left(page, "caddy", (SITES,), "disable --now")
+    yield reload_after_leaving(page, "caddy", (SITES,), "disable --now")

@@ -6,7 +6,7 @@ from hawser.host import Host
 from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
 from hawser.steps import removal, step
 
-from .site import left, parts
+from .site import parts, reload_after_leaving
 
 SITES = ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d")
 
@@ -36,7 +36,7 @@ def install(host: Host) -> Resources:
         gone = Absent(path(host))
         yield gone
         # A reload gives its ports away some time later, and the other web server needs them at once.
-        yield left(gone, "nginx", SITES, "stop")
+        yield reload_after_leaving(gone, "nginx", SITES, "stop")
         return
     if site is None or not host.serves_site:
         gone = Absent(path(host))

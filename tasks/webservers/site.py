@@ -23,7 +23,7 @@ def serves(host: Host, server: str) -> bool:
     return site is not None and host.serves_site and site.server == server
 
 
-def left(gone: Absent, unit: str, sites: tuple[str, ...], last: str) -> Command:
+def reload_after_leaving(gone: Absent, unit: str, sites: tuple[str, ...], last: str) -> Command:
     """Have a web server take up that a site has gone.
 
     :param sites: the folders of its sites, also of those that others have put there.

@@ -212,7 +212,7 @@ def test_a_restore_that_was_broken_off_is_told_and_mended(fleet: Fleet, broken_o
         assert "resume" in result.stdout + result.stderr, words
     assert sql(fleet, "SELECT datallowconn FROM pg_database WHERE datname = 'demo'", "postgres") == "f"
     said = fleet.fab("-H", "data1", "resume").stdout
-    assert "db.settle" in said
+    assert "db.finish" in said
     assert sql(fleet, "SELECT 1") == "1"
     assert told not in fleet.fab("-H", fleet.name, "status", code=None).stdout
     assert "nothing to do" in fleet.fab("-H", fleet.name, "deploy").stdout

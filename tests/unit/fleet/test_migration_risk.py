@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hawser.fleet.migration_risk import SCRIPT, Verdict, judge, places, questions, told
+from hawser.fleet.migration_risk import SCRIPT, Verdict, judge, places_of, questions, summaries
 from hawser.runner.code.revisions import ADDITIVE, BREAKING, UNCLASSIFIED
 
 
@@ -89,17 +89,17 @@ def test_questions_are_told_apart_by_what_differs_between_them():
     one, other = questions("python manage.py migrate && python manage.py migrate --database stats")
     (turkey,) = questions("@turkey python manage.py migrate")
     (live,) = questions("python manage.py migrate --settings live")
-    assert places([one]) == [""]
-    assert places([one, other]) == ["database default", "database stats"]
-    assert places([one, turkey]) == ["no instance", "instance turkey"]
-    assert places([one, live]) == ["`python manage.py`", "`python manage.py --settings=live`"]
-    assert places([other, turkey]) == ["database stats of no instance", "database default of instance turkey"]
+    assert places_of([one]) == [""]
+    assert places_of([one, other]) == ["database default", "database stats"]
+    assert places_of([one, turkey]) == ["no instance", "instance turkey"]
+    assert places_of([one, live]) == ["`python manage.py`", "`python manage.py --settings=live`"]
+    assert places_of([other, turkey]) == ["database stats of no instance", "database default of instance turkey"]
 
 
 def test_a_risk_that_is_the_same_in_several_databases_is_told_once():
     same = [Verdict("shop.0002", ADDITIVE, place=place) for place in ("database a", "database b")]
     harm = Verdict("shop.0003", BREAKING, ("removes shop.Order",), place="database a")
-    assert told([same[0], harm, same[1]]) == [
+    assert summaries([same[0], harm, same[1]]) == [
         "shop.0002 in database a, database b: additive",
         "shop.0003 in database a: breaking (removes shop.Order)",
     ]

@@ -149,7 +149,7 @@ def test_a_host_that_is_lost_is_skipped_where_the_settings_say_so():
     one = rolling(stage)
     stage.connections.lost["web3"] = Unreachable("no answer", host="web3")
     one.apply(one.hosts, ["go"], "prepare")  # type: ignore[list-item]
-    assert one.still(one.hosts).names == ("web1", "web2")
+    assert one.remaining(one.hosts).names == ("web1", "web2")
     one.end()
     assert "does not serve on web3" in stage.notes[-1] and "resume" in stage.notes[-1]
 

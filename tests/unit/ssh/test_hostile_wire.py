@@ -151,7 +151,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
 
 COMMANDS: dict[str, Callable[[Fleet], Any]] = {
     "status": status.status,
-    "check": lambda fleet: check.look(fleet.reachable(), "web1", Check.on_hosts),
+    "check": lambda fleet: check.findings_on(fleet.reachable(), "web1", Check.on_hosts),
     "lock.status": lock.status,
     "releases.list": releases.listing,
     "history": releases.history,

@@ -64,7 +64,7 @@ class Stage:
         self.wanted = hooks.Release("new", "c" * 40, self.environment, Templates())
         self.before = {"web1": Record("new", before="old")}
 
-    def still(self, fleet: Any) -> Any:
+    def remaining(self, fleet: Any) -> Any:
         return fleet
 
     def subset(self, names: Any) -> Any:
@@ -103,20 +103,20 @@ def test_all_are_rendered_before_anything_is_asked():
 def test_a_failing_hook_before_a_phase_stops_it(tmp_path):
     stage: Any = Stage(tmp_path, {"before": "switch", "command": "false"}, failing=("web2",))
     told = "hook before switch failed on web2: false"
-    with pytest.raises(StepFailed, match=told), hooks.around(stage, "switch", stage.subset(["web1", "web2"])):
+    with pytest.raises(StepFailed, match=told), hooks.around_phase(stage, "switch", stage.subset(["web1", "web2"])):
         raise AssertionError("the phase must not begin")
 
 
 def test_a_failing_hook_after_a_phase_is_reported(tmp_path):
     stage: Any = Stage(tmp_path, {"after": "switch", "command": "false"}, failing=("web2",))
-    with hooks.around(stage, "switch", stage.subset(["web1", "web2"])):
+    with hooks.around_phase(stage, "switch", stage.subset(["web1", "web2"])):
         assert not stage.done
     assert stage.notes == [("warning", "the hook after switch failed on web2, and the rollout goes on")]
 
 
 def test_hooks_of_other_phases_do_not_run(tmp_path):
     stage: Any = Stage(tmp_path, {"after": "prepare", "command": "true"})
-    with hooks.around(stage, "switch", stage.subset(["web1"])):
+    with hooks.around_phase(stage, "switch", stage.subset(["web1"])):
         pass
     assert not stage.done
 
@@ -124,7 +124,7 @@ def test_hooks_of_other_phases_do_not_run(tmp_path):
 def test_one_for_here_hears_the_facts_and_is_told_of_line_by_line(tmp_path):
     row = {"after": "finish", "command": "echo $HAWSER_RELEASE $HAWSER_TARGETS $HAWSER_PREVIOUS; pwd", "on": "here"}
     stage: Any = Stage(tmp_path, row)
-    with hooks.around(stage, "finish", stage.subset(["web1", "web2"])):
+    with hooks.around_phase(stage, "finish", stage.subset(["web1", "web2"])):
         pass
     assert stage.heard == ["new web1,web2 old", str(tmp_path)]
 
@@ -132,15 +132,15 @@ def test_one_for_here_hears_the_facts_and_is_told_of_line_by_line(tmp_path):
 def test_one_that_hangs_here_is_ended(tmp_path):
     row = {"before": "finish", "command": "sleep 60 & sleep 60", "on": "here", "timeout": 1}
     stage: Any = Stage(tmp_path, row)
-    with pytest.raises(StepFailed, match="with status -9"), hooks.around(stage, "finish", stage.subset(["web1"])):
+    with pytest.raises(StepFailed, match="with status -9"), hooks.around_phase(stage, "finish", stage.subset(["web1"])):
         pass
 
 
 def test_after_a_rollout_a_hook_runs_in_any_case_and_hears_the_result(tmp_path):
     row = {"after": "rollout", "command": "echo $HAWSER_RESULT", "on": "here"}
     stage: Any = Stage(tmp_path, row)
-    with hooks.whole(stage, stage.subset(["web1"])):
+    with hooks.around_rollout(stage, stage.subset(["web1"])):
         pass
-    with pytest.raises(StepFailed), hooks.whole(stage, stage.subset(["web1"])):
+    with pytest.raises(StepFailed), hooks.around_rollout(stage, stage.subset(["web1"])):
         raise StepFailed("no")
     assert stage.heard == ["ok", "failed"]

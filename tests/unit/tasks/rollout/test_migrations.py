@@ -109,7 +109,7 @@ def test_a_database_that_gives_no_answer_is_named():
 
 def test_a_rollback_says_of_each_database_whether_it_fits():
     fleet: Any = Fleet({OLD: [], NEW: [REMOVES]})
-    migrations.tell_way_back(fleet, fleet.release)
+    migrations.report_reverts(fleet, fleet.release)
     assert fleet.notes == [
         "the database (database default) fits: new knows every migration that is applied",
         "the database (database legacy) stays as it is, with migrations that new does not know:\n"
