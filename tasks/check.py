@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from hawser.answers.reading import ReadingFunction
 from hawser.errors import HawserError, InputErrors, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
@@ -16,6 +17,8 @@ from hawser.session.session import Session
 from hawser.steps import session_task
 
 from . import bootstrap, config, cron, managers, webservers
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from hawser.diagnosis.checks import Check, Finding
@@ -93,7 +96,7 @@ def look(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
     """Return what all checks find on one host; one that cannot look is a finding as well."""
     from hawser.diagnosis.checks import Finding
 
-    def ask(function: str, **arguments: Any) -> Any:
+    def ask(function: ReadingFunction[T], /, **arguments: object) -> T:
         return fleet.ask(name, function, arguments)
 
     found: list[Row] = []

@@ -10,19 +10,19 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import paramiko
 from fabric import Connection
 
-from ..answers import adapter
+from ..answers.kinds import adapter
 from ..errors import StepFailed, Unreachable
 from ..host.facts import Facts
 from ..report.text import hearsay, reason
 from ..resources import JSON, Catalog
 from .connect import Address, Connector
 from .loader import INSTALL_PYTHON, NO_PYTHON, SCRIPT, first_input
-from .protocol import Exchange, Reader
+from .protocol import Done, Exchange, Reader
 from .transport import SILENCE
 
 CHUNK = 1 << 17
@@ -50,7 +50,7 @@ class Answer:
     """
 
     ok: bool
-    message: Mapping[str, Any]
+    message: Done
 
     @property
     def error(self) -> str:
@@ -306,7 +306,7 @@ class Wire:
                 if time.monotonic() - taken > SILENCE:
                     raise
 
-    def send(self, message: Mapping[str, Any], data: Iterable[bytes] = ()) -> None:
+    def send(self, message: Mapping[str, object], data: Iterable[bytes] = ()) -> None:
         """Send one message, and the bytes that belong to it."""
         assert self.channel is not None
         try:
@@ -350,7 +350,7 @@ class Wire:
         operation: str,
         arguments: Mapping[str, JSON] | None = None,
         masks: Sequence[str] = (),
-        heard: Callable[[Mapping[str, Any]], None] = lambda message: None,
+        heard: Callable[[Mapping[str, object]], None] = lambda message: None,
     ) -> Answer:
         """Ask the runner for one thing and wait until it is done: one exchange.
 
@@ -373,7 +373,7 @@ class Wire:
         return Answer(found["ok"], found)
 
     def apply(
-        self, catalog: Catalog, dry: bool, masks: Sequence[str], heard: Callable[[Mapping[str, Any]], None]
+        self, catalog: Catalog, dry: bool, masks: Sequence[str], heard: Callable[[Mapping[str, object]], None]
     ) -> bool:
         """Have a catalog applied.
 
