@@ -16,8 +16,9 @@ import jinja2
 from jinja2 import meta, nodes
 from pydantic.fields import FieldInfo
 
-from hawser.templates.bounded import MISTAKES, budget
+from hawser.templates.bounded import MISTAKES
 from hawser.templates.bounded import Environment as Jinja
+from hawser.templates.budget import budget
 
 from .base import Loc, SettingError, did_you_mean
 from .documents import Table, merge

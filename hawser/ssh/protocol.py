@@ -257,7 +257,7 @@ class Exchange:
             self.reader.breach(f"{function}: it is about something that was not asked")
         return found
 
-    def all_answered(self, asked: Sequence[tuple[str, Arguments]], rows: object) -> list[Any]:
+    def all_answered(self, asked: Sequence[tuple[str, Arguments]], rows: object) -> list[object]:
         if not isinstance(rows, list) or len(rows) != len(asked):
             self.reader.breach("not one answer to each question")
         found: list[object] = []

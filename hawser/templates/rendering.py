@@ -10,7 +10,8 @@ import jinja2
 
 from ..errors import InputErrors, Problem
 from ..formats import FILTERS
-from .bounded import MISTAKES, Environment, budget, mistake
+from .bounded import MISTAKES, Environment, mistake
+from .budget import budget
 
 BUILT_IN = Path(__file__).parents[2] / "conf_templates"
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from jinja2 import nodes
 
-from hawser.templates.bounded import MISTAKES, budget, mistake
+from hawser.templates.bounded import MISTAKES, mistake
 from hawser.templates.bounded import Environment as Jinja
+from hawser.templates.budget import budget
 
 from ..base import InvalidValue
 
