@@ -100,13 +100,15 @@ class Testbed:
 
     def write_settings(self) -> None:
         """Write what the script's author has: settings, and an SSH configuration with pinned host keys."""
-        known, ssh = FOLDER / "known_hosts", FOLDER / "ssh_config"
+        known_hosts, ssh = FOLDER / "known_hosts", FOLDER / "ssh_config"
         running = {name: self.running(name) for name in self.hosts}
-        known.write_text("".join(f"{each.address} {key}\n" for each in running.values() for key in each.host_keys))
+        known_hosts.write_text(
+            "".join(f"{each.address} {key}\n" for each in running.values() for key in each.host_keys)
+        )
         ssh.write_text(
             "".join(
                 f"Host {name}\n  HostName {each.address}\n  Port {each.port}\n  User {each.user}\n"
-                f"  IdentityFile {sandbox.private_key()}\n  IdentitiesOnly yes\n  UserKnownHostsFile {known}\n"
+                f"  IdentityFile {sandbox.private_key()}\n  IdentitiesOnly yes\n  UserKnownHostsFile {known_hosts}\n"
                 "  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n"
                 for name, each in running.items()
             )

@@ -260,7 +260,7 @@ def kept_secrets(host: str, text: object, names: Sequence[str]) -> dict[str, str
     return kept
 
 
-def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def reconcile_generated(secrets: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Find out the generated secrets that are missing here.
 
     :param kept: by host, what each was set up with.
@@ -269,26 +269,26 @@ def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, s
     """
     problems: list[Problem] = []
     found: dict[str, str] = {}
-    bootstrap = f"fab -H {known.environment} bootstrap"
-    for name in known.generated:
+    bootstrap = f"fab -H {secrets.environment} bootstrap"
+    for name in secrets.generated:
         having = {host: values[name] for host, values in kept.items() if name in values}
-        here = known.values.get(name)
+        own = secrets.values.get(name)
         if len(set(having.values())) > 1:
             message = f"{', '.join(having)} were set up with different ones"
-            problems.append(Problem(label(known.path), name, message, f"write the right one here, then: {bootstrap}"))
-        elif here is None and not having:
-            problems.append(Problem(label(known.path), name, "is missing, and no host has it either", bootstrap))
-        elif here is None:
+            problems.append(Problem(label(secrets.path), name, message, f"write the right one here, then: {bootstrap}"))
+        elif own is None and not having:
+            problems.append(Problem(label(secrets.path), name, "is missing, and no host has it either", bootstrap))
+        elif own is None:
             host, value = next(iter(having.items()))
             found[name] = value
             if "${" in value or value.endswith("\\"):
                 message = f"the one of {host} holds ${{, or ends with a backslash: such a line is read as another value"
                 hint = f"read it in {host}: secrets.json, and write it here by hand"
-                problems.append(Problem(label(known.path), name, message, hint))
-        elif having and here not in having.values():
+                problems.append(Problem(label(secrets.path), name, message, hint))
+        elif having and own not in having.values():
             hint = f"to bring yours to the hosts: {bootstrap}; to take theirs: remove the line here"
             problems.append(
-                Problem(label(known.path), name, f"is not the one that {', '.join(having)} was set up with", hint)
+                Problem(label(secrets.path), name, f"is not the one that {', '.join(having)} was set up with", hint)
             )
     if problems:
         raise InputErrors(problems)

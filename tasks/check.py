@@ -11,7 +11,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.host.release import Release
 from hawser.resources import Absent, Block, Directory, File, Files, Link
-from hawser.secrets import read_secrets, settle
+from hawser.secrets import read_secrets, reconcile_generated
 from hawser.session import generated
 from hawser.session.session import Session
 from hawser.steps import session_task
@@ -168,7 +168,7 @@ def kept_secrets(fleet: Fleet) -> Iterator[Row]:
     known, _problems = read_secrets(fleet.environment, fleet.session.folder)
     try:
         kept = {name: values for name, values in generated.kept_on(fleet.session, fleet.names).items() if values}
-        for name in settle(known, kept) if kept else ():
+        for name in reconcile_generated(known, kept) if kept else ():
             message = f"{known.path.name}: {name} is missing, and the hosts were set up with it"
             yield "", "secrets", Finding(message, f"fab -H {fleet.environment.name} secrets.pull")
     except InputErrors as errors:

@@ -202,9 +202,9 @@ def _place(entries: list[Table], name: str, file: str, loc: Loc) -> int:
     if len(places) == 1:
         return places[0]
     if places:
-        known = " or ".join(str(place + 1) for place in places)
+        numbers = " or ".join(str(place + 1) for place in places)
         message = f"{len(places)} entries have this name"
-        raise InputErrors([Problem(file, dotted(loc), message, f"say its place: {known}")])
+        raise InputErrors([Problem(file, dotted(loc), message, f"say its place: {numbers}")])
     if name.isdigit() and 0 < int(name) <= len(entries):
         return int(name) - 1
     names = [str(each[key]) for each in entries for key in NAMES_AN_ENTRY if key in each]

@@ -87,17 +87,17 @@ def safe(text: str, masks: Sequence[str]) -> str:
 
 def hearsay(text: str) -> str:
     """Return what a host says, with the advice in it shown as the host's: what stands after `next:` is ours alone."""
-    said = NEXT.sub("the host advises:", text)
+    marked = NEXT.sub("the host advises:", text)
     # An escape sequence in the middle of the word would hide it from us, and then go.
-    if CONTROL.search(said) and NEXT.search(cleaned := clean(said)):
+    if CONTROL.search(marked) and NEXT.search(cleaned := clean(marked)):
         return hearsay(cleaned)
-    return said
+    return marked
 
 
 def reason(error: Exception) -> str:
     """Say why a connection failed: Paramiko's errors hold what the far side wrote."""
-    said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-    return hearsay(said) or type(error).__name__
+    text = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+    return hearsay(text) or type(error).__name__
 
 
 def brief(text: str) -> str:

@@ -69,9 +69,9 @@ def must(*argv: str, input: str | None = None, timeout: float | None = None, hol
     except subprocess.TimeoutExpired as error:
         raise CommandFailed(f"sandbox: no end after {timeout:.0f} s: {shlex.join(argv)}") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-12:]
-        told = "\n".join(f"  {line}" for line in said)
-        raise CommandFailed(f"sandbox: exit status {done.returncode} of: {shlex.join(argv)}\n{told}")
+        lines = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-12:]
+        end = "\n".join(f"  {line}" for line in lines)
+        raise CommandFailed(f"sandbox: exit status {done.returncode} of: {shlex.join(argv)}\n{end}")
     return done.stdout.decode(errors="replace")
 
 

@@ -152,7 +152,7 @@ def wait(place: Place, after: int | None = None, seconds: float = START_SECONDS)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         host = running(place)
-        if host and host.pid != after and ssh_answers(host.address) and settled(host, deadline - time.monotonic()):
+        if host and host.pid != after and ssh_answers(host.address) and booted(host, deadline - time.monotonic()):
             return host
         if host is None and not cgroups.processes(place, "keeper") and time.monotonic() > deadline - seconds + 2:
             raise HostBroken(f"sandbox: {place.name} ended while it was starting{_log_tail(place)}")
@@ -212,7 +212,7 @@ def _furnish(place: Place, public_key: str) -> tuple[str, ...]:
     return keys.make_host_keys(root / "etc/ssh", place.name)
 
 
-def settled(host: RunningHost, seconds: float = START_SECONDS) -> bool:
+def booted(host: RunningHost, seconds: float = START_SECONDS) -> bool:
     """Wait until a host's init has started everything, and tell whether it has."""
     try:
         done = commands.run(inside(host.pid, "systemctl", "is-system-running", "--wait"), timeout=max(seconds, 0.1))

@@ -69,8 +69,8 @@ def release(text: str) -> Release:
 
 def inheritance(say: Callable[[str], None]) -> Inheritance:
     """Collect what the hosts take over from this machine."""
-    here = machine_release()
-    sources = machine_sources(here.codename)
+    release = machine_release()
+    sources = machine_sources(release.codename)
     options = apt_options(commands.must("apt-config", "dump"))
     files = {**_read(keyrings(sources)), **_read(option_files(options)), **_authorities()}
     variables = {**proxies(os.environ), **npm_variables(_text(Path.home() / ".npmrc"))}
@@ -85,7 +85,7 @@ def inheritance(say: Callable[[str], None]) -> Inheritance:
         files["/etc/environment"] = environment_file(variables).encode()
         files["/etc/systemd/system.conf.d/50-environment.conf"] = manager_configuration(variables).encode()
     files["/etc/default/locale"] = b"LANG=C.UTF-8\n"
-    return Inheritance(here, tuple(sources), tuple(options), files)
+    return Inheritance(release, tuple(sources), tuple(options), files)
 
 
 def apt_options(dump: str) -> list[str]:

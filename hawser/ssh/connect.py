@@ -170,8 +170,8 @@ class Connector:
             connect_timeout=address.connect_timeout,
             forward_agent=address.forward_agent,
         )
-        known = (connection.client, address.name, connection.host, connection.port, address.host_key)
-        self.known_hosts.prepare(*known, bastion=address.bastion)
+        target = (connection.client, address.name, connection.host, connection.port, address.host_key)
+        self.known_hosts.prepare(*target, bastion=address.bastion)
         return connection
 
     def open(self, address: Address) -> Connection:

@@ -94,7 +94,7 @@ class Reader:
         :raises Unreachable: nothing came for too long, or the line has ended.
         :raises ProtocolBreach: it is too long, too slow or late.
         """
-        began = heard = time.monotonic()
+        began = last = time.monotonic()
         looked = 0
         while (end := self.buffer.find(b"\n", looked)) < 0:
             looked = len(self.buffer)
@@ -108,9 +108,9 @@ class Reader:
             if data == b"":
                 raise self.ended()
             if data:
-                heard = now
+                last = now
                 self.buffer += data
-            elif now - heard > SILENCE:
+            elif now - last > SILENCE:
                 raise Unreachable(f"has been silent for {SILENCE:.0f} s; the line is cut", host=self.name)
             if now - began > SILENCE + len(self.buffer) / SLOWEST and b"\n" not in self.buffer[looked:]:
                 self.breach(f"no whole line within {now - began:.0f} s")
@@ -143,7 +143,7 @@ class Reader:
         :returns: None where there is none.
         """
         due = time.monotonic() + GREETING
-        late, heard = f"no greeting within {GREETING:.0f} s", 0
+        late, length = f"no greeting within {GREETING:.0f} s", 0
         while True:
             line = self.line(due, late)
             if line.decode("utf-8", "replace") == no_python:
@@ -151,8 +151,8 @@ class Reader:
             if HELLO.match(line):
                 self.buffer[:0] = line + b"\n"
                 return self.facts(self.message())
-            heard += len(line) + 1
-            if heard > LONGEST_SPEECH:
+            length += len(line) + 1
+            if length > LONGEST_SPEECH:
                 self.breach(f"more than {LONGEST_SPEECH >> 20} MiB before a greeting")
             if time.monotonic() > due:
                 self.breach(late)

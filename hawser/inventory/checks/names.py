@@ -221,11 +221,11 @@ def check_python(environment: Environment) -> Iterator[SettingError]:
 
 def check_leader(environment: Environment) -> Iterator[SettingError]:
     """The leader and the canary are groups or hosts."""
-    known = [*environment.groups, *environment.hosts]
+    names = [*environment.groups, *environment.hosts]
     for key, given in (("leader", environment.release.leader), ("canary", environment.release.canary)):
-        if given and given not in known:
+        if given and given not in names:
             message = f"{given!r} is neither a group nor a host"
-            yield SettingError(("release", key), message, did_you_mean(given, known), needs=_HOSTS)
+            yield SettingError(("release", key), message, did_you_mean(given, names), needs=_HOSTS)
     if environment.release.pending and not environment.release.migrate:
         yield SettingError(("release", "pending"), "says what migrate would do, and there is no migrate", "remove it")
 

@@ -244,8 +244,8 @@ VALIDATORS = ("json", "yaml", "python", "systemd", *TRAITS, "sudoers", "supervis
 
 def _validation(text: str) -> str:
     if text not in VALIDATORS and "{}" not in text:
-        known = ", ".join(VALIDATORS)
-        hint = did_you_mean(text, VALIDATORS, f"{known}, or a command in which {{}} stands for the file")
+        names = ", ".join(VALIDATORS)
+        hint = did_you_mean(text, VALIDATORS, f"{names}, or a command in which {{}} stands for the file")
         raise InvalidValue(f"{text!r} is no validation that Hawser knows", hint)
     return text
 
