@@ -1,4 +1,4 @@
-"""What hosts may say: the type of every message and answer. What passes here is data of a known shape, and bounded.
+"""Messages and answers of hosts: the type of each. Data that passes here has a known shape, and is bounded.
 
 The runner is sent along, so its own words fit exactly. What it passes on from files that another version of Hawser
 wrote (journals, history, locks) may hold more or less; what the application or its user wrote is never a reason to

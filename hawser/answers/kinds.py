@@ -16,12 +16,12 @@ LONGEST_PIECE = 1 << 20
 
 
 def _moment(value: float) -> float:
-    """A service user may write any time into a log: it is told as one that a calendar has."""
+    """Return a time that a calendar has: a service user may write any time into a log."""
     return min(max(value, 0.0), LATEST) if math.isfinite(value) else LATEST
 
 
 def bounded(value: float) -> float:
-    """Return a number that whoever shows it does not fail over, as over one of ten thousand digits."""
+    """Return a number that can be shown: nobody prints ten thousand digits."""
     return value if abs(value) <= LATEST else math.copysign(LATEST, value)
 
 

@@ -93,7 +93,7 @@ FUNCTIONS = {str(each): each for each in list(vars().values()) if isinstance(eac
 
 
 def expected(function: str, arguments: Mapping[str, object]) -> TypeForm[object]:
-    """Return the type of a reading function's answer: one that is equal for all questions that have it in common.
+    """Return the type of a reading function's answer; questions with the same type get an equal one.
 
     :param arguments: what it is asked about.
     """
@@ -107,7 +107,7 @@ def expected(function: str, arguments: Mapping[str, object]) -> TypeForm[object]
 
 
 def is_about(function: str, arguments: Mapping[str, object], answer: object) -> bool:
-    """Tell whether an answer, which has its type, speaks of nothing but what was asked about."""
+    """Tell whether an answer, which has its type, has no names but those that were asked about."""
     about = FUNCTIONS[function].about
     return not about or _names(answer, "path") <= _names(arguments[about], "name")
 

@@ -13,7 +13,7 @@ from .kinds import Exact, Many, Name, NameOrNone, Size, Text, bounded
 
 
 def _words_and_numbers(value: Mapping[str, object]) -> dict[str, object]:
-    """Keep what is a word or a number of a record."""
+    """Keep the words and numbers of a record."""
     return {key: _shown(each) for key, each in value.items() if isinstance(each, bool | str | int | float)}
 
 
@@ -24,7 +24,7 @@ def _shown(value: bool | str | float) -> bool | str | float:
 
 
 def _in_its_order(value: Mapping[str, object], inner: ValidatorFunctionWrapHandler) -> dict[str, object]:
-    """Keep the fields where they were: what is signed is signed in its order, and pydantic puts new ones last."""
+    """Keep the fields where they were: a signature depends on their order, and pydantic puts new ones last."""
     found = inner(value)
     return {key: found[key] for key in value}
 

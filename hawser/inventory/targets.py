@@ -1,4 +1,4 @@
-"""What a name after ``-H`` stands for: an environment, a group, a host, or none of these."""
+"""The meaning of a name after ``-H``: an environment, a group, a host, or none of these."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from .tally import Tally
 
 
 class JsonReport:
-    """Lines with ``t`` (the method's name), ``at`` (UTC, ISO 8601), then what was told; empty fields are left out.
+    """Lines with ``t`` (the method's name), ``at`` (UTC, ISO 8601), then its arguments; empty fields are left out.
 
     :param sink: where to; nothing else may write there.
     :param clock: seconds that only grow.

@@ -1,4 +1,4 @@
-"""Bring throwaway hosts up, list them, and take them down, whatever state an earlier run left them in."""
+"""Bring throwaway hosts up, list them, and take them down, from any state that an earlier run left them in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Remembered = dict[str, host.Record | None]
 
 
 def up(hosts: Sequence[SandboxSpec], say: Callable[[str], None] = print) -> list[RunningHost]:
-    """Bring hosts up: those that run stay as they are, leftovers are removed, the others are made in parallel.
+    """Bring hosts up: running ones stay as they are, leftovers are removed, the others are made in parallel.
 
     :param say: receives a line for what takes time.
     :returns: the hosts in the order of the request.

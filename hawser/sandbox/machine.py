@@ -1,4 +1,4 @@
-"""What the throwaway hosts take over from this machine, so that apt, pip and npm work in them as they do here."""
+"""Settings that throwaway hosts take over from this machine, so that apt, pip and npm work in them as they do here."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Inheritance:
 
 
 def machine_release() -> Release:
-    """Read what distribution this machine runs."""
+    """Read the distribution that this machine runs."""
     try:
         return release(Path("/etc/os-release").read_text())
     except OSError:
@@ -68,7 +68,7 @@ def release(text: str) -> Release:
 
 
 def inheritance(say: Callable[[str], None]) -> Inheritance:
-    """Collect what the hosts take over from this machine."""
+    """Collect the settings that the hosts take over from this machine."""
     release = machine_release()
     sources = machine_sources(release.codename)
     options = apt_options(commands.must("apt-config", "dump"))

@@ -1,4 +1,4 @@
-"""What the machine must have before it can carry a sandbox, and getting it."""
+"""Programs that the machine must have before it can carry a sandbox, and getting them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def requirements() -> None:
 
 
 def install_requirements(say: Callable[[str], None] = print) -> None:
-    """Install what the machine lacks, as root or through sudo.
+    """Install the packages that the machine lacks, as root or through sudo.
 
     :raises HawserError: when neither is possible, or the system is neither Debian nor Ubuntu.
     """

@@ -68,7 +68,7 @@ class CleanRemote(Remote):  # type: ignore[misc]
     """A command of a plain task, whose output does nothing to this terminal unless it was given one of its own."""
 
     def write_our_output(self, stream: IO[str], string: str) -> None:
-        """Pass on what the command writes; see Invoke."""
+        """Pass on the command's output; see Invoke."""
         super().write_our_output(stream, string if self.using_pty else clean(string, colours=True))
 
 

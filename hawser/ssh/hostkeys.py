@@ -1,4 +1,4 @@
-"""Host keys: which ones are trusted, what is said when one is not, and how one is pinned."""
+"""Host keys: which ones are trusted, the message when one is not, and how one is pinned."""
 
 from __future__ import annotations
 

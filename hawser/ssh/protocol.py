@@ -1,4 +1,4 @@
-"""Read what a runner says: whole lines in time, messages of a known shape, answers to what was asked."""
+"""Read a runner's messages: whole lines in time, of a known shape, and answers to the questions that were asked."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HELLO = re.compile(rb'\s*\{\s*"t"\s*:\s*"hello"')
 
 
 class Result(TypedDict, total=False):
-    """The end of a request: of these, what belongs to its operation, or why it could not be done.
+    """The end of a request: of these fields, those of its operation, or the reason why it could not be done.
 
     :param answer: of the type that the question has.
     :param answers: an error or an answer for each question.
@@ -172,7 +172,7 @@ class Reader:
 
 
 class Exchange:
-    """One question to a runner, and what it says until the answer.
+    """One question to a runner, and its messages until the answer.
 
     :param operation: what it is asked to do, with
     :param arguments: of the request.
@@ -193,7 +193,7 @@ class Exchange:
         self.events = 0
 
     def listen(self, on_message: Callable[[Mapping[str, object]], None]) -> Done:
-        """Pass on what is said before the end, and return the answer.
+        """Pass on the messages before the end, and return the answer.
 
         :returns: ok, error, output and traceback where it failed, and what was asked for.
         """
@@ -299,7 +299,7 @@ def longest(operation: str, arguments: Arguments) -> float:
 
 
 def wrong(error: ValueError) -> str:
-    """Say what is wrong with a value, in a line; nothing of what it says itself but the names of its parts."""
+    """Return the problem with a value, in a line; of the value itself nothing but the names of its parts."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]

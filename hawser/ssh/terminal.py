@@ -1,4 +1,4 @@
-"""This terminal, or whatever standard input is, at the far end of a channel."""
+"""This terminal, or another standard input, at the far end of a channel."""
 
 from __future__ import annotations
 

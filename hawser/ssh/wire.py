@@ -44,7 +44,7 @@ def text_of(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the runner said at the end of a request.
+    """The runner's message at the end of a request.
 
     :param ok: whether it did what was asked.
     """
@@ -114,7 +114,7 @@ class Wire:
             raise Unreachable("python3 was installed and is still not found", host=self.name)
 
     def command(self, script: str) -> tuple[str, bytes]:
-        """Return the command that runs a shell script as root, and what its standard input must begin with."""
+        """Return the command that runs a shell script as root, and the first bytes of its standard input."""
         if self.user == "root":
             return f"/bin/sh -c {shlex.quote(script)}", b""
         if not self.address.sudo_password:
@@ -188,7 +188,7 @@ class Wire:
         raise Unreachable(text_of(output) or "starts no terminal", host=self.name)
 
     def parts(self, receive: Callable[[int], bytes], seconds: float) -> Iterator[bytes]:
-        """Yield what comes over a channel until its end, for so many seconds at most.
+        """Yield the data of a channel until its end, for so many seconds at most.
 
         :param receive: the channel's own; it waits for a second.
         """
@@ -256,7 +256,7 @@ class Wire:
             raise Unreachable(f"the connection broke: {reason(error)}", host=self.name) from None
 
     def drain(self) -> None:
-        """Take what came on standard error and keep its end: both streams share a window, and stand still with it."""
+        """Take the data on standard error and keep its end: both streams share a window, and stand still with it."""
         assert self.channel is not None
         with self.errors_lock:
             if self.channel.recv_stderr_ready():
@@ -385,7 +385,7 @@ class Wire:
         return answer.ok
 
     def cut(self) -> None:
-        """Hang up without a word; the runner ends what it does."""
+        """Hang up without a word; the runner ends its work."""
         if self.connection is not None:
             self.connection.close()
 

@@ -87,7 +87,7 @@ class Environment(ImmutableSandboxedEnvironment):
             self.filters[name] = self.bounded(name, self.filters[name])
 
     def adopt(self, filters: Mapping[str, Callable[..., object]]) -> None:
-        """Take filters over, each with what it may take."""
+        """Take filters over, each with bounds."""
         self.filters.update({name: self.bounded(name, function) for name, function in filters.items()})
 
     def bounded(self, name: str, function: Callable[..., object]) -> Callable[..., object]:
@@ -109,32 +109,32 @@ class Environment(ImmutableSandboxedEnvironment):
         return apply
 
     def join(self, values: Iterable[object], d: str = "", attribute: str | int | None = None) -> str:
-        """Join what there is, or an attribute of it."""
+        """Join values, or an attribute of each."""
         found = values if attribute is None else (self.getitem(each, attribute) for each in values)
         return join_with(text(d), found)
 
     def sum(self, values: Iterable[object], attribute: str | int | None = None, start: object = 0) -> object:
-        """Add numbers, or an attribute of what there is."""
+        """Add numbers, or an attribute of each value."""
         found = values if attribute is None else (self.getitem(each, attribute) for each in values)
         for each in items(found):
             start = counted(add(start, each))
         return start
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
-        """Tell whether a template may see this: data of what we give it, methods of plain values only."""
+        """Tell whether a template may see this: data that we give it, methods of plain values only."""
         if not super().is_safe_attribute(obj, attr, value):
             return False
         return isinstance(obj, (*PLAIN, *OWN)) or not (callable(value) or attr.startswith("model_"))
 
     def is_safe_callable(self, obj: object) -> bool:
-        """Tell whether a template may call this: methods of plain values, and what we give it for that."""
+        """Tell whether a template may call this: methods of plain values, and functions that we give it for that."""
         owner = getattr(obj, "__self__", None)
         if isinstance(obj, OWN) or isinstance(owner, (*PLAIN, *OWN)):
             return super().is_safe_callable(obj)
         return getattr(obj, "for_templates", False) is True or any(obj is each for each in self.globals.values())
 
     def call(__self, __context: Context, __obj: object, *args: object, **kwargs: object) -> object:
-        """Call what a template may call, and count what comes of it."""
+        """Call a function that a template may call, and count its result."""
         budget.spend(CALL + size(args) + size(kwargs))
         owner, name = getattr(__obj, "__self__", None), getattr(__obj, "__name__", "")
         if isinstance(owner, str | bytes):
@@ -190,7 +190,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return super()._generate(source, name, filename, defer_init)
 
     def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
-        """Work out what an operator makes, and count it, and what it is made of."""
+        """Work out the result of an operator, and count it and its operands."""
         budget.spend(size(left) + size(right))
         return counted(super().call_binop(context, operator, left, right))
 

@@ -95,7 +95,7 @@ def size(value: object) -> int:
 
 
 def counted(value: object) -> object:
-    """Return a value that was made just now, counted; what comes one by one is made a list."""
+    """Return a value that was made just now, counted; an iterator becomes a list."""
     if isinstance(value, Iterator):
         value = list(items(value))
     budget.spend(size(value))
@@ -103,7 +103,7 @@ def counted(value: object) -> object:
 
 
 def items(values: Iterable[object], extra: int = 0) -> Iterator[object]:
-    """Yield what there is, and count the turns.
+    """Yield values, and count the turns.
 
     :param extra: the characters that a turn writes besides.
     """
@@ -113,7 +113,7 @@ def items(values: Iterable[object], extra: int = 0) -> Iterator[object]:
 
 
 def refuse_over(amount: int, limit: int = LONGEST) -> None:
-    """Refuse what would become too large, before it is made.
+    """Refuse a value that would become too large, before it is made.
 
     :raises TooMuch: it would.
     """

@@ -1,4 +1,4 @@
-"""Operators and methods of values that count what they make, and refuse what would become too large."""
+"""Operators and methods of values that count their results, and refuse those that would become too large."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Templates:
 
 @contextmanager
 def bounded(file: str, key: str) -> Iterator[None]:
-    """Bound what is rendered inside, and say where it stands when it cannot be.
+    """Bound the renderings inside; the error of one names its place in the file.
 
     :raises TemplateError: it cannot.
     """

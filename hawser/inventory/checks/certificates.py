@@ -12,7 +12,7 @@ FOLDER = "certs"
 
 
 def check_certificates(environment: Environment) -> Iterator[SettingError]:
-    """Each file has one place, the folder is theirs alone, and what is to restart exists."""
+    """Each file has one place, the folder is theirs alone, and the processes to restart exist."""
     taken: dict[str, str] = {}
     for name, entry in environment.certificates.items():
         at: Loc = ("certificates", name)

@@ -14,7 +14,7 @@ _INSTANCES = frozenset({"instances"})
 
 
 def check_instances(environment: Environment) -> Iterator[SettingError]:
-    """An instance is called what it is called, and a migration knows whose it is."""
+    """No instance has a second name, and a migration says which instance it is for."""
     instances = environment.instances
     for name, values in instances.items():
         if "name" in values:

@@ -18,7 +18,7 @@ _jinja = Jinja()
 
 @dataclass(frozen=True)
 class References:
-    """What a value uses: plain names, and the constant arguments of ``secrets.…``, ``group(…)`` and ``host(…)``."""
+    """Names in a value: plain ones, and the constant arguments of ``secrets.…``, ``group(…)`` and ``host(…)``."""
 
     names: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""The kinds of values in an environment file: what each accepts, and what it says about anything else."""
+"""The kinds of values in an environment file: values that each accepts, and its words about others."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def some(values: tuple[T, ...]) -> tuple[T, ...]:
 
 
 def path_problem(text: str) -> str:
-    """Say what is wrong with any path, or return an empty text."""
+    """Return the problem with a path of any kind, or an empty text."""
     if not text.strip():
         return "must not be empty"
     if "\n" in text or "\r" in text:
