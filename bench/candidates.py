@@ -1,4 +1,4 @@
-"""The two that are compared: the command a user types, what proves that it did its work, and how to undo all of it."""
+"""The two that are compared: the command a user types, the proof that it did its work, and how to undo all of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ fi
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run of a command cost on the controlling machine.
+    """The cost of one run of a command on the controlling machine.
 
     :param seconds: from its start to its end.
     :param cpu: seconds of the processor, of the command and all its children.

@@ -1,4 +1,4 @@
-"""RESULTS.md: what the benchmark claims."""
+"""RESULTS.md: the claims of the benchmark."""
 
 from __future__ import annotations
 

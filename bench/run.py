@@ -40,8 +40,8 @@ def main() -> None:
                 pairs = []
                 for pair in measure(testbed, scenario, rounds):
                     pairs.append(pair)
-                    told = f"script {pair.script.seconds:.2f} s, Hawser {pair.hawser.seconds:.2f} s"
-                    console.print(f"  {scenario.name}: {told}", highlight=False)
+                    seconds = f"script {pair.script.seconds:.2f} s, Hawser {pair.hawser.seconds:.2f} s"
+                    console.print(f"  {scenario.name}: {seconds}", highlight=False)
                 results.append(Result(scenario.name, size, pairs))
         finally:
             if not options.keep:

@@ -1,4 +1,4 @@
-"""What is measured: the same three moments in the life of a site, for each candidate in turn."""
+"""The scenarios that are measured: the same three moments in the life of a site, for each candidate in turn."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Result:
-    """What the rounds of a scenario come down to."""
+    """The result of the rounds of a scenario."""
 
     scenario: str
     hosts: int

@@ -1,4 +1,4 @@
-"""What both run on: throwaway hosts, a repository, secrets, and what a script's author sets up."""
+"""The testbed of both: throwaway hosts, a repository, secrets, and the setup of a script's author."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Testbed:
         return next(each for each in sandbox.listing() if each.name == f"{ENVIRONMENT}-{host}")
 
     def inside(self, host: str, script: str) -> str:
-        """Run a shell script on a host, not over SSH, and return what it wrote.
+        """Run a shell script on a host, not over SSH, and return its output.
 
         :raises RuntimeError: it failed.
         """
@@ -63,7 +63,7 @@ class Testbed:
         return [name for name, groups in self.hosts.items() if group in groups]
 
     def up(self) -> None:
-        """Bring the hosts up, and set up on them what neither candidate's deploy is to be measured by."""
+        """Bring the hosts up, and set up on them all that belongs to neither candidate's deploy."""
         shutil.rmtree(FOLDER, ignore_errors=True)
         (FOLDER / "hosts").mkdir(parents=True)
         compile_packages()
@@ -99,14 +99,16 @@ class Testbed:
         path.write_text("".join(f"{name}={secrets.token_urlsafe(48)}\n" for name in names))
 
     def write_settings(self) -> None:
-        """Write what the script's author has: settings, and an SSH configuration with pinned host keys."""
-        known, ssh = FOLDER / "known_hosts", FOLDER / "ssh_config"
+        """Write the files of the script's author: settings, and an SSH configuration with pinned host keys."""
+        known_hosts, ssh = FOLDER / "known_hosts", FOLDER / "ssh_config"
         running = {name: self.running(name) for name in self.hosts}
-        known.write_text("".join(f"{each.address} {key}\n" for each in running.values() for key in each.host_keys))
+        known_hosts.write_text(
+            "".join(f"{each.address} {key}\n" for each in running.values() for key in each.host_keys)
+        )
         ssh.write_text(
             "".join(
                 f"Host {name}\n  HostName {each.address}\n  Port {each.port}\n  User {each.user}\n"
-                f"  IdentityFile {sandbox.private_key()}\n  IdentitiesOnly yes\n  UserKnownHostsFile {known}\n"
+                f"  IdentityFile {sandbox.private_key()}\n  IdentitiesOnly yes\n  UserKnownHostsFile {known_hosts}\n"
                 "  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n"
                 for name, each in running.items()
             )
@@ -161,14 +163,14 @@ def fab_command(*words: str) -> list[str]:
 
 
 def fab(*words: str) -> None:
-    """Run `fab` on all hosts; what it says is shown only when it fails."""
+    """Run `fab` on all hosts; its output is shown only when it fails."""
     done = subprocess.run(fab_command(*words), cwd=PROJECT, env=environ(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"fab {' '.join(words)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
 
 
 def git(*words: str) -> str:
-    """Run git in the site's repository and return what it said."""
+    """Run git in the site's repository and return its output."""
     done = subprocess.run(["git", "-C", str(REPOSITORY), *words], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

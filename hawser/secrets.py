@@ -55,7 +55,7 @@ _SHORTEST_LINE = 8
 
 
 class Values(dict[str, str]):
-    """Secrets by name, as templates use them; what it shows of itself are the names."""
+    """Secrets by name, as templates use them; its own text shows names only."""
 
     def __repr__(self) -> str:
         return f"<{', '.join(self) or 'no secrets'}>"
@@ -101,7 +101,7 @@ class Secrets:
 
     @cached_property
     def signer(self) -> Signer | None:
-        """What signs for this environment; None while there is no key."""
+        """The signer of this environment; None while there is no key."""
         return Signer(self.environment, self._signing_key) if self._signing_key else None
 
     @property
@@ -110,7 +110,7 @@ class Secrets:
         return tuple(name for name in self._generated if name not in self.values)
 
     def require_generated(self) -> None:
-        """Refuse to go on without a generated secret: a new value would lock out what runs with the old one.
+        """Refuse to go on without a generated secret: a new value would lock out programs that run with the old one.
 
         :raises InputErrors: naming all that are missing.
         """
@@ -122,7 +122,7 @@ class Secrets:
             raise InputErrors(missing)
 
     def generate(self, names: Sequence[str]) -> Secrets:
-        """Make secrets, append them to the file, and return all of them; those that the file holds by now are kept.
+        """Make secrets, append them to the file, and return all of them; values that the file holds by now are kept.
 
         :raises ValueError: for a name that is none of the generated ones.
         :raises InputErrors: when the file cannot be written.
@@ -139,7 +139,7 @@ class Secrets:
         return Secrets(self.environment, self.path, values, self._generated, self._formats, self._signing_key)
 
     def with_signing_key(self) -> Secrets:
-        """Make a signing key, append it to the file, and return all of them; one that the file holds by now is kept.
+        """Make a signing key, append it to the file, and return all of them; a key that the file holds by now is kept.
 
         :raises InputErrors: when the file cannot be written.
         """
@@ -147,7 +147,7 @@ class Secrets:
         return Secrets(self.environment, self.path, self.values, self._generated, self._formats, key)
 
     def keep(self, new: Mapping[str, str]) -> Secrets:
-        """Append generated secrets to the file, and return all of them; those that the file holds by now are kept.
+        """Append generated secrets to the file, and return all of them; values that the file holds by now are kept.
 
         :raises ValueError: for a name that is none of the generated ones.
         :raises InputErrors: when the file cannot be written.
@@ -159,7 +159,7 @@ class Secrets:
         return self.with_values({name: held[name] for name in names})
 
     def _append(self, new: Mapping[str, str]) -> dict[str, str]:
-        """Append to the file what it has no value for, and return all that it holds then."""
+        """Append to the file the values that it lacks, and return all that it holds then."""
         target = self.path.resolve()  # a link to a private place stays a link
         try:
             with _locked(target.parent):
@@ -205,7 +205,7 @@ def load_secrets(environment: Environment, folder: Path) -> Secrets:
 
 
 def read_secrets(environment: Environment, folder: Path) -> tuple[Secrets, list[Problem]]:
-    """Read ``NAME.env``, and return with it what is wrong: a file that others may read, lines that cannot be read, and
+    """Read ``NAME.env``, and return the problems with it: a file that others may read, lines that cannot be read, and
     every secret that is required and missing, or no real one.
     """
     path = folder / f"{environment.name}.env"
@@ -234,7 +234,7 @@ def read_secrets(environment: Environment, folder: Path) -> tuple[Secrets, list[
 
 
 def kept_secrets(host: str, text: object, names: Sequence[str]) -> dict[str, str]:
-    """Return the generated secrets that a host says it was set up with; what else it says is left out.
+    """Return the generated secrets that a host says it was set up with; all others are left out.
 
     :param text: its record, None when it has none.
     :raises InputErrors: it is no record of secrets, or a value is none that could be kept.
@@ -260,7 +260,7 @@ def kept_secrets(host: str, text: object, names: Sequence[str]) -> dict[str, str
     return kept
 
 
-def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def reconcile_generated(secrets: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Find out the generated secrets that are missing here.
 
     :param kept: by host, what each was set up with.
@@ -269,26 +269,26 @@ def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, s
     """
     problems: list[Problem] = []
     found: dict[str, str] = {}
-    bootstrap = f"fab -H {known.environment} bootstrap"
-    for name in known.generated:
+    bootstrap = f"fab -H {secrets.environment} bootstrap"
+    for name in secrets.generated:
         having = {host: values[name] for host, values in kept.items() if name in values}
-        here = known.values.get(name)
+        own = secrets.values.get(name)
         if len(set(having.values())) > 1:
             message = f"{', '.join(having)} were set up with different ones"
-            problems.append(Problem(label(known.path), name, message, f"write the right one here, then: {bootstrap}"))
-        elif here is None and not having:
-            problems.append(Problem(label(known.path), name, "is missing, and no host has it either", bootstrap))
-        elif here is None:
+            problems.append(Problem(label(secrets.path), name, message, f"write the right one here, then: {bootstrap}"))
+        elif own is None and not having:
+            problems.append(Problem(label(secrets.path), name, "is missing, and no host has it either", bootstrap))
+        elif own is None:
             host, value = next(iter(having.items()))
             found[name] = value
             if "${" in value or value.endswith("\\"):
                 message = f"the one of {host} holds ${{, or ends with a backslash: such a line is read as another value"
                 hint = f"read it in {host}: secrets.json, and write it here by hand"
-                problems.append(Problem(label(known.path), name, message, hint))
-        elif having and here not in having.values():
+                problems.append(Problem(label(secrets.path), name, message, hint))
+        elif having and own not in having.values():
             hint = f"to bring yours to the hosts: {bootstrap}; to take theirs: remove the line here"
             problems.append(
-                Problem(label(known.path), name, f"is not the one that {', '.join(having)} was set up with", hint)
+                Problem(label(secrets.path), name, f"is not the one that {', '.join(having)} was set up with", hint)
             )
     if problems:
         raise InputErrors(problems)
@@ -296,7 +296,7 @@ def settle(known: Secrets, kept: Mapping[str, Mapping[str, str]]) -> dict[str, s
 
 
 def _read(path: Path) -> tuple[str, list[Problem]]:
-    """Return a file's text, empty when there is none, and what is wrong with the file itself."""
+    """Return a file's text, empty when there is none, and the problems with the file itself."""
     name = label(path)
     problems: list[Problem] = []
     try:

@@ -1,4 +1,4 @@
-"""Signatures under what hosts keep: only what carries one of ours is used for more than a look.
+"""Signatures under records that hosts keep: only those that carry one of ours are used for more than a look.
 
 The key is Ed25519 (RFC 8032). It lies in ``NAME.env`` of those who deploy and is never on a host; its public half is.
 """
@@ -26,7 +26,7 @@ _LATER = ("signature", "since")
 
 
 class Standing(Enum):
-    """What a signature is worth; the value ends a sentence that begins with the name of a file."""
+    """The worth of a signature; the value ends a sentence that begins with the name of a file."""
 
     OURS = "was written by us"
     ACCEPTED = "was there before it could be signed, and counts for this host alone"
@@ -51,7 +51,7 @@ def identity(public: str) -> str:
 
 
 class Signer:
-    """Signs what the hosts of one environment keep, and judges what they say they keep.
+    """Signs the records that the hosts of one environment keep, and judges those that they show.
 
     :param environment: its name; what is signed for one is worth nothing in another, even with the same key.
     :param key: what `make_key` returned.
@@ -92,7 +92,7 @@ class Signer:
         return {**{name: each for name, each in content.items() if name not in _LATER}, "signature": signature}
 
     def judge(self, kind: str, content: Mapping[str, object], host: str) -> Standing:
-        """Say what something is worth that a host keeps.
+        """Judge a record that a host keeps.
 
         :param content: as JSON has it; anything a host may say.
         """
@@ -139,5 +139,5 @@ class Kept:
 
     @property
     def sentence(self) -> str:
-        """What is wrong with it."""
+        """A sentence about its standing."""
         return f"{self.host}: {self.path} {self.standing.value}"

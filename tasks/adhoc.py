@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from hawser.answers import reading
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.releases import current_releases
@@ -66,6 +67,6 @@ def printenv(fleet: Fleet, process: str = "", instance: str = "") -> None:
     if process:
         own += own_environment(known[process], process)
     paths = [path, *(f"{path}.{each.removeprefix('@')}" for each in own)]
-    for name, variables in fleet.needing_code().ask_all("commands.variables", {"paths": paths}).items():
+    for name, variables in fleet.needing_code().ask_all(reading.VARIABLES, {"paths": paths}).items():
         for variable, value in sorted(variables.items()):
             fleet.report.output(name, f"{variable}={shell(value)}")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from hawser.answers.reading import ReadingFunction
 from hawser.errors import HawserError, InputErrors, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.host.release import Release
 from hawser.resources import Absent, Block, Directory, File, Files, Link
-from hawser.secrets import read_secrets, settle
+from hawser.secrets import read_secrets, reconcile_generated
 from hawser.session import generated
 from hawser.session.session import Session
 from hawser.steps import session_task
 
 from . import bootstrap, config, cron, managers, webservers
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from hawser.diagnosis.checks import Check, Finding
@@ -93,7 +96,7 @@ def findings_on(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
     """Return what all checks find on one host; one that cannot look is a finding as well."""
     from hawser.diagnosis.checks import Finding
 
-    def ask(function: str, **arguments: Any) -> Any:
+    def ask(function: ReadingFunction[T], /, **arguments: object) -> T:
         return fleet.ask(name, function, arguments)
 
     found: list[Row] = []
@@ -165,7 +168,7 @@ def kept_secrets(fleet: Fleet) -> Iterator[Row]:
     known, _problems = read_secrets(fleet.environment, fleet.session.folder)
     try:
         kept = {name: values for name, values in generated.kept_on(fleet.session, fleet.names).items() if values}
-        for name in settle(known, kept) if kept else ():
+        for name in reconcile_generated(known, kept) if kept else ():
             message = f"{known.path.name}: {name} is missing, and the hosts were set up with it"
             yield "", "secrets", Finding(message, f"fab -H {fleet.environment.name} secrets.pull")
     except InputErrors as errors:

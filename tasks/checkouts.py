@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hawser.answers import reading
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import releases
 from hawser.fleet.fleet import Fleet
@@ -92,7 +93,7 @@ def kept(hosts: Fleet, name: str, entry: CheckoutEntry) -> str:
     everywhere = hosts.environment.hosts_of(entry.groups)
     arguments = {"folder": f"{hosts.environment.app.root}/checkouts"}
     for some in (hosts.names, [each for each in everywhere if each not in hosts.names]):
-        answers = hosts.subset(some).ask_all("trees.held", arguments) if some else {}
+        answers = hosts.subset(some).ask_all(reading.CHECKOUTS, arguments) if some else {}
         for held in answers.values():
             if name in held and (held[name]["repo"], held[name]["branch"]) == (entry.repo, entry.branch):
                 return str(held[name]["commit"])

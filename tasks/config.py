@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from hawser.answers import reading
 from hawser.errors import HawserError, InputErrors, Problem
 from hawser.fleet.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
@@ -104,7 +105,7 @@ def samples(fleet: Fleet) -> None:
         host = fleet.host(name)
         source = f"{host.root}/current/source"
         made = [f"{source}/{entry.sample}" for entry in host.environment.settings if host.is_in(entry.groups)]
-        listed = fleet.ask(name, "samples.listing", {"source": source, "made": made})
+        listed = fleet.ask(name, reading.SAMPLES, {"source": source, "made": made})
         for row in listed["rows"]:
             said = "used by [[settings]]" if row["used"] else "the file is there" if row["exists"] else "not used"
             fleet.report.note(name, f"{row['sample']}  {said}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hawser.answers import COLOURS
+from hawser.answers import reading
+from hawser.answers.messages import COLOURS
 from hawser.fleet.fleet import Fleet
 from hawser.formats import shell, shell_join
 from hawser.host import Host
@@ -112,7 +113,7 @@ def restart(host: Host, name: str, setting: Process) -> str:
 def list_entries(fleet: Fleet) -> None:
     """Show the crontab entries of each host, when each ran last, and how that ended."""
     rows, records = [], []
-    for name, last in fleet.ask_all("cron.last", {"folder": f"{fleet.environment.app.root}/cron"}).items():
+    for name, last in fleet.ask_all(reading.CRON_RUNS, {"folder": f"{fleet.environment.app.root}/cron"}).items():
         host = fleet.host(name)
         wanted = [(each, entry.schedule, entry.command, each) for each, entry in host.cron_entries().items()]
         wanted += [

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hawser.answers import reading
 from hawser.errors import HawserError
 from hawser.fleet import alembic
 from hawser.fleet.fleet import Fleet
@@ -72,7 +73,7 @@ def listing(fleet: Fleet, database: str = "") -> None:
             each["why"],
             "proven" if each["proven"] else "not proven",
         ]
-        for name, found in there.ask_all("backups.listing", {"folder": folder_of(there.host(there.names[0]))}).items()
+        for name, found in there.ask_all(reading.BACKUPS, {"folder": folder_of(there.host(there.names[0]))}).items()
         for each in found
         if database in ("", each["database"])
     ]
@@ -102,7 +103,7 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
     one = fleet.subset([host])
     if name == "latest":
         one.connect()
-        backups = one.ask(host, "backups.listing", {"folder": folder_of(one.host(host))})
+        backups = one.ask(host, reading.BACKUPS, {"folder": folder_of(one.host(host))})
         name = latest(chosen, backups, one.facts(host).restores)
         if not name:
             raise HawserError(f"{host}: there is no backup of {chosen.name};", next=f"fab -H {host} db.backup")
@@ -201,7 +202,9 @@ def finish_restores(fleet: Fleet) -> bool:
         return False
     there = there.required_hosts()
     questions = {name: question(there.host(name)) for name in there.names}
-    found = fleet.connections.parallel(there.names, lambda name: fleet.ask(name, "restores.left", questions[name]))
+    found = fleet.connections.parallel(
+        there.names, lambda name: fleet.ask(name, reading.BROKEN_RESTORES, questions[name])
+    )
     left = [name for name, answer in found.items() if answer and not isinstance(answer, Exception)]
     if left:
         there.subset(left).apply([finish], phase="restores")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hawser.answers import reading
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.releases import current_releases, note_once
@@ -132,7 +133,7 @@ def done(fleet: Fleet, name: str) -> None:
 @fleet_task(name="list")
 def listing(fleet: Fleet) -> None:
     """Show the commands that run once, and when each did."""
-    found = fleet.everyone().with_code().ask_all("once.listing", {})
+    found = fleet.everyone().with_code().ask_all(reading.RUN_ONCE, {})
     answers = [found[name] for name in sorted(found, key=lambda name: name != fleet.environment.leader)]
     rows = []
     for name, entry in fleet.environment.once.items():

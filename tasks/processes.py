@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from hawser.answers import reading
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
@@ -47,7 +48,7 @@ def stop(fleet: Fleet, process: str = "") -> None:
 
 def warn_of_strays(fleet: Fleet) -> None:
     """Warn of programs of the application that no stop reaches, for no unit holds them."""
-    for name, found in fleet.ask_all("strays.listing", {"user": fleet.environment.app.user}).items():
+    for name, found in fleet.ask_all(reading.STRAYS, {"user": fleet.environment.app.user}).items():
         for row in found["rows"]:
             next_move = f'fab -H {name} run "kill {row["pid"]}"'
             fleet.report.note(name, f"{told(row)} still runs, outside of every unit; next: {next_move}", "warning")

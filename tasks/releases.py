@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from hawser.answers import reading
 from hawser.errors import HawserError
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
@@ -26,7 +27,7 @@ NUMBER = re.compile("[0-9]{1,9}")
 @fleet_task(name="list")
 def listing(fleet: Fleet) -> None:
     """Show the releases that each host keeps, the youngest first, and which of them have served."""
-    found = fleet.needing_code().ask_all("releases.listing", {"root": fleet.environment.app.root})
+    found = fleet.needing_code().ask_all(reading.RELEASES, {"root": fleet.environment.app.root})
     rows = [[name, *row(each)] for name, releases in found.items() for each in releases]
     fleet.report.table("releases", ["host", "release", "commit", "age", "size", "state"], rows)
 
@@ -95,7 +96,7 @@ def history(fleet: Fleet, lines: int = 20) -> None:
     """Show who released what, when, from where, how long it took and with which result, the latest first."""
     hosts: dict[tuple[str, ...], list[str]] = {}
     seconds: dict[tuple[str, ...], str] = {}
-    for name, found in fleet.needing_code().ask_all("releases.history", {"lines": lines}).items():
+    for name, found in fleet.needing_code().ask_all(reading.HISTORY, {"lines": lines}).items():
         for entry in found:
             key = (
                 str(entry.get("started") or entry.get("at", "")),

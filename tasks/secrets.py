@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser.errors import HawserError
 from hawser.inventory.tables.app import SIGNING_KEY
-from hawser.secrets import settle
+from hawser.secrets import reconcile_generated
 from hawser.session import generated
 from hawser.session.session import Session
 from hawser.steps import session_task
@@ -16,7 +16,7 @@ def pull(session: Session) -> None:
     known = generated.load_incomplete(session)
     session.connections.open(session.selection.hosts)
     kept = generated.kept_on(session, session.selection.hosts)
-    missing = settle(known, kept)
+    missing = reconcile_generated(known, kept)
     told = "; ".join(f"{name} from {', '.join(host for host in kept if name in kept[host])}" for name in missing)
     if not missing:
         session.report.note("", f"{known.path.name} has all of them; nothing to do")

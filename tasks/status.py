@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hawser.answers import reading
 from hawser.errors import StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
@@ -68,17 +69,17 @@ def status_of(fleet: Fleet, name: str) -> HostStatus:
     host = fleet.host(name)
     live = live_processes_of(host) if host.facts.current else []
     before = time.time()
-    offset = fleet.ask(name, "looks.clock", {}) - (before + time.time()) / 2
+    offset = fleet.ask(name, reading.CLOCK, {}) - (before + time.time()) / 2
     shown = shown_certificates(host)
     health, sockets, unmounted, strays, failed, *certificates = fleet.ask_together(
         name,
         [
-            ("survey.health", {"checks": questions(live)}),
-            ("ports.listening", {}),
-            ("looks.unmounted", {"needed": [*required(host), *folders(host)]}),
-            ("strays.listing", {"user": host.app.user}),
-            ("looks.failed_units", {}),
-            *(("certificates.shown", {"path": path}) for path in shown.values()),
+            (reading.HEALTH, {"checks": questions(live)}),
+            (reading.LISTENERS, {}),
+            (reading.UNMOUNTED, {"needed": [*required(host), *folders(host)]}),
+            (reading.STRAYS, {"user": host.app.user}),
+            (reading.FAILED_UNITS, {}),
+            *((reading.CERTIFICATE, {"path": path}) for path in shown.values()),
         ],
     )
     return HostStatus(

@@ -1,1 +1,1 @@
-"""Certificates that the team brings, and requests for those that it orders."""
+"""Certificates that the team brings, and requests for certificates that it orders."""

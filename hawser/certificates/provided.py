@@ -28,7 +28,7 @@ EARLY = 21
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a certificate, its key or its chain.
+    """A problem with a certificate, its key or its chain.
 
     :param part: ``certificate``, ``key`` or ``chain``: what is to be changed.
     """

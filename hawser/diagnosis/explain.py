@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from ..answers import reading
+from ..answers.reading import ReadingFunction
 from ..errors import HawserError
 from ..host import Host
 from ..inventory import Environment
@@ -39,7 +41,7 @@ class Witness(Protocol):
 
     def host(self, name: str) -> Host: ...
 
-    def ask(self, name: str, function: str, arguments: Mapping[str, Any]) -> Any: ...
+    def ask(self, name: str, function: ReadingFunction[T], arguments: Mapping[str, object]) -> T: ...
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def found_by_checks(witness: Witness, name: str, cause: Cause) -> Iterator[Findi
     """Yield what the checks of a cause find on a host; one that cannot look finds nothing."""
     from .checks import Check  # what it needs takes longer to load than most tasks take
 
-    def ask(function: str, **arguments: Any) -> Any:
+    def ask(function: ReadingFunction[T], /, **arguments: object) -> T:
         return witness.ask(name, function, arguments)
 
     def look(check: Check) -> list[Finding]:
@@ -125,7 +127,7 @@ def last_words(witness: Witness, cause: Cause) -> Iterator[str]:
         if server not in witness.lost:
             yield from quietly(
                 lambda server=server: [  # type: ignore[misc]
-                    f"{server} | {line}" for line in witness.ask(server, "looks.last_words", words)
+                    f"{server} | {line}" for line in witness.ask(server, reading.LAST_WORDS, words)
                 ]
             )
 

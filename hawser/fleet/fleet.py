@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..answers import reading
 from ..errors import HawserError, StepFailed
 from ..host.release import Release
 from ..resources import Catalog, Checkout
@@ -116,7 +117,7 @@ class Fleet(AskableHosts):
         """Send ahead the commits that a host cannot fetch itself and does not have yet."""
         for item in catalog.items:
             if isinstance(item.resource, Checkout) and item.resource.bundle:
-                tips = self.ask(name, "checkout.tips", {"mirror": item.resource.mirror})
+                tips = self.ask(name, reading.TIPS, {"mirror": item.resource.mirror})
                 location = repository.location(self.environment.app.repo or "", self.session.folder.parent)
                 data = repository.bundle(location, item.resource.commit, [str(tip) for tip in tips])
                 if data:

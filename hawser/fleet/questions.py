@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from ..answers.reading import ReadingFunction
 from ..errors import HawserError, StepFailed
 from ..ssh.wire import Answer
 from .hosts import Hosts
+
+T = TypeVar("T")
 
 
 class AskableHosts(Hosts):
@@ -48,13 +51,16 @@ class AskableHosts(Hosts):
             raise StepFailed("\n".join([*lines, *self.explained({name: text})]), host=name)
         return answer
 
-    def ask(self, name: str, function: str, arguments: Mapping[str, Any]) -> Any:
+    def ask(self, name: str, function: ReadingFunction[T], arguments: Mapping[str, object]) -> T:
         """Call one of the runner's reading functions on a host."""
         self.connections.open([name])
         answer = self.request(name, "ask", {"function": function, "arguments": dict(arguments)})
-        return answer.message["answer"]
+        found: T = answer.message["answer"]
+        return found
 
-    def ask_together(self, name: str, questions: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+    def ask_together(
+        self, name: str, questions: Sequence[tuple[ReadingFunction[object], Mapping[str, object]]]
+    ) -> list[Any]:
         """Call several of the runner's reading functions on a host in one exchange.
 
         :raises StepFailed: one of them could not answer.
@@ -66,16 +72,17 @@ class AskableHosts(Hosts):
                 raise StepFailed(str(each["error"]), host=name)
         return [each["answer"] for each in answer.message["answers"]]
 
-    def ask_all(self, function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def ask_all(self, function: ReadingFunction[T], arguments: Mapping[str, object]) -> dict[str, T]:
         """Call one of the runner's reading functions on every host that answers, all at once; the rest is reported.
 
         :returns: the answers, by host.
         """
         names = self.reachable().names
-        answers = self.connections.parallel(names, lambda name: self.ask(name, function, arguments))
-        for answer in answers.values():
-            if isinstance(answer, Exception):
+        answers: dict[str, T] = {}
+        for name, answer in self.connections.parallel(names, lambda name: self.ask(name, function, arguments)).items():
+            if isinstance(answer, HawserError):
                 raise answer
+            answers[name] = answer
         return answers
 
     def explained(self, texts: Mapping[str, str]) -> list[str]:

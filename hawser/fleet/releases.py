@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..answers import reading
 from ..errors import HawserError
 from ..host.code import index_question, repository_access
 from ..host.journal import Record
@@ -48,7 +49,7 @@ def look_up(hosts: AskableHosts, name: str, access: Mapping[str, Any], wanted: s
 
     :raises HawserError: it names none, or another one than was asked for.
     """
-    commit = str(hosts.ask(name, "checkout.resolve", {**access, "revision": wanted}))
+    commit = str(hosts.ask(name, reading.COMMIT, {**access, "revision": wanted}))
     full = re.compile("[0-9a-f]{40}")
     if not full.fullmatch(commit) or (full.fullmatch(wanted) and commit != wanted):
         raise HawserError(f"answers with {commit!r}, which is not the commit {wanted}", host=name)
@@ -69,7 +70,7 @@ def find_version(hosts: AskableHosts, wanted: str) -> tuple[str, str]:
     if wanted and keeping:
         return wanted, f"kept on {keeping[0]}"
     (name,) = hosts.leader().names
-    found = str(hosts.ask(name, "index.resolve", index_question(hosts.host(name), wanted)))
+    found = str(hosts.ask(name, reading.PACKAGE_VERSION, index_question(hosts.host(name), wanted)))
     if found and (not is_commit(found) or (wanted and order(found) != order(wanted))):
         raise HawserError(f"answers with {found!r}, which is not the version {wanted}", host=name)
     if not found and not wanted:
@@ -84,7 +85,7 @@ def previous(hosts: AskableHosts) -> str:
     """
     fleet = hosts.needing_code().required_hosts()
     root = hosts.environment.app.root
-    found = {name: str(fleet.ask(name, "releases.before", {"root": root})) for name in fleet.names}
+    found = {name: str(fleet.ask(name, reading.RELEASE_BEFORE, {"root": root})) for name in fleet.names}
     if strange := [name for name, each in found.items() if each and not is_id(each)]:
         raise HawserError(f"{', '.join(strange)}: what served before is no name of a release; name one with --to")
     if not all(found.values()):

@@ -13,6 +13,7 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..answers import reading
 from ..errors import HawserError, StepFailed, Unreachable
 from ..report.text import hearsay
 
@@ -75,9 +76,9 @@ def digest(path: Path) -> str:
 def put(fleet: Fleet, name: str, upload: Upload) -> str:
     """Bring a file to a host, unless it is there already; returns what was done."""
     wanted = digest(upload.source)
-    there = fleet.ask(name, "transfers.state", {"path": upload.target}) or {}
-    owner = upload.owner or there.get("owner", "root")
-    group = upload.group or there.get("group", "root")
+    there = fleet.ask(name, reading.REMOTE_STATE, {"path": upload.target})
+    owner = upload.owner or (there["owner"] if there else "root")
+    group = upload.group or (there["group"] if there else "root")
     if there == {"sha256": wanted, "mode": upload.mode, "owner": owner, "group": group}:
         return "is there already"
     if fleet.dry:
@@ -184,7 +185,7 @@ def get(fleet: Fleet, name: str, remote: str, local: Path, force: bool, limit: i
     :raises StepFailed: a file is in the way, what the host lists is too much or would lie elsewhere, or what arrived is
         not what was listed.
     """
-    found = offers(name, fleet.ask(name, "transfers.listing", {"path": remote}))
+    found = offers(name, fleet.ask(name, reading.REMOTE_FILES, {"path": remote}))
     try:
         refuse_repository(name, local, found)
         yield from _get(fleet, name, remote, local, found, force, limit)

@@ -41,7 +41,7 @@ def _of_data(write: Callable[[object], str]) -> Callable[[object], str]:
 
 
 def require_defined(value: object) -> None:
-    """Raise what a strict undefined value raises, wherever in the value it is."""
+    """Raise the error of a strict undefined value, at any depth of a value."""
     if isinstance(value, Undefined):
         str(value)
     elif isinstance(value, Mapping):

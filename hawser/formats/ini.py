@@ -8,7 +8,7 @@ INI = "an INI file"
 
 
 def ini_value(value: str) -> str:
-    """Return `value` as what stands after ``name =`` at the beginning of a line; further lines are indented.
+    """Return `value` as the text after ``name =`` at the beginning of a line; further lines are indented.
 
     ``%`` is doubled, for configparser's default interpolation.
 

@@ -20,7 +20,7 @@ _HERE = "%(here)s"
 
 
 def supervisor_environment(variables: Mapping[str, str]) -> str:
-    """Return what stands after ``environment=`` at the beginning of a line: a variable a line, further lines indented.
+    """Return the text after ``environment=`` at the beginning of a line: a variable a line, further lines indented.
 
     supervisor knows no escapes there: a value goes between quotes of the kind that it does not hold, and quotes at its
     ends are stripped.
@@ -33,7 +33,7 @@ def supervisor_environment(variables: Mapping[str, str]) -> str:
 
 
 def supervisor_command(argv: Sequence[str]) -> str:
-    """Return what stands after ``command=`` at the beginning of a line, so that supervisor runs `argv`.
+    """Return the text after ``command=`` at the beginning of a line, so that supervisor runs `argv`.
 
     :raises NotRepresentable: for an empty `argv`, NUL, carriage returns, and more than Linux hands to a process.
     """
@@ -43,7 +43,7 @@ def supervisor_command(argv: Sequence[str]) -> str:
 
 
 def supervisor_value(value: str) -> str:
-    """Return `value` as what stands after the ``=`` of a simple option (``directory=``, ``user=`` …).
+    """Return `value` as the text after the ``=`` of a simple option (``directory=``, ``user=`` …).
 
     :raises NotRepresentable: for NUL, newlines, white space at an end, ``#`` or ``;`` at the beginning or after white
         space, and ``%(here)s``.
@@ -57,7 +57,7 @@ def supervisor_value(value: str) -> str:
 
 
 def supervisor_logfile(path: str) -> str:
-    """Return `path` as what stands after ``stdout_logfile=`` or ``stderr_logfile=``, which supervisor expands twice.
+    """Return `path` as the text after ``stdout_logfile=`` or ``stderr_logfile=``, which supervisor expands twice.
 
     :raises NotRepresentable: see :func:`supervisor_value`.
     """

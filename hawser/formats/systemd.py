@@ -56,7 +56,7 @@ def systemd_environment(name: str, value: str) -> str:
 
 
 def systemd_value(value: str) -> str:
-    """Return `value` as what stands after the ``=`` of a directive for a text or a path (``Description=`` …).
+    """Return `value` as the text after the ``=`` of a directive for a text or a path (``Description=`` …).
 
     :raises NotRepresentable: for NUL, noncharacters, newlines, white space at an end (systemd strips it) and an odd
         number of backslashes at the end (the next line would be joined).

@@ -1,4 +1,4 @@
-"""What all formats share: the refusal, and the checks of text that none of them can do without."""
+"""The common parts of all formats: the refusal, and the checks of text that none of them can do without."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plain(format: str, value: str, name: str = "") -> str:
 
 
 def exact(format: str, value: str, name: str = "") -> str:
-    """Return `value` as a plain string, without what a subclass of ``str`` may show instead.
+    """Return `value` as a plain string, without the text that a subclass of ``str`` may show instead.
 
     :raises NotRepresentable: when it is no text, or holds half a surrogate pair, which UTF-8 has no bytes for.
     """

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from .. import answers
+from ..answers import kinds, messages, records
 
 
 @dataclass(frozen=True)
@@ -30,44 +29,43 @@ class Facts:
     """
 
     hostname: str = ""
-    os: answers.System = field(default_factory=answers.System)
+    os: messages.System = field(default_factory=messages.System)
     machine: str = ""
-    python: answers.Version = ""
+    python: kinds.Version = ""
     systemd: bool = True
-    disk_free: answers.Size = 0
-    disk_total: answers.Size = 0
-    clock: answers.Moment = 0.0
-    uid: answers.Size = 0
-    current: answers.NameOrNone = ""
-    commit: answers.NameOrNone = ""
-    previous: answers.NameOrNone = ""
-    releases: answers.FewFacts[answers.Name] = ()
-    live: answers.Live = field(default_factory=dict)
-    astray: answers.FewFacts[answers.Name] = ()
-    processes: answers.ManyFacts[answers.ProcessRow] = ()
-    journal: answers.JournalAsWritten | None = None
-    hold: answers.Entry | None = None
-    restores: answers.FewFacts[answers.OpenRestore] = ()
-    since: answers.Moment = 0.0
-    generated: answers.FewFacts[answers.Name] = ()
+    disk_free: kinds.Size = 0
+    disk_total: kinds.Size = 0
+    clock: kinds.Moment = 0.0
+    uid: kinds.Size = 0
+    current: kinds.NameOrNone = ""
+    commit: kinds.NameOrNone = ""
+    previous: kinds.NameOrNone = ""
+    releases: kinds.FewFacts[kinds.Name] = ()
+    live: messages.Live = field(default_factory=dict)
+    astray: kinds.FewFacts[kinds.Name] = ()
+    processes: kinds.ManyFacts[messages.ProcessRow] = ()
+    journal: records.JournalAsWritten | None = None
+    hold: records.Entry | None = None
+    restores: kinds.FewFacts[records.OpenRestore] = ()
+    since: kinds.Moment = 0.0
+    generated: kinds.FewFacts[kinds.Name] = ()
     bootstrapped: bool = False
-    damaged: answers.FewFacts[answers.Text] = ()
+    damaged: kinds.FewFacts[kinds.Text] = ()
     closed: bool = False
-    once: answers.FewFacts[answers.Name] = ()
-    signing: answers.PublicKey = ""
-    begun: answers.Size = 0
-    interpreter: answers.Text = ""
+    once: kinds.FewFacts[kinds.Name] = ()
+    signing: kinds.PublicKey = ""
+    begun: kinds.Size = 0
+    interpreter: kinds.Text = ""
 
     @classmethod
-    def from_wire(cls, row: Mapping[str, Any]) -> Facts:
+    def from_wire(cls, row: object) -> Facts:
         """Read the runner's greeting.
 
         :raises ValueError: these are no facts.
         """
-        own = row.get("app") if isinstance(row, Mapping) else None
-        if not isinstance(own, Mapping):
+        if not isinstance(row, Mapping) or not isinstance(own := row.get("app"), Mapping):
             raise ValueError("facts of the application are missing")
-        found: Facts = answers.adapter(cls).validate_python({**row, **own})
+        found: Facts = kinds.adapter(cls).validate_python({**row, **own})
         return found
 
     def release_of(self, unit: str, manager: str) -> str:

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from ..answers import COLOURS
+from ..answers.messages import COLOURS
 from ..inventory.tables.processes import CronEntry, Process
 from ..resources import Changed, File, Healthy, Resources, Retired, Running, changed
 from ..runner.processes.traits import MANAGERS, ManagerTraits, others

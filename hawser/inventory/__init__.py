@@ -1,4 +1,4 @@
-"""The environment files: typed, checked, with every default filled in; and what a name after ``-H`` stands for."""
+"""The environment files: typed, checked, with every default filled in; and the meaning of names after ``-H``."""
 
 from .load import Inventory, load_inventory
 from .parse import read_environment

@@ -1,4 +1,4 @@
-"""What all tables of an environment file share: the model, the error that carries a hint, and `did you mean`."""
+"""The common parts of all tables: the model, the error that carries a hint, and `did you mean`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads environment files as plain tables: TOML, ``extends``, and which file said what."""
+"""Reads environment files as plain tables: TOML, ``extends``, and the file that each value comes from."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def label(path: Path) -> str:
 
 
 def read_documents(path: Path) -> tuple[Document, ...]:
-    """Read a file and what it extends, the file itself first.
+    """Read a file and the files that it extends, the file itself first.
 
     :raises InputErrors: for a file that cannot be read, is no TOML, or extends itself.
     """
@@ -131,7 +131,7 @@ def read_file(path: Path) -> str:
 
 
 def require_shallow(table: Table) -> None:
-    """Refuse what is nested so deeply that those who walk through it would not come back.
+    """Refuse a table so deep that no walk through it would come back.
 
     :raises RecursionError: it is.
     """
@@ -156,7 +156,7 @@ def merged(documents: Sequence[Document]) -> Table:
 
 
 def merge(base: Table, over: Table, file: str = "", loc: Loc = ()) -> Table:
-    """Return `base` with what `over` says on top of it.
+    """Return `base` with the values of `over` on top of it.
 
     :param file: the one that says `over`, for what is wrong with it.
     :param loc: where both stand.
@@ -202,9 +202,9 @@ def _place(entries: list[Table], name: str, file: str, loc: Loc) -> int:
     if len(places) == 1:
         return places[0]
     if places:
-        known = " or ".join(str(place + 1) for place in places)
+        numbers = " or ".join(str(place + 1) for place in places)
         message = f"{len(places)} entries have this name"
-        raise InputErrors([Problem(file, dotted(loc), message, f"say its place: {known}")])
+        raise InputErrors([Problem(file, dotted(loc), message, f"say its place: {numbers}")])
     if name.isdigit() and 0 < int(name) <= len(entries):
         return int(name) - 1
     names = [str(each[key]) for each in entries for key in NAMES_AN_ENTRY if key in each]
@@ -213,7 +213,7 @@ def _place(entries: list[Table], name: str, file: str, loc: Loc) -> int:
 
 
 def origin(documents: Sequence[Document], loc: Loc) -> str:
-    """Return the label of the file that says what stands at `loc`, or of the one that says most of it."""
+    """Return the label of the file from which the value at `loc` comes, or most of it."""
     # max() takes the first of equals, so the extending file.
     return max(documents, key=lambda document: _depth(document.table, loc)).label
 

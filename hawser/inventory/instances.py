@@ -1,4 +1,4 @@
-"""Several instances of one application: what is written once for all of them becomes one entry for each.
+"""Several instances of one application: an entry that is written once for all of them becomes one for each.
 
 ``[instances.NAME]`` names an instance and gives it values of its own. An entry of a table whose name says
 ``{{ instance.name }}``, or another value of the instance, stands there once for each of them, and so does an item of a
@@ -16,8 +16,9 @@ import jinja2
 from jinja2 import meta, nodes
 from pydantic.fields import FieldInfo
 
-from hawser.templates.bounded import MISTAKES, budget
+from hawser.templates.bounded import MISTAKES
 from hawser.templates.bounded import Environment as Jinja
+from hawser.templates.budget import budget
 
 from .base import Loc, SettingError, did_you_mean
 from .documents import Table, merge
@@ -151,7 +152,7 @@ class _Expander:
         return result
 
     def belonging(self, value: object, at: Loc, name: str) -> object:
-        """Note in an entry that can carry it which instance it is for."""
+        """Add to an entry that can carry it the name of its instance."""
         if isinstance(value, dict) and "instance" in _keys_at(at):
             return {_HERE: name, **value}
         return value

@@ -47,8 +47,8 @@ class Inventory:
         """
         if name not in self._documents:
             if name not in self.names:
-                known = f"known: {', '.join(self.names)}" if self.names else f"{label(self.folder)} holds no *.toml"
-                raise UnknownTarget(f"unknown environment {name!r} ({did_you_mean(name, self.names, known)})")
+                otherwise = f"known: {', '.join(self.names)}" if self.names else f"{label(self.folder)} holds no *.toml"
+                raise UnknownTarget(f"unknown environment {name!r} ({did_you_mean(name, self.names, otherwise)})")
             self._documents[name] = read_documents(self.folder / f"{name}.toml")
         return self._documents[name]
 

@@ -50,7 +50,7 @@ def model_at(root: type[Model], loc: Loc) -> type[Model] | None:
 
 
 def keys_of(model: type[Model]) -> dict[str, FieldInfo]:
-    """Return the fields of a model by the keys that users write, without those that the loader fills in."""
+    """Return the fields of a model by the keys that users write, without the fields that the loader fills in."""
     return {
         field.alias or name: field
         for name, field in model.model_fields.items()

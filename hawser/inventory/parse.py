@@ -79,7 +79,7 @@ def _what_is_right(name: str, path: Path, table: Table, wrong: list[Loc]) -> Env
 
 
 def _problems(findings: Sequence[SettingError], expansion: Expansion, documents: Sequence[Document]) -> list[Problem]:
-    """Say what is wrong, and where in the files; what speaks of an instance in a wrong way has no further mistakes."""
+    """Return the problems, placed in the files: one at most for a value that speaks wrongly of an instance."""
     first = {finding.loc: finding for finding in reversed(expansion.findings)}
     placed = [(expansion.written(finding.loc), finding) for finding in findings]
     placed = [*first.items(), *(each for each in placed if each[0] not in first)]

@@ -1,4 +1,4 @@
-"""Turns what pydantic found into findings that name the key, say it in words, and suggest what to write."""
+"""Turns pydantic's errors into findings that name the key, say it in words, and suggest a value."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _shown(value: object) -> str:
 
 
 def without(table: Mapping[str, object], locs: list[Loc]) -> Table:
-    """Return `table` without what stands at `locs`; where a key is missing there, without the table that misses it."""
+    """Return `table` without the values at `locs`; where a key is missing there, without the table that misses it."""
     pruned = {key: _copy(value) for key, value in table.items()}
     for loc in locs:
         holders: list[tuple[Table, str]] = []

@@ -35,7 +35,7 @@ _INHERITED = ("user", "port", "key", "jump")
 
 
 class Environment(Model):
-    """What is deployed, and on which hosts."""
+    """An environment: an application, and the hosts that it is deployed to."""
 
     name: GroupName = Field(description="The file's name without `.toml`.")
     path: Path = Field(default=Path(), exclude=True, description="The file.")
@@ -144,7 +144,7 @@ class Environment(Model):
         return found
 
     def rank(self, name: str) -> int:
-        """Return at which place of the order a process starts: 0 for one that waits for none."""
+        """Return the place of a process in the order of starts: 0 for one that waits for none."""
         after = [each for each in self.processes[name].after if name not in self.all_before(each)]
         return 1 + max(map(self.rank, after)) if after else 0
 
@@ -167,7 +167,7 @@ class Environment(Model):
 
     @property
     def leader(self) -> str:
-        """The host that runs what must run once; an empty text when there is no host."""
+        """The host that runs migrations and other commands that run once; an empty text when there is no host."""
         if self.release.leader in self.hosts:
             return str(self.release.leader)
         if self.release.leader:

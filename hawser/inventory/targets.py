@@ -1,4 +1,4 @@
-"""What a name after ``-H`` stands for: an environment, a group, a host, or none of these."""
+"""The meaning of a name after ``-H``: an environment, a group, a host, or none of these."""
 
 from __future__ import annotations
 
@@ -103,10 +103,10 @@ def _qualified(environments: Environments, environment: str, member: str) -> _Ta
     members = _members(environments, environment)
     if member != ALL and member not in members:
         environments.environment(environment)  # a mistake in the file explains more than a missing name
-        known = f"its groups and hosts: {', '.join(members) or 'none'}"
+        otherwise = f"its groups and hosts: {', '.join(members) or 'none'}"
         raise UnknownTarget(
             f"unknown target '{environment}/{member}': {environment} has no such group or host "
-            f"({did_you_mean(member, members, known)})"
+            f"({did_you_mean(member, members, otherwise)})"
         )
     return _Target(environment, member)
 
@@ -135,10 +135,10 @@ def _unknown(environments: Environments, name: str) -> UnknownTarget:
         return UnknownTarget(
             f"unknown target {name!r}: there is no environment file yet (hosts/example.toml shows every setting)"
         )
-    known = dict.fromkeys(environments.names)
+    names = dict.fromkeys(environments.names)
     for environment in environments.names:
-        known.update(dict.fromkeys(_members(environments, environment)))
-    hint = did_you_mean(name, known, f"environments: {', '.join(environments.names)}")
+        names.update(dict.fromkeys(_members(environments, environment)))
+    hint = did_you_mean(name, names, f"environments: {', '.join(environments.names)}")
     return UnknownTarget(f"unknown target {name!r}: no environment, group or host has this name ({hint})")
 
 

@@ -1,4 +1,4 @@
-"""How events become what a person, or a program, sees."""
+"""How events become lines for a person, or for a program."""
 
 from .choose import make_report
 from .events import Event, Status

@@ -1,4 +1,4 @@
-"""What the runner says of one resource, as a type."""
+"""The runner's message about one resource, as a type."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Event:
 
     @classmethod
     def from_wire(cls, row: Mapping[str, object]) -> Event:
-        """Read the runner's JSON; what is missing is empty.
+        """Read the runner's JSON; missing fields are empty.
 
         :raises ValueError: no known status, or a field makes no sense: the host speaks another protocol.
         """

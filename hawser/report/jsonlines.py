@@ -17,7 +17,7 @@ from .tally import Tally
 
 
 class JsonReport:
-    """Lines with ``t`` (the method's name), ``at`` (UTC, ISO 8601), then what was told; empty fields are left out.
+    """Lines with ``t`` (the method's name), ``at`` (UTC, ISO 8601), then its arguments; empty fields are left out.
 
     :param sink: where to; nothing else may write there.
     :param clock: seconds that only grow.
@@ -39,36 +39,36 @@ class JsonReport:
     def phase(self, name: str, hosts: Sequence[str], detail: str = "") -> None:
         with self._lock:
             self._tally.expect(hosts)
-        self._tell("phase", name=name, hosts=list(hosts), detail=detail)
+        self._write("phase", name=name, hosts=list(hosts), detail=detail)
 
     def start(self, host: str, step: str, label: str) -> None:
-        self._tell("start", host=host, step=step, label=label)
+        self._write("start", host=host, step=step, label=label)
 
     def event(self, host: str, event: Event) -> None:
         with self._lock:
             self._tally.add(host, event)
-        self._tell("event", host=host, **asdict(event))
+        self._write("event", host=host, **asdict(event))
 
     def note(self, host: str, text: str, level: str = "info") -> None:
-        self._tell("note", host=host, level=level, text=text)
+        self._write("note", host=host, level=level, text=text)
 
     def output(self, host: str, text: str, stream: str = "out") -> None:
-        self._tell("output", host=host, stream=stream, text=text)
+        self._write("output", host=host, stream=stream, text=text)
 
     def log(self, host: str, source: str, moment: float, text: str) -> None:
         when = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._tell("log", host=host, source=source, time=when, text=text)
+        self._write("log", host=host, source=source, time=when, text=text)
 
     def explained(self, host: str, text: str) -> None:
-        self._tell("explained", host=host, text=text)
+        self._write("explained", host=host, text=text)
 
     def host_done(self, host: str) -> None:
-        self._tell("host_done", host=host)
+        self._write("host_done", host=host)
 
     def host_failed(self, host: str, message: str) -> None:
         with self._lock:
             self._tally.broken_off[host] = message
-        self._tell("host_failed", host=host, message=message)
+        self._write("host_failed", host=host, message=message)
 
     def table(
         self,
@@ -77,7 +77,7 @@ class JsonReport:
         rows: Sequence[Sequence[str]],
         records: Sequence[Mapping[str, object]] = (),
     ) -> None:
-        self._tell(
+        self._write(
             "table",
             title=title,
             columns=list(columns),
@@ -93,7 +93,7 @@ class JsonReport:
             if self._finished:
                 return
             self._finished = True
-        self._tell(
+        self._write(
             "finish",
             ok=ok,
             dry=self._dry,
@@ -104,12 +104,12 @@ class JsonReport:
             slowest=[asdict(slow) for slow in self._tally.slowest()],
         )
 
-    def _tell(self, kind: str, **fields: object) -> None:
-        told = {name: self._masked(value) for name, value in fields.items() if value not in ("", None, {}, [])}
+    def _write(self, kind: str, **fields: object) -> None:
+        values = {name: self._masked(value) for name, value in fields.items() if value not in ("", None, {}, [])}
         with self._lock:
             at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             # ASCII only: no character that a reader could take for the end of a line.
-            line = json.dumps({"t": kind, "at": at, **told}, default=str)
+            line = json.dumps({"t": kind, "at": at, **values}, default=str)
             self._sink.write(line + "\n")
             self._sink.flush()
 

@@ -30,7 +30,7 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a person chose to see.
+    """The choices of a person about a report.
 
     :param dry: nothing is touched: speak of what would change, and show diffs.
     :param diffs: show diffs of what was changed, too.
@@ -45,7 +45,7 @@ class Settings:
 
 
 class LineReport(ABC):
-    """Tell a run in lines: what changed and what failed, but not what was fine.
+    """Tell a run in lines: changes and failures, but not resources that were fine.
 
     In a dry run the changes are held until the phase ends, so that equal ones on several hosts are told once.
     """
@@ -66,7 +66,7 @@ class LineReport(ABC):
 
     @abstractmethod
     def _write(self, line: Line) -> None:
-        """Put one line out, whole, whatever its length."""
+        """Put one line out, whole, at any length."""
 
     @abstractmethod
     def _write_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -235,7 +235,7 @@ class LineReport(ABC):
             self._write([("    ", ""), (line, style)])
 
     def _release(self) -> None:
-        """Tell what was held, hosts in their order, equal changes once."""
+        """Tell the lines that were held, hosts in their order, equal changes once."""
         order = {host: number for number, host in enumerate(self._tally.hosts)}
         groups: dict[tuple[str, ...], tuple[Event, list[str]]] = {}
         for host, event in sorted(self._held, key=lambda pair: order[pair[0]]):

@@ -1,4 +1,4 @@
-"""What each host is doing right now, as text that fits the terminal."""
+"""The work of each host right now, as text that fits the terminal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Board:
         self.hosts = {host: Now(self._clock()) for host in hosts}
 
     def at(self, host: str, step: str, label: str = "") -> None:
-        """Say what a host does."""
+        """Note the work of a host."""
         now = self.hosts.setdefault(host, Now(self._clock()))
         now.state, now.step, now.label = "busy" if now.state == "done" else now.state, step, label
 
@@ -75,7 +75,7 @@ class Board:
         return Text("\n").join(lines)
 
     def _what(self, now: Now, room: int) -> str:
-        """Phase, step and label; the label is what gives way first."""
+        """Phase, step and label; the label gives way first."""
         place = SEPARATOR.join(part for part in (self.phase, now.step) if part)
         left = room - len(place) - len(SEPARATOR)
         return f"{place}{SEPARATOR}{shorten(now.label, left)}" if now.label and left >= SHORTEST_LABEL else place

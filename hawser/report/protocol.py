@@ -1,4 +1,4 @@
-"""What every report can be told."""
+"""The events that every report can be told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .events import Event
 
 
 class Report(Protocol):
-    """What a person (or a program) sees of one run of ``fab``. Every method may be called from any thread."""
+    """One run of ``fab``, as a person or a program sees it. Every method may be called from any thread."""
 
     def set_masks(self, values: Sequence[str]) -> None:
         """Mask these secrets in everything that is told from now on."""
@@ -43,7 +43,7 @@ class Report(Protocol):
         """
 
     def explained(self, host: str, text: str) -> None:
-        """Say what a failure means and what to do; for programs: people read it at the very end."""
+        """Tell the meaning of a failure and the next move; for programs: people read it at the very end."""
 
     def host_done(self, host: str) -> None:
         """Say that a host has nothing left to do in this phase."""

@@ -1,4 +1,4 @@
-"""The stream that reports write to; a deploy outlives the end of whoever reads it."""
+"""The stream that reports write to; a deploy outlives the end of its reader."""
 
 from __future__ import annotations
 

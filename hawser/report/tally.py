@@ -1,4 +1,4 @@
-"""What a run came to: counts per host, and what took longest."""
+"""The sum of a run: counts per host, and the slowest resources."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Tally:
         return [host for host, counts in self.hosts.items() if counts[status]]
 
     def failed_hosts(self) -> list[str]:
-        """The hosts on which something failed, and those whose run was broken off."""
+        """The hosts on which something failed or whose run was broken off."""
         return list(dict.fromkeys([*self.having("failed"), *self.broken_off]))
 
     def slowest(self) -> list[Slow]:

@@ -27,7 +27,7 @@ LEFT_ABOVE = 3
 
 
 class TerminalReport(LineReport):
-    """Lines in colour, and what each host is doing.
+    """Lines in colour, and the work of each host right now.
 
     The live area is drawn under the same lock as the lines: nothing can come between moving the cursor and writing.
 

@@ -38,17 +38,17 @@ class Marked(str):
 
     @classmethod
     def bad(cls, text: str) -> Marked:
-        """Mark what is wrong."""
+        """Mark something wrong."""
         return cls._of(text, "bold red")
 
     @classmethod
     def odd(cls, text: str) -> Marked:
-        """Mark what deserves a look."""
+        """Mark something that deserves a look."""
         return cls._of(text, "yellow")
 
     @classmethod
     def good(cls, text: str) -> Marked:
-        """Mark what is as it should be."""
+        """Mark something that is as it should be."""
         return cls._of(text, "green")
 
     @classmethod
@@ -64,7 +64,7 @@ def visible(text: str) -> str:
 
 
 def clean(text: str, colours: bool = False) -> str:
-    """Take escape sequences out and make what is left of control characters visible.
+    """Take escape sequences out and make all other control characters visible.
 
     :param colours: keep SGR sequences (colours, bold).
     """
@@ -86,22 +86,22 @@ def safe(text: str, masks: Sequence[str]) -> str:
 
 
 def hearsay(text: str) -> str:
-    """Return what a host says, with the advice in it shown as the host's: what stands after `next:` is ours alone."""
-    said = NEXT.sub("the host advises:", text)
+    """Return a host's words, with the advice in them shown as the host's: text after `next:` is ours alone."""
+    marked = NEXT.sub("the host advises:", text)
     # An escape sequence in the middle of the word would hide it from us, and then go.
-    if CONTROL.search(said) and NEXT.search(cleaned := clean(said)):
+    if CONTROL.search(marked) and NEXT.search(cleaned := clean(marked)):
         return hearsay(cleaned)
-    return said
+    return marked
 
 
 def reason(error: Exception) -> str:
-    """Say why a connection failed: Paramiko's errors hold what the far side wrote."""
-    said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-    return hearsay(said) or type(error).__name__
+    """Say why a connection failed: Paramiko's errors hold words of the far side."""
+    text = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+    return hearsay(text) or type(error).__name__
 
 
 def brief(text: str) -> str:
-    """Cut out of a message what nobody reads: the middle of very long lines, and of very many."""
+    """Cut out of a message the parts that nobody reads: the middle of very long lines, and of very many."""
     lines = [_without_middle(line) for line in text.split("\n")]
     if len(lines) > MOST_LINES:
         left = len(lines) - MOST_LINES
@@ -131,7 +131,7 @@ def duration(seconds: float) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """Cut out of the middle what does not fit: a path's end says most."""
+    """Cut the middle out of a text that does not fit: a path's end says most."""
     if len(text) <= width:
         return text
     if width < 2:

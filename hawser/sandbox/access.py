@@ -33,7 +33,7 @@ def exec_in(
 
 
 def copy_in(name: str, source: Path, target: str, owner: str = "root:root") -> None:
-    """Copy a file, or a folder with what is in it, into a host; missing parent folders are made.
+    """Copy a file, or a folder with its files, into a host; missing parent folders are made.
 
     :param target: the absolute path of the copy.
     """

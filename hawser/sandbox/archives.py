@@ -18,7 +18,7 @@ def fill(store: Path, archives: Path) -> None:
 
 
 def harvest(archives: Path, store: Path) -> None:
-    """Store what a host has downloaded."""
+    """Store the packages that a host has downloaded."""
     _link_all(archives, store)
 
 

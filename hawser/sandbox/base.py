@@ -25,7 +25,7 @@ PYTHON_PACKAGES = ("python3", "python3-venv", "git")
 
 
 def packages(python: bool) -> list[str]:
-    """Return what is installed in a base image."""
+    """Return the packages that a base image has installed."""
     return [*PACKAGES, *(PYTHON_PACKAGES if python else ())]
 
 
@@ -88,7 +88,7 @@ def bootstrap_command(root: Path, stage: Path, inherited: Inheritance, python: b
 
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
-    """Hold a lock file, waiting for whoever holds it; the value is its open descriptor."""
+    """Hold a lock file, waiting for another holder; the value is its open descriptor."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()
@@ -131,7 +131,7 @@ def _stage(work: Path, inherited: Inheritance) -> None:
 
 
 def _remove_leftovers(instance: Instance) -> None:
-    """Remove what interrupted runs left, and images that no host uses and nobody has asked for in a while."""
+    """Remove the leftovers of interrupted runs, and images that no host uses and nobody has asked for in a while."""
     for folder in instance.shared.glob("making-*"):
         remove_tree(folder)
     used = " ".join(option for mount in mounted() for option in mount.options)

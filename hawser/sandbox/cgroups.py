@@ -1,4 +1,4 @@
-"""A cgroup for each host, so that its processes are found, counted and ended as one, whoever else died.
+"""A cgroup for each host, so that its processes are found, counted and ended as one, even when their starter has died.
 
 Works with version 2 alone, with version 1 and systemd's own hierarchy, and with both (hybrid). Source: cgroups(7),
 https://systemd.io/CGROUP_DELEGATION.
@@ -117,6 +117,6 @@ def _hand_down_controllers(folder: Path) -> None:
 
 
 def remove_all(instance: Instance) -> None:
-    """Remove what the cgroups of a sandbox's hosts stood in."""
+    """Remove the parents of the cgroups of a sandbox's hosts."""
     for mount in hierarchies(mounted()):
         remove(mount / instance.bridge)

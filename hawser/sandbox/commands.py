@@ -33,7 +33,7 @@ def which(program: str) -> str | None:
 def run(
     argv: Sequence[str], input: bytes | None = None, timeout: float | None = None, holding: Sequence[int] = ()
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a program in a session of its own and collect what it says.
+    """Run a program in a session of its own and collect its output.
 
     :param timeout: seconds after which the program and its children are ended.
     :param holding: open files, such as locks, that the program holds open too.
@@ -69,9 +69,9 @@ def must(*argv: str, input: str | None = None, timeout: float | None = None, hol
     except subprocess.TimeoutExpired as error:
         raise CommandFailed(f"sandbox: no end after {timeout:.0f} s: {shlex.join(argv)}") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-12:]
-        told = "\n".join(f"  {line}" for line in said)
-        raise CommandFailed(f"sandbox: exit status {done.returncode} of: {shlex.join(argv)}\n{told}")
+        lines = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-12:]
+        end = "\n".join(f"  {line}" for line in lines)
+        raise CommandFailed(f"sandbox: exit status {done.returncode} of: {shlex.join(argv)}\n{end}")
     return done.stdout.decode(errors="replace")
 
 
@@ -81,7 +81,7 @@ def tried(*argv: str) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program and its children: politely first, because mmdebstrap then unmounts what it has mounted."""
+    """End a program and its children: politely first, because mmdebstrap then undoes its mounts."""
     for how in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
             os.killpg(process.pid, how)

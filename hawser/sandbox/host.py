@@ -40,7 +40,7 @@ class HostBroken(HawserError):
 
 @dataclass(frozen=True)
 class Record:
-    """What the state folder remembers of a host.
+    """The record of a host in the state folder.
 
     :param network: the sandbox's network, e.g. ``10.213.0.0/24``.
     :param number: the host's number in that network.
@@ -59,7 +59,7 @@ class Record:
 
 
 def read_record(place: Place) -> Record | None:
-    """Return what is remembered of a host; None when it was never completely recorded."""
+    """Return the record of a host; None when it was never completely recorded."""
     try:
         values = json.loads((place.folder / "host.json").read_text())
         return Record(**{**values, "host_keys": tuple(values["host_keys"])})
@@ -152,7 +152,7 @@ def wait(place: Place, after: int | None = None, seconds: float = START_SECONDS)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         host = running(place)
-        if host and host.pid != after and ssh_answers(host.address) and settled(host, deadline - time.monotonic()):
+        if host and host.pid != after and ssh_answers(host.address) and booted(host, deadline - time.monotonic()):
             return host
         if host is None and not cgroups.processes(place, "keeper") and time.monotonic() > deadline - seconds + 2:
             raise HostBroken(f"sandbox: {place.name} ended while it was starting{_log_tail(place)}")
@@ -197,7 +197,7 @@ def inside(leader: int, *argv: str) -> list[str]:
 
 
 def _furnish(place: Place, public_key: str) -> tuple[str, ...]:
-    """Write what is different in each host: its name, its keys, the name servers."""
+    """Write the files that differ in each host: its name, its keys, the name servers."""
     root = place.root
     (root / "etc/hostname").write_text(f"{place.name}\n")
     (root / "etc/hosts").write_text(
@@ -212,7 +212,7 @@ def _furnish(place: Place, public_key: str) -> tuple[str, ...]:
     return keys.make_host_keys(root / "etc/ssh", place.name)
 
 
-def settled(host: RunningHost, seconds: float = START_SECONDS) -> bool:
+def booted(host: RunningHost, seconds: float = START_SECONDS) -> bool:
     """Wait until a host's init has started everything, and tell whether it has."""
     try:
         done = commands.run(inside(host.pid, "systemctl", "is-system-running", "--wait"), timeout=max(seconds, 0.1))
@@ -254,7 +254,7 @@ def _log_tail(place: Place) -> str:
 
 
 def _forget_nspawn(place: Place) -> None:
-    """Remove what nspawn keeps in ``/run`` and leaves there when it is killed."""
+    """Remove the files that nspawn keeps in ``/run`` and leaves there when it is killed."""
     for kind in ("propagate", "unix-export"):
         remove_tree(NSPAWN / kind / place.machine)
     if place.root.exists():

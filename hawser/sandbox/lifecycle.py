@@ -1,4 +1,4 @@
-"""Bring throwaway hosts up, list them, and take them down, whatever state an earlier run left them in."""
+"""Bring throwaway hosts up, list them, and take them down, from any state that an earlier run left them in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Remembered = dict[str, host.Record | None]
 
 
 def up(hosts: Sequence[SandboxSpec], say: Callable[[str], None] = print) -> list[RunningHost]:
-    """Bring hosts up: those that run stay as they are, leftovers are removed, the others are made in parallel.
+    """Bring hosts up: running ones stay as they are, leftovers are removed, the others are made in parallel.
 
     :param say: receives a line for what takes time.
     :returns: the hosts in the order of the request.
@@ -39,7 +39,7 @@ def up(hosts: Sequence[SandboxSpec], say: Callable[[str], None] = print) -> list
         missing = [spec for name, spec in wanted.items() if found[name] is None]
         for running in found.values():
             if running:
-                host.settled(running)
+                host.booted(running)
         if missing:
             _make(instance, missing, say)
         else:
@@ -58,10 +58,10 @@ def down(names: Sequence[str] | None = None) -> None:
     requirements()
     instance = current_instance()
     with _changing(instance):
-        known = _known(instance)
-        for name in known if names is None else names:
+        all_names = _names(instance)
+        for name in all_names if names is None else names:
             host.remove(instance.place(name), _store(instance))
-        if not _known(instance):
+        if not _names(instance):
             with _network_lock():
                 network.down(instance)
             cgroups.remove_all(instance)
@@ -70,7 +70,7 @@ def down(names: Sequence[str] | None = None) -> None:
 def listing() -> list[RunningHost]:
     """Return the hosts that are up, by name."""
     instance = current_instance()
-    found = (host.running(instance.place(name)) for name in _known(instance))
+    found = (host.running(instance.place(name)) for name in _names(instance))
     return [running for running in found if running]
 
 
@@ -133,13 +133,13 @@ def _connect(instance: Instance, remembered: Remembered, more: int = 0) -> IPv4N
     """
     records = [record for record in remembered.values() if record]
     with _network_lock():
-        known = next((record.network for record in records), None)
+        subnet = next((record.network for record in records), None)
         network.allow_watches(len(remembered) + more)
-        return network.up(instance, known, [record.number for record in records])
+        return network.up(instance, subnet, [record.number for record in records])
 
 
 def _remembered(instance: Instance) -> Remembered:
-    return {name: host.read_record(instance.place(name)) for name in _known(instance)}
+    return {name: host.read_record(instance.place(name)) for name in _names(instance)}
 
 
 def _numbers(remembered: Remembered, names: Sequence[str]) -> dict[str, int]:
@@ -155,7 +155,7 @@ def _numbers(remembered: Remembered, names: Sequence[str]) -> dict[str, int]:
     return numbers
 
 
-def _known(instance: Instance) -> list[str]:
+def _names(instance: Instance) -> list[str]:
     """Return the names of all hosts that left anything on this machine, running or not."""
     names = {folder.name for folder in instance.hosts.glob("*") if folder.is_dir()}
     for folder in Path("/run/netns").glob(f"{instance.prefix}*"):

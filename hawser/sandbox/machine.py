@@ -1,4 +1,4 @@
-"""What the throwaway hosts take over from this machine, so that apt, pip and npm work in them as they do here."""
+"""Settings that throwaway hosts take over from this machine, so that apt, pip and npm work in them as they do here."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Inheritance:
 
 
 def machine_release() -> Release:
-    """Read what distribution this machine runs."""
+    """Read the distribution that this machine runs."""
     try:
         return release(Path("/etc/os-release").read_text())
     except OSError:
@@ -68,9 +68,9 @@ def release(text: str) -> Release:
 
 
 def inheritance(say: Callable[[str], None]) -> Inheritance:
-    """Collect what the hosts take over from this machine."""
-    here = machine_release()
-    sources = machine_sources(here.codename)
+    """Collect the settings that the hosts take over from this machine."""
+    release = machine_release()
+    sources = machine_sources(release.codename)
     options = apt_options(commands.must("apt-config", "dump"))
     files = {**_read(keyrings(sources)), **_read(option_files(options)), **_authorities()}
     variables = {**proxies(os.environ), **npm_variables(_text(Path.home() / ".npmrc"))}
@@ -85,7 +85,7 @@ def inheritance(say: Callable[[str], None]) -> Inheritance:
         files["/etc/environment"] = environment_file(variables).encode()
         files["/etc/systemd/system.conf.d/50-environment.conf"] = manager_configuration(variables).encode()
     files["/etc/default/locale"] = b"LANG=C.UTF-8\n"
-    return Inheritance(here, tuple(sources), tuple(options), files)
+    return Inheritance(release, tuple(sources), tuple(options), files)
 
 
 def apt_options(dump: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is asked of the sandbox, what it hands back, and the names it gives to things on the machine."""
+"""Requests to the sandbox, the hosts that it hands back, and the names it gives to things on the machine."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Instance:
 
     @property
     def prefix(self) -> str:
-        """What the names of this sandbox's network namespaces, machines and cgroups begin with."""
+        """The beginning of the names of this sandbox's network namespaces, machines and cgroups."""
         return f"hawser{self.id}-"
 
     @property
@@ -139,7 +139,7 @@ class Place:
 
 
 def current_instance() -> Instance:
-    """Return the sandbox that ``HAWSER_SANDBOX`` names, with ``HAWSER_SANDBOX_BASE`` for what several share."""
+    """Return the sandbox that ``HAWSER_SANDBOX`` names, with ``HAWSER_SANDBOX_BASE`` for the shared folder."""
     folder = Path(os.environ.get("HAWSER_SANDBOX") or DEFAULT_FOLDER).expanduser().resolve()
     shared = Path(os.environ.get("HAWSER_SANDBOX_BASE") or folder).expanduser().resolve()
     return Instance(folder, shared)

@@ -1,4 +1,4 @@
-"""What is mounted on this machine, and removing folders without ever reaching through a mount."""
+"""Mounts on this machine, and removing folders without ever reaching through a mount."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def parse(text: str) -> list[Mount]:
 
 
 def mounted() -> list[Mount]:
-    """Return what is mounted now, in the order of mounting."""
+    """Return the mounts, in the order of mounting."""
     return parse(Path("/proc/mounts").read_text())
 
 
@@ -45,7 +45,7 @@ def file_system(folder: Path, mounts: list[Mount]) -> str:
 
 
 def unmount_below(folder: Path) -> None:
-    """Unmount a folder and all mounts in it; one that is busy disappears when its last user does."""
+    """Unmount a folder and all mounts in it; a busy one disappears with its last user."""
     for mount in reversed(mounted()):
         if (mount.target == folder or folder in mount.target.parents) and not commands.tried(
             "umount", str(mount.target)
@@ -54,7 +54,7 @@ def unmount_below(folder: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder with all that is in it, after unmounting what is mounted there."""
+    """Remove a folder with all that is in it, after unmounting the mounts there."""
     if folder.exists():
         unmount_below(folder)
         shutil.rmtree(folder)

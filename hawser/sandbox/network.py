@@ -248,8 +248,8 @@ def _remember_and_set(setting: Path, value: str) -> None:
     if old == value:
         return
     BEFORE.parent.mkdir(exist_ok=True)
-    known = json.loads(BEFORE.read_text()) if BEFORE.exists() else {}
-    BEFORE.write_text(json.dumps({str(setting): old, **known}))
+    before = json.loads(BEFORE.read_text()) if BEFORE.exists() else {}
+    BEFORE.write_text(json.dumps({str(setting): old, **before}))
     setting.write_text(value)
 
 

@@ -1,4 +1,4 @@
-"""What the machine must have before it can carry a sandbox, and getting it."""
+"""Programs that the machine must have before it can carry a sandbox, and getting them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def requirements() -> None:
 
     :raises HawserError: when it is no Debian or Ubuntu, or packages are missing.
     """
-    _known_system()
+    _supported_system()
     if missing := missing_packages():
         raise HawserError(
             f"sandbox: missing on this machine: {', '.join(missing)}", next=f"apt-get install {' '.join(missing)}"
@@ -40,11 +40,11 @@ def requirements() -> None:
 
 
 def install_requirements(say: Callable[[str], None] = print) -> None:
-    """Install what the machine lacks, as root or through sudo.
+    """Install the packages that the machine lacks, as root or through sudo.
 
     :raises HawserError: when neither is possible, or the system is neither Debian nor Ubuntu.
     """
-    _known_system()
+    _supported_system()
     missing = missing_packages()
     if not missing:
         return
@@ -72,7 +72,7 @@ def check_folder(instance: Instance) -> None:
         )
 
 
-def _known_system() -> Release:
+def _supported_system() -> Release:
     release = machine_release()
     if release.distribution not in ("debian", "ubuntu") or not release.codename:
         raise HawserError(

@@ -36,7 +36,7 @@ def sudo() -> list[str]:
 
 
 def through_sudo(arguments: Sequence[str], say: Callable[[str], None]) -> None:
-    """Run ``python -m hawser.sandbox`` as root and pass on what it says.
+    """Run ``python -m hawser.sandbox`` as root and pass on its output.
 
     :raises HawserError: with its messages, when it fails.
     """

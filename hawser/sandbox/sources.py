@@ -81,7 +81,7 @@ def fields_of(paragraph: str) -> dict[str, str]:
 
 
 def reachable(uri: str) -> str:
-    """Return an archive's address as a host can use it; empty for one that lies in this machine's files.
+    """Return an archive's address as a host can use it; empty for an archive in this machine's files.
 
     A list of mirrors in a file stands for its first address.
     """

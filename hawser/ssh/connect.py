@@ -68,7 +68,7 @@ class CleanRemote(Remote):  # type: ignore[misc]
     """A command of a plain task, whose output does nothing to this terminal unless it was given one of its own."""
 
     def write_our_output(self, stream: IO[str], string: str) -> None:
-        """Pass on what the command writes; see Invoke."""
+        """Pass on the command's output; see Invoke."""
         super().write_our_output(stream, string if self.using_pty else clean(string, colours=True))
 
 
@@ -170,8 +170,8 @@ class Connector:
             connect_timeout=address.connect_timeout,
             forward_agent=address.forward_agent,
         )
-        known = (connection.client, address.name, connection.host, connection.port, address.host_key)
-        self.known_hosts.prepare(*known, bastion=address.bastion)
+        target = (connection.client, address.name, connection.host, connection.port, address.host_key)
+        self.known_hosts.prepare(*target, bastion=address.bastion)
         return connection
 
     def open(self, address: Address) -> Connection:

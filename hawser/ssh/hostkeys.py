@@ -1,4 +1,4 @@
-"""Host keys: which ones are trusted, what is said when one is not, and how one is pinned."""
+"""Host keys: which ones are trusted, the message when one is not, and how one is pinned."""
 
 from __future__ import annotations
 
@@ -101,15 +101,15 @@ class KnownHosts:
         :param pinned: ``TYPE BASE64`` from the environment file; then it alone counts.
         :param bastion: it is no host of the inventory, so no task can name it.
         """
-        known = known_name(address, port)
+        entry = known_name(address, port)
         target = client.get_host_keys()
         target.clear()
         if pinned:
             key = parse_key(pinned)
-            target.add(known, key.get_name(), key)
+            target.add(entry, key.get_name(), key)
         else:
-            for kind, key in (self.keys.lookup(known) or {}).items():
-                target.add(known, kind, key)
+            for kind, key in (self.keys.lookup(entry) or {}).items():
+                target.add(entry, kind, key)
         next_move = "fab -H HOST trust, for a host behind it" if bastion else f"fab -H {name} trust"
         client.set_missing_host_key_policy(RefuseUnknown(name, next_move))
 
@@ -123,9 +123,9 @@ class KnownHosts:
 
         :raises HostKeyRefused: shows both fingerprints.
         """
-        known = list((self.keys.lookup(known_name(address, port)) or {}).values())
-        if known and key not in known:
-            raise changed_key(name, key, known[0], self.project)
+        trusted = list((self.keys.lookup(known_name(address, port)) or {}).values())
+        if trusted and key not in trusted:
+            raise changed_key(name, key, trusted[0], self.project)
 
     def pin(self, address: str, port: int, key: paramiko.PKey) -> bool:
         """Append a key to the project's known_hosts.
@@ -134,12 +134,12 @@ class KnownHosts:
         """
         if self.knows(address, port, key):
             return False
-        known = known_name(address, port)
+        entry = known_name(address, port)
         self.project.parent.mkdir(parents=True, exist_ok=True)
         with self.project.open("a+") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            stream.write(f"{known} {key.get_name()} {key.get_base64()}\n")
-        self.keys.add(known, key.get_name(), key)
+            stream.write(f"{entry} {key.get_name()} {key.get_base64()}\n")
+        self.keys.add(entry, key.get_name(), key)
         return True
 
 

@@ -1,16 +1,18 @@
-"""Read what a runner says: whole lines in time, messages of a known shape, answers to what was asked."""
+"""Read a runner's messages: whole lines in time, of a known shape, and answers to the questions that were asked."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias, TypedDict, TypeVar, cast
 
 from pydantic import ValidationError
+from typing_extensions import TypeForm
 
-from .. import answers
+from ..answers import messages, reading
+from ..answers.kinds import adapter
 from ..errors import ProtocolBreach, Unreachable
 from ..host.facts import Facts
 from ..report.text import hearsay
@@ -34,7 +36,35 @@ MOST_VALUES = 1_000_000
 LONGEST_RESOURCE = 12 * 3600.0
 ENDLESS = float("inf")
 
+T = TypeVar("T")
+# What a request says, by operation: see the `op_` functions of the runner's main module.
+Arguments: TypeAlias = Mapping[str, Any]
 HELLO = re.compile(rb'\s*\{\s*"t"\s*:\s*"hello"')
+
+
+class Result(TypedDict, total=False):
+    """The end of a request: of these fields, those of its operation, or the reason why it could not be done.
+
+    :param answer: of the type that the question has.
+    :param answers: an error or an answer for each question.
+    """
+
+    error: str
+    output: str
+    traceback: str
+    facts: Facts
+    answer: Any
+    answers: list[Any]
+    holder: dict[str, object] | None
+    text: str | None
+    code: int
+    sha256: str
+
+
+class Done(Result):
+    """The end of a request, and whether that was done which was asked."""
+
+    ok: bool
 
 
 class Reader:
@@ -64,7 +94,7 @@ class Reader:
         :raises Unreachable: nothing came for too long, or the line has ended.
         :raises ProtocolBreach: it is too long, too slow or late.
         """
-        began = heard = time.monotonic()
+        began = last = time.monotonic()
         looked = 0
         while (end := self.buffer.find(b"\n", looked)) < 0:
             looked = len(self.buffer)
@@ -78,9 +108,9 @@ class Reader:
             if data == b"":
                 raise self.ended()
             if data:
-                heard = now
+                last = now
                 self.buffer += data
-            elif now - heard > SILENCE:
+            elif now - last > SILENCE:
                 raise Unreachable(f"has been silent for {SILENCE:.0f} s; the line is cut", host=self.name)
             if now - began > SILENCE + len(self.buffer) / SLOWEST and b"\n" not in self.buffer[looked:]:
                 self.breach(f"no whole line within {now - began:.0f} s")
@@ -90,7 +120,7 @@ class Reader:
         del self.buffer[: end + 1]
         return line
 
-    def message(self, due: float = ENDLESS) -> dict[str, Any]:
+    def message(self, due: float = ENDLESS) -> dict[str, object]:
         """Return the next message, as JSON has it; its type is known to be a word."""
         line = self.line(due)
         self.taken += len(line) + 1
@@ -113,7 +143,7 @@ class Reader:
         :returns: None where there is none.
         """
         due = time.monotonic() + GREETING
-        late, heard = f"no greeting within {GREETING:.0f} s", 0
+        late, length = f"no greeting within {GREETING:.0f} s", 0
         while True:
             line = self.line(due, late)
             if line.decode("utf-8", "replace") == no_python:
@@ -121,34 +151,34 @@ class Reader:
             if HELLO.match(line):
                 self.buffer[:0] = line + b"\n"
                 return self.facts(self.message())
-            heard += len(line) + 1
-            if heard > LONGEST_SPEECH:
+            length += len(line) + 1
+            if length > LONGEST_SPEECH:
                 self.breach(f"more than {LONGEST_SPEECH >> 20} MiB before a greeting")
             if time.monotonic() > due:
                 self.breach(late)
 
-    def facts(self, message: Mapping[str, Any]) -> Facts:
+    def facts(self, message: Mapping[str, object]) -> Facts:
         try:
-            return Facts.from_wire(message.get("facts") or {})
+            return Facts.from_wire(message.get("facts"))
         except ValueError as error:
             self.breach(f"facts: {wrong(error)}")
 
-    def checked(self, what: str, kind: Any, value: Any) -> Any:
+    def checked(self, what: str, kind: TypeForm[T], value: object) -> T:
         """Return a value that has a type, as that type has it."""
         try:
-            return answers.adapter(kind).validate_python(value)
+            return adapter(kind).validate_python(value)
         except ValidationError as error:
             self.breach(f"{what}: {wrong(error)}")
 
 
 class Exchange:
-    """One question to a runner, and what it says until the answer.
+    """One question to a runner, and its messages until the answer.
 
     :param operation: what it is asked to do, with
     :param arguments: of the request.
     """
 
-    def __init__(self, reader: Reader, number: int, operation: str, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, reader: Reader, number: int, operation: str, arguments: Arguments) -> None:
         self.reader = reader
         self.number = number
         self.operation = operation
@@ -162,29 +192,29 @@ class Exchange:
         self.resources = len(arguments.get("catalog", ()))
         self.events = 0
 
-    def listen(self, heard: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
-        """Pass on what is said before the end, and return the answer.
+    def listen(self, on_message: Callable[[Mapping[str, object]], None]) -> Done:
+        """Pass on the messages before the end, and return the answer.
 
         :returns: ok, error, output and traceback where it failed, and what was asked for.
         """
-        kinds = {"output": answers.Output, **answers.HEARD.get(self.operation, {})}
+        kinds = messages.before_the_end(self.operation)
         while True:
             message = self.reader.message(self.due)
             if self.reader.taken - self.before > self.most:
                 self.reader.breach(f"more than {self.most / (1 << 20):.0f} MiB in answer to {self.operation}")
-            kind = message["t"]
+            kind = str(message["t"])
             if kind == "done":
                 return self.answer(message)
             if kind == "beat":
                 continue
             if kind not in kinds:
                 self.reader.breach(f"a message that does not belong to {self.operation}")
-            said = self.reader.checked(kind, kinds[kind], message)
-            if "position" in said:
-                self.move_on(said["position"])
+            found = self.reader.checked(kind, kinds[kind], message)
+            if found["t"] == "start" or found["t"] == "event":
+                self.move_on(found["position"])
             elif kind == "part":
                 self.due = self.began + self.seconds + (self.reader.taken - self.before) / SLOWEST
-            heard(said)
+            on_message(found)
 
     def move_on(self, position: int) -> None:
         """Wait anew, for the next resource: nothing else that is said before the end is a step towards it."""
@@ -193,18 +223,18 @@ class Exchange:
             self.reader.breach("more events than the catalog has resources")
         self.due = time.monotonic() + self.seconds
 
-    def answer(self, message: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, message: Mapping[str, object]) -> Done:
         """Check the last message of an exchange."""
         ok, number = message.get("ok"), message.get("id")
         if not isinstance(ok, bool) or number != self.number:
             self.reader.breach("an answer to something else")
         rest = {key: value for key, value in message.items() if key not in ("t", "id", "ok")}
         if rest.get("error"):
-            told = {key: rest.get(key) or "" for key in ("error", "output", "traceback")}
-            return {"ok": False, **self.reader.checked(self.operation, answers.Refusal, told)}
+            refusal = {key: rest.get(key) or "" for key in ("error", "output", "traceback")}
+            return {"ok": False, **self.part(messages.Refusal, refusal)}
         return {"ok": ok, **self.result(ok, rest)}
 
-    def result(self, ok: bool, rest: dict[str, Any]) -> dict[str, Any]:
+    def result(self, ok: bool, rest: Mapping[str, object]) -> Result:
         reader, operation, arguments = self.reader, self.operation, self.arguments
         if operation == "facts" or (operation == "lock" and ok):
             return {"facts": reader.facts(rest)}
@@ -212,50 +242,53 @@ class Exchange:
             return {"answer": self.answered(arguments["function"], arguments["arguments"], rest.get("answer"))}
         if operation == "ask_all":
             return {"answers": self.all_answered(arguments["questions"], rest.get("answers"))}
-        if operation not in answers.DONE:
+        if operation not in messages.DONE:
             # The runner says itself that it cannot do this.
             reader.breach(f"an answer to {operation}")
-        done: dict[str, Any] = reader.checked(operation, answers.DONE[operation], rest)
-        return done
+        return self.part(messages.DONE[operation], rest)
 
-    def answered(self, function: str, arguments: Mapping[str, Any], value: Any) -> Any:
-        found = self.reader.checked(function, answers.expected(function, arguments), value)
-        if not answers.is_about(function, arguments, found):
+    def part(self, kind: TypeForm[object], value: object) -> Result:
+        """Return the parts of a result that are of a type, all of which are among its fields."""
+        return cast(Result, self.reader.checked(self.operation, kind, value))
+
+    def answered(self, function: str, arguments: Arguments, value: object) -> object:
+        found = self.reader.checked(function, reading.expected(function, arguments), value)
+        if not reading.is_about(function, arguments, found):
             self.reader.breach(f"{function}: it is about something that was not asked")
         return found
 
-    def all_answered(self, questions: Any, rows: Any) -> list[Any]:
-        if not isinstance(rows, list) or len(rows) != len(questions):
+    def all_answered(self, asked: Sequence[tuple[str, Arguments]], rows: object) -> list[object]:
+        if not isinstance(rows, list) or len(rows) != len(asked):
             self.reader.breach("not one answer to each question")
-        found = []
-        for (function, arguments), row in zip(questions, rows, strict=True):
+        found: list[object] = []
+        for (function, arguments), row in zip(asked, rows, strict=True):
             if isinstance(row, dict) and row.get("error"):
-                found.append(self.reader.checked(function, answers.Refusal, {"error": row["error"]}))
+                found.append(self.reader.checked(function, messages.Refusal, {"error": row["error"]}))
             else:
                 value = row.get("answer") if isinstance(row, dict) else None
                 found.append({"answer": self.answered(function, arguments, value)})
         return found
 
 
-def patience(operation: str, arguments: Mapping[str, Any]) -> float:
+def patience(operation: str, arguments: Arguments) -> float:
     """Return the seconds within which it is done, or a resource of a catalog, while signs of life come."""
     if operation in ("stream", "logs"):
         # The operator sees it, and ends it.
         return ENDLESS
     if operation == "ask":
-        return answers.ANSWERS[arguments["function"]][1]
+        return reading.FUNCTIONS[arguments["function"]].seconds
     if operation == "ask_all":
-        return sum(answers.ANSWERS[function][1] for function, _arguments in arguments["questions"])
+        return sum(reading.FUNCTIONS[function].seconds for function, _arguments in arguments["questions"])
     if operation == "apply":
         longest = max((float(each.get("timeout") or 0) for each in arguments["catalog"]), default=0.0)
         return LONGEST_RESOURCE + longest
     if operation in ("place", "send"):
         # What is sent may take as long as on the slowest line, beyond that.
-        return answers.PATIENT
-    return answers.PROMPT + float(arguments.get("wait") or 0)
+        return reading.PATIENT
+    return reading.PROMPT + float(arguments.get("wait") or 0)
 
 
-def longest(operation: str, arguments: Mapping[str, Any]) -> float:
+def longest(operation: str, arguments: Arguments) -> float:
     """Return the bytes that are said in answer, at most."""
     if operation == "stream" or arguments.get("follow"):
         return ENDLESS
@@ -266,7 +299,7 @@ def longest(operation: str, arguments: Mapping[str, Any]) -> float:
 
 
 def wrong(error: ValueError) -> str:
-    """Say what is wrong with a value, in a line; nothing of what it says itself but the names of its parts."""
+    """Return the problem with a value, in a line; of the value itself nothing but the names of its parts."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]

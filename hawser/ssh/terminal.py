@@ -1,4 +1,4 @@
-"""This terminal, or whatever standard input is, at the far end of a channel."""
+"""This terminal, or another standard input, at the far end of a channel."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def _converse(channel: paramiko.Channel) -> None:
     while True:
         ready, _, _ = select.select(sources, [], [])
         if channel in ready:
-            said = channel.recv_ready() or channel.recv_stderr_ready()
+            has_data = channel.recv_ready() or channel.recv_stderr_ready()
             if channel.recv_ready():
                 _write(1, channel.recv(PART))
             if channel.recv_stderr_ready():
                 _write(2, channel.recv_stderr(PART))
-            if not said:
+            if not has_data:
                 # Readable without data: the far end has closed.
                 return
         if 0 in ready:

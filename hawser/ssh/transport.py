@@ -1,4 +1,4 @@
-"""Transports of SSH whose far side answers in time, takes what it is sent, and sends no more than it may.
+"""Transports of SSH whose far side answers in time, takes all data, and sends no more than it may.
 
 Paramiko itself would wait for ever, and keep whatever comes.
 """
@@ -64,13 +64,13 @@ def answered_in_time(
 
 
 class PatientChannel(paramiko.Channel):
-    """A channel whose far side must answer what it is asked in time; Paramiko itself would wait for ever."""
+    """A channel whose far side must answer requests in time; Paramiko itself would wait for ever."""
 
     patience = 10.0
 
     @contextmanager
     def in_time(self) -> Iterator[None]:
-        """Close the channel, which ends every wait for it, unless what is inside is done in time.
+        """Close the channel, which ends every wait for it, unless the block is done in time.
 
         :raises TimeoutError: it was not.
         """
@@ -146,7 +146,7 @@ class PatientPacketizer(Packetizer):
 
 
 def within_window(feed: Callable[..., None]) -> Callable[..., None]:
-    """Return what keeps the data that comes, unless it is far more than the window lets through."""
+    """Return a function that keeps the data that comes, unless it is far more than the window lets through."""
 
     def keep(channel: paramiko.Channel, message: paramiko.Message) -> None:
         feed(channel, message)
@@ -182,7 +182,7 @@ class PatientTransport(paramiko.Transport):
             self.ended.set()
 
     def watch(self) -> None:
-        """Cut the line when it is stuck: whoever writes, be it the thread that reads, is in Paramiko's hands."""
+        """Cut the line when it is stuck: a thread that writes, even the one that reads, is in Paramiko's hands."""
         while not self.ended.wait(SILENCE / 15):
             if self.packetizer.stuck:
                 self.packetizer.close()

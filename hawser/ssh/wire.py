@@ -10,19 +10,19 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import paramiko
 from fabric import Connection
 
-from ..answers import adapter
+from ..answers.kinds import adapter
 from ..errors import StepFailed, Unreachable
 from ..host.facts import Facts
 from ..report.text import hearsay, reason
 from ..resources import JSON, Catalog
 from .connect import Address, Connector
 from .loader import INSTALL_PYTHON, NO_PYTHON, SCRIPT, first_input
-from .protocol import Exchange, Reader
+from .protocol import Done, Exchange, Reader
 from .transport import SILENCE
 
 CHUNK = 1 << 17
@@ -37,20 +37,20 @@ LONGEST_ERRORS = 1 << 26
 READY = "hawser-is-ready"
 
 
-def as_said(data: bytes) -> str:
+def text_of(data: bytes) -> str:
     """Return the last words of a program, as a message tells them."""
     return hearsay(data.decode("utf-8", "replace").strip())[-LAST_SHOWN:]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the runner said at the end of a request.
+    """The runner's message at the end of a request.
 
     :param ok: whether it did what was asked.
     """
 
     ok: bool
-    message: Mapping[str, Any]
+    message: Done
 
     @property
     def error(self) -> str:
@@ -114,7 +114,7 @@ class Wire:
             raise Unreachable("python3 was installed and is still not found", host=self.name)
 
     def command(self, script: str) -> tuple[str, bytes]:
-        """Return the command that runs a shell script as root, and what its standard input must begin with."""
+        """Return the command that runs a shell script as root, and the first bytes of its standard input."""
         if self.user == "root":
             return f"/bin/sh -c {shlex.quote(script)}", b""
         if not self.address.sudo_password:
@@ -179,16 +179,16 @@ class Wire:
             f"unset p && sudo -n /bin/sh -c {shlex.quote(script)}; exit $?"
         )
         channel.exec_command(f"/bin/sh -c {shlex.quote(outer)}")
-        heard = b""
+        output = b""
         for part in self.parts(channel.recv, SILENCE):
-            heard = (heard + part)[-LAST_WORDS:]
-            if READY.encode() in heard:
+            output = (output + part)[-LAST_WORDS:]
+            if READY.encode() in output:
                 channel.sendall(password)
                 return
-        raise Unreachable(as_said(heard) or "starts no terminal", host=self.name)
+        raise Unreachable(text_of(output) or "starts no terminal", host=self.name)
 
     def parts(self, receive: Callable[[int], bytes], seconds: float) -> Iterator[bytes]:
-        """Yield what comes over a channel until its end, for so many seconds at most.
+        """Yield the data of a channel until its end, for so many seconds at most.
 
         :param receive: the channel's own; it waits for a second.
         """
@@ -236,7 +236,7 @@ class Wire:
             channel.close()
             raise Unreachable("the installation of python3 came to no end", host=self.name)
         if channel.recv_exit_status():
-            raise Unreachable(f"python3 could not be installed:\n{as_said(output)}", host=self.name)
+            raise Unreachable(f"python3 could not be installed:\n{text_of(output)}", host=self.name)
 
     def receive(self) -> bytes:
         """Return the next bytes of the runner, empty ones at its end.
@@ -256,7 +256,7 @@ class Wire:
             raise Unreachable(f"the connection broke: {reason(error)}", host=self.name) from None
 
     def drain(self) -> None:
-        """Take what came on standard error and keep its end: both streams share a window, and stand still with it."""
+        """Take the data on standard error and keep its end: both streams share a window, and stand still with it."""
         assert self.channel is not None
         with self.errors_lock:
             if self.channel.recv_stderr_ready():
@@ -270,24 +270,24 @@ class Wire:
         broken = self.channel.get_transport().get_exception()
         if isinstance(broken, paramiko.SSHException):
             return Unreachable(f"the connection broke: {reason(broken)}", host=self.name)
-        heard = self.errors
+        errors = self.errors
         try:
             for part in self.parts(self.channel.recv_stderr, 2.0):
-                heard = (heard + part)[-LAST_WORDS:]
+                errors = (errors + part)[-LAST_WORDS:]
         except (OSError, paramiko.SSHException):
             pass
-        said = as_said(heard)
-        if "password is required" in said or "a terminal is required" in said:
+        text = text_of(errors)
+        if "password is required" in text or "a terminal is required" in text:
             return Unreachable(
                 f"sudo asks {self.user} for a password;",
                 host=self.name,
                 next="name the secret that holds it with `ssh.sudo_password`, or give the user NOPASSWD",
             )
-        if "incorrect password" in said or "try again" in said:
+        if "incorrect password" in text or "try again" in text:
             return Unreachable(f"sudo refuses the password of {self.user}", host=self.name)
-        if "not in the sudoers" in said or "not allowed" in said:
+        if "not in the sudoers" in text or "not allowed" in text:
             return Unreachable(f"{self.user} may not use sudo on this host", host=self.name)
-        return Unreachable("the connection or the runner ended" + (f":\n{said}" if said else ""), host=self.name)
+        return Unreachable("the connection or the runner ended" + (f":\n{text}" if text else ""), host=self.name)
 
     def write(self, data: bytes) -> None:
         """Send bytes, however slowly the other side takes them.
@@ -306,7 +306,7 @@ class Wire:
                 if time.monotonic() - taken > SILENCE:
                     raise
 
-    def send(self, message: Mapping[str, Any], data: Iterable[bytes] = ()) -> None:
+    def send(self, message: Mapping[str, object], data: Iterable[bytes] = ()) -> None:
         """Send one message, and the bytes that belong to it."""
         assert self.channel is not None
         try:
@@ -350,11 +350,11 @@ class Wire:
         operation: str,
         arguments: Mapping[str, JSON] | None = None,
         masks: Sequence[str] = (),
-        heard: Callable[[Mapping[str, Any]], None] = lambda message: None,
+        on_message: Callable[[Mapping[str, object]], None] = lambda message: None,
     ) -> Answer:
         """Ask the runner for one thing and wait until it is done: one exchange.
 
-        :param heard: called with every message that comes before the end.
+        :param on_message: called with every message that comes before the end.
         :raises Unreachable: the line is cut.
         """
         if self.broken:
@@ -364,7 +364,7 @@ class Wire:
         asked = dict(arguments or {})
         try:
             self.send({"op": operation, "id": self.counter, "arguments": asked, "masks": list(masks)})
-            found = Exchange(self.reader, self.counter, operation, asked).listen(heard)
+            found = Exchange(self.reader, self.counter, operation, asked).listen(on_message)
         except Unreachable as error:
             # What comes late would be taken for the answer to the next question.
             self.broken = error
@@ -373,19 +373,19 @@ class Wire:
         return Answer(found["ok"], found)
 
     def apply(
-        self, catalog: Catalog, dry: bool, masks: Sequence[str], heard: Callable[[Mapping[str, Any]], None]
+        self, catalog: Catalog, dry: bool, masks: Sequence[str], on_message: Callable[[Mapping[str, object]], None]
     ) -> bool:
         """Have a catalog applied.
 
         :returns: whether nothing failed.
         """
-        answer = self.request("apply", {"catalog": catalog.to_wire(), "dry": dry}, masks, heard)
+        answer = self.request("apply", {"catalog": catalog.to_wire(), "dry": dry}, masks, on_message)
         if answer.error:
             raise StepFailed(answer.error, host=self.name)
         return answer.ok
 
     def cut(self) -> None:
-        """Hang up without a word; the runner ends what it does."""
+        """Hang up without a word; the runner ends its work."""
         if self.connection is not None:
             self.connection.close()
 

@@ -10,7 +10,8 @@ import jinja2
 
 from ..errors import InputErrors, Problem
 from ..formats import FILTERS
-from .bounded import MISTAKES, Environment, budget, mistake
+from .bounded import MISTAKES, Environment, mistake
+from .budget import budget
 
 BUILT_IN = Path(__file__).parents[2] / "conf_templates"
 
@@ -89,7 +90,7 @@ class Templates:
         """
         if "{" not in text:
             return text
-        with told(file, key):
+        with bounded(file, key):
             template = self._values.get(text)
             if template is None:
                 template = self._values[text] = self.jinja.from_string(text)
@@ -97,7 +98,7 @@ class Templates:
 
     def expression(self, text: str, context: Mapping[str, object], file: str, key: str) -> object:
         """Work out an expression of an environment file; see `value`."""
-        with told(file, key):
+        with bounded(file, key):
             answer = self.jinja.compile_expression(text, undefined_to_none=False)(context)
             if isinstance(answer, jinja2.Undefined):
                 # It raises what is missing.
@@ -106,8 +107,8 @@ class Templates:
 
 
 @contextmanager
-def told(file: str, key: str) -> Iterator[None]:
-    """Bound what is rendered inside, and say where it stands when it cannot be.
+def bounded(file: str, key: str) -> Iterator[None]:
+    """Bound the renderings inside; the error of one names its place in the file.
 
     :raises TemplateError: it cannot.
     """

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hawser.answers import reading
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import alembic, kept
 from hawser.fleet.fleet import Fleet
@@ -154,11 +155,8 @@ def django(host: Host, asked: Question, described: Sequence[str] = ()) -> dict[s
     return question
 
 
-def ask(fleet: Fleet, host: Host, programs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    if not programs:
-        return []
-    answers: list[dict[str, Any]] = fleet.ask(host.name, "migrations.plans", {"questions": list(programs)})
-    return answers
+def ask(fleet: Fleet, host: Host, programs: Sequence[dict[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    return fleet.ask(host.name, reading.PLANS, {"questions": list(programs)}) if programs else ()
 
 
 def serves_anywhere(fleet: Fleet) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hawser.answers import reading
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.addresses import clients
@@ -85,7 +86,7 @@ def queues(fleet: Fleet, name: str, db: int, first: str) -> Iterator[Queue]:
     """Yield the queues of the virtual hosts of the settings."""
     setting = fleet.environment.services.rabbitmq
     vhosts = list(dict.fromkeys(user.vhost for user in setting.users.values())) if setting else []
-    said = fleet.ask(name, "queues.rabbitmq", {"vhosts": vhosts, "first": first})
+    said = fleet.ask(name, reading.RABBITMQ_QUEUES, {"vhosts": vhosts, "first": first})
     fleet.tell_more(name, said, "queues of RabbitMQ with less in them")
     for row in said["rows"]:
         yield Queue(name, "rabbitmq", row["vhost"], row["queue"], row["waiting"], row["working"], row["consumers"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hawser.answers import reading
 from hawser.fleet.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
@@ -47,7 +48,7 @@ def password_of(host: Host) -> str:
 def queues(fleet: Fleet, name: str, db: int, first: str) -> Iterator[Queue]:
     """Yield the lists of a database, which is what Celery makes of queues."""
     question = {"port": Redis.PORT, "password": password_of(fleet.host(name)), "database": db, "first": first}
-    said = fleet.ask(name, "queues.redis", question)
+    said = fleet.ask(name, reading.REDIS_QUEUES, question)
     fleet.tell_more(name, said, "lists of Redis with less in them")
     for row in said["rows"]:
         yield Queue(name, "redis", "", row["queue"], row["waiting"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hawser import answers
+from hawser.answers import kinds, reading
 
 QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("looks.rooms", {"paths": ["/", "/srv"]}),
@@ -19,7 +19,7 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("function", "arguments"), QUESTIONS, ids=[function for function, _arguments in QUESTIONS])
 def test_what_checks_an_answer_is_made_for_the_first_question_alone(function: str, arguments: dict[str, Any]) -> None:
-    made = [answers.adapter(answers.expected(function, arguments)) for _question in range(2)]
+    made = [kinds.adapter(reading.expected(function, arguments)) for _question in range(2)]
     assert made[0] is made[1]
 
 
@@ -32,5 +32,5 @@ def test_what_checks_an_answer_is_made_for_the_first_question_alone(function: st
     ],
 )
 def test_an_answer_about_something_else_is_none(function: str, arguments: dict[str, Any], answer: Any) -> None:
-    assert not answers.is_about(function, arguments, answer)
-    assert answers.is_about(function, arguments, type(answer)())
+    assert not reading.is_about(function, arguments, answer)
+    assert reading.is_about(function, arguments, type(answer)())

@@ -23,7 +23,7 @@ from hawser.inventory import Environment
 from hawser.inventory.checks.values import check_secrets
 from hawser.inventory.tables.app import SIGNING_KEY, SecretFormat
 from hawser.runner.masks import MASK, mask
-from hawser.secrets import FORMATS, Secrets, kept_secrets, load_secrets, settle
+from hawser.secrets import FORMATS, Secrets, kept_secrets, load_secrets, reconcile_generated
 
 
 @pytest.fixture
@@ -347,15 +347,15 @@ class TestTheFingerprint:
 class TestFetching:
     def test_takes_what_is_missing_here_and_some_host_has(self, load):
         known = load("A=alpha", [], ["A", "B"])
-        assert settle(known, {"web1": {}, "web2": {"A": "alpha", "B": "beta"}}) == {"B": "beta"}
+        assert reconcile_generated(known, {"web1": {}, "web2": {"A": "alpha", "B": "beta"}}) == {"B": "beta"}
 
     def test_takes_nothing_where_nothing_is_missing(self, load):
-        assert settle(load("A=alpha", [], ["A"]), {"web1": {"A": "alpha"}}) == {}
+        assert reconcile_generated(load("A=alpha", [], ["A"]), {"web1": {"A": "alpha"}}) == {}
 
     def test_names_all_that_hosts_disagree_about(self, load):
         known = load("A=alpha", [], ["A", "B", "C"])
         with pytest.raises(InputErrors) as caught:
-            settle(known, {"web1": {"A": "other", "B": "one"}, "web2": {"A": "other", "B": "two"}})
+            reconcile_generated(known, {"web1": {"A": "other", "B": "one"}, "web2": {"A": "other", "B": "two"}})
         assert [str(problem) for problem in caught.value.problems] == [
             "hosts/shop.env: A: is not the one that web1, web2 was set up with (to bring yours to the hosts: "
             "fab -H shop bootstrap; to take theirs: remove the line here)",
@@ -386,8 +386,8 @@ class TestWhatAHostSays:
         known = load("", [], ["A"])
         kept = {"web1": kept_secrets("web1", json.dumps({"A": value}), ["A"])}
         with pytest.raises(InputErrors, match=r"shop\.env: A: the one of web1 holds"):
-            settle(known, kept)
-        assert settle(known.with_values({"A": value}), kept) == {}
+            reconcile_generated(known, kept)
+        assert reconcile_generated(known.with_values({"A": value}), kept) == {}
 
     def test_counts_only_for_what_is_generated(self):
         text = json.dumps({"A": "alpha", "HAWSER_SIGNING_KEY": "x" * 43, "PATH": "/tmp"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hawser.answers import reading
 from hawser.host import Host
 from hawser.host.databases import databases_of
 from hawser.host.health import questions
@@ -22,7 +23,7 @@ def bootstrap(host: Host, ask: Ask) -> Findings:
     if not facts.bootstrapped:
         yield Finding("was not made ready yet", f"fab -H {environment} bootstrap deploy", warning=True)
         return
-    due = ask("looks.pending")
+    due = ask(reading.PENDING_FOLLOW_UPS)
     if due:
         what = "1 reload or restart is" if due == 1 else f"{due} reloads or restarts are"
         yield Finding(f"{what} due since a run was broken off", f"fab -H {environment} bootstrap deploy")
@@ -46,7 +47,7 @@ def releases(host: Host, ask: Ask) -> Findings:
     """What is left of former releases could be removed."""
     if not host.runs_code or not host.facts.current:
         return
-    for why in ask("releases.stuck", root=host.root, keep=host.app.keep):
+    for why in ask(reading.STUCK_RELEASES, root=host.root, keep=host.app.keep):
         yield Finding(why, f"fab -H {host.name} releases.prune, when nothing keeps it any more", warning=True)
 
 
@@ -54,7 +55,7 @@ def releases(host: Host, ask: Ask) -> Findings:
 def restores(host: Host, ask: Ask) -> Findings:
     """No restore of a database was broken off, and whoever may connects to the databases."""
     databases = [{"database": each.name, "engine": each.engine} for each in databases_of(host)]
-    for each in ask("restores.left", databases=databases) if databases else ():
+    for each in ask(reading.BROKEN_RESTORES, databases=databases) if databases else ():
         next_move = f"fab -H {host.name} resume, which finishes or undoes it"
         if each["backup"]:
             next_move += f", or: fab -H {host.name} db.restore {each['backup']} --database {each['database']}"
@@ -77,7 +78,7 @@ def processes(host: Host, ask: Ask) -> Findings:
             f"{process.name} is {state}",
             f"fab -H {host.name} logs --process {process.setting_name}, then start or deploy",
         )
-    for name, state in ask("survey.health", checks=questions(running)).items():
+    for name, state in ask(reading.HEALTH, checks=questions(running)).items():
         if state != "ok":
             yield Finding(f"{name} is not healthy: {state}", f"fab -H {host.name} logs --process {name}")
 
@@ -85,7 +86,7 @@ def processes(host: Host, ask: Ask) -> Findings:
 @on_host
 def strays(host: Host, ask: Ask) -> Findings:
     """No program of the application's user runs that nobody answers for."""
-    listed = ask("strays.listing", user=host.app.user)
+    listed = ask(reading.STRAYS, user=host.app.user)
     for row in listed["rows"]:
         next_move = f'fab -H {host.name} run "kill {row["pid"]}"'
         yield Finding(f"{told(row)} runs outside of every unit", next_move, warning=True)
@@ -95,7 +96,7 @@ def strays(host: Host, ask: Ask) -> Findings:
 @on_host
 def cron(host: Host, ask: Ask) -> Findings:
     """The last run of every crontab entry ended well."""
-    last = ask("cron.last", folder=f"{host.root}/cron")
+    last = ask(reading.CRON_RUNS, folder=f"{host.root}/cron")
     for name in host.cron_entries():
         run = last.get(name, {"status": 0})
         if run["status"] == 0 or (run["status"] is None and run["running"]):

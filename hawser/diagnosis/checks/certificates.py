@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hawser.answers import reading
 from hawser.certificates.provided import matches
 from hawser.host import Host
 
@@ -21,7 +22,7 @@ def certificate(host: Host, ask: Ask) -> Findings:
     itself = acme and host.web_server is not None and host.web_server.acme_folder is not None
     names, own = certificate_names(host), own_certificates(host)
     for name, path in shown_certificates(host).items():
-        found = ask("certificates.shown", path=path)
+        found = ask(reading.CERTIFICATE, path=path)
         renew = f"fab -H {host.environment.name} certs.{'issue' if acme and name == 'site' else 'install'}"
         if itself and name == "site":
             renew = f"fab -H {host.environment.name} logs --only site"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from hawser.answers import reading
 from hawser.host import Host
 from hawser.host.services import service_of
 from hawser.host.shares import needed
@@ -40,7 +41,7 @@ def system(host: Host, ask: Ask) -> Findings:
 @on_host
 def units(host: Host, ask: Ask) -> Findings:
     """No unit of systemd has failed."""
-    listed = ask("looks.failed_units")
+    listed = ask(reading.FAILED_UNITS)
     for name in (row["unit"] for row in listed["rows"]):
         service = service_of(host, name)
         ours = bool(service) or name.startswith((f"{host.app.name}-", "hawser-"))
@@ -53,7 +54,7 @@ def units(host: Host, ask: Ask) -> Findings:
 def clock(host: Host, ask: Ask) -> Findings:
     """The clock agrees with the one of this machine."""
     before = time.time()
-    offset = ask("looks.clock") - (before + time.time()) / 2
+    offset = ask(reading.CLOCK) - (before + time.time()) / 2
     if abs(offset) >= CLOCK_WARNS:
         yield Finding(
             f"its clock is {abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} this machine's",
@@ -67,7 +68,7 @@ def disk(host: Host, ask: Ask) -> Findings:
     """Every file system that is written to has room, for bytes and for files, and may be written to."""
     own = ["", "/releases", "/envs", "/home", "/log", *(f"/{each}" for each in host.environment.persistent.folders)]
     paths = [*(f"{host.root}{each}" for each in own), *WRITTEN_TO]
-    for room in ask("looks.rooms", paths=paths):
+    for room in ask(reading.ROOMS, paths=paths):
         path = room["path"]
         full = f'fab -H {host.name} run "du -xh --max-depth=2 {path} | sort -h | tail -20"'
         if room["read_only"]:
@@ -91,7 +92,7 @@ def disk(host: Host, ask: Ask) -> Findings:
 @on_host
 def memory(host: Host, ask: Ask) -> Findings:
     """There is memory left."""
-    found = ask("looks.memory")
+    found = ask(reading.MEMORY)
     if found["free"] < MEMORY_WARNS * found["total"]:
         yield Finding(
             f"{found['free'] / 2**20:.0f} of {found['total'] / 2**20:.0f} MiB of memory are available",
@@ -103,7 +104,7 @@ def memory(host: Host, ask: Ask) -> Findings:
 @on_host
 def mounts(host: Host, ask: Ask) -> Findings:
     """What is to be mounted at boot is mounted."""
-    for folder in ask("looks.unmounted"):
+    for folder in ask(reading.UNMOUNTED):
         yield Finding(f"/etc/fstab wants a mount at {folder}, and there is none", f'fab -H {host.name} run "mount -a"')
 
 
@@ -112,7 +113,7 @@ def shares(host: Host, ask: Ask) -> Findings:
     """What the application's programs need mounted is mounted."""
     for name, share in needed(host).items():
         # No table of the system's: that is another check.
-        if ask("looks.unmounted", path="/dev/null", needed=[share.path]):
+        if ask(reading.UNMOUNTED, path="/dev/null", needed=[share.path]):
             hint = f"fab -H {host.name} bootstrap" if share.mounts else f"mount it on {host.name}"
             yield Finding(f"{share.path} is not mounted, and [shares.{name}] needs it", hint)
 
@@ -121,5 +122,5 @@ def shares(host: Host, ask: Ask) -> Findings:
 def volumes(host: Host, ask: Ask) -> Findings:
     """Encrypted volumes are open."""
     for name, volume in volumes_of(host).items():
-        if ask("looks.unmounted", path="/dev/null", needed=[volume.mount]):
+        if ask(reading.UNMOUNTED, path="/dev/null", needed=[volume.mount]):
             yield Finding(f"the volume {name} is not open at {volume.mount}", f"fab -H {host.name} volumes.open")

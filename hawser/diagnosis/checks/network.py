@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
+from hawser.answers import reading
 from hawser.errors import HawserError
 from hawser.host import Host
 from hawser.host.ports import belongs, exposed, promised
@@ -56,7 +57,7 @@ def web_server(host: Host, ask: Ask) -> Findings:
     site = host.environment.site
     if site is None or host.web_server is None or not host.facts.current:
         return
-    why = ask("looks.refused", server=site.server)
+    why = ask(reading.REFUSED_CONFIGURATION, server=site.server)
     if why:
         message = f"{site.server} refuses its configuration, and would not come up after a boot:\n{why}"
         yield Finding(message, f'fab -H {host.environment.name}/{host.name} run "{host.web_server.typed}"')
@@ -65,7 +66,7 @@ def web_server(host: Host, ask: Ask) -> Findings:
 @on_host
 def ports(host: Host, ask: Ask) -> Findings:
     """No port that the settings give somebody is taken by somebody else, and nothing is open by mistake."""
-    listed = ask("ports.listening")
+    listed = ask(reading.LISTENERS)
     sockets = listed["rows"]
     for port in promised(host):
         for listener in sockets:
@@ -100,7 +101,7 @@ def services(host: Host, ask: Ask) -> Findings:
                 places[f"127.0.0.1 {service.PORT}"] = (name, server)
             elif groups and host.is_in(sorted(groups)):
                 places[f"{host.addresses[server]} {service.PORT}"] = (name, server)
-    for place, why in ask("looks.reach", places=list(places)).items():
+    for place, why in ask(reading.UNREACHABLE, places=list(places)).items():
         if why:
             name, server = places[place]
             next_move = f"fab -H {server} status; fab -H {host.environment.name} bootstrap; is a firewall in between?"
@@ -118,14 +119,14 @@ def repository(host: Host, ask: Ask) -> Findings:
         return
     address = app.repo or ""
     server = urlsplit(address).hostname or address.partition(":")[0].rpartition("@")[2]
-    for name, why in ask("looks.resolve", names=[server]).items():
+    for name, why in ask(reading.UNRESOLVED, names=[server]).items():
         if why:
             yield Finding(f"cannot resolve {name}, where the code is: {why}", "mend /etc/resolv.conf on the host")
             return
     if not host.facts.bootstrapped:
         return
     try:
-        ask("checkout.resolve", **repository_access(host), revision=app.branch)
+        ask(reading.COMMIT, **repository_access(host), revision=app.branch)
     except HawserError as error:
         finding = Finding.of_error(error)
         yield Finding(finding.message, finding.next or "check app.repo, app.branch, app.deploy_key and app.token")
@@ -136,7 +137,7 @@ def index(host: Host, ask: Ask) -> Findings:
     if not host.facts.bootstrapped or not host.app.version:
         return
     try:
-        ask("index.resolve", **index_question(host, host.app.version))
+        ask(reading.PACKAGE_VERSION, **index_question(host, host.app.version))
     except HawserError as error:
         finding = Finding.of_error(error)
         yield Finding(finding.message, finding.next or "correct app.package or app.version")

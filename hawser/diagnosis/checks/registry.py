@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
+from hawser.answers.reading import ReadingFunction
 from hawser.errors import HawserError, Problem
 from hawser.host import Host
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ Findings: TypeAlias = Iterator[Finding]
 class Ask(Protocol):
     """Puts a question to the host's runner, which changes nothing: a function of its modules, listed in `ASKABLE`."""
 
-    def __call__(self, function: str, **arguments: Any) -> Any: ...
+    def __call__(self, function: ReadingFunction[T], /, **arguments: object) -> T: ...
 
 
 @dataclass(frozen=True)

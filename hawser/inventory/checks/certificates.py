@@ -12,7 +12,7 @@ FOLDER = "certs"
 
 
 def check_certificates(environment: Environment) -> Iterator[SettingError]:
-    """Each file has one place, the folder is theirs alone, and what is to restart exists."""
+    """Each file has one place, the folder is theirs alone, and the processes to restart exist."""
     taken: dict[str, str] = {}
     for name, entry in environment.certificates.items():
         at: Loc = ("certificates", name)
@@ -23,8 +23,8 @@ def check_certificates(environment: Environment) -> Iterator[SettingError]:
                 yield SettingError((*at, "files", key), f"{first} is called {file} as well", "choose another name")
         for position, process in enumerate(entry.restart):
             if process not in environment.processes:
-                known = environment.processes
-                hint = did_you_mean(process, known, f"processes: {', '.join(known) or 'none'}")
+                processes = environment.processes
+                hint = did_you_mean(process, processes, f"processes: {', '.join(processes) or 'none'}")
                 yield SettingError(
                     (*at, "restart", position), f"there is no process {process!r}", hint, needs=_PROCESSES
                 )

@@ -14,13 +14,13 @@ _INSTANCES = frozenset({"instances"})
 
 
 def check_instances(environment: Environment) -> Iterator[SettingError]:
-    """An instance is called what it is called, and a migration knows whose it is."""
-    known = environment.instances
-    for name, values in known.items():
+    """No instance has a second name, and a migration says which instance it is for."""
+    instances = environment.instances
+    for name, values in instances.items():
         if "name" in values:
             yield SettingError(("instances", name, "name"), f"is {name}, whatever stands here", "as in title")
     for position, command in enumerate(environment.release.migrate):
-        if known and environment.env.of_instances and not instance_of(command)[0]:
+        if instances and environment.env.of_instances and not instance_of(command)[0]:
             message = "would run without the variables of any instance"
             hint = f"for each of them: @{{{{ instance.name }}}} {command}"
             yield SettingError(("release", "migrate", position), message, hint, needs=_INSTANCES | {"env"})
@@ -28,10 +28,10 @@ def check_instances(environment: Environment) -> Iterator[SettingError]:
 
 def check_named_instances(environment: Environment) -> Iterator[SettingError]:
     """Instances that are named exist."""
-    known = environment.instances
+    instances = environment.instances
     for loc, named in _named(environment):
-        if named not in known:
-            hint = did_you_mean(named, known, f"instances: {', '.join(known) or 'none'}")
+        if named not in instances:
+            hint = did_you_mean(named, instances, f"instances: {', '.join(instances) or 'none'}")
             yield SettingError(loc, f"there is no instance {named!r}", hint, needs=_INSTANCES)
 
 

@@ -1,4 +1,4 @@
-"""What no table can know alone: names that stand for something elsewhere, and keys that contradict each other."""
+"""Contradictions between tables: names that stand for nothing elsewhere, and keys that do not go together."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def contradictions(environment: Environment, folder: Path) -> list[SettingError]
 
 
 def unknown_names(environment: Environment) -> Iterator[SettingError]:
-    """Processes and instances that are named exist: without them, nothing can be rendered, whatever the hosts are."""
+    """Processes and instances that are named exist: without them, nothing can be rendered for any host."""
     yield from check_named_processes(environment)
     yield from check_named_instances(environment)
 
@@ -221,17 +221,17 @@ def check_python(environment: Environment) -> Iterator[SettingError]:
 
 def check_leader(environment: Environment) -> Iterator[SettingError]:
     """The leader and the canary are groups or hosts."""
-    known = [*environment.groups, *environment.hosts]
+    names = [*environment.groups, *environment.hosts]
     for key, given in (("leader", environment.release.leader), ("canary", environment.release.canary)):
-        if given and given not in known:
+        if given and given not in names:
             message = f"{given!r} is neither a group nor a host"
-            yield SettingError(("release", key), message, did_you_mean(given, known), needs=_HOSTS)
+            yield SettingError(("release", key), message, did_you_mean(given, names), needs=_HOSTS)
     if environment.release.pending and not environment.release.migrate:
         yield SettingError(("release", "pending"), "says what migrate would do, and there is no migrate", "remove it")
 
 
 def check_files(environment: Environment) -> Iterator[SettingError]:
-    """Each file has one text, one place, and restarts what exists."""
+    """Each file has one text, one place, and restarts processes that exist."""
     claimed: dict[tuple[str, str], str] = {}
     for index, file in enumerate(environment.files):
         if (file.template is None) == (file.content is None):
@@ -288,7 +288,7 @@ def check_services(environment: Environment) -> Iterator[SettingError]:
 
 
 def check_mounts(environment: Environment) -> Iterator[SettingError]:
-    """Nothing is mounted in what goes with a release: the release could never be removed, nor its link be made."""
+    """Nothing is mounted in a folder of a release: the release could never be removed, nor its link be made."""
     app = environment.app
     places: list[tuple[Loc, str]] = [(("shares", name, "path"), each.path) for name, each in environment.shares.items()]
     places += [(("volumes", name, "mount"), each.mount) for name, each in environment.volumes.items()]
@@ -360,7 +360,7 @@ def check_hooks(environment: Environment) -> Iterator[SettingError]:
 
 
 def check_backup(environment: Environment) -> Iterator[SettingError]:
-    """What is to be saved is there, and survives a release."""
+    """The databases to be saved are there, and survive a release."""
     setting, folders = environment.backup, environment.persistent.folders
     for index, path in enumerate(setting.sqlite):
         if not any(path.startswith(f"{folder}/") for folder in folders):

@@ -23,7 +23,7 @@ _PROCESSES = frozenset({"processes"})
 
 
 def check_named_processes(environment: Environment) -> Iterator[SettingError]:
-    """What a process waits for, and what the site passes requests to, exists."""
+    """The processes that another one waits for, and those that the site passes requests to, exist."""
     processes = environment.processes
     named: list[tuple[Loc, str]] = [
         (("processes", name, "after", position), before)
@@ -75,7 +75,7 @@ def check_processes(environment: Environment) -> Iterator[SettingError]:
 
 
 def _check_opened_by_root(at: Loc, process: Process, environment: Environment) -> Iterator[SettingError]:
-    """What the manager opens as root lies where the application's user cannot put a link in its place."""
+    """Files that the manager opens as root lie where the application's user cannot put a link in their place."""
     needs = frozenset({"persistent", "app"})
     folder = (process.output or "").rpartition("/")[0]
     if folder in environment.persistent.folders:
@@ -94,7 +94,7 @@ def _check_opened_by_root(at: Loc, process: Process, environment: Environment) -
 
 
 def _check_order(name: str, environment: Environment) -> Iterator[SettingError]:
-    """What a process waits for does not wait for it in turn."""
+    """No process waits for one that waits for it in turn."""
     for position, before in enumerate(environment.processes[name].after):
         if name in environment.all_before(before) or name == before:
             at: Loc = ("processes", name, "after", position)

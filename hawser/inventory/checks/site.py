@@ -1,4 +1,4 @@
-"""Contradictions of what a site needs beyond requests to processes: ACME, more ports, links into the code."""
+"""Contradictions in the settings of a site beyond requests to processes: ACME, more ports, links into the code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SITE = frozenset({"site"})
 
 
 def check_site_extras(environment: Environment, folder: Path) -> Iterator[SettingError]:
-    """What the settings ask of the site fits the web server, the hosts, and each other.
+    """The settings of the site fit the web server, the hosts, and each other.
 
     :param folder: where the file lies, for the certificate that it names.
     """

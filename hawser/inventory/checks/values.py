@@ -1,4 +1,4 @@
-"""Contradictions between secrets, and what values say in Jinja2."""
+"""Contradictions between secrets and the Jinja2 in values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is deployed: the tables ``[app]``, ``[python]``, ``[env]`` and ``[release]``."""
+"""The application and its releases: the tables ``[app]``, ``[python]``, ``[env]`` and ``[release]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is saved, where, and how long it stays: the table ``[backup]``."""
+"""Backups, their place, and how long they stay: the table ``[backup]``."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ class Backup(Model):
     )
 
     def name_of(self, path: str) -> str:
-        """Return what one of `sqlite` is called in commands, and in the names of its backups."""
+        """Return the name of one of `sqlite` in commands, and in the names of its backups."""
         return self.names.get(path) or path.rpartition("/")[2].partition(".")[0]

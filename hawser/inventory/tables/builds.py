@@ -1,4 +1,4 @@
-"""What is built from source on the hosts, once for each state of its source: the tables ``[builds.NAME]``."""
+"""Programs built from source on the hosts, once for each state of the source: the tables ``[builds.NAME]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies on a host beside the code: ``[[files]]``, ``[persistent]`` and ``[site]``."""
+"""Files on a host beside the code, and its site: ``[[files]]``, ``[persistent]`` and ``[site]``."""
 
 from __future__ import annotations
 

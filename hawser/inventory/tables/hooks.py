@@ -1,4 +1,4 @@
-"""What else happens in a rollout: the table ``[[hooks]]``."""
+"""Commands of your own in a rollout: the table ``[[hooks]]``."""
 
 from __future__ import annotations
 

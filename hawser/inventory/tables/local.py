@@ -1,4 +1,4 @@
-"""What is made on the controlling machine: ``[[local]]``."""
+"""Files that are made on the controlling machine: ``[[local]]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs once in the life of an environment: the table ``[once.NAME]``."""
+"""Commands that run once in the life of an environment: the table ``[once.NAME]``."""
 
 from __future__ import annotations
 

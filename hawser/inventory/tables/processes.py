@@ -1,4 +1,4 @@
-"""What runs: the tables ``[processes.NAME]`` and ``[cron.NAME]``."""
+"""Programs that run: the tables ``[processes.NAME]`` and ``[cron.NAME]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be true of the settings as a whole: ``[[rules]]``."""
+"""Rules for the settings as a whole: ``[[rules]]``."""
 
 from __future__ import annotations
 

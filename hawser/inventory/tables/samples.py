@@ -1,4 +1,4 @@
-"""What is made of files that the code brings along: ``[[settings]]`` and ``[[patches]]``."""
+"""Files made of those that the code brings along: ``[[settings]]`` and ``[[patches]]``."""
 
 from __future__ import annotations
 

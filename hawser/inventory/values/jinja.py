@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from jinja2 import nodes
 
-from hawser.templates.bounded import MISTAKES, budget, mistake
+from hawser.templates.bounded import MISTAKES, mistake
 from hawser.templates.bounded import Environment as Jinja
+from hawser.templates.budget import budget
 
 from ..base import InvalidValue
 
@@ -17,7 +18,7 @@ _jinja = Jinja()
 
 @dataclass(frozen=True)
 class References:
-    """What a value uses: plain names, and the constant arguments of ``secrets.…``, ``group(…)`` and ``host(…)``."""
+    """Names in a value: plain ones, and the constant arguments of ``secrets.…``, ``group(…)`` and ``host(…)``."""
 
     names: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()

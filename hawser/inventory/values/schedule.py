@@ -1,4 +1,4 @@
-"""Checks a cron schedule the way Debian's cron reads it, and refuses what cron would silently read as something else.
+"""Checks a cron schedule the way Debian's cron reads it, and refuses schedules that cron would silently misread.
 
 Source: crontab(5) of Debian's cron 3.0pl1.
 """

@@ -1,4 +1,4 @@
-"""The kinds of values in an environment file: what each accepts, and what it says about anything else."""
+"""The kinds of values in an environment file: values that each accepts, and its words about others."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def some(values: tuple[T, ...]) -> tuple[T, ...]:
 
 
 def path_problem(text: str) -> str:
-    """Say what is wrong with any path, or return an empty text."""
+    """Return the problem with a path of any kind, or an empty text."""
     if not text.strip():
         return "must not be empty"
     if "\n" in text or "\r" in text:
@@ -244,8 +244,8 @@ VALIDATORS = ("json", "yaml", "python", "systemd", *TRAITS, "sudoers", "supervis
 
 def _validation(text: str) -> str:
     if text not in VALIDATORS and "{}" not in text:
-        known = ", ".join(VALIDATORS)
-        hint = did_you_mean(text, VALIDATORS, f"{known}, or a command in which {{}} stands for the file")
+        names = ", ".join(VALIDATORS)
+        hint = did_you_mean(text, VALIDATORS, f"{names}, or a command in which {{}} stands for the file")
         raise InvalidValue(f"{text!r} is no validation that Hawser knows", hint)
     return text
 

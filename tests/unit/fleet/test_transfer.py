@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hawser import answers
+from hawser.answers import messages, reading
 from hawser.errors import HawserError, ProtocolBreach, StepFailed, Unreachable
 from hawser.fleet import transfer
 from hawser.ssh.protocol import Reader
@@ -43,13 +43,13 @@ class Host:
         self.connections: Any = SimpleNamespace(wires={"web1": self})
 
     def ask(self, name: str, function: str, arguments: Any) -> Any:
-        return heard(answers.expected(function, arguments), json.loads(json.dumps(self.listing)))
+        return heard(reading.expected(function, arguments), json.loads(json.dumps(self.listing)))
 
     def request(self, operation: str, arguments: Any, masks: object, tell: Any) -> Any:
         for part in self.parts:
             self.sent += 1
             data = base64.b64encode(part).decode() if isinstance(part, bytes) else part
-            tell(heard(answers.Part, {"t": "part", "data": data}))
+            tell(heard(messages.Part, {"t": "part", "data": data}))
         return SimpleNamespace(error="", message={"sha256": "0" * 64})
 
 

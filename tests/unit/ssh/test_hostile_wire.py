@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EXTENDED_DATA, cMSG_CHANNEL_WINDOW_ADJUST
 
 import fabfile
-from hawser import answers
+from hawser.answers import reading
 from hawser.diagnosis.checks import Check
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
 from hawser.fleet.fleet import Fleet
@@ -180,7 +180,7 @@ def raise_bug(shown: str) -> None:
 
 
 def test_every_question_has_an_answer_of_a_known_kind() -> None:
-    assert ASKABLE.keys() <= answers.ANSWERS.keys() and ASKABLE.keys() <= SAID.keys()
+    assert ASKABLE.keys() <= reading.FUNCTIONS.keys() and ASKABLE.keys() <= SAID.keys()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -349,7 +349,7 @@ class TestBounds:
         self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch, line: dict[str, Any]
     ) -> None:
         hostile.program = self.chatter(line, 0.05)
-        monkeypatch.setattr(answers, "PROMPT", 0.5)
+        monkeypatch.setattr(reading, "PROMPT", 0.5)
         opened = hostile.wire()
         opened.open(lambda: False)
         with pytest.raises(ProtocolBreach, match="signs of life, but no answer in time"):
@@ -359,7 +359,7 @@ class TestBounds:
         self, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hostile.program = self.chatter({"t": "part", "data": "AA=="}, 0.05)
-        monkeypatch.setattr(answers, "PATIENT", 0.3)
+        monkeypatch.setattr(reading, "PATIENT", 0.3)
         opened = hostile.wire()
         opened.open(lambda: False)
         with pytest.raises(ProtocolBreach, match="signs of life, but no answer in time"):
@@ -376,7 +376,7 @@ class TestBounds:
             keep_silent(channel, command)
 
         hostile.program = program
-        monkeypatch.setattr(answers, "PATIENT", 2.0)
+        monkeypatch.setattr(reading, "PATIENT", 2.0)
         opened = hostile.wire()
         opened.open(lambda: False)
 

@@ -12,7 +12,7 @@ import pytest
 
 from hawser.host.host import ForbiddenSecrets
 from hawser.inventory import Environment
-from hawser.templates import bounded
+from hawser.templates import budget
 from hawser.templates.rendering import TemplateError, Templates
 
 ENVIRONMENT = Environment.model_validate(
@@ -160,7 +160,7 @@ def test_what_only_looks_endless_has_a_value(text):
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> float:
     """The seconds after which a rendering ends that takes longer."""
-    monkeypatch.setattr(bounded, "SECONDS", 0.3)
+    monkeypatch.setattr(budget, "SECONDS", 0.3)
     return 0.3
 
 

@@ -1,4 +1,4 @@
-"""What the application relies on: the tables ``[services.…]``, one module a service."""
+"""Services that the application relies on: the tables ``[services.…]``, one module a service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps the clocks of the hosts right: ``[services.chrony]``."""
+"""The clocks of the hosts, kept right by chrony: ``[services.chrony]``."""
 
 from __future__ import annotations
 

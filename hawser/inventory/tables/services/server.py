@@ -1,4 +1,4 @@
-"""What Hawser knows of any service, beside its settings: where it listens, how it is called, where it writes.
+"""Facts that Hawser knows of any service, beside its settings: its port, its names, its logs.
 
 It stands with the tables of the environment file, for they lie below all that asks for it: contradictions between
 ports, hosts, checks, explanations and tasks. How a service is set up stands in `tasks/services/`, in a module of the
@@ -33,7 +33,7 @@ class Access:
 
 
 class Server(Model):
-    """A service that Hawser installs and sets up: its settings, and what every one of them says of itself."""
+    """A service that Hawser installs and sets up: its settings, and the facts that every one of them names."""
 
     # The TCP port; None for one that nobody connects to.
     PORT: ClassVar[int | None]
@@ -61,7 +61,7 @@ class Server(Model):
         return any(fnmatchcase(name, unit) for unit in cls.units())
 
     def access(self) -> Iterator[Access]:
-        """Yield what clients connect to."""
+        """Yield the parts that clients connect to."""
         raise NotImplementedError
 
 

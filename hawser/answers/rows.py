@@ -1,0 +1,213 @@
+"""Rows of answers: databases, files, releases, migrations …"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired, TypeAlias
+
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from typing_extensions import TypedDict
+
+from .kinds import (
+    Commit,
+    Digest,
+    Exact,
+    Many,
+    Moment,
+    Name,
+    NameOrNone,
+    Number,
+    Port,
+    Process,
+    Row,
+    Size,
+    Text,
+    UnitOrNone,
+    Whole,
+)
+
+
+def _forgiving(text: str) -> WrapValidator:
+    """Take an answer of the application that makes no sense as none: its user must not make us give up the host."""
+
+    def validate(value: object, inner: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return inner(value)
+        except ValidationError:
+            return {"error": text, "output": ""}
+
+    return WrapValidator(validate)
+
+
+class BrokenRestore(Row):
+    """A database that lacks something since a restore was broken off."""
+
+    database: Name
+    backup: NameOrNone
+    what: Text
+
+
+class Backup(Row):
+    name: Name
+    database: Name
+    engine: Literal["postgresql", "mariadb", "sqlite"]
+    path: Text
+    time: Whole
+    size: Size
+    release: Text
+    who: Text
+    why: Text
+    proven: bool
+    number: Size
+
+
+class Stray(Row):
+    """A program that was left behind."""
+
+    pid: Annotated[int, Field(gt=1, lt=2**31)]
+    command: Text
+    ports: Many[Text]
+    unit: UnitOrNone
+
+
+class Certificate(Row):
+    days: Number
+    names: Many[Text]
+    self_signed: bool
+
+
+class CronRun(Row):
+    began: Whole
+    ended: Whole | None
+    status: Whole | None
+    running: bool
+
+
+class Room(Row):
+    path: Exact
+    free: Size
+    total: Size
+    files_free: Size
+    files_total: Size
+    read_only: bool
+
+
+class Memory(Row):
+    total: Size
+    free: Size
+
+
+class FailedUnit(Row):
+    unit: UnitOrNone
+
+
+class RabbitQueue(Row):
+    vhost: Exact
+    queue: Exact
+    waiting: Size
+    working: Size
+    consumers: Size
+
+
+class RedisQueue(Row):
+    queue: Exact
+    waiting: Size
+
+
+class Listener(Row):
+    address: Text
+    port: Port
+    pid: Process
+    program: Text
+    unit: UnitOrNone
+    pids: Many[Process]
+
+
+class KeptRelease(Row):
+    id: Name
+    commit: Name
+    built: Moment
+    size: Size
+    state: Text
+    failure: Text
+
+
+class Sample(Row):
+    sample: Exact
+    exists: bool
+    used: bool
+
+
+class CheckedOut(TypedDict):
+    repo: Exact
+    branch: Exact
+    commit: Commit
+
+
+class RemoteFile(Row):
+    path: Exact
+    size: Size
+    sha256: Digest
+    mode: Annotated[int, Field(ge=0, le=0o7777)]
+
+
+class RemoteState(Row):
+    sha256: Digest
+    mode: Annotated[int, Field(ge=0, le=0o7777)]
+    owner: Text
+    group: Text
+
+
+class Operation(TypedDict):
+    """An operation of a migration, in the words of Django inside the application."""
+
+    kind: Text
+    module: Text
+    reversible: bool
+    model: Text
+    text: Text
+    field: NotRequired[Text]
+    fills_itself: NotRequired[bool]
+    alters: NotRequired[Many[Text]]
+    noop: NotRequired[bool]
+    inner: NotRequired[Many[Operation]]
+    empty: bool
+
+
+class Migration(TypedDict):
+    key: Text
+    app: Text
+    operations: Many[Operation]
+
+
+class Plan(TypedDict):
+    pending: Many[Migration]
+    described: Many[Migration]
+    applied: Many[Text]
+    known: Many[Text]
+
+
+class Revision(TypedDict):
+    """A revision, as the host reads it out of a file of Alembic's."""
+
+    key: Text
+    kind: Text
+    reasons: Many[Text]
+    reversible: bool
+
+
+class Revisions(TypedDict):
+    pending: Many[Revision]
+
+
+class Lines(Row):
+    lines: Many[Text]
+
+
+class Unanswered(Row):
+    error: Text
+    output: NotRequired[Text]
+
+
+DjangoPlan: TypeAlias = Annotated[Unanswered | Plan, _forgiving("its answer makes no sense")]
+AlembicPlan: TypeAlias = Annotated[Unanswered | Revisions, _forgiving("its answer makes no sense")]
+PrintedPlan: TypeAlias = Annotated[Unanswered | Lines, _forgiving("its answer makes no sense")]
