@@ -18,7 +18,7 @@ def session(*damaged: str, dry: bool = False) -> Any:
     return SimpleNamespace(facts={"web1": Facts(damaged=damaged)}, dry=dry, report=report, said=said)
 
 
-def test_nothing_is_done_where_nobody_knows_what_a_host_has_written_down():
+def test_damaged_records_of_a_host_stop_a_run():
     Session.refuse_damaged(session(), ["web1"])
     with pytest.raises(HawserError) as caught:
         Session.refuse_damaged(session("/var/lib/hawser/shop/hold.json"), ["web1"])
