@@ -18,7 +18,7 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("function", "arguments"), QUESTIONS, ids=[function for function, _arguments in QUESTIONS])
-def test_what_checks_an_answer_is_made_for_the_first_question_alone(function: str, arguments: dict[str, Any]) -> None:
+def test_the_check_of_an_answer_is_made_at_the_first_question_alone(function: str, arguments: dict[str, Any]) -> None:
     made = [kinds.adapter(reading.expected(function, arguments)) for _question in range(2)]
     assert made[0] is made[1]
 

@@ -52,7 +52,7 @@ def load(folder: Path, name: str, text: str) -> Environment:
     return read_environment(path)
 
 
-def test_there_is_something_to_check() -> None:
+def test_documents_show_environment_files_to_check() -> None:
     assert sum(block.rest == "" and block.name != "" for document in DOCUMENTS for block in blocks(document)) > 3
 
 
@@ -101,7 +101,7 @@ def test_the_readme_names_every_task() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_of_the_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         path, _, anchor = target.partition("#")
         if "://" in target:

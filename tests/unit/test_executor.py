@@ -95,7 +95,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     return found
 
 
-def test_no_outcome_is_a_traceback(outcomes):
+def test_no_outcome_of_a_task_is_a_traceback(outcomes):
     assert not [name for name, outcome in outcomes.items() if "Traceback" in outcome.output]
 
 
@@ -127,7 +127,7 @@ def test_a_plain_task_with_hosts_runs_there_or_nowhere(outcomes):
     assert not {"local", "proof"} & outcome.files
 
 
-def test_sudo_without_hosts_is_refused_as_well():
+def test_a_plain_task_with_sudo_and_without_hosts_is_refused_as_well():
     with pytest.raises(HawserError, match="on your own machine: reboot"):
         LocalContext(Config()).sudo("reboot")
 

@@ -30,17 +30,17 @@ def pictures():
         ("stays\nlive 1\nlive 2\r\x1b[2K\x1b[1A\x1b[2Kthe next line\n", "stays\nthe next line"),
     ],
 )
-def test_what_was_erased_or_written_over_is_not_shown(pictures, written, shown):
+def test_text_that_was_erased_or_written_over_is_not_in_a_picture(pictures, written, shown):
     assert pictures.settled(written) == shown
 
 
 @pytest.mark.parametrize("text", ["at 192.0.2.7 it is", f"in {PROGRAM.parents[1]}", f"from {platform.node()}"])
-def test_what_is_of_this_machine_ends_it(pictures, text):
+def test_text_of_this_machine_ends_the_making_of_a_picture(pictures, text):
     with pytest.raises(SystemExit, match="not fit for a picture"):
         pictures.refuse_what_is_private(text)
 
 
-def test_the_addresses_of_throwaway_hosts_may_be_seen(pictures):
+def test_addresses_of_throwaway_hosts_may_be_seen_in_a_picture(pictures):
     pictures.refuse_what_is_private("web1 10.213.4.3 /srv/demo/current")
 
 

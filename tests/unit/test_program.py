@@ -83,7 +83,7 @@ def test_an_executor_that_checks_no_keys_is_refused(fab: Callable[..., subproces
     assert "tasks.executor_class is fabric.executor.Executor, which does not check the keys of hosts" in errors
 
 
-def test_without_settings_the_executor_is_ours(fab: Callable[..., subprocess.Popen[str]]) -> None:
+def test_the_executor_is_ours_without_settings(fab: Callable[..., subprocess.Popen[str]]) -> None:
     running = fab("plain")
     _output, errors = running.communicate(timeout=60)
     assert running.returncode == 2 and "no hosts are named with -H" in errors
@@ -97,7 +97,7 @@ def test_the_last_message_does_nothing_to_the_terminal_and_can_be_read(
     assert len(errors) < 3000 and errors.rstrip().endswith("next: look")
 
 
-def test_neither_does_the_traceback_of_a_defect(fab: Callable[..., subprocess.Popen[str]]) -> None:
+def test_the_traceback_of_a_defect_does_nothing_to_the_terminal(fab: Callable[..., subprocess.Popen[str]]) -> None:
     running = fab("--debug", "defect")
     _output, errors = running.communicate(timeout=60)
     assert running.returncode == 1 and "LookupError" in errors
@@ -105,7 +105,7 @@ def test_neither_does_the_traceback_of_a_defect(fab: Callable[..., subprocess.Po
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_with_a_last_word(
+def test_a_signal_ends_fab_with_a_last_word(
     fab: Callable[..., subprocess.Popen[str]], number: signal.Signals, code: int
 ) -> None:
     running = fab("waiting")
@@ -116,7 +116,7 @@ def test_a_signal_ends_it_with_a_last_word(
     assert "the same command can be given again" in errors and "Traceback" not in errors
 
 
-def test_bin_venv_makes_it_the_fab_of_the_environment(tmp_path: Path) -> None:
+def test_bin_venv_makes_our_program_the_fab_of_the_environment(tmp_path: Path) -> None:
     """Also where a folder has a blank in its name; nothing is installed here, so what it imports is this project's."""
     folder = tmp_path / "a project"
     (folder / ".venv" / "bin").mkdir(parents=True)

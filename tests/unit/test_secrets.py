@@ -64,35 +64,35 @@ def complain(load) -> Callable[..., list[str]]:
 
 
 class TestReading:
-    def test_takes_what_is_listed_and_leaves_the_rest(self, load):
+    def test_secrets_that_are_listed_are_read_and_the_rest_is_left(self, load):
         secrets = load("A=alpha\nB='b e t a'\nexport C=gamma # why\n\n# D=delta\nE=other\n", ["A", "B", "C"])
         assert secrets.values == {"A": "alpha", "B": "b e t a", "C": "gamma"}
 
-    def test_replaces_nothing_within_a_value(self, load, monkeypatch):
+    def test_a_variable_within_a_secret_is_not_replaced(self, load, monkeypatch):
         monkeypatch.setenv("HOME", "/root")
         assert load('A=x${HOME}$A\nB="y${A}"', ["A", "B"]).values == {"A": "x${HOME}$A", "B": "y${A}"}
 
-    def test_takes_a_key_of_several_lines(self, load):
+    def test_a_key_of_several_lines_is_read(self, load):
         key = "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"
         assert load(f'KEY="{key}"\n', ["KEY"]).values == {"KEY": key}
 
-    def test_understands_a_byte_order_mark(self, load):
+    def test_a_byte_order_mark_before_secrets_is_understood(self, load):
         assert load("\ufeffA=alpha", ["A"]).values == {"A": "alpha"}
 
-    def test_needs_no_file_where_there_are_no_secrets(self, load):
+    def test_no_file_is_needed_where_there_are_no_secrets(self, load):
         assert load(None).values == {}
 
-    def test_never_reads_the_example(self, folder, complain):
+    def test_the_example_of_secrets_is_never_read(self, folder, complain):
         (folder / "shop.env.example").write_text("A=alpha")
         assert complain(None, ["A"]) == ["hosts/shop.env: A: is missing (add A=… to hosts/shop.env)"]
 
-    def test_names_all_that_are_missing(self, complain):
+    def test_all_secrets_that_are_missing_are_named(self, complain):
         assert complain("B=beta\nSTRIPE_KYE=x", ["A", "B", "STRIPE_KEY"]) == [
             "hosts/shop.env: A: is missing (add A=… to hosts/shop.env)",
             "hosts/shop.env: STRIPE_KEY: is missing (did you mean STRIPE_KYE?)",
         ]
 
-    def test_leaves_it_to_the_caller_what_to_do_without_a_generated_one(self, load):
+    def test_a_generated_secret_that_is_missing_is_left_to_the_caller(self, load):
         secrets = load("A=alpha", ["A"], ["B", "C"])
         assert secrets.missing_generated == ("B", "C")
         with pytest.raises(InputErrors) as caught:
@@ -103,7 +103,7 @@ class TestReading:
             for name in ("B", "C")
         ]
 
-    def test_goes_on_when_every_generated_one_is_there(self, load):
+    def test_a_run_goes_on_when_every_generated_secret_is_there(self, load):
         load("B=beta", [], ["B"]).require_generated()
 
 
@@ -174,7 +174,7 @@ def test_secrets_show_their_names_only(load):
 
 
 class TestMaking:
-    def test_appends_to_the_file_that_only_its_owner_may_read(self, folder, load):
+    def test_made_secrets_are_appended_to_the_file_that_only_its_owner_may_read(self, folder, load):
         secrets = load("A=alpha", ["A"], ["B", "C"])
         made = secrets.generate(secrets.missing_generated)
         path = folder / "shop.env"
@@ -196,7 +196,7 @@ class TestMaking:
             ("alphanumeric", r"[A-Za-z0-9]{50}"),
         ],
     )
-    def test_writes_a_secret_in_its_format(self, folder, form, looks):
+    def test_a_secret_is_made_in_its_format(self, folder, form, looks):
         secrets = Secrets("shop", folder / "shop.env", {}, ["A", "B"], {"A": form})
         made = secrets.generate(["A", "B"]).values
         assert re.fullmatch(looks, made["A"])
@@ -204,26 +204,26 @@ class TestMaking:
         assert made["A"] != secrets.make("A")
         assert set(FORMATS) == set(get_args(SecretFormat))
 
-    def test_what_was_made_is_read_back_unchanged(self, folder):
+    def test_a_made_secret_is_read_back_unchanged(self, folder):
         made = Secrets("shop", folder / "shop.env", {}, ["A"], {"A": "base64"}).generate(["A"]).values
         kept = dotenv_values(folder / "shop.env")
         assert kept == made
 
-    def test_makes_the_file(self, folder, load):
+    def test_the_file_of_secrets_is_made_with_them(self, folder, load):
         load(None, [], ["B"]).generate(["B"])
         assert (folder / "shop.env").stat().st_mode & 0o777 == 0o600
         assert [path.name for path in folder.iterdir()] == ["shop.env"]
 
-    def test_fills_in_a_line_without_a_value(self, folder, load):
+    def test_a_line_without_a_value_gets_the_made_secret(self, folder, load):
         load("B=\nA=alpha\n", ["A"], ["B"]).generate(["B"])
         assert (folder / "shop.env").read_text().startswith("A=alpha\nB=")
         assert load(None, ["A"], ["B"]).missing_generated == ()
 
-    def test_keeps_what_another_run_made_in_the_meantime(self, folder, load):
+    def test_a_secret_that_another_run_made_in_the_meantime_is_kept(self, folder, load):
         first, second = load(None, [], ["B"]), load(None, [], ["B"])
         assert first.generate(["B"]).values == second.generate(["B"]).values
 
-    def test_keeps_one_value_when_many_do_it_at_once(self, folder, load):
+    def test_many_who_make_a_secret_at_once_keep_one_value(self, folder, load):
         made: list[str] = []
         secrets = load(None, [], ["B"])
         threads = [threading.Thread(target=lambda: made.append(secrets.generate(["B"]).values["B"])) for _ in range(8)]
@@ -234,18 +234,18 @@ class TestMaking:
         assert len(made) == 8
         assert set(made) == {dotenv_values(folder / "shop.env")["B"]}
 
-    def test_writes_through_a_link(self, folder, tmp_path, load):
+    def test_made_secrets_are_written_through_a_link(self, folder, tmp_path, load):
         (tmp_path / "private").mkdir()
         (folder / "shop.env").symlink_to(tmp_path / "private/shop.env")
         load(None, [], ["B"]).generate(["B"])
         assert (folder / "shop.env").is_symlink()
         assert (tmp_path / "private/shop.env").read_text().startswith("B=")
 
-    def test_is_only_for_those_that_are_listed_so(self, load):
+    def test_only_secrets_that_are_listed_as_generated_are_made(self, load):
         with pytest.raises(ValueError, match="not listed"):
             load("A=alpha", ["A"], ["B"]).generate(["A"])
 
-    def test_says_so_when_the_file_cannot_be_written(self, load, monkeypatch):
+    def test_a_file_of_secrets_that_cannot_be_written_is_told(self, load, monkeypatch):
         def refuse(*args: object) -> int:
             raise PermissionError(13, "Permission denied")
 
@@ -264,7 +264,7 @@ VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size
 
 class TestMasking:
     @given(VALUES)
-    def test_covers_every_way_to_write_a_value(self, value):
+    def test_the_mask_covers_every_way_to_write_a_value(self, value):
         values = secrets_of(value).mask_values()
         for form in (
             value,
@@ -284,52 +284,52 @@ class TestMasking:
             assert set(mask(form, values)) <= set("*\"'\\=")
 
     @given(VALUES, VALUES, st.text(max_size=10), st.text(max_size=10))
-    def test_leaves_no_value_in_any_text(self, one, two, before, after):
+    def test_the_mask_leaves_no_value_in_any_text(self, one, two, before, after):
         values = secrets_of(one, two).mask_values()
         masked = mask(before + one + two + after, values)
         assert not any(value in piece for value in (one, two) for piece in masked.split(MASK))
 
-    def test_covers_each_long_line_of_a_key(self):
+    def test_the_mask_covers_each_long_line_of_a_key(self):
         values = secrets_of("-----BEGIN-----\n  0123456789\nabc\n").mask_values()
         assert mask("+  0123456789\n+abc", values) == f"+  {MASK}\n+abc"
 
-    def test_prefers_the_longest(self):
+    def test_the_mask_prefers_the_longest_secret(self):
         assert mask("abcdef", ("abc", "abcdef")) == MASK
 
-    def test_covers_both_of_two_that_overlap(self):
+    def test_the_mask_covers_both_of_two_secrets_that_overlap(self):
         assert mask("xabcdefx", ("abcd", "cdef")) == f"x{MASK}x"
 
-    def test_leaves_everything_else(self):
+    def test_the_mask_leaves_everything_else(self):
         assert mask("nothing here", secrets_of("secret").mask_values()) == "nothing here"
 
     @given(st.text("ab", max_size=60), st.text("ab", min_size=1, max_size=12))
-    def test_hides_every_place_where_a_value_is(self, text, value):
+    def test_the_mask_hides_every_place_where_a_value_is(self, text, value):
         places = [start for start in range(len(text)) if text.startswith(value, start)]
         covered = {each for start in places for each in range(start, start + len(value))}
         left = "".join(character for each, character in enumerate(text) if each not in covered)
         assert mask(text, (value,)).replace(MASK, "") == left
 
     @pytest.mark.parametrize("value", ["a" * 10_000, "ab" * 5_000, "a" * 5_000 + "b" + "a" * 5_000])
-    def test_takes_no_longer_for_a_value_that_repeats_itself(self, value):
+    def test_the_mask_takes_no_longer_for_a_value_that_repeats_itself(self, value):
         began = time.thread_time()
         assert set(mask(value * 40, (value,))) <= {"*"}
         assert time.thread_time() - began < 1
 
-    def test_without_secrets_changes_nothing(self):
+    def test_the_mask_changes_nothing_without_secrets(self):
         assert mask("text", secrets_of().mask_values()) == "text"
 
-    def test_lists_the_longest_first(self):
+    def test_mask_values_are_listed_with_the_longest_first(self):
         lengths = [len(value) for value in secrets_of("a b%c'", "ß@:/xyz").mask_values()]
         assert lengths == sorted(lengths, reverse=True)
 
 
 class TestTheFingerprint:
-    def test_is_the_same_for_the_same_secrets_in_any_order(self):
+    def test_the_fingerprint_is_the_same_for_the_same_secrets_in_any_order(self):
         one = Secrets("shop", Path("a"), {"A": "alpha", "B": "beta"})
         two = Secrets("shop", Path("b"), {"B": "beta", "A": "alpha"})
         assert one.fingerprint("shop") == two.fingerprint("shop")
 
-    def test_differs_with_the_value_the_name_and_the_salt(self):
+    def test_the_fingerprint_differs_with_the_value_the_name_and_the_salt(self):
         prints = {
             Secrets("shop", Path("a"), values).fingerprint(salt)
             for values, salt in (({"A": "xxxx"}, "s"), ({"A": "yyyy"}, "s"), ({"B": "xxxx"}, "s"), ({"A": "xxxx"}, "t"))
@@ -337,7 +337,7 @@ class TestTheFingerprint:
         assert len(prints) == 4
         assert all(len(found) == 64 and int(found, 16) for found in prints)
 
-    def test_is_worked_out_once(self, monkeypatch):
+    def test_the_fingerprint_is_worked_out_once(self, monkeypatch):
         secrets = secrets_of("alpha")
         first = secrets.fingerprint("shop")
         monkeypatch.setattr("hashlib.scrypt", None)
@@ -345,14 +345,14 @@ class TestTheFingerprint:
 
 
 class TestFetching:
-    def test_takes_what_is_missing_here_and_some_host_has(self, load):
+    def test_secrets_that_are_missing_here_are_fetched_from_a_host_that_has_them(self, load):
         known = load("A=alpha", [], ["A", "B"])
         assert reconcile_generated(known, {"web1": {}, "web2": {"A": "alpha", "B": "beta"}}) == {"B": "beta"}
 
-    def test_takes_nothing_where_nothing_is_missing(self, load):
+    def test_no_secret_is_fetched_where_none_is_missing(self, load):
         assert reconcile_generated(load("A=alpha", [], ["A"]), {"web1": {"A": "alpha"}}) == {}
 
-    def test_names_all_that_hosts_disagree_about(self, load):
+    def test_all_secrets_that_hosts_disagree_about_are_named(self, load):
         known = load("A=alpha", [], ["A", "B", "C"])
         with pytest.raises(InputErrors) as caught:
             reconcile_generated(known, {"web1": {"A": "other", "B": "one"}, "web2": {"A": "other", "B": "two"}})
@@ -364,7 +364,7 @@ class TestFetching:
             "hosts/shop.env: C: is missing, and no host has it either (fab -H shop bootstrap)",
         ]
 
-    def test_keeps_a_value_that_needs_quotes_as_it_is(self, load):
+    def test_a_fetched_secret_that_needs_quotes_is_kept_as_it_is(self, load):
         hard = "a 'b' \"c\" $d \\ # %"
         load("A=alpha", ["A"], ["B", "C"]).keep({"B": hard, "C": "simple-1"})
         assert load(None, ["A"], ["B", "C"]).values == {"A": "alpha", "B": hard, "C": "simple-1"}
@@ -372,34 +372,34 @@ class TestFetching:
 
 class TestWhatAHostSays:
     @pytest.mark.parametrize("text", ["[]", "1", "{", '"x"', "[" * 100_000, "null", 7, "1" * 6000])
-    def test_that_is_no_record_is_refused_by_name(self, text):
+    def test_a_record_of_secrets_that_is_none_is_refused_by_name(self, text):
         with pytest.raises(InputErrors, match=r"web1: secrets\.json: is no record of secrets"):
             kept_secrets("web1", text, ["A"])
 
     @pytest.mark.parametrize("value", [1, None, ["x"], "", "abc", "a\0bcd", "changeme", "x" * 4097, "\ud800abcdef"])
-    def test_that_is_no_secret_is_refused_by_name(self, value):
+    def test_a_secret_of_a_host_that_is_none_is_refused_by_name(self, value):
         with pytest.raises(InputErrors, match=r"web1: secrets\.json: A: "):
             kept_secrets("web1", json.dumps({"A": value}), ["A"])
 
     @pytest.mark.parametrize("value", ["${HOME}aa", "abcd\\", "${HOME}aa\\"])
-    def test_that_a_line_cannot_hold_is_not_written_as_something_else(self, load, value):
+    def test_a_secret_that_a_line_cannot_hold_is_not_written_as_something_else(self, load, value):
         known = load("", [], ["A"])
         kept = {"web1": kept_secrets("web1", json.dumps({"A": value}), ["A"])}
         with pytest.raises(InputErrors, match=r"shop\.env: A: the one of web1 holds"):
             reconcile_generated(known, kept)
         assert reconcile_generated(known.with_values({"A": value}), kept) == {}
 
-    def test_counts_only_for_what_is_generated(self):
+    def test_only_generated_secrets_of_a_host_count(self):
         text = json.dumps({"A": "alpha", "HAWSER_SIGNING_KEY": "x" * 43, "PATH": "/tmp"})
         assert kept_secrets("web1", text, ["A"]) == {"A": "alpha"}
 
     @pytest.mark.parametrize("text", [None, ""])
-    def test_may_be_nothing(self, text):
+    def test_a_host_may_have_no_record_of_secrets(self, text):
         assert kept_secrets("web1", text, ["A"]) == {}
 
 
 class TestTheSigningKey:
-    def test_is_made_once_and_is_no_value(self, load):
+    def test_the_signing_key_is_made_once_and_is_no_value(self, load):
         made = load("A=alpha", ["A"], []).with_signing_key()
         again = load(None, ["A"], [])
         assert made.signer is not None and again.signer is not None
@@ -407,18 +407,18 @@ class TestTheSigningKey:
         assert again.values == {"A": "alpha"}
         assert again.with_values({"B": "beta"}).signer is not None
 
-    def test_changes_no_fingerprint_and_is_masked(self, load):
+    def test_the_signing_key_changes_no_fingerprint_and_is_masked(self, load):
         plain = load("A=alpha", ["A"], [])
         keyed = plain.with_signing_key()
         assert plain.fingerprint("s") == keyed.fingerprint("s")
         assert mask(f"x{keyed.signer.key}x", keyed.mask_values()) == f"x{MASK}x"
         assert keyed.signer.key not in repr(keyed) + repr(keyed.signer)
 
-    def test_that_is_none_is_refused(self, load):
+    def test_a_signing_key_that_is_none_is_refused(self, load):
         with pytest.raises(InputErrors, match="HAWSER_SIGNING_KEY: is no signing key"):
             load("HAWSER_SIGNING_KEY=short", [], [])
 
-    def test_may_not_be_listed(self):
+    def test_the_signing_key_may_not_be_listed(self):
         listed = {"required": [SIGNING_KEY], "generated": []}
         environment = Environment.model_validate({"name": "s", "app": {"name": "s", "repo": "."}, "env": listed})
         assert [each.message for each in check_secrets(environment)] == [

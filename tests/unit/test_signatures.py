@@ -24,7 +24,7 @@ def over_the_wire(content: Any) -> Any:
     return json.loads(json.dumps(content))
 
 
-def test_what_we_wrote_is_ours_on_every_host():
+def test_content_that_we_wrote_is_ours_on_every_host():
     signed = over_the_wire(SIGNER.signed(RELEASE, CONTENT))
     assert {SIGNER.judge(RELEASE, signed, host) for host in ("web1", "web2")} == {Standing.OURS}
 
@@ -34,7 +34,7 @@ def test_an_older_reader_finds_what_it_expects():
     assert {name: signed[name] for name in CONTENT} == CONTENT
 
 
-def test_nothing_counts_as_another_kind_in_another_environment_or_with_another_key():
+def test_content_counts_for_its_kind_its_environment_and_its_key_alone():
     signed = SIGNER.signed(ROLLOUT, CONTENT)
     assert SIGNER.judge(RELEASE, signed, "web1") is Standing.WRONG
     assert Signer("production", KEY).judge(ROLLOUT, signed, "web1") is Standing.WRONG
@@ -78,7 +78,7 @@ JUNK = st.recursive(
 
 
 @given(JUNK, st.sampled_from(["key", "host", "accepted", "value", ""]))
-def test_no_change_of_any_part_passes(junk, part):
+def test_no_change_of_any_signed_part_passes(junk, part):
     signed = SIGNER.signed(RELEASE, CONTENT)
     for changed in ({**signed, "settings": junk}, {**signed, "more": junk}):
         assert SIGNER.judge(RELEASE, over_the_wire(changed), "web1") is Standing.WRONG
@@ -96,5 +96,5 @@ def test_no_change_of_any_part_passes(junk, part):
 
 
 @pytest.mark.parametrize("text", ["", "a" * 42, "a" * 44, "a" * 42 + "=", "a" * 42 + "\n"])
-def test_what_is_no_key_is_seen(text):
+def test_text_that_is_no_signing_key_is_seen(text):
     assert not is_key(text) and is_key(KEY)

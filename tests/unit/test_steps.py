@@ -236,7 +236,7 @@ def test_the_catalogs_are_those_that_are_kept(environment: str, host: str) -> No
     assert not diff, f"HAWSER_UPDATE=1 takes this over:\n{diff}"
 
 
-def test_no_text_is_kept_that_belongs_to_no_host() -> None:
+def test_no_catalog_is_kept_that_belongs_to_no_host() -> None:
     known = {f"{environment}.{host}.txt" for environment, host in HOSTS}
     assert {path.name for path in CATALOGS.glob("*.txt")} == known
 
@@ -300,7 +300,7 @@ def test_no_secret_stands_in_a_command_or_in_a_file_that_others_may_read(hosts: 
             assert not [text for text in shown for value in values if value in text], (step.title, each.label)
 
 
-def test_what_prepares_a_release_leaves_everything_outside_its_folder_alone(hosts: list[Host]) -> None:
+def test_steps_that_prepare_a_release_leave_everything_outside_its_folder_alone(hosts: list[Host]) -> None:
     for host in hosts:
         allowed = (f"{host.root}/releases/{NEW}", f"{host.root}/envs", f"{host.root}/builds")
         early = {entry.path for entry in host.environment.files if entry.early}

@@ -28,6 +28,6 @@ def test_the_staging_site_of_cts_is_production_but_for_its_names() -> None:
     assert here == there
 
 
-def test_a_host_of_cts_that_is_thrown_away_is_another_one_for_staging() -> None:
+def test_throwaway_hosts_of_cts_are_others_for_staging() -> None:
     for name in ("cts", "cts-staging"):
         assert all(host.sandbox for host in read_environment(HOSTS / f"{name}.toml").hosts.values())

@@ -50,7 +50,7 @@ def test_the_other_hosts_are_looked_at_though_one_that_may_be_left_out_does_not_
         refuse_two_commits(part, resolve(part, "main"))
 
 
-def test_nothing_goes_on_without_the_host_that_is_asked(keepers):
+def test_no_commit_is_found_without_the_host_that_is_asked(keepers):
     keepers["web1"].answers = False
     fleet = keepers.fleet_of()
     fleet.connect_early()

@@ -25,7 +25,7 @@ class TestWhatRunsHere:
     def test_the_first_host_with_a_socket_leads(self, host):
         assert [name for name in ADDRESSES if host(name).is_leader] == ["web1"]
 
-    def test_the_site_is_where_its_processes_are(self, host):
+    def test_the_site_is_served_where_its_processes_are(self, host):
         assert [name for name in ADDRESSES if host(name).serves_site] == ["web1", "web2"]
 
     def test_a_single_cron_line_is_on_the_first_host_only(self, host):
@@ -37,7 +37,7 @@ class TestWhatRunsHere:
 
 
 class TestPaths:
-    def test_lie_under_the_root_of_the_application(self, host):
+    def test_paths_lie_under_the_root_of_the_application(self, host):
         moved = host(app={"name": "shop", "repo": ".", "root": "/opt/shop"})
         assert (moved.root, moved.run, moved.source) == (
             "/opt/shop",
@@ -77,7 +77,7 @@ class TestContext:
 
 
 class TestBuilds:
-    def test_values_name_what_was_built_by_the_link_of_the_release(self, host):
+    def test_values_name_a_build_by_the_link_of_the_release(self, host):
         text = host(builds=BUILDS).text("{{ builds.lib.prefix }}/share", "env.variables.SHARE")
         assert text == f"/srv/shop/releases/{NEW}/builds/lib/share"
 

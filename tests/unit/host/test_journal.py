@@ -45,7 +45,7 @@ def test_a_rollout_that_never_ended_is_none_to_go_back_to():
     assert (mine.before, mine.previous) == (OLD, OLDER)
 
 
-def test_one_that_is_complete_on_this_host_is():
+def test_a_rollout_that_is_complete_on_this_host_is_one_to_go_back_to():
     done = dataclasses.replace(DEPLOY.on(facts()), release="done", complete=True, waits=("web2",))
     mine = DEPLOY.on(facts("done", OLD, done))
     assert (mine.before, mine.previous) == ("done", OLD)
@@ -61,7 +61,7 @@ def test_rollouts_of_different_hosts_do_not_replace_each_other():
     assert latest({"web1": DEPLOY, "data1": other}) is None
 
 
-def test_once_a_host_is_on_its_way_back_all_are():
+def test_all_hosts_go_back_once_one_is_on_its_way_back():
     there, back = (dataclasses.replace(DEPLOY, phase=phase) for phase in (SWITCH, PUT_BACK))
     assert latest({"web1": there, "web2": back}) == back
 

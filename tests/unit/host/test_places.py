@@ -22,6 +22,6 @@ def test_nginx_serves_the_current_code_what_persists_and_what_is_absolute(host, 
     assert served_path(host(persistent={"folders": ["public/media"]}), path) == found
 
 
-def test_nginx_finds_it_through_the_release_that_serves(host):
+def test_nginx_finds_a_build_through_the_release_that_serves(host):
     path = host(builds=BUILDS).text("{{ builds.lib.prefix }}/www", "site.static./www/")
     assert served_path(host(builds=BUILDS), path) == "/srv/shop/current/builds/lib/www"

@@ -59,11 +59,11 @@ def only(host: Callable[..., Host]) -> Callable[..., ProcessInstance]:
 
 class TestColours:
     @pytest.mark.parametrize("setting", [SOCKET, OVERLAPPING], ids=["socket", "overlap"])
-    def test_the_first_release_is_blue(self, only, setting):
+    def test_the_process_of_a_first_release_is_blue(self, only, setting):
         assert only(setting).colour == "blue"
 
     @pytest.mark.parametrize(("live", "free"), [("blue", "green"), ("green", "blue")])
-    def test_another_release_takes_the_colour_that_is_free(self, only, live, free):
+    def test_the_process_of_another_release_takes_the_colour_that_is_free(self, only, live, free):
         process = only(SOCKET, live)
         assert (process.colour, process.other.colour) == (free, live)
 
@@ -81,19 +81,19 @@ class TestColours:
     @pytest.mark.parametrize(
         "setting", [PORT, PLAIN, SINGLE, {**SOCKET, "single": True}], ids=["port", "plain", "single", "single socket"]
     )
-    def test_what_restarts_in_place_has_none(self, only, setting):
+    def test_a_process_that_restarts_in_place_has_no_colour(self, only, setting):
         process = only(setting, "blue")
         assert (process.colour, process.instance, process.unit) == ("", "web", "shop-web")
         assert not overlaps(process.setting)
 
-    def test_each_of_several_has_its_own(self, host):
+    def test_each_of_several_processes_has_a_colour_of_its_own(self, host):
         facts = Facts(live={"worker-1": "blue"})
         assert [(each.name, each.colour) for each in processes_of(host(facts, worker={**OVERLAPPING, "count": 2}))] == [
             ("worker-1", "green"),
             ("worker-2", "blue"),
         ]
 
-    def test_what_serves_now_is_asked_in_the_colour_it_has_now(self, host):
+    def test_a_process_that_serves_is_asked_in_the_colour_it_has_now(self, host):
         facts = Facts(live={"web": "green", "beat": "blue"})
         live = live_processes_of(host(facts, web=SOCKET, beat=SINGLE))
         assert [each.unit for each in live] == ["shop-web-green", "shop-beat"]
@@ -104,7 +104,7 @@ class TestOrder:
         processes = processes_of(host(beat=SINGLE, worker=OVERLAPPING, api=PORT, web=SOCKET))
         assert [each.name for each in processes] == ["web", "worker", "beat", "api"]
 
-    def test_a_manager_sees_its_own_only(self, host):
+    def test_a_manager_sees_only_processes_of_its_own(self, host):
         both = host(web=SOCKET, worker={**PLAIN, "manager": "supervisor"})
         assert [each.name for each in processes_of(both, "supervisor")] == ["worker"]
         assert [each.name for each in processes_of(both, "systemd")] == ["web"]
@@ -117,7 +117,7 @@ class TestOrder:
 
 
 class TestNames:
-    def test_one_is_called_by_its_name_and_several_are_numbered(self, host):
+    def test_one_process_is_called_by_its_name_and_several_are_numbered(self, host):
         settings = host(web=SOCKET, worker={**PLAIN, "count": 3}).environment.processes
         assert instances("web", settings["web"]) == ["web"]
         assert instances("worker", settings["worker"]) == ["worker-1", "worker-2", "worker-3"]
@@ -126,7 +126,7 @@ class TestNames:
         (process,) = processes_of(host(**{"web-2": SOCKET}))
         assert process.setting_name == "web-2"
 
-    def test_one_of_several_finds_its_setting(self, host):
+    def test_one_of_several_processes_finds_its_setting(self, host):
         assert {each.setting_name for each in processes_of(host(worker={**PLAIN, "count": 2}))} == {"worker"}
 
     def test_a_socket_has_the_colour_and_its_link_has_not(self, only):
@@ -134,7 +134,7 @@ class TestNames:
         assert process.socket == process.address == "/srv/shop/run/web-green.sock"
         assert process.link == ("/srv/shop/run/web.sock", "web-green.sock")
 
-    def test_without_a_socket_a_link_of_its_own_tells_the_colour(self, only):
+    def test_a_process_without_a_socket_has_a_link_that_tells_the_colour(self, only):
         process = only(OVERLAPPING)
         assert (process.socket, process.address) == ("", "")
         assert process.link == ("/srv/shop/run/web.live", "web-blue")
@@ -150,7 +150,7 @@ class TestNames:
 
 
 class TestCommand:
-    def test_it_is_started_in_the_environment_of_the_release(self, only):
+    def test_a_command_is_started_in_the_environment_of_the_release(self, only):
         argv = only(SOCKET).argv
         assert argv == (
             f"/srv/shop/releases/{NEW}/run",
@@ -160,17 +160,17 @@ class TestCommand:
             "unix:/srv/shop/run/web-blue.sock",
         )
 
-    def test_its_own_variables_are_named_before_it(self, only):
+    def test_variables_of_a_process_are_named_before_its_command(self, only):
         assert only({**SOCKET, "environment": {"A": "b"}}).argv[1] == "@web"
 
-    def test_a_quoted_argument_stays_one(self, only):
+    def test_a_quoted_argument_of_a_command_stays_one(self, only):
         assert only({"command": "run 'a b' \"c 'd'\""}).argv[1:] == ("run", "a b", "c 'd'")
 
-    def test_it_knows_its_port_and_its_name(self, only):
+    def test_a_command_knows_the_port_and_the_name_of_its_process(self, only):
         setting = {"command": "run {{ process }} {{ port }}", "port": 8001}
         assert only(setting).argv[1:] == ("run", "web", "8001")
 
-    def test_a_secret_in_it_is_refused(self, only):
+    def test_a_secret_in_the_command_of_a_process_is_refused(self, only):
         with pytest.raises(TemplateError, match=r"shop\.toml: processes\.web\.command: .*secret \(KEY\).*`ps`"):
             _ = only({"command": "run {{ secrets.KEY }}"}).argv
 
@@ -182,24 +182,24 @@ class TestCommand:
             ("{{ app.root }}/data", "/srv/shop/data"),
         ],
     )
-    def test_it_works_in_the_code_or_where_it_is_told(self, only, directory, path):
+    def test_a_process_works_in_the_code_or_where_it_is_told(self, only, directory, path):
         assert only({**SOCKET, "directory": directory}).directory == path
 
 
 class TestDefinition:
-    def test_it_is_written_then_run_then_asked_for_its_health(self, only):
+    def test_a_definition_is_written_then_run_then_asked_for_its_health(self, only):
         kinds = [each.kind for each in definition(only(SOCKET), "text", "systemd")]
         assert kinds == ["file", "running", "healthy"]
 
-    def test_a_new_definition_restarts_it(self, only):
+    def test_a_new_definition_restarts_its_process(self, only):
         file, running, *_ = definition(only(SOCKET), "text", "systemd")
         assert isinstance(running, Running) and running.when is not None
         assert running.when.resources == (file,)
 
-    def test_what_does_not_listen_is_not_asked(self, only):
+    def test_a_process_that_does_not_listen_is_not_asked_for_its_health(self, only):
         assert [each.kind for each in definition(only(PLAIN), "text", "systemd")] == ["file", "running"]
 
-    def test_without_a_word_on_health_a_connection_is_enough(self, only):
+    def test_a_connection_is_enough_where_the_settings_do_not_speak_of_health(self, only):
         *_, healthy = definition(only(SOCKET), "text", "systemd")
         assert isinstance(healthy, Healthy) and healthy.path == ""
 
@@ -209,7 +209,7 @@ class TestDefinition:
         assert isinstance(healthy, Healthy)
         assert (healthy.path, healthy.statuses, healthy.timeout) == ("/alive", ((204, 204), (300, 399)), 5)
 
-    def test_a_command_tells_of_one_that_does_not_listen(self, only):
+    def test_a_command_tells_the_health_of_a_process_that_does_not_listen(self, only):
         health = {"command": "ask-master --of {{ process }}", "timeout": 60}
         process = only({**PLAIN, "health": health, "environment": {"A": "b"}})
         *_, healthy = definition(process, "text", "systemd")
@@ -219,6 +219,6 @@ class TestDefinition:
         assert healthy.command == (run, f"@{process.setting_name}", "sh", "-c", line)
         assert (healthy.user, healthy.cwd) == (process.setting.user, process.host.source)
 
-    def test_a_command_is_asked_beside_the_answer_of_one_that_listens(self, only):
+    def test_a_command_is_asked_beside_the_answer_of_a_process_that_listens(self, only):
         *_, healthy = definition(only({**SOCKET, "health": {"path": "/", "command": "true"}}), "text", "systemd")
         assert isinstance(healthy, Healthy) and (healthy.path, healthy.command[-1]) == ("/", "true")

@@ -59,11 +59,11 @@ def release() -> Callable[..., Release]:
 
 
 class TestName:
-    def test_is_ten_digits_of_the_commit_and_eight_of_all_else(self, release):
+    def test_the_name_of_a_release_is_ten_digits_of_the_commit_and_eight_of_all_else(self, release):
         commit, _, rest = release().id.partition("-")
         assert (commit, len(rest)) == (COMMIT[:10], 8)
 
-    def test_is_the_same_for_the_same(self, release):
+    def test_the_name_of_a_release_is_the_same_for_the_same_inputs(self, release):
         assert release().id == release().id
 
     @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ class TestName:
             ("hosts.web3", {"address": "10.0.0.3"}),
         ],
     )
-    def test_changes_with_what_is_rendered(self, release, path, to):
+    def test_the_name_of_a_release_changes_with_what_is_rendered(self, release, path, to):
         addresses = {"web1": "10.0.0.1", "web2": "10.0.0.2", "web3": "10.0.0.3"}
         changed = release(environment(*path.split("."), to=to), addresses=addresses)
         assert changed.id != release(addresses=addresses).id
@@ -100,10 +100,10 @@ class TestName:
             ("hosts.web1.jump", "bastion"),
         ],
     )
-    def test_does_not_change_with_how_it_is_brought_there(self, release, path, to):
+    def test_the_name_of_a_release_does_not_change_with_how_it_is_brought_there(self, release, path, to):
         assert release(environment(*path.split("."), to=to)).id == release().id
 
-    def test_changes_with_the_commit_a_secret_a_template_and_an_address(self, release):
+    def test_the_name_of_a_release_changes_with_commit_secret_template_and_address(self, release):
         names = {
             release().id,
             release(commit=COMMIT[::-1]).id,
@@ -113,10 +113,10 @@ class TestName:
         }
         assert len(names) == 5
 
-    def test_does_not_depend_on_the_order_in_which_templates_were_used(self, release):
+    def test_the_name_of_a_release_does_not_depend_on_the_order_in_which_templates_were_used(self, release):
         assert release(used={"a": "1", "b": "2"}).id == release(used={"b": "2", "a": "1"}).id
 
-    def test_does_not_depend_on_where_the_file_lies(self, release):
+    def test_the_name_of_a_release_does_not_depend_on_where_the_file_lies(self, release):
         assert release(environment("path", to="/elsewhere/shop.toml")).id == release().id
 
 
@@ -127,7 +127,7 @@ def written(made: Release) -> dict[str, Any]:
 
 
 class TestInputs:
-    def test_give_back_the_release(self, release):
+    def test_kept_inputs_give_back_the_release(self, release):
         made = release()
         read = Release.from_inputs(written(made), environment())
         assert (read.id, read.commit, read.environment) == (made.id, made.commit, made.environment)
@@ -136,22 +136,22 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("named", "kept"), [(COMMIT, COMMIT), ("refs/pull/1/head", "refs/pull/1/head"), ("1" * 40, ""), ("--all", "")]
     )
-    def test_give_back_by_what_its_commit_is_fetched(self, release, named, kept):
+    def test_kept_inputs_give_back_by_what_the_commit_is_fetched(self, release, named, kept):
         made = dataclasses.replace(release(), named=named)
         assert Release.from_inputs(written(made), environment()).named == kept
 
-    def test_keep_their_own_settings_and_templates(self, release):
+    def test_kept_inputs_keep_settings_and_templates_of_their_own(self, release):
         made = release(used={"run.sh.j2": "kept"})
         read = Release.from_inputs(written(made), environment("site", "domains", to=["other.test"]))
         assert read.environment.site is not None and read.environment.site.domains == ("shop.test",)
         assert read.templates.file("run.sh.j2", {}) == "kept"
 
-    def test_take_the_hosts_and_the_way_to_them_from_today(self, release):
+    def test_kept_inputs_take_the_hosts_and_the_way_to_them_from_today(self, release):
         today = environment("hosts", to={"new1": {"address": "10.0.0.7", "user": "root"}})
         read = Release.from_inputs(written(release()), today)
         assert (read.environment.hosts, read.environment.ssh) == (today.hosts, today.ssh)
 
-    def test_say_what_their_certificates_are_called_and_today_all_else(self, release):
+    def test_kept_inputs_say_what_certificates_are_called_and_today_all_else(self, release):
         former = {"certificate": "a.crt", "key": "a.key", "names": ["a.test"], "files": {"key": "former.pem"}}
         now = {**former, "key": "b.key", "files": {"key": "now.pem"}}
         today = environment("certificates", to={"server": now})
@@ -160,35 +160,35 @@ class TestInputs:
         read = Release.from_inputs(written(made), today).environment.certificates["server"]
         assert (read.key, read.files.key) == ("b.key", "former.pem")
 
-    def test_find_the_files_beside_the_environment_file_of_today(self, release):
+    def test_kept_inputs_find_the_files_beside_the_environment_file_of_today(self, release):
         today = environment("path", to="/project/hosts/shop.toml")
         assert Release.from_inputs(written(release(today)), today).environment.path == today.path
 
-    def test_are_the_same_text_when_they_are_read_and_written_again(self, release):
+    def test_kept_inputs_are_the_same_text_when_read_and_written_again(self, release):
         made = release()
         assert Release.from_inputs(written(made), environment()).inputs == made.inputs
 
-    def test_hold_no_secret(self, release):
+    def test_kept_inputs_hold_no_secret(self, release):
         text = release(secret="s-e-c-r-e-t").inputs
         assert "s-e-c-r-e-t" not in text and "{{ secrets.KEY }}" in text
 
     @pytest.mark.parametrize("kept", [{}, {"settings": {}}, {"settings": {"app": 1}}])
-    def test_that_lack_something_are_a_value_error(self, kept):
+    def test_kept_inputs_that_lack_something_are_a_value_error(self, kept):
         with pytest.raises(ValueError):
             Release.from_inputs(kept, environment())
 
     @pytest.mark.parametrize("part", ["settings", "templates"])
     @pytest.mark.parametrize("other", [None, 1, "text", ["a"], {"app": 1}, {"app": {}, "site": ["a"]}])
-    def test_of_another_shape_are_a_value_error(self, release, part, other):
+    def test_kept_inputs_of_another_shape_are_a_value_error(self, release, part, other):
         with pytest.raises(ValueError):
             Release.from_inputs({**written(release()), part: other}, environment())
 
-    def test_are_left_as_they_are_when_they_are_read(self, release):
+    def test_kept_inputs_are_not_changed_by_reading_them(self, release):
         kept = written(release())
         Release.from_inputs(kept, environment("app", "branch", to="other"))
         assert kept == written(release())
 
-    def test_of_a_later_version_are_a_value_error(self, release):
+    def test_kept_inputs_of_a_later_version_are_a_value_error(self, release):
         kept = json.loads(release().inputs)
         kept["settings"]["app"]["later"] = True
         with pytest.raises(ValueError):

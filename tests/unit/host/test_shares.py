@@ -32,12 +32,12 @@ def mount(host: Host) -> dict[str, str]:
 
 @pytest.mark.skipif(shutil.which("systemd-escape") is None, reason="needs systemd-escape")
 @pytest.mark.parametrize("path", ["/srv/media", "/srv/a-b/.c/d_e:f", "/.hidden/x", "/srv/a.b--c"])
-def test_a_unit_is_named_as_systemd_names_it(path):
+def test_a_mount_unit_is_named_as_systemd_names_it(path):
     said = subprocess.run(["systemd-escape", "-p", "--suffix=mount", path], capture_output=True, text=True, check=True)
     assert shares.unit_name(path) == said.stdout.strip()
 
 
-def test_the_server_exports_to_those_that_need_it():
+def test_the_server_exports_a_share_to_hosts_that_need_it():
     host = make("data1", server="data", clients=["web"])
     share = host.environment.shares["media"]
     assert list(shares.served(host)) == ["media"] and not shares.served(make("web1", server="data"))
@@ -53,17 +53,17 @@ def test_a_client_mounts_from_the_servers_address():
     assert mount(make("web1", server="web2"))["What"] == "[2001:db8::12]:/srv/shares/media"
 
 
-def test_the_server_itself_needs_no_network():
+def test_the_server_of_a_share_needs_no_network_itself():
     host = make("data1", server="data", folder="/data/media", options="noatime")
     assert mount(host) == {"What": "/data/media", "Type": "none", "Options": "bind"}
     assert shares.clients_of(host, host.environment.shares["media"]) == ["10.0.0.11", "2001:db8::12"]
 
 
-def test_what_somebody_else_has_is_mounted_as_it_is_written():
+def test_a_share_of_another_server_is_mounted_as_it_is_written():
     assert mount(make("web1", source="nas:/media", options="ro"))["What"] == "nas:/media"
 
 
-def test_what_somebody_else_mounts_is_needed_and_not_mounted():
+def test_a_share_that_somebody_else_mounts_is_needed_and_not_mounted():
     host = make("web1", clients=["web"])
     assert shares.required(host) == ["/srv/media"] and shares.units(host) == ["srv-media.mount"]
     assert not shares.mounted(host)

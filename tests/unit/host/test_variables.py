@@ -7,13 +7,13 @@ from hawser.host.variables import dotenv_variables, full_environment, own_enviro
 from .conftest import NEW, SETTINGS
 
 
-def test_the_environment_of_a_release_names_it(host):
+def test_the_environment_of_a_release_names_the_release(host):
     lines = full_environment(host()).splitlines()
     assert f'HAWSER_RELEASE="{NEW}"' in lines
     assert lines[0].startswith(f'PATH="/srv/shop/releases/{NEW}/env/bin:')
 
 
-def test_what_the_settings_say_wins(host):
+def test_variables_of_the_settings_win(host):
     text = full_environment(host(env={"variables": {"PYTHONUNBUFFERED": "0"}}))
     assert 'PYTHONUNBUFFERED="0"' in text and text.count("PYTHONUNBUFFERED") == 1
 
@@ -30,7 +30,7 @@ def test_the_dotenv_file_holds_all_variables_or_those_that_are_named(host):
     assert dotenv_variables(named) == {"KEY": "k-e-y", "B": "2"}
 
 
-def test_processes_and_cron_lines_of_this_host_have_some_of_their_own(host):
+def test_processes_and_cron_lines_of_a_host_have_variables_of_their_own(host):
     web = {**SETTINGS["processes"]["web"], "environment": {"NAME": "{{ host.name }}"}}
     tick = {"schedule": "@daily", "command": "true", "groups": ["data"], "environment": {"A": "1"}}
     assert own_environments(host("web1", processes={"web": web}, cron={"tick": tick})) == {"web": {"NAME": "web1"}}

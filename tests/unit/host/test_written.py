@@ -11,7 +11,7 @@ from .conftest import NEW
 
 
 class TestFilesFromTemplates:
-    def test_are_rendered_for_the_hosts_of_their_groups(self, host):
+    def test_files_are_rendered_for_the_hosts_of_their_groups(self, host):
         files = [
             {"path": "/etc/shop.json", "content": '"{{ host.name }}"', "groups": ["web"]},
             {"path": "conf.py", "content": "A = 1\n", "validate": "none"},
@@ -21,7 +21,7 @@ class TestFilesFromTemplates:
         assert (second.path, second.owner) == (f"/srv/shop/releases/{NEW}/source/conf.py", "shop")
         assert [file.path for file, _ in written.files(host("data1", files=files))] == [second.path]
 
-    def test_are_validated_by_their_ending_unless_told_otherwise(self, host):
+    def test_files_are_validated_by_their_ending_unless_told_otherwise(self, host):
         files = [
             {"path": "/etc/a.json", "content": "{}"},
             {"path": "/etc/b.json", "content": "{}", "validate": "none"},
@@ -29,7 +29,7 @@ class TestFilesFromTemplates:
         ]
         assert [file.validate for file, _ in written.files(host(files=files))] == ["json", "", "visudo -cf {}"]
 
-    def test_that_cannot_be_rendered_are_named_by_their_place_in_the_list(self, host):
+    def test_files_that_cannot_be_rendered_are_named_by_their_place_in_the_list(self, host):
         files = [{"path": "/etc/a", "content": ""}, {"path": "/etc/b", "content": "{{ nothing }}"}]
         with pytest.raises(TemplateError) as error:
             written.files(host(files=files))

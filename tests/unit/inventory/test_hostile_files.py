@@ -42,29 +42,29 @@ def refused(path: Path) -> str:
     ],
     ids=range(9),
 )
-def test_what_is_nested_too_deeply(write, text):
+def test_a_file_nested_too_deeply_is_refused(write, text):
     assert "nested deeper than 50" in refused(write(text))
 
 
 @pytest.mark.parametrize("number", ["1" * 6000, "-" + "9" * 100_000], ids=["long", "longer"])
-def test_a_number_that_is_too_long(write, number):
+def test_a_number_that_is_too_long_is_refused(write, number):
     assert refused(write(PLAIN + f"[vars]\nx = {number}\n")).endswith("hosts/shop.toml: has a number that is too long")
 
 
-def test_a_mark_at_the_beginning_is_no_mistake(folder):
+def test_a_byte_order_mark_at_the_beginning_is_no_mistake(folder):
     (folder / "shop.toml").write_bytes(b"\xef\xbb\xbf" + PLAIN.encode())
     assert read_environment(folder / "shop.toml").app.name == "shop"
 
 
 @pytest.mark.parametrize("size", [2_000_000, 50_000_000])
-def test_a_file_that_is_too_long(write, size):
+def test_a_file_that_is_too_long_is_refused(write, size):
     assert "cannot be read: it is longer than 1,048,576 bytes" in refused(write(PLAIN + f'[vars]\nx = "{"y" * size}"'))
 
 
 @pytest.mark.parametrize(
     "text", ["{{ '" + "x" * 900_000 + "' }}", "{{" * 400_000, "{% if x %}" * 90_000, "{#" * 400_000]
 )
-def test_a_value_that_is_nearly_too_long(write, text):
+def test_a_value_that_is_nearly_too_long_is_judged_soon(write, text):
     path = write(PLAIN + f'[env.variables]\nX = """{text}"""\n')
     began = time.thread_time()
     try:
@@ -78,7 +78,7 @@ def test_a_value_in_a_message_is_shown_in_part(write):
     assert len(refused(write(PLAIN.replace('name = "shop"', f'name = "{"y" * 100_000}"')))) < 2000
 
 
-def test_a_pipe_a_device_and_a_link_to_itself(folder):
+def test_a_pipe_a_device_and_a_link_to_itself_are_refused(folder):
     os.mkfifo(folder / "shop.toml")
     assert "cannot be read: it is no regular file" in refused(folder / "shop.toml")
     (folder / "zero.toml").symlink_to("/dev/zero")
@@ -93,11 +93,11 @@ def test_a_pipe_a_device_and_a_link_to_itself(folder):
 
 
 @pytest.mark.parametrize("base", ["../shop.toml", "/etc/shop.toml", "a\\u0000.toml", "a\\n.toml", "x/../../y.toml"])
-def test_what_extends_names_lies_in_the_folder(write, base):
+def test_a_file_outside_of_the_folder_cannot_be_extended(write, base):
     assert "lies outside of hosts" in refused(write(f'extends = "{base}"\n'))
 
 
-def test_files_that_extend_each_other_through_links(folder):
+def test_files_that_extend_each_other_through_links_are_refused(folder):
     (folder / "a.toml").write_text('extends = "b.toml"\n')
     (folder / "b.toml").symlink_to("a.toml")
     assert "extends itself" in refused(folder / "a.toml")
@@ -110,7 +110,7 @@ def test_a_name_is_looked_up_though_another_file_is_hostile(folder, write):
         load_inventory(folder, "shop").select(["nothing"])
 
 
-def test_secrets_from_a_pipe_and_without_an_end(folder):
+def test_secrets_from_a_pipe_or_without_an_end_are_refused(folder):
     environment = Environment.model_validate({"name": "shop", "app": {"name": "shop", "repo": "."}})
     os.mkfifo(folder / "shop.env", 0o600)
     with pytest.raises(InputErrors, match=r"shop\.env: cannot be read: it is no regular file"):
@@ -122,7 +122,7 @@ def test_secrets_from_a_pipe_and_without_an_end(folder):
         load_secrets(environment, folder)
 
 
-def test_known_hosts_from_a_pipe_and_of_bytes(tmp_path):
+def test_known_hosts_from_a_pipe_or_of_bytes_are_refused(tmp_path):
     os.mkfifo(tmp_path / "known_hosts")
     with pytest.raises(HawserError, match="no regular file"):
         KnownHosts(tmp_path / "known_hosts")

@@ -33,28 +33,28 @@ port = "{{ instance.port }}"
 
 
 class TestATable:
-    def test_has_an_entry_for_each_instance_in_the_order_of_the_instances(self, read):
+    def test_a_table_has_an_entry_for_each_instance_in_their_order(self, read):
         processes = read(BASE + TWO + SERVER).processes
         assert list(processes) == ["server-north", "server-south"]
         assert [process.port for process in processes.values()] == [8001, 8002]
         assert [process.instance for process in processes.values()] == ["north", "south"]
 
-    def test_keeps_the_place_of_the_entry_among_others(self, read):
+    def test_entries_for_each_instance_keep_their_place_among_others(self, read):
         before = '[processes.first]\ncommand = "x"\n'
         after = '[processes.last]\ncommand = "x"\n'
         names = list(read(BASE + TWO + before + SERVER + after).processes)
         assert names == ["first", "server-north", "server-south", "last"]
 
-    def test_binds_what_uses_other_names_as_well_for_later(self, read):
+    def test_values_with_other_names_are_bound_to_their_instance_for_later(self, read):
         processes = read(BASE + TWO + SERVER).processes
         assert processes["server-south"].command == "serve --port {{ port }} --prefix {{ instances['south'].prefix }}"
 
-    def test_leaves_a_name_alone_that_only_looks_alike(self, read):
+    def test_a_name_that_only_looks_like_an_instance_is_left_alone(self, read):
         text = SERVER + 'environment = { A = "{{ app.instance }} {{ instance.name }} {{ instances | length }}" }'
         environment = read(BASE + TWO + text).processes["server-north"].environment
         assert environment == {"A": "{{ app.instance }} {{ instances['north'].name }} {{ instances | length }}"}
 
-    def test_may_say_more_of_one_instance(self, read):
+    def test_a_table_may_say_more_of_one_instance(self, read):
         special = '[processes.server-south]\ncount = 1\nstop_timeout = 90\ncommand = "other {{ instance.prefix }}"\n'
         for text in (SERVER + special, special + SERVER):
             processes = read(BASE + TWO + text).processes
@@ -63,7 +63,7 @@ class TestATable:
             assert processes["server-south"].port == 8002
             assert processes["server-north"].stop_timeout == 30
 
-    def test_may_have_instances_in_names_and_values_of_any_depth(self, read):
+    def test_instances_may_stand_in_names_and_values_of_any_depth(self, read):
         environment = read(
             BASE
             + TWO
@@ -80,17 +80,17 @@ class TestATable:
         }
         assert [user.vhost for user in environment.services.rabbitmq.users.values()] == ["shop_north", "shop_south"]
 
-    def test_binds_an_entry_that_names_its_instance_itself(self, read):
+    def test_an_entry_that_names_its_instance_itself_is_bound_to_it(self, read):
         text = '[processes.report]\ncommand = "report {{ instance.prefix }}"\ninstance = "south"\n'
         assert read(BASE + TWO + text).processes["report"].command == "report /S"
 
 
 class TestAList:
-    def test_has_an_item_for_each_instance_among_the_others(self, read):
+    def test_a_list_has_an_item_for_each_instance_among_the_others(self, read):
         environment = read(BASE + TWO + '[persistent]\nfolders = ["a", "media/{{ instance.name }}", "b"]\n')
         assert environment.persistent.folders == ("a", "media/north", "media/south", "b")
 
-    def test_of_tables_notes_whose_each_is(self, read):
+    def test_a_list_of_tables_notes_whose_each_is(self, read):
         text = '[[files]]\npath = "/etc/shop/{{ instance.name }}.ini"\ntemplate = "shop.ini.j2"\n'
         files = read(BASE + TWO + text).files
         assert [(file.path, file.instance) for file in files] == [
@@ -98,20 +98,20 @@ class TestAList:
             ("/etc/shop/south.ini", "south"),
         ]
 
-    def test_within_an_entry_is_not_multiplied(self, read):
+    def test_a_list_within_an_entry_is_not_multiplied(self, read):
         text = (
             SERVER + '[processes."worker-{{ instance.name }}"]\ncommand = "x"\nafter = ["server-{{ instance.name }}"]\n'
         )
         processes = read(BASE + TWO + text).processes
         assert processes["worker-south"].after == ("server-south",)
 
-    def test_of_migrations_may_be_a_single_text(self, read):
+    def test_a_list_of_migrations_may_be_a_single_text(self, read):
         environment = read(BASE + TWO + '[release]\nmigrate = "@{{ instance.name }} migrate"\n')
         assert environment.release.migrate == ("@north migrate", "@south migrate")
 
 
 class TestVariables:
-    def test_that_speak_of_an_instance_are_its_own(self, read):
+    def test_variables_that_speak_of_an_instance_are_its_own(self, read):
         text = '[env.variables]\nMODE = "production"\nSETTINGS = "shop.{{ instance.name }}"\n'
         env = read(BASE + TWO + text).env
         assert env.shared == {"MODE": "production"}

@@ -45,37 +45,37 @@ def problems_of(path: Path) -> list[Problem]:
 
 
 class TestAFolder:
-    def test_holds_one_environment_a_file_and_the_example_is_none(self, folder, write):
+    def test_a_folder_holds_one_environment_a_file_and_the_example_is_none(self, folder, write):
         for name in ("shop", "blog", "example", ".#shop"):
             write(name=name)
         (folder / "notes.txt").touch()
         assert load_inventory(folder).names == ("blog", "shop")
 
-    def test_that_does_not_exist_is_named(self, tmp_path):
+    def test_a_folder_that_does_not_exist_is_named(self, tmp_path):
         with pytest.raises(InputErrors, match="nowhere: no such folder"):
             load_inventory(tmp_path / "nowhere")
 
-    def test_may_be_empty(self, folder):
+    def test_a_folder_of_environments_may_be_empty(self, folder):
         assert load_inventory(folder).names == ()
 
-    def test_answers_an_unknown_environment_with_the_nearest(self, folder, write):
+    def test_an_unknown_environment_is_answered_with_the_nearest(self, folder, write):
         write(name="production")
         with pytest.raises(UnknownTarget) as caught:
             load_inventory(folder).environment("prodction")
         assert str(caught.value) == "unknown environment 'prodction' (did you mean production?)"
         assert caught.value.code == 2
 
-    def test_of_a_default_that_does_not_exist_has_none(self, folder, write):
+    def test_a_default_environment_that_does_not_exist_is_none(self, folder, write):
         write()
         assert load_inventory(folder, "demo").default is None
         assert load_inventory(folder, "shop").default == "shop"
 
-    def test_reads_a_file_once(self, folder, write):
+    def test_an_environment_file_is_read_once(self, folder, write):
         write()
         inventory = load_inventory(folder)
         assert inventory.environment("shop") is inventory.environment("shop")
 
-    def test_of_fifty_files_is_searched_in_no_noticeable_time(self, folder, write):
+    def test_fifty_environment_files_are_searched_in_no_noticeable_time(self, folder, write):
         text = EXAMPLE.read_text()
         for number in range(50):
             write(text.replace("web1", f"web{number}x"), f"shop{number}")
@@ -86,28 +86,28 @@ class TestAFolder:
 
 
 class TestAFileThatCannotBeRead:
-    def test_because_it_is_no_toml_is_named_with_line_and_column(self, write):
+    def test_a_file_that_is_no_toml_is_named_with_line_and_column(self, write):
         path = write('[app]\nname = "shop"\nrepo  "x"\n')
         assert problems_of(path) == [
             Problem("hosts/shop.toml:3:7", "", "is not TOML: expected '=' after a key in a key/value pair")
         ]
 
-    def test_because_it_ends_too_early_is_named_so(self, write):
+    def test_a_file_that_ends_too_early_is_named_with_its_end(self, write):
         assert [problem.file for problem in problems_of(write("[app"))] == ["hosts/shop.toml: end of the file"]
 
-    def test_because_it_is_no_utf8_is_named_with_the_byte(self, write):
+    def test_a_file_that_is_no_utf8_is_named_with_the_byte(self, write):
         path = write()
         path.write_bytes(b"# \xff")
         assert problems_of(path) == [Problem("hosts/shop.toml", "", "is not UTF-8 (byte 2)")]
 
-    def test_because_it_is_a_folder_is_named(self, folder):
+    def test_a_folder_in_place_of_a_file_is_named(self, folder):
         (folder / "shop.toml").mkdir()
         assert problems_of(folder / "shop.toml") == [Problem("hosts/shop.toml", "", "cannot be read: is a directory")]
 
-    def test_because_of_its_name_is_named(self, write):
+    def test_a_file_whose_name_cannot_be_an_environments_is_named(self, write):
         assert problems_of(write(name="shop.eu"))[0].message == "'shop.eu' cannot be the name of an environment"
 
-    def test_does_not_disturb_another_environment(self, folder, write):
+    def test_a_file_that_cannot_be_read_does_not_disturb_another_environment(self, folder, write):
         write("[", name="broken")
         write()
         assert load_inventory(folder, "shop").select(["shop"]).hosts == ("web1",)
@@ -116,7 +116,7 @@ class TestAFileThatCannotBeRead:
 
 
 class TestExtends:
-    def test_merges_tables_and_the_extending_file_wins(self, write):
+    def test_extends_merges_tables_and_the_extending_file_wins(self, write):
         write(BASE, "base")
         path = write(
             'extends = "base.toml"\n[env.variables]\nB = "mine"\nC = "mine"\n[site]\ndomains = ["a.test"]\n[hosts.web1]'
@@ -125,19 +125,19 @@ class TestExtends:
         assert environment.env.variables == {"A": "base", "B": "mine", "C": "mine"}
         assert environment.site.domains == ("a.test",)
 
-    def test_reaches_over_several_files(self, write):
+    def test_extends_reaches_over_several_files(self, write):
         write(BASE, "base")
         write('extends = "base.toml"\n[site]\nlisten = 8080', "middle")
         environment = read_environment(write('extends = "middle.toml"\n[hosts.web1]'))
         assert (environment.site.listen, environment.site.domains) == (8080, ("base.test",))
 
-    def test_reaches_into_a_folder_beside_the_file(self, folder, write):
+    def test_extends_reaches_into_a_folder_beside_the_file(self, folder, write):
         (folder / "bases").mkdir()
         (folder / "bases/base.toml").write_text('extends = "more.toml"')
         (folder / "bases/more.toml").write_text(BASE)
         assert read_environment(write('extends = "bases/base.toml"\n[hosts.web1]')).app.name == "shop"
 
-    def test_names_the_file_that_holds_the_mistake(self, write):
+    def test_a_mistake_in_an_extended_file_is_named_with_that_file(self, write):
         write(BASE + "max_bod = '1m'\n[cron.x]\nschedule = '@dayly'\ncommand = 'x'", "base")
         path = write('extends = "base.toml"\n[site]\nlistn = 80\n[cron.x]\ncommand = "y"\n[hosts.web1]')
         assert [(problem.file, problem.key) for problem in problems_of(path)] == [
@@ -146,7 +146,7 @@ class TestExtends:
             ("hosts/shop.toml", "site.listn"),
         ]
 
-    def test_changes_one_key_of_an_entry_of_a_list(self, write):
+    def test_an_extending_file_changes_one_key_of_an_entry_of_a_list(self, write):
         write(BASE + LISTS, "base")
         environment = read_environment(
             write(
@@ -159,7 +159,7 @@ class TestExtends:
         assert second.mode == 0o600 != first.mode
         assert [rule.ports for rule in environment.firewall.rules] == [(80,), (8443,)]
 
-    def test_takes_an_entry_of_a_list_away(self, write):
+    def test_an_extending_file_takes_an_entry_of_a_list_away(self, write):
         write(BASE + LISTS, "base")
         environment = read_environment(write('extends = "base.toml"\nfiles."/etc/a.conf" = false\n[hosts.web1]'))
         assert [file.path for file in environment.files] == ["/etc/b.conf"]
@@ -172,7 +172,7 @@ class TestExtends:
             ("0", "names no entry of the list that this file extends", "an entry's path, or its place: 1 to 2"),
         ],
     )
-    def test_of_an_entry_that_is_not_there_is_refused(self, write, name, message, hint):
+    def test_a_change_of_an_entry_that_is_not_there_is_refused(self, write, name, message, hint):
         write(BASE + LISTS, "base")
         path = write(f'extends = "base.toml"\n[files."{name}"]\nmode = "0600"\n[hosts.web1]')
         (problem,) = problems_of(path)
@@ -188,7 +188,7 @@ class TestExtends:
             "false takes the entry away",
         )
 
-    def test_of_one_of_two_entries_with_the_same_path_wants_its_place(self, write):
+    def test_a_change_of_one_of_two_entries_with_the_same_path_wants_its_place(self, write):
         twice = LISTS + '[[patches]]\npath = "a"\nold = "1"\nnew = "2"\n[[patches]]\npath = "a"\nold = "3"\nnew = "4"\n'
         write(BASE + twice, "base")
         (problem,) = problems_of(write('extends = "base.toml"\n[patches.a]\nnew = "5"\n[hosts.web1]'))
@@ -196,52 +196,52 @@ class TestExtends:
         environment = read_environment(write('extends = "base.toml"\n[patches.2]\nnew = "5"\n[hosts.web1]'))
         assert [patch.new for patch in environment.patches] == ["2", "5"]
 
-    def test_names_the_file_that_changes_an_entry_wrongly(self, write):
+    def test_a_file_that_changes_an_entry_wrongly_is_named(self, write):
         write(BASE + LISTS, "base")
         path = write('extends = "base.toml"\n[files."/etc/b.conf"]\nmod = "0600"\n[hosts.web1]')
         assert [(problem.file, problem.key) for problem in problems_of(path)] == [("hosts/shop.toml", "files[1].mod")]
 
-    def test_of_itself_is_refused(self, write):
+    def test_a_file_that_extends_itself_is_refused(self, write):
         path = write('extends = "shop.toml"')
         assert problems_of(path) == [
             Problem("hosts/shop.toml", "extends", "extends itself: hosts/shop.toml -> hosts/shop.toml")
         ]
 
-    def test_in_a_circle_is_refused(self, write):
+    def test_files_that_extend_each_other_in_a_circle_are_refused(self, write):
         write('extends = "shop.toml"', "base")
         path = write('extends = "base.toml"')
         message = "extends itself: hosts/shop.toml -> hosts/base.toml -> hosts/shop.toml"
         assert problems_of(path) == [Problem("hosts/base.toml", "extends", message)]
 
-    def test_of_a_file_that_is_not_there_is_refused(self, write):
+    def test_a_file_that_extends_one_that_is_not_there_is_refused(self, write):
         path = write('extends = "base.toml"')
         message = "cannot read hosts/base.toml: no such file or directory"
         assert problems_of(path) == [Problem("hosts/shop.toml", "extends", message)]
 
     @pytest.mark.parametrize("value", ["5", '"base"', '["base.toml"]'])
-    def test_of_something_that_is_no_file_is_refused(self, write, value):
+    def test_a_file_that_extends_something_that_is_no_file_is_refused(self, write, value):
         hint = 'as in extends = "base.toml"'
         assert problems_of(write(f"extends = {value}")) == [
             Problem("hosts/shop.toml", "extends", "must be the name of a TOML file", hint)
         ]
 
     @pytest.mark.parametrize("value", ["../base.toml", "/etc/base.toml"])
-    def test_of_a_file_elsewhere_is_refused(self, write, value):
+    def test_a_file_that_extends_one_elsewhere_is_refused(self, write, value):
         assert problems_of(write(f"extends = '{value}'")) == [
             Problem("hosts/shop.toml", "extends", f"'{value}' lies outside of hosts")
         ]
 
 
 class TestTheExample:
-    def test_is_a_valid_environment(self):
+    def test_the_example_is_a_valid_environment(self):
         environment = read_environment(EXAMPLE)
         assert Environment.model_validate(environment.model_dump(mode="json")) == environment
 
-    def test_shows_every_setting_in_its_table(self):
+    def test_the_example_shows_every_setting_in_its_table(self):
         missing = sorted(_settings(Environment, ()) - _shown(EXAMPLE.read_text()))
         assert missing == []
 
-    def test_shows_the_tables_in_the_order_of_the_schema(self):
+    def test_the_example_shows_the_tables_in_the_order_of_the_schema(self):
         headings = re.findall(r"^\[+([a-z_]+)", EXAMPLE.read_text(), re.MULTILINE)
         assert list(dict.fromkeys(headings)) == list(keys_of(Environment))
 
@@ -253,7 +253,7 @@ class TestTheExample:
             ('# template = "features.json.j2"', ("content",)),
         ],
     )
-    def test_is_still_valid_with_a_commented_setting_instead_of_another(self, write, line, instead_of):
+    def test_the_example_is_still_valid_with_a_commented_setting_instead_of_another(self, write, line, instead_of):
         before, found, after = EXAMPLE.read_text().partition(line)
         table = before.rindex("\n[")
         beside = before[table:] + found.removeprefix("# ") + after[: after.index("\n[")]

@@ -1241,12 +1241,12 @@ def test_all_mistakes_are_named_at_once(complain):
     ]
 
 
-def test_what_only_follows_from_another_mistake_is_not_reported(complain):
+def test_a_mistake_that_only_follows_from_another_is_not_reported(complain):
     problems = complain("[hosts.web1]\ngroup = ['web']\n[cron.x]\nschedule = '@daily'\ncommand = 'x'\ngroups = ['web']")
     assert [problem.key for problem in problems] == ["hosts.web1.group"]
 
 
-def test_the_message_says_that_nothing_happened(complain, folder):
+def test_the_message_about_mistakes_says_that_nothing_happened(complain, folder):
     from hawser.inventory import read_environment
 
     complain("[persistent]\nfolder = []")

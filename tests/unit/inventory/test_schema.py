@@ -17,7 +17,7 @@ def again(environment: Environment) -> Environment:
 
 
 class TestAPlainSite:
-    def test_needs_ten_lines(self, read):
+    def test_a_plain_site_needs_ten_lines(self, read):
         environment = read()
         app, web, site, host = (
             environment.app,
@@ -31,11 +31,11 @@ class TestAPlainSite:
         assert (host.address, host.user, host.port) == ("10.0.0.1", None, None)
         assert environment.leader == "web1"
 
-    def test_comes_back_equal_from_the_json_that_a_release_keeps(self, read):
+    def test_a_plain_site_comes_back_equal_from_the_json_that_a_release_keeps(self, read):
         environment = read()
         assert again(environment) == environment
 
-    def test_has_a_path_that_is_not_kept(self, read):
+    def test_the_path_of_an_environment_is_not_kept(self, read):
         environment = read()
         assert environment.path.name == "shop.toml"
         assert "path" not in json.loads(environment.model_dump_json())
@@ -139,7 +139,7 @@ class TestDefaultsThatDependOnOtherTables:
     def test_a_process_may_have_a_user_of_its_own(self, environment):
         assert environment.processes["beat"].user == "other"
 
-    def test_all_of_it_comes_back_equal_from_json(self, environment):
+    def test_an_environment_of_many_tables_comes_back_equal_from_json(self, environment):
         assert again(environment) == environment
         assert again(environment).hosts["web1"].vars == {"slots": 4, "share": 0.5, "fast": True, "names": ("a", "b")}
 
@@ -209,16 +209,16 @@ def _inside(annotation: Any) -> list[Any]:
 
 @pytest.mark.parametrize("model", dict.fromkeys(_models(Environment)), ids=lambda model: model.__name__)
 class TestEveryTable:
-    def test_describes_each_key(self, model):
+    def test_each_key_of_a_table_is_described(self, model):
         assert all((field.description or "").endswith(".") for field in keys_of(model).values())
 
-    def test_takes_no_number_for_a_flag_and_no_text_for_a_number(self, model):
+    def test_a_table_takes_no_number_for_a_flag_and_no_text_for_a_number(self, model):
         for key, field in keys_of(model).items():
             if field.annotation in (bool, int):
                 strict = any(getattr(item, "strict", False) or hasattr(item, "func") for item in field.metadata)
                 assert strict, key
 
-    def test_is_frozen_and_knows_its_keys(self, model):
+    def test_a_table_is_frozen_and_knows_its_keys(self, model):
         assert model.model_config["frozen"]
         assert model.model_config["extra"] == "forbid"
 

@@ -49,7 +49,7 @@ def inventory(folder, write) -> Inventory:
         "a group that has the name of an environment can be named",
     ],
 )
-def test_names(inventory, names, environment, hosts, whole):
+def test_names_stand_for_environments_groups_and_hosts(inventory, names, environment, hosts, whole):
     selection = inventory.select(names)
     assert (selection.environment.name, selection.hosts, selection.whole) == (environment, hosts, whole)
 
@@ -78,7 +78,7 @@ def test_names(inventory, names, environment, hosts, whole):
         "no name is refused",
     ],
 )
-def test_names_that_cannot_be_used(inventory, names, message):
+def test_names_that_cannot_be_used_are_answered_with_those_that_can(inventory, names, message):
     with pytest.raises(UnknownTarget) as caught:
         inventory.select(names)
     assert (str(caught.value), caught.value.code) == (message, 2)

@@ -29,7 +29,7 @@ def given() -> set[str]:
     return {re.sub(rf"_(?:{codes})$", "_{code}", name) for name in ENVIRONMENT.env.variables}
 
 
-def test_the_commit_is_the_one_that_the_table_is_about() -> None:
+def test_the_commit_of_cts_is_the_one_that_the_table_is_about() -> None:
     assert (ENVIRONMENT.app.branch, ENVIRONMENT.app.repo) == (FACTS[CODE]["commit"], FACTS[CODE]["url"])
 
 
@@ -42,11 +42,11 @@ def test_every_variable_without_a_default_is_given() -> None:
     assert set(facts("reads", "without a default")) - {"INSTANCE"} <= given()
 
 
-def test_what_an_instance_polls_is_given() -> None:
+def test_forms_that_an_instance_polls_are_given() -> None:
     assert {f"{name}_{{code}}" for name in facts("deployment", "form variables")} <= given()
 
 
-def test_the_python_is_the_one_of_its_deployment() -> None:
+def test_the_python_of_cts_is_the_one_of_its_deployment() -> None:
     assert f"python{FACTS['deployment']['python']}" in str(ENVIRONMENT.python.interpreter)
     assert set(ENVIRONMENT.python.requirements or ()) <= set(facts("tracks", "requirements"))
 
@@ -64,12 +64,12 @@ def test_an_instance_is_the_one_of_its_deployment(line: str) -> None:
     assert [str(variables[key]) for key in ("title", "prefix", "currency", "port")] == [title, prefix, currency, port]
 
 
-def test_what_is_restarted_every_night_is_so_at_the_time_of_its_deployment() -> None:
+def test_workers_are_restarted_every_night_at_the_time_of_the_deployment() -> None:
     times = {process.restart_at for process in ENVIRONMENT.processes.values() if process.restart_at}
     assert {str(each) for each in times} == {FACTS["deployment"]["restarts workers"]}
 
 
-def test_commands_of_its_deployment_run_in_a_rollout() -> None:
+def test_commands_of_the_deployment_of_cts_run_in_a_rollout() -> None:
     lines = " ".join([*ENVIRONMENT.release.build, *ENVIRONMENT.release.migrate])
     assert all(f"manage.py {command}" in lines for command in facts("deployment", "commands"))
 

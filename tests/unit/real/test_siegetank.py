@@ -30,7 +30,7 @@ def facts(section: str, key: str) -> list[str]:
     return value
 
 
-def test_the_commit_is_the_one_that_the_table_is_about() -> None:
+def test_the_commit_of_siegetank_is_the_one_that_the_table_is_about() -> None:
     assert ENVIRONMENT.app.branch == FACTS["source.siegetank-backend-94e48f8"]["commit"]
     assert ENVIRONMENT.app.repo == FACTS["source.siegetank-backend-94e48f8"]["url"]
 
@@ -73,7 +73,7 @@ def test_children_are_told_to_end_where_one_of_them_says_goodbye() -> None:
         assert process.extra["KillMode"] == "control-group"
 
 
-def test_what_is_built_is_what_the_code_starts() -> None:
+def test_builds_are_those_that_the_code_starts() -> None:
     (build,) = ENVIRONMENT.builds.values()
     assert list(build.outputs) == [FACTS["starts"]["redis"]]
     assert {path.split("/")[0] for path in facts("tracks", "makefiles")} == set(build.inputs)

@@ -29,7 +29,7 @@ def test_the_state_of_the_code_is_that_of_the_table(shipped: Environment, real: 
     assert shipped.python.interpreter == "/opt/python2.7/bin/python2.7"
 
 
-def test_what_the_master_reads_and_its_sample_forgets_is_given(shipped: Environment, real: Table) -> None:
+def test_settings_that_the_master_reads_and_its_sample_forgets_are_given(shipped: Environment, real: Table) -> None:
     missing = set(real["reads"]["master.* of the master's settings"]) - set(real["samples"]["master-node master"])
     assert missing == {"contest"}
     assert missing <= set(values(shipped, "master-node")["master"])
@@ -46,6 +46,6 @@ def test_the_game_of_the_contest_is_built(shipped: Environment, real: Table) -> 
     assert shipped.vars["game"] in real["tracks"]["games"]
 
 
-def test_ports_are_those_of_the_samples(shipped: Environment, real: Table) -> None:
+def test_ports_of_stechec2_are_those_of_the_samples(shipped: Environment, real: Table) -> None:
     assert shipped.processes["master"].port == real["ports"]["master"]
     assert shipped.processes["worker"].port == real["ports"]["worker"]

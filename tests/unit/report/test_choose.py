@@ -32,7 +32,9 @@ class Tty(io.StringIO):
         (io.StringIO(), {"HAWSER_OUTPUT": "terminal"}, "TerminalReport"),
     ],
 )
-def test_the_stream_and_a_variable_decide(stream: io.StringIO, environ: dict[str, str], kind: str) -> None:
+def test_the_stream_and_a_variable_choose_the_kind_of_report(
+    stream: io.StringIO, environ: dict[str, str], kind: str
+) -> None:
     assert type(make_report(stream, environ)).__name__ == kind
 
 
@@ -44,7 +46,7 @@ def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
     assert caught.value.code == 2
 
 
-def test_a_variable_asks_for_diffs() -> None:
+def test_a_variable_of_the_environment_asks_for_diffs() -> None:
     stream = io.StringIO()
     make_report(stream, {"HAWSER_DIFF": "1"}).event("web1", Event(0, "s", "l", "changed", diff="+new"))
     assert "    | +new\n" in stream.getvalue()

@@ -23,7 +23,7 @@ def test_an_event_takes_what_the_runner_sends() -> None:
     )
 
 
-def test_what_the_runner_leaves_out_is_empty() -> None:
+def test_fields_that_the_runner_leaves_out_are_empty() -> None:
     assert Event.from_wire({"status": "ok", "step": "s", "label": "l"}) == Event(0, "s", "l", "ok")
 
 

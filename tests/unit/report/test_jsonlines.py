@@ -67,7 +67,7 @@ def test_secrets_are_masked_in_values_however_deep() -> None:
     assert rows(stream)[0]["facts"] == {"********": {"url": ["x://a:********@b"]}}
 
 
-def test_lines_of_eight_threads_stay_whole() -> None:
+def test_json_lines_of_eight_threads_stay_whole() -> None:
     report, stream = recorded()
 
     def work(host: str) -> None:

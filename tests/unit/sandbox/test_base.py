@@ -24,7 +24,7 @@ PLAIN = Inheritance(Release("debian", "bookworm"), (Source("a.list", "deb http:/
         replace(PLAIN, files={"/etc/pip.conf": b"[global]\n"}),
     ],
 )
-def test_any_other_ingredient_makes_another_image(other: Inheritance) -> None:
+def test_any_other_ingredient_makes_another_image_of_a_host(other: Inheritance) -> None:
     assert fingerprint(other, python=True) != fingerprint(PLAIN, python=True)
 
 

@@ -36,7 +36,7 @@ def test_later_pip_files_win() -> None:
     )
 
 
-def test_what_only_this_machine_has_is_dropped_from_pips_configuration() -> None:
+def test_addresses_of_this_machine_alone_are_dropped_from_pips_configuration() -> None:
     text = (
         "[global]\nfind-links = /opt/wheels\nextra-index-url = file:///opt/simple https://mirror/simple\n"
         f"constraint = /etc/xdg/pip/constraints.txt\ncert = {BUNDLE}\n"

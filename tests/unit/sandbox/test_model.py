@@ -16,7 +16,7 @@ OTHER = Instance(Path("/srv/other"), DEFAULT_FOLDER)
 
 
 @pytest.mark.parametrize("name", ["", "-web", "web-", "Web1", "web_1", "web.1", "../web", "a" * 41])
-def test_what_cannot_be_a_hostname_is_refused(name: str) -> None:
+def test_a_name_that_cannot_be_a_hostname_is_refused(name: str) -> None:
     with pytest.raises(HawserError, match="no host name"):
         SandboxSpec(name)
 
@@ -44,7 +44,7 @@ def test_the_state_folder_is_chosen_by_the_environment(monkeypatch: pytest.Monke
     assert current_instance() == Instance(tmp_path, tmp_path)
 
 
-def test_images_may_be_shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_images_may_be_shared_by_sandboxes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HAWSER_SANDBOX", str(tmp_path))
     monkeypatch.setenv("HAWSER_SANDBOX_BASE", "/srv/images")
     assert current_instance().shared == Path("/srv/images")

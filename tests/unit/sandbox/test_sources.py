@@ -29,7 +29,7 @@ def test_other_distributions_and_third_parties_are_dropped() -> None:
     assert one_line_sources(text, "bookworm") == ""
 
 
-def test_the_options_of_a_line_stay() -> None:
+def test_the_options_of_a_line_of_sources_stay() -> None:
     line = "deb [ arch=amd64 signed-by=/usr/share/keyrings/a.gpg ] http://archive.ubuntu.com/ubuntu noble universe\n"
     assert one_line_sources(line, "noble") == line.replace("[ ", "[").replace(" ]", "]")
 

@@ -20,7 +20,7 @@ def connections(*damaged: str, dry: bool = False) -> Any:
     return made
 
 
-def test_nothing_is_done_where_nobody_knows_what_a_host_has_written_down():
+def test_damaged_records_of_a_host_stop_a_run():
     connections().refuse_damaged(["web1"])
     with pytest.raises(HawserError) as caught:
         connections("/var/lib/hawser/shop/hold.json").refuse_damaged(["web1"])

@@ -33,7 +33,7 @@ def told(*rules: dict[str, Any], **variables: Any) -> list[str]:
 BEAT = {"that": "vars.beat < vars.timeout", "message": "workers must beat more often than the master gives them up"}
 
 
-def test_a_rule_that_holds_says_nothing():
+def test_a_rule_that_holds_tells_of_no_problem():
     assert told(BEAT, beat=5, timeout=12) == []
 
 
@@ -77,6 +77,6 @@ def test_a_secret_may_be_measured_and_is_not_shown():
         ("nobody.there", "'nobody' is undefined"),
     ],
 )
-def test_what_cannot_be_answered_is_a_mistake_of_its_own(that, message):
+def test_a_rule_that_cannot_be_answered_is_a_mistake_of_its_own(that, message):
     (line,) = told({"that": that, "message": "m"}, beat=5)
     assert line.startswith("game.toml: rules[0]: ") and message in line

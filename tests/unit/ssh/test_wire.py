@@ -163,12 +163,12 @@ class TestConnecting:
 
 
 class TestRunner:
-    def test_greets_with_its_facts(self, wire):
+    def test_the_runner_greets_with_its_facts(self, wire):
         opened = wire(execute)
         opened.open(refuse)
         assert opened.facts.hostname == socket.gethostname()
 
-    def test_brings_a_catalog_about_in_one_exchange_and_tells_of_it(self, wire, tmp_path):
+    def test_the_runner_brings_a_catalog_about_in_one_exchange_and_tells_of_it(self, wire, tmp_path):
         opened, told = wire(execute), []
         opened.open(refuse)
         catalog = Catalog.of([("release.activate", [Link(str(tmp_path / "current"), "releases/1")])])
@@ -176,24 +176,24 @@ class TestRunner:
         assert (tmp_path / "current").readlink() == Path("releases/1")
         assert opened.exchanges == 1 and "event" in [message["t"] for message in told]
 
-    def test_changes_nothing_when_dry(self, wire, tmp_path):
+    def test_the_runner_changes_nothing_when_dry(self, wire, tmp_path):
         opened = wire(execute)
         opened.open(refuse)
         assert opened.apply(Catalog.of([("x", [Link(str(tmp_path / "current"), "x")])]), True, (), lambda message: None)
         assert not (tmp_path / "current").is_symlink()
 
-    def test_says_that_something_failed(self, wire, tmp_path):
+    def test_the_runner_says_that_something_failed(self, wire, tmp_path):
         opened = wire(execute)
         opened.open(refuse)
         nowhere = File(str(tmp_path / "x"), "", owner="no-such-user-here")
         assert not opened.apply(Catalog.of([("x", [nowhere])]), False, (), lambda message: None)
 
-    def test_says_that_it_does_not_understand(self, wire):
+    def test_the_runner_says_that_it_does_not_understand(self, wire):
         opened = wire(execute)
         opened.open(refuse)
         assert not opened.request("dance").ok
 
-    def test_masks_what_it_is_told_to(self, wire, tmp_path):
+    def test_the_runner_masks_what_it_is_told_to(self, wire, tmp_path):
         opened, told = wire(execute), []
         opened.open(refuse)
         catalog = Catalog.of([("x", [Link(str(tmp_path / "link"), "the-s3cret-target")])])
@@ -225,7 +225,7 @@ class TestEndings:
             ("", "the connection or the runner ended$"),
         ],
     )
-    def test_what_ended_the_runner_is_said(self, wire, errors, message):
+    def test_a_runner_that_ended_is_told_with_its_last_words(self, wire, errors, message):
         with pytest.raises(Unreachable, match=f"web1: {message}"):
             wire(say(errors=errors, code=1), user="deploy").open(refuse)
 
@@ -275,7 +275,7 @@ class TestEndings:
         with pytest.raises(Unreachable, match="web1: "):
             opened.request("facts")
 
-    def test_half_a_message_is_the_last_one(self, wire, monkeypatch):
+    def test_half_a_message_of_the_runner_is_the_last_one(self, wire, monkeypatch):
         opened = wire(execute)
         opened.open(refuse)
 
@@ -309,12 +309,12 @@ class TestCommand:
 
         return command
 
-    def test_root_needs_no_sudo(self, command):
+    def test_the_runner_needs_no_sudo_for_root(self, command):
         assert command("root") == ("/bin/sh -c 'id -u'", b"")
 
-    def test_others_use_sudo_that_does_not_ask(self, command):
+    def test_users_that_are_not_root_use_sudo_that_does_not_ask(self, command):
         assert command("deploy") == ("sudo -n /bin/sh -c 'id -u'", b"")
 
-    def test_a_password_goes_over_standard_input_only(self, command):
+    def test_a_sudo_password_goes_over_standard_input_only(self, command):
         text, first = command("deploy", "pa ss'word")
         assert "pa ss" not in text and first == b"pa ss'word\n"

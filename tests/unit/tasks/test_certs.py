@@ -90,7 +90,7 @@ def test_nothing_is_left_of_a_certificate_that_the_settings_no_longer_name(host)
     assert [each.paths for each in wanted(host(), Placed)] == [()]
 
 
-def test_what_is_missing_is_named_with_the_next_move(host):
+def test_a_certificate_that_is_missing_is_named_with_the_next_move(host):
     with pytest.raises(TemplateError) as caught:
         wanted(host({"web": OWN}), File)
     assert str(caught.value.problem) == (
@@ -99,7 +99,7 @@ def test_what_is_missing_is_named_with_the_next_move(host):
     )
 
 
-def test_what_is_wrong_is_named(host, files):
+def test_a_certificate_that_does_not_fit_is_named(host, files):
     files(names=["other.test"])
     with pytest.raises(TemplateError, match=r"certificates.web.certificate: is not for web1.test"):
         wanted(host({"web": {**OWN, "chain": "root.crt"}}), File)
@@ -121,7 +121,7 @@ def test_a_kept_release_says_nothing_of_which_files_of_this_machine_are_read(hos
         local_file(mine, "site.acme.ca")
 
 
-def test_where_it_is_allowed_a_self_signed_one_stands_in_loudly(host, files):
+def test_a_self_signed_certificate_stands_in_loudly_where_it_is_allowed(host, files):
     setting = {"web": {**OWN, "chain": "root.crt", "fallback": "self-signed"}}
     mine = host(setting)
     made = wanted(mine, SelfSigned)[0]
@@ -140,7 +140,7 @@ def test_where_it_is_allowed_a_self_signed_one_stands_in_loudly(host, files):
     assert not wanted(mine, Notice)
 
 
-def test_the_site_may_have_a_stand_in_as_well(host):
+def test_the_site_may_have_a_self_signed_certificate_as_well(host):
     site = {"domains": ["shop.test"], "tls": "files", "certificate": "a.crt", "key": "a.key"}
     with pytest.raises(TemplateError, match=r"site.certificate: a.crt"):
         wanted(host(site=site), SelfSigned)
@@ -149,7 +149,7 @@ def test_the_site_may_have_a_stand_in_as_well(host):
     assert "SELF-SIGNED certificate for shop.test" in wanted(mine, Notice)[0].text
 
 
-def test_one_that_ends_soon_is_spoken_of(host, files):
+def test_a_certificate_that_ends_soon_is_spoken_of(host, files):
     files(ends=NOW + 5 * DAY)
     mine = host({"web": {**OWN, "chain": "root.crt"}})
     assert wanted(mine, Notice)[0].text == "certificates.web: the certificate expires in 4 days"
@@ -163,17 +163,17 @@ class TestRestarts:
         setting = {"web": {**OWN, "chain": "root.crt", "restart": ["web"]}}
         return lambda **more: [each.unit for each in wanted(host(setting, **more), Running)]
 
-    def test_a_process_that_runs_is_restarted_when_a_file_changes(self, restarted, host):
+    def test_a_process_that_runs_is_restarted_when_its_certificate_changes(self, restarted, host):
         assert restarted(**runs()) == ["shop-web"]
         assert restarted(release=RELEASE, **runs()) == ["shop-web"]
 
-    def test_one_that_a_switch_replaces_is_not(self, restarted):
+    def test_a_process_that_a_switch_replaces_is_not_restarted_for_its_certificate(self, restarted):
         assert restarted(release="2222222222-bbbbbbbb", **runs()) == []
 
-    def test_one_that_somebody_has_stopped_stays_so(self, restarted):
+    def test_a_process_that_somebody_has_stopped_is_not_started_for_its_certificate(self, restarted):
         assert restarted(**runs(active=False)) == []
 
-    def test_nothing_runs_before_the_first_deploy(self, restarted):
+    def test_no_process_is_restarted_for_its_certificate_before_the_first_deploy(self, restarted):
         assert restarted() == []
 
 

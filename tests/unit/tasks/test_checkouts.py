@@ -53,5 +53,5 @@ def test_the_commit_of_a_branch_is_what_the_host_says():
         ("refs/pull/1/head", "refs/pull/1/head"),
     ],
 )
-def test_only_what_was_named_in_full_is_fetched_from_outside_of_branches_and_tags(revision, named):
+def test_only_a_commit_named_in_full_is_fetched_from_outside_of_branches_and_tags(revision, named):
     assert fetched_by(revision, WANTED) == named

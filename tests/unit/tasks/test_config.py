@@ -34,24 +34,24 @@ def host(tmp_path: Path) -> Make:
     return make
 
 
-def test_they_are_rendered_with_what_the_environment_says(host: Make) -> None:
+def test_local_files_are_rendered_with_what_the_environment_says(host: Make) -> None:
     (text,) = local_texts(host()).values()
     assert json.loads(text) == {"url": "https://pier.example.org"}
 
 
-def test_what_would_be_no_json_is_refused(host: Make) -> None:
+def test_a_local_file_that_would_be_no_json_is_refused(host: Make) -> None:
     with pytest.raises(TemplateError) as found:
         local_texts(host(LocalEntry(path="a/b.json", content='{"url": {{ site.domains[1] }}}')))
     assert "pier.toml: local[0]: a/b.json would not be valid JSON" in str(found.value)
 
 
-def test_a_template_gets_no_secret(host: Make, tmp_path: Path) -> None:
+def test_the_template_of_a_local_file_gets_no_secret(host: Make, tmp_path: Path) -> None:
     (tmp_path / "client.j2").write_text("key={{ secrets.KEY }}")
     with pytest.raises(TemplateError, match=r"a secret \(KEY\) in a file for clients is a secret no more"):
         local_texts(host(LocalEntry(path="client.ini", template="client.j2")))
 
 
-def test_they_are_no_part_of_a_release(host: Make) -> None:
+def test_local_files_are_no_part_of_a_release(host: Make) -> None:
     from hawser.host.release import Release
 
     one, other = host(), host(LocalEntry(path="a", content="b"))
@@ -78,7 +78,7 @@ def complaints(host: Host, folder: Path) -> list[str]:
     return []
 
 
-def test_one_with_the_keys_of_the_clients_sample_is_well(host: Make, tmp_path: Path) -> None:
+def test_a_local_file_with_the_keys_of_the_clients_sample_is_well(host: Make, tmp_path: Path) -> None:
     (tmp_path / "a.json.sample").write_text(SAMPLE)
     text = '{"url": "https://x", "ios": {"auth": {"method": "none"}}}'
     assert complaints(host(LocalEntry(path="a.json", content=text, sample="a.json.sample")), tmp_path) == []
@@ -105,7 +105,7 @@ def test_a_key_that_the_sample_lacks_may_be_allowed(host: Make, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("text", "why"), [(None, "No such file or directory"), ("{", "is not valid JSON")])
-def test_a_sample_that_cannot_be_read_is_told(host: Make, tmp_path: Path, text: str | None, why: str) -> None:
+def test_a_clients_sample_that_cannot_be_read_is_told(host: Make, tmp_path: Path, text: str | None, why: str) -> None:
     if text is not None:
         (tmp_path / "a.json.sample").write_text(text)
     (line,) = complaints(host(LocalEntry(path="a.json", content="{}", sample="a.json.sample")), tmp_path)

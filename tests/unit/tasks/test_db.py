@@ -29,20 +29,20 @@ def backup(name: str, why: str = "by hand", **more: Any) -> dict[str, Any]:
     return {"name": name, "why": why, **known, **more}
 
 
-def test_latest_is_the_youngest_that_was_not_made_for_a_restore():
+def test_the_latest_backup_is_the_youngest_that_was_not_made_for_a_restore():
     found = [backup("other", database="x"), backup("b3", "before a restore"), backup("b2", proven=False)]
     found += [backup("b1")]
     assert latest(SHOP, found, ()) == "b1"
     assert latest(SHOP, found[1:2], ()) == ""
 
 
-def test_latest_is_what_a_restore_is_at_that_was_broken_off():
+def test_the_latest_backup_is_that_of_a_restore_that_was_broken_off():
     assert latest(SHOP, [backup("b3"), backup("b1")], [JOURNAL]) == "b1"
     assert latest(SHOP, [backup("b3"), backup("b1")], [{**JOURNAL, "database": "other"}]) == "b3"
     assert latest(SHOP, [backup("b3"), backup("b1")], [{**JOURNAL, "engine": "mariadb"}]) == "b3"
 
 
-def test_latest_is_none_of_another_database_that_has_its_name():
+def test_the_latest_backup_is_none_of_another_database_of_the_same_name():
     theirs = [backup("b4", engine="postgresql", path=""), backup("b3", path="/srv/other/data/shop.db")]
     assert latest(SHOP, theirs, ()) == ""
     assert latest(SHOP, [*theirs, backup("of an older version", path="")], ()) == "of an older version"
@@ -57,7 +57,7 @@ class OneMachine(SimpleNamespace):
         super().__init__(environment=SimpleNamespace(services=Services(), backup=Backup(**backup)))
 
 
-def test_files_of_one_name_are_told_apart_by_the_names_that_they_were_given():
+def test_databases_in_files_of_one_name_are_told_apart_by_the_names_they_were_given():
     files = ("data/main/db.sqlite3", "data/jobs/db.sqlite3")
     host = OneMachine(sqlite=files, names={files[1]: "jobs"})
     assert [(each.name, each.path) for each in databases_of(host)] == [  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ def fleet():
     return fleet
 
 
-def test_nothing_is_touched_while_a_restore_is_open(fleet):
+def test_no_database_is_touched_while_a_restore_is_open(fleet):
     db.refuse_broken_off(fleet())
     with pytest.raises(HawserError) as caught:
         db.refuse_broken_off(fleet(JOURNAL))
@@ -102,12 +102,12 @@ def test_nothing_is_touched_while_a_restore_is_open(fleet):
     ]
 
 
-def test_a_dry_run_only_says_so(fleet):
+def test_a_dry_run_only_says_that_a_restore_is_open(fleet):
     there = fleet(JOURNAL, dry=True)
     db.refuse_broken_off(there)
     assert "is not complete" in there.said[0]
 
 
-def test_what_is_no_journal_is_passed_over(fleet):
+def test_a_record_that_is_no_journal_of_a_restore_is_passed_over(fleet):
     assert list(broken_off(fleet("x", 7, None).host("d1"))) == []
     assert len(list(broken_off(fleet({"by": "x"}).host("d1")))) == 1

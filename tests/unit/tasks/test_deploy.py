@@ -51,7 +51,7 @@ def resume(keepers: World, monkeypatch: pytest.MonkeyPatch) -> Any:
     return resume
 
 
-def test_a_part_does_not_go_on_while_other_hosts_are_on_their_way_back(keepers, resume):
+def test_a_part_of_the_hosts_does_not_go_on_while_others_are_on_their_way_back(keepers, resume):
     back = dataclasses.replace(RECORD, phase=PUT_BACK)
     serves(keepers, "web1", RECORD)
     serves(keepers, "web2", back)
@@ -66,7 +66,7 @@ def test_a_part_does_not_go_on_while_other_hosts_are_on_their_way_back(keepers, 
     assert resume("pier") == ("back", HOSTS)
 
 
-def test_a_part_does_not_go_back_while_other_hosts_would_go_on(keepers, resume):
+def test_a_part_of_the_hosts_does_not_go_back_while_others_would_go_on(keepers, resume):
     back = dataclasses.replace(RECORD, phase=PUT_BACK)
     serves(keepers, "web1", RECORD)
     serves(keepers, "web2", back)
@@ -75,7 +75,7 @@ def test_a_part_does_not_go_back_while_other_hosts_would_go_on(keepers, resume):
         resume("web2")
 
 
-def test_a_part_does_not_go_on_while_others_have_not_even_begun(keepers, resume):
+def test_a_part_of_the_hosts_does_not_go_on_while_others_have_not_even_begun(keepers, resume):
     serves(keepers, "web1", RECORD)
     serves(keepers, "web2")
     serves(keepers, "web3", current=KEPT)

@@ -85,7 +85,7 @@ def test_each_broker_is_asked_for_its_queues_where_it_runs():
     }
 
 
-def test_where_no_broker_runs_it_is_said_where_one_does():
+def test_a_host_without_a_broker_is_refused_with_where_one_runs():
     with pytest.raises(HawserError, match="no broker runs on web1; brokers: data1"):
         queues(Fleet("web1"), 0)  # type: ignore[arg-type]
 

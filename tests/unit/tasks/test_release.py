@@ -53,7 +53,7 @@ def test_a_rollout_begins_with_what_its_release_is_made_of_and_what_to_go_back_t
     assert isinstance(journal, Journal) and journal.entry["before"] == OLD
 
 
-def test_one_that_was_broken_off_before_is_told_in_the_history_once():
+def test_a_rollout_that_was_broken_off_before_is_told_in_the_history_once():
     other = dataclasses.replace(DEPLOY, release=OLD, by="bob on lap at 2030-01-01T00:00:00Z")
     entries = [each.entry for each in wanted(release.begin, host(journal=other)) if isinstance(each, History)]
     assert [(entry["who"], entry["result"]) for entry in entries] == [(other.by, "interrupted")]
@@ -72,7 +72,7 @@ def test_a_rollout_that_is_complete_leaves_nothing_behind():
     assert isinstance(inputs, Absent) and journal.release == ""
 
 
-def test_what_is_missing_elsewhere_stays_in_the_journal():
+def test_hosts_that_a_rollout_waits_for_stay_in_the_journal():
     (journal,) = wanted(release.close, host(dataclasses.replace(DEPLOY, waits=("web2",))))
     assert (journal.entry["complete"], journal.entry["waits"]) == (True, ["web2"])
     (journal,) = wanted(release.close, host(dataclasses.replace(DEPLOY, waits=("web1",))))

@@ -147,7 +147,7 @@ def test_a_unit_that_failed_where_the_service_is_not_of_the_settings_is_no_troub
 
 
 @each_service
-def test_what_a_service_wrote_is_shown_by_logs_when_it_is_asked_for(host, name):
+def test_logs_of_a_service_are_shown_when_they_are_asked_for(host, name):
     files = [{"name": name, "pattern": SERVERS[name].LOGS}] if SERVERS[name].LOGS else []
     journal = {"name": name, "units": list(SERVERS[name].units())}
     assert [each for each in sources(host, "", "services") if each["name"] == name] == [*files, journal]

@@ -60,20 +60,20 @@ def test_a_process_is_shown_with_manager_state_release_health_and_where_it_liste
     assert list(look().troubles()) == []
 
 
-def test_one_that_listens_on_every_address_stands_out(look):
+def test_a_process_that_listens_on_every_address_stands_out(look):
     listens = row(look(), "api")[7]
     assert listens == "*:8001" and isinstance(listens, Marked) and listens.style == "yellow"
     local = row(look(sockets=({**OPEN, "address": "127.0.0.1"},)), "api")[7]
     assert (local, isinstance(local, Marked)) == ("127.0.0.1:8001", False)
 
 
-def test_one_that_its_manager_does_not_know_is_down(look):
+def test_a_process_that_its_manager_does_not_know_is_down(look):
     found = look(WEB)
     assert row(found, "api")[3] == "stopped"
     assert list(found.troubles()) == ["web1: api is stopped; next: fab -H web1 logs --process api"]
 
 
-def test_one_that_is_not_well_is_told_with_what_it_answers(look):
+def test_a_process_that_is_not_well_is_told_with_its_answer(look):
     (said,) = look(health={"web": "answers 500", "api": "ok"}).troubles()
     assert said.startswith("web1: web is not healthy: answers 500")
 
@@ -84,7 +84,7 @@ def test_a_port_on_which_nobody_listens_is_named(look):
     assert look().record()["ports"] == {8001: "api"}
 
 
-def test_since_when_is_told_with_the_day_where_it_was_another_one():
+def test_the_start_of_a_process_is_told_with_its_day_where_it_was_another_one():
     noon = time.mktime((2026, 3, 5, 12, 0, 0, 0, 0, -1))
     assert since(noon - 3600, noon) == "11:00 (1 h)"
     assert since(noon - 3 * 86400, noon) == "Mar 02 (3 d)"

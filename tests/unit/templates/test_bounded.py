@@ -153,7 +153,7 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize("text", HARMLESS, ids=range(len(HARMLESS)))
-def test_what_only_looks_endless_has_a_value(text):
+def test_a_template_that_only_looks_endless_has_a_value(text):
     assert len(Templates().value(text, CONTEXT, "shop.toml", "env.variables.X")) < 100
 
 
@@ -165,7 +165,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> float:
 
 
 @pytest.mark.parametrize("text", ENDLESS, ids=range(len(ENDLESS)))
-def test_what_would_not_end_or_fill_the_memory_ends_with_a_sentence(text, soon):
+def test_a_template_that_would_not_end_or_fill_the_memory_ends_with_a_sentence(text, soon):
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.thread_time()
     with pytest.raises(TemplateError) as caught:
         Templates().value(text, CONTEXT, "shop.toml", "env.variables.X")
@@ -177,14 +177,14 @@ def test_what_would_not_end_or_fill_the_memory_ends_with_a_sentence(text, soon):
 
 
 @pytest.mark.parametrize("text", FORBIDDEN, ids=range(len(FORBIDDEN)))
-def test_what_is_no_data_cannot_be_reached(text):
+def test_a_template_reaches_nothing_but_data(text):
     with pytest.raises(TemplateError) as caught:
         Templates().value(text, CONTEXT, "shop.toml", "env.variables.X")
     assert "root:" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["'x' * 10 ** 9", "range(10 ** 12) | list", "lipsum.__globals__", "[0] * 10 ** 9"])
-def test_an_expression_is_bounded_as_well(text):
+def test_an_expression_is_bounded_like_a_template(text):
     with pytest.raises(TemplateError):
         Templates().expression(text, CONTEXT, "shop.toml", "rules.x")
 
@@ -208,7 +208,7 @@ def test_an_expression_is_bounded_as_well(text):
     ],
     ids=range(12),
 )
-def test_a_source_that_cannot_be_read_is_a_sentence(text):
+def test_a_template_that_cannot_be_parsed_ends_with_a_sentence(text):
     with pytest.raises(TemplateError):
         Templates().value(text, {"x": "x"}, "shop.toml", "env.variables.X")
 
@@ -244,10 +244,10 @@ def test_templates_that_include_each_other_end(tmp_path: Path, soon):
         ("{{ vars.slots is number }} {{ nothing is defined }} {{ 'A' is lower }} {{ 1 is in [1] }}", "True False False True"),
     ],
 )  # fmt: skip
-def test_what_templates_are_for_goes_on(text, made):
+def test_templates_of_everyday_use_are_within_the_bounds(text, made):
     assert Templates().value(text, CONTEXT, "shop.toml", "x") == made
 
 
-def test_a_busy_machine_changes_nothing():
+def test_a_busy_machine_changes_nothing_about_the_bounds():
     text = "{% for i in range(90000) %}{% endfor %}ok"
     assert Templates().value(text, {}, "shop.toml", "x") == "ok"

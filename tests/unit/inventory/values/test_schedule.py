@@ -21,11 +21,11 @@ from hawser.inventory.values.schedule import NICKNAMES, check_schedule
         *NICKNAMES,
     ],
 )
-def test_what_cron_understands_is_accepted(schedule):
+def test_a_schedule_that_cron_understands_is_accepted(schedule):
     assert check_schedule(schedule) == schedule
 
 
-def test_blanks_are_made_single():
+def test_blanks_in_a_schedule_are_made_single():
     assert check_schedule(" 0  4\t* * *") == "0 4 * * *"
 
 
@@ -53,14 +53,14 @@ def test_blanks_are_made_single():
         ("", "a schedule has five fields, this one has 0", "minute, hour"),
     ],
 )
-def test_what_cron_refuses_or_misreads_is_refused(schedule, message, hint):
+def test_a_schedule_that_cron_refuses_or_misreads_is_refused(schedule, message, hint):
     with pytest.raises(InvalidValue) as caught:
         check_schedule(schedule)
     assert (caught.value.message, caught.value.hint[: len(hint)]) == (message, hint)
 
 
 @given(st.text(alphabet="0123456789*/,- @adinmsu\n\t", max_size=30))
-def test_any_other_text_is_refused_without_an_accident(text):
+def test_any_text_is_accepted_or_refused_as_a_schedule_without_an_accident(text):
     try:
         assert len(check_schedule(text).split()) in (1, 5)
     except InvalidValue:

@@ -71,11 +71,11 @@ def test_a_front_that_asks_the_backend_beside_it_has_no_other(fleet):
     assert "front2" not in fronts(fleet, "front2", "back1")
 
 
-def test_the_last_backends_stay_in(fleet):
+def test_the_last_backends_of_a_front_stay_in(fleet):
     assert fronts(fleet, "front2", "back1", "back2") == []
 
 
-def test_hosts_without_a_backend_are_no_reason(fleet):
+def test_hosts_without_a_backend_are_taken_out_of_no_front(fleet):
     assert fronts(fleet, "front1") == []
 
 
@@ -87,14 +87,14 @@ def test_a_front_that_serves_nothing_yet_or_is_lost_is_left_alone(fleet):
     assert fronts(fleet, "back1") == []
 
 
-def test_it_is_out_meanwhile_and_in_afterwards(fleet):
+def test_a_backend_is_out_meanwhile_and_in_afterwards(fleet):
     with drain.drained(fleet, fleet.subset(["back1"]), ["front1"], dict):
         assert fleet.session.done == [("take out back1", ("front1",), "back1")]
     assert fleet.session.done[1:] == [("take in back1", ("front1",), "")]
     assert fleet.session.progress.drained == ()
 
 
-def test_after_a_failure_it_stays_out_until_it_has_been_put_back(fleet):
+def test_a_backend_that_failed_stays_out_until_it_has_been_put_back(fleet):
     with pytest.raises(StepFailed), drain.drained(fleet, fleet.subset(["back1"]), ["front1"], dict, stays_out=True):
         raise StepFailed("no")
     assert len(fleet.session.done) == 1 and fleet.session.progress.drained == ("back1",)
@@ -103,7 +103,7 @@ def test_after_a_failure_it_stays_out_until_it_has_been_put_back(fleet):
     assert fleet.session.done[1:] == [("take out back1", ("front1",), "back1"), ("take in back1", ("front1",), "")]
 
 
-def test_without_anybody_to_put_it_back_it_is_taken_in_at_once(fleet):
+def test_a_backend_that_nobody_puts_back_is_taken_in_at_once(fleet):
     with pytest.raises(StepFailed), drain.drained(fleet, fleet.subset(["back1"]), ["front1"], dict):
         raise StepFailed("no")
     assert [done[0] for done in fleet.session.done] == ["take out back1", "take in back1"]

@@ -89,13 +89,13 @@ def test_a_hook_runs_on_its_groups_as_the_applications_user():
     assert command.env == {"HAWSER_RELEASE": "new", "HAWSER_HOST": "web1"}  # type: ignore[attr-defined]
 
 
-def test_one_for_the_leader_runs_there_alone_and_one_for_here_on_no_host():
+def test_a_hook_for_the_leader_runs_there_alone_and_one_for_this_machine_on_no_host():
     rows = [{"before": "switch", "command": "a", "on": "leader"}, {"before": "switch", "command": "b", "on": "here"}]
     assert [lines(host(name, *rows), 0) for name in ADDRESSES] == [["a"], [], []]
     assert [lines(host(name, *rows), 1) for name in ADDRESSES] == [[], [], []]
 
 
-def test_all_are_rendered_before_anything_is_asked():
+def test_all_hooks_are_rendered_before_anything_is_asked():
     rows = [{"before": "switch", "command": "a"}, {"after": "finish", "command": "b"}]
     assert lines(host("web1", *rows)) == ["a", "b"]
 
@@ -121,7 +121,7 @@ def test_hooks_of_other_phases_do_not_run(tmp_path):
     assert not stage.done
 
 
-def test_one_for_here_hears_the_facts_and_is_told_of_line_by_line(tmp_path):
+def test_a_hook_on_this_machine_hears_the_facts_and_is_told_of_line_by_line(tmp_path):
     row = {"after": "finish", "command": "echo $HAWSER_RELEASE $HAWSER_TARGETS $HAWSER_PREVIOUS; pwd", "on": "here"}
     stage: Any = Stage(tmp_path, row)
     with hooks.around_phase(stage, "finish", stage.subset(["web1", "web2"])):
@@ -129,14 +129,14 @@ def test_one_for_here_hears_the_facts_and_is_told_of_line_by_line(tmp_path):
     assert stage.heard == ["new web1,web2 old", str(tmp_path)]
 
 
-def test_one_that_hangs_here_is_ended(tmp_path):
+def test_a_hook_that_hangs_on_this_machine_is_ended(tmp_path):
     row = {"before": "finish", "command": "sleep 60 & sleep 60", "on": "here", "timeout": 1}
     stage: Any = Stage(tmp_path, row)
     with pytest.raises(StepFailed, match="with status -9"), hooks.around_phase(stage, "finish", stage.subset(["web1"])):
         pass
 
 
-def test_after_a_rollout_a_hook_runs_in_any_case_and_hears_the_result(tmp_path):
+def test_a_hook_after_a_rollout_runs_in_any_case_and_hears_the_result(tmp_path):
     row = {"after": "rollout", "command": "echo $HAWSER_RESULT", "on": "here"}
     stage: Any = Stage(tmp_path, row)
     with hooks.around_rollout(stage, stage.subset(["web1"])):

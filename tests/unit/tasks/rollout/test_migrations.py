@@ -66,12 +66,12 @@ def seen(fleet: Any) -> migrations.PendingMigrations:
     return outlook(fleet, fleet.release)
 
 
-def test_what_breaks_an_old_database_is_not_made_harmless_by_a_new_one():
+def test_a_migration_that_breaks_an_old_database_is_not_made_harmless_by_a_new_one():
     fleet = Fleet({OLD: [REMOVES], NEW: [MAKES, REMOVES]})
     assert seen(fleet).beyond("additive") == ["shop.0002 in database default: breaking (removes a field of shop.Order)"]
 
 
-def test_what_was_applied_in_one_database_only_was_applied():
+def test_a_migration_applied_in_one_database_alone_counts_as_applied():
     before = seen(Fleet({OLD: [REMOVES], NEW: [REMOVES]}))
     after: Any = Fleet({OLD: [], NEW: [REMOVES]})
     done = applied(after, after.release, before)
@@ -87,7 +87,7 @@ def test_both_databases_of_commands_on_one_line_are_asked():
     assert found.beyond("additive") == ["shop.0002 in database legacy: breaking (removes a field of shop.Order)"]
 
 
-def test_what_follows_a_migration_on_its_line_is_not_known():
+def test_commands_after_a_migration_on_its_line_are_not_known():
     fleet = Fleet({OLD: []}, ("python manage.py migrate --noinput && python scripts/drop_old.py",))
     (line,) = seen(fleet).beyond("additive")
     assert line.startswith(
@@ -95,7 +95,7 @@ def test_what_follows_a_migration_on_its_line_is_not_known():
     )
 
 
-def test_the_same_question_is_put_once():
+def test_the_same_question_about_migrations_is_put_once():
     fleet = Fleet({OLD: [REMOVES]}, (TWO[0], "python manage.py migrate"))
     assert seen(fleet).beyond("additive") == ["shop.0002: breaking (removes a field of shop.Order)"]
     assert fleet.asked == [OLD]

@@ -10,7 +10,7 @@ FILE = '[[files]]\npath = "/etc/pier.conf"\ncontent = "{}"'
 MIGRATES = 'batch = 1\nmigrate = "./migrate"\nleader = "app1"\nrolling_migrations = "unclassified"'
 
 
-def test_the_leader_that_has_no_part_in_it_keeps_its_files(world):
+def test_a_leader_that_has_no_part_in_a_rollout_keeps_its_files(world):
     world.settings(release=MIGRATES, more=FILE.format("one"))
     assert world.fab("deploy") == ""
     world.settings(more=FILE.format("two"))
@@ -19,7 +19,7 @@ def test_the_leader_that_has_no_part_in_it_keeps_its_files(world):
     assert found == {"app1": "one", "app2": "two", "app3": "one"}
 
 
-def test_a_migration_that_fails_on_it_is_told_as_it_is(world):
+def test_a_migration_that_fails_on_a_leader_without_a_part_is_told_as_it_is(world):
     world.settings(release=MIGRATES, more=FILE.format("one"))
     assert world.fab("deploy") == ""
     world.settings(more=FILE.format("two"))
@@ -43,7 +43,7 @@ def test_a_host_that_lost_its_part_is_left_also_by_the_next_command(world):
     assert (world["old1"].current, world["old1"].runs) == ("", "")
 
 
-def test_the_journals_of_those_that_waited_close_when_the_last_one_has_come_by_itself(world):
+def test_journals_of_hosts_that_waited_close_when_the_last_one_has_come_by_itself(world):
     world.settings(release='batch = 1\nunreachable = "skip"')
     world.fab("deploy")
     world.commit = "b"
@@ -69,14 +69,14 @@ def beats(world):
     return world
 
 
-def test_what_there_is_one_of_stops_on_its_host_before_another_one_starts_it(beats):
+def test_a_single_process_stops_on_its_host_before_another_one_starts_it(beats):
     assert beats.fab("deploy") == ""
     moves = [line for line in beats.log if "beat" in line]
     assert moves == ["app1 stops pier-beat", "web1 starts a pier-beat"]
     assert [name for name, host in beats.hosts.items() if "pier-beat" in host.units] == ["web1"]
 
 
-def test_it_is_back_on_its_host_when_the_rollout_fails(beats):
+def test_a_single_process_is_back_on_its_host_when_the_rollout_fails(beats):
     beats.commit = "b"
     beats.fault = beats.ill("app2")
     assert "failed on app2" in beats.fab("deploy")

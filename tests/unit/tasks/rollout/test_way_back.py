@@ -21,7 +21,7 @@ def test_the_web_server_in_front_goes_back_too(world):
     everything_is(world, "a")
 
 
-def test_backends_go_back_one_by_one_the_ill_one_first_and_nothing_is_passed_to_them_meanwhile(world, capsys):
+def test_backends_go_back_one_by_one_the_ill_one_first_and_get_no_requests_meanwhile(world, capsys):
     world.commit = "b"
     world.fault = world.ill("app2")
     world.fab("deploy")
@@ -53,7 +53,7 @@ def test_a_host_that_served_nothing_before_serves_nothing_afterwards(world):
     assert world["new1"].runs == "" and world.open == {}
 
 
-def test_where_nothing_served_before_what_came_up_stays_for_a_look(world):
+def test_a_first_release_that_fails_stays_where_it_came_up_for_a_look(world):
     world.hosts.clear()
     world.settings()
     world.fault = world.ill("app2", "a")
@@ -65,7 +65,7 @@ def test_where_nothing_served_before_what_came_up_stays_for_a_look(world):
     everything_is(world, "a")
 
 
-def test_killed_on_the_way_back_it_is_resumed_and_the_page_goes(world):
+def test_a_rollout_killed_on_its_way_back_is_resumed_and_the_page_goes(world):
     world.commit = "b"
     world.fault = either(world.ill("app2"), at("app3", KILL, kind="journal", phase="put back"))
     assert world.fab("deploy", maintenance=True) == KILL
@@ -76,7 +76,7 @@ def test_killed_on_the_way_back_it_is_resumed_and_the_page_goes(world):
     assert "put back: " in world["app2"].history[-1]["result"]
 
 
-def test_killed_while_the_journals_close_it_is_resumed(world):
+def test_a_rollout_killed_while_its_journals_close_is_resumed(world):
     world.commit = "b"
     world.fault = either(world.ill("app2"), at("app3", KILL, kind="journal", release=""))
     assert world.fab("deploy", maintenance=True) == KILL
@@ -95,7 +95,7 @@ def test_a_backend_that_was_out_is_in_again_after_a_resume_that_does_not_name_th
     assert world["web1"].out == [] and world.open == {}
 
 
-def test_nothing_is_passed_to_a_backend_that_restarts_even_where_the_web_server_is_not_named(world, capsys):
+def test_a_backend_that_restarts_gets_no_requests_even_where_the_web_server_is_not_named(world, capsys):
     world.commit = "b"
     assert world.fab("deploy", "app1", partial=True) == ""
     said = capsys.readouterr().out
@@ -103,7 +103,7 @@ def test_nothing_is_passed_to_a_backend_that_restarts_even_where_the_web_server_
     assert world["web1"].out == []
 
 
-def test_where_others_have_finished_long_ago_a_failure_leaves_them_and_the_rollout_stays_open(world):
+def test_a_failure_leaves_hosts_that_have_finished_long_ago_and_the_rollout_stays_open(world):
     world.commit = "b"
     world.fault = at("app3", KILL, kind="journal", release="")
     world.fab("deploy")
@@ -119,7 +119,7 @@ def test_where_others_have_finished_long_ago_a_failure_leaves_them_and_the_rollo
     everything_is(world, "b")
 
 
-def test_one_that_was_skipped_and_fails_later_is_not_forgotten(world):
+def test_a_host_that_was_skipped_and_fails_later_is_not_forgotten(world):
     world.settings(release='batch = 1\nunreachable = "skip"')
     world.fab("deploy")
     world.commit = "b"
@@ -136,7 +136,7 @@ def test_one_that_was_skipped_and_fails_later_is_not_forgotten(world):
     everything_is(world, "b")
 
 
-def test_one_that_is_lost_while_it_switches_counts_as_one_that_may_fail(world):
+def test_a_host_that_is_lost_while_it_switches_counts_as_one_that_may_fail(world):
     world.settings(release="batch = 1\nmax_failures = 1")
     world.fab("deploy")
     world.commit = "b"

