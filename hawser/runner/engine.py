@@ -12,11 +12,11 @@ from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
+    from typing import Callable, Dict, List, Sequence, Set, Tuple
 
-    from .system import Kind, Spec, System
-
-    Message = Dict[str, Any]
+    from .specs.base import Row
+    from .specs.messages import Details, Event, Message
+    from .system import Kind, System
 
 # kind -> (module, class); modules are imported when a catalog needs them, which keeps the start short.
 KINDS = {
@@ -76,12 +76,12 @@ KINDS = {
 NO_IDENTITY = ("when", "step", "label", "title", "env", "env_file", "stdin", "timeout", "settle", "log")
 
 
-def make(spec: Spec, system: System) -> Kind:
+def make(spec: Row, system: System) -> Kind:
     """Return the kind's object for one row of a catalog."""
     try:
         module, name = KINDS[spec["kind"]]
     except KeyError:
-        raise Failure("this runner knows no resource of kind %r" % spec.get("kind")) from None
+        raise Failure("this runner knows no resource of kind %r" % spec["kind"]) from None
     kind: Kind = getattr(importlib.import_module("." + module, __package__), name)(spec, system)
     return kind
 
@@ -95,23 +95,23 @@ class Pending:
     def __init__(self, folder: str) -> None:
         self.folder = folder
 
-    def path(self, spec: Spec) -> str:
+    def path(self, spec: Row) -> str:
         import hashlib
 
         identity = {name: value for name, value in spec.items() if name not in NO_IDENTITY}
         text = json.dumps(identity, sort_keys=True)
         return os.path.join(self.folder, hashlib.sha256(text.encode()).hexdigest()[:32])
 
-    def add(self, spec: Spec) -> None:
+    def add(self, spec: Row) -> None:
         path = self.path(spec)
         if not os.path.exists(path):
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             write_atomically(path, b"", 0o600)
 
-    def has(self, spec: Spec) -> bool:
+    def has(self, spec: Row) -> bool:
         return os.path.exists(self.path(spec))
 
-    def clear(self, spec: Spec) -> None:
+    def clear(self, spec: Row) -> None:
         remove(self.path(spec))
 
 
@@ -119,7 +119,7 @@ class Engine:
     """Bring one catalog's resources to their wanted state.
 
     :param system: what the kinds act through (`System`).
-    :param emit: called with each event (a dict that JSON can carry).
+    :param emit: called with each message.
     :param at: called with ``(point, position)`` before and after each act; tests kill the process there.
     """
 
@@ -134,12 +134,12 @@ class Engine:
         self.at = at
         self.pending = Pending(os.path.join(system.state, "pending"))
 
-    def apply(self, catalog: Sequence[Spec], dry: bool = False) -> bool:
+    def apply(self, catalog: Sequence[Row], dry: bool = False) -> bool:
         """Apply every row in order; after a failure the rest is skipped.
 
         :returns: whether nothing failed.
         """
-        followers: Dict[int, List[Spec]] = {}
+        followers: Dict[int, List[Row]] = {}
         for spec in catalog:
             for source in spec.get("when") or ():
                 followers.setdefault(source, []).append(spec)
@@ -147,24 +147,24 @@ class Engine:
         failed = False
         for position, spec in enumerate(catalog):
             if failed and not dry:
-                self.report(position, spec, "skipped", 0, dry)
+                self.report(position, spec, "skipped", 0, dry, {})
                 continue
             started = time.monotonic()
-            status, extra = self.one(position, spec, followers.get(position, ()), done, dry)
+            status, details = self.one(position, spec, followers.get(position, ()), done, dry)
             left, warnings = self.system.take_left(), self.system.take_warnings()
             if left:
                 warnings.append("%s %s" % (spec["label"], left))
             if warnings:
                 warnings = [self.system.show(each) for each in warnings]
-                extra["warning"] = "\n".join(filter(None, (extra.get("warning"), *warnings)))
+                details["warning"] = "\n".join(filter(None, (details.get("warning", ""), *warnings)))
             done.setdefault(status, set()).add(position)
             failed = failed or status == "failed"
-            self.report(position, spec, status, (time.monotonic() - started) * 1000, dry, **extra)
+            self.report(position, spec, status, (time.monotonic() - started) * 1000, dry, details)
         return not failed
 
     def one(
-        self, position: int, spec: Spec, followers: Sequence[Spec], done: Dict[str, Set[int]], dry: bool
-    ) -> Tuple[str, Message]:
+        self, position: int, spec: Row, followers: Sequence[Row], done: Dict[str, Set[int]], dry: bool
+    ) -> Tuple[str, Details]:
         """Check and, when needed, apply one row; return its status and what else the event says."""
         try:
             kind = make(spec, self.system)
@@ -176,9 +176,10 @@ class Engine:
                 if overdue and not dry:
                     self.pending.clear(spec)
                 return "ok", kind.facts()
-            said = {"diff": self.system.show(change.diff, head=True), "note": self.system.show(change.note, head=True)}
+            details: Details = {"diff": self.system.show(change.diff, head=True)}
+            details["note"] = self.system.show(change.note, head=True)
             if dry:
-                return "would_change", said
+                return "would_change", details
             label = self.system.mask(spec["label"])
             self.emit({"t": "start", "position": position, "step": spec["step"], "label": label})
             for follower in followers:
@@ -188,15 +189,15 @@ class Engine:
             self.at("after", position)
             if spec.get("when") is not None:
                 self.pending.clear(spec)
-            said.update(kind.facts())
-            said["output"] = self.system.show(kind.output)
-            return "changed", said
+            details.update(kind.facts())
+            details["output"] = self.system.show(kind.output)
+            return "changed", details
         except Exception as error:
             if dry and (done["would_change"] or done.get("unknown")):
                 return "unknown", {"note": self.system.show(str(error))}
             return "failed", self.explain(error)
 
-    def explain(self, error: Exception) -> Message:
+    def explain(self, error: Exception) -> Details:
         """Turn an exception into what the event says of it: a user's cause, or our own bug with its traceback."""
         if isinstance(error, Failure):
             return {"error": self.system.show(error.message), "output": self.system.show(error.output)}
@@ -206,8 +207,8 @@ class Engine:
 
         return {"error": self.system.show(repr(error)), "traceback": self.system.show(traceback.format_exc())}
 
-    def report(self, position: int, spec: Spec, status: str, milliseconds: float, dry: bool, **extra: Any) -> None:
-        event = {
+    def report(self, position: int, spec: Row, status: str, milliseconds: float, dry: bool, details: Details) -> None:
+        event: Event = {
             "t": "event",
             "position": position,
             "step": spec["step"],
@@ -215,7 +216,9 @@ class Engine:
             "status": status,
             "ms": round(milliseconds, 1),
         }
-        event.update((key, value) for key, value in extra.items() if value)
+        for name, value in details.items():
+            if value:
+                event[name] = value  # type: ignore[literal-required]
         self.emit(event)
         if status == "failed" and not dry:
             from .code.failures import keep

@@ -20,10 +20,14 @@ from .system import Failure, System
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Mapping, Optional, Sequence
+    from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-    from .engine import Message
-    from .system import Spec
+    from .specs.base import Row
+    from .specs.messages import Details, Done, Message, Result
+    from .specs.questions import LogSource
+
+    # What the controlling machine says, which sends this program along.
+    Request = Dict[str, Any]
 
 HEARTBEAT = 3.0
 SILENCE = 15.0
@@ -89,7 +93,7 @@ class Source:
         self.heard = time.monotonic()
         self.buffer += data
 
-    def message(self) -> Message:
+    def message(self) -> Request:
         """Return the next message."""
         looked = 0
         while True:
@@ -98,7 +102,7 @@ class Source:
                 break
             looked = len(self.buffer)
             self.fill()
-        message: Message = json.loads(self.buffer[:end].decode())
+        message: Request = json.loads(self.buffer[:end].decode())
         del self.buffer[: end + 1]
         return message
 
@@ -123,7 +127,7 @@ class Runner:
         self.source = source
         self.sink = sink
         self.sink_lock = threading.Lock()
-        self.messages: queue.Queue[Message] = queue.Queue()
+        self.messages: queue.Queue[Request] = queue.Queue()
         self.system = System(hello["state"], hello["token"])
         self.trouble = ""
         self.lock = Lock(os.path.join(hello["state"], "lock"))
@@ -210,37 +214,37 @@ class Runner:
                 self.end(0)
             self.answer(message)
 
-    def all_facts(self) -> Dict[str, Any]:
+    def all_facts(self) -> Dict[str, object]:
         found = facts.host_facts(self.hello["root"])
         found["app"] = facts.application_facts(self.system, self.hello["application"], self.hello["root"])
         return found
 
-    def answer(self, message: Message) -> None:
+    def answer(self, message: Request) -> None:
         """Do what one message asks for and say that it is done."""
-        done: Message = {"t": "done", "id": message["id"], "ok": True}
         self.system.masks = tuple(message.get("masks", self.system.masks))
         try:
             if self.trouble:
                 trouble, self.trouble = self.trouble, ""
                 raise Failure(trouble)
-            operation = getattr(self, "op_" + message["op"], None)
+            operation: Optional[Callable[..., Optional[Result]]] = getattr(self, "op_" + message["op"], None)
             if operation is None:
                 raise Failure("this runner cannot do %r" % message["op"])
-            done.update(operation(**message.get("arguments", {})) or {})
+            result = operation(**message.get("arguments", {})) or {}
         except Exception as error:
-            done.update(self.engine.explain(error), ok=False)
+            result = refusal(self.engine.explain(error))
         left = self.system.take_left()
         if left:
             self.emit({"t": "output", "stream": "err", "text": self.system.show("it %s\n" % left)})
+        done: Done = {"t": "done", "id": message["id"], "ok": True, **result}
         self.emit(done)
 
-    def op_apply(self, catalog: Sequence[Spec], dry: bool = False) -> Message:
+    def op_apply(self, catalog: Sequence[Row], dry: bool = False) -> Result:
         return {"ok": self.engine.apply(catalog, dry)}
 
-    def op_facts(self) -> Message:
+    def op_facts(self) -> Result:
         return {"facts": self.all_facts()}
 
-    def op_lock(self, info: Mapping[str, Any], wait: float = 0.0) -> Message:
+    def op_lock(self, info: Mapping[str, object], wait: float = 0.0) -> Result:
         """Take the lock; what the host said of itself before may have been changed by the holder before us."""
         if self.lock.handle is None:
             mine = {"token": self.system.token, "pid": os.getpid(), "scope": self.system.scopes.folder}
@@ -250,10 +254,10 @@ class Runner:
             clear_up(self.system.state)
         return {"facts": self.all_facts()}
 
-    def op_holder(self) -> Message:
+    def op_holder(self) -> Result:
         return {"holder": self.lock.holder()}
 
-    def op_read(self, path: str, limit: int = 1 << 20) -> Message:
+    def op_read(self, path: str, limit: int = 1 << 20) -> Result:
         """Return a file's text, or nothing when there is none."""
         try:
             with open(path, encoding="utf-8") as stream:
@@ -261,16 +265,16 @@ class Runner:
         except FileNotFoundError:
             return {"text": None}
 
-    def op_ask(self, function: str, arguments: Mapping[str, Any]) -> Message:
+    def op_ask(self, function: str, arguments: Mapping[str, object]) -> Result:
         """Call one of the reading functions that the modules offer, by its name on the wire."""
         if function not in ASKABLE:
             raise Failure("this runner has no function %s" % function)
         offered = importlib.import_module("." + ASKABLE[function], __package__)
         return {"answer": getattr(offered, function.partition(".")[2])(self.system, **arguments)}
 
-    def op_ask_all(self, questions: Sequence[Sequence[Any]]) -> Message:
+    def op_ask_all(self, questions: Sequence[Tuple[str, Mapping[str, object]]]) -> Result:
         """Call several reading functions, given as pairs of name and arguments; one that fails keeps no other back."""
-        answers = []
+        answers: List[Mapping[str, object]] = []
         for function, arguments in questions:
             try:
                 answers.append(self.op_ask(function, arguments))
@@ -278,19 +282,19 @@ class Runner:
                 answers.append({"error": self.engine.explain(error)["error"]})
         return {"answers": answers}
 
-    def op_logs(self, **arguments: Any) -> None:
+    def op_logs(self, sources: Sequence[LogSource], lines: int, since: float, grep: str, follow: bool) -> None:
         """Tell what was written; see `logs.show`."""
         from .processes.logs import show
 
-        show(self.system, self.emit, **arguments)
+        show(self.system, self.emit, sources, lines, since, grep, follow)
 
-    def op_place(self, **arguments: Any) -> None:
+    def op_place(self, blob: str, path: str, mode: int, owner: str, group: str, sha256: str) -> None:
         """Put a blob in its place; see `transfers.place`."""
         from .files.transfers import place
 
-        place(self.system, **arguments)
+        place(self.system, blob, path, mode, owner, group, sha256)
 
-    def op_send(self, path: str, size: int) -> Message:
+    def op_send(self, path: str, size: int) -> Result:
         """Send a file in parts; see `transfers.send`."""
         from .files.transfers import send
 
@@ -304,7 +308,7 @@ class Runner:
         env_file: str = "",
         env: Optional[Mapping[str, str]] = None,
         stdin: str = "",
-    ) -> Message:
+    ) -> Result:
         """Run a program and send its output as it comes; the exit code comes last."""
         from .machine.commands import read_environment
         from .processes.stream import Lines
@@ -316,6 +320,14 @@ class Runner:
         self.system.attend(child, stdin.encode(), lines.add)
         lines.close()
         return {"code": child.returncode}
+
+
+def refusal(details: Details) -> Result:
+    """Return what is said of a request that failed."""
+    result: Result = {"ok": False, "error": details["error"], "output": details.get("output", "")}
+    if "traceback" in details:
+        result["traceback"] = details["traceback"]
+    return result
 
 
 def main() -> None:

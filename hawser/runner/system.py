@@ -18,9 +18,12 @@ from .masks import mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+    from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
-    Spec = Dict[str, Any]
+    from .specs.messages import Details
+
+    # A resource as it arrives; each kind says which one it is (`specs`).
+    Spec = Mapping[str, object]
     Child = subprocess.Popen[bytes]
 
 # Characters of a text that an event carries.
@@ -84,7 +87,7 @@ class Kind:
         """Make it so; `check` has been called before on the same object."""
         raise NotImplementedError
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> Details:
         """What the event says besides its status: ``{"facts": {...}}`` or nothing."""
         return {}
 

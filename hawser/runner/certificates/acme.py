@@ -15,7 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
-    from ..system import System
+    from ..specs.certificates import AcmeCertificateSpec, AcmeLinkSpec
+    from ..specs.messages import Details
+    from ..system import Spec, System
 
 CONFIGURATION = "/etc/letsencrypt"
 # Certbot itself renews 30 days before the end, twice a day; what it has not done by then needs somebody.
@@ -74,7 +76,9 @@ class Certificate(Kind):
     A server that refuses is no failure: its reason becomes a warning, and what stands in goes on serving.
     """
 
-    def __init__(self, spec: Any, system: System) -> None:
+    spec: AcmeCertificateSpec
+
+    def __init__(self, spec: Spec, system: System) -> None:
         super().__init__(spec, system)
         self.warning = ""
 
@@ -130,7 +134,7 @@ class Certificate(Kind):
                 spec["hint"],
             )
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> Details:
         return {"warning": self.system.show(self.warning)} if self.warning else {}
 
 
@@ -146,6 +150,8 @@ def reason(output: str) -> str:
 
 class Link(Kind):
     """See `hawser.resources.AcmeLink`."""
+
+    spec: AcmeLinkSpec
 
     def target(self) -> str:
         lineage = Lineage(self.system, self.spec["name"])

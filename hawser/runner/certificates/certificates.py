@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
+    from ..specs.certificates import SelfSignedSpec
     from ..system import System
 
     Name = Tuple[str, str]
@@ -57,11 +58,13 @@ def self_signed(text: str) -> bool:
 class SelfSigned(Kind):
     """See `hawser.resources.SelfSigned`."""
 
+    spec: SelfSignedSpec
+
     def wanted(self) -> List[Name]:
         return [alternative(name) for name in self.spec["names"]]
 
     def key_mode(self) -> int:
-        alone = self.spec["group"] == "root" or self.spec.get("owner", "root") != "root"
+        alone = self.spec["group"] == "root" or self.spec["owner"] != "root"
         return 0o600 if alone else 0o640
 
     def check(self) -> Optional[Change]:
@@ -81,11 +84,11 @@ class SelfSigned(Kind):
 
     def public(self) -> List[str]:
         """The paths that hold the certificate."""
-        return [path for path in (self.spec["certificate"], self.spec.get("chain", "")) if path]
+        return [path for path in (self.spec["certificate"], self.spec["chain"]) if path]
 
     def owner_id(self) -> int:
         """Whose the key shall be; root's is ours, whoever we are."""
-        owner = self.spec.get("owner", "root")
+        owner = self.spec["owner"]
         return os.getuid() if owner == "root" else user_id(owner)
 
     def fault(self) -> str:

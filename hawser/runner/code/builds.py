@@ -19,6 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
+    from ..specs.code import BuildSpec
+    from ..specs.files import LinkSpec
+
 MARKER = "complete"
 # Raised when builds are made in another way, so that all are made anew.
 FORMAT = 1
@@ -30,6 +33,8 @@ class Build(Kind):
     ``FOLDER/NAME-KEY/`` is root's and holds ``prefix`` and ``outputs``, which the service user builds, and the marker,
     which is written last.
     """
+
+    spec: BuildSpec
 
     def check(self) -> Optional[Change]:
         path = self.place()
@@ -103,7 +108,8 @@ class Build(Kind):
 
     def link(self, path: str) -> Link:
         target = os.path.relpath(os.path.join(path, "prefix"), os.path.dirname(self.spec["link"]))
-        return Link({"path": self.spec["link"], "target": target}, self.system)
+        link: LinkSpec = {"path": self.spec["link"], "target": target, "parents": False}
+        return Link(link, self.system)
 
     def build(self, path: str) -> None:
         """Run the commands in a copy of the source, keep what they leave, and mark it complete."""

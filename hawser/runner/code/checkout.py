@@ -23,7 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set
 
-    from ..system import Finished, Spec, System
+    from ..specs.code import CheckoutSpec, SealedSpec, WorkingCopySpec
+    from ..system import Finished, System
 
 HASH = re.compile(r"[0-9a-f]{40}\Z")
 SHORT_HASH = re.compile(r"[0-9a-f]{4,40}\Z")
@@ -266,8 +267,10 @@ def similar(system: System, remote: Remote, revision: str) -> str:
 class Checkout(Kind):
     """See `hawser.resources.Checkout`."""
 
+    spec: CheckoutSpec
+
     def marker(self) -> str:
-        return str(self.spec["path"] + ".complete")
+        return self.spec["path"] + ".complete"
 
     def check(self) -> Optional[Change]:
         path, commit = self.spec["path"], self.spec["commit"]
@@ -286,7 +289,7 @@ class Checkout(Kind):
 
         :returns: nothing for a release of a Hawser that did not write down what its builds removed.
         """
-        built = self.spec.get("built")
+        built = self.spec["built"]
         if not built:
             return []
         noted = removed(self.spec["path"])
@@ -317,14 +320,14 @@ class Checkout(Kind):
     def make(self) -> None:
         uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
         mirror = Mirror(self.system, self.spec["mirror"], self.spec["group"])
-        remote = Remote(*(self.spec[name] for name in ("repo", "key", "token", "host_keys")))
+        remote = Remote(self.spec["repo"], self.spec["key"], self.spec["token"], self.spec["host_keys"])
         with mirror.exclusively():
             if not mirror.has(self.spec["commit"]):
                 self.bring(mirror, remote)
             mirror.keep(self.spec["commit"])
         remove(self.marker())
         remove(self.spec["path"] + REMOVED)
-        for built in (self.spec.get("built"), self.spec.get("done")):
+        for built in (self.spec["built"], self.spec["done"]):
             if built:
                 remove(built, recursive=True)
         remove(self.spec["path"], recursive=True)
@@ -334,7 +337,7 @@ class Checkout(Kind):
         write_atomically(self.marker(), (self.spec["commit"] + "\n").encode(), 0o644)
 
     def bring(self, mirror: Mirror, remote: Remote) -> None:
-        if self.spec.get("bundle"):
+        if self.spec["bundle"]:
             try:
                 bundle = self.system.blobs[self.spec["bundle"]]
             except KeyError:
@@ -378,6 +381,8 @@ class Checkout(Kind):
 class Sealed(Kind):
     """See `hawser.resources.Sealed`."""
 
+    spec: SealedSpec
+
     def check(self) -> Optional[Change]:
         noted = removed(self.spec["path"])
         return Change("notes what builds have removed from the code") if noted is None else None
@@ -393,7 +398,7 @@ def removed(path: str) -> Optional[List[str]]:
     return None if found is None else [str(name) for name in found]
 
 
-def absent(system: System, spec: Spec) -> Set[str]:
+def absent(system: System, spec: WorkingCopySpec) -> Set[str]:
     """Return the files of a commit that are no files in its working copy; links and submodules are left out."""
     path = spec["path"]
     rows = Mirror(system, spec["mirror"]).git("ls-tree", "-r", "-z", spec["commit"]).output.split("\0")

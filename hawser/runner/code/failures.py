@@ -11,8 +11,7 @@ from .releases import failure_path, now, read_journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping
-
+    from ..specs.messages import Event
     from ..system import System
 
 # Bytes that are kept of the failures of one release, the last ones.
@@ -21,7 +20,7 @@ LONGEST = 256 * 1024
 MOST = 20
 
 
-def keep(system: System, event: Mapping[str, Any]) -> None:
+def keep(system: System, event: Event) -> None:
     """Write down why a rollout fails here; where none is open, or the disk is full, nothing is kept.
 
     :param event: of the resource that failed, masked.
@@ -34,7 +33,7 @@ def keep(system: System, event: Mapping[str, Any]) -> None:
         folder = os.path.dirname(path)
         os.makedirs(folder, mode=0o700, exist_ok=True)
         lines = ["%s %s: %s failed: %s" % (now(), event["step"], event["label"], event.get("error", ""))]
-        lines += [event[name].rstrip("\n") for name in ("output", "traceback") if event.get(name)]
+        lines += [text.rstrip("\n") for text in (event.get("output"), event.get("traceback")) if text]
         text = (read(path) or b"") + "\n".join([*lines, ""]).encode("utf-8", "backslashreplace")
         write_atomically(path, text[-LONGEST:], 0o600)
         # But for this one: a clock that was ahead makes all others younger.

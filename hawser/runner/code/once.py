@@ -8,7 +8,7 @@ import os
 from ..facts import done_once
 from ..files.disk import read, write_atomically
 from ..files.records import parsed
-from ..machine.commands import Command
+from ..machine.commands import Program
 from ..system import Change, Failure
 from .releases import now
 
@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
+    from ..specs.system import OnceSpec
     from ..system import System
 
 
@@ -26,8 +27,10 @@ def listing(system: System) -> Dict[str, Dict[str, Any]]:
     }
 
 
-class Once(Command):
+class Once(Program):
     """See `hawser.resources.Once`."""
+
+    spec: OnceSpec
 
     noted = False
 
@@ -51,7 +54,7 @@ class Once(Command):
     def apply(self, change: Change) -> None:
         if not self.noted:
             try:
-                super().apply(change)
+                self.run_itself()
             except Failure as failure:
                 raise Failure(failure.message + "\n" + self.spec["hint"], failure.output) from None
         os.makedirs(os.path.dirname(self.marker()), mode=0o700, exist_ok=True)

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Set
 
+    from ..specs.code import HistorySpec, JournalSpec, PruneSpec
     from ..system import System
 
 DOOMED = ".hawser-removed-"
@@ -71,6 +72,8 @@ def doom(path: str) -> None:
 
 class Prune(Tidying):
     """See `hawser.resources.Prune`."""
+
+    spec: PruneSpec
 
     def check(self) -> Optional[Change]:
         found, mounts = [], mount_points()
@@ -188,8 +191,10 @@ def read_journal(state: str) -> Dict[str, Any]:
 class Journal(Kind):
     """See `hawser.resources.Journal`."""
 
+    spec: JournalSpec
+
     def entry(self) -> Dict[str, Any]:
-        return dict(self.spec.get("entry") or {}, release=self.spec["release"])
+        return dict(self.spec["entry"], release=self.spec["release"])
 
     def check(self) -> Optional[Change]:
         found, wanted = read_journal(self.system.state), self.spec["release"]
@@ -285,6 +290,8 @@ def history_path(state: str) -> str:
 
 class History(Kind):
     """See `hawser.resources.History`."""
+
+    spec: HistorySpec
 
     def check(self) -> Optional[Change]:
         return Change("one more line")

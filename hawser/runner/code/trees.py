@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Optional
 
+    from ..specs.code import CheckoutsSpec, TreesSpec
     from ..system import System
 
 RECORD = "checkout.json"
@@ -56,6 +57,8 @@ def said(folder: str) -> Dict[str, str]:
 class Trees(Tidying):
     """See `hawser.resources.Trees`."""
 
+    spec: TreesSpec
+
     def superfluous(self) -> List[str]:
         """Return the working copies that are neither in use nor the one before."""
         folder = os.path.join(self.spec["folder"], "trees")
@@ -81,6 +84,8 @@ class Trees(Tidying):
 
 class Checkouts(Tidying):
     """See `hawser.resources.Checkouts`."""
+
+    spec: CheckoutsSpec
 
     def superfluous(self) -> List[str]:
         folder = self.spec["folder"]

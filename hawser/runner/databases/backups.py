@@ -23,7 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-    from ..system import Spec, System
+    from ..specs.databases import BackupSpec, DatabaseSpec
+    from ..system import System
 
 # Seconds for one dump or one restore.
 LONGEST = 6 * 3600
@@ -147,7 +148,7 @@ class Engine:
     suffix = ""
     user = ""
 
-    def __init__(self, spec: Spec, system: System) -> None:
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
         self.spec = spec
         self.system = system
 
@@ -191,7 +192,7 @@ class Postgresql(Engine):
     suffix = "dump"
     user = "postgres"
 
-    def __init__(self, spec: Spec, system: System) -> None:
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
         super().__init__(spec, system)
         self.dump = postgres_dump.Dump(system, spec["database"], spec["owner"], LONGEST)
 
@@ -220,7 +221,7 @@ class Mariadb(Engine):
     suffix = "sql.gz"
     user = "root"
 
-    def __init__(self, spec: Spec, system: System) -> None:
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
         super().__init__(spec, system)
         self.dump = mariadb_dump.Dump(system, spec["database"], LONGEST)
 
@@ -251,7 +252,7 @@ class Sqlite(Engine):
 
     suffix = "sqlite3"
 
-    def __init__(self, spec: Spec, system: System) -> None:
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
         super().__init__(spec, system)
         self.user = spec["owner"]
         self.dump = sqlite_dump.Dump(system, spec["path"], spec["owner"])
@@ -285,6 +286,8 @@ ENGINES = {"postgresql": Postgresql, "mariadb": Mariadb, "sqlite": Sqlite}
 class Backup(Kind):
     """See `hawser.resources.Backup`."""
 
+    spec: BackupSpec
+
     def check(self) -> Optional[Change]:
         spec = self.spec
         if spec["may_lack"] and not os.path.lexists(spec["path"]):
@@ -295,7 +298,7 @@ class Backup(Kind):
         return Change("backs up %s" % spec["database"])
 
     def apply(self, change: Change) -> None:
-        self.thin_out(self.make(str(self.spec.get("why", ""))))
+        self.thin_out(self.make(self.spec["why"]))
 
     def make(self, why: str) -> str:
         """Make a backup and return its name; it appears when it is proven, and nothing goes for it.

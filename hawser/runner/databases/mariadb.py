@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Optional, Set
 
+    from ..specs.databases import MariadbDatabaseSpec, MariadbRoleSpec
     from ..system import Finished, System
 
 NATIVE = "mysql_native_password"
@@ -103,6 +104,8 @@ def first_error(text: str) -> str:
 class Database(Kind):
     """See `hawser.resources.MariadbDatabase`."""
 
+    spec: MariadbDatabaseSpec
+
     def check(self) -> Optional[Change]:
         name, wanted = self.spec["name"], self.spec["charset"]
         where = "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s;" % literal(name)
@@ -125,6 +128,8 @@ class Role(Kind):
     The server is given the hash that it stores, so that no log of it ever holds the password. What was changed is
     proved by a login.
     """
+
+    spec: MariadbRoleSpec
 
     def hosts(self) -> List[str]:
         return [LOCAL, *(host for host in self.spec["hosts"] if host != LOCAL)]

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+    from ..specs.databases import PostgresDatabaseSpec, PostgresRoleSpec
     from ..system import Finished, System
 
 ITERATIONS = 4096
@@ -172,6 +173,8 @@ class Role(Kind):
     proved by a login.
     """
 
+    spec: PostgresRoleSpec
+
     def check(self) -> Optional[Change]:
         name, password = self.spec["name"], self.spec["password"]
         cluster = Cluster(self.system)
@@ -212,6 +215,8 @@ SELECT json_build_array(
 
 class Database(Kind):
     """See `hawser.resources.PostgresDatabase`."""
+
+    spec: PostgresDatabaseSpec
 
     def look(self, cluster: Cluster) -> Optional[Tuple[str, str, List[str]]]:
         """Return owner, encoding and extensions; None when there is no such database."""

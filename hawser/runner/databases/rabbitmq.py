@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional, Tuple
 
+    from ..specs.databases import RabbitAccessSpec
+
 ADDRESS = ("127.0.0.1", 5672)
 # The rabbitmqctl in the PATH hands its arguments to a shell, where `$` in a name would count.
 CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
@@ -122,6 +124,8 @@ def control() -> Tuple[str, str, str]:
 
 class Access(Kind):
     """See `hawser.resources.RabbitAccess`."""
+
+    spec: RabbitAccessSpec
 
     def refusal(self) -> str:
         return refusal(self.spec["user"], self.spec["password"], self.spec["vhost"])

@@ -25,7 +25,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Set
 
-    from ..system import Spec, System
+    from ..specs.databases import DatabaseGoneSpec, DatabaseSpec, RabbitGoneSpec
+    from ..specs.system import FoldersGoneSpec, UserGoneSpec
+    from ..system import System
 
 # Seconds that programs have to end when they are asked to.
 PATIENCE = 5.0
@@ -50,7 +52,7 @@ class Postgresql:
     :param spec: database and owner.
     """
 
-    def __init__(self, spec: Spec, system: System) -> None:
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
         self.cluster = postgres.Cluster(system)
         self.name, self.owner = spec["database"], spec["owner"]
 
@@ -84,7 +86,7 @@ class Mariadb:
     :param spec: database and owner.
     """
 
-    def __init__(self, spec: Spec, system: System) -> None:
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
         self.server = mariadb.Server(system)
         self.name, self.owner = spec["database"], spec["owner"]
 
@@ -123,7 +125,7 @@ class Sqlite:
     :param spec: path.
     """
 
-    def __init__(self, spec: Spec, system: System) -> None:
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
         self.path = spec["path"]
 
     def there(self) -> bool:
@@ -148,6 +150,8 @@ SERVERS = {"postgresql": Postgresql, "mariadb": Mariadb, "sqlite": Sqlite}
 
 class DatabaseGone(Kind):
     """See `hawser.resources.DatabaseGone`."""
+
+    spec: DatabaseGoneSpec
 
     def server(self) -> Any:
         try:
@@ -192,6 +196,8 @@ class DatabaseGone(Kind):
 class RabbitGone(Kind):
     """See `hawser.resources.RabbitGone`."""
 
+    spec: RabbitGoneSpec
+
     def run(self, *arguments: str) -> str:
         program, user, cwd = control()
         result = self.system.run(
@@ -230,6 +236,8 @@ class RabbitGone(Kind):
 class FoldersGone(Kind):
     """See `hawser.resources.FoldersGone`."""
 
+    spec: FoldersGoneSpec
+
     def there(self) -> List[str]:
         """Return the folders that are there, the innermost ones first."""
         # The application's own folder has gone by then, or will have.
@@ -249,6 +257,8 @@ class FoldersGone(Kind):
 
 class UserGone(Kind):
     """See `hawser.resources.UserGone`."""
+
+    spec: UserGoneSpec
 
     def account(self) -> Optional[pwd.struct_passwd]:
         """Return the user's entry where it was made for the application; one of somebody else's stays."""

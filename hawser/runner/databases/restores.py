@@ -11,9 +11,11 @@ from .restoring import BEFORE_RESTORE, Journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Sequence
+    from typing import Dict, List, Optional, Sequence
 
-    from ..system import Spec, System
+    from ..specs.databases import DatabaseSpec, RestoreSpec, SettledSpec
+    from ..specs.questions import NamedDatabase
+    from ..system import System
     from .backups import Engine
 
 
@@ -22,6 +24,8 @@ class Restore(Kind):
 
     A journal says what is done from before anything is touched. While it is there, no backup that it names goes.
     """
+
+    spec: RestoreSpec
 
     def journal(self) -> Journal:
         return Journal(self.system.state, self.spec["engine"], self.spec["database"])
@@ -83,6 +87,8 @@ class Restore(Kind):
 class Settled(Kind):
     """See `hawser.resources.Settled`."""
 
+    spec: SettledSpec
+
     def check(self) -> Optional[Change]:
         spec = self.spec
         journal = Journal(self.system.state, spec["engine"], spec["database"])
@@ -101,7 +107,7 @@ class Settled(Kind):
             self.output = "undone: %s is as it was" % spec["database"]
 
 
-def settle(spec: Spec, system: System) -> bool:
+def settle(spec: DatabaseSpec, system: System) -> bool:
     """Finish a restore that was broken off where it has begun to replace the database, else undo it.
 
     :returns: whether it was finished.
@@ -113,7 +119,7 @@ def settle(spec: Spec, system: System) -> bool:
     return ended(spec, system, journal)
 
 
-def ended(spec: Spec, system: System, journal: Journal) -> bool:
+def ended(spec: DatabaseSpec, system: System, journal: Journal) -> bool:
     """See `settle`; where nothing is known of the restore, only what may be left of any is removed."""
     engine = ENGINES[spec["engine"]](spec, system)
     with workplace(spec["folder"], engine.user, system.state) as place:
@@ -141,12 +147,12 @@ def replaced(engine: Engine, journal: Journal, folder: str, place: str) -> bool:
     return True
 
 
-def closed(spec: Mapping[str, Any], system: System) -> bool:
+def closed(spec: NamedDatabase, system: System) -> bool:
     """Tell whether nobody may connect to a database, as an older version left one that was killed in a restore."""
-    return bool(spec["engine"] == "postgresql") and Cluster(system).refuses(spec["database"])
+    return spec["engine"] == "postgresql" and Cluster(system).refuses(spec["database"])
 
 
-def left(system: System, databases: Sequence[Mapping[str, str]]) -> List[Dict[str, str]]:
+def left(system: System, databases: Sequence[NamedDatabase]) -> List[Dict[str, str]]:
     """Return what is wrong with databases since a restore was broken off.
 
     :param databases: dicts with database and engine.

@@ -12,8 +12,9 @@ from ..system import Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Sequence
+    from typing import Callable, List, Sequence
 
+    from ..specs.messages import Details
     from ..system import Spec, System
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -87,7 +88,7 @@ class Tidying(Kind):
         except Failure as failure:
             self.refused.append(failure.message)
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> Details:
         return {"warning": "\n".join(self.refused)} if self.refused else {}
 
 

@@ -36,7 +36,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Tuple
 
-    from ..system import Spec, System
+    from ..specs.files import (
+        AbsentSpec,
+        AccessSpec,
+        BlockSpec,
+        DirectorySpec,
+        FileSpec,
+        FilesSpec,
+        LinkSpec,
+        WholeFileSpec,
+    )
+    from ..system import System
+    from .validate import Validator
 
 DIFF_LINES = 200
 # A comparison line by line takes minutes beyond.
@@ -77,7 +88,7 @@ def real(path: str) -> str:
     return os.path.join(found[0], name)
 
 
-def check_access(spec: Spec, status: os.stat_result) -> Optional[Change]:
+def check_access(spec: AccessSpec, status: os.stat_result) -> Optional[Change]:
     """Compare mode, owner and group with what is wanted."""
     notes = []
     if stat.S_IMODE(status.st_mode) != spec["mode"]:
@@ -145,24 +156,33 @@ class Former:
         remove(self.copy)
 
 
-class File(Kind):
-    """See `hawser.resources.File`."""
+class WholeFile(Kind):
+    """A file whose content the runner knows from the first byte to the last.
 
-    def __init__(self, spec: Spec, system: System) -> None:
-        super().__init__(spec, system)
-        validator = VALIDATORS.get(spec.get("validate", ""))
-        self.in_place = validator if validator is not None and validator.in_place else None
+    :ivar validator: the name of a validator or a command line, see `validate_with`; empty for none.
+    :ivar keep: leave an existing file's content alone.
+    :ivar opaque: show no diff.
+    """
+
+    spec: WholeFileSpec
+    validator = ""
+    keep = False
+    opaque = False
 
     def wanted(self) -> bytes:
-        content = self.spec["content"]
-        return base64.b64decode(content["base64"]) if isinstance(content, dict) else content.encode()
+        raise NotImplementedError
+
+    def in_place(self) -> Optional[Validator]:
+        """Return the validator where it is one that can only judge the file in its final place."""
+        validator = VALIDATORS.get(self.validator)
+        return validator if validator is not None and validator.in_place else None
 
     def check(self) -> Optional[Change]:
         path = real(self.spec["path"])
         change = self.compare(path)
-        if change is None and self.in_place and Former(self.system.state, path).exists():
+        if change is None and self.in_place() and Former(self.system.state, path).exists():
             return Change("an interrupted run has not checked it")
-        if change is not None and self.spec.get("opaque"):
+        if change is not None and self.opaque:
             return Change(change.note or "new content")
         return change
 
@@ -172,10 +192,10 @@ class File(Kind):
         except (FileNotFoundError, NotADirectoryError):
             return Change("new", unified(path, b"", self.wanted()))
         if not stat.S_ISREG(status.st_mode):
-            if stat.S_ISLNK(status.st_mode) and not self.spec.get("keep"):
+            if stat.S_ISLNK(status.st_mode) and not self.keep:
                 return Change("replaces a link", unified(path, b"", self.wanted()))
             raise Failure("%s is %s; next: move it away" % (path, what_it_is(status.st_mode)))
-        if not self.spec.get("keep"):
+        if not self.keep:
             old = read_itself(path)
             if old != self.wanted():
                 return Change("", unified(path, old, self.wanted()))
@@ -183,39 +203,54 @@ class File(Kind):
 
     def apply(self, change: Change) -> None:
         path, mode = real(self.spec["path"]), self.spec["mode"]
-        if self.spec.get("parents"):
+        if self.spec["parents"]:
             os.close(open_folder(os.path.dirname(path), make=True))
         uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
-        if self.spec.get("keep") and os.path.lexists(path):
+        if self.keep and os.path.lexists(path):
             # Where it lies: whoever writes to it has it open.
             with opened(path, links=False) as stream:
                 os.fchown(stream.fileno(), uid, gid)
                 os.fchmod(stream.fileno(), mode)
             return
-        data = self.wanted()
-        validator = self.spec.get("validate", "")
-        if self.in_place is None:
-            if validator:
+        data, in_place = self.wanted(), self.in_place()
+        if in_place is None:
+            if self.validator:
                 # In a folder of root's: beside its place, its owner could swap it while it is judged.
                 with scratch(self.system.state) as folder:
                     copy = os.path.join(folder, os.path.basename(path))
                     write_atomically(copy, data, 0o600)
-                    validate_with(validator, self.system, copy, path)
+                    validate_with(self.validator, self.system, copy, path)
             write_atomically(path, data, mode, uid, gid)
             return
         former = Former(self.system.state, path)
         former.keep()
         try:
             write_atomically(path, data, mode, uid, gid)
-            self.in_place.check(self.system, path, path)
+            in_place.check(self.system, path, path)
         except Exception:
             former.put_back()
             raise
         former.forget()
 
 
+class File(WholeFile):
+    """See `hawser.resources.File`."""
+
+    spec: FileSpec
+
+    def __init__(self, spec: FileSpec, system: System) -> None:
+        super().__init__(spec, system)
+        self.validator, self.keep, self.opaque = spec["validate"], spec["keep"], spec["opaque"]
+
+    def wanted(self) -> bytes:
+        content = self.spec["content"]
+        return content.encode() if isinstance(content, str) else base64.b64decode(content["base64"])
+
+
 class Block(Kind):
     """See `hawser.resources.Block`."""
+
+    spec: BlockSpec
 
     def place(self) -> str:
         """Return the file's own path, behind links that root has made."""
@@ -238,9 +273,9 @@ class Block(Kind):
         if place is None:
             if not block:
                 return old
-            if not self.spec.get("top") and lines[-1]:
+            if not self.spec["top"] and lines[-1]:
                 lines.append(b"")
-            place = 0 if self.spec.get("top") else len(lines) - 1
+            place = 0 if self.spec["top"] else len(lines) - 1
         return b"\n".join([*lines[:place], *block, *lines[place:]])
 
     def check(self) -> Optional[Change]:
@@ -293,6 +328,8 @@ def without_block(lines: List[bytes], begin: bytes, end: bytes) -> Tuple[List[by
 class Directory(Kind):
     """See `hawser.resources.Directory`."""
 
+    spec: DirectorySpec
+
     def check(self) -> Optional[Change]:
         try:
             # A link that root has made, to a larger disk say, is as good as the folder.
@@ -324,6 +361,8 @@ class Directory(Kind):
 class Link(Kind):
     """See `hawser.resources.Link`."""
 
+    spec: LinkSpec
+
     def check(self) -> Optional[Change]:
         path, target = os.path.abspath(self.spec["path"]), self.spec["target"]
         try:
@@ -336,7 +375,7 @@ class Link(Kind):
         return None if old == target else Change("%s -> %s" % (old, target))
 
     def apply(self, change: Change) -> None:
-        if self.spec.get("parents"):
+        if self.spec["parents"]:
             os.close(open_folder(os.path.dirname(self.spec["path"]), make=True))
         link_atomically(self.spec["path"], self.spec["target"])
 
@@ -344,11 +383,13 @@ class Link(Kind):
 class Absent(Kind):
     """See `hawser.resources.Absent`."""
 
+    spec: AbsentSpec
+
     def check(self) -> Optional[Change]:
         path = self.path()
         if path is None or not os.path.lexists(path):
             return None
-        if self.spec.get("recursive"):
+        if self.spec["recursive"]:
             refuse_mounts(path)
         return Change("removed")
 
@@ -361,11 +402,13 @@ class Absent(Kind):
     def apply(self, change: Change) -> None:
         path = self.path()
         if path is not None:
-            remove(path, self.spec.get("recursive", False))
+            remove(path, self.spec["recursive"])
 
 
 class Files(Kind):
     """See `hawser.resources.Files`."""
+
+    spec: FilesSpec
 
     def extra(self) -> List[str]:
         try:
@@ -383,4 +426,4 @@ class Files(Kind):
 
     def apply(self, change: Change) -> None:
         for name in self.extra():
-            remove(os.path.join(self.spec["folder"], name), self.spec.get("recursive", False))
+            remove(os.path.join(self.spec["folder"], name), self.spec["recursive"])

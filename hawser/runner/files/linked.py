@@ -25,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, List, Optional, Tuple
 
+    from ..specs.files import DirectorySpec, LinkedFolderSpec
+
 # Of a file of the code: folders that it lies in, and bytes of its path, of which the system takes 4096 (PATH_MAX).
 DEEPEST, LONGEST_PATH = 100, 3500
 # Files that a note names before it counts the rest.
@@ -33,6 +35,8 @@ NAMED = 3
 
 class LinkedFolder(Kind):
     """See `hawser.resources.LinkedFolder`."""
+
+    spec: LinkedFolderSpec
 
     def check(self) -> Optional[Change]:
         path, target = os.path.abspath(self.spec["path"]), self.spec["target"]
@@ -110,7 +114,9 @@ class LinkedFolder(Kind):
         for part in name.split("/")[:-1]:
             folder = os.path.join(folder, part)
             if itself(folder) is None:
-                Directory({**self.spec, "path": folder, "mode": 0o755}, self.system).apply(Change())
+                owner, group = self.spec["owner"], self.spec["group"]
+                made: DirectorySpec = {"path": folder, "mode": 0o755, "owner": owner, "group": group}
+                Directory(made, self.system).apply(Change())
         status = os.lstat(path)
         if not stat.S_ISLNK(status.st_mode):
             write_atomically(there, read_itself(path), stat.S_IMODE(status.st_mode), uid, gid)

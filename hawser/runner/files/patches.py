@@ -11,9 +11,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
+    from ..specs.files import PatchSpec
+
 
 class Patch(Kind):
     """See `hawser.resources.Patch`."""
+
+    spec: PatchSpec
 
     def original(self) -> Original:
         return Original(self.spec["source"], self.spec["originals"], self.spec["path"])

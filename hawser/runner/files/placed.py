@@ -14,9 +14,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
 
+    from ..specs.certificates import PlacedSpec
+
 
 class Placed(Kind):
     """See `hawser.resources.Placed`."""
+
+    spec: PlacedSpec
 
     def record(self) -> str:
         return os.path.join(self.system.state, "placed-%s.json" % self.spec["record"])
@@ -38,7 +42,7 @@ class Placed(Kind):
 
     def wanted(self) -> List[str]:
         paths = list(self.spec["paths"])
-        return [*(path for path in self.recorded() if path not in paths), *paths] if self.spec.get("adds") else paths
+        return [*(path for path in self.recorded() if path not in paths), *paths] if self.spec["adds"] else paths
 
     def original(self, path: str) -> str:
         """Return where a file is kept that was there before the first one was placed."""
@@ -73,7 +77,7 @@ class Placed(Kind):
             self.write(wanted)
         for path in gone:
             remove(self.original(path))
-        folder = self.spec.get("folder", "")
+        folder = self.spec["folder"]
         if folder and not wanted and os.path.isdir(folder) and not os.listdir(folder):
             remove(folder, recursive=True)
 

@@ -9,14 +9,15 @@ import re
 from ..rows import counted
 from ..system import Failure
 from .disk import read, read_beneath, read_itself, walk, write_atomically
-from .files import File
+from .files import WholeFile
 from .sample_formats import dump, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-    from ..system import Change, Spec, System
+    from ..specs.files import SettingsSpec
+    from ..system import Change, System
 
     Keys = Tuple[str, ...]
 
@@ -194,18 +195,21 @@ class Merge:
                 self.unknown(where, [each[-1] for each in want if each[:-1] == where[:-1]])
 
 
-class Settings(File):
+class Settings(WholeFile):
     """See `hawser.resources.Settings`."""
 
-    def __init__(self, spec: Spec, system: System) -> None:
+    spec: SettingsSpec
+
+    def __init__(self, spec: SettingsSpec, system: System) -> None:
         super().__init__(spec, system)
+        self.opaque = spec["opaque"]
         self.made: Optional[bytes] = None
 
     def original(self) -> Original:
         return Original(self.spec["source"], self.spec["originals"], self.spec["sample"])
 
     def in_the_code(self) -> bool:
-        return bool(self.spec["sample"] == self.spec["path"])
+        return self.spec["sample"] == self.spec["path"]
 
     def wanted(self) -> bytes:
         if self.made is None:
@@ -221,8 +225,8 @@ class Settings(File):
         text = data.decode("utf-8", "surrogateescape")
         sample = parse(self.system, spec["format"], text, spec["sample"])
         merge = Merge(spec["new_keys"])
-        if spec.get("content"):
-            content = str(spec["content"])
+        if spec["content"]:
+            content = spec["content"]
             result = parse(self.system, spec["format"], content, spec["path"])
             merge.compare(sample, result, spec["optional"])
         else:

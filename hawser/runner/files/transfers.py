@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional
 
+    from ..specs.messages import Part
     from ..system import System
 
 PART = 192 * 1024
@@ -114,7 +115,7 @@ def place(system: System, blob: str, path: str, mode: int, owner: str, group: st
         os.unlink(source)
 
 
-def send(path: str, emit: Callable[[Dict[str, Any]], None], size: int) -> str:
+def send(path: str, emit: Callable[[Part], None], size: int) -> str:
     """Send a file in parts, no more of it than was listed, and return the digest of what was sent."""
     found = hashlib.sha256()
     try:

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Optional, Sequence
 
+    from ..specs.system import CommandSpec, ProgramSpec
     from ..system import Finished, System
 
 VARIABLE = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"\n', re.S | re.ASCII)
@@ -48,37 +49,48 @@ def variables(system: System, paths: Sequence[str]) -> Dict[str, str]:
     return found
 
 
-class Command(Kind):
-    """See `hawser.resources.Command`."""
+class Program(Kind):
+    """A program with its user, its folder and its variables."""
+
+    spec: ProgramSpec
 
     def title(self) -> str:
-        return str(self.spec.get("title") or " ".join(self.spec["argv"]))
+        return self.spec["title"] or " ".join(self.spec["argv"])
+
+    def run(self, argv: Sequence[str], check: bool = True, stdin: str = "") -> Finished:
+        spec = self.spec
+        env = read_environment(spec["env_file"]) if spec["env_file"] else {}
+        env.update(spec["env"])
+        # Those that name a user are the application's; ours may start what is to stay, as `service` does.
+        user = spec["user"]
+        return self.system.run(argv, user, spec["cwd"], env, stdin, spec["timeout"], check, scoped=bool(user))
+
+    def run_itself(self, stdin: str = "") -> None:
+        """Run the program; a failure is told with its title."""
+        try:
+            self.output = self.run(self.spec["argv"], stdin=stdin).output
+        except Failure as failure:
+            raise Failure("%s: %s" % (self.title(), failure.message), failure.output) from None
+
+
+class Command(Program):
+    """See `hawser.resources.Command`."""
+
+    spec: CommandSpec
 
     def check(self) -> Optional[Change]:
         spec = self.spec
         if spec.get("when") is not None and not self.due:
             return None
-        if spec.get("creates") and os.path.lexists(spec["creates"]):
+        if spec["creates"] and os.path.lexists(spec["creates"]):
             return None
-        if spec.get("marker") and os.path.exists(spec["marker"]):
+        if spec["marker"] and os.path.exists(spec["marker"]):
             return None
-        if spec.get("unless") and self.run(spec["unless"], check=False).code == 0:
+        if spec["unless"] and self.run(spec["unless"], check=False).code == 0:
             return None
         return Change("runs " + self.title())
 
-    def run(self, argv: Sequence[str], check: bool = True, stdin: str = "") -> Finished:
-        spec = self.spec
-        env = read_environment(spec["env_file"]) if spec.get("env_file") else {}
-        env.update(spec.get("env") or {})
-        user, cwd = spec.get("user", ""), spec.get("cwd", "/")
-        # Those that name a user are the application's; ours may start what is to stay, as `service` does.
-        return self.system.run(argv, user, cwd, env, stdin, spec["timeout"], check, scoped=bool(user))
-
     def apply(self, change: Change) -> None:
-        spec = self.spec
-        try:
-            self.output = self.run(spec["argv"], stdin=spec.get("stdin", "")).output
-        except Failure as failure:
-            raise Failure("%s: %s" % (self.title(), failure.message), failure.output) from None
-        if spec.get("marker"):
-            write_atomically(spec["marker"], b"", 0o644)
+        self.run_itself(self.spec["stdin"])
+        if self.spec["marker"]:
+            write_atomically(self.spec["marker"], b"", 0o644)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 
 from ..files.disk import read, remove
-from ..files.files import File
+from ..files.files import WholeFile
 from ..system import Change, Failure, Kind, group_id, user_id
 from .looks import is_mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
+
+    from ..specs.system import ExportsSpec, MountedSpec, MountSpec, MountsSpec
+    from ..system import System
 
 UNITS = "/etc/systemd/system"
 # Seconds for a look into a mounted folder: for one whose server is gone, a program would wait without an end.
@@ -20,6 +23,8 @@ PATIENCE = 10
 
 class Mounted(Kind):
     """See `hawser.resources.Mounted`."""
+
+    spec: MountedSpec
 
     def check(self) -> Optional[Change]:
         path = self.spec["path"]
@@ -33,6 +38,8 @@ class Mounted(Kind):
 
 class Mount(Kind):
     """See `hawser.resources.Mount`."""
+
+    spec: MountSpec
 
     def check(self) -> Optional[Change]:
         unit = self.spec["unit"]
@@ -60,6 +67,8 @@ class Mount(Kind):
 class Mounts(Kind):
     """See `hawser.resources.Mounts`."""
 
+    spec: MountsSpec
+
     def check(self) -> Optional[Change]:
         found = self.extra()
         return Change("unmounts and removes " + ", ".join(found)) if found else None
@@ -80,8 +89,14 @@ class Mounts(Kind):
         return [name for name in ours if name not in self.spec["keep"]]
 
 
-class Exports(File):
+class Exports(WholeFile):
     """See `hawser.resources.Exports`."""
+
+    spec: ExportsSpec
+
+    def __init__(self, spec: ExportsSpec, system: System) -> None:
+        super().__init__(spec, system)
+        self.validator = spec["validate"]
 
     def wanted(self) -> bytes:
         spec = self.spec

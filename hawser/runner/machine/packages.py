@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional, Sequence, Set
 
+    from ..specs.system import PackagesSpec
     from ..system import Finished
 
 DPKG_UPDATES = "/var/lib/dpkg/updates"
@@ -56,6 +57,8 @@ def parse_installed(text: str) -> Set[str]:
 
 class Packages(Kind):
     """See `hawser.resources.Packages`."""
+
+    spec: PackagesSpec
 
     def missing(self) -> List[str]:
         """Return the names that are neither installed nor provided by something installed."""

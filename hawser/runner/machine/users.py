@@ -11,12 +11,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
 
+    from ..specs.system import UserSpec
+
 
 class User(Kind):
     """See `hawser.resources.User`."""
 
+    spec: UserSpec
+
     def group(self) -> str:
-        return str(self.spec.get("group") or self.spec["name"])
+        return str(self.spec["group"] or self.spec["name"])
 
     def account(self) -> Optional[pwd.struct_passwd]:
         """Return the user's entry, or None; the superuser is nobody's service user."""
@@ -33,7 +37,7 @@ class User(Kind):
 
         Its home, shell and own group are left alone: somebody else may have made it for a purpose of theirs.
         """
-        named = [self.spec["group"]] if self.spec.get("group") else []
+        named = [self.spec["group"]] if self.spec["group"] else []
         return [name for name in [*named, *self.spec["groups"]] if not is_member(account, name)]
 
     def check(self) -> Optional[Change]:
@@ -48,7 +52,7 @@ class User(Kind):
         for group in self.spec["groups"]:
             if not has_group(group):
                 raise Failure("%s cannot join %s: there is no such group on this host" % (name, group))
-        if not has_group(self.group()) and (self.spec.get("group") or self.account() is None):
+        if not has_group(self.group()) and (self.spec["group"] or self.account() is None):
             self.system.run(["groupadd", "--system", self.group()])
         if self.account() is None:
             argv = ["useradd", "--system", "--no-create-home", "--gid", self.group(), "--home-dir", self.spec["home"]]

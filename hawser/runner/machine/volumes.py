@@ -12,8 +12,10 @@ from ..system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Dict, List, Optional
 
+    from ..specs.messages import Details
+    from ..specs.system import LuksVolumeSpec, VolumesSpec
     from ..system import Finished, Spec, System
 
 MAPPER = "/dev/mapper"
@@ -25,6 +27,8 @@ MKFS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
 
 class LuksVolume(Kind):
     """See `hawser.resources.LuksVolume`."""
+
+    spec: LuksVolumeSpec
 
     def check(self) -> Optional[Change]:
         spec = self.spec
@@ -163,6 +167,8 @@ class LuksVolume(Kind):
 class Volumes(Kind):
     """See `hawser.resources.Volumes`."""
 
+    spec: VolumesSpec
+
     def __init__(self, spec: Spec, system: System) -> None:
         super().__init__(spec, system)
         self.in_use: List[str] = []
@@ -190,7 +196,7 @@ class Volumes(Kind):
         self.in_use.append(unit)
         return False
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> Details:
         if not self.in_use:
             return {}
         return {"warning": "%s is in use and stays open; bootstrap and deploy try again" % ", ".join(self.in_use)}

@@ -15,8 +15,9 @@ from .managers import STARTING, manager
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import http.client
-    from typing import Any, Mapping, Optional, Sequence, Tuple
+    from typing import Optional, Sequence, Tuple
 
+    from ..specs.processes import HealthySpec
     from ..system import System
 
 # Seconds that one question may take.
@@ -117,17 +118,16 @@ def expected(status: Optional[int], path: str, statuses: Sequence[Sequence[int]]
     return not path or any(first <= status <= last for first, last in statuses)
 
 
-def complaint(system: System, spec: Mapping[str, Any], timeout: float) -> str:
+def complaint(system: System, command: Sequence[str], user: str, cwd: str, timeout: float) -> str:
     """Run the command that tells whether a process works; say why it does not, nothing where it does.
 
-    :param spec: command, user and cwd, as `hawser.resources.Healthy` has them.
+    :param command: the program with its arguments; empty for none.
     :param timeout: seconds that it may take.
     """
-    command = spec.get("command")
     if not command:
         return ""
     try:
-        system.run(command, spec.get("user", ""), spec.get("cwd", "/"), timeout=timeout, scoped=True)
+        system.run(command, user, cwd, timeout=timeout, scoped=True)
     except Failure as failure:
         lines = [line.strip() for line in failure.output.splitlines() if line.strip()]
         # Of `run NAME sh -c LINE`, a person knows the line.
@@ -140,22 +140,28 @@ def complaint(system: System, spec: Mapping[str, Any], timeout: float) -> str:
 class Healthy(Kind):
     """See `hawser.resources.Healthy`."""
 
+    spec: HealthySpec
+
     def ask(self, timeout: float) -> Tuple[bool, str]:
         """Return whether it is healthy, and what it says when it is not."""
         spec = self.spec
         if not spec["address"]:
-            said = complaint(self.system, spec, timeout)
+            said = self.complaint(timeout)
             return not said, said
-        path = spec.get("path", "")
-        status, why = ask(spec["address"], path, spec["host"], timeout, spec.get("tls", False), spec.get("ca", ""))
+        path = spec["path"]
+        status, why = ask(spec["address"], path, spec["host"], timeout, spec["tls"], spec["ca"])
         said = "does not answer (%s)" % why if status is None else "answers %s with %d" % (path, status)
         if not expected(status, path, spec["statuses"]):
             return False, said
         other = self.somebody_else()
         if other:
             return False, "is not who answers on %s: %s does" % (spec["address"], other)
-        said = complaint(self.system, spec, timeout)
+        said = self.complaint(timeout)
         return not said, said
+
+    def complaint(self, timeout: float) -> str:
+        spec = self.spec
+        return complaint(self.system, spec["command"], spec["user"], spec["cwd"], timeout)
 
     def somebody_else(self) -> str:
         """Say who answers on its port in its place; nothing where it is itself, or where that cannot be told."""
@@ -205,5 +211,5 @@ class Healthy(Kind):
             count = "1 try" if tries == 1 else "%d tries" % tries
             raise Failure(
                 "%s %s; %s in %.0f s" % (spec["unit"], said, count, time.monotonic() - began),
-                there.log(spec["unit"], spec.get("log", "")),
+                there.log(spec["unit"], spec["log"]),
             )

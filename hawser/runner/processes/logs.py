@@ -24,20 +24,19 @@ from ..system import Failure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import (
-        Any,
         BinaryIO,
         Callable,
-        Dict,
         Iterable,
         Iterator,
         List,
-        Mapping,
         Optional,
         Pattern,
         Sequence,
         Tuple,
     )
 
+    from ..specs.messages import Log
+    from ..specs.questions import LogSource
     from ..system import System
 
     Entry = Tuple[float, str, str]
@@ -217,7 +216,7 @@ def timed(lines: Iterable[str], changed: float, since: float) -> Iterator[Tuple[
     yield from ((changed, each) for each in waiting)
 
 
-def journal_arguments(source: Mapping[str, Any]) -> List[str]:
+def journal_arguments(source: LogSource) -> List[str]:
     """Return the arguments that make journalctl show a source."""
     chosen = [word for unit in source.get("units", ()) for word in ("-u", unit)]
     chosen += [word for tag in source.get("tags", ()) for word in ("-t", tag)]
@@ -242,7 +241,7 @@ def parse(line: bytes, before: float = 0.0) -> Iterator[Tuple[float, str]]:
             yield moment, each if len(each.encode("utf-8", "replace")) <= LONGEST_LINE else TOO_LONG
 
 
-def messages(said: Any) -> List[str]:
+def messages(said: object) -> List[str]:
     """Return the messages of an entry; whoever writes it may give it several.
 
     Source: https://systemd.io/JOURNAL_EXPORT_FORMATS. What is no UTF-8 is a list of bytes.
@@ -254,7 +253,7 @@ def messages(said: Any) -> List[str]:
     return [text for each in said for text in messages(each)]
 
 
-def of_journal(system: System, source: Mapping[str, Any], since: float, until: float) -> Iterator[Tuple[float, str]]:
+def of_journal(system: System, source: LogSource, since: float, until: float) -> Iterator[Tuple[float, str]]:
     """Yield time and text of what the journal holds of a source, the last line first.
 
     :param until: where it ends.
@@ -278,7 +277,7 @@ def of_journal(system: System, source: Mapping[str, Any], since: float, until: f
 
 def collect(
     system: System,
-    source: Mapping[str, Any],
+    source: LogSource,
     lines: int,
     since: float,
     until: float,
@@ -319,7 +318,7 @@ def size_of(path: str) -> int:
         return 0
 
 
-def watch_file(source: Mapping[str, Any], start: int, tell: Callable[[Entry], None]) -> None:
+def watch_file(source: LogSource, start: int, tell: Callable[[Entry], None]) -> None:
     """Tell what is added to a file, for ever; a file that has become shorter was emptied, and begins anew."""
     position, lines, last = start, WholeLines(LONGEST_LINE), time.time()
     while True:
@@ -341,7 +340,7 @@ def watch_file(source: Mapping[str, Any], start: int, tell: Callable[[Entry], No
             time.sleep(PAUSE)
 
 
-def watch_journal(system: System, source: Mapping[str, Any], start: float, tell: Callable[[Entry], None]) -> None:
+def watch_journal(system: System, source: LogSource, start: float, tell: Callable[[Entry], None]) -> None:
     """Tell what is added to the journal of a source, for ever."""
     child = system.spawn([*journal_arguments(source), "--follow", "--since", "@%d" % start])
     lines, last = WholeLines(LONGEST_ENTRY), time.time()
@@ -357,7 +356,7 @@ def watch_journal(system: System, source: Mapping[str, Any], start: float, tell:
     system.attend(child, b"", heard)
 
 
-def found_now(source: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+def found_now(source: LogSource) -> List[LogSource]:
     """Return the sources that one stands for: with a pattern, each file that fits it."""
     if "pattern" not in source:
         return [source]
@@ -366,8 +365,8 @@ def found_now(source: Mapping[str, Any]) -> List[Mapping[str, Any]]:
 
 def show(
     system: System,
-    emit: Callable[[Dict[str, Any]], None],
-    sources: Sequence[Mapping[str, Any]],
+    emit: Callable[[Log], None],
+    sources: Sequence[LogSource],
     lines: int,
     since: float,
     grep: str,

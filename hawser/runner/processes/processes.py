@@ -14,6 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
+    from ..specs.processes import RetiredSpec, RunningSpec, UnitsSpec
+    from ..specs.system import ServiceSpec
+
 HEADER = re.compile(r"^[#;] hawser: application=(\S+) process=(\S+) release=(\S*)$", re.M)
 # What a unit of systemd is called that starts at boot. Debian's init scripts and generated units have no state of their
 # own that could be set.
@@ -54,6 +57,8 @@ def definitions(application: str) -> List[Dict[str, Any]]:
 class Service(Kind):
     """See `hawser.resources.Service`."""
 
+    spec: ServiceSpec
+
     def check(self) -> Optional[Change]:
         name, running, enabled = self.spec["name"], self.spec["running"], self.spec["enabled"]
         asked = "LoadState,ActiveState,UnitFileState,ConditionResult,ConditionTimestampMonotonic"
@@ -68,7 +73,7 @@ class Service(Kind):
             raise Failure("there is no service %s on this host" % name)
         wants = []
         tried = row.get("ConditionTimestampMonotonic", "0") != "0"
-        declined = self.spec.get("may_decline") and tried and row.get("ConditionResult") == "no"
+        declined = self.spec["may_decline"] and tried and row.get("ConditionResult") == "no"
         if (row.get("ActiveState") in ("active", "reloading", "refreshing")) != running and not declined:
             wants.append("start" if running else "stop")
         if (row.get("UnitFileState") in ENABLED) != enabled:
@@ -87,13 +92,15 @@ class Service(Kind):
 class Running(Kind):
     """See `hawser.resources.Running`."""
 
+    spec: RunningSpec
+
     def check(self) -> Optional[Change]:
         state = manager(self.spec["manager"], self.system).state(self.spec["unit"])
         if not state.known and not state.wanted:
             return Change("start")
         if not state.active:
             return Change("start (it is %s)" % state.word)
-        if self.due or self.spec.get("again"):
+        if self.due or self.spec["again"]:
             return Change("restart")
         if state.stale or not state.known:
             return Change("restart, for its definition has changed")
@@ -109,7 +116,7 @@ class Running(Kind):
             there.stop(unit)
         there.take_up(unit)
         now = there.state(unit)
-        due = self.due or self.spec.get("again")
+        due = self.due or self.spec["again"]
         if now.wanted and now.pid == was.pid and (due or was.stale or not was.known):
             there.restart(unit)
         else:
@@ -127,14 +134,14 @@ class Running(Kind):
             ended = not state.active and state.phase != STARTING
             # Its manager may have started it again between two looks.
             if ended or pid not in (None, state.pid):
-                log = there.log(unit, self.spec.get("log", ""))
+                log = there.log(unit, self.spec["log"])
                 raise Failure("%s does not stay up (%s)" % (unit, state.word), log)
             if state.active and pid is None:
                 pid, since = state.pid, time.monotonic()
             if pid is not None and time.monotonic() - since >= self.spec["settle"]:
                 return
             if pid is None and time.monotonic() - began > STARTUP:
-                log = there.log(unit, self.spec.get("log", ""))
+                log = there.log(unit, self.spec["log"])
                 raise Failure("%s is still %s" % (unit, state.word), log)
             time.sleep(0.1)
 
@@ -142,9 +149,11 @@ class Running(Kind):
 class Retired(Kind):
     """See `hawser.resources.Retired`."""
 
+    spec: RetiredSpec
+
     def check(self) -> Optional[Change]:
         state = manager(self.spec["manager"], self.system).state(self.spec["unit"])
-        in_the_way = self.spec.get("wait") and state.stopping
+        in_the_way = self.spec["wait"] and state.stopping
         return Change("stop %s" % self.spec["unit"]) if state.wanted or state.enabled or in_the_way else None
 
     def apply(self, change: Change) -> None:
@@ -154,13 +163,15 @@ class Retired(Kind):
         # Off the disk first: should we die now, a boot must not start it.
         if self.spec["manager"] == "supervisor":
             remove(self.spec["path"])
-        if self.spec.get("wait"):
+        if self.spec["wait"]:
             there.stop(self.spec["unit"])
         there.retire(self.spec["unit"])
 
 
 class Units(Kind):
     """See `hawser.resources.Units`."""
+
+    spec: UnitsSpec
 
     def extra(self) -> List[Dict[str, Any]]:
         keep = set(self.spec["keep"])

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional, Tuple
 
+    from ..specs.processes import VisitedSpec
+
 # Seconds that one question may take.
 PATIENCE = 10.0
 CLOSED = 503
@@ -49,6 +51,8 @@ def visit(port: int, tls: bool, domain: str, path: str, timeout: float = PATIENC
 class Visited(Kind):
     """See `hawser.resources.Visited`."""
 
+    spec: VisitedSpec
+
     def ask(self, timeout: float) -> Tuple[bool, str]:
         """Return whether a visitor is served, and what they get when they are not."""
         spec = self.spec
@@ -56,7 +60,7 @@ class Visited(Kind):
         if status is None:
             return False, "does not answer (%s)" % why
         # Closed by somebody's wish, which is no failure of this release.
-        closed = status == CLOSED and bool(spec.get("page")) and os.path.exists(spec["page"])
+        closed = status == CLOSED and bool(spec["page"]) and os.path.exists(spec["page"])
         well = closed or any(first <= status <= last for first, last in spec["statuses"])
         return well, "answers visitors with %d" % status
 
@@ -82,8 +86,8 @@ class Visited(Kind):
     def logs(self) -> str:
         """Return the last lines of the process behind it, and of the web server."""
         spec, parts = self.spec, []
-        if spec.get("unit"):
-            parts.append(manager(spec["manager"], self.system).log(spec["unit"], spec.get("log", "")))
-        if spec.get("server_log"):
+        if spec["unit"]:
+            parts.append(manager(spec["manager"], self.system).log(spec["unit"], spec["log"]))
+        if spec["server_log"]:
             parts.append(tail(spec["server_log"]))
         return "\n".join(part for part in parts if part)

@@ -13,9 +13,20 @@ from ..system import BASE_ENVIRONMENT, Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import List, TypedDict
 
-    from ..system import Spec, System
+    from ..specs.code import PythonEnvironmentSpec
+    from ..system import System
+
+    class CondaPart(TypedDict):
+        part: str
+
+    class CondaInputs(CondaPart, total=False):
+        """What decides about an environment, beside what uv installs: the last two where conda makes it."""
+
+        channels: List[str]
+        packages: List[str]
+
 
 PROGRAMS = ("micromamba", "mamba", "conda")
 PLACES = ("/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3", "/opt/mamba", "/opt/micromamba")
@@ -35,11 +46,11 @@ class CondaFile:
     :raises Failure: it cannot be read, or asks for what is not understood.
     """
 
-    def __init__(self, system: System, spec: Spec) -> None:
-        self.name: str = spec["conda"]
-        self.mode: str = spec["conda_packages"]
+    def __init__(self, system: System, spec: PythonEnvironmentSpec) -> None:
+        self.name = spec["conda"]
+        self.mode = spec["conda_packages"]
         self.path = os.path.normpath(os.path.join(spec["source"], self.name))
-        self.source: str = spec["source"]
+        self.source = spec["source"]
         data = read_beneath(self.source, self.path, 1 << 20)
         if data is None:
             raise Failure("there is no %s in the checkout" % self.name)
@@ -106,7 +117,7 @@ class CondaFile:
                 return found.group(1)
         return ""
 
-    def inputs(self) -> Dict[str, Any]:
+    def inputs(self) -> CondaInputs:
         """Return what decides about the environment, beside what uv installs."""
         if self.mode != "conda":
             return {"part": self.mode}

@@ -25,6 +25,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+    from ..specs.code import PythonEnvironmentSpec
+    from ..specs.files import LinkSpec
+    from ..specs.messages import Details
+    from ..specs.system import ToolSpec
     from ..system import Finished, System
 
 # Raised when environments are built in another way, so that all are built anew.
@@ -37,6 +41,8 @@ ASK_VERSION = "import platform as p; print(p.python_implementation() + ' ' + p.p
 
 class Tool(Kind):
     """See `hawser.resources.Tool`."""
+
+    spec: ToolSpec
 
     def check(self) -> Optional[Change]:
         found = read(os.path.join(self.spec["path"], MARKER))
@@ -127,26 +133,28 @@ class Interpreter:
 class PythonEnvironment(Kind):
     """See `hawser.resources.PythonEnvironment`."""
 
+    spec: PythonEnvironmentSpec
+
     path = ""
     conda: Optional[CondaFile] = None
 
     def recipe(self) -> Recipe:
         """Read what goes into the environment; what an environment file of conda leaves to uv is added to the rest."""
-        spec = dict(self.spec)
-        if spec.get("conda"):
-            self.conda = CondaFile(self.system, spec)
-            if not self.spec["interpreter"]:
-                self.spec = {**self.spec, "interpreter": self.conda.python()}
-            spec["packages"] = [*self.conda.requirements(), *spec["packages"]]
-            spec["requirements"] = [*spec["requirements"], *self.conda.files]
-            spec["conda_inputs"] = self.conda.inputs()
-        return Recipe(spec)
+        spec = self.spec
+        if not spec["conda"]:
+            return Recipe(spec)
+        self.conda = CondaFile(self.system, spec)
+        if not spec["interpreter"]:
+            self.spec = {**spec, "interpreter": self.conda.python()}
+        packages = [*self.conda.requirements(), *spec["packages"]]
+        requirements = [*spec["requirements"], *self.conda.files]
+        return Recipe({**spec, "packages": packages, "requirements": requirements}, self.conda.inputs())
 
     def by_conda(self) -> bool:
         """Whether conda makes the environment, with an interpreter of its own."""
         return self.conda is not None and self.conda.mode == "conda"
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> Details:
         return {"facts": {"environment": self.path}} if self.path else {}
 
     def check(self) -> Optional[Change]:
@@ -176,11 +184,12 @@ class PythonEnvironment(Kind):
         """Say by which pip the environment is filled; empty when it is by uv."""
         if interpreter is not None and legacy.needs_virtualenv(interpreter.version):
             return "%s and its pip for %s" % (legacy.VIRTUALENV.replace("==", " "), interpreter.version)
-        return "pip with its resolver of before 2020" if self.spec.get("resolver") == legacy.PIP_LEGACY else ""
+        return "pip with its resolver of before 2020" if self.spec["resolver"] == legacy.PIP_LEGACY else ""
 
     def link(self) -> Link:
         target = os.path.relpath(self.path, os.path.dirname(self.spec["link"]))
-        return Link({"path": self.spec["link"], "target": target}, self.system)
+        link: LinkSpec = {"path": self.spec["link"], "target": target, "parents": False}
+        return Link(link, self.system)
 
     def place(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> str:
         """Return the folder of the environment: named by the hash of all that goes into it."""
@@ -203,7 +212,7 @@ class PythonEnvironment(Kind):
         return Interpreter(self.system, path, self.spec["user"], known_interpreters(self.spec["folder"]))
 
     def interpreter_path(self) -> Optional[str]:
-        wanted: str = self.spec["interpreter"]
+        wanted = self.spec["interpreter"]
         if wanted.startswith("/"):
             return wanted
         if not wanted:
@@ -303,7 +312,7 @@ class PythonEnvironment(Kind):
 
     def write_build_constraints(self, recipe: Recipe) -> str:
         """Write what limits the builders of packages beside them; returns the path, empty where nothing does."""
-        limits = self.spec.get("build_constraints") or ()
+        limits = self.spec["build_constraints"]
         if not limits:
             return ""
         if os.path.basename(recipe.lock) == "uv.lock":

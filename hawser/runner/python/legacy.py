@@ -88,7 +88,7 @@ def commands(recipe: Recipe, environment: str, version: str, constraints: str) -
     if constraints and numbers(version) < UV_KNOWS:
         # A package of that time is built with what its environment has, and in no isolation.
         found.append([*pip, "setuptools", "wheel"])
-    resolver = ["--use-deprecated=legacy-resolver"] if recipe.spec.get("resolver") == PIP_LEGACY else []
+    resolver = ["--use-deprecated=legacy-resolver"] if recipe.spec["resolver"] == PIP_LEGACY else []
     files, words = recipe.asked()
     if files or words:
         found.append([*pip, *resolver, *[word for path in files for word in ("-r", path)], "--", *words])

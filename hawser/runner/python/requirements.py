@@ -11,9 +11,10 @@ from ..system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Tuple
+    from typing import Dict, List, Optional, Tuple
 
-    from ..system import Spec
+    from ..specs.code import PythonEnvironmentSpec
+    from .conda import CondaInputs
 
 # Bytes that a file of requirements or a lock file may have, and how many files may include each other.
 LONGEST = 16 << 20
@@ -32,22 +33,23 @@ def digest(data: bytes) -> str:
 class Recipe:
     """The files and settings that decide what an environment holds.
 
+    :param conda: what decides about conda's part, see `CondaFile.inputs`.
     :ivar inputs: all of them, as JSON can carry it; equal inputs make equal environments.
     :ivar own: whether the release itself is part of it, so that no other release may share it.
     :raises Failure: a file is missing, or there is nothing to install from.
     """
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: PythonEnvironmentSpec, conda: Optional[CondaInputs] = None) -> None:
         self.spec = spec
-        self.source: str = spec["source"]
+        self.source = spec["source"]
         self.own = bool(spec["own"])
         self.files: Dict[str, str] = {}
-        self.lock: str = spec["lock"]
-        self.requirements: List[str] = list(spec["requirements"])
+        self.lock = spec["lock"]
+        self.requirements = list(spec["requirements"])
         self.project = ""
         if not os.path.isdir(self.source):
             raise Failure("there is no checkout at %s" % self.source)
-        if not self.lock and not self.requirements and not spec.get("conda") and spec.get("detect", True):
+        if not self.lock and not self.requirements and not spec["conda"] and spec["detect"]:
             self.detect()
         if self.lock:
             self.add_lock()
@@ -57,7 +59,7 @@ class Recipe:
             self.add_file(self.locate(self.project))
             self.own = True
         self.own = self.own or any(is_local(package) for package in spec["packages"])
-        self.inputs: Spec = {
+        self.inputs: Dict[str, object] = {
             "files": dict(sorted(self.files.items())),
             "lock": self.lock,
             "requirements": self.requirements,
@@ -67,12 +69,13 @@ class Recipe:
             "groups": list(spec["groups"]),
             "own": self.release() if self.own else "",
         }
-        if spec.get("conda"):
-            self.inputs["conda"] = spec["conda_inputs"]
         # Only where they are given: the environments that are there keep their names.
-        for name in ("resolver", "build_constraints"):
-            if spec.get(name):
-                self.inputs[name] = spec[name]
+        if conda is not None:
+            self.inputs["conda"] = conda
+        if spec["resolver"]:
+            self.inputs["resolver"] = spec["resolver"]
+        if spec["build_constraints"]:
+            self.inputs["build_constraints"] = spec["build_constraints"]
 
     def detect(self) -> None:
         """Take the first of the usual files; listed packages alone will do as well."""
@@ -143,13 +146,13 @@ class Recipe:
     def release(self) -> str:
         """Return what tells this release from others: its id, else the commit that its checkout was made of."""
         if self.spec["own"]:
-            return str(self.spec["own"])
+            return self.spec["own"]
         marker = read(self.source.rstrip("/") + ".complete")
         return marker.decode().strip() if marker else os.path.realpath(self.source)
 
     def title(self) -> str:
         """Say in a few words what is installed."""
-        names = [name for name in (self.spec.get("conda"), self.lock, *self.requirements, self.project) if name]
+        names = [name for name in (self.spec["conda"], self.lock, *self.requirements, self.project) if name]
         count = len(self.spec["packages"])
         if count:
             names.append("1 package" if count == 1 else "%d packages" % count)

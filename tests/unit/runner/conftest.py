@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import grp
 import io
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hawser import resources
 from hawser.runner.lock import end_leftovers, marked
 from hawser.runner.processes.managers import Supervisor
 from hawser.runner.system import System
@@ -33,6 +35,25 @@ def validated(answer, function, **arguments):
     reader = Reader("web1", functools.partial(io.BytesIO(line).read, 65536), str)
     exchange = Exchange(reader, 1, "ask", {"function": function, "arguments": arguments})
     return exchange.listen(lambda _said: None)["answer"]
+
+
+RESOURCES = {each.kind: each for each in vars(resources).values() if hasattr(each, "kind")}
+
+
+def whole(kind, fields):
+    """Return the fields of a resource as they are sent: what a test does not give has its default."""
+    found = dict(fields)
+    for each in dataclasses.fields(RESOURCES[kind]):
+        if each.default_factory is not dataclasses.MISSING:
+            found.setdefault(each.name, each.default_factory())
+        elif each.default is not dataclasses.MISSING and each.default is not None:
+            found.setdefault(each.name, list(each.default) if isinstance(each.default, tuple) else each.default)
+    return found
+
+
+def whole_row(row):
+    """Return a row of a catalog with all its resource's fields; one of no known kind is left as it is."""
+    return whole(row["kind"], row) if row["kind"] in RESOURCES else row
 
 
 def names(folder):

@@ -31,6 +31,16 @@ from hawser.runner.lock import Lock
 from hawser.runner.system import Failure, System
 
 ACCESS = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
+# What the resources have that say nothing else; their classes are for the Python of the controlling machine.
+DEFAULTS = {
+    "file": {"mode": 0o644, "validate": "", "keep": False, "opaque": False, "parents": False},
+    "block": {"top": False},
+    "files": {"recursive": False},
+    "link": {"parents": False},
+    "command": {
+        "creates": "", "marker": "", "unless": [], "user": "", "env": {}, "env_file": "", "stdin": "", "title": "",
+    },
+}  # fmt: skip
 WATCHED = ("rename", "unlink", "mkdir", "rmdir", "symlink", "fchmod", "ftruncate", "pwrite")
 
 
@@ -61,7 +71,7 @@ def catalog(root):
     rows = []
 
     def row(kind, **spec):
-        rows.append(dict(spec, kind=kind, step="kills", label=kind))
+        rows.append({**DEFAULTS.get(kind, {}), **spec, "kind": kind, "step": "kills", "label": kind})
         return len(rows) - 1
 
     def path(name):

@@ -8,7 +8,7 @@ import pytest
 
 from hawser.runner.engine import Engine, Pending
 
-from .conftest import ME, MY_GROUP, names
+from .conftest import ME, MY_GROUP, names, whole_row
 
 
 class Host:
@@ -27,7 +27,7 @@ class Host:
         """Apply some rows; return the status of each."""
         self.events, self.points = [], []
         engine = Engine(self.system, self.events.append, self.at)
-        self.ok = engine.apply(list(rows), dry)
+        self.ok = engine.apply(list(map(whole_row, rows)), dry)
         json.dumps(self.events)
         return [event["status"] for event in self.events if event["t"] == "event"]
 
@@ -108,9 +108,9 @@ class TestEvents:
 
     def test_a_mistake_of_ours_is_told_with_its_traceback(self, host):
         row = host.file()
-        del row["mode"]
+        del row["path"]
         assert host.apply(row, host.file("b")) == ["failed", "skipped"]
-        assert host.event(0)["error"] == "KeyError('mode')"
+        assert host.event(0)["error"] == "KeyError('path')"
         assert "files.py" in host.event(0)["traceback"]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from hawser.runner.lock import end_leftovers, marked
 
-from .conftest import ME, MY_GROUP, names
+from .conftest import ME, MY_GROUP, names, whole_row
 from .daemons import until
 from .interpreters import interpreters
 from .line import Line
@@ -50,14 +50,14 @@ def start(tmp_path, token):
 def row(tmp_path):
     def row(name="a", content="text\n", **more):
         spec = {"kind": "file", "step": "files", "label": f"file {name}", "path": f"{tmp_path}/{name}"}
-        return {**spec, "content": content, "mode": 0o644, "owner": ME, "group": MY_GROUP, **more}
+        return whole_row({**spec, "content": content, "owner": ME, "group": MY_GROUP, **more})
 
     return row
 
 
 def command(script, **more):
     argv = ["sh", "-c", script]
-    return {"kind": "command", "step": "run", "label": script, "argv": argv, "cwd": "/", "timeout": 60, **more}
+    return whole_row({"kind": "command", "step": "run", "label": script, "argv": argv, "timeout": 60, **more})
 
 
 class TestConversation:
@@ -125,7 +125,7 @@ class TestConversation:
         (tmp_path / "d" / os.fsdecode(b"\xff")).write_text("")
         spec = {"kind": "files", "step": "", "label": "d", "folder": f"{tmp_path}/d", "pattern": "*", "keep": []}
         line = start()
-        assert line.request("apply", catalog=[spec])["ok"]
+        assert line.request("apply", catalog=[whole_row(spec)])["ok"]
         assert line.heard[-1]["note"] == r"removes \udcff"
         assert names(tmp_path / "d") == []
 

@@ -28,6 +28,8 @@ from hawser.runner.files.samples import Settings
 from hawser.runner.processes import logs, managers
 from hawser.runner.system import Failure
 
+from .conftest import whole
+
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="races with another user")
 
 PROGRAM = Path(__file__).parents[2] / "hostile" / "service_user.py"
@@ -138,7 +140,7 @@ class TestReading:
         made = []
 
         def make():
-            settings = Settings(spec, system)
+            settings = Settings(whole("settings", spec), system)
             change = settings.check()
             if change is not None:
                 settings.apply(change)
@@ -163,10 +165,10 @@ class TestWriting:
 
         def all_of_them():
             for work in (
-                lambda: File({**file, "keep": True}, system).apply(None),
-                lambda: Patch(patch, system).apply(None),
+                lambda: File(whole("file", {**file, "keep": True}), system).apply(None),
+                lambda: Patch(whole("patch", patch), system).apply(None),
                 lambda: rewrite(str(swapped), lambda old: old),
-                lambda: Directory({**file, "path": f"{swapped}/x"}, system).apply(None),
+                lambda: Directory(whole("directory", {**file, "path": f"{swapped}/x"}), system).apply(None),
             ):
                 with contextlib.suppress(Failure, OSError):
                     work()
@@ -192,7 +194,7 @@ class TestSecondNames:
     def test_it_does_not_become_the_users(self, planted, system, prey):
         spec = {"path": str(planted), "content": "", "mode": 0o644, "owner": "nobody", "group": NOGROUP}
         with pytest.raises(Failure, match="another name"):
-            File({**spec, "keep": True}, system).apply(None)
+            File(whole("file", {**spec, "keep": True}), system).apply(None)
         assert (prey.stat().st_uid, stat.S_IMODE(prey.stat().st_mode)) == (0, 0o600)
 
     def test_a_link_of_roots_with_a_second_name_is_not_followed(self, source, tmp_path):

@@ -12,6 +12,8 @@ import pytest
 from hawser.runner.certificates.certificates import SelfSigned, shown
 from hawser.runner.system import Failure, System
 
+from ..conftest import whole
+
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
 
 
@@ -26,7 +28,7 @@ def kind(tmp_path):
             "names": list(names or ("demo.test",)),
             "group": "root",
         }
-        return SelfSigned({**spec, **changes}, System(str(tmp_path / "state")))
+        return SelfSigned(whole("self_signed", {**spec, **changes}), System(str(tmp_path / "state")))
 
     return make
 

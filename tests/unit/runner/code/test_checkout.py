@@ -29,7 +29,7 @@ from hawser.runner.code.git import Remote, explain
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import Failure, System
 
-from ..conftest import names
+from ..conftest import names, whole
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -99,7 +99,7 @@ def kind(system, tmp_path, origin):
             "token": "",
             "host_keys": [],
         }
-        return checkout.Checkout({**spec, **changes}, system)
+        return checkout.Checkout(whole("checkout", {**spec, **changes}), system)
 
     return make
 
@@ -411,7 +411,7 @@ class TestResolve:
 
 CRASH = """
 import json, sys
-from hawser.runner import checkout
+from hawser.runner.code import checkout
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import System
 spec, state, token = json.loads(sys.argv[1])

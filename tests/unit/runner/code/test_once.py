@@ -11,7 +11,7 @@ from hawser.runner.code.once import Once, listing
 from hawser.runner.facts import done_once
 from hawser.runner.system import Failure
 
-from ..conftest import names
+from ..conftest import names, whole
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def command(system, tmp_path):
             "entry": {"who": "ann", "release": "a-1"},
             **changes,
         }
-        return Once(spec, system)
+        return Once(whole("once", spec), system)
 
     return make
 

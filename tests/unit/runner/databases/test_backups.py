@@ -47,6 +47,7 @@ def spec(base, tmp_path):
         "days": 30,
         "entry": {"who": "ann", "release": "r1"},
         "may_lack": False,
+        "why": "",
     }
 
 

@@ -60,6 +60,7 @@ def spec(tmp_path):
         "days": 30,
         "entry": {},
         "may_lack": False,
+        "why": "",
     }
 
 

@@ -13,7 +13,7 @@ from hawser.runner.files.files import Absent, Block, Directory, File, Files, Lin
 from hawser.runner.files.validate import VALIDATORS, Validator
 from hawser.runner.system import Failure
 
-from ..conftest import ME, MY_GROUP, names
+from ..conftest import ME, MY_GROUP, names, whole
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="acts as another user")
 NOBODY = 65534
@@ -36,7 +36,7 @@ def mode(path):
 def file(system, tmp_path):
     def make(**changes):
         spec = {"path": f"{tmp_path}/a", "content": "text\n", "mode": 0o644, "owner": ME, "group": MY_GROUP}
-        return File({**spec, **changes}, system)
+        return File(whole("file", {**spec, **changes}), system)
 
     return make
 
@@ -237,7 +237,9 @@ class TestBlock:
     @pytest.fixture
     def block(self, system, tmp_path):
         def make(content="ours", **changes):
-            return Block({"path": f"{tmp_path}/a", "name": "demo", "content": content, **changes}, system)
+            return Block(
+                whole("block", {"path": f"{tmp_path}/a", "name": "demo", "content": content, **changes}), system
+            )
 
         return make
 
@@ -402,7 +404,7 @@ class TestDirectory:
 class TestLink:
     @pytest.fixture
     def link(self, system, tmp_path):
-        return lambda target: Link({"path": f"{tmp_path}/a", "target": target}, system)
+        return lambda target: Link(whole("link", {"path": f"{tmp_path}/a", "target": target}), system)
 
     def test_it_is_made_and_turned(self, link, tmp_path):
         assert put(link("one")).note == "-> one"
@@ -420,7 +422,9 @@ class TestLink:
 class TestAbsent:
     @pytest.fixture
     def absent(self, system, tmp_path):
-        return lambda path="a", recursive=False: Absent({"path": f"{tmp_path}/{path}", "recursive": recursive}, system)
+        return lambda path="a", recursive=False: Absent(
+            whole("absent", {"path": f"{tmp_path}/{path}", "recursive": recursive}), system
+        )
 
     def test_a_file_goes(self, absent, tmp_path):
         (tmp_path / "a").write_text("")
@@ -465,7 +469,7 @@ class TestFiles:
     def only(self, system, tmp_path):
         def make(*keep, pattern="demo-*", recursive=False):
             spec = {"folder": f"{tmp_path}/d", "pattern": pattern, "keep": keep, "recursive": recursive}
-            return Files(spec, system)
+            return Files(whole("files", spec), system)
 
         (tmp_path / "d").mkdir()
         for name in ("demo-a", "demo-b", "other", ".demo-c", ".hidden"):
@@ -489,7 +493,7 @@ class TestFiles:
         put(only("demo-a", "demo-b", recursive=True))
 
     def test_a_missing_folder_holds_nothing(self, system, tmp_path):
-        assert Files({"folder": f"{tmp_path}/no", "pattern": "*", "keep": []}, system).check() is None
+        assert Files(whole("files", {"folder": f"{tmp_path}/no", "pattern": "*", "keep": []}), system).check() is None
 
 
 class TestDiff:

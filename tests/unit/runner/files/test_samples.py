@@ -19,7 +19,7 @@ from hawser.runner.files.samples import Settings, as_in, listing
 from hawser.runner.rows import MOST_ROWS
 from hawser.runner.system import Failure
 
-from ..conftest import ME, MY_GROUP, validated
+from ..conftest import ME, MY_GROUP, validated, whole
 
 # As a real server has it: numbers as text, comments as keys, and a key with dots.
 SERVER = """{
@@ -57,7 +57,7 @@ def settings(system, tmp_path):
         }
         if text is not None and not Path(spec["sample"]).exists():
             Path(spec["sample"]).write_text(text)
-        return Settings(spec, system)
+        return Settings(whole("settings", spec), system)
 
     return make
 

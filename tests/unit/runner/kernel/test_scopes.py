@@ -16,7 +16,7 @@ from hawser.runner.kernel import scopes, strays
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import Failure, System
 
-from ..conftest import ME
+from ..conftest import ME, whole_row
 
 # Leaves its session and its parent, and overwrites the environment that /proc shows, as Redis does for its title.
 DAEMON = """
@@ -215,7 +215,7 @@ def test_our_own_group_is_found_however_groups_are_mounted(tmp_path, table, own,
 def test_a_warning_names_the_resource(system, leave, tmp_path):
     said = []
     row = {"kind": "command", "argv": leave(), "user": ME, "timeout": 60, "step": "s", "label": "command x"}
-    assert Engine(system, said.append).apply([row])
+    assert Engine(system, said.append).apply([whole_row(row)])
     (event,) = (each for each in said if each["t"] == "event")
     assert event["warning"].startswith("command x has left programs running, which were ended: ")
 

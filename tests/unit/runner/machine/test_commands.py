@@ -11,13 +11,13 @@ from hawser.formats.text import NotRepresentable
 from hawser.runner.machine.commands import Command, read_environment
 from hawser.runner.system import Failure
 
-from ..conftest import names
+from ..conftest import names, whole
 
 
 @pytest.fixture
 def command(system):
     def make(*argv, due=False, **changes):
-        resource = Command({"argv": list(argv), "cwd": "/", "timeout": 10, **changes}, system)
+        resource = Command(whole("command", {"argv": list(argv), "cwd": "/", "timeout": 10, **changes}), system)
         resource.due = due
         return resource
 

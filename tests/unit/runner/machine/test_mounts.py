@@ -11,7 +11,7 @@ from hawser.runner.machine.looks import is_mount, unmounted
 from hawser.runner.machine.mounts import Exports, Mounted, Mounts
 from hawser.runner.system import Failure, Finished
 
-from ..conftest import ME, MY_GROUP, names
+from ..conftest import ME, MY_GROUP, names, whole
 
 TABLE = """\
 22 1 0:21 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -81,7 +81,7 @@ def test_a_mount_that_is_in_use_stays_and_is_told(system, tmp_path, monkeypatch)
 
 def test_what_clients_do_is_done_as_the_servers_own_user(system):
     spec = {"application": "shop", "shares": [["/srv/shares/media", ["10.0.0.11", "2001:db8::12"]]]}
-    exports = Exports({"path": "/x", "user": ME, "user_group": MY_GROUP, **spec}, system)
+    exports = Exports(whole("exports", {"path": "/x", "user": ME, "user_group": MY_GROUP, **spec}), system)
     who = f"(rw,sync,no_subtree_check,all_squash,anonuid={os.getuid()},anongid={os.getgid()})"
     assert exports.wanted().decode() == (
         f"# hawser: application=shop\n/srv/shares/media 10.0.0.11{who} 2001:db8::12{who}\n"

@@ -18,6 +18,8 @@ from hawser.runner.processes.health import Healthy, ask
 from hawser.runner.processes.survey import health
 from hawser.runner.system import Failure
 
+from ..conftest import whole
+
 SERVER = """
 import http.server, os, socketserver, sys, time
 path, delay, code = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
@@ -47,7 +49,7 @@ def healthy(system, tmp_path):
             "statuses": [[200, 399]],
             "timeout": 5.0,
         }
-        return Healthy({**spec, **changes}, system)
+        return Healthy(whole("healthy", {**spec, **changes}), system)
 
     return healthy
 

@@ -10,7 +10,7 @@ from hawser.runner.processes.managers import Systemd
 from hawser.runner.processes.processes import Retired, Running, Service, Units, definitions
 from hawser.runner.system import Failure, Finished
 
-from ..conftest import names
+from ..conftest import names, whole
 from ..daemons import until
 
 
@@ -25,13 +25,13 @@ def running(supervisor, system):
 
     def running(unit="demo-web", due=False, settle=0.1, **more):
         spec = {"unit": unit, "manager": "supervisor", "settle": settle, **more}
-        resource = Running(spec, system)
+        resource = Running(whole("running", spec), system)
         resource.due = due
         change = resource.check()
         if change is None:
             return None
         resource.apply(change)
-        assert Running(spec, system).check() is None
+        assert Running(whole("running", spec), system).check() is None
         return change.note
 
     return running
@@ -41,7 +41,10 @@ def running(supervisor, system):
 def retired(supervisor, system):
     def retired(unit="demo-web", drain=0.0, wait=False):
         path = str(supervisor.folder / f"{unit}.conf")
-        return Retired({"unit": unit, "manager": "supervisor", "path": path, "drain": drain, "wait": wait}, system)
+        return Retired(
+            whole("retired", {"unit": unit, "manager": "supervisor", "path": path, "drain": drain, "wait": wait}),
+            system,
+        )
 
     return retired
 
@@ -216,7 +219,7 @@ class TestService:
             answer = "\n".join(f"{name}={value}" for name, value in said.items())
             monkeypatch.setattr(system, "run", lambda *args, **kwargs: Finished(0, answer))
             spec = {"name": "chrony", "running": True, "enabled": True, **more}
-            change = Service(spec, system).check()
+            change = Service(whole("service", spec), system).check()
             return change and change.note
 
         return service

@@ -13,6 +13,8 @@ import pytest
 from hawser.runner.processes.visit import Visited
 from hawser.runner.system import Failure, System
 
+from ..conftest import whole
+
 
 class Site(http.server.BaseHTTPRequestHandler):
     status = 200
@@ -54,7 +56,7 @@ def visited(site, tmp_path):
             "page": str(tmp_path / "maintenance.html"),
             "server_log": str(tmp_path / "nginx-error.log"),
         }
-        return Visited({**spec, **more}, System(str(tmp_path)))
+        return Visited(whole("visited", {**spec, **more}), System(str(tmp_path)))
 
     return visited
 

@@ -20,6 +20,8 @@ from hawser.runner.python.environments import PythonEnvironment, Tool
 from hawser.runner.python.installers import explain, pip_settings
 from hawser.runner.system import Failure, System
 
+from ..conftest import whole
+
 ME = pwd.getpwuid(os.getuid()).pw_name
 UV = str(Path(__file__).parents[4] / ".venv" / "bin" / "uv")
 needs_uv = pytest.mark.skipif(not os.access(UV, os.X_OK), reason="needs uv in .venv")
@@ -59,7 +61,7 @@ def kind(system, tmp_path, cache, monkeypatch):
             "groups": [],
             "own": "",
         }
-        return PythonEnvironment({**spec, **changes}, system)
+        return PythonEnvironment(whole("environment", {**spec, **changes}), system)
 
     return make
 
@@ -368,7 +370,7 @@ def test_everything_belongs_to_the_user(kind, monkeypatch):
 
 CRASH = """
 import json, sys
-from hawser.runner import environments
+from hawser.runner.python import environments
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import System
 name, spec, state, token, cache = json.loads(sys.argv[1])

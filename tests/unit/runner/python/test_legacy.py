@@ -13,6 +13,8 @@ from hawser.runner.python.environments import PythonEnvironment
 from hawser.runner.python.installers import explain
 from hawser.runner.system import Failure, System
 
+from ..conftest import whole
+
 ME = pwd.getpwuid(os.getuid()).pw_name
 UV = str(Path(__file__).parents[4] / ".venv" / "bin" / "uv")
 PYTHON2 = Path("~/.pyenv/versions/2.7.18/bin/python2.7").expanduser()
@@ -39,7 +41,7 @@ def kind(tmp_path):
             "groups": [],
             "own": "",
         }
-        return PythonEnvironment({**spec, **changes}, System(str(tmp_path / "state")))
+        return PythonEnvironment(whole("environment", {**spec, **changes}), System(str(tmp_path / "state")))
 
     return make
 

@@ -1,0 +1,21 @@
+"""What all kinds share."""
+
+from __future__ import annotations
+
+from typing import Dict, List, TypedDict, Union
+
+JSON = Union[bool, int, float, str, List["JSON"], Dict[str, "JSON"], None]
+
+
+class Triggered(TypedDict, total=False):
+    """A resource that may follow up others: the positions of these in the catalog. Without it, none is waited for."""
+
+    when: List[int]
+
+
+class Row(Triggered):
+    """What the catalog says of every resource, beside its own fields."""
+
+    kind: str
+    step: str
+    label: str

@@ -1,0 +1,93 @@
+"""From a commit to a release: checkouts, environments, builds, and the record of a rollout."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Tuple, TypedDict
+
+from .base import JSON
+
+
+class WorkingCopySpec(TypedDict):
+    path: str
+    mirror: str
+    commit: str
+
+
+class CheckoutSpec(WorkingCopySpec):
+    owner: str
+    group: str
+    named: str
+    repo: str
+    bundle: str
+    key: str
+    token: str
+    host_keys: List[str]
+    built: str
+    done: str
+
+
+class SealedSpec(WorkingCopySpec):
+    pass
+
+
+class TreesSpec(TypedDict):
+    folder: str
+    keep: List[str]
+
+
+class CheckoutsSpec(TypedDict):
+    folder: str
+    keep: List[str]
+
+
+class PythonEnvironmentSpec(TypedDict):
+    link: str
+    folder: str
+    source: str
+    user: str
+    uv: str
+    interpreter: str
+    requirements: List[str]
+    packages: List[str]
+    lock: str
+    extras: List[str]
+    groups: List[str]
+    own: str
+    detect: bool
+    resolver: str
+    build_constraints: List[str]
+    conda: str
+    conda_packages: str
+    conda_program: str
+
+
+class BuildSpec(TypedDict):
+    name: str
+    link: str
+    folder: str
+    mirror: str
+    commit: str
+    source: str
+    user: str
+    group: str
+    commands: List[str]
+    inputs: List[str]
+    directory: str
+    outputs: List[str]
+    env: Dict[str, str]
+    patches: List[Tuple[str, str]]
+    timeout: int
+
+
+class PruneSpec(TypedDict):
+    root: str
+    keep: int
+
+
+class JournalSpec(TypedDict):
+    release: str
+    entry: Dict[str, JSON]
+
+
+class HistorySpec(TypedDict):
+    entry: Dict[str, str]

@@ -1,0 +1,71 @@
+"""Databases, brokers and their backups."""
+
+from __future__ import annotations
+
+from typing import Dict, List, TypedDict
+
+
+class PostgresRoleSpec(TypedDict):
+    name: str
+    password: str
+
+
+class PostgresDatabaseSpec(TypedDict):
+    name: str
+    owner: str
+    extensions: List[str]
+
+
+class MariadbDatabaseSpec(TypedDict):
+    name: str
+    charset: str
+
+
+class MariadbRoleSpec(TypedDict):
+    name: str
+    password: str
+    databases: List[str]
+    hosts: List[str]
+
+
+class RabbitAccessSpec(TypedDict):
+    user: str
+    password: str
+    vhost: str
+
+
+class DatabaseSpec(TypedDict):
+    database: str
+    engine: str
+    owner: str
+    folder: str
+    path: str
+
+
+class SavedSpec(DatabaseSpec):
+    entry: Dict[str, str]
+
+
+class BackupSpec(SavedSpec):
+    keep: int
+    days: int
+    may_lack: bool
+    why: str
+
+
+class RestoreSpec(SavedSpec):
+    name: str
+
+
+class SettledSpec(DatabaseSpec):
+    pass
+
+
+class DatabaseGoneSpec(SavedSpec):
+    keep: int
+    days: int
+
+
+class RabbitGoneSpec(TypedDict):
+    user: str
+    vhost: str

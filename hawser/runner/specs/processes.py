@@ -1,0 +1,59 @@
+"""Programs that keep running."""
+
+from __future__ import annotations
+
+from typing import List, Tuple, TypedDict
+
+from .base import Triggered
+
+
+class RunningSpec(Triggered):
+    unit: str
+    manager: str
+    settle: float
+    log: str
+    again: bool
+
+
+class RetiredSpec(TypedDict):
+    unit: str
+    manager: str
+    path: str
+    drain: float
+    wait: bool
+
+
+class UnitsSpec(TypedDict):
+    prefix: str
+    keep: List[str]
+
+
+class HealthySpec(Triggered):
+    address: str
+    unit: str
+    manager: str
+    path: str
+    host: str
+    statuses: List[Tuple[int, int]]
+    timeout: float
+    log: str
+    tls: bool
+    ca: str
+    command: List[str]
+    user: str
+    cwd: str
+
+
+class VisitedSpec(TypedDict):
+    url: str
+    path: str
+    domain: str
+    port: int
+    tls: bool
+    statuses: List[Tuple[int, int]]
+    timeout: float
+    page: str
+    unit: str
+    manager: str
+    log: str
+    server_log: str

@@ -1,0 +1,65 @@
+"""A resource arrives with the fields that the runner reads, and its kind declares them."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import typing
+from collections.abc import Mapping
+
+import pytest
+
+from hawser import resources
+from hawser.resources import Changed, Notice, Resource
+from hawser.runner.engine import KINDS
+from hawser.runner.specs import files
+
+SENT = [
+    each
+    for each in vars(resources).values()
+    if isinstance(each, type) and issubclass(each, Resource) and each not in (Resource, Notice)
+]
+
+
+def spec_of(resource):
+    """Return the runner's type of a resource: as it is called, in the module of the same name."""
+    module = importlib.import_module(f"hawser.runner.specs.{resource.__module__.rpartition('.')[2]}")
+    return getattr(module, f"{resource.__name__}Spec")
+
+
+def as_sent(hint):
+    """Return the type that a field has once it went through JSON."""
+    kind, inner = typing.get_origin(hint), typing.get_args(hint)
+    if kind is tuple and inner[-1] is Ellipsis:
+        return list[as_sent(inner[0])]
+    if kind is Mapping:
+        return dict[tuple(map(as_sent, inner))]
+    if kind is tuple:
+        return tuple[tuple(map(as_sent, inner))]
+    return {str | bytes: str | files.Base64, Changed | None: list[int]}.get(hint, hint)
+
+
+def as_read(hint):
+    """Return a type of the runner's, which is written for an older Python, as this one writes it."""
+    kind, inner = typing.get_origin(hint), typing.get_args(hint)
+    return kind[tuple(map(as_read, inner))] if kind in (list, dict, tuple) else hint
+
+
+@pytest.mark.parametrize("resource", SENT, ids=lambda each: each.kind)
+def test_every_field_is_typed_as_it_is_sent(resource):
+    names, spec = {each.name for each in dataclasses.fields(resource)}, spec_of(resource)
+    hints = typing.get_type_hints(resource, localns={"JSON": object})
+    read = typing.get_type_hints(spec, localns={"JSON": object})
+    assert {name: as_read(hint) for name, hint in read.items()} == {name: as_sent(hints[name]) for name in names}
+    assert spec.__optional_keys__ == {name for name in names if hints[name] == Changed | None}
+
+
+@pytest.mark.parametrize("resource", SENT, ids=lambda each: each.kind)
+def test_every_kind_declares_the_type_of_its_resource(resource):
+    module, name = KINDS[resource.kind]
+    kind = getattr(importlib.import_module(f"hawser.runner.{module}"), name)
+    assert kind.__annotations__["spec"] == spec_of(resource).__name__
+
+
+def test_there_is_a_type_for_every_kind_and_for_nothing_else():
+    assert {each.kind for each in SENT} == set(KINDS)
