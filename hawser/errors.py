@@ -34,7 +34,7 @@ class HawserError(Exit):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with the input: where it stands, what it is, and what to write instead."""
+    """A mistake in the input: its place, its nature, and the text to write instead."""
 
     file: str
     key: str
@@ -52,7 +52,7 @@ def short(text: str) -> str:
 
 
 class InputErrors(HawserError):
-    """Everything that is wrong with what the user wrote, found before the first connection."""
+    """All mistakes in the user's files, found before the first connection."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -73,7 +73,7 @@ class Unreachable(HawserError):
 
 
 class ProtocolBreach(Unreachable):
-    """A host that says what no runner of ours says; its line is cut.
+    """A host whose words are not those of our runner; its line is cut.
 
     :param what: what was wrong with it; nothing of what it said, unless it is short and harmless.
     """

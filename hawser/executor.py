@@ -32,7 +32,7 @@ class Ended(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def ended_by(number: signal.Signals) -> Iterator[None]:
-    """Have a signal end what is inside as Ctrl-C would; a second one ends the process at once."""
+    """Have a signal end the block as Ctrl-C would; a second signal ends the process at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -118,7 +118,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             raise HawserError(f"stopped; {AGAIN}", code=130) from None
 
     def masks(self) -> tuple[str, ...]:
-        """Return what must not be shown, as far as it is known already."""
+        """Return the secrets to mask, as far as they are known already."""
         return self.session.masks if self.session is not None else ()
 
     def run(self, *tasks: Any) -> Any:

@@ -22,7 +22,7 @@ BY_TASK = "fab -H {hosts} run {command}"
 
 
 class CleanFormatter(logging.Formatter):
-    """What another formatter makes of a record, without effect on a terminal."""
+    """The output of another formatter, without effect on a terminal."""
 
     def __init__(self, inner: logging.Formatter | None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From a function to an Invoke task: steps say what shall hold on a host, rollouts say in which order."""
+"""From a function to an Invoke task: a step names the resources of a host, a rollout the order of steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .resources import Resource, Resources
 
 
 class StepContext(Protocol):
-    """What a step that is typed runs in: the hosts of the command."""
+    """The context of a step that is typed: the hosts of the command."""
 
     def run_step(self, step: Step) -> None: ...
 
@@ -28,7 +28,7 @@ class FleetTask(Task[Callable[..., Any]]):
 
 
 class StepLike(Protocol):
-    """What can be applied to hosts: a step, or one with arguments."""
+    """A step, or a step with arguments: both can be applied to hosts."""
 
     @property
     def title(self) -> str: ...
@@ -48,7 +48,7 @@ class GivenStep:
         return self.step.title
 
     def resources(self, host: Host) -> Iterator[Resource]:
-        """Return what the step wants on a host with these arguments."""
+        """Return the resources of the step on a host, with these arguments."""
         return self.step.body(host, **self.arguments)  # type: ignore[no-any-return]
 
 
@@ -82,12 +82,12 @@ class Step(FleetTask):
         return GivenStep(self, arguments)
 
     def resources(self, host: Host) -> Iterator[Resource]:
-        """Return what this step wants on a host. Pure: no I/O."""
+        """Return the resources of this step on a host. Pure: no I/O."""
         return self.body(host)  # type: ignore[no-any-return]
 
 
 class Removal(Step):
-    """A step that takes away what its subject has put on a host; the list of `tasks/remove.py` says when."""
+    """A step that takes its subject away from a host; the list of `tasks/remove.py` has its turn."""
 
 
 class SessionTask(FleetTask):
@@ -95,12 +95,12 @@ class SessionTask(FleetTask):
 
 
 def step(prepares: bool = False) -> Callable[[Callable[..., Resources]], Step]:
-    """Make a step of a function that yields what shall hold on one host; see `Step`."""
+    """Make a step of a function that yields the resources of one host; see `Step`."""
     return lambda function: Step(function, prepares)
 
 
 def removal() -> Callable[[Callable[[Host], Resources]], Removal]:
-    """Make a step of a function that yields what shall be gone when the application is removed from a host."""
+    """Make a step of a function that yields the resources of a host without the application."""
     return Removal
 
 

@@ -27,7 +27,7 @@ def wanted(host: Host) -> bool:
 
 
 def stand_in(host: Host) -> Resources:
-    """Yield the pair that serves until there is a certificate, and the link to the one of the two that is to serve."""
+    """Yield the self-signed pair that serves until there is a certificate, and the link to the pair that is to serve."""
     site = host.environment.site
     assert site is not None
     folder = f"{host.root}/ssl/stand-in"
@@ -38,7 +38,7 @@ def stand_in(host: Host) -> Resources:
 
 
 def link(host: Host, *before: Resource) -> Resources:
-    """Yield the link that leads the web server to certbot's certificate, or to what stands in for it, and the reload.
+    """Yield the link that leads the web server to certbot's certificate, or to its stand-in, and the reload.
 
     :param before: what asks for a reload as well when it changes.
     """
@@ -81,7 +81,7 @@ def issue(host: Host) -> Resources:
 
 
 def gone(host: Host) -> Resources:
-    """Yield that nothing of ACME is left: the certificate that was got here, its hook, and what stood in for it."""
+    """Yield the removal of all that ACME left: certificate, hook, and stand-in."""
     yield AcmeCertificate("")
     yield Absent(f"/etc/letsencrypt/renewal-hooks/deploy/hawser-{host.app.name}")
     yield Absent(f"{host.root}/ssl/acme")

@@ -38,7 +38,7 @@ def manage(fleet: Fleet, command: str, instance: str = "") -> None:
 
 
 def variables_of(fleet: Fleet, instance: str) -> list[str]:
-    """Return what stands before a program that gets the variables of an instance; nothing where there is none.
+    """Return the words before a program that gets the variables of an instance; none without instances.
 
     :raises HawserError: there is no such instance, or which one is open.
     """

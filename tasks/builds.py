@@ -1,4 +1,4 @@
-"""What is built from source."""
+"""Builds from source."""
 
 from __future__ import annotations
 

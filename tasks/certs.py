@@ -194,7 +194,7 @@ def pair_of(host: Host, name: str, setting: Certificate) -> Pair:
 
 
 def message_of(error: TemplateError) -> str:
-    """Return what is wrong as a sentence, without the file that says so."""
+    """Return a mistake as a sentence, without the name of its file."""
     part, message = error.problem.key.rpartition(".")[2], error.problem.message
     return message if message.startswith("its ") else f"its {part} {message}"
 

@@ -56,7 +56,7 @@ def check(session: Session) -> None:
 
 
 def all_findings(session: Session) -> Iterator[Row]:
-    """Yield everything that is found, from what the user wrote to what the hosts say."""
+    """Yield all findings, from the user's files to the hosts."""
     from hawser.diagnosis.checks import Check, Finding  # what it needs takes longer to load than most tasks take
 
     try:
@@ -93,7 +93,7 @@ def all_findings(session: Session) -> Iterator[Row]:
 
 
 def findings_on(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
-    """Return what all checks find on one host; one that cannot look is a finding as well."""
+    """Return the findings of all checks on one host; a check that cannot look is a finding as well."""
     from hawser.diagnosis.checks import Finding
 
     def ask(function: ReadingFunction[T], /, **arguments: object) -> T:
@@ -141,13 +141,13 @@ def drift(fleet: Fleet) -> Iterator[Row]:
 
 
 def remade(fleet: Fleet, release: Release) -> Release:
-    """Return what a kept release would be if it were made today."""
+    """Return a kept release as it would be made today."""
     session = fleet.session
     return Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)
 
 
 def differences(fleet: Fleet, name: str, release: Release) -> list[tuple[str, str]]:
-    """Return what a host has otherwise than a release wants it, each with the step that puts it right."""
+    """Return the differences of a host from its release, each with the step that puts it right."""
     catalog = fleet.catalog(name, PLACES, release)
     found: list[tuple[str, str]] = []
 
@@ -162,7 +162,7 @@ def differences(fleet: Fleet, name: str, release: Release) -> list[tuple[str, st
 
 
 def kept_secrets(fleet: Fleet) -> Iterator[Row]:
-    """Yield the generated secrets that are missing here, or not those that the hosts were set up with."""
+    """Yield the generated secrets that are missing here or differ from those of the hosts."""
     from hawser.diagnosis.checks import Finding
 
     known, _problems = read_secrets(fleet.environment, fleet.session.folder)

@@ -78,7 +78,7 @@ def leave(host: Host) -> Resources:
 
 
 def lies_outside(host: Host) -> bool:
-    """Tell whether a file of this host lies outside of the release: what runs before the switch may read it as well."""
+    """Tell whether a file of this host lies outside of the release: commands before the switch may read it as well."""
     environment = host.environment
     paths = [entry.path for entry in environment.files if host.is_in(entry.groups)]
     paths += [entry.path for entry in environment.settings if host.is_in(entry.groups)]

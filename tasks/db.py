@@ -32,7 +32,7 @@ def migrate(host: Host) -> Resources:
 
 
 def generating(host: Host, command: str) -> tuple[str, ...]:
-    """Return the program that runs a command which generates migrations, and refuses what goes beyond what is allowed.
+    """Return the program that runs a command which generates migrations, and refuses those that are not allowed.
 
     :returns: nothing for any other command.
     """
@@ -212,7 +212,7 @@ def finish_restores(fleet: Fleet) -> bool:
 
 
 def question(host: Host) -> dict[str, Any]:
-    """Return what `restores.left` is asked about."""
+    """Return the arguments of `restores.left` for a host."""
     return {"databases": [{"database": each.name, "engine": each.engine} for each in databases_of(host)]}
 
 

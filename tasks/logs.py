@@ -1,4 +1,4 @@
-"""What the application wrote, what the web server and cron wrote about it, and what its services wrote."""
+"""Logs of the application, of the web server and cron about it, and of its services."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def logs(
 
 
 def sources(host: Host, process: str, only: str) -> Iterator[dict[str, Any]]:
-    """Yield where a host keeps what was written: by processes in both colours, the site's server, cron, services."""
+    """Yield the places of a host's logs: of processes in both colours, the site's server, cron, services."""
     if only in ("", "processes"):
         for each in live_processes_of(host):
             if process not in ("", each.setting_name):

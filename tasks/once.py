@@ -83,7 +83,7 @@ def noted(host: Host, name: str) -> Once:
 
 
 def record_entry(host: Host) -> dict[str, str]:
-    """Return what the record says beside the time."""
+    """Return the fields of the record beside the time."""
     return {**host.entry, "release": host.release.id if host.release else host.facts.current}
 
 

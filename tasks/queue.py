@@ -1,4 +1,4 @@
-"""The queues of the brokers: what waits in them, and how to throw it away."""
+"""The queues of the brokers: their contents, and how to throw these away."""
 
 from __future__ import annotations
 
@@ -81,6 +81,6 @@ def queues(fleet: Fleet, db: int, first: str = "") -> list[Queue]:
 
 @step()
 def empty(host: Host, broker: str = "", name: str = "", vhost: str = "", db: int = 0) -> Resources:
-    """Throw away what waits in a queue; nothing where none is named."""
+    """Empty a queue; nothing where none is named."""
     if name:
         yield BROKERS[broker].emptied(host, name, vhost, db)

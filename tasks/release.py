@@ -1,4 +1,4 @@
-"""What turns a checkout into a release that serves, and tidies up behind it."""
+"""From a checkout to a release that serves, and the tidying up behind it."""
 
 from __future__ import annotations
 

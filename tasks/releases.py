@@ -1,4 +1,4 @@
-"""The releases that hosts keep, and the history of what was released."""
+"""The releases that hosts keep, and the history of deploys."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def remove(fleet: Fleet, yes: bool = False) -> None:
 
 
 def losses(fleet: Fleet) -> list[str]:
-    """Say, by host, what is there and will go; return the hosts where something is."""
+    """Report, by host, the things that will go; return the hosts that have some."""
 
     def look(name: str) -> list[str]:
         found: list[str] = []

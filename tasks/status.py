@@ -1,4 +1,4 @@
-"""What is deployed, where, and how it is doing."""
+"""The state of hosts: releases, processes, ports, certificates."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def status_of(fleet: Fleet, name: str) -> HostStatus:
 
 @dataclass(frozen=True)
 class HostStatus:
-    """What a host says of itself.
+    """The state of one host.
 
     :param offset: seconds by which its clock is ahead of ours.
     :param health: by process that listens.
@@ -125,7 +125,7 @@ class HostStatus:
     failed_units: Sequence[str] = ()
 
     def defined(self, process: ProcessInstance) -> Mapping[str, Any]:
-        """Return what a process's manager says of it; of one that it does not know, little."""
+        """Return the row of a process's manager about it; a short one for an unknown process."""
         for row in self.host.facts.processes:
             if (row["manager"], row["unit"]) == (process.setting.manager, process.unit):
                 return row
@@ -178,7 +178,7 @@ class HostStatus:
             }
 
     def ports(self) -> tuple[list[Port], list[Port]]:
-        """Return the ports that the settings promise: those on which their owner listens, and those that lack it."""
+        """Return the ports that the settings promise: with their owner listening, and without."""
         there: list[Port] = []
         missing: list[Port] = []
         for port in promised(self.host):
@@ -242,7 +242,7 @@ class HostStatus:
         }
 
     def troubles(self) -> Iterator[str]:
-        """Yield what keeps the host from doing what the settings promise."""
+        """Yield the troubles that keep the host from its promises."""
         name = self.host.name
         for each in broken_off(self.host):
             yield f"{name}: {each}; next: fab -H {name} resume"

@@ -1,1 +1,1 @@
-"""What is wrong, in words, and the command to type next."""
+"""Faults in words, and the command to type next."""

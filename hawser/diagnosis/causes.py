@@ -1,4 +1,4 @@
-"""The causes of failures that are known: what programs say then, what it means, and what to do about it."""
+"""The known causes of failures: the words of programs, their meaning, and the remedy."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ TOOLS = {
 
 
 def cause_of(text: str) -> tuple[Cause, str] | None:
-    """Return what is known of a failure, and what its pattern caught; None when nothing is."""
+    """Return the cause of a failure, and the text that its pattern caught; None for an unknown one."""
     if len(text) > MOST:
         text = f"{text[: MOST // 4]}\n{text[-MOST * 3 // 4 :]}"
     # Builders wrap their sentences for a terminal that is not there.

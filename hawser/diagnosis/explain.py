@@ -1,4 +1,4 @@
-"""Errors explained: what a failure's words mean, what the host says about it, and the command to type next.
+"""Errors explained: the meaning of a failure's words, the host's own findings about it, and the next command.
 
 A cause (`causes`) may name checks (`checks`), which then look at the host for the very thing, and a service whose
 server is asked for its last words.
@@ -46,7 +46,7 @@ class Witness(Protocol):
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known of a failure; false when that is nothing.
+    """The known facts of a failure; false where there are none.
 
     :param lines: what it means, and what the hosts say about it.
     :param next: what to do or to type; empty where a line says it.
@@ -81,7 +81,7 @@ def filled_in(text: str, witness: Witness, name: str, caught: str) -> str:
 
 
 def explain(witness: Witness, name: str, text: str, look: bool = True) -> Explanation:
-    """Say what a failure on a host means, what the hosts say about it, and what to type.
+    """Return the meaning of a failure on a host, the answers of hosts about it, and the next move.
 
     :param text: the error and its output.
     :param look: ask the hosts.
@@ -103,7 +103,7 @@ def explain(witness: Witness, name: str, text: str, look: bool = True) -> Explan
 
 
 def found_by_checks(witness: Witness, name: str, cause: Cause) -> Iterator[Finding]:
-    """Yield what the checks of a cause find on a host; one that cannot look finds nothing."""
+    """Yield the findings of a cause's checks on a host; a check that cannot look finds nothing."""
     from .checks import Check  # what it needs takes longer to load than most tasks take
 
     def ask(function: ReadingFunction[T], /, **arguments: object) -> T:
@@ -118,7 +118,7 @@ def found_by_checks(witness: Witness, name: str, cause: Cause) -> Iterator[Findi
 
 
 def last_words(witness: Witness, cause: Cause) -> Iterator[str]:
-    """Yield the last words of the servers of a cause's service; one that is silent says nothing."""
+    """Yield the last words of the servers of a cause's service; a silent server has none."""
     service = witness.environment.services.installed.get(cause.service)
     if service is None:
         return
@@ -133,7 +133,7 @@ def last_words(witness: Witness, cause: Cause) -> Iterator[str]:
 
 
 def quietly(work: Callable[[], list[T]]) -> list[T]:
-    """Return what is found out; an explanation must not fail over the failure that it explains."""
+    """Return the result of some work, nothing where it fails: an explanation must not fail over a failure."""
     try:
         return work()
     except HawserError:

@@ -1,1 +1,1 @@
-"""Many hosts at once: phases, batches, releases, and what happens on failure."""
+"""Many hosts at once: phases, batches, releases, and the reaction to failures."""

@@ -103,7 +103,7 @@ def line(command: str) -> Line | None:
 
 
 def generates(command: str) -> bool:
-    """Whether a command generates migrations: those that it finds missing on the host, which nobody has seen before."""
+    """Whether a command generates migrations on the host, which nobody has seen before."""
     known = line(command)
     if known is not None:
         return any(each.does == "generate" for each in known.parts)
@@ -158,7 +158,7 @@ def _is_alembic(words: Sequence[str], number: int, word: str) -> bool:
 
 
 def _does(rest: Sequence[str], flags: set[str], flask: bool) -> str:
-    """Return what a subcommand with its arguments does; empty when that is not understood."""
+    """Return the effect of a subcommand with its arguments; empty when that is not understood."""
     name, arguments = (rest[0], list(rest[1:])) if rest else ("", [])
     if name in _QUIET or (name == "upgrade" and "--sql" in flags):
         return "nothing"

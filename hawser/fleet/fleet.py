@@ -1,4 +1,4 @@
-"""Many hosts at once: steps in phases with barriers, and what happens on failure."""
+"""Many hosts at once: steps in phases with barriers, and the reaction to failures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Fleet(AskableHosts):
         self.refuse_freeze()
 
     def refuse_freeze(self) -> None:
-        """Stop where somebody has frozen what is deployed, or may have; a dry run only says so.
+        """Stop where somebody has frozen the deploys, or may have; a dry run only says so.
 
         :raises HawserError: who, since when and why.
         """
@@ -45,14 +45,14 @@ class Fleet(AskableHosts):
             raise HawserError("\n".join(["deploys are frozen; nothing was touched", *told]), next=next_move)
 
     def run_step(self, step: Step) -> None:
-        """Do what was typed: one step on these hosts."""
+        """Run one step, as it was typed, on these hosts."""
         self.refuse_freeze()
         self.apply([step], target_release(self, step.prepares))
 
     def apply(
         self, steps: Sequence[StepLike], release: Release | Mapping[str, Release] | None = None, phase: str = ""
     ) -> None:
-        """Bring every host to what these steps want, all hosts at once, one exchange per host.
+        """Bring every host to the state that these steps want, all hosts at once, one exchange per host.
 
         :param release: the release at stake, for all hosts or by host.
         :param phase: the name a person reads; the steps' names when it is empty.
@@ -65,7 +65,7 @@ class Fleet(AskableHosts):
     def attempt(
         self, steps: Sequence[StepLike], release: Release | Mapping[str, Release] | None = None, phase: str = ""
     ) -> dict[str, str]:
-        """Do as `apply` does, and leave it to the caller what a failure means.
+        """Do as `apply` does, and leave the failures to the caller.
 
         :returns: by host, why it failed, which has been reported; nothing in a dry run, whose end tells of it.
         """
@@ -100,7 +100,7 @@ class Fleet(AskableHosts):
         return failed
 
     def failure(self, phase: str, failed: Mapping[str, str]) -> StepFailed:
-        """Return the error that says what failed on which hosts, and what is known of its causes."""
+        """Return the error of a failed phase, with its hosts and the known causes."""
         events = self.session.messages.take_failures(failed)
         texts = {name: f"{event.error}\n{event.output}" for name, event in events.items()}
         lines = [f"{phase} failed on {', '.join(failed)}", *self.explained(texts)]
@@ -109,7 +109,7 @@ class Fleet(AskableHosts):
         return StepFailed("\n".join(lines), next=next_move)
 
     def catalog(self, name: str, steps: Sequence[StepLike], release: Release | None) -> Catalog:
-        """Collect what some steps want on one host."""
+        """Collect the resources of some steps on one host."""
         host = self.host(name, release)
         return Catalog.of((step.title, step.resources(host)) for step in steps)
 

@@ -48,7 +48,7 @@ class Hosts:
         return self.connections.lost
 
     def facts(self, name: str) -> Facts:
-        """What a host said of itself when its wire was opened, or when it was last asked."""
+        """The facts of a host, as of the opening of its wire or the last question."""
         if name not in self.connections.facts:
             self.connect()
         return self.connections.facts[name]
@@ -65,7 +65,7 @@ class Hosts:
         return self.subset(tuple(self.environment.hosts))
 
     def leader(self) -> Self:
-        """Return the host that runs what must run once, even if ``-H`` does not name it."""
+        """Return the host of commands that must run once, even if ``-H`` does not name it."""
         return self.subset((self.environment.leader,))
 
     def with_code(self) -> Self:
@@ -117,7 +117,7 @@ class Hosts:
         self.connections.open_early(self.names)
 
     def reachable(self) -> Self:
-        """Return the hosts that answer; those that do not have been reported and make the run fail at its end.
+        """Return the hosts that answer; the others have been reported and make the run fail at its end.
 
         For questions and ad-hoc commands: what changes hosts asks for all of them, with `connect`.
         """

@@ -1,4 +1,4 @@
-"""What hosts keep of releases and rollouts, and what of it is used: only what we can prove that we wrote.
+"""Records of releases and rollouts that hosts keep; only those are used that we can prove to be ours.
 
 A host may be in other hands. Whatever it says it keeps becomes settings, templates, and in the end commands, here and
 elsewhere; so it carries a signature (`hawser.signatures`). What hosts kept before there was a key counts for the host
@@ -166,7 +166,7 @@ def serving_releases(fleet: Fleet) -> dict[str, Release]:
 
 
 def places(fleet: Fleet, name: str, identifier: str) -> Iterator[Kept]:
-    """Yield what a host keeps of a release, judged: when it was built, and when its rollout began."""
+    """Yield a host's records of a release, judged: of its build, and of the begin of its rollout."""
     facts, host = fleet.facts(name), fleet.host(name)
     if identifier in facts.releases:
         yield from kept_at(fleet, name, RELEASE, f"{host.root}/releases/{identifier}/release.json", identifier)
@@ -176,7 +176,7 @@ def places(fleet: Fleet, name: str, identifier: str) -> Iterator[Kept]:
 
 
 def kept_at(fleet: Fleet, name: str, kind: str, path: str, identifier: str) -> Iterator[Kept]:
-    """Yield what a host keeps at a path, judged; nothing where there is nothing."""
+    """Yield the record that a host keeps at a path, judged, if there is one."""
     text = fleet.connections.wires[name].request("read", {"path": path}).message.get("text")
     if text is None:
         return
@@ -186,7 +186,7 @@ def kept_at(fleet: Fleet, name: str, kind: str, path: str, identifier: str) -> I
 
 
 def parsed(text: object) -> Mapping[str, Any]:
-    """Return what a host says of a release as JSON has it; nothing where it is none."""
+    """Return a host's record of a release as JSON has it; empty where it is none."""
     if not isinstance(text, str) or len(text) >= LONGEST:
         return {}
     try:
@@ -197,7 +197,7 @@ def parsed(text: object) -> Mapping[str, Any]:
 
 
 def judged(fleet: Fleet, kind: str, content: Mapping[str, Any], name: str) -> Standing:
-    """Say what something is worth that a host keeps."""
+    """Return the standing of a record that a host keeps."""
     signer = fleet.session.secrets.signer
     found = signer.judge(kind, content, name) if signer else Standing.UNSIGNED
     return Standing.ACCEPTED if found is Standing.UNSIGNED and fleet.session.signing.unsigned_counts else found
@@ -224,7 +224,7 @@ def record(fleet: Fleet, name: str) -> Record | None:
 
 
 def standing(fleet: Fleet, name: str) -> Standing | None:
-    """Say what the journal of a host is worth; None when it has none."""
+    """Return the standing of a host's journal; None when it has none."""
     entry = fleet.facts(name).journal
     return judged(fleet, JOURNAL, entry, name) if entry is not None else None
 
@@ -301,7 +301,7 @@ def inventory(fleet: Fleet, name: str) -> list[Kept]:
 
 
 def differences(fleet: Fleet, each: Kept) -> str:
-    """Return, for a look, in which settings and templates what a host keeps differs from today's."""
+    """Return, for a look, the settings and templates of a kept record that differ from today's."""
     if each.kind == JOURNAL:
         return ""
     today = Release(each.release, "", fleet.environment, fleet.session.templates).kept
@@ -315,7 +315,7 @@ def differences(fleet: Fleet, each: Kept) -> str:
 
 
 def accept(fleet: Fleet, wanted: Sequence[Kept]) -> None:
-    """Let what hosts keep count for the very host that keeps it, and have all hosts know the key.
+    """Let records count for the very host that keeps them, and have all hosts know the key.
 
     :raises StepFailed: it could not be signed.
     """
@@ -335,7 +335,7 @@ def accept(fleet: Fleet, wanted: Sequence[Kept]) -> None:
 
 @step()
 def sign(host: Host, accepted: Sequence[Kept] = ()) -> Resources:
-    """Let the host know the public key, and sign for it what it kept before there was one.
+    """Let the host know the public key, and sign the records that it kept before there was one.
 
     :param accepted: what hosts keep and is to be signed, each for its own host.
     """

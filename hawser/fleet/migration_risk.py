@@ -1,4 +1,4 @@
-"""What pending migrations do to the code that runs meanwhile: Django's plan, judged operation by operation."""
+"""Effects of pending migrations on the code that runs meanwhile: Django's plan, judged operation by operation."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class Question:
 
     @property
     def program(self) -> str:
-        """What a person takes for the program, with the settings that it is given."""
+        """The program as a person names it, with the settings that it is given."""
         return " ".join(word for word in self.words[: self.words.index("-c")] if word != "shell")
 
     @property
@@ -246,7 +246,7 @@ def _is_django(program: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one migration means.
+    """The judgement of one migration.
 
     :param kind: how it gets on with the code that runs meanwhile.
     :param reasons: why, unless it is additive.
@@ -266,7 +266,7 @@ class Verdict:
 
 
 def places_of(asked: Sequence[Question]) -> list[str]:
-    """Return, in words, what tells each of some questions from the others: database, instance, program."""
+    """Return, in words, the difference of each question from the others: database, instance, program."""
     databases, instances, programs = (
         len({getattr(each, part) for each in asked}) > 1 for part in ("database", "instance", "program")
     )
@@ -280,7 +280,7 @@ def places_of(asked: Sequence[Question]) -> list[str]:
 
 
 def summaries(verdicts: Iterable[Verdict]) -> list[str]:
-    """Return verdicts in words; what is the same in several places is told once."""
+    """Return verdicts in words; the same verdict of several places is told once."""
     found: dict[Verdict, list[str]] = {}
     for each in verdicts:
         found.setdefault(replace(each, place=""), []).append(each.place)
@@ -288,7 +288,7 @@ def summaries(verdicts: Iterable[Verdict]) -> list[str]:
 
 
 def judge(migrations: Iterable[Mapping[str, Any]], place: str = "") -> list[Verdict]:
-    """Judge migrations in their order; what they do to a table that they make themselves harms nobody.
+    """Judge migrations in their order; changes to a table that they make themselves harm nobody.
 
     :param place: which of several databases they are for.
     """
@@ -303,7 +303,7 @@ def judge(migrations: Iterable[Mapping[str, Any]], place: str = "") -> list[Verd
 
 
 def judge_operation(app: str, row: Mapping[str, Any], made: set[tuple[str, str]]) -> tuple[str, str]:
-    """Return what an operation means for the code that runs, and why.
+    """Return the kind of an operation for the code that runs, and the reason.
 
     :param made: the tables that were made by what came before; those that this one makes are added.
     """

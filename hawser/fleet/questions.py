@@ -17,7 +17,7 @@ class AskableHosts(Hosts):
     """Hosts whose runners answer questions."""
 
     def tell_more(self, name: str, answer: Mapping[str, Any], what: str) -> None:
-        """Warn that a host has told a part only of what somebody has multiplied there."""
+        """Warn that a host has told a part only of things that somebody has multiplied there."""
         if answer["more"]:
             text = f"{answer['more']:,} more {what} are not shown; next: find out who makes so many"
             self.report.note(name, text, "warning")
@@ -86,7 +86,7 @@ class AskableHosts(Hosts):
         return answers
 
     def explained(self, texts: Mapping[str, str]) -> list[str]:
-        """Return what is known of failures, as the end of an error's message; programs are told as well.
+        """Return the explanations of failures, as the end of an error's message; they are reported as well.
 
         :param texts: what was said when it failed, by host.
         """

@@ -1,4 +1,4 @@
-"""Releases and the hosts: which one all shall get, which one serves where, and what keeps a host from it."""
+"""Releases and the hosts: the release for all, the releases that serve, and the obstacles to them."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def note_once(hosts: AskableHosts, commands: Iterable[str]) -> None:
 
 
 def serves(hosts: AskableHosts, release: Release) -> bool:
-    """Tell whether every host serves a release already, and say for those that do not what is missing."""
+    """Tell whether every host serves a release already, and report the obstacles on the others."""
     fleet = hosts.with_code()
     missing = {name: why_not_serving(hosts, name, release) for name in fleet.names}
     for name, what in missing.items():
@@ -176,7 +176,7 @@ def serves(hosts: AskableHosts, release: Release) -> bool:
 
 
 def why_not_serving(hosts: AskableHosts, name: str, release: Release) -> str:
-    """Say what keeps a host from serving a release completely; nothing when it does."""
+    """Return the obstacle to a host's serving a release completely; empty when it serves."""
     facts, host = hosts.facts(name), hosts.host(name, release)
     if facts.current != release.id:
         return f"serves {facts.current or 'nothing yet'}"

@@ -52,7 +52,7 @@ def resolve(folder: Path, revision: str) -> str:
 
 
 def bundle(folder: Path, commit: str, have: Sequence[str]) -> bytes:
-    """Return a git bundle of a commit without what a host has already; empty when it has the commit.
+    """Return a git bundle of a commit without the objects that a host has; empty when it has the commit.
 
     :param have: commits that the host has; those unknown here are left out.
     """

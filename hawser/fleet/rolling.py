@@ -1,4 +1,4 @@
-"""One rollout under way: its hosts, those that were given up on the way, and the way back."""
+"""One rollout under way: its hosts, the hosts given up on the way, and the revert."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Rollout:
         return fleet.subset([name for name in fleet.names if name not in {**self.failed, **self.skipped}])
 
     def apply(self, fleet: Fleet, steps: Sequence[StepLike], phase: str) -> None:
-        """Apply steps to hosts that were not given up; one that fails is given up, as far as the settings allow.
+        """Apply steps to the remaining hosts; a host that fails is given up, as far as the settings allow.
 
         :raises StepFailed: more hosts have failed than `release.max_failures` allows, or one that all depend on.
         """
@@ -124,7 +124,7 @@ class Rollout:
                 self.hosts.report.note("", "\n".join([told, *([why] if why else [])]), "warning")
 
     def revert_targets(self, names: Iterable[str]) -> dict[str, list[str]]:
-        """Return what some hosts go back to, and which hosts to each; those that served nothing go nowhere."""
+        """Return the releases to which some hosts revert, with the hosts of each; who served nothing has none."""
         found: dict[str, list[str]] = {}
         for name in names:
             if before := self.before[name].before:
@@ -133,7 +133,7 @@ class Rollout:
 
     @contextmanager
     def recording_failure(self) -> Iterator[None]:
-        """Have a failure of what is inside written into the history and the journals of the hosts that answer."""
+        """Have a failure inside written into the history and the journals of the hosts that answer."""
         try:
             yield
         except Exception as error:
@@ -166,7 +166,7 @@ class Rollout:
             raise
 
     def revert_all(self) -> None:
-        """Put all hosts back to what they served before the rollout, also those that were lost and answer again.
+        """Revert all hosts to the releases of before the rollout, also lost hosts that answer again.
 
         :raises HawserError: not all of them could be.
         """
@@ -229,7 +229,7 @@ class Rollout:
             raise failed[0]
 
     def revert_together(self, names: Sequence[str], phase: str) -> list[StepFailed]:
-        """Put some hosts back, those first that others wait for, as in a switch; return what failed."""
+        """Revert some hosts in the order of a switch; return the failures."""
         self.connections.refresh(names)
         for name in names:
             # What `activate` takes for the release before becomes again what it was.
@@ -265,7 +265,7 @@ class Rollout:
         return failed
 
     def kept(self, identifier: str, fleet: Fleet) -> tuple[Mapping[str, Release], Sequence[Kept]]:
-        """Return a release that served before, as it was made, by host, and what is refused as it."""
+        """Return a release that served before, as it was made, by host, and the records that are refused as it."""
         if identifier == self.wanted.id:
             return dict.fromkeys(fleet.names, self.wanted), ()
         try:

@@ -74,7 +74,7 @@ def digest(path: Path) -> str:
 
 
 def put(fleet: Fleet, name: str, upload: Upload) -> str:
-    """Bring a file to a host, unless it is there already; returns what was done."""
+    """Bring a file to a host, unless it is there already; returns the outcome."""
     wanted = digest(upload.source)
     there = fleet.ask(name, reading.REMOTE_STATE, {"path": upload.target})
     owner = upload.owner or (there["owner"] if there else "root")
@@ -106,7 +106,7 @@ class Offer:
 
 
 def offers(name: str, listing: Sequence[Mapping[str, Any]]) -> list[Offer]:
-    """Check what a host says it has: every path stays below the folder that it is brought to.
+    """Check a host's listing of files: every path stays below the folder to which it is brought.
 
     :raises StepFailed: one does not, or two would have one place; nothing of it is used.
     """
@@ -120,7 +120,7 @@ def offers(name: str, listing: Sequence[Mapping[str, Any]]) -> list[Offer]:
 
 
 def offer(name: str, row: Mapping[str, Any]) -> Offer:
-    """Check what a host says of one file; see `offers`."""
+    """Check a host's row about one file; see `offers`."""
     path = row["path"]
     parts = tuple(path.split("/")) if path else ()
     if not all(contained(part) for part in parts) or sum(len(part.encode()) + 1 for part in parts) > LONGEST_PATH:
@@ -179,7 +179,7 @@ def refuse_repository(name: str, local: Path, found: Sequence[Offer]) -> None:
 
 
 def get(fleet: Fleet, name: str, remote: str, local: Path, force: bool, limit: int = MOST_BYTES) -> Iterator[str]:
-    """Take a file, or all files of a folder, from a host; yields what was done with each.
+    """Take a file, or all files of a folder, from a host; yields the outcome of each.
 
     :param limit: bytes; more is not taken from one host.
     :raises StepFailed: a file is in the way, what the host lists is too much or would lie elsewhere, or what arrived is

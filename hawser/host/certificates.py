@@ -1,4 +1,4 @@
-"""The certificates of a host: which it needs, where they lie, what they are for; files beside the environment file."""
+"""The certificates of a host: their need, places and names; files beside the environment file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def shown_certificates(host: Host) -> dict[str, str]:
 
 
 def certificate_names(host: Host) -> dict[str, tuple[str, ...]]:
-    """Return what each of these certificates must be for, by name."""
+    """Return the names that each of these certificates must hold, by its own."""
     found = {
         name: tuple(host.text(each, f"certificates.{name}.names[{number}]") for number, each in enumerate(entry.names))
         for name, entry in certificate_settings(host).items()
@@ -49,7 +49,7 @@ def certificate_names(host: Host) -> dict[str, tuple[str, ...]]:
 
 
 def own_certificates(host: Host) -> frozenset[str]:
-    """Return the names of those that you bring yourself."""
+    """Return the names of the certificates that the team brings itself."""
     site = host.environment.site
     return frozenset([*host.environment.certificates, *(["site"] if site and site.tls == "files" else [])])
 
@@ -75,7 +75,7 @@ def local_file(host: Host, key: str, hint: str = "") -> str:
 
 
 def setting_of(host: Host, key: str) -> Any:
-    """Return what stands under a key of the settings; None where there is none."""
+    """Return the value under a key of the settings; None where there is none."""
     found: Any = host.environment
     for part in key.split("."):
         found = found.get(part) if isinstance(found, Mapping) else getattr(found, part, None)

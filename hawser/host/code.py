@@ -29,7 +29,7 @@ def repository_access(host: Host) -> dict[str, Any]:
 
 
 def index_question(host: Host, version: str) -> dict[str, str]:
-    """Return what the package index is asked about a version of the application."""
+    """Return the question to the package index about a version of the application."""
     environment = host.environment
     interpreter = environment.python.interpreter or ""
     target = "" if interpreter.startswith("/") else interpreter

@@ -1,4 +1,4 @@
-"""What a host says of itself, and of the application on it."""
+"""The facts of a host: of the machine, and of the application on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..answers import kinds, messages, records
 
 @dataclass(frozen=True)
 class Facts:
-    """What a host says of itself, and of the application on it.
+    """The facts of a host: of the machine, and of the application on it.
 
     :param processes: one mapping per process definition: process, unit, manager, release, state, active, seconds, live.
     :param live: by process the colour that serves.

@@ -36,7 +36,7 @@ class Place:
 
 
 def rules_of(host: Host) -> dict[str, Any] | None:
-    """Return what the firewall's template needs for a host; None where it has no firewall."""
+    """Return the values of the firewall's template for a host; None where it has no firewall."""
     firewall = host.environment.firewall
     if firewall is None:
         return None

@@ -9,7 +9,7 @@ from .processes import ProcessInstance, can_be_asked, question
 
 
 def questions(processes: Sequence[ProcessInstance]) -> list[dict[str, Any]]:
-    """Return what the runner needs to ask each of some processes that can be asked."""
+    """Return the runner's questions about the health of processes, for those that can be asked."""
     return [
         {"name": each.name, "address": each.address, **question(each)}
         for each in processes

@@ -152,14 +152,14 @@ class Host:
         return f"{self.release_path}/source"
 
     def path(self, path: str) -> str:
-        """Return an absolute path for one that may be relative to the code."""
+        """Return an absolute path for a path that may be relative to the code."""
         return path if path.startswith("/") else f"{self.source}/{path}".rstrip("/")
 
     # Rendering.
 
     @cached_property
     def context(self) -> dict[str, Any]:
-        """What templates and values may use."""
+        """The variables of templates and values."""
         release, environment = self.release, self.environment
         hosts = views.host_views(environment, self.addresses)
         builds = {

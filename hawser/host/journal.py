@@ -1,4 +1,4 @@
-"""The record that a rollout keeps on its hosts while it is open: what it is, how far it has come, how to go back."""
+"""The record that a rollout keeps on its hosts while it is open: its subject, its progress, the way back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREPARE, MIGRATE, SWITCH, PUT_BACK = "prepare", "migrate", "switch", "put back"
 
 @dataclass(frozen=True)
 class Record:
-    """What a host's journal says of a rollout.
+    """A rollout in the words of a host's journal.
 
     :param release: the release that the hosts shall serve.
     :param what: ``deploy`` or ``rollback``.
@@ -75,7 +75,7 @@ class Record:
         return cls(**values)
 
     def on(self, facts: Facts) -> Record:
-        """Return it as one host keeps it: with what that host goes back to."""
+        """Return it as one host keeps it: with the release to which that host reverts."""
         known = Record.of(facts)
         if known is not None and not known.complete:
             # A rollout that never ended is none to go back to.
@@ -118,7 +118,7 @@ def believable(moment: float) -> float:
 
 
 def latest(records: dict[str, Record]) -> Record | None:
-    """Return the rollout that counts where hosts have journals of several, the one that covers all others.
+    """Return the rollout that counts where hosts have journals of several: the youngest that covers all others.
 
     :param records: by host.
     :returns: None when there is none such.

@@ -27,7 +27,7 @@ def hold_file(host: Host) -> str:
 
 
 def rollout_inputs(host: Host) -> str:
-    """Return the file that keeps what the release of an open rollout is made of."""
+    """Return the file that keeps the inputs of the release of an open rollout."""
     return f"{host.state}/rollout.json"
 
 

@@ -1,4 +1,4 @@
-"""The ports of a host: which ones the settings promise, whose they are, and what listens there."""
+"""The ports of a host: those that the settings promise, their owners, and their listeners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The processes of a host: their colours, where they listen, and what each comes down to, whoever manages it."""
+"""The processes of a host: their colours, addresses, and resources, whoever manages them."""
 
 from __future__ import annotations
 
@@ -116,13 +116,13 @@ class ProcessInstance:
         return (f"{self.host.release_path}/run", *own_environment(self.setting, self.setting_name), "sh", "-c", line)
 
     def command_text(self, text: str, key: str) -> str:
-        """Render a command of its table, which may name where it listens and what it is called."""
+        """Render a command of its table, which may name its socket or port and its instance."""
         more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
         return self.host.command_text(text, f"processes.{self.setting_name}.{key}", **more)
 
     @property
     def changes_user(self) -> tuple[str, ...]:
-        """What starts it as root and makes it its user, where its manager has no way to read its file of variables."""
+        """The wrapper that reads its file of variables as root and becomes its user, where its manager cannot."""
         file = self.setting.environment_file
         if file is None or "environment_file" in self.manager.offers:
             return ()
@@ -180,7 +180,7 @@ def instances(name: str, setting: Process) -> list[str]:
 
 
 def own_environment(setting: Process | CronEntry, name: str) -> list[str]:
-    """Return what stands before a program that has variables of its own, or those of an instance.
+    """Return the words before a program that has variables of its own, or those of an instance.
 
     :param name: the name of its own variables.
     """

@@ -1,4 +1,4 @@
-"""What is at stake in a rollout: the release, the same for the whole fleet."""
+"""The release at stake in a rollout, the same for the whole fleet."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Release:
 
     @property
     def inputs(self) -> str:
-        """What a rollback needs to render it again, as JSON text: settings and templates, no secrets."""
+        """The inputs from which a rollback renders it again, as JSON text: settings and templates, no secrets."""
         # The order of the tables means something (which process comes first), so it is kept.
         return json.dumps(self.kept, indent=1) + "\n"
 
@@ -133,7 +133,7 @@ class Release:
 
     @classmethod
     def from_inputs(cls, kept: Mapping[str, Any], today: Environment) -> Release:
-        """Read what a release kept; all that leads to this machine, to a host or to the repository is today's.
+        """Read the inputs of a kept release; all that leads to this machine, to a host or to the repository is today's.
 
         A host may have written it. What the files of certificates are called is what its own settings say.
 

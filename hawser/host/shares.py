@@ -1,4 +1,4 @@
-"""Folders that hosts share, as one host sees them: what it exports, what it mounts, what its programs need."""
+"""Folders that hosts share, as one host sees them: its exports, its mounts, the needs of its programs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def clients_of(host: Host, share: Share) -> list[str]:
 
 
 def mount_of(host: Host, name: str, share: Share) -> dict[str, str]:
-    """Return the lines of a mount unit's own section: what is mounted where, and how."""
+    """Return the lines of a mount unit's own section: source, place, type and options."""
     server, local = server_of(host, share), {}
     if server == host.name:
         # Over the network to itself it would wait for ever when memory runs short (nfs(5), "mounting on the server").

@@ -54,7 +54,7 @@ def own_environments(host: Host) -> dict[str, dict[str, str]]:
 
 
 def dotenv_variables(host: Host) -> dict[str, str]:
-    """Return what the dotenv file holds: the variables and secrets that `dotenv_keys` names, else all variables."""
+    """Return the contents of the dotenv file: variables and secrets that `dotenv_keys` names, else all variables."""
     keys = host.environment.env.dotenv_keys
     if keys is None:
         return host.variables

@@ -73,5 +73,5 @@ def instance_values(environment: Environment) -> dict[str, SimpleNamespace]:
 
 
 def build_link(release_path: str, name: str) -> str:
-    """Return the link by which a release refers to what a build installed."""
+    """Return the link by which a release refers to the files of a build."""
     return f"{release_path}/builds/{name}"

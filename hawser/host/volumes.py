@@ -1,4 +1,4 @@
-"""Encrypted volumes as one host sees them: what they are called, and who waits for them."""
+"""Encrypted volumes as one host sees them: their names, and the services that wait for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def volumes_of(host: Host) -> dict[str, Volume]:
 
 
 def mapped(host: Host, name: str) -> str:
-    """Return what an open volume is called under ``/dev/mapper``; a name of its own for each application."""
+    """Return the name of an open volume under ``/dev/mapper``, its own for each application."""
     return f"{host.app.name}-{name}"
 
 

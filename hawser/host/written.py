@@ -1,4 +1,4 @@
-"""What the environment file has written on a host: files from templates or samples, and changes to the code's own."""
+"""The files of an environment file on a host: from templates or samples, and changes to the code's own."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def written(host: Host) -> list[tuple[File | Settings, FileEntry | SettingsEntry
 
 
 def instance_context(host: Host, entry: FileEntry | SettingsEntry) -> dict[str, Any]:
-    """Return what the template of a file sees besides, where it is written for an instance."""
+    """Return the further variables of a file's template, where it is written for an instance."""
     return {"instance": instance_values(host.environment)[entry.instance]} if entry.instance else {}
 
 
 def originals(host: Host) -> str:
-    """Return the folder of what files of the code held before they were changed."""
+    """Return the folder of the code's files as they were before a change."""
     return f"{host.release_path}/originals"
 
 

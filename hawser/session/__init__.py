@@ -1,1 +1,1 @@
-"""One run of `fab`: its hosts, the connections to them, what it holds and what it knows."""
+"""One run of `fab`: its hosts, the connections to them, its secrets and its progress."""

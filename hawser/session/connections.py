@@ -103,7 +103,7 @@ class Connections:
             raise Unreachable(f"not reached: {', '.join(failed)}")
 
     def wait_for(self, opening: Future[list[str]]) -> list[str]:
-        """Wait for what `open_early` has begun."""
+        """Wait for the connections that `open_early` has begun."""
         try:
             return opening.result()
         except KeyboardInterrupt:
@@ -111,7 +111,7 @@ class Connections:
             raise
 
     def open_missing(self, names: Sequence[str]) -> list[str]:
-        """Open a wire to each of these hosts that has none yet; report and return those that could not be reached."""
+        """Open a wire to each of these hosts that has none yet; report and return the hosts that cannot be reached."""
         missing = [name for name in names if name not in self.wires]
         if not missing:
             return []
@@ -186,7 +186,7 @@ class Connections:
             raise
 
     def report_failure(self, name: str, error: HawserError) -> None:
-        """Report what broke off a host's run: loudly in any case, as a failure unless the settings leave it out."""
+        """Report an error that broke off a host: loudly in any case, as a failure unless the settings leave it out."""
         if self.lenient and name in self.lost:
             self.run.report.note(name, error.without_host, "warning")
         else:
@@ -280,7 +280,7 @@ class Connections:
         self.facts[name] = dataclasses.replace(self.facts[name], **facts)
 
     def hang_up(self) -> None:
-        """Cut every line at once: the runners end what they do."""
+        """Cut every line at once: the runners end their work."""
         self._closed.set()
         self._hung_up = True
         wait([together.begin(wire.cut) for wire in self._begun], timeout=LAST_WAIT)

@@ -46,14 +46,14 @@ def make_signing_key(session: Session) -> None:
 
 
 def load_incomplete(session: Session) -> Secrets:
-    """Return the secrets of this machine; the session renders with stand-ins for those that are missing."""
+    """Return the secrets of this machine; the session renders with stand-ins for missing ones."""
     loaded = load_secrets(session.environment, session.folder)
     use_stand_ins(session, loaded)
     return loaded
 
 
 def use_stand_ins(session: Session, loaded: Secrets) -> None:
-    """Have the session use the secrets of this machine; those that are missing get values that nobody keeps."""
+    """Have the session use the secrets of this machine; missing ones get values that nobody keeps."""
     missing = [name for name in session.environment.env.secrets if name not in loaded.values]
     session.use_secrets(loaded.with_values({name: loaded.make(name) for name in missing}))
 

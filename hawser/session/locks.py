@@ -20,7 +20,7 @@ def operator() -> str:
 
 
 def at_work(holder: Mapping[str, Any]) -> str:
-    """Say who holds a lock, since when, and doing what."""
+    """Say who holds a lock, since when, and for which command."""
     since = moment(holder.get("since"))
     return f"{holder.get('who')} on {holder.get('from')} is at work on it since {since} ({holder.get('what')})"
 

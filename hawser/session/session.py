@@ -1,4 +1,4 @@
-"""What one run of ``fab`` shares: the selected hosts, their wires, the secrets, the report."""
+"""The common things of one run of ``fab``: the selected hosts, their wires, the secrets, the report."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Session:
 
     @property
     def masks(self) -> tuple[str, ...]:
-        """What must not be shown, as far as it is known already."""
+        """The secrets to mask, as far as they are known already."""
         return tuple(self._secrets.mask_values()) if self._secrets is not None else ()
 
     def use_secrets(self, secrets: Secrets, rendered_alike: bool = False) -> None:
@@ -232,7 +232,7 @@ class Session:
 
     @property
     def greeting(self) -> dict[str, str]:
-        """What a runner is told at its start: the application, and where it lies."""
+        """The first message to a runner: the application, and its places."""
         app = self.environment.app
         return {"application": app.name, "root": app.root, "state": self.host(self.environment.leader).state}
 

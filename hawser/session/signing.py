@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class SigningState:
-    """What a run knows of the key besides the key itself.
+    """The knowledge of a run about the signing key, besides the key itself.
 
     :ivar unsigned_counts: whether unsigned records of hosts count, as in a dry run before there is a key.
     """

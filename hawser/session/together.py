@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def begin(work: Callable[[], T]) -> Future[T]:
-    """Begin some work beside what goes on; its result, or what it raised, is in the future that is returned."""
+    """Begin some work in a thread of its own; its result or its exception is in the future that is returned."""
     future: Future[T] = Future()
 
     def run() -> None:

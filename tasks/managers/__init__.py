@@ -1,4 +1,4 @@
-"""What runs the processes, one module a manager."""
+"""The process managers, one module each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import supervisor, systemd
 
 
 class ProcessManager(Protocol):
-    """A process manager: a module here, with these names. What is known of it elsewhere stands in `MANAGERS` of
+    """A process manager: a module here, with these names. Its other traits stand in `MANAGERS` of
     `hawser/runner/processes/traits.py`.
     """
 

@@ -59,5 +59,5 @@ def keys(process: ProcessInstance) -> dict[str, str]:
 
 
 def section(process: ProcessInstance, name: str) -> dict[str, str]:
-    """Return what `extra` says of another section than `[Service]`, as in ``Unit.After``."""
+    """Return the keys of `extra` for another section than `[Service]`, as in ``Unit.After``."""
     return {key.removeprefix(name): value for key, value in process.extra.items() if key.startswith(name)}

@@ -96,7 +96,7 @@ def today(rolling: Rollout) -> Release:
 
 
 def facts_of(rolling: Rollout, moment: str, fleet: Fleet) -> dict[str, str]:
-    """Return what a hook is told."""
+    """Return the variables of a hook."""
     record, entry = rolling.record, rolling.session.entry
     return {
         "HAWSER_HOOK": moment,

@@ -1,4 +1,4 @@
-"""What a rollout does to the database, and whether the code that serves meanwhile survives it."""
+"""The migrations of a rollout, and whether the code that serves meanwhile survives them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hawser.runner.code.revisions import KINDS as ORDER
 
 @dataclass(frozen=True)
 class PendingMigrations:
-    """What is known of the pending migrations.
+    """The pending migrations, as far as they are known.
 
     :param verdicts: those that are known, for each database on its own.
     :param unknown: why more may be pending; empty when all are known.
@@ -47,7 +47,7 @@ class PendingMigrations:
         return "; ".join(filter(None, (self.unknown, *generated)))
 
     def beyond(self, allowed: str) -> list[str]:
-        """Return, in words, what goes beyond the kind of migrations that may run while older code serves."""
+        """Return, in words, the migrations beyond the kind that may run while older code serves."""
         found = summaries(each for each in self.verdicts if ORDER.index(each.kind) > ALLOWED[allowed])
         if self.unknown and ORDER.index(UNCLASSIFIED) > ALLOWED[allowed]:
             found.append(f"{UNCLASSIFIED}: {self.unknown}")
@@ -100,7 +100,7 @@ def reason_of(answer: Mapping[str, Any]) -> str:
 
 
 def upgrades_of(lines: Iterable[alembic.Line | None]) -> list[tuple[str, alembic.Part]]:
-    """Return where Alembic's upgrades are to be asked what they would apply: each place once, with its instance."""
+    """Return the places of Alembic whose pending revisions are to be asked for: each once, with its instance."""
     found: dict[tuple[str, tuple[str, ...]], alembic.Part] = {}
     for line in filter(None, lines):
         for part in line.upgrades:
@@ -109,7 +109,7 @@ def upgrades_of(lines: Iterable[alembic.Line | None]) -> list[tuple[str, alembic
 
 
 def alembic_verdict(row: Mapping[str, Any], place: str) -> Verdict:
-    """Return what the host says of a revision."""
+    """Return the verdict of a host's row about a revision."""
     kind = str(row["kind"])
     reasons = tuple(str(each) for each in row["reasons"])
     return Verdict(str(row["key"]), kind if kind in ORDER else BREAKING, reasons, row["reversible"] is True, place)
@@ -197,7 +197,7 @@ def check_pending(rolling: Rollout) -> PendingMigrations:
 
 
 def refusal(rolling: Rollout, beyond: Sequence[str], found: PendingMigrations) -> str:
-    """Say why migrations are refused, and what to type."""
+    """Return the reasons for a refusal of migrations, and the next move."""
     hosts = rolling.hosts
     command = f"fab -H {','.join(hosts.session.names)} deploy --revision {short(rolling.wanted.commit)}"
     lines = ["migrations that the code that serves meanwhile may not survive; nothing has switched"]
@@ -219,7 +219,7 @@ def refusal(rolling: Rollout, beyond: Sequence[str], found: PendingMigrations) -
 
 
 def applied(fleet: Fleet, release: Release, before: PendingMigrations) -> list[Verdict] | None:
-    """Return what was applied of the migrations that were pending, in any database; None where nobody knows.
+    """Return the pending migrations that were applied, in any database; None where nobody knows.
 
     :param before: what was pending.
     """
@@ -265,7 +265,7 @@ def report_reverts(fleet: Fleet, wanted: Release) -> None:
 
 
 def describe(fleet: Fleet, newer: str, asked: Question, keys: Sequence[str]) -> list[str]:
-    """Say of some applied migrations what they mean for older code, and whether they can be undone."""
+    """Report of applied migrations their effect on older code, and whether they can be undone."""
     described: dict[str, Verdict] = {}
     found, _refused = kept.releases(fleet.leader(), newer) if is_id(newer) else ({}, [])
     if found:

@@ -24,7 +24,7 @@ from .migrations import PendingMigrations
 
 
 def hosts_to_lock(hosts: Fleet, record: journal.Record) -> Fleet:
-    """Return all hosts that a rollout may touch: those that shall serve, the leader, databases, web servers."""
+    """Return all hosts that a rollout may touch: its own, the leader, databases, web servers."""
     names = [*hosts.with_leader().names]
     names += to_save(hosts).names if record.migrations else ()
     names += closable(hosts).names if record.maintenance or record.closed else ()
@@ -47,7 +47,7 @@ def closable(hosts: Fleet) -> Fleet:
 
 @contextmanager
 def settings_in_place(rolling: Rollout) -> Iterator[None]:
-    """Have the settings outside of the release in their place for what runs inside; put them back when that fails."""
+    """Have the settings outside of the release in their place meanwhile; put them back after a failure."""
     leader, wanted = rolling.hosts.leader(), rolling.wanted
     runs = wanted.environment.release.migrate or wanted.environment.once
     # One that has no part in the rollout keeps the settings of what it serves.
@@ -188,7 +188,7 @@ def maintenance_window(rolling: Rollout, pending: PendingMigrations) -> Iterator
 
 
 def once(act: Callable[[], None]) -> Callable[[], None]:
-    """Return what does something the first time it is called."""
+    """Return a function that acts the first time it is called."""
     left = [act]
     return lambda: left.pop()() if left else None
 
@@ -222,7 +222,7 @@ def reopen(rolling: Rollout, sites: Fleet) -> None:
 
 
 def database_changes(rolling: Rollout, pending: PendingMigrations) -> str:
-    """Say what has been done to the database that older code may not survive; nothing when that is nothing."""
+    """Return, in words, the changes of the database that older code may not survive; empty where there are none."""
     if rolling.hosts.dry or rolling.record.phase == journal.PREPARE or pending.nothing:
         return ""
     if not any(each.before for each in rolling.before.values()):

@@ -1,4 +1,4 @@
-"""What the application relies on: one module a service, and the list of them.
+"""The services that the application relies on: one module each, and the list of them.
 
 Port, program, unit, logs and packages of a service stand with its settings, in `hawser/inventory/tables/services/`.
 """
@@ -39,7 +39,7 @@ class DatabaseService(Service, Protocol):
 
 
 class Broker(Service, Protocol):
-    """The steps of a service that holds queues, and what `fab queue.list` and `queue.purge` do with them.
+    """The steps of a service that holds queues, and the functions behind `fab queue.list` and `queue.purge`.
 
     :param db: the number of a database, for those that have several.
     :param first: the name of a queue that is told in any case; of very many, a warning says how many are left out.

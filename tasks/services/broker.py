@@ -1,4 +1,4 @@
-"""What waits in a broker, whichever it is."""
+"""Queues of a broker, whichever it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""chrony: what keeps the clock of a host right."""
+"""chrony, which keeps the clock of a host right."""
 
 from __future__ import annotations
 

@@ -93,6 +93,6 @@ def queues(fleet: Fleet, name: str, db: int, first: str) -> Iterator[Queue]:
 
 
 def emptied(host: Host, queue: str, vhost: str, db: int) -> Command:
-    """Throw away what waits in a queue."""
+    """Empty a queue."""
     argv = (CONTROL, "-q", "purge_queue", "-p", vhost, "--", queue)
     return Command(argv, user="rabbitmq", cwd="/var/lib/rabbitmq", title=f"purge {queue} in {vhost}")

@@ -55,6 +55,6 @@ def queues(fleet: Fleet, name: str, db: int, first: str) -> Iterator[Queue]:
 
 
 def emptied(host: Host, queue: str, vhost: str, db: int) -> Command:
-    """Throw away what waits in a queue."""
+    """Empty a queue."""
     env = {"REDISCLI_AUTH": password_of(host)} if password_of(host) else {}
     return Command(("redis-cli", "-n", str(db), "DEL", queue), env=env, title=f"purge {queue} in redis")

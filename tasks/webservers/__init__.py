@@ -1,4 +1,4 @@
-"""What visitors reach, one module a web server."""
+"""The web servers, one module each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import apache, caddy, nginx
 
 
 class WebServer(Protocol):
-    """A web server: a module here, with these names. What is known of it elsewhere stands in `TRAITS`."""
+    """A web server: a module here, with these names. Its other traits stand in `TRAITS`."""
 
     @property
     def leave(self) -> Step:

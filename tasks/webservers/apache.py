@@ -80,7 +80,7 @@ def install(host: Host) -> Resources:
 
 
 def places(host: Host, found: dict[str, Any]) -> dict[str, Any]:
-    """Return the names of the site, and what Apache asks in which order: of paths that begin alike, the longest one."""
+    """Return the names of the site, and its paths in Apache's order: of those that begin alike, the longest first."""
     site = host.environment.site
     assert site is not None
     plain = [domain for domain in site.domains if not domain.startswith("*.")]

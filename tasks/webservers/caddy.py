@@ -83,7 +83,7 @@ def install(host: Host) -> Resources:
 
 
 def places(host: Host) -> dict[str, Any]:
-    """Return what the template needs: of paths that begin alike, the longest one first."""
+    """Return the values of the template: of paths that begin alike, the longest first."""
     found = parts(host)
     upstreams = {
         each["name"]: [address(server) for server in each["servers"] if server not in each["down"]]

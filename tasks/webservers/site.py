@@ -39,7 +39,7 @@ def reload_after_leaving(gone: Absent, unit: str, sites: tuple[str, ...], last: 
 
 
 def parts(host: Host) -> dict[str, Any]:
-    """Return what the template needs: upstreams, static folders and proxied paths, in their final form."""
+    """Return the values of the template: upstreams, static folders and proxied paths, in their final form."""
     site = host.environment.site
     assert site is not None
     variable = host.app.name.replace("-", "_")

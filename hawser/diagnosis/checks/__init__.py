@@ -1,4 +1,4 @@
-"""What may be wrong with an environment and its hosts, found out by `fab check` without changing anything.
+"""Faults of an environment and its hosts, found by `fab check` without changing anything.
 
 Every module of this package is loaded, and every function in it that `on_host` or `once` marks is asked.
 """

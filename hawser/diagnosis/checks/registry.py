@@ -1,4 +1,4 @@
-"""The checks: one function per kind of finding, which asks the host's runner and judges what it says."""
+"""The checks: one function per kind of finding, which asks the host's runner and judges its answer."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Finding:
 
     @classmethod
     def of_problem(cls, problem: Problem) -> Finding:
-        """Read what is wrong with a file of the user."""
+        """Return a mistake in a file of the user as a finding."""
         place = f"{problem.file}: {problem.key}" if problem.key else problem.file
         return cls(f"{place}: {problem.message}", problem.hint or f"mend {problem.file}")
 
 
 def more(answer: Mapping[str, Any], what: str) -> Iterator[Finding]:
-    """Yield that a host has told a part only of what somebody has multiplied there."""
+    """Yield a warning where a host has told a part only of things that somebody has multiplied there."""
     if answer["more"]:
         yield Finding(f"{answer['more']:,} more {what} are not shown", "find out who makes so many", warning=True)
 
@@ -70,7 +70,7 @@ class Check:
 
 
 def on_host(function: Callable[[Host, Ask], Findings]) -> Callable[[Host, Ask], Findings]:
-    """Have a function asked for every host that answers; its name, with spaces, is what the findings are about."""
+    """Have a function asked for every host that answers; its name, with spaces, is the subject of its findings."""
     Check.on_hosts.append(Check(function.__name__.replace("_", " "), function))
     return function
 
