@@ -6,14 +6,16 @@ import contextlib
 import gc
 import signal
 import threading
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import NoReturn, cast
 
 import paramiko
 from fabric import Connection
 from fabric.executor import Executor as FabricExecutor
+from invoke.config import Config
 from invoke.context import Context
 from invoke.exceptions import Exit, Failure
+from invoke.runners import Result
 from invoke.tasks import Call, Task
 
 from .errors import HawserError, Unreachable
@@ -57,14 +59,14 @@ class OwnCall(Call):
 class FleetCall(OwnCall):
     """A call whose context is the fleet."""
 
-    def make_context(self, config: Any) -> Any:
+    def make_context(self, config: Config) -> Fleet:  # type: ignore[override]
         return Fleet(self.session, self.session.selection.hosts)
 
 
 class SessionCall(OwnCall):
     """A call whose context is the session."""
 
-    def make_context(self, config: Any) -> Any:
+    def make_context(self, config: Config) -> Session:  # type: ignore[override]
         return self.session
 
 
@@ -73,28 +75,28 @@ class HostCall(OwnCall):
 
     host: str
 
-    def make_context(self, config: Any) -> Connection:
+    def make_context(self, config: Config) -> Connection:
         return self.session.connect(self.host)
 
 
 class LocalContext(Context):
     """The context of a plain task without hosts: it works on this machine only when it says so."""
 
-    def local(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command on the controlling machine."""
-        return super().run(*args, **kwargs)
+    def local(self, command: str, **options: object) -> Result | None:
+        """Run a command on the controlling machine; the options are those of Invoke's `run`."""
+        return super().run(command, **options)
 
-    def run(self, command: str, **kwargs: Any) -> Any:
+    def run(self, command: str, **options: object) -> NoReturn:
         raise HawserError(f"no hosts are named with -H, so this would run on your own machine: {command}", code=2)
 
-    def sudo(self, command: str, **kwargs: Any) -> Any:
+    def sudo(self, command: str, **options: object) -> NoReturn:
         self.run(command)
 
 
 class LocalCall(OwnCall):
     """A call of a plain task without hosts."""
 
-    def make_context(self, config: Any) -> LocalContext:
+    def make_context(self, config: Config) -> LocalContext:
         return LocalContext(config=config)
 
 
@@ -103,7 +105,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
 
     session: Session | None = None
 
-    def execute(self, *tasks: Any) -> Any:
+    def execute(self, *tasks: object) -> object:
         """Run the tasks of one command line over one session; every wire is closed at its end."""
         try:
             with ended_by(signal.SIGTERM):
@@ -121,7 +123,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         """Return the secrets to mask, as far as they are known already."""
         return self.session.masks if self.session is not None else ()
 
-    def run(self, *tasks: Any) -> Any:
+    def run(self, *tasks: object) -> object:
         hosts = self.core[0].args.hosts.value if self.core else None
         names = [name.strip() for name in (hosts or "").split(",") if name.strip()]
         calls = self.normalize(tasks)
@@ -148,7 +150,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             # The process ends now: walking through all objects once more takes longer than a connection.
             gc.freeze()
 
-    def expand_calls(self, calls: Any, apply_hosts: bool = True) -> list[Call]:
+    def expand_calls(self, calls: Iterable[Call | Task[Callable[..., object]]], apply_hosts: bool = True) -> list[Call]:
         """Call a step or rollout once for the whole fleet, and a plain task once per host."""
         if self.core.remainder:
             raise HawserError('give the command to the task `run`: fab -H HOSTS run "COMMAND"', code=2)
@@ -168,7 +170,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             expanded.extend(self.expand_calls(call.post))
         return expanded
 
-    def clone(self, call: Call, kind: type[OwnCall], **attributes: Any) -> OwnCall:
+    def clone(self, call: Call, kind: type[OwnCall], **attributes: object) -> OwnCall:
         """Return a call as another kind of call that knows the session."""
         clone = cast(OwnCall, call.clone(into=kind))
         assert self.session is not None

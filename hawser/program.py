@@ -7,7 +7,6 @@ import logging
 import sys
 import traceback
 from types import TracebackType
-from typing import Any
 
 from fabric import Config
 from fabric import __version__ as fabric_version
@@ -41,7 +40,7 @@ class Program(Fab):  # type: ignore[misc]
         print(f"Hawser {__version__}")
         super().print_version()
 
-    def parse_core(self, *args: Any, **kwargs: Any) -> None:
+    def parse_core(self, *args: object, **kwargs: object) -> None:
         """Read the options that are no task's; see Invoke."""
         super().parse_core(*args, **kwargs)
         # `--debug` writes down what Paramiko heard, too.

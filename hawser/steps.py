@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack, cast
 
 from invoke.tasks import Task
 
@@ -21,10 +21,19 @@ class StepContext(Protocol):
 class FleetTask(Task[Callable[..., Any]]):
     """A task that is called once for the whole fleet, whatever hosts ``-H`` names."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         result = self.body(*args, **kwargs)
         self.times_called += 1
         return result
+
+
+class TaskOptions(TypedDict, total=False):
+    """Options of Invoke's tasks, as far as ours use them."""
+
+    name: str
+    help: dict[str, str]
+    positional: list[str]
+    optional: list[str]
 
 
 class StepLike(Protocol):
@@ -41,7 +50,7 @@ class GivenStep:
     """A step with arguments of its own."""
 
     step: Step
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, object]
 
     @property
     def title(self) -> str:
@@ -73,11 +82,11 @@ class Step(FleetTask):
         module = self.body.__module__.rpartition(".")[2]
         return str(self.body.__name__) if module == self.body.__name__ else f"{module}.{self.body.__name__}"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        context: StepContext = args[0]
+    def __call__(self, *args: object, **kwargs: object) -> None:  # type: ignore[override]
+        context = cast(StepContext, args[0])
         context.run_step(self)
 
-    def given(self, **arguments: Any) -> GivenStep:
+    def given(self, **arguments: object) -> GivenStep:
         """Return it with arguments."""
         return GivenStep(self, arguments)
 
@@ -104,11 +113,11 @@ def removal() -> Callable[[Callable[[Host], Resources]], Removal]:
     return Removal
 
 
-def fleet_task(**options: Any) -> Callable[[Callable[..., None]], FleetTask]:
+def fleet_task(**options: Unpack[TaskOptions]) -> Callable[[Callable[..., None]], FleetTask]:
     """Make a task of a function of the fleet; options are Invoke's (``help``, ``name``, ``positional``, …)."""
     return lambda function: FleetTask(function, **options)
 
 
-def session_task(**options: Any) -> Callable[[Callable[..., None]], SessionTask]:
+def session_task(**options: Unpack[TaskOptions]) -> Callable[[Callable[..., None]], SessionTask]:
     """Make a task of a function of the session; options are Invoke's."""
     return lambda function: SessionTask(function, **options)

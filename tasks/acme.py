@@ -27,7 +27,7 @@ def wanted(host: Host) -> bool:
 
 
 def stand_in(host: Host) -> Resources:
-    """Yield the self-signed pair that serves until there is a certificate, and the link to the pair that is to serve."""
+    """Yield the self-signed pair that serves until there is a certificate, and the link to the one that serves."""
     site = host.environment.site
     assert site is not None
     folder = f"{host.root}/ssl/stand-in"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hawser.host import Host, written
+from hawser.host import Host, views, written
 from hawser.host.code import repository_access
 from hawser.host.host import ForbiddenSecrets
-from hawser.host.views import build_link
 from hawser.resources import Build, Directory, Resources
 from hawser.steps import step
 
@@ -17,7 +16,7 @@ def make(host: Host) -> Resources:
         return
     yield Directory(f"{host.root}/builds")
     yield Directory(f"{host.release_path}/builds")
-    known = dict(host.context["builds"])
+    known = views.build_views(host.environment, host.release_path)
     # A build may use those that stand before it in the file, and none that comes later.
     ready = {}
     for name, setting in host.environment.builds.items():
@@ -28,7 +27,7 @@ def make(host: Host) -> Resources:
         more = {"builds": ready, "prefix": known[name].prefix}
         yield Build(
             name,
-            build_link(host.release_path, name),
+            views.build_link(host.release_path, name),
             folder=f"{host.root}/builds",
             mirror=repository_access(host)["mirror"],
             commit=host.release.commit,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeVar
 
+from hawser.answers.messages import Message
 from hawser.answers.reading import ReadingFunction
 from hawser.errors import HawserError, InputErrors, StepFailed
 from hawser.fleet.fleet import Fleet
@@ -151,13 +152,13 @@ def differences(fleet: Fleet, name: str, release: Release) -> list[tuple[str, st
     catalog = fleet.catalog(name, PLACES, release)
     found: list[tuple[str, str]] = []
 
-    def heard(message: Mapping[str, Any]) -> None:
+    def on_message(message: Message) -> None:
         if message["t"] == "event" and message["status"] in ("would_change", "failed"):
             item = catalog.items[message["position"]]
             if isinstance(item.resource, PLACED):
                 found.append((item.resource.label, item.step))
 
-    fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), heard)
+    fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), on_message)
     return found
 
 

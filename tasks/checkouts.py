@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from hawser.answers import reading
 from hawser.errors import HawserError, StepFailed
@@ -11,6 +10,7 @@ from hawser.fleet import releases
 from hawser.fleet.fleet import Fleet
 from hawser.formats import json_text
 from hawser.host import Host
+from hawser.host.code import Access
 from hawser.host.release import fetched_by
 from hawser.inventory.tables.checkouts import CheckoutEntry
 from hawser.resources import Absent, Checkout, Checkouts, Directory, File, Link, LinkedFolder, Resources, Trees
@@ -119,7 +119,7 @@ def folder(host: Host, name: str) -> str:
     return f"{host.root}/checkouts/{name}"
 
 
-def access(host: Host, name: str, entry: CheckoutEntry) -> dict[str, Any]:
+def access(host: Host, name: str, entry: CheckoutEntry) -> Access:
     """Return how a host fetches a repository: mirror, address and keys."""
     return {
         "mirror": f"{folder(host, name)}/repository.git",

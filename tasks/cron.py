@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hawser.answers import reading
 from hawser.answers.messages import COLOURS
+from hawser.answers.rows import CronRun
 from hawser.fleet.fleet import Fleet
 from hawser.formats import shell, shell_join
 from hawser.host import Host
@@ -129,7 +127,7 @@ def list_entries(fleet: Fleet) -> None:
     fleet.report.table("cron", columns, rows, records)
 
 
-def last_run(run: Mapping[str, Any] | None, now: float) -> list[str]:
+def last_run(run: CronRun | None, now: float) -> list[str]:
     """Say when an entry ran last, how long it took, and how it ended."""
     if run is None:
         return ["never", "", ""]

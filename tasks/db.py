@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from hawser.answers import reading
+from hawser.answers.records import OpenRestore
+from hawser.answers.rows import Backup as BackupRow
 from hawser.errors import HawserError
 from hawser.fleet import alembic
 from hawser.fleet.fleet import Fleet
@@ -113,7 +114,7 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
     one.apply([bring_back.given(database=chosen.name, backup=name)], phase="restore")
 
 
-def latest(database: Database, backups: Sequence[Mapping[str, Any]], open_ones: Sequence[Mapping[str, Any]]) -> str:
+def latest(database: Database, backups: Sequence[BackupRow], open_ones: Sequence[OpenRestore]) -> str:
     """Return the backup that `latest` stands for; empty where there is none.
 
     While a restore is open, it is the one that is brought back: what was saved on the way to it would be wrong.
@@ -211,7 +212,7 @@ def finish_restores(fleet: Fleet) -> bool:
     return bool(left)
 
 
-def question(host: Host) -> dict[str, Any]:
+def question(host: Host) -> dict[str, object]:
     """Return the arguments of `restores.left` for a host."""
     return {"databases": [{"database": each.name, "engine": each.engine} for each in databases_of(host)]}
 

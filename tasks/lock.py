@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
@@ -40,7 +39,7 @@ def status(fleet: Fleet) -> None:
     fleet.report.table("lock", COLUMNS, rows)
 
 
-def cells(entry: Mapping[str, Any], what: str) -> list[str]:
+def cells(entry: Mapping[str, object], what: str) -> list[str]:
     """Return a row's columns of who, from where, since when, and what or why."""
     since = moment(entry.get("since"))
     return [str(entry.get("who", "")), str(entry.get("from", "")), since, str(entry.get(what, ""))]

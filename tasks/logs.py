@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
+from hawser.answers.messages import Message
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
@@ -66,8 +66,9 @@ def logs(
     found: list[tuple[float, str, str, str]] = []
 
     def gather(name: str) -> None:
-        def keep(message: Mapping[str, Any]) -> None:
-            found.append((float(message["time"]), name, str(message["source"]), str(message["text"])))
+        def keep(message: Message) -> None:
+            if message["t"] == "log":
+                found.append((message["time"], name, message["source"], message["text"]))
 
         fleet.request(name, "logs", {**asked, "sources": wanted[name]}, None if follow else keep)
 
@@ -79,7 +80,7 @@ def logs(
         raise StepFailed("\n".join(failed))
 
 
-def sources(host: Host, process: str, only: str) -> Iterator[dict[str, Any]]:
+def sources(host: Host, process: str, only: str) -> Iterator[dict[str, object]]:
     """Yield the places of a host's logs: of processes in both colours, the site's server, cron, services."""
     if only in ("", "processes"):
         for each in live_processes_of(host):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from hawser.answers import reading
+from hawser.answers.rows import KeptRelease
 from hawser.errors import HawserError
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
@@ -113,7 +112,7 @@ def history(fleet: Fleet, lines: int = 20) -> None:
     fleet.report.table("history", columns, rows[:lines])
 
 
-def row(release: Mapping[str, Any]) -> list[str]:
+def row(release: KeptRelease) -> list[str]:
     """Return one release's line of the table."""
     age = span(int(time.time() - release["built"]))
     state = release["state"] + (f"; why: {release['failure']}" if release["failure"] else "")

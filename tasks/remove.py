@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from hawser.answers.messages import Message
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host.databases import databases_of, folder_of
@@ -57,15 +57,17 @@ def losses(fleet: Fleet) -> list[str]:
     def look(name: str) -> list[str]:
         found: list[str] = []
 
-        def heard(message: Mapping[str, Any]) -> None:
-            note, label = str(message.get("note", "")), str(message.get("label", ""))
-            if message.get("status") == "would_change":
+        def on_message(message: Message) -> None:
+            if message["t"] != "event":
+                return
+            note, label = message.get("note", ""), message["label"]
+            if message["status"] == "would_change":
                 found.append(label.removeprefix("absent ").removeprefix("no ") if note in ("", "removed") else note)
-            elif message.get("status") == "failed":
+            elif message["status"] == "failed":
                 found.append(f"{label}: {message.get('error')}")
 
         catalog = fleet.catalog(name, [each for steps in REMOVE.values() for each in steps], None)
-        fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), heard)
+        fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), on_message)
         return found
 
     names: list[str] = []

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hawser.answers import reading
+from hawser.answers.messages import ProcessRow
+from hawser.answers.rows import Certificate, Listener, Stray
 from hawser.errors import StepFailed
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.questions import Question
 from hawser.host import Host
 from hawser.host.certificates import shown_certificates
 from hawser.host.databases import broken_off
@@ -71,29 +73,27 @@ def status_of(fleet: Fleet, name: str) -> HostStatus:
     before = time.time()
     offset = fleet.ask(name, reading.CLOCK, {}) - (before + time.time()) / 2
     shown = shown_certificates(host)
-    health, sockets, unmounted, strays, failed, *certificates = fleet.ask_together(
-        name,
-        [
-            (reading.HEALTH, {"checks": questions(live)}),
-            (reading.LISTENERS, {}),
-            (reading.UNMOUNTED, {"needed": [*required(host), *folders(host)]}),
-            (reading.STRAYS, {"user": host.app.user}),
-            (reading.FAILED_UNITS, {}),
-            *((reading.CERTIFICATE, {"path": path}) for path in shown.values()),
-        ],
-    )
+    health = Question(reading.HEALTH, {"checks": questions(live)})
+    listeners = Question(reading.LISTENERS)
+    unmounted = Question(reading.UNMOUNTED, {"needed": [*required(host), *folders(host)]})
+    stray = Question(reading.STRAYS, {"user": host.app.user})
+    failed = Question(reading.FAILED_UNITS)
+    certificates = {each: Question(reading.CERTIFICATE, {"path": path}) for each, path in shown.items()}
+    asked: list[Question[object]] = [health, listeners, unmounted, stray, failed, *certificates.values()]
+    answers = fleet.ask_together(name, asked)
+    sockets, strays = answers.to(listeners), answers.to(stray)
     return HostStatus(
         host,
         live,
         offset,
-        health,
-        dict(zip(shown, certificates, strict=True)),
+        answers.to(health),
+        {each: answers.to(question) for each, question in certificates.items()},
         sockets["rows"],
-        unmounted,
+        answers.to(unmounted),
         strays["rows"],
         sockets["more"],
         strays["more"],
-        [row["unit"] for row in failed["rows"]],
+        [row["unit"] for row in answers.to(failed)["rows"]],
     )
 
 
@@ -116,20 +116,32 @@ class HostStatus:
     live: Sequence[ProcessInstance]
     offset: float
     health: Mapping[str, str]
-    certificates: Mapping[str, Mapping[str, Any] | None]
-    sockets: Sequence[Mapping[str, Any]]
+    certificates: Mapping[str, Certificate | None]
+    sockets: Sequence[Listener]
     unmounted: Sequence[str]
-    strays: Sequence[Mapping[str, Any]] = ()
+    strays: Sequence[Stray] = ()
     unseen: int = 0
     more_strays: int = 0
     failed_units: Sequence[str] = ()
 
-    def defined(self, process: ProcessInstance) -> Mapping[str, Any]:
-        """Return the row of a process's manager about it; a short one for an unknown process."""
+    def defined(self, process: ProcessInstance) -> ProcessRow:
+        """Return the row of a process's manager about it; that of a stopped process for an unknown one."""
         for row in self.host.facts.processes:
             if (row["manager"], row["unit"]) == (process.setting.manager, process.unit):
                 return row
-        return {"state": "stopped", "active": False, "since": 0.0, "release": "", "pid": 0}
+        return {
+            "process": process.name,
+            "unit": process.unit,
+            "manager": process.setting.manager,
+            "release": "",
+            "state": "stopped",
+            "active": False,
+            "enabled": False,
+            "seconds": 0,
+            "since": 0.0,
+            "pid": 0,
+            "live": True,
+        }
 
     def listens(self, process: ProcessInstance) -> list[str]:
         """Return where a process listens: its socket, and the ports that it has opened."""
@@ -269,7 +281,7 @@ def since(moment: float, now: float) -> str:
     return f"{time.strftime('%H:%M' if today else '%b %d', local)} ({span(int(max(0.0, now - moment)))})"
 
 
-def ends(certificate: Mapping[str, Any] | None) -> str:
+def ends(certificate: Certificate | None) -> str:
     """Say how long a certificate still holds, and whether nobody but itself has issued it."""
     if certificate is None:
         return "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired, TypeAlias
+from typing import Annotated, Literal, NotRequired, TypeAlias, final
 
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from typing_extensions import TypedDict
@@ -179,6 +179,7 @@ class Migration(TypedDict):
     operations: Many[Operation]
 
 
+@final
 class Plan(TypedDict):
     pending: Many[Migration]
     described: Many[Migration]
@@ -195,14 +196,17 @@ class Revision(TypedDict):
     reversible: bool
 
 
+@final
 class Revisions(TypedDict):
     pending: Many[Revision]
 
 
+@final
 class Lines(Row):
     lines: Many[Text]
 
 
+@final
 class Unanswered(Row):
     error: Text
     output: NotRequired[Text]

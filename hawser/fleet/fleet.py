@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ..answers import reading
 from ..errors import HawserError, StepFailed
@@ -123,7 +122,7 @@ class Fleet(AskableHosts):
                 if data:
                     self.connections.wires[name].blob(item.resource.bundle, data)
 
-    def stream(self, programs: Mapping[str, Mapping[str, Any]], title: str) -> None:
+    def stream(self, programs: Mapping[str, Mapping[str, object]], title: str) -> None:
         """Run a program on each of some hosts at once; its output is passed on line by line, marked by host.
 
         :param programs: by host: argv, and where wanted user, cwd, stdin.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ..errors import HawserError
 from ..host import Host
@@ -185,7 +184,7 @@ def kept_at(fleet: Fleet, name: str, kind: str, path: str, identifier: str) -> I
     yield Kept(name, kind, path, identifier, content, standing)
 
 
-def parsed(text: object) -> Mapping[str, Any]:
+def parsed(text: object) -> Mapping[str, object]:
     """Return a host's record of a release as JSON has it; empty where it is none."""
     if not isinstance(text, str) or len(text) >= LONGEST:
         return {}
@@ -196,7 +195,7 @@ def parsed(text: object) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def judged(fleet: Fleet, kind: str, content: Mapping[str, Any], name: str) -> Standing:
+def judged(fleet: Fleet, kind: str, content: Mapping[str, object], name: str) -> Standing:
     """Return the standing of a record that a host keeps."""
     signer = fleet.session.secrets.signer
     found = signer.judge(kind, content, name) if signer else Standing.UNSIGNED

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
+from ..answers.rows import Migration, Operation
 from ..runner.code.revisions import ADDITIVE, BREAKING, UNCLASSIFIED
 from ..runner.code.revisions import KINDS as ORDER
 
@@ -287,7 +287,7 @@ def summaries(verdicts: Iterable[Verdict]) -> list[str]:
     return [str(replace(each, place=", ".join(where))) for each, where in found.items()]
 
 
-def judge(migrations: Iterable[Mapping[str, Any]], place: str = "") -> list[Verdict]:
+def judge(migrations: Iterable[Migration], place: str = "") -> list[Verdict]:
     """Judge migrations in their order; changes to a table that they make themselves harm nobody.
 
     :param place: which of several databases they are for.
@@ -302,7 +302,7 @@ def judge(migrations: Iterable[Mapping[str, Any]], place: str = "") -> list[Verd
     return found
 
 
-def judge_operation(app: str, row: Mapping[str, Any], made: set[tuple[str, str]]) -> tuple[str, str]:
+def judge_operation(app: str, row: Operation, made: set[tuple[str, str]]) -> tuple[str, str]:
     """Return the kind of an operation for the code that runs, and the reason.
 
     :param made: the tables that were made by what came before; those that this one makes are added.

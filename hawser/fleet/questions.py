@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
 
+from ..answers.messages import Message
 from ..answers.reading import ReadingFunction
 from ..errors import HawserError, StepFailed
 from ..ssh.wire import Answer
 from .hosts import Hosts
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Question(Generic[T_co]):
+    """A reading function with its arguments."""
+
+    function: ReadingFunction[T_co]
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+
+class Answers:
+    """The answers of one host to several questions."""
+
+    def __init__(self, found: Mapping[Question[object], object]) -> None:
+        self._found = found
+
+    def to(self, question: Question[T]) -> T:
+        """Return the answer to one of the questions."""
+        return cast(T, self._found[question])
 
 
 class AskableHosts(Hosts):
     """Hosts whose runners answer questions."""
 
-    def tell_more(self, name: str, answer: Mapping[str, Any], what: str) -> None:
+    def tell_more(self, name: str, answer: Mapping[str, object], what: str) -> None:
         """Warn that a host has told a part only of things that somebody has multiplied there."""
         if answer["more"]:
             text = f"{answer['more']:,} more {what} are not shown; next: find out who makes so many"
@@ -26,17 +48,17 @@ class AskableHosts(Hosts):
         self,
         name: str,
         operation: str,
-        arguments: Mapping[str, Any],
-        heard: Callable[[Mapping[str, Any]], None] | None = None,
+        arguments: Mapping[str, object],
+        on_message: Callable[[Message], None] | None = None,
     ) -> Answer:
         """Send one request to a host and return the answer.
 
-        :param heard: takes the messages before the end; default: the report does.
+        :param on_message: takes the messages before the end; default: the report does.
         :raises StepFailed: the runner says why it could not.
         """
         masks = self.session.secrets.mask_values()
         answer = self.connections.wires[name].request(
-            operation, arguments, masks, heard or self.session.messages.handler(name)
+            operation, arguments, masks, on_message or self.session.messages.handler(name)
         )
         if answer.error:
             output = str(answer.message.get("output", "")).strip()
@@ -58,19 +80,20 @@ class AskableHosts(Hosts):
         found: T = answer.message["answer"]
         return found
 
-    def ask_together(
-        self, name: str, questions: Sequence[tuple[ReadingFunction[object], Mapping[str, object]]]
-    ) -> list[Any]:
+    def ask_together(self, name: str, questions: Sequence[Question[object]]) -> Answers:
         """Call several of the runner's reading functions on a host in one exchange.
 
         :raises StepFailed: one of them could not answer.
         """
         self.connections.open([name])
-        answer = self.request(name, "ask_all", {"questions": [[function, dict(more)] for function, more in questions]})
+        answer = self.request(
+            name, "ask_all", {"questions": [[each.function, dict(each.arguments)] for each in questions]}
+        )
         for each in answer.message["answers"]:
             if "error" in each:
                 raise StepFailed(str(each["error"]), host=name)
-        return [each["answer"] for each in answer.message["answers"]]
+        found = [each["answer"] for each in answer.message["answers"]]
+        return Answers(dict(zip(questions, found, strict=True)))
 
     def ask_all(self, function: ReadingFunction[T], arguments: Mapping[str, object]) -> dict[str, T]:
         """Call one of the runner's reading functions on every host that answers, all at once; the rest is reported.
@@ -102,6 +125,6 @@ class AskableHosts(Hosts):
                 lines += str(known).splitlines()
         return lines
 
-    def each(self, operation: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, Answer | HawserError]:
+    def each(self, operation: str, arguments: Mapping[str, Mapping[str, object]]) -> dict[str, Answer | HawserError]:
         """Send a request of its own to each of some hosts, all at once."""
         return self.connections.parallel(list(arguments), lambda name: self.request(name, operation, arguments[name]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from ..answers import reading
 from ..errors import HawserError
-from ..host.code import index_question, repository_access
+from ..host.code import Access, index_question, repository_access
 from ..host.journal import Record
 from ..host.processes import processes_of
 from ..host.release import Release, fetched_by, is_commit, is_id, short
@@ -44,7 +44,7 @@ def resolve(hosts: AskableHosts, revision: str = "") -> Release:
     return Release.of(commit, hosts.environment, session.templates, session.secrets, session.addresses, named)
 
 
-def look_up(hosts: AskableHosts, name: str, access: Mapping[str, Any], wanted: str) -> str:
+def look_up(hosts: AskableHosts, name: str, access: Access, wanted: str) -> str:
     """Have a host ask a repository which commit a branch, a tag or a (short) hash is.
 
     :raises HawserError: it names none, or another one than was asked for.
@@ -156,13 +156,13 @@ def require_bootstrapped(hosts: AskableHosts) -> None:
 def note_bootstrapped(hosts: AskableHosts) -> None:
     """Remember, without asking again, that these hosts are ready; in a dry run, that they would be."""
     for name in hosts.names:
-        hosts.connections.assume(name, bootstrapped=True)
+        hosts.connections.assume(name, dataclasses.replace(hosts.facts(name), bootstrapped=True))
 
 
 def note_once(hosts: AskableHosts, commands: Iterable[str]) -> None:
     """Remember, without asking again, which commands have run once; in a dry run, which would have."""
     for name in hosts.names:
-        hosts.connections.assume(name, once=tuple(sorted(commands)))
+        hosts.connections.assume(name, dataclasses.replace(hosts.facts(name), once=tuple(sorted(commands))))
 
 
 def serves(hosts: AskableHosts, release: Release) -> bool:

@@ -233,7 +233,8 @@ class Rollout:
         self.connections.refresh(names)
         for name in names:
             # What `activate` takes for the release before becomes again what it was.
-            self.connections.assume(name, current=self.before[name].previous)
+            facts = self.connections.facts[name]
+            self.connections.assume(name, dataclasses.replace(facts, current=self.before[name].previous))
         there = self.record
         self.note(phase=PUT_BACK)
         self.switched -= set(names)

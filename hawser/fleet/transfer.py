@@ -7,13 +7,15 @@ import hashlib
 import os
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..answers import reading
+from ..answers.messages import Message
+from ..answers.rows import RemoteFile
 from ..errors import HawserError, StepFailed, Unreachable
 from ..report.text import hearsay
 
@@ -105,7 +107,7 @@ class Offer:
     size: int
 
 
-def offers(name: str, listing: Sequence[Mapping[str, Any]]) -> list[Offer]:
+def offers(name: str, listing: Sequence[RemoteFile]) -> list[Offer]:
     """Check a host's listing of files: every path stays below the folder to which it is brought.
 
     :raises StepFailed: one does not, or two would have one place; nothing of it is used.
@@ -119,7 +121,7 @@ def offers(name: str, listing: Sequence[Mapping[str, Any]]) -> list[Offer]:
     return found
 
 
-def offer(name: str, row: Mapping[str, Any]) -> Offer:
+def offer(name: str, row: RemoteFile) -> Offer:
     """Check a host's row about one file; see `offers`."""
     path = row["path"]
     parts = tuple(path.split("/")) if path else ()
@@ -240,7 +242,7 @@ def _fetch(fleet: Fleet, name: str, remote: str, target: Path, wanted: Offer) ->
     try:
         with os.fdopen(descriptor, "wb") as stream:
 
-            def heard(message: Mapping[str, Any]) -> None:
+            def on_message(message: Message) -> None:
                 nonlocal size
                 if message["t"] != "part":
                     return
@@ -252,7 +254,7 @@ def _fetch(fleet: Fleet, name: str, remote: str, target: Path, wanted: Offer) ->
                 found.update(data)
                 stream.write(data)
 
-            answer = wire.request("send", {"path": remote, "size": wanted.size}, (), heard)
+            answer = wire.request("send", {"path": remote, "size": wanted.size}, (), on_message)
             os.fchmod(stream.fileno(), wanted.mode & 0o700)
         if answer.error or found.hexdigest() != wanted.sha256:
             if answer.error:

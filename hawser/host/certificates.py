@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from typing import Any
 
 from ..errors import Problem
 from ..inventory.documents import read_file
@@ -62,7 +61,8 @@ def local_file(host: Host, key: str, hint: str = "") -> str:
     :raises TemplateError: it cannot be read, or none is named.
     """
     host = host.today or host
-    path = host.text(setting_of(host, key) or "", key)
+    value = setting_of(host, key)
+    path = host.text(value, key) if isinstance(value, str) else ""
     try:
         if not path:
             raise FileNotFoundError(errno.ENOENT, "the settings name no file here")
@@ -74,9 +74,9 @@ def local_file(host: Host, key: str, hint: str = "") -> str:
     raise TemplateError(problem)
 
 
-def setting_of(host: Host, key: str) -> Any:
+def setting_of(host: Host, key: str) -> object:
     """Return the value under a key of the settings; None where there is none."""
-    found: Any = host.environment
+    found: object = host.environment
     for part in key.split("."):
         found = found.get(part) if isinstance(found, Mapping) else getattr(found, part, None)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ..inventory.tables.app import instance_of
 from ..resources import Command
@@ -15,12 +15,25 @@ from .variables import instance_environment
 LONGEST_COMMAND = 1800
 
 
-def repository_access(host: Host) -> dict[str, Any]:
+class Access(TypedDict):
+    """How a repository is fetched; with the mirror's place alone, from this machine.
+
+    :param host_keys: lines of known_hosts.
+    """
+
+    mirror: str
+    repo: NotRequired[str]
+    key: NotRequired[str]
+    token: NotRequired[str]
+    host_keys: NotRequired[tuple[str, ...]]
+
+
+def repository_access(host: Host) -> Access:
     """Return how the code is fetched: the mirror's place, and for hosts that fetch themselves address and keys."""
     app = host.environment.app
-    found: dict[str, Any] = {"mirror": f"{host.root}/repository.git"}
+    found: Access = {"mirror": f"{host.root}/repository.git"}
     if not app.push:
-        found["repo"] = app.repo
+        found["repo"] = app.repo or ""
         found["key"] = host.secrets.values[app.deploy_key] if app.deploy_key else ""
         found["token"] = host.secrets.values[app.token] if app.token else ""
         # Only git reads them, and only for this repository: its server's name need not be worked out.

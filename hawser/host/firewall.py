@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..inventory.tables.firewall import FirewallRule
 from .addresses import clients, ip_of
@@ -35,7 +35,7 @@ class Place:
         return "hawser_" + self.application.replace("-", "_")
 
 
-def rules_of(host: Host) -> dict[str, Any] | None:
+def rules_of(host: Host) -> dict[str, object] | None:
     """Return the values of the firewall's template for a host; None where it has no firewall."""
     firewall = host.environment.firewall
     if firewall is None:
@@ -59,7 +59,7 @@ def _ports(rule: FirewallRule) -> str:
     return ", ".join(map(str, rule.ports))
 
 
-def _filter(host: Host, rule: FirewallRule) -> dict[str, Any]:
+def _filter(host: Host, rule: FirewallRule) -> dict[str, object]:
     networks = [f"{address}/{bits}" for address, bits in clients(host, rule.from_groups)] + list(rule.from_networks)
     limited = bool(rule.from_groups or rule.from_networks)
     if limited:

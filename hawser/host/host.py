@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
+from typing import NoReturn
 
 from ..inventory.schema import Environment
 from ..inventory.tables.app import App
@@ -32,10 +32,10 @@ class ForbiddenSecrets(dict[str, str]):
         super().__init__()
         self.why = why
 
-    def get(self, name: str, default: object = None) -> Any:
-        return self[name]
+    def get(self, name: str, default: object = None) -> NoReturn:
+        self.__missing__(name)
 
-    def __missing__(self, name: str) -> str:
+    def __missing__(self, name: str) -> NoReturn:
         raise ValueError(self.why.format(name))
 
 
@@ -158,13 +158,11 @@ class Host:
     # Rendering.
 
     @cached_property
-    def context(self) -> dict[str, Any]:
+    def context(self) -> dict[str, object]:
         """The variables of templates and values."""
         release, environment = self.release, self.environment
         hosts = views.host_views(environment, self.addresses)
-        builds = {
-            name: views.BuildView(views.build_link(self.release_path, name)) for name in environment.builds if release
-        }
+        builds = views.build_views(environment, self.release_path) if release else {}
         return {
             "app": environment.app,
             "environment": environment,
@@ -182,16 +180,16 @@ class Host:
             "builds": builds,
         }
 
-    def render(self, template: str, **more: Any) -> str:
+    def render(self, template: str, **more: object) -> str:
         """Render a template file with the host's context."""
         return self.templates.file(template, {**self.context, **more})
 
-    def text(self, value: str, key: str, **more: Any) -> str:
+    def text(self, value: str, key: str, **more: object) -> str:
         """Render a value of the environment file; `key` is named when it cannot be rendered."""
         key = self.environment.user_key(key)
         return self.templates.value(value, {**self.context, **more}, self.environment.path.name, key)
 
-    def command_text(self, value: str, key: str, **more: Any) -> str:
+    def command_text(self, value: str, key: str, **more: object) -> str:
         """Render a command, in which no secret may stand."""
         return self.text(value, key, secrets=ForbiddenSecrets(), **more)
 

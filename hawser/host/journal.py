@@ -6,8 +6,9 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..answers.kinds import adapter
 from ..report.text import hearsay
 from ..resources import JSON
 
@@ -71,8 +72,9 @@ class Record:
         if facts.journal is None:
             return None
         known = {each.name for each in dataclasses.fields(cls)}
-        values: dict[str, Any] = {name: _read(value) for name, value in facts.journal.items() if name in known}
-        return cls(**values)
+        values = {name: _told(value) for name, value in facts.journal.items() if name in known}
+        found: Record = adapter(cls).validate_python(values)
+        return found
 
     def on(self, facts: Facts) -> Record:
         """Return it as one host keeps it: with the release to which that host reverts."""
@@ -91,9 +93,7 @@ class Record:
         }
 
 
-def _read(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(value)
+def _told(value: object) -> object:
     return hearsay(value) if isinstance(value, str) else value
 
 

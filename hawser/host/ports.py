@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from ..answers.rows import Listener
 from ..runner.kernel.ports import EVERYWHERE
 from .host import Host
 from .services import services_of
@@ -74,7 +74,7 @@ def _of_services(host: Host) -> Iterator[Port]:
             yield Port(service.PORT, name, (service.PROGRAM,), public=any(each.clients for each in service.access()))
 
 
-def process_of(host: Host, socket: Mapping[str, Any]) -> str:
+def process_of(host: Host, socket: Listener) -> str:
     """Return the process of the application that a listening socket belongs to, by its name in the settings.
 
     :param socket: as `hawser.runner.kernel.ports` lists it.
@@ -86,14 +86,14 @@ def process_of(host: Host, socket: Mapping[str, Any]) -> str:
     return ""
 
 
-def belongs(host: Host, port: Port, socket: Mapping[str, Any]) -> bool:
+def belongs(host: Host, port: Port, socket: Listener) -> bool:
     """Whether it is the owner of a port who listens on it."""
     if port.programs:
         return socket["program"] in port.programs
     return process_of(host, socket) == port.owner
 
 
-def exposed(host: Host, sockets: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+def exposed(host: Host, sockets: Sequence[Listener]) -> list[tuple[str, int]]:
     """Return who of the application and its services listens on every address without having been asked to."""
     ports = {(port.number, port.owner): port for port in promised(host)}
     found = []

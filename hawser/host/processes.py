@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ..answers.messages import COLOURS
 from ..inventory.tables.processes import CronEntry, Process
@@ -13,6 +13,19 @@ from ..resources import Changed, File, Healthy, Resources, Retired, Running, cha
 from ..runner.processes.traits import MANAGERS, ManagerTraits, others
 from .host import Host
 from .variables import instance_environment
+
+
+class HealthQuestion(TypedDict):
+    """How a process is asked for its health; see `hawser.resources.Healthy`."""
+
+    path: str
+    host: str
+    statuses: tuple[tuple[int, int], ...]
+    command: NotRequired[tuple[str, ...]]
+    user: NotRequired[str]
+    cwd: NotRequired[str]
+    tls: NotRequired[bool]
+    ca: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -250,10 +263,10 @@ def can_be_asked(setting: Process) -> bool:
     return setting.listens or bool(setting.health and setting.health.command)
 
 
-def question(process: ProcessInstance) -> dict[str, Any]:
+def question(process: ProcessInstance) -> HealthQuestion:
     """Return how a process is asked for its health, as `Healthy` names it."""
     health, site = process.setting.health, process.host.environment.site
-    asked: dict[str, Any] = {
+    asked: HealthQuestion = {
         "path": health.path if health else "",
         "host": site.domains[0] if site else "localhost",
         "statuses": health.ranges if health else ((200, 399),),
@@ -261,7 +274,8 @@ def question(process: ProcessInstance) -> dict[str, Any]:
     if health and health.name is not None:
         asked["host"] = process.host.text(health.name, f"processes.{process.setting_name}.health.name")
     if health and health.command is not None:
-        asked.update(command=process.health_argv, user=process.setting.user, cwd=process.host.source)
+        asked["command"] = process.health_argv
+        asked["user"], asked["cwd"] = process.setting.user, process.host.source
     if health and health.tls:
         asked["tls"] = True
         asked["ca"] = process.host.text(health.ca or "", f"processes.{process.setting_name}.health.ca")

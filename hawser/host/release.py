@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 
 from pydantic import ValidationError
 
@@ -58,6 +58,20 @@ def fetched_by(revision: str, commit: str) -> str:
     return revision if revision == commit or apart else ""
 
 
+# JSON as some version of Hawser, or a host in its name, has written it.
+Written: TypeAlias = Mapping[str, Any]
+
+
+class Inputs(TypedDict):
+    """The inputs of a release, as hosts keep them."""
+
+    id: str
+    commit: str
+    named: str
+    settings: dict[str, object]
+    templates: dict[str, str]
+
+
 @dataclass(frozen=True)
 class Release:
     """One release of the application, the same on every host.
@@ -89,8 +103,7 @@ class Release:
 
         :param addresses: where the hosts are reached, for settings speak of it.
         """
-        left_out: Any = dict.fromkeys(APART, True)
-        left_out["app"] = {"branch", "version", "keep"}
+        left_out: dict[str, bool | set[str]] = {**dict.fromkeys(APART, True), "app": {"branch", "version", "keep"}}
         settings = environment.model_dump(mode="json", exclude=left_out)
         if environment.certificates:
             # What the files are called stands in the templates of those who read them.
@@ -121,7 +134,7 @@ class Release:
         return json.dumps(signer.signed(kind, self.kept), indent=1) + "\n" if signer else self.inputs
 
     @property
-    def kept(self) -> dict[str, Any]:
+    def kept(self) -> Inputs:
         """The same before it is written down."""
         return {
             "id": self.id,
@@ -132,7 +145,7 @@ class Release:
         }
 
     @classmethod
-    def from_inputs(cls, kept: Mapping[str, Any], today: Environment) -> Release:
+    def from_inputs(cls, kept: Written, today: Environment) -> Release:
         """Read the inputs of a kept release; all that leads to this machine, to a host or to the repository is today's.
 
         A host may have written it. What the files of certificates are called is what its own settings say.
@@ -172,7 +185,7 @@ class Release:
         return cls(identifier, commit, environment, Templates(kept=templates), fetched_by(named, commit))
 
 
-def todays_files(kept: Mapping[str, Any], today: Mapping[str, Any] | None) -> dict[str, Any]:
+def todays_files(kept: Written, today: Written | None) -> dict[str, object]:
     """Return which files of this machine a site is made of, in place of those that a release kept.
 
     :param today: the site as it is now; None where there is none any more.

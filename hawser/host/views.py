@@ -72,6 +72,11 @@ def instance_values(environment: Environment) -> dict[str, SimpleNamespace]:
     return {name: SimpleNamespace(**{**values, "name": name}) for name, values in environment.instances.items()}
 
 
+def build_views(environment: Environment, release_path: str) -> dict[str, BuildView]:
+    """Return the builds of a release by name, in the order of the file."""
+    return {name: BuildView(build_link(release_path, name)) for name in environment.builds}
+
+
 def build_link(release_path: str, name: str) -> str:
     """Return the link by which a release refers to the files of a build."""
     return f"{release_path}/builds/{name}"

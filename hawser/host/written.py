@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..inventory.tables.files import FileEntry
 from ..inventory.tables.samples import SettingsEntry
 from ..inventory.values.jinja import references
-from ..resources import File, Patch, Settings
+from ..resources import JSON, File, Patch, Settings
 from .host import Host
 from .views import instance_values
 
@@ -38,7 +37,7 @@ def written(host: Host) -> list[tuple[File | Settings, FileEntry | SettingsEntry
     return [*files(host), *settings(host)]
 
 
-def instance_context(host: Host, entry: FileEntry | SettingsEntry) -> dict[str, Any]:
+def instance_context(host: Host, entry: FileEntry | SettingsEntry) -> dict[str, object]:
     """Return the further variables of a file's template, where it is written for an instance."""
     return {"instance": instance_values(host.environment)[entry.instance]} if entry.instance else {}
 
@@ -61,7 +60,7 @@ def settings(host: Host) -> list[tuple[Settings, SettingsEntry]]:
             entry.format,
             host.source,
             originals(host),
-            rendered(host, entry.values, f"{key}.values"),
+            {name: rendered(host, each, f"{key}.values.{name}") for name, each in entry.values.items()},
             host.render(entry.template, **instance_context(host, entry)) if entry.template else "",
             entry.optional,
             entry.new_keys,
@@ -75,7 +74,7 @@ def settings(host: Host) -> list[tuple[Settings, SettingsEntry]]:
     return found
 
 
-def rendered(host: Host, value: Any, key: str) -> Any:
+def rendered(host: Host, value: JSON, key: str) -> JSON:
     """Render every text in nested tables and lists."""
     if isinstance(value, str):
         return host.text(value, key)
@@ -86,7 +85,7 @@ def rendered(host: Host, value: Any, key: str) -> Any:
     return value
 
 
-def uses_secrets(host: Host, values: Any, template: str | None) -> bool:
+def uses_secrets(host: Host, values: object, template: str | None) -> bool:
     """Whether a secret goes into a file, so that no former value of it may be shown either."""
     if template:
         return "secrets" in host.templates.used.get(template, "")

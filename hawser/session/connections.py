@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from ..errors import HawserError, Unreachable
 from ..host.facts import Facts
@@ -275,9 +274,9 @@ class Connections:
             if not isinstance(result, Exception):
                 self.facts[name] = result
 
-    def assume(self, name: str, **facts: Any) -> None:
-        """Have a fact of a host be so without asking it, as after a step, or where a dry run would have made it so."""
-        self.facts[name] = dataclasses.replace(self.facts[name], **facts)
+    def assume(self, name: str, facts: Facts) -> None:
+        """Have facts of a host be so without asking it, as after a step, or where a dry run would have made them so."""
+        self.facts[name] = facts
 
     def hang_up(self) -> None:
         """Cut every line at once: the runners end their work."""

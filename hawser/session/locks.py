@@ -6,7 +6,6 @@ import getpass
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from ..runner.processes.cron import LATEST
 
@@ -19,13 +18,13 @@ def operator() -> str:
         return str(os.getuid())
 
 
-def at_work(holder: Mapping[str, Any]) -> str:
+def at_work(holder: Mapping[str, object]) -> str:
     """Say who holds a lock, since when, and for which command."""
     since = moment(holder.get("since"))
     return f"{holder.get('who')} on {holder.get('from')} is at work on it since {since} ({holder.get('what')})"
 
 
-def held(hold: Mapping[str, Any]) -> str:
+def held(hold: Mapping[str, object]) -> str:
     """Say who has frozen a host, since when, and why."""
     return f"{hold.get('who')} on {hold.get('from')} since {moment(hold.get('since'))}: {hold.get('why')}"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
+from ..answers.messages import Message
 from ..report import Event, Report
 
 # Lines of a program's output that are looked through when it fails, and how much of each.
@@ -20,10 +20,10 @@ class Messages:
         self._failures: dict[str, Event] = {}
         self._last_lines: dict[str, deque[str]] = {}
 
-    def handler(self, name: str) -> Callable[[Mapping[str, Any]], None]:
+    def handler(self, name: str) -> Callable[[Message], None]:
         """Return the function that takes the messages of one host's runner."""
 
-        def on_message(message: Mapping[str, Any]) -> None:
+        def on_message(message: Message) -> None:
             if message["t"] == "start":
                 self.report.start(name, str(message["step"]), str(message["label"]))
             elif message["t"] == "event":

@@ -192,7 +192,7 @@ class Exchange:
         self.resources = len(arguments.get("catalog", ()))
         self.events = 0
 
-    def listen(self, on_message: Callable[[Mapping[str, object]], None]) -> Done:
+    def listen(self, on_message: Callable[[messages.Message], None]) -> Done:
         """Pass on the messages before the end, and return the answer.
 
         :returns: ok, error, output and traceback where it failed, and what was asked for.

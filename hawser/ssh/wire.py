@@ -16,10 +16,11 @@ import paramiko
 from fabric import Connection
 
 from ..answers.kinds import adapter
+from ..answers.messages import Message
 from ..errors import StepFailed, Unreachable
 from ..host.facts import Facts
 from ..report.text import hearsay, reason
-from ..resources import JSON, Catalog
+from ..resources import Catalog
 from .connect import Address, Connector
 from .loader import INSTALL_PYTHON, NO_PYTHON, SCRIPT, first_input
 from .protocol import Done, Exchange, Reader
@@ -348,9 +349,9 @@ class Wire:
     def request(
         self,
         operation: str,
-        arguments: Mapping[str, JSON] | None = None,
+        arguments: Mapping[str, object] | None = None,
         masks: Sequence[str] = (),
-        on_message: Callable[[Mapping[str, object]], None] = lambda message: None,
+        on_message: Callable[[Message], None] = lambda message: None,
     ) -> Answer:
         """Ask the runner for one thing and wait until it is done: one exchange.
 
@@ -372,9 +373,7 @@ class Wire:
             raise
         return Answer(found["ok"], found)
 
-    def apply(
-        self, catalog: Catalog, dry: bool, masks: Sequence[str], on_message: Callable[[Mapping[str, object]], None]
-    ) -> bool:
+    def apply(self, catalog: Catalog, dry: bool, masks: Sequence[str], on_message: Callable[[Message], None]) -> bool:
         """Have a catalog applied.
 
         :returns: whether nothing failed.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 from hawser.answers import reading
+from hawser.answers.rows import AlembicPlan, DjangoPlan, PrintedPlan, Revision, Unanswered
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import alembic, kept
 from hawser.fleet.fleet import Fleet
@@ -18,6 +19,9 @@ from hawser.host.release import Release, is_id, short
 from hawser.host.variables import instance_environment
 from hawser.runner.code.revisions import ADDITIVE, ALLOWED, BREAKING, UNCLASSIFIED
 from hawser.runner.code.revisions import KINDS as ORDER
+from hawser.runner.specs.questions import MigrationQuestion
+
+Answer: TypeAlias = DjangoPlan | AlembicPlan | PrintedPlan
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,11 @@ def outlook(fleet: Fleet, release: Release) -> PendingMigrations:
     unseen = tuple(line for line in others if alembic.generates(line) and line not in later)
     if release.environment.release.pending:
         line = host.command_text(release.environment.release.pending, "release.pending")
-        (answer,) = ask(fleet, host, [{**program(host, ("sh", "-c", line)), "plain": True}])
+        answer = ask_one(fleet, host, {**program(host, ("sh", "-c", line)), "plain": True})
         if "error" in answer:
             unknown = f"release.pending: {answer['error']}\n{answer.get('output', '')}".strip()
             return PendingMigrations((), unknown, later, unseen)
+        assert "lines" in answer
         listed = tuple(Verdict(line, UNCLASSIFIED, ("not Django's",), False) for line in answer["lines"])
         return PendingMigrations(listed, "", later, unseen)
     upgrades = upgrades_of(lines.values())
@@ -82,18 +87,20 @@ def outlook(fleet: Fleet, release: Release) -> PendingMigrations:
             where = f" for {place}" if place else ""
             reasons.append(f"Django does not tell its plan{where}: {reason_of(answer)}")
         else:
+            assert "known" in answer
             # One that breaks nothing in a new and empty database may do so in an old one.
             verdicts += judge(answer["pending"], place)
     for (instance, part), answer in zip(upgrades, answers[len(known) :], strict=True):
         if "error" in answer:
             reasons.append(f"Alembic does not tell what is pending: {reason_of(answer)}")
         else:
+            assert "pending" in answer and "known" not in answer
             place = f"{part.location} of instance {instance}" if instance else part.location
             verdicts += [alembic_verdict(row, place if len(upgrades) > 1 else "") for row in answer["pending"]]
     return PendingMigrations(tuple(verdicts), "; ".join(reasons), later, unseen)
 
 
-def reason_of(answer: Mapping[str, Any]) -> str:
+def reason_of(answer: Unanswered) -> str:
     """Say why a question has no answer."""
     last = "".join(f" ({line})" for line in answer.get("output", "").strip().splitlines()[-1:])
     return f"{answer['error']}{last}"
@@ -108,14 +115,13 @@ def upgrades_of(lines: Iterable[alembic.Line | None]) -> list[tuple[str, alembic
     return [(instance, part) for (instance, _asks), part in found.items()]
 
 
-def alembic_verdict(row: Mapping[str, Any], place: str) -> Verdict:
+def alembic_verdict(row: Revision, place: str) -> Verdict:
     """Return the verdict of a host's row about a revision."""
-    kind = str(row["kind"])
-    reasons = tuple(str(each) for each in row["reasons"])
-    return Verdict(str(row["key"]), kind if kind in ORDER else BREAKING, reasons, row["reversible"] is True, place)
+    kind = row["kind"] if row["kind"] in ORDER else BREAKING
+    return Verdict(row["key"], kind, tuple(row["reasons"]), row["reversible"], place)
 
 
-def revisions(host: Host, instance: str, part: alembic.Part) -> dict[str, Any]:
+def revisions(host: Host, instance: str, part: alembic.Part) -> MigrationQuestion:
     """Return the program that reads which of Alembic's revisions are pending."""
     release = host.release.id if host.release else ""
     return program(host, (*alembic.PYTHON, "pending", part.location, release, part.asked), instance)
@@ -139,14 +145,14 @@ def questions(host: Host) -> tuple[list[Question], list[str]]:
     return list(dict.fromkeys(known)), others
 
 
-def program(host: Host, words: Sequence[str], instance: str = "", **variables: str) -> dict[str, Any]:
+def program(host: Host, words: Sequence[str], instance: str = "", **variables: str) -> MigrationQuestion:
     """Return a program that runs in a release, as the application's user, in its environment."""
     own = [f"@{instance_environment(instance)}"] if instance else []
     argv = [f"{host.release_path}/run", *own, *words]
     return {"argv": argv, "user": host.app.user, "cwd": host.source, "env": variables}
 
 
-def django(host: Host, asked: Question, described: Sequence[str] = ()) -> dict[str, Any]:
+def django(host: Host, asked: Question, described: Sequence[str] = ()) -> MigrationQuestion:
     """Return the program that asks Django."""
     variables = {"HAWSER_DATABASE": asked.database, "HAWSER_DESCRIBE": ",".join(described)}
     question = program(host, asked.words, asked.instance, **variables)
@@ -155,8 +161,15 @@ def django(host: Host, asked: Question, described: Sequence[str] = ()) -> dict[s
     return question
 
 
-def ask(fleet: Fleet, host: Host, programs: Sequence[dict[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def ask(fleet: Fleet, host: Host, programs: Sequence[MigrationQuestion]) -> Sequence[Answer]:
+    """Return the answers to questions about migrations, each of the type that its question has."""
     return fleet.ask(host.name, reading.PLANS, {"questions": list(programs)}) if programs else ()
+
+
+def ask_one(fleet: Fleet, host: Host, program: MigrationQuestion) -> Answer:
+    """Return the answer to one question about migrations."""
+    (answer,) = ask(fleet, host, [program])
+    return answer
 
 
 def serves_anywhere(fleet: Fleet) -> bool:
@@ -254,6 +267,7 @@ def report_reverts(fleet: Fleet, wanted: Release) -> None:
         if "error" in answer:
             fleet.report.note("", f"whether {database} fits {wanted.id} is unknown: {answer['error']}", "warning")
             continue
+        assert "applied" in answer
         more = sorted(set(answer["applied"]) - set(answer["known"]))
         if not more:
             fleet.report.note("", f"{database} fits: {wanted.id} knows every migration that is applied")
@@ -270,8 +284,9 @@ def describe(fleet: Fleet, newer: str, asked: Question, keys: Sequence[str]) -> 
     found, _refused = kept.releases(fleet.leader(), newer) if is_id(newer) else ({}, [])
     if found:
         host = leader_with(fleet, *found.values())
-        (answer,) = ask(fleet, host, [django(host, asked, keys)])
-        described = {each.key: each for each in judge(answer.get("described", ()))}
+        answer = ask_one(fleet, host, django(host, asked, keys))
+        if "described" in answer:
+            described = {each.key: each for each in judge(answer["described"])}
     lines = []
     for key in keys:
         each = described.get(key)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hawser.host import Host
 from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
 from hawser.steps import removal, step
 
-from .site import in_bytes, parts, reload_after_leaving, serves
+from .site import SiteParts, in_bytes, parts, reload_after_leaving, serves
 
 ETC = "/etc/apache2"
 MODULES = ("proxy_http", "rewrite", "headers")
@@ -79,28 +77,27 @@ def install(host: Host) -> Resources:
     yield Command(("systemctl", "reload-or-restart", "apache2"), when=changed(enabled, page))
 
 
-def places(host: Host, found: dict[str, Any]) -> dict[str, Any]:
+def places(host: Host, found: SiteParts) -> dict[str, object]:
     """Return the names of the site, and its paths in Apache's order: of those that begin alike, the longest first."""
     site = host.environment.site
     assert site is not None
     plain = [domain for domain in site.domains if not domain.startswith("*.")]
     first = plain[0] if plain else site.domains[0].removeprefix("*.")
     upstreams = {each["name"]: each for each in found["upstreams"]}
-    rows: list[dict[str, Any]] = [
-        {"prefix": each["prefix"], "static": each, "servers": []} for each in found["statics"]
+    rows: list[tuple[str, dict[str, object]]] = [
+        (each["prefix"], {"prefix": each["prefix"], "static": each, "servers": []}) for each in found["statics"]
     ]
-    for each in found["proxies"]:
-        upstream = upstreams[each["upstream"]]
-        servers, down = (
-            [address(server, each["upstream"]) for server in some] for some in (upstream["servers"], upstream["down"])
-        )
-        row = {"static": None, "servers": servers, "down": down, "upstream": each["upstream"]}
-        rows.append({"prefix": each["prefix"], **row})
-    rows.sort(key=lambda row: -len(row["prefix"]))
+    for proxied in found["proxies"]:
+        name = proxied["upstream"]
+        upstream = upstreams[name]
+        servers, down = ([address(each, name) for each in some] for some in (upstream["servers"], upstream["down"]))
+        row = {"static": None, "servers": servers, "down": down, "upstream": name}
+        rows.append((proxied["prefix"], {"prefix": proxied["prefix"], **row}))
+    rows.sort(key=lambda row: -len(row[0]))
     return {
         "first": first,
         "others": [domain for domain in site.domains if domain != first],
-        "rows": rows,
+        "rows": [row for _prefix, row in rows],
     }
 
 

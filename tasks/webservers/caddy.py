@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hawser.host import Host
 from hawser.host.certificates import local_file
 from hawser.resources import Absent, Changed, Command, Directory, File, Resources, Service, changed
 from hawser.steps import removal, step
 
-from .site import in_bytes, parts, reload_after_leaving, serves
+from .site import ProxiedPath, StaticFolder, in_bytes, parts, reload_after_leaving, serves
 
 SITES = "/etc/caddy/sites-enabled"
 # Whoever reaches its door for orders may have it serve anything: that is on a socket of its own user. Requests that
@@ -82,14 +80,15 @@ def install(host: Host) -> Resources:
     yield Command(("systemctl", "reload-or-restart", "caddy"), when=changed(page))
 
 
-def places(host: Host) -> dict[str, Any]:
+def places(host: Host) -> dict[str, object]:
     """Return the values of the template: of paths that begin alike, the longest first."""
     found = parts(host)
     upstreams = {
         each["name"]: [address(server) for server in each["servers"] if server not in each["down"]]
         for each in found["upstreams"]
     }
-    rows = sorted([*found["statics"], *found["proxies"]], key=lambda row: -len(row["prefix"]))
+    rows: list[StaticFolder | ProxiedPath] = [*found["statics"], *found["proxies"]]
+    rows.sort(key=lambda row: -len(row["prefix"]))
     return {**found, "rows": rows, "upstreams": upstreams}
 
 

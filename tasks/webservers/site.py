@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TypedDict
 
 from hawser.host import Host
 from hawser.host.certificates import site_certificate
@@ -38,12 +38,58 @@ def reload_after_leaving(gone: Absent, unit: str, sites: tuple[str, ...], last: 
     return Command(argv, when=changed(gone), title=f"{unit} without this site")
 
 
-def parts(host: Host) -> dict[str, Any]:
+class Upstream(TypedDict):
+    """The servers of a process.
+
+    :param down: those that get nothing now.
+    """
+
+    name: str
+    servers: list[str]
+    down: list[str]
+
+
+class StaticFolder(TypedDict):
+    """Files that the web server sends itself.
+
+    :param previous: the same folder of the release before; empty where it is not one of a release.
+    :param links: links in it may lead to files of another owner.
+    """
+
+    prefix: str
+    pattern: str
+    folder: str
+    previous: str
+    links: bool
+
+
+class ProxiedPath(TypedDict):
+    """Paths whose requests go to an upstream."""
+
+    prefix: str
+    upstream: str
+
+
+class SiteParts(TypedDict):
+    """A site, as templates of web servers need it."""
+
+    variable: str
+    upstreams: list[Upstream]
+    statics: list[StaticFolder]
+    certificate: tuple[str, str]
+    tls_proxies: dict[str, str]
+    proxies: list[ProxiedPath]
+    extra: str
+    page: str
+    health_paths: list[str]
+
+
+def parts(host: Host) -> SiteParts:
     """Return the values of the template: upstreams, static folders and proxied paths, in their final form."""
     site = host.environment.site
     assert site is not None
     variable = host.app.name.replace("-", "_")
-    upstreams = []
+    upstreams: list[Upstream] = []
     for name in dict.fromkeys(site.proxy.values()):
         process = host.environment.processes[name]
         runs_here = host.name in host.environment.hosts_running(process)
@@ -58,7 +104,7 @@ def parts(host: Host) -> dict[str, Any]:
             servers = [f"{bracketed(host.addresses[each])}:{process.port}" for each in backends]
             down = [server for server, each in zip(servers, backends, strict=True) if each in out]
         upstreams.append({"name": f"{variable}_{name}", "servers": servers, "down": down})
-    statics = []
+    statics: list[StaticFolder] = []
     linked = host.environment.persistent.linked
     for prefix, folder in site.static.items():
         prefix = prefix.rstrip("/") + "/"
@@ -67,9 +113,12 @@ def parts(host: Host) -> dict[str, Any]:
         previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
         # A link of ours, to a persistent folder, has another owner than what it leads to.
         ours = any(f"{host.root}/current/source/{each}/".startswith(f"{served}/") for each in linked)
-        row = {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous}
-        statics.append({**row, "links": ours})
-    proxies = [{"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()]
+        statics.append(
+            {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous, "links": ours}
+        )
+    proxies: list[ProxiedPath] = [
+        {"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()
+    ]
     behind = [host.environment.processes[name] for name in site.proxy.values()]
     return {
         "variable": variable,

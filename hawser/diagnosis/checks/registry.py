@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import ClassVar, Protocol, TypeAlias, TypeVar
 
 from hawser.answers.reading import ReadingFunction
 from hawser.errors import HawserError, Problem
@@ -38,7 +38,7 @@ class Finding:
         return cls(f"{place}: {problem.message}", problem.hint or f"mend {problem.file}")
 
 
-def more(answer: Mapping[str, Any], what: str) -> Iterator[Finding]:
+def more(answer: Mapping[str, object], what: str) -> Iterator[Finding]:
     """Yield a warning where a host has told a part only of things that somebody has multiplied there."""
     if answer["more"]:
         yield Finding(f"{answer['more']:,} more {what} are not shown", "find out who makes so many", warning=True)

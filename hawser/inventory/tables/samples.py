@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
+from ...resources import JSON
 from ..base import InvalidValue, Model, Shape
 from ..values.jinja import check_syntax
 from ..values.types import (
@@ -37,7 +38,7 @@ _FORMATS: dict[str, Format] = {
 }
 
 
-def _plain(value: object) -> object:
+def _plain(value: object) -> JSON:
     if isinstance(value, str):
         return check_syntax(value)
     if isinstance(value, bool | int | float):
@@ -61,7 +62,7 @@ def _some(text: str) -> str:
     return text
 
 
-def _table(value: object) -> dict[str, object]:
+def _table(value: object) -> dict[str, JSON]:
     plain = _plain(value)
     if not isinstance(plain, dict):
         raise InvalidValue("must be a table")
@@ -69,7 +70,7 @@ def _table(value: object) -> dict[str, object]:
 
 
 Values = Annotated[
-    dict[str, object],
+    dict[str, JSON],
     PlainValidator(_table),
     PlainSerializer(lambda value: value),
     Shape("table: text (Jinja2), numbers, true or false, lists, tables"),
