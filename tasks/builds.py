@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hawser.host import Host, views, written
+from hawser.host import Host, managed_files, views
 from hawser.host.code import repository_access
 from hawser.host.host import ForbiddenSecrets
 from hawser.resources import Build, Directory, Resources
@@ -53,7 +53,7 @@ def make(host: Host) -> Resources:
 def patches(host: Host, inputs: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Return the texts that patches put into the inputs of a build, by path: another text is another source."""
     found = []
-    for patch in written.patches(host):
+    for patch in managed_files.patches(host):
         path = patch.path.removeprefix(f"{host.source}/")
         if not inputs or any(f"{path}/".startswith(f"{each}/") for each in inputs):
             found += [(path, f"{old}\n{new}") for old, new, _count in patch.edits]

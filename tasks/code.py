@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser.host import Host
 from hawser.host.code import repository_access
-from hawser.host.written import originals, patches
+from hawser.host.managed_files import originals, patches
 from hawser.resources import Checkout, Directory, LinkedFolder, Resources
 from hawser.steps import step
 

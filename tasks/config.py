@@ -12,11 +12,11 @@ from hawser.fleet.fleet import Fleet
 from hawser.formats import dotenv, shell_environment
 from hawser.host import Host
 from hawser.host.host import ForbiddenSecrets
+from hawser.host.managed_files import managed_files
 from hawser.host.processes import processes_of
 from hawser.host.shares import required
 from hawser.host.variables import dotenv_variables, full_environment, own_environments
 from hawser.host.volumes import folders
-from hawser.host.written import written
 from hawser.inventory import Environment
 from hawser.resources import Absent, File, Placed, Resources, Running, changed
 from hawser.runner.files.sample_formats import parse_json
@@ -40,10 +40,10 @@ def install(host: Host) -> Resources:
     if any(each.changes_user for each in processes_of(host)):
         yield File(f"{path}/run-as", host.render("run-as.sh.j2"), mode=0o755)
     yield from (file for file in dotenv_file(host) if file.path.startswith(path))
-    early = [file.path for file, entry in written(host) if entry.early and not file.path.startswith(path)]
+    early = [file.path for file, entry in managed_files(host) if entry.early and not file.path.startswith(path)]
     if early:
         yield Placed("files", tuple(early), adds=True)
-    yield from (file for file, entry in written(host) if file.path.startswith(path) or entry.early)
+    yield from (file for file, entry in managed_files(host) if file.path.startswith(path) or entry.early)
 
 
 @step()
@@ -54,7 +54,7 @@ def place(host: Host) -> Resources:
     # What the settings no longer name goes before the release starts: one that needs it all the same shows it now.
     yield Placed("files", outside(host))
     yield from (file for file in dotenv_file(host) if not file.path.startswith(host.release_path))
-    for file, entry in written(host):
+    for file, entry in managed_files(host):
         if file.path.startswith(host.release_path):
             continue
         yield file
@@ -66,7 +66,7 @@ def place(host: Host) -> Resources:
 
 def outside(host: Host) -> tuple[str, ...]:
     """Return the files outside of the release that the environment file lists for this host."""
-    files = [*dotenv_file(host), *(file for file, _entry in written(host))]
+    files = [*dotenv_file(host), *(file for file, _entry in managed_files(host))]
     return tuple(dict.fromkeys(file.path for file in files if not file.path.startswith(host.release_path)))
 
 

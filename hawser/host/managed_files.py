@@ -32,7 +32,7 @@ def files(host: Host) -> list[tuple[File, FileEntry]]:
     return found
 
 
-def written(host: Host) -> list[tuple[File | Settings, FileEntry | SettingsEntry]]:
+def managed_files(host: Host) -> list[tuple[File | Settings, FileEntry | SettingsEntry]]:
     """Return all files that the environment file lists for this host, from templates and from samples."""
     return [*files(host), *settings(host)]
 
