@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hawser.answers import Stray
 from hawser.errors import StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
@@ -20,7 +21,7 @@ from hawser.host.shares import required
 from hawser.host.volumes import folders
 from hawser.report import Marked
 from hawser.runner.kernel.ports import EVERYWHERE
-from hawser.runner.kernel.strays import told
+from hawser.runner.kernel.strays import summary
 from hawser.steps import fleet_task
 
 PROCESSES = ["host", "process", "manager", "state", "since", "release", "health", "listens"]
@@ -53,7 +54,7 @@ def status(fleet: Fleet) -> None:
             )
         fleet.tell_more(each.host.name, {"more": each.unseen}, "sockets that listen")
         if each.strays:
-            first = f"{told(each.strays[0])} runs outside of every unit"
+            first = f"{summary(each.strays[0])} runs outside of every unit"
             rest = len(each.strays) - 1 + each.more_strays
             more = f", and {rest} more" if rest else ""
             fleet.report.note(each.host.name, f"{first}{more}; next: fab -H {each.host.name} check", "warning")
@@ -118,7 +119,7 @@ class HostStatus:
     certificates: Mapping[str, Mapping[str, Any] | None]
     sockets: Sequence[Mapping[str, Any]]
     unmounted: Sequence[str]
-    strays: Sequence[Mapping[str, Any]] = ()
+    strays: Sequence[Stray] = ()
     unseen: int = 0
     more_strays: int = 0
     failed_units: Sequence[str] = ()

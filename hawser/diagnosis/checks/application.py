@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hawser.host import Host
 from hawser.host.databases import databases_of
 from hawser.host.health import questions
-from hawser.runner.kernel.strays import told
+from hawser.runner.kernel.strays import summary
 
 from ...host.processes import live_processes_of
 from .registry import Ask, Finding, Findings, more, on_host, once
@@ -88,7 +88,7 @@ def strays(host: Host, ask: Ask) -> Findings:
     listed = ask("strays.listing", user=host.app.user)
     for row in listed["rows"]:
         next_move = f'fab -H {host.name} run "kill {row["pid"]}"'
-        yield Finding(f"{told(row)} runs outside of every unit", next_move, warning=True)
+        yield Finding(f"{summary(row)} runs outside of every unit", next_move, warning=True)
     yield from more(listed, "programs outside of every unit")
 
 
