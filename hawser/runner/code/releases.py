@@ -9,8 +9,9 @@ from functools import partial
 
 from ..facts import commit_of, link_time, youngest
 from ..files.deletion import Tidying, mounted, refuse_mounts, unremovable, within
-from ..files.disk import open_folder, read, remove, walk, write_atomically
+from ..files.disk import open_folder, read, remove, write_atomically
 from ..files.records import number, parsed
+from ..files.walk import walk
 from ..kernel.mountinfo import mount_points
 from ..system import Change, Failure, Kind
 

@@ -8,9 +8,10 @@ import re
 
 from ..rows import counted
 from ..system import Failure
-from .disk import read, read_beneath, read_itself, walk, write_atomically
+from .disk import read, read_beneath, read_itself, write_atomically
 from .files import WholeFile
 from .sample_formats import dump, parse
+from .walk import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

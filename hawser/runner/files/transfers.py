@@ -12,7 +12,8 @@ import stat
 
 from ..rows import weight
 from ..system import Failure, group_id, user_id
-from .disk import NotThere, digest, digest_of, open_folder, opened, replace, walk
+from .disk import NotThere, digest, digest_of, open_folder, opened, replace
+from .walk import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
