@@ -12,7 +12,7 @@ from hawser.fleet.kept import serving_releases
 from hawser.host import Host
 from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.resources import Link, Resources, Retired, Running
-from hawser.runner.kernel.strays import told
+from hawser.runner.kernel.strays import summary
 from hawser.steps import fleet_task, step
 
 from .managers import defined
@@ -51,7 +51,7 @@ def warn_of_strays(fleet: Fleet) -> None:
     for name, found in fleet.ask_all(reading.STRAYS, {"user": fleet.environment.app.user}).items():
         for row in found["rows"]:
             next_move = f'fab -H {name} run "kill {row["pid"]}"'
-            fleet.report.note(name, f"{told(row)} still runs, outside of every unit; next: {next_move}", "warning")
+            fleet.report.note(name, f"{summary(row)} still runs, outside of every unit; next: {next_move}", "warning")
         fleet.tell_more(name, found, "programs outside of every unit")
 
 

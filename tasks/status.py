@@ -23,7 +23,7 @@ from hawser.host.shares import required
 from hawser.host.volumes import folders
 from hawser.report import Marked
 from hawser.runner.kernel.ports import EVERYWHERE
-from hawser.runner.kernel.strays import told
+from hawser.runner.kernel.strays import summary
 from hawser.steps import fleet_task
 
 PROCESSES = ["host", "process", "manager", "state", "since", "release", "health", "listens"]
@@ -56,7 +56,7 @@ def status(fleet: Fleet) -> None:
             )
         fleet.tell_more(each.host.name, {"more": each.unseen}, "sockets that listen")
         if each.strays:
-            first = f"{told(each.strays[0])} runs outside of every unit"
+            first = f"{summary(each.strays[0])} runs outside of every unit"
             rest = len(each.strays) - 1 + each.more_strays
             more = f", and {rest} more" if rest else ""
             fleet.report.note(each.host.name, f"{first}{more}; next: fab -H {each.host.name} check", "warning")

@@ -10,10 +10,16 @@ from pathlib import Path
 
 from hawser.fleet.migration_risk import divided, without_redirections
 
-from ..runner.code import revisions
+from ..runner.code import operations, revisions
 
-# Runs on the host by the system's Python: see there.
-SCRIPT = Path(revisions.__file__).read_text(encoding="utf-8")
+# Runs on the host by the system's Python: see there. Only the first of two sources may look into the future.
+_FUTURE = "from __future__ import annotations\n"
+SCRIPT = "".join(
+    (
+        Path(operations.__file__).read_text(encoding="utf-8"),
+        Path(revisions.__file__).read_text(encoding="utf-8").replace(_FUTURE, ""),
+    )
+)
 PYTHON = ("/usr/bin/python3", "-IBc", SCRIPT)
 _DIVIDERS = ("&&", "||", ";")
 # What of Alembic changes no database.

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from ..answers.rows import Migration, Operation
-from ..runner.code.revisions import ADDITIVE, BREAKING, UNCLASSIFIED
-from ..runner.code.revisions import KINDS as ORDER
+from ..runner.code.operations import ADDITIVE, BREAKING, UNCLASSIFIED
+from ..runner.code.operations import KINDS as ORDER
 
 # Runs inside the release by `manage.py shell -c`. HAWSER_DESCRIBE names migrations that are to be described besides.
 SCRIPT = """

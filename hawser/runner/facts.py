@@ -17,8 +17,11 @@ from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Sequence
+    from typing import Dict, List, Mapping, Optional, Sequence
 
+    from .processes.managers import State
+    from .specs.answers import ApplicationFacts, DefinedProcess, HostFacts, ProcessFacts, ProcessRow, ProcessState
+    from .specs.answers import System as OsRelease
     from .system import System
 
 # Written last into an environment, with what went into it.
@@ -29,9 +32,11 @@ LONGEST_MARKER = 1 << 20
 RECORDS = {"journal.json": ("release",), "hold.json": (), "secrets.json": ()}
 # Of processes of which two may run side by side.
 COLOURS = ("blue", "green")
+# Of a process whose manager does not answer.
+UNKNOWN: ProcessState = {"state": "", "active": False, "enabled": False, "seconds": 0, "since": 0.0, "pid": 0}
 
 
-def read_json(folder: str, name: str, needed: Sequence[str]) -> Optional[Dict[str, Any]]:
+def read_json(folder: str, name: str, needed: Sequence[str]) -> Optional[Dict[str, object]]:
     """Return a record in a folder of root's; None when there is none, and when it is damaged.
 
     :param needed: what it has to say.
@@ -44,7 +49,7 @@ def read_json(folder: str, name: str, needed: Sequence[str]) -> Optional[Dict[st
     return found if found is not None and all(key in found for key in needed) else None
 
 
-def damaged(state: str, records: Mapping[str, Optional[Dict[str, Any]]]) -> List[str]:
+def damaged(state: str, records: Mapping[str, Optional[Dict[str, object]]]) -> List[str]:
     """Return the paths of the records that are there, and of which nobody knows what they said."""
     paths = [os.path.join(state, name) for name, found in records.items() if found is None]
     return [path for path in paths if os.path.lexists(path)]
@@ -68,7 +73,7 @@ def youngest(state: str) -> int:
     return int(link_time(os.path.join(state, "begun")))
 
 
-def os_release(path: str = "/etc/os-release") -> Dict[str, str]:
+def os_release(path: str = "/etc/os-release") -> OsRelease:
     """Return the fields of os-release(5) that steps use; empty ones where there is no such file."""
     fields = {}
     try:
@@ -137,7 +142,7 @@ def linked(root: str) -> Dict[str, str]:
     return colours
 
 
-def live(links: Mapping[str, str], application: str, rows: Sequence[Mapping[str, Any]]) -> Dict[str, str]:
+def live(links: Mapping[str, str], application: str, rows: Sequence[DefinedProcess]) -> Dict[str, str]:
     """Return {process: colour} of those that serve: the colour that alone starts at boot, as its manager says.
 
     Both do in the moment in which the traffic moves, and none where it was stopped: then the link counts.
@@ -155,42 +160,50 @@ def live(links: Mapping[str, str], application: str, rows: Sequence[Mapping[str,
     return colours
 
 
-def processes(system: System, application: str) -> List[Dict[str, Any]]:
+def processes(system: System, application: str) -> List[DefinedProcess]:
     """Return one dict per process definition: its unit, manager, release, state, uptime and whether it starts at boot.
 
     A manager that does not answer must not keep anyone from mending it: its word stands in the state then.
     """
-    found = definitions(application)
+    known = definitions(application)
+    found: List[DefinedProcess] = []
     for name in ("systemd", "supervisor"):
-        mine = [each for each in found if each["manager"] == name]
-        for each in mine:
-            each.update(state="", active=False, enabled=False, seconds=0, since=0.0, pid=0)
+        mine = [each for each in known if each["manager"] == name]
         try:
             states = manager(name, system).states([each["unit"] for each in mine])
         except Failure as failure:
-            for each in mine:
-                each["state"] = failure.message
+            found += [{**each, **UNKNOWN, "state": failure.message} for each in mine]
             continue
-        for each in mine:
-            state = states[each["unit"]]
-            seconds = max(0, int(time.time() - state.since)) if state.since and state.active else 0
-            each.update(state=state.word, active=state.active, enabled=state.enabled)
-            each.update(seconds=seconds, since=state.since, pid=state.pid)
+        found += [{**each, **described(states[each["unit"]])} for each in mine]
     return found
 
 
-def process_facts(system: System, application: str, root: str) -> Dict[str, Any]:
+def described(state: State) -> ProcessState:
+    """Return what is told of a process's state."""
+    seconds = max(0, int(time.time() - state.since)) if state.since and state.active else 0
+    return {
+        "state": state.word,
+        "active": state.active,
+        "enabled": state.enabled,
+        "seconds": seconds,
+        "since": state.since,
+        "pid": state.pid,
+    }
+
+
+def process_facts(system: System, application: str, root: str) -> ProcessFacts:
     """Return the processes, which colour of each serves, and whose links do not lead there."""
     rows, links = processes(system, application), linked(root)
     colours = live(links, application, rows)
+    told: List[ProcessRow] = []
     for row in rows:
         plain = "%s-%s" % (application, row["process"])
-        row["live"] = row["unit"] in (plain, "%s-%s" % (plain, colours.get(row["process"], "")))
+        told.append({**row, "live": row["unit"] in (plain, "%s-%s" % (plain, colours.get(row["process"], "")))})
     astray = sorted(name for name, colour in colours.items() if links.get(name) != colour)
-    return {"processes": rows, "live": colours, "astray": astray}
+    return {"processes": told, "live": colours, "astray": astray}
 
 
-def marker(environment: str) -> Dict[str, Any]:
+def marker(environment: str) -> Dict[str, object]:
     """Return what is written down of an environment, which its user can change; nothing where that cannot be read."""
     try:
         return parsed(read(os.path.join(environment, MARKER), LONGEST_MARKER), dict) or {}
@@ -207,7 +220,7 @@ def interpreter(root: str) -> str:
     return "%s, by pip" % str(known["version"])[:40]
 
 
-def application_facts(system: System, application: str, root: str) -> Dict[str, Any]:
+def application_facts(system: System, application: str, root: str) -> ApplicationFacts:
     """Return what this host knows of the application: releases, processes, journal."""
     try:
         releases = sorted(
@@ -239,7 +252,7 @@ def application_facts(system: System, application: str, root: str) -> Dict[str, 
     }
 
 
-def host_facts(root: str) -> Dict[str, Any]:
+def host_facts(root: str) -> HostFacts:
     """Return what this host is: system, disk, memory, clock."""
     folder = os.path.abspath(root)
     while not os.path.isdir(folder):

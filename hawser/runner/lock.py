@@ -16,9 +16,9 @@ from .system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional
+    from typing import Dict, List, Mapping, Optional
 
-    Info = Dict[str, Any]
+    Info = Dict[str, object]
 
 # Whoever only looks at the lock holds it for an instant; that is not taken for a holder.
 PATIENCE = 0.3
@@ -34,7 +34,7 @@ class Lock:
         self.path = path
         self.handle: Optional[int] = None
 
-    def acquire(self, info: Mapping[str, Any], wait: float = 0.0) -> Optional[Info]:
+    def acquire(self, info: Mapping[str, object], wait: float = 0.0) -> Optional[Info]:
         """Take the lock, ending first what a killed holder left running.
 
         :param info: who, from where, since when, doing what, and the token that marks the processes of this run.
@@ -52,7 +52,7 @@ class Lock:
                 if self.is_ours(handle):
                     former = read(handle)
                     if former and former.get("token"):
-                        end_leftovers(former["token"], former.get("scope", ""))
+                        end_leftovers(str(former["token"]), str(former.get("scope", "")))
                     os.ftruncate(handle, 0)
                     os.pwrite(handle, json.dumps(info).encode(), 0)
                     self.handle, handle = handle, -1

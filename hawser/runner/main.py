@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+    from .specs.answers import Facts
     from .specs.base import Row
     from .specs.messages import Details, Done, Message, Result
     from .specs.questions import LogSource
@@ -214,10 +215,10 @@ class Runner:
                 self.end(0)
             self.answer(message)
 
-    def all_facts(self) -> Dict[str, object]:
-        found = facts.host_facts(self.hello["root"])
-        found["app"] = facts.application_facts(self.system, self.hello["application"], self.hello["root"])
-        return found
+    def all_facts(self) -> Facts:
+        root = self.hello["root"]
+        own = facts.application_facts(self.system, self.hello["application"], root)
+        return {**facts.host_facts(root), "app": own}
 
     def answer(self, message: Request) -> None:
         """Do what one message asks for and say that it is done."""

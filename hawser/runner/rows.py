@@ -7,7 +7,9 @@ import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Counter, Dict, Hashable, List, Sequence, TypeVar
+    from typing import Callable, Counter, Hashable, List, Sequence, TypeVar
+
+    from .specs.answers import Counted
 
     T = TypeVar("T")
 
@@ -20,19 +22,20 @@ VALUE = 20
 NAMED = 5
 
 
-def weight(value: Any) -> int:
+def weight(value: object) -> int:
     """Return what a value weighs in an answer: its bytes as JSON, or more where it has many parts."""
     text = json.dumps(value)
     return max(len(text), VALUE * sum(text.count(each) for each in ",[{"))
 
 
-def counted(rows: Sequence[Dict[str, Any]], total: int) -> Dict[str, Any]:
+def counted(rows: Sequence[T], total: int) -> Counted[T]:
     """Return as many rows as an answer may have, and how many more there are.
 
     :param rows: those first that count.
     :param total: how many there are, where these are not all.
     """
-    kept, room = [], LONGEST_ANSWER
+    kept: List[T] = []
+    room = LONGEST_ANSWER
     for row in rows[:MOST_ROWS]:
         size = weight(row)
         if size <= room:

@@ -17,8 +17,9 @@ from hawser.fleet.rolling import Rollout
 from hawser.host import Host
 from hawser.host.release import Release, is_id, short
 from hawser.host.variables import instance_environment
-from hawser.runner.code.revisions import ADDITIVE, ALLOWED, BREAKING, UNCLASSIFIED
-from hawser.runner.code.revisions import KINDS as ORDER
+from hawser.runner.code.operations import ADDITIVE, BREAKING, UNCLASSIFIED
+from hawser.runner.code.operations import KINDS as ORDER
+from hawser.runner.code.revisions import ALLOWED
 from hawser.runner.specs.questions import MigrationQuestion
 
 Answer: TypeAlias = DjangoPlan | AlembicPlan | PrintedPlan

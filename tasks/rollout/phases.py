@@ -15,7 +15,7 @@ from hawser.fleet.rolling import RevertBatch, Rollout
 from hawser.host import Host, journal
 from hawser.host.databases import databases_of
 from hawser.host.release import Release
-from hawser.runner.code.revisions import ADDITIVE
+from hawser.runner.code.operations import ADDITIVE
 from hawser.steps import StepLike
 
 from .. import config, db, maintenance, release

@@ -8,7 +8,7 @@ from hawser.answers import reading
 from hawser.host import Host
 from hawser.host.databases import databases_of
 from hawser.host.health import questions
-from hawser.runner.kernel.strays import told
+from hawser.runner.kernel.strays import summary
 
 from ...host.processes import live_processes_of
 from .registry import Ask, Finding, Findings, more, on_host, once
@@ -89,7 +89,7 @@ def strays(host: Host, ask: Ask) -> Findings:
     listed = ask(reading.STRAYS, user=host.app.user)
     for row in listed["rows"]:
         next_move = f'fab -H {host.name} run "kill {row["pid"]}"'
-        yield Finding(f"{told(row)} runs outside of every unit", next_move, warning=True)
+        yield Finding(f"{summary(row)} runs outside of every unit", next_move, warning=True)
     yield from more(listed, "programs outside of every unit")
 
 

@@ -13,7 +13,7 @@ from .certificates import parse_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import List, Optional
 
     from ..specs.certificates import AcmeCertificateSpec, AcmeLinkSpec
     from ..specs.messages import Details
@@ -57,8 +57,8 @@ class Lineage:
         return "" if shown.code == 0 else "ends within %d days" % DAYS_LEFT
 
 
-def recorded(system: System) -> Dict[str, Any]:
-    """Return which certificate was asked for here, and so is ours to remove."""
+def recorded(system: System) -> str:
+    """Return the name of the certificate that was asked for here, and so is ours to remove; empty for none."""
     path = os.path.join(system.state, RECORD)
     data = read(path)
     found = parsed(data, dict) if data is not None else {}
@@ -67,7 +67,7 @@ def recorded(system: System) -> Dict[str, Any]:
             "%s is damaged, so nobody knows which certificate is ours; next: remove it, and with certbot one that is"
             " wanted no more" % path
         )
-    return found
+    return str(found.get("name", ""))
 
 
 class Certificate(Kind):
@@ -83,7 +83,7 @@ class Certificate(Kind):
         self.warning = ""
 
     def check(self) -> Optional[Change]:
-        name, former = self.spec["name"], recorded(self.system).get("name", "")
+        name, former = self.spec["name"], recorded(self.system)
         fault = Lineage(self.system, name).fault(self.spec["domains"], self.spec["server"]) if name else ""
         notes = [fault] if fault else []
         if former and former != name:
@@ -91,7 +91,7 @@ class Certificate(Kind):
         return Change(", ".join(notes)) if notes else None
 
     def apply(self, change: Change) -> None:
-        name, former = self.spec["name"], recorded(self.system).get("name", "")
+        name, former = self.spec["name"], recorded(self.system)
         if name:
             lineage = Lineage(self.system, name)
             fault = lineage.fault(self.spec["domains"], self.spec["server"])

@@ -15,8 +15,9 @@ from ..system import Change, Failure, Kind, group_id, user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+    from typing import Iterable, List, Optional, Set, Tuple
 
+    from ..specs.answers import Certificate
     from ..specs.certificates import SelfSignedSpec
     from ..system import System
 
@@ -140,7 +141,7 @@ def spell(names: Iterable[Name]) -> str:
     return ", ".join(sorted(value for _kind, value in names)) or "(none)"
 
 
-def shown(system: System, path: str) -> Optional[Dict[str, Any]]:
+def shown(system: System, path: str) -> Optional[Certificate]:
     """Return what a certificate says of itself: days (that are left, negative when it is over), names, self_signed.
 
     :returns: None when there is none that can be read.

@@ -17,7 +17,7 @@ from .checkout import Mirror
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Dict, List, Match, Optional
 
     from ..specs.code import BuildSpec
     from ..specs.files import LinkSpec
@@ -62,7 +62,7 @@ class Build(Kind):
         digest = hashlib.sha256(json.dumps(self.recipe(), sort_keys=True).encode()).hexdigest()
         return os.path.join(self.spec["folder"], "%s-%s" % (self.spec["name"], digest[:16]))
 
-    def recipe(self) -> Dict[str, Any]:
+    def recipe(self) -> Dict[str, object]:
         spec = self.spec
         return {
             "format": FORMAT,
@@ -98,7 +98,7 @@ class Build(Kind):
         """
         folder, name = os.path.split(self.spec["link"])
 
-        def lead(found: Any) -> str:
+        def lead(found: Match[str]) -> str:
             return own if found.group(1) == name else os.path.realpath(found.group(0))
 
         return re.sub(re.escape(folder) + "/([a-z][a-z0-9_-]*)", lead, text)

@@ -13,8 +13,9 @@ import os
 import re
 import stat
 
-from ..files.disk import open_folder, read, remove, walk, write_atomically
+from ..files.disk import open_folder, read, remove, write_atomically
 from ..files.records import parsed
+from ..files.walk import walk
 from ..rows import some
 from ..system import Change, Failure, Kind, group_id, user_id
 from .git import Remote, explain

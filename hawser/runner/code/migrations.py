@@ -11,8 +11,10 @@ from .revisions import MARK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Sequence
+    from typing import Dict, List, Mapping, Optional, Sequence
 
+    from ..specs.answers import Lines
+    from ..specs.questions import MigrationQuestion
     from ..system import Finished, System
 
 # What Django's `shell` says of `-c` before 1.10.
@@ -21,21 +23,21 @@ TOO_OLD = re.compile(r"(?:unrecognized arguments|no such option): -c\b")
 LONGEST = 180
 
 
-def plans(system: System, questions: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+def plans(system: System, questions: Sequence[MigrationQuestion]) -> List[Mapping[str, object]]:
     """Put some questions to releases, one program each.
 
     :param questions: argv, user, cwd and env of each program, which prints `MARK` and its answer as JSON; with
         ``plain``, it prints a line for each pending migration; ``otherwise`` is the argv for a Django before 1.10.
     :returns: each answer, ``{"lines": […]}`` of a plain one, or ``{"error": …, "output": …}``.
     """
-    found: List[Dict[str, Any]] = []
+    found: List[Mapping[str, object]] = []
     for each in questions:
         try:
             said = put(system, each).output
         except Failure as failure:
             found.append({"error": failure.message, "output": system.show(failure.output)})
             continue
-        answer = plain_lines(said) if each.get("plain") else marked(said)
+        answer: Optional[Mapping[str, object]] = plain_lines(said) if each.get("plain") else marked(said)
         if answer is None or weight(answer) > LONGEST_ANSWER // len(questions):
             why = "it gives no answer" if answer is None else "its answer is too long"
             answer = {"error": why, "output": system.show(said)}
@@ -43,17 +45,17 @@ def plans(system: System, questions: Sequence[Mapping[str, Any]]) -> List[Dict[s
     return found
 
 
-def plain_lines(said: str) -> Dict[str, Any]:
+def plain_lines(said: str) -> Lines:
     return {"lines": [line.strip() for line in said.splitlines() if line.strip()]}
 
 
-def marked(said: str) -> Optional[Dict[str, Any]]:
+def marked(said: str) -> Optional[Dict[str, object]]:
     """Return the answer among what a program said; None where there is none."""
     lines = [line[len(MARK) :] for line in said.splitlines() if line.startswith(MARK)]
     return parsed("".join(lines[-1:]).encode(), dict)
 
 
-def put(system: System, question: Mapping[str, Any]) -> Finished:
+def put(system: System, question: MigrationQuestion) -> Finished:
     """Run the program of a question, in the words that its Django knows.
 
     :raises Failure: it fails.

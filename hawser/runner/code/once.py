@@ -14,13 +14,13 @@ from .releases import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Dict, Optional
 
     from ..specs.system import OnceSpec
     from ..system import System
 
 
-def listing(system: System) -> Dict[str, Dict[str, Any]]:
+def listing(system: System) -> Dict[str, Dict[str, object]]:
     """Return, by name, what is known of the commands that have run."""
     return {
         name: parsed(read(os.path.join(system.state, "once", name)), dict) or {} for name in done_once(system.state)

@@ -9,15 +9,17 @@ from functools import partial
 
 from ..facts import commit_of, link_time, youngest
 from ..files.deletion import Tidying, mounted, refuse_mounts, unremovable, within
-from ..files.disk import open_folder, read, remove, walk, write_atomically
-from ..files.records import parsed
+from ..files.disk import open_folder, read, remove, write_atomically
+from ..files.records import number, parsed
+from ..files.walk import walk
 from ..kernel.mountinfo import mount_points
 from ..system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Set
+    from typing import Dict, List, Optional, Set
 
+    from ..specs.answers import Kept
     from ..specs.code import HistorySpec, JournalSpec, PruneSpec
     from ..system import System
 
@@ -177,7 +179,7 @@ def journal_path(state: str) -> str:
     return os.path.join(state, "journal.json")
 
 
-def read_journal(state: str) -> Dict[str, Any]:
+def read_journal(state: str) -> Dict[str, object]:
     """Return the record of the rollout that is under way or was broken off; an empty one when there is none."""
     data = read(journal_path(state))
     if data is None:
@@ -193,7 +195,7 @@ class Journal(Kind):
 
     spec: JournalSpec
 
-    def entry(self) -> Dict[str, Any]:
+    def entry(self) -> Dict[str, object]:
         return dict(self.spec["entry"], release=self.spec["release"])
 
     def check(self) -> Optional[Change]:
@@ -203,7 +205,7 @@ class Journal(Kind):
             return Change("rollout of %s is complete" % found["release"]) if found else None
         if found == self.entry():
             return None
-        phase = self.entry().get("phase", "")
+        phase = str(self.entry().get("phase", ""))
         return Change("rollout of %s%s" % (wanted, ": " + phase if phase else " begins"))
 
     def apply(self, change: Change) -> None:
@@ -214,7 +216,7 @@ class Journal(Kind):
         entry = dict(self.entry(), since=now())
         write_atomically(path, (json.dumps(entry) + "\n").encode(), 0o600)
         # Afterwards: a host with a journal takes part in a rollout that is resumed, whatever it has seen.
-        begun = int(self.entry().get("begun", 0))
+        begun = number(self.entry(), "begun")
         if begun > youngest(self.system.state):
             write_atomically(os.path.join(self.system.state, "begun"), b"%d\n" % begun, 0o600)
 
@@ -241,11 +243,11 @@ def before(system: System, root: str) -> str:
     return next((each for each in reversed(below) if each != current), "")
 
 
-def listing(system: System, root: str) -> List[Dict[str, Any]]:
+def listing(system: System, root: str) -> List[Kept]:
     """Return what is known of each complete release, the youngest first."""
     releases = os.path.join(root, "releases")
     current, back, served = linked(root, "current"), before(system, root), have_served(system, root)
-    found = []
+    found: List[Kept] = []
     for name in folders(releases):
         commit = commit_of(os.path.join(releases, name))
         if not commit:
@@ -256,9 +258,9 @@ def listing(system: System, root: str) -> List[Dict[str, Any]]:
         failure = failure_path(system.state, name)
         failure = failure if state == "never served" and os.path.exists(failure) else ""
         size = size_of(os.path.join(releases, name))
-        row = {"id": name, "commit": commit, "built": built, "size": size, "state": state, "failure": failure}
+        row: Kept = {"id": name, "commit": commit, "built": built, "size": size, "state": state, "failure": failure}
         found.append(row)
-    return sorted(found, key=lambda each: -float(str(each["built"])))
+    return sorted(found, key=lambda each: -each["built"])
 
 
 def size_of(folder: str) -> int:
@@ -273,7 +275,7 @@ def size_of(folder: str) -> int:
     return total
 
 
-def history(system: System, lines: int) -> List[Dict[str, Any]]:
+def history(system: System, lines: int) -> List[Dict[str, object]]:
     """Return the last entries of this host's history, the oldest first; a line that a crash cut is left out."""
     entries = (parsed(line, dict) for line in (read(history_path(system.state)) or b"").splitlines()[-lines:])
     return [entry for entry in entries if entry is not None]

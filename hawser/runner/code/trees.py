@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Optional
 
+    from ..specs.answers import Held
     from ..specs.code import CheckoutsSpec, TreesSpec
     from ..system import System
 
@@ -23,7 +24,7 @@ KEPT = "kept"
 MARKER = ".complete"
 
 
-def held(system: System, folder: str) -> Dict[str, Dict[str, str]]:
+def held(system: System, folder: str) -> Dict[str, Held]:
     """Return what the records of the checkouts in a folder say, by name; one that was never completed has none."""
     found = {}
     for name in names_in(folder):
@@ -40,18 +41,23 @@ def names_in(folder: str) -> List[str]:
         return []
 
 
-def recorded(folder: str) -> Dict[str, str]:
-    """Return a checkout's record; nothing when it has none, or one of its links does not lead to it."""
-    record = said(folder)
-    tree = os.path.join(folder, "trees", record.get("commit", ""))
-    there = bool(record) and os.path.islink(record["path"]) and os.readlink(record["path"]) == tree
-    return record if there and os.path.exists(tree + MARKER) else {}
+def recorded(folder: str) -> Optional[Held]:
+    """Return a checkout's record; None when it has none, or its link does not lead to it."""
+    record = read_record(folder)
+    if record is None:
+        return None
+    tree = os.path.join(folder, "trees", record["commit"])
+    there = os.path.islink(record["path"]) and os.readlink(record["path"]) == tree
+    return record if there and os.path.exists(tree + MARKER) else None
 
 
-def said(folder: str) -> Dict[str, str]:
-    """Return what a checkout's record says; nothing when it has none, or a damaged one."""
+def read_record(folder: str) -> Optional[Held]:
+    """Return a checkout's record; None when it has none, or a damaged one."""
     found = parsed(read(os.path.join(folder, RECORD)), dict) or {}
-    return found if all(isinstance(found.get(key), str) for key in ("repo", "branch", "path", "commit")) else {}
+    texts = {key: value for key, value in found.items() if isinstance(value, str)}
+    if not texts.keys() >= {"repo", "branch", "path", "commit"}:
+        return None
+    return {"repo": texts["repo"], "branch": texts["branch"], "path": texts["path"], "commit": texts["commit"]}
 
 
 class Trees(Tidying):
@@ -108,7 +114,8 @@ class Checkouts(Tidying):
         folder = os.path.join(self.spec["folder"], name)
         for each in self.left(name):
             refuse_mounts(os.path.join(folder, each))
-        path, record = said(folder).get("path", ""), os.path.join(folder, RECORD)
+        found, record = read_record(folder), os.path.join(folder, RECORD)
+        path = found["path"] if found else ""
         if not path and os.path.lexists(record):
             raise Failure(
                 "%s is damaged, so nobody knows where the link to %s is; next: remove both by hand" % (record, folder)

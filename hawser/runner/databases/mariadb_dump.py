@@ -9,15 +9,17 @@ import json
 import os
 import time
 
+from ..files.records import number, rows_in, texts_in
 from ..system import Failure
 from . import waits
 from .mariadb import CLIENT, LOCAL, NATIVE, Server, account, identifier, literal, pattern, verifier
 from .restoring import beside, is_former, new_former
 from .waits import watched
+from .workplace import receive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+    from typing import BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
     from ..system import System
     from .restoring import Journal
@@ -122,10 +124,9 @@ class Dump:
 
     # Saving.
 
-    def save(self, target: BinaryIO, receive: Any) -> str:
+    def save(self, target: BinaryIO) -> str:
         """Dump the database while programs use it, compressed, and prove that the dump is whole.
 
-        :param receive: runs a program and writes its output to the target, as `backups.receive` does.
         :raises Failure: there is no such database, or the dump broke off.
         """
         if not self.there(self.name):
@@ -136,7 +137,7 @@ class Dump:
         with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1, filename="", mtime=0) as packed:
             tail = Tail(packed)
             with self.logged_in(rights) as variables, watched(self.waiting):
-                receive(tail, [*argv, "--no-tablespaces", "--", self.name], NOBODY, variables)
+                receive(self.system, tail, [*argv, "--no-tablespaces", "--", self.name], NOBODY, variables)
         if LAST not in tail.end:
             raise Failure("the dump of %s broke off" % self.name)
         return self.server.version()
@@ -235,23 +236,22 @@ class Dump:
         if moves:
             self.rows("SET foreign_key_checks = 0; RENAME TABLE %s;" % ", ".join(moves))
 
-    def replace(self, source: BinaryIO, journal: Mapping[str, Any]) -> None:
+    def replace(self, source: BinaryIO, journal: Mapping[str, object]) -> None:
         """Make the database anew from a dump; what a run that was killed here has left goes."""
-        grants = self.grants(journal.get("rights") or ())
+        grants = self.grants(noted_rights(journal))
         self.rows("DROP DATABASE IF EXISTS %s;" % identifier(self.name))
-        self.create(self.name, journal["properties"])
+        self.create(self.name, texts_in(journal, "properties"))
         self.load(source, self.name)
         for routine, grant in grants:
             where = "ROUTINE_SCHEMA = %s AND ROUTINE_NAME = %s" % (literal(self.name), literal(routine))
             if self.rows("SELECT 1 FROM information_schema.ROUTINES WHERE %s;" % where):
                 self.rows(grant)
 
-    def grants(self, rights: Sequence[Any]) -> List[Tuple[str, str]]:
+    def grants(self, rights: Sequence[Sequence[str]]) -> List[Tuple[str, str]]:
         """Return the routines on which somebody has rights, each with the SQL that grants them again."""
         found = []
         for each in rights:
-            # An older version noted the text.
-            host, user, routine, kind, granted = json.loads(each) if isinstance(each, str) else each
+            host, user, routine, kind, granted = each
             if granted:
                 # As mysql.procs_priv spells it.
                 words = ["GRANT OPTION" if word == "Grant" else word.upper() for word in granted.split(",")]
@@ -259,7 +259,7 @@ class Dump:
                 found.append((routine, "GRANT %s ON %s TO %s;" % (", ".join(words), place, account(user, host))))
         return found
 
-    def settle(self, journal: Mapping[str, Any], source: Optional[BinaryIO] = None) -> bool:
+    def settle(self, journal: Mapping[str, object], source: Optional[BinaryIO] = None) -> bool:
         """Finish a restore that has begun to replace the database, and undo any other; return whether it was finished.
 
         :param source: the backup, for one that has to be made anew.
@@ -282,12 +282,12 @@ class Dump:
                     self.rows("DROP DATABASE %s;" % identifier(each))
         return done
 
-    def exchanged(self, journal: Mapping[str, Any]) -> bool:
+    def exchanged(self, journal: Mapping[str, object]) -> bool:
         """Tell whether the tables of two databases were exchanged, all of them."""
         fresh, former = str(journal.get("fresh", "")), str(journal.get("former", ""))
         if journal.get("phase") != "swapping" or not self.there(former):
             return False
-        return not self.tables(fresh) and len(self.tables(former)) >= journal.get("old", 0)
+        return not self.tables(fresh) and len(self.tables(former)) >= number(journal, "old")
 
     def find_out(self, journal: Journal) -> None:
         """Note that half of the tables were exchanged, as a server leaves it that went down in the middle of it.
@@ -299,7 +299,7 @@ class Dump:
             return
         fresh, former = str(found.get("fresh", "")), str(found.get("former", ""))
         self.quieten(fresh)
-        begun = self.there(former) and (self.tables(former) or len(self.tables(fresh)) < found.get("tables", 0))
+        begun = self.there(former) and (self.tables(former) or len(self.tables(fresh)) < number(found, "tables"))
         if begun and not self.exchanged(found):
             journal.note(phase="replacing")
 
@@ -313,21 +313,27 @@ class Dump:
             found = self.rows("SELECT ID FROM information_schema.PROCESSLIST WHERE %s;" % ours)
             if not found:
                 return
-            for number in found:
-                self.server.sql("KILL %d;" % int(number), check=False)
+            for each in found:
+                self.server.sql("KILL %d;" % int(each), check=False)
             time.sleep(0.1)
+
+
+def noted_rights(journal: Mapping[str, object]) -> List[List[str]]:
+    """Return the rights that a journal holds; an older version noted each as a text."""
+    rows = [json.loads(each) if isinstance(each, str) else each for each in rows_in(journal, "rights")]
+    return [list(map(str, each)) for each in rows if isinstance(each, list)]
 
 
 class Tail:
     """A stream that remembers the end of what was written to it."""
 
-    def __init__(self, target: Any) -> None:
+    def __init__(self, target: gzip.GzipFile) -> None:
         self.target = target
         self.end = b""
 
     def write(self, data: bytes) -> int:
         self.end = (self.end + data)[-200:]
-        return int(self.target.write(data))
+        return self.target.write(data)
 
 
 def move(table: str, source: str, target: str) -> str:

@@ -14,7 +14,7 @@ from ..system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Tuple
+    from typing import Dict, List, Mapping, Optional, Tuple
 
     from ..specs.databases import PostgresDatabaseSpec, PostgresRoleSpec
     from ..system import Finished, System
@@ -128,9 +128,13 @@ class Cluster:
         # Names hold whatever else str.splitlines takes for the end of a line.
         return self.psql(sql, database).output.split("\n")[:-1]
 
-    def values(self, sql: str, database: str = "postgres") -> List[Any]:
-        """Return the rows of SQL that gives one value of JSON in each."""
-        return [json.loads(row) for row in self.rows(sql, database)]
+    def values(self, sql: str, database: str = "postgres") -> List[str]:
+        """Return the texts that SQL gives as JSON, one a row."""
+        return [str(json.loads(row)) for row in self.rows(sql, database)]
+
+    def lists(self, sql: str, database: str = "postgres") -> List[List[object]]:
+        """Return the rows of SQL that gives a list of JSON in each."""
+        return [list(json.loads(row)) for row in self.rows(sql, database)]
 
     def names(self) -> List[str]:
         """Return the names of all databases."""

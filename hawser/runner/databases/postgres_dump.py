@@ -18,14 +18,17 @@ import time
 from ..system import Failure
 from . import waits
 from .postgres import ITERATIONS, Cluster, conninfo, first_error, identifier, literal, scram
+from .postgres_properties import PROPERTIES, creation, outfit
 from .restoring import beside, is_former, new_former
 from .waits import watched
+from .workplace import receive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+    from typing import BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
     from ..system import System
+    from .postgres_properties import Properties
     from .restoring import Journal
 
 # Who reads in a part of a dump, where it is no role: the superuser, and one that may fill tables and nothing else.
@@ -43,22 +46,6 @@ SELECT EXISTS (
 ) OR EXISTS (
     SELECT FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database()
 );
-"""
-# What belongs to a database and not to its contents.
-PROPERTIES = """
-SELECT row_to_json(found) FROM (
-    SELECT d.*, pg_get_userbyid(d.datdba) AS owner, pg_encoding_to_char(d.encoding) AS charset, t.spcname AS tablespace,
-        shobj_description(d.oid, 'pg_database') AS comment, (
-            SELECT json_agg(json_build_array(
-                pg_get_userbyid(a.grantor), CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END,
-                a.privilege_type, a.is_grantable))
-            FROM aclexplode(d.datacl) AS a
-        ) AS rights, (
-            SELECT json_agg(json_build_array(l.provider, l.label)) FROM pg_shseclabel AS l
-            WHERE l.objoid = d.oid AND l.classoid = 'pg_database'::regclass
-        ) AS labels
-    FROM pg_database AS d JOIN pg_tablespace AS t ON t.oid = d.dattablespace WHERE d.datname = {name}
-) AS found;
 """
 # What stays with the old database when the new one takes its name.
 BOUND = """
@@ -116,7 +103,7 @@ class Dump:
         found = self.rows("SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s" % literal(self.name))
         return int(found[0]) if found else 0
 
-    def properties(self) -> Dict[str, Any]:
+    def properties(self) -> Properties:
         """Return what belongs to the database itself.
 
         :raises Failure: there is no such database.
@@ -124,7 +111,7 @@ class Dump:
         found = self.rows(PROPERTIES.format(name=literal(self.name)))
         if not found:
             raise Failure("there is no database %s on this host; next: bootstrap" % self.name)
-        values: Dict[str, Any] = json.loads("".join(found))
+        values: Properties = json.loads("".join(found))
         return values
 
     def formers(self) -> List[str]:
@@ -209,11 +196,8 @@ class Dump:
 
     # Saving.
 
-    def save(self, target: BinaryIO, receive: Any) -> str:
-        """Dump the database while programs use it; return the version of what wrote it.
-
-        :param receive: runs a program and writes its output to the target, as `backups.receive` does.
-        """
+    def save(self, target: BinaryIO) -> str:
+        """Dump the database while programs use it; return the version of what wrote it."""
         program = os.path.join(self.programs, "pg_dump")
         # In the encoding of the database, whatever its owner has set for clients.
         tail = ["-Fc", "-E", self.properties()["charset"], "-d", conninfo(self.name)]
@@ -225,7 +209,7 @@ class Dump:
             argv, variables = found
             variables["PGAPPNAME"] = self.mark
             with watched(self.waiting):
-                receive(target, [program, *argv, *tail], "postgres", variables)
+                receive(self.system, target, [program, *argv, *tail], "postgres", variables)
         return "PostgreSQL " + self.cluster.version
 
     def ours(self) -> str:
@@ -235,11 +219,11 @@ class Dump:
 
     def waiting(self) -> str:
         """End a dump that has waited too long for a lock; return who holds it."""
-        for pid, *holders in self.cluster.values(WAITING.format(seconds=waits.LONGEST, ours=self.ours())):
-            self.rows("SELECT pg_terminate_backend(%d)" % pid)
+        for pid, *holders in self.cluster.lists(WAITING.format(seconds=waits.LONGEST, ours=self.ours())):
+            self.rows("SELECT pg_terminate_backend(%d)" % int(str(pid)))
             return (
                 "the backup of %s has waited for %d s for what is locked by %s; next: the same command again when that"
-                " has ended" % (self.name, waits.LONGEST, ", ".join(holders) or "nobody any more")
+                " has ended" % (self.name, waits.LONGEST, ", ".join(map(str, holders)) or "nobody any more")
             )
         return ""
 
@@ -318,7 +302,8 @@ class Dump:
 
     def runs(self, source: BinaryIO) -> List[Tuple[str, List[str]]]:
         """Return the entries of a dump in the order in which they are read in, in runs by who does it."""
-        roles = dict(self.cluster.values("SELECT json_build_array(rolname, rolsuper) FROM pg_roles"))
+        rows = self.cluster.lists("SELECT json_build_array(rolname, rolsuper) FROM pg_roles")
+        roles = {str(name): bool(superuser) for name, superuser in rows}
         if self.owner not in roles or roles[self.owner]:
             what = "is a superuser" if self.owner in roles else "does not exist"
             raise Failure("the role %s, to which %s belongs, %s; next: bootstrap" % (self.owner, self.name, what))
@@ -360,7 +345,7 @@ class Dump:
                 return
         raise failures[0]
 
-    def settle(self, journal: Mapping[str, Any]) -> bool:
+    def settle(self, journal: Mapping[str, object]) -> bool:
         """Finish a restore whose database has taken its place, and undo any other; return whether it was finished."""
         fresh, former = str(journal.get("fresh", "")), str(journal.get("former", ""))
         self.quieten(fresh)
@@ -383,58 +368,6 @@ class Dump:
         deadline = time.monotonic() + 60
         while self.rows(ours % (self.ours(), literal(fresh))) and time.monotonic() < deadline:
             time.sleep(0.1)
-
-
-def creation(name: str, like: Mapping[str, Any]) -> str:
-    """Return the SQL for an empty database with the encoding, the locale and the tablespace of another one."""
-    sql = "CREATE DATABASE %s TEMPLATE template0 ENCODING %s" % (identifier(name), literal(like["charset"]))
-    sql += " LC_COLLATE %s LC_CTYPE %s" % (literal(like["datcollate"]), literal(like["datctype"]))
-    provider = {"c": "libc", "i": "icu", "b": "builtin"}[like.get("datlocprovider", "c")]
-    # PostgreSQL 15 calls it daticulocale, 17 datlocale; 14 knows no providers.
-    locale = str(like.get("datlocale") or like.get("daticulocale"))
-    if provider != "libc":
-        sql += " LOCALE_PROVIDER %s %s %s" % (
-            provider,
-            "ICU_LOCALE" if provider == "icu" else "BUILTIN_LOCALE",
-            literal(locale),
-        )
-    if like.get("daticurules"):
-        sql += " ICU_RULES %s" % literal(like["daticurules"])
-    return sql + " TABLESPACE %s;" % identifier(like["tablespace"])
-
-
-def outfit(name: str, fresh: str, like: Mapping[str, Any]) -> str:
-    """Return the SQL that gives a database the owner, rights, limits, settings, comment and labels of another one."""
-    new, owner = identifier(fresh), identifier(like["owner"])
-    sql = [
-        "BEGIN;",
-        "ALTER DATABASE %s OWNER TO %s;" % (new, owner),
-        "ALTER DATABASE %s CONNECTION LIMIT %d;" % (new, like["datconnlimit"]),
-        "ALTER DATABASE %s IS_TEMPLATE %s;" % (new, "true" if like["datistemplate"] else "false"),
-        # The rows themselves: their values, of which lists are none that ALTER would take, stay what they are.
-        "INSERT INTO pg_db_role_setting (setdatabase, setrole, setconfig)"
-        " SELECT n.oid, s.setrole, s.setconfig FROM pg_db_role_setting s, pg_database o, pg_database n"
-        " WHERE s.setdatabase = o.oid AND o.datname = %s AND n.datname = %s;" % (literal(name), literal(fresh)),
-        "REVOKE ALL ON DATABASE %s FROM PUBLIC, %s;" % (new, owner),
-    ]
-    if like["comment"] is not None:
-        sql.append("COMMENT ON DATABASE %s IS %s;" % (new, literal(like["comment"])))
-    for provider, label in like["labels"] or ():
-        sql.append("SECURITY LABEL FOR %s ON DATABASE %s IS %s;" % (identifier(provider), new, literal(label)))
-    if like["datacl"] is None:
-        # That of a database on which nobody ever granted anything.
-        sql.append("UPDATE pg_database SET datacl = NULL WHERE datname = %s;" % literal(fresh))
-    for grantor, grantee, right, grantable in sorted(like["rights"] or (), key=lambda each: each[0] != like["owner"]):
-        grant = "GRANT %s ON DATABASE %s TO %s%s;" % (
-            right,
-            new,
-            identifier(grantee) if grantee else "PUBLIC",
-            " WITH GRANT OPTION" if grantable else "",
-        )
-        if grantor != like["owner"]:
-            grant = "SET LOCAL SESSION AUTHORIZATION %s; %s RESET SESSION AUTHORIZATION;" % (literal(grantor), grant)
-        sql.append(grant)
-    return "\n".join([*sql, "COMMIT;"])
 
 
 def sorted_runs(

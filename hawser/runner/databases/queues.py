@@ -11,26 +11,31 @@ from .rabbitmq import control
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Sequence
+    from typing import List, Sequence, Tuple, TypeVar, Union
 
+    from ..specs.answers import Counted, RabbitQueue, RedisQueue
     from ..system import System
+
+    Q = TypeVar("Q", RabbitQueue, RedisQueue)
+    # Without the nothing of RESP, which is an empty text here.
+    Reply = Union[int, str, List["Reply"]]
 
 TIMEOUT = 10.0
 
 
-def fullest(rows: List[Dict[str, Any]], first: str) -> Dict[str, Any]:
+def fullest(rows: List[Q], first: str) -> Counted[Q]:
     """Return queues as an answer: those of a name before the others, and those before in which most waits."""
     return counted(sorted(rows, key=lambda row: (row["queue"] != first, -row["waiting"], row["queue"])), len(rows))
 
 
-def rabbitmq(system: System, vhosts: Sequence[str], first: str = "") -> Dict[str, Any]:
+def rabbitmq(system: System, vhosts: Sequence[str], first: str = "") -> Counted[RabbitQueue]:
     """Return the queues of some virtual hosts: vhost, queue, how many messages wait or are at work, and consumers.
 
     :param first: the name of queues that are told in any case; see `fullest`.
     :raises Failure: the broker does not answer.
     """
     columns = ("name", "messages_ready", "messages_unacknowledged", "consumers")
-    found: List[Dict[str, Any]] = []
+    found: List[RabbitQueue] = []
     for vhost in vhosts:
         arguments = ["-q", "--formatter", "json", "list_queues", "-p", vhost, *columns]
         program, user, cwd = control()
@@ -62,7 +67,7 @@ class Redis:
         self.stream.close()
         self.socket.close()
 
-    def ask(self, *words: str) -> Any:
+    def ask(self, *words: str) -> Reply:
         """Send a command and return the answer.
 
         :raises Failure: Redis says no.
@@ -74,7 +79,19 @@ class Redis:
         self.socket.sendall(b"".join(parts))
         return self.answer()
 
-    def answer(self) -> Any:
+    def scan(self, cursor: str) -> Tuple[str, List[str]]:
+        """Return some names of lists, and the cursor with which the next ones are asked for."""
+        found = self.ask("SCAN", cursor, "COUNT", "1000", "TYPE", "list")
+        if isinstance(found, list) and len(found) == 2 and isinstance(found[1], list):
+            return str(found[0]), list(map(str, found[1]))
+        raise Failure("Redis answers %r" % (found,))
+
+    def length(self, name: str) -> int:
+        """Return how many entries a list has."""
+        found = self.ask("LLEN", name)
+        return found if isinstance(found, int) else 0
+
+    def answer(self) -> Reply:
         line = self.stream.readline()
         kind, rest = line[:1], line[1:].rstrip(b"\r\n")
         if kind == b"-":
@@ -91,7 +108,7 @@ class Redis:
         raise Failure("Redis closed the connection")
 
 
-def redis(system: System, port: int, password: str, database: int, first: str = "") -> Dict[str, Any]:
+def redis(system: System, port: int, password: str, database: int, first: str = "") -> Counted[RedisQueue]:
     """Return the lists of a Redis database, which is what celery makes of queues: queue and how many messages wait.
 
     :param first: the name of a queue that is told in any case; see `fullest`.
@@ -102,11 +119,11 @@ def redis(system: System, port: int, password: str, database: int, first: str = 
     except OSError as error:
         raise Failure("Redis on port %d cannot be asked: %s" % (port, error)) from None
     try:
-        found: List[Dict[str, Any]] = []
+        found: List[RedisQueue] = []
         cursor = "0"
         while True:
-            cursor, names = connection.ask("SCAN", cursor, "COUNT", "1000", "TYPE", "list")
-            found += [{"queue": name, "waiting": connection.ask("LLEN", name)} for name in names]
+            cursor, names = connection.scan(cursor)
+            found += [{"queue": name, "waiting": connection.length(name)} for name in names]
             if cursor == "0":
                 return fullest(found, first)
     except OSError as error:

@@ -23,7 +23,7 @@ from .restoring import BEFORE_REMOVAL, Journal, is_former
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Set
+    from typing import Dict, List, Optional, Set, Type
 
     from ..specs.databases import DatabaseGoneSpec, DatabaseSpec, RabbitGoneSpec
     from ..specs.system import FoldersGoneSpec, UserGoneSpec
@@ -46,7 +46,35 @@ RIGHTS = ("mysql.db", "mysql.tables_priv", "mysql.columns_priv", "mysql.procs_pr
 CODE = {"VIEWS": "TABLE", "ROUTINES": "ROUTINE", "TRIGGERS": "TRIGGER", "EVENTS": "EVENT"}
 
 
-class Postgresql:
+class Server:
+    """A database with its role, where they are.
+
+    :param spec: database, owner and path.
+    """
+
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
+        raise NotImplementedError
+
+    def there(self) -> bool:
+        """Tell whether there is such a database."""
+        raise NotImplementedError
+
+    def role(self) -> bool:
+        """Tell whether there is such a role."""
+        raise NotImplementedError
+
+    def others(self) -> List[str]:
+        """Return where else the role owns something or has rights."""
+        raise NotImplementedError
+
+    def drop(self) -> None:
+        raise NotImplementedError
+
+    def drop_role(self) -> None:
+        raise NotImplementedError
+
+
+class Postgresql(Server):
     """A database and its role in PostgreSQL.
 
     :param spec: database and owner.
@@ -80,7 +108,7 @@ class Postgresql:
         self.cluster.psql("DROP ROLE IF EXISTS %s" % postgres.identifier(self.owner))
 
 
-class Mariadb:
+class Mariadb(Server):
     """A database and its role in MariaDB.
 
     :param spec: database and owner.
@@ -119,7 +147,7 @@ class Mariadb:
             self.server.sql("DROP USER IF EXISTS %s;" % mariadb.account(self.owner, host))
 
 
-class Sqlite:
+class Sqlite(Server):
     """A file of SQLite; it goes with its folder.
 
     :param spec: path.
@@ -145,7 +173,7 @@ class Sqlite:
         """Nothing: it belongs to a user of the host."""
 
 
-SERVERS = {"postgresql": Postgresql, "mariadb": Mariadb, "sqlite": Sqlite}
+SERVERS: Dict[str, Type[Server]] = {"postgresql": Postgresql, "mariadb": Mariadb, "sqlite": Sqlite}
 
 
 class DatabaseGone(Kind):
@@ -153,7 +181,7 @@ class DatabaseGone(Kind):
 
     spec: DatabaseGoneSpec
 
-    def server(self) -> Any:
+    def server(self) -> Optional[Server]:
         try:
             return SERVERS[self.spec["engine"]](self.spec, self.system)
         except Failure:
@@ -174,6 +202,7 @@ class DatabaseGone(Kind):
 
     def apply(self, change: Change) -> None:
         server = self.server()
+        assert server is not None
         if Journal(self.system.state, self.spec["engine"], self.spec["database"]).found:
             # Half of a restore would be the last that is known of it.
             settle(self.spec, self.system)

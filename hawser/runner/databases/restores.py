@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 
 from ..system import Change, Failure, Kind
-from .backups import ENGINES, Backup, opened, opened_whole, workplace
+from .backups import Backup, opened, opened_whole
+from .engines import ENGINES
 from .postgres import Cluster
 from .restoring import BEFORE_RESTORE, Journal
+from .workplace import workplace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Sequence
+    from typing import List, Optional, Sequence
 
+    from ..specs.answers import Left
     from ..specs.databases import DatabaseSpec, RestoreSpec, SettledSpec
     from ..specs.questions import NamedDatabase
     from ..system import System
-    from .backups import Engine
+    from .engines import Engine
 
 
 class Restore(Kind):
@@ -152,13 +155,13 @@ def closed(spec: NamedDatabase, system: System) -> bool:
     return spec["engine"] == "postgresql" and Cluster(system).refuses(spec["database"])
 
 
-def left(system: System, databases: Sequence[NamedDatabase]) -> List[Dict[str, str]]:
+def left(system: System, databases: Sequence[NamedDatabase]) -> List[Left]:
     """Return what is wrong with databases since a restore was broken off.
 
     :param databases: dicts with database and engine.
     :returns: dicts with database, backup (empty where it is not known) and what.
     """
-    found = []
+    found: List[Left] = []
     for each in databases:
         journal = Journal(system.state, each["engine"], each["database"])
         if journal.found:

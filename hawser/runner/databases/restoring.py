@@ -1,4 +1,4 @@
-"""What all ways to bring a backup back share: the journal of a restore, and names of databases beside another one."""
+"""What all ways to bring a backup back share: its record, the journal of a restore, and names beside a database's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Sequence
+    from typing import Dict, List, Mapping, Optional, Sequence
 
 # What a backup is made for, as `db.list` shows it.
 BEFORE_RESTORE, BEFORE_REMOVAL, BEFORE_MIGRATION = "before a restore", "before removal", "before a migration"
@@ -42,9 +42,9 @@ class Journal:
     def __init__(self, state: str, engine: str, database: str) -> None:
         self.path = os.path.join(state, "%s%s-%s.json" % (START, engine, database))
         self.about = {"engine": engine, "database": database}
-        self.found: Dict[str, Any] = said(read(self.path))
+        self.found: Dict[str, object] = said(read(self.path))
 
-    def note(self, **more: Any) -> None:
+    def note(self, **more: object) -> None:
         """Write down how far it has come."""
         self.found.update(more, **self.about)
         write_atomically(self.path, json.dumps(self.found).encode(), 0o600)
@@ -72,7 +72,7 @@ class Journal:
         return Failure("%s; next: %s" % (self.told(), way))
 
 
-def said(data: Optional[bytes]) -> Dict[str, Any]:
+def said(data: Optional[bytes]) -> Dict[str, object]:
     """Return what a journal says; nothing where there is none."""
     if data is None:
         return {}
@@ -80,18 +80,26 @@ def said(data: Optional[bytes]) -> Dict[str, Any]:
     return found if found and found.get("phase") and found.get("backup") else {"phase": DAMAGED}
 
 
-def journals(state: str) -> List[Mapping[str, Any]]:
+def journals(state: str) -> List[Mapping[str, object]]:
     """Return the journals of the restores that were not completed."""
     try:
         names = sorted(os.listdir(state))
     except FileNotFoundError:
         return []
-    found: List[Mapping[str, Any]] = []
+    found: List[Mapping[str, object]] = []
     for name in names:
         if name.startswith(START) and name.endswith(".json"):
             engine, _, database = name[len(START) : -len(".json")].partition("-")
             found.append({"engine": engine, "database": database, **said(read(os.path.join(state, name)))})
     return found
+
+
+def details(path: str) -> Mapping[str, object]:
+    """Return what was written down beside a backup; nothing where that is lost."""
+    try:
+        return parsed(read(path + ".json"), dict) or {}
+    except (OSError, Failure):
+        return {}
 
 
 def beside(name: str, word: str, end: str) -> str:

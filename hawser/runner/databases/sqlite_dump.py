@@ -11,10 +11,11 @@ import stat
 
 from ..files.disk import NotThere, parent_of, stat_at
 from ..system import Failure
+from .workplace import receive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Optional
+    from typing import BinaryIO, Optional
 
     from ..system import System
     from .restoring import Journal
@@ -98,7 +99,7 @@ class Dump:
         found = self.status()
         return stat.S_IMODE(found.st_mode) if found and stat.S_ISREG(found.st_mode) else 0o644
 
-    def save(self, target: BinaryIO, receive: Any, place: str) -> str:
+    def save(self, target: BinaryIO, place: str) -> str:
         """Copy the file and prove that the copy is whole.
 
         :param place: a folder of the user.
@@ -107,7 +108,7 @@ class Dump:
             raise Failure("there is no database %s on this host" % self.path)
         size = self.size()
         argv = [PYTHON, "-I", "-c", SAVE, self.path, place]
-        receive(target, argv, self.user, {}, 2 * size + GROWTH, PATIENCE + size / PACE)
+        receive(self.system, target, argv, self.user, {}, 2 * size + GROWTH, PATIENCE + size / PACE)
         return "SQLite"
 
     def restore(self, source: BinaryIO, journal: Journal, place: str, mode: int) -> str:

@@ -29,12 +29,12 @@ from .disk import (
     what_it_is,
     write_atomically,
 )
-from .records import parsed
+from .records import number, parsed
 from .validate import VALIDATORS, validate_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Tuple
+    from typing import Callable, Dict, List, Optional, Tuple
 
     from ..specs.files import (
         AbsentSpec,
@@ -119,7 +119,7 @@ class Former:
         """Keep what is there now, unless a killed run has kept what was there before it."""
         if self.exists():
             return
-        entry: Dict[str, Any] = {"path": self.path}
+        entry: Dict[str, object] = {"path": self.path}
         with parent_of(self.path) as (folder, name):
             status = stat_at(name, folder)
             if status is not None and stat.S_ISLNK(status.st_mode):
@@ -135,15 +135,15 @@ class Former:
     def put_back(self) -> None:
         entry = self.entry()
         if "link" in entry:
-            link_atomically(self.path, entry["link"])
+            link_atomically(self.path, str(entry["link"]))
         elif "content" in entry:
-            content = base64.b64decode(entry["content"])
-            write_atomically(self.path, content, entry["mode"], entry["uid"], entry["gid"])
+            mode, uid, gid = number(entry, "mode"), number(entry, "uid", -1), number(entry, "gid", -1)
+            write_atomically(self.path, base64.b64decode(str(entry["content"])), mode, uid, gid)
         else:
             remove(self.path)
         self.forget()
 
-    def entry(self) -> Dict[str, Any]:
+    def entry(self) -> Dict[str, object]:
         found = parsed(read(self.copy), dict)
         if found is None or found.get("path") != self.path:
             raise Failure(

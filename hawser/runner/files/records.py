@@ -6,9 +6,9 @@ import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Type, TypeVar
+    from typing import Dict, List, Mapping, Optional, Type, TypeVar
 
-    Record = TypeVar("Record", Dict[str, Any], List[Any])
+    Record = TypeVar("Record", Dict[str, object], List[object])
 
 
 def parsed(data: Optional[bytes], kind: Type[Record]) -> Optional[Record]:
@@ -23,3 +23,21 @@ def parsed(data: Optional[bytes], kind: Type[Record]) -> Optional[Record]:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, kind) else None
+
+
+def number(record: Mapping[str, object], name: str, default: int = 0) -> int:
+    """Return a number of a record; the default where it has none."""
+    found = record.get(name)
+    return found if isinstance(found, int) else default
+
+
+def rows_in(record: Mapping[str, object], name: str) -> List[object]:
+    """Return a list of a record; an empty one where it has none."""
+    found = record.get(name)
+    return found if isinstance(found, list) else []
+
+
+def texts_in(record: Mapping[str, object], name: str) -> Dict[str, str]:
+    """Return a table of texts of a record; an empty one where it has none."""
+    found = record.get(name)
+    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}

@@ -13,11 +13,11 @@ from .validate import PYTHON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Tuple
+    from typing import Dict, Tuple
 
     from ..system import System
 
-    Table = Dict[str, Any]
+    Table = Dict[str, object]
 
 # Texts are matched first, so that what stands in them is no comment. One without an end is matched as well, or looking
 # for the end would begin anew at every place.
@@ -90,7 +90,7 @@ def dump(system: System, format: str, text: str, data: Table) -> str:
     return dump_python(text, data)
 
 
-def parse_json(text: str, path: str) -> Any:
+def parse_json(text: str, path: str) -> object:
     try:
         return json.loads(text)
     except ValueError as error:
@@ -108,7 +108,7 @@ def parse_json(text: str, path: str) -> Any:
             raise Failure("%s is not valid JSON: %s" % (path, error)) from None
 
 
-def parse_yaml(system: System, text: str, path: str) -> Any:
+def parse_yaml(system: System, text: str, path: str) -> object:
     result = system.run([PYTHON, "-c", YAML_TO_JSON, str(LARGEST)], stdin=text, check=False, whole=True)
     if result.code == 3:
         raise Failure('reading YAML needs the package python3-yaml on this host (packages.all = ["python3-yaml"])')
@@ -133,6 +133,8 @@ def dump_ini(data: Table) -> str:
     for section, values in data.items():
         if section != "DEFAULT":
             parser.add_section(section)
+        if not isinstance(values, dict):
+            raise Failure("%s is no section of a table, as INI wants it" % section)
         for key, value in values.items():
             word = str(value).lower() if isinstance(value, bool) else value
             parser.set(section, key, word if word is None else str(word).replace("\n", "\n\t"))
@@ -141,13 +143,13 @@ def dump_ini(data: Table) -> str:
     return stream.getvalue()
 
 
-def assignments(text: str, path: str) -> Dict[str, Tuple[Any, int, int]]:
+def assignments(text: str, path: str) -> Dict[str, Tuple[object, int, int]]:
     """Return the names that a Python file assigns at its top: their values, and first and last line (from 0)."""
     try:
         module = ast.parse(text)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise Failure("%s is not valid Python: %s" % (path, error)) from None
-    found: Dict[str, Tuple[Any, int, int]] = {}
+    found: Dict[str, Tuple[object, int, int]] = {}
     for statement in module.body:
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             target = statement.targets[0]

@@ -8,16 +8,19 @@ import re
 
 from ..rows import counted
 from ..system import Failure
-from .disk import read, read_beneath, read_itself, walk, write_atomically
+from .disk import read, read_beneath, read_itself, write_atomically
 from .files import WholeFile
 from .sample_formats import dump, parse
+from .walk import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+    from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
 
+    from ..specs.answers import Counted, Sample
     from ..specs.files import SettingsSpec
     from ..system import Change, System
+    from .sample_formats import Table
 
     Keys = Tuple[str, ...]
 
@@ -62,7 +65,7 @@ class Original:
             write_atomically(self.copy, self.data(), 0o600)
 
 
-def find_keys(data: Any, at: Keys = ()) -> Iterator[Keys]:
+def find_keys(data: object, at: Keys = ()) -> Iterator[Keys]:
     """Yield the way to every key of nested tables, comments left out."""
     if isinstance(data, dict):
         for key, value in data.items():
@@ -71,7 +74,7 @@ def find_keys(data: Any, at: Keys = ()) -> Iterator[Keys]:
                 yield from find_keys(value, (*at, str(key)))
 
 
-def find_placeholders(data: Any, at: Keys = ()) -> Iterator[str]:
+def find_placeholders(data: object, at: Keys = ()) -> Iterator[str]:
     """Yield a complaint about every text that somebody was to replace."""
     if isinstance(data, str):
         found = PLACEHOLDER.search(data)
@@ -84,7 +87,7 @@ def find_placeholders(data: Any, at: Keys = ()) -> Iterator[str]:
             yield from find_placeholders(value, (*at, str(key)))
 
 
-def find_prose(data: Any, given: Any, at: Keys = ()) -> Iterator[str]:
+def find_prose(data: object, given: object, at: Keys = ()) -> Iterator[str]:
     """Yield a complaint about every text of a sample that reads as an instruction, where nothing is given for it."""
     if isinstance(data, str):
         if given is None and PROSE.match(data.strip()) and not PLACEHOLDER.search(data):
@@ -105,7 +108,7 @@ def shown(at: Keys) -> str:
     return ".".join('"%s"' % key if "." in key else key for key in at)
 
 
-def as_in(sample: Any, value: Any) -> Any:
+def as_in(sample: object, value: object) -> object:
     """Return a value in the type that the sample has; where it has nothing, or is to be replaced, in its own.
 
     :raises ValueError: it cannot be one; says what the sample has.
@@ -157,22 +160,22 @@ class Merge:
         self.new_keys = new_keys
         self.problems: List[str] = []
 
-    def lay(self, sample: Dict[str, Any], values: Dict[str, Any], at: Keys = ()) -> Dict[str, Any]:
+    def lay(self, sample: Table, values: Mapping[str, object], at: Keys = ()) -> Table:
         """Return the sample's table with these values in it."""
         result = dict(sample)
         for key, value in values.items():
-            where = (*at, key)
+            where, former = (*at, key), sample.get(key)
             if key not in sample:
                 self.unknown(where, list(sample))
                 result[key] = value
-            elif isinstance(value, dict) and isinstance(sample[key], dict):
-                result[key] = self.lay(sample[key], value, where)
-            elif isinstance(value, dict) != isinstance(sample[key], dict) and sample[key] is not None:
-                kind = "a table" if isinstance(sample[key], dict) else "no table"
+            elif isinstance(value, dict) and isinstance(former, dict):
+                result[key] = self.lay(former, value, where)
+            elif isinstance(value, dict) != isinstance(former, dict) and former is not None:
+                kind = "a table" if isinstance(former, dict) else "no table"
                 self.problems.append("%s is %s in the sample" % (shown(where), kind))
             else:
                 try:
-                    result[key] = as_in(sample[key], value)
+                    result[key] = as_in(former, value)
                 except ValueError as error:
                     self.problems.append("%s is %s in the sample" % (shown(where), error))
         return result
@@ -183,7 +186,7 @@ class Merge:
             hint = " (did you mean %s?)" % near[0] if near else " (new_keys = true allows it)"
             self.problems.append("%s is not in the sample%s" % (shown(where), hint))
 
-    def compare(self, sample: Any, given: Any, optional: Sequence[str]) -> None:
+    def compare(self, sample: object, given: object, optional: Sequence[str]) -> None:
         """Find the keys of the sample that a whole text lacks, and those that it has beyond it."""
         have, want = set(find_keys(given)), list(find_keys(sample))
         for where in want:
@@ -253,12 +256,12 @@ class Settings(WholeFile):
         super().apply(change)
 
 
-def listing(system: System, source: str, made: Sequence[str]) -> Dict[str, Any]:
+def listing(system: System, source: str, made: Sequence[str]) -> Counted[Sample]:
     """List the samples in a checkout: their path in it, and whether the file without the suffix exists.
 
     :param made: the samples that the settings use, which come first.
     """
-    found: List[Dict[str, Any]] = []
+    found: List[Sample] = []
     for folder, names, files in walk(source):
         names[:] = [name for name in names if name != ".git"]
         for name in files:
@@ -267,6 +270,6 @@ def listing(system: System, source: str, made: Sequence[str]) -> Dict[str, Any]:
                 path = os.path.join(folder, name)
                 target = os.path.join(folder, base)
                 used = path in made
-                row = {"sample": os.path.relpath(path, source), "exists": os.path.lexists(target), "used": used}
-                found.append(row)
+                exists = os.path.lexists(target)
+                found.append({"sample": os.path.relpath(path, source), "exists": exists, "used": used})
     return counted(sorted(found, key=lambda row: (not row["used"], row["sample"])), len(found))

@@ -12,12 +12,14 @@ import stat
 
 from ..rows import weight
 from ..system import Failure, group_id, user_id
-from .disk import NotThere, digest, digest_of, open_folder, opened, replace, walk
+from .disk import NotThere, digest, digest_of, open_folder, opened, replace
+from .walk import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional
+    from typing import Callable, List, Optional, Sequence
 
+    from ..specs.answers import RemoteFile, RemoteState
     from ..specs.messages import Part
     from ..system import System
 
@@ -27,14 +29,14 @@ MOST_FILES = 100_000
 LONGEST_LISTING = 14 << 20
 
 
-def name_of(entry: Callable[[int], Any], number: int) -> str:
+def name_of(entry: Callable[[int], Sequence[object]], number: int) -> str:
     try:
         return str(entry(number)[0])
     except KeyError:
         return str(number)
 
 
-def state(system: System, path: str) -> Optional[Dict[str, Any]]:
+def state(system: System, path: str) -> Optional[RemoteState]:
     """Return digest, mode, owner and group of a file; None when there is none.
 
     :raises Failure: there is something else.
@@ -53,7 +55,7 @@ def state(system: System, path: str) -> Optional[Dict[str, Any]]:
     }
 
 
-def listing(system: System, path: str) -> List[Dict[str, Any]]:
+def listing(system: System, path: str) -> List[RemoteFile]:
     """Return the files at or below a path, by their path below it (empty for the file itself), with their digests.
 
     :raises Failure: there is nothing, or too much to be listed.
@@ -70,7 +72,8 @@ def listing(system: System, path: str) -> List[Dict[str, Any]]:
         for folder, _names, files in walk(path)
         for name in files
     )
-    found, room = [], LONGEST_LISTING
+    found: List[RemoteFile] = []
+    room = LONGEST_LISTING
     for row in rows:
         if row is not None:
             found.append(row)
@@ -81,7 +84,7 @@ def listing(system: System, path: str) -> List[Dict[str, Any]]:
     return found
 
 
-def described(path: str, name: str) -> Optional[Dict[str, Any]]:
+def described(path: str, name: str) -> Optional[RemoteFile]:
     """Return a file's row of a listing: what the other side must know before it takes it; None when it has gone."""
     try:
         with opened(path) as stream:

@@ -12,7 +12,9 @@ from ..rows import MOST_ROWS, by_turns, counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Tuple
+    from typing import Dict, List, Mapping, Tuple
+
+    from ..specs.answers import Counted, Listener
 
     # Address, port, and the number of the user who has opened it.
     Opened = Tuple[str, int, int]
@@ -101,7 +103,7 @@ def those_that_count(found: Mapping[str, Opened]) -> Dict[str, Opened]:
     return dict(by_turns(ordered, lambda each: each[1][2])[:MOST_ROWS])
 
 
-def listening(system: object) -> Dict[str, Any]:
+def listening(system: object) -> Counted[Listener]:
     """List the TCP ports of this host on which somebody listens.
 
     :returns: rows as those of `described`, and how many there are beyond them.
@@ -111,12 +113,12 @@ def listening(system: object) -> Dict[str, Any]:
     return counted(sorted(found, key=lambda row: (row["port"], row["address"])), len(opened))
 
 
-def at_port(port: int) -> List[Dict[str, Any]]:
+def at_port(port: int) -> List[Listener]:
     """Return who listens on a port; see `described`."""
     return described({inode: each for inode, each in sockets().items() if each[1] == port})
 
 
-def described(wanted: Mapping[str, Opened]) -> List[Dict[str, Any]]:
+def described(wanted: Mapping[str, Opened]) -> List[Listener]:
     """Say whose sockets these are.
 
     :returns: dicts with address, port, pid, program, unit and pids (the process and those that it comes from); who it
@@ -133,7 +135,8 @@ def described(wanted: Mapping[str, Opened]) -> List[Dict[str, Any]]:
             pid = int(path.split("/")[2])
             # Forked workers hold it too; the oldest opened it.
             owners[inode] = min(pid, owners.get(inode, pid))
-    found, parent_of = [], parents()
+    found: List[Listener] = []
+    parent_of = parents()
     for inode, (address, port, _user) in wanted.items():
         pid = owners.get(inode, 0)
         found.append(

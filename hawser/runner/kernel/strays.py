@@ -12,7 +12,9 @@ from .scopes import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Mapping
+    from typing import Dict, Iterable, List
+
+    from ..specs.answers import Counted, Stray
 
 
 # What runs where programs are started that then leave: a unit in which an orphan belongs to nobody.
@@ -25,7 +27,7 @@ LONGEST = 100
 MOST = 5
 
 
-def listing(system: object, user: str) -> Dict[str, Any]:
+def listing(system: object, user: str) -> Counted[Stray]:
     """Return the programs of a user that were left behind.
 
     :returns: rows with pid, command, ports (addresses on which it or its children listen) and unit (whose door it has
@@ -61,7 +63,7 @@ def is_orphan(pid: int) -> bool:
     return bool(name) and parent == 1 and any(fnmatch.fnmatchcase(unit, each) for each in DOORS)
 
 
-def rows(system: object, pids: Iterable[int], most: int) -> List[Dict[str, Any]]:
+def rows(system: object, pids: Iterable[int], most: int) -> List[Stray]:
     """Describe some processes with all that they have started, those first that listen."""
     ports: Dict[int, List[str]] = {pid: [] for pid in pids}
     for each in listening(system)["rows"] if ports else ():
@@ -87,10 +89,10 @@ def describe(system: object, pids: Iterable[int]) -> List[str]:
     known = set(pids)
     first = [pid for pid in known if status(pid)[1] not in known]
     more = len(first) - MOST
-    return [*map(told, rows(system, first, MOST)), *(["and %d more" % more] if more > 0 else [])]
+    return [*map(summary, rows(system, first, MOST)), *(["and %d more" % more] if more > 0 else [])]
 
 
-def told(row: Mapping[str, Any]) -> str:
-    """Say what a process is."""
+def summary(row: Stray) -> str:
+    """Say in words what a process is."""
     ports = ", listens on %s" % some(row["ports"]) if row["ports"] else ""
     return "%s (pid %d%s)" % (row["command"], row["pid"], ports)

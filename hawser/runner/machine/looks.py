@@ -16,8 +16,9 @@ from ..webservers import TRAITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Sequence
+    from typing import Callable, Dict, List, Sequence
 
+    from ..specs.answers import Counted, FailedUnit, Memory, Room
     from ..system import System
 
 # Seconds that one question over the network may take.
@@ -29,7 +30,7 @@ def clock(system: System) -> float:
     return time.time()
 
 
-def rooms(system: System, paths: Sequence[str]) -> List[Dict[str, Any]]:
+def rooms(system: System, paths: Sequence[str]) -> List[Room]:
     """Return the file systems that hold some paths, each once.
 
     A path that is not there yet stands for the nearest folder above it.
@@ -37,13 +38,13 @@ def rooms(system: System, paths: Sequence[str]) -> List[Dict[str, Any]]:
     :returns: dicts with path (the first that lies there), free and total (bytes), files_free and files_total (inodes,
         0 where the file system has no limit), and read_only.
     """
-    found: Dict[int, Dict[str, Any]] = {}
+    found: Dict[int, Room] = {}
     for path in paths:
         place = path
         while not os.path.exists(place):
             place = os.path.dirname(place)
         room = os.statvfs(place)
-        row = {
+        row: Room = {
             "path": path,
             "free": room.f_bavail * room.f_frsize,
             "total": room.f_blocks * room.f_frsize,
@@ -72,13 +73,12 @@ def unmounted(system: System, path: str = "/etc/fstab", needed: Sequence[str] = 
     return [folder for folder in dict.fromkeys([*folders, *needed]) if not is_mount(folder)]
 
 
-def memory(system: System) -> Dict[str, int]:
+def memory(system: System) -> Memory:
     """Return the host's memory in bytes: total, and available without swapping."""
     with open("/proc/meminfo", encoding="ascii") as stream:
         rows = dict(line.split(":", 1) for line in stream)
-    return {
-        name: int(rows[field].split()[0]) * 1024 for name, field in (("total", "MemTotal"), ("free", "MemAvailable"))
-    }
+    total, free = (int(rows[field].split()[0]) * 1024 for field in ("MemTotal", "MemAvailable"))
+    return {"total": total, "free": free}
 
 
 def at_once(work: Callable[[str], str], names: Sequence[str]) -> Dict[str, str]:
@@ -140,11 +140,11 @@ def refused(system: System, server: str) -> str:
     return system.show(said.strip()) if result.code else ""
 
 
-def failed_units(system: System) -> Dict[str, Any]:
+def failed_units(system: System) -> Counted[FailedUnit]:
     """Return the units of systemd that have failed; whoever connects may have made many of one template (``ssh@…``)."""
     argv = ["systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"]
     answer = system.run(argv, check=False, apart=True, timeout=30, whole=True)
-    found = [{"unit": line.split()[0]} for line in answer.output.splitlines() if line.split()]
+    found: List[FailedUnit] = [{"unit": line.split()[0]} for line in answer.output.splitlines() if line.split()]
     return counted(by_turns(found, lambda row: row["unit"].partition("@")[0]), len(found))
 
 

@@ -10,8 +10,9 @@ from ..system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Dict
 
+    from ..specs.answers import CronRun
     from ..system import System
 
 
@@ -22,12 +23,12 @@ NUMBER = re.compile(r"\d{1,12}\Z")
 LATEST = 253370764800
 
 
-def last(system: System, folder: str) -> Dict[str, Dict[str, Any]]:
+def last(system: System, folder: str) -> Dict[str, CronRun]:
     """Return the last run of each entry that has run.
 
     :returns: by entry: began, and ended and status or, where these are None, whether it is still running.
     """
-    found = {}
+    found: Dict[str, CronRun] = {}
     try:
         names = sorted(os.listdir(folder))
     except OSError:

@@ -14,11 +14,21 @@ from ..system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence, Union
+    from typing import Any, Dict, List, Optional, Sequence, TypedDict, Union
 
     from ..system import Finished, System
 
     Manager = Union["Systemd", "Supervisor"]
+
+    class ProcessInfo(TypedDict):
+        """What supervisor says of a program (supervisord.org/api.html); of more fields, these are read."""
+
+        group: str
+        statename: str
+        start: int
+        stop: int
+        pid: int
+
 
 LOG_LINES = 25
 # Seconds that the longest stop may take; the manager itself kills what is slower than its definition allows.
@@ -173,7 +183,7 @@ class Supervisor:
     def __init__(self, system: System) -> None:
         self.system = system
 
-    def call(self, name: str, *arguments: Any) -> Any:
+    def call(self, name: str, *arguments: object) -> Any:
         """Call one of its functions (supervisord.org/api.html).
 
         :raises xmlrpc.client.Fault: it says no.
@@ -196,7 +206,7 @@ class Supervisor:
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
             raise Failure("supervisor does not answer on %s: %s" % (self.socket, error)) from None
 
-    def attempt(self, name: str, *arguments: Any) -> str:
+    def attempt(self, name: str, *arguments: object) -> str:
         """Call, and return the fault's text instead of raising it."""
         import xmlrpc.client
 
@@ -210,11 +220,11 @@ class Supervisor:
         """Ask for many units at once; where supervisor does not run, it knows none of them."""
         if not units:
             return {}
-        rows = self.call("getAllProcessInfo") if os.path.exists(self.socket) else []
+        rows: List[ProcessInfo] = self.call("getAllProcessInfo") if os.path.exists(self.socket) else []
         known = {row["group"]: row for row in rows}
         return {unit: self.parse(unit, known.get(unit)) for unit in units}
 
-    def parse(self, unit: str, row: Optional[Dict[str, Any]]) -> State:
+    def parse(self, unit: str, row: Optional[ProcessInfo]) -> State:
         """Read what ``getAllProcessInfo`` says of one program."""
         enabled = os.path.exists(os.path.join(self.folder, unit + self.suffix))
         if row is None:

@@ -12,8 +12,9 @@ from .managers import STARTING, Supervisor, Systemd, manager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import List, Optional
 
+    from ..specs.answers import Definition
     from ..specs.processes import RetiredSpec, RunningSpec, UnitsSpec
     from ..specs.system import ServiceSpec
 
@@ -25,12 +26,12 @@ ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generat
 STARTUP = 120.0
 
 
-def definitions(application: str) -> List[Dict[str, Any]]:
+def definitions(application: str) -> List[Definition]:
     """List the process definitions of an application on this host.
 
     :returns: dicts with manager, unit, process and release, from the comment at the top of each definition.
     """
-    found = []
+    found: List[Definition] = []
     for name, folder, suffix in (
         ("systemd", Systemd.folder, Systemd.suffix),
         ("supervisor", Supervisor.folder, Supervisor.suffix),
@@ -173,7 +174,7 @@ class Units(Kind):
 
     spec: UnitsSpec
 
-    def extra(self) -> List[Dict[str, Any]]:
+    def extra(self) -> List[Definition]:
         keep = set(self.spec["keep"])
         return [
             each for each in definitions(self.spec["prefix"]) if "%s/%s" % (each["manager"], each["unit"]) not in keep

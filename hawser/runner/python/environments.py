@@ -23,7 +23,7 @@ from .requirements import Recipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Sequence
+    from typing import Dict, List, Mapping, Optional, Sequence
 
     from ..specs.code import PythonEnvironmentSpec
     from ..specs.files import LinkSpec
@@ -92,7 +92,7 @@ class Interpreter:
     :param known: descriptions from markers; a file that is still the same is not started again.
     """
 
-    def __init__(self, system: System, path: str, user: str, known: Sequence[Dict[str, Any]] = ()) -> None:
+    def __init__(self, system: System, path: str, user: str, known: Sequence[Mapping[str, object]] = ()) -> None:
         self.path = path
         self.real = os.path.realpath(path)
         try:
@@ -102,7 +102,7 @@ class Interpreter:
         self.stamp = [status.st_size, status.st_mtime_ns, user]
         for entry in known:
             if entry.get("real") == self.real and entry.get("stamp") == self.stamp:
-                self.version: str = entry["version"]
+                self.version = str(entry["version"])
                 return
         # Python 2 has no -I; what is left of it are the folder, which is /, and the user's own variables and packages.
         argv = [self.real, "-E", "-s", "-c", ASK_VERSION]
@@ -126,7 +126,7 @@ class Interpreter:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         return "the interpreter %s does not run: %s" % (self.path, lines[-1] if lines else "it says nothing")
 
-    def describe(self) -> Dict[str, Any]:
+    def describe(self) -> Dict[str, object]:
         return {"path": self.path, "real": self.real, "stamp": self.stamp, "version": self.version}
 
 
@@ -391,7 +391,7 @@ def complete(path: str) -> bool:
     return os.path.isfile(os.path.join(path, MARKER)) and os.path.exists(os.path.join(path, "bin", "python"))
 
 
-def known_interpreters(folder: str) -> List[Dict[str, Any]]:
+def known_interpreters(folder: str) -> List[Dict[str, object]]:
     """Return what the markers under a folder say of interpreters; the user may have written anything there."""
     paths = glob.glob(os.path.join(folder, "*", MARKER))
     entries = [marker(os.path.dirname(path)).get("interpreter") for path in paths]

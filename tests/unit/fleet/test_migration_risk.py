@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hawser.fleet.migration_risk import SCRIPT, Verdict, judge, places_of, questions, summaries
-from hawser.runner.code.revisions import ADDITIVE, BREAKING, UNCLASSIFIED
+from hawser.runner.code.operations import ADDITIVE, BREAKING, UNCLASSIFIED
 
 
 def operation(kind: str, model: str = "Order", module: str = "django.db.migrations.operations", **more: Any) -> Any:

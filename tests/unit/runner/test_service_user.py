@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner.files import disk, transfers
+from hawser.runner.files import disk, transfers, walk
 from hawser.runner.files.disk import contents, opened, read, read_beneath, read_itself
 from hawser.runner.files.files import Directory, File, rewrite
 from hawser.runner.files.patches import Patch
@@ -248,8 +248,8 @@ class TestWhatIsNoFile:
         os.close(handle)
         opened, open_ = [], os.open
         monkeypatch.setattr(os, "open", lambda *words, **more: opened.append(words) or open_(*words, **more))
-        found = [path for path, _folders, _files in disk.walk(str(source))]
-        assert len(found) > 1000 and max(map(len, found)) < disk.LONGEST_PATH
+        found = [path for path, _folders, _files in walk.walk(str(source))]
+        assert len(found) > 1000 and max(map(len, found)) < walk.LONGEST_PATH
         # Not from the top for each: that takes as long as all that is above it.
         assert len(opened) < 3 * len(found)
         monkeypatch.undo()
@@ -260,7 +260,7 @@ class TestWhatIsNoFile:
         (source / "a" / "b").mkdir(parents=True)
         (source / "c").mkdir()
         seen = []
-        for path, _folders, _files in disk.walk(str(source)):
+        for path, _folders, _files in walk.walk(str(source)):
             seen.append(os.path.relpath(path, source))
             if seen[-1] == "a/b":
                 (source / "a" / "b").rename(prey.parent / "elsewhere")

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from hawser import resources
+from hawser import answers, resources
+from hawser.host.facts import Facts
 from hawser.resources import Changed, Notice, Resource
 from hawser.runner.engine import KINDS
-from hawser.runner.specs import files
+from hawser.runner.specs import answers as said
+from hawser.runner.specs import files, messages
 
 SENT = [
     each
@@ -63,3 +65,18 @@ def test_every_kind_declares_the_type_of_its_resource(resource):
 
 def test_there_is_a_type_for_every_kind_and_for_nothing_else():
     assert {each.kind for each in SENT} == set(KINDS)
+
+
+SAID = {name: each for module in (said, messages) for name, each in vars(module).items() if typing.is_typeddict(each)}
+
+
+@pytest.mark.parametrize("name", sorted(SAID.keys() & vars(answers).keys() - {"Counted"}))
+def test_what_the_runner_says_has_the_fields_that_are_taken(name):
+    taken = {each for each in typing.get_type_hints(getattr(answers, name)) if not each.startswith("__")}
+    # Of a record that another version may have written, not all is taken.
+    assert typing.get_type_hints(SAID[name]).keys() - {"path" if name == "Held" else ""} == taken
+
+
+def test_the_facts_of_a_greeting_are_those_that_are_taken():
+    sent = {**typing.get_type_hints(said.HostFacts), **typing.get_type_hints(said.ApplicationFacts)}
+    assert sent.keys() == {each.name for each in dataclasses.fields(Facts)}

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from hawser.fleet import alembic
 from hawser.runner.code import revisions
 from hawser.runner.code.revisions import understand
 
@@ -289,7 +290,7 @@ class TestTheProgram:
     @pytest.fixture
     def run(self, tmp_path):
         def run(*words):
-            argv = [sys.executable, "-IBc", revisions.__loader__.get_source(revisions.__name__), *words]
+            argv = [sys.executable, "-IBc", alembic.SCRIPT, *words]
             return subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
 
         return run

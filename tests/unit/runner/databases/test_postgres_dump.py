@@ -11,7 +11,8 @@ import pytest
 from hawser.runner import system
 from hawser.runner.databases import postgres_dump
 from hawser.runner.databases.postgres import Cluster
-from hawser.runner.databases.postgres_dump import LOADER, SUPERUSER, Dump, creation, outfit, reader, sorted_runs
+from hawser.runner.databases.postgres_dump import LOADER, SUPERUSER, Dump, reader, sorted_runs
+from hawser.runner.databases.postgres_properties import creation, outfit
 from hawser.runner.databases.restoring import beside, is_former
 from hawser.runner.system import Failure, Finished, System
 
@@ -237,10 +238,11 @@ def test_a_login_has_a_name_that_nobody_knows_before(dump, server):
     assert one != other
 
 
-def test_a_login_that_somebody_holds_on_to_is_shut_and_told_and_the_backup_is_good(dump, server, system):
+def test_a_login_that_somebody_holds_on_to_is_shut_and_told_and_the_backup_is_good(dump, server, system, monkeypatch):
     server.answers["DROP ROLE"] = Finished(3, "", "ERROR:  some objects depend on it")
     server.answers["pg_shdepend"] = ['"postgres"', '"a\'b"']
-    dump.save(io.BytesIO(), lambda target, *words: target.write(b"x"))
+    monkeypatch.setattr(postgres_dump, "receive", lambda system, target, *words: target.write(b"x"))
+    dump.save(io.BytesIO())
     (login,) = logins(server)
     assert server.begins(f'ALTER ROLE "{login}" NOLOGIN')
     assert {database for database, sql in server.asked if "DROP OWNED" in sql} >= {"postgres", "dbname='a\\'b'"}
@@ -261,7 +263,9 @@ def test_what_the_owner_has_set_for_its_database_holds_for_no_program_of_ours(du
     for superuser in ("f", "t"):
         server.answers["EXISTS"] = [superuser]
         monkeypatch.setattr(dump, "refused", lambda found: False)
-        dump.save(io.BytesIO(), lambda target, argv, user, variables: given.append((argv, variables)))
+        take = lambda _system, _target, argv, _user, variables: given.append((argv, variables))  # noqa: E731
+        monkeypatch.setattr(postgres_dump, "receive", take)
+        dump.save(io.BytesIO())
     for argv, variables in given:
         for each in ("role=none", "local_preload_libraries=", "idle_session_timeout=0", "statement_timeout=0"):
             assert "-c " + each in variables["PGOPTIONS"].replace("= ", "=")

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from hawser.runner.kernel import strays
-from hawser.runner.kernel.strays import listing, told
+from hawser.runner.kernel.strays import listing, summary
 from hawser.runner.rows import MOST_ROWS
 
 from ..conftest import ME, validated
@@ -47,8 +47,8 @@ def test_one_that_was_left_behind_is_told_with_its_command_and_its_port(system, 
     units(unit)
     (row,) = (row for row in listing(system, ME)["rows"] if row["pid"] == pid)
     assert (row["ports"], row["unit"]) == ([address], unit)
-    assert "python3 -c import socket, time;" in told(row)
-    assert told(row).endswith(f"… (pid {pid}, listens on {address})")
+    assert "python3 -c import socket, time;" in summary(row)
+    assert summary(row).endswith(f"… (pid {pid}, listens on {address})")
 
 
 @pytest.mark.parametrize("unit", ["shop-web-blue.service", "user@1000.service", "somebody-elses.service"])
@@ -79,5 +79,5 @@ def test_of_very_many_those_that_listen_are_told_first_and_the_rest_is_counted(s
     found = listing(system, ME)
     assert (len(found["rows"]), found["more"]) == (MOST_ROWS, 30_000 - MOST_ROWS)
     assert found["rows"][0]["pid"] == 30_001
-    assert told(found["rows"][0]).endswith("listens on :::9, :::9, :::9, :::9, :::9 and 495 more)")
+    assert summary(found["rows"][0]).endswith("listens on :::9, :::9, :::9, :::9, :::9 and 495 more)")
     validated(found, "strays.listing")

@@ -1,0 +1,159 @@
+"""The ways to save a database and to bring it back, one for each engine."""
+
+from __future__ import annotations
+
+import os
+
+from ..files.records import number
+from . import mariadb_dump, postgres_dump, sqlite_dump
+from .restoring import details
+from .workplace import LONGEST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO, Dict, Optional
+
+    from ..specs.databases import DatabaseSpec
+    from ..system import System
+    from .restoring import Journal
+
+
+class Engine:
+    """One way to save a database.
+
+    :param spec: database, owner, path.
+    """
+
+    suffix = ""
+    user = ""
+
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
+        self.spec = spec
+        self.system = system
+
+    def there(self) -> bool:
+        """Tell whether there is such a database."""
+        raise NotImplementedError
+
+    def size(self) -> int:
+        """Return about how many bytes a backup may take."""
+        raise NotImplementedError
+
+    def save(self, target: BinaryIO, place: str) -> str:
+        """Write a backup and prove that it can be read; return the version of what wrote it."""
+        raise NotImplementedError
+
+    def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
+        """Bring a backup back; return what became of the database that was there."""
+        raise NotImplementedError
+
+    def find_out(self, journal: Journal) -> None:
+        """Write down that the database may be half restored where the server alone knows."""
+
+    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        """Finish a restore that was broken off, or undo it where nothing was replaced; return whether it is finished.
+
+        :param source: what the database is made of where half of it may be replaced.
+        """
+        raise NotImplementedError
+
+    def details(self) -> Dict[str, object]:
+        """Return what is written down of the database beside a backup."""
+        return {}
+
+
+class Postgresql(Engine):
+    """A database of PostgreSQL, by pg_dump and pg_restore."""
+
+    suffix = "dump"
+    user = "postgres"
+
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
+        super().__init__(spec, system)
+        self.dump = postgres_dump.Dump(system, spec["database"], spec["owner"], LONGEST)
+
+    def there(self) -> bool:
+        return self.dump.there(self.spec["database"])
+
+    def size(self) -> int:
+        return self.dump.size()
+
+    def save(self, target: BinaryIO, place: str) -> str:
+        version = self.dump.save(target)
+        target.flush()
+        self.dump.prove(target)
+        return version
+
+    def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
+        return self.dump.restore(source, journal, place)
+
+    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        return self.dump.settle(journal.found)
+
+
+class Mariadb(Engine):
+    """A database of MariaDB, by mariadb-dump."""
+
+    suffix = "sql.gz"
+    user = "root"
+
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
+        super().__init__(spec, system)
+        self.dump = mariadb_dump.Dump(system, spec["database"], LONGEST)
+
+    def there(self) -> bool:
+        return self.dump.there(self.spec["database"])
+
+    def size(self) -> int:
+        return self.dump.size()
+
+    def save(self, target: BinaryIO, place: str) -> str:
+        version = self.dump.save(target)
+        target.flush()
+        self.dump.prove(target)
+        return version
+
+    def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
+        return self.dump.restore(source, journal)
+
+    def find_out(self, journal: Journal) -> None:
+        self.dump.find_out(journal)
+
+    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        return self.dump.settle(journal.found, source)
+
+
+class Sqlite(Engine):
+    """A file of SQLite."""
+
+    suffix = "sqlite3"
+
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
+        super().__init__(spec, system)
+        self.user = spec["owner"]
+        self.dump = sqlite_dump.Dump(system, spec["path"], spec["owner"])
+
+    def there(self) -> bool:
+        return self.dump.there()
+
+    def size(self) -> int:
+        return self.dump.size()
+
+    def save(self, target: BinaryIO, place: str) -> str:
+        return self.dump.save(target, os.path.join(place, "own"))
+
+    def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
+        mode = number(details(source.name), "mode", 0o644)
+        return self.dump.restore(source, journal, os.path.join(place, "own"), mode)
+
+    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        if journal.found.get("phase") != "replacing" or source is None:
+            return False
+        self.restore(source, journal, place)
+        return True
+
+    def details(self) -> Dict[str, object]:
+        return {"mode": self.dump.mode(), "path": self.spec["path"]}
+
+
+ENGINES = {"postgresql": Postgresql, "mariadb": Mariadb, "sqlite": Sqlite}

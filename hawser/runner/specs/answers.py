@@ -1,0 +1,212 @@
+"""What the runner's reading functions answer, by the names that `hawser.answers` has for the same."""
+
+from __future__ import annotations
+
+from typing import Dict, Generic, List, Mapping, Optional, Sequence, TypedDict, TypeVar
+
+T = TypeVar("T")
+
+
+class Counted(TypedDict, Generic[T]):
+    """As many rows as an answer may have, and how many more there are."""
+
+    rows: List[T]
+    more: int
+
+
+class Definition(TypedDict):
+    """The definition of a process, as the comment at its top names it."""
+
+    manager: str
+    unit: str
+    process: str
+    release: str
+
+
+class ProcessState(TypedDict):
+    state: str
+    active: bool
+    enabled: bool
+    seconds: int
+    since: float
+    pid: int
+
+
+class DefinedProcess(Definition, ProcessState):
+    """A process as its manager has it."""
+
+
+class ProcessRow(DefinedProcess):
+    live: bool
+
+
+class ProcessFacts(TypedDict):
+    processes: List[ProcessRow]
+    live: Dict[str, str]
+    astray: List[str]
+
+
+class ApplicationFacts(ProcessFacts):
+    current: str
+    commit: str
+    previous: str
+    releases: List[str]
+    journal: Optional[Mapping[str, object]]
+    hold: Optional[Mapping[str, object]]
+    restores: Sequence[Mapping[str, object]]
+    closed: bool
+    since: float
+    generated: List[str]
+    bootstrapped: bool
+    damaged: List[str]
+    once: List[str]
+    signing: str
+    begun: int
+    interpreter: str
+
+
+class System(TypedDict):
+    id: str
+    version: str
+    codename: str
+
+
+class HostFacts(TypedDict):
+    hostname: str
+    os: System
+    machine: str
+    python: str
+    systemd: bool
+    disk_free: int
+    disk_total: int
+    clock: float
+    uid: int
+
+
+class Facts(HostFacts):
+    app: ApplicationFacts
+
+
+class Left(TypedDict):
+    database: str
+    backup: str
+    what: str
+
+
+class Backup(TypedDict):
+    name: str
+    database: str
+    engine: str
+    path: str
+    time: int
+    size: int
+    release: str
+    who: str
+    why: str
+    proven: bool
+    number: int
+
+
+class Stray(TypedDict):
+    pid: int
+    command: str
+    ports: List[str]
+    unit: str
+
+
+class Certificate(TypedDict):
+    days: int
+    names: List[str]
+    self_signed: bool
+
+
+class CronRun(TypedDict):
+    began: int
+    ended: Optional[int]
+    status: Optional[int]
+    running: bool
+
+
+class Room(TypedDict):
+    path: str
+    free: int
+    total: int
+    files_free: int
+    files_total: int
+    read_only: bool
+
+
+class Memory(TypedDict):
+    total: int
+    free: int
+
+
+class FailedUnit(TypedDict):
+    unit: str
+
+
+class RabbitQueue(TypedDict):
+    vhost: str
+    queue: str
+    waiting: int
+    working: int
+    consumers: int
+
+
+class RedisQueue(TypedDict):
+    queue: str
+    waiting: int
+
+
+class Listener(TypedDict):
+    address: str
+    port: int
+    pid: int
+    program: str
+    unit: str
+    pids: List[int]
+
+
+class Kept(TypedDict):
+    id: str
+    commit: str
+    built: float
+    size: int
+    state: str
+    failure: str
+
+
+class Sample(TypedDict):
+    sample: str
+    exists: bool
+    used: bool
+
+
+class Held(TypedDict):
+    repo: str
+    branch: str
+    path: str
+    commit: str
+
+
+class RemoteFile(TypedDict):
+    path: str
+    size: int
+    sha256: str
+    mode: int
+
+
+class RemoteState(TypedDict):
+    sha256: str
+    mode: int
+    owner: str
+    group: str
+
+
+class Lines(TypedDict):
+    lines: List[str]
+
+
+class Unanswered(TypedDict):
+    error: str
+    output: str
