@@ -84,73 +84,73 @@ ROUNDS = {
         Row(
             "C1",
             (('output = "log/{{ instance.name }}/gunicorn.log"\n', ""),),
-            tests.TestTheLayout.test_keeps_the_logs_of_nginx_and_gunicorn_and_rotates_them,
+            tests.TestTheLayout.test_logs_of_nginx_and_gunicorn_are_kept_and_rotated,
             "'Listening at'|gunicorn",
         ),
         Row(
             "C3",
             (('"/static/" = "public/static", ', ""),),
-            tests.TestTheSite.test_serves_static_files_itself_and_protected_ones_only_by_way_of_the_application,
+            tests.TestTheSite.test_the_web_server_serves_static_files_itself_and_protected_ones_only_by_way_of_the_application,
             "404 == 200",
         ),
         Row(
             "C3",
             (("add_header Strict-Transport-Security max-age=31536000;\n", ""),),
-            tests.TestTheSite.test_sends_visitors_to_https_and_from_the_start_to_the_list_of_instances,
+            tests.TestTheSite.test_visitors_are_sent_to_https_and_from_the_start_to_the_list_of_instances,
             "None == 'max-age=31536000'",
         ),
         Row(
             "C3",
             ((lines("error_page", "}"), ""),),
-            tests.TestTheSite.test_shows_a_page_of_its_own_while_an_application_is_down,
+            tests.TestTheSite.test_the_site_shows_a_page_of_its_own_while_an_application_is_down,
             "502 Bad Gateway|'<html>",
         ),
         Row(
             "C3",
             ((lines("extra_ports"), ""),),
-            tests.TestTheSite.test_is_asked_for_its_health_by_a_load_balancer,
+            tests.TestTheSite.test_a_load_balancer_asks_the_site_for_its_health,
             "Connection refused",
         ),
         Row(
             "C3",
             (),
-            tests.TestTheSite.test_believes_a_load_balancer_that_its_visitor_came_by_https,
+            tests.TestTheSite.test_the_site_believes_a_load_balancer_that_its_visitor_came_by_https,
             "Connection refused",
         ),
         Row(
             "C4",
             (('currency = "JOD"', 'currency = "USD"'),),
-            tests.TestInstances.test_each_has_its_own_settings_database_and_prefix,
+            tests.TestInstances.test_each_instance_has_its_own_settings_database_and_prefix,
             "'USD'",
         ),
         Row(
             "C4",
             (),
-            tests.TestTheNextRelease.test_takes_with_it_all_of_an_instance_that_is_gone,
+            tests.TestTheNextRelease.test_a_next_release_takes_away_all_of_an_instance_that_is_gone,
             "cts-celery-beat-jordan",
         ),
         Row(
             "C4",
             ((lines('"ONA_API_ACCESS_TOKEN_'), ""),),
-            tests.TestInstances.test_each_has_one_beat_whose_tasks_its_own_worker_takes_from_its_own_queue,
+            tests.TestInstances.test_each_instance_has_one_beat_whose_tasks_its_own_worker_takes_from_its_own_queue,
             "a scan of turkey",
         ),
         Row(
             "C5",
             (("vars = { workers = 2 }", "vars = { workers = 1 }"),),
-            tests.TestInstances.test_each_has_as_many_workers_as_its_host_has_and_as_its_command_says,
+            tests.TestInstances.test_each_instance_has_as_many_workers_as_its_host_and_its_command_say,
             "not within 10 s: 2 workers of turkey",
         ),
         Row(
             "C4",
             (("-Q queue_{{ instance.name }}", "-Q queue_turkey"),),
-            tests.TestInstances.test_each_has_its_own_user_vhost_and_queue_in_the_broker,
+            tests.TestInstances.test_each_instance_has_its_own_user_vhost_and_queue_in_the_broker,
             "queue_turkey'|'queue_(iraq|jordan)', '0'",
         ),
         Row(
             "C6",
             (("stop_timeout = 60\n", ""),),
-            tests.TestProcesses.test_a_stop_leaves_none_of_its_children,
+            tests.TestProcesses.test_a_stopped_process_leaves_none_of_its_children,
             "'cts-iraq-server'",
         ),
         Row(
@@ -162,7 +162,7 @@ ROUNDS = {
         Row(
             "C11",
             (('default = "drop"\n', ""),),
-            tests.TestTheNetwork.test_only_hosts_of_the_environment_reach_what_is_theirs,
+            tests.TestTheNetwork.test_only_hosts_of_the_environment_reach_its_services,
             r"\[25672\] == \[\]",
         ),
         Row(
@@ -171,55 +171,55 @@ ROUNDS = {
             tests.TestTasks.test_the_environment_of_an_instance_is_shown_with_its_secrets_masked,
             "ONA_DEVICEID_VERIFICATION_FORM_ID_JO",
         ),
-        Row("C12", (('"/media/" = "public/media", ', ""),), tests.TestTasks.test_a_file_is_put_on_a_host, "404"),
+        Row("C12", (('"/media/" = "public/media", ', ""),), tests.TestTasks.test_a_file_is_put_onto_a_host, "404"),
     ],
     "second": [
         Row(
             "C1",
             (('output = "log/{{ instance.name }}/celery.log"\n', ""),),
-            tests.TestTheLayout.test_keeps_the_logs_of_nginx_and_gunicorn_and_rotates_them,
+            tests.TestTheLayout.test_logs_of_nginx_and_gunicorn_are_kept_and_rotated,
             r"/celery\.log",
         ),
         Row(
             "C3",
             ((lines("location = /robots.txt", "}"), ""),),
-            tests.TestTheSite.test_serves_static_files_itself_and_protected_ones_only_by_way_of_the_application,
+            tests.TestTheSite.test_the_web_server_serves_static_files_itself_and_protected_ones_only_by_way_of_the_application,
             "User-agent",
         ),
         Row(
             "C3",
             ((lines("location = / {", "}"), ""),),
-            tests.TestTheSite.test_sends_visitors_to_https_and_from_the_start_to_the_list_of_instances,
+            tests.TestTheSite.test_visitors_are_sent_to_https_and_from_the_start_to_the_list_of_instances,
             "Location",
         ),
         Row(
             "C3",
             ((lines("location = /health/", "}"), ""),),
-            tests.TestTheSite.test_is_asked_for_its_health_by_a_load_balancer,
+            tests.TestTheSite.test_a_load_balancer_asks_the_site_for_its_health,
             "404 == 200",
         ),
         Row(
             "C4",
             (("port = 8003", "port = 8013"),),
-            tests.TestInstances.test_each_has_its_own_settings_database_and_prefix,
+            tests.TestInstances.test_each_instance_has_its_own_settings_database_and_prefix,
             r"127\.0\.0\.1:8003",
         ),
         Row(
             "C4",
             ((lines('"ONA_FORM_IDS'), ""),),
-            tests.TestInstances.test_each_has_one_beat_whose_tasks_its_own_worker_takes_from_its_own_queue,
+            tests.TestInstances.test_each_instance_has_one_beat_whose_tasks_its_own_worker_takes_from_its_own_queue,
             "'11983'",
         ),
         Row(
             "C5",
             ((" --concurrency=2", " --concurrency=1"),),
-            tests.TestInstances.test_each_has_as_many_workers_as_its_host_has_and_as_its_command_says,
+            tests.TestInstances.test_each_instance_has_as_many_workers_as_its_host_and_its_command_say,
             "not within 10 s: 2 celery workers of turkey",
         ),
         Row(
             "C6",
             (("stop_timeout = 60                   # for tasks that are under way\n", ""),),
-            tests.TestProcesses.test_a_stop_leaves_none_of_its_children,
+            tests.TestProcesses.test_a_stopped_process_leaves_none_of_its_children,
             "'cts-celery-iraq'",
         ),
         Row(
@@ -231,7 +231,7 @@ ROUNDS = {
         Row(
             "C10",
             (('certificate = "certs/cts.pem"', 'certificate = "certs/other.pem"'),),
-            tests.TestTheSite.test_has_the_right_certificate_once_it_is_there,
+            tests.TestTheSite.test_the_site_has_the_right_certificate_once_it_is_there,
             "'SELF-SIGNED' not in",
         ),
     ],
@@ -239,38 +239,38 @@ ROUNDS = {
         Row(
             "C1",
             (('output = "log/{{ instance.name }}/celery-beat.log"\n', ""),),
-            tests.TestTheLayout.test_keeps_the_logs_of_nginx_and_gunicorn_and_rotates_them,
+            tests.TestTheLayout.test_logs_of_nginx_and_gunicorn_are_kept_and_rotated,
             r"/celery-beat\.log",
         ),
         Row(
             "C2",
             ((USERS, ""),),
-            tests.TestTheLayout.test_has_the_configuration_where_the_document_says,
+            tests.TestTheLayout.test_the_configuration_lies_where_the_document_says,
             r"20-hawser-cts\.conf",
         ),
         Row(
             "C3",
             ((lines("location ^~ /static/protected", "}"), ""),),
-            tests.TestTheSite.test_serves_static_files_itself_and_protected_ones_only_by_way_of_the_application,
+            tests.TestTheSite.test_the_web_server_serves_static_files_itself_and_protected_ones_only_by_way_of_the_application,
             "200 == 401",
         ),
         Row(
             "C3",
             ((', "{{ instance.prefix }}/media/" = "public/media"', ""),),
-            tests.TestTheNextRelease.test_still_has_what_was_uploaded_and_its_own_static_files,
+            tests.TestTheNextRelease.test_a_next_release_still_has_uploads_and_its_own_static_files,
             "404|JSON|Not Found",
             around=with_a_photo,
         ),
         Row(
             "C4",
             ((lines("CACHE_HOST"), ""),),
-            tests.TestInstances.test_each_has_its_own_settings_database_and_prefix,
+            tests.TestInstances.test_each_instance_has_its_own_settings_database_and_prefix,
             r"Server Error \(500\)",
         ),
         Row(
             "C7",
             (),
-            tests.TestInstances.test_each_has_its_own_user_vhost_and_queue_in_the_broker,
+            tests.TestInstances.test_each_instance_has_its_own_user_vhost_and_queue_in_the_broker,
             "queue_",
         ),
         Row(
@@ -281,13 +281,13 @@ ROUNDS = {
                     '[services.memcached]\ngroups = ["data"]\n',
                 ),
             ),
-            tests.TestTheNetwork.test_only_hosts_of_the_environment_reach_what_is_theirs,
+            tests.TestTheNetwork.test_only_hosts_of_the_environment_reach_its_services,
             "Connection refused",
         ),
         Row(
             "C11",
             (("ports = [80, 443, 8088]", "ports = [80, 443]"),),
-            tests.TestTheNetwork.test_everybody_reaches_the_site,
+            tests.TestTheNetwork.test_everybody_reaches_the_site_from_outside,
             "8088",
         ),
         Row("C12", (), tests.TestTasks.test_a_queue_is_purged_after_its_name_was_typed, "queue|broker"),
@@ -296,27 +296,27 @@ ROUNDS = {
         Row(
             "C4",
             ((JORDAN, ""),),
-            tests.TestInstances.test_each_has_its_own_settings_database_and_prefix,
+            tests.TestInstances.test_each_instance_has_its_own_settings_database_and_prefix,
             "404",
         ),
-        Row("C12", (), tests.TestTasks.test_management_commands_ask_for_which_instance, "turkey, iraq, jordan"),
+        Row("C12", (), tests.TestTasks.test_management_commands_ask_which_instance_is_meant, "turkey, iraq, jordan"),
         Row("C12", (), tests.TestTasks.test_a_shell_is_in_the_settings_of_an_instance, "there is no instance jordan"),
         Row(
             "C6",
             (('--loglevel=INFO"\nmanager = "supervisor"\n', '--loglevel=INFO"\n'),),
-            tests.TestProcesses.test_nothing_restarts_where_nothing_has_changed,
+            tests.TestProcesses.test_no_process_restarts_where_nothing_has_changed,
             "cts-celery-beat-iraq",
         ),
         Row(
             "C2",
             (),
-            tests.TestTheLayout.test_has_the_configuration_where_the_document_says,
+            tests.TestTheLayout.test_the_configuration_lies_where_the_document_says,
             "cts-celery-beat-iraq",
         ),
         Row(
             "C3",
             ((lines("location /protected/", "}"), ""),),
-            tests.TestTheSite.test_serves_static_files_itself_and_protected_ones_only_by_way_of_the_application,
+            tests.TestTheSite.test_the_web_server_serves_static_files_itself_and_protected_ones_only_by_way_of_the_application,
             "for officers only",
         ),
     ],
@@ -324,21 +324,21 @@ ROUNDS = {
         Row(
             "C8",
             (('  "@{{ instance.name }} python manage.py bootstrap_permissions",\n', ""),),
-            tests.TestInstances.test_each_has_its_own_settings_database_and_prefix,
+            tests.TestInstances.test_each_instance_has_its_own_settings_database_and_prefix,
             r"\[\] == \['Coordinator",
             around=without_its_database,
         ),
         Row(
             "C8",
             ((lines("build = "), ""),),
-            tests.TestTheNextRelease.test_still_has_what_was_uploaded_and_its_own_static_files,
+            tests.TestTheNextRelease.test_a_next_release_still_has_uploads_and_its_own_static_files,
             "'green'",
             around=with_other_styles,
         ),
         Row(
             "C4",
             ((lines("BROKER_HOST"), ""),),
-            tests.TestInstances.test_each_has_one_beat_whose_tasks_its_own_worker_takes_from_its_own_queue,
+            tests.TestInstances.test_each_instance_has_one_beat_whose_tasks_its_own_worker_takes_from_its_own_queue,
             "a scan of turkey",
         ),
     ],
@@ -346,7 +346,7 @@ ROUNDS = {
         Row(
             "C1",
             (('"public/media", "beat"', '"beat"'),),
-            tests.TestTheLayout.test_is_the_documents_with_owners_and_modes_that_make_sense,
+            tests.TestTheLayout.test_the_layout_is_the_documents_with_owners_and_modes_that_make_sense,
             "public/media.*No such file",
             around=without_media,
         ),
@@ -360,7 +360,7 @@ ROUNDS = {
         Row(
             "C11",
             (("ports = [5432, 5672, 11211]", "ports = [5432, 5672]"),),
-            tests.TestTheNetwork.test_only_hosts_of_the_environment_reach_what_is_theirs,
+            tests.TestTheNetwork.test_only_hosts_of_the_environment_reach_its_services,
             "/11211.* -> 124",
         ),
     ],
@@ -368,7 +368,7 @@ ROUNDS = {
         Row(
             "C3",
             ((lines("tls = ", "fallback"), 'tls = "none"\n'),),
-            tests.TestTheSite.test_sends_visitors_to_https_and_from_the_start_to_the_list_of_instances,
+            tests.TestTheSite.test_visitors_are_sent_to_https_and_from_the_start_to_the_list_of_instances,
             "200|Location",
         ),
     ],
@@ -433,7 +433,7 @@ ROUNDS = {
         Row(
             "C7",
             ((lines("[services.postgresql]", "clients"), ""),),
-            tests.TestTheLayout.test_has_the_configuration_where_the_document_says,
+            tests.TestTheLayout.test_the_configuration_lies_where_the_document_says,
             "cts_turkey",
             False,
         ),
@@ -477,20 +477,22 @@ def rounds(cts: Fleet) -> Rounds:
 @pytest.mark.parametrize(
     ("name", "row"), [pytest.param(name, row, id=f"{name}: {row}") for name, rows in ROUNDS.items() for row in rows]
 )
-def test_is_noticed(name: str, row: Row, rounds: Rounds, cts: Fleet, request: pytest.FixtureRequest) -> None:
+def test_a_setting_of_cts_that_is_taken_away_is_noticed(
+    name: str, row: Row, rounds: Rounds, cts: Fleet, request: pytest.FixtureRequest
+) -> None:
     see_fail(row, rounds.without(name), request, {"instance": INSTANCE, "without_jordan": cts})
 
 
-def test_everything_is_back(rounds: Rounds, cts: Fleet) -> None:
+def test_everything_of_cts_is_back_with_its_settings(rounds: Rounds, cts: Fleet) -> None:
     rounds.end()
     cts.fab("-H", "cts", "bootstrap", "deploy")
     for code, _currency, _port in tests.INSTANCES.values():
         tests.home(cts, code)
-    tests.TestTheLayout().test_has_the_configuration_where_the_document_says(cts)
+    tests.TestTheLayout().test_the_configuration_lies_where_the_document_says(cts)
 
 
 def test_a_service_starts_at_boot_because_bootstrap_sees_to_it(cts: Fleet, request: pytest.FixtureRequest) -> None:
-    test = tests.TestTheLayout.test_has_the_configuration_where_the_document_says
+    test = tests.TestTheLayout.test_the_configuration_lies_where_the_document_says
     cts.inside("web1", "systemctl", "disable", "supervisor")
     see_fail(Row("C2", (), test, "disabled"), cts.fab("-H", "cts", "deploy"), request, {})
     cts.fab("-H", "cts", "bootstrap")

@@ -97,5 +97,7 @@ def test_beats_that_belong_to_another_host_stop_on_the_one_before(staging: Fleet
     ],
     ids=str,
 )
-def test_is_noticed(row: Row, staging: Fleet, request: pytest.FixtureRequest) -> None:
+def test_a_setting_of_the_staging_site_that_is_taken_away_is_noticed(
+    row: Row, staging: Fleet, request: pytest.FixtureRequest
+) -> None:
     take_away(row, staging, request)

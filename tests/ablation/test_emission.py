@@ -96,7 +96,7 @@ ROWS = [
     Row(
         "E1",
         without(settings("conf/net/ext_service/push.json")),
-        tests.test_the_samples_are_listed,
+        tests.test_the_samples_of_settings_are_listed,
         r"^conf/net/ext_service/push\.json\n",
     ),
     Row(
@@ -122,13 +122,13 @@ ROWS = [
     Row(
         "E3",
         (('server = "apache"                               # or "nginx"\n', ""),),
-        tests.test_what_apache_refuses_never_stays,
+        tests.test_a_site_that_apache_refuses_never_stays,
         "nginx refuses /etc/nginx/sites-enabled/emission.conf",
     ),
     Row(
         "E3",
         (("tls_port = 8080\n", ""),),
-        tests.test_what_phones_say_about_themselves_and_websockets_pass_through_apache,
+        tests.test_headers_of_phones_and_websockets_pass_through_apache,
         "Connection refused",
     ),
     Row(
@@ -316,5 +316,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_is_noticed(row: Row, emission: Fleet, request: pytest.FixtureRequest) -> None:
+def test_a_setting_of_emission_that_is_taken_away_is_noticed(
+    row: Row, emission: Fleet, request: pytest.FixtureRequest
+) -> None:
     take_away(row, emission, request)

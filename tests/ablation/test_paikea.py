@@ -226,12 +226,14 @@ ROWS = [
     Row(
         "P12",
         (("flask run -h 127.0.0.1", "flask run -h 0.0.0.0"),),
-        tests.test_what_belongs_to_one_host_listens_on_loopback_only_and_status_has_nothing_to_warn_of,
+        tests.test_services_of_one_host_listen_on_loopback_only_and_status_has_nothing_to_warn_of,
         "0.0.0.0:8888",
     ),
 ]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_is_noticed(row: Row, paikea: Fleet, request: pytest.FixtureRequest) -> None:
+def test_a_setting_of_paikea_that_is_taken_away_is_noticed(
+    row: Row, paikea: Fleet, request: pytest.FixtureRequest
+) -> None:
     take_away(row, paikea, request)

@@ -215,5 +215,7 @@ def certificates_are_missing(tank: Tank) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_is_noticed(row: Row, tank: Tank, request: pytest.FixtureRequest) -> None:
+def test_a_setting_of_siegetank_that_is_taken_away_is_noticed(
+    row: Row, tank: Tank, request: pytest.FixtureRequest
+) -> None:
     take_away(row, tank.fleet, request)

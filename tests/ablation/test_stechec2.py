@@ -82,7 +82,7 @@ ROWS = [
     Row(
         "T3",
         (part("[shares.contest]"),),
-        tests.test_without_the_shared_folder_nothing_is_deployed_and_no_program_starts,
+        tests.test_nothing_is_deployed_and_no_program_starts_without_the_shared_folder,
         r"srv-contest\.mount not loaded",
     ),
     Row(
@@ -229,5 +229,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_is_noticed(row: Row, fleet: Fleet, request: pytest.FixtureRequest) -> None:
+def test_a_setting_of_stechec2_that_is_taken_away_is_noticed(
+    row: Row, fleet: Fleet, request: pytest.FixtureRequest
+) -> None:
     take_away(row, fleet, request)

@@ -17,5 +17,5 @@ FIELDS = [
 
 
 @pytest.mark.parametrize(("name", "phase"), FIELDS)
-def test_one_more_command_gets_there(ferry: Ferry, name: str, phase: str) -> None:
+def test_one_more_command_after_a_fault_gets_there(ferry: Ferry, name: str, phase: str) -> None:
     gets_there(ferry, name, phase)

@@ -27,14 +27,14 @@ def nobody_notices(ferry: Ferry, what: str) -> Iterator[None]:
     assert not visits.failed, visits.failed[:20]
 
 
-def test_a_deploy(ferry: Ferry) -> None:
+def test_no_request_fails_during_a_deploy(ferry: Ferry) -> None:
     commit = ferry.next_commit()
     with nobody_notices(ferry, "a deploy"):
         ferry.fab("-H", "ferry", "deploy")
     converged(ferry, commit)
 
 
-def test_a_rollback(ferry: Ferry) -> None:
+def test_no_request_fails_during_a_rollback(ferry: Ferry) -> None:
     before = converged(ferry, "")
     commit = ferry.next_commit()
     ferry.fab("-H", "ferry", "deploy")
@@ -52,7 +52,9 @@ def test_a_rollback(ferry: Ferry) -> None:
         ("a release that is not healthy on the second batch", {"health": ["web4"]}),
     ],
 )
-def test_a_release_that_is_refused(ferry: Ferry, what: str, behaviour: dict[str, object]) -> None:
+def test_no_request_fails_during_a_release_that_is_refused(
+    ferry: Ferry, what: str, behaviour: dict[str, object]
+) -> None:
     before = converged(ferry, "")
     ferry.next_commit(**behaviour)
     with nobody_notices(ferry, what):
@@ -63,7 +65,7 @@ def test_a_release_that_is_refused(ferry: Ferry, what: str, behaviour: dict[str,
     ferry.next_commit()
 
 
-def test_a_change_of_settings(ferry: Ferry) -> None:
+def test_no_request_fails_during_a_change_of_settings(ferry: Ferry) -> None:
     commit = ferry.next_commit()
     ferry.fab("-H", "ferry", "deploy")
     ferry.file.write_text(ferry.text.replace('SETTING = "first"', 'SETTING = "second"'))

@@ -28,7 +28,7 @@ def broken(fleet: Fleet, host: str, how: str, mend: str) -> Iterator[None]:
         fleet.inside(host, "sh", "-c", mend)
 
 
-def test_nothing_is_wrong_with_a_fleet_that_was_just_deployed(fleet: Fleet) -> None:
+def test_check_finds_nothing_wrong_with_a_fleet_that_was_just_deployed(fleet: Fleet) -> None:
     assert [row[:3] for row in found(fleet)] == [RESERVED]
     said = fleet.fab("-H", f"{fleet.name}/data1", "check").stdout
     assert "nothing is wrong" in said
@@ -117,7 +117,7 @@ BREAKS: Mapping[str, tuple[str, str, str, str, str]] = {
 }
 
 
-def test_what_is_broken_is_found_on_all_hosts_at_once_and_nothing_is_changed(fleet: Fleet) -> None:
+def test_check_finds_what_is_broken_on_all_hosts_at_once_and_changes_nothing(fleet: Fleet) -> None:
     with ExitStack() as stack:
         for host, how, mend, _said, _next in BREAKS.values():
             stack.enter_context(broken(fleet, host, how, mend))

@@ -73,7 +73,7 @@ def test_a_release_that_is_a_path_is_none(fleet: Fleet) -> None:
     fleet.fab("-H", fleet.name, "deploy")
 
 
-def test_what_get_brings_lies_nowhere_but_below_the_place_that_was_named(fleet: Fleet, tmp_path: Path) -> None:
+def test_files_that_get_brings_lie_nowhere_but_below_the_place_that_was_named(fleet: Fleet, tmp_path: Path) -> None:
     here = tmp_path / "a" / "here"
     here.mkdir(parents=True)
     for path in (f"{tmp_path}/taken", "../../taken"):
@@ -113,7 +113,7 @@ def test_a_host_that_says_nothing_useful_keeps_nobody_who_wants_to_end(
     assert "the same command can be given again" in errors and "Traceback" not in errors
 
 
-def test_ended_by_a_signal_a_run_leaves_nothing_on_the_hosts(fleet: Fleet) -> None:
+def test_a_run_ended_by_a_signal_leaves_nothing_on_the_hosts(fleet: Fleet) -> None:
     running = subprocess.Popen(
         fleet.command("-H", f"{fleet.name}/web1", "run", "sleep 31415"), env=fleet.environ(), stderr=subprocess.PIPE
     )

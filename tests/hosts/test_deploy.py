@@ -41,7 +41,7 @@ def test_one_command_takes_bare_hosts_to_a_site_that_answers_on_every_web_host(f
     assert len(fleet.releases()) == 1
 
 
-def test_nginx_serves_the_static_files_itself(fleet: Fleet) -> None:
+def test_nginx_serves_the_static_files_of_a_release_itself(fleet: Fleet) -> None:
     page = fleet.visit("web1").body
     path = re.search(r'href="(/static/[^"]+\.css)"', page)
     assert path

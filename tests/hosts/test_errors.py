@@ -14,7 +14,7 @@ def last_lines(said: str) -> list[str]:
     return [line for line in said.splitlines() if line.strip()]
 
 
-def test_a_port_in_strange_hands(fleet: Fleet) -> None:
+def test_a_port_in_strange_hands_is_explained(fleet: Fleet) -> None:
     listener = "systemd-run --quiet --unit odd-listener python3 -m http.server 8123 --bind 127.0.0.1; sleep 1"
     process = (
         '[processes.api]\ngroups = ["web"]\nport = 8123\ncommand = "python -m http.server 8123 --bind 127.0.0.1"\n'
@@ -31,7 +31,7 @@ def test_a_port_in_strange_hands(fleet: Fleet) -> None:
     fleet.fab("-H", fleet.name, "deploy")
 
 
-def test_a_database_that_refuses_the_password(fleet: Fleet) -> None:
+def test_a_database_that_refuses_the_password_is_explained(fleet: Fleet) -> None:
     alter = 'su postgres -c "psql -qc \\"ALTER ROLE demo PASSWORD \'another one\'\\""'
     fleet.inside("data1", "sh", "-c", alter)
     try:
@@ -45,7 +45,7 @@ def test_a_database_that_refuses_the_password(fleet: Fleet) -> None:
     fleet.fab("-H", f"{fleet.name}/web1", "manage", "showmigrations")
 
 
-def test_a_full_disk_and_a_header_that_is_missing(fleet: Fleet) -> None:
+def test_a_full_disk_and_a_header_that_is_missing_are_explained(fleet: Fleet) -> None:
     """Both while a new environment is built on one host, from a package that has to be compiled."""
     fleet.inside("web2", "sh", "-c", "apt-get install -qq -y --no-install-recommends gcc libc6-dev >/dev/null 2>&1")
     small = "mount -t tmpfs -o size=8m,uid=$(id -u demo),gid=$(id -g demo),mode=755 tmpfs /srv/demo/envs"
@@ -63,7 +63,7 @@ def test_a_full_disk_and_a_header_that_is_missing(fleet: Fleet) -> None:
     assert re.search(rf'next: add packages.all = \["{package}".*\] to {fleet.name}.toml, then: fab -H', said), said
 
 
-def test_a_name_that_does_not_resolve(fleet: Fleet) -> None:
+def test_a_name_that_does_not_resolve_is_explained(fleet: Fleet) -> None:
     with changed(fleet, {f'repo = "{fleet.repository}"': 'repo = "https://git.nowhere.invalid/site.git"'}):
         result = fleet.fab("-H", fleet.name, "deploy", code=1)
     said = "\n".join(last_lines(result.stderr))

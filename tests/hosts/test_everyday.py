@@ -197,7 +197,7 @@ def test_a_missing_sudo_password_is_said_with_the_next_move(fleet: Fleet, operat
     assert "ssh.sudo_password" in result.stdout + result.stderr
 
 
-def test_sudo_without_a_password_works(fleet: Fleet, operator: str) -> None:
+def test_a_user_with_sudo_and_no_password_is_as_good_as_root(fleet: Fleet, operator: str) -> None:
     rule = "echo 'deployer ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/deployer"
     fleet.inside("web1", "sh", "-c", rule)
     with reached_as(fleet, operator):

@@ -45,7 +45,7 @@ def leaving(fleet: Fleet) -> Iterator[Fleet]:
         fleet.inside(host, "sh", "-c", f"pkill -f {PATH}; rm -f {PATH}", check=False)
 
 
-def test_what_a_check_and_a_hook_leave_running_is_ended_and_said(leaving: Fleet) -> None:
+def test_programs_that_a_check_and_a_hook_leave_running_are_ended_and_told(leaving: Fleet) -> None:
     fleet = leaving
     check = json.dumps(daemon(29387))
     hook = f'[[hooks]]\nbefore = "switch"\non = "leader"\nuser = "root"\ncommand = "{daemon(29388)}"\n\n[processes.web]'
@@ -65,7 +65,7 @@ def test_a_management_command_leaves_nothing_running_either(leaving: Fleet) -> N
     assert not listens(leaving, "web1", 29389)
 
 
-def test_what_a_killed_runner_has_started_ends_without_another_run(leaving: Fleet) -> None:
+def test_programs_of_a_killed_runner_end_without_another_run(leaving: Fleet) -> None:
     code = f"import os, subprocess, time; subprocess.run(['sh', '-c', '{daemon(29390)}']); time.sleep(600)"
     running = leaving.start("manage", f'shell -c "{code}"')
     wait_for("it listens", lambda: listens(leaving, "web1", 29390), every=0.2)

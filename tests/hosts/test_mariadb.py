@@ -92,11 +92,11 @@ def test_a_client_connects_from_its_host_with_the_password_and_owns_its_database
     assert "Access denied" in asks(fleet, "SELECT 1", database="mysql")
 
 
-def test_others_are_refused_before_they_can_give_a_password(fleet: Fleet) -> None:
+def test_hosts_that_are_no_clients_are_refused_before_they_can_give_a_password(fleet: Fleet) -> None:
     assert "is not allowed to connect" in greeting(fleet)
 
 
-def test_a_second_bootstrap_changes_nothing(fleet: Fleet) -> None:
+def test_a_second_bootstrap_of_mariadb_changes_nothing(fleet: Fleet) -> None:
     events = fleet.events("-H", "stock", "bootstrap")
     assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
 
@@ -186,7 +186,7 @@ SELECT id, word FROM stock.words;
 """
 
 
-def test_code_and_rights_are_there_after_a_restore_as_before(fleet: Fleet) -> None:
+def test_code_and_rights_in_a_database_are_there_after_a_restore_as_before(fleet: Fleet) -> None:
     fleet.inside("data1", "mariadb", "stock", "-e", CODE)
     before = fleet.inside("data1", "mariadb", "-Ne", BELONGINGS)
     fleet.fab("-H", "data1", "db.backup")
@@ -197,13 +197,13 @@ def test_code_and_rights_are_there_after_a_restore_as_before(fleet: Fleet) -> No
     assert accounts.strip() == ""
 
 
-def test_a_kill_is_made_good_by_the_same_command(fleet: Fleet) -> None:
+def test_a_killed_restore_on_mariadb_is_made_good_by_the_same_command(fleet: Fleet) -> None:
     push_kills("stock-data1")
     kill("stock-data1", "mariadb", "restore", 27)
     kill("stock-data1", "mariadb-tables", "restore", 27)
 
 
-def test_who_is_no_client_any_more_has_no_account_and_reaches_nothing(fleet: Fleet) -> None:
+def test_a_host_that_is_no_client_any_more_has_no_account_and_reaches_nothing(fleet: Fleet) -> None:
     text = fleet.text
     fleet.file.write_text(text.replace('clients = ["web"]\n', ""))
     fleet.fab("-H", "stock", "bootstrap")
@@ -216,7 +216,7 @@ def test_who_is_no_client_any_more_has_no_account_and_reaches_nothing(fleet: Fle
     assert asks(fleet, "SELECT 1") == "1"
 
 
-def test_without_the_server_in_the_settings_nobody_reaches_it_and_its_data_stays(fleet: Fleet) -> None:
+def test_a_server_that_left_the_settings_is_reached_by_nobody_and_its_data_stays(fleet: Fleet) -> None:
     assert asks(fleet, "SELECT 1") == "1"
     text = fleet.text
     start, end = text.index("[services.mariadb]"), text.index("[hosts.data1]")

@@ -95,12 +95,12 @@ def test_the_tutorial_leads_to_a_site_that_is_live(site: Fleet) -> None:
     assert page == {"mysite": "Hello, securely. 0 users.", "myflask": "Guests: none yet"}[site.name]
 
 
-def test_once_more_there_is_nothing_to_do(site: Fleet) -> None:
+def test_nothing_is_left_to_do_when_the_tutorial_is_done_again(site: Fleet) -> None:
     events = site.events("-H", site.name, "bootstrap", "deploy")
     assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
 
 
-def test_static_files_come_from_nginx(site: Fleet) -> None:
+def test_static_files_of_the_tutorial_come_from_nginx(site: Fleet) -> None:
     if site.name == "mysite":
         answer = site.visit("web1", "/static/site.css", domain=DOMAIN)
         assert (answer.status, answer.body) == (200, "body { font-family: serif; }\n")
@@ -118,7 +118,7 @@ def test_the_everyday_commands_of_the_tutorial_work(site: Fleet) -> None:
             assert "running" in said
 
 
-def test_what_visitors_write_survives_a_second_deploy_and_a_rollback(site: Fleet) -> None:
+def test_data_of_visitors_survives_a_second_deploy_and_a_rollback(site: Fleet) -> None:
     before = release(site)
     if site.name == "myflask":
         curl = ["curl", "-ksS", "--fail", "-d", "name=Ann", "-H", f"Host: {DOMAIN}", f"https://{site.address('web1')}/"]
@@ -138,7 +138,7 @@ def test_what_visitors_write_survives_a_second_deploy_and_a_rollback(site: Fleet
     wait_for("the old release", lambda: site.visit("web1", domain=DOMAIN).body == expected, seconds=10)
 
 
-def test_a_line_for_cron_is_taken_up(site: Fleet) -> None:
+def test_a_line_for_cron_that_is_added_is_taken_up(site: Fleet) -> None:
     if site.name == "mysite":
         site.file.write_text(f"{site.file.read_text()}\n{toml(section('Run something by the clock'), '[cron.')}")
         site.fab("-H", "mysite", "deploy")

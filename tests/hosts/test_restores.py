@@ -116,7 +116,7 @@ DROP OWNED BY reader, clerk; DROP ROLE reader; DROP ROLE clerk;
 """
 
 
-def test_what_a_database_holds_does_nothing_with_the_rights_of_the_superuser(fleet: Fleet) -> None:
+def test_code_in_a_database_does_nothing_with_the_rights_of_the_superuser(fleet: Fleet) -> None:
     for text in GRAB.split("\n;\n"):
         sql(fleet, text)
     try:
@@ -139,7 +139,7 @@ def test_what_a_database_holds_does_nothing_with_the_rights_of_the_superuser(fle
         fleet.inside("data1", "rm", "-f", "/tmp/grabbed")
 
 
-def test_what_belongs_to_the_database_is_there_after_as_before(fleet: Fleet) -> None:
+def test_everything_of_a_database_is_there_after_a_restore_as_before(fleet: Fleet) -> None:
     sql(fleet, BELONGINGS)
     try:
         before = sql(fleet, OUTSIDE)
@@ -157,7 +157,7 @@ def test_what_belongs_to_the_database_is_there_after_as_before(fleet: Fleet) -> 
         sql(fleet, AWAY)
 
 
-def test_what_the_owner_of_a_database_may_do_stops_no_backup_and_no_restore(fleet: Fleet) -> None:
+def test_nothing_that_the_owner_of_a_database_may_do_stops_a_backup_or_restore(fleet: Fleet) -> None:
     sql(fleet, f"SET ROLE demo; {SET}")
     hold = f"runuser -u postgres -- psql -qd postgres <<'END' >/dev/null 2>&1 &\n{HOLD}\nEND\n"
     try:
@@ -173,7 +173,7 @@ def test_what_the_owner_of_a_database_may_do_stops_no_backup_and_no_restore(flee
         sql(fleet, 'DROP SCHEMA "two\nlines"')
 
 
-def test_latest_is_the_same_however_often_it_is_brought_back(fleet: Fleet) -> None:
+def test_the_latest_backup_is_the_same_however_often_it_is_brought_back(fleet: Fleet) -> None:
     sql(
         fleet,
         "DROP TABLE IF EXISTS again; CREATE TABLE again AS SELECT 'good' AS word; ALTER TABLE again OWNER TO demo",
@@ -247,6 +247,6 @@ def kill(host: str, engine: str, act: str, step: int) -> None:
 
 
 @pytest.mark.parametrize(("engine", "act", "step"), [("postgresql", "restore", 31), ("sqlite", "restore", 9)])
-def test_a_kill_is_made_good_by_the_same_command(fleet: Fleet, engine: str, act: str, step: int) -> None:
+def test_a_killed_restore_is_made_good_by_the_same_command(fleet: Fleet, engine: str, act: str, step: int) -> None:
     push_kills(f"{fleet.name}-data1")
     kill(f"{fleet.name}-data1", engine, act, step)

@@ -48,7 +48,7 @@ def killed_in(fleet: Fleet, phase: str, event: str, *words: str) -> None:
     process.communicate()
 
 
-def test_resume_finishes_what_was_begun_and_nothing_newer(fleet: Fleet) -> None:
+def test_resume_finishes_the_rollout_that_was_begun_and_nothing_newer(fleet: Fleet) -> None:
     fleet.fab("-H", fleet.name, "deploy")
     commit = fleet.commit({"logbook/resumed.py": f"RESUMED = {time.time_ns()}\n"})
     with visitors(fleet):
@@ -84,7 +84,7 @@ def test_a_freeze_refuses_everyone_until_it_is_lifted(fleet: Fleet) -> None:
     fleet.fab("-H", fleet.name, "deploy")
 
 
-def test_what_visitors_of_the_second_batch_get_puts_the_first_one_back(fleet: Fleet) -> None:
+def test_errors_for_visitors_of_the_second_batch_put_the_first_one_back(fleet: Fleet) -> None:
     """The process is healthy by itself: only who comes through nginx sees that something is wrong."""
     before = fleet.releases()
     ill = f"[site]\nextra = 'if (-f {ILL}) {{ return 500; }}'"

@@ -46,7 +46,7 @@ def test_a_deploy_closes_what_was_open_and_waits_for_no_pipe_that_was_planted(fl
     assert fleet.inside("web1", "sh", "-c", denied) == before
 
 
-def test_links_that_it_turns_are_neither_believed_nor_a_traceback(fleet: Fleet) -> None:
+def test_links_that_the_service_user_turns_are_neither_believed_nor_a_traceback(fleet: Fleet) -> None:
     before = fleet.inside("web1", "readlink", f"{ROOT}/run/web.sock").strip()
     as_user(fleet, "web1", f"ln -sfn web-pink.sock {ROOT}/run/web.sock")
     fleet.fab("-H", "web1", "logs", "--process", "web", "--lines", "2")
@@ -63,7 +63,7 @@ def test_links_that_it_turns_are_neither_believed_nor_a_traceback(fleet: Fleet) 
     assert fleet.visit("web1").status == 200
 
 
-def test_a_worker_whose_link_it_turns_stops_all_the_same(fleet: Fleet) -> None:
+def test_a_worker_whose_link_the_service_user_turns_stops_all_the_same(fleet: Fleet) -> None:
     turn = "case $l in *blue) ln -sfn worker-green worker.live;; *) ln -sfn worker-blue worker.live;; esac"
     before = fleet.inside("data1", "readlink", f"{ROOT}/run/worker.live").strip()
     as_user(fleet, "data1", f"cd {ROOT}/run && l=$(readlink worker.live) && {turn}")
@@ -76,7 +76,7 @@ def test_a_worker_whose_link_it_turns_stops_all_the_same(fleet: Fleet) -> None:
     fleet.fab("-H", "data1", "start", "--process", "worker")
 
 
-def test_visitors_get_no_file_by_a_link_that_it_puts_among_the_static_ones(fleet: Fleet) -> None:
+def test_visitors_get_no_file_by_a_link_that_the_service_user_puts_among_static_ones(fleet: Fleet) -> None:
     fleet.inside("web1", "sh", "-c", "echo only-the-web-server > /srv/secret && chown www-data: /srv/secret "
                  "&& chmod 400 /srv/secret")  # fmt: skip
     static = f"{ROOT}/current/source/static"
@@ -86,7 +86,7 @@ def test_visitors_get_no_file_by_a_link_that_it_puts_among_the_static_ones(fleet
     assert fleet.visit("web1", "/static/own.txt").body == "own\n"
 
 
-def test_its_files_are_swapped_while_a_deploy_reads_them(fleet: Fleet) -> None:
+def test_files_that_the_service_user_swaps_while_a_deploy_reads_them_reveal_nothing(fleet: Fleet) -> None:
     """Requirements of a release become links, pipes and what not as soon as they are the user's."""
     fleet.inside("web1", "sh", "-c", "echo 'ROOT-ONLY-LINE' > /root/only && chmod 600 /root/only")
     program = (HOSTILE / "service_user.py").read_text()

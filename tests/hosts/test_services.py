@@ -42,19 +42,19 @@ def fleet() -> Iterator[Fleet]:
         shutil.rmtree(folder)
 
 
-def test_whoever_listens_on_the_port_of_a_service_is_its_program(fleet: Fleet) -> None:
+def test_the_program_of_each_service_listens_on_its_port(fleet: Fleet) -> None:
     said = fleet.fab("-H", "stock", "status").stdout
     assert "nobody listens" not in said and "on every address" not in said
     found = fleet.fab("-H", "stock", "check", code=None).stdout
     assert "is taken by" not in found and "cannot reach" not in found and "on every address" not in found
 
 
-def test_what_each_service_writes_is_found_by_its_name(fleet: Fleet) -> None:
+def test_logs_of_each_service_are_found_by_its_name(fleet: Fleet) -> None:
     lines = fleet.events("-H", "stock", "logs", "--only", "services", "--since", "1d")
     assert {line["source"] for line in lines if line["t"] == "log"} == set(Services.model_fields)
 
 
-def test_what_waits_in_redis_is_listed_and_thrown_away(fleet: Fleet) -> None:
+def test_tasks_that_wait_in_redis_are_listed_and_thrown_away(fleet: Fleet) -> None:
     fleet.inside("data1", "redis-cli", "-n", "1", "RPUSH", "mail", "one", "two")
     assert "mail" in fleet.fab("-H", "stock", "queue.list", "--db", "1").stdout
     fleet.fab("-H", "stock", "queue.purge", "mail", "--db", "1", "--yes")

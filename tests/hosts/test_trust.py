@@ -59,7 +59,9 @@ def test_a_kept_template_runs_nothing_here(fleet: Fleet, tmp_path: Path, dry: bo
     fleet.fab("-H", f"{fleet.name}/web2", "restart")
 
 
-def test_what_root_adds_on_one_host_comes_to_no_other_and_runs_nothing_here(fleet: Fleet, tmp_path: Path) -> None:
+def test_settings_that_root_adds_on_one_host_come_to_no_other_and_run_nothing_here(
+    fleet: Fleet, tmp_path: Path
+) -> None:
     fleet.commit({"logbook/later.py": "LATER = 1\n"})
     first = fleet.release("web1")
     fleet.fab("-H", fleet.name, "deploy")
@@ -84,7 +86,7 @@ def test_what_root_adds_on_one_host_comes_to_no_other_and_runs_nothing_here(flee
     fleet.fab("-H", fleet.name, "deploy")
 
 
-def test_what_an_older_hawser_left_goes_on_once_and_is_signed(fleet: Fleet) -> None:
+def test_a_release_that_an_older_hawser_left_goes_on_once_and_is_signed(fleet: Fleet) -> None:
     secrets = fleet.hosts / f"{fleet.name}.env"
     before = secrets.read_text()
     lines = [line for line in before.splitlines() if not line.startswith("HAWSER_SIGNING_KEY")]

@@ -215,7 +215,7 @@ def ask_remove(two: Two, text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_will_go_is_said_and_nothing_goes_without_the_name(two: Two) -> None:
+def test_remove_says_what_will_go_and_takes_nothing_without_the_name(two: Two) -> None:
     before = two.traces(FIRST)
     dry = two.first.fab("-R", "-H", FIRST, "remove").stdout
     assert "removes the database tide, after a last backup and the role tide" in dry
@@ -229,7 +229,7 @@ def test_what_will_go_is_said_and_nothing_goes_without_the_name(two: Two) -> Non
     assert {**two.traces(FIRST), "running": ""} == {**before, "running": ""}
 
 
-def test_one_is_taken_away_completely_while_the_other_answers_every_request(two: Two) -> None:
+def test_one_application_is_taken_away_completely_while_the_other_answers_every_request(two: Two) -> None:
     rows = int(two.visit(FIRST).split()[1])
     others, running = two.traces(SECOND), two.processes(SECOND)
     # What somebody has left running as the application's user goes as well, after that was said.
@@ -253,7 +253,7 @@ def test_one_is_taken_away_completely_while_the_other_answers_every_request(two:
     assert two.traces(FIRST) == {}
 
 
-def test_it_can_come_back_with_its_data(two: Two) -> None:
+def test_an_application_that_was_removed_can_come_back_with_its_data(two: Two) -> None:
     two.first.fab("-H", FIRST, "bootstrap", "deploy")
     wait_for("it answers", lambda: two.visit(FIRST).startswith(f"{FIRST}: "))
     before = int(two.visit(FIRST).split()[1])

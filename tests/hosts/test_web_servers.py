@@ -124,7 +124,7 @@ def visiting(fleet: Fleet) -> Iterator[list[str]]:
         thread.join()
 
 
-def test_it_has_the_ports_alone_and_a_second_deploy_finds_nothing_to_do(bare: Fleet, server: str) -> None:
+def test_each_web_server_has_the_ports_alone_and_a_second_deploy_finds_nothing_to_do(bare: Fleet, server: str) -> None:
     listening = bare.inside("solo", "ss", "-Hlntp", "sport = :443 or sport = :80 or sport = :8088")
     assert all(f'"{PAGES[server].rpartition("/")[2]}"' in line for line in listening.splitlines())
     events = bare.events("-H", "quay", "bootstrap", "deploy")
@@ -133,7 +133,7 @@ def test_it_has_the_ports_alone_and_a_second_deploy_finds_nothing_to_do(bare: Fl
     assert found == [PAGES[server]]
 
 
-def test_visitors_get_pages_files_and_redirects(bare: Fleet, server: str) -> None:
+def test_visitors_of_the_site_get_pages_files_and_redirects(bare: Fleet, server: str) -> None:
     for domain in ("quay.test", "www.quay.test"):
         told = bare.visit("solo", domain=domain).body.split()
         assert told[2:4] == [domain, "https"]
@@ -147,7 +147,7 @@ def test_visitors_get_pages_files_and_redirects(bare: Fleet, server: str) -> Non
     assert balanced(bare).body.split()[3] == ("http" if server == "apache" else "https")
 
 
-def test_requests_are_bounded(bare: Fleet, server: str) -> None:
+def test_requests_to_a_web_server_are_bounded(bare: Fleet, server: str) -> None:
     assert balanced(bare, b"x" * 9000).status == 200
     assert balanced(bare, b"x" * 11000).status == 413
 
@@ -181,7 +181,7 @@ def test_a_page_closes_the_site_for_everybody_but_health_checks(bare: Fleet, ser
     assert bare.visit("solo", domain="quay.test").status == 200
 
 
-def test_what_it_refuses_never_stays(bare: Fleet, server: str) -> None:
+def test_web_servers_keep_no_site_that_they_refuse(bare: Fleet, server: str) -> None:
     page = f"{PAGES[server]}/sites-enabled/quay.conf"
     before, text = bare.inside("solo", "cat", page), bare.text
     bare.file.write_text(text.replace("[site]\n", '[site]\nextra = "NoSuchDirective here;"\n'))
@@ -194,7 +194,7 @@ def test_what_it_refuses_never_stays(bare: Fleet, server: str) -> None:
     bare.fab("-H", "quay", "deploy")
 
 
-def test_another_certificate_is_taken_up(bare: Fleet, server: str) -> None:
+def test_another_certificate_is_taken_up_by_the_web_server(bare: Fleet, server: str) -> None:
     shown = (
         "echo | openssl s_client -connect 127.0.0.1:443 -servername quay.test 2>/dev/null | openssl x509 -noout -serial"
     )
@@ -207,7 +207,7 @@ def test_another_certificate_is_taken_up(bare: Fleet, server: str) -> None:
     assert "PRIVATE" not in bare.inside("solo", *as_anybody, check=False)
 
 
-def test_its_logs_are_shown_and_nothing_is_found_wrong(bare: Fleet, server: str) -> None:
+def test_logs_of_the_web_server_are_shown_and_nothing_is_found_wrong(bare: Fleet, server: str) -> None:
     mark = f"/?seen={time.time_ns()}"
     bare.visit("solo", mark, domain="quay.test")
     wait_for("the line", lambda: mark in bare.fab("-H", "quay", "logs", "--only", "site").stdout)

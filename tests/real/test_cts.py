@@ -122,7 +122,7 @@ def test_the_python_of_the_document_runs_the_commit_of_the_table(cts: Cts) -> No
     assert said == sources("cts")[0].commit
 
 
-def test_the_layout_is_the_documents(cts: Cts) -> None:
+def test_the_layout_of_the_real_cts_is_the_documents(cts: Cts) -> None:
     folders = FACTS["document"]["folders"]
     assert isinstance(folders, list)
     for folder in folders:
@@ -142,7 +142,7 @@ def test_every_page_of_every_instance_answers(cts: Cts) -> None:
     assert cts.page("/robots.txt").status == 200
 
 
-def test_who_asks_for_another_name_gets_no_answer(cts: Cts) -> None:
+def test_a_visitor_who_asks_for_another_name_gets_no_answer(cts: Cts) -> None:
     with pytest.raises(OSError):
         cts.page("/TR/health/", domain="another.example.org")
 

@@ -22,13 +22,13 @@ from tests.hosts.systems.test_emission import (
     ask,
     read_json,
     test_a_second_run_changes_nothing,
-    test_the_samples_are_listed,
+    test_the_samples_of_settings_are_listed,
 )
 from tests.real.conftest import MISSING, clone_of, copy_of, real_system
 from tests.real.tables import sources
 
 # What holds for the stand-in holds for the real one.
-__all__ = ["test_a_second_run_changes_nothing", "test_the_samples_are_listed"]
+__all__ = ["test_a_second_run_changes_nothing", "test_the_samples_of_settings_are_listed"]
 
 TOKENS = ("open-sesame-1", "open-sesame-2")
 SECRETS = {
@@ -118,7 +118,7 @@ def test_a_token_that_leaves_the_list_is_refused_and_one_that_was_added_by_hand_
     assert ask(emission, TOKENS[1])[0] == 200
 
 
-def test_without_its_settings_file_the_server_still_asks_for_tokens(emission: Fleet) -> None:
+def test_the_server_still_asks_for_tokens_without_its_settings_file(emission: Fleet) -> None:
     place = f"{stand_in.SOURCE}/conf/net/api/webserver.conf"
     emission.inside("web1", "mv", place, f"{place}.away")
     try:
@@ -176,7 +176,7 @@ def test_code_that_cannot_be_read_never_serves(emission: Fleet) -> None:
         emission.git("reset", "--quiet", "--hard", "HEAD~1")
 
 
-def test_it_is_started_again_when_it_dies_and_after_a_reboot(emission: Fleet) -> None:
+def test_the_server_is_started_again_when_it_dies_and_after_a_reboot(emission: Fleet) -> None:
     pid = emission.inside("web1", "supervisorctl", "pid", "emission-emissionpy").strip()
     emission.inside("web1", "kill", "-KILL", pid)
     wait_for("an answer", lambda: stand_in_answers(emission))

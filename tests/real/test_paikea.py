@@ -21,11 +21,11 @@ from tests.hosts.systems.test_paikea import (
     test_a_second_run_changes_nothing_and_status_shows_both_managers,
     test_ignored_folders_are_there_and_survive_a_release,
     test_old_versions_of_tls_are_refused,
+    test_services_of_one_host_listen_on_loopback_only_and_status_has_nothing_to_warn_of,
     test_the_broker_is_that_of_the_settings,
     test_the_dotenv_file_has_the_six_variables_and_everything_is_told_where_it_is,
     test_the_layout_is_that_of_the_document,
     test_unit_and_program_have_the_keys_of_the_document,
-    test_what_belongs_to_one_host_listens_on_loopback_only_and_status_has_nothing_to_warn_of,
     visit,
 )
 from tests.real.conftest import clone_of, copy_of, real_system
@@ -38,11 +38,11 @@ __all__ = [
     "test_a_second_run_changes_nothing_and_status_shows_both_managers",
     "test_ignored_folders_are_there_and_survive_a_release",
     "test_old_versions_of_tls_are_refused",
+    "test_services_of_one_host_listen_on_loopback_only_and_status_has_nothing_to_warn_of",
     "test_the_broker_is_that_of_the_settings",
     "test_the_dotenv_file_has_the_six_variables_and_everything_is_told_where_it_is",
     "test_the_layout_is_that_of_the_document",
     "test_unit_and_program_have_the_keys_of_the_document",
-    "test_what_belongs_to_one_host_listens_on_loopback_only_and_status_has_nothing_to_warn_of",
 ]
 
 IMEI = "300434063836590"
@@ -125,7 +125,7 @@ def test_the_accounts_reach_the_worker_and_no_argument_list(paikea: Fleet) -> No
     assert stand_in.DB_PASSWORD not in arguments
 
 
-def test_after_a_reboot_everything_runs_again(paikea: Fleet) -> None:
+def test_everything_runs_again_after_a_reboot(paikea: Fleet) -> None:
     with contextlib.suppress(HostBroken):
         # On a busy machine the broker alone takes longer than a host may take to start.
         sandbox.reboot(f"paikea-{HOST}")

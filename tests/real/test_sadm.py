@@ -107,12 +107,12 @@ def state(sadm: Fleet, name: str) -> str:
     return sadm.inside("db1", "su", "postgres", "-c", asked).strip()
 
 
-def test_the_admin_logs_in(admin: Contestant) -> None:
+def test_the_admin_of_the_contest_logs_in(admin: Contestant) -> None:
     assert "/admin/logout/" in admin.get("/admin/")
     assert ".woff" not in admin.get("/static/admin/css/base.css")[:20]
 
 
-def test_the_workers_are_listed(sadm: Fleet, admin: Contestant) -> None:
+def test_the_workers_are_listed_by_the_master(sadm: Fleet, admin: Contestant) -> None:
     for worker in WORKERS:
         wait_for(worker, lambda worker=worker: f"{worker}</strong>:8068" in admin.get("/status/"))
 
@@ -151,10 +151,10 @@ def test_settings_hold_one_secret_and_no_placeholder(sadm: Fleet) -> None:
         assert sadm.inside(host, "stat", "-c", "%a %U", f"/etc/prologin/{name}.yml") == "640 root\n"
 
 
-def test_what_the_master_says_is_in_the_systems_log(sadm: Fleet) -> None:
+def test_the_words_of_the_master_are_in_the_systems_log(sadm: Fleet) -> None:
     assert "registered new worker" in sadm.inside("master1", "journalctl", "-q", "-t", "masternode")
 
 
-def test_after_a_reboot_of_the_master_the_workers_come_back(sadm: Fleet, admin: Contestant) -> None:
+def test_the_workers_come_back_after_a_reboot_of_the_master(sadm: Fleet, admin: Contestant) -> None:
     sandbox.reboot("sadm-master1")
     wait_for("the workers", lambda: all(f"{each}</strong>" in admin.get("/status/") for each in WORKERS), seconds=240)

@@ -63,12 +63,12 @@ def upload(admin: Contestant, name: str, source: str) -> str:
     return found[1]
 
 
-def test_the_admin_logs_in(admin: Contestant) -> None:
+def test_the_admin_of_the_contest_logs_in(admin: Contestant) -> None:
     assert "/admin/logout/" in admin.get("/admin/")
     assert "font-face" in admin.get("/static/css/main.css")
 
 
-def test_the_workers_are_listed(stechec2: Fleet, admin: Contestant) -> None:
+def test_the_workers_are_listed_by_the_master(stechec2: Fleet, admin: Contestant) -> None:
     for worker in WORKERS:
         wait_for(worker, lambda worker=worker: f"{worker}</strong>:8068" in admin.get("/status/"))
 
@@ -114,11 +114,11 @@ def test_old_sessions_are_cleaned_up(stechec2: Fleet) -> None:
     stechec2.fab("-H", "stechec2/web1", "manage", "cleanup")
 
 
-def test_what_the_master_says_is_in_the_systems_log(stechec2: Fleet) -> None:
+def test_the_words_of_the_master_are_in_the_systems_log(stechec2: Fleet) -> None:
     said = stechec2.inside("master1", "journalctl", "-q", "--no-pager", "-t", "master-node")
     assert "registered new worker" in said
 
 
-def test_after_a_reboot_of_the_master_the_workers_come_back(stechec2: Fleet, admin: Contestant) -> None:
+def test_the_workers_come_back_after_a_reboot_of_the_master(stechec2: Fleet, admin: Contestant) -> None:
     sandbox.reboot("stechec2-master1")
     wait_for("the workers", lambda: all(f"{each}</strong>" in admin.get("/status/") for each in WORKERS), seconds=240)

@@ -11,5 +11,5 @@ from tests.faults.matrix import gets_there
 
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("name", FAULTS)
-def test_one_more_command_gets_there(ferry: Ferry, name: str, phase: str) -> None:
+def test_one_more_command_after_a_fault_gets_there(ferry: Ferry, name: str, phase: str) -> None:
     gets_there(ferry, name, phase)

@@ -66,7 +66,7 @@ def test_an_upload_answers_through_nginx(fleet: Fleet) -> None:
     assert fleet.visit("web1", "/media/hi.txt", domain=DOMAIN).body == "hi\n"
 
 
-def test_its_own_check_is_clean(fleet: Fleet) -> None:
+def test_the_check_of_pretalx_itself_is_clean(fleet: Fleet) -> None:
     assert "no issues" in fleet.fab("-H", "pretalx", "manage", "check --deploy").stdout
 
 
@@ -99,7 +99,7 @@ def worker(fleet: Fleet) -> str:
     return f"pretalx-{colour}"
 
 
-def test_the_cron_lines_run(fleet: Fleet) -> None:
+def test_the_cron_lines_of_pretalx_run(fleet: Fleet) -> None:
     def ran() -> bool:
         said = fleet.fab("-H", "pretalx", "cron.list").stdout
         rows = [line for line in said.splitlines() if "runperiodic" in line or "clearsessions" in line]

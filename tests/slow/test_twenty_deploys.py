@@ -18,7 +18,7 @@ ROWS: list[list[object]] = []
 
 
 @pytest.mark.parametrize("number", range(1, DEPLOYS + 1))
-def test_a_deploy_with_a_random_fault(ferry: Ferry, number: int) -> None:
+def test_a_deploy_with_a_random_fault_gets_there(ferry: Ferry, number: int) -> None:
     chance = random.Random(f"{SEED}-{number}")
     name, phase = chance.choice(list(FAULTS)), chance.choice(list(PHASES))
     # The leader alone has a part in some phases, and in the two batches each has its own hosts.

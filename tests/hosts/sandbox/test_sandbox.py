@@ -103,7 +103,7 @@ def test_hosts_are_settled_when_up_returns() -> None:
     assert said("one", "cat", "/etc/machine-id") != said("two", "cat", "/etc/machine-id")
 
 
-def test_up_leaves_running_hosts_alone_and_adds_the_others() -> None:
+def test_sandbox_up_leaves_running_hosts_alone_and_adds_the_others() -> None:
     (one,) = up(PAIR[0])
     assert up(*PAIR)[0] == one
     assert [host.name for host in sandbox.listing()] == ["one", "two"]
@@ -119,12 +119,12 @@ def test_packages_are_found_and_downloaded_once() -> None:
     assert "Need to get 0 B" in said("two", "apt-get", "install", "-y", "hello")
 
 
-def test_pip_works_in_a_host() -> None:
+def test_pip_installs_packages_in_a_sandbox_host() -> None:
     up(PAIR[0])
     said("one", "sh", "-c", "python3 -m venv /tmp/venv && /tmp/venv/bin/pip install --quiet itsdangerous")
 
 
-def test_a_bare_host_has_no_python() -> None:
+def test_a_bare_sandbox_host_has_no_python() -> None:
     (host,) = up(SandboxSpec("bare", python=False))
     assert ssh(host, "command -v python3").returncode != 0
     assert ssh(host, "echo here").stdout == "here\n"
@@ -140,7 +140,7 @@ def test_a_host_comes_back_from_a_reboot_with_what_was_written() -> None:
     assert ssh(after, "cat /root/note").stdout == "kept\n"
 
 
-def test_reset_makes_a_host_anew_under_the_same_address() -> None:
+def test_sandbox_reset_makes_a_host_anew_under_the_same_address() -> None:
     before, other = up(*PAIR)
     said("one", "touch", "/root/note")
     (after,) = sandbox.reset(["one"], lambda line: None)
@@ -193,7 +193,7 @@ def test_services_may_use_passwords_and_firewalls() -> None:
     assert said("one", "nft", "list", "tables") == "table inet mine"
 
 
-def test_down_leaves_no_trace() -> None:
+def test_sandbox_down_leaves_no_trace() -> None:
     forwarding = FORWARD.read_text()
     up(*PAIR)
     assert {"namespaces", "links", "tables", "mounts", "processes", "cgroups", "folders"} <= traces().keys()
@@ -203,7 +203,7 @@ def test_down_leaves_no_trace() -> None:
     assert sandbox.listing() == []
 
 
-def test_down_of_one_host_leaves_the_other() -> None:
+def test_sandbox_down_of_one_host_leaves_the_other() -> None:
     up(*PAIR)
     sandbox.down(["one"])
     assert [host.name for host in sandbox.listing()] == ["two"]

@@ -121,7 +121,7 @@ def reached(address: str, *ports: int) -> list[int]:
 
 
 class TestTheLayout:
-    def test_is_the_documents_with_owners_and_modes_that_make_sense(self, cts: Fleet) -> None:
+    def test_the_layout_is_the_documents_with_owners_and_modes_that_make_sense(self, cts: Fleet) -> None:
         paths = ["log", "log/turkey", "public/static", "public/media", "ssl", "ssl/site.crt", "ssl/site.key"]
         said = cts.inside("web1", "stat", "-c", "%n %U %a", *(f"{ROOT}/{path}" for path in paths))
         assert [line.removeprefix(f"{ROOT}/") for line in said.splitlines()] == [
@@ -137,7 +137,7 @@ class TestTheLayout:
         assert cts.inside("web1", "readlink", "-f", f"{ROOT}/source").strip() == f"{release}/source"
         assert cts.inside("web1", "readlink", "-f", f"{ROOT}/env/bin/../").strip().startswith(f"{ROOT}/envs/")
 
-    def test_has_the_configuration_where_the_document_says(self, cts: Fleet) -> None:
+    def test_the_configuration_lies_where_the_document_says(self, cts: Fleet) -> None:
         cts.inside("web1", "test", "-f", "/etc/nginx/sites-enabled/cts.conf")
         assert programs(cts) == PROGRAMS
         assert "cts_turkey" in cts.inside("data1", "sh", "-c", "cat /etc/postgresql/*/main/pg_hba.conf")
@@ -146,7 +146,7 @@ class TestTheLayout:
             assert cts.inside(host, "systemctl", "is-active", *services).split() == ["active", "active"]
             assert cts.inside(host, "systemctl", "is-enabled", *services).split() == ["enabled", "enabled"]
 
-    def test_keeps_the_logs_of_nginx_and_gunicorn_and_rotates_them(self, cts: Fleet) -> None:
+    def test_logs_of_nginx_and_gunicorn_are_kept_and_rotated(self, cts: Fleet) -> None:
         page(cts, "/TR/?before")
         for log, line in (("nginx-access.log", "?before"), ("turkey/gunicorn.log", "Listening at")):
             assert line in cts.inside("web1", "cat", f"{ROOT}/log/{log}")
@@ -169,14 +169,16 @@ class TestTheLayout:
 
 
 class TestTheSite:
-    def test_serves_static_files_itself_and_protected_ones_only_by_way_of_the_application(self, cts: Fleet) -> None:
+    def test_the_web_server_serves_static_files_itself_and_protected_ones_only_by_way_of_the_application(
+        self, cts: Fleet
+    ) -> None:
         assert page(cts, "/static/css/site.css").status == 200
         assert page(cts, "/robots.txt").body == "User-agent: *\n"
         assert page(cts, "/static/protected/report.txt").status == 401
         assert page(cts, "/protected/report.txt").status == 404
         assert page(cts, "/TR/protected/").body == "for officers only\n"
 
-    def test_sends_visitors_to_https_and_from_the_start_to_the_list_of_instances(self, cts: Fleet) -> None:
+    def test_visitors_are_sent_to_https_and_from_the_start_to_the_list_of_instances(self, cts: Fleet) -> None:
         answer = page(cts, "/IQ/", scheme="http")
         assert (answer.status, answer.headers["Location"]) == (301, f"https://{DOMAIN}/IQ/")
         assert page(cts, "/").headers["Location"] == f"https://{DOMAIN}/TR/instances/"
@@ -185,13 +187,13 @@ class TestTheSite:
         listed = answer.body
         assert [listed.count(f'href="/{code}/"') for code, _currency, _port in INSTANCES.values()] == [1, 1, 1]
 
-    def test_gives_no_answer_under_another_name_but_to_a_load_balancer(self, cts: Fleet) -> None:
+    def test_the_site_gives_no_answer_under_another_name_but_to_a_load_balancer(self, cts: Fleet) -> None:
         for name in ("another.example.org", f"{DOMAIN}.example.org", cts.address("web1")):
             with pytest.raises(OSError):
                 cts.visit("web1", "/TR/health/", domain=name)
         assert cts.visit("web1", "/TR/health/", domain=f"www.{DOMAIN}").status != 444
 
-    def test_shows_a_page_of_its_own_while_an_application_is_down(self, cts: Fleet) -> None:
+    def test_the_site_shows_a_page_of_its_own_while_an_application_is_down(self, cts: Fleet) -> None:
         cts.inside("web1", "supervisorctl", "stop", "cts-jordan-server")
         try:
             answer = page(cts, "/JO/")
@@ -200,7 +202,7 @@ class TestTheSite:
         assert (answer.status, answer.body) == (502, "<h1>CTS is away for a moment</h1>\n")
         wait_for("the application", lambda: page(cts, "/JO/health/").status == 200)
 
-    def test_is_asked_for_its_health_by_a_load_balancer(self, cts: Fleet) -> None:
+    def test_a_load_balancer_asks_the_site_for_its_health(self, cts: Fleet) -> None:
         connection = http.client.HTTPConnection(cts.address("web1"), 8088, timeout=10)
         connection.putrequest("GET", "/health/", skip_host=True)
         connection.endheaders()
@@ -215,17 +217,17 @@ class TestTheSite:
             assert connection.getresponse().status == 200
             connection.close()
 
-    def test_believes_a_load_balancer_that_its_visitor_came_by_https(self, cts: Fleet) -> None:
+    def test_the_site_believes_a_load_balancer_that_its_visitor_came_by_https(self, cts: Fleet) -> None:
         for said, told in (("https", "https"), ("anything", "http")):
             connection = http.client.HTTPConnection(cts.address("web1"), 8088, timeout=10)
             connection.request("GET", "/JO/", headers={"Host": DOMAIN, "X-Forwarded-Proto": said})
             assert json.loads(connection.getresponse().read())["secure"] == told
             connection.close()
 
-    def test_says_loudly_that_its_certificate_is_none(self, cts: Fleet, deployed: str) -> None:
+    def test_a_stand_in_for_the_certificate_is_told_loudly(self, cts: Fleet, deployed: str) -> None:
         assert f"SELF-SIGNED certificate for {DOMAIN}" in deployed
 
-    def test_has_the_right_certificate_once_it_is_there(self, cts: Fleet) -> None:
+    def test_the_site_has_the_right_certificate_once_it_is_there(self, cts: Fleet) -> None:
         certs = cts.hosts / "certs"
         certs.mkdir(exist_ok=True)
         made = cts.inside(
@@ -247,7 +249,7 @@ class TestTheSite:
 
 class TestInstances:
     @pytest.mark.parametrize("instance", INSTANCES)
-    def test_each_has_its_own_settings_database_and_prefix(self, cts: Fleet, instance: str) -> None:
+    def test_each_instance_has_its_own_settings_database_and_prefix(self, cts: Fleet, instance: str) -> None:
         code, currency, port = INSTANCES[instance]
         said = home(cts, code)
         assert (said["instance"], said["currency"], said["database"]) == (instance, currency, f"cts_{instance}")
@@ -256,7 +258,7 @@ class TestInstances:
         listening = cts.inside("web1", "ss", "-ltnH", f"sport = :{port}")
         assert f"127.0.0.1:{port} " in listening and listening.count("LISTEN") == 1
 
-    def test_each_has_one_beat_whose_tasks_its_own_worker_takes_from_its_own_queue(self, cts: Fleet) -> None:
+    def test_each_instance_has_one_beat_whose_tasks_its_own_worker_takes_from_its_own_queue(self, cts: Fleet) -> None:
         before = {code: home(cts, code)["scans"] for code, _currency, _port in INSTANCES.values()}
         for instance, (code, _currency, _port) in INSTANCES.items():
             assert running(cts, f"celery -A cts beat --schedule={ROOT}/beat/{instance}.db") == 1
@@ -266,14 +268,14 @@ class TestInstances:
             # memcached is one for all, and what an instance keeps there is its own.
             wait_for("what it keeps", lambda code=code, key=f"{instance}-": home(cts, code)["cached"].startswith(key))
 
-    def test_each_has_as_many_workers_as_its_host_has_and_as_its_command_says(self, cts: Fleet) -> None:
+    def test_each_instance_has_as_many_workers_as_its_host_and_its_command_say(self, cts: Fleet) -> None:
         for instance, (_code, _currency, port) in INSTANCES.items():
             gunicorn, celery = f"--bind=127.0.0.1:{port}", f"celery -A cts worker -n celery-{instance}@"
             # With the one that leads them; gunicorn may just have been told to have another number.
             wait_for(f"2 workers of {instance}", lambda gunicorn=gunicorn: running(cts, gunicorn) == 3, 10)
             wait_for(f"2 celery workers of {instance}", lambda celery=celery: running(cts, celery) == 3, 10)
 
-    def test_each_has_its_own_user_vhost_and_queue_in_the_broker(self, cts: Fleet) -> None:
+    def test_each_instance_has_its_own_user_vhost_and_queue_in_the_broker(self, cts: Fleet) -> None:
         table = next(event for event in cts.events("-H", "cts", "queue.list") if event["t"] == "table")
         rows = table.get("rows", [])
         assert isinstance(rows, list)
@@ -303,14 +305,14 @@ class TestProcesses:
         cts.file.write_text(text)
         assert 'processes."celery-{{ instance.name }}".user: must not be root' in said
 
-    def test_nothing_restarts_where_nothing_has_changed(self, cts: Fleet) -> None:
+    def test_no_process_restarts_where_nothing_has_changed(self, cts: Fleet) -> None:
         before = [pids(cts, program) for program in PROGRAMS]
         assert [program for program, pid in zip(PROGRAMS, before, strict=True) if not pid] == []
         events = cts.events("-H", "cts", "bootstrap", "deploy")
         assert [event["label"] for event in events if event["t"] == "event" and event["status"] == "changed"] == []
         assert [pids(cts, program) for program in PROGRAMS] == before
 
-    def test_a_stop_leaves_none_of_its_children(self, cts: Fleet) -> None:
+    def test_a_stopped_process_leaves_none_of_its_children(self, cts: Fleet) -> None:
         node = "celery -A cts worker -n celery-jordan@"
         wait_for("its children", lambda: running(cts, node) > 1, 20)
         cts.fab("-H", "web1", "stop", "--process", "celery-jordan")
@@ -338,19 +340,19 @@ class TestProcesses:
 
 
 class TestTheNetwork:
-    def test_only_hosts_of_the_environment_reach_what_is_theirs(self, cts: Fleet) -> None:
+    def test_only_hosts_of_the_environment_reach_its_services(self, cts: Fleet) -> None:
         address = cts.address("data1")
         # The last one, at which brokers meet, is named by no rule.
         assert reached(address, 5432, 5672, 11211, 25672) == []
         for port in (5432, 5672, 11211):
             cts.inside("web1", "timeout", "5", "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}")
 
-    def test_everybody_reaches_the_site(self, cts: Fleet) -> None:
+    def test_everybody_reaches_the_site_from_outside(self, cts: Fleet) -> None:
         assert reached(cts.address("web1"), 80, 443, 8088, 8001) == [80, 443, 8088]
 
 
 class TestTasks:
-    def test_management_commands_ask_for_which_instance(self, cts: Fleet) -> None:
+    def test_management_commands_ask_which_instance_is_meant(self, cts: Fleet) -> None:
         said = cts.fab("-H", "cts", "manage", "check", code=2).stderr
         assert "which instance? turkey, iraq, jordan" in said and "--instance turkey" in said
         query = "from django.conf import settings; print(settings.INSTANCE_NAME)"
@@ -385,7 +387,7 @@ class TestTasks:
         person.types("exit\n")
         assert person.ends() == 0
 
-    def test_a_file_is_put_on_a_host(self, cts: Fleet, tmp_path: Path) -> None:
+    def test_a_file_is_put_onto_a_host(self, cts: Fleet, tmp_path: Path) -> None:
         (tmp_path / "notice.txt").write_text("closed on Friday")
         cts.fab("-H", "web1", "put", str(tmp_path / "notice.txt"), f"{ROOT}/public/media/", "--owner", "cts")
         assert page(cts, "/media/notice.txt").body == "closed on Friday"
@@ -406,12 +408,12 @@ def page_or_none(fleet: Fleet, path: str) -> int | None:
 
 
 class TestTheNextRelease:
-    def test_still_has_what_was_uploaded_and_its_own_static_files(self, without_jordan: Fleet) -> None:
+    def test_a_next_release_still_has_uploads_and_its_own_static_files(self, without_jordan: Fleet) -> None:
         assert page(without_jordan, "/media/photo.jpg").body == "photo\n"
         assert page(without_jordan, "/IQ/media/photo.jpg").body == "photo\n"
         assert "green" in page(without_jordan, "/static/css/site.css").body
 
-    def test_takes_with_it_all_of_an_instance_that_is_gone(self, without_jordan: Fleet) -> None:
+    def test_a_next_release_takes_away_all_of_an_instance_that_is_gone(self, without_jordan: Fleet) -> None:
         assert not [program for program in programs(without_jordan) if "jordan" in program]
         assert without_jordan.inside("web1", "pgrep", "-f", "jordan", check=False) == ""
         assert "jordan" not in without_jordan.inside("web1", "cat", "/etc/cron.d/cts")

@@ -169,7 +169,7 @@ def test_settings_have_the_keys_and_types_of_their_samples_and_our_values(emissi
     assert intake["handlers"]["file"]["filename"] == "/srv/emission/logs/intake.log"  # type: ignore[index]
 
 
-def test_the_samples_are_listed(emission: Fleet) -> None:
+def test_the_samples_of_settings_are_listed(emission: Fleet) -> None:
     said = emission.fab("-H", "emission", "config.samples").stdout
     for path in ("conf/net/api/webserver.conf", "conf/net/ext_service/push.json", "conf/storage/db.conf"):
         assert re.search(rf"{re.escape(path)}\.sample +used by \[\[settings\]\]", said), path
@@ -271,7 +271,7 @@ def test_settings_of_the_phone_are_made_without_asking_a_host(emission: Fleet, t
     assert made["android"]["auth"]["method"] == made["ios"]["auth"]["method"] == "prompted-auth"
 
 
-def test_what_phones_say_about_themselves_and_websockets_pass_through_apache(emission: Fleet) -> None:
+def test_headers_of_phones_and_websockets_pass_through_apache(emission: Fleet) -> None:
     emission.fab("-H", "emission", "stop", "--process", "emissionpy")
     start(emission, "web1", "probe", PROBE)
     try:
@@ -305,7 +305,7 @@ def echo_of(fleet: Fleet, frame: bytes) -> bytes:
         return line.recv(100)
 
 
-def test_what_apache_refuses_never_stays(emission: Fleet) -> None:
+def test_a_site_that_apache_refuses_never_stays(emission: Fleet) -> None:
     with changed(emission, ("tls_port = 8080\n", 'tls_port = 8080\nextra = "NoSuchDirective on"\n')):
         said = emission.fab("-H", "emission", "deploy", code=1).stdout
     assert "Apache refuses /etc/apache2/sites-enabled/emission.conf" in said and "NoSuchDirective" in said, said

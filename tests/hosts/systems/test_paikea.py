@@ -412,7 +412,7 @@ def test_firmware_is_checked_out_updated_and_cloned_by_the_worker(paikea: Fleet)
     assert visit(paikea, page, wanted).strip() == two
 
 
-def test_what_belongs_to_one_host_listens_on_loopback_only_and_status_has_nothing_to_warn_of(paikea: Fleet) -> None:
+def test_services_of_one_host_listen_on_loopback_only_and_status_has_nothing_to_warn_of(paikea: Fleet) -> None:
     listeners = paikea.inside(HOST, "ss", "-Hlnt", "sport = :8888 or sport = :3306 or sport = :5672").splitlines()
     assert sorted(line.split()[3] for line in listeners) == ["127.0.0.1:3306", "127.0.0.1:5672", "127.0.0.1:8888"]
     for command in ("status", "check"):
@@ -510,7 +510,7 @@ def issued(fleet: Fleet) -> bool:
     return "Pebble" in issuer(fleet)[0]
 
 
-def test_after_a_reboot_everything_runs_again(paikea: Fleet) -> None:
+def test_everything_runs_again_after_a_reboot(paikea: Fleet) -> None:
     serial = issuer(paikea)
     sandbox.reboot(f"paikea-{HOST}")
     wait_for("the site", lambda: answers(paikea), seconds=120)
@@ -528,7 +528,7 @@ def answers(fleet: Fleet) -> bool:
         return False
 
 
-def test_without_acme_in_the_settings_nothing_of_it_is_left(paikea: Fleet) -> None:
+def test_nothing_of_acme_is_left_without_it_in_the_settings(paikea: Fleet) -> None:
     text = paikea.file.read_text()
     without = re.sub(r'tls = "acme"\nacme = .*\n', 'tls = "self-signed"\n', text)
     assert without != text

@@ -430,7 +430,7 @@ def test_a_second_run_changes_nothing(tank: Tank) -> None:
         assert line["t"] != "event" or line["status"] in ("ok", "skipped"), line
 
 
-def test_after_a_reboot_everything_is_back(tank: Tank) -> None:
+def test_everything_is_back_after_a_reboot(tank: Tank) -> None:
     stream = json.loads(tank.ask("ws1", "/active_streams")[1])
     for host in ("cc1", "ws1"):
         boot = tank.on(host, "cat /proc/sys/kernel/random/boot_id; systemctl show -P UserspaceTimestampMonotonic")

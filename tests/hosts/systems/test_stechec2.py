@@ -84,7 +84,7 @@ def test_one_command_leads_from_bare_hosts_to_a_contest(fleet):
     assert (index["game"], index["players"]) == ("tictactoe", [1, 2])
 
 
-def test_a_second_time_nothing_changes(fleet):
+def test_nothing_changes_in_a_second_run(fleet):
     events = fleet.events("-H", "stechec2", "bootstrap", "deploy")
     assert [event for event in events if event.get("status") not in (None, "ok")] == []
 
@@ -285,7 +285,7 @@ def test_a_build_that_fails_leaves_the_old_release_serving(fleet):
     assert release(fleet, "web1") == before and ask(fleet, "/game/").status == 200
 
 
-def test_without_the_shared_folder_nothing_is_deployed_and_no_program_starts(fleet):
+def test_nothing_is_deployed_and_no_program_starts_without_the_shared_folder(fleet):
     before = {host: release(fleet, host) for host in UNITS}
     fleet.inside("worker2", "systemctl", "stop", "srv-contest.mount")
     # Its source is gone, and something is in its place, for systemd would make a folder that is missing.
@@ -304,7 +304,7 @@ def test_without_the_shared_folder_nothing_is_deployed_and_no_program_starts(fle
     wait_for("it runs again", lambda: fleet.inside("worker2", *running, check=False).split() == ["active"] * 2)
 
 
-def test_after_a_reboot_everything_comes_back_by_itself(fleet):
+def test_everything_comes_back_by_itself_after_a_reboot(fleet):
     for host in ("web1", "master1"):
         sandbox.reboot(f"stechec2-{host}")
     wait_for("the website answers", lambda: ask(fleet, "/game/").status == 200)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hawser.fleet.fleet import Fleet
-from hawser.inventory import Environment, read_environment
+import pytest
+
+from ..simulated_hosts import World
 
 SETTINGS = """
 [app]
-name = "tank"
-repo = "https://git.example.org/tank.git"
+name = "pier"
+repo = "https://git.example.org/pier.git"
 
 [release]
 batch = 2
@@ -30,36 +31,26 @@ command = "sweep"
 after = ["ws"]
 
 [hosts]
-w1.groups = ["ws"]
-both.groups = ["ws", "cc"]
-c1.groups = ["cc"]
-c2.groups = ["cc"]
-c3.groups = ["cc"]
-w2.groups = ["ws"]
+{hosts}
 """
 
 
-class Stage:
-    """What a fleet asks of a session when it parts itself into batches."""
-
-    def __init__(self, environment: Environment) -> None:
-        self.environment = environment
-
-    def host(self, name: str, release: object = None) -> object:
-        return type("Host", (), {"runs_code": True})
-
-
-def test_hosts_switch_after_those_that_their_processes_wait_for(tmp_path) -> None:
-    path = tmp_path / "tank.toml"
-    path.write_text(SETTINGS)
-    environment = read_environment(path)
-    fleet = Fleet(Stage(environment), tuple(environment.hosts))  # type: ignore[arg-type]
-    assert [batch.names for batch in fleet.batches()] == [("c1", "c2"), ("c3",), ("both",), ("w1", "w2")]
+@pytest.fixture
+def world(monkeypatch, tmp_path) -> World:
+    """Hosts of two groups, of which one is in both."""
+    made = World(monkeypatch, tmp_path, SETTINGS)
+    groups = {"w1": ["ws"], "both": ["ws", "cc"], "c1": ["cc"], "c2": ["cc"], "c3": ["cc"], "w2": ["ws"]}
+    made.groups.update(groups)
+    made.settings()
+    return made
 
 
-def test_a_process_waits_for_all_that_those_before_it_wait_for(tmp_path) -> None:
-    path = tmp_path / "tank.toml"
-    path.write_text(SETTINGS)
-    environment = read_environment(path)
+def test_hosts_switch_after_those_that_their_processes_wait_for(world) -> None:
+    batches = [batch.names for batch in world.fleet_of().batches()]
+    assert batches == [("c1", "c2"), ("c3",), ("both",), ("w1", "w2")]
+
+
+def test_a_process_waits_for_all_that_those_before_it_wait_for(world) -> None:
+    environment = world.fleet_of().environment
     assert environment.all_before("sweeper") == {"ws", "cc"}
     assert [environment.rank(name) for name in ("cc", "ws", "sweeper")] == [0, 1, 2]
