@@ -167,9 +167,9 @@ class HostStatus:
                 process.setting.manager,
                 Marked.good("running") if row["active"] else Marked.bad(row["state"]),
                 since(row["since"], self.host.facts.clock),
-                row["release"] if current else Marked.odd(row["release"]),
+                row["release"] if current else Marked.warning(row["release"]),
                 Marked.good(health) if health in ("", "ok") else Marked.bad(health),
-                Marked.odd(listens) if process.setting_name in open_to_all else listens,
+                Marked.warning(listens) if process.setting_name in open_to_all else listens,
             ]
 
     def process_records(self) -> Iterator[dict[str, object]]:
@@ -219,14 +219,14 @@ class HostStatus:
         room = f"{facts.disk_free / 2**30:.1f} of {facts.disk_total / 2**30:.0f} GiB"
         return [
             self.host.name,
-            Marked.odd(release) if "\n" in release else release,
+            Marked.warning(release) if "\n" in release else release,
             age(self.host),
             facts.interpreter,
             Marked.bad(ports) if missing else ports,
             Marked.bad(mounts),
-            Marked.odd(certificates) if odd else certificates,
-            Marked.odd(f"{self.offset:+.1f} s") if abs(self.offset) >= CLOCK_ODD else f"{self.offset:+.1f} s",
-            Marked.odd(room) if facts.disk_free < ROOM_ODD * facts.disk_total else room,
+            Marked.warning(certificates) if odd else certificates,
+            Marked.warning(f"{self.offset:+.1f} s") if abs(self.offset) >= CLOCK_ODD else f"{self.offset:+.1f} s",
+            Marked.warning(room) if facts.disk_free < ROOM_ODD * facts.disk_total else room,
         ]
 
     def record(self) -> dict[str, object]:

@@ -42,7 +42,7 @@ class Marked(str):
         return cls._of(text, "bold red")
 
     @classmethod
-    def odd(cls, text: str) -> Marked:
+    def warning(cls, text: str) -> Marked:
         """Mark something that deserves a look."""
         return cls._of(text, "yellow")
 
