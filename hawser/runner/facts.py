@@ -12,6 +12,7 @@ from .files.disk import read
 from .files.records import parsed
 from .processes.managers import manager
 from .processes.processes import definitions
+from .processes.traits import MANAGERS
 from .rows import MOST_ROWS
 from .system import Failure
 
@@ -167,7 +168,7 @@ def processes(system: System, application: str) -> List[DefinedProcess]:
     """
     known = definitions(application)
     found: List[DefinedProcess] = []
-    for name in ("systemd", "supervisor"):
+    for name in MANAGERS:
         mine = [each for each in known if each["manager"] == name]
         try:
             states = manager(name, system).states([each["unit"] for each in mine])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
@@ -69,8 +69,13 @@ def _table(value: object) -> dict[str, JSON]:
     return plain
 
 
+if TYPE_CHECKING:
+    Table = dict[str, JSON]
+else:
+    # Pydantic would follow a type that holds itself for ever; `_table` is what checks it.
+    Table = dict[str, object]
 Values = Annotated[
-    dict[str, JSON],
+    Table,
     PlainValidator(_table),
     PlainSerializer(lambda value: value),
     Shape("table: text (Jinja2), numbers, true or false, lists, tables"),

@@ -8,7 +8,8 @@ import time
 
 from ..files.disk import remove
 from ..system import Change, Failure, Kind
-from .managers import STARTING, Supervisor, Systemd, manager
+from .managers import STARTING, class_of, manager
+from .traits import MANAGERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,10 +33,8 @@ def definitions(application: str) -> List[Definition]:
     :returns: dicts with manager, unit, process and release, from the comment at the top of each definition.
     """
     found: List[Definition] = []
-    for name, folder, suffix in (
-        ("systemd", Systemd.folder, Systemd.suffix),
-        ("supervisor", Supervisor.folder, Supervisor.suffix),
-    ):
+    for name in MANAGERS:
+        folder, suffix = class_of(name).folder, class_of(name).suffix
         try:
             files = sorted(os.listdir(folder))
         except FileNotFoundError:
@@ -161,8 +160,8 @@ class Retired(Kind):
         there = manager(self.spec["manager"], self.system)
         if there.state(self.spec["unit"]).active:
             time.sleep(self.spec["drain"])
-        # Off the disk first: should we die now, a boot must not start it.
-        if self.spec["manager"] == "supervisor":
+        if MANAGERS[self.spec["manager"]].starts_all:
+            # Off the disk first: should we die now, a boot must not start it.
             remove(self.spec["path"])
         if self.spec["wait"]:
             there.stop(self.spec["unit"])

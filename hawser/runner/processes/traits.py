@@ -22,6 +22,7 @@ class ManagerTraits:
     :param log_keys: the keys of a definition that name such a file themselves, those first that take complaints.
     :param opens: the keys of a definition that name a file which root opens.
     :param sections: those of a definition to which `extra` may add, as in ``Unit.After``.
+    :param starts_all: at boot it starts every definition that lies in its folder: one that shall not start must go.
     :param offers: of what not all of them do themselves, the keys of `[processes]` that it sees to.
     """
 
@@ -38,6 +39,7 @@ class ManagerTraits:
         log_keys: Sequence[str] = (),
         opens: Sequence[str] = (),
         sections: Sequence[str] = (),
+        starts_all: bool = False,
         offers: Iterable[str] = (),
     ) -> None:
         self.folder = folder
@@ -51,6 +53,7 @@ class ManagerTraits:
         self.log_keys = tuple(log_keys)
         self.opens = tuple(opens)
         self.sections = tuple(sections)
+        self.starts_all = starts_all
         self.offers: FrozenSet[str] = frozenset(offers)
 
 
@@ -74,6 +77,7 @@ MANAGERS: Dict[str, ManagerTraits] = {
         package="supervisor",
         unit="supervisor",
         log="log/{}.log",
+        starts_all=True,
         log_keys=("stderr_logfile", "stdout_logfile"),
         opens=("stdout_logfile", "stderr_logfile"),
     ),

@@ -16,7 +16,7 @@ import pytest
 
 from hawser import resources
 from hawser.runner.lock import end_leftovers, marked
-from hawser.runner.processes.managers import Supervisor
+from hawser.runner.processes.supervisor import Supervisor
 from hawser.runner.system import System
 from hawser.ssh.protocol import Exchange, Reader
 

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from hawser.runner.processes.managers import Supervisor
+from hawser.runner.processes.supervisor import Supervisor
 
 MAIN = """[unix_http_server]
 file={folder}/supervisor.sock

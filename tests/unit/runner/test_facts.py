@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hawser.runner import facts
-from hawser.runner.processes.managers import Supervisor, Systemd
+from hawser.runner.processes.supervisor import Supervisor
+from hawser.runner.processes.systemd import Systemd
 
 PROGRAM = "; hawser: application=demo process=web release=r2\n[program:demo-web-{0}]\ncommand=sleep 60\n"
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner.processes.managers import Supervisor, Systemd, manager, tail
+from hawser.runner.processes.managers import manager, tail
+from hawser.runner.processes.supervisor import Supervisor
+from hawser.runner.processes.systemd import Systemd
 from hawser.runner.system import BASE_ENVIRONMENT, Failure
 
 from ..daemons import until
@@ -220,13 +222,13 @@ class TestWhatAProgramLeavesBehind:
         return [int(each) for each in (tmp_path / "pids").read_text().split()]
 
     def test_ends_with_it(self, supervisor, leaves, monkeypatch):
-        monkeypatch.setattr("hawser.runner.processes.managers.REST_STOP", 0.5)
+        monkeypatch.setattr("hawser.runner.processes.supervisor.REST_STOP", 0.5)
         assert set(leaves) < set(supervisor.manager.rest_of("tank-ws"))
         supervisor.manager.stop("tank-ws")
         assert not any(alive(pid) for pid in leaves)
 
     def test_ends_before_it_starts_again_after_a_crash(self, supervisor, leaves, monkeypatch):
-        monkeypatch.setattr("hawser.runner.processes.managers.REST_STOP", 0.5)
+        monkeypatch.setattr("hawser.runner.processes.supervisor.REST_STOP", 0.5)
         supervisor.manager.attempt("signalProcess", "tank-ws", "KILL")
         until(lambda: not supervisor.manager.state("tank-ws").wanted)
         assert all(alive(pid) for pid in leaves)

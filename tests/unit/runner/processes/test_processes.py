@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from hawser.runner.processes.managers import Systemd
 from hawser.runner.processes.processes import Retired, Running, Service, Units, definitions
+from hawser.runner.processes.systemd import Systemd
 from hawser.runner.system import Failure, Finished
 
 from ..conftest import names, whole

@@ -1,0 +1,110 @@
+"""Processes under systemd."""
+
+from __future__ import annotations
+
+import collections
+import time
+
+from ..system import Failure
+from .managers import (
+    ACTIVE,
+    LOG_LINES,
+    LONGEST_STOP,
+    RESTARTING,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    ProcessManager,
+    State,
+    tail,
+)
+from .traits import MANAGERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Sequence
+
+    from ..system import Finished
+
+# The other timestamps are words, which systemd writes as numbers only since version 251.
+PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,StateChangeTimestampMonotonic"
+
+
+class Systemd(ProcessManager):
+    """Units of systemd; a unit's name comes without ``.service``."""
+
+    folder = MANAGERS["systemd"].folder
+    suffix = MANAGERS["systemd"].suffix
+
+    def ctl(self, *words: str, check: bool = True, timeout: float = 300) -> Finished:
+        return self.system.run(["systemctl", *words], check=check, timeout=timeout)
+
+    def states(self, units: Sequence[str]) -> Dict[str, State]:
+        if not units:
+            return {}
+        argv = ["systemctl", "show", "-p", PROPERTIES, "--", *(unit + self.suffix for unit in units)]
+        answer = self.system.run(argv, check=False, apart=True, whole=True)
+        blocks = answer.output.strip().split("\n\n")
+        if answer.code or len(blocks) != len(units):
+            raise Failure("systemd does not answer", answer.errors or answer.output)
+        return dict(zip(units, map(self.parse, blocks)))
+
+    def parse(self, block: str) -> State:
+        """Read what ``systemctl show`` prints of one unit."""
+        # What is empty may be left out.
+        row = collections.defaultdict(str, (line.partition("=")[::2] for line in block.splitlines()))
+        active, sub = row["ActiveState"], row["SubState"]
+        if active in ("reloading", "refreshing") or (active == "active" and sub == "running"):
+            phase = ACTIVE
+        elif active == "activating":
+            phase = RESTARTING if sub.startswith("auto-restart") else STARTING
+        else:
+            phase = STOPPING if active == "deactivating" else STOPPED
+        changed = int(row["StateChangeTimestampMonotonic"] or 0) / 1e6
+        return State(
+            known=row["LoadState"] == "loaded",
+            phase=phase,
+            enabled=row["UnitFileState"] in ("enabled", "static"),
+            since=time.time() - time.monotonic() + changed if changed else 0.0,
+            pid=int(row["MainPID"] or 0),
+            word="%s (%s)" % (active, sub),
+            stale=row["NeedDaemonReload"] == "yes",
+        )
+
+    def take_up(self, unit: str) -> None:
+        self.ctl("daemon-reload")
+
+    def enable(self, unit: str) -> None:
+        enabled = self.ctl("enable", "--quiet", unit + self.suffix, check=False)
+        if enabled.code:
+            raise Failure("%s cannot be started at boot" % unit, enabled.output)
+
+    def start(self, unit: str) -> None:
+        self.enable(unit)
+        self.ctl("reset-failed", unit + self.suffix, check=False)
+        started = self.ctl("start", unit + self.suffix, check=False, timeout=LONGEST_STOP)
+        if started.code:
+            raise Failure("%s does not start" % unit, started.output + self.log(unit))
+
+    def restart(self, unit: str) -> None:
+        self.enable(unit)
+        restarted = self.ctl("restart", unit + self.suffix, check=False, timeout=LONGEST_STOP)
+        if restarted.code:
+            raise Failure("%s does not start again" % unit, restarted.output + self.log(unit))
+
+    def retire(self, unit: str) -> None:
+        self.ctl("disable", "--quiet", unit + self.suffix, check=False)
+        self.ctl("stop", "--no-block", unit + self.suffix)
+
+    def stop(self, unit: str) -> None:
+        self.ctl("disable", "--quiet", unit + self.suffix, check=False)
+        self.ctl("stop", unit + self.suffix, check=False, timeout=LONGEST_STOP)
+
+    def forget(self, unit: str) -> None:
+        self.ctl("daemon-reload")
+        self.ctl("reset-failed", unit + self.suffix, check=False)
+
+    def log(self, unit: str, path: str = "") -> str:
+        """Return the last lines that the unit wrote."""
+        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(LOG_LINES), "-u", unit + self.suffix]
+        return self.system.run(argv, check=False).output + tail(path)
