@@ -13,7 +13,7 @@ from hawser.host.certificates import certificate_names, certificate_settings, lo
 from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.host.release import Release
 from hawser.inventory.tables.certificates import Certificate
-from hawser.resources import Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
+from hawser.resources import Directory, File, Notice, OnlyPlaced, Resources, Running, SelfSigned, changed
 from hawser.session.session import Session
 from hawser.steps import fleet_task, removal, session_task, step
 from hawser.templates.rendering import TemplateError
@@ -86,7 +86,7 @@ def of_application(host: Host) -> Resources:
         if part != "chain" or setting.chain or setting.fallback
     ]
     # A release that serves may still read those that are called otherwise by now; the next one takes them away.
-    yield Placed("certificates", tuple(paths), host.certs, adds=host.release is None and bool(host.facts.current))
+    yield OnlyPlaced("certificates", tuple(paths), host.certs, adds=host.release is None and bool(host.facts.current))
     if settings:
         yield Directory(host.certs)
     for name, setting in settings.items():
@@ -217,4 +217,4 @@ def request(session: Session) -> None:
 @removal()
 def remove(host: Host) -> Resources:
     """Remove the application's certificates and keys, wherever they are."""
-    yield Placed("certificates", (), host.certs)
+    yield OnlyPlaced("certificates", (), host.certs)

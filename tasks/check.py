@@ -9,7 +9,7 @@ from hawser.errors import HawserError, InputErrors, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.host.release import Release
-from hawser.resources import Absent, Block, Directory, File, Files, Link
+from hawser.resources import Absent, Block, Directory, File, Link, OnlyFiles
 from hawser.secrets import read_secrets, settle
 from hawser.session.session import Session
 from hawser.steps import session_task
@@ -33,7 +33,7 @@ PLACES = [
     *webservers.INSTALL,
     cron.install,
 ]
-PLACED = (Absent, Block, Directory, File, Files, Link)
+PLACED = (Absent, Block, Directory, File, OnlyFiles, Link)
 COLUMNS = ["host", "about", "how bad", "finding", "next"]
 
 

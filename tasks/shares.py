@@ -11,7 +11,7 @@ from hawser.resources import (
     File,
     Mount,
     Mounted,
-    Mounts,
+    OnlyMounts,
     Packages,
     Resources,
     Service,
@@ -59,7 +59,7 @@ def mount(host: Host) -> Resources:
         file = File(f"/etc/systemd/system/{unit}", text, validate="systemd")
         yield file
         yield Mount(share.path, unit, when=changed(file))
-    yield Mounts(app.name, tuple(shares.unit_name(share.path) for share in ours.values()))
+    yield OnlyMounts(app.name, tuple(shares.unit_name(share.path) for share in ours.values()))
     # Supervisor knows nothing of mounts: all of it waits for them at boot.
     order = f"/etc/systemd/system/supervisor.service.d/hawser-{app.name}-shares.conf"
     waits = shares.units(host) and host.process_settings("supervisor")
@@ -84,7 +84,7 @@ def require(host: Host) -> Resources:
 def remove(host: Host) -> Resources:
     """Unmount the shared folders and export none any more; what lies in them stays."""
     app = host.app
-    yield Mounts(app.name, ())
+    yield OnlyMounts(app.name, ())
     order = Absent(f"/etc/systemd/system/supervisor.service.d/hawser-{app.name}-shares.conf")
     yield order
     yield Command(("systemctl", "daemon-reload"), when=changed(order))

@@ -26,7 +26,7 @@ class SelfSigned(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Placed(Resource):
+class OnlyPlaced(Resource):
     """No files of a kind but these: those that were placed before and are not among them go away.
 
     A file that was there before anything was placed comes back then.

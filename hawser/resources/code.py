@@ -60,7 +60,7 @@ class Sealed(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Trees(Resource):
+class OnlyWorktrees(Resource):
     """No working copies of a repository in its folder but these, and the youngest of the others, which may be in use.
 
     :param keep: their names.
@@ -72,7 +72,7 @@ class Trees(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Checkouts(Resource):
+class OnlyCheckouts(Resource):
     """No repositories beside the application's own but these; what it has written into others stays.
 
     :param keep: their names.

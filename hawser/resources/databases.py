@@ -109,7 +109,7 @@ class Restore(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Settled(Resource):
+class NoOpenRestore(Resource):
     """A database of which no restore is half done: one that was broken off is finished or undone.
 
     The fields are those of `Backup`.

@@ -102,7 +102,7 @@ class Absent(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Files(Resource):
+class OnlyFiles(Resource):
     """No files in a folder that match a pattern but these; others are removed.
 
     :param pattern: a glob on file names.

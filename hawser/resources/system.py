@@ -185,7 +185,7 @@ class Mount(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Mounts(Resource):
+class OnlyMounts(Resource):
     """No mount units of this application but these; others are unmounted and removed.
 
     :param keep: names of units.
@@ -230,7 +230,7 @@ class LuksVolume(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Volumes(Resource):
+class OnlyVolumes(Resource):
     """No encrypted volumes of this application but these; others are unmounted and closed, and their units removed.
 
     :param keep: names of mount units.

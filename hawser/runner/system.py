@@ -213,14 +213,14 @@ class System:
         return child
 
     def attend(
-        self, child: Child, data: bytes, heard: Callable[[str, bytes], None], timeout: Optional[float] = None
+        self, child: Child, data: bytes, on_output: Callable[[str, bytes], None], timeout: Optional[float] = None
     ) -> bool:
         """Feed a child, pass on what it says, and wait for its end.
 
         What it leaves behind in the background may keep its output open; that is not waited for. Where it has a scope,
         that is ended, and `left` says what it was.
 
-        :param heard: called with ``out`` or ``err`` and the bytes.
+        :param on_output: called with ``out`` or ``err`` and the bytes.
         :param timeout: seconds; its whole process group is killed after them.
         :returns: whether it ended by itself in time.
         :raises Failure: it does not even end when it is killed.
@@ -228,7 +228,7 @@ class System:
         deadline = time.monotonic() + (timeout if timeout is not None else float("inf"))
         scope, in_time = self.children[child], False
         try:
-            self.converse(child, data, heard, deadline)
+            self.converse(child, data, on_output, deadline)
             # It may have closed its output long before its end.
             in_time = ends(child, max(0.0, deadline - time.monotonic()))
             if not in_time:
@@ -261,7 +261,7 @@ class System:
             scope.kill()
         scope.close()
 
-    def converse(self, child: Child, data: bytes, heard: Callable[[str, bytes], None], deadline: float) -> None:
+    def converse(self, child: Child, data: bytes, on_output: Callable[[str, bytes], None], deadline: float) -> None:
         """Feed a child and pass on what it says, until it says no more, or has ended, or the time is over."""
         rest = memoryview(data)
         ended = float("inf")
@@ -286,7 +286,7 @@ class System:
                     else:
                         part = os.read(key.fd, 65536)
                         if part:
-                            heard(key.data, part)
+                            on_output(key.data, part)
                         more = bool(part)
                     if not more:
                         ready.unregister(key.fileobj)
@@ -321,14 +321,14 @@ class System:
         said = {"out": bytearray(), "err": bytearray()}
         cut = set()
 
-        def heard(name: str, part: bytes) -> None:
+        def keep(name: str, part: bytes) -> None:
             said[name] += part
             if len(said[name]) > 2 * KEPT_OUTPUT:
                 cut.add(name)
                 del said[name][:-KEPT_OUTPUT]
 
         child = self.spawn(argv, user, cwd, env, apart, scoped, source)
-        in_time = self.attend(child, stdin.encode() if isinstance(stdin, str) else stdin, heard, timeout)
+        in_time = self.attend(child, stdin.encode() if isinstance(stdin, str) else stdin, keep, timeout)
         output, errors = (bytes(said[name]).decode("utf-8", "replace") for name in ("out", "err"))
         if not in_time:
             raise Failure("%s: not done after %d s" % (os.path.basename(argv[0]), timeout), output + errors)

@@ -50,7 +50,7 @@ class Engine:
     def find_out(self, journal: Journal) -> None:
         """Write down that the database may be half restored where the server alone knows."""
 
-    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+    def recover(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
         """Finish a restore that was broken off, or undo it where nothing was replaced; return whether it is finished.
 
         :param source: what the database is made of where half of it may be replaced.
@@ -87,8 +87,8 @@ class Postgresql(Engine):
     def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
         return self.dump.restore(source, journal, place)
 
-    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
-        return self.dump.settle(journal.found)
+    def recover(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        return self.dump.recover(journal.found)
 
 
 class Mariadb(Engine):
@@ -119,8 +119,8 @@ class Mariadb(Engine):
     def find_out(self, journal: Journal) -> None:
         self.dump.find_out(journal)
 
-    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
-        return self.dump.settle(journal.found, source)
+    def recover(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        return self.dump.recover(journal.found, source)
 
 
 class Sqlite(Engine):
@@ -146,7 +146,7 @@ class Sqlite(Engine):
         mode = number(details(source.name), "mode", 0o644)
         return self.dump.restore(source, journal, os.path.join(place, "own"), mode)
 
-    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+    def recover(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
         if journal.found.get("phase") != "replacing" or source is None:
             return False
         self.restore(source, journal, place)

@@ -209,12 +209,12 @@ class Dump:
             # the backup, which was just seen to be taken; and what was there is in a backup of its own.
             journal.note(phase="replacing")
             self.replace(source, journal.found)
-            self.settle(journal.found)
+            self.recover(journal.found)
             return ""
         journal.note(phase="swapping", tables=len(self.tables(fresh)), old=len(self.tables(self.name)))
         self.swap(fresh, former, like)
         journal.note(phase="finishing")
-        self.settle(journal.found)
+        self.recover(journal.found)
         return "the database that was there is %s now" % former
 
     def create(self, name: str, like: Mapping[str, str]) -> None:
@@ -259,7 +259,7 @@ class Dump:
                 found.append((routine, "GRANT %s ON %s TO %s;" % (", ".join(words), place, account(user, host))))
         return found
 
-    def settle(self, journal: Mapping[str, object], source: Optional[BinaryIO] = None) -> bool:
+    def recover(self, journal: Mapping[str, object], source: Optional[BinaryIO] = None) -> bool:
         """Finish a restore that has begun to replace the database, and undo any other; return whether it was finished.
 
         :param source: the backup, for one that has to be made anew.

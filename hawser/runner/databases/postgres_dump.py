@@ -288,7 +288,7 @@ class Dump:
         journal.note(phase="swapping")
         self.swap(fresh, former)
         journal.note(phase="finishing")
-        self.settle(journal.found)
+        self.recover(journal.found)
         return "the database that was there is %s now" % former
 
     def load(self, source: BinaryIO, fresh: str, who: str, path: str) -> None:
@@ -345,7 +345,7 @@ class Dump:
                 return
         raise failures[0]
 
-    def settle(self, journal: Mapping[str, object]) -> bool:
+    def recover(self, journal: Mapping[str, object]) -> bool:
         """Finish a restore whose database has taken its place, and undo any other; return whether it was finished."""
         fresh, former = str(journal.get("fresh", "")), str(journal.get("former", ""))
         self.quieten(fresh)

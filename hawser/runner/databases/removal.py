@@ -18,7 +18,7 @@ from ..system import Change, Failure, Kind
 from . import mariadb, postgres
 from .backups import Backup
 from .rabbitmq import control
-from .restores import settle
+from .restores import recover
 from .restoring import BEFORE_REMOVAL, Journal, is_former
 
 TYPE_CHECKING = False
@@ -205,7 +205,7 @@ class DatabaseGone(Kind):
         assert server is not None
         if Journal(self.system.state, self.spec["engine"], self.spec["database"]).found:
             # Half of a restore would be the last that is known of it.
-            settle(self.spec, self.system)
+            recover(self.spec, self.system)
         if server.there():
             # Nothing is dropped that could not be saved: a backup that fails ends it here.
             Backup(self.spec, self.system).make(BEFORE_REMOVAL)

@@ -42,7 +42,7 @@ class Journal:
     def __init__(self, state: str, engine: str, database: str) -> None:
         self.path = os.path.join(state, "%s%s-%s.json" % (START, engine, database))
         self.about = {"engine": engine, "database": database}
-        self.found: Dict[str, object] = said(read(self.path))
+        self.found: Dict[str, object] = entries(read(self.path))
 
     def note(self, **more: object) -> None:
         """Write down how far it has come."""
@@ -53,7 +53,7 @@ class Journal:
         self.found = {}
         remove(self.path)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Say what was begun and how far it came."""
         found = self.found
         where = PHASES.get(str(found.get("phase")), "how far it came is not known")
@@ -69,10 +69,10 @@ class Journal:
             way = "restore a backup; or, where the database is as it should be, remove %s" % self.path
         else:
             way = "resume, or the same restore again"
-        return Failure("%s; next: %s" % (self.told(), way))
+        return Failure("%s; next: %s" % (self.summary(), way))
 
 
-def said(data: Optional[bytes]) -> Dict[str, object]:
+def entries(data: Optional[bytes]) -> Dict[str, object]:
     """Return what a journal says; nothing where there is none."""
     if data is None:
         return {}
@@ -90,7 +90,7 @@ def journals(state: str) -> List[Mapping[str, object]]:
     for name in names:
         if name.startswith(START) and name.endswith(".json"):
             engine, _, database = name[len(START) : -len(".json")].partition("-")
-            found.append({"engine": engine, "database": database, **said(read(os.path.join(state, name)))})
+            found.append({"engine": engine, "database": database, **entries(read(os.path.join(state, name)))})
     return found
 
 

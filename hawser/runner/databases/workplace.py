@@ -106,7 +106,7 @@ def receive(
     """
     errors, written = bytearray(), 0
 
-    def heard(name: str, part: bytes) -> None:
+    def keep(name: str, part: bytes) -> None:
         nonlocal written
         if name == "err":
             errors.extend(part)
@@ -120,7 +120,7 @@ def receive(
 
     child = system.spawn(argv, user, "/", env)
     try:
-        in_time = system.attend(child, b"", heard, longest)
+        in_time = system.attend(child, b"", keep, longest)
     except BaseException:
         kill_group(child.pid)
         child.wait()

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
         BlockSpec,
         DirectorySpec,
         FileSpec,
-        FilesSpec,
         LinkSpec,
+        OnlyFilesSpec,
         WholeFileSpec,
     )
     from ..system import System
@@ -405,10 +405,10 @@ class Absent(Kind):
             remove(path, self.spec["recursive"])
 
 
-class Files(Kind):
-    """See `hawser.resources.Files`."""
+class OnlyFiles(Kind):
+    """See `hawser.resources.OnlyFiles`."""
 
-    spec: FilesSpec
+    spec: OnlyFilesSpec
 
     def extra(self) -> List[str]:
         try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Dict, List, Optional
 
     from ..specs.messages import Details
-    from ..specs.system import LuksVolumeSpec, VolumesSpec
+    from ..specs.system import LuksVolumeSpec, OnlyVolumesSpec
     from ..system import Finished, Spec, System
 
 MAPPER = "/dev/mapper"
@@ -164,10 +164,10 @@ class LuksVolume(Kind):
             remove(self.note())
 
 
-class Volumes(Kind):
-    """See `hawser.resources.Volumes`."""
+class OnlyVolumes(Kind):
+    """See `hawser.resources.OnlyVolumes`."""
 
-    spec: VolumesSpec
+    spec: OnlyVolumesSpec
 
     def __init__(self, spec: Spec, system: System) -> None:
         super().__init__(spec, system)

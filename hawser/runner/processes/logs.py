@@ -164,13 +164,13 @@ def generations(path: str) -> List[str]:
 
 
 def of_file(
-    path: str, since: float, end: Optional[int] = None, said: Optional[List[str]] = None
+    path: str, since: float, end: Optional[int] = None, faults: Optional[List[str]] = None
 ) -> Iterator[Tuple[float, str]]:
     """Yield time and text of a file's lines, the last one first.
 
     A line without a time has that of the line before it: a traceback belongs to its first line.
 
-    :param said: takes what is wrong with a file that is there and cannot be read.
+    :param faults: takes what is wrong with a file that is there and cannot be read.
     """
     for number, name in enumerate(generations(path)):
         try:
@@ -183,8 +183,8 @@ def of_file(
         except (FileNotFoundError, NotThere):
             continue
         except Failure as failure:
-            if said is not None:
-                said.append(failure.message)
+            if faults is not None:
+                faults.append(failure.message)
         except (OSError, EOFError, zlib.error):
             # A rotated file that is being packed just now, or is no packed file.
             continue
@@ -293,9 +293,9 @@ def collect(
     :param room: bytes that they may have in the answer.
     """
     found: List[Entry] = []
-    said: List[str] = []
+    faults: List[str] = []
     of_a_file = "path" in source
-    told = of_file(source["path"], since, size, said) if of_a_file else of_journal(system, source, since, until)
+    told = of_file(source["path"], since, size, faults) if of_a_file else of_journal(system, source, since, until)
     for moment, text in told:
         if moment < since or (moment > until and not of_a_file):
             continue
@@ -306,7 +306,7 @@ def collect(
             break
     if room < 0:
         found.append((found[-1][0], source["name"], "(what was written before this is left out)"))
-    return [*found[::-1], *((until, source["name"], each) for each in said)]
+    return [*found[::-1], *((until, source["name"], each) for each in faults)]
 
 
 def size_of(path: str) -> int:
@@ -345,7 +345,7 @@ def watch_journal(system: System, source: LogSource, start: float, tell: Callabl
     child = system.spawn([*journal_arguments(source), "--follow", "--since", "@%d" % start])
     lines, last = WholeLines(LONGEST_ENTRY), time.time()
 
-    def heard(_name: str, part: bytes) -> None:
+    def pass_on(_name: str, part: bytes) -> None:
         nonlocal last
         for line in lines.add(part):
             for moment, text in parse(line, last):
@@ -353,7 +353,7 @@ def watch_journal(system: System, source: LogSource, start: float, tell: Callabl
                 if moment > start:
                     tell((moment, source["name"], text))
 
-    system.attend(child, b"", heard)
+    system.attend(child, b"", pass_on)
 
 
 def found_now(source: LogSource) -> List[LogSource]:

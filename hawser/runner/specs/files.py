@@ -63,7 +63,7 @@ class AbsentSpec(TypedDict):
     recursive: bool
 
 
-class FilesSpec(TypedDict):
+class OnlyFilesSpec(TypedDict):
     folder: str
     pattern: str
     keep: List[str]

@@ -14,13 +14,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
 
-    from ..specs.certificates import PlacedSpec
+    from ..specs.certificates import OnlyPlacedSpec
 
 
-class Placed(Kind):
-    """See `hawser.resources.Placed`."""
+class OnlyPlaced(Kind):
+    """See `hawser.resources.OnlyPlaced`."""
 
-    spec: PlacedSpec
+    spec: OnlyPlacedSpec
 
     def record(self) -> str:
         return os.path.join(self.system.state, "placed-%s.json" % self.spec["record"])
