@@ -23,7 +23,7 @@ class Packages(Resource):
 
 @dataclass(frozen=True, eq=False)
 class User(Resource):
-    """A system user without a password; one that exists already only joins the groups that it lacks.
+    """A system user without a password; an existing one only joins the groups that it lacks.
 
     :param group: its own group; empty: one of its name.
     :param groups: further groups that it is added to.
@@ -51,7 +51,7 @@ class FoldersGone(Resource):
 
 @dataclass(frozen=True, eq=False)
 class UserGone(Resource):
-    """No such user, where it was made for the application: its home tells. What it still runs for it ends."""
+    """No such user, where it was made for the application: its home tells. Its programs for the application end."""
 
     kind: ClassVar[str] = "user_gone"
     name: str

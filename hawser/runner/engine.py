@@ -1,4 +1,4 @@
-"""Apply a catalog: check each resource, apply what differs, serve triggers, and report one event a resource."""
+"""Apply a catalog: check each resource, apply differences, serve triggers, and report one event a resource."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class Engine:
     def one(
         self, position: int, spec: Row, followers: Sequence[Row], done: Dict[str, Set[int]], dry: bool
     ) -> Tuple[str, Details]:
-        """Check and, when needed, apply one row; return its status and what else the event says."""
+        """Check and, when needed, apply one row; return its status and the other details of the event."""
         try:
             kind = make(spec, self.system)
             sources = set(spec.get("when") or ())
@@ -198,7 +198,7 @@ class Engine:
             return "failed", self.explain(error)
 
     def explain(self, error: Exception) -> Details:
-        """Turn an exception into what the event says of it: a user's cause, or our own bug with its traceback."""
+        """Turn an exception into details of an event: a user's cause, or our own bug with its traceback."""
         if isinstance(error, Failure):
             return {"error": self.system.show(error.message), "output": self.system.show(error.output)}
         if isinstance(error, OSError):

@@ -42,7 +42,7 @@ class Lineage:
         return all(os.path.exists(os.path.join(self.live, each)) for each in ("fullchain.pem", "privkey.pem"))
 
     def fault(self, domains: List[str], server: str) -> str:
-        """Say what it lacks; empty when it will do."""
+        """Return its defect in words; empty when it will do."""
         if not self.complete():
             return "new"
         certificate = read(os.path.join(self.live, "cert.pem")) or b""

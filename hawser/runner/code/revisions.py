@@ -1,4 +1,4 @@
-"""Which revisions Alembic would apply, and which commands may generate: its own words, and what their files would do.
+"""Alembic's pending and generated revisions: by its own words, and judged by their files.
 
 The source of this module, behind that of `operations`, is a program of its own, too. The system's Python runs it as the
 application's user, inside the release, so that what a file holds can harm nobody else: ``pending`` prints what an
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Dict, List, Mapping, Sequence, Set, TypedDict, Union
 
     class Place(TypedDict):
-        """A revision, and those that it follows."""
+        """A revision, and its predecessors."""
 
         revision: str
         down: List[str]
@@ -94,11 +94,11 @@ def assigned(body: Sequence[ast.stmt]) -> Dict[str, object]:
 
 
 class Unanswered(Exception):
-    """Alembic does not say what it is asked."""
+    """Alembic does not answer a question."""
 
 
 def output_of(program: str, what: str) -> str:
-    """Return what Alembic prints of all its revisions (``history``), or of those that are applied (``current``).
+    """Return Alembic's list of all its revisions (``history``), or of the applied ones (``current``).
 
     :param program: as a shell would read it, with ``{}`` for what is asked.
     :raises Unanswered:
@@ -202,7 +202,7 @@ def ordered(rows: Sequence[Place]) -> List[Place]:
 
 
 def set_aside(location: str, release: str) -> str:
-    """Return the folder that keeps what was generated for a release, and refused: at its path, from there on.
+    """Return the folder that keeps the refused revisions of a release: each at its path, from there on.
 
     :param location: the folder of Alembic's environment, or a file of settings, which may name that.
     """
@@ -218,7 +218,7 @@ def set_aside(location: str, release: str) -> str:
 
 
 def fitting(aside: str, rows: Sequence[Place]) -> Dict[str, Row]:
-    """Return what was refused and still follows what is there, by the path at which it was generated."""
+    """Return the refused revisions that still follow the present ones, by the path at which they were generated."""
     kept = {}
     for folder, _folders, names in os.walk(aside):
         for path in (os.path.join(folder, name) for name in sorted(names)):
@@ -229,7 +229,7 @@ def fitting(aside: str, rows: Sequence[Place]) -> Dict[str, Row]:
 
 
 def pending(location: str, release: str, program: str) -> Mapping[str, object]:
-    """Return what an upgrade would apply, and what was generated for this release before, and refused.
+    """Return the revisions that an upgrade would apply, and the refused ones of this release.
 
     :param program: says what revisions there are and where the database is, as `output_of` has it.
     """
@@ -248,7 +248,7 @@ def pending(location: str, release: str, program: str) -> Mapping[str, object]:
 
 
 def generate(location: str, release: str, allowed: str, program: str, words: Sequence[str]) -> int:
-    """Generate revisions, or take those that were refused for this release; set aside what goes beyond what is allowed.
+    """Generate revisions, or take the refused ones of this release; set aside all that goes beyond the allowed kind.
 
     :param program: says what revisions there are, as `output_of` has it.
     :param words: the command that generates.
@@ -287,7 +287,7 @@ def move(here: str, there: str) -> None:
 
 
 def summary(row: Row) -> str:
-    """Say in words what a revision does."""
+    """Return the kind of a revision with the reasons, in words."""
     return str(row["kind"]) + (" (%s)" % "; ".join(row["reasons"]) if row["reasons"] else "")
 
 

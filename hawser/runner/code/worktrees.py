@@ -1,4 +1,4 @@
-"""Repositories beside the application's own: which commit is checked out, and what nobody needs any more."""
+"""Repositories beside the application's own: their checked-out commits, and working copies that are needed no more."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MARKER = ".complete"
 
 
 def held(system: System, folder: str) -> Dict[str, Held]:
-    """Return what the records of the checkouts in a folder say, by name; one that was never completed has none."""
+    """Return the records of the checkouts in a folder, by name; an incomplete one has none."""
     found = {}
     for name in names_in(folder):
         record = recorded(os.path.join(folder, name))
@@ -98,7 +98,7 @@ class OnlyCheckouts(Tidying):
         return [name for name in names_in(folder) if name not in self.spec["keep"] and self.remains(name)]
 
     def remains(self, name: str) -> List[str]:
-        """Return what is still there of a checkout, beside what the application has written."""
+        """Return the names of a checkout's remaining entries, without the application's own files."""
         return [each for each in names_in(os.path.join(self.spec["folder"], name)) if each != KEPT]
 
     def check(self) -> Optional[Change]:
@@ -110,7 +110,7 @@ class OnlyCheckouts(Tidying):
             self.try_to(partial(self.remove, name))
 
     def remove(self, name: str) -> None:
-        """Remove a checkout with its link, but for what the application has written."""
+        """Remove a checkout with its link, but for the application's own files."""
         folder = os.path.join(self.spec["folder"], name)
         for each in self.remains(name):
             refuse_mounts(os.path.join(folder, each))

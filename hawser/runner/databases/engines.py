@@ -40,11 +40,11 @@ class Engine:
         raise NotImplementedError
 
     def save(self, target: BinaryIO, place: str) -> str:
-        """Write a backup and prove that it can be read; return the version of what wrote it."""
+        """Write a backup and prove that it can be read; return the name and version of the server."""
         raise NotImplementedError
 
     def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
-        """Bring a backup back; return what became of the database that was there."""
+        """Bring a backup back; return a note on the fate of the former database."""
         raise NotImplementedError
 
     def find_out(self, journal: Journal) -> None:
@@ -58,7 +58,7 @@ class Engine:
         raise NotImplementedError
 
     def details(self) -> Dict[str, object]:
-        """Return what is written down of the database beside a backup."""
+        """Return the facts of the database for the record beside a backup."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Databases brought back from backups, and what is left of a restore that was broken off."""
+"""Databases brought back from backups, and the recovery from interrupted restores."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def recover(spec: DatabaseSpec, system: System) -> bool:
 
 
 def recover_from(spec: DatabaseSpec, system: System, journal: Journal) -> bool:
-    """See `recover`; where nothing is known of the restore, only what may be left of any is removed."""
+    """See `recover`; where nothing is known of the restore, only the possible remains of any are removed."""
     engine = ENGINES[spec["engine"]](spec, system)
     with workplace(spec["folder"], engine.user, system.state) as place:
         engine.find_out(journal)
@@ -136,7 +136,7 @@ def recover_from(spec: DatabaseSpec, system: System, journal: Journal) -> bool:
 
 
 def replaced(engine: Engine, journal: Journal, folder: str, place: str) -> bool:
-    """Make a database anew of which a restore has left half: from the backup, or else from what was there before."""
+    """Make a half-restored database anew: from the backup, or else from the backup of its former state."""
     backup, safety = str(journal.found.get("backup", "")), str(journal.found.get("safety", ""))
     try:
         with opened_whole(folder, backup) as source:
@@ -151,12 +151,12 @@ def replaced(engine: Engine, journal: Journal, folder: str, place: str) -> bool:
 
 
 def closed(spec: NamedDatabase, system: System) -> bool:
-    """Tell whether nobody may connect to a database, as an older version left one that was killed in a restore."""
+    """Tell whether nobody may connect to a database, as an older version left it when it was killed in a restore."""
     return spec["engine"] == "postgresql" and Cluster(system).refuses(spec["database"])
 
 
 def left(system: System, databases: Sequence[NamedDatabase]) -> List[Left]:
-    """Return what is wrong with databases since a restore was broken off.
+    """Return the defects of databases after interrupted restores.
 
     :param databases: dicts with database and engine.
     :returns: dicts with database, backup (empty where it is not known) and what.

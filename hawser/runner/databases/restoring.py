@@ -1,4 +1,4 @@
-"""What all ways to bring a backup back share: its record, the journal of a restore, and names beside a database's."""
+"""Shared parts of all restores: the record of a backup, the journal of a restore, and names beside a database's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PHASES = {
 
 
 class Journal:
-    """What is written down of a restore, from before anything is touched until nothing is left to do.
+    """The journal of a restore, from before anything is touched until nothing is left to do.
 
     :param state: the application's folder of records.
     """
@@ -54,7 +54,7 @@ class Journal:
         remove(self.path)
 
     def summary(self) -> str:
-        """Say what was begun and how far it came."""
+        """Return the restore and its phase in words."""
         found = self.found
         where = PHASES.get(str(found.get("phase")), "how far it came is not known")
         backup = found.get("backup", "a backup that is not known")
@@ -64,7 +64,7 @@ class Journal:
         return self.found.get("phase") == DAMAGED
 
     def refusal(self) -> Failure:
-        """Say why nothing else is done with the database, and what helps."""
+        """Return the failure of everything else that is to be done with the database, with the next move."""
         if self.damaged():
             way = "restore a backup; or, where the database is as it should be, remove %s" % self.path
         else:
@@ -73,7 +73,7 @@ class Journal:
 
 
 def entries(data: Optional[bytes]) -> Dict[str, object]:
-    """Return what a journal says; nothing where there is none."""
+    """Return the entries of a journal; none where there is no journal."""
     if data is None:
         return {}
     found = parsed(data, dict)
@@ -95,7 +95,7 @@ def journals(state: str) -> List[Mapping[str, object]]:
 
 
 def details(path: str) -> Mapping[str, object]:
-    """Return what was written down beside a backup; nothing where that is lost."""
+    """Return the record beside a backup; an empty one where that is lost."""
     try:
         return parsed(read(path + ".json"), dict) or {}
     except (OSError, Failure):
@@ -110,7 +110,7 @@ def beside(name: str, word: str, end: str) -> str:
 
 
 def new_former(name: str, formers: Sequence[str]) -> str:
-    """Return a name for what a restore sets aside; one of the same second may have that of this second already."""
+    """Return a new name for the database that a restore sets aside; that of this second may be taken."""
     while True:
         former = beside(name, "before", time.strftime("%Y%m%dt%H%M%S", time.gmtime()))
         if former not in formers:
@@ -119,5 +119,5 @@ def new_former(name: str, formers: Sequence[str]) -> str:
 
 
 def is_former(found: str, name: str) -> bool:
-    """Tell whether a database is what a restore of another one has set aside: the start alone would fit others too."""
+    """Tell whether a restore of another database has set this one aside; the start of the name would fit others too."""
     return re.fullmatch(re.escape(beside(name, "before", "")) + "[0-9]{8}t[0-9]{6}", found) is not None

@@ -63,7 +63,7 @@ def own_folder(folder: str) -> Iterator[int]:
 
 @contextlib.contextmanager
 def workplace(folder: str, user: str, state: str) -> Iterator[str]:
-    """Yield a folder inside another one, with a folder ``own`` of a user in it; what a killed run left goes first.
+    """Yield a folder inside another one, with a folder ``own`` of a user in it; the leftovers of a killed run go first.
 
     :param state: the application's records, for others may keep their backups in the same folder.
     """

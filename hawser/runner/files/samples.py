@@ -39,7 +39,7 @@ COMMENT = re.compile(r"^_*comment", re.I)
 
 
 class Original:
-    """What a file of the code held when it was checked out, kept because the file itself is then changed.
+    """The original contents of a file of the code, kept because the file itself is changed.
 
     :param source: the checkout.
     :param folder: where originals are kept, under the names that they have in the checkout.
@@ -151,7 +151,7 @@ def number(text: str) -> float:
 
 
 class Merge:
-    """Values laid over a sample; what does not fit is collected, so that all is told at once.
+    """Values laid over a sample; the misfits are collected, so that all are told at once.
 
     :param new_keys: whether values may have keys that the sample lacks.
     """
@@ -187,7 +187,7 @@ class Merge:
             self.problems.append("%s is not in the sample%s" % (dotted(where), hint))
 
     def compare(self, sample: object, given: object, optional: Sequence[str]) -> None:
-        """Find the keys of the sample that a whole text lacks, and those that it has beyond it."""
+        """Find the keys of the sample that a whole text lacks, and its keys beyond the sample."""
         have, want = set(find_keys(given)), list(find_keys(sample))
         for where in want:
             lacks = where not in have and (len(where) == 1 or where[:-1] in have)

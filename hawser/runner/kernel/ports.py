@@ -68,7 +68,7 @@ def parents() -> Dict[int, int]:
 
 
 def family(pid: int, parent_of: Mapping[int, int]) -> List[int]:
-    """Return a process and what it comes from, the youngest first; see `MOST_ANCESTORS`."""
+    """Return a process and its ancestors, the youngest first; see `MOST_ANCESTORS`."""
     found: Dict[int, None] = {}
     while pid > 1 and pid not in found:
         found[pid] = None
@@ -98,7 +98,7 @@ def group_of(pid: int) -> str:
 
 
 def fair_share(found: Mapping[str, Opened]) -> Dict[str, Opened]:
-    """Return the sockets that are told: of every user alike, and of each those first that others reach."""
+    """Return as many sockets as are told: of every user alike, and of each the ones first that others reach."""
     ordered = sorted(found.items(), key=lambda each: (each[1][0] not in EVERYWHERE, each[1][2], each[1][1]))
     return dict(by_turns(ordered, lambda each: each[1][2])[:MOST_ROWS])
 

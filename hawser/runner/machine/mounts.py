@@ -1,4 +1,4 @@
-"""Mounts: whether they are there, those of ours, and what a server exports."""
+"""Mounts: any that shall be there, our own, and the exports of a server."""
 
 from __future__ import annotations
 

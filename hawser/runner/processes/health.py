@@ -146,7 +146,7 @@ class Healthy(Kind):
     spec: HealthySpec
 
     def ask(self, timeout: float) -> Tuple[bool, str]:
-        """Return whether it is healthy, and what it says when it is not."""
+        """Return whether it is healthy, and its complaint when it is not."""
         spec = self.spec
         if not spec["address"]:
             said = self.complaint(timeout)
@@ -238,6 +238,6 @@ def health(system: System, checks: Sequence[ProcessQuestion]) -> Dict[str, str]:
 
 
 def own_complaint(system: System, check: ProcessQuestion) -> str:
-    """Return what a process's own command says is wrong; see `complaint`."""
+    """Return the complaint of a process's own command; see `complaint`."""
     command, user, cwd = check.get("command", ()), check.get("user", ""), check.get("cwd", "/")
     return complaint(system, command, user, cwd, COMMAND_PATIENCE)

@@ -1,7 +1,6 @@
-"""What the application and those around it wrote: from systemd's journal and from files, line by line, with times.
+"""Logs of the application and its neighbours: from systemd's journal and from files, line by line, with times.
 
-A source is a dict with a name and either ``units`` or ``tags`` (of the journal), ``path`` (a file and its rotated
-ones) or ``pattern`` (the files that fit it now).
+What a source is, `LogSource` in `hawser.runner.specs.questions` says.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ LONGEST_ENTRY = 8 * LONGEST_LINE
 
 
 class WholeLines:
-    """Parts what comes into lines; in the place of one that is too long, `TOO_LONG` stands.
+    """Parts incoming bytes into lines; `TOO_LONG` stands in the place of an overlong one.
 
     :param longest: bytes that a line may have.
     """
@@ -254,7 +253,7 @@ def messages(said: object) -> List[str]:
 
 
 def of_journal(system: System, source: LogSource, since: float, until: float) -> Iterator[Tuple[float, str]]:
-    """Yield time and text of what the journal holds of a source, the last line first.
+    """Yield time and text of the journal's lines of a source, the last one first.
 
     :param until: where it ends.
     """
@@ -319,7 +318,7 @@ def size_of(path: str) -> int:
 
 
 def watch_file(source: LogSource, start: int, tell: Callable[[Entry], None]) -> None:
-    """Tell what is added to a file, for ever; a file that has become shorter was emptied, and begins anew."""
+    """Tell the new lines of a file, for ever; a file that has become shorter was emptied, and begins anew."""
     position, lines, last = start, WholeLines(LONGEST_LINE), time.time()
     while True:
         try:
@@ -341,7 +340,7 @@ def watch_file(source: LogSource, start: int, tell: Callable[[Entry], None]) -> 
 
 
 def watch_journal(system: System, source: LogSource, start: float, tell: Callable[[Entry], None]) -> None:
-    """Tell what is added to the journal of a source, for ever."""
+    """Tell the new lines in the journal of a source, for ever."""
     child = system.spawn([*journal_arguments(source), "--follow", "--since", "@%d" % start])
     lines, last = WholeLines(LONGEST_ENTRY), time.time()
 
@@ -372,7 +371,7 @@ def show(
     grep: str,
     follow: bool,
 ) -> None:
-    """Tell the last lines of some sources, in the order of their times, and with `follow` whatever comes after.
+    """Tell the last lines of some sources, in the order of their times, and with `follow` all new ones.
 
     :param since: seconds since the epoch; nothing that is older is told.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Manager = Union["Systemd", "Supervisor"]
 
     class ProcessInfo(TypedDict):
-        """What supervisor says of a program (supervisord.org/api.html); of more fields, these are read."""
+        """The fields that are read of supervisor's row of a program (supervisord.org/api.html)."""
 
         group: str
         statename: str
@@ -45,7 +45,7 @@ SUPERVISOR_PHASES = {"RUNNING": ACTIVE, "STARTING": STARTING, "BACKOFF": RESTART
 
 
 class State:
-    """What a manager says of a unit.
+    """The state of a unit, by its manager.
 
     :param known: the manager has a definition of it.
     :param phase: active; starting; restarting (it has ended and is tried again); stopping (it has been told to stop and
@@ -106,7 +106,7 @@ class Systemd:
         return dict(zip(units, map(self.parse, blocks)))
 
     def parse(self, block: str) -> State:
-        """Read what ``systemctl show`` prints of one unit."""
+        """Read the block of ``systemctl show`` of one unit."""
         # What is empty may be left out.
         row = collections.defaultdict(str, (line.partition("=")[::2] for line in block.splitlines()))
         active, sub = row["ActiveState"], row["SubState"]
@@ -131,7 +131,7 @@ class Systemd:
         return self.states([unit])[unit]
 
     def take_up(self, unit: str) -> None:
-        """Make the definition on disk the one that counts."""
+        """Make the definition on disk count."""
         self.ctl("daemon-reload")
 
     def enable(self, unit: str) -> None:
@@ -225,7 +225,7 @@ class Supervisor:
         return {unit: self.parse(unit, known.get(unit)) for unit in units}
 
     def parse(self, unit: str, row: Optional[ProcessInfo]) -> State:
-        """Read what ``getAllProcessInfo`` says of one program."""
+        """Read the row of ``getAllProcessInfo`` of one program."""
         enabled = os.path.exists(os.path.join(self.folder, unit + self.suffix))
         if row is None:
             return State(False, STOPPED, enabled, 0.0, 0, "unknown")
@@ -237,7 +237,7 @@ class Supervisor:
         return self.states([unit])[unit]
 
     def take_up(self, unit: str) -> None:
-        """Make the definition on disk the one that counts; a program whose definition has changed is replaced."""
+        """Make the definition on disk count; a program whose definition has changed is replaced."""
         import xmlrpc.client
 
         try:
@@ -299,7 +299,7 @@ class Supervisor:
         return all(os.path.realpath(path) == os.path.realpath(self.socket).encode() for path in paths)
 
     def end_rest(self, unit: str) -> None:
-        """End what a stopped program has left behind, in its process group or out of it.
+        """End the processes that a stopped program has left behind, in its process group or out of it.
 
         supervisor itself looks after the program alone; systemd ends all that belongs to a unit.
 

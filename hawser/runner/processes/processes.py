@@ -125,7 +125,7 @@ class Running(Kind):
         self.wait_until_stable()
 
     def wait_until_stable(self) -> None:
-        """Wait until it has run for some seconds without ending, or say what it wrote."""
+        """Wait until it has run for some seconds without ending, or fail with its log."""
         there, unit = manager(self.spec["manager"], self.system), self.spec["unit"]
         began = time.monotonic()
         pid: Optional[int] = None

@@ -20,7 +20,7 @@ class AccessSpec(TypedDict):
 
 
 class WholeFileSpec(AccessSpec):
-    """A file, whatever its content is made of."""
+    """A file with any source of its content."""
 
     path: str
     parents: bool
