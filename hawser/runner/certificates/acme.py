@@ -155,7 +155,7 @@ class Link(Kind):
 
     def target(self) -> str:
         lineage = Lineage(self.system, self.spec["name"])
-        return lineage.live if lineage.complete() else str(self.spec["stand_in"])
+        return lineage.live if lineage.complete() else self.spec["stand_in"]
 
     def check(self) -> Optional[Change]:
         path, wanted = self.spec["path"], self.target()

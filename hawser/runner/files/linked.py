@@ -94,7 +94,7 @@ class LinkedFolder(Kind):
                 return ""
             if not stat.S_ISDIR(status.st_mode):
                 break
-        return str(at)
+        return at
 
     def apply(self, change: Change) -> None:
         path = self.spec["path"]
