@@ -14,7 +14,7 @@ from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.host.release import Release
 from hawser.host.views import certificate_files, certificates_folder
 from hawser.inventory.tables.certificates import Certificate
-from hawser.resources import Directory, File, Notice, Placed, Resources, Running, SelfSigned, changed
+from hawser.resources import Directory, File, Notice, OnlyPlaced, Resources, Running, SelfSigned, changed
 from hawser.session.session import Session
 from hawser.steps import fleet_task, removal, session_task, step
 from hawser.templates.rendering import TemplateError
@@ -88,7 +88,7 @@ def of_application(host: Host) -> Resources:
     ]
     # A release that serves may still read those that are called otherwise by now; the next one takes them away.
     adds, folder = host.release is None and bool(host.facts.current), certificates_folder(host.environment)
-    yield Placed("certificates", tuple(paths), folder, adds=adds)
+    yield OnlyPlaced("certificates", tuple(paths), folder, adds=adds)
     if settings:
         yield Directory(certificates_folder(host.environment))
     for name, setting in settings.items():
@@ -219,4 +219,4 @@ def request(session: Session) -> None:
 @removal()
 def remove(host: Host) -> Resources:
     """Remove the application's certificates and keys, wherever they are."""
-    yield Placed("certificates", (), certificates_folder(host.environment))
+    yield OnlyPlaced("certificates", (), certificates_folder(host.environment))

@@ -11,7 +11,7 @@ from hawser.errors import HawserError, InputErrors, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.host.release import Release
-from hawser.resources import Absent, Block, Directory, File, Files, Link
+from hawser.resources import Absent, Block, Directory, File, Link, OnlyFiles
 from hawser.secrets import read_secrets, reconcile_generated
 from hawser.session import generated
 from hawser.session.session import Session
@@ -36,7 +36,7 @@ PLACES = [
     *webservers.INSTALL,
     cron.install,
 ]
-PLACED = (Absent, Block, Directory, File, Files, Link)
+PLACED = (Absent, Block, Directory, File, OnlyFiles, Link)
 COLUMNS = ["host", "about", "how bad", "finding", "next"]
 
 

@@ -13,7 +13,17 @@ from hawser.host import Host
 from hawser.host.code import Access
 from hawser.host.release import fetched_by
 from hawser.inventory.tables.checkouts import CheckoutEntry
-from hawser.resources import Absent, Checkout, Checkouts, Directory, File, Link, LinkedFolder, Resources, Trees
+from hawser.resources import (
+    Absent,
+    Checkout,
+    Directory,
+    File,
+    Link,
+    LinkedFolder,
+    OnlyCheckouts,
+    OnlyWorktrees,
+    Resources,
+)
 from hawser.steps import fleet_task, removal, step
 
 # No commit was looked up.
@@ -47,14 +57,14 @@ def install(host: Host, commits: Mapping[str, str] = NONE, revision: str = "") -
         yield Link(entry.path, tree, parents=True)
         record = {"repo": entry.repo, "branch": entry.branch, "path": entry.path, "commit": commit}
         yield File(f"{base}/checkout.json", json_text(record) + "\n")
-        yield Trees(base, (commit,))
+        yield OnlyWorktrees(base, (commit,))
 
 
 @step()
 def tidy(host: Host) -> Resources:
     """Remove the repositories that the settings no longer have."""
     mine = [name for name, entry in host.environment.checkouts.items() if host.is_in(entry.groups)]
-    yield Checkouts(f"{host.root}/checkouts", tuple(mine))
+    yield OnlyCheckouts(f"{host.root}/checkouts", tuple(mine))
 
 
 @fleet_task(help={"name": "only this one of [checkouts.NAME]; default: all", "revision": "a branch, a tag or a commit"})

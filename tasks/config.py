@@ -18,7 +18,7 @@ from hawser.host.shares import required
 from hawser.host.variables import dotenv_variables, full_environment, own_environments
 from hawser.host.volumes import folders
 from hawser.inventory import Environment
-from hawser.resources import Absent, File, Placed, Resources, Running, changed
+from hawser.resources import Absent, File, OnlyPlaced, Resources, Running, changed
 from hawser.runner.files.sample_formats import parse_json
 from hawser.runner.files.samples import Merge
 from hawser.runner.system import Failure
@@ -42,7 +42,7 @@ def install(host: Host) -> Resources:
     yield from (file for file in dotenv_file(host) if file.path.startswith(path))
     early = [file.path for file, entry in managed_files(host) if entry.early and not file.path.startswith(path)]
     if early:
-        yield Placed("files", tuple(early), adds=True)
+        yield OnlyPlaced("files", tuple(early), adds=True)
     yield from (file for file, entry in managed_files(host) if file.path.startswith(path) or entry.early)
 
 
@@ -52,7 +52,7 @@ def place(host: Host) -> Resources:
     if not host.runs_code or host.release is None:
         return
     # What the settings no longer name goes before the release starts: one that needs it all the same shows it now.
-    yield Placed("files", outside(host))
+    yield OnlyPlaced("files", outside(host))
     yield from (file for file in dotenv_file(host) if not file.path.startswith(host.release_path))
     for file, entry in managed_files(host):
         if file.path.startswith(host.release_path):
@@ -74,7 +74,7 @@ def outside(host: Host) -> tuple[str, ...]:
 def leave(host: Host) -> Resources:
     """Remove the listed files from a host that the settings no longer give the application."""
     if not host.runs_code and host.facts.current:
-        yield Placed("files", ())
+        yield OnlyPlaced("files", ())
 
 
 def lies_outside(host: Host) -> bool:
@@ -193,7 +193,7 @@ def write(target: Path, text: str) -> None:
 def remove(host: Host) -> Resources:
     """Remove the files outside the application's folder that the environment file lists, and the dotenv file."""
     environment = host.environment
-    yield Placed("files", ())
+    yield OnlyPlaced("files", ())
     paths = [entry.path for entry in environment.files if host.is_in(entry.groups)]
     paths += [entry.path for entry in environment.settings if host.is_in(entry.groups)]
     paths += [environment.env.dotenv or ""] if host.runs_code else []

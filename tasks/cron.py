@@ -11,7 +11,7 @@ from hawser.host import Host
 from hawser.host.processes import ProcessInstance, instances, overlaps, own_environment
 from hawser.inventory.tables.processes import CronEntry, Process
 from hawser.report import Marked
-from hawser.resources import Absent, Directory, File, Files, Resources
+from hawser.resources import Absent, Directory, File, OnlyFiles, Resources
 from hawser.runner.processes.traits import MANAGERS
 from hawser.steps import fleet_task, removal, step
 
@@ -46,7 +46,7 @@ def install(host: Host) -> Resources:
     users |= {f"restart-{each}": "root" for each in restarts(host)}
     for name, user in users.items():
         yield File(f"{folder}/{name}.last", "", mode=0o640, owner=user, group=host.app.group, keep=True)
-    yield Files(folder, "*.last", tuple(f"{name}.last" for name in users))
+    yield OnlyFiles(folder, "*.last", tuple(f"{name}.last" for name in users))
     for entry in host.cron_entries().values():
         if entry.output:
             path_of_output = output(host, entry)

@@ -14,7 +14,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.code import in_release
 from hawser.host.databases import Database, broken_off, databases_gone, databases_of, folder_of
-from hawser.resources import Backup, Resources, Restore, Settled
+from hawser.resources import Backup, NoOpenRestore, Resources, Restore
 from hawser.runner.databases.restoring import BEFORE_MIGRATION, BEFORE_RESTORE, BY_HAND
 from hawser.steps import fleet_task, removal, step
 
@@ -193,7 +193,7 @@ def bring_back(host: Host, database: str = "", backup: str = "") -> Resources:
 def finish(host: Host) -> Resources:
     """Finish or undo the restores that were broken off."""
     for each in databases_of(host):
-        yield Settled(each.name, each.engine, each.owner, folder_of(host), each.path)
+        yield NoOpenRestore(each.name, each.engine, each.owner, folder_of(host), each.path)
 
 
 def finish_restores(fleet: Fleet) -> bool:

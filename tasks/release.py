@@ -14,16 +14,16 @@ from hawser.resources import (
     Absent,
     Directory,
     File,
-    Files,
     History,
     Journal,
     Link,
-    Placed,
+    OnlyFiles,
+    OnlyPlaced,
+    OnlyUnits,
     Prune,
     Resources,
     Retired,
     Sealed,
-    Units,
 )
 from hawser.signatures import JOURNAL, RELEASE, ROLLOUT
 from hawser.steps import removal, step
@@ -117,7 +117,7 @@ def activate(host: Host) -> Resources:
     for process in coloured:
         yield Link(*process.link)
     links = {f"{host.root}/{host.app.source}": "source", f"{host.root}/{host.app.environment}": "env"}
-    yield Placed("links", tuple(links))
+    yield OnlyPlaced("links", tuple(links))
     for path, name in links.items():
         yield Link(path, f"current/{name}")
     # Those on sockets first. One pause is enough for all: what a web server has just handed over is there by then.
@@ -153,9 +153,9 @@ def tidy(host: Host) -> Resources:
         return
     processes = processes_of(host)
     kept = [*processes, *(process.other for process in processes if process.colour)]
-    yield Units(host.app.name, tuple(f"{process.setting.manager}/{process.unit}" for process in kept))
+    yield OnlyUnits(host.app.name, tuple(f"{process.setting.manager}/{process.unit}" for process in kept))
     links = [process.link[0].rpartition("/")[2] for process in processes if process.colour]
-    yield Files(host.run, "*.live", tuple(links))
+    yield OnlyFiles(host.run, "*.live", tuple(links))
     yield Prune(host.root, host.app.keep)
 
 
@@ -190,13 +190,13 @@ def undeploy(host: Host) -> Resources:
 
 def served_nothing(host: Host) -> Resources:
     """Have a host serve nothing."""
-    yield Units(host.app.name, ())
+    yield OnlyUnits(host.app.name, ())
     for name in ("current", "previous", host.app.source, host.app.environment):
         yield Absent(f"{host.root}/{name}")
-    yield Placed("links", ())
+    yield OnlyPlaced("links", ())
 
 
 @removal()
 def remove(host: Host) -> Resources:
     """Stop every process of the application, under both managers, and remove its definition."""
-    yield Units(host.app.name, ())
+    yield OnlyUnits(host.app.name, ())

@@ -11,7 +11,7 @@ from hawser.resources import (
     File,
     Mount,
     Mounted,
-    Mounts,
+    OnlyMounts,
     Packages,
     Resources,
     Service,
@@ -60,7 +60,7 @@ def mount(host: Host) -> Resources:
         file = File(f"/etc/systemd/system/{unit}", text, validate="systemd")
         yield file
         yield Mount(share.path, unit, when=changed(file))
-    yield Mounts(app.name, tuple(shares.unit_name(share.path) for share in ours.values()))
+    yield OnlyMounts(app.name, tuple(shares.unit_name(share.path) for share in ours.values()))
     # A manager that is a service itself knows nothing of mounts: all of it waits for them at boot.
     text = host.render("supervisor-shares.conf.j2", mounts=shares.units(host))
     for name, path in orders(host).items():
@@ -94,7 +94,7 @@ def require(host: Host) -> Resources:
 def remove(host: Host) -> Resources:
     """Unmount the shared folders and export none any more; what lies in them stays."""
     app = host.app
-    yield Mounts(app.name, ())
+    yield OnlyMounts(app.name, ())
     for path in orders(host).values():
         order = Absent(path)
         yield order

@@ -16,11 +16,11 @@ from hawser.resources import (
     File,
     LuksVolume,
     Mounted,
+    OnlyPlaced,
+    OnlyVolumes,
     Packages,
-    Placed,
     Resources,
     Service,
-    Volumes,
     changed,
 )
 from hawser.steps import fleet_task, removal, step
@@ -50,7 +50,7 @@ def install(host: Host, making: str = "") -> Resources:
         mounts = [unit_name(folder) for folder in folders]
         text = host.render("volume-waits.conf.j2", folders=folders, mounts=mounts)
         texts[f"{UNITS}/{unit}.d/hawser-{host.app.name}-volumes.conf"] = text
-    placed, gone = Placed("volumes", tuple(texts)), kept(host)
+    placed, gone = OnlyPlaced("volumes", tuple(texts)), kept(host)
     yield placed
     yield gone
     # A file that is added to somebody else's unit is no unit that could be verified alone.
@@ -68,9 +68,9 @@ def install(host: Host, making: str = "") -> Resources:
 PROGRAMS = {"ext4": "e2fsprogs", "xfs": "xfsprogs"}
 
 
-def kept(host: Host) -> Volumes:
+def kept(host: Host) -> OnlyVolumes:
     """Return that a host has no volumes but those of the settings."""
-    return Volumes(host.app.name, tuple(unit_name(volume.mount) for volume in volumes_of(host).values()))
+    return OnlyVolumes(host.app.name, tuple(unit_name(volume.mount) for volume in volumes_of(host).values()))
 
 
 @step()
@@ -175,7 +175,7 @@ def having(fleet: Fleet, volume: str) -> Fleet:
 @removal()
 def remove(host: Host) -> Resources:
     """Unmount and close the volumes; what lies in them stays, and so does their encryption."""
-    placed, gone = Placed("volumes", ()), Volumes(host.app.name, (), patient=False)
+    placed, gone = OnlyPlaced("volumes", ()), OnlyVolumes(host.app.name, (), patient=False)
     yield placed
     yield gone
     yield Command(("systemctl", "daemon-reload"), when=changed(placed, gone))

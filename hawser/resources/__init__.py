@@ -6,22 +6,22 @@ A resource is pure data. A step yields resources, a catalog carries them to the 
 
 from .base import JSON, Changed, Notice, Resource, Resources, changed
 from .catalog import Catalog, Item
-from .certificates import AcmeCertificate, AcmeLink, Placed, SelfSigned
-from .code import Build, Checkout, Checkouts, History, Journal, Prune, PythonEnvironment, Sealed, Trees
+from .certificates import AcmeCertificate, AcmeLink, OnlyPlaced, SelfSigned
+from .code import Build, Checkout, History, Journal, OnlyCheckouts, OnlyWorktrees, Prune, PythonEnvironment, Sealed
 from .databases import (
     Backup,
     DatabaseGone,
     MariadbDatabase,
     MariadbRole,
+    NoOpenRestore,
     PostgresDatabase,
     PostgresRole,
     RabbitAccess,
     RabbitGone,
     Restore,
-    Settled,
 )
-from .files import Absent, Block, Directory, File, Files, Link, LinkedFolder, Patch, Settings
-from .processes import Healthy, Retired, Running, Units, Visited
+from .files import Absent, Block, Directory, File, Link, LinkedFolder, OnlyFiles, Patch, Settings
+from .processes import Healthy, OnlyUnits, Retired, Running, Visited
 from .system import (
     Command,
     Exports,
@@ -29,14 +29,14 @@ from .system import (
     LuksVolume,
     Mount,
     Mounted,
-    Mounts,
     Once,
+    OnlyMounts,
+    OnlyVolumes,
     Packages,
     Service,
     Tool,
     User,
     UserGone,
-    Volumes,
 )
 
 __all__ = [
@@ -50,13 +50,11 @@ __all__ = [
     "Catalog",
     "Changed",
     "Checkout",
-    "Checkouts",
     "Command",
     "DatabaseGone",
     "Directory",
     "Exports",
     "File",
-    "Files",
     "FoldersGone",
     "Healthy",
     "History",
@@ -69,12 +67,18 @@ __all__ = [
     "MariadbRole",
     "Mount",
     "Mounted",
-    "Mounts",
+    "NoOpenRestore",
     "Notice",
     "Once",
+    "OnlyCheckouts",
+    "OnlyFiles",
+    "OnlyMounts",
+    "OnlyPlaced",
+    "OnlyUnits",
+    "OnlyVolumes",
+    "OnlyWorktrees",
     "Packages",
     "Patch",
-    "Placed",
     "PostgresDatabase",
     "PostgresRole",
     "Prune",
@@ -90,13 +94,9 @@ __all__ = [
     "SelfSigned",
     "Service",
     "Settings",
-    "Settled",
     "Tool",
-    "Trees",
-    "Units",
     "User",
     "UserGone",
     "Visited",
-    "Volumes",
     "changed",
 ]

@@ -1,4 +1,4 @@
-"""What every resource is, and when one follows up another."""
+"""The base of all resources, and the triggers by which one follows up another."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 
 @dataclass(frozen=True, eq=False)
 class Resource:
-    """What all kinds share: a name on the wire, a label for people, and an optional trigger."""
+    """The base of all kinds: a name on the wire, a label for people, and an optional trigger."""
 
     kind: ClassVar[str]
 
     @property
     def label(self) -> str:
-        """What a person reads in the report: the kind and what it is about."""
+        """The name of the resource in the report: the kind and its subject."""
         first = dataclasses.fields(self)[0].name
         return f"{self.kind} {getattr(self, first)}"
 

@@ -20,7 +20,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The resources of one host for one phase, in order; what travels to the host.
+    """The resources of one host for one phase, in order, as they travel to the host.
 
     :param notices: what is said here meanwhile.
     """

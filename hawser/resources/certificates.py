@@ -26,8 +26,8 @@ class SelfSigned(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Placed(Resource):
-    """No files of a kind but these: those that were placed before and are not among them go away.
+class OnlyPlaced(Resource):
+    """No files of a kind but these: others that were placed before go away.
 
     A file that was there before anything was placed comes back then.
 
@@ -48,7 +48,7 @@ class Placed(Resource):
 
 @dataclass(frozen=True, eq=False)
 class AcmeCertificate(Resource):
-    """A certificate that the host's certbot gets from an ACME server; one that it got for another name here goes.
+    """A certificate that the host's certbot gets from an ACME server; its former one, of another name, goes.
 
     :param name: under which certbot keeps it; empty: none is wanted.
     :param webroot: the folder that the web server shows under ``/.well-known/acme-challenge/``'s parent.
@@ -66,7 +66,7 @@ class AcmeCertificate(Resource):
 
 @dataclass(frozen=True, eq=False)
 class AcmeLink(Resource):
-    """A link to the folder of a certificate of certbot's, or while there is none, to what stands in for it.
+    """A link to the folder of a certificate of certbot's, or while there is none, to its stand-in.
 
     :param name: under which certbot keeps it.
     :param stand_in: a folder with ``fullchain.pem`` and ``privkey.pem``.

@@ -60,7 +60,7 @@ class Sealed(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Trees(Resource):
+class OnlyWorktrees(Resource):
     """No working copies of a repository in its folder but these, and the youngest of the others, which may be in use.
 
     :param keep: their names.
@@ -72,8 +72,8 @@ class Trees(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Checkouts(Resource):
-    """No repositories beside the application's own but these; what it has written into others stays.
+class OnlyCheckouts(Resource):
+    """No repositories beside the application's own but these; the application's files in others stay.
 
     :param keep: their names.
     """
@@ -85,7 +85,7 @@ class Checkouts(Resource):
 
 @dataclass(frozen=True, eq=False)
 class PythonEnvironment(Resource):
-    """A virtual environment under ``folder``, named by the hash of what goes into it, and a link to it.
+    """A virtual environment under ``folder``, named by the hash of its inputs, and a link to it.
 
     :param link: the path by which the release refers to it.
     :param source: the checkout that requirement files are relative to.
@@ -121,7 +121,7 @@ class PythonEnvironment(Resource):
 
 @dataclass(frozen=True, eq=False)
 class Build(Resource):
-    """What is made from source by commands, under ``folder``, named by the hash of what goes into it, and a link to it.
+    """A build from source by commands, under ``folder``, named by the hash of its inputs, and a link to it.
 
     :param link: the path by which the release refers to its ``prefix``.
     :param mirror: the repository on the host that knows the state of the source; ``source`` is the checkout.

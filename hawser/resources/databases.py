@@ -90,7 +90,7 @@ class Backup(Resource):
 
 @dataclass(frozen=True, eq=False)
 class Restore(Resource):
-    """A database brought back from a backup, after a backup of what is there now.
+    """A database brought back from a backup, after a backup of its present state.
 
     The one that was there is kept beside it where the server can. A restore that was broken off is finished or undone
     first; when that finishes this very one, it is done.
@@ -109,8 +109,8 @@ class Restore(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Settled(Resource):
-    """A database of which no restore is half done: one that was broken off is finished or undone.
+class NoOpenRestore(Resource):
+    """A database without a half-done restore: an interrupted one is finished or undone.
 
     The fields are those of `Backup`.
     """

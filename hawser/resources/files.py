@@ -74,7 +74,7 @@ class Link(Resource):
 
 @dataclass(frozen=True, eq=False)
 class LinkedFolder(Resource):
-    """A link in the code to a folder that survives releases; what the code has there itself is not lost.
+    """A link in the code to a folder that survives releases; the code's own files there are not lost.
 
     Files that the folder lacks are copied into it, those that it has stay as they are. Then the code's own folder makes
     way for the link.
@@ -102,7 +102,7 @@ class Absent(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Files(Resource):
+class OnlyFiles(Resource):
     """No files in a folder that match a pattern but these; others are removed.
 
     :param pattern: a glob on file names.

@@ -46,7 +46,7 @@ class Retired(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Units(Resource):
+class OnlyUnits(Resource):
     """No process definitions of this application but these; others are stopped and removed.
 
     :param prefix: the start of all unit names of the application.

@@ -23,7 +23,7 @@ class Packages(Resource):
 
 @dataclass(frozen=True, eq=False)
 class User(Resource):
-    """A system user without a password; one that exists already only joins the groups that it lacks.
+    """A system user without a password; an existing one only joins the groups that it lacks.
 
     :param group: its own group; empty: one of its name.
     :param groups: further groups that it is added to.
@@ -51,7 +51,7 @@ class FoldersGone(Resource):
 
 @dataclass(frozen=True, eq=False)
 class UserGone(Resource):
-    """No such user, where it was made for the application: its home tells. What it still runs for it ends."""
+    """No such user, where it was made for the application: its home tells. Its programs for the application end."""
 
     kind: ClassVar[str] = "user_gone"
     name: str
@@ -185,7 +185,7 @@ class Mount(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Mounts(Resource):
+class OnlyMounts(Resource):
     """No mount units of this application but these; others are unmounted and removed.
 
     :param keep: names of units.
@@ -230,7 +230,7 @@ class LuksVolume(Resource):
 
 
 @dataclass(frozen=True, eq=False)
-class Volumes(Resource):
+class OnlyVolumes(Resource):
     """No encrypted volumes of this application but these; others are unmounted and closed, and their units removed.
 
     :param keep: names of mount units.

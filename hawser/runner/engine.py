@@ -1,4 +1,4 @@
-"""Apply a catalog: check each resource, apply what differs, serve triggers, and report one event a resource."""
+"""Apply a catalog: check each resource, apply differences, serve triggers, and report one event a resource."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ KINDS = {
     "link": ("files.files", "Link"),
     "linked_folder": ("files.linked", "LinkedFolder"),
     "absent": ("files.files", "Absent"),
-    "files": ("files.files", "Files"),
+    "files": ("files.files", "OnlyFiles"),
     "command": ("machine.commands", "Command"),
     "once": ("code.once", "Once"),
     "build": ("code.builds", "Build"),
     "exports": ("machine.mounts", "Exports"),
     "mount": ("machine.mounts", "Mount"),
-    "mounts": ("machine.mounts", "Mounts"),
+    "mounts": ("machine.mounts", "OnlyMounts"),
     "mounted": ("machine.mounts", "Mounted"),
     "packages": ("machine.packages", "Packages"),
     "user": ("machine.users", "User"),
@@ -40,14 +40,14 @@ KINDS = {
     "environment": ("python.environments", "PythonEnvironment"),
     "checkout": ("code.checkout", "Checkout"),
     "sealed": ("code.checkout", "Sealed"),
-    "trees": ("code.trees", "Trees"),
-    "checkouts": ("code.trees", "Checkouts"),
+    "trees": ("code.worktrees", "OnlyWorktrees"),
+    "checkouts": ("code.worktrees", "OnlyCheckouts"),
     "settings": ("files.samples", "Settings"),
     "patch": ("files.patches", "Patch"),
     "service": ("processes.processes", "Service"),
     "running": ("processes.processes", "Running"),
     "retired": ("processes.processes", "Retired"),
-    "units": ("processes.processes", "Units"),
+    "units": ("processes.processes", "OnlyUnits"),
     "healthy": ("processes.health", "Healthy"),
     "visited": ("processes.visit", "Visited"),
     "postgres_role": ("databases.postgres", "Role"),
@@ -57,13 +57,13 @@ KINDS = {
     "rabbit_access": ("databases.rabbitmq", "Access"),
     "backup": ("databases.backups", "Backup"),
     "restore": ("databases.restores", "Restore"),
-    "restore_settled": ("databases.restores", "Settled"),
+    "restore_settled": ("databases.restores", "NoOpenRestore"),
     "acme_certificate": ("certificates.acme", "Certificate"),
     "acme_link": ("certificates.acme", "Link"),
     "self_signed": ("certificates.certificates", "SelfSigned"),
-    "placed": ("files.placed", "Placed"),
+    "placed": ("files.manifest", "OnlyPlaced"),
     "luks_volume": ("machine.volumes", "LuksVolume"),
-    "volumes": ("machine.volumes", "Volumes"),
+    "volumes": ("machine.volumes", "OnlyVolumes"),
     "prune": ("code.releases", "Prune"),
     "journal": ("code.releases", "Journal"),
     "history": ("code.releases", "History"),
@@ -165,7 +165,7 @@ class Engine:
     def one(
         self, position: int, spec: Row, followers: Sequence[Row], done: Dict[str, Set[int]], dry: bool
     ) -> Tuple[str, Details]:
-        """Check and, when needed, apply one row; return its status and what else the event says."""
+        """Check and, when needed, apply one row; return its status and the other details of the event."""
         try:
             kind = make(spec, self.system)
             sources = set(spec.get("when") or ())
@@ -198,7 +198,7 @@ class Engine:
             return "failed", self.explain(error)
 
     def explain(self, error: Exception) -> Details:
-        """Turn an exception into what the event says of it: a user's cause, or our own bug with its traceback."""
+        """Turn an exception into details of an event: a user's cause, or our own bug with its traceback."""
         if isinstance(error, Failure):
             return {"error": self.system.show(error.message), "output": self.system.show(error.output)}
         if isinstance(error, OSError):

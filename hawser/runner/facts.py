@@ -1,4 +1,4 @@
-"""What only the host can know, read in a few milliseconds when the runner starts."""
+"""Facts that only the host can know, read in a few milliseconds when the runner starts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read_json(folder: str, name: str, needed: Sequence[str]) -> Optional[Dict[st
 
 
 def damaged(state: str, records: Mapping[str, Optional[Dict[str, object]]]) -> List[str]:
-    """Return the paths of the records that are there, and of which nobody knows what they said."""
+    """Return the paths of the records that exist and cannot be read."""
     paths = [os.path.join(state, name) for name, found in records.items() if found is None]
     return [path for path in paths if os.path.lexists(path)]
 
@@ -144,7 +144,7 @@ def linked(root: str) -> Dict[str, str]:
 
 
 def live(links: Mapping[str, str], application: str, rows: Sequence[DefinedProcess]) -> Dict[str, str]:
-    """Return {process: colour} of those that serve: the colour that alone starts at boot, as its manager says.
+    """Return {process: colour} of the serving processes: the colour that alone starts at boot, as its manager says.
 
     Both do in the moment in which the traffic moves, and none where it was stopped: then the link counts.
 
@@ -180,7 +180,7 @@ def processes(system: System, application: str) -> List[DefinedProcess]:
 
 
 def described(state: State) -> ProcessState:
-    """Return what is told of a process's state."""
+    """Return a process's state as facts."""
     seconds = max(0, int(time.time() - state.since)) if state.since and state.active else 0
     return {
         "state": state.word,
@@ -205,7 +205,7 @@ def process_facts(system: System, application: str, root: str) -> ProcessFacts:
 
 
 def marker(environment: str) -> Dict[str, object]:
-    """Return what is written down of an environment, which its user can change; nothing where that cannot be read."""
+    """Return the marker of an environment, which its user can change; an empty one where it cannot be read."""
     try:
         return parsed(read(os.path.join(environment, MARKER), LONGEST_MARKER), dict) or {}
     except (OSError, Failure):
@@ -222,7 +222,7 @@ def interpreter(root: str) -> str:
 
 
 def application_facts(system: System, application: str, root: str) -> ApplicationFacts:
-    """Return what this host knows of the application: releases, processes, journal."""
+    """Return this host's facts of the application: releases, processes, journal."""
     try:
         releases = sorted(
             name
@@ -254,7 +254,7 @@ def application_facts(system: System, application: str, root: str) -> Applicatio
 
 
 def host_facts(root: str) -> HostFacts:
-    """Return what this host is: system, disk, memory, clock."""
+    """Return the facts of this host itself: system, disk, memory, clock."""
     folder = os.path.abspath(root)
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)

@@ -35,7 +35,7 @@ class Lock:
         self.handle: Optional[int] = None
 
     def acquire(self, info: Mapping[str, object], wait: float = 0.0) -> Optional[Info]:
-        """Take the lock, ending first what a killed holder left running.
+        """Take the lock, ending first the processes that a killed holder left running.
 
         :param info: who, from where, since when, doing what, and the token that marks the processes of this run.
         :param wait: seconds to wait for another holder.
@@ -65,7 +65,7 @@ class Lock:
             time.sleep(0.05)
 
     def is_ours(self, handle: int) -> bool:
-        """Try to lock an open lock file, which must still be the one that others would open."""
+        """Try to lock an open lock file, which must still lie at its path, where others would open it."""
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return os.path.samestat(os.fstat(handle), os.stat(self.path))
@@ -94,7 +94,7 @@ class Lock:
 
 
 def read(handle: int) -> Optional[Info]:
-    """Return what a lock file says; None when its last holder gave it back."""
+    """Return the holder's info in a lock file; None when its last holder gave it back."""
     return parsed(os.pread(handle, 65536, 0), dict)
 
 
@@ -104,7 +104,7 @@ def marked(token: str) -> List[int]:
 
 
 def end_leftovers(token: str, scope: str = "", seconds: float = 10.0) -> None:
-    """Kill what a dead run started and wait until it is gone.
+    """Kill the processes of a dead run and wait until they are gone.
 
     :param scope: the folder of the control groups of its commands; empty: there are none.
     :raises Failure: something survives a kill for that many seconds (a hanging disk or mount).

@@ -42,16 +42,16 @@ ASKABLE = {
     "checkout.tips": "code.checkout",
     "index.resolve": "python.index",
     "cron.last": "processes.cron",
-    "looks.clock": "machine.looks",
-    "looks.failed_units": "machine.looks",
-    "looks.last_words": "machine.looks",
-    "looks.memory": "machine.looks",
-    "looks.pending": "machine.looks",
-    "looks.reach": "machine.looks",
-    "looks.refused": "machine.looks",
-    "looks.resolve": "machine.looks",
-    "looks.rooms": "machine.looks",
-    "looks.unmounted": "machine.looks",
+    "looks.clock": "machine.probes",
+    "looks.failed_units": "machine.probes",
+    "looks.last_words": "machine.probes",
+    "looks.memory": "machine.probes",
+    "looks.pending": "machine.probes",
+    "looks.reach": "machine.probes",
+    "looks.refused": "machine.probes",
+    "looks.resolve": "machine.probes",
+    "looks.rooms": "machine.probes",
+    "looks.unmounted": "machine.probes",
     "once.listing": "code.once",
     "queues.rabbitmq": "databases.queues",
     "queues.redis": "databases.queues",
@@ -64,15 +64,15 @@ ASKABLE = {
     "restores.left": "databases.restores",
     "samples.listing": "files.samples",
     "strays.listing": "kernel.strays",
-    "survey.health": "processes.survey",
+    "survey.health": "processes.health",
     "transfers.listing": "files.transfers",
     "transfers.state": "files.transfers",
-    "trees.held": "code.trees",
+    "trees.held": "code.worktrees",
 }
 
 
 class Source:
-    """What the controlling machine sends, and when it was last heard.
+    """The messages of the controlling machine, and when it was last heard.
 
     :param stream: a binary stream of messages (JSON lines; a ``blob`` is followed by its bytes).
     """
@@ -83,7 +83,7 @@ class Source:
         self.heard = time.monotonic()
 
     def fill(self) -> None:
-        """Take what has come.
+        """Take the bytes that have come.
 
         :raises EOFError: the line is cut.
         """
@@ -221,7 +221,7 @@ class Runner:
         return {**facts.host_facts(root), "app": own}
 
     def answer(self, message: Request) -> None:
-        """Do what one message asks for and say that it is done."""
+        """Serve one request and say that it is done."""
         self.system.masks = tuple(message.get("masks", self.system.masks))
         try:
             if self.trouble:
@@ -246,7 +246,7 @@ class Runner:
         return {"facts": self.all_facts()}
 
     def op_lock(self, info: Mapping[str, object], wait: float = 0.0) -> Result:
-        """Take the lock; what the host said of itself before may have been changed by the holder before us."""
+        """Take the lock; return fresh facts, for the holder before us may have changed them."""
         if self.lock.handle is None:
             mine = {"token": self.system.token, "pid": os.getpid(), "scope": self.system.scopes.folder}
             other = self.lock.acquire({**info, **mine}, wait)
@@ -274,7 +274,7 @@ class Runner:
         return {"answer": getattr(offered, function.partition(".")[2])(self.system, **arguments)}
 
     def op_ask_all(self, questions: Sequence[Tuple[str, Mapping[str, object]]]) -> Result:
-        """Call several reading functions, given as pairs of name and arguments; one that fails keeps no other back."""
+        """Call several reading functions, given as pairs of name and arguments, whichever of them fail."""
         answers: List[Mapping[str, object]] = []
         for function, arguments in questions:
             try:
@@ -284,7 +284,7 @@ class Runner:
         return {"answers": answers}
 
     def op_logs(self, sources: Sequence[LogSource], lines: int, since: float, grep: str, follow: bool) -> None:
-        """Tell what was written; see `logs.show`."""
+        """Pass on logs; see `logs.show`."""
         from .processes.logs import show
 
         show(self.system, self.emit, sources, lines, since, grep, follow)
@@ -324,7 +324,7 @@ class Runner:
 
 
 def refusal(details: Details) -> Result:
-    """Return what is said of a request that failed."""
+    """Return the result of a failed request."""
     result: Result = {"ok": False, "error": details["error"], "output": details.get("output", "")}
     if "traceback" in details:
         result["traceback"] = details["traceback"]

@@ -1,4 +1,4 @@
-"""What hides secrets in whatever is shown."""
+"""The mask that hides secrets in every shown text."""
 
 from __future__ import annotations
 

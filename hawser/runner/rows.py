@@ -23,7 +23,7 @@ NAMED = 5
 
 
 def weight(value: object) -> int:
-    """Return what a value weighs in an answer: its bytes as JSON, or more where it has many parts."""
+    """Return the weight of a value in an answer: its bytes as JSON, or more where it has many parts."""
     text = json.dumps(value)
     return max(len(text), VALUE * sum(text.count(each) for each in ",[{"))
 

@@ -1,4 +1,4 @@
-"""What the kinds of resource act through: processes that end with us, and masks for secrets."""
+"""The host as the kinds of resource act on it: programs that end with us, and masks for secrets."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Failure(Exception):
 
 
 class Change:
-    """How the host differs from what is wanted: a unified diff, or a note in words."""
+    """The difference between the host and a resource: a unified diff, or a note in words."""
 
     def __init__(self, note: str = "", diff: str = "") -> None:
         self.note = note
@@ -88,7 +88,7 @@ class Kind:
         raise NotImplementedError
 
     def facts(self) -> Details:
-        """What the event says besides its status: ``{"facts": {...}}`` or nothing."""
+        """Further details of the event: ``{"facts": {...}}``, ``{"warning": "..."}`` or none."""
         return {}
 
 
@@ -122,11 +122,11 @@ class System:
         self.aborted = False
 
     def mask(self, text: str) -> str:
-        """Replace every secret in a text, also where two overlap; what UTF-8 cannot carry is written as an escape."""
+        """Replace every secret in a text, also where two overlap; lone surrogates are written as escapes."""
         return mask(text, self.masks).encode("utf-8", "backslashreplace").decode()
 
     def show(self, text: str, head: bool = False) -> str:
-        """Return what an event carries of a text: masked first, then cut to its last (or first) lines."""
+        """Return a text as an event carries it: masked first, then cut to its last (or first) lines."""
         roughly = 4 * OUTPUT_LIMIT
         text = self.mask(text[:roughly] if head else text[-roughly:])
         if len(text) <= OUTPUT_LIMIT:
@@ -213,14 +213,14 @@ class System:
         return child
 
     def attend(
-        self, child: Child, data: bytes, heard: Callable[[str, bytes], None], timeout: Optional[float] = None
+        self, child: Child, data: bytes, on_output: Callable[[str, bytes], None], timeout: Optional[float] = None
     ) -> bool:
-        """Feed a child, pass on what it says, and wait for its end.
+        """Feed a child, pass on its output, and wait for its end.
 
         What it leaves behind in the background may keep its output open; that is not waited for. Where it has a scope,
         that is ended, and `left` says what it was.
 
-        :param heard: called with ``out`` or ``err`` and the bytes.
+        :param on_output: called with ``out`` or ``err`` and the bytes.
         :param timeout: seconds; its whole process group is killed after them.
         :returns: whether it ended by itself in time.
         :raises Failure: it does not even end when it is killed.
@@ -228,7 +228,7 @@ class System:
         deadline = time.monotonic() + (timeout if timeout is not None else float("inf"))
         scope, in_time = self.children[child], False
         try:
-            self.converse(child, data, heard, deadline)
+            self.converse(child, data, on_output, deadline)
             # It may have closed its output long before its end.
             in_time = ends(child, max(0.0, deadline - time.monotonic()))
             if not in_time:
@@ -246,7 +246,7 @@ class System:
                 self.children.pop(child, None)
 
     def leave(self, scope: Scope, tell: bool) -> None:
-        """End what a command has left running.
+        """End the processes that a command has left running.
 
         :param tell: say what it was; what was killed with its command has left nothing.
         """
@@ -261,8 +261,8 @@ class System:
             scope.kill()
         scope.close()
 
-    def converse(self, child: Child, data: bytes, heard: Callable[[str, bytes], None], deadline: float) -> None:
-        """Feed a child and pass on what it says, until it says no more, or has ended, or the time is over."""
+    def converse(self, child: Child, data: bytes, on_output: Callable[[str, bytes], None], deadline: float) -> None:
+        """Feed a child and pass on its output, until there is no more, or it has ended, or the time is over."""
         rest = memoryview(data)
         ended = float("inf")
         with selectors.DefaultSelector() as ready:
@@ -286,7 +286,7 @@ class System:
                     else:
                         part = os.read(key.fd, 65536)
                         if part:
-                            heard(key.data, part)
+                            on_output(key.data, part)
                         more = bool(part)
                     if not more:
                         ready.unregister(key.fileobj)
@@ -321,14 +321,14 @@ class System:
         said = {"out": bytearray(), "err": bytearray()}
         cut = set()
 
-        def heard(name: str, part: bytes) -> None:
+        def keep(name: str, part: bytes) -> None:
             said[name] += part
             if len(said[name]) > 2 * KEPT_OUTPUT:
                 cut.add(name)
                 del said[name][:-KEPT_OUTPUT]
 
         child = self.spawn(argv, user, cwd, env, apart, scoped, source)
-        in_time = self.attend(child, stdin.encode() if isinstance(stdin, str) else stdin, heard, timeout)
+        in_time = self.attend(child, stdin.encode() if isinstance(stdin, str) else stdin, keep, timeout)
         output, errors = (bytes(said[name]).decode("utf-8", "replace") for name in ("out", "err"))
         if not in_time:
             raise Failure("%s: not done after %d s" % (os.path.basename(argv[0]), timeout), output + errors)
@@ -352,12 +352,12 @@ class System:
         self.scopes.kill()
 
     def take_warnings(self) -> List[str]:
-        """Return what is to be said of what was done all the same, since this was asked last."""
+        """Return the warnings since the last call."""
         found, self.warnings = self.warnings, []
         return found
 
     def take_left(self) -> str:
-        """Say what commands have left running since this was asked last; nothing when all has ended by itself."""
+        """Return in words the programs that commands have left running since the last call; empty: none."""
         found, self.left = self.left, []
         return "has left programs running, which were ended: %s" % "; ".join(found) if found else ""
 
@@ -389,7 +389,7 @@ def variables_file(variables: Mapping[str, str], uid: int) -> Iterator[int]:
 
 
 def feed(pipe: int, data: memoryview) -> memoryview:
-    """Write what a pipe takes now; return the rest, which is empty when nobody reads any more."""
+    """Write as much as a pipe takes now; return the rest, which is empty when nobody reads any more."""
     try:
         return data[os.write(pipe, data[:65536]) :]
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""The web servers, by their name in the settings: what is known of one wherever it is told from others."""
+"""The web servers, by their name in the settings, with the traits in which they differ."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class Traits:
-    """What is known of a web server; how its site is installed, its module in `tasks/webservers` says.
+    """The traits of a web server; how its site is installed, its module in `tasks/webservers` says.
 
     :param label: its name as people write it.
     :param package: that of Debian, which brings it, and

@@ -45,6 +45,8 @@ def runner_source() -> bytes:
             path.read_text(encoding="utf-8")
         )
         for path in sorted(folder.rglob("*.py"))
+        # Types, which are for mypy alone.
+        if path.parent.name != "specs"
     }
     return zlib.compress(json.dumps(modules).encode(), 9)
 

@@ -306,7 +306,7 @@ def test_steps_that_prepare_a_release_leave_everything_outside_its_folder_alone(
         early = {entry.path for entry in host.environment.files if entry.early}
         for step in PHASES["prepare"]:
             for each in step.resources(host):
-                if isinstance(each, resources.Mounted) or (isinstance(each, resources.Placed) and each.adds):
+                if isinstance(each, resources.Mounted) or (isinstance(each, resources.OnlyPlaced) and each.adds):
                     continue  # only looks or notes
                 place = getattr(each, "path", None) or getattr(each, "link", None) or getattr(each, "cwd", "")
                 assert place.startswith(allowed) or place in early, (step.title, each.label)

@@ -1,1 +1,1 @@
-"""Certificates: self-signed ones, and those of an ACME server."""
+"""Certificates: self-signed, or from an ACME server."""

@@ -42,7 +42,7 @@ class Lineage:
         return all(os.path.exists(os.path.join(self.live, each)) for each in ("fullchain.pem", "privkey.pem"))
 
     def fault(self, domains: List[str], server: str) -> str:
-        """Say what it lacks; empty when it will do."""
+        """Return its defect in words; empty when it will do."""
         if not self.complete():
             return "new"
         certificate = read(os.path.join(self.live, "cert.pem")) or b""
@@ -155,7 +155,7 @@ class Link(Kind):
 
     def target(self) -> str:
         lineage = Lineage(self.system, self.spec["name"])
-        return lineage.live if lineage.complete() else str(self.spec["stand_in"])
+        return lineage.live if lineage.complete() else self.spec["stand_in"]
 
     def check(self) -> Optional[Change]:
         path, wanted = self.spec["path"], self.target()

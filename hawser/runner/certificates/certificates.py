@@ -51,7 +51,7 @@ def parse_names(text: str) -> Set[Name]:
 
 
 def self_signed(text: str) -> bool:
-    """Tell from what ``openssl x509 -subject -issuer`` prints whether a certificate has issued itself."""
+    """Tell from the output of ``openssl x509 -subject -issuer`` whether a certificate has issued itself."""
     said = dict(line.split("=", 1) for line in text.splitlines() if line.startswith(("subject=", "issuer=")))
     return said.get("subject") == said.get("issuer")
 
@@ -93,7 +93,7 @@ class SelfSigned(Kind):
         return os.getuid() if owner == "root" else user_id(owner)
 
     def fault(self) -> str:
-        """Say what is wrong with the pair that is there; empty when it will do."""
+        """Return the defect of the present pair in words; empty when it will do."""
         certificate, key = read(self.spec["certificate"]), read(self.spec["key"])
         if certificate is None or key is None:
             return "new"
@@ -142,7 +142,7 @@ def spell(names: Iterable[Name]) -> str:
 
 
 def shown(system: System, path: str) -> Optional[Certificate]:
-    """Return what a certificate says of itself: days (that are left, negative when it is over), names, self_signed.
+    """Return the facts of a certificate: days (that are left, negative when it is over), names, self_signed.
 
     :returns: None when there is none that can be read.
     """

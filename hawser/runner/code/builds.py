@@ -92,7 +92,7 @@ class Build(Kind):
         return rows
 
     def real(self, text: str, own: str) -> str:
-        """Replace the links of this release by what they lead to: the same for every release with the same builds.
+        """Replace the links of this release by their targets: the same for every release with the same builds.
 
         :param own: what stands for the folder of this build itself.
         """
@@ -112,7 +112,7 @@ class Build(Kind):
         return Link(link, self.system)
 
     def build(self, path: str) -> None:
-        """Run the commands in a copy of the source, keep what they leave, and mark it complete."""
+        """Run the commands in a copy of the source, keep their outputs, and mark it complete."""
         spec = self.spec
         work, prefix = os.path.join(path, "work"), os.path.join(path, "prefix")
         refuse_mounts(path)

@@ -70,7 +70,7 @@ class Mirror:
 
     @contextlib.contextmanager
     def exclusively(self) -> Iterator[None]:
-        """Make the mirror and hold its lock; what a killed git left behind is cleared first."""
+        """Make the mirror and hold its lock; the leftovers of a killed git are cleared first."""
         os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
         handle = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -86,7 +86,7 @@ class Mirror:
             os.close(handle)
 
     def make(self) -> None:
-        """Make an empty mirror beside its place, and rename it there: one that is there is whole."""
+        """Make an empty mirror beside its place, and rename it there: in its place it is always whole."""
         new = self.path + ".new"
         remove(new, recursive=True)
         argv = ["git", "-c", "init.defaultBranch=main", "init", "--quiet", "--bare", "--template=", new]
@@ -140,7 +140,7 @@ class Mirror:
             raise Failure(explain(remote.url, result.errors), result.errors)
 
     def fetch_commit(self, remote: Remote, commit: str, named: str) -> None:
-        """Bring one commit: from all branches and tags, else, where the server allows it, by what somebody has named.
+        """Bring one commit: from all branches and tags, else, where the server allows it, by a name that somebody gave.
 
         :param named: the hash itself, or a reference; empty: a commit that no branch and no tag has is refused.
         """
@@ -184,7 +184,7 @@ class Mirror:
 
 
 def tips(system: System, mirror: str) -> List[str]:
-    """Return the commits that a mirror's references name: what an incremental bundle may build on."""
+    """Return the commits that a mirror's references name, on which an incremental bundle may build."""
     return Mirror(system, mirror).tips()
 
 
@@ -237,7 +237,7 @@ def list_remote(system: System, remote: Remote, *arguments: str) -> Dict[str, st
 
 
 def resolve_name(system: System, remote: Remote, revision: str) -> str:
-    """Ask the repository once what a name stands for; empty when it knows no such branch or tag."""
+    """Ask the repository once for the commit of a name; empty when it knows no such branch or tag."""
     if not revision:
         names = ["HEAD"]
     elif revision.startswith("refs/"):
@@ -304,7 +304,7 @@ class Checkout(Kind):
         self.make()
 
     def bring_back(self) -> bool:
-        """Restore what has gone from the code of a release that was built; tell whether that was possible.
+        """Restore the missing files in the code of a built release; tell whether that was possible.
 
         Beside it, processes may be running. One that was not built to its end is made anew.
         """

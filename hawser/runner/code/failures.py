@@ -1,4 +1,4 @@
-"""What is kept of a rollout's failure on a host: the release that failed may be removed long before it is asked for."""
+"""Records of rollouts' failures on a host: the release that failed may be removed long before anybody asks for it."""
 
 from __future__ import annotations
 

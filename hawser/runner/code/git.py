@@ -1,4 +1,4 @@
-"""A repository elsewhere: how git is let in, and what its failures mean."""
+"""A repository elsewhere: git's credentials for it, and the causes of git's failures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Remote:
-    """A repository elsewhere, and what it takes to be let in.
+    """A repository elsewhere, and the credentials for it.
 
     :param repo: a URL, ``user@host:path``, or a path.
     :param key: a private SSH key.
@@ -83,7 +83,7 @@ def is_locked(key: str) -> bool:
 
 @contextlib.contextmanager
 def memory_file(name: str, text: str) -> Iterator[str]:
-    """Yield the path of a file in memory that our children can read: whatever kills us, no key stays on a disk."""
+    """Yield the path of a file in memory that our children can read: no crash leaves a key on a disk."""
     handle = os.memfd_create(name)
     try:
         os.fchmod(handle, 0o600)

@@ -1,4 +1,4 @@
-"""Ask Django, inside a release, which migrations it would apply and what they do; nothing is changed."""
+"""Ask Django, inside a release, for its pending migrations and their operations; nothing is changed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def plain_lines(said: str) -> Lines:
 
 
 def marked(said: str) -> Optional[Dict[str, object]]:
-    """Return the answer among what a program said; None where there is none."""
+    """Return the answer in a program's output; None where there is none."""
     lines = [line[len(MARK) :] for line in said.splitlines() if line.startswith(MARK)]
     return parsed("".join(lines[-1:]).encode(), dict)
 

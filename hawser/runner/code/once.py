@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def listing(system: System) -> Dict[str, Dict[str, object]]:
-    """Return, by name, what is known of the commands that have run."""
+    """Return, by name, the records of the commands that have run."""
     return {
         name: parsed(read(os.path.join(system.state, "once", name)), dict) or {} for name in done_once(system.state)
     }

@@ -1,4 +1,4 @@
-"""What Alembic's operations do to the code that runs meanwhile: a revision is read, and what it would do never runs.
+"""The effect of Alembic's operations on the code that runs meanwhile: a revision is read, and never run.
 
 What is not written out is unclassified, never additive.
 """
@@ -41,7 +41,7 @@ QUIET = re.compile(r"existing_|comment$|schema$|autoincrement$|postgresql_using$
 
 
 class Names:
-    """What the names of a file stand for.
+    """The meanings of the names in a file.
 
     :ivar operations: what Alembic's operations are called on.
     :ivar direct: the operations that are called by a name of their own.
@@ -91,7 +91,7 @@ class Names:
             self.direct[called] = one.name
 
     def again(self) -> bool:
-        """Tell whether what operations are called on may be something else by then."""
+        """Tell whether a name on which operations are called is bound again."""
         called = {name.partition(".")[0] for name in (*self.operations, *self.direct)}
         return any(self.bound[name] > 1 for name in called)
 
@@ -102,7 +102,7 @@ class Names:
 
 
 class Judge:
-    """Judges what one revision does, in its order.
+    """Judges the operations of one revision, in their order.
 
     What is done to a table that it makes itself harms nobody.
     """
@@ -169,7 +169,7 @@ class Judge:
             self.own(node)
 
     def opened(self, node: ast.With) -> List[Tuple[ast.Call, str]]:
-        """Return the tables of a block of operations, with what stands for each; none for any other block."""
+        """Return the tables of a block of operations, with the name of each in it; none for any other block."""
         found = [
             (each.context_expr, each.optional_vars.id)
             for each in node.items
@@ -221,7 +221,7 @@ class Judge:
         return [] if None in found else [each for each in found if each]
 
     def own(self, node: ast.AST) -> None:
-        """Take code of the file's own for what it is, and judge the operations in it, and in what it calls."""
+        """Note code of the file's own as unclassified, and judge the operations in it and in its functions."""
         self.found.append((UNCLASSIFIED, "code of its own in line %d" % getattr(node, "lineno", 0)))
         certain, self.certain = self.certain, False
         self.search(node)
@@ -277,7 +277,7 @@ class Judge:
         return not unpacked and len(node.args) <= most and all(self.plain(each) for each in arguments(node))
 
     def plain(self, node: ast.AST) -> bool:
-        """Tell whether an expression calls nothing but what describes a table: SQLAlchemy, and types of columns."""
+        """Tell whether an expression calls nothing but descriptions of tables: SQLAlchemy, and types of columns."""
         types: Set[ast.AST] = set()
         for each in ast.walk(node):
             if isinstance(each, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)):
@@ -301,7 +301,7 @@ class Judge:
 
 
 def judge(node: ast.Call, name: str, table: str, first: int, library: Container[str]) -> Tuple[str, str]:
-    """Return what an operation on a table that exists means for the code that runs, and why.
+    """Return the risk of an operation on an existing table for the code that runs, and the reason.
 
     :param first: the place of its first argument after the table.
     :param library: what comes from SQLAlchemy.
@@ -364,7 +364,7 @@ def is_default(node: Optional[ast.expr], library: Container[str]) -> bool:
 
 
 def alterations(words: Words, library: Container[str]) -> Iterator[str]:
-    """Yield what of a column changes so that the code that runs may notice."""
+    """Yield the changes of a column that the running code may notice."""
     for key, value in words.items():
         if key is None:
             yield "something"
@@ -402,7 +402,7 @@ def wider(old: Optional[ast.expr], new: ast.expr, library: Container[str]) -> bo
 
 
 def dotted(node: Optional[ast.AST]) -> str:
-    """Return a name with what it is looked up in, such as ``sa.String``; empty for anything else."""
+    """Return a dotted name such as ``sa.String``; empty for anything else."""
     parts: List[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -411,13 +411,13 @@ def dotted(node: Optional[ast.AST]) -> str:
 
 
 def called(node: Optional[ast.AST]) -> str:
-    """Return what a call such as ``sa.String(9)`` calls, without the module; empty for anything else."""
+    """Return the name that a call such as ``sa.String(9)`` calls, without the module; empty for anything else."""
     function = node.func if isinstance(node, ast.Call) else None
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def given(node: Optional[ast.AST]) -> Words:
-    """Return the arguments of a call that have a name; those that are unpacked have the name None."""
+    """Return the named arguments of a call; unpacked ones have the name None."""
     return {each.arg: each.value for each in node.keywords} if isinstance(node, ast.Call) else {}
 
 

@@ -1,4 +1,4 @@
-"""What is kept of former releases: their folders and environments, the journal and the history."""
+"""The remains of former releases: their folders and environments, the journal and the history."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def staying(system: System, root: str, keep: int) -> Set[str]:
 
 
 def have_served(system: System, root: str) -> List[str]:
-    """Return the ids of the complete releases that have served here, the one that came to serve last first.
+    """Return the ids of the complete releases that have served here, the latest first.
 
     The history tells, and its lines are in their order, whatever clocks and copies have made of the times of files.
     What is older than the history, and not in it, counts as well, for nobody knows; what serves and what served before
@@ -244,7 +244,7 @@ def before(system: System, root: str) -> str:
 
 
 def listing(system: System, root: str) -> List[Kept]:
-    """Return what is known of each complete release, the youngest first."""
+    """Return a row for each complete release, the youngest first."""
     releases = os.path.join(root, "releases")
     current, back, served = linked(root, "current"), before(system, root), have_served(system, root)
     found: List[Kept] = []
@@ -264,7 +264,7 @@ def listing(system: System, root: str) -> List[Kept]:
 
 
 def size_of(folder: str) -> int:
-    """Return how many bytes a folder takes on the disk, without what its links lead to."""
+    """Return how many bytes a folder takes on the disk, without the targets of its links."""
     total = 0
     for path, _folders, files in walk(folder):
         for name in files:

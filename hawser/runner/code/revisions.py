@@ -1,4 +1,4 @@
-"""Which revisions Alembic would apply, and which commands may generate: its own words, and what their files would do.
+"""Alembic's pending and generated revisions: by its own words, and judged by their files.
 
 The source of this module, behind that of `operations`, is a program of its own, too. The system's Python runs it as the
 application's user, inside the release, so that what a file holds can harm nobody else: ``pending`` prints what an
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Dict, List, Mapping, Sequence, Set, TypedDict, Union
 
     class Place(TypedDict):
-        """A revision, and those that it follows."""
+        """A revision, and its predecessors."""
 
         revision: str
         down: List[str]
@@ -94,11 +94,11 @@ def assigned(body: Sequence[ast.stmt]) -> Dict[str, object]:
 
 
 class Unanswered(Exception):
-    """Alembic does not say what it is asked."""
+    """Alembic does not answer a question."""
 
 
-def said_by(program: str, what: str) -> str:
-    """Return what Alembic prints of all its revisions (``history``), or of those that are applied (``current``).
+def output_of(program: str, what: str) -> str:
+    """Return Alembic's list of all its revisions (``history``), or of the applied ones (``current``).
 
     :param program: as a shell would read it, with ``{}`` for what is asked.
     :raises Unanswered:
@@ -113,14 +113,14 @@ def said_by(program: str, what: str) -> str:
     return os.fsdecode(ended.stdout)
 
 
-def known(program: str) -> Dict[str, Place]:
+def revisions_by_path(program: str) -> Dict[str, Place]:
     """Return the revisions that Alembic knows, by the path of their file: revision, and down, which it follows.
 
     :raises Unanswered:
     """
     found: List[Dict[str, str]] = []
     # Other lines than these may be the application's own; those of a file's text are indented.
-    for line in said_by(program, "history").split("\n"):
+    for line in output_of(program, "history").split("\n"):
         name, _, value = line.partition(": ")
         if name == "Rev":
             found.append({name: value.partition(" ")[0]})
@@ -145,7 +145,7 @@ def applied(program: str, rows: Sequence[Place]) -> List[Set[str]]:
     """
     found: List[Set[str]] = []
     revisions = {row["revision"] for row in rows}
-    for line in said_by(program, "current").split("\n"):
+    for line in output_of(program, "current").split("\n"):
         name, _, value = line.partition(": ")
         if line.startswith("Current revision(s) for "):
             found.append(set())
@@ -202,7 +202,7 @@ def ordered(rows: Sequence[Place]) -> List[Place]:
 
 
 def set_aside(location: str, release: str) -> str:
-    """Return the folder that keeps what was generated for a release, and refused: at its path, from there on.
+    """Return the folder that keeps the refused revisions of a release: each at its path, from there on.
 
     :param location: the folder of Alembic's environment, or a file of settings, which may name that.
     """
@@ -218,7 +218,7 @@ def set_aside(location: str, release: str) -> str:
 
 
 def fitting(aside: str, rows: Sequence[Place]) -> Dict[str, Row]:
-    """Return what was refused and still follows what is there, by the path at which it was generated."""
+    """Return the refused revisions that still follow the present ones, by the path at which they were generated."""
     kept = {}
     for folder, _folders, names in os.walk(aside):
         for path in (os.path.join(folder, name) for name in sorted(names)):
@@ -229,12 +229,12 @@ def fitting(aside: str, rows: Sequence[Place]) -> Dict[str, Row]:
 
 
 def pending(location: str, release: str, program: str) -> Mapping[str, object]:
-    """Return what an upgrade would apply, and what was generated for this release before, and refused.
+    """Return the revisions that an upgrade would apply, and the refused ones of this release.
 
-    :param program: says what revisions there are and where the database is, as `said_by` has it.
+    :param program: says what revisions there are and where the database is, as `output_of` has it.
     """
     try:
-        there = known(program)
+        there = revisions_by_path(program)
         rows = list(there.values())
         again = fitting(set_aside(location, release), rows)
         # Without a revision there is nothing to apply, and perhaps no database yet.
@@ -248,15 +248,15 @@ def pending(location: str, release: str, program: str) -> Mapping[str, object]:
 
 
 def generate(location: str, release: str, allowed: str, program: str, words: Sequence[str]) -> int:
-    """Generate revisions, or take those that were refused for this release; set aside what goes beyond what is allowed.
+    """Generate revisions, or take the refused ones of this release; set aside all that goes beyond the allowed kind.
 
-    :param program: says what revisions there are, as `said_by` has it.
+    :param program: says what revisions there are, as `output_of` has it.
     :param words: the command that generates.
     :returns: the exit code: that of the command, or 1 when something was refused.
     """
     aside = set_aside(location, release)
     try:
-        before = known(program)
+        before = revisions_by_path(program)
         kept = fitting(aside, list(before.values()))
         for path in kept:
             # Exactly what was shown: generated anew, it could be something else.
@@ -264,12 +264,12 @@ def generate(location: str, release: str, allowed: str, program: str, words: Seq
         code = 0 if kept else subprocess.run(list(words), check=False).returncode
         if code:
             return code
-        new = {path: judged(path) for path in known(program) if path not in before}
+        new = {path: judged(path) for path in revisions_by_path(program) if path not in before}
     except Unanswered as error:
         print("what `%s` generates cannot be judged: %s; nothing of it was applied" % (" ".join(words), error))
         return 1
     for row in new.values():
-        print("generated %s: %s" % (row["key"], said(row)))
+        print("generated %s: %s" % (row["key"], summary(row)))
     if all(KINDS.index(row["kind"]) <= ALLOWED[allowed] for row in new.values()):
         return 0
     for path in new:
@@ -286,8 +286,8 @@ def move(here: str, there: str) -> None:
     shutil.move(here, there)
 
 
-def said(row: Row) -> str:
-    """Say in words what a revision does."""
+def summary(row: Row) -> str:
+    """Return the kind of a revision with the reasons, in words."""
     return str(row["kind"]) + (" (%s)" % "; ".join(row["reasons"]) if row["reasons"] else "")
 
 

@@ -93,7 +93,7 @@ class Backup(Kind):
         ]
 
     def clear_records(self) -> None:
-        """Remove what a run has written down of a backup and was killed before that took its place."""
+        """Remove the records of backups that never took their place, for the run was killed."""
         folder = self.spec["folder"]
         for name in os.listdir(folder):
             parts = NAME.match(name[: -len(".json")]) if name.endswith(".json") else None
@@ -102,7 +102,7 @@ class Backup(Kind):
                 remove(os.path.join(folder, name))
 
     def new_name(self, suffix: str) -> str:
-        """Return a name that no backup has yet: one of the same second may be just what shall be brought back."""
+        """Return a name that no backup has yet: another one of the same second may be just about to be brought back."""
         while True:
             moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
             name = "%s-%s.%s" % (self.spec["database"], moment, suffix)
@@ -111,7 +111,7 @@ class Backup(Kind):
             time.sleep(0.1)
 
     def thin_out(self, made: str) -> None:
-        """Remove what is too old or too many.
+        """Remove superfluous backups: too old, or too many.
 
         Only good ones count, and those made on the way to a restore for themselves: a few restores in a row must not
         push out what they were to bring back. The youngest good ones stay, and what a restore is at.
@@ -139,7 +139,7 @@ class Backup(Kind):
                 remove(path + ".json")
 
     def too_old(self, found: Sequence[BackupRow]) -> Iterator[BackupRow]:
-        """Yield those that are too old, the oldest first.
+        """Yield the backups that are too old, the oldest first.
 
         None is older than one that was made before it, whatever its clock said then.
 
@@ -163,7 +163,7 @@ def reason(about: Mapping[str, object]) -> str:
 
 
 def good(path: str, status: os.stat_result, about: Mapping[str, object]) -> bool:
-    """Tell whether a backup was proven, and is still what was written then."""
+    """Tell whether a backup was proven, and is unchanged since."""
     if not about.get("proven") or about.get("size", status.st_size) != status.st_size:
         return False
     # Read once more only where somebody was at it since: its record was written after it.
@@ -174,7 +174,7 @@ def good(path: str, status: os.stat_result, about: Mapping[str, object]) -> bool
 
 
 def listing(system: System, folder: str) -> List[BackupRow]:
-    """Return the backups in a folder, the youngest first, also those whose details are lost."""
+    """Return the backups in a folder, the youngest first, with or without details."""
     found: List[BackupRow] = []
     try:
         names = os.listdir(folder)
@@ -239,7 +239,7 @@ def opened(folder: str, name: str) -> BinaryIO:
 
 
 def opened_whole(folder: str, name: str) -> BinaryIO:
-    """Open a backup that is what was written then.
+    """Open a backup that is unchanged since it was written.
 
     :raises Failure: it is not, or there is none.
     """

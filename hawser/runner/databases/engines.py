@@ -40,17 +40,17 @@ class Engine:
         raise NotImplementedError
 
     def save(self, target: BinaryIO, place: str) -> str:
-        """Write a backup and prove that it can be read; return the version of what wrote it."""
+        """Write a backup and prove that it can be read; return the name and version of the server."""
         raise NotImplementedError
 
     def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
-        """Bring a backup back; return what became of the database that was there."""
+        """Bring a backup back; return a note on the fate of the former database."""
         raise NotImplementedError
 
     def find_out(self, journal: Journal) -> None:
         """Write down that the database may be half restored where the server alone knows."""
 
-    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+    def recover(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
         """Finish a restore that was broken off, or undo it where nothing was replaced; return whether it is finished.
 
         :param source: what the database is made of where half of it may be replaced.
@@ -58,7 +58,7 @@ class Engine:
         raise NotImplementedError
 
     def details(self) -> Dict[str, object]:
-        """Return what is written down of the database beside a backup."""
+        """Return the facts of the database for the record beside a backup."""
         return {}
 
 
@@ -87,8 +87,8 @@ class Postgresql(Engine):
     def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
         return self.dump.restore(source, journal, place)
 
-    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
-        return self.dump.settle(journal.found)
+    def recover(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        return self.dump.recover(journal.found)
 
 
 class Mariadb(Engine):
@@ -119,8 +119,8 @@ class Mariadb(Engine):
     def find_out(self, journal: Journal) -> None:
         self.dump.find_out(journal)
 
-    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
-        return self.dump.settle(journal.found, source)
+    def recover(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+        return self.dump.recover(journal.found, source)
 
 
 class Sqlite(Engine):
@@ -146,7 +146,7 @@ class Sqlite(Engine):
         mode = number(details(source.name), "mode", 0o644)
         return self.dump.restore(source, journal, os.path.join(place, "own"), mode)
 
-    def settle(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
+    def recover(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
         if journal.found.get("phase") != "replacing" or source is None:
             return False
         self.restore(source, journal, place)

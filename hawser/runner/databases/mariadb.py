@@ -30,7 +30,7 @@ def identifier(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Quote a string for SQL, whatever sql_mode says about backslashes: as hexadecimal digits, in UTF-8."""
+    """Quote a string for SQL, independent of sql_mode's rule for backslashes: as hexadecimal digits, in UTF-8."""
     return "_utf8mb4 X'%s'" % text.encode().hex()
 
 
@@ -48,7 +48,7 @@ def pattern(database: str) -> str:
 
 
 def verifier(password: str) -> str:
-    """Return what MariaDB stores for a password with mysql_native_password."""
+    """Return MariaDB's hash of a password with mysql_native_password."""
     return "*" + hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()
 
 
@@ -68,7 +68,7 @@ class Server:
         return result
 
     def rows(self, text: str, timeout: float = 120) -> List[str]:
-        """Return the rows that SQL gives; what somebody else has named is asked for by `values`."""
+        """Return the rows that SQL gives; names that others have chosen are asked for by `values`."""
         # Names hold whatever else str.splitlines takes for the end of a line.
         return self.sql(text, timeout=timeout).output.split("\n")[:-1]
 
@@ -96,7 +96,7 @@ class Server:
 
 
 def first_error(text: str) -> str:
-    """Return what the client says is wrong, without its numbers."""
+    """Return the client's error message, without its numbers."""
     lines = [line for line in text.splitlines() if line.startswith("ERROR")] or text.splitlines() or [""]
     return re.sub(r"^ERROR \d+ \(\w+\)( at line \d+)?: ", "", lines[0]).strip()
 
@@ -149,7 +149,7 @@ class Role(Kind):
         return {each.group(1) for each in parts if each}
 
     def strangers(self, found: Dict[str, str]) -> List[str]:
-        """Return the addresses of hosts that are no clients any more; what is no address, somebody else has set up."""
+        """Return the addresses of hosts that are no clients any more; accounts for names of hosts are not ours."""
         return [host for host in found if host not in self.hosts() and is_address(host)]
 
     def check(self) -> Optional[Change]:
@@ -183,7 +183,7 @@ class Role(Kind):
 
 
 def is_address(text: str) -> bool:
-    """Tell whether an account's host is an address, as those are that `Role` makes."""
+    """Tell whether an account's host is an address, as in the accounts that `Role` makes."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -84,7 +84,7 @@ class Dump:
         return int(float(found[0])) if found else 0
 
     def properties(self) -> Dict[str, str]:
-        """Return what belongs to the database itself: character set, collation, comment.
+        """Return the properties of the database itself: character set, collation, comment.
 
         :raises Failure: there is no such database.
         """
@@ -191,7 +191,7 @@ class Dump:
             raise Failure("MariaDB does not take the dump", result.errors)
 
     def restore(self, source: BinaryIO, journal: Journal) -> str:
-        """Bring a dump back; return what became of the database that was there.
+        """Bring a dump back; return a note on the fate of the former database.
 
         It is loaded beside the database first: a dump that the server does not take replaces nothing.
         """
@@ -209,12 +209,12 @@ class Dump:
             # the backup, which was just seen to be taken; and what was there is in a backup of its own.
             journal.note(phase="replacing")
             self.replace(source, journal.found)
-            self.settle(journal.found)
+            self.recover(journal.found)
             return ""
         journal.note(phase="swapping", tables=len(self.tables(fresh)), old=len(self.tables(self.name)))
         self.swap(fresh, former, like)
         journal.note(phase="finishing")
-        self.settle(journal.found)
+        self.recover(journal.found)
         return "the database that was there is %s now" % former
 
     def create(self, name: str, like: Mapping[str, str]) -> None:
@@ -237,7 +237,7 @@ class Dump:
             self.rows("SET foreign_key_checks = 0; RENAME TABLE %s;" % ", ".join(moves))
 
     def replace(self, source: BinaryIO, journal: Mapping[str, object]) -> None:
-        """Make the database anew from a dump; what a run that was killed here has left goes."""
+        """Make the database anew from a dump; the remains of a run that was killed here go."""
         grants = self.grants(noted_rights(journal))
         self.rows("DROP DATABASE IF EXISTS %s;" % identifier(self.name))
         self.create(self.name, texts_in(journal, "properties"))
@@ -259,7 +259,7 @@ class Dump:
                 found.append((routine, "GRANT %s ON %s TO %s;" % (", ".join(words), place, account(user, host))))
         return found
 
-    def settle(self, journal: Mapping[str, object], source: Optional[BinaryIO] = None) -> bool:
+    def recover(self, journal: Mapping[str, object], source: Optional[BinaryIO] = None) -> bool:
         """Finish a restore that has begun to replace the database, and undo any other; return whether it was finished.
 
         :param source: the backup, for one that has to be made anew.
@@ -304,7 +304,7 @@ class Dump:
             journal.note(phase="replacing")
 
     def quieten(self, fresh: str) -> None:
-        """End what a killed run has left at work: it would turn over what is found here."""
+        """End the connections of a killed run that are still at work: they would overturn all that is found here."""
         ours = "USER = %s" % literal(self.login)
         if fresh:
             ours += " OR (INFO LIKE %s AND ID <> CONNECTION_ID())" % literal("%%%s%%" % fresh)
@@ -325,7 +325,7 @@ def noted_rights(journal: Mapping[str, object]) -> List[List[str]]:
 
 
 class Tail:
-    """A stream that remembers the end of what was written to it."""
+    """A stream that remembers its last bytes."""
 
     def __init__(self, target: gzip.GzipFile) -> None:
         self.target = target

@@ -55,7 +55,7 @@ def identifier(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Quote a string for SQL, whatever standard_conforming_strings says (as libpq's PQescapeLiteral does)."""
+    """Quote a string for SQL, independent of standard_conforming_strings (as libpq's PQescapeLiteral does)."""
     if "\0" in text:
         raise Failure("PostgreSQL takes no text with a zero character")
     quoted = "'%s'" % text.replace("'", "''").replace("\\", "\\\\")
@@ -63,7 +63,7 @@ def literal(text: str) -> str:
 
 
 def scram(password: str, salt: bytes, iterations: int) -> str:
-    """Return what PostgreSQL stores for a password (RFC 5802; `pg_authid.rolpassword`)."""
+    """Return PostgreSQL's verifier of a password (RFC 5802; `pg_authid.rolpassword`)."""
     prepared = unicodedata.normalize("NFKC", password)
     salted = hashlib.pbkdf2_hmac("sha256", prepared.encode(), salt, iterations)
     client = hmac.new(salted, b"Client Key", "sha256").digest()
@@ -102,7 +102,7 @@ class Cluster:
         self.program = program if os.access(program, os.X_OK) else "psql"
 
     def options(self, superuser: bool = True) -> Dict[str, str]:
-        """Return the variable with which a client of the server is spared what the owner of a database has set.
+        """Return the variable with which a client of the server is spared the settings of a database's owner.
 
         :param superuser: for one who may also leave out what is run at each login.
         """
@@ -124,7 +124,7 @@ class Cluster:
         return result
 
     def rows(self, sql: str, database: str = "postgres") -> List[str]:
-        """Return the rows that SQL gives; what somebody else has named is asked for by `values`."""
+        """Return the rows that SQL gives; names that others have chosen are asked for by `values`."""
         # Names hold whatever else str.splitlines takes for the end of a line.
         return self.psql(sql, database).output.split("\n")[:-1]
 
@@ -151,7 +151,7 @@ class Cluster:
         return self.rows("SELECT datallowconn FROM pg_database WHERE datname = %s" % literal(database)) == ["f"]
 
     def drop(self, database: str) -> None:
-        """Drop a database, whoever uses it, and also one that is a template."""
+        """Drop a database, even in use, and even a template."""
         both = (identifier(database),) * 2
         self.rows("ALTER DATABASE %s IS_TEMPLATE false; DROP DATABASE %s WITH (FORCE);" % both)
 
@@ -165,7 +165,7 @@ class Cluster:
 
 
 def first_error(text: str) -> str:
-    """Return the line of psql's output that says what is wrong."""
+    """Return the first error message in psql's output."""
     lines = [line for line in text.splitlines() if re.search(r"ERROR|FATAL|error:", line)] or text.splitlines() or [""]
     return re.sub(r"^.*?(ERROR|FATAL):\s*", "", lines[0]).strip()
 

@@ -104,7 +104,7 @@ class Dump:
         return int(found[0]) if found else 0
 
     def properties(self) -> Properties:
-        """Return what belongs to the database itself.
+        """Return the properties of the database itself.
 
         :raises Failure: there is no such database.
         """
@@ -163,7 +163,7 @@ class Dump:
         return ["CREATE ON DATABASE " + identifier(database), *found]
 
     def dismiss(self, login: str, role: str, attempts: int = 3) -> None:
-        """Remove a login; what it owns goes to a role.
+        """Remove a login; its possessions go to a role.
 
         Whoever may grant something may grant it to the login too, in any database, and as long as the login is there:
         then it stays, without a way in, until a later run.
@@ -197,7 +197,7 @@ class Dump:
     # Saving.
 
     def save(self, target: BinaryIO) -> str:
-        """Dump the database while programs use it; return the version of what wrote it."""
+        """Dump the database while programs use it; return the name and version of the server."""
         program = os.path.join(self.programs, "pg_dump")
         # In the encoding of the database, whatever its owner has set for clients.
         tail = ["-Fc", "-E", self.properties()["charset"], "-d", conninfo(self.name)]
@@ -228,7 +228,7 @@ class Dump:
         return ""
 
     def needs_superuser(self) -> bool:
-        """Tell whether the database holds what its owner may not read, so that only the superuser saves all of it."""
+        """Tell whether the owner may not read all of the database, so that only the superuser saves it whole."""
         if not self.cluster.has_role(self.owner):
             return True
         return self.rows(UNREADABLE.format(role=literal(self.owner), schemas=SCHEMAS), self.name) == ["t"]
@@ -249,7 +249,7 @@ class Dump:
         variables: Optional[Mapping[str, str]] = None,
         whole: bool = False,
     ) -> str:
-        """Have pg_restore read a dump; return what it says, see `System.run`."""
+        """Have pg_restore read a dump; return its output, see `System.run`."""
         source.seek(0)
         argv = [os.path.join(self.programs, "pg_restore"), *arguments]
         env = variables or self.cluster.options()
@@ -288,7 +288,7 @@ class Dump:
         journal.note(phase="swapping")
         self.swap(fresh, former)
         journal.note(phase="finishing")
-        self.settle(journal.found)
+        self.recover(journal.found)
         return "the database that was there is %s now" % former
 
     def load(self, source: BinaryIO, fresh: str, who: str, path: str) -> None:
@@ -345,7 +345,7 @@ class Dump:
                 return
         raise failures[0]
 
-    def settle(self, journal: Mapping[str, object]) -> bool:
+    def recover(self, journal: Mapping[str, object]) -> bool:
         """Finish a restore whose database has taken its place, and undo any other; return whether it was finished."""
         fresh, former = str(journal.get("fresh", "")), str(journal.get("former", ""))
         self.quieten(fresh)
@@ -362,7 +362,7 @@ class Dump:
         return done
 
     def quieten(self, fresh: str) -> None:
-        """End what a killed run has left at work: it would turn over what is found here."""
+        """End the connections of a killed run that are still at work: they would overturn all that is found here."""
         ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE %s OR datname = %s"
         # The owner may connect to it again and again.
         deadline = time.monotonic() + 60
@@ -414,7 +414,7 @@ def sorted_runs(
 
 
 def reader(what: str, owner: str, roles: Mapping[str, bool], own: Set[str]) -> str:
-    """Return who reads in an entry: the role that it belongs to; for what belongs to a superuser, the superuser.
+    """Return who reads in an entry: the role that it belongs to; for a superuser's entry, the superuser.
 
     :param what: the entry's line, without its numbers: kind, schema, name, and the role that owns it.
     """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         labels: Optional[List[Tuple[str, str]]]
 
     class Properties(EveryVersion, total=False):
-        """A row of `PROPERTIES`: what is read of it, some of which not every version has."""
+        """The fields that are read of a row of `PROPERTIES`, some of which not every version has."""
 
         datlocprovider: str
         daticulocale: Optional[str]

@@ -1,4 +1,4 @@
-"""Queues of a broker: what waits in them. RabbitMQ is asked with rabbitmqctl, Redis over its own protocol."""
+"""Queues of a broker and their lengths. RabbitMQ is asked with rabbitmqctl, Redis over its own protocol."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMEOUT = 10.0
 
 
 def fullest(rows: List[Q], first: str) -> Counted[Q]:
-    """Return queues as an answer: those of a name before the others, and those before in which most waits."""
+    """Return queues as an answer: the ones of a name first, then the others, the fullest first."""
     return counted(sorted(rows, key=lambda row: (row["queue"] != first, -row["waiting"], row["queue"])), len(rows))
 
 
@@ -109,7 +109,7 @@ class Redis:
 
 
 def redis(system: System, port: int, password: str, database: int, first: str = "") -> Counted[RedisQueue]:
-    """Return the lists of a Redis database, which is what celery makes of queues: queue and how many messages wait.
+    """Return the lists of a Redis database, which celery uses as queues: queue and how many messages wait.
 
     :param first: the name of a queue that is told in any case; see `fullest`.
     :raises Failure: Redis does not answer.

@@ -1,4 +1,4 @@
-"""What goes when an application is taken away: its databases after a last backup, its broker's vhost, its users."""
+"""The removal of an application: of its databases after a last backup, its broker's vhost, its users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..system import Change, Failure, Kind
 from . import mariadb, postgres
 from .backups import Backup
 from .rabbitmq import control
-from .restores import settle
+from .restores import recover
 from .restoring import BEFORE_REMOVAL, Journal, is_former
 
 TYPE_CHECKING = False
@@ -91,7 +91,7 @@ class Postgresql(Server):
         return self.cluster.has_role(self.owner)
 
     def others(self) -> List[str]:
-        """Return where else the role owns something or has rights; what a restore has set aside is not counted."""
+        """Return where else the role owns something or has rights, but for databases that a restore has set aside."""
         mine = [self.name, *self.aside()]
         return [name for name in self.cluster.values(HELD % postgres.literal(self.owner)) if name not in mine]
 
@@ -205,7 +205,7 @@ class DatabaseGone(Kind):
         assert server is not None
         if Journal(self.system.state, self.spec["engine"], self.spec["database"]).found:
             # Half of a restore would be the last that is known of it.
-            settle(self.spec, self.system)
+            recover(self.spec, self.system)
         if server.there():
             # Nothing is dropped that could not be saved: a backup that fails ends it here.
             Backup(self.spec, self.system).make(BEFORE_REMOVAL)
@@ -237,7 +237,7 @@ class RabbitGone(Kind):
         return result.output
 
     def look(self) -> Dict[str, Set[str]]:
-        """Return, of the user and the vhost, what is there, and the other vhosts on which the user has rights."""
+        """Return the user and the vhost as far as they exist, and the other vhosts on which the user has rights."""
         if not os.path.isdir(BROKER):
             return {"users": set(), "vhosts": set(), "others": set()}
         user, vhost = self.spec["user"], self.spec["vhost"]

@@ -1,4 +1,4 @@
-"""Databases brought back from backups, and what is left of a restore that was broken off."""
+"""Databases brought back from backups, and the recovery from interrupted restores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import List, Optional, Sequence
 
     from ..specs.answers import Left
-    from ..specs.databases import DatabaseSpec, RestoreSpec, SettledSpec
+    from ..specs.databases import DatabaseSpec, NoOpenRestoreSpec, RestoreSpec
     from ..specs.questions import NamedDatabase
     from ..system import System
     from .engines import Engine
@@ -56,7 +56,7 @@ class Restore(Kind):
             self.bring_back(journal)
         except (Failure, OSError):
             # With words for the user, and time to put all back; a run that is killed leaves the journal.
-            settle(spec, self.system)
+            recover(spec, self.system)
             raise
         journal.close()
 
@@ -69,7 +69,7 @@ class Restore(Kind):
             # Half of it is there: what is asked for now makes it whole, wherever the first half came from.
             journal.note(backup=self.spec["name"], by=dict(self.spec["entry"]))
         former = journal.found.get("backup")
-        if ended(self.spec, self.system, journal) and former == self.spec["name"]:
+        if recover_from(self.spec, self.system, journal) and former == self.spec["name"]:
             return True
         # The check lets one pass that is there no more, so that what it has left is undone.
         opened_whole(self.spec["folder"], self.spec["name"]).close()
@@ -87,10 +87,10 @@ class Restore(Kind):
         self.output = "\n".join([*([said] if said else []), *(["what was there is in %s" % kept] if kept else [])])
 
 
-class Settled(Kind):
-    """See `hawser.resources.Settled`."""
+class NoOpenRestore(Kind):
+    """See `hawser.resources.NoOpenRestore`."""
 
-    spec: SettledSpec
+    spec: NoOpenRestoreSpec
 
     def check(self) -> Optional[Change]:
         spec = self.spec
@@ -104,13 +104,13 @@ class Settled(Kind):
     def apply(self, change: Change) -> None:
         spec = self.spec
         backup = Journal(self.system.state, spec["engine"], spec["database"]).found.get("backup")
-        if settle(spec, self.system):
+        if recover(spec, self.system):
             self.output = "finished: %s is as in %s" % (spec["database"], backup)
         else:
             self.output = "undone: %s is as it was" % spec["database"]
 
 
-def settle(spec: DatabaseSpec, system: System) -> bool:
+def recover(spec: DatabaseSpec, system: System) -> bool:
     """Finish a restore that was broken off where it has begun to replace the database, else undo it.
 
     :returns: whether it was finished.
@@ -119,44 +119,44 @@ def settle(spec: DatabaseSpec, system: System) -> bool:
     journal = Journal(system.state, spec["engine"], spec["database"])
     if journal.damaged():
         raise journal.refusal()
-    return ended(spec, system, journal)
+    return recover_from(spec, system, journal)
 
 
-def ended(spec: DatabaseSpec, system: System, journal: Journal) -> bool:
-    """See `settle`; where nothing is known of the restore, only what may be left of any is removed."""
+def recover_from(spec: DatabaseSpec, system: System, journal: Journal) -> bool:
+    """See `recover`; where nothing is known of the restore, only the possible remains of any are removed."""
     engine = ENGINES[spec["engine"]](spec, system)
     with workplace(spec["folder"], engine.user, system.state) as place:
         engine.find_out(journal)
         if journal.found.get("phase") == "replacing":
             done = replaced(engine, journal, spec["folder"], place)
         else:
-            done = engine.settle(journal, None, place)
+            done = engine.recover(journal, None, place)
     journal.close()
     return done
 
 
 def replaced(engine: Engine, journal: Journal, folder: str, place: str) -> bool:
-    """Make a database anew of which a restore has left half: from the backup, or else from what was there before."""
+    """Make a half-restored database anew: from the backup, or else from the backup of its former state."""
     backup, safety = str(journal.found.get("backup", "")), str(journal.found.get("safety", ""))
     try:
         with opened_whole(folder, backup) as source:
-            engine.settle(journal, source, place)
+            engine.recover(journal, source, place)
     except Failure as failure:
         if not safety:
-            raise Failure("%s: %s" % (journal.told(), failure.message), failure.output) from None
+            raise Failure("%s: %s" % (journal.summary(), failure.message), failure.output) from None
         with opened_whole(folder, safety) as source:
-            engine.settle(journal, source, place)
+            engine.recover(journal, source, place)
         return False
     return True
 
 
 def closed(spec: NamedDatabase, system: System) -> bool:
-    """Tell whether nobody may connect to a database, as an older version left one that was killed in a restore."""
+    """Tell whether nobody may connect to a database, as an older version left it when it was killed in a restore."""
     return spec["engine"] == "postgresql" and Cluster(system).refuses(spec["database"])
 
 
 def left(system: System, databases: Sequence[NamedDatabase]) -> List[Left]:
-    """Return what is wrong with databases since a restore was broken off.
+    """Return the defects of databases after interrupted restores.
 
     :param databases: dicts with database and engine.
     :returns: dicts with database, backup (empty where it is not known) and what.
@@ -166,7 +166,11 @@ def left(system: System, databases: Sequence[NamedDatabase]) -> List[Left]:
         journal = Journal(system.state, each["engine"], each["database"])
         if journal.found:
             found.append(
-                {"database": each["database"], "backup": str(journal.found.get("backup", "")), "what": journal.told()}
+                {
+                    "database": each["database"],
+                    "backup": str(journal.found.get("backup", "")),
+                    "what": journal.summary(),
+                }
             )
             continue
         with contextlib.suppress(Failure):

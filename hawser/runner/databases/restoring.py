@@ -1,4 +1,4 @@
-"""What all ways to bring a backup back share: its record, the journal of a restore, and names beside a database's."""
+"""Shared parts of all restores: the record of a backup, the journal of a restore, and names beside a database's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PHASES = {
 
 
 class Journal:
-    """What is written down of a restore, from before anything is touched until nothing is left to do.
+    """The journal of a restore, from before anything is touched until nothing is left to do.
 
     :param state: the application's folder of records.
     """
@@ -42,7 +42,7 @@ class Journal:
     def __init__(self, state: str, engine: str, database: str) -> None:
         self.path = os.path.join(state, "%s%s-%s.json" % (START, engine, database))
         self.about = {"engine": engine, "database": database}
-        self.found: Dict[str, object] = said(read(self.path))
+        self.found: Dict[str, object] = entries(read(self.path))
 
     def note(self, **more: object) -> None:
         """Write down how far it has come."""
@@ -53,8 +53,8 @@ class Journal:
         self.found = {}
         remove(self.path)
 
-    def told(self) -> str:
-        """Say what was begun and how far it came."""
+    def summary(self) -> str:
+        """Return the restore and its phase in words."""
         found = self.found
         where = PHASES.get(str(found.get("phase")), "how far it came is not known")
         backup = found.get("backup", "a backup that is not known")
@@ -64,16 +64,16 @@ class Journal:
         return self.found.get("phase") == DAMAGED
 
     def refusal(self) -> Failure:
-        """Say why nothing else is done with the database, and what helps."""
+        """Return the failure of everything else that is to be done with the database, with the next move."""
         if self.damaged():
             way = "restore a backup; or, where the database is as it should be, remove %s" % self.path
         else:
             way = "resume, or the same restore again"
-        return Failure("%s; next: %s" % (self.told(), way))
+        return Failure("%s; next: %s" % (self.summary(), way))
 
 
-def said(data: Optional[bytes]) -> Dict[str, object]:
-    """Return what a journal says; nothing where there is none."""
+def entries(data: Optional[bytes]) -> Dict[str, object]:
+    """Return the entries of a journal; none where there is no journal."""
     if data is None:
         return {}
     found = parsed(data, dict)
@@ -90,12 +90,12 @@ def journals(state: str) -> List[Mapping[str, object]]:
     for name in names:
         if name.startswith(START) and name.endswith(".json"):
             engine, _, database = name[len(START) : -len(".json")].partition("-")
-            found.append({"engine": engine, "database": database, **said(read(os.path.join(state, name)))})
+            found.append({"engine": engine, "database": database, **entries(read(os.path.join(state, name)))})
     return found
 
 
 def details(path: str) -> Mapping[str, object]:
-    """Return what was written down beside a backup; nothing where that is lost."""
+    """Return the record beside a backup; an empty one where that is lost."""
     try:
         return parsed(read(path + ".json"), dict) or {}
     except (OSError, Failure):
@@ -110,7 +110,7 @@ def beside(name: str, word: str, end: str) -> str:
 
 
 def new_former(name: str, formers: Sequence[str]) -> str:
-    """Return a name for what a restore sets aside; one of the same second may have that of this second already."""
+    """Return a new name for the database that a restore sets aside; that of this second may be taken."""
     while True:
         former = beside(name, "before", time.strftime("%Y%m%dt%H%M%S", time.gmtime()))
         if former not in formers:
@@ -119,5 +119,5 @@ def new_former(name: str, formers: Sequence[str]) -> str:
 
 
 def is_former(found: str, name: str) -> bool:
-    """Tell whether a database is what a restore of another one has set aside: the start alone would fit others too."""
+    """Tell whether a restore of another database has set this one aside; the start of the name would fit others too."""
     return re.fullmatch(re.escape(beside(name, "before", "")) + "[0-9]{8}t[0-9]{6}", found) is not None

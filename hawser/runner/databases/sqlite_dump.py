@@ -79,7 +79,7 @@ class Dump:
         self.system, self.path, self.user = system, path, user
 
     def status(self) -> Optional[os.stat_result]:
-        """Return what lies in the file's place, whatever a link there may lead to; None when nothing does."""
+        """Return the status of the entry in the file's place, not of a link's target; None when there is no entry."""
         try:
             with parent_of(self.path) as (folder, name):
                 return stat_at(name, folder)
@@ -112,7 +112,7 @@ class Dump:
         return "SQLite"
 
     def restore(self, source: BinaryIO, journal: Journal, place: str, mode: int) -> str:
-        """Have the file hold what a copy holds; one that is not there is made.
+        """Give the file the contents of a copy; a missing file is made.
 
         :param mode: that of a new file.
         """

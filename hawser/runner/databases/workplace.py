@@ -63,7 +63,7 @@ def own_folder(folder: str) -> Iterator[int]:
 
 @contextlib.contextmanager
 def workplace(folder: str, user: str, state: str) -> Iterator[str]:
-    """Yield a folder inside another one, with a folder ``own`` of a user in it; what a killed run left goes first.
+    """Yield a folder inside another one, with a folder ``own`` of a user in it; the leftovers of a killed run go first.
 
     :param state: the application's records, for others may keep their backups in the same folder.
     """
@@ -106,7 +106,7 @@ def receive(
     """
     errors, written = bytearray(), 0
 
-    def heard(name: str, part: bytes) -> None:
+    def keep(name: str, part: bytes) -> None:
         nonlocal written
         if name == "err":
             errors.extend(part)
@@ -120,7 +120,7 @@ def receive(
 
     child = system.spawn(argv, user, "/", env)
     try:
-        in_time = system.attend(child, b"", heard, longest)
+        in_time = system.attend(child, b"", keep, longest)
     except BaseException:
         kill_group(child.pid)
         child.wait()

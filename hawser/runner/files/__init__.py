@@ -1,1 +1,1 @@
-"""Files, folders and links; settings made of samples; what an operator brings."""
+"""Files, folders and links; settings made of samples; files that an operator brings."""

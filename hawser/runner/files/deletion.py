@@ -27,7 +27,7 @@ PASSES = 1000
 
 
 def within(path: str, mounts: Sequence[str]) -> List[str]:
-    """Return those of some mounts that lie at a path or below it."""
+    """Return the mounts that lie at a path or below it."""
     above, name = os.path.split(os.path.abspath(path))
     place = os.path.join(os.path.realpath(above), name)
     return [each for each in mounts if each == place or each.startswith(place + "/")]
@@ -62,7 +62,7 @@ def mount_of(handle: int) -> str:
 
 
 def unremovable(path: str, error: OSError) -> Failure:
-    """Say why something cannot be removed, and what to do."""
+    """Return the failure to remove something, with its reason and the next move."""
     hint = {
         errno.EPERM: "; if it is immutable (`lsattr -d`), next: chattr -i -a",
         errno.EBUSY: "; if something is mounted there (`findmnt`), next: umount",
@@ -72,7 +72,7 @@ def unremovable(path: str, error: OSError) -> Failure:
 
 
 class Tidying(Kind):
-    """A kind that removes what nobody needs any more: what cannot be removed stays, with a warning.
+    """A kind that removes things that nobody needs any more; where it cannot, they stay, with a warning.
 
     Nothing that serves depends on it, so that it must not fail a deploy.
     """
@@ -118,7 +118,7 @@ class Tree:
         self.drop(self.folder, self.name, self.path, True, 0)
 
     def drop(self, parent: int, name: str, path: str, is_folder: bool, depth: int) -> None:
-        """Remove an entry of an open folder; one that has vanished or changed by itself is left to the next look."""
+        """Remove an entry of an open folder; if it has vanished or changed by itself, it is left to the next look."""
         try:
             if not is_folder:
                 os.unlink(name, dir_fd=parent)
@@ -144,7 +144,7 @@ class Tree:
             os.close(handle)
 
     def clear(self, handle: int, parent: int, name: str, path: str, depth: int) -> None:
-        """Remove what is in an open folder, then the folder itself."""
+        """Remove the contents of an open folder, then the folder itself."""
         # Its owner makes nothing more in it. Not every file system knows owners.
         with contextlib.suppress(OSError):
             os.fchown(handle, os.getuid(), -1)

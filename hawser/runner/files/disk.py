@@ -30,7 +30,7 @@ class NotThere(Failure):
 
 
 class Noted:
-    """Where the path of the temporary file of the moment is noted, and those of folders; empty: nowhere."""
+    """The files that note the path of the temporary file of the moment, and of folders; empty: none."""
 
     path = ""
     folders = ""
@@ -154,7 +154,7 @@ def stat_at(name: str, folder: int) -> Optional[os.stat_result]:
 
 @contextlib.contextmanager
 def located(path: str, links: bool = True) -> Iterator[Tuple[int, os.stat_result]]:
-    """Find what is at a path, following only links that root (or we) own, and touch nothing; see `open_folder`.
+    """Find the entry at a path, following only links that root (or we) own, and touch nothing; see `open_folder`.
 
     :param links: whether its own name may be such a link, too.
     :returns: a handle for ``/proc/self/fd``, and what it is.
@@ -195,7 +195,7 @@ def opened(path: str, links: bool = True) -> Iterator[BinaryIO]:
 
 
 def reader(path: str, found: int, status: os.stat_result) -> BinaryIO:
-    """Open for reading what was located.
+    """Open a located file for reading.
 
     :raises Failure: it is no regular file, or cannot be read now.
     """
@@ -215,7 +215,7 @@ def refuse_planted(path: str, status: os.stat_result, folder: int) -> None:
 
 
 def what_it_is(mode: int) -> str:
-    """Say what stands where a file should."""
+    """Return the kind of an entry that stands in a file's place, in words."""
     if stat.S_ISLNK(mode):
         return "a link, not a file"
     return "a folder, not a file" if stat.S_ISDIR(mode) else "no file"
@@ -298,7 +298,7 @@ def digest(path: str) -> str:
 
 
 def digest_of(stream: BinaryIO) -> str:
-    """Return the SHA-256 of what an open file holds."""
+    """Return the SHA-256 of an open file's contents."""
     import hashlib
 
     found = hashlib.sha256()
@@ -308,7 +308,7 @@ def digest_of(stream: BinaryIO) -> str:
 
 
 def read_itself(path: str) -> bytes:
-    """Return the bytes of a file, never of one that a link leads to; see `opened`."""
+    """Return the bytes of a file, never of a link's target; see `opened`."""
     with opened(path, links=False) as stream:
         return contents(stream, path)
 
@@ -355,7 +355,7 @@ def replace(path: str, make: Callable[[int, str], None]) -> None:
 
 
 def remove(path: str, recursive: bool = False) -> None:
-    """Remove what is at a path, never following a link, nor into a mount; what is already gone is fine.
+    """Remove the entry at a path, never following a link, nor into a mount; a missing one is fine.
 
     :raises Failure: a folder that is not empty is not to be removed with its contents, something is mounted in it, or
         the system refuses a part of it, which is named.
@@ -404,7 +404,7 @@ def noted_folders(state: str) -> List[str]:
 
 
 def folders_in(noted: bytes) -> List[str]:
-    """Return those that are still there of the folders in a note, outer ones first."""
+    """Return the folders in a note that still exist, outer ones first."""
     return sorted(each for each in {os.fsdecode(path) for path in noted.split(b"\0")} if each and os.path.isdir(each))
 
 
@@ -437,7 +437,7 @@ def scratch_folder(state: str) -> str:
 
 @contextlib.contextmanager
 def scratch(state: str) -> Iterator[str]:
-    """Yield a folder for what is needed for a moment; what a killed run left in one goes with the next run."""
+    """Yield a folder for temporary files; the leftovers of a killed run go with the next run."""
     path = os.path.join(scratch_folder(state), os.urandom(4).hex())
     os.makedirs(path, mode=0o700)
     try:

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
         BlockSpec,
         DirectorySpec,
         FileSpec,
-        FilesSpec,
         LinkSpec,
+        OnlyFilesSpec,
         WholeFileSpec,
     )
     from ..system import System
@@ -55,7 +55,7 @@ COMPARED_LINES = 20000
 
 
 def unified(path: str, old: bytes, new: bytes) -> str:
-    """Return a unified diff of two byte strings, cut to a readable length; a note for what is no text."""
+    """Return a unified diff of two byte strings, cut to a readable length; a note where they are no text."""
     try:
         before, after = lines_of(old.decode()), lines_of(new.decode())
     except UnicodeDecodeError:
@@ -89,7 +89,7 @@ def real(path: str) -> str:
 
 
 def check_access(spec: AccessSpec, status: os.stat_result) -> Optional[Change]:
-    """Compare mode, owner and group with what is wanted."""
+    """Compare mode, owner and group with the wanted ones."""
     notes = []
     if stat.S_IMODE(status.st_mode) != spec["mode"]:
         notes.append("mode %04o -> %04o" % (stat.S_IMODE(status.st_mode), spec["mode"]))
@@ -101,7 +101,7 @@ def check_access(spec: AccessSpec, status: os.stat_result) -> Optional[Change]:
 
 
 class Former:
-    """What was in a file's place before, kept on disk until the file's reader has accepted the new one.
+    """The former file, kept on disk until the file's reader has accepted the new one.
 
     :param state: the folder that survives between runs.
     """
@@ -116,7 +116,7 @@ class Former:
         return os.path.exists(self.copy)
 
     def keep(self) -> None:
-        """Keep what is there now, unless a killed run has kept what was there before it."""
+        """Keep the present file, unless a killed run has kept its predecessor."""
         if self.exists():
             return
         entry: Dict[str, object] = {"path": self.path}
@@ -173,7 +173,7 @@ class WholeFile(Kind):
         raise NotImplementedError
 
     def in_place(self) -> Optional[Validator]:
-        """Return the validator where it is one that can only judge the file in its final place."""
+        """Return the validator if it can only judge the file in its final place, else None."""
         validator = VALIDATORS.get(self.validator)
         return validator if validator is not None and validator.in_place else None
 
@@ -293,7 +293,7 @@ class Block(Kind):
 
 
 def rewrite(path: str, change: Callable[[bytes], bytes]) -> None:
-    """Replace a file by what is made of its content; mode and owner are those of the file that was read."""
+    """Replace a file by a change of its content; mode and owner of the file that was read stay."""
     with opened(path, links=False) as stream:
         new = change(contents(stream, path))
         status = os.fstat(stream.fileno())
@@ -302,7 +302,7 @@ def rewrite(path: str, change: Callable[[bytes], bytes]) -> None:
 
 
 def without_block(lines: List[bytes], begin: bytes, end: bytes) -> Tuple[List[bytes], Optional[int]]:
-    """Take out what stands between two marker lines, markers included, wherever they stand.
+    """Take out the lines between two marker lines, markers included, at every place.
 
     :returns: the other lines, and the place of the first block among them; None when there is none.
     :raises ValueError: the markers do not pair.
@@ -405,10 +405,10 @@ class Absent(Kind):
             remove(path, self.spec["recursive"])
 
 
-class Files(Kind):
-    """See `hawser.resources.Files`."""
+class OnlyFiles(Kind):
+    """See `hawser.resources.OnlyFiles`."""
 
-    spec: FilesSpec
+    spec: OnlyFilesSpec
 
     def extra(self) -> List[str]:
         try:

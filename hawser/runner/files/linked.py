@@ -85,7 +85,7 @@ class LinkedFolder(Kind):
         return os.path.join(self.spec["path"], name), os.path.join(self.spec["target"], name)
 
     def standing(self, name: str) -> str:
-        """Return what stands in the place of a file: itself, or what is no folder on the way to it; empty: nothing."""
+        """Return the entry in the place of a file: itself, or a non-folder on the way to it; empty: there is none."""
         at = self.spec["target"]
         for part in name.split("/"):
             at = os.path.join(at, part)
@@ -94,7 +94,7 @@ class LinkedFolder(Kind):
                 return ""
             if not stat.S_ISDIR(status.st_mode):
                 break
-        return str(at)
+        return at
 
     def apply(self, change: Change) -> None:
         path = self.spec["path"]
@@ -147,7 +147,7 @@ def itself(path: str) -> Optional[os.stat_result]:
 
 
 def files_in(folder: str) -> Iterator[Tuple[str, os.stat_result]]:
-    """Yield what is in a folder with everything below, but for folders, relative to it; what is git's own is left out.
+    """Yield all entries in and below a folder but folders, relative to it; git's own are left out.
 
     A folder that lies too deep to be entered is yielded itself; one that is something else by now has nothing in it.
     """

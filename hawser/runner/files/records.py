@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def parsed(data: Optional[bytes], kind: Type[Record]) -> Optional[Record]:
-    """Return what a record says.
+    """Return the data of a record.
 
     :param data: what is in its file; None where there is none.
     :param kind: what a whole one is.

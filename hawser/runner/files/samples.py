@@ -39,7 +39,7 @@ COMMENT = re.compile(r"^_*comment", re.I)
 
 
 class Original:
-    """What a file of the code held when it was checked out, kept because the file itself is then changed.
+    """The original contents of a file of the code, kept because the file itself is changed.
 
     :param source: the checkout.
     :param folder: where originals are kept, under the names that they have in the checkout.
@@ -79,7 +79,7 @@ def find_placeholders(data: object, at: Keys = ()) -> Iterator[str]:
     if isinstance(data, str):
         found = PLACEHOLDER.search(data)
         if found:
-            yield "%s is still %s" % (shown(at), found.group())
+            yield "%s is still %s" % (dotted(at), found.group())
         return
     rows = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, (list, tuple)) else ()
     for key, value in rows:
@@ -93,7 +93,7 @@ def find_prose(data: object, given: object, at: Keys = ()) -> Iterator[str]:
         if given is None and PROSE.match(data.strip()) and not PLACEHOLDER.search(data):
             text = data if len(data) <= SHOWN else data[:SHOWN] + "…"
             yield '%s is still the sample\'s "%s"; write it under values, the same text if it is meant' % (
-                shown(at),
+                dotted(at),
                 text,
             )
         return
@@ -104,7 +104,7 @@ def find_prose(data: object, given: object, at: Keys = ()) -> Iterator[str]:
             yield from find_prose(value, inner, (*at, str(key)))
 
 
-def shown(at: Keys) -> str:
+def dotted(at: Keys) -> str:
     return ".".join('"%s"' % key if "." in key else key for key in at)
 
 
@@ -151,7 +151,7 @@ def number(text: str) -> float:
 
 
 class Merge:
-    """Values laid over a sample; what does not fit is collected, so that all is told at once.
+    """Values laid over a sample; the misfits are collected, so that all are told at once.
 
     :param new_keys: whether values may have keys that the sample lacks.
     """
@@ -172,27 +172,27 @@ class Merge:
                 result[key] = self.lay(former, value, where)
             elif isinstance(value, dict) != isinstance(former, dict) and former is not None:
                 kind = "a table" if isinstance(former, dict) else "no table"
-                self.problems.append("%s is %s in the sample" % (shown(where), kind))
+                self.problems.append("%s is %s in the sample" % (dotted(where), kind))
             else:
                 try:
                     result[key] = as_in(former, value)
                 except ValueError as error:
-                    self.problems.append("%s is %s in the sample" % (shown(where), error))
+                    self.problems.append("%s is %s in the sample" % (dotted(where), error))
         return result
 
     def unknown(self, where: Keys, known: Sequence[str]) -> None:
         if not self.new_keys:
             near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.6)
             hint = " (did you mean %s?)" % near[0] if near else " (new_keys = true allows it)"
-            self.problems.append("%s is not in the sample%s" % (shown(where), hint))
+            self.problems.append("%s is not in the sample%s" % (dotted(where), hint))
 
     def compare(self, sample: object, given: object, optional: Sequence[str]) -> None:
-        """Find the keys of the sample that a whole text lacks, and those that it has beyond it."""
+        """Find the keys of the sample that a whole text lacks, and its keys beyond the sample."""
         have, want = set(find_keys(given)), list(find_keys(sample))
         for where in want:
             lacks = where not in have and (len(where) == 1 or where[:-1] in have)
-            if lacks and shown(where) not in optional:
-                self.problems.append("%s is in the sample and not in the file" % shown(where))
+            if lacks and dotted(where) not in optional:
+                self.problems.append("%s is in the sample and not in the file" % dotted(where))
         for where in find_keys(given):
             if where not in want and (len(where) == 1 or where[:-1] in want):
                 self.unknown(where, [each[-1] for each in want if each[:-1] == where[:-1]])

@@ -85,7 +85,7 @@ def listing(system: System, path: str) -> List[RemoteFile]:
 
 
 def described(path: str, name: str) -> Optional[RemoteFile]:
-    """Return a file's row of a listing: what the other side must know before it takes it; None when it has gone."""
+    """Return a file's row of a listing, as the other side needs it before it takes the file; None when it has gone."""
     try:
         with opened(path) as stream:
             status = os.fstat(stream.fileno())
@@ -96,7 +96,7 @@ def described(path: str, name: str) -> Optional[RemoteFile]:
 
 
 def place(system: System, blob: str, path: str, mode: int, owner: str, group: str, sha256: str) -> None:
-    """Put what was sent ahead in its place, with its final mode and owner, in one step."""
+    """Put a blob that was sent ahead in its place, with its final mode and owner, in one step."""
     source = system.blobs.pop(blob)
     try:
         if digest(source) != sha256:
@@ -119,7 +119,7 @@ def place(system: System, blob: str, path: str, mode: int, owner: str, group: st
 
 
 def send(path: str, emit: Callable[[Part], None], size: int) -> str:
-    """Send a file in parts, no more of it than was listed, and return the digest of what was sent."""
+    """Send a file in parts, no more of it than was listed, and return the digest of the sent bytes."""
     found = hashlib.sha256()
     try:
         with opened(path) as stream:

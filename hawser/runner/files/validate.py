@@ -156,7 +156,7 @@ def is_cron_field(text: str, lowest: int, highest: int, names: List[str]) -> boo
 
 
 def cron_fault(line: str) -> str:
-    """Say what is wrong with a line of a system crontab, for which cron would ignore the whole file; empty: nothing."""
+    """Return the fault of a line of a system crontab, for which cron would ignore the whole file; empty: none."""
     if not line.strip() or line.lstrip().startswith("#") or CRON_VARIABLE.match(line.lstrip()):
         return ""
     nickname = line.lstrip().startswith("@")

@@ -65,7 +65,7 @@ class Level:
 
 
 def identity(handle: int) -> Tuple[int, int]:
-    """Return what tells an open folder from all others."""
+    """Return the identity of an open folder: its device and inode."""
     status = os.fstat(handle)
     return status.st_dev, status.st_ino
 
@@ -91,7 +91,7 @@ def entered(name: str, folder: int) -> Optional[int]:
 
 
 def parent_again(handle: int, level: Level) -> int:
-    """Go back from an open folder to the one that it was entered from, and close it.
+    """Go back from an open folder to its parent, from which it was entered, and close it.
 
     :raises NotThere: it lies elsewhere now.
     """

@@ -1,4 +1,4 @@
-"""The kernel's table of what is mounted where. Source: proc_pid_mountinfo(5)."""
+"""The kernel's table of mounts. Source: proc_pid_mountinfo(5)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TABLE = "/proc/self/mountinfo"
 
 
 def mounts(table: str = TABLE) -> List[Tuple[str, str]]:
-    """Return where something is mounted, and what, without touching it: its server may be gone."""
+    """Return place and source of every mount, without touching it: its server may be gone."""
     with open(table, encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
         rows = [row.rstrip("\n").partition(" - ") for row in stream]
     return [(unescape(fields.split(" ")[4]), rest.split(" ")[1]) for fields, _, rest in rows]

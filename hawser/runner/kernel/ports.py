@@ -68,7 +68,7 @@ def parents() -> Dict[int, int]:
 
 
 def family(pid: int, parent_of: Mapping[int, int]) -> List[int]:
-    """Return a process and what it comes from, the youngest first; see `MOST_ANCESTORS`."""
+    """Return a process and its ancestors, the youngest first; see `MOST_ANCESTORS`."""
     found: Dict[int, None] = {}
     while pid > 1 and pid not in found:
         found[pid] = None
@@ -97,8 +97,8 @@ def group_of(pid: int) -> str:
         return ""
 
 
-def those_that_count(found: Mapping[str, Opened]) -> Dict[str, Opened]:
-    """Return the sockets that are told: of every user alike, and of each those first that others reach."""
+def fair_share(found: Mapping[str, Opened]) -> Dict[str, Opened]:
+    """Return as many sockets as are told: of every user alike, and of each the ones first that others reach."""
     ordered = sorted(found.items(), key=lambda each: (each[1][0] not in EVERYWHERE, each[1][2], each[1][1]))
     return dict(by_turns(ordered, lambda each: each[1][2])[:MOST_ROWS])
 
@@ -109,7 +109,7 @@ def listening(system: object) -> Counted[Listener]:
     :returns: rows as those of `described`, and how many there are beyond them.
     """
     opened = sockets()
-    found = described(those_that_count(opened))
+    found = described(fair_share(opened))
     return counted(sorted(found, key=lambda row: (row["port"], row["address"])), len(opened))
 
 

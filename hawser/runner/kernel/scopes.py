@@ -102,7 +102,7 @@ class Scopes:
         return Scope(folder, "%s.%d" % (self.token, self.count))
 
     def watch(self) -> None:
-        """Start what ends the groups when the runner is killed; the pipe is ours alone, and closes with us."""
+        """Start the janitor, which ends the groups when the runner is killed: its pipe is ours, and closes then."""
         self.janitor = subprocess.Popen(
             ["sh", "-c", JANITOR, self.folder],
             cwd="/",
@@ -120,7 +120,7 @@ class Scopes:
 
 
 class Scope:
-    """What belongs to one command.
+    """The processes of one command.
 
     :param folder: its control group; empty: there is none, and `MARK` tells.
     :param mark: the value of `MARK` in the environment of the command.
@@ -151,7 +151,7 @@ class Scope:
             time.sleep(GLANCE)
 
     def end(self) -> None:
-        """End what is in it: it is asked to, then killed."""
+        """End its processes: they are asked to, then killed."""
         for pid in self.members():
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGTERM)
@@ -160,7 +160,7 @@ class Scope:
             self.kill()
 
     def kill(self) -> None:
-        """Kill what is in it, and wait until it is gone."""
+        """Kill its processes, and wait until they are gone."""
         deadline = time.monotonic() + LAST
         while self.members() and time.monotonic() < deadline:
             if self.folder:
@@ -192,7 +192,7 @@ class Scope:
 
 
 def members(folder: str) -> List[int]:
-    """Return the processes of a control group and of those below it; none when it is gone."""
+    """Return the processes of a control group and of its descendants; none when it is gone."""
     found = []
     for path, _folders, _files in os.walk(folder):
         with contextlib.suppress(OSError), open(os.path.join(path, "cgroup.procs"), encoding="ascii") as stream:
@@ -202,7 +202,7 @@ def members(folder: str) -> List[int]:
 
 
 def kill(folder: str) -> None:
-    """Kill all that is in a control group, and in those below it."""
+    """Kill all processes of a control group and of its descendants."""
     try:
         with open(os.path.join(folder, "cgroup.kill"), "r+", encoding="ascii") as stream:
             stream.write("1")

@@ -64,7 +64,7 @@ def is_orphan(pid: int) -> bool:
 
 
 def rows(system: object, pids: Iterable[int], most: int) -> List[Stray]:
-    """Describe some processes with all that they have started, those first that listen."""
+    """Describe some processes with all that they have started, the listening ones first."""
     ports: Dict[int, List[str]] = {pid: [] for pid in pids}
     for each in listening(system)["rows"] if ports else ():
         for pid in ports.keys() & each["pids"]:
@@ -85,7 +85,7 @@ def command_of(pid: int) -> str:
 
 
 def describe(system: object, pids: Iterable[int]) -> List[str]:
-    """Say in words what processes are, each with all that it has started."""
+    """Return processes in words, each with all that it has started."""
     known = set(pids)
     first = [pid for pid in known if status(pid)[1] not in known]
     more = len(first) - MOST
@@ -93,6 +93,6 @@ def describe(system: object, pids: Iterable[int]) -> List[str]:
 
 
 def summary(row: Stray) -> str:
-    """Say in words what a process is."""
+    """Return a process in words."""
     ports = ", listens on %s" % some(row["ports"]) if row["ports"] else ""
     return "%s (pid %d%s)" % (row["command"], row["pid"], ports)

@@ -39,7 +39,7 @@ def read_environment(path: str) -> Dict[str, str]:
 
 
 def variables(system: System, paths: Sequence[str]) -> Dict[str, str]:
-    """Return the variables of some such files, what a later one says before what an earlier one does."""
+    """Return the variables of some such files; of two values of a variable, the later file's counts."""
     found: Dict[str, str] = {}
     for path in paths:
         try:

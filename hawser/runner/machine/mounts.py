@@ -1,4 +1,4 @@
-"""Mounts: whether they are there, those of ours, and what a server exports."""
+"""Mounts: any that shall be there, our own, and the exports of a server."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 from ..files.disk import read, remove
 from ..files.files import WholeFile
 from ..system import Change, Failure, Kind, group_id, user_id
-from .looks import is_mount
+from .probes import is_mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
 
-    from ..specs.system import ExportsSpec, MountedSpec, MountSpec, MountsSpec
+    from ..specs.system import ExportsSpec, MountedSpec, MountSpec, OnlyMountsSpec
     from ..system import System
 
 UNITS = "/etc/systemd/system"
@@ -64,10 +64,10 @@ class Mount(Kind):
             raise Failure("%s cannot be mounted" % self.spec["path"], self.system.run(argv, check=False).output)
 
 
-class Mounts(Kind):
-    """See `hawser.resources.Mounts`."""
+class OnlyMounts(Kind):
+    """See `hawser.resources.OnlyMounts`."""
 
-    spec: MountsSpec
+    spec: OnlyMountsSpec
 
     def check(self) -> Optional[Change]:
         found = self.extra()

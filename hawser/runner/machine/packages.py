@@ -104,7 +104,7 @@ class Packages(Kind):
             raise Failure("apt-get succeeded, yet not installed: %s" % ", ".join(left), result.output)
 
     def repair(self) -> None:
-        """Finish what an interrupted dpkg left half done; apt refuses to work before."""
+        """Finish the half-done work of an interrupted dpkg; apt refuses to work before."""
         pending = os.path.isdir(DPKG_UPDATES) and os.listdir(DPKG_UPDATES)
         if pending or self.system.run(["dpkg", "--audit"], check=False).output.strip():
             result = self.patiently(["dpkg", "--force-confold", "--configure", "-a"])

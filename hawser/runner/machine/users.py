@@ -20,7 +20,7 @@ class User(Kind):
     spec: UserSpec
 
     def group(self) -> str:
-        return str(self.spec["group"] or self.spec["name"])
+        return self.spec["group"] or self.spec["name"]
 
     def account(self) -> Optional[pwd.struct_passwd]:
         """Return the user's entry, or None; the superuser is nobody's service user."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Dict, List, Optional
 
     from ..specs.messages import Details
-    from ..specs.system import LuksVolumeSpec, VolumesSpec
+    from ..specs.system import LuksVolumeSpec, OnlyVolumesSpec
     from ..system import Finished, Spec, System
 
 MAPPER = "/dev/mapper"
@@ -81,7 +81,7 @@ class LuksVolume(Kind):
         return os.path.join(MAPPER, self.spec["name"])
 
     def mounted(self) -> Optional[str]:
-        """Return what is mounted in the volume's place, the last one where there are several; None for nothing."""
+        """Return the source that is mounted in the volume's place, the last of several; None when there is none."""
         found = None
         for place, source in mounts():
             if place == self.spec["mount"]:
@@ -101,7 +101,7 @@ class LuksVolume(Kind):
         return self.system.run(["cryptsetup", "isLuks", "--", self.spec["device"]], check=False).code == 0
 
     def probe(self, device: str) -> str:
-        """Return what blkid(8) sees on a device: a filesystem, a partition table; empty for nothing.
+        """Return the type of contents that blkid(8) sees on a device: a filesystem, a partition table; empty: none.
 
         :raises Failure: it cannot say.
         """
@@ -164,10 +164,10 @@ class LuksVolume(Kind):
             remove(self.note())
 
 
-class Volumes(Kind):
-    """See `hawser.resources.Volumes`."""
+class OnlyVolumes(Kind):
+    """See `hawser.resources.OnlyVolumes`."""
 
-    spec: VolumesSpec
+    spec: OnlyVolumesSpec
 
     def __init__(self, spec: Spec, system: System) -> None:
         super().__init__(spec, system)
@@ -187,7 +187,7 @@ class Volumes(Kind):
                 remove(os.path.join(UNITS, unit))
 
     def went_well(self, argv: List[str], unit: str) -> bool:
-        """Run a command; one that fails is a failure, unless that may wait."""
+        """Run a command; tell whether it succeeded, where a failure may wait."""
         result = self.system.run(argv, check=False)
         if result.code == 0:
             return True
@@ -202,7 +202,7 @@ class Volumes(Kind):
         return {"warning": "%s is in use and stays open; bootstrap and deploy try again" % ", ".join(self.in_use)}
 
     def extra(self) -> Dict[str, str]:
-        """Return the application's volumes that are not to stay: their mount units, and what they mount."""
+        """Return the application's volumes that are not to stay, by their mount units: the devices."""
         head, found = "# hawser: application=%s volume=" % self.spec["application"], {}
         for name in os.listdir(UNITS):
             if not name.endswith(".mount") or name in self.spec["keep"]:

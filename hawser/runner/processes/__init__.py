@@ -1,1 +1,1 @@
-"""Processes of the application: their managers, their health, what they wrote."""
+"""Processes of the application: their managers, their health, their logs."""

@@ -1,4 +1,4 @@
-"""When cron's entries ran last, and how that ended: what cron-record.sh.j2 has written down."""
+"""The last runs of cron's entries, as cron-record.sh.j2 has written them down."""
 
 from __future__ import annotations
 

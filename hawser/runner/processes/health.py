@@ -1,4 +1,4 @@
-"""Ask a process over HTTP, on its own socket or port, whether it is well."""
+"""The health of processes, asked over HTTP on their own socket or port, and of their own command."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from .managers import STARTING, manager
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import http.client
-    from typing import Optional, Sequence, Tuple
+    from typing import Dict, Optional, Sequence, Tuple
 
     from ..specs.processes import HealthySpec
+    from ..specs.questions import ProcessQuestion
     from ..system import System
 
-# Seconds that one question may take.
+# Seconds that one question may take; and where all processes are asked for a survey, where a command may have to load
+# the whole application first.
 PATIENCE = 10.0
+SURVEY_PATIENCE, COMMAND_PATIENCE = 5.0, 30.0
 
 
 def ask(
@@ -143,7 +146,7 @@ class Healthy(Kind):
     spec: HealthySpec
 
     def ask(self, timeout: float) -> Tuple[bool, str]:
-        """Return whether it is healthy, and what it says when it is not."""
+        """Return whether it is healthy, and its complaint when it is not."""
         spec = self.spec
         if not spec["address"]:
             said = self.complaint(timeout)
@@ -213,3 +216,28 @@ class Healthy(Kind):
                 "%s %s; %s in %.0f s" % (spec["unit"], said, count, time.monotonic() - began),
                 there.log(spec["unit"], spec["log"]),
             )
+
+
+def health(system: System, checks: Sequence[ProcessQuestion]) -> Dict[str, str]:
+    """Ask each process for its health now.
+
+    :returns: by process ``ok`` or what is wrong.
+    """
+    found = {}
+    for check in checks:
+        if not check["address"]:
+            found[check["name"]] = own_complaint(system, check) or "ok"
+            continue
+        secure = check.get("tls", False), check.get("ca", "")
+        answer, why = ask(check["address"], check["path"], check["host"], SURVEY_PATIENCE, *secure)
+        if expected(answer, check["path"], check["statuses"]):
+            found[check["name"]] = own_complaint(system, check) or "ok"
+        else:
+            found[check["name"]] = why if answer is None else "answers %d" % answer
+    return found
+
+
+def own_complaint(system: System, check: ProcessQuestion) -> str:
+    """Return the complaint of a process's own command; see `complaint`."""
+    command, user, cwd = check.get("command", ()), check.get("user", ""), check.get("cwd", "/")
+    return complaint(system, command, user, cwd, COMMAND_PATIENCE)

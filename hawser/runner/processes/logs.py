@@ -1,7 +1,6 @@
-"""What the application and those around it wrote: from systemd's journal and from files, line by line, with times.
+"""Logs of the application and its neighbours: from systemd's journal and from files, line by line, with times.
 
-A source is a dict with a name and either ``units`` or ``tags`` (of the journal), ``path`` (a file and its rotated
-ones) or ``pattern`` (the files that fit it now).
+What a source is, `LogSource` in `hawser.runner.specs.questions` says.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ LONGEST_ENTRY = 8 * LONGEST_LINE
 
 
 class WholeLines:
-    """Parts what comes into lines; in the place of one that is too long, `TOO_LONG` stands.
+    """Parts incoming bytes into lines; `TOO_LONG` stands in the place of an overlong one.
 
     :param longest: bytes that a line may have.
     """
@@ -164,13 +163,13 @@ def generations(path: str) -> List[str]:
 
 
 def of_file(
-    path: str, since: float, end: Optional[int] = None, said: Optional[List[str]] = None
+    path: str, since: float, end: Optional[int] = None, faults: Optional[List[str]] = None
 ) -> Iterator[Tuple[float, str]]:
     """Yield time and text of a file's lines, the last one first.
 
     A line without a time has that of the line before it: a traceback belongs to its first line.
 
-    :param said: takes what is wrong with a file that is there and cannot be read.
+    :param faults: takes what is wrong with a file that is there and cannot be read.
     """
     for number, name in enumerate(generations(path)):
         try:
@@ -183,8 +182,8 @@ def of_file(
         except (FileNotFoundError, NotThere):
             continue
         except Failure as failure:
-            if said is not None:
-                said.append(failure.message)
+            if faults is not None:
+                faults.append(failure.message)
         except (OSError, EOFError, zlib.error):
             # A rotated file that is being packed just now, or is no packed file.
             continue
@@ -254,7 +253,7 @@ def messages(said: object) -> List[str]:
 
 
 def of_journal(system: System, source: LogSource, since: float, until: float) -> Iterator[Tuple[float, str]]:
-    """Yield time and text of what the journal holds of a source, the last line first.
+    """Yield time and text of the journal's lines of a source, the last one first.
 
     :param until: where it ends.
     """
@@ -293,9 +292,9 @@ def collect(
     :param room: bytes that they may have in the answer.
     """
     found: List[Entry] = []
-    said: List[str] = []
+    faults: List[str] = []
     of_a_file = "path" in source
-    told = of_file(source["path"], since, size, said) if of_a_file else of_journal(system, source, since, until)
+    told = of_file(source["path"], since, size, faults) if of_a_file else of_journal(system, source, since, until)
     for moment, text in told:
         if moment < since or (moment > until and not of_a_file):
             continue
@@ -306,7 +305,7 @@ def collect(
             break
     if room < 0:
         found.append((found[-1][0], source["name"], "(what was written before this is left out)"))
-    return [*found[::-1], *((until, source["name"], each) for each in said)]
+    return [*found[::-1], *((until, source["name"], each) for each in faults)]
 
 
 def size_of(path: str) -> int:
@@ -319,7 +318,7 @@ def size_of(path: str) -> int:
 
 
 def watch_file(source: LogSource, start: int, tell: Callable[[Entry], None]) -> None:
-    """Tell what is added to a file, for ever; a file that has become shorter was emptied, and begins anew."""
+    """Tell the new lines of a file, for ever; a file that has become shorter was emptied, and begins anew."""
     position, lines, last = start, WholeLines(LONGEST_LINE), time.time()
     while True:
         try:
@@ -341,11 +340,11 @@ def watch_file(source: LogSource, start: int, tell: Callable[[Entry], None]) -> 
 
 
 def watch_journal(system: System, source: LogSource, start: float, tell: Callable[[Entry], None]) -> None:
-    """Tell what is added to the journal of a source, for ever."""
+    """Tell the new lines in the journal of a source, for ever."""
     child = system.spawn([*journal_arguments(source), "--follow", "--since", "@%d" % start])
     lines, last = WholeLines(LONGEST_ENTRY), time.time()
 
-    def heard(_name: str, part: bytes) -> None:
+    def pass_on(_name: str, part: bytes) -> None:
         nonlocal last
         for line in lines.add(part):
             for moment, text in parse(line, last):
@@ -353,7 +352,7 @@ def watch_journal(system: System, source: LogSource, start: float, tell: Callabl
                 if moment > start:
                     tell((moment, source["name"], text))
 
-    system.attend(child, b"", heard)
+    system.attend(child, b"", pass_on)
 
 
 def found_now(source: LogSource) -> List[LogSource]:
@@ -372,7 +371,7 @@ def show(
     grep: str,
     follow: bool,
 ) -> None:
-    """Tell the last lines of some sources, in the order of their times, and with `follow` whatever comes after.
+    """Tell the last lines of some sources, in the order of their times, and with `follow` all new ones.
 
     :param since: seconds since the epoch; nothing that is older is told.
     """

@@ -25,7 +25,7 @@ CLASSES = {"systemd": "Systemd", "supervisor": "Supervisor"}
 
 
 class State:
-    """What a manager says of a unit.
+    """The state of a unit, by its manager.
 
     :param known: the manager has a definition of it.
     :param phase: active; starting; restarting (it has ended and is tried again); stopping (it has been told to stop and

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import List, Optional
 
     from ..specs.answers import Definition
-    from ..specs.processes import RetiredSpec, RunningSpec, UnitsSpec
+    from ..specs.processes import OnlyUnitsSpec, RetiredSpec, RunningSpec
     from ..specs.system import ServiceSpec
 
 HEADER = re.compile(r"^[#;] hawser: application=(\S+) process=(\S+) release=(\S*)$", re.M)
@@ -121,10 +121,10 @@ class Running(Kind):
             there.restart(unit)
         else:
             there.start(unit)
-        self.settle()
+        self.wait_until_stable()
 
-    def settle(self) -> None:
-        """Wait until it has run for some seconds without ending, or say what it wrote."""
+    def wait_until_stable(self) -> None:
+        """Wait until it has run for some seconds without ending, or fail with its log."""
         there, unit = manager(self.spec["manager"], self.system), self.spec["unit"]
         began = time.monotonic()
         pid: Optional[int] = None
@@ -168,10 +168,10 @@ class Retired(Kind):
         there.retire(self.spec["unit"])
 
 
-class Units(Kind):
-    """See `hawser.resources.Units`."""
+class OnlyUnits(Kind):
+    """See `hawser.resources.OnlyUnits`."""
 
-    spec: UnitsSpec
+    spec: OnlyUnitsSpec
 
     def extra(self) -> List[Definition]:
         keep = set(self.spec["keep"])

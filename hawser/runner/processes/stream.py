@@ -24,7 +24,7 @@ class Lines:
         self.rest: Dict[str, bytes] = {}
 
     def add(self, name: str, data: bytes) -> None:
-        """Take what has just come; pass on the lines that are complete."""
+        """Take new bytes; pass on the complete lines."""
         rest = self.rest.get(name, b"") + data
         end = rest.rfind(b"\n") + 1
         if not end and len(rest) > LONGEST_LINE:
@@ -49,7 +49,7 @@ class Lines:
         return border
 
     def close(self) -> None:
-        """Pass on what came after the last line end."""
+        """Pass on the rest after the last line end."""
         for name, rest in self.rest.items():
             self.say(name, rest)
         self.rest = {}

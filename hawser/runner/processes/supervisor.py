@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence, TypedDict
 
     class ProcessInfo(TypedDict):
-        """What supervisor says of a program (supervisord.org/api.html); of more fields, these are read."""
+        """The fields that are read of supervisor's row of a program (supervisord.org/api.html)."""
 
         group: str
         statename: str
@@ -80,7 +80,7 @@ class Supervisor(ProcessManager):
         return {unit: self.parse(unit, known.get(unit)) for unit in units}
 
     def parse(self, unit: str, row: Optional[ProcessInfo]) -> State:
-        """Read what ``getAllProcessInfo`` says of one program."""
+        """Read the row of ``getAllProcessInfo`` of one program."""
         enabled = os.path.exists(os.path.join(self.folder, unit + self.suffix))
         if row is None:
             return State(False, STOPPED, enabled, 0.0, 0, "unknown")
@@ -89,7 +89,7 @@ class Supervisor(ProcessManager):
         return State(True, phase, enabled, float(since), row["pid"], row["statename"].lower())
 
     def take_up(self, unit: str) -> None:
-        """Make the definition on disk the one that counts; a program whose definition has changed is replaced."""
+        """Make the definition on disk count; a program whose definition has changed is replaced."""
         import xmlrpc.client
 
         try:
@@ -151,7 +151,7 @@ class Supervisor(ProcessManager):
         return all(os.path.realpath(path) == os.path.realpath(self.socket).encode() for path in paths)
 
     def end_rest(self, unit: str) -> None:
-        """End what a stopped program has left behind, in its process group or out of it.
+        """End the processes that a stopped program has left behind, in its process group or out of it.
 
         supervisor itself looks after the program alone; systemd ends all that belongs to a unit.
 

@@ -50,7 +50,7 @@ class Systemd(ProcessManager):
         return dict(zip(units, map(self.parse, blocks)))
 
     def parse(self, block: str) -> State:
-        """Read what ``systemctl show`` prints of one unit."""
+        """Read the block of ``systemctl show`` of one unit."""
         # What is empty may be left out.
         row = collections.defaultdict(str, (line.partition("=")[::2] for line in block.splitlines()))
         active, sub = row["ActiveState"], row["SubState"]

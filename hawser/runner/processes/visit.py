@@ -1,4 +1,4 @@
-"""Ask the site what a visitor would ask: through the web server of this host, with the domain's name."""
+"""Visit the site as a visitor would: through the web server of this host, with the domain's name."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Visited(Kind):
     spec: VisitedSpec
 
     def ask(self, timeout: float) -> Tuple[bool, str]:
-        """Return whether a visitor is served, and what they get when they are not."""
+        """Return whether a visitor is served, and the answer otherwise."""
         spec = self.spec
         status, why = visit(spec["port"], spec["tls"], spec["domain"], spec["path"], timeout)
         if status is None:

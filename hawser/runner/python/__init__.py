@@ -1,1 +1,1 @@
-"""Python environments, and what goes into them."""
+"""Python environments, and their contents."""

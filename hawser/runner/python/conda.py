@@ -1,4 +1,4 @@
-"""Environment files of conda: what they ask for, from conda itself or from the Python package index."""
+"""Environment files of conda: their packages, from conda itself or from the Python package index."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         part: str
 
     class CondaInputs(CondaPart, total=False):
-        """What decides about an environment, beside what uv installs: the last two where conda makes it."""
+        """The inputs of an environment beside uv's part: the last two where conda makes it."""
 
         channels: List[str]
         packages: List[str]
@@ -84,13 +84,13 @@ class CondaFile:
         self.files.append(os.path.relpath(place, self.source))
 
     def requirements(self) -> List[str]:
-        """Return what uv installs: pip's part, and conda's where the settings say so."""
+        """Return the requirements for uv: pip's part, and conda's where the settings say so."""
         if self.mode != "uv":
             return list(self.pip)
         return [each for each in map(self.as_requirement, self.packages) if each] + self.pip
 
     def as_requirement(self, package: str) -> str:
-        """Write a package of conda as the package index has it; empty for what makes the environment."""
+        """Write a package of conda as the package index has it; empty for Python and pip themselves."""
         found = PACKAGE.match(package.strip())
         if not found:
             raise Failure("%s: %r is no package that can be read" % (self.path, package))
@@ -110,7 +110,7 @@ class CondaFile:
         )
 
     def python(self) -> str:
-        """Return the version of Python that the file asks for, as far as it decides what fits: 3.9; empty for none."""
+        """Return the version of Python that the file asks for, as far as packages depend on it: 3.9; empty for none."""
         for package in self.packages:
             found = re.match(r"^(?:[^\s:]+::)?python\s*={0,2}\s*(3\.\d+)(?![\d])", package.strip())
             if found:
@@ -118,7 +118,7 @@ class CondaFile:
         return ""
 
     def inputs(self) -> CondaInputs:
-        """Return what decides about the environment, beside what uv installs."""
+        """Return the inputs of the environment beside uv's part."""
         if self.mode != "conda":
             return {"part": self.mode}
         return {"part": self.mode, "channels": self.channels, "packages": self.packages}

@@ -1,4 +1,4 @@
-"""Python environments: one for a tool, and those of the application, shared by what goes into them."""
+"""Python environments: of a tool, or of the application, shared where their inputs are the same."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Tool(Kind):
 
 
 def interpreter_fits(path: str) -> bool:
-    """Tell whether an environment's interpreter is still the one that its packages were installed for."""
+    """Tell whether an environment's packages were installed for its present interpreter."""
     name = os.path.basename(os.path.realpath(os.path.join(path, "bin", "python3")))
     if not os.path.exists(os.path.join(path, "bin", "python3")):
         return False
@@ -139,7 +139,7 @@ class PythonEnvironment(Kind):
     conda: Optional[CondaFile] = None
 
     def recipe(self) -> Recipe:
-        """Read what goes into the environment; what an environment file of conda leaves to uv is added to the rest."""
+        """Return the recipe of the environment, with the packages that an environment file of conda leaves to uv."""
         spec = self.spec
         if not spec["conda"]:
             return Recipe(spec)
@@ -311,7 +311,7 @@ class PythonEnvironment(Kind):
         return self.uv(["venv", "--python", interpreter.real, self.path])
 
     def write_build_constraints(self, recipe: Recipe) -> str:
-        """Write what limits the builders of packages beside them; returns the path, empty where nothing does."""
+        """Write the constraints for building packages; return the path, empty where there are none."""
         limits = self.spec["build_constraints"]
         if not limits:
             return ""
@@ -323,7 +323,7 @@ class PythonEnvironment(Kind):
         return path
 
     def fill_by_pip(self, recipe: Recipe, interpreter: Interpreter, constraints: str) -> None:
-        """Install what is asked for with the pip of the interpreter's time."""
+        """Install the requirements with the pip of the interpreter's time."""
         if not legacy.needs_virtualenv(interpreter.version):
             self.output += self.uv(legacy.seeds(self.path, constraints))
         variables = legacy.variables(self.cache(), constraints)
@@ -392,7 +392,7 @@ def complete(path: str) -> bool:
 
 
 def known_interpreters(folder: str) -> List[Dict[str, object]]:
-    """Return what the markers under a folder say of interpreters; the user may have written anything there."""
+    """Return the interpreters in the markers under a folder; the user may have written anything there."""
     paths = glob.glob(os.path.join(folder, "*", MARKER))
     entries = [marker(os.path.dirname(path)).get("interpreter") for path in paths]
     return [each for each in entries if isinstance(each, dict) and SAID.match(str(each.get("version")))]

@@ -60,7 +60,7 @@ def versions(system: System, python: str, package: str, target: str = "") -> Lis
 
 
 def order(version: str) -> Order:
-    """Return what versions are compared by, so that 2025.1 is 2025.1.0 (PEP 440)."""
+    """Return the key by which versions are compared, so that 2025.1 is 2025.1.0 (PEP 440)."""
     found = RELEASE.fullmatch(version.lower())
     if not found:
         return (), version.lower()
@@ -71,7 +71,7 @@ def order(version: str) -> Order:
 
 
 def nearest(version: str, known: Sequence[str]) -> str:
-    """Name the versions just below and just above one that does not exist, and the newest."""
+    """Name the versions just below and just above a missing one, and the newest."""
     ordered = sorted(known, key=order)
     below = [each for each in ordered if order(each) < order(version)][-1:]
     above = [each for each in ordered if order(each) > order(version)][:1]

@@ -1,4 +1,4 @@
-"""What pip and uv have in common: the host's settings for the package index, and what their failures mean."""
+"""Common parts of pip and uv: the host's settings for the package index, and the causes of failures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pip_settings(files: Sequence[str] = PIP_FILES) -> Dict[str, str]:
 
 
 def tail(output: str) -> str:
-    """Return the last lines of a builder's output, without those that say nothing."""
+    """Return the last lines of a builder's output, without empty ones."""
     useful = [line for line in output.splitlines() if line.strip()]
     return "\n".join(useful[-LAST_LINES:])
 

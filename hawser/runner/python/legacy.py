@@ -65,7 +65,7 @@ def creation(interpreter: str, environment: str) -> List[str]:
 
 
 def seeds(environment: str, constraints: str) -> List[str]:
-    """Return uv's arguments that put pip, and what builds packages, into an environment that uv has made."""
+    """Return uv's arguments that put pip and the builders of packages into an environment that uv has made."""
     limits = ["--constraints", constraints] if constraints else []
     return ["pip", "install", "--python", environment + "/bin/python", *limits, "--", PIP, "setuptools", "wheel"]
 
@@ -96,7 +96,7 @@ def commands(recipe: Recipe, environment: str, version: str, constraints: str) -
 
 
 def variables(cache: str, constraints: str) -> Dict[str, str]:
-    """Return what pip and virtualenv find in their environment; the host's own files of settings count as well.
+    """Return the variables for pip and virtualenv; the host's own files of settings count as well.
 
     :param cache: a folder that the user may write to.
     """

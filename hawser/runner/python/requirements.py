@@ -1,4 +1,4 @@
-"""What goes into an application's environment, and the commands of uv that put it there."""
+"""The recipe of an application's environment, and the commands of uv that follow it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def digest(data: bytes) -> str:
 
 
 class Recipe:
-    """The files and settings that decide what an environment holds.
+    """The files and settings that decide about the contents of an environment.
 
     :param conda: what decides about conda's part, see `CondaFile.inputs`.
     :ivar inputs: all of them, as JSON can carry it; equal inputs make equal environments.
@@ -144,14 +144,14 @@ class Recipe:
             raise Failure("%s is no lock file that Hawser knows (uv.lock, pylock.toml)" % self.lock)
 
     def release(self) -> str:
-        """Return what tells this release from others: its id, else the commit that its checkout was made of."""
+        """Return a name that no other release has: its id, else the commit that its checkout was made of."""
         if self.spec["own"]:
             return self.spec["own"]
         marker = read(self.source.rstrip("/") + ".complete")
         return marker.decode().strip() if marker else os.path.realpath(self.source)
 
     def title(self) -> str:
-        """Say in a few words what is installed."""
+        """Return a short name of all that is installed."""
         names = [name for name in (self.spec["conda"], self.lock, *self.requirements, self.project) if name]
         count = len(self.spec["packages"])
         if count:

@@ -1,5 +1,6 @@
-"""The resources as they arrive from the controlling machine, one type per kind; nothing but mypy loads these modules.
+"""Types of what travels, for mypy alone: resources and questions one way, messages and answers the other.
 
-They mirror `hawser.resources` field by field. JSON has lists where a resource has tuples; those of a fixed length are
-called tuples here as well, for they are taken apart like these.
+These modules themselves are not sent to hosts. Those of resources mirror `hawser.resources` field by field. JSON has
+lists where a resource has tuples; those of a fixed length are called tuples here as well, for they are taken apart like
+these.
 """

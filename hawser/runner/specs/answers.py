@@ -1,4 +1,4 @@
-"""What the runner's reading functions answer, by the names that `hawser.answers` has for the same."""
+"""The answers of the runner's reading functions, by the names that `hawser.answers` has for the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all kinds share."""
+"""Fields of all kinds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Triggered(TypedDict, total=False):
 
 
 class Row(Triggered):
-    """What the catalog says of every resource, beside its own fields."""
+    """The fields of every resource in a catalog, beside its own."""
 
     kind: str
     step: str

@@ -14,7 +14,7 @@ class SelfSignedSpec(TypedDict):
     chain: str
 
 
-class PlacedSpec(TypedDict):
+class OnlyPlacedSpec(TypedDict):
     record: str
     paths: List[str]
     folder: str

@@ -30,12 +30,12 @@ class SealedSpec(WorkingCopySpec):
     pass
 
 
-class TreesSpec(TypedDict):
+class OnlyWorktreesSpec(TypedDict):
     folder: str
     keep: List[str]
 
 
-class CheckoutsSpec(TypedDict):
+class OnlyCheckoutsSpec(TypedDict):
     folder: str
     keep: List[str]
 

@@ -57,7 +57,7 @@ class RestoreSpec(SavedSpec):
     name: str
 
 
-class SettledSpec(DatabaseSpec):
+class NoOpenRestoreSpec(DatabaseSpec):
     pass
 
 

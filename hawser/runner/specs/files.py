@@ -20,7 +20,7 @@ class AccessSpec(TypedDict):
 
 
 class WholeFileSpec(AccessSpec):
-    """A file, whatever its content is made of."""
+    """A file with any source of its content."""
 
     path: str
     parents: bool
@@ -63,7 +63,7 @@ class AbsentSpec(TypedDict):
     recursive: bool
 
 
-class FilesSpec(TypedDict):
+class OnlyFilesSpec(TypedDict):
     folder: str
     pattern: str
     keep: List[str]

@@ -1,4 +1,4 @@
-"""What the runner says while it works."""
+"""The messages of the runner."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Dict, Literal, Mapping, Optional, Sequence, TypedDict, Union
 
 
 class Details(TypedDict, total=False):
-    """What an event says of a resource beside its status."""
+    """The details of an event beside the status."""
 
     diff: str
     note: str
@@ -63,7 +63,7 @@ class Hello(TypedDict):
 
 
 class Result(TypedDict, total=False):
-    """What an operation returns, or why it failed."""
+    """The result of an operation, or the reason of its failure."""
 
     ok: bool
     facts: Mapping[str, object]

@@ -23,7 +23,7 @@ class RetiredSpec(TypedDict):
     wait: bool
 
 
-class UnitsSpec(TypedDict):
+class OnlyUnitsSpec(TypedDict):
     prefix: str
     keep: List[str]
 

@@ -14,7 +14,7 @@ class NamedProcess(TypedDict):
 
 
 class ProcessQuestion(NamedProcess, total=False):
-    """How a process is asked for its health: what its settings leave out is left out here."""
+    """The question for a process's health; the later fields are there where its settings name them."""
 
     tls: bool
     ca: str

@@ -78,7 +78,7 @@ class MountSpec(Triggered):
     unit: str
 
 
-class MountsSpec(TypedDict):
+class OnlyMountsSpec(TypedDict):
     application: str
     keep: List[str]
 
@@ -99,7 +99,7 @@ class LuksVolumeSpec(TypedDict):
     formats: bool
 
 
-class VolumesSpec(TypedDict):
+class OnlyVolumesSpec(TypedDict):
     application: str
     keep: List[str]
     patient: bool

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
+import subprocess
+import sys
 import typing
+import zlib
 from collections.abc import Mapping
 
 import pytest
@@ -15,6 +19,7 @@ from hawser.resources import Changed, Notice, Resource
 from hawser.runner.engine import KINDS
 from hawser.runner.specs import answers as said
 from hawser.runner.specs import files, messages
+from hawser.ssh.wire import runner_source
 
 SENT = [
     each
@@ -61,6 +66,16 @@ def test_every_kind_declares_the_type_of_its_resource(resource):
     module, name = KINDS[resource.kind]
     kind = getattr(importlib.import_module(f"hawser.runner.{module}"), name)
     assert kind.__annotations__["spec"] == spec_of(resource).__name__
+
+
+def test_the_types_stay_here():
+    modules = json.loads(zlib.decompress(runner_source()))
+    assert not [name for name in modules if "specs" in name]
+    program = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
+    names = [name.replace("hawser_runner", "hawser.runner", 1) for name in modules]
+    argv = [sys.executable, "-c", program, *names]
+    loaded = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    assert set(names) <= set(loaded) and not [name for name in loaded if "specs" in name]
 
 
 def test_there_is_a_type_for_every_kind_and_for_nothing_else():

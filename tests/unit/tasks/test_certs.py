@@ -15,7 +15,7 @@ from hawser.host.certificates import local_file
 from hawser.host.facts import Facts
 from hawser.host.release import Release
 from hawser.inventory import Environment
-from hawser.resources import File, Notice, Placed, Resource, Running, SelfSigned
+from hawser.resources import File, Notice, OnlyPlaced, Resource, Running, SelfSigned
 from hawser.secrets import Secrets
 from hawser.templates.rendering import TemplateError, Templates
 from tasks import certs
@@ -81,13 +81,13 @@ def test_certificate_key_and_chain_go_into_the_folder_and_only_the_owner_reads_t
         ("/srv/shop/certs/web-chain.crt", 0o644, "root"),
     ]
     assert wanted(mine, File)[1].content == (tmp_path / "web1.key").read_text()
-    assert wanted(mine, Placed)[0].paths == tuple(each.path for each in wanted(mine, File))
+    assert wanted(mine, OnlyPlaced)[0].paths == tuple(each.path for each in wanted(mine, File))
     assert not wanted(mine, Notice)
     assert mine.text("{{ certificates.web.key }}", "x") == "/srv/shop/certs/private.pem"
 
 
 def test_nothing_is_left_of_a_certificate_that_the_settings_no_longer_name(host):
-    assert [each.paths for each in wanted(host(), Placed)] == [()]
+    assert [each.paths for each in wanted(host(), OnlyPlaced)] == [()]
 
 
 def test_a_certificate_that_is_missing_is_named_with_the_next_move(host):

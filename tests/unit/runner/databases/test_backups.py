@@ -14,7 +14,7 @@ import pytest
 
 from hawser.runner.databases import sqlite_dump
 from hawser.runner.databases.backups import Backup, listing
-from hawser.runner.databases.restores import Restore, Settled, left
+from hawser.runner.databases.restores import NoOpenRestore, Restore, left
 from hawser.runner.databases.restoring import Journal, journals
 from hawser.runner.system import Failure
 
@@ -359,7 +359,7 @@ def test_a_damaged_journal_is_no_closed_one(base, save, restore, spec, system, t
     journal = Journal(system.state, "sqlite", "site")
     Path(journal.path).write_text(text)
     told = "site from a backup that is not known is not complete .*; next: restore a backup; or, .*, remove "
-    for resource in (Backup(spec, system), Settled(spec, system)):
+    for resource in (Backup(spec, system), NoOpenRestore(spec, system)):
         with pytest.raises(Failure, match=told + journal.path):
             resource.check()
     (row,) = left(system, [{"database": "site", "engine": "sqlite"}])
@@ -369,7 +369,7 @@ def test_a_damaged_journal_is_no_closed_one(base, save, restore, spec, system, t
     base.commit()
     restore(name)
     assert rows(base) == ["first"]
-    assert Settled(spec, system).check() is None
+    assert NoOpenRestore(spec, system).check() is None
 
 
 def test_nothing_goes_while_it_is_not_known_what_a_restore_is_at(spec, tmp_path, system):

@@ -146,7 +146,7 @@ def test_a_right_that_cannot_be_given_again_ends_a_restore_before_anything_is_re
     with pytest.raises(Failure):
         dump.restore(io.BytesIO(), Journal(system.state, "mariadb", "shop"))
     with pytest.raises(Failure):
-        dump.settle({**SWAPPING, "phase": "replacing", "rights": [right]}, io.BytesIO())
+        dump.recover({**SWAPPING, "phase": "replacing", "rights": [right]}, io.BytesIO())
     assert host.databases["shop"] == ["users"]
 
 
@@ -156,7 +156,7 @@ def test_a_restore_of_the_same_second_as_another_one_sets_aside_a_database_of_it
     moments = iter([second, second, second + 1])
     monkeypatch.setattr(time, "gmtime", lambda real=time.gmtime: real(next(moments)))
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(dump, "settle", lambda journal: True)
+    monkeypatch.setattr(dump, "recover", lambda journal: True)
     said = dump.restore(io.BytesIO(), Journal(system.state, "mariadb", "shop"))
     assert said == "the database that was there is shop_before_20300101t000001 now"
     assert host.databases[FORMER] == ["users"]
@@ -176,7 +176,7 @@ def test_half_an_exchange_of_tables_is_made_anew_from_the_backup(system, monkeyp
     journal.note(**SWAPPING, tables=2, old=2)
     dump.find_out(journal)
     assert journal.found["phase"] == "replacing"
-    assert dump.settle(journal.found, io.BytesIO())
+    assert dump.recover(journal.found, io.BytesIO())
     assert host.databases["shop"] == ["users", "bills"]
 
 
@@ -200,14 +200,14 @@ def test_an_exchange_that_was_begun_or_not_is_told_from_its_half(system, monkeyp
     journal.note(**SWAPPING, tables=tables, old=old)
     dump.find_out(journal)
     assert journal.found["phase"] == "swapping"
-    assert dump.settle(journal.found) is done
+    assert dump.recover(journal.found) is done
     assert host.databases["shop"] == databases["shop"]
     assert FRESH not in host.databases
 
 
 def test_what_is_undone_loses_first_what_would_look_like_the_end(system, monkeypatch):
     dump, host = dump_of(system, monkeypatch, shop=["a"], **{FRESH: ["b"], FORMER: []})
-    dump.settle({**SWAPPING, "tables": 1, "old": 1})
+    dump.recover({**SWAPPING, "tables": 1, "old": 1})
     drops = [FRESH in text for text in host.asked if text.startswith("DROP DATABASE")]
     assert drops == [False, True]
 

@@ -286,7 +286,7 @@ def test_who_connects_again_and_again_does_not_keep_a_restore_from_its_end(dump,
     times = iter(range(0, 1000, 30))
     monkeypatch.setattr(postgres_dump.time, "monotonic", lambda: next(times))
     server.answers = {"pg_terminate_backend": ["t"]}
-    dump.settle({"fresh": "demo_restore_1", "former": "demo_before_1"})
+    dump.recover({"fresh": "demo_restore_1", "former": "demo_before_1"})
     asked = next(sql for _database, sql in server.asked if "pg_terminate_backend" in sql)
     assert "usename = current_user AND application_name" in asked
 

@@ -13,7 +13,7 @@ import pytest
 
 from hawser.runner.databases.backups import Backup, listing
 from hawser.runner.databases.removal import DatabaseGone
-from hawser.runner.databases.restores import Restore, Settled
+from hawser.runner.databases.restores import NoOpenRestore, Restore
 from hawser.runner.databases.restoring import Journal
 from hawser.runner.system import Failure
 
@@ -138,10 +138,10 @@ def test_a_restore_that_was_broken_off_is_finished_and_its_journal_closed(spec, 
     journal.note(phase="replacing", backup=name)
     with pytest.raises(Failure, match=f"the restore of site from {name} is not complete"):
         act(Backup, **spec)
-    assert act(Settled, **spec).output == f"finished: site is as in {name}"
+    assert act(NoOpenRestore, **spec).output == f"finished: site is as in {name}"
     assert read(path) == ["first"]
     assert not Journal(system.state, "sqlite", "site").found
-    assert Settled(spec, system).check() is None
+    assert NoOpenRestore(spec, system).check() is None
 
 
 def test_a_restore_whose_backup_is_gone_brings_back_what_was_there(spec, act, system):
@@ -149,7 +149,7 @@ def test_a_restore_whose_backup_is_gone_brings_back_what_was_there(spec, act, sy
     name = listing(system, spec["folder"])[0]["name"]
     write(Path(spec["path"]), "half", 0o640)
     Journal(system.state, "sqlite", "site").note(phase="replacing", backup="site-20200101T000000Z.sqlite3", safety=name)
-    assert act(Settled, **spec).output == "undone: site is as it was"
+    assert act(NoOpenRestore, **spec).output == "undone: site is as it was"
     assert read(Path(spec["path"])) == ["first"]
 
 
@@ -185,7 +185,7 @@ def test_a_restore_is_not_finished_from_a_damaged_backup(spec, act, system):
     gone = Path(spec["folder"]) / GONE
     gone.write_bytes(b"x")
     Path(f"{gone}.json").write_text('{"sha256": "of something else"}')
-    assert act(Settled, **spec).output == "undone: site is as it was"
+    assert act(NoOpenRestore, **spec).output == "undone: site is as it was"
     assert read(Path(spec["path"])) == ["first"]
 
 

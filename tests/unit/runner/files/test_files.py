@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hawser.runner.files import deletion, files
-from hawser.runner.files.files import Absent, Block, Directory, File, Files, Link, unified
+from hawser.runner.files.files import Absent, Block, Directory, File, Link, OnlyFiles, unified
 from hawser.runner.files.validate import VALIDATORS, Validator
 from hawser.runner.system import Failure
 
@@ -469,7 +469,7 @@ class TestFiles:
     def only(self, system, tmp_path):
         def make(*keep, pattern="demo-*", recursive=False):
             spec = {"folder": f"{tmp_path}/d", "pattern": pattern, "keep": keep, "recursive": recursive}
-            return Files(whole("files", spec), system)
+            return OnlyFiles(whole("files", spec), system)
 
         (tmp_path / "d").mkdir()
         for name in ("demo-a", "demo-b", "other", ".demo-c", ".hidden"):
@@ -493,7 +493,9 @@ class TestFiles:
         put(only("demo-a", "demo-b", recursive=True))
 
     def test_a_missing_folder_holds_nothing(self, system, tmp_path):
-        assert Files(whole("files", {"folder": f"{tmp_path}/no", "pattern": "*", "keep": []}), system).check() is None
+        assert (
+            OnlyFiles(whole("files", {"folder": f"{tmp_path}/no", "pattern": "*", "keep": []}), system).check() is None
+        )
 
 
 class TestDiff:

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from hawser.runner.machine import mounts
-from hawser.runner.machine.looks import is_mount, unmounted
-from hawser.runner.machine.mounts import Exports, Mounted, Mounts
+from hawser.runner.machine.mounts import Exports, Mounted, OnlyMounts
+from hawser.runner.machine.probes import is_mount, unmounted
 from hawser.runner.system import Failure, Finished
 
 from ..conftest import ME, MY_GROUP, names, whole
@@ -60,7 +60,7 @@ def test_mount_units_of_this_application_go_and_those_of_others_stay(system, tmp
         "srv-d.mount": "[Unit]\n",
     }.items():
         (tmp_path / "units" / name).write_text(head)
-    resource = Mounts({"application": "shop", "keep": ["srv-a.mount"]}, system)
+    resource = OnlyMounts({"application": "shop", "keep": ["srv-a.mount"]}, system)
     change = resource.check()
     assert change is not None and change.note == "unmounts and removes srv-b.mount"
     resource.apply(change)
@@ -73,7 +73,7 @@ def test_a_mount_that_is_in_use_stays_and_is_told(system, tmp_path, monkeypatch)
     monkeypatch.setattr(mounts, "UNITS", str(tmp_path))
     monkeypatch.setattr(system, "run", lambda argv, **more: Finished(1, "target is busy"))
     (tmp_path / "srv-b.mount").write_text("# hawser: application=shop share=b\n")
-    resource = Mounts({"application": "shop", "keep": []}, system)
+    resource = OnlyMounts({"application": "shop", "keep": []}, system)
     with pytest.raises(Failure, match=r"srv-b\.mount cannot be unmounted; is it in use\?"):
         resource.apply(resource.check())
     assert (tmp_path / "srv-b.mount").exists()

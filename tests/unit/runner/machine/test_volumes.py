@@ -12,7 +12,7 @@ import pytest
 
 from hawser.runner.kernel import mountinfo
 from hawser.runner.machine import volumes
-from hawser.runner.machine.volumes import LuksVolume, Volumes
+from hawser.runner.machine.volumes import LuksVolume, OnlyVolumes
 from hawser.runner.system import Failure, Finished
 
 SECRET = "correct horse battery staple"
@@ -233,7 +233,7 @@ def kept(disk, system, monkeypatch, tmp_path):
         (tmp_path / "units" / unit).write_text(text)
 
     def kept(*keep, patient=True):
-        kind = Volumes({"application": "shop", "keep": list(keep), "patient": patient}, system)
+        kind = OnlyVolumes({"application": "shop", "keep": list(keep), "patient": patient}, system)
         done = put(kind)
         return done, kind.facts()
 

@@ -14,8 +14,7 @@ import time
 
 import pytest
 
-from hawser.runner.processes.health import Healthy, ask
-from hawser.runner.processes.survey import health
+from hawser.runner.processes.health import Healthy, ask, health
 from hawser.runner.system import Failure
 
 from ..conftest import whole

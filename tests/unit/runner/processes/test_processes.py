@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from hawser.runner.processes.processes import Retired, Running, Service, Units, definitions
+from hawser.runner.processes.processes import OnlyUnits, Retired, Running, Service, definitions
 from hawser.runner.processes.systemd import Systemd
 from hawser.runner.system import Failure, Finished
 
@@ -172,7 +172,7 @@ class TestUnits:
         for unit in ("demo-web", "demo-old"):
             supervisor.run(unit)
         (supervisor.folder / "demo-foreign.conf").write_text("[program:demo-foreign]\ncommand=sleep 1000\n")
-        resource = Units({"prefix": "demo", "keep": ["supervisor/demo-web", "systemd/demo-old"]}, system)
+        resource = OnlyUnits({"prefix": "demo", "keep": ["supervisor/demo-web", "systemd/demo-old"]}, system)
         change = resource.check()
         assert change.note == "removes demo-old"
         resource.apply(change)

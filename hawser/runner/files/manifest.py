@@ -1,4 +1,4 @@
-"""What was placed on the host before, so that it goes away when nobody wants it any more."""
+"""Manifests of the files that were placed on the host, so that they go away when nobody wants them any more."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
 
-    from ..specs.certificates import PlacedSpec
+    from ..specs.certificates import OnlyPlacedSpec
 
 
-class Placed(Kind):
-    """See `hawser.resources.Placed`."""
+class OnlyPlaced(Kind):
+    """See `hawser.resources.OnlyPlaced`."""
 
-    spec: PlacedSpec
+    spec: OnlyPlacedSpec
 
     def record(self) -> str:
         return os.path.join(self.system.state, "placed-%s.json" % self.spec["record"])
 
     def recorded(self) -> List[str]:
-        """Return what was placed before.
+        """Return the paths that were placed before.
 
         :raises Failure: nobody knows; the user's own files that were there before would be taken for ours.
         """
@@ -82,7 +82,7 @@ class Placed(Kind):
             remove(folder, recursive=True)
 
     def keep(self, path: str) -> None:
-        """Keep what is there before anything is placed: it comes back when nothing is."""
+        """Keep the original file before ours is placed: it comes back when ours goes."""
         if os.path.isfile(path):
             os.makedirs(os.path.dirname(self.original(path)), mode=0o700, exist_ok=True)
         if not copy(path, self.original(path)):

@@ -1,4 +1,4 @@
-"""Repositories beside the application's own: which commit is checked out, and what nobody needs any more."""
+"""Repositories beside the application's own: their checked-out commits, and working copies that are needed no more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Dict, List, Optional
 
     from ..specs.answers import Held
-    from ..specs.code import CheckoutsSpec, TreesSpec
+    from ..specs.code import OnlyCheckoutsSpec, OnlyWorktreesSpec
     from ..system import System
 
 RECORD = "checkout.json"
@@ -25,7 +25,7 @@ MARKER = ".complete"
 
 
 def held(system: System, folder: str) -> Dict[str, Held]:
-    """Return what the records of the checkouts in a folder say, by name; one that was never completed has none."""
+    """Return the records of the checkouts in a folder, by name; an incomplete one has none."""
     found = {}
     for name in names_in(folder):
         record = recorded(os.path.join(folder, name))
@@ -60,10 +60,10 @@ def read_record(folder: str) -> Optional[Held]:
     return {"repo": texts["repo"], "branch": texts["branch"], "path": texts["path"], "commit": texts["commit"]}
 
 
-class Trees(Tidying):
-    """See `hawser.resources.Trees`."""
+class OnlyWorktrees(Tidying):
+    """See `hawser.resources.OnlyWorktrees`."""
 
-    spec: TreesSpec
+    spec: OnlyWorktreesSpec
 
     def superfluous(self) -> List[str]:
         """Return the working copies that are neither in use nor the one before."""
@@ -88,17 +88,17 @@ class Trees(Tidying):
         remove(path, recursive=True)
 
 
-class Checkouts(Tidying):
-    """See `hawser.resources.Checkouts`."""
+class OnlyCheckouts(Tidying):
+    """See `hawser.resources.OnlyCheckouts`."""
 
-    spec: CheckoutsSpec
+    spec: OnlyCheckoutsSpec
 
     def superfluous(self) -> List[str]:
         folder = self.spec["folder"]
-        return [name for name in names_in(folder) if name not in self.spec["keep"] and self.left(name)]
+        return [name for name in names_in(folder) if name not in self.spec["keep"] and self.remains(name)]
 
-    def left(self, name: str) -> List[str]:
-        """Return what is still there of a checkout, beside what the application has written."""
+    def remains(self, name: str) -> List[str]:
+        """Return the names of a checkout's remaining entries, without the application's own files."""
         return [each for each in names_in(os.path.join(self.spec["folder"], name)) if each != KEPT]
 
     def check(self) -> Optional[Change]:
@@ -110,9 +110,9 @@ class Checkouts(Tidying):
             self.try_to(partial(self.remove, name))
 
     def remove(self, name: str) -> None:
-        """Remove a checkout with its link, but for what the application has written."""
+        """Remove a checkout with its link, but for the application's own files."""
         folder = os.path.join(self.spec["folder"], name)
-        for each in self.left(name):
+        for each in self.remains(name):
             refuse_mounts(os.path.join(folder, each))
         found, record = read_record(folder), os.path.join(folder, RECORD)
         path = found["path"] if found else ""
@@ -122,7 +122,7 @@ class Checkouts(Tidying):
             )
         if path and os.path.islink(path) and os.readlink(path).startswith(folder + "/"):
             remove(path)
-        for each in sorted(self.left(name), key=lambda each: each == RECORD):
+        for each in sorted(self.remains(name), key=lambda each: each == RECORD):
             remove(os.path.join(folder, each), recursive=True)
         if not names_in(folder):
             os.rmdir(folder)

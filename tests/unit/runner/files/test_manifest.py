@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner.files.placed import Placed
+from hawser.runner.files.manifest import OnlyPlaced
 from hawser.runner.system import Failure
 
 from ..conftest import whole
@@ -20,7 +20,7 @@ def put(system, tmp_path):
 
     def put(*names):
         paths = [str(folder / name) for name in names]
-        kind = Placed(whole("placed", {"record": "things", "paths": paths, "folder": str(folder)}), system)
+        kind = OnlyPlaced(whole("placed", {"record": "things", "paths": paths, "folder": str(folder)}), system)
         change = kind.check()
         if change:
             kind.apply(change)
@@ -59,7 +59,7 @@ def test_nothing_is_noted_where_nothing_was_ever_placed(put, system):
 
 
 def test_a_file_that_was_noted_but_never_made_is_forgotten(put, system):
-    kind = Placed(whole("placed", {"record": "things", "paths": [str(put.folder / "a")], "folder": ""}), system)
+    kind = OnlyPlaced(whole("placed", {"record": "things", "paths": [str(put.folder / "a")], "folder": ""}), system)
     kind.apply(kind.check())
     put()
     assert put() == ""
@@ -67,7 +67,7 @@ def test_a_file_that_was_noted_but_never_made_is_forgotten(put, system):
 
 def test_what_is_only_added_leaves_the_others_until_they_are_not_wanted(put, system):
     put("a")
-    kind = Placed(
+    kind = OnlyPlaced(
         whole("placed", {"record": "things", "paths": [str(put.folder / "b")], "folder": "", "adds": True}), system
     )
     change = kind.check()
@@ -105,7 +105,7 @@ def test_what_came_back_once_and_went_away_does_not_come_back_again(put):
 def test_a_link_that_was_there_before_is_no_file_to_keep(put, tmp_path):
     (tmp_path / "far").write_text("far")
     (put.folder / "a").symlink_to(tmp_path / "far")
-    kind = Placed(whole("placed", {"record": "things", "paths": [str(put.folder / "a")], "folder": ""}), put.system)
+    kind = OnlyPlaced(whole("placed", {"record": "things", "paths": [str(put.folder / "a")], "folder": ""}), put.system)
     kind.apply(kind.check())
     assert put() == f"removes {put.folder}/a"
     assert (tmp_path / "far").read_text() == "far"

@@ -62,7 +62,7 @@ def is_mount(path: str, table: str = TABLE) -> bool:
 
 
 def unmounted(system: System, path: str = "/etc/fstab", needed: Sequence[str] = ()) -> List[str]:
-    """Return the folders that fstab(5) wants mounted at boot and that are no mounts, and those of `needed`."""
+    """Return the folders that fstab(5) wants mounted at boot, or `needed` names, and that are no mounts."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             rows = [line.split() for line in stream]
@@ -101,7 +101,7 @@ def at_once(work: Callable[[str], str], names: Sequence[str]) -> Dict[str, str]:
 
 
 def resolve(system: System, names: Sequence[str]) -> Dict[str, str]:
-    """Look names up as the host's programs would; return what is wrong with each, empty when it resolves."""
+    """Look names up as the host's programs would; return the error of each, empty when it resolves."""
 
     def one(name: str) -> str:
         try:
@@ -114,7 +114,7 @@ def resolve(system: System, names: Sequence[str]) -> Dict[str, str]:
 
 
 def reach(system: System, places: Sequence[str]) -> Dict[str, str]:
-    """Connect to some ``HOST PORT``; return what is wrong with each, empty when it accepts a connection."""
+    """Connect to some ``HOST PORT``; return the error of each, empty when it accepts a connection."""
 
     def one(place: str) -> str:
         host, port = place.split()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hawser.runner.machine import looks
+from hawser.runner.machine import probes
 from hawser.runner.rows import MOST_ROWS
 from hawser.runner.system import Finished
 
@@ -15,7 +15,7 @@ from ..conftest import validated
 
 
 def test_a_path_that_is_not_there_stands_for_the_folder_above(system, tmp_path):
-    (room,) = looks.rooms(system, [str(tmp_path), f"{tmp_path}/not/there"])
+    (room,) = probes.rooms(system, [str(tmp_path), f"{tmp_path}/not/there"])
     assert room["path"] == str(tmp_path)
     assert 0 < room["free"] <= room["total"] and not room["read_only"]
 
@@ -32,17 +32,17 @@ def test_what_fstab_wants_and_is_no_mount_is_told(system, tmp_path):
         "proc /proc proc defaults 0 0",
     ]
     fstab.write_text("\n".join(rows))
-    assert looks.unmounted(system, str(fstab)) == ["/mnt/with blank", "/mnt/with#hash"]
-    assert looks.unmounted(system, f"{tmp_path}/none") == []
+    assert probes.unmounted(system, str(fstab)) == ["/mnt/with blank", "/mnt/with#hash"]
+    assert probes.unmounted(system, f"{tmp_path}/none") == []
 
 
 def test_memory_is_read(system):
-    found = looks.memory(system)
+    found = probes.memory(system)
     assert 0 < found["free"] <= found["total"]
 
 
 def test_names_are_looked_up_at_once(system):
-    found = looks.resolve(system, ["127.0.0.1", "no-such-name.invalid"])
+    found = probes.resolve(system, ["127.0.0.1", "no-such-name.invalid"])
     assert found["127.0.0.1"] == ""
     assert found["no-such-name.invalid"]
 
@@ -53,21 +53,21 @@ def test_a_port_is_reached_or_it_is_said_why_not(system):
         with socket.create_server(("127.0.0.1", 0)) as other:
             closed = other.getsockname()[1]
         places = [f"127.0.0.1 {open_one}", f"127.0.0.1 {closed}"]
-        assert looks.reach(system, places) == {places[0]: "", places[1]: "Connection refused"}
+        assert probes.reach(system, places) == {places[0]: "", places[1]: "Connection refused"}
 
 
 def test_triggers_that_are_due_are_counted(system):
-    assert looks.pending(system) == 0
+    assert probes.pending(system) == 0
     folder = Path(system.state) / "pending"
     folder.mkdir()
     (folder / "one").touch()
-    assert looks.pending(system) == 1
+    assert probes.pending(system) == 1
 
 
 def test_many_failed_units_of_one_template_hide_no_other(monkeypatch, system):
     lines = [*(f"ssh@{number}-6.6.6.6:22.service loaded failed failed x" for number in range(110_000)), "web.service x"]
     monkeypatch.setattr(system, "run", lambda *_words, **_options: Finished(0, "\n".join(lines)))
-    found = looks.failed_units(system)
+    found = probes.failed_units(system)
     assert {"unit": "web.service"} in found["rows"]
     assert (len(found["rows"]), found["more"]) == (MOST_ROWS, 110_001 - MOST_ROWS)
     validated(found, "looks.failed_units")
@@ -77,12 +77,12 @@ def test_the_last_words_of_a_server_are_those_of_its_youngest_log(system, tmp_pa
     for age, name in enumerate(("new.log", "old.log")):
         (tmp_path / name).write_text("".join(f"{name} {number}\n" for number in range(9)))
         os.utime(tmp_path / name, (9 - age, 9 - age))
-    assert looks.last_words(system, f"{tmp_path}/*.log", []) == [f"new.log {number}" for number in range(4, 9)]
+    assert probes.last_words(system, f"{tmp_path}/*.log", []) == [f"new.log {number}" for number in range(4, 9)]
 
 
 @pytest.mark.parametrize("logs", ["", "/nowhere/*.log"])
 def test_a_server_without_a_log_of_its_own_is_looked_for_in_the_journal(system, monkeypatch, logs):
     asked = []
     monkeypatch.setattr(system, "run", lambda argv, **_: asked.append(argv) or SimpleNamespace(output="no\n"))
-    assert looks.last_words(system, logs, ["a.service", "a@*.service"]) == ["no"]
+    assert probes.last_words(system, logs, ["a.service", "a@*.service"]) == ["no"]
     assert asked[0][-4:] == ["-u", "a.service", "-u", "a@*.service"]
