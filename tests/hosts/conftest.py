@@ -222,6 +222,11 @@ class Fleet:
 def make_repository(folder: Path, application: Path = PROJECT / "demo") -> None:
     """Make a repository of an application, or commit what has changed in it; its ``.gitignore`` counts."""
     shutil.copytree(application, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    commit_everything(folder)
+
+
+def commit_everything(folder: Path) -> None:
+    """Make a repository of a folder, or commit what has changed in it."""
     for words in (
         ["init", "--quiet", "-b", "main"],
         ["config", "user.name", "Test"],
@@ -230,6 +235,50 @@ def make_repository(folder: Path, application: Path = PROJECT / "demo") -> None:
         ["commit", "--quiet", "--allow-empty", "-m", "The application"],
     ):
         subprocess.run(["git", "-C", str(folder), *words], check=True)
+
+
+def write_secrets(fleet: Fleet, secrets: Mapping[str, str]) -> None:
+    """Write ``hosts/NAME.env`` as one who deploys would, where it is missing.
+
+    :param secrets: their values, escaped as they stand in single quotes.
+    """
+    file = fleet.hosts / f"{fleet.name}.env"
+    if secrets and not file.exists():
+        file.touch(mode=0o600)
+        file.write_text("".join(f"{key}='{value}'\n" for key, value in secrets.items()))
+
+
+@contextmanager
+def own_environment(
+    name: str,
+    settings: str,
+    files: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    /,
+    **values: object,
+) -> Iterator[Fleet]:
+    """Make the bare hosts of an environment that a module has for itself, and a repository for its application.
+
+    :param name: the environment's.
+    :param settings: its file, with places for the ``{repository}`` and for `values`.
+    :param files: what is in the repository, by path.
+    :param secrets: as `write_secrets` takes them.
+    """
+    fleet = Fleet(Path(tempfile.mkdtemp(prefix=f"hawser-{name}-")), name)
+    fleet.hosts.mkdir()
+    fleet.repository.mkdir()
+    try:
+        for path, text in (files or {}).items():
+            (fleet.repository / path).parent.mkdir(parents=True, exist_ok=True)
+            (fleet.repository / path).write_text(text)
+        commit_everything(fleet.repository)
+        fleet.file.write_text(settings.format(repository=fleet.repository, **values))
+        write_secrets(fleet, secrets or {})
+        fleet.fab("-H", name, "sandbox.reset", timeout=300)
+        yield fleet
+    finally:
+        fleet.fab("-H", name, "sandbox.down", code=None)
+        shutil.rmtree(fleet.folder)
 
 
 def environment_text(fleet: Fleet, name: str) -> str:
@@ -268,10 +317,7 @@ def system(
             assert old in text, old
             text = text.replace(old, new)
         fleet.file.write_text(text)
-        secrets_file = fleet.hosts / f"{name}.env"
-        if secrets and not secrets_file.exists():
-            secrets_file.touch(mode=0o600)
-            secrets_file.write_text("".join(f"{key}='{value}'\n" for key, value in secrets.items()))
+        write_secrets(fleet, secrets or {})
         fleet.fab("-H", name, "sandbox.up", timeout=300)
         yield fleet
     finally:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from .conftest import Fleet
+from .conftest import Fleet, own_environment
 from .test_restores import kill, push_kills
 
 # Each of these has been taken for something else somewhere on the way.
@@ -46,23 +43,10 @@ sandbox = true
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    folder = Path(tempfile.mkdtemp(prefix="hawser-mariadb-"))
-    fleet = Fleet(folder, "stock")
-    fleet.hosts.mkdir()
-    fleet.repository.mkdir()
-    fleet.git("init", "--quiet", "-b", "main")
-    fleet.file.write_text(SETTINGS.format(repository=fleet.repository))
-    secrets = fleet.hosts / "stock.env"
-    secrets.touch(mode=0o600)
     escaped = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
-    secrets.write_text(f"STOCK_PASSWORD='{escaped}'\n")
-    try:
-        fleet.fab("-H", "stock", "sandbox.reset", timeout=300)
+    with own_environment("stock", SETTINGS, {}, {"STOCK_PASSWORD": escaped}) as fleet:
         fleet.fab("-H", "stock", "bootstrap")
         yield fleet
-    finally:
-        fleet.fab("-H", "stock", "sandbox.down", code=None)
-        shutil.rmtree(folder)
 
 
 def asks(fleet: Fleet, sql: str, password: str = PASSWORD, database: str = "stock") -> str:

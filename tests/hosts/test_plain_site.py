@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from .conftest import Fleet
+from .conftest import Fleet, own_environment
 
 APPLICATION = """
 from flask import Flask
@@ -41,19 +38,9 @@ sandbox = true
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Fleet]:
     """A Flask site in a repository of its own, and one bare host."""
-    folder = Path(tempfile.mkdtemp(prefix="hawser-plain-"))
-    fleet = Fleet(folder, "plain")
-    fleet.hosts.mkdir()
-    fleet.repository.mkdir()
-    fleet.git("init", "--quiet", "-b", "main")
-    fleet.git("config", "user.name", "Test")
-    fleet.git("config", "user.email", "test@example.org")
-    fleet.commit({"app.py": APPLICATION, "requirements.txt": "flask==3.1.2\ngunicorn==23.0.0\n"})
-    fleet.file.write_text(SETTINGS.format(repository=fleet.repository))
-    fleet.fab("-H", "plain", "sandbox.reset", timeout=300)
-    yield fleet
-    fleet.fab("-H", "plain", "sandbox.down")
-    shutil.rmtree(folder)
+    code = {"app.py": APPLICATION, "requirements.txt": "flask==3.1.2\ngunicorn==23.0.0\n"}
+    with own_environment("plain", SETTINGS, code) as fleet:
+        yield fleet
 
 
 def test_a_bare_host_is_left_alone_by_a_deploy_that_says_what_comes_first(plain: Fleet) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from hawser.inventory import Services
 
-from .conftest import Fleet
+from .conftest import Fleet, own_environment
 
 SETTINGS = """
 [app]
@@ -26,20 +23,10 @@ sandbox = true
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    folder = Path(tempfile.mkdtemp(prefix="hawser-services-"))
-    fleet = Fleet(folder, "stock")
-    fleet.hosts.mkdir()
-    fleet.repository.mkdir()
-    fleet.git("init", "--quiet", "-b", "main")
     tables = "".join(f"[services.{name}]\n" for name in Services.model_fields)
-    fleet.file.write_text(SETTINGS.format(repository=fleet.repository) + tables)
-    try:
-        fleet.fab("-H", "stock", "sandbox.reset", timeout=300)
+    with own_environment("stock", SETTINGS + tables) as fleet:
         fleet.fab("-H", "stock", "bootstrap")
         yield fleet
-    finally:
-        fleet.fab("-H", "stock", "sandbox.down", code=None)
-        shutil.rmtree(folder)
 
 
 def test_the_program_of_each_service_listens_on_its_port(fleet: Fleet) -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from hawser import sandbox
 
-from .conftest import PROJECT, Fleet, wait_for
+from .conftest import PROJECT, Fleet, own_environment, wait_for
 
 # One name begins with the other: whoever goes by prefixes takes too much.
 FIRST, SECOND = "tide", "tide-two"
@@ -138,33 +135,22 @@ class Two:
         return {kind: text for kind, text in found.items() if text}
 
 
-def make(folder: Path, name: str, port: int, reached: str) -> Fleet:
-    """Write an environment of one of the two applications, and the repository that both share."""
-    fleet = Fleet(folder, name)
-    database = name.replace("-", "_")
-    words = {"name": name, "database": database, "port": port, "reached": reached, "repository": fleet.repository}
-    fleet.file.write_text(SETTINGS.format(**words))
-    return fleet
+def words(name: str, port: int, reached: str) -> dict[str, object]:
+    """Return what the settings of one of the two applications say."""
+    return {"name": name, "database": name.replace("-", "_"), "port": port, "reached": reached}
 
 
 @pytest.fixture(scope="module")
 def two() -> Iterator[Two]:
-    folder = Path(tempfile.mkdtemp(prefix="hawser-two-"))
-    first = Fleet(folder, FIRST)
-    first.hosts.mkdir()
-    first.repository.mkdir()
-    first.git("init", "--quiet", "-b", "main")
-    first.git("config", "user.name", "Test")
-    first.git("config", "user.email", "test@example.org")
-    first.commit({"tide.py": APPLICATION, "requirements.txt": "gunicorn==23.0.0\npsycopg[binary]==3.2.9\n"})
-    first = make(folder, FIRST, 8101, "sandbox = true")
-    first.fab("-H", FIRST, "sandbox.reset", timeout=300)
-    host = next(each for each in sandbox.listing() if each.name == f"{FIRST}-solo")
-    reached = f'address = "{host.address}"\nuser = "root"\nkey = "{sandbox.private_key()}"'
-    second = make(folder, SECOND, 8102, f'{reached}\nhost_key = "{host.host_keys[0]}"')
-    yield Two(first, second)
-    first.fab("-H", FIRST, "sandbox.down")
-    shutil.rmtree(folder)
+    """One bare host, and a repository that both applications share."""
+    code = {"tide.py": APPLICATION, "requirements.txt": "gunicorn==23.0.0\npsycopg[binary]==3.2.9\n"}
+    with own_environment(FIRST, SETTINGS, code, **words(FIRST, 8101, "sandbox = true")) as first:
+        host = next(each for each in sandbox.listing() if each.name == f"{FIRST}-solo")
+        reached = f'address = "{host.address}"\nuser = "root"\nkey = "{sandbox.private_key()}"'
+        second = Fleet(first.folder, SECOND)
+        own = words(SECOND, 8102, f'{reached}\nhost_key = "{host.host_keys[0]}"')
+        second.file.write_text(SETTINGS.format(repository=first.repository, **own))
+        yield Two(first, second)
 
 
 @contextmanager

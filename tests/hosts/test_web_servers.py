@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from .conftest import Answer, Fleet, wait_for
+from .conftest import Answer, Fleet, own_environment, wait_for
 
 APPLICATION = """
 from flask import Flask, request
@@ -65,21 +62,10 @@ PAGES = {"nginx": "/etc/nginx", "apache": "/etc/apache2", "caddy": "/etc/caddy"}
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Fleet]:
     """A Flask site in a repository of its own, and one bare host."""
-    folder = Path(tempfile.mkdtemp(prefix="hawser-quay-"))
-    fleet = Fleet(folder, "quay")
-    fleet.hosts.mkdir()
-    fleet.repository.mkdir()
-    (fleet.repository / "static").mkdir()
-    fleet.git("init", "--quiet", "-b", "main")
-    fleet.git("config", "user.name", "Test")
-    fleet.git("config", "user.email", "test@example.org")
     requirements = "flask==3.1.2\ngunicorn==23.0.0\n"
-    fleet.commit({"app.py": APPLICATION, "requirements.txt": requirements, "static/style.css": "a {}\n"})
-    fleet.file.write_text(SETTINGS.format(repository=fleet.repository, server="nginx"))
-    fleet.fab("-H", "quay", "sandbox.reset", timeout=300)
-    yield fleet
-    fleet.fab("-H", "quay", "sandbox.down")
-    shutil.rmtree(folder)
+    code = {"app.py": APPLICATION, "requirements.txt": requirements, "static/style.css": "a {}\n"}
+    with own_environment("quay", SETTINGS, code, server="nginx") as fleet:
+        yield fleet
 
 
 @pytest.fixture(scope="module", params=["caddy"])

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from hawser import sandbox
-from tests.hosts.conftest import PROJECT, Fleet, worker_sandbox
+from tests.hosts.conftest import PROJECT, Fleet, worker_sandbox, write_secrets
 from tests.real.tables import names, sources
 
 __all__ = ["worker_sandbox"]  # a fixture of these tests as well
@@ -111,10 +111,7 @@ def real_system(
         assert old in text, f"hosts/{name}.toml has no {old!r}"
         text = text.replace(old, new)
     fleet.file.write_text(text)
-    secrets_file = fleet.hosts / f"{name}.env"
-    if secrets and not secrets_file.exists():
-        secrets_file.touch(mode=0o600)
-        secrets_file.write_text("".join(f"{key}='{value}'\n" for key, value in secrets.items()))
+    write_secrets(fleet, secrets or {})
     try:
         fleet.fab("-H", name, "sandbox.up", timeout=300)
         yield fleet
