@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO, Iterator, List, Mapping, Optional, Sequence, Tuple
 
     from ..specs.answers import Backup as BackupRow
-    from ..specs.databases import BackupSpec
+    from ..specs.databases import BackupSpec, SavedSpec
     from ..system import System
 
 NAME = re.compile(r"([^/]+)-([0-9]{8}T[0-9]{6}Z)\.(dump|sql\.gz|sqlite3)\Z")
@@ -33,22 +33,12 @@ NAME = re.compile(r"([^/]+)-([0-9]{8}T[0-9]{6}Z)\.(dump|sql\.gz|sqlite3)\Z")
 AGED = 2
 
 
-class Backup(Kind):
-    """See `hawser.resources.Backup`."""
+class Saving:
+    """The making of one backup of a database."""
 
-    spec: BackupSpec
-
-    def check(self) -> Optional[Change]:
-        spec = self.spec
-        if spec["may_lack"] and not os.path.lexists(spec["path"]):
-            return None
-        journal = Journal(self.system.state, spec["engine"], spec["database"])
-        if journal.found:
-            raise journal.refusal()
-        return Change("backs up %s" % spec["database"])
-
-    def apply(self, change: Change) -> None:
-        self.thin_out(self.make(self.spec["why"]))
+    def __init__(self, spec: SavedSpec, system: System) -> None:
+        self.spec = spec
+        self.system = system
 
     def make(self, why: str) -> str:
         """Make a backup and return its name; it appears when it is proven, and nothing goes for it.
@@ -64,7 +54,7 @@ class Backup(Kind):
             raise Failure("%s has %d MiB free, and a backup of %s may need %d" % sizes)
         self.clear_records()
         name = self.new_name(engine.suffix)
-        number = 1 + max((each["number"] for each in listing(self.system, folder)), default=0)
+        ordinal = 1 + max((each["number"] for each in listing(self.system, folder)), default=0)
         with workplace(folder, engine.user, self.system.state) as place:
             made = os.path.join(place, name)
             handle = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -76,21 +66,10 @@ class Backup(Kind):
             if not size:
                 raise Failure("the backup of %s is empty" % spec["database"])
             about = dict(spec["entry"], why=why, size=size, sha256=digest(made), made_by=version, proven=True)
-            about.update(engine.details(), number=number)
+            about.update(engine.details(), number=ordinal)
             write_atomically(os.path.join(folder, name + ".json"), json.dumps(about).encode() + b"\n", 0o600)
             os.rename(made, os.path.join(folder, name))
         return name
-
-    def mine(self) -> List[BackupRow]:
-        """Return the backups of this database, the youngest first: others of its name may be saved in that folder."""
-        spec, found = self.spec, listing(self.system, self.spec["folder"])
-        return [
-            each
-            for each in found
-            if (each["database"], each["engine"]) == (spec["database"], spec["engine"])
-            # An older version did not write down which file it was.
-            and each["path"] in ("", spec["path"])
-        ]
 
     def clear_records(self) -> None:
         """Remove the records of backups that never took their place, for the run was killed."""
@@ -109,6 +88,35 @@ class Backup(Kind):
             if not os.path.lexists(os.path.join(self.spec["folder"], name)):
                 return name
             time.sleep(0.1)
+
+
+class Backup(Kind):
+    """See `hawser.resources.Backup`."""
+
+    spec: BackupSpec
+
+    def check(self) -> Optional[Change]:
+        spec = self.spec
+        if spec["may_lack"] and not os.path.lexists(spec["path"]):
+            return None
+        journal = Journal(self.system.state, spec["engine"], spec["database"])
+        if journal.found:
+            raise journal.refusal()
+        return Change("backs up %s" % spec["database"])
+
+    def apply(self, change: Change) -> None:
+        self.thin_out(Saving(self.spec, self.system).make(self.spec["why"]))
+
+    def mine(self) -> List[BackupRow]:
+        """Return the backups of this database, the youngest first: others of its name may be saved in that folder."""
+        spec, found = self.spec, listing(self.system, self.spec["folder"])
+        return [
+            each
+            for each in found
+            if (each["database"], each["engine"]) == (spec["database"], spec["engine"])
+            # An older version did not write down which file it was.
+            and each["path"] in ("", spec["path"])
+        ]
 
     def thin_out(self, made: str) -> None:
         """Remove superfluous backups: too old, or too many.

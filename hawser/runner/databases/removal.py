@@ -16,7 +16,7 @@ from ..kernel.strays import belongs, describe, orphans
 from ..rows import some
 from ..system import Change, Failure, Kind
 from . import mariadb, postgres
-from .backups import Backup
+from .backups import Saving
 from .rabbitmq import control
 from .restores import recover
 from .restoring import BEFORE_REMOVAL, Journal, is_former
@@ -208,7 +208,7 @@ class DatabaseGone(Kind):
             recover(self.spec, self.system)
         if server.there():
             # Nothing is dropped that could not be saved: a backup that fails ends it here.
-            Backup(self.spec, self.system).make(BEFORE_REMOVAL)
+            Saving(self.spec, self.system).make(BEFORE_REMOVAL)
             server.drop()
         if not server.role():
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from ..system import Change, Failure, Kind
-from .backups import Backup, opened, opened_whole
+from .backups import Saving, opened, opened_whole
 from .engines import ENGINES
 from .postgres import Cluster
 from .restoring import BEFORE_RESTORE, Journal
@@ -79,7 +79,7 @@ class Restore(Kind):
         spec = self.spec
         engine = ENGINES[spec["engine"]](spec, self.system)
         if engine.there():
-            journal.note(safety=Backup(spec, self.system).make(BEFORE_RESTORE))
+            journal.note(safety=Saving(spec, self.system).make(BEFORE_RESTORE))
         folder = spec["folder"]
         with opened(folder, spec["name"]) as source, workplace(folder, engine.user, self.system.state) as place:
             said = engine.restore(source, journal, place)

@@ -19,7 +19,8 @@ from hawser.resources import Changed, Notice, Resource
 from hawser.runner.engine import KINDS
 from hawser.runner.specs import answers as said
 from hawser.runner.specs import files, messages
-from hawser.ssh.wire import runner_source
+
+from .line import source
 
 SENT = [
     each
@@ -69,7 +70,7 @@ def test_every_kind_declares_the_type_of_its_resource(resource):
 
 
 def test_the_types_stay_here():
-    modules = json.loads(zlib.decompress(runner_source()))
+    modules = json.loads(zlib.decompress(source()))
     assert not [name for name in modules if "specs" in name]
     program = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
     names = [name.replace("hawser_runner", "hawser.runner", 1) for name in modules]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hawser.runner.databases import sqlite_dump
-from hawser.runner.databases.backups import Backup, listing
+from hawser.runner.databases.backups import Backup, Saving, listing
 from hawser.runner.databases.restores import NoOpenRestore, Restore, left
 from hawser.runner.databases.restoring import Journal, journals
 from hawser.runner.system import Failure
@@ -345,7 +345,7 @@ def test_a_restore_begins_with_nothing_of_the_one_before_in_its_journal(save, re
     def killed(self, why):
         raise Killed
 
-    monkeypatch.setattr(Backup, "make", killed)
+    monkeypatch.setattr(Saving, "make", killed)
     with pytest.raises(Killed):
         restore(other)
     found = Journal(system.state, "sqlite", "site").found
