@@ -17,7 +17,7 @@ from hawser.host.ports import Port, exposed, promised
 from hawser.inventory import Environment, Services
 from hawser.inventory.tables.services.server import Server
 from hawser.resources import Packages, Service
-from hawser.runner.databases import backups, removal
+from hawser.runner.databases import engines, removal
 from hawser.secrets import Secrets
 from hawser.templates.rendering import Templates
 from tasks import bootstrap, remove
@@ -186,4 +186,4 @@ def test_a_service_is_installed_and_runs_where_the_settings_want_it(host, name):
 
 def test_each_service_with_databases_has_a_shell_and_is_known_to_backups_restores_and_removal():
     assert set(DATABASES) == set(ENVIRONMENT.services.databases)
-    assert set(backups.ENGINES) == set(removal.SERVERS) == {*DATABASES, "sqlite"}
+    assert set(engines.ENGINES) == set(removal.SERVERS) == {*DATABASES, "sqlite"}
