@@ -12,19 +12,19 @@ SLOW = {"typing", "http.client", "xmlrpc.client", "email", "ssl", "tempfile", "t
 RUNNER = Path(__file__).parents[3] / "hawser" / "runner"
 
 
-def test_nothing_in_it_needs_more_than_python_3_8():
+def test_no_call_of_the_runner_needs_more_than_python_3_8():
     argv = [str(Path(sys.executable).with_name("vermin")), "--target=3.8-", "--violations", "--no-tips", str(RUNNER)]
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
 
 
-def test_its_syntax_is_that_of_python_3_8():
+def test_the_syntax_of_the_runner_is_that_of_python_3_8():
     argv = [sys.executable, "-m", "ruff", "check", "--isolated", "--target-version=py38", "--select=E9", str(RUNNER)]
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
 
 
-def test_its_start_loads_nothing_that_most_runs_do_without():
+def test_the_start_of_the_runner_loads_nothing_that_most_runs_do_without():
     program = "import sys; before = set(sys.modules); import hawser.runner.main; print(*(set(sys.modules) - before))"
     for interpreter in interpreters().values():
         result = subprocess.run(

@@ -62,7 +62,7 @@ def host(system, tmp_path):
 
 
 class TestEvents:
-    def test_what_differs_is_changed_and_then_ok(self, host):
+    def test_a_resource_that_differs_is_changed_and_then_ok(self, host):
         assert host.apply(host.file(), host.file("b")) == ["changed", "changed"]
         assert host.ok
         assert host.apply(host.file(), host.file("b", "other\n")) == ["ok", "changed"]
@@ -79,7 +79,7 @@ class TestEvents:
         host.apply(host.command("echo done"))
         assert host.event(0)["output"] == "done\n"
 
-    def test_after_a_failure_the_rest_is_skipped(self, host):
+    def test_the_rest_of_a_catalog_is_skipped_after_a_failure(self, host):
         assert host.apply(host.command("echo why; exit 3"), host.file(), host.file("b")) == [
             "failed",
             "skipped",
@@ -115,7 +115,7 @@ class TestEvents:
 
 
 class TestDryRun:
-    def test_nothing_is_touched_and_all_is_shown(self, host):
+    def test_a_dry_run_touches_nothing_and_shows_everything(self, host):
         rows = [host.file(), host.command("touch ran")]
         assert host.apply(*rows, dry=True) == ["would_change", "would_change"]
         assert host.event(0)["diff"].endswith("+text")
@@ -124,19 +124,19 @@ class TestDryRun:
         assert names(host.folder) == ["state"]
         assert names(host.folder / "state") == []
 
-    def test_a_trigger_shows_that_it_would_run(self, host):
+    def test_a_dry_run_shows_that_a_trigger_would_run(self, host):
         rows = [host.file(), host.command("true", when=[0])]
         assert host.apply(*rows, dry=True) == ["would_change", "would_change"]
         host.apply(*rows)
         assert host.apply(*rows, dry=True) == ["ok", "ok"]
 
-    def test_what_depends_on_something_that_would_change_is_unknown(self, host):
+    def test_a_resource_that_depends_on_one_that_would_change_is_unknown_in_a_dry_run(self, host):
         block = {"kind": "block", "step": "x", "label": "x", "path": f"{host.folder}/a", "name": "n", "content": "c"}
         assert host.apply(host.file(), block, dry=True) == ["would_change", "unknown"]
         assert host.event(1)["note"] == f"{host.folder}/a does not exist"
         assert host.ok
 
-    def test_what_depends_on_nothing_that_would_change_has_failed(self, host):
+    def test_a_resource_that_depends_on_nothing_that_would_change_fails_in_a_dry_run(self, host):
         block = {"kind": "block", "step": "x", "label": "x", "path": f"{host.folder}/a", "name": "n", "content": "c"}
         assert host.apply(block, host.file(), dry=True) == ["failed", "would_change"]
         assert not host.ok
@@ -149,7 +149,7 @@ class TestDryRun:
 
 
 class TestTriggers:
-    def test_one_runs_when_its_cause_changed_and_only_then(self, host):
+    def test_a_trigger_runs_when_its_cause_changed_and_only_then(self, host):
         rows = [host.file(), host.file("b"), host.command("echo one >> log", when=[0])]
         assert host.apply(*rows) == ["changed", "changed", "changed"]
         assert host.apply(*rows) == ["ok", "ok", "ok"]
@@ -157,17 +157,17 @@ class TestTriggers:
         assert host.apply(*rows) == ["ok", "changed", "ok"]
         assert host.ran() == ["one"]
 
-    def test_one_with_several_causes_runs_once(self, host):
+    def test_a_trigger_with_several_causes_runs_once(self, host):
         rows = [host.file(), host.file("b"), host.command("echo one >> log", when=[0, 1])]
         host.apply(*rows)
         assert host.ran() == ["one"]
 
-    def test_it_is_noted_before_its_cause_changes_and_forgotten_after_it_succeeded(self, host):
+    def test_a_trigger_is_noted_before_its_cause_changes_and_forgotten_after_it_succeeded(self, host):
         host.apply(host.file(), host.command("true", when=[0]))
         assert host.points == [("before", 0, 1), ("after", 0, 1), ("before", 1, 1), ("after", 1, 1)]
         assert host.pending() == 0
 
-    def test_one_that_failed_runs_in_the_next_run_although_nothing_changes_there(self, host):
+    def test_a_trigger_that_failed_runs_in_the_next_run_although_nothing_changes_there(self, host):
         rows = [host.file(), host.command("echo try >> log; test -e good", when=[0])]
         assert host.apply(*rows) == ["changed", "failed"]
         (host.folder / "good").write_text("")
@@ -175,7 +175,7 @@ class TestTriggers:
         assert host.apply(*rows) == ["ok", "ok"]
         assert host.ran() == ["try", "try"]
 
-    def test_one_that_was_skipped_after_a_failure_runs_in_the_next_run(self, host):
+    def test_a_trigger_that_was_skipped_after_a_failure_runs_in_the_next_run(self, host):
         rows = [host.file(), host.command("test -e good"), host.command("echo one >> log", when=[0])]
         assert host.apply(*rows) == ["changed", "failed", "skipped"]
         (host.folder / "good").write_text("")
@@ -194,13 +194,13 @@ class TestTriggers:
         assert host.apply(*rows) == ["ok", "ok", "ok"]
         assert host.ran() == ["one", "one", "two"]
 
-    def test_an_overdue_one_whose_result_exists_is_done_with(self, host):
+    def test_an_overdue_trigger_whose_result_exists_is_done_with(self, host):
         rows = [host.file(), host.command("touch made; exit 1", when=[0], creates=f"{host.folder}/made")]
         assert host.apply(*rows) == ["changed", "failed"]
         assert host.apply(*rows) == ["ok", "ok"]
         assert host.pending() == 0
 
-    def test_it_is_recognized_under_another_title_and_with_other_causes(self, host):
+    def test_a_trigger_is_recognized_under_another_title_and_with_other_causes(self, host):
         host.apply(host.file(), host.command("false", when=[0]))
         row = host.command("false", when=[0, 1], title="t", timeout=5, label="l", step="s", stdin="i", env={"A": "b"})
         assert host.apply(host.file(), host.file("b"), row) == ["ok", "changed", "failed"]
@@ -222,7 +222,7 @@ class TestTriggers:
         assert host.pending() == 0
 
 
-def test_what_is_to_be_said_of_a_row_stands_in_its_event_and_in_no_other(host, system):
+def test_a_note_about_a_row_stands_in_its_event_and_in_no_other(host, system):
     system.masks = ("secret",)
     system.warnings.append("a login stays on the server: secret")
     assert host.apply(host.file(), host.file("b")) == ["changed", "changed"]

@@ -30,7 +30,7 @@ def told(system, root):
 
 
 class TestTheHost:
-    def test_it_tells_its_system_and_its_disk(self, root):
+    def test_facts_tell_the_system_and_the_disk_of_a_host(self, root):
         found = facts.host_facts(f"{root}/not/there/yet")
         assert found["hostname"] == os.uname().nodename
         assert 0 < found["disk_free"] <= found["disk_total"]
@@ -38,16 +38,16 @@ class TestTheHost:
         assert found["uid"] == os.getuid()
 
     @pytest.mark.parametrize("quote", ["", '"', "'"])
-    def test_its_release_is_read_with_any_quotes(self, tmp_path, quote):
+    def test_the_release_of_a_system_is_read_with_any_quotes(self, tmp_path, quote):
         (tmp_path / "os-release").write_text(f"ID={quote}debian{quote}\nVERSION_ID={quote}12{quote}\n\nODD LINE\n")
         assert facts.os_release(f"{tmp_path}/os-release") == {"id": "debian", "version": "12", "codename": ""}
 
-    def test_it_may_say_nothing_of_its_release(self, tmp_path):
+    def test_a_system_may_say_nothing_of_its_release(self, tmp_path):
         assert facts.os_release(f"{tmp_path}/no")["id"] == ""
 
 
 class TestTheApplication:
-    def test_nothing_is_there_at_first(self, supervisor, told):
+    def test_facts_of_a_new_host_tell_of_no_application(self, supervisor, told):
         found = told()
         assert (found["current"], found["previous"], found["commit"], found["since"]) == ("", "", "", 0.0)
         assert (found["releases"], found["live"], found["processes"], found["generated"]) == ([], {}, [], [])
@@ -97,7 +97,7 @@ class TestTheApplication:
         assert told()["damaged"] == [f"{system.state}/journal.json"]
 
     @pytest.mark.parametrize("text", ["", "12\0", "\u00b2", "9" * 20])
-    def test_after_damage_no_older_rollout_is_taken_for_a_later_one(self, supervisor, told, system, text):
+    def test_no_older_rollout_is_taken_for_a_later_one_after_damage(self, supervisor, told, system, text):
         assert told()["begun"] == 0
         path = Path(system.state, "begun")
         path.write_text(text)
@@ -146,7 +146,7 @@ class TestTheApplication:
         assert (found["live"], found["astray"]) == ({"web": "green"}, [])
 
     @pytest.mark.parametrize("target", ["web-pink.sock", "api-blue.sock", "worker-blue", "/web-blue.sock", "web-blue"])
-    def test_what_can_be_no_link_of_ours_says_nothing(self, supervisor, root, told, target):
+    def test_a_thing_that_can_be_no_link_of_ours_says_nothing(self, supervisor, root, told, target):
         (root / "run").mkdir(parents=True)
         (root / "run" / "web.sock").symlink_to(target)
         (root / "run" / ".sock").symlink_to("-blue.sock")

@@ -43,12 +43,12 @@ def orphan():
     program.wait()
 
 
-def test_a_second_one_is_told_who_holds_it(lock):
+def test_a_second_run_is_told_who_holds_the_lock(lock):
     assert lock().acquire(INFO) is None
     assert lock().acquire({**INFO, "who": "bob"}) == INFO
 
 
-def test_it_is_free_after_it_was_given_back(lock):
+def test_the_lock_is_free_after_it_was_given_back(lock):
     first, second = lock(), lock()
     first.acquire(INFO)
     first.release()
@@ -56,7 +56,7 @@ def test_it_is_free_after_it_was_given_back(lock):
     assert first.acquire(INFO)["who"] == "ann"
 
 
-def test_its_holder_may_take_it_again(lock):
+def test_the_holder_of_the_lock_may_take_it_again(lock):
     mine = lock()
     assert mine.acquire(INFO) is None
     assert mine.acquire(INFO) is None
@@ -65,7 +65,7 @@ def test_its_holder_may_take_it_again(lock):
     assert mine.acquire(INFO) is None
 
 
-def test_it_can_be_waited_for(lock):
+def test_the_lock_can_be_waited_for(lock):
     first, second = lock(), lock()
     first.acquire(INFO)
     threading.Timer(0.2, first.release).start()
@@ -104,7 +104,7 @@ def test_whoever_only_looks_is_not_taken_for_a_holder(lock):
             watcher.join()
 
 
-def test_only_one_of_many_gets_it(lock, tmp_path):
+def test_only_one_of_many_gets_the_lock(lock, tmp_path):
     def try_it(ready):
         ready.wait()
         os._exit(0 if lock().acquire(INFO) is None and not time.sleep(0.5) else 1)
@@ -120,7 +120,7 @@ def test_only_one_of_many_gets_it(lock, tmp_path):
     assert sorted(rival.exitcode for rival in rivals) == [0, 1, 1, 1, 1]
 
 
-def test_it_dies_with_its_holder_and_what_that_one_started_dies_with_the_next(lock, orphan):
+def test_the_lock_dies_with_its_holder_and_what_that_one_started_dies_with_the_next(lock, orphan):
     child = os.fork()
     if not child:
         lock().acquire({**INFO, "token": orphan.token})
@@ -132,7 +132,7 @@ def test_it_dies_with_its_holder_and_what_that_one_started_dies_with_the_next(lo
     assert orphan.wait(5) == -signal.SIGKILL
 
 
-def test_one_who_said_goodbye_leaves_nothing_to_end(lock, orphan):
+def test_a_holder_who_said_goodbye_leaves_nothing_to_end(lock, orphan):
     mine = lock()
     mine.acquire({**INFO, "token": orphan.token})
     mine.release()
@@ -140,7 +140,7 @@ def test_one_who_said_goodbye_leaves_nothing_to_end(lock, orphan):
     assert orphan.poll() is None
 
 
-def test_it_is_not_taken_while_something_of_the_last_holder_lives_on(lock, tmp_path, monkeypatch):
+def test_the_lock_is_not_taken_while_something_of_the_last_holder_lives_on(lock, tmp_path, monkeypatch):
     def survive(token, scope):
         raise Failure("an interrupted run left processes that do not end: 7")
 
@@ -154,13 +154,13 @@ def test_it_is_not_taken_while_something_of_the_last_holder_lives_on(lock, tmp_p
     assert lock().acquire(INFO) is None
 
 
-def test_what_survives_a_kill_is_named(monkeypatch):
+def test_a_program_that_survives_a_kill_is_named(monkeypatch):
     monkeypatch.setattr(module, "marked", lambda token: [2**22 + 1])
     with pytest.raises(Failure, match="left processes that do not end: 4194305; next: mend what they hang on"):
         end_leftovers("t", seconds=0.1)
 
 
-def test_one_that_is_still_being_started_is_found_at_the_second_look(orphan, monkeypatch):
+def test_a_program_that_is_still_being_started_is_found_at_the_second_look(orphan, monkeypatch):
     looks = []
 
     def late(token):
@@ -172,7 +172,7 @@ def test_one_that_is_still_being_started_is_found_at_the_second_look(orphan, mon
     assert orphan.wait(5) == -signal.SIGKILL
 
 
-def test_its_folder_is_made_and_closed_to_others(lock, tmp_path):
+def test_the_folder_of_the_lock_is_made_and_closed_to_others(lock, tmp_path):
     lock().acquire(INFO)
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "state" / "lock").stat().st_mode & 0o777 == 0o600
@@ -196,7 +196,7 @@ def test_a_damaged_file_is_no_obstacle(lock, tmp_path, text):
     assert lock().acquire(INFO) == {"who": "somebody"}
 
 
-def test_children_do_not_inherit_it(lock, system):
+def test_children_do_not_inherit_the_lock(lock, system):
     mine = lock()
     mine.acquire(INFO)
     system.run(["sh", "-c", "sleep 60 &"])
@@ -204,7 +204,7 @@ def test_children_do_not_inherit_it(lock, system):
     assert lock().acquire(INFO) is None
 
 
-def test_no_descriptor_is_left_open(lock):
+def test_no_descriptor_of_the_lock_is_left_open(lock):
     mine, before = lock(), len(list(Path("/proc/self/fd").iterdir()))
     mine.acquire(INFO)
     lock().acquire(INFO)

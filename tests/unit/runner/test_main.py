@@ -62,7 +62,7 @@ def command(script, **more):
 
 class TestConversation:
     @pytest.mark.parametrize("version", interpreters())
-    def test_under_every_python_of_this_machine(self, tmp_path, token, row, version):
+    def test_a_conversation_works_under_every_python_of_this_machine(self, tmp_path, token, row, version):
         with Line(tmp_path, interpreters()[version], token) as line:
             assert line.hello()["python"].startswith(version + ".")
             assert line.request("lock", info=INFO)["ok"]
@@ -85,7 +85,7 @@ class TestConversation:
             assert line.process.stderr.read() == b""
         assert names(tmp_path / "state" / "scratch") == []
 
-    def test_there_is_at_least_the_systems_own_python(self):
+    def test_conversations_are_tried_at_least_under_the_systems_own_python(self):
         assert interpreters(), "no python3 from 3.8 on starts here"
 
     def test_the_greeting_says_what_the_host_is(self, tmp_path, token):
@@ -173,7 +173,7 @@ class TestStream:
 
 
 class TestBlob:
-    def test_it_is_kept_until_the_end_and_then_gone(self, start, tmp_path):
+    def test_a_blob_is_kept_until_the_end_and_then_gone(self, start, tmp_path):
         line, data = start(), os.urandom(300_000)
         line.request("lock", info=INFO)
         line.blob("b", data)
@@ -185,7 +185,7 @@ class TestBlob:
         line.end()
         assert not kept.exists()
 
-    def test_an_empty_one_is_kept_as_well(self, start, tmp_path):
+    def test_an_empty_blob_is_kept_as_well(self, start, tmp_path):
         line = start()
         line.request("lock", info=INFO)
         line.blob("b", b"")
@@ -193,14 +193,14 @@ class TestBlob:
         (kept,) = (tmp_path / "state" / "scratch").iterdir()
         assert kept.read_bytes() == b""
 
-    def test_the_lines_end_inside_of_one_ends_the_run(self, start):
+    def test_the_lines_end_inside_of_a_blob_ends_the_run(self, start):
         line = start()
         line.send({"op": "blob", "id": "b", "size": 1000})
         line.write(b"half")
         line.process.stdin.close()
         assert line.end() == 3
 
-    def test_a_disk_that_does_not_take_it_is_told_to_the_next_request(self, start, tmp_path, row):
+    def test_a_disk_that_does_not_take_a_blob_is_told_to_the_next_request(self, start, tmp_path, row):
         line = start()
         (tmp_path / "state").mkdir()
         (tmp_path / "state" / "scratch").write_text("in the way")
@@ -210,7 +210,7 @@ class TestBlob:
         assert not (tmp_path / "a").exists()
         assert line.request("apply", catalog=[row()])["ok"]
 
-    def test_what_a_killed_run_kept_goes_with_the_next(self, start, tmp_path):
+    def test_blobs_that_a_killed_run_kept_go_with_the_next(self, start, tmp_path):
         line = start()
         line.request("lock", info=INFO)
         line.blob("b", b"data")
@@ -231,14 +231,14 @@ class TestLock:
         assert answer["holder"]["who"] == "ann"
         assert second.request("holder")["holder"]["from"] == "desk"
 
-    def test_the_same_runner_keeps_it_and_what_was_sent_ahead(self, start, tmp_path):
+    def test_the_same_runner_keeps_the_lock_and_blobs_that_were_sent_ahead(self, start, tmp_path):
         line = start()
         line.request("lock", info=INFO)
         line.blob("b", b"data")
         assert line.request("lock", info=INFO)["ok"]
         assert len(names(tmp_path / "state" / "scratch")) == 1
 
-    def test_goodbye_gives_it_back_even_when_the_line_is_closed_at_once(self, start, tmp_path):
+    def test_goodbye_gives_the_lock_back_even_when_the_line_is_closed_at_once(self, start, tmp_path):
         for _ in range(5):
             line = start()
             assert line.request("lock", info=INFO)["ok"]
@@ -276,52 +276,52 @@ class TestTheEnd:
         until(lambda: not marked(token))
         assert start().request("lock", info=INFO)["ok"]
 
-    def test_of_the_line(self, busy):
+    def test_a_runner_ends_with_its_line(self, busy):
         line = busy()
         line.process.stdin.close()
         assert line.end() == 3
 
-    def test_of_whoever_listens(self, busy):
+    def test_a_runner_ends_when_nobody_listens_any_more(self, busy):
         line = busy(HEARTBEAT="0.2")
         line.process.stdout.close()
         assert line.end() == 3
 
-    def test_of_all_words_from_the_other_side(self, busy):
+    def test_a_runner_ends_when_the_other_side_says_nothing_any_more(self, busy):
         assert busy(SILENCE="0.4").end() == 4
 
-    def test_of_all_words_while_it_cannot_get_rid_of_its_own(self, start):
+    def test_a_silent_other_side_ends_a_runner_that_cannot_get_rid_of_its_words(self, start):
         line = start(SILENCE="0.4", HEARTBEAT="0.1")
         line.request("lock", info=INFO)
         line.ask("stream", argv=["yes"])
         assert line.end() == 4
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-    def test_by_a_signal(self, busy, number):
+    def test_a_signal_ends_a_runner(self, busy, number):
         line = busy()
         line.process.send_signal(number)
         assert line.end() == 3
 
-    def test_after_a_message_that_cannot_be_read(self, busy):
+    def test_a_message_that_cannot_be_read_ends_a_runner(self, busy):
         line = busy()
         line.write(b"nonsense\n")
         assert line.end() == 1
         assert b"JSONDecodeError" in line.process.stderr.read()
 
-    def test_before_the_greeting_was_asked_for(self, tmp_path):
+    def test_a_line_that_ends_before_the_greeting_ends_a_runner(self, tmp_path):
         with Line(tmp_path) as line:
             line.process.stdin.close()
             line.end()
 
 
 class TestSignsOfLife:
-    def test_the_runner_gives_them_while_it_is_at_work(self, start):
+    def test_the_runner_gives_signs_of_life_while_it_is_at_work(self, start):
         line = start(HEARTBEAT="0.1")
         line.ask("apply", catalog=[command("sleep 60")])
         assert line.hear("start")
         for _ in range(3):
             assert line.hear("beat")
 
-    def test_it_lives_on_while_it_is_spoken_to(self, start):
+    def test_the_runner_lives_on_while_it_is_spoken_to(self, start):
         line = start(SILENCE="0.4")
         line.ask("apply", catalog=[command("sleep 0.9")])
         for _ in range(8):

@@ -129,7 +129,7 @@ class TestReading:
         for form in (SECRET, hashlib.sha256(SECRET).hexdigest(), base64.b64encode(SECRET).decode()):
             assert form not in got
 
-    def test_no_settings_file_is_made_of_it(self, swapped, source, system, prey):
+    def test_no_settings_file_is_made_of_a_file_the_user_may_not_read(self, swapped, source, system, prey):
         prey.write_bytes(b'{"key": "only root"}')
         target = source / "made.json"
         spec = {
@@ -191,7 +191,7 @@ class TestSecondNames:
             with pytest.raises(Failure, match="another name of a file that is not its folder's owner's"):
                 look(str(planted))
 
-    def test_it_does_not_become_the_users(self, planted, system, prey):
+    def test_a_file_with_a_second_name_does_not_become_the_users(self, planted, system, prey):
         spec = {"path": str(planted), "content": "", "mode": 0o644, "owner": "nobody", "group": NOGROUP}
         with pytest.raises(Failure, match="another name"):
             File(whole("file", {**spec, "keep": True}), system).apply(None)
@@ -211,7 +211,7 @@ class TestSecondNames:
 
 
 class TestWhatIsNoFile:
-    def test_nothing_is_waited_for_and_no_memory_eaten(self, source):
+    def test_a_thing_that_is_no_file_is_not_waited_for_and_eats_no_memory(self, source):
         os.mkfifo(source / "pipe")
         os.mknod(source / "zero", stat.S_IFCHR | 0o666, os.makedev(1, 5))
         for name in ("pipe", "zero"):
@@ -270,7 +270,7 @@ class TestWhatIsNoFile:
 class TestLinksOfACheckout:
     """A repository may hold links; they are nobody's business while they stay in it."""
 
-    def test_one_inside_is_followed(self, source):
+    def test_a_link_inside_of_a_checkout_is_followed(self, source):
         (source / "inner" / "deep").mkdir(parents=True)
         (source / "inner" / "real").write_bytes(OWN)
         (source / "inner" / "deep" / "link").symlink_to("../real")
@@ -281,13 +281,13 @@ class TestLinksOfACheckout:
             assert read_beneath(str(source), f"{source}/{name}") == OWN
 
     @pytest.mark.parametrize("target", ["../shadow", "/etc/hostname", "inner/../../shadow", "link"])
-    def test_one_that_leads_out_of_it_is_refused(self, source, prey, target):
+    def test_a_link_that_leads_out_of_a_checkout_is_refused(self, source, prey, target):
         (source / "inner").mkdir()
         (source / "link").symlink_to(target)
         with pytest.raises(Failure, match="leads out of"):
             read_beneath(str(source), "link")
 
-    def test_nothing_outside_is_named_either(self, source, prey):
+    def test_a_path_outside_of_a_checkout_is_refused_too(self, source, prey):
         with pytest.raises(Failure, match="leads out of"):
             read_beneath(str(source), "../shadow")
         assert read_beneath(str(source), "none") is None

@@ -61,7 +61,7 @@ class TestRun:
         assert (caught.value.message, caught.value.output) == ("sh exited with 4", "no\n")
 
     @pytest.mark.parametrize(("number", "word"), [(9, "SIGKILL"), (40, "signal 40")])
-    def test_a_signal_is_named(self, system, number, word):
+    def test_a_signal_that_ended_a_program_is_named(self, system, number, word):
         with pytest.raises(Failure, match=f"sh was ended by {word}"):
             system.run(["sh", "-c", f"kill -{number} $$"])
 
@@ -71,7 +71,7 @@ class TestRun:
     def test_large_output_comes_whole(self, system):
         assert len(system.run(["head", "-c", "9000000", "/dev/zero"]).output) == 9_000_000
 
-    def test_endless_output_is_kept_to_its_end(self, system, monkeypatch):
+    def test_the_end_of_endless_output_is_kept(self, system, monkeypatch):
         monkeypatch.setattr(module, "KEPT_OUTPUT", 1000)
         output = system.run(["sh", "-c", "seq 1 100000"]).output
         assert output.endswith("\n100000\n")
@@ -102,10 +102,10 @@ class TestRun:
         assert caught.value.output == "begun\n"
         assert nothing_is_left_of(system)
 
-    def test_what_stays_in_the_background_is_not_waited_for(self, system, quick):
+    def test_a_program_in_the_background_is_not_waited_for(self, system, quick):
         assert system.run(["sh", "-c", "sleep 60 & echo done"]).output == "done\n"
 
-    def test_what_went_on_in_the_background_is_not_waited_for_after_a_kill_either(self, system, quick):
+    def test_a_program_in_the_background_is_not_waited_for_after_a_kill_either(self, system, quick):
         with pytest.raises(Failure, match="not done after"):
             system.run(["sh", "-c", "setsid sleep 60 & sleep 60"], timeout=0.3)
 
@@ -115,11 +115,11 @@ class TestRun:
     def test_a_program_may_close_its_output_long_before_its_end(self, system, quick):
         assert system.run(["sh", "-c", "exec >&- 2>&-; sleep 0.4; exit 7"], check=False).code == 7
 
-    def test_it_is_still_timed_when_its_output_is_closed(self, system, quick):
+    def test_a_program_that_closed_its_output_is_still_timed(self, system, quick):
         with pytest.raises(Failure, match="not done after"):
             system.run(["sh", "-c", "exec >&- 2>&-; sleep 60"], timeout=0.3)
 
-    def test_no_descriptor_is_left_open(self, system):
+    def test_no_descriptor_of_a_program_is_left_open(self, system):
         system.run(["true"])
         # What earlier tests left to the garbage collector must not close, nor open its number again, in between.
         gc.collect()
@@ -163,7 +163,7 @@ class TestRun:
 
 
 class TestAbort:
-    def test_it_ends_a_program_and_all_that_this_one_started(self, system, quick):
+    def test_an_abort_ends_a_program_and_all_that_this_one_started(self, system, quick):
         thread = threading.Thread(target=lambda: system.run(["sh", "-c", "sleep 60 & sleep 60; true"], check=False))
         thread.start()
         while len(marked(system.token)) < 3:
@@ -172,12 +172,12 @@ class TestAbort:
         thread.join()
         assert nothing_is_left_of(system)
 
-    def test_nothing_is_started_any_more(self, system):
+    def test_no_program_is_started_after_an_abort(self, system):
         system.abort()
         with pytest.raises(Failure, match="the run was ended"):
             system.run(["true"])
 
-    def test_nothing_escapes_that_is_started_at_that_very_moment(self, tmp_path, system):
+    def test_no_program_escapes_an_abort_that_is_started_at_that_very_moment(self, tmp_path, system):
         for _ in range(10):
             racing = System(str(tmp_path), system.token)
 
@@ -198,7 +198,7 @@ class TestAbort:
                 for stream in (child.stdin, child.stdout, child.stderr):
                     stream.close()
 
-    def test_it_does_not_wait_for_ever_for_a_start_that_hangs(self, system, monkeypatch):
+    def test_an_abort_does_not_wait_for_ever_for_a_start_that_hangs(self, system, monkeypatch):
         child = system.spawn(["sleep", "60"])
         holder = threading.Event()
 
@@ -216,7 +216,7 @@ class TestAbort:
 
 
 class TestMasks:
-    def test_every_secret_is_replaced(self, system):
+    def test_every_secret_in_output_is_replaced(self, system):
         system.masks = ("hidden", "secret")
         assert system.mask("a secret, a hidden one, a secret") == "a ********, a ******** one, a ********"
 
@@ -228,17 +228,17 @@ class TestMasks:
         system.masks = ("def", "abcdefghi")
         assert system.mask("abcdefghi") == "********"
 
-    def test_an_empty_one_hides_nothing(self, system):
+    def test_an_empty_secret_hides_nothing(self, system):
         system.masks = ("",)
         assert system.mask("text") == "text"
 
-    def test_no_longer_is_taken_for_one_that_repeats_itself(self, system):
+    def test_masking_takes_no_longer_for_a_secret_that_repeats_itself(self, system):
         system.masks = ("ab" * 5000,)
         began = time.thread_time()
         assert system.mask("ab" * 500_000) == "********"
         assert time.thread_time() - began < 1
 
-    def test_what_no_encoding_can_carry_is_written_as_an_escape(self, system):
+    def test_text_that_no_encoding_can_carry_is_written_as_an_escape(self, system):
         assert system.mask(os.fsdecode(b"\xff.txt")) == r"\udcff.txt"
 
     def test_a_text_that_is_cut_shows_no_part_of_a_secret(self, system, monkeypatch):
@@ -274,13 +274,13 @@ class TestVariablesOfAnotherUser:
         assert said == f"{pwd.getpwnam('nobody').pw_uid}\n"
         assert not (tmp_path / "ran-as").exists()
 
-    def test_no_library_is_loaded_into_what_still_runs_as_root(self, system, theirs):
+    def test_variables_of_another_user_load_no_library_into_what_still_runs_as_root(self, system, theirs):
         answer = system.run(["id", "-u"], "nobody", env={"LD_DEBUG": "files"})
         # The loader speaks for `id` alone, with the user's rights; not for setpriv.
         assert "id [" in answer.output or "calling init" in answer.output
         assert "setpriv" not in answer.output
 
-    def test_every_value_arrives(self, system):
+    def test_every_value_of_a_variable_of_another_user_arrives(self, system):
         values = {"A": 'it\'s $HOME `id` \\ "x"', "B": "two\nlines", "C": "", "D": "ä"}
         program = 'printf "%s|" "$A" "$B" "$C" "$D"'
         assert system.run(["sh", "-c", program], "nobody", env=values).output == "|".join(values.values()) + "|"

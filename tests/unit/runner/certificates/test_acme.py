@@ -93,7 +93,7 @@ def test_a_certificate_is_asked_for_once(certbot, spec, system):
     assert "--webroot" in line and "--register-unsafely-without-email" in line and "-d demo.test" in line
 
 
-def test_a_refusal_is_a_warning_with_its_reason_and_the_next_move(certbot, spec, system):
+def test_a_refused_certificate_is_a_warning_with_the_reason_and_the_next_move(certbot, spec, system):
     (certbot / "refuses").touch()
     note, warning = apply(spec, system)
     assert note == "new"
@@ -103,7 +103,7 @@ def test_a_refusal_is_a_warning_with_its_reason_and_the_next_move(certbot, spec,
     assert apply(spec, system) == ("new", "")
 
 
-def test_other_names_or_another_server_want_a_new_one(certbot, spec, system):
+def test_other_names_or_another_acme_server_want_a_new_certificate(certbot, spec, system):
     apply(spec, system)
     note, _warning = apply({**spec, "domains": ["demo.test", "www.demo.test"]}, system)
     assert note == "names demo.test -> demo.test, www.demo.test"
@@ -112,13 +112,13 @@ def test_other_names_or_another_server_want_a_new_one(certbot, spec, system):
     assert note == f"server {SERVER} -> https://other.example.org/dir"
 
 
-def test_one_that_nobody_renewed_is_asked_for_again(certbot, spec, system, monkeypatch):
+def test_a_certificate_that_nobody_renewed_is_asked_for_again(certbot, spec, system, monkeypatch):
     apply(spec, system)
     monkeypatch.setattr(acme, "DAYS_LEFT", 400)
     assert apply(spec, system)[0] == "ends within 400 days"
 
 
-def test_what_is_no_longer_wanted_goes_but_only_if_it_was_asked_for_here(certbot, spec, system):
+def test_a_certificate_that_is_no_longer_wanted_goes_only_if_it_was_asked_for_here(certbot, spec, system):
     nothing = {**spec, "name": "", "domains": []}
     assert apply(nothing, system) == ("", "")
     apply(spec, system)
@@ -133,7 +133,7 @@ def test_what_is_no_longer_wanted_goes_but_only_if_it_was_asked_for_here(certbot
     assert apply(nothing, system) == ("", "")
 
 
-def test_one_that_cannot_be_removed_is_a_failure(certbot, spec, system):
+def test_a_certificate_that_cannot_be_removed_is_a_failure(certbot, spec, system):
     apply(spec, system)
     (certbot / "refuses").touch()
     with pytest.raises(Failure):

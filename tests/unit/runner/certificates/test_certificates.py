@@ -56,7 +56,7 @@ def test_a_pair_is_made_for_all_names(kind, tmp_path):
     assert stat.S_IMODE((tmp_path / "site.pem").stat().st_mode) == 0o644
 
 
-def test_a_server_with_it_is_trusted_by_who_trusts_it(kind, tmp_path):
+def test_a_server_with_a_self_signed_certificate_is_trusted_by_who_trusts_it(kind, tmp_path):
     put(kind())
     argv = ["openssl", "verify", "-CAfile", tmp_path / "site.pem", "-purpose", "sslserver", tmp_path / "site.pem"]
     assert subprocess.run(argv, capture_output=True, check=False).returncode == 0
@@ -88,7 +88,7 @@ def test_damaged_files_are_made_anew(kind, tmp_path):
     assert put(kind()) == "cannot be read, made anew"
 
 
-def test_one_that_expires_soon_is_made_anew(kind, tmp_path):
+def test_a_self_signed_certificate_that_expires_soon_is_made_anew(kind, tmp_path):
     put(kind())
     argv = ["openssl", "req", "-x509", "-key", tmp_path / "site.key", "-days", "20", "-subj", "/CN=demo.test"]
     argv += ["-addext", "subjectAltName=DNS:demo.test", "-out", tmp_path / "site.pem"]
@@ -110,7 +110,7 @@ def test_a_group_may_read_the_key(kind, tmp_path):
     assert stat.S_IMODE((tmp_path / "site.key").stat().st_mode) == 0o640
 
 
-def test_what_is_no_host_name_is_refused(kind):
+def test_a_certificate_for_no_host_name_is_refused(kind):
     for name in ("a/b", "x,DNS:y", "-subj", ""):
         with pytest.raises(Failure, match="no host name"):
             kind(name).apply(None)

@@ -93,7 +93,7 @@ def site(tmp_path, system):
     return Site(tmp_path / "site", system)
 
 
-def test_what_is_installed_lies_behind_the_link_of_the_release(site):
+def test_files_of_a_build_lie_behind_the_link_of_the_release(site):
     site.release("one")
     assert site.make("one").startswith("new build lib-")
     link = site.root / "releases/one/builds/lib"
@@ -123,7 +123,7 @@ def test_another_release_with_the_same_source_builds_nothing(site):
         {"inputs": []},
     ],
 )
-def test_other_commands_and_other_inputs_are_another_build(site, more):
+def test_other_commands_and_other_inputs_make_another_build(site, more):
     site.release("one")
     site.make("one")
     assert site.make("one", **more).startswith("new build")
@@ -141,14 +141,14 @@ def test_another_state_of_the_source_is_built_and_the_old_one_stays_for_a_rollba
     assert (site.root / "releases/two/builds/lib/share/a").read_text() == "2\n"
 
 
-def test_what_a_patch_made_of_a_file_is_what_is_built(site):
+def test_a_build_is_made_of_files_as_patches_left_them(site):
     site.release("one")
     (site.root / "releases/one/source/lib/a").write_text("patched\n")
     site.make("one", patches=[["lib/a", "1\npatched\n"]])
     assert (site.root / "releases/one/builds/lib/share/a").read_text() == "patched\n"
 
 
-def test_files_that_git_does_not_know_are_no_part_of_it(site):
+def test_files_that_git_does_not_know_are_no_part_of_a_build(site):
     site.release("one")
     (site.root / "releases/one/source/lib/stray").write_text("")
     site.make("one")
@@ -184,7 +184,7 @@ def test_a_failing_command_is_told_with_its_output_and_counts_for_nothing(site):
     assert site.make("one", commands=["cp lib/a $PREFIX", "true"]).startswith("new build")
 
 
-def test_what_a_crash_left_half_built_is_built_anew(site):
+def test_a_build_that_a_crash_left_half_is_made_anew(site):
     site.release("one")
     site.make("one")
     (place,) = (site.root / "builds").iterdir()
@@ -242,7 +242,7 @@ def test_a_submodule_is_built_and_its_commit_is_the_state_of_the_source(site, tm
     assert (site.root / "releases/one/builds/lib/code").read_text() == "inner\n"
 
 
-def test_builds_that_no_kept_release_uses_go_with_it(site):
+def test_builds_that_no_kept_release_uses_go_with_the_last_one(site):
     for age, name in enumerate(("one", "two", "three")):
         site.commit({"lib/a": f"{name}\n"})
         site.release(name)

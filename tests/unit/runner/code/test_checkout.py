@@ -123,7 +123,7 @@ def test_a_commit_is_checked_out_into_its_folder(kind, origin, tmp_path):
     assert (tmp_path / "release" / "source.complete").read_text() == commit + "\n"
 
 
-def test_only_the_group_may_read_the_mirror(kind, origin, tmp_path):
+def test_only_its_group_may_read_a_mirror(kind, origin, tmp_path):
     put(kind(origin.commit("one")))
     modes = {stat.S_IMODE(path.stat().st_mode) & 0o7 for path in (tmp_path / "mirror.git").rglob("*")}
     assert modes == {0}
@@ -211,18 +211,18 @@ class TestACommitOnNoBranchOrTag:
         origin.git("config", "uploadpack.allowAnySHA1InWant", "true")
         return commit
 
-    def test_is_refused_where_whoever_looked_a_branch_up_has_named_it(self, kind, astray, tmp_path):
+    def test_a_commit_on_no_branch_is_refused_where_a_look_up_has_named_it(self, kind, astray, tmp_path):
         made = kind(astray, named="")
         with pytest.raises(Failure, match="is on no branch or tag of"):
             made.apply(made.check())
         assert not Mirror(made.system, str(tmp_path / "mirror.git")).has(astray)
 
     @pytest.mark.parametrize("named", ["", "refs/pull/1/head"])
-    def test_is_fetched_by_what_somebody_has_named_in_full(self, kind, astray, tmp_path, named):
+    def test_a_commit_on_no_branch_is_fetched_where_somebody_has_named_it_in_full(self, kind, astray, tmp_path, named):
         put(kind(astray, named=named or astray))
         assert (tmp_path / "release" / "source" / "app.py").read_text() == "of somebody else"
 
-    def test_is_refused_where_the_reference_is_another_one(self, kind, origin, astray):
+    def test_a_commit_on_no_branch_is_refused_where_the_reference_is_another_one(self, kind, origin, astray):
         other = origin.git("commit-tree", f"{astray}^{{tree}}", "-m", "other")
         made = kind(other, named="refs/pull/1/head")
         with pytest.raises(Failure, match="does not exist"):
@@ -279,12 +279,12 @@ def test_a_repository_with_more_references_than_can_be_read_is_told_in_a_sentenc
         checkout.resolve(system, "https://git.test/x.git", str(tmp_path / "mirror.git"), "main")
 
 
-def test_without_a_mirror_there_are_no_tips(system, tmp_path):
+def test_a_host_without_a_mirror_has_no_tips(system, tmp_path):
     assert checkout.tips(system, str(tmp_path / "mirror.git")) == []
     assert not Mirror(system, str(tmp_path / "mirror.git")).has("1" * 40)
 
 
-def test_submodules_come_along(kind, origin, tmp_path):
+def test_submodules_come_along_with_a_checkout(kind, origin, tmp_path):
     library = Origin(tmp_path / "library")
     library.commit("library", "lib.py")
     origin.commit("one")
@@ -348,7 +348,7 @@ class TestResolve:
         assert resolve("main") == commit
         assert not (tmp_path / "mirror.git").exists()
 
-    def test_nothing_stands_for_the_default_branch(self, resolve, origin):
+    def test_an_empty_revision_stands_for_the_default_branch(self, resolve, origin):
         commit = origin.commit("one")
         assert resolve("") == commit
 
@@ -464,7 +464,7 @@ class TestHTTP:
         server.shutdown()
         server.server_close()
 
-    def test_a_token_opens_the_repository(self, kind, origin, url, tmp_path):
+    def test_a_token_opens_a_repository_over_https(self, kind, origin, url, tmp_path):
         commit = origin.commit("one")
         origin.git("update-server-info")
         put(kind(commit, repo=url, token="s3cret"))
@@ -475,7 +475,7 @@ class TestHTTP:
         ]:
             assert path.is_dir() or b"s3cret" not in path.read_bytes()
 
-    def test_without_it_access_is_denied(self, kind, origin, url):
+    def test_a_repository_denies_access_without_its_token(self, kind, origin, url):
         with pytest.raises(Failure, match="access denied"):
             kind(origin.commit("one"), repo=url).apply(None)
 
@@ -629,7 +629,7 @@ def test_a_key_is_readable_while_git_runs_and_gone_afterwards(system):
         ("something else", "git could not read R"),
     ],
 )
-def test_what_git_says_is_explained(said, meaning):
+def test_failures_of_git_are_explained(said, meaning):
     assert meaning in explain("R", said)
 
 
@@ -651,7 +651,7 @@ class TestWhatSomebodyTookAway:
         return folder, kind(commit, **more), sealed
 
     @pytest.mark.parametrize("planted", ["nothing", "pipe", "link", "folder"])
-    def test_it_comes_back_and_what_was_built_stays(self, release, planted):
+    def test_a_file_that_somebody_took_away_comes_back_and_builds_stay(self, release, planted):
         folder, resource, sealed = release
         put(sealed)
         (folder / "release.json").touch()
@@ -670,7 +670,7 @@ class TestWhatSomebodyTookAway:
         # Not made anew: a process may stand in it.
         assert (folder / "source").stat().st_ino == inode
 
-    def test_what_git_cannot_bring_back_is_made_anew_and_built_anew(self, release):
+    def test_a_working_copy_that_git_cannot_mend_is_made_and_built_anew(self, release):
         folder, resource, sealed = release
         put(sealed)
         (folder / "release.json").touch()
@@ -688,7 +688,7 @@ class TestWhatSomebodyTookAway:
         assert not (folder / "done").exists()
 
     @pytest.mark.parametrize("text", ["", '["spare', "{}"])
-    def test_what_a_damaged_record_has_forgotten_is_noted_anew(self, release, text):
+    def test_files_that_a_damaged_record_has_forgotten_are_noted_anew(self, release, text):
         folder, resource, sealed = release
         put(sealed)
         (folder / "release.json").touch()
@@ -698,7 +698,7 @@ class TestWhatSomebodyTookAway:
         put(sealed)
         assert json.loads((folder / "source.removed").read_text()) == ["spare.py"]
 
-    def test_one_of_an_older_hawser_is_left_as_it_is(self, release):
+    def test_a_working_copy_of_an_older_hawser_is_left_as_it_is(self, release):
         folder, resource, _sealed = release
         (folder / "release.json").touch()
         assert resource.check() is None
@@ -734,7 +734,7 @@ def test_no_submodule_leads_to_a_command_or_to_another_repository_of_the_host(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="gives files away")
-def test_of_a_file_with_a_name_elsewhere_the_user_gets_a_copy(tmp_path):
+def test_the_user_gets_a_copy_of_a_file_with_a_name_elsewhere(tmp_path):
     (tmp_path / "copy").mkdir()
     (tmp_path / "objects").write_text("another repository's")
     os.link(tmp_path / "objects", tmp_path / "copy" / "objects")

@@ -28,12 +28,12 @@ def test_a_plain_question_is_answered_with_lines(ask):
     assert ask("echo ' a1 -> b2 '; echo; echo INFO >&2", plain=True) == {"lines": ["a1 -> b2"]}
 
 
-def test_a_program_that_fails_is_told_with_its_output(ask):
+def test_a_plan_that_fails_is_told_with_its_output(ask):
     answer = ask("echo no database >&2; exit 3")
     assert "exited with 3" in answer["error"] and "no database" in answer["output"]
 
 
-def test_one_that_says_nothing_useful_is_no_answer(ask):
+def test_a_plan_that_says_nothing_useful_is_no_answer(ask):
     assert ask("echo hello")["error"] == "it gives no answer"
     assert ask(f"echo '{MARK}{{'")["error"] == "it gives no answer"
     assert ask(f"echo '{MARK}[1]'")["error"] == "it gives no answer"
@@ -48,7 +48,7 @@ def test_an_answer_that_is_too_long_to_be_passed_on_is_none(ask, plain):
     assert told["error"] == "its answer is too long" and len(told["output"]) < 1 << 17
 
 
-def test_variables_reach_the_program(ask):
+def test_variables_reach_the_program_that_tells_the_plan(ask):
     assert ask("echo $HAWSER_DATABASE", plain=True, env={"HAWSER_DATABASE": "stats"}) == {"lines": ["stats"]}
 
 

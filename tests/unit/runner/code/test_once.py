@@ -43,14 +43,14 @@ def run(resource):
     return change.note if change else None
 
 
-def test_it_runs_once(command, tmp_path, system):
+def test_a_command_of_once_runs_one_time(command, tmp_path, system):
     assert run(command()) == "runs sh -ec echo ran >> it"
     assert run(command()) is None
     assert (tmp_path / "it").read_text() == "ran\n"
     assert done_once(system.state) == ["admin"]
 
 
-def test_what_is_written_down_says_who_and_when(command, system):
+def test_the_record_of_a_command_of_once_says_who_and_when(command, system):
     run(command())
     entry = listing(system)["admin"]
     assert (entry["who"], entry["release"], entry["ran"]) == ("ann", "a-1", True)
@@ -64,13 +64,13 @@ def test_another_command_of_the_same_name_does_not_run(command, tmp_path):
     assert (tmp_path / "it").read_text() == "ran\n"
 
 
-def test_it_runs_again_when_that_is_asked_for(command, tmp_path):
+def test_a_command_of_once_runs_again_when_that_is_asked_for(command, tmp_path):
     run(command())
     run(command(again=True, unless="true"))
     assert (tmp_path / "it").read_text() == "ran\nran\n"
 
 
-def test_one_that_fails_says_what_to_do_and_runs_next_time(command, tmp_path, system):
+def test_a_command_of_once_that_fails_says_what_to_do_and_runs_next_time(command, tmp_path, system):
     with pytest.raises(Failure, match=r"exited with 3\n  next: think") as caught:
         run(command("echo why; exit 3"))
     assert caught.value.output == "why\n"
@@ -79,7 +79,9 @@ def test_one_that_fails_says_what_to_do_and_runs_next_time(command, tmp_path, sy
     assert (tmp_path / "it").read_text() == "ran\n"
 
 
-def test_what_a_killed_run_had_done_is_only_noted_where_it_can_be_asked(command, tmp_path, system, monkeypatch):
+def test_a_command_that_a_killed_run_had_done_is_only_noted_where_it_can_be_asked(
+    command, tmp_path, system, monkeypatch
+):
     def die(*_arguments):
         raise KeyboardInterrupt
 
@@ -94,7 +96,7 @@ def test_what_a_killed_run_had_done_is_only_noted_where_it_can_be_asked(command,
     assert run(command(unless="exit 1")) is None
 
 
-def test_without_a_command_it_is_noted_as_done(command, tmp_path, system):
+def test_an_empty_command_of_once_is_noted_as_done(command, tmp_path, system):
     assert run(command("")) == "was done already, which is noted"
     assert run(command()) is None
     assert "it" not in names(tmp_path)
@@ -105,7 +107,7 @@ def test_a_dry_run_before_the_release_is_there_says_that_it_would_run(command, t
     assert resource.check().note.startswith("runs ")
 
 
-def test_its_own_variables_win_over_those_of_the_release(command, tmp_path):
+def test_variables_of_a_command_of_once_win_over_those_of_the_release(command, tmp_path):
     (tmp_path / "environment").write_text('LEVEL="release"\nOTHER="kept"\n')
     run(command('echo "$LEVEL $OTHER" > it', env_file=str(tmp_path / "environment"), env={"LEVEL": "own"}))
     assert (tmp_path / "it").read_text() == "own kept\n"

@@ -66,7 +66,7 @@ def site(tmp_path, system):
     return Site(tmp_path / "demo", system)
 
 
-def test_the_youngest_releases_stay(site):
+def test_the_youngest_releases_stay_when_old_ones_go(site):
     for age, name in enumerate(["a", "b", "c", "d"]):
         site.release(name, age=age)
     site.link("current", "a")
@@ -75,7 +75,7 @@ def test_the_youngest_releases_stay(site):
     assert site.names("releases") == ["a", "b", "c"]
 
 
-def test_what_serves_and_what_served_before_stay_however_old(site):
+def test_the_release_that_serves_and_the_one_before_stay_however_old(site):
     for age, name in enumerate(["a", "b", "c", "d"]):
         site.release(name, age=age)
     site.link("current", "d")
@@ -137,7 +137,7 @@ def test_releases_that_failed_take_the_place_of_none_that_served(site, system):
     assert site.names("releases") == ["fifth", "first", "second"]
 
 
-def test_what_served_last_stays_whatever_the_times_of_files_say(site):
+def test_releases_that_served_last_stay_whatever_the_times_of_files_say(site):
     for age, name in enumerate(["older", "a", "b", "c", "d"]):
         site.release(name, age=age)
     site.served("a", "b", "c", "d")
@@ -147,7 +147,7 @@ def test_what_served_last_stays_whatever_the_times_of_files_say(site):
     assert site.names("releases") == ["b", "c", "d"]
 
 
-def test_what_is_older_than_the_history_counts_as_having_served(site, system):
+def test_a_release_older_than_the_history_counts_as_having_served(site, system):
     for age, name in enumerate(["c", "b", "a"]):
         site.release(name, age=age)
     site.served("c")
@@ -177,7 +177,7 @@ def test_the_list_says_which_releases_have_served_and_where_it_stands_why_anothe
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_what_is_kept_of_failures_is_bounded(system, monkeypatch):
+def test_the_record_of_failures_is_bounded(system, monkeypatch):
     monkeypatch.setattr(failures, "LONGEST", 100)
     monkeypatch.setattr(failures, "MOST", 2)
     for name in "abc":
@@ -200,7 +200,7 @@ def test_the_failure_that_is_kept_last_stays_after_a_clock_was_ahead(system, mon
     assert sorted(path.name for path in folder.iterdir()) == ["b.log", "c.log"]
 
 
-def test_without_an_open_rollout_no_failure_is_kept(system):
+def test_no_failure_is_kept_without_an_open_rollout(system):
     keep(system, {"step": "s", "label": "l", "error": "x"})
     assert not Path(system.state, "failures").exists()
 
@@ -223,7 +223,7 @@ def test_a_release_in_which_something_is_mounted_stays_whole_with_a_warning(site
     assert releases.stuck(site.system, str(site.root), 1) == [said]
 
 
-def test_what_cannot_be_removed_keeps_nothing_else_from_going_and_fails_nothing(site, monkeypatch):
+def test_a_release_that_cannot_be_removed_keeps_no_other_from_going(site, monkeypatch):
     for age, name in enumerate(["a", "b", "c"]):
         site.release(name, env=name, age=age)
     site.link("current", "a")
@@ -260,7 +260,7 @@ def test_a_journal_is_written_again_when_what_it_says_has_changed(system):
     assert Journal({"release": ""}, system).check().note == "rollout of b is complete"
 
 
-def test_environments_that_no_release_uses_go_with_it(site):
+def test_environments_that_no_release_uses_go_with_the_last_one(site):
     site.release("a", env="e1")
     site.release("b", env="e1", age=1)
     site.release("c", env="e2", age=2)
@@ -277,7 +277,7 @@ def test_hidden_folders_beside_environments_stay(site):
     assert site.prune(1) is None
 
 
-def test_what_a_crash_left_half_removed_goes(site):
+def test_a_release_that_a_crash_left_half_removed_goes(site):
     site.release("a")
     site.link("current", "a")
     (site.root / "releases" / ".hawser-removed-x" / "source").mkdir(parents=True)
@@ -313,7 +313,7 @@ def test_links_out_of_a_release_are_not_followed(site, tmp_path):
     assert (tmp_path / "media" / "photo").exists()
 
 
-def test_before_the_first_release_there_is_nothing_to_prune(tmp_path, system):
+def test_there_is_nothing_to_prune_before_the_first_release(tmp_path, system):
     assert Prune({"root": str(tmp_path / "nowhere"), "keep": 5}, system).check() is None
 
 
@@ -351,7 +351,7 @@ class TestHistory:
 
         return add
 
-    def test_each_entry_is_a_line_with_its_time(self, add, path):
+    def test_each_entry_of_the_history_is_a_line_with_its_time(self, add, path):
         add(release="r1", by="me")
         add(release="r2", by="you")
         rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -365,7 +365,7 @@ class TestHistory:
         lines = path.read_text().splitlines()
         assert lines[1] == '{"rel' and json.loads(lines[2])["release"] == "r2"
 
-    def test_old_lines_go(self, add, path):
+    def test_old_lines_of_the_history_go(self, add, path):
         path.write_text("".join(f'{{"release": "{number}"}}\n' for number in range(700)))
         add(release="new")
         rows = [json.loads(line)["release"] for line in path.read_text().splitlines()]
@@ -393,27 +393,27 @@ class TestTheReleaseBefore:
 
         return served
 
-    def test_is_the_one_that_was_deployed_before(self, served):
+    def test_the_release_before_is_the_one_that_was_deployed_before(self, served):
         assert served("deploy a", "deploy b", "deploy c") == "b"
 
-    def test_is_one_further_back_after_a_rollback_and_not_the_one_that_was_fled_from(self, served):
+    def test_the_release_before_a_rollback_is_one_further_back_and_not_the_one_fled_from(self, served):
         assert served("deploy a", "deploy b", "deploy c", "rollback b") == "a"
 
-    def test_does_not_exist_before_the_first(self, served):
+    def test_there_is_no_release_before_the_first(self, served):
         assert served("deploy a") == ""
         assert served("deploy a", "deploy b", "rollback a") == ""
 
-    def test_may_be_one_that_had_been_replaced_by_an_older_one(self, served):
+    def test_the_release_before_may_have_been_replaced_by_an_older_one(self, served):
         assert served("deploy a", "deploy b", "deploy a") == "b"
 
-    def test_is_not_the_same_one_deployed_twice(self, served):
+    def test_the_release_before_is_not_the_same_one_deployed_twice(self, served):
         assert served("deploy a", "deploy b", "deploy b") == "a"
 
-    def test_is_one_that_is_still_kept(self, served):
+    def test_the_release_before_is_one_that_is_still_kept(self, served):
         assert served("deploy a", "deploy b", "deploy c", kept={"a", "c"}) == "a"
 
     def test_starts_anew_after_a_rollback(self, served):
         assert served("deploy a", "deploy b", "rollback a", "deploy c") == "a"
 
-    def test_is_unknown_without_a_history(self, system, tmp_path):
+    def test_the_release_before_is_unknown_without_a_history(self, system, tmp_path):
         assert before(system, str(tmp_path)) == ""

@@ -37,7 +37,7 @@ def apply(kind, spec, system):
     return change.note if change else ""
 
 
-def test_what_is_checked_out_is_told(firmware, system):
+def test_a_second_repository_is_told_with_its_commit(firmware, system):
     assert held(system, str(firmware.parent))["firmware"]["commit"] == NEW
     assert held(system, str(firmware / "nowhere")) == {}
 
@@ -88,7 +88,7 @@ def test_a_link_that_leads_elsewhere_by_now_is_left_alone(firmware, system, tmp_
 
 
 @pytest.mark.parametrize("kind", [OnlyWorktrees, OnlyCheckouts])
-def test_one_in_which_something_is_mounted_stays_whole_with_a_warning(firmware, system, monkeypatch, kind):
+def test_a_repository_in_which_something_is_mounted_stays_whole_with_a_warning(firmware, system, monkeypatch, kind):
     held = str(firmware / "trees" / OLD / "data")
     monkeypatch.setattr(deletion, "mount_points", lambda: ["/", held])
     folder = firmware if kind is OnlyWorktrees else firmware.parent

@@ -102,7 +102,7 @@ def test_a_backup_is_whole_and_only_for_root_and_says_where_it_comes_from(save, 
     assert abs(found["time"] - time.time()) < 60
 
 
-def test_what_is_brought_back_is_seen_by_a_program_that_has_the_database_open(base, save, restore):
+def test_a_restored_database_is_seen_by_a_program_that_has_it_open(base, save, restore):
     name = save()
     base.execute("DELETE FROM entries")
     base.commit()
@@ -139,7 +139,7 @@ def test_a_backup_that_is_not_there_is_refused(restore):
         restore("site-20300101T000000Z.sqlite3")
 
 
-def test_old_ones_and_too_many_go_but_never_the_youngest(save, spec, tmp_path, system):
+def test_old_backups_and_too_many_go_but_never_the_youngest(save, spec, tmp_path, system):
     save()
     folder = tmp_path / "backups"
 
@@ -191,7 +191,7 @@ def test_a_clock_that_jumps_ahead_removes_few_by_age(save, spec, system, clock):
     assert [each["name"] for each in listing(system, spec["folder"])] == made[:1:-1]
 
 
-def test_those_that_are_not_good_do_not_keep_good_ones_from_going_for_their_age(spec, tmp_path, system):
+def test_bad_backups_do_not_keep_good_ones_from_going_for_their_age(spec, tmp_path, system):
     folder = tmp_path / "backups"
     folder.mkdir()
     bad = [pretend(folder, stamp_of(90 * 86400 - number), proven=False) for number in range(4)]
@@ -211,7 +211,7 @@ def test_a_clock_that_was_behind_makes_nothing_old(save, spec, system, clock):
     assert [each["name"] for each in listing(system, spec["folder"])] == made[::-1]
 
 
-def test_one_without_a_number_comes_after_those_that_its_time_is_after(save, spec, system, tmp_path, clock):
+def test_a_backup_without_a_number_is_ordered_by_its_time(save, spec, system, tmp_path, clock):
     spec["keep"] = 4
     first = save()
     older, between = pretend(tmp_path / "backups", stamp_of(3600)), pretend(tmp_path / "backups", stamp_of(-1))
@@ -219,7 +219,7 @@ def test_one_without_a_number_comes_after_those_that_its_time_is_after(save, spe
     assert [each["name"] for each in listing(system, spec["folder"])] == [last, between, first, older]
 
 
-def test_what_is_not_good_neither_counts_nor_pushes_out_what_is(save, spec, tmp_path, system):
+def test_bad_backups_neither_count_nor_push_out_good_ones(save, spec, tmp_path, system):
     folder = tmp_path / "backups"
     made, good = save(), f"site-{stamp_of(7200)}.sqlite3"
     (folder / made).rename(folder / good)
@@ -235,7 +235,7 @@ def test_what_is_not_good_neither_counts_nor_pushes_out_what_is(save, spec, tmp_
     assert len(found) == 7
 
 
-def test_what_was_saved_on_the_way_to_a_restore_counts_for_itself(spec, tmp_path, system):
+def test_backups_made_before_a_restore_count_for_themselves(spec, tmp_path, system):
     folder = tmp_path / "backups"
     folder.mkdir()
     by_hand = [pretend(folder, stamp_of(86400 + 60 * number), why="by hand") for number in range(3)]
@@ -246,7 +246,7 @@ def test_what_was_saved_on_the_way_to_a_restore_counts_for_itself(spec, tmp_path
     assert found[3:] == by_hand and len(found) == 6
 
 
-def test_nothing_goes_that_a_restore_is_at(spec, tmp_path, system):
+def test_no_backup_goes_that_a_restore_is_at(spec, tmp_path, system):
     folder = tmp_path / "backups"
     folder.mkdir()
     oldest = pretend(folder, "20200101T000000Z")
@@ -312,7 +312,7 @@ def test_a_full_disk_is_told_before_anything_is_written(spec, system, monkeypatc
     assert names(spec["folder"]) == []
 
 
-def test_what_a_killed_run_has_left_goes_with_the_next(save, spec):
+def test_a_half_backup_of_a_killed_run_goes_with_the_next_one(save, spec):
     (Path(spec["folder"]) / ".making-12345678").mkdir(parents=True)
     name = save()
     assert names(spec["folder"]) == [name, f"{name}.json"]
@@ -354,7 +354,7 @@ def test_a_restore_begins_with_nothing_of_the_one_before_in_its_journal(save, re
 
 
 @pytest.mark.parametrize("text", ["", '{"phase": "replac', "[]", '{"phase": "replacing"}', "null"])
-def test_a_damaged_journal_is_no_closed_one(base, save, restore, spec, system, text):
+def test_a_damaged_journal_of_a_restore_is_not_a_closed_one(base, save, restore, spec, system, text):
     name = save()
     journal = Journal(system.state, "sqlite", "site")
     Path(journal.path).write_text(text)
@@ -372,7 +372,7 @@ def test_a_damaged_journal_is_no_closed_one(base, save, restore, spec, system, t
     assert NoOpenRestore(spec, system).check() is None
 
 
-def test_nothing_goes_while_it_is_not_known_what_a_restore_is_at(spec, tmp_path, system):
+def test_no_backup_goes_while_nobody_knows_what_a_restore_is_at(spec, tmp_path, system):
     folder = tmp_path / "backups"
     folder.mkdir()
     for number in range(5):

@@ -27,7 +27,7 @@ from hawser.runner.system import Failure, Finished
 
 
 @pytest.mark.parametrize(("name", "quoted"), [("paikea", "`paikea`"), ("a`b", "`a``b`"), ("a-b", "`a-b`")])
-def test_names_are_quoted(name, quoted):
+def test_names_of_mariadb_are_quoted(name, quoted):
     assert identifier(name) == quoted
 
 
@@ -40,7 +40,7 @@ def test_a_name_in_a_grant_stands_for_itself_alone():
     assert pattern("a_b%c") == "`a\\_b\\%c`"
 
 
-def test_what_cannot_be_quoted_is_refused():
+def test_text_that_mariadb_cannot_quote_is_refused():
     for name in ("", "x" * 65, "a\0b"):
         with pytest.raises(Failure):
             identifier(name)
@@ -205,7 +205,7 @@ def test_an_exchange_that_was_begun_or_not_is_told_from_its_half(system, monkeyp
     assert FRESH not in host.databases
 
 
-def test_what_is_undone_loses_first_what_would_look_like_the_end(system, monkeypatch):
+def test_an_undone_exchange_loses_first_what_would_look_like_its_end(system, monkeypatch):
     dump, host = dump_of(system, monkeypatch, shop=["a"], **{FRESH: ["b"], FORMER: []})
     dump.recover({**SWAPPING, "tables": 1, "old": 1})
     drops = [FRESH in text for text in host.asked if text.startswith("DROP DATABASE")]

@@ -11,7 +11,7 @@ from hawser.runner.system import Failure
 @pytest.mark.parametrize(
     ("name", "quoted"), [("demo", '"demo"'), ('a"b', '"a""b"'), ("a-b", '"a-b"'), ("a\\b", '"a\\b"'), (":x", '":x"')]
 )
-def test_names_are_quoted(name, quoted):
+def test_names_of_postgresql_are_quoted(name, quoted):
     assert identifier(name) == quoted
 
 
@@ -19,11 +19,11 @@ def test_names_are_quoted(name, quoted):
     ("text", "quoted"),
     [("", "''"), ("it's", "'it''s'"), ("a\\b", " E'a\\\\b'"), ("\\'; DROP", " E'\\\\''; DROP'"), (":'x'", "':''x'''")],
 )
-def test_strings_are_quoted(text, quoted):
+def test_strings_of_postgresql_are_quoted(text, quoted):
     assert literal(text) == quoted
 
 
-def test_what_cannot_be_quoted_is_refused():
+def test_text_that_postgresql_cannot_quote_is_refused():
     for quote in (identifier, literal):
         with pytest.raises(Failure):
             quote("a\0b")
@@ -50,7 +50,7 @@ def test_a_password_fits_what_the_server_stored_for_it():
     assert not fits("", "")
 
 
-def test_what_we_store_fits():
+def test_a_verifier_that_we_store_fits_its_password():
     assert fits("secret", scram("secret", b"0123456789abcdef", 4096))
 
 

@@ -100,7 +100,7 @@ def test_rights_come_before_the_data_and_event_triggers_last():
     ]
 
 
-def test_only_what_a_restore_of_this_database_has_set_aside_is_a_former_one():
+def test_only_databases_that_a_restore_of_this_one_set_aside_are_former_ones():
     assert is_former("shop_before_20300102t030405", "shop")
     for other in ("shop_before_sale", "shop_before_20300102t030405x", "shop2_before_20300102t030405", "shop"):
         assert not is_former(other, "shop")
@@ -184,7 +184,7 @@ def dump(system, server):
 
 
 @pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
-def test_what_looks_like_the_end_of_a_line_in_a_name_makes_nobody_the_superuser(dump, monkeypatch, end):
+def test_a_line_end_in_a_name_makes_nobody_the_superuser(dump, monkeypatch, end):
     line = f"215; 1255 16386 FUNCTION public x postgres{end}y() demo"
     lists = {"pre-data": [line], "data": [], "post-data": []}
     monkeypatch.setattr(dump, "read", lambda source, words, whole: "\n".join([";", *lists[words[-1]], ""]))
@@ -258,7 +258,7 @@ def test_logins_that_killed_runs_have_left_go_and_no_others(dump, server):
     assert [re.findall('DROP ROLE "(.*)"', sql)[0] for sql in server.begins("SET lock_timeout")] == ours
 
 
-def test_what_the_owner_has_set_for_its_database_holds_for_no_program_of_ours(dump, server, monkeypatch):
+def test_settings_of_the_owner_of_a_database_hold_for_no_program_of_ours(dump, server, monkeypatch):
     given = []
     for superuser in ("f", "t"):
         server.answers["EXISTS"] = [superuser]
@@ -281,7 +281,7 @@ def test_a_setting_is_given_to_those_who_know_it_and_may(system, version, superu
     assert ("event_triggers=off" in said.split()) is events
 
 
-def test_who_connects_again_and_again_does_not_keep_a_restore_from_its_end(dump, server, monkeypatch):
+def test_a_client_that_connects_again_and_again_does_not_keep_a_restore_from_its_end(dump, server, monkeypatch):
     monkeypatch.setattr(postgres_dump.time, "sleep", lambda seconds: None)
     times = iter(range(0, 1000, 30))
     monkeypatch.setattr(postgres_dump.time, "monotonic", lambda: next(times))

@@ -54,13 +54,13 @@ def test_the_lists_of_redis_are_queues(server, system):
     assert [words[1] for words in heard if words[0] == "SCAN"] == ["0", "7"]
 
 
-def test_no_password_is_sent_where_there_is_none(server, system):
+def test_no_password_is_sent_to_a_redis_without_one(server, system):
     port, heard = server(b"+OK\r\n", b"*2\r\n$1\r\n0\r\n*0\r\n")
     assert queues.redis(system, port, "", 0) == {"rows": [], "more": 0}
     assert [words[0] for words in heard] == ["SELECT", "SCAN"]
 
 
-def test_what_redis_refuses_is_told_in_its_words(server, system):
+def test_a_refusal_of_redis_is_told_in_its_words(server, system):
     port, _heard = server(b"-WRONGPASS invalid password\r\n")
     with pytest.raises(Failure, match="Redis answers: WRONGPASS invalid password"):
         queues.redis(system, port, "x", 0)
@@ -72,7 +72,7 @@ def test_a_redis_that_ends_the_connection_is_told(server, system):
         queues.redis(system, port, "", 0)
 
 
-def test_no_redis_is_told(system):
+def test_a_redis_that_does_not_answer_is_told(system):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(Failure, match="cannot be asked"):
@@ -114,7 +114,7 @@ def test_more_queues_than_can_be_read_are_told_in_a_sentence(rabbitmqctl, system
         queues.rabbitmq(system, ["shop"])
 
 
-def test_of_very_many_the_named_one_and_the_fullest_are_told_and_the_rest_is_counted(server, system):
+def test_the_named_and_the_fullest_of_very_many_queues_are_told_and_the_rest_is_counted(server, system):
     names = [f"q{number:05}" for number in range(3000)]
     scanned = b"*2\r\n$1\r\n0\r\n*3000\r\n" + b"".join(b"$6\r\n%s\r\n" % name.encode() for name in names)
     port, _heard = server(b"+OK\r\n", scanned, *(b":%d\r\n" % number for number in range(3000)))

@@ -88,7 +88,7 @@ def test_a_cut_connection_is_told(broker):
     assert "closed" in why or "reset" in why
 
 
-def test_no_broker_is_told():
+def test_a_rabbitmq_that_does_not_run_is_told():
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
     assert "cannot be asked" in refusal("demo", "x", "/", address)

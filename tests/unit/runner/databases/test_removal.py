@@ -39,7 +39,7 @@ class TestAFileOfSqlite:
         }
         return DatabaseGone({**spec, "folder": str(tmp_path / "backups")}, system)
 
-    def test_it_goes_after_a_last_backup(self, gone, system, tmp_path):
+    def test_a_file_of_sqlite_goes_after_a_last_backup(self, gone, system, tmp_path):
         with sqlite3.connect(tmp_path / "data.sqlite3") as connection:
             connection.execute("CREATE TABLE t AS SELECT 7 AS x")
         connection.close()
@@ -55,7 +55,7 @@ class TestAFileOfSqlite:
             assert connection.execute("SELECT x FROM t").fetchone() == (7,)
         connection.close()
 
-    def test_one_that_cannot_be_saved_stays(self, gone, tmp_path):
+    def test_a_file_of_sqlite_that_cannot_be_saved_stays(self, gone, tmp_path):
         (tmp_path / "data.sqlite3").write_bytes(b"no database at all" * 100)
         with pytest.raises(Failure):
             gone.apply(gone.check())
@@ -106,7 +106,7 @@ class TestARole:
         return gone
 
     @pytest.mark.parametrize(("engine", "sql"), [("postgresql", "DROP ROLE"), ("mariadb", "DROP USER")])
-    def test_goes_when_nothing_else_is_its_own(self, gone, system, engine, sql):
+    def test_a_role_goes_when_nothing_else_is_its_own(self, gone, system, engine, sql):
         kind, server = gone(engine, ["shop"])
         change = kind.check()
         assert change.note == "removes the role shop"
@@ -114,7 +114,7 @@ class TestARole:
         assert [each.startswith(sql) for each in server.told] == [True] and not system.take_warnings()
 
     @pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
-    def test_stays_where_something_elsewhere_is_its_own_and_it_is_said_where(self, gone, system, engine):
+    def test_a_role_stays_where_something_elsewhere_is_its_own_and_it_is_said_where(self, gone, system, engine):
         kind, server = gone(engine, ["shop", "shop_sale", "other"])
         assert kind.check() is None
         kind.apply(None)
@@ -150,7 +150,7 @@ class TestABroker:
     def deleted(self, tmp_path):
         return [line[3:] for line in (tmp_path / "log").read_text().splitlines() if "delete" in line]
 
-    def test_its_vhost_and_its_user_go(self, gone, tmp_path):
+    def test_the_vhost_and_the_user_of_a_broker_go(self, gone, tmp_path):
         kind = gone()
         change = kind.check()
         assert change.note == "removes the vhost shop and the user shop"
@@ -164,7 +164,7 @@ class TestABroker:
         kind.apply(change)
         assert self.deleted(tmp_path) == ["delete_vhost shop"]
 
-    def test_nothing_is_there_to_go(self, gone, system, monkeypatch):
+    def test_a_broker_without_vhost_and_user_has_nothing_to_go(self, gone, system, monkeypatch):
         assert gone(user="nobody", vhost="none").check() is None
         monkeypatch.setattr(removal, "BROKER", "/nonexistent")
         assert RabbitGone({"user": "shop", "vhost": "shop"}, system).check() is None
@@ -207,7 +207,7 @@ class TestAUser:
             child.kill()
             child.wait()
 
-    def test_it_goes_with_its_group_and_what_it_runs_for_the_application_ends(self, system, name, run, tmp_path):
+    def test_a_user_goes_with_its_group_and_its_programs_for_the_application_end(self, system, name, run, tmp_path):
         child = run(VIRTUAL_ENV=str(tmp_path / "app" / "releases" / "env"))
         kind = UserGone({"name": name, "home": str(tmp_path / "app" / "home")}, system)
         kind.apply(kind.check())
@@ -216,7 +216,7 @@ class TestAUser:
         for database in ("passwd", "group"):
             assert subprocess.run(["getent", database, name], capture_output=True, check=False).returncode == 2
 
-    def test_what_it_has_left_behind_is_said_and_ended(self, system, name, run, tmp_path, monkeypatch):
+    def test_programs_that_a_user_has_left_behind_are_told_and_ended(self, system, name, run, tmp_path, monkeypatch):
         child = run(HOME="/elsewhere")
         left = lambda user: [child.pid] if user == name and runs(child) else []  # noqa: E731
         monkeypatch.setattr(removal, "orphans", left)
@@ -226,14 +226,14 @@ class TestAUser:
         kind.apply(change)
         assert child.wait(5) == -15 and kind.check() is None
 
-    def test_one_that_runs_something_else_stays(self, system, name, run, tmp_path):
+    def test_a_user_that_runs_something_else_stays(self, system, name, run, tmp_path):
         child = run(HOME="/elsewhere")
         kind = UserGone({"name": name, "home": str(tmp_path / "app" / "home")}, system)
         with pytest.raises(Failure, match=f"processes of {name} still run: {child.pid}"):
             kind.apply(kind.check())
         assert child.poll() is None
 
-    def test_one_that_somebody_else_made_stays(self, system, name):
+    def test_a_user_that_somebody_else_made_stays(self, system, name):
         assert UserGone({"name": name, "home": "/srv/other/home"}, system).check() is None
         assert UserGone({"name": "root", "home": "/root"}, system).check() is None
         assert UserGone({"name": "no-such-user", "home": "/x"}, system).check() is None
@@ -250,7 +250,7 @@ class TestFoldersThatWereMadeForTheApplication:
     def make(self, system, path):
         Directory({"path": str(path), "mode": 0o755, "owner": ME, "group": "root"}, system).apply(Change())
 
-    def test_those_that_are_empty_go_and_those_in_use_stay(self, gone, system, tmp_path):
+    def test_made_folders_that_are_empty_go_and_those_in_use_stay(self, gone, system, tmp_path):
         (tmp_path / "there").mkdir()
         for path in ("there/a/b/c", "used/by/somebody", "srv/demo/releases"):
             self.make(system, tmp_path / path)
@@ -263,18 +263,18 @@ class TestFoldersThatWereMadeForTheApplication:
         assert (tmp_path / "used" / "by" / "file").exists()
         assert (tmp_path / "srv" / "demo" / "releases").is_dir()
 
-    def test_one_that_somebody_else_has_made_stays(self, gone, system, tmp_path):
+    def test_a_folder_that_somebody_else_has_made_stays(self, gone, system, tmp_path):
         (tmp_path / "theirs").mkdir()
         self.make(system, tmp_path / "theirs")
         assert gone.check() is None
 
-    def test_what_is_gone_by_the_next_run_is_forgotten(self, gone, system, tmp_path):
+    def test_a_made_folder_that_is_gone_by_the_next_run_is_forgotten(self, gone, system, tmp_path):
         self.make(system, tmp_path / "old" / "release")
         (tmp_path / "old" / "release").rmdir()
         clear_up(system.state)
         assert noted_folders(system.state) == [str(tmp_path / "old")]
 
-    def test_a_link_in_the_place_of_one_leads_nowhere(self, gone, system, tmp_path):
+    def test_a_link_in_the_place_of_a_made_folder_leads_nowhere(self, gone, system, tmp_path):
         self.make(system, tmp_path / "a" / "b")
         (tmp_path / "a" / "b").rmdir()
         (tmp_path / "elsewhere").mkdir()

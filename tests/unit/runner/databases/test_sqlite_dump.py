@@ -84,7 +84,7 @@ def pages(path):
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal", "truncate"])
-def test_what_belongs_to_the_file_is_there_after_as_before(spec, act, system, journal):
+def test_everything_of_a_database_file_is_there_after_a_restore_as_before(spec, act, system, journal):
     path = Path(spec["path"])
     with contextlib.closing(sqlite3.connect(path)) as link:
         link.execute("PRAGMA user_version = 7")
@@ -164,7 +164,7 @@ def break_off(spec, act, system, safety):
 
 
 @pytest.mark.parametrize("safety", [True, False])
-def test_what_is_half_restored_is_made_whole_by_any_other_backup(spec, act, system, safety):
+def test_a_file_that_is_half_restored_is_made_whole_by_any_other_backup(spec, act, system, safety):
     name = break_off(spec, act, system, safety)
     said = act(Restore, **spec, name=name).output
     assert said == f"what was broken off is complete: the database is as in {name}"
@@ -191,7 +191,7 @@ def test_a_restore_is_not_finished_from_a_damaged_backup(spec, act, system):
 
 @root
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
-def test_what_stands_in_the_place_of_the_file_is_no_backup(spec, act, system, tmp_path, kind):
+def test_a_thing_in_the_place_of_a_database_file_is_no_backup(spec, act, system, tmp_path, kind):
     secret, path = tmp_path / "secret", Path(spec["path"])
     write(secret, SECRET, 0o600)
     act(Backup, **spec)

@@ -30,7 +30,7 @@ def test_the_reason_of_the_one_that_looked_is_told():
     assert caught.value.output == "no connection"
 
 
-def test_another_failure_keeps_its_words():
+def test_a_failure_that_was_no_wait_keeps_its_words():
     with pytest.raises(Failure, match="exited with 1"), waits.watched(lambda: ""):
         raise Failure("pg_dump exited with 1")
 
@@ -52,7 +52,7 @@ def test_a_look_that_fails_is_none_and_the_next_one_counts():
         raise Failure("ended")
 
 
-def test_nobody_looks_at_what_has_ended():
+def test_nobody_looks_at_a_wait_that_has_ended():
     before = threading.active_count()
     with waits.watched(lambda: ""):
         assert threading.active_count() == before + 1

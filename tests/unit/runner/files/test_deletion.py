@@ -57,7 +57,7 @@ def bind(tmp_path):
 
 @root
 @pytest.mark.parametrize("way", [lambda path: remove(path, recursive=True), doom])
-def test_what_is_mounted_in_a_folder_is_named_before_anything_is_removed(tree, outside, bind, way):
+def test_a_mount_in_a_folder_is_named_before_anything_is_removed(tree, outside, bind, way):
     bind(outside, tree / "a" / "b")
     with pytest.raises(Failure, match=f"{tree} is not removed, for .* in it: {tree}/a/b; next: umount {tree}/a/b"):
         way(str(tree))
@@ -84,7 +84,7 @@ def test_a_mount_is_found_whatever_its_name_and_by_whatever_link_the_folder_is_r
 
 
 @root
-def test_what_is_mounted_while_a_folder_goes_is_not_entered(tree, outside, bind, monkeypatch):
+def test_a_mount_that_comes_while_a_folder_goes_is_not_entered(tree, outside, bind, monkeypatch):
     # The look beforehand has seen nothing.
     monkeypatch.setattr(deletion, "mount_points", list)
     bind(outside, tree / "a" / "b")

@@ -58,7 +58,7 @@ class TestWriting:
         assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644
 
     @needs_root
-    def test_a_file_belongs_to_whom_it_shall(self, tmp_path):
+    def test_a_written_file_belongs_to_its_owner_and_group(self, tmp_path):
         write_atomically(str(tmp_path / "a"), b"", 0o600, NOBODY, NOBODY)
         status = (tmp_path / "a").stat()
         assert (status.st_uid, status.st_gid) == (NOBODY, NOBODY)
@@ -94,7 +94,7 @@ class TestWriting:
 
 
 class TestReading:
-    def test_there_may_be_no_file(self, tmp_path):
+    def test_a_file_that_is_not_there_reads_as_none(self, tmp_path):
         assert read(str(tmp_path / "no")) is None
 
     def test_a_link_is_never_read_as_a_file_of_ours(self, tmp_path):
@@ -116,7 +116,7 @@ class TestFolders:
         (tmp_path / "real" / "up").symlink_to("./../absolute/deep")
         assert walk(tmp_path / "absolute" / "up") == str(tmp_path / "real" / "deep")
 
-    def test_dots_in_a_link_go_up_from_where_it_really_leads(self, tmp_path):
+    def test_dots_in_a_link_go_up_from_where_the_link_really_leads(self, tmp_path):
         (tmp_path / "a" / "b").mkdir(parents=True)
         (tmp_path / "a" / "c").mkdir()
         (tmp_path / "b").symlink_to("a/b")
@@ -147,11 +147,11 @@ class TestFolders:
         with pytest.raises(Failure, match=f"{tmp_path}/a: Not a directory"):
             walk(tmp_path / "a" / "b")
 
-    def test_a_missing_one_is_named(self, tmp_path):
+    def test_a_missing_folder_is_named_by_its_path(self, tmp_path):
         with pytest.raises(NotThere, match=f"the folder {tmp_path}/no does not exist"):
             walk(tmp_path / "no" / "such")
 
-    def test_missing_ones_are_made_with_the_usual_mode(self, tmp_path):
+    def test_missing_folders_are_made_with_the_usual_mode(self, tmp_path):
         before = os.umask(0o077)
         try:
             assert walk(tmp_path / "a" / "b", make=True) == str(tmp_path / "a" / "b")
@@ -159,7 +159,7 @@ class TestFolders:
             os.umask(before)
         assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a", tmp_path / "a" / "b")] == [0o755] * 2
 
-    def test_no_descriptor_is_left_open(self, tmp_path):
+    def test_no_descriptor_of_a_folder_is_left_open(self, tmp_path):
         before = names("/proc/self/fd")
         (tmp_path / "link").symlink_to(tmp_path)
         walk(tmp_path / "link")
@@ -170,11 +170,11 @@ class TestFolders:
 
 
 class TestRemoving:
-    def test_what_is_gone_already_is_fine(self, tmp_path):
+    def test_a_file_that_is_gone_already_is_removed_without_a_word(self, tmp_path):
         remove(str(tmp_path / "no"))
         remove(str(tmp_path / "no" / "such"))
 
-    def test_a_link_goes_and_its_target_stays(self, tmp_path):
+    def test_a_removed_link_goes_and_its_target_stays(self, tmp_path):
         (tmp_path / "real").mkdir()
         (tmp_path / "link").symlink_to("real")
         remove(str(tmp_path / "link"), recursive=True)
@@ -212,7 +212,7 @@ class TestRemoving:
 
 
 class TestWhatAKilledRunLeaves:
-    def test_its_temporary_file_goes_with_the_next_run(self, tmp_path, monkeypatch):
+    def test_the_temporary_file_of_a_killed_run_goes_with_the_next(self, tmp_path, monkeypatch):
         state = str(tmp_path / "state")
         clear_up(state)
         monkeypatch.setattr(os, "rename", lambda *_names, **_folders: os._exit(9))
@@ -224,7 +224,7 @@ class TestWhatAKilledRunLeaves:
         clear_up(state)
         assert names(tmp_path) == ["state"]
 
-    def test_what_somebody_has_put_into_the_way_to_it_stops_no_later_run(self, tmp_path):
+    def test_a_thing_in_the_way_to_a_temporary_file_stops_no_later_run(self, tmp_path):
         state, folder = str(tmp_path / "state"), tmp_path / "source" / "conf"
         folder.mkdir(parents=True)
         for made in (folder / ".a.12345678~", folder):
@@ -239,12 +239,12 @@ class TestWhatAKilledRunLeaves:
             clear_up(state)
             assert read(f"{state}/unfinished") == b""
 
-    def test_nothing_is_noted_any_more_once_a_file_is_in_its_place(self, tmp_path):
+    def test_no_temporary_file_is_noted_once_the_file_is_in_its_place(self, tmp_path):
         clear_up(str(tmp_path / "state"))
         write_atomically(str(tmp_path / "a"), b"", 0o644)
         assert read(f"{tmp_path}/state/unfinished") == b""
 
-    def test_its_scratch_folders_go_with_the_next_run(self, tmp_path):
+    def test_the_scratch_folders_of_a_killed_run_go_with_the_next(self, tmp_path):
         state = str(tmp_path / "state")
         kept = scratch(state)
         (path := kept.__enter__())
@@ -303,7 +303,7 @@ OPENERS = {
 }
 
 
-def test_nobody_else_opens_files():
+def test_only_the_module_disk_opens_files():
     """Whoever reads a file that a user may have swapped must not be able to forget it."""
     openers = set()
     for path in Path(disk.__file__).parents[2].rglob("*.py"):

@@ -42,14 +42,14 @@ def file(system, tmp_path):
 
 
 class TestFile:
-    def test_a_new_one_is_shown_and_made(self, file, tmp_path):
+    def test_a_new_file_is_shown_and_made(self, file, tmp_path):
         change = put(file(mode=0o640))
         assert change.note == "new"
         assert change.diff == f"--- {tmp_path}/a\n+++ {tmp_path}/a\n@@ -0,0 +1 @@\n+text"
         assert (tmp_path / "a").read_text() == "text\n"
         assert mode(tmp_path / "a") == 0o640
 
-    def test_one_that_is_as_wanted_is_left_alone(self, file, tmp_path):
+    def test_a_file_that_is_as_wanted_is_left_alone(self, file, tmp_path):
         put(file())
         before = (tmp_path / "a").stat()
         assert put(file()) is None
@@ -60,7 +60,7 @@ class TestFile:
         change = put(file())
         assert change.diff.splitlines()[2:] == ["@@ -1,2 +1 @@", "-one", " text"]
 
-    def test_even_a_missing_line_end_is_shown(self, file, tmp_path):
+    def test_a_missing_line_end_of_a_file_is_shown(self, file, tmp_path):
         (tmp_path / "a").write_text("text")
         assert put(file()).diff.splitlines()[3:] == ["-text (no line end)", "+text"]
 
@@ -75,23 +75,23 @@ class TestFile:
         os.chown(tmp_path / "a", NOBODY, NOBODY)
         assert put(file()).note == f"owner -> {ME}, group -> {MY_GROUP}"
 
-    def test_bytes_arrive_as_they_are(self, file, tmp_path):
+    def test_bytes_of_a_file_arrive_as_they_are(self, file, tmp_path):
         change = put(file(content={"base64": "/wAB"}))
         assert (tmp_path / "a").read_bytes() == b"\xff\x00\x01"
         assert "no text: 0 -> 3 bytes" in change.diff
 
-    def test_a_link_is_replaced_and_what_it_led_to_left_alone(self, file, tmp_path):
+    def test_a_link_in_place_of_a_file_is_replaced_and_its_target_left_alone(self, file, tmp_path):
         (tmp_path / "target").write_text("text\n")
         (tmp_path / "a").symlink_to("target")
         assert put(file(content="ours")).note == "replaces a link"
         assert (tmp_path / "target").read_text() == "text\n"
 
-    def test_a_folder_in_its_place_is_not_removed(self, file, tmp_path):
+    def test_a_folder_in_place_of_a_file_is_not_removed(self, file, tmp_path):
         (tmp_path / "a").mkdir()
         with pytest.raises(Failure, match=f"{tmp_path}/a is a folder, not a file; next: move it away"):
             file().check()
 
-    def test_a_pipe_in_its_place_is_neither_read_nor_removed(self, file, tmp_path):
+    def test_a_pipe_in_place_of_a_file_is_neither_read_nor_removed(self, file, tmp_path):
         os.mkfifo(tmp_path / "a")
         with pytest.raises(Failure, match="is no file; next: move it away"):
             file().check()
@@ -121,20 +121,20 @@ class TestFile:
         with pytest.raises(Failure, match="there is no user no-such-user on this host"):
             put(file(owner="no-such-user"))
 
-    def test_a_secret_one_shows_no_content(self, file, tmp_path):
+    def test_a_secret_file_shows_no_content(self, file, tmp_path):
         change = put(file(content="BEGIN PRIVATE KEY", opaque=True, mode=0o600))
         assert (change.note, change.diff) == ("new", "")
         change = put(file(content="another KEY", opaque=True, mode=0o600))
         assert (change.note, change.diff) == ("new content", "")
 
-    def test_what_its_reader_refuses_never_replaces_it(self, file, tmp_path):
+    def test_content_that_its_reader_refuses_never_replaces_a_file(self, file, tmp_path):
         put(file(path=f"{tmp_path}/a.json", content="{}"))
         with pytest.raises(Failure, match=r"a\.json would not be valid JSON"):
             put(file(path=f"{tmp_path}/a.json", content="{", validate="json"))
         assert (tmp_path / "a.json").read_text() == "{}"
         assert names(tmp_path) == ["a.json", "state"]
 
-    def test_a_star_in_its_folders_stands_for_the_one_that_fits(self, file, tmp_path):
+    def test_a_star_in_the_folders_of_a_file_stands_for_the_one_that_fits(self, file, tmp_path):
         (tmp_path / "15" / "main").mkdir(parents=True)
         resource = file(path=f"{tmp_path}/*/main/a")
         put(resource)
@@ -145,17 +145,17 @@ class TestFile:
 
 
 class TestKeptFile:
-    def test_its_content_stays_and_its_mode_is_put_right(self, file, tmp_path):
+    def test_the_content_of_a_kept_file_stays_and_its_mode_is_put_right(self, file, tmp_path):
         (tmp_path / "a").write_text("theirs")
         (tmp_path / "a").chmod(0o666)
         assert put(file(keep=True)).note == "mode 0666 -> 0644"
         assert (tmp_path / "a").read_text() == "theirs"
 
-    def test_it_is_made_when_it_is_missing(self, file, tmp_path):
+    def test_a_kept_file_is_made_when_it_is_missing(self, file, tmp_path):
         put(file(keep=True))
         assert (tmp_path / "a").read_text() == "text\n"
 
-    def test_nobody_has_another_file_read_by_a_link_in_its_place(self, file, tmp_path):
+    def test_a_link_in_place_of_a_kept_file_has_no_other_file_read(self, file, tmp_path):
         (tmp_path / "shadow").write_text("secret")
         (tmp_path / "a").symlink_to("shadow")
         resource = file(keep=True)
@@ -176,12 +176,12 @@ class TestFileThatOnlyItsReaderCanJudgeInPlace:
 
         monkeypatch.setitem(VALIDATORS, "nginx", Validator(check, in_place=True))
 
-    def test_it_stays_when_it_is_accepted(self, file, tmp_path):
+    def test_a_file_judged_in_its_place_stays_when_it_is_accepted(self, file, tmp_path):
         put(file(validate="nginx"))
         assert (tmp_path / "a").read_text() == "text\n"
         assert names(tmp_path / "state" / "former") == []
 
-    def test_what_was_there_before_comes_back_just_as_it_was(self, file, tmp_path):
+    def test_a_refused_file_gives_way_to_the_one_before_just_as_it_was(self, file, tmp_path):
         (tmp_path / "a").write_text("good")
         (tmp_path / "a").chmod(0o600)
         with pytest.raises(Failure, match="refused"):
@@ -196,7 +196,7 @@ class TestFileThatOnlyItsReaderCanJudgeInPlace:
             put(file(content="bad", validate="nginx"))
         assert (tmp_path / "a").readlink().name == "target"
 
-    def test_a_new_one_is_gone_again(self, file, tmp_path):
+    def test_a_refused_file_that_was_new_is_gone_again(self, file, tmp_path):
         with pytest.raises(Failure, match="refused"):
             put(file(content="bad", validate="nginx"))
         assert names(tmp_path) == ["state"]
@@ -220,7 +220,7 @@ class TestFileThatOnlyItsReaderCanJudgeInPlace:
             former.put_back()
         assert (tmp_path / "a").read_text() == "theirs"
 
-    def test_one_that_a_killed_run_has_left_unjudged_is_judged_by_the_next(self, file, tmp_path):
+    def test_a_file_that_a_killed_run_has_left_unjudged_is_judged_by_the_next(self, file, tmp_path):
         (tmp_path / "a").write_text("good")
         resource = file(content="bad", validate="nginx")
         files.Former(resource.system.state, f"{tmp_path}/a").keep()
@@ -259,28 +259,28 @@ class TestBlock:
             ("crlf\r\nform\x0cfeed\x85\u2028\n", "crlf\r\nform\x0cfeed\x85\u2028\n" + OURS),
         ],
     )
-    def test_our_lines_stand_in_it_once_and_the_rest_stays_to_the_byte(self, block, tmp_path, before, after):
+    def test_lines_of_a_block_stand_in_a_file_once_and_the_rest_stays_to_the_byte(self, block, tmp_path, before, after):
         (tmp_path / "a").write_bytes(before.encode())
         put(block())
         assert (tmp_path / "a").read_bytes() == after.encode()
         assert put(block()) is None
 
     @pytest.mark.parametrize("before", ["", "theirs", "theirs\n", "a\n\n", "\n"])
-    def test_no_content_takes_our_lines_out_and_leaves_what_was_there_before(self, block, tmp_path, before):
+    def test_an_empty_block_takes_its_lines_out_and_leaves_the_rest(self, block, tmp_path, before):
         (tmp_path / "a").write_text(before)
         assert block("").check() is None
         put(block())
         put(block(""))
         assert (tmp_path / "a").read_text() == before + ("\n" if before == "theirs" else "")
 
-    def test_a_new_one_may_come_to_the_top_and_an_old_one_stays_where_it_is(self, block, tmp_path):
+    def test_a_new_block_may_come_to_the_top_and_an_old_one_stays_where_it_is(self, block, tmp_path):
         (tmp_path / "a").write_text("theirs\n")
         put(block(top=True))
         assert (tmp_path / "a").read_text() == self.OURS + "theirs\n"
         (tmp_path / "a").write_text("theirs\n" + self.OURS)
         assert put(block(top=True)) is None
 
-    def test_several_lines_end_with_one_line_end(self, block, tmp_path):
+    def test_several_lines_of_a_block_end_with_one_line_end(self, block, tmp_path):
         (tmp_path / "a").write_text("")
         put(block("one\n\ntwo\n"))
         assert (tmp_path / "a").read_text() == "# BEGIN hawser demo\none\n\ntwo\n# END hawser demo\n"
@@ -299,7 +299,7 @@ class TestBlock:
         with pytest.raises(Failure, match="the lines # BEGIN hawser demo and # END hawser demo do not pair"):
             block().check()
 
-    def test_a_file_in_another_encoding_stays_in_it(self, block, tmp_path):
+    def test_a_file_in_another_encoding_keeps_it_around_a_block(self, block, tmp_path):
         (tmp_path / "a").write_bytes(b"caf\xe9\n")
         put(block())
         assert (tmp_path / "a").read_bytes() == b"caf\xe9\n" + self.OURS.encode()
@@ -355,7 +355,7 @@ class TestDirectory:
 
         return make
 
-    def test_a_new_one_has_its_mode_whatever_the_mask(self, directory, tmp_path):
+    def test_a_new_folder_has_its_mode_whatever_the_mask(self, directory, tmp_path):
         before = os.umask(0o077)
         try:
             assert put(directory("a/b/c", mode=0o2775)).note == "new"
@@ -363,18 +363,18 @@ class TestDirectory:
             os.umask(before)
         assert [mode(tmp_path / path) for path in ("a", "a/b", "a/b/c")] == [0o755, 0o755, 0o2775]
 
-    def test_its_mode_is_put_right_and_its_contents_stay(self, directory, tmp_path):
+    def test_the_mode_of_a_folder_is_put_right_and_its_contents_stay(self, directory, tmp_path):
         (tmp_path / "a").mkdir(mode=0o777)
         (tmp_path / "a").chmod(0o1777)
         (tmp_path / "a" / "theirs").write_text("")
         assert put(directory()).note == "mode 1777 -> 0750"
         assert names(tmp_path / "a") == ["theirs"]
 
-    def test_a_slash_at_its_end_means_nothing(self, directory, tmp_path):
+    def test_a_slash_at_the_end_of_a_folder_means_nothing(self, directory, tmp_path):
         put(directory("a/"))
         assert mode(tmp_path / "a") == 0o750
 
-    def test_a_file_in_its_place_is_not_removed(self, directory, tmp_path):
+    def test_a_file_in_place_of_a_folder_is_not_removed(self, directory, tmp_path):
         (tmp_path / "a").write_text("")
         with pytest.raises(Failure, match=f"{tmp_path}/a: Not a directory"):
             directory().check()
@@ -406,14 +406,14 @@ class TestLink:
     def link(self, system, tmp_path):
         return lambda target: Link(whole("link", {"path": f"{tmp_path}/a", "target": target}), system)
 
-    def test_it_is_made_and_turned(self, link, tmp_path):
+    def test_a_link_is_made_and_turned(self, link, tmp_path):
         assert put(link("one")).note == "-> one"
         assert put(link("two")).note == "one -> two"
         assert (tmp_path / "a").readlink().name == "two"
         assert names(tmp_path) == ["a", "state"]
 
     @pytest.mark.parametrize("what", ["file", "folder"])
-    def test_what_is_in_its_way_stays(self, link, tmp_path, what):
+    def test_a_file_or_folder_in_the_way_of_a_link_stays(self, link, tmp_path, what):
         (tmp_path / "a").write_text("") if what == "file" else (tmp_path / "a").mkdir()
         with pytest.raises(Failure, match="a is in the way of a link of ours; next: move it away"):
             link("one").check()
@@ -426,7 +426,7 @@ class TestAbsent:
             whole("absent", {"path": f"{tmp_path}/{path}", "recursive": recursive}), system
         )
 
-    def test_a_file_goes(self, absent, tmp_path):
+    def test_a_file_that_shall_be_absent_goes(self, absent, tmp_path):
         (tmp_path / "a").write_text("")
         assert put(absent()).note == "removed"
 
@@ -434,7 +434,7 @@ class TestAbsent:
         (tmp_path / "a").symlink_to("no")
         assert put(absent()).note == "removed"
 
-    def test_nothing_there_is_as_wanted(self, absent):
+    def test_an_absent_path_is_as_wanted(self, absent):
         assert put(absent()) is None
         assert put(absent("no/such")) is None
 
@@ -459,7 +459,7 @@ class TestAbsent:
             put(absent())
         put(absent("a/", recursive=True))
 
-    def test_an_empty_folder_goes(self, absent, tmp_path):
+    def test_an_empty_folder_that_shall_be_absent_goes(self, absent, tmp_path):
         (tmp_path / "a").mkdir()
         put(absent())
 
@@ -476,7 +476,7 @@ class TestFiles:
             (tmp_path / "d" / name).write_text("")
         return make
 
-    def test_what_fits_the_pattern_and_is_not_named_goes(self, only, tmp_path):
+    def test_files_that_fit_the_pattern_and_are_not_named_go(self, only, tmp_path):
         assert put(only("demo-a")).note == "removes demo-b"
         assert names(tmp_path / "d") == [".demo-c", ".hidden", "demo-a", "other"]
 
@@ -499,7 +499,7 @@ class TestFiles:
 
 
 class TestDiff:
-    def test_a_long_one_is_cut(self):
+    def test_a_long_diff_is_cut(self):
         text = unified("a", b"", b"line\n" * 1000)
         assert len(text.splitlines()) == files.DIFF_LINES + 1
         assert text.endswith("(803 more lines)")

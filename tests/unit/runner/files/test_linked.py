@@ -49,7 +49,7 @@ def put(resource):
     return change.note
 
 
-def test_where_the_code_has_nothing_there_is_a_link(folder, tmp_path, kept):
+def test_a_persistent_folder_is_a_link_where_the_code_has_nothing(folder, tmp_path, kept):
     assert put(folder("code/a/b")) == f"-> {kept}"
     assert (tmp_path / "code" / "a" / "b").samefile(kept)
 
@@ -59,14 +59,14 @@ def test_a_link_that_leads_elsewhere_is_turned(folder, tmp_path, code, kept):
     assert put(folder("code/logs")) == f"/tmp -> {kept}"
 
 
-def test_what_the_code_brings_along_is_in_the_folder_and_the_link_in_its_place(folder, code, kept):
+def test_files_of_the_code_go_into_the_persistent_folder_and_a_link_takes_their_place(folder, code, kept):
     assert put(folder()) == f"-> {kept}; copied from the code: .gitkeep, default/logo.svg"
     assert (code / "media").is_symlink()
     assert (code / "media" / "default" / "logo.svg").read_text() == "logo"
     assert names(kept) == [".gitkeep", "default"]
 
 
-def test_what_the_folder_has_already_stays_and_is_named_where_the_code_has_another(folder, code, kept):
+def test_a_file_that_the_persistent_folder_has_stays_and_is_named_where_the_code_has_another(folder, code, kept):
     (kept / "default").mkdir()
     (kept / "default" / "logo.svg").write_text("a visitor's")
     (kept / "upload.png").write_text("theirs")
@@ -96,7 +96,7 @@ def test_the_codes_own_folder_is_kept_with_the_release(folder, code, tmp_path):
     assert (tmp_path / "originals" / "code" / "media" / "default" / "logo.svg").read_text() == "logo"
 
 
-def test_a_file_in_its_place_is_named_with_what_helps(folder, code):
+def test_a_file_in_place_of_a_persistent_folder_is_named_with_what_helps(folder, code):
     (code / "logs").write_text("")
     with pytest.raises(Failure, match=r"has a file at .*code/logs, .* persistent.linked .* take it out of there"):
         folder("code/logs").check()
@@ -115,7 +115,7 @@ def test_links_are_copied_as_links_and_belong_to_the_user(folder, code, kept):
 
 
 @needs_root
-def test_the_copies_belong_to_the_user_and_no_link_among_them_is_roots(folder, code, kept):
+def test_copies_in_a_persistent_folder_belong_to_the_user_and_no_link_is_roots(folder, code, kept):
     (code / "media" / "default" / "logo.svg").chmod(0o755)
     (code / "media" / "way").symlink_to("/etc")
     put(folder(owner="nobody", group="nogroup"))
@@ -167,7 +167,7 @@ def nested(folder, levels):
     return handle
 
 
-def test_what_can_be_no_file_of_the_code_is_left_out_by_name(folder, tmp_path, code, kept):
+def test_a_thing_that_can_be_no_file_of_the_code_is_left_out_by_name(folder, tmp_path, code, kept):
     os.mkfifo(code / "media" / "pipe")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(code / "media" / "sock"))
@@ -185,7 +185,7 @@ def test_a_vast_file_in_the_place_of_one_of_the_code_is_not_read(folder, code, k
     assert "kept, although the code has another one: a" in put(folder())
 
 
-def test_what_lies_too_deep_is_left_out_by_name(folder, code, kept):
+def test_a_file_that_lies_too_deep_is_left_out_by_name(folder, code, kept):
     os.close(nested(code / "media", 1010))
     note = put(folder())
     assert "left out: deep/deep/" in note and (kept / "default" / "logo.svg").exists()

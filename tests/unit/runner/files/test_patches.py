@@ -37,7 +37,7 @@ def put(resource):
     return change
 
 
-def test_every_occurrence_is_replaced_and_the_change_is_shown(patch, tmp_path):
+def test_a_patch_replaces_every_occurrence_and_shows_the_change(patch, tmp_path):
     change = put(patch(("localhost", "db.example.org", 2), ("skipAuth = True", "skipAuth = False", 1)))
     text = (tmp_path / "source/app.py").read_text()
     assert text == "host = db.example.org\nother = db.example.org\nskipAuth = False\n"
@@ -45,7 +45,7 @@ def test_every_occurrence_is_replaced_and_the_change_is_shown(patch, tmp_path):
     assert change.diff.endswith("\n+skipAuth = False")
 
 
-def test_one_whose_new_text_holds_the_old_one_is_made_once(patch, tmp_path):
+def test_a_patch_whose_new_text_holds_the_old_one_is_made_once(patch, tmp_path):
     put(patch(("localhost", "localhost.example.org", 2)))
     assert (tmp_path / "source/app.py").read_text().count("localhost.example.org") == 2
 
@@ -56,13 +56,13 @@ def test_another_patch_starts_from_the_file_as_it_was_checked_out(patch, tmp_pat
     assert (tmp_path / "source/app.py").read_text() == LINES.replace("localhost", "two")
 
 
-def test_the_file_keeps_its_mode(patch, tmp_path):
+def test_a_patched_file_keeps_its_mode(patch, tmp_path):
     (tmp_path / "source/app.py").chmod(0o750)
     put(patch(("localhost", "one", 2)))
     assert stat.S_IMODE((tmp_path / "source/app.py").stat().st_mode) == 0o750
 
 
-def test_one_that_does_not_fit_says_what_was_found_and_changes_nothing(patch, tmp_path):
+def test_a_patch_that_does_not_fit_says_what_was_found_and_changes_nothing(patch, tmp_path):
     with pytest.raises(Failure) as failure:
         patch(("localhost", "one", 1), ("nowhere", "x", 3)).check()
     assert failure.value.message.endswith("app.py is not the file that the patch is for; it holds")

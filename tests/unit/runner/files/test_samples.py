@@ -72,7 +72,7 @@ def put(resource):
 
 
 class TestValues:
-    def test_are_laid_over_the_sample_which_keeps_its_order_and_its_other_keys(self, settings):
+    def test_values_are_laid_over_the_sample_which_keeps_its_order_and_its_other_keys(self, settings):
         made = json.loads(put(settings(values={"server": {"host": "0.0.0.0"}})))
         assert made == {**json.loads(SERVER), "server": {**json.loads(SERVER)["server"], "host": "0.0.0.0"}}
         assert list(made) == list(json.loads(SERVER))
@@ -89,7 +89,7 @@ class TestValues:
         assert (made["server"]["port"], made["server"]["timeout"], made["debug"]) == ("443", 60, True)
         assert (made["section.radius"], made["clients"], made["proxy"]) == (2.5, ["a", "b"], {"any": "thing"})
 
-    def test_that_do_not_fit_are_all_named_at_once_and_nothing_is_written(self, settings):
+    def test_values_that_do_not_fit_the_sample_are_all_named_at_once_and_nothing_is_written(self, settings):
         given = {
             "server": {"prot": "443", "timeout": "soon", "host": True, "auth": {"a": 1}},
             "debug": "perhaps",
@@ -114,10 +114,10 @@ class TestValues:
         ]
         assert not Path(resource.spec["path"]).exists()
 
-    def test_may_have_new_keys_where_that_is_said(self, settings):
+    def test_values_may_have_new_keys_where_that_is_said(self, settings):
         assert json.loads(put(settings(values={"wholly_new": 1}, new_keys=True)))["wholly_new"] == 1
 
-    def test_that_somebody_was_to_replace_are_refused_but_not_in_comments(self, settings):
+    def test_values_that_somebody_was_to_replace_are_refused_but_not_in_comments(self, settings):
         sample = '{"secret": "CHANGEME", "__comment": "CHANGEME", "list": [{"key": "<REPLACE_ME>"}]}'
         with pytest.raises(Failure) as failure:
             settings(sample).check()
@@ -142,7 +142,7 @@ class TestValues:
             "Fill this in\nfor production",
         ],
     )
-    def test_that_read_as_an_instruction_are_refused_unless_somebody_has_given_them(self, settings, text):
+    def test_values_that_read_as_an_instruction_are_refused_unless_somebody_has_given_them(self, settings, text):
         sample = json.dumps({"push": {"token": text, "kind": "fcm"}})
         with pytest.raises(Failure) as failure:
             settings(sample, values={"push": {"kind": "x"}}).check()
@@ -162,59 +162,59 @@ class TestValues:
             "A shop",
         ],
     )
-    def test_that_are_plain_values_are_taken(self, settings, text):
+    def test_plain_values_of_a_sample_are_taken(self, settings, text):
         put(settings(json.dumps({"a": text, "b": 1}), values={"b": 2}))
 
-    def test_are_not_shown_where_a_secret_is_among_them(self, settings):
+    def test_values_are_not_shown_where_a_secret_is_among_them(self, settings):
         change = settings(values={"server": {"auth": "hush"}}, opaque=True).check()
         assert "hush" not in change.diff + change.note
 
 
 class TestAWholeText:
-    def test_that_has_every_key_of_the_sample_is_taken_as_it_is(self, settings):
+    def test_a_text_that_has_every_key_of_the_sample_is_taken_as_it_is(self, settings):
         text = SERVER.replace('"__comment": "1 hour",', "").replace("localhost", "example.org")
         assert put(settings(content=text)) == text
 
-    def test_that_lacks_a_key_of_the_sample_is_refused_for_the_program_might_do_without_authentication(self, settings):
+    def test_a_text_that_lacks_a_key_of_the_sample_is_refused(self, settings):
         text = SERVER.replace(', "auth": "skip"', "")
         with pytest.raises(Failure, match=r"server\.auth is in the sample and not in the file"):
             settings(content=text).check()
         assert put(settings(content=text, optional=["server.auth"])) == text
 
-    def test_that_has_a_key_beyond_the_sample_is_refused(self, settings):
+    def test_a_text_that_has_a_key_beyond_the_sample_is_refused(self, settings):
         with pytest.raises(Failure, match=r"server\.hosts is not in the sample \(did you mean host\?\)"):
             settings(content=SERVER.replace('"host"', '"hosts": "b", "host"')).check()
 
-    def test_that_cannot_be_read_is_refused(self, settings):
+    def test_a_text_that_cannot_be_read_is_refused(self, settings):
         with pytest.raises(Failure, match="is not valid JSON"):
             settings(content="{").check()
 
 
 class TestTheSample:
-    def test_that_is_missing_is_named(self, settings):
+    def test_a_sample_that_is_missing_is_named(self, settings):
         resource = settings(None)
         with pytest.raises(Failure, match=r"the sample .*server\.conf\.sample does not exist"):
             resource.check()
 
-    def test_with_single_quotes_is_understood(self, settings):
+    def test_a_sample_with_single_quotes_is_understood(self, settings):
         sample = "{\n 'version': 1,\n 'root': {'level': 'DEBUG', 'handlers': ['file'],},\n}\n"
         made = put(settings(sample, values={"root": {"level": "INFO"}}))
         assert json.loads(made) == {"version": 1, "root": {"level": "INFO", "handlers": ["file"]}}
 
-    def test_with_a_trailing_comma_and_comments_is_understood(self, settings):
+    def test_a_sample_with_a_trailing_comma_and_comments_is_understood(self, settings):
         sample = '{\n  // the certificate\n  "cert": "a // b, }", # here\n  "key": "k", /* all */\n}\n'
         assert json.loads(put(settings(sample, values={"key": "x"}))) == {"cert": "a // b, }", "key": "x"}
 
-    def test_with_a_key_twice_means_the_last_one_as_for_the_program(self, settings):
+    def test_a_sample_with_a_key_twice_means_the_last_one_as_for_the_program(self, settings):
         assert json.loads(put(settings('{"a": 1, "a": 2}'))) == {"a": 2}
 
-    def test_that_is_beyond_help_is_refused(self, settings):
+    def test_a_sample_that_is_beyond_help_is_refused(self, settings):
         with pytest.raises(Failure, match=r"server\.conf\.sample is not valid JSON"):
             settings("{a: 1}").check()
         with pytest.raises(Failure, match="holds no table"):
             settings("[1]", name="list.conf").check()
 
-    def test_may_be_the_file_itself_which_can_be_made_again_with_other_values(self, settings, tmp_path):
+    def test_a_sample_may_be_the_file_itself_which_can_be_made_again_with_other_values(self, settings, tmp_path):
         name, path = "cc.conf", tmp_path / "source" / "cc.conf"
         path.write_text('{"a": 1, "b": 2}')
         same = {"sample": str(path), "name": name}
@@ -224,19 +224,19 @@ class TestTheSample:
 
 
 class TestYaml:
-    def test_is_read_and_written_by_the_systems_own_parser(self, settings):
+    def test_yaml_is_read_and_written_by_the_systems_own_parser(self, settings):
         sample = "# the contest\ncontest:\n  game: prolo\n  port: 8067\nwebsite: {secret: x}\n"
         made = put(settings(sample, name="web.yml", format="yaml", values={"contest": {"port": "9", "game": "yes"}}))
         assert yaml.safe_load(made) == {"contest": {"game": "yes", "port": 9}, "website": {"secret": "x"}}
         assert made.index("contest") < made.index("website")
 
-    def test_that_is_none_is_refused(self, settings):
+    def test_a_sample_that_is_no_yaml_is_refused(self, settings):
         with pytest.raises(Failure, match="is not YAML that can be read"):
             settings("a: [", name="web.yml", format="yaml").check()
 
 
 class TestIni:
-    def test_keeps_the_case_of_its_keys_and_what_stands_in_values(self, settings):
+    def test_an_ini_file_keeps_the_case_of_its_keys_and_what_stands_in_values(self, settings):
         sample = "[DEFAULT]\nall = 1\n[Site]\nName = a%b\nURL = http://x;y\nflag\n"
         made = put(settings(sample, name="a.ini", format="ini", values={"Site": {"Name": "c %(d)s"}}))
         parser = configparser.RawConfigParser(allow_no_value=True)
@@ -252,7 +252,7 @@ class TestPython:
         "folder = os.getcwd()\n"
     )
 
-    def test_only_what_differs_is_written_anew(self, settings):
+    def test_only_values_that_differ_are_written_anew_in_python(self, settings):
         values = {"external_options": {"external_http_port": 443}, "folder": "/srv"}
         made = put(settings(self.SAMPLE, name="cc.conf", format="python", values=values))
         assert made.startswith('# Settings of the command center.\nimport os\n\nname = "cc"  # its name\n')
@@ -268,7 +268,7 @@ class TestPython:
         exec(compile(made, "cc.conf", "exec"), names)
         assert names["name"] == hard
 
-    def test_that_cannot_be_parsed_is_refused(self, settings):
+    def test_a_sample_of_python_that_cannot_be_parsed_is_refused(self, settings):
         with pytest.raises(Failure, match="is not valid Python"):
             settings("name = = 1", name="cc.conf", format="python").check()
 
@@ -284,7 +284,7 @@ def test_the_samples_of_a_checkout_are_listed_with_what_becomes_of_them(system, 
     ]
 
 
-def test_of_very_many_samples_those_in_use_are_told_first_and_the_rest_is_counted(system, monkeypatch):
+def test_samples_in_use_are_told_first_of_very_many_and_the_rest_is_counted(system, monkeypatch):
     names = [f"{number}.sample" for number in range(110_000)]
     monkeypatch.setattr(samples, "walk", lambda _source: [("/s", [], names)])
     found = listing(system, "/s", ["/s/99.sample"])

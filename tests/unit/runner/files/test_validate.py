@@ -44,7 +44,7 @@ def judge(system, tmp_path, monkeypatch):
         (b'"\xff"', "'utf-8' codec can't decode"),
     ],
 )
-def test_json(judge, text, said):
+def test_a_file_of_json_is_judged_by_its_reader(judge, text, said):
     assert said in judge("json", text)
     assert bool(judge("json", text)) == bool(said)
 
@@ -59,7 +59,7 @@ def test_json(judge, text, said):
         (b"A = '\xff'\n", "would not be valid Python"),
     ],
 )
-def test_python(judge, text, said):
+def test_a_file_of_python_is_judged_by_its_reader(judge, text, said):
     assert said in judge("python", text)
     assert bool(judge("python", text)) == bool(said)
 
@@ -74,7 +74,7 @@ def test_python(judge, text, said):
         (b"a: \xff\n", "would not be valid YAML"),
     ],
 )
-def test_yaml(judge, text, said):
+def test_a_file_of_yaml_is_judged_by_its_reader(judge, text, said):
     assert said in judge("yaml", text)
     assert bool(judge("yaml", text)) == bool(said)
 
@@ -103,7 +103,7 @@ PROGRAM = "[program:demo]\ncommand=/bin/sleep 60\n"
         ("no section\n", "/etc/demo.conf"),
     ],
 )
-def test_supervisor(judge, text, said):
+def test_a_file_of_supervisor_is_judged_by_its_reader(judge, text, said):
     assert said in judge("supervisor", text, "demo.conf")
     assert bool(judge("supervisor", text, "demo.conf")) == bool(said)
 
@@ -120,7 +120,7 @@ def test_supervisor(judge, text, said):
         ("[Service]\nExecStart=/no/such/program\n", "Command /no/such/program is not executable"),
     ],
 )
-def test_systemd(judge, text, said):
+def test_a_unit_of_systemd_is_judged_by_its_reader(judge, text, said):
     assert said in judge("systemd", text, "demo.service")
     assert bool(judge("systemd", text, "demo.service")) == bool(said)
 
@@ -138,7 +138,7 @@ def test_systemd(judge, text, said):
         f"  @reboot {ME} true\n",
     ],
 )
-def test_cron_takes(judge, text):
+def test_cron_takes_lines_that_it_can_run(judge, text):
     assert judge("cron", text) == ""
 
 
@@ -161,7 +161,7 @@ def test_cron_takes(judge, text):
         ("* * * * * no-such-user true\n", "line 1 names a user that is not on this host: no-such-user"),
     ],
 )
-def test_cron_refuses(judge, text, said):
+def test_cron_refuses_lines_that_it_would_misread(judge, text, said):
     assert said in judge("cron", text)
 
 
@@ -174,7 +174,7 @@ def test_any_program_can_judge_a_copy(judge):
     assert judge("grep -q 'well formed' {}", "no") == "/etc/file would not pass grep -q 'well formed' {}"
 
 
-def test_what_it_says_of_the_copy_is_said_of_the_file(judge):
+def test_words_of_a_program_about_the_copy_are_said_of_the_file(judge):
     assert judge("ls {} /no/such", "").splitlines()[1:] == [
         "ls: cannot access '/no/such': No such file or directory",
         "/etc/file",

@@ -13,13 +13,13 @@ from hawser.runner.rows import MOST_ROWS
 from ..conftest import validated
 
 
-def test_addresses_are_read_as_the_kernel_writes_them():
+def test_addresses_of_sockets_are_read_as_the_kernel_writes_them():
     assert ports.address_of("0100007F:1F90") == ("127.0.0.1", 8080)
     assert ports.address_of("00000000000000000000000000000000:0050") == ("::", 80)
     assert ports.address_of("00000000000000000000000001000000:0016") == ("::1", 22)
 
 
-def test_who_listens_is_told_with_all_that_it_comes_from(system):
+def test_a_program_that_listens_is_told_with_all_that_it_comes_from(system):
     program = (
         "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True);"
         " sys.stdin.read()"
@@ -79,7 +79,7 @@ def test_one_user_with_very_many_sockets_hides_nobody_elses(system, monkeypatch)
     validated(found, "ports.listening")
 
 
-def test_of_a_process_with_very_many_ancestors_the_oldest_are_told():
+def test_the_oldest_of_very_many_ancestors_of_a_process_are_told():
     chain = {pid: pid - 1 for pid in range(2, 40_000)}
     assert ports.family(39_999, chain) == list(range(ports.MOST_ANCESTORS + 1, 1, -1))
 

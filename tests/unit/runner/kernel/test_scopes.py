@@ -77,7 +77,7 @@ def left(tmp_path):
     return int((tmp_path / "pid").read_text())
 
 
-def test_what_a_command_leaves_running_is_ended_and_said(system, leave, tmp_path):
+def test_programs_that_a_command_leaves_running_are_ended_and_told(system, leave, tmp_path):
     assert system.run(leave(), scoped=True).output == "done\n"
     pid = left(tmp_path)
     assert not runs(pid)
@@ -86,13 +86,13 @@ def test_what_a_command_leaves_running_is_ended_and_said(system, leave, tmp_path
     assert system.take_left() == ""
 
 
-def test_one_that_does_not_end_when_it_is_asked_to_is_killed(system, leave, tmp_path, monkeypatch):
+def test_a_program_left_running_that_does_not_end_when_asked_is_killed(system, leave, tmp_path, monkeypatch):
     monkeypatch.setattr(scopes, "PATIENCE", 0.1)
     system.run(leave("deaf"), scoped=True)
     assert not runs(left(tmp_path)) and "daemon.py" in system.take_left()
 
 
-def test_what_listens_is_said_with_its_port(system, leave, tmp_path):
+def test_a_program_left_running_that_listens_is_told_with_its_port(system, leave, tmp_path):
     system.run(leave("listen"), scoped=True)
     assert ", listens on 127.0.0.1:" in system.take_left()
 
@@ -104,13 +104,13 @@ def test_a_command_that_fails_leaves_nothing_either(system, leave, tmp_path):
     assert not runs(left(tmp_path)) and "daemon.py" in system.take_left()
 
 
-def test_what_takes_too_long_is_killed_with_all_of_it_without_a_word(system, leave, tmp_path):
+def test_a_command_that_takes_too_long_is_killed_with_all_of_it_without_a_word(system, leave, tmp_path):
     with pytest.raises(Failure, match="not done after"):
         system.run(["sh", "-c", leave("deaf")[-1] + "; sleep 60"], scoped=True, timeout=2)
     assert not runs(left(tmp_path)) and system.take_left() == ""
 
 
-def test_what_ends_just_after_its_command_is_not_worth_a_word(system):
+def test_a_program_that_ends_just_after_its_command_is_not_worth_a_word(system):
     system.run(["sh", "-c", "sleep 0.1 & echo done"], scoped=True)
     assert system.take_left() == ""
 
@@ -141,11 +141,11 @@ class TestAGroup:
         (tmp_path / "state").mkdir(exist_ok=True)
         return System(str(tmp_path / "state"), os.urandom(8).hex())
 
-    def test_one_that_overwrites_its_environment_is_found(self, system, leave, tmp_path):
+    def test_a_program_of_a_group_that_overwrites_its_environment_is_found(self, system, leave, tmp_path):
         system.run(leave("wipe"), scoped=True)
         assert not runs(left(tmp_path)) and "daemon.py" in system.take_left()
 
-    def test_nothing_of_the_group_stays(self, system, leave):
+    def test_no_folder_of_a_group_stays(self, system, leave):
         system.run(leave("wipe"), scoped=True)
         folder = Path(system.scopes.folder)
         assert [each.name for each in folder.iterdir() if each.is_dir()] == []
@@ -212,7 +212,7 @@ def test_our_own_group_is_found_however_groups_are_mounted(tmp_path, table, own,
     assert scopes.own_group(str(tmp_path / "table"), str(tmp_path / "no")) == ""
 
 
-def test_a_warning_names_the_resource(system, leave, tmp_path):
+def test_a_warning_of_programs_left_running_names_the_resource(system, leave, tmp_path):
     said = []
     row = {"kind": "command", "argv": leave(), "user": ME, "timeout": 60, "step": "s", "label": "command x"}
     assert Engine(system, said.append).apply([whole_row(row)])

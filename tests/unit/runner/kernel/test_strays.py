@@ -42,7 +42,7 @@ def units(orphan, monkeypatch):
 
 
 @pytest.mark.parametrize("unit", ["", "ssh.service", "session-3.scope", "cron.service", "supervisor.service"])
-def test_one_that_was_left_behind_is_told_with_its_command_and_its_port(system, orphan, units, unit):
+def test_a_stray_is_told_with_its_command_and_its_port(system, orphan, units, unit):
     pid, address = orphan
     units(unit)
     (row,) = (row for row in listing(system, ME)["rows"] if row["pid"] == pid)
@@ -52,12 +52,12 @@ def test_one_that_was_left_behind_is_told_with_its_command_and_its_port(system, 
 
 
 @pytest.mark.parametrize("unit", ["shop-web-blue.service", "user@1000.service", "somebody-elses.service"])
-def test_what_a_unit_of_systemd_holds_is_none(system, orphan, units, unit):
+def test_a_program_of_a_unit_of_systemd_is_no_stray(system, orphan, units, unit):
     units(unit)
     assert orphan[0] not in {row["pid"] for row in listing(system, ME)["rows"]}
 
 
-def test_what_has_a_parent_is_none(system, units):
+def test_a_program_that_has_a_parent_is_no_stray(system, units):
     units("ssh.service")
     child = subprocess.Popen(["sleep", "60"])
     assert child.pid not in {row["pid"] for row in listing(system, ME)["rows"]}
@@ -69,7 +69,7 @@ def test_a_user_that_is_not_there_has_none(system):
     assert listing(system, "no-such-user") == {"rows": [], "more": 0}
 
 
-def test_of_very_many_those_that_listen_are_told_first_and_the_rest_is_counted(system, monkeypatch):
+def test_strays_that_listen_are_told_first_of_very_many_and_the_rest_is_counted(system, monkeypatch):
     monkeypatch.setattr(strays, "processes", lambda: range(2, 30_002))
     monkeypatch.setattr(strays, "belongs", lambda _pid, _uid: True)
     monkeypatch.setattr(strays, "is_orphan", lambda _pid: True)

@@ -28,7 +28,7 @@ def test_the_kernels_table_says_what_is_mounted(tmp_path):
     assert not is_mount("/srv", str(table)) and not is_mount("/srv/med", str(table))
 
 
-def test_what_is_needed_and_not_mounted_is_told(system, tmp_path):
+def test_a_share_that_is_needed_and_not_mounted_is_told(system, tmp_path):
     assert unmounted(system, "/dev/null", ["/proc", str(tmp_path)]) == [str(tmp_path)]
 
 
@@ -79,7 +79,7 @@ def test_a_mount_that_is_in_use_stays_and_is_told(system, tmp_path, monkeypatch)
     assert (tmp_path / "srv-b.mount").exists()
 
 
-def test_what_clients_do_is_done_as_the_servers_own_user(system):
+def test_clients_of_a_share_act_as_the_servers_own_user(system):
     spec = {"application": "shop", "shares": [["/srv/shares/media", ["10.0.0.11", "2001:db8::12"]]]}
     exports = Exports(whole("exports", {"path": "/x", "user": ME, "user_group": MY_GROUP, **spec}), system)
     who = f"(rw,sync,no_subtree_check,all_squash,anonuid={os.getuid()},anongid={os.getgid()})"

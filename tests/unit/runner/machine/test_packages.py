@@ -19,12 +19,12 @@ def kind(tmp_path):
     return lambda *names: Packages({"names": list(names)}, System(str(tmp_path)))
 
 
-def test_what_is_installed_is_in_order(kind):
+def test_a_package_that_is_installed_is_in_order(kind):
     assert kind("dpkg", "coreutils").check() is None
     assert kind().check() is None
 
 
-def test_what_is_missing_is_named(kind):
+def test_packages_that_are_missing_are_named(kind):
     assert kind("dpkg", "hawser-no-such-package").check().note == "installs hawser-no-such-package"
 
 
@@ -32,14 +32,14 @@ def test_a_virtual_name_is_in_order_when_something_installed_provides_it(kind):
     assert kind("awk").check() is None
 
 
-def test_a_name_may_carry_its_architecture(kind):
+def test_the_name_of_a_package_may_carry_its_architecture(kind):
     assert kind("libc6:amd64").check() is None or os.uname().machine != "x86_64"
     assert kind("libc6:s390x").check().note == "installs libc6:s390x"
     assert kind("coreutils:any").check() is None
 
 
 @pytest.mark.parametrize("name", ["", "-o", "nginx-", "Nginx", "nginx=1.2", "a b", "lib*"])
-def test_what_is_no_name_of_a_package_is_refused(kind, name):
+def test_a_word_that_is_no_name_of_a_package_is_refused(kind, name):
     with pytest.raises(Failure, match="no name of a Debian package"):
         kind(name).check()
 
@@ -49,7 +49,7 @@ def test_unusual_names_are_names(name):
     assert packages.NAME.match(name)
 
 
-def test_only_what_is_installed_counts():
+def test_only_packages_that_are_installed_count():
     rows = "a|amd64|installed|virtual (= 1), other\nb|amd64|config-files|\nc|amd64|half-installed|"
     assert parse_installed(rows) >= {"a", "a:amd64", "virtual", "other"}
     assert not parse_installed(rows) & {"b", "c"}
@@ -66,7 +66,7 @@ def test_only_what_is_installed_counts():
         ("E: Sub-process /usr/bin/dpkg returned an error code (1)", "apt-get could not install nginx"),
     ],
 )
-def test_what_apt_says_is_explained(said, meaning):
+def test_failures_of_apt_are_explained(said, meaning):
     assert meaning in explain(said, ["nginx"])
 
 

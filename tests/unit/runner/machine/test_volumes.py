@@ -151,7 +151,7 @@ def test_a_device_with_anything_on_it_is_never_formatted(disk, volume):
     assert disk.formatted == 0
 
 
-def test_after_a_reboot_it_is_opened_and_mounted_and_never_formatted_again(disk, volume):
+def test_a_volume_is_opened_and_mounted_after_a_reboot_and_never_formatted_again(disk, volume):
     put(volume(formats=True))
     for formats in (False, True):
         close(disk)
@@ -176,7 +176,7 @@ def test_a_kernel_that_cannot_open_it_is_named_and_the_device_is_encrypted_once(
     assert disk.formatted == 1
 
 
-def test_something_else_in_its_place_is_named(disk, volume):
+def test_something_else_in_the_place_of_a_volume_is_named(disk, volume):
     disk.mounts.write_text(disk.row("tmpfs tmpfs"))
     with pytest.raises(Failure, match=f"tmpfs is mounted at {disk.place}, where this volume belongs"):
         put(volume())
@@ -250,7 +250,7 @@ def test_a_volume_that_is_wanted_stays(kept, volume, disk):
     assert disk.open.exists()
 
 
-def test_one_that_is_wanted_no_more_is_unmounted_and_closed_and_its_unit_goes(kept, volume, disk):
+def test_a_volume_that_is_wanted_no_more_is_unmounted_and_closed_and_its_unit_goes(kept, volume, disk):
     put(volume(formats=True))
     assert kept() == (f"unmounts, closes and removes {UNIT}", {})
     assert not disk.open.exists() and disk.mounts.read_text() == ""
@@ -259,14 +259,14 @@ def test_one_that_is_wanted_no_more_is_unmounted_and_closed_and_its_unit_goes(ke
     assert kept() == (None, {})
 
 
-def test_one_that_was_not_open_only_loses_its_unit(kept, disk):
+def test_a_volume_that_was_not_open_only_loses_its_unit(kept, disk):
     disk.mounts.write_text(disk.row("tmpfs tmpfs"))
     kept()
     assert disk.said == [] and disk.mounts.read_text()
     assert not (kept.units / UNIT).exists()
 
 
-def test_one_that_is_in_use_stays_with_a_warning_until_it_is_not(kept, volume, disk):
+def test_a_volume_in_use_stays_with_a_warning_until_it_is_not(kept, volume, disk):
     put(volume(formats=True))
     disk.busy = True
     assert "is in use and stays open" in kept()[1]["warning"]
@@ -278,7 +278,7 @@ def test_one_that_is_in_use_stays_with_a_warning_until_it_is_not(kept, volume, d
     assert not disk.open.exists()
 
 
-def test_a_run_that_dies_while_it_closes_one_is_finished_by_the_next(kept, volume, disk):
+def test_a_run_that_dies_while_it_closes_a_volume_is_finished_by_the_next(kept, volume, disk):
     for killed_at in range(2):
         put(volume(formats=True))
         (kept.units / UNIT).write_text("# hawser: application=shop volume=logs\n[Mount]\nWhat=/dev/mapper/shop-logs\n")

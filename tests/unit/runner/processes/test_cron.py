@@ -22,7 +22,7 @@ def record(tmp_path):
     return script
 
 
-def test_a_run_is_written_down_with_its_status_and_passes_it_on(system, record):
+def test_a_run_of_cron_is_written_down_with_its_status_and_passes_it_on(system, record):
     argv = [record, "tick", "sh", "-c", "echo said; exit 3"]
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (3, "said\n")
@@ -31,7 +31,7 @@ def test_a_run_is_written_down_with_its_status_and_passes_it_on(system, record):
     assert 0 <= run["ended"] - run["began"] < 5 and abs(time.time() - run["began"]) < 60
 
 
-def test_one_that_runs_and_one_that_was_killed_are_told_apart(system, record):
+def test_a_cron_line_that_runs_and_one_that_was_killed_are_told_apart(system, record):
     with subprocess.Popen([record, "tick", "sleep", "60"]) as child:
         deadline = time.monotonic() + 10
         while not last(system, str(record.parent)) and time.monotonic() < deadline:
@@ -62,7 +62,7 @@ def test_a_record_that_cannot_be_written_keeps_no_program_from_running(record):
     "text",
     ["9" * 200, "9" * 5000, "253402300800 1", "-1 1", "1 2 3", "1_0 2", "\u0661 2", "1 9999999999999", "\0"],
 )
-def test_what_the_entrys_user_has_made_of_its_record_is_not_told(system, record, text):
+def test_a_record_of_cron_that_its_user_has_changed_is_not_told(system, record, text):
     (record.parent / "tick.last").write_text(text)
     assert last(system, str(record.parent)) == {}
 

@@ -66,14 +66,14 @@ def start(supervisor, tmp_path):
 
 
 class TestAsking:
-    def test_it_is_asked_as_a_visitor_would_through_nginx(self, web):
+    def test_health_is_asked_as_a_visitor_would_through_nginx(self, web):
         assert ask(web.server_address, "/204", "demo.test") == (204, "")
         path, headers = web.asked[0]
         assert path == "/204"
         assert headers["Host"] == "demo.test"
         assert headers["X-Forwarded-Proto"] == "https"
 
-    def test_without_a_path_it_is_only_connected_to(self, web):
+    def test_a_process_without_a_path_of_health_is_only_connected_to(self, web):
         assert ask(web.server_address, "", "demo.test") == (0, "")
         assert web.asked == []
 
@@ -93,7 +93,7 @@ class TestAsking:
     def test_nonsense_is_no_answer(self, serve, answer):
         assert ask(serve(answer), "/", "x")[0] is None
 
-    def test_one_who_does_not_answer_is_given_up(self, tmp_path):
+    def test_a_process_that_does_not_answer_for_its_health_is_given_up(self, tmp_path):
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(f"{tmp_path}/silent.sock")
             server.listen()
@@ -115,12 +115,12 @@ class TestChecking:
         assert healthy(path="/503").check().note == "waits until it is healthy"
         assert healthy(path="/503", statuses=[[200, 200], [500, 599]]).check() is None
 
-    def test_no_socket_has_to_be_waited_for(self, healthy):
+    def test_a_missing_socket_has_to_be_waited_for(self, healthy):
         assert healthy().check() is not None
 
 
 class TestWaiting:
-    def test_one_that_starts_slowly_is_waited_for(self, start, healthy):
+    def test_a_process_that_starts_slowly_is_waited_for_until_healthy(self, start, healthy):
         start(0.3, 200)
         resource = healthy()
         resource.apply(resource.check())
@@ -135,7 +135,7 @@ class TestWaiting:
             healthy(timeout=0.6, log=f"{tmp_path}/log").apply(None)
         assert caught.value.output.startswith("waiting\n")
 
-    def test_somebody_else_on_its_port_does_not_count_for_it(self, start, healthy, system):
+    def test_somebody_else_on_the_port_of_a_process_does_not_count_for_it(self, start, healthy, system):
         start(60, 200)
         with socket.create_server(("127.0.0.1", 0)) as other:
             address = f"127.0.0.1:{other.getsockname()[1]}"
@@ -144,7 +144,7 @@ class TestWaiting:
             with pytest.raises(Failure, match=rf"demo-web is not who answers on {address}: python.* \(pid \d+\) does"):
                 resource.apply(None)
 
-    def test_its_own_port_counts_whoever_of_its_children_listens(self, supervisor, healthy, tmp_path):
+    def test_a_port_counts_whoever_of_the_children_of_a_process_listens(self, supervisor, healthy, tmp_path):
         program = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); "
         program += f"open('{tmp_path}/port', 'w').write(str(s.getsockname()[1])); time.sleep(60)"
         supervisor.run("demo-web", f'sh -c "{sys.executable} -c \\"{program}\\"; true"')
@@ -154,12 +154,12 @@ class TestWaiting:
             time.sleep(0.02)
         assert healthy(address=f"127.0.0.1:{(tmp_path / 'port').read_text()}", path="").check() is None
 
-    def test_one_that_never_listens_fails_when_the_time_is_over(self, start, healthy):
+    def test_a_process_that_never_listens_fails_when_the_time_is_over(self, start, healthy):
         start(60, 200)
         with pytest.raises(Failure, match=r"demo-web does not answer \(FileNotFoundError: .*\); \d+ tries in 0 s"):
             healthy(timeout=0.3).apply(None)
 
-    def test_one_that_has_ended_fails_at_once(self, start, healthy, tmp_path):
+    def test_a_process_that_has_ended_fails_at_once_instead_of_being_waited_for(self, start, healthy, tmp_path):
         start(0.2, 7)
         began = time.monotonic()
         with pytest.raises(Failure, match=r"demo-web has ended") as caught:
@@ -167,7 +167,7 @@ class TestWaiting:
         assert time.monotonic() - began < 5
         assert caught.value.output.startswith("waiting\n")
 
-    def test_one_that_nobody_has_started_fails_at_once(self, supervisor, healthy):
+    def test_a_process_that_nobody_has_started_fails_at_once(self, supervisor, healthy):
         with pytest.raises(Failure, match=r"demo-web has ended \(unknown\); 1 try in 0 s"):
             healthy(timeout=30.0).apply(None)
 
@@ -188,7 +188,7 @@ def secure(tmp_path, system):
     server.server_close()
 
 
-def test_with_a_trigger_it_is_asked_only_when_that_is_due(healthy):
+def test_health_with_a_trigger_is_asked_only_when_that_is_due(healthy):
     kind = healthy(when=[0])
     assert kind.check() is None
     kind.due = True
@@ -199,12 +199,12 @@ class TestTls:
     def test_a_certificate_of_a_private_authority_is_trusted_when_it_is_named(self, secure, tmp_path):
         assert ask(secure, "/missing", "shop.test", tls=True, ca=f"{tmp_path}/crt") == (404, "")
 
-    def test_it_is_not_trusted_otherwise(self, secure):
+    def test_a_certificate_of_a_private_authority_is_not_trusted_otherwise(self, secure):
         status, why = ask(secure, "/", "shop.test", tls=True)
         assert status is None
         assert "certificate verify failed" in why
 
-    def test_its_name_is_checked(self, secure, tmp_path):
+    def test_the_name_of_a_certificate_is_checked_when_health_is_asked(self, secure, tmp_path):
         status, why = ask(secure, "/", "other.test", tls=True, ca=f"{tmp_path}/crt")
         assert status is None
         assert "other.test" in why
@@ -220,7 +220,7 @@ class TestTls:
 
 
 class TestSurvey:
-    def test_it_says_of_each_process_how_it_is(self, web, system, tmp_path):
+    def test_a_survey_says_of_each_process_how_it_is(self, web, system, tmp_path):
         check = {"address": web.server_address, "path": "/", "host": "x", "statuses": [[200, 399]]}
         checks = [
             {**check, "name": "good"},
@@ -233,7 +233,7 @@ class TestSurvey:
         assert found["gone"].startswith("FileNotFoundError")
 
 
-def test_one_that_answers_a_byte_at_a_time_keeps_nobody_waiting(tmp_path):
+def test_a_process_that_answers_a_byte_at_a_time_keeps_nobody_waiting(tmp_path):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{tmp_path}/slow.sock")
         server.listen()
@@ -255,7 +255,7 @@ def test_one_that_answers_a_byte_at_a_time_keeps_nobody_waiting(tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="makes another user's link")
-def test_a_socket_of_somebody_else_in_its_place_is_not_asked(web, tmp_path):
+def test_a_socket_of_somebody_else_in_place_of_a_process_is_not_asked(web, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "web.sock").symlink_to(tmp_path / "web.sock")
@@ -268,28 +268,28 @@ def test_a_socket_of_somebody_else_in_its_place_is_not_asked(web, tmp_path):
 
 
 class TestAnApplicationThatCanSayWhetherItWorks:
-    def test_is_asked_after_it_has_answered(self, web, healthy, tmp_path):
+    def test_a_command_of_health_is_asked_after_the_process_has_answered(self, web, healthy, tmp_path):
         resource = healthy(command=["sh", "-c", "test -e found-its-master"], cwd=str(tmp_path))
         assert resource.ask(5.0) == (False, "health.command `test -e found-its-master` exited with 1")
         assert resource.check() is not None
         (tmp_path / "found-its-master").touch()
         assert resource.check() is None
 
-    def test_is_not_asked_while_it_does_not_answer(self, healthy, tmp_path):
+    def test_a_command_of_health_is_not_asked_while_the_process_does_not_answer(self, healthy, tmp_path):
         healthy(command=["touch", str(tmp_path / "asked")]).check()
         assert not (tmp_path / "asked").exists()
 
-    def test_need_not_listen(self, healthy):
+    def test_a_process_with_a_command_of_health_need_not_listen(self, healthy):
         well, said = healthy(address="", command=["sh", "-c", "echo no master >&2; exit 3"]).ask(5.0)
         assert not well and said.endswith("exited with 3: no master")
         assert healthy(address="", command=["true"]).check() is None
 
-    def test_is_asked_by_status_as_well(self, system):
+    def test_a_command_of_health_is_asked_by_status_as_well(self, system):
         check = {"name": "worker", "address": "", "path": "", "host": "", "statuses": []}
         assert health(system, [{**check, "command": ["true"]}]) == {"worker": "ok"}
         said = health(system, [{**check, "command": ["sh", "-c", "echo lost; exit 1"]}])["worker"]
         assert said.endswith("exited with 1: lost")
 
-    def test_may_take_only_so_long(self, healthy):
+    def test_a_command_of_health_may_take_only_so_long(self, healthy):
         well, said = healthy(address="", command=["sleep", "600"]).ask(0.2)
         assert not well and "not done after" in said

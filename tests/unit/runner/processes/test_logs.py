@@ -97,7 +97,7 @@ def test_a_packed_file_is_not_unpacked_into_memory(system, tmp_path):
 
 
 @pytest.mark.parametrize("line", ["", "0123456789 " * 3], ids=["empty", "short"])
-def test_of_a_packed_file_of_many_lines_the_last_ones_are_told(tmp_path, monkeypatch, line):
+def test_the_last_lines_of_a_packed_file_are_told(tmp_path, monkeypatch, line):
     monkeypatch.setattr(logs, "LONGEST_TAIL", 1000)
     (tmp_path / "log").write_text("2026-03-05 12:00:09 INFO now\n")
     with gzip.open(tmp_path / "log.1.gz", "wt") as stream:
@@ -145,7 +145,7 @@ class TestWhatIsNoLogFile:
             path.mkdir()
         return path
 
-    def test_it_is_said_and_never_read(self, system, planted):
+    def test_a_thing_that_is_no_log_file_is_told_and_never_read(self, system, planted):
         (row,) = logs.collect(system, {"name": "web", "path": str(planted)}, 5, 0, NOON, 10**6, None, 10**6)
         assert row[1] == "web"
         assert "no file" in row[2] or "not a file" in row[2] or "root does not own" in row[2]
@@ -224,12 +224,12 @@ class TestALongEntryOfTheJournal:
         monkeypatch.setattr(logs, "journal_arguments", lambda _source: ["sh", "-c", f"cat {tmp_path}/rows", "sh"])
         return system
 
-    def test_is_left_out_and_takes_no_memory(self, journal):
+    def test_a_long_entry_of_the_journal_is_left_out_and_takes_no_memory(self, journal):
         found = []
         assert peak(lambda: found.extend(logs.of_journal(journal, {}, 0, 9.0))) < 24 << 20
         assert found == [(3.0, "after"), (3.0, logs.TOO_LONG), (1.0, "before")]
 
-    def test_is_left_out_where_it_is_followed(self, journal):
+    def test_a_long_entry_of_the_journal_is_left_out_where_it_is_followed(self, journal):
         told = []
         began = time.monotonic()
         assert peak(lambda: logs.watch_journal(journal, {"name": "web"}, 0, told.append)) < 24 << 20
@@ -260,7 +260,7 @@ def test_a_pattern_stands_for_the_files_that_fit_it(system, tmp_path):
     assert [(each["source"], each["text"].split()[-1]) for each in told] == [("redis", "one.log"), ("redis", "two.log")]
 
 
-def test_what_is_added_is_told_once_also_after_the_file_was_emptied(system, tmp_path, monkeypatch):
+def test_lines_that_are_added_to_a_log_are_told_once_also_after_it_was_emptied(system, tmp_path, monkeypatch):
     monkeypatch.setattr(logs, "PAUSE", 0.02)
     path = tmp_path / "log"
     path.write_text("2026-03-05 12:00:00 first\n2026-03-05 12:00:01 skipped\n")

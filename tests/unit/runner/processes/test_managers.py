@@ -50,28 +50,28 @@ class TestSystemdsAnswers:
             ("failed", "failed", "stopped"),
         ],
     )
-    def test_every_state_belongs_to_a_phase(self, state, active, sub, phase):
+    def test_every_state_of_systemd_belongs_to_a_phase(self, state, active, sub, phase):
         found = state(ActiveState=active, SubState=sub)
         assert (found.phase, found.word) == (phase, f"{active} ({sub})")
 
     @pytest.mark.parametrize(("word", "known"), [("loaded", True), ("not-found", False), ("masked", False)])
-    def test_only_a_unit_that_was_loaded_is_known(self, state, word, known):
+    def test_only_a_unit_that_systemd_has_loaded_is_known(self, state, word, known):
         assert state(LoadState=word).known is known
 
     @pytest.mark.parametrize(("word", "enabled"), [("enabled", True), ("disabled", False), ("", False), (None, False)])
-    def test_what_starts_at_boot_is_enabled(self, state, word, enabled):
+    def test_a_unit_that_starts_at_boot_is_enabled(self, state, word, enabled):
         assert state(UnitFileState=word).enabled is enabled
 
-    def test_a_changed_definition_makes_it_stale(self, state):
+    def test_a_changed_definition_makes_a_unit_stale(self, state):
         assert state(NeedDaemonReload="yes").stale
         assert not state().stale
 
-    def test_the_time_of_its_last_change_is_that_of_the_clock(self, state):
+    def test_the_time_of_the_last_change_of_a_unit_is_that_of_the_clock(self, state):
         a_minute_ago = int((time.monotonic() - 60) * 1e6)
         assert abs(time.time() - 60 - state(StateChangeTimestampMonotonic=str(a_minute_ago)).since) < 1
         assert state(StateChangeTimestampMonotonic="0").since == 0
 
-    def test_nothing_is_asked_about_no_units(self, system):
+    def test_systemd_is_asked_nothing_about_no_units(self, system):
         assert manager("systemd", system).states([]) == {}
 
     def test_a_systemd_that_does_not_answer_is_told(self, system, tmp_path, monkeypatch):
@@ -84,7 +84,7 @@ class TestSystemdsAnswers:
 
 
 class TestSupervisor:
-    def test_it_takes_up_a_new_program_and_starts_it(self, supervisor):
+    def test_supervisor_takes_up_a_new_program_and_starts_it(self, supervisor):
         supervisor.define("demo-web")
         supervisor.manager.take_up("demo-web")
         supervisor.manager.start("demo-web")
@@ -93,14 +93,14 @@ class TestSupervisor:
         assert abs(state.since - time.time()) < 5
         assert state.pid > 0
 
-    def test_it_says_which_programs_it_does_not_know(self, supervisor):
+    def test_supervisor_says_which_programs_it_does_not_know(self, supervisor):
         supervisor.define("demo-web")
         supervisor.manager.take_up("demo-web")
         states = supervisor.manager.states(["demo-web", "demo-no"])
         assert [states[unit].known for unit in ("demo-web", "demo-no")] == [True, False]
         assert supervisor.manager.states([]) == {}
 
-    def test_a_program_is_left_alone_while_its_definition_is_the_same(self, supervisor):
+    def test_a_program_of_supervisor_is_left_alone_while_its_definition_is_the_same(self, supervisor):
         supervisor.run("demo-web")
         pid = supervisor.pid("demo-web")
         supervisor.manager.take_up("demo-web")
@@ -125,7 +125,7 @@ class TestSupervisor:
         supervisor.manager.restart("demo-web")
         assert supervisor.pid("demo-web") not in (0, pid)
 
-    def test_what_cannot_be_started_is_told_with_its_reason(self, supervisor):
+    def test_a_program_that_supervisor_cannot_start_is_told_with_the_reason(self, supervisor):
         supervisor.define("demo-web", "/no/such/program", autostart="false")
         supervisor.manager.take_up("demo-web")
         with pytest.raises(Failure, match="demo-web does not start: NO_FILE"):
@@ -133,7 +133,7 @@ class TestSupervisor:
         with pytest.raises(Failure, match="demo-no does not start: BAD_NAME"):
             supervisor.manager.start("demo-no")
 
-    def test_a_configuration_that_it_refuses_is_told(self, supervisor):
+    def test_a_configuration_that_supervisor_refuses_is_told(self, supervisor):
         (supervisor.folder / "bad.conf").write_text("[program:bad]\n")
         with pytest.raises(Failure, match=r"supervisor refuses its configuration: CANT_REREAD: .*bad"):
             supervisor.manager.take_up("demo-web")
@@ -145,14 +145,14 @@ class TestSupervisor:
         supervisor.manager.stop("demo-web")
         supervisor.manager.stop("demo-no")
 
-    def test_one_that_is_retired_is_forgotten_when_it_ends_at_once(self, supervisor):
+    def test_a_retired_program_is_forgotten_when_it_ends_at_once(self, supervisor):
         supervisor.run("demo-web")
         (supervisor.folder / "demo-web.conf").unlink()
         supervisor.manager.retire("demo-web")
         assert not supervisor.manager.state("demo-web").known
         supervisor.manager.retire("demo-web")
 
-    def test_one_that_is_retired_is_not_waited_for_when_it_is_slow(self, supervisor):
+    def test_a_retired_program_is_not_waited_for_when_it_is_slow(self, supervisor):
         supervisor.run_slow("demo-web", 60, stopwaitsecs=60)
         (supervisor.folder / "demo-web.conf").unlink()
         began = time.monotonic()
@@ -160,7 +160,7 @@ class TestSupervisor:
         assert time.monotonic() - began < 3
         assert supervisor.manager.state("demo-web").stopping
 
-    def test_where_it_does_not_run_no_program_is_known(self, system, tmp_path, monkeypatch):
+    def test_no_program_is_known_where_supervisor_does_not_run(self, system, tmp_path, monkeypatch):
         monkeypatch.setattr(Supervisor, "socket", f"{tmp_path}/no.sock")
         assert not Supervisor(system).state("demo-web").known
         with pytest.raises(Failure, match="supervisor does not run on this host"):
@@ -190,7 +190,7 @@ class TestTheTailOfALog:
         assert tail(f"{tmp_path}/log") == "last\n"
 
     @pytest.mark.parametrize("path", ["", "/no/such/log", "/dev", "/dev/null"])
-    def test_there_may_be_none(self, path):
+    def test_a_log_that_is_not_there_has_no_tail(self, path):
         assert tail(path) == ""
 
     def test_bytes_that_are_no_text_do_no_harm(self, tmp_path):
@@ -221,13 +221,13 @@ class TestWhatAProgramLeavesBehind:
         until((tmp_path / "pids").exists)
         return [int(each) for each in (tmp_path / "pids").read_text().split()]
 
-    def test_ends_with_it(self, supervisor, leaves, monkeypatch):
+    def test_programs_that_a_process_leaves_behind_end_with_it(self, supervisor, leaves, monkeypatch):
         monkeypatch.setattr("hawser.runner.processes.supervisor.REST_STOP", 0.5)
         assert set(leaves) < set(supervisor.manager.rest_of("tank-ws"))
         supervisor.manager.stop("tank-ws")
         assert not any(alive(pid) for pid in leaves)
 
-    def test_ends_before_it_starts_again_after_a_crash(self, supervisor, leaves, monkeypatch):
+    def test_programs_left_behind_by_a_crash_end_before_the_next_start(self, supervisor, leaves, monkeypatch):
         monkeypatch.setattr("hawser.runner.processes.supervisor.REST_STOP", 0.5)
         supervisor.manager.attempt("signalProcess", "tank-ws", "KILL")
         until(lambda: not supervisor.manager.state("tank-ws").wanted)
@@ -235,7 +235,7 @@ class TestWhatAProgramLeavesBehind:
         supervisor.manager.start("tank-ws")
         assert not any(alive(pid) for pid in leaves)
 
-    def test_that_of_another_supervisor_is_let_alone(self, supervisor, leaves, monkeypatch):
+    def test_programs_of_another_supervisor_are_let_alone(self, supervisor, leaves, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(Supervisor, "socket", "/run/another.sock")
             assert supervisor.manager.rest_of("tank-ws") == []

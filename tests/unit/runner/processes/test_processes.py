@@ -50,63 +50,63 @@ def retired(supervisor, system):
 
 
 class TestRunning:
-    def test_a_new_one_is_started_and_then_left_alone(self, supervisor, running):
+    def test_a_new_process_is_started_and_then_left_alone(self, supervisor, running):
         supervisor.define("demo-web")
         assert running() == "start"
         pid = supervisor.pid("demo-web")
         assert running() is None
         assert supervisor.pid("demo-web") == pid
 
-    def test_one_whose_cause_changed_is_restarted(self, supervisor, running):
+    def test_a_process_whose_cause_changed_is_restarted(self, supervisor, running):
         supervisor.run("demo-web")
         pid = supervisor.pid("demo-web")
         assert running(due=True) == "restart"
         assert supervisor.pid("demo-web") not in (0, pid)
 
-    def test_one_whose_definition_changed_runs_from_the_new_one_and_starts_once(self, supervisor, running, tmp_path):
+    def test_a_process_with_a_changed_definition_runs_from_it_and_starts_once(self, supervisor, running, tmp_path):
         supervisor.run("demo-web")
         supervisor.define("demo-web", f"sh -c 'echo start >> {tmp_path}/starts; exec sleep 2000'")
         assert running(due=True) == "restart"
         until(lambda: supervisor.command_line("demo-web") == "sleep 2000")
         assert (tmp_path / "starts").read_text() == "start\n"
 
-    def test_one_that_was_stopped_by_hand_is_started(self, supervisor, running):
+    def test_a_process_that_was_stopped_by_hand_is_started(self, supervisor, running):
         supervisor.run("demo-web")
         supervisor.manager.stop("demo-web")
         assert running() == "start (it is stopped)"
 
-    def test_one_that_still_ends_from_an_earlier_life_is_waited_for(self, supervisor, running):
+    def test_a_process_that_still_ends_from_an_earlier_life_is_waited_for(self, supervisor, running):
         supervisor.run_slow("demo-web", 0.3)
         pid = supervisor.pid("demo-web")
         supervisor.manager.attempt("stopProcess", "demo-web", False)
         assert running() == "start (it is stopping)"
         assert supervisor.pid("demo-web") not in (0, pid)
 
-    def test_one_that_takes_its_time_is_waited_for(self, supervisor, running):
+    def test_a_process_that_takes_its_time_to_start_is_waited_for(self, supervisor, running):
         supervisor.define("demo-web", startsecs=1)
         began = time.monotonic()
         assert running(settle=0.1) == "start"
         assert time.monotonic() - began > 1
 
-    def test_one_that_ends_at_once_fails_with_what_it_wrote(self, supervisor, running, tmp_path):
+    def test_a_process_that_ends_at_once_fails_with_what_it_wrote(self, supervisor, running, tmp_path):
         log = f"{tmp_path}/log"
         supervisor.define("demo-web", "sh -c 'echo why; exit 3'", startsecs=1, stdout_logfile=log)
         with pytest.raises(Failure, match=r"demo-web does not stay up \((backoff|exited)\)") as caught:
             running(log=log)
         assert set(caught.value.output.splitlines()) == {"why"}
 
-    def test_one_that_ends_soon_and_is_started_again_and_again_fails_too(self, supervisor, running):
+    def test_a_process_that_ends_soon_and_is_started_again_and_again_fails_too(self, supervisor, running):
         supervisor.define("demo-web", "sleep 0.2", autorestart="true")
         with pytest.raises(Failure, match="demo-web does not stay up"):
             running(settle=1)
 
-    def test_one_without_a_definition_fails(self, running):
+    def test_a_process_without_a_definition_fails(self, running):
         with pytest.raises(Failure, match="demo-web does not start: BAD_NAME"):
             running()
 
 
 class TestRetired:
-    def test_one_that_runs_is_stopped_and_its_definition_removed(self, supervisor, retired):
+    def test_a_retired_process_that_runs_is_stopped_and_its_definition_removed(self, supervisor, retired):
         supervisor.run("demo-web")
         resource = retired()
         change = resource.check()
@@ -116,7 +116,7 @@ class TestRetired:
         assert names(supervisor.folder) == []
         assert not supervisor.manager.state("demo-web").known
 
-    def test_nobody_waits_for_a_slow_one_and_it_counts_as_retired_from_then_on(self, supervisor, retired):
+    def test_nobody_waits_for_a_slow_process_and_it_counts_as_retired_from_then_on(self, supervisor, retired):
         supervisor.run_slow("demo-web", 1.2)
         retired().apply(None)
         assert supervisor.manager.state("demo-web").stopping
@@ -124,26 +124,26 @@ class TestRetired:
         until(lambda: not supervisor.manager.state("demo-web").stopping)
         assert retired().check() is None
 
-    def test_one_that_is_in_the_way_of_another_is_waited_for(self, supervisor, retired):
+    def test_a_retired_process_in_the_way_of_another_is_waited_for(self, supervisor, retired):
         supervisor.run_slow("demo-web", 0.3)
         retired(wait=True).apply(None)
         assert not supervisor.manager.state("demo-web").known
         assert retired(wait=True).check() is None
 
-    def test_one_in_the_way_that_a_killed_run_did_not_wait_for_is_waited_for_by_the_next(self, supervisor, retired):
+    def test_a_stopping_process_of_a_killed_run_is_waited_for_by_the_next(self, supervisor, retired):
         supervisor.run_slow("demo-web", 0.5)
         retired().apply(None)
         resource = retired(wait=True)
         resource.apply(resource.check())
         assert not supervisor.manager.state("demo-web").known
 
-    def test_it_goes_on_for_a_moment_after_the_traffic_has_moved(self, supervisor, retired):
+    def test_a_retired_process_goes_on_for_a_moment_after_the_traffic_has_moved(self, supervisor, retired):
         supervisor.run("demo-web")
         began = time.monotonic()
         retired(drain=0.2).apply(None)
         assert time.monotonic() - began >= 0.2
 
-    def test_nothing_is_drained_that_does_not_run(self, supervisor, retired):
+    def test_a_retired_process_that_does_not_run_is_not_drained(self, supervisor, retired):
         supervisor.define("demo-web")
         began = time.monotonic()
         resource = retired(drain=5.0)
@@ -151,15 +151,15 @@ class TestRetired:
         assert time.monotonic() - began < 4
         assert retired().check() is None
 
-    def test_one_that_never_was_is_fine(self, retired):
+    def test_a_retired_process_that_never_was_is_in_order(self, retired):
         assert retired().check() is None
 
-    def test_one_whose_stop_a_kill_has_prevented_is_stopped_by_the_next_run(self, supervisor, retired):
+    def test_a_process_whose_stop_a_kill_has_prevented_is_stopped_by_the_next_run(self, supervisor, retired):
         supervisor.run("demo-web")
         (supervisor.folder / "demo-web.conf").unlink()
         assert retired().check() is not None
 
-    def test_its_name_can_be_used_again(self, supervisor, retired, running):
+    def test_the_name_of_a_retired_process_can_be_used_again(self, supervisor, retired, running):
         supervisor.run_slow("demo-web", 0.4)
         retired().apply(None)
         supervisor.define("demo-web", "sleep 2000")
@@ -168,7 +168,7 @@ class TestRetired:
 
 
 class TestUnits:
-    def test_those_that_are_not_named_are_stopped_and_removed(self, supervisor, system):
+    def test_units_that_are_not_named_are_stopped_and_removed(self, supervisor, system):
         for unit in ("demo-web", "demo-old"):
             supervisor.run(unit)
         (supervisor.folder / "demo-foreign.conf").write_text("[program:demo-foreign]\ncommand=sleep 1000\n")
@@ -183,7 +183,7 @@ class TestUnits:
 
 
 class TestDefinitions:
-    def test_they_are_told_by_the_comment_at_their_top(self, supervisor, tmp_path):
+    def test_definitions_are_told_by_the_comment_at_their_top(self, supervisor, tmp_path):
         supervisor.define("demo-web")
         (tmp_path / "units").mkdir()
         text = "# hawser: application=demo process=beat release=r2\n[Unit]\n"
@@ -193,13 +193,13 @@ class TestDefinitions:
             {"manager": "supervisor", "unit": "demo-web", "process": "web", "release": "r1"},
         ]
 
-    def test_those_of_another_application_with_a_longer_name_are_not_ours(self, supervisor, tmp_path):
+    def test_definitions_of_another_application_with_a_longer_name_are_not_ours(self, supervisor, tmp_path):
         (tmp_path / "units").mkdir()
         text = "# hawser: application=demo-two process=web release=r1\n"
         (tmp_path / "units" / "demo-two-web.service").write_text(text)
         assert definitions("demo") == []
 
-    def test_what_cannot_be_read_is_none_of_ours(self, supervisor, tmp_path):
+    def test_a_definition_that_cannot_be_read_is_none_of_ours(self, supervisor, tmp_path):
         (tmp_path / "units" / "demo-folder.service").mkdir(parents=True)
         (tmp_path / "units" / "demo-gone.service").symlink_to("/no/such/unit")
         (tmp_path / "units" / "demo-bytes.service").write_bytes(b"\xff\xfe")
@@ -224,14 +224,14 @@ class TestService:
 
         return service
 
-    def test_one_that_its_own_condition_keeps_from_starting_is_in_order_where_it_may_be(self, service):
+    def test_a_service_that_its_own_condition_keeps_from_starting_is_in_order_where_it_may_be(self, service):
         assert service(DECLINED, may_decline=True) is None
         assert service(DECLINED) == "start"
 
-    def test_one_that_was_never_tried_is_started(self, service):
+    def test_a_service_that_was_never_tried_is_started(self, service):
         assert service({**IDLE, "ConditionResult": "no"}, may_decline=True) == "start"
         untried = {**DECLINED, "ConditionTimestampMonotonic": "0"}
         assert service(untried, may_decline=True) == "start"
 
-    def test_one_that_could_start_and_is_down_is_started(self, service):
+    def test_a_service_that_could_start_and_is_down_is_started(self, service):
         assert service({**DECLINED, "ConditionResult": "yes"}, may_decline=True) == "start"

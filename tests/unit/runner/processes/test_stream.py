@@ -36,7 +36,7 @@ def test_lines_are_passed_on_whole():
     assert told.pieces[-1] == ("out", "thr")
 
 
-def test_both_streams_have_lines_of_their_own():
+def test_both_streams_of_a_program_have_lines_of_their_own():
     told = Told()
     told.add("a")
     told.add("b\n", name="err")
@@ -67,14 +67,14 @@ class TestALineThatDoesNotEnd:
     def short(self, monkeypatch):
         monkeypatch.setattr(stream, "LONGEST_LINE", 30)
 
-    def test_it_is_passed_on_in_parts(self):
+    def test_a_line_that_does_not_end_is_passed_on_in_parts(self):
         told = Told()
         told.add("x" * 31)
         assert told.text() == "x" * 27
         told.lines.close()
         assert told.text() == "x" * 31
 
-    def test_no_part_ends_inside_of_a_character(self):
+    def test_no_part_of_a_line_ends_inside_of_a_character(self):
         told = Told("ss")
         told.add("ä" * 40, b"\n")
         assert told.text() == "ä" * 40 + "\n"
@@ -84,7 +84,7 @@ class TestALineThatDoesNotEnd:
         secrets=st.lists(st.text(alphabet="abä", min_size=2, max_size=12), min_size=1, max_size=3),
         size=st.integers(1, 40),
     )
-    def test_wherever_it_is_parted_every_secret_is_masked(self, text, secrets, size):
+    def test_every_secret_is_masked_wherever_a_line_is_parted(self, text, secrets, size):
         told = Told(*secrets)
         data = text.encode()
         told.add(*(data[start : start + size] for start in range(0, len(data), size)))

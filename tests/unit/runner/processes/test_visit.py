@@ -76,7 +76,7 @@ def test_another_answer_fails_with_the_log_of_the_web_server(site, visited):
     assert "connect() failed" in failure.value.output
 
 
-def test_it_is_waited_for(site, visited):
+def test_a_site_that_comes_up_late_is_waited_for(site, visited):
     site[1].status = 502
     timer = threading.Timer(0.3, lambda: setattr(site[1], "status", 200))
     timer.start()
@@ -84,7 +84,7 @@ def test_it_is_waited_for(site, visited):
     timer.join()
 
 
-def test_nobody_there_is_told_with_the_reason(visited):
+def test_a_site_where_nobody_answers_is_told_with_the_reason(visited):
     with pytest.raises(Failure, match="does not answer"):
         visited(port=1).apply(None)
 

@@ -88,7 +88,7 @@ def test_a_package_of_conda_as_the_index_has_it(read, package, requirement):
     assert read(f'dependencies: ["{package}"]').requirements() == [requirement]
 
 
-def test_what_makes_the_environment_is_left_out_and_the_pip_part_stays_as_it_is(read):
+def test_packages_that_make_an_environment_of_conda_are_left_out_and_the_pip_part_stays(read):
     file = read(FILE)
     assert file.requirements() == ["six==1.17.0.*", "vine==5.1.0"]
     assert read(FILE, "skip").requirements() == read(FILE, "conda").requirements() == ["vine==5.1.0"]
@@ -124,7 +124,7 @@ def test_a_requirements_file_in_the_pip_part_lies_beside_the_file(read):
         ("dependencies: [", "is not YAML that can be read"),
     ],
 )
-def test_what_cannot_be_understood_is_named(read, text, why):
+def test_a_line_of_conda_that_cannot_be_understood_is_named(read, text, why):
     with pytest.raises(Failure) as found:
         read(text).requirements()
     assert why in found.value.message
@@ -188,14 +188,14 @@ class TestEnvironment:
         assert f"CONDA_PKGS_DIRS={tmp_path}/envs/.conda" in (environment / "variables").read_text()
         assert put(kind(conda_program=micromamba, packages=["amqp==5.2.0", "vine==5.1.0"])) != environment
 
-    def test_one_that_was_not_finished_is_made_anew(self, kind, micromamba, tmp_path):
+    def test_an_environment_of_conda_that_was_not_finished_is_made_anew(self, kind, micromamba, tmp_path):
         resource = kind(conda_program=micromamba)
         resource.check()
         (Path(resource.path) / "half").mkdir(parents=True)
         environment = put(kind(conda_program=micromamba))
         assert not (environment / "half").exists()
 
-    def test_what_conda_says_is_passed_on(self, kind, micromamba, monkeypatch, system):
+    def test_words_of_conda_are_passed_on(self, kind, micromamba, monkeypatch, system):
         variables = system.environment
         monkeypatch.setattr(system, "environment", lambda *args: {**variables(*args), "FAILS": "1"})
         resource = kind(conda_program=micromamba)

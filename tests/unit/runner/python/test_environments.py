@@ -141,7 +141,7 @@ class TestRequirements:
         assert kind().check() is None
         assert time.monotonic() - started < 0.015
 
-    def test_the_event_tells_where_it_is(self, kind, tmp_path):
+    def test_the_event_of_an_environment_tells_where_it_is(self, kind, tmp_path):
         resource = kind(packages=["six==1.17.0"])
         environment = put(resource)
         assert resource.facts() == {"facts": {"environment": str(environment)}}
@@ -230,7 +230,7 @@ class TestWhatGoesIn:
         with pytest.raises(Failure, match=r"there is no .*/base.txt \(named in .*/requirements.txt\)"):
             kind().check()
 
-    def test_files_that_include_one_another_end(self, kind, tmp_path):
+    def test_requirements_that_include_one_another_are_read_to_an_end(self, kind, tmp_path):
         (tmp_path / "source" / "requirements.txt").write_text("-r other.txt\n")
         (tmp_path / "source" / "other.txt").write_text("-rrequirements.txt\n")
         assert "requirements.txt" in kind().check().note
@@ -248,7 +248,7 @@ class TestWhatGoesIn:
         assert resources[0].path != resources[1].path
 
     @pytest.mark.parametrize("line", ["six", "a @ https://h/a.whl", "git+https://h/a", "-i https://h/./x", "-r x.txt"])
-    def test_other_requirements_do_not(self, kind, tmp_path, line):
+    def test_requirements_from_the_index_share_the_environment_between_releases(self, kind, tmp_path, line):
         (tmp_path / "source" / "x.txt").touch()
         (tmp_path / "source" / "requirements.txt").write_text(line + "\n")
         resources = [kind(), kind()]
@@ -280,7 +280,7 @@ class TestWhatGoesIn:
 
 
 class TestInterpreters:
-    def test_one_that_does_not_exist_is_named(self, kind):
+    def test_an_interpreter_that_does_not_exist_is_named(self, kind):
         with pytest.raises(Failure, match="the interpreter /opt/none/python3: No such file"):
             kind(packages=["six"], interpreter="/opt/none/python3").check()
         with pytest.raises(Failure, match="no interpreter 'pypy99'"):
@@ -289,7 +289,7 @@ class TestInterpreters:
     def test_a_version_that_the_host_lacks_will_be_installed(self, kind):
         assert kind(packages=["six"], interpreter="3.99").check().note == "new, after Python 3.99 is installed"
 
-    def test_of_those_that_uv_installed_the_newest_is_taken(self, kind, tmp_path):
+    def test_the_newest_interpreter_that_uv_installed_is_taken(self, kind, tmp_path):
         for name in ("cpython-3.99.9-linux-x86_64-gnu", "cpython-3.99.10-linux-x86_64-gnu", "cpython-3.9.1-linux"):
             program = tmp_path / "envs" / ".python" / name / "bin" / f"python{name[8:12].rstrip('.')}"
             program.parent.mkdir(parents=True)
@@ -310,7 +310,7 @@ class TestInterpreters:
         assert named.path == default.path
 
     @needs_uv
-    def test_one_that_is_the_same_file_is_not_started_again(self, kind, tmp_path):
+    def test_an_interpreter_that_is_the_same_file_is_not_started_again(self, kind, tmp_path):
         program = tmp_path / "python3"
         program.write_text(f'#!/bin/sh\necho x >> {tmp_path}/starts\nexec /usr/bin/python3 "$@"\n')
         program.chmod(0o755)
@@ -328,7 +328,7 @@ class TestInterpreters:
         assert (tmp_path / "starts").read_text() != before
 
     @pytest.mark.skipif(os.getuid() != 0, reason="acts as another user")
-    def test_one_that_the_user_cannot_run_is_refused_with_the_folder_in_the_way(self, kind):
+    def test_an_interpreter_that_the_user_cannot_run_is_refused_with_the_folder_in_the_way(self, kind):
         folder = Path(tempfile.mkdtemp())
         try:
             (folder / "bin").mkdir(mode=0o755)
@@ -410,7 +410,7 @@ class TestTools:
         (tmp_path / "tools" / "six" / ".hawser-complete").unlink()
         assert resource.check().note == "new"
 
-    def test_it_is_built_anew_when_the_hosts_python_became_another(self, tool, tmp_path):
+    def test_a_tool_is_built_anew_when_the_hosts_python_became_another(self, tool, tmp_path):
         path = tmp_path / "tools" / "six"
         (path / "bin").mkdir(parents=True)
         (path / "bin" / "python3").symlink_to("/usr/bin/python3")
@@ -457,7 +457,7 @@ def test_the_hosts_settings_for_pip_serve_uv_as_well(tmp_path):
         ("", "no reason was given"),
     ],
 )
-def test_what_installers_say_is_explained(said, meaning):
+def test_failures_of_installers_are_explained(said, meaning):
     assert meaning in explain(said)
 
 
@@ -492,7 +492,7 @@ class TestWhatTheUserMakesOfItsFolders:
             kind().check()
 
     @pytest.mark.parametrize("name", ["requirements.txt", "uv.lock", "pyproject.toml", "pylock.toml"])
-    def test_no_link_leads_out_of_the_code(self, kind, source, name):
+    def test_no_link_of_the_user_leads_out_of_the_code(self, kind, source, name):
         (source / "pyproject.toml").write_text("[project]\nname = 'x'\n")
         (source / name).unlink(missing_ok=True)
         (source / name).symlink_to("/etc/shadow")
@@ -535,7 +535,7 @@ class TestWhatTheUserMakesOfItsFolders:
         assert time.monotonic() - began < 20
 
     @pytest.mark.parametrize("planted", ["pipe", "link", "folder", "huge", "deep", "odd"])
-    def test_no_marker_keeps_a_deploy_from_going_on(self, kind, source, tmp_path, planted):
+    def test_no_marker_of_the_user_keeps_a_deploy_from_going_on(self, kind, source, tmp_path, planted):
         (source / "requirements.txt").write_text("six\n")
         folder = tmp_path / "envs" / "x"
         folder.mkdir()

@@ -84,5 +84,5 @@ def test_versions_are_compared_by_number():
     assert order("2025.1") == order("v2025.1.0") != order("2025.1.0rc1")
 
 
-def test_beyond_the_newest_there_is_only_the_one_below():
+def test_only_the_version_below_is_near_to_one_beyond_the_newest():
     assert nearest("3", ["2.0", "1.0"]) == "nearest: 2.0; newest: 2.0"

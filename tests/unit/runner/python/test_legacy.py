@@ -61,20 +61,20 @@ def interpreter(tmp_path):
 
 class TestAnInterpreterThatUvDoesNotKnow:
     @pytest.mark.parametrize("version", ["CPython 2.7.18", "CPython 3.5.10", "PyPy 2.7.18"])
-    def test_gets_its_environment_from_virtualenv(self, kind, interpreter, version):
+    def test_an_old_interpreter_gets_its_environment_from_virtualenv(self, kind, interpreter, version):
         note = kind(packages=["six"], interpreter=interpreter(version)).check().note
         assert note.endswith(f"by virtualenv 20.21.1 and its pip for {version}")
 
     @pytest.mark.parametrize("version", ["CPython 3.6.15", "CPython 3.13.0"])
-    def test_is_none_from_3_6_on(self, kind, interpreter, version):
+    def test_interpreters_from_3_6_on_are_known_to_uv(self, kind, interpreter, version):
         assert kind(packages=["six"], interpreter=interpreter(version)).check().note.endswith("from 1 package")
 
     @pytest.mark.parametrize("version", ["CPython 2.6.9", "CPython 3.4.10", "CPython 3.0.1"])
-    def test_is_refused_where_virtualenv_does_not_know_it_either(self, kind, interpreter, version):
+    def test_an_interpreter_that_virtualenv_does_not_know_either_is_refused(self, kind, interpreter, version):
         with pytest.raises(Failure, match=f"no environment can be made for {version}: uv knows Python 3.6 and later, "):
             kind(packages=["six"], interpreter=interpreter(version)).check()
 
-    def test_that_the_host_lacks_is_refused_before_anything_is_fetched(self, kind):
+    def test_an_old_interpreter_that_the_host_lacks_is_refused_before_anything_is_fetched(self, kind):
         for version in ("2.7", "3.5", "3.7.1"):
             with pytest.raises(Failure, match=f"this host has no Python {version}, and uv fetches none before 3.8"):
                 kind(packages=["six"], interpreter=version).check()
@@ -103,25 +103,25 @@ class TestAnInterpreterThatUvDoesNotKnow:
 
 
 class TestAnInterpreterThatFails:
-    def test_is_told_from_one_that_is_closed_to_the_user(self, kind, interpreter):
+    def test_an_interpreter_that_fails_is_told_from_one_that_is_closed_to_the_user(self, kind, interpreter):
         missing = "error while loading shared libraries: libpython2.7.so.1.0: cannot open shared object file"
         path = interpreter("2.7", f"echo '{missing}' >&2; exit 127")
         with pytest.raises(Failure, match=f"the interpreter {path} does not run: {missing}"):
             kind(packages=["six"], interpreter=path).check()
 
-    def test_is_asked_in_words_that_python_2_knows(self, kind, interpreter):
+    def test_an_interpreter_is_asked_in_words_that_python_2_knows(self, kind, interpreter):
         path = interpreter("2.7", 'case "$*" in *-I*) echo "Unknown option: -I"; exit 2;; esac; echo CPython 2.7.18')
         assert "CPython 2.7.18" in kind(packages=["six"], interpreter=path).check().note
 
 
 class TestPinsThatContradictEachOther:
-    def test_are_told_with_the_way_out(self):
+    def test_pins_that_contradict_each_other_are_told_with_the_way_out(self):
         why = "Because a==1 depends on b>=2 and you require b==1"
         said = f"  × No solution found when resolving dependencies:\n  ╰─▶ {why}"
         assert 'python.resolver = "pip-legacy"' in explain(said)
 
     @needs_uv
-    def test_are_taken_by_the_resolver_of_before_2020(self, kind, tmp_path):
+    def test_pins_that_contradict_each_other_are_taken_by_the_resolver_of_before_2020(self, kind, tmp_path):
         needy = tmp_path / "needy"
         needy.mkdir()
         about = "from setuptools import setup\nsetup(name='needy', version='1', install_requires=['six>=1.17'])\n"
@@ -140,7 +140,7 @@ class TestPinsThatContradictEachOther:
 
 
 class TestWhatPackagesAreBuiltWith:
-    def test_is_limited_where_a_package_is_too_old_for_it(self, kind, tmp_path):
+    def test_setuptools_is_limited_where_a_package_is_too_old_for_it(self, kind, tmp_path):
         assert 'python.build_constraints = ["setuptools<58"]' in explain(
             "error in x setup command: use_2to3 is invalid."
         )
@@ -156,12 +156,12 @@ class TestWhatPackagesAreBuiltWith:
         resource.apply(resource.check())
         assert resource.check() is None
 
-    def test_makes_another_environment(self, kind):
+    def test_a_limit_of_setuptools_makes_another_environment(self, kind):
         plain = kind(packages=["six"])
         limited = kind(packages=["six"], build_constraints=["setuptools<70"])
         assert plain.check() and limited.check() and plain.path != limited.path
 
-    def test_is_refused_beside_uv_lock(self, kind, tmp_path):
+    def test_a_limit_of_setuptools_is_refused_beside_uv_lock(self, kind, tmp_path):
         (tmp_path / "source" / "uv.lock").write_text("")
         (tmp_path / "source" / "pyproject.toml").write_text("")
         resource = kind(build_constraints=["setuptools<70"])
@@ -171,7 +171,7 @@ class TestWhatPackagesAreBuiltWith:
 
 
 class TestNoRequirements:
-    def test_what_the_code_has_is_left_alone(self, kind, tmp_path):
+    def test_requirements_of_the_code_are_left_alone_where_none_are_wanted(self, kind, tmp_path):
         (tmp_path / "source" / "requirements.txt").write_text("nothing-of-this-name==1\n")
         resource = kind(detect=False)
         assert resource.check().note.endswith("from nothing")
