@@ -12,8 +12,11 @@ import zlib
 from collections.abc import Mapping
 
 import pytest
+import typing_extensions
 
-from hawser import answers, resources
+from hawser import resources
+from hawser.answers import messages as taken_messages
+from hawser.answers import records, rows
 from hawser.host.facts import Facts
 from hawser.resources import Changed, Notice, Resource
 from hawser.runner.engine import KINDS
@@ -86,9 +89,17 @@ def test_there_is_a_type_for_every_kind_and_for_nothing_else():
 SAID = {name: each for module in (said, messages) for name, each in vars(module).items() if typing.is_typeddict(each)}
 
 
-@pytest.mark.parametrize("name", sorted(SAID.keys() & vars(answers).keys() - {"Counted"}))
+TAKEN = {
+    name: each
+    for module in (taken_messages, rows, records)
+    for name, each in vars(module).items()
+    if typing.is_typeddict(each) or typing_extensions.is_typeddict(each)
+}
+
+
+@pytest.mark.parametrize("name", sorted(SAID.keys() & TAKEN.keys()))
 def test_what_the_runner_says_has_the_fields_that_are_taken(name):
-    taken = {each for each in typing.get_type_hints(getattr(answers, name)) if not each.startswith("__")}
+    taken = {each for each in typing.get_type_hints(TAKEN[name]) if not each.startswith("__")}
     # Of a record that another version may have written, not all is taken.
     assert typing.get_type_hints(SAID[name]).keys() - {"path" if name == "Held" else ""} == taken
 

@@ -7,7 +7,7 @@ import pytest
 from hawser.runner.files import transfers
 from hawser.runner.system import Failure
 
-from .conftest import validated
+from ..conftest import validated
 
 
 @pytest.fixture
