@@ -9,7 +9,7 @@ from ..inventory.tables.samples import SettingsEntry
 from ..inventory.values.jinja import references
 from ..resources import JSON, File, Patch, Settings
 from .host import Host
-from .views import instance_values
+from .views import instance_value
 
 
 def files(host: Host) -> list[tuple[File, FileEntry]]:
@@ -39,7 +39,7 @@ def managed_files(host: Host) -> list[tuple[File | Settings, FileEntry | Setting
 
 def instance_context(host: Host, entry: FileEntry | SettingsEntry) -> dict[str, object]:
     """Return the further variables of a file's template, where it is written for an instance."""
-    return {"instance": instance_values(host.environment)[entry.instance]} if entry.instance else {}
+    return {"instance": instance_value(host.environment, entry.instance)} if entry.instance else {}
 
 
 def originals(host: Host) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..formats import shell_environment
 from .host import Host
-from .views import instance_values
+from .views import instance_value
 
 
 def instance_environment(name: str) -> str:
@@ -31,7 +31,7 @@ def instance_variables(host: Host, name: str | None) -> dict[str, str]:
     """Return the variables that an instance has for itself; none for no instance."""
     if not name:
         return {}
-    variables, instance = host.environment.env.of_instances, instance_values(host.environment)[name]
+    variables, instance = host.environment.env.of_instances, instance_value(host.environment, name)
     return {each: host.text(value, f"env.variables.{each}", instance=instance) for each, value in variables.items()}
 
 

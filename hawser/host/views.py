@@ -69,7 +69,12 @@ def certificate_files(environment: Environment) -> dict[str, CertificateFiles]:
 
 def instance_values(environment: Environment) -> dict[str, SimpleNamespace]:
     """Return the instances of the application with their values."""
-    return {name: SimpleNamespace(**{**values, "name": name}) for name, values in environment.instances.items()}
+    return {name: instance_value(environment, name) for name in environment.instances}
+
+
+def instance_value(environment: Environment, name: str) -> SimpleNamespace:
+    """Return one instance of the application with its values."""
+    return SimpleNamespace(**{**environment.instances[name], "name": name})
 
 
 def build_views(environment: Environment, release_path: str) -> dict[str, BuildView]:

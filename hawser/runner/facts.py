@@ -170,6 +170,8 @@ def processes(system: System, application: str) -> List[DefinedProcess]:
     found: List[DefinedProcess] = []
     for name in MANAGERS:
         mine = [each for each in known if each["manager"] == name]
+        if not mine:
+            continue
         try:
             states = manager(name, system).states([each["unit"] for each in mine])
         except Failure as failure:

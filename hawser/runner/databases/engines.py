@@ -11,7 +11,7 @@ from .workplace import LONGEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO, Dict, Optional
+    from typing import BinaryIO, Dict, Optional, Union
 
     from ..specs.databases import DatabaseSpec
     from ..system import System
@@ -62,15 +62,10 @@ class Engine:
         return {}
 
 
-class Postgresql(Engine):
-    """A database of PostgreSQL, by pg_dump and pg_restore."""
+class ServerEngine(Engine):
+    """A database of a server, saved by a dump."""
 
-    suffix = "dump"
-    user = "postgres"
-
-    def __init__(self, spec: DatabaseSpec, system: System) -> None:
-        super().__init__(spec, system)
-        self.dump = postgres_dump.Dump(system, spec["database"], spec["owner"], LONGEST)
+    dump: Union[postgres_dump.Dump, mariadb_dump.Dump]
 
     def there(self) -> bool:
         return self.dump.there(self.spec["database"])
@@ -83,6 +78,18 @@ class Postgresql(Engine):
         target.flush()
         self.dump.prove(target)
         return version
+
+
+class Postgresql(ServerEngine):
+    """A database of PostgreSQL, by pg_dump and pg_restore."""
+
+    suffix = "dump"
+    user = "postgres"
+    dump: postgres_dump.Dump
+
+    def __init__(self, spec: DatabaseSpec, system: System) -> None:
+        super().__init__(spec, system)
+        self.dump = postgres_dump.Dump(system, spec["database"], spec["owner"], LONGEST)
 
     def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
         return self.dump.restore(source, journal, place)
@@ -91,27 +98,16 @@ class Postgresql(Engine):
         return self.dump.recover(journal.found)
 
 
-class Mariadb(Engine):
+class Mariadb(ServerEngine):
     """A database of MariaDB, by mariadb-dump."""
 
     suffix = "sql.gz"
     user = "root"
+    dump: mariadb_dump.Dump
 
     def __init__(self, spec: DatabaseSpec, system: System) -> None:
         super().__init__(spec, system)
         self.dump = mariadb_dump.Dump(system, spec["database"], LONGEST)
-
-    def there(self) -> bool:
-        return self.dump.there(self.spec["database"])
-
-    def size(self) -> int:
-        return self.dump.size()
-
-    def save(self, target: BinaryIO, place: str) -> str:
-        version = self.dump.save(target)
-        target.flush()
-        self.dump.prove(target)
-        return version
 
     def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
         return self.dump.restore(source, journal)

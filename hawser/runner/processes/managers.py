@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Dict, Sequence, Type
 
     from ..system import System
+    from .traits import ManagerTraits
 
 LOG_LINES = 25
 # Seconds that the longest stop may take; the manager itself kills what is slower than its definition allows.
@@ -65,12 +66,10 @@ class State:
 class ProcessManager:
     """A process manager: what runs the processes and starts them at boot. A process goes by the name of its unit.
 
-    :cvar folder: where it reads definitions, and
-    :cvar suffix: what their names end with; see `traits`.
+    :cvar traits: the places of its definitions, among others.
     """
 
-    folder = ""
-    suffix = ""
+    traits: ManagerTraits
 
     def __init__(self, system: System) -> None:
         self.system = system

@@ -8,7 +8,7 @@ import time
 
 from ..files.disk import remove
 from ..system import Change, Failure, Kind
-from .managers import STARTING, class_of, manager
+from .managers import STARTING, manager
 from .traits import MANAGERS
 
 TYPE_CHECKING = False
@@ -33,23 +33,22 @@ def definitions(application: str) -> List[Definition]:
     :returns: dicts with manager, unit, process and release, from the comment at the top of each definition.
     """
     found: List[Definition] = []
-    for name in MANAGERS:
-        folder, suffix = class_of(name).folder, class_of(name).suffix
+    for name, traits in MANAGERS.items():
         try:
-            files = sorted(os.listdir(folder))
+            files = sorted(os.listdir(traits.folder))
         except FileNotFoundError:
             continue
         for file in files:
-            if not (file.startswith(application + "-") and file.endswith(suffix)):
+            if not (file.startswith(application + "-") and file.endswith(traits.suffix)):
                 continue
             try:
-                with open(os.path.join(folder, file), encoding="utf-8", errors="replace") as stream:
+                with open(os.path.join(traits.folder, file), encoding="utf-8", errors="replace") as stream:
                     header = HEADER.search(stream.read(4096))
             except OSError:
                 # A link that leads nowhere, or a folder: none of ours.
                 continue
             if header and header.group(1) == application:
-                unit = file[: -len(suffix)]
+                unit = file[: -len(traits.suffix)]
                 found.append({"manager": name, "unit": unit, "process": header.group(2), "release": header.group(3)})
     return found
 
@@ -187,5 +186,5 @@ class OnlyUnits(Kind):
         for each in self.extra():
             there = manager(each["manager"], self.system)
             there.stop(each["unit"])
-            remove(os.path.join(there.folder, each["unit"] + there.suffix))
+            remove(os.path.join(there.traits.folder, each["unit"] + there.traits.suffix))
             there.forget(each["unit"])

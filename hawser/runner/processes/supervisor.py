@@ -34,8 +34,7 @@ PHASES = {"RUNNING": ACTIVE, "STARTING": STARTING, "BACKOFF": RESTARTING, "STOPP
 class Supervisor(ProcessManager):
     """Programs of supervisor, over its XML-RPC socket: a few milliseconds, where supervisorctl takes 170."""
 
-    folder = MANAGERS["supervisor"].folder
-    suffix = MANAGERS["supervisor"].suffix
+    traits = MANAGERS["supervisor"]
     socket = "/var/run/supervisor.sock"
 
     def call(self, name: str, *arguments: object) -> Any:
@@ -81,7 +80,7 @@ class Supervisor(ProcessManager):
 
     def parse(self, unit: str, row: Optional[ProcessInfo]) -> State:
         """Read the row of ``getAllProcessInfo`` of one program."""
-        enabled = os.path.exists(os.path.join(self.folder, unit + self.suffix))
+        enabled = os.path.exists(os.path.join(self.traits.folder, unit + self.traits.suffix))
         if row is None:
             return State(False, STOPPED, enabled, 0.0, 0, "unknown")
         phase = PHASES.get(row["statename"], STOPPED)

@@ -33,8 +33,7 @@ PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Main
 class Systemd(ProcessManager):
     """Units of systemd; a unit's name comes without ``.service``."""
 
-    folder = MANAGERS["systemd"].folder
-    suffix = MANAGERS["systemd"].suffix
+    traits = MANAGERS["systemd"]
 
     def ctl(self, *words: str, check: bool = True, timeout: float = 300) -> Finished:
         return self.system.run(["systemctl", *words], check=check, timeout=timeout)
@@ -42,7 +41,7 @@ class Systemd(ProcessManager):
     def states(self, units: Sequence[str]) -> Dict[str, State]:
         if not units:
             return {}
-        argv = ["systemctl", "show", "-p", PROPERTIES, "--", *(unit + self.suffix for unit in units)]
+        argv = ["systemctl", "show", "-p", PROPERTIES, "--", *(unit + self.traits.suffix for unit in units)]
         answer = self.system.run(argv, check=False, apart=True, whole=True)
         blocks = answer.output.strip().split("\n\n")
         if answer.code or len(blocks) != len(units):
@@ -75,36 +74,36 @@ class Systemd(ProcessManager):
         self.ctl("daemon-reload")
 
     def enable(self, unit: str) -> None:
-        enabled = self.ctl("enable", "--quiet", unit + self.suffix, check=False)
+        enabled = self.ctl("enable", "--quiet", unit + self.traits.suffix, check=False)
         if enabled.code:
             raise Failure("%s cannot be started at boot" % unit, enabled.output)
 
     def start(self, unit: str) -> None:
         self.enable(unit)
-        self.ctl("reset-failed", unit + self.suffix, check=False)
-        started = self.ctl("start", unit + self.suffix, check=False, timeout=LONGEST_STOP)
+        self.ctl("reset-failed", unit + self.traits.suffix, check=False)
+        started = self.ctl("start", unit + self.traits.suffix, check=False, timeout=LONGEST_STOP)
         if started.code:
             raise Failure("%s does not start" % unit, started.output + self.log(unit))
 
     def restart(self, unit: str) -> None:
         self.enable(unit)
-        restarted = self.ctl("restart", unit + self.suffix, check=False, timeout=LONGEST_STOP)
+        restarted = self.ctl("restart", unit + self.traits.suffix, check=False, timeout=LONGEST_STOP)
         if restarted.code:
             raise Failure("%s does not start again" % unit, restarted.output + self.log(unit))
 
     def retire(self, unit: str) -> None:
-        self.ctl("disable", "--quiet", unit + self.suffix, check=False)
-        self.ctl("stop", "--no-block", unit + self.suffix)
+        self.ctl("disable", "--quiet", unit + self.traits.suffix, check=False)
+        self.ctl("stop", "--no-block", unit + self.traits.suffix)
 
     def stop(self, unit: str) -> None:
-        self.ctl("disable", "--quiet", unit + self.suffix, check=False)
-        self.ctl("stop", unit + self.suffix, check=False, timeout=LONGEST_STOP)
+        self.ctl("disable", "--quiet", unit + self.traits.suffix, check=False)
+        self.ctl("stop", unit + self.traits.suffix, check=False, timeout=LONGEST_STOP)
 
     def forget(self, unit: str) -> None:
         self.ctl("daemon-reload")
-        self.ctl("reset-failed", unit + self.suffix, check=False)
+        self.ctl("reset-failed", unit + self.traits.suffix, check=False)
 
     def log(self, unit: str, path: str = "") -> str:
         """Return the last lines that the unit wrote."""
-        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(LOG_LINES), "-u", unit + self.suffix]
+        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(LOG_LINES), "-u", unit + self.traits.suffix]
         return self.system.run(argv, check=False).output + tail(path)

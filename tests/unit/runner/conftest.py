@@ -82,7 +82,7 @@ def supervisord(tmp_path_factory):
 def supervisor(supervisord, system, monkeypatch):
     """A real supervisord without any programs, which the runner takes for the host's."""
     monkeypatch.setattr(Supervisor, "socket", str(supervisord.socket))
-    monkeypatch.setattr(Supervisor, "folder", str(supervisord.folder))
+    monkeypatch.setattr(Supervisor.traits, "folder", str(supervisord.folder))
     supervisord.use(system)
     yield supervisord
     supervisord.forget_all()

@@ -19,7 +19,7 @@ PROGRAM = "; hawser: application=demo process=web release=r2\n[program:demo-web-
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setattr(Systemd, "folder", str(tmp_path / "units"))
+    monkeypatch.setattr(Systemd.traits, "folder", str(tmp_path / "units"))
     return tmp_path / "demo"
 
 
@@ -157,7 +157,7 @@ class TestTheApplication:
         with socket.socket(socket.AF_UNIX) as left_behind:
             left_behind.bind(f"{tmp_path}/left.sock")
         monkeypatch.setattr(Supervisor, "socket", f"{tmp_path}/left.sock")
-        monkeypatch.setattr(Supervisor, "folder", f"{tmp_path}/programs")
+        monkeypatch.setattr(Supervisor.traits, "folder", f"{tmp_path}/programs")
         for folder, name in (("programs", "demo-web.conf"), ("units", "demo-beat.service")):
             (tmp_path / folder).mkdir()
             process = name[5:].partition(".")[0]

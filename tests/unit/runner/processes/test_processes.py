@@ -16,7 +16,7 @@ from ..daemons import until
 
 @pytest.fixture(autouse=True)
 def no_units_of_this_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(Systemd, "folder", str(tmp_path / "units"))
+    monkeypatch.setattr(Systemd.traits, "folder", str(tmp_path / "units"))
 
 
 @pytest.fixture
