@@ -48,7 +48,20 @@ def remove(fleet: Fleet, yes: bool = False) -> None:
         {f"{folder_of(fleet.host(name))} on {name}" for name in fleet.names if databases_of(fleet.host(name))}
     )
     own = f"{fleet.session.secrets.path.name} here"
-    fleet.report.note("", f"{', '.join([*kept, own])} and the packages of the system stay")
+    fleet.report.note("", f"{', '.join([*kept, *shared(fleet), own])} and the packages of the system stay")
+
+
+def shared(fleet: Fleet) -> list[str]:
+    """Return the servers in which nothing is of one application alone: others of the host may use them."""
+    servers = [(name, each) for name, each in fleet.environment.services.installed.items() if not SERVICES[name].remove]
+    hosts = [fleet.host(name) for name in fleet.names]
+    return [
+        f"{name} with its settings{' and password' if any(access.password for access in setting.access()) else ''} on "
+        f"{host.name}"
+        for name, setting in servers
+        for host in hosts
+        if host.is_in(setting.groups)
+    ]
 
 
 def losses(fleet: Fleet) -> list[str]:

@@ -16,6 +16,7 @@ from ..answers.reading import ReadingFunction
 from ..errors import HawserError
 from ..host import Host
 from ..inventory import Environment
+from ..report.text import ADVISED
 from .causes import Cause, cause_of, packages_for
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def explain(witness: Witness, name: str, text: str, look: bool = True) -> Explan
     :param text: the error and its output.
     :param look: ask the hosts.
     """
-    known = cause_of(text)
+    # What names its next move was looked into already, on the host.
+    known = None if ADVISED in text.partition("\n")[0] else cause_of(text)
     if known is None:
         return Explanation()
     cause, caught = known

@@ -26,6 +26,7 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud8
 # What stands before the move that we advise, as a host could write it; also at the end of a longer word, of which the
 # beginning may be cut away.
 NEXT = re.compile(r"next\s*:", re.IGNORECASE)
+ADVISED = "the host advises:"
 
 
 class Marked(str):
@@ -87,7 +88,7 @@ def safe(text: str, masks: Sequence[str]) -> str:
 
 def hearsay(text: str) -> str:
     """Return a host's words, with the advice in them shown as the host's: text after `next:` is ours alone."""
-    marked = NEXT.sub("the host advises:", text)
+    marked = NEXT.sub(ADVISED, text)
     # An escape sequence in the middle of the word would hide it from us, and then go.
     if CONTROL.search(marked) and NEXT.search(cleaned := clean(marked)):
         return hearsay(cleaned)

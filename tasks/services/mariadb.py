@@ -19,9 +19,9 @@ LISTENS = (
 )
 
 SHELL = """
-away() {{ echo "DROP USER IF EXISTS '$who'@localhost;" | mariadb --no-defaults -u root; }}
+away() {{ echo "DROP USER IF EXISTS '$who'@localhost;" | mariadb; }}
 printf '%s\\n' "CREATE USER '$who'@localhost IDENTIFIED BY '$secret';" \\
-    "GRANT ALL PRIVILEGES ON \\`{pattern}\\`.* TO '$who'@localhost;" | mariadb --no-defaults -u root || exit 1
+    "GRANT ALL PRIVILEGES ON \\`{pattern}\\`.* TO '$who'@localhost;" | mariadb || exit 1
 MYSQL_PWD=$secret mariadb --default-character-set=utf8mb4 -u "$who" -D {database}
 """
 

@@ -1,4 +1,7 @@
-"""MariaDB databases and roles, through the host's own client as root, who needs no password on the socket."""
+"""MariaDB databases and roles, through the host's own client as root.
+
+Root needs no password on the socket, unless somebody gave it one: then its own option file or the package's has it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,10 @@ NATIVE = "mysql_native_password"
 LOCAL = "localhost"
 # All names and texts go in as UTF-8, whatever the server's own default is.
 CLIENT = ("--default-character-set=utf8mb4",)
+# Whose options an administrator's client takes as root, and the maintenance of Debian's package.
+OPTION_FILES = ("/root/.my.cnf", "/etc/mysql/debian.cnf")
+# ER_ACCESS_DENIED_ERROR, and that of a plugin which takes no password.
+NOT_LET_IN = re.compile(r"^ERROR (?:1045|1698) ", re.MULTILINE)
 
 
 def identifier(name: str) -> str:
@@ -52,20 +59,70 @@ def verifier(password: str) -> str:
     return "*" + hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()
 
 
+class Login:
+    """A user of the server, and the password, empty where the socket says who it is."""
+
+    def __init__(self, user: str, password: str = "") -> None:
+        self.user = user
+        self.password = password
+
+    def variables(self) -> Dict[str, str]:
+        """Return how a client learns the password: not among its arguments."""
+        return {"MYSQL_PWD": self.password} if self.password else {}
+
+
 class Server:
     """The MariaDB server of this host."""
 
     def __init__(self, system: System) -> None:
         self.system = system
         self.program = "mariadb" if os.access("/usr/bin/mariadb", os.X_OK) else "mysql"
+        self.login = Login("root")
 
     def sql(self, text: str, check: bool = True, timeout: float = 120) -> Finished:
         """Run SQL as root; rows come as lines of fields parted by tabs."""
-        argv = [self.program, "--no-defaults", *CLIENT, "--batch", "--skip-column-names", "--raw", "-u", "root"]
-        result = self.system.run(argv, stdin=text, timeout=timeout, check=False, apart=True, whole=True)
+        result = self.put(text, timeout)
+        if result.code and NOT_LET_IN.search(result.errors) and self.find_login():
+            result = self.put(text, timeout)
         if result.code and check:
-            raise Failure("MariaDB: %s" % first_error(result.errors), result.errors)
+            raise self.failure(result)
         return result
+
+    def put(self, text: str, timeout: float) -> Finished:
+        argv = [self.program, "--no-defaults", *CLIENT, "--protocol=socket", "--batch", "--skip-column-names", "--raw"]
+        argv += ["-u", self.login.user]
+        env = self.login.variables()
+        return self.system.run(argv, env=env, stdin=text, timeout=timeout, check=False, apart=True, whole=True)
+
+    def find_login(self) -> bool:
+        """Take the first user and password of option files that the server lets in; tell whether there is one."""
+        before = self.login
+        for path in OPTION_FILES:
+            self.login = self.login_of(path)
+            if self.login.password and not self.put("SELECT 1;", 30).code:
+                self.system.masks += (self.login.password,)
+                return True
+        self.login = before
+        return False
+
+    def login_of(self, path: str) -> Login:
+        """Return what an option file says to a client, as the client itself reads it."""
+        groups = ("client", "client-server", "client-mariadb", "mysql", "mariadb-client")
+        result = self.system.run(["my_print_defaults", "--defaults-file=" + path, *groups], check=False, apart=True)
+        rows = [row.partition("=") for row in result.output.split("\n") if not result.code]
+        given = {name: value for name, _, value in rows}
+        return Login(given.get("--user", "root"), given.get("--password", ""))
+
+    def failure(self, result: Finished) -> Failure:
+        """Return why root's SQL was not run."""
+        said = first_error(result.errors)
+        if NOT_LET_IN.search(result.errors):
+            return Failure(
+                "MariaDB lets root in neither without a password nor with that of %s: %s; next: write user and password"
+                " of an administrator under [client] of /root/.my.cnf (mode 0600)" % (" or ".join(OPTION_FILES), said),
+                result.errors,
+            )
+        return Failure("MariaDB: %s" % said, result.errors)
 
     def rows(self, text: str, timeout: float = 120) -> List[str]:
         """Return the rows that SQL gives; names that others have chosen are asked for by `values`."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..system import Finished, System
 
 ITERATIONS = 4096
+# The exit status of psql that found no way into the server (psql(1)).
+NOT_CONNECTED = 2
 # The owner of a database may set what holds for everybody who connects to it, the superuser too: with a path of schemas
 # of its own, our queries would call its functions; as another role, they may nothing; after a millisecond, they end.
 SETTINGS = {
@@ -28,6 +30,8 @@ SETTINGS = {
     "local_preload_libraries": "",
     "client_encoding": "UTF8",
     "client_min_messages": "warning",
+    # The server speaks the language that the host had when it was made.
+    "lc_messages": "C",
     "standard_conforming_strings": "on",
     "default_transaction_read_only": "off",
     "default_transaction_isolation": "read\\ committed",
@@ -36,8 +40,10 @@ SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
 }
-# From version 17 on; the second one only the superuser may set.
+# From version 17 on.
 NEWER = {"transaction_timeout": "0", "event_triggers": "off"}
+# Those of both that only the superuser may set.
+OF_SUPERUSER = ("lc_messages", "event_triggers")
 VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$")
 
 
@@ -109,19 +115,30 @@ class Cluster:
         settings = dict(SETTINGS)
         if int(self.version.partition(".")[0]) >= 17:
             settings.update(NEWER)
-            if not superuser:
-                del settings["event_triggers"]
+        if not superuser:
+            settings = {name: value for name, value in settings.items() if name not in OF_SUPERUSER}
         return {"PGOPTIONS": options(settings)}
 
     def psql(self, sql: str, database: str = "postgres", check: bool = True) -> Finished:
         """Run SQL as the superuser; rows come as lines of fields parted by ``|``."""
-        argv = [self.program, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-p", self.port, "-d", database]
+        argv = [self.program, "-X", "-q", "-At", "-w", "-v", "ON_ERROR_STOP=1", "-p", self.port, "-d", database]
         result = self.system.run(
             argv, user="postgres", env=self.options(), stdin=sql, timeout=600, check=False, apart=True, whole=True
         )
         if result.code and check:
-            raise Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
+            raise self.failure(result)
         return result
+
+    def failure(self, result: Finished) -> Failure:
+        """Return why the superuser's SQL was not run."""
+        if result.code == NOT_CONNECTED and re.search(r"\bfe_sendauth\b|\bpostgres\b", result.errors):
+            return Failure(
+                "PostgreSQL does not let its own superuser in on the socket: %s; next: let the first line of"
+                " /etc/postgresql/%s/*/pg_hba.conf be `local all postgres peer`, then: systemctl reload postgresql (or"
+                " give the password in ~postgres/.pgpass)" % (first_error(result.errors), self.version),
+                result.errors,
+            )
+        return Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
 
     def rows(self, sql: str, database: str = "postgres") -> List[str]:
         """Return the rows that SQL gives; names that others have chosen are asked for by `values`."""
@@ -226,11 +243,12 @@ class Database(Kind):
         """Return owner, encoding and extensions; None when there is no such database."""
         result = cluster.psql(DATABASE_FACTS, conninfo(self.spec["name"]), check=False)
         if result.code:
-            if re.search(r"FATAL: +database .{1,300} does not exist", result.errors):
+            # Who is not let in hears why in the server's own language.
+            if not cluster.has(self.spec["name"]):
                 return None
-            if "not currently accepting connections" in result.errors:
+            if cluster.refuses(self.spec["name"]):
                 raise Failure("nobody may connect to the database %s; next: resume" % self.spec["name"])
-            raise Failure("PostgreSQL: %s" % first_error(result.errors), result.errors)
+            raise cluster.failure(result)
         owner, encoding, extensions = json.loads(result.output)
         return owner, encoding, extensions
 

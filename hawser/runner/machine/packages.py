@@ -27,6 +27,7 @@ NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]*[a-z0-9+](:[a-z0-9-]+)?$")
 LOCKED = re.compile(r"Could not get lock|is locked by another process|frontend lock was locked", re.I)
 STALE_LISTS = re.compile(r"Unable to locate package|has no installation candidate|404 +Not Found|Hash Sum mismatch")
 UNKNOWN = re.compile(r"Unable to locate package (\S+)|Package '(\S+)' has no installation candidate")
+UNREAD = re.compile(r"^(?:E: (?!Some index files)|W: (?=Failed to fetch))(.*)", re.MULTILINE)
 VIRTUAL = re.compile(r"Package (\S+) is a virtual package provided by")
 INSTALL = (
     "apt-get", "-y", "-q", "--no-install-recommends",
@@ -59,6 +60,8 @@ class Packages(Kind):
     """See `hawser.resources.Packages`."""
 
     spec: PackagesSpec
+    # What apt says of sources that it cannot read; empty where it reads all of them.
+    unread = ""
 
     def missing(self) -> List[str]:
         """Return the names that are neither installed nor provided by something installed."""
@@ -97,11 +100,14 @@ class Packages(Kind):
             self.update()
             result = self.install(names)
         if result.code:
-            raise Failure(explain(result.output, names), result.output)
+            reason = "; and apt cannot read all of its sources: " + self.unread if self.unread else ""
+            raise Failure(explain(result.output, names) + reason, result.output)
         self.output = result.output
         left = self.missing()
         if left:
             raise Failure("apt-get succeeded, yet not installed: %s" % ", ".join(left), result.output)
+        if self.unread:
+            self.system.warnings.append("apt cannot read all of this host's sources: " + self.unread)
 
     def repair(self) -> None:
         """Finish the half-done work of an interrupted dpkg; apt refuses to work before."""
@@ -112,8 +118,10 @@ class Packages(Kind):
                 raise Failure("an earlier installation was interrupted and cannot be finished", result.output)
 
     def update(self) -> None:
+        """Fetch the lists; a source that is dead matters only to what is wanted of it."""
         result = self.patiently(["apt-get", "-q", "update"])
-        if result.code:
+        self.unread = unread(result.output)
+        if result.code and not self.unread:
             raise Failure("the package lists cannot be updated", result.output)
 
     def install(self, names: Sequence[str]) -> Finished:
@@ -140,6 +148,12 @@ def lists_are_old() -> bool:
     sources = [*glob.glob(SOURCES), *glob.glob(SOURCES + "/*")]
     changed = max((os.stat(path).st_mtime for path in sources if os.path.exists(path)), default=0)
     return updated < max(time.time() - LISTS_AGE, changed)
+
+
+def unread(output: str) -> str:
+    """Return what `apt-get update` says of the first source that it could not read; empty where it read all."""
+    found = UNREAD.search(output)
+    return found.group(1) if found else ""
 
 
 def explain(output: str, names: Sequence[str]) -> str:

@@ -100,6 +100,11 @@ def test_a_failure_without_a_known_cause_is_not_explained():
     assert not explain(Fleet(), "web1", "AssertionError: 1 != 2")  # type: ignore[arg-type]
 
 
+def test_a_failure_that_names_its_next_move_gets_no_other_one():
+    said = "data1: password authentication failed for user postgres; the host advises: change pg_hba.conf"
+    assert not explain(Fleet(), "data1", said)  # type: ignore[arg-type]
+
+
 PATTERNS = sorted({each.pattern for each in CAUSES} | {pattern for pattern, _ in (*installers.HINTS, *git.CAUSES)})
 
 

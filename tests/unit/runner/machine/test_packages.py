@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from hawser.runner.machine import packages
-from hawser.runner.machine.packages import Packages, explain, parse_installed
+from hawser.runner.machine.packages import Packages, explain, parse_installed, unread
 from hawser.runner.system import Failure, System
 
 pytestmark = pytest.mark.skipif(not shutil.which("dpkg-query"), reason="needs a Debian system")
@@ -68,6 +68,22 @@ def test_only_packages_that_are_installed_count():
 )
 def test_failures_of_apt_are_explained(said, meaning):
     assert meaning in explain(said, ["nginx"])
+
+
+@pytest.mark.parametrize(
+    ("said", "source"),
+    [
+        ("Hit:1 http://deb stable InRelease\nReading package lists...", ""),
+        ("E: The repository 'file:/x a Release' does not have a Release file.", "The repository 'file:/x a Release'"),
+        (
+            "W: Failed to fetch http://h/InRelease  Could not connect\nW: Some index files",
+            "Failed to fetch http://h/In",
+        ),
+        ("W: https://h/InRelease: Key is stored in legacy trusted.gpg keyring\nE: Some index files failed", ""),
+    ],
+)
+def test_the_first_source_that_apt_cannot_read_is_told(said, source):
+    assert unread(said).startswith(source) and bool(unread(said)) == bool(source)
 
 
 class TestAgeOfTheLists:
