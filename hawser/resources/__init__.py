@@ -21,7 +21,7 @@ from .databases import (
     Restore,
 )
 from .files import Absent, Block, Directory, File, Link, LinkedFolder, OnlyFiles, Patch, Settings
-from .processes import Healthy, OnlyUnits, Retired, Running, Visited
+from .processes import Healthy, OnlyUnits, Retired, Running, Served, Visited
 from .system import (
     Command,
     Exports,
@@ -92,6 +92,7 @@ __all__ = [
     "Running",
     "Sealed",
     "SelfSigned",
+    "Served",
     "Service",
     "Settings",
     "Tool",

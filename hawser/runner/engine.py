@@ -49,6 +49,7 @@ KINDS = {
     "retired": ("processes.processes", "Retired"),
     "units": ("processes.processes", "OnlyUnits"),
     "healthy": ("processes.health", "Healthy"),
+    "served": ("processes.sites", "Served"),
     "visited": ("processes.visit", "Visited"),
     "postgres_role": ("databases.postgres", "Role"),
     "postgres_database": ("databases.postgres", "Database"),

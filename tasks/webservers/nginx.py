@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from hawser.host import Host
 from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
+from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
-from .site import parts, reload_after_leaving
+from .site import marked, parts, reload_after_leaving, served, unclaimed_certificate
 
-SITES = ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d")
+SITES = (TRAITS["nginx"].sites, "/etc/nginx/conf.d")
 
 
 def path(host: Host) -> str:
     """Return where the site's server blocks are."""
-    return f"/etc/nginx/sites-enabled/{host.app.name}.conf"
+    return TRAITS["nginx"].page(host.app.name)
 
 
 def ready() -> Resources:
@@ -43,13 +44,11 @@ def install(host: Host) -> Resources:
         yield gone
         yield Command(("systemctl", "try-reload-or-restart", "nginx"), when=changed(gone))
         return
-    page = File(
-        path(host),
-        host.render("nginx-site.conf.j2", **parts(host)),
-        validate="nginx",
-    )
+    yield from unclaimed_certificate(host)
+    page = File(path(host), marked(host.render("nginx-site.conf.j2", **parts(host))), validate="nginx")
     yield page
     yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(page))
+    yield served(host, page.path)
 
 
 # The first of all web servers may give its ports away in one step with what brings its site.

@@ -124,6 +124,7 @@ SAID: dict[str, Any] = {
     "looks.reach": {},
     "looks.refused": "nginx: [emerg] unknown directive",
     "looks.resolve": {},
+    "sites.state": {"astray": "", "remarks": ["another file claims a name"]},
     "looks.rooms": [
         {
             "path": "/",

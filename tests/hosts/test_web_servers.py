@@ -132,6 +132,17 @@ def test_visitors_of_the_site_get_pages_files_and_redirects(bare: Fleet, server:
     assert balanced(bare).body.split()[3] == "https"
 
 
+def test_names_that_no_site_claims_do_not_reach_the_application(bare: Fleet, server: str) -> None:
+    for scheme in ("http", "https"):
+        try:
+            answer = bare.visit("solo", scheme=scheme, domain="evil.example")
+        except OSError:
+            continue
+        # Caddy says nothing to it.
+        assert (answer.status, server) in ((421, "apache"), (200, "caddy")), answer
+        assert server == "apache" or not answer.body
+
+
 def test_requests_to_a_web_server_are_bounded(bare: Fleet, server: str) -> None:
     assert balanced(bare, b"x" * 9000).status == 200
     assert balanced(bare, b"x" * 11000).status == 413

@@ -170,3 +170,9 @@ class Site(Model):
     max_body: BodySize = Field(
         default="10m", description="The largest request. Apache goes by the length that it announces."
     )
+
+    @property
+    def doors(self) -> tuple[tuple[int, bool], ...]:
+        """Its ports, and whether each is one for TLS."""
+        tls = [self.tls_port, *map(int, self.tls_proxy)] if self.tls != "none" else []
+        return (*((port, False) for port in (self.listen, *self.extra_ports)), *((port, True) for port in tls))

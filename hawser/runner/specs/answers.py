@@ -141,6 +141,11 @@ class Memory(TypedDict):
     free: int
 
 
+class SiteState(TypedDict):
+    astray: str
+    remarks: List[str]
+
+
 class FailedUnit(TypedDict):
     unit: str
 

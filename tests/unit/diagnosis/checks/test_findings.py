@@ -301,5 +301,15 @@ def test_a_web_server_that_would_not_start_is_found_with_its_own_words(host):
     (said,) = told(network.web_server(host(), refuses))
     assert said.startswith("nginx refuses its configuration") and "foreign.conf:1" in said
     assert refuses.asked["looks.refused"] == {"server": "nginx"}
-    assert told(network.web_server(host(), Runner(looks__refused=""))) == []
+    well = {"astray": "", "remarks": []}
+    assert told(network.web_server(host(), Runner(looks__refused="", sites__state=well))) == []
     assert told(network.web_server(host("data1"), Runner())) == []
+
+
+def test_a_site_whose_name_leads_to_another_one_is_found_and_one_that_shares_it_is_a_warning(host):
+    lost = {"astray": "demo.test on port 80 leads to another site: /etc/nginx/sites-enabled/old", "remarks": []}
+    (said,) = network.web_server(host(), Runner(looks__refused="", sites__state=lost))
+    assert said.message == lost["astray"] and not said.warning
+    shared = {"astray": "", "remarks": ["/etc/nginx/conf.d/old.conf claims a name of this site as well"]}
+    (said,) = network.web_server(host(), Runner(looks__refused="", sites__state=shared))
+    assert said.message == shared["remarks"][0] and said.warning
