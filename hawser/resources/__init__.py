@@ -20,7 +20,7 @@ from .databases import (
     RabbitGone,
     Restore,
 )
-from .files import Absent, Block, Directory, File, Link, LinkedFolder, OnlyFiles, Patch, Settings
+from .files import Absent, Block, Directory, File, HttpBlock, Link, LinkedFolder, OnlyFiles, Patch, Settings
 from .processes import Healthy, OnlyUnits, Retired, Running, Served, Visited
 from .system import (
     Command,
@@ -58,6 +58,7 @@ __all__ = [
     "FoldersGone",
     "Healthy",
     "History",
+    "HttpBlock",
     "Item",
     "Journal",
     "Link",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KINDS = {
     "file": ("files.files", "File"),
     "block": ("files.files", "Block"),
+    "http_block": ("files.nginx", "HttpBlock"),
     "directory": ("files.files", "Directory"),
     "link": ("files.files", "Link"),
     "linked_folder": ("files.linked", "LinkedFolder"),

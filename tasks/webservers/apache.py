@@ -22,6 +22,11 @@ def path(host: Host) -> str:
     return TRAITS["apache"].page(host.app.name)
 
 
+def prepared(host: Host) -> Resources:
+    """Yield nothing: Apache's package starts on every host."""
+    yield from ()
+
+
 def ready() -> Resources:
     """Yield what Apache needs once on a host; it starts with its first site, for without a port it cannot."""
     yield Absent(f"{ETC}/sites-enabled/000-default.conf")

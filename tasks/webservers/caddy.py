@@ -36,6 +36,11 @@ def path(host: Host) -> str:
     return TRAITS["caddy"].page(host.app.name)
 
 
+def prepared(host: Host) -> Resources:
+    """Yield nothing: Caddy's package starts on every host."""
+    yield from ()
+
+
 def ready() -> Resources:
     """Yield what Caddy needs once on a host; it runs before its first site, and listens nowhere."""
     yield Directory(TRAITS["caddy"].sites)

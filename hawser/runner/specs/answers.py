@@ -81,6 +81,7 @@ class HostFacts(TypedDict):
     disk_total: int
     clock: float
     uid: int
+    ipv6: bool
 
 
 class Facts(HostFacts):
