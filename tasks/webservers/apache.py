@@ -99,7 +99,7 @@ def places(host: Host, found: SiteParts) -> dict[str, object]:
         name = proxied["upstream"]
         upstream = upstreams[name]
         servers, down = ([address(each, name) for each in some] for some in (upstream["servers"], upstream["down"]))
-        row = {"static": None, "servers": servers, "down": down, "upstream": name}
+        row = {"static": None, "servers": servers, "down": down, "upstream": name, "socket": proxied["socket"]}
         rows.append((proxied["prefix"], {"prefix": proxied["prefix"], **row}))
     rows.sort(key=lambda row: -len(row[0]))
     return {

@@ -100,10 +100,14 @@ class StaticFolder(TypedDict):
 
 
 class ProxiedPath(TypedDict):
-    """Paths whose requests go to an upstream."""
+    """Paths whose requests go to an upstream.
+
+    :param socket: it trusts the web server alone, so what visitors say of themselves is not passed on to it.
+    """
 
     prefix: str
     upstream: str
+    socket: bool
 
 
 class SiteParts(TypedDict):
@@ -155,7 +159,8 @@ def parts(host: Host) -> SiteParts:
             {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous, "links": ours}
         )
     proxies: list[ProxiedPath] = [
-        {"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()
+        {"prefix": prefix, "upstream": f"{variable}_{name}", "socket": host.environment.processes[name].socket}
+        for prefix, name in site.proxy.items()
     ]
     behind = [host.environment.processes[name] for name in site.proxy.values()]
     return {
