@@ -125,8 +125,8 @@ class ProcessInstance:
     def trusting(self) -> tuple[str, ...]:
         """The words before a server that trusts whoever reaches its socket, which only the web server can.
 
-        uvicorn and gunicorn read this variable. They cannot be told of a socket otherwise, and would take nobody's word for
-        the visitor's address and for HTTPS.
+        uvicorn and gunicorn read this variable. They cannot be told of a socket otherwise, and would take nobody's word
+        for the visitor's address and for HTTPS.
         """
         env, name = self.host.environment.env, "FORWARDED_ALLOW_IPS"
         own = self.setting.environment_file is not None or name in {**env.variables, **self.setting.environment}

@@ -90,7 +90,9 @@ def ports(host: Host, ask: Ask) -> Findings:
                 yield Finding(f"port {port.number} of {port.owner} is taken by {who}", next_move)
                 break
     for owner, number in exposed(host, sockets):
-        next_move = "have it listen on 127.0.0.1, or say `public = true` or a firewall rule"
+        process = host.environment.processes.get(owner)
+        said = "" if process is None or process.public else "say `public = true`, or "
+        next_move = f"have it listen on 127.0.0.1, or {said}have a rule of the firewall for it"
         yield Finding(f"{owner} listens on port {number} on every address", next_move, warning=True)
     yield from more(listed, "sockets that listen")
 

@@ -237,6 +237,20 @@ class TestTheNetwork:
         said = told(network.ports(host(facts=facts, **tables), Runner(ports__listening=listed(*sockets))))
         assert said == ([] if asked else ["warning: api listens on port 8001 on every address"])
 
+    @pytest.mark.parametrize("socket", ["systemd", "supervisor"])
+    def test_what_a_public_process_opens_beside_its_port_is_a_warning_all_the_same(self, host, socket):
+        facts = {"processes": ({"process": "api", "unit": "shop-api", "manager": socket, "pid": 50},)}
+        unit = "shop-api.service" if socket == "systemd" else "supervisor.service"
+        sockets = [
+            listener(port, "python3", address, unit, pids=[50]) for port, address in ((8001, "::"), (9021, "::"))
+        ]
+        api = {"groups": ["web"], "command": "api", "port": 8001, "public": True, "manager": socket}
+        web = {"groups": ["web"], "command": "gunicorn --bind unix:{{ socket }}"}
+        here = host(facts=facts, processes={"api": api, "web": web})
+        (found,) = network.ports(here, Runner(ports__listening=listed(*NGINX, *sockets)))
+        assert found.message == "api listens on port 9021 on every address"
+        assert found.next == "have it listen on 127.0.0.1, or have a rule of the firewall for it"
+
     def test_a_database_that_cannot_be_reached_is_wrong_for_its_clients(self, host):
         runner = Runner(looks__reach={"10.0.0.21 5432": "Connection refused"})
         assert told(network.services(host(), runner)) == [
