@@ -52,6 +52,8 @@ def packages(host: Host) -> Resources:
         if group == "all" or host.is_in([group])
         for name in more
     ]
+    if server := web_server(host):
+        yield from server.prepared(host)
     yield Packages(tuple(dict.fromkeys(names)))
 
 

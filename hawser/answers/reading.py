@@ -28,6 +28,7 @@ from .rows import (
     RemoteState,
     Room,
     Sample,
+    SiteState,
     Stray,
 )
 
@@ -84,6 +85,7 @@ STUCK_RELEASES = ReadingFunction("releases.stuck", Many[Text], PATIENT)
 RELEASES = ReadingFunction("releases.listing", Few[KeptRelease], PATIENT)
 BROKEN_RESTORES = ReadingFunction("restores.left", Many[BrokenRestore], PATIENT)
 SAMPLES = ReadingFunction("samples.listing", Counted[Sample])
+SITE = ReadingFunction("sites.state", SiteState, PATIENT)
 STRAYS = ReadingFunction("strays.listing", Counted[Stray])
 HEALTH = ReadingFunction("survey.health", ByName[Text], PATIENT, about="checks")
 REMOTE_FILES = ReadingFunction("transfers.listing", Many[RemoteFile], PATIENT)

@@ -96,6 +96,13 @@ class Memory(Row):
     free: Size
 
 
+class SiteState(Row):
+    """Why a site does not have its names, empty when it has, and what else there is to say of it."""
+
+    astray: Text
+    remarks: Many[Text]
+
+
 class FailedUnit(Row):
     unit: UnitOrNone
 

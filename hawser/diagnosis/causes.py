@@ -171,6 +171,23 @@ CAUSES = (
         "fab -H {environment} bootstrap makes those of the settings; does the application's own name for it fit?",
     ),
     Cause(
+        r"nginx does not read (/[^\n]{1,200})",
+        "nginx.conf includes neither the folder of this file nor /etc/nginx/conf.d",
+        "add `include /etc/nginx/conf.d/*.conf;` to the http block of /etc/nginx/nginx.conf on {host}; then the same "
+        "command again",
+    ),
+    Cause(
+        r"you should increase (?:either )?(\w{1,60}_size)\b",
+        "a file of nginx on this host sets {1} to less than a name of the site needs",
+        'fab -H {environment}/{host} run "grep -rn {1} /etc/nginx" shows where: take it out, for Hawser sets it; then '
+        "the same command again",
+    ),
+    Cause(
+        r"leads to another site: (/[^,\n]{1,200}?)(?:, /[^\n]{1,1000})? has this name as well",
+        "two sites of this host have one name, and the web server goes by the one that it reads first",
+        "take the name out of {1} on {host}, or out of site.domains in {file}; then the same command again",
+    ),
+    Cause(
         r"Could not get lock /var/lib/dpkg|is another process using it\?|Unable to acquire the dpkg frontend lock",
         "another program is installing packages just now",
         'wait, then the same command again; fab -H {host} run "ps -eo pid,args | grep -E apt\\|dpkg" shows it',

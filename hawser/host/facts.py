@@ -19,6 +19,7 @@ class Facts:
     :param generated: the names of the generated secrets that it was set up with.
     :param bootstrapped: whether it was made ready for this application.
     :param damaged: the paths of its records of which nobody knows what they said.
+    :param ipv6: whether programs can listen on addresses of IPv6.
     :param closed: whether the site shows its maintenance page.
     :param once: the commands that run once per environment, and have.
     :param restores: the journals of the restores of databases that were not completed.
@@ -37,6 +38,7 @@ class Facts:
     disk_total: kinds.Size = 0
     clock: kinds.Moment = 0.0
     uid: kinds.Size = 0
+    ipv6: bool = True
     current: kinds.NameOrNone = ""
     commit: kinds.NameOrNone = ""
     previous: kinds.NameOrNone = ""

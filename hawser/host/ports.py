@@ -40,7 +40,9 @@ def _of_processes(host: Host) -> Iterator[Port]:
 def _public(host: Host, process: str, port: int) -> bool:
     """Whether the settings send others to a port: they say so, or by the firewall, or a web server elsewhere."""
     environment = host.environment
-    if process in environment.processes and environment.processes[process].public:
+    setting = environment.processes.get(process)
+    # Of a process that has a port, it is this one that is meant, and none that it opens beside.
+    if setting is not None and setting.public and setting.port in (None, port):
         return True
     rules = environment.firewall.rules if environment.firewall else ()
     for rule in rules:

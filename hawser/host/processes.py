@@ -119,7 +119,18 @@ class ProcessInstance:
         """The program and its arguments, started in the release's environment."""
         words = shlex.split(self.command_text(self.setting.command, "command"))
         own = own_environment(self.setting, self.setting_name)
-        return (*self.changes_user, f"{self.host.release_path}/run", *own, *words)
+        return (*self.changes_user, f"{self.host.release_path}/run", *own, *self.trusting, *words)
+
+    @property
+    def trusting(self) -> tuple[str, ...]:
+        """The words before a server that trusts whoever reaches its socket, which only the web server can.
+
+        uvicorn and gunicorn read this variable. They cannot be told of a socket otherwise, and would take nobody's word
+        for the visitor's address and for HTTPS.
+        """
+        env, name = self.host.environment.env, "FORWARDED_ALLOW_IPS"
+        own = self.setting.environment_file is not None or name in {**env.variables, **self.setting.environment}
+        return ("env", f"{name}=*") if self.setting.socket and not own else ()
 
     @property
     def health_argv(self) -> tuple[str, ...]:

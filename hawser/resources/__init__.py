@@ -20,8 +20,8 @@ from .databases import (
     RabbitGone,
     Restore,
 )
-from .files import Absent, Block, Directory, File, Link, LinkedFolder, OnlyFiles, Patch, Settings
-from .processes import Healthy, OnlyUnits, Retired, Running, Visited
+from .files import Absent, Block, Directory, File, HttpBlock, Link, LinkedFolder, OnlyFiles, Patch, Settings
+from .processes import Healthy, OnlyUnits, Retired, Running, Served, Visited
 from .system import (
     Command,
     Exports,
@@ -58,6 +58,7 @@ __all__ = [
     "FoldersGone",
     "Healthy",
     "History",
+    "HttpBlock",
     "Item",
     "Journal",
     "Link",
@@ -92,6 +93,7 @@ __all__ = [
     "Running",
     "Sealed",
     "SelfSigned",
+    "Served",
     "Service",
     "Settings",
     "Tool",

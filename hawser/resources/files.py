@@ -33,6 +33,25 @@ class File(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class HttpBlock(Resource):
+    """A file of nginx with what its http block lacks for the sites of all applications.
+
+    :param path: the file, in a folder that nginx.conf includes.
+    :param settings: directives and their values; those that stand elsewhere are left to whoever wrote them.
+    :param sites: the folder of the sites, which it includes where nothing else does.
+    """
+
+    kind: ClassVar[str] = "http_block"
+    path: str
+    settings: Mapping[str, str]
+    sites: str
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    parents: bool = True
+
+
+@dataclass(frozen=True, eq=False)
 class Block(Resource):
     """Lines between two marker comments inside a file that someone else owns; the rest is left alone.
 

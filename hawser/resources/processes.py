@@ -92,6 +92,25 @@ class Healthy(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Served(Resource):
+    """The names of a site lead to its own configuration on this host, and to no other one.
+
+    :param server: the web server, by its name in the settings.
+    :param page: the configuration.
+    :param names: the domains.
+    :param doors: the ports, and whether each is one for TLS.
+    :param serves: what is behind it serves already, and is not judged anew: what is wrong is a warning.
+    """
+
+    kind: ClassVar[str] = "served"
+    page: str
+    server: str
+    names: tuple[str, ...]
+    doors: tuple[tuple[int, bool], ...]
+    serves: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Visited(Resource):
     """The site answers on this host as visitors reach it: through its web server, with its domain's name.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KINDS = {
     "file": ("files.files", "File"),
     "block": ("files.files", "Block"),
+    "http_block": ("files.nginx", "HttpBlock"),
     "directory": ("files.files", "Directory"),
     "link": ("files.files", "Link"),
     "linked_folder": ("files.linked", "LinkedFolder"),
@@ -49,6 +50,7 @@ KINDS = {
     "retired": ("processes.processes", "Retired"),
     "units": ("processes.processes", "OnlyUnits"),
     "healthy": ("processes.health", "Healthy"),
+    "served": ("processes.sites", "Served"),
     "visited": ("processes.visit", "Visited"),
     "postgres_role": ("databases.postgres", "Role"),
     "postgres_database": ("databases.postgres", "Database"),

@@ -255,8 +255,19 @@ def application_facts(system: System, application: str, root: str) -> Applicatio
     }
 
 
+def has_ipv6() -> bool:
+    """Tell whether a program of this host may listen on an address of IPv6; a kernel may have been booted without."""
+    import _socket
+
+    try:
+        _socket.socket(_socket.AF_INET6, _socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
+
+
 def host_facts(root: str) -> HostFacts:
-    """Return the facts of this host itself: system, disk, memory, clock."""
+    """Return the facts of this host itself: system, disk, memory, clock, network."""
     folder = os.path.abspath(root)
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
@@ -271,4 +282,5 @@ def host_facts(root: str) -> HostFacts:
         "disk_total": disk.f_blocks * disk.f_frsize,
         "clock": time.time(),
         "uid": os.getuid(),
+        "ipv6": has_ipv6(),
     }

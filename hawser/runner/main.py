@@ -64,6 +64,7 @@ ASKABLE = {
     "restores.left": "databases.restores",
     "samples.listing": "files.samples",
     "strays.listing": "kernel.strays",
+    "sites.state": "processes.sites",
     "survey.health": "processes.health",
     "transfers.listing": "files.transfers",
     "transfers.state": "files.transfers",

@@ -27,6 +27,9 @@ class WebServer(Protocol):
     def remove(self) -> Step:
         """Take the site away for good, also where it never was, and leave alone those of other applications."""
 
+    def prepared(self, host: Host) -> Resources:
+        """Yield what must be there before its package comes."""
+
     def ready(self) -> Resources:
         """Yield what it needs once on a host, before its first site."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hawser.host import Host
 from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
+from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
-from .site import SiteParts, in_bytes, parts, reload_after_leaving, serves
+from .site import SiteParts, in_bytes, marked, parts, reload_after_leaving, served, serves, unclaimed_certificate
 
 ETC = "/etc/apache2"
 MODULES = ("proxy_http", "rewrite", "headers")
@@ -18,7 +19,12 @@ PORTS = """\
 
 def path(host: Host) -> str:
     """Return where the site's virtual hosts are."""
-    return f"{ETC}/sites-enabled/{host.app.name}.conf"
+    return TRAITS["apache"].page(host.app.name)
+
+
+def prepared(host: Host) -> Resources:
+    """Yield nothing: Apache's package starts on every host."""
+    yield from ()
 
 
 def ready() -> Resources:
@@ -41,7 +47,7 @@ def leave(host: Host) -> Resources:
         yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")
         gone = Absent(path(host))
         yield gone
-        yield reload_after_leaving(gone, "apache2", (f"{ETC}/sites-enabled",), "disable --now")
+        yield reload_after_leaving(gone, "apache2", (TRAITS["apache"].sites,), "disable --now")
 
 
 @step()
@@ -66,15 +72,17 @@ def install(host: Host) -> Resources:
         validate="apache",
     )
     yield ports
+    yield from unclaimed_certificate(host)
     page = File(
         path(host),
-        host.render("apache-site.conf.j2", **found, **places(host, found), max_body=in_bytes(site.max_body)),
+        marked(host.render("apache-site.conf.j2", **found, **places(host, found), max_body=in_bytes(site.max_body))),
         validate="apache",
     )
     yield page
     yield Service("apache2")
     yield Command(("systemctl", "restart", "apache2"), when=changed(ports))
     yield Command(("systemctl", "reload-or-restart", "apache2"), when=changed(enabled, page))
+    yield served(host, page.path)
 
 
 def places(host: Host, found: SiteParts) -> dict[str, object]:
@@ -91,7 +99,7 @@ def places(host: Host, found: SiteParts) -> dict[str, object]:
         name = proxied["upstream"]
         upstream = upstreams[name]
         servers, down = ([address(each, name) for each in some] for some in (upstream["servers"], upstream["down"]))
-        row = {"static": None, "servers": servers, "down": down, "upstream": name}
+        row = {"static": None, "servers": servers, "down": down, "upstream": name, "socket": proxied["socket"]}
         rows.append((proxied["prefix"], {"prefix": proxied["prefix"], **row}))
     rows.sort(key=lambda row: -len(row[0]))
     return {
@@ -115,4 +123,4 @@ def remove(host: Host) -> Resources:
     yield Absent(f"{ETC}/conf-enabled/{host.app.name}-ports.conf")
     gone = Absent(path(host))
     yield gone
-    yield reload_after_leaving(gone, "apache2", (f"{ETC}/sites-enabled",), "disable --now")
+    yield reload_after_leaving(gone, "apache2", (TRAITS["apache"].sites,), "disable --now")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hawser.host import Host
 from hawser.host.certificates import local_file
 from hawser.resources import Absent, Changed, Command, Directory, File, Resources, Service, changed
+from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
-from .site import ProxiedPath, StaticFolder, in_bytes, parts, reload_after_leaving, serves
+from .site import ProxiedPath, StaticFolder, in_bytes, marked, parts, reload_after_leaving, served, serves
 
-SITES = "/etc/caddy/sites-enabled"
 # Whoever reaches its door for orders may have it serve anything: that is on a socket of its own user. Requests that
 # take longer than a change of its configuration are given half a minute.
 CADDYFILE = """\
@@ -33,12 +33,17 @@ RuntimeDirectoryMode=0700
 
 def path(host: Host) -> str:
     """Return where the site's blocks are."""
-    return f"{SITES}/{host.app.name}.conf"
+    return TRAITS["caddy"].page(host.app.name)
+
+
+def prepared(host: Host) -> Resources:
+    """Yield nothing: Caddy's package starts on every host."""
+    yield from ()
 
 
 def ready() -> Resources:
     """Yield what Caddy needs once on a host; it runs before its first site, and listens nowhere."""
-    yield Directory(SITES)
+    yield Directory(TRAITS["caddy"].sites)
     unit = File("/etc/systemd/system/caddy.service.d/hawser.conf", UNIT, parents=True)
     yield unit
     yield Command(("systemctl", "daemon-reload"), when=changed(unit))
@@ -70,14 +75,12 @@ def install(host: Host) -> Resources:
     authority = f"{host.root}/ssl/acme-ca.crt" if site.tls == "acme" and site.acme.ca else ""
     if authority:
         yield File(authority, local_file(host, "site.acme.ca"))
-    page = File(
-        path(host),
-        host.render("caddy-site.conf.j2", **places(host), authority=authority, max_body=in_bytes(site.max_body)),
-        validate="caddy",
-    )
+    values = {**places(host), "authority": authority, "max_body": in_bytes(site.max_body)}
+    page = File(path(host), marked(host.render("caddy-site.conf.j2", **values)), validate="caddy")
     yield page
     yield Service("caddy")
     yield Command(("systemctl", "reload-or-restart", "caddy"), when=changed(page))
+    yield served(host, page.path)
 
 
 def places(host: Host) -> dict[str, object]:
@@ -107,4 +110,4 @@ def gone(host: Host) -> Resources:
     """Yield that the site is no longer Caddy's."""
     page = Absent(path(host))
     yield page
-    yield reload_after_leaving(page, "caddy", (SITES,), "disable --now")
+    yield reload_after_leaving(page, "caddy", (TRAITS["caddy"].sites,), "disable --now")

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
+from hawser.resources import Absent, Changed, Command, File, HttpBlock, Resources, Service, changed
+from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
-from .site import parts, reload_after_leaving
+from .site import marked, parts, reload_after_leaving, served, unclaimed_certificate
 
-SITES = ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d")
+HTTP = "/etc/nginx/conf.d/hawser.conf"
+# Room for every name that DNS allows, and for thousands of them: what is there by itself ends at 46 characters.
+HASHES = {"server_names_hash_bucket_size": "512", "server_names_hash_max_size": "4096"}
+SITES = (TRAITS["nginx"].sites, "/etc/nginx/conf.d")
 
 
 def path(host: Host) -> str:
     """Return where the site's server blocks are."""
-    return f"/etc/nginx/sites-enabled/{host.app.name}.conf"
+    return TRAITS["nginx"].page(host.app.name)
+
+
+def prepared(host: Host) -> Resources:
+    """Yield that Debian's site does not come with the package where nginx could not start with it: it wants IPv6."""
+    if not host.facts.ipv6:
+        script = 'mkdir -p "${1%/*}" && rm -f "$1" && : >"$1"'
+        installed = "dpkg-query -W -f '${db:Status-Status}' nginx 2>/dev/null | grep -qx installed"
+        default = f"{TRAITS['nginx'].sites}/default"
+        yield Command(("sh", "-c", script, "sh", default), unless=("sh", "-c", installed), title="no site of Debian's")
 
 
 def ready() -> Resources:
@@ -43,13 +56,13 @@ def install(host: Host) -> Resources:
         yield gone
         yield Command(("systemctl", "try-reload-or-restart", "nginx"), when=changed(gone))
         return
-    page = File(
-        path(host),
-        host.render("nginx-site.conf.j2", **parts(host)),
-        validate="nginx",
-    )
+    yield from unclaimed_certificate(host)
+    http = HttpBlock(HTTP, HASHES, TRAITS["nginx"].sites)
+    yield http
+    page = File(path(host), marked(host.render("nginx-site.conf.j2", **parts(host))), validate="nginx")
     yield page
-    yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(page))
+    yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(http, page))
+    yield served(host, page.path)
 
 
 # The first of all web servers may give its ports away in one step with what brings its site.

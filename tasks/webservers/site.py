@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TypedDict
 
-from hawser.host import Host
+from hawser.host import Host, journal
 from hawser.host.certificates import site_certificate
 from hawser.host.places import maintenance_page, served_path
 from hawser.host.processes import instances
-from hawser.resources import Absent, Command, changed
+from hawser.resources import Absent, Command, Resources, SelfSigned, Served, changed
 
 SIZES = {"k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -38,6 +39,41 @@ def reload_after_leaving(gone: Absent, unit: str, sites: tuple[str, ...], last: 
     return Command(argv, when=changed(gone), title=f"{unit} without this site")
 
 
+# What stands for the mark of a configuration until it is known.
+UNMARKED = "0" * 16
+
+
+def marked(page: str) -> str:
+    """Put into the configuration of a site its mark, by which it proves that it is the one that answers."""
+    return page.replace(f"/.hawser-site/{UNMARKED}", f"/.hawser-site/{hashlib.sha256(page.encode()).hexdigest()[:16]}")
+
+
+def served(host: Host, page: str) -> Served:
+    """Return that the names of the site lead to its configuration.
+
+    :param page: where that lies.
+    """
+    site = host.environment.site
+    assert site is not None
+    # What is put back, and what serves already, is not what is tried.
+    back = host.rollout is not None and host.rollout.phase == journal.PUT_BACK
+    serves = back or host.release is None or host.release.id == host.facts.current
+    return Served(page, site.server, site.domains, site.doors, serves=serves)
+
+
+def unclaimed_certificate(host: Host) -> Resources:
+    """Yield the certificate that those get who ask with TLS for a name that no site claims: it tells them none."""
+    site, server = host.environment.site, host.web_server
+    if site is not None and server is not None and site.tls != "none":
+        certificate, key = unclaimed(host)
+        yield SelfSigned(certificate, key, ("unclaimed.invalid",), server.user)
+
+
+def unclaimed(host: Host) -> tuple[str, str]:
+    """Return where that certificate and its key lie."""
+    return f"{host.root}/ssl/unclaimed.crt", f"{host.root}/ssl/unclaimed.key"
+
+
 class Upstream(TypedDict):
     """The servers of a process.
 
@@ -64,10 +100,14 @@ class StaticFolder(TypedDict):
 
 
 class ProxiedPath(TypedDict):
-    """Paths whose requests go to an upstream."""
+    """Paths whose requests go to an upstream.
+
+    :param socket: it trusts the web server alone, so what visitors say of themselves is not passed on to it.
+    """
 
     prefix: str
     upstream: str
+    socket: bool
 
 
 class SiteParts(TypedDict):
@@ -82,6 +122,8 @@ class SiteParts(TypedDict):
     extra: str
     page: str
     health_paths: list[str]
+    mark: str
+    unclaimed: tuple[str, str]
 
 
 def parts(host: Host) -> SiteParts:
@@ -117,7 +159,8 @@ def parts(host: Host) -> SiteParts:
             {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous, "links": ours}
         )
     proxies: list[ProxiedPath] = [
-        {"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()
+        {"prefix": prefix, "upstream": f"{variable}_{name}", "socket": host.environment.processes[name].socket}
+        for prefix, name in site.proxy.items()
     ]
     behind = [host.environment.processes[name] for name in site.proxy.values()]
     return {
@@ -131,6 +174,8 @@ def parts(host: Host) -> SiteParts:
         "page": maintenance_page(host),
         # The start page is for visitors, even where it serves as a health check as well.
         "health_paths": sorted({each.health.path for each in behind if each.health} - {"/"}),
+        "mark": UNMARKED,
+        "unclaimed": unclaimed(host),
     }
 
 

@@ -36,6 +36,7 @@ FACTS: dict[str, Any] = {
     "disk_total": 10**11,
     "clock": 1_700_000_060.5,
     "uid": 0,
+    "ipv6": True,
     "app": {
         "current": RELEASE,
         "commit": COMMIT,
@@ -124,6 +125,7 @@ SAID: dict[str, Any] = {
     "looks.reach": {},
     "looks.refused": "nginx: [emerg] unknown directive",
     "looks.resolve": {},
+    "sites.state": {"astray": "", "remarks": ["another file claims a name"]},
     "looks.rooms": [
         {
             "path": "/",

@@ -184,7 +184,9 @@ class Fleet:
         script = f"timeout 3 bash -c '</dev/tcp/{self.address(target)}/{port}' && echo yes"
         return "yes" in self.inside(host, "sh", "-c", script, check=False)
 
-    def visit(self, host: str, path: str = "/", scheme: str = "https", domain: str = "demo.test") -> Answer:
+    def visit(
+        self, host: str, path: str = "/", scheme: str = "https", domain: str = "demo.test", **headers: str
+    ) -> Answer:
         """Ask a host's web server for a page, as a visitor of the domain would."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -192,7 +194,7 @@ class Fleet:
         wrap = context.wrap_socket
         context.wrap_socket = lambda sock, server_hostname: wrap(sock, server_hostname=domain)
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), NoRedirect)
-        request = urllib.request.Request(f"{scheme}://{self.address(host)}{path}", headers={"Host": domain})
+        request = urllib.request.Request(f"{scheme}://{self.address(host)}{path}", headers={"Host": domain, **headers})
         try:
             with opener.open(request, timeout=30) as answer:
                 return Answer(answer.status, answer.read().decode(), dict(answer.headers))

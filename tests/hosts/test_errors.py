@@ -70,3 +70,22 @@ def test_a_name_that_does_not_resolve_is_explained(fleet: Fleet) -> None:
     assert "a name does not resolve on this host: git.nowhere.invalid" in said, said
     assert "getent hosts git.nowhere.invalid" in said.splitlines()[-1]
     wait_for("the site serves", lambda: fleet.visit("web1").status == 200)
+
+
+def test_a_hand_made_site_of_the_same_name_is_explained_and_the_release_before_goes_on_serving(fleet: Fleet) -> None:
+    site = "server { listen 80; server_name demo.test; root /var/www/html; }"
+    reload = "nginx -qs reload"
+    make, mend = (
+        f"echo '{site}' > /etc/nginx/sites-enabled/demo && {reload}",
+        f"rm /etc/nginx/sites-enabled/demo && {reload}",
+    )
+    release = fleet.inside("web1", "readlink", "/srv/demo/current")
+    fleet.commit({"note.txt": "another release\n"})
+    with broken(fleet, "web1", make, mend):
+        result = fleet.fab("-H", fleet.name, "deploy", code=1)
+        found = fleet.fab("-H", f"{fleet.name}/web1", "check", code=1).stdout
+    taken = "demo.test on port 80 leads to another site: /etc/nginx/sites-enabled/demo has this name as well"
+    assert taken in result.stdout and taken in found
+    assert "next: take the name out of /etc/nginx/sites-enabled/demo on web1" in last_lines(result.stderr)[-1]
+    assert fleet.inside("web1", "readlink", "/srv/demo/current") == release
+    fleet.fab("-H", fleet.name, "deploy")

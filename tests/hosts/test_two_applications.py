@@ -77,7 +77,7 @@ path = "/etc/tides/{name}/own.conf"
 content = "{name}"
 
 [site]
-domains = ["{name}.test"]
+domains = ["{name}.test", "review-1834-add-invoice-reminders-for-late-customers.staging.customers.{name}.test"]
 
 [services.postgresql]
 databases.{database} = {{ password = "{{{{ secrets.DB_PASSWORD }}}}", clients = ["box"] }}

@@ -11,27 +11,33 @@ from tests.hosts.test_web_servers import (
     SETTINGS,
     bare,
     test_a_page_closes_the_site_for_everybody_but_health_checks,
+    test_a_process_on_a_socket_is_not_told_what_visitors_say_of_themselves,
     test_another_certificate_is_taken_up_by_the_web_server,
     test_each_web_server_has_the_ports_alone_and_a_second_deploy_finds_nothing_to_do,
     test_logs_of_the_web_server_are_shown_and_nothing_is_found_wrong,
+    test_names_that_no_site_claims_do_not_reach_the_application,
     test_no_visitor_notices_a_deploy_and_files_of_the_release_before_are_still_there,
     test_nothing_of_the_site_is_left_after_the_last_server,
     test_requests_to_a_web_server_are_bounded,
     test_visitors_of_the_site_get_pages_files_and_redirects,
     test_web_servers_keep_no_site_that_they_refuse,
+    test_what_is_streamed_arrives_part_by_part,
 )
 
 __all__ = [
     "bare",
     "test_a_page_closes_the_site_for_everybody_but_health_checks",
+    "test_a_process_on_a_socket_is_not_told_what_visitors_say_of_themselves",
     "test_another_certificate_is_taken_up_by_the_web_server",
     "test_each_web_server_has_the_ports_alone_and_a_second_deploy_finds_nothing_to_do",
     "test_logs_of_the_web_server_are_shown_and_nothing_is_found_wrong",
+    "test_names_that_no_site_claims_do_not_reach_the_application",
     "test_no_visitor_notices_a_deploy_and_files_of_the_release_before_are_still_there",
     "test_nothing_of_the_site_is_left_after_the_last_server",
     "test_requests_to_a_web_server_are_bounded",
     "test_visitors_of_the_site_get_pages_files_and_redirects",
     "test_web_servers_keep_no_site_that_they_refuse",
+    "test_what_is_streamed_arrives_part_by_part",
 ]
 
 

@@ -88,7 +88,7 @@ class SimulatedHost:
 
     @property
     def max_body(self) -> str:
-        return "".join(re.findall(r"client_max_body_size (\S+);", self.files.get(NGINX, ""))[:1])
+        return "".join(re.findall(r"client_max_body_size (\S+);", self.files.get(NGINX, ""))[-1:])
 
     def facts(self) -> dict[str, Any]:
         current = self.links.get(f"{ROOT}/current", "").rpartition("/")[2]

@@ -53,7 +53,7 @@ def addresses_of(name: str) -> set[str]:
 
 @on_host
 def web_server(host: Host, ask: Ask) -> Findings:
-    """The web server would start with the configuration that is there now."""
+    """The web server would start with the configuration that is there now, and leads the site's names to the site."""
     site = host.environment.site
     if site is None or host.web_server is None or not host.facts.current:
         return
@@ -61,6 +61,13 @@ def web_server(host: Host, ask: Ask) -> Findings:
     if why:
         message = f"{site.server} refuses its configuration, and would not come up after a boot:\n{why}"
         yield Finding(message, f'fab -H {host.environment.name}/{host.name} run "{host.web_server.typed}"')
+        return
+    page = host.web_server.page(host.app.name)
+    found = ask(reading.SITE, server=site.server, page=page, names=list(site.domains), doors=site.doors)
+    if found["astray"]:
+        yield Finding(found["astray"], f"put that right, then: fab -H {host.environment.name}/{host.name} check")
+    for remark in found["remarks"]:
+        yield Finding(remark, "take the name out there, or out of site.domains", warning=True)
 
 
 @on_host
@@ -83,7 +90,9 @@ def ports(host: Host, ask: Ask) -> Findings:
                 yield Finding(f"port {port.number} of {port.owner} is taken by {who}", next_move)
                 break
     for owner, number in exposed(host, sockets):
-        next_move = "have it listen on 127.0.0.1, or say `public = true` or a firewall rule"
+        process = host.environment.processes.get(owner)
+        said = "" if process is None or process.public else "say `public = true`, or "
+        next_move = f"have it listen on 127.0.0.1, or {said}have a rule of the firewall for it"
         yield Finding(f"{owner} listens on port {number} on every address", next_move, warning=True)
     yield from more(listed, "sockets that listen")
 

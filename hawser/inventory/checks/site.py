@@ -30,7 +30,11 @@ def check_site_extras(environment: Environment, folder: Path) -> Iterator[Settin
     if site is None:
         return
     yield from _check_acme(site, environment, folder)
-    for key, given in (("tls_proxy", site.tls_proxy), ("log_format", site.log_format)):
+    for key, given in (
+        ("tls_proxy", site.tls_proxy),
+        ("log_format", site.log_format),
+        ("buffering", site.buffering),
+    ):
         if given and key not in TRAITS[site.server].offers:
             message = f"is for {offering(key)}"
             yield SettingError(("site", key), message, 'remove it, or write server = "nginx"', needs=_SITE)

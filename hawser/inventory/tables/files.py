@@ -170,3 +170,20 @@ class Site(Model):
     max_body: BodySize = Field(
         default="10m", description="The largest request. Apache goes by the length that it announces."
     )
+
+    read_timeout: Seconds = Field(
+        default=3600,
+        description="How long a process may say nothing, before an answer, in one, or over a WebSocket.",
+    )
+    buffering: Flag = Field(
+        default=False,
+        description="nginx takes an answer as fast as the process gives it, and holds it for a slow visitor: for "
+        "servers whose few workers have one request each. What is streamed then comes late, but for answers with "
+        "`X-Accel-Buffering: no`. Default: every part goes on at once.",
+    )
+
+    @property
+    def doors(self) -> tuple[tuple[int, bool], ...]:
+        """Its ports, and whether each is one for TLS."""
+        tls = [self.tls_port, *map(int, self.tls_proxy)] if self.tls != "none" else []
+        return (*((port, False) for port in (self.listen, *self.extra_ports)), *((port, True) for port in tls))

@@ -98,7 +98,8 @@ class Process(Model):
     public: Flag = Field(
         default=False,
         description="Other machines are meant to reach its port. Else `status` and `check` warn when it listens on "
-        "every address; a rule of the firewall for the port, or a proxy on another host, says so as well.",
+        "every address, as with any further one that it opens; a rule of the firewall for the port, or a proxy on "
+        "another host, says so as well.",
     )
     socket: Flag = Field(
         default_factory=_uses_socket,

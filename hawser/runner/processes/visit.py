@@ -19,8 +19,25 @@ PATIENCE = 10.0
 CLOSED = 503
 
 
-def visit(port: int, tls: bool, domain: str, path: str, timeout: float = PATIENCE) -> Tuple[Optional[int], str]:
-    """Return the status that a visitor gets, or None and a sentence that says why there is none.
+class Answer:
+    """An answer to a visitor.
+
+    :param status: None where there is none.
+    :param location: where it leads to, if anywhere.
+    :param why: why there is none.
+    """
+
+    def __init__(self, status: Optional[int], location: str = "", why: str = "") -> None:
+        self.status = status
+        self.location = location
+        self.why = why
+
+    def __str__(self) -> str:
+        return "answers visitors with %d" % self.status if self.status else "does not answer (%s)" % self.why
+
+
+def visit(port: int, tls: bool, domain: str, path: str, timeout: float = PATIENCE) -> Answer:
+    """Return the answer that a visitor gets.
 
     The certificate is not judged here: a self-signed one is allowed, and others are checked before they are installed.
     """
@@ -41,9 +58,9 @@ def visit(port: int, tls: bool, domain: str, path: str, timeout: float = PATIENC
         answer = link.getresponse()
         # Not more: a stream without an end is an answer as well.
         answer.read1(65536)
-        return answer.status, ""
+        return Answer(answer.status, answer.getheader("Location", ""))
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return None, "%s: %s" % (type(error).__name__, error)
+        return Answer(None, why="%s: %s" % (type(error).__name__, error))
     finally:
         link.close()
 
@@ -56,13 +73,13 @@ class Visited(Kind):
     def ask(self, timeout: float) -> Tuple[bool, str]:
         """Return whether a visitor is served, and the answer otherwise."""
         spec = self.spec
-        status, why = visit(spec["port"], spec["tls"], spec["domain"], spec["path"], timeout)
+        answer = visit(spec["port"], spec["tls"], spec["domain"], spec["path"], timeout)
+        status = answer.status
         if status is None:
-            return False, "does not answer (%s)" % why
+            return False, str(answer)
         # Closed by somebody's wish, which is no failure of this release.
         closed = status == CLOSED and bool(spec["page"]) and os.path.exists(spec["page"])
-        well = closed or any(first <= status <= last for first, last in spec["statuses"])
-        return well, "answers visitors with %d" % status
+        return closed or any(first <= status <= last for first, last in spec["statuses"]), str(answer)
 
     def check(self) -> Optional[Change]:
         # Asking is reading; only a server that has just been reloaded needs to be waited for.

@@ -81,6 +81,7 @@ class HostFacts(TypedDict):
     disk_total: int
     clock: float
     uid: int
+    ipv6: bool
 
 
 class Facts(HostFacts):
@@ -139,6 +140,11 @@ class Room(TypedDict):
 class Memory(TypedDict):
     total: int
     free: int
+
+
+class SiteState(TypedDict):
+    astray: str
+    remarks: List[str]
 
 
 class FailedUnit(TypedDict):

@@ -33,6 +33,11 @@ class FileSpec(WholeFileSpec):
     opaque: bool
 
 
+class HttpBlockSpec(WholeFileSpec):
+    settings: Dict[str, str]
+    sites: str
+
+
 class BlockSpec(TypedDict):
     path: str
     name: str

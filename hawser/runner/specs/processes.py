@@ -44,6 +44,14 @@ class HealthySpec(Triggered):
     cwd: str
 
 
+class ServedSpec(TypedDict):
+    server: str
+    page: str
+    names: List[str]
+    doors: List[Tuple[int, bool]]
+    serves: bool
+
+
 class VisitedSpec(TypedDict):
     url: str
     path: str

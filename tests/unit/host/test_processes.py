@@ -154,6 +154,8 @@ class TestCommand:
         argv = only(SOCKET).argv
         assert argv == (
             f"/srv/shop/releases/{NEW}/run",
+            "env",
+            "FORWARDED_ALLOW_IPS=*",
             "gunicorn",
             "shop.wsgi",
             "--bind",
@@ -162,6 +164,11 @@ class TestCommand:
 
     def test_variables_of_a_process_are_named_before_its_command(self, only):
         assert only({**SOCKET, "environment": {"A": "b"}}).argv[1] == "@web"
+
+    def test_a_process_trusts_who_reaches_its_socket_unless_it_is_told_whom_to_trust(self, only):
+        assert "env" not in only({**SOCKET, "environment": {"FORWARDED_ALLOW_IPS": "10.0.0.1"}}).argv
+        assert "env" not in only({**SOCKET, "environment_file": "/etc/shop.env"}).argv
+        assert "env" not in only({"command": "gunicorn shop.wsgi", "port": 8001}).argv
 
     def test_a_quoted_argument_of_a_command_stays_one(self, only):
         assert only({"command": "run 'a b' \"c 'd'\""}).argv[1:] == ("run", "a b", "c 'd'")

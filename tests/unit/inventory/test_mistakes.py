@@ -1003,6 +1003,13 @@ MISTAKES = {
         "is for nginx",
         'remove it, or write server = "nginx"',
     ),
+    "answers that only nginx holds": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nserver = 'apache'\n"
+        "buffering = true",
+        "site.buffering",
+        "is for nginx",
+        'remove it, or write server = "nginx"',
+    ),
     "two certificates that Caddy is to get": (
         "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org', 'b.example.org']\n"
         "server = 'caddy'\ntls = 'acme'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -36,6 +37,14 @@ class TestTheHost:
         assert 0 < found["disk_free"] <= found["disk_total"]
         assert found["python"].count(".") == 2
         assert found["uid"] == os.getuid()
+        assert found["ipv6"] is Path("/proc/net/if_inet6").exists()
+
+    def test_a_host_whose_kernel_has_no_ipv6_says_so(self, root, monkeypatch):
+        def refuse(family, *more):
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+        monkeypatch.setattr("_socket.socket", refuse)
+        assert facts.host_facts(str(root))["ipv6"] is False
 
     @pytest.mark.parametrize("quote", ["", '"', "'"])
     def test_the_release_of_a_system_is_read_with_any_quotes(self, tmp_path, quote):

@@ -237,6 +237,20 @@ class TestTheNetwork:
         said = told(network.ports(host(facts=facts, **tables), Runner(ports__listening=listed(*sockets))))
         assert said == ([] if asked else ["warning: api listens on port 8001 on every address"])
 
+    @pytest.mark.parametrize("socket", ["systemd", "supervisor"])
+    def test_what_a_public_process_opens_beside_its_port_is_a_warning_all_the_same(self, host, socket):
+        facts = {"processes": ({"process": "api", "unit": "shop-api", "manager": socket, "pid": 50},)}
+        unit = "shop-api.service" if socket == "systemd" else "supervisor.service"
+        sockets = [
+            listener(port, "python3", address, unit, pids=[50]) for port, address in ((8001, "::"), (9021, "::"))
+        ]
+        api = {"groups": ["web"], "command": "api", "port": 8001, "public": True, "manager": socket}
+        web = {"groups": ["web"], "command": "gunicorn --bind unix:{{ socket }}"}
+        here = host(facts=facts, processes={"api": api, "web": web})
+        (found,) = network.ports(here, Runner(ports__listening=listed(*NGINX, *sockets)))
+        assert found.message == "api listens on port 9021 on every address"
+        assert found.next == "have it listen on 127.0.0.1, or have a rule of the firewall for it"
+
     def test_a_database_that_cannot_be_reached_is_wrong_for_its_clients(self, host):
         runner = Runner(looks__reach={"10.0.0.21 5432": "Connection refused"})
         assert told(network.services(host(), runner)) == [
@@ -301,5 +315,15 @@ def test_a_web_server_that_would_not_start_is_found_with_its_own_words(host):
     (said,) = told(network.web_server(host(), refuses))
     assert said.startswith("nginx refuses its configuration") and "foreign.conf:1" in said
     assert refuses.asked["looks.refused"] == {"server": "nginx"}
-    assert told(network.web_server(host(), Runner(looks__refused=""))) == []
+    well = {"astray": "", "remarks": []}
+    assert told(network.web_server(host(), Runner(looks__refused="", sites__state=well))) == []
     assert told(network.web_server(host("data1"), Runner())) == []
+
+
+def test_a_site_whose_name_leads_to_another_one_is_found_and_one_that_shares_it_is_a_warning(host):
+    lost = {"astray": "demo.test on port 80 leads to another site: /etc/nginx/sites-enabled/old", "remarks": []}
+    (said,) = network.web_server(host(), Runner(looks__refused="", sites__state=lost))
+    assert said.message == lost["astray"] and not said.warning
+    shared = {"astray": "", "remarks": ["/etc/nginx/conf.d/old.conf claims a name of this site as well"]}
+    (said,) = network.web_server(host(), Runner(looks__refused="", sites__state=shared))
+    assert said.message == shared["remarks"][0] and said.warning
