@@ -119,7 +119,8 @@ class ProcessInstance:
         """The program and its arguments, started in the release's environment."""
         words = shlex.split(self.command_text(self.setting.command, "command"))
         own = own_environment(self.setting, self.setting_name)
-        return (*self.changes_user, f"{self.host.release_path}/run", *own, *words)
+        fresh = unlinking(self.socket) if self.socket else ()
+        return (*self.changes_user, *fresh, f"{self.host.release_path}/run", *own, *words)
 
     @property
     def health_argv(self) -> tuple[str, ...]:
@@ -200,6 +201,14 @@ def own_environment(setting: Process | CronEntry, name: str) -> list[str]:
     if setting.environment:
         return [f"@{name}"]
     return [f"@{instance_environment(setting.instance)}"] if setting.instance else []
+
+
+def unlinking(socket: str) -> tuple[str, ...]:
+    """Return the words before a program that remove its socket's file at each start, also at one by its manager alone.
+
+    A server that was killed leaves the file behind, and many cannot bind to a name that is taken.
+    """
+    return ("/bin/sh", "-c", 'rm -f -- "$0"; exec "$@"', socket)
 
 
 def overlaps(setting: Process) -> bool:

@@ -8,7 +8,15 @@ import pytest
 
 from hawser.host import Host
 from hawser.host.facts import Facts
-from hawser.host.processes import ProcessInstance, definition, instances, live_processes_of, overlaps, processes_of
+from hawser.host.processes import (
+    ProcessInstance,
+    definition,
+    instances,
+    live_processes_of,
+    overlaps,
+    processes_of,
+    unlinking,
+)
 from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import Healthy, Running
@@ -153,6 +161,7 @@ class TestCommand:
     def test_a_command_is_started_in_the_environment_of_the_release(self, only):
         argv = only(SOCKET).argv
         assert argv == (
+            *unlinking("/srv/shop/run/web-blue.sock"),
             f"/srv/shop/releases/{NEW}/run",
             "gunicorn",
             "shop.wsgi",
@@ -161,7 +170,7 @@ class TestCommand:
         )
 
     def test_variables_of_a_process_are_named_before_its_command(self, only):
-        assert only({**SOCKET, "environment": {"A": "b"}}).argv[1] == "@web"
+        assert only({**PORT, "environment": {"A": "b"}}).argv[1] == "@web"
 
     def test_a_quoted_argument_of_a_command_stays_one(self, only):
         assert only({"command": "run 'a b' \"c 'd'\""}).argv[1:] == ("run", "a b", "c 'd'")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import sys
 import time
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hawser.formats import supervisor_command
+from hawser.host.processes import unlinking
 from hawser.runner.processes.managers import manager, tail
 from hawser.runner.processes.supervisor import Supervisor
 from hawser.runner.processes.systemd import Systemd
@@ -25,6 +29,12 @@ RUNNING = {
     "MainPID": "374",
     "StateChangeTimestampMonotonic": "0",
 }
+
+
+def answers(path):
+    """Tell whether somebody listens on a socket."""
+    with socket.socket(socket.AF_UNIX) as link:
+        return link.connect_ex(path) == 0
 
 
 class TestSystemdsAnswers:
@@ -92,6 +102,15 @@ class TestSupervisor:
         assert (state.known, state.phase, state.enabled, state.word) == (True, "active", True, "running")
         assert abs(state.since - time.time()) < 5
         assert state.pid > 0
+
+    def test_a_server_that_leaves_its_socket_behind_is_started_again_after_it_was_killed(self, supervisor):
+        path = f"{supervisor.home}/web.sock"
+        serve = f"import socket, time; s = socket.socket(socket.AF_UNIX); s.bind({path!r}); s.listen(); time.sleep(99)"
+        supervisor.run("demo-web", supervisor_command([*unlinking(path), sys.executable, "-c", serve]))
+        pid = supervisor.pid("demo-web")
+        until(Path(path).exists)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: supervisor.pid("demo-web") not in (0, pid) and answers(path))
 
     def test_supervisor_says_which_programs_it_does_not_know(self, supervisor):
         supervisor.define("demo-web")
