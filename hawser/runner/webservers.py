@@ -17,6 +17,7 @@ class Traits:
     :param judge: the command that fails for a configuration with which it would not start, and
     :param typed: the same as people type it.
     :param block: what its configuration of one site is called.
+    :param site: the file of one site, with ``{}`` for the application.
     :param user: as whom it opens logs and keys; root opens them for most.
     :param writer: to whom its logs belong where they must be there before it writes; nobody: it makes them.
     :param logs: the kinds of logs that it keeps in the application's folder; what else it says is in the journal.
@@ -34,6 +35,7 @@ class Traits:
         judge: Sequence[str],
         typed: str,
         block: str,
+        site: str,
         user: str = "root",
         writer: str = "",
         logs: Sequence[str] = ("access", "error"),
@@ -47,6 +49,7 @@ class Traits:
         self.judge = tuple(judge)
         self.typed = typed
         self.block = block
+        self.site = site
         self.user = user
         self.writer = writer
         self.logs = tuple(logs)
@@ -73,6 +76,7 @@ TRAITS: Dict[str, Traits] = {
         judge=("nginx", "-t", "-q"),
         typed="nginx -t",
         block="server block",
+        site="/etc/nginx/sites-enabled/{}.conf",
         # Its workers open them anew when those of the host are rotated.
         writer="www-data",
         offers=("acme", "log_format", "tls_proxy"),
@@ -85,6 +89,7 @@ TRAITS: Dict[str, Traits] = {
         judge=("apache2ctl", "configtest"),
         typed="apache2ctl configtest",
         block="virtual host",
+        site="/etc/apache2/sites-enabled/{}.conf",
     ),
     "caddy": Traits(
         "Caddy",
@@ -95,6 +100,7 @@ TRAITS: Dict[str, Traits] = {
         judge=("runuser", "-u", "caddy", "--", "env", "HOME=/var/lib/caddy", *VALIDATE_CADDY),
         typed="runuser -u caddy -- " + " ".join(VALIDATE_CADDY),
         block="site block",
+        site="/etc/caddy/sites-enabled/{}.conf",
         user="caddy",
         writer="caddy",
         logs=("access",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hawser.host import Host
 from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
+from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
 from .site import SiteParts, in_bytes, parts, reload_after_leaving, serves
@@ -18,7 +19,7 @@ PORTS = """\
 
 def path(host: Host) -> str:
     """Return where the site's virtual hosts are."""
-    return f"{ETC}/sites-enabled/{host.app.name}.conf"
+    return TRAITS["apache"].site.format(host.app.name)
 
 
 def ready() -> Resources:

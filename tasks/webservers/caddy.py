@@ -5,6 +5,7 @@ from __future__ import annotations
 from hawser.host import Host
 from hawser.host.certificates import local_file
 from hawser.resources import Absent, Changed, Command, Directory, File, Resources, Service, changed
+from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
 from .site import ProxiedPath, StaticFolder, in_bytes, parts, reload_after_leaving, serves
@@ -33,7 +34,7 @@ RuntimeDirectoryMode=0700
 
 def path(host: Host) -> str:
     """Return where the site's blocks are."""
-    return f"{SITES}/{host.app.name}.conf"
+    return TRAITS["caddy"].site.format(host.app.name)
 
 
 def ready() -> Resources:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hawser.host import Host
 from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
+from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
 from .site import parts, reload_after_leaving
@@ -13,7 +14,7 @@ SITES = ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d")
 
 def path(host: Host) -> str:
     """Return where the site's server blocks are."""
-    return f"/etc/nginx/sites-enabled/{host.app.name}.conf"
+    return TRAITS["nginx"].site.format(host.app.name)
 
 
 def ready() -> Resources:

@@ -103,7 +103,7 @@ def parts(host: Host) -> SiteParts:
             backends = host.environment.hosts_running(process)
             servers = [f"{bracketed(host.addresses[each])}:{process.port}" for each in backends]
             down = [server for server, each in zip(servers, backends, strict=True) if each in out]
-        upstreams.append({"name": f"{variable}_{name}", "servers": servers, "down": down})
+        upstreams.append({"name": upstream_name(host, name), "servers": servers, "down": down})
     statics: list[StaticFolder] = []
     linked = host.environment.persistent.linked
     for prefix, folder in site.static.items():
@@ -117,7 +117,7 @@ def parts(host: Host) -> SiteParts:
             {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous, "links": ours}
         )
     proxies: list[ProxiedPath] = [
-        {"prefix": prefix, "upstream": f"{variable}_{name}"} for prefix, name in site.proxy.items()
+        {"prefix": prefix, "upstream": upstream_name(host, name)} for prefix, name in site.proxy.items()
     ]
     behind = [host.environment.processes[name] for name in site.proxy.values()]
     return {
@@ -132,6 +132,11 @@ def parts(host: Host) -> SiteParts:
         # The start page is for visitors, even where it serves as a health check as well.
         "health_paths": sorted({each.health.path for each in behind if each.health} - {"/"}),
     }
+
+
+def upstream_name(host: Host, process: str) -> str:
+    """Return the name of a process's servers, which no other application has: its own name holds no ``_``."""
+    return f"{host.app.name}_{process}"
 
 
 def bracketed(address: str) -> str:

@@ -65,6 +65,7 @@ class SimulatedHost:
     answers: bool = True
     machine: str = "x86_64"
     clock: float | None = None
+    taken: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def current(self) -> str:
@@ -136,6 +137,7 @@ class SimulatedHost:
                 "once": [],
                 "signing": self.files.get(f"{STATE}/signing.pub", "").strip(),
                 "begun": self.begun,
+                "taken": self.taken,
             },
         }
 
