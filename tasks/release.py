@@ -9,7 +9,7 @@ from hawser.host import Host
 from hawser.host.code import in_release, repository_access
 from hawser.host.journal import PUT_BACK, Record
 from hawser.host.places import rollout_inputs
-from hawser.host.processes import ProcessInstance, elsewhere, instances, processes_of
+from hawser.host.processes import ProcessInstance, elsewhere, instances, left_in_place, processes_of, retired
 from hawser.resources import (
     Absent,
     Directory,
@@ -80,8 +80,14 @@ def advance(host: Host) -> Resources:
 
 
 @step()
-def hand_over(host: Host) -> Resources:
-    """Stop what there is exactly one of where another host gets it: it must never run on both."""
+def hand_over(host: Host, left: tuple[str, ...] = ()) -> Resources:
+    """Stop what there is exactly one of where another host gets it: it must never run on both.
+
+    :param left: the processes of that kind that have left the settings; a new one may do the same elsewhere.
+    """
+    singles = [each for each in host.environment.processes.values() if each.single]
+    if not all(host.name in host.environment.hosts_running(each) for each in singles):
+        yield from (retired(row) for row in left_in_place(host) if row["process"] in left)
     for name, setting in host.environment.processes.items():
         if not setting.single or host.name in host.environment.hosts_running(setting):
             continue
@@ -98,7 +104,11 @@ def start(host: Host) -> Resources:
     """Start the release's processes beside those that serve; what restarts in place comes last, whoever manages it."""
     if host.release is None:
         return
+    left = left_in_place(host)
     for process in processes_of(host):
+        if not process.colour:
+            yield from map(retired, left)
+            left = []
         yield from defined(process)
 
 

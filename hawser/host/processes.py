@@ -7,9 +7,9 @@ import shlex
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
-from ..answers.messages import COLOURS
+from ..answers.messages import COLOURS, ProcessRow
 from ..inventory.tables.processes import CronEntry, Process
-from ..resources import Changed, File, Healthy, Resources, Retired, Running, changed
+from ..resources import Changed, File, Healthy, Resources, Retired, Running, Vacated, changed
 from ..runner.processes.traits import MANAGERS, ManagerTraits, others
 from .host import Host
 from .variables import instance_environment
@@ -229,6 +229,23 @@ def elsewhere(process: ProcessInstance) -> list[ProcessInstance]:
     return [dataclasses.replace(process, setting=setting) for setting in settings]
 
 
+def left_in_place(host: Host) -> list[ProcessRow]:
+    """Return the processes without colours that are defined on a host and have left its settings.
+
+    A process that takes over what there is one of, a port or its own task, must not meet one of them.
+    """
+    kept = {process.unit for process in processes_of(host)}
+    there = [row for row in host.facts.processes if row["unit"] not in kept]
+    singles = [name for name, setting in host.process_settings().items() if setting.single]
+    return [row for row in there if row["unit"] == f"{host.app.name}-{row['process']}" or row["process"] in singles]
+
+
+def retired(row: ProcessRow) -> Retired:
+    """Return the end of a process that is known by its definition alone; what takes its place waits for it."""
+    traits = MANAGERS[row["manager"]]
+    return Retired(row["unit"], row["manager"], f"{traits.folder}/{row['unit']}{traits.suffix}", wait=True)
+
+
 def managers_of(host: Host) -> list[ManagerTraits]:
     """Return the managers of a host's processes."""
     return [traits for name, traits in MANAGERS.items() if host.process_settings(name)]
@@ -244,6 +261,8 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
         if process.host.facts.release_of(process.unit, former.setting.manager):
             # The settings name another manager than before, and the same process must not run under both.
             yield Retired(former.unit, former.setting.manager, former.definition, wait=True)
+    if setting.port is not None and process.host.release is not None:
+        yield Vacated(setting.port, process.unit, process.host.app.name, process.host.release.id)
     file = File(process.definition, text, mode=0o644, validate=validate)
     yield file
     # One that listens proves itself by answering; another one by staying up for a while.

@@ -21,7 +21,7 @@ from .databases import (
     Restore,
 )
 from .files import Absent, Block, Directory, File, Link, LinkedFolder, OnlyFiles, Patch, Settings
-from .processes import Healthy, OnlyUnits, Retired, Running, Visited
+from .processes import Healthy, OnlyUnits, Retired, Running, Vacated, Visited
 from .system import (
     Command,
     Exports,
@@ -97,6 +97,7 @@ __all__ = [
     "Tool",
     "User",
     "UserGone",
+    "Vacated",
     "Visited",
     "changed",
 ]

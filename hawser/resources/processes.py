@@ -46,6 +46,24 @@ class Retired(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Vacated(Resource):
+    """A TCP port that no process of an earlier release has any more but the one that is about to restart.
+
+    Another name had it then, or two processes change their ports.
+
+    :param unit: the process that shall have it.
+    :param prefix: the start of all unit names of the application.
+    :param release: whose processes are left alone.
+    """
+
+    kind: ClassVar[str] = "vacated"
+    port: int
+    unit: str
+    prefix: str
+    release: str
+
+
+@dataclass(frozen=True, eq=False)
 class OnlyUnits(Resource):
     """No process definitions of this application but these; others are stopped and removed.
 

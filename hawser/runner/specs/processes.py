@@ -23,6 +23,13 @@ class RetiredSpec(TypedDict):
     wait: bool
 
 
+class VacatedSpec(TypedDict):
+    port: int
+    unit: str
+    prefix: str
+    release: str
+
+
 class OnlyUnitsSpec(TypedDict):
     prefix: str
     keep: List[str]
