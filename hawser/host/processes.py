@@ -240,6 +240,20 @@ def left_in_place(host: Host) -> list[ProcessRow]:
     return [row for row in there if row["unit"] == f"{host.app.name}-{row['process']}" or row["process"] in singles]
 
 
+def defined_as_set(host: Host) -> bool:
+    """Whether the processes that are defined on a host are those of its settings, each in one colour or both."""
+    there = {(row["manager"], row["unit"]) for row in host.facts.processes}
+    live = [{(each.setting.manager, each.unit) for each in both_of(process)} for process in live_processes_of(host)]
+    return all(units & there for units in live) and there <= {unit for units in live for unit in units}
+
+
+def both_of(process: ProcessInstance) -> list[ProcessInstance]:
+    """Return a process in both colours, or without one where it restarts in place."""
+    if not overlaps(process.setting):
+        return [process]
+    return [dataclasses.replace(process, colour=colour) for colour in COLOURS]
+
+
 def retired(row: ProcessRow) -> Retired:
     """Return the end of a process that is known by its definition alone; what takes its place waits for it."""
     traits = MANAGERS[row["manager"]]

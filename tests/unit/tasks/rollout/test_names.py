@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from hawser.errors import HawserError
+from hawser.fleet.kept import deployed_host
+from tasks import processes
+
 UNIT = "/etc/systemd/system/pier-back.service"
 
 
@@ -78,3 +84,36 @@ def test_a_host_that_gave_a_single_process_away_has_it_again_when_another_host_f
     assert "app2" in world.fab("deploy")
     assert (where(world, "pier-clock"), where(world, "pier-beat")) == (["app3"], [])
     assert set(world.state.values()) == {"a"}
+
+
+def test_what_was_deployed_is_stopped_under_its_name_when_the_file_alone_says_another(world):
+    renamed(world)
+    world.log.clear()
+    world.run(processes.stop, process="back")
+    assert sorted(world.log) == [f"{name} stops pier-back" for name in ("app1", "app2", "app3")]
+
+
+@pytest.mark.parametrize("task", [processes.restart, processes.stop, processes.start])
+def test_a_process_that_the_file_alone_has_is_refused_with_the_next_move(world, task):
+    renamed(world)
+    with pytest.raises(HawserError) as caught:
+        world.run(task, process="rear")
+    assert str(caught.value) == ("rear stands in pier.toml and has not been deployed yet; next: fab -H pier deploy")
+
+
+def test_a_host_is_looked_at_with_the_processes_that_were_deployed(world):
+    renamed(world)
+    fleet = world.fleet_of()
+    fleet.connect()
+    assert list(deployed_host(fleet, "app1").process_settings()) == ["back"]
+    assert list(fleet.host("app1").process_settings()) == ["rear"]
+
+
+def test_a_host_whose_record_is_not_believed_is_looked_at_with_the_settings_of_today(world):
+    renamed(world)
+    host = world["app1"]
+    for path in [path for path in host.files if path.endswith("/release.json")]:
+        host.files[path] = host.files[path].replace("8001", "8002")
+    fleet = world.fleet_of()
+    fleet.connect()
+    assert list(deployed_host(fleet, "app1").process_settings()) == ["rear"]
