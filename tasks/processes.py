@@ -10,12 +10,13 @@ from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, healthy, live_processes_of
+from hawser.host.processes import ProcessInstance, healthy, live_processes_of, turned
 from hawser.host.release import Release
 from hawser.resources import Link, Resources, Retired, Running
 from hawser.runner.kernel.strays import summary
 from hawser.steps import fleet_task, step
 
+from . import webservers
 from .managers import defined
 from .rollout import drain
 
@@ -114,6 +115,12 @@ def chosen(host: Host, process: str) -> Iterator[ProcessInstance]:
             yield each
 
 
+def passed_on(host: Host) -> Resources:
+    """Have the web server pass requests on to the ports that the processes have."""
+    for each in webservers.INSTALL:
+        yield from each.resources(host)
+
+
 @step()
 def restarted(host: Host, process: str = "") -> Resources:
     """Start each process in its other colour and move the traffic there, or restart it where it stands."""
@@ -123,14 +130,18 @@ def restarted(host: Host, process: str = "") -> Resources:
             yield from healthy(each)
             continue
         yield from defined(each.other)
+        if each.setting.spare_port is not None:
+            yield from passed_on(turned(each))
         yield Link(*each.other.link)
-        drain = 1.0 if each.setting.socket else 0.0
+        drain = 1.0 if each.setting.listens else 0.0
         yield Retired(each.unit, each.setting.manager, each.definition, drain)
 
 
 @step()
 def cleaned_up(host: Host, process: str = "") -> Resources:
     """Take away what was started beside the processes that go on serving."""
+    if any(each.setting.spare_port is not None for each in chosen(host, process)):
+        yield from passed_on(host)
     for each in chosen(host, process):
         if each.colour:
             yield Retired(each.other.unit, each.setting.manager, each.other.definition)

@@ -104,11 +104,10 @@ def start(host: Host) -> Resources:
     """Start the release's processes beside those that serve; what restarts in place comes last, whoever manages it."""
     if host.release is None:
         return
-    left = left_in_place(host)
+    defined_before = {row["unit"] for row in host.facts.processes}
     for process in processes_of(host):
-        if not process.colour:
-            yield from map(retired, left)
-            left = []
+        if process.setting.single and process.unit not in defined_before:
+            yield from map(retired, left_in_place(host))
         yield from defined(process)
 
 
@@ -130,9 +129,9 @@ def activate(host: Host) -> Resources:
     yield OnlyPlaced("links", tuple(links))
     for path, name in links.items():
         yield Link(path, f"current/{name}")
-    # Those on sockets first. One pause is enough for all: what a web server has just handed over is there by then.
-    coloured.sort(key=lambda process: not process.setting.socket)
-    drain = 1.0 if any(process.setting.socket for process in coloured) else 0.0
+    # Those that listen first. One pause is enough for all: what a web server has just handed over is there by then.
+    coloured.sort(key=lambda process: not process.setting.listens)
+    drain = 1.0 if any(process.setting.listens for process in coloured) else 0.0
     for process in coloured:
         yield Retired(process.other.unit, process.setting.manager, process.other.definition, drain)
         drain = 0.0

@@ -70,7 +70,13 @@ class ProcessInstance:
     @property
     def address(self) -> str:
         """Where it is asked for its health: a socket's path or ``host:port``; empty when it does not listen."""
-        return self.socket or (f"127.0.0.1:{self.setting.port}" if self.setting.port else "")
+        return self.socket or (f"127.0.0.1:{self.port}" if self.port else "")
+
+    @property
+    def port(self) -> int | None:
+        """The port that it has in its colour; None when it has none."""
+        spare = self.setting.spare_port
+        return spare if spare is not None and self.colour == COLOURS[1] else self.setting.port
 
     @property
     def manager(self) -> ManagerTraits:
@@ -131,7 +137,7 @@ class ProcessInstance:
 
     def command_text(self, text: str, key: str) -> str:
         """Render a command of its table, which may name its socket or port and its instance."""
-        more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
+        more = {"socket": self.socket, "port": self.port, "process": self.instance}
         return self.host.command_text(text, f"processes.{self.setting_name}.{key}", **more)
 
     @property
@@ -182,10 +188,47 @@ def colour_of(host: Host, name: str, setting: Process) -> str:
         return ""
     live = host.facts.live.get(name, "")
     if live not in COLOURS:
-        return COLOURS[0]
+        return first_colour(host, setting)
     unit = f"{host.app.name}-{name}-{live}"
     serves = host.release is not None and host.facts.release_of(unit, setting.manager) == host.release.id
     return live if serves else COLOURS[1 - COLOURS.index(live)]
+
+
+def first_colour(host: Host, setting: Process) -> str:
+    """Choose the colour of a process that has none yet.
+
+    The first port of one that has two may still be had by a process in place, or by one of another name.
+    """
+    if setting.spare_port is None:
+        return COLOURS[0]
+    known = host.environment.processes
+    others = [row for row in host.facts.processes if row["live"] and row["process"] not in known]
+    former = [row["unit"].rpartition("-")[2] for row in others if row["unit"].endswith(COLOURS)]
+    in_place = any(is_in_place(host, row) for row in host.facts.processes)
+    return COLOURS[COLOURS[0] in former or (in_place and not former)]
+
+
+def turned(process: ProcessInstance) -> Host:
+    """Return its host as it is when the process serves in its other colour."""
+    host, units = process.host, (process.unit, process.other.unit)
+    rows = [row for row in host.facts.processes if row["unit"] not in units]
+    rows.append(
+        {
+            "process": process.name,
+            "unit": process.other.unit,
+            "manager": process.setting.manager,
+            "release": host.release.id if host.release else "",
+            "state": "",
+            "active": True,
+            "enabled": True,
+            "seconds": 0,
+            "since": 0.0,
+            "pid": 0,
+            "live": True,
+        }
+    )
+    live = {**host.facts.live, process.name: process.other.colour}
+    return dataclasses.replace(host, facts=dataclasses.replace(host.facts, live=live, processes=tuple(rows)))
 
 
 def instances(name: str, setting: Process) -> list[str]:
@@ -213,14 +256,14 @@ def unlinking(socket: str) -> tuple[str, ...]:
 
 def overlaps(setting: Process) -> bool:
     """Whether a new process starts beside the old one."""
-    return (setting.socket or setting.overlap) and not setting.single
+    return (setting.socket or setting.overlap or setting.spare_port is not None) and not setting.single
 
 
 def starts_late(setting: Process) -> int:
-    """Rank a process by when it starts in a switch: those on sockets, others that overlap, those in place."""
+    """Rank a process by when it starts in a switch: those that listen, others that overlap, those in place."""
     if not overlaps(setting):
         return 2
-    return 0 if setting.socket else 1
+    return 0 if setting.listens else 1
 
 
 def elsewhere(process: ProcessInstance) -> list[ProcessInstance]:
@@ -232,12 +275,22 @@ def elsewhere(process: ProcessInstance) -> list[ProcessInstance]:
 def left_in_place(host: Host) -> list[ProcessRow]:
     """Return the processes without colours that are defined on a host and have left its settings.
 
-    A process that takes over what there is one of, a port or its own task, must not meet one of them.
+    A single process may be the successor of any of them, or of one of its own name that had colours.
     """
-    kept = {process.unit for process in processes_of(host)}
-    there = [row for row in host.facts.processes if row["unit"] not in kept]
-    singles = [name for name, setting in host.process_settings().items() if setting.single]
-    return [row for row in there if row["unit"] == f"{host.app.name}-{row['process']}" or row["process"] in singles]
+    processes = processes_of(host)
+    kept, names = {process.unit for process in processes}, {process.name for process in processes}
+    singles = {process.name for process in processes if process.setting.single}
+    return [
+        row
+        for row in host.facts.processes
+        if row["unit"] not in kept
+        and (row["process"] in singles or (row["process"] not in names and is_in_place(host, row)))
+    ]
+
+
+def is_in_place(host: Host, row: ProcessRow) -> bool:
+    """Whether a process that is defined on a host has no colour."""
+    return row["unit"] == f"{host.app.name}-{row['process']}"
 
 
 def defined_as_set(host: Host) -> bool:
@@ -275,8 +328,8 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
         if process.host.facts.release_of(process.unit, former.setting.manager):
             # The settings name another manager than before, and the same process must not run under both.
             yield Retired(former.unit, former.setting.manager, former.definition, wait=True)
-    if setting.port is not None and process.host.release is not None:
-        yield Vacated(setting.port, process.unit, process.host.app.name, process.host.release.id)
+    if process.port is not None and process.host.release is not None:
+        yield Vacated(process.port, process.unit, process.host.app.name, process.host.release.id)
     file = File(process.definition, text, mode=0o644, validate=validate)
     yield file
     # One that listens proves itself by answering; another one by staying up for a while.

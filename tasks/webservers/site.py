@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TypedDict
 
+from hawser.errors import Problem
 from hawser.host import Host
 from hawser.host.certificates import site_certificate
 from hawser.host.places import maintenance_page, served_path
-from hawser.host.processes import instances
+from hawser.host.processes import instances, processes_of
 from hawser.resources import Absent, Command, changed
+from hawser.templates.rendering import TemplateError
 
 SIZES = {"k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -90,6 +93,7 @@ def parts(host: Host) -> SiteParts:
     assert site is not None
     variable = host.app.name.replace("-", "_")
     upstreams: list[Upstream] = []
+    here = processes_of(host)
     for name in dict.fromkeys(site.proxy.values()):
         process = host.environment.processes[name]
         runs_here = host.name in host.environment.hosts_running(process)
@@ -97,7 +101,7 @@ def parts(host: Host) -> SiteParts:
         if process.socket:
             servers = [f"unix:{host.run}/{each}.sock" for each in instances(name, process)]
         elif runs_here:
-            servers = [f"127.0.0.1:{process.port}"]
+            servers = [f"127.0.0.1:{each.port}" for each in here if each.setting_name == name]
         else:
             out = host.drained
             backends = host.environment.hosts_running(process)
@@ -116,6 +120,9 @@ def parts(host: Host) -> SiteParts:
         statics.append(
             {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous, "links": ours}
         )
+    tls_proxies = {port: host.text(address, f"site.tls_proxy.{port}") for port, address in site.tls_proxy.items()}
+    extra = host.text(site.extra, "site.extra")
+    refuse_ports_by_turns(host, {"extra": extra, **{f"tls_proxy.{port}": each for port, each in tls_proxies.items()}})
     proxies: list[ProxiedPath] = [
         {"prefix": prefix, "upstream": upstream_name(host, name)} for prefix, name in site.proxy.items()
     ]
@@ -125,13 +132,28 @@ def parts(host: Host) -> SiteParts:
         "upstreams": upstreams,
         "statics": statics,
         "certificate": site_certificate(host),
-        "tls_proxies": {port: host.text(address, f"site.tls_proxy.{port}") for port, address in site.tls_proxy.items()},
+        "tls_proxies": tls_proxies,
         "proxies": proxies,
-        "extra": host.text(site.extra, "site.extra"),
+        "extra": extra,
         "page": maintenance_page(host),
         # The start page is for visitors, even where it serves as a health check as well.
         "health_paths": sorted({each.health.path for each in behind if each.health} - {"/"}),
     }
+
+
+def refuse_ports_by_turns(host: Host, texts: Mapping[str, str]) -> None:
+    """Refuse parts of the site that name a port which its process has by turns with another one.
+
+    :param texts: by their keys in ``site``.
+    :raises TemplateError: names the port and what to write.
+    """
+    for name, process in host.environment.processes.items():
+        ports = f"{process.port}|{process.spare_port}"
+        for key, text in texts.items() if process.spare_port is not None else ():
+            if found := re.search(rf":(?:{ports})\b", text):
+                message = f"names the port {found[0][1:]}, which {name} has by turns with another one"
+                hint = f"with nginx, http://{upstream_name(host, name)} is the one that serves; else remove spare_port"
+                raise TemplateError(Problem(host.environment.path.name, f"site.{key}", message, hint))
 
 
 def upstream_name(host: Host, process: str) -> str:

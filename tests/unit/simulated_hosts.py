@@ -66,6 +66,7 @@ class SimulatedHost:
     machine: str = "x86_64"
     clock: float | None = None
     taken: list[dict[str, str]] = field(default_factory=list)
+    ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def current(self) -> str:
@@ -163,6 +164,10 @@ class SimulatedHost:
                 found = DEFINED.search(text)
                 what = f" {row['unit']}" if row["unit"] != f"{NAME}-back" else ""
                 log.append(f"{self.name} starts {found.group(3)[:1] if found else ''}{what}")
+        elif kind == "vacated":
+            self.ports[row["unit"]] = row["port"]
+            former = [unit for unit, port in self.ports.items() if port == row["port"] and unit != row["unit"]]
+            log += [f"{self.name} stops {unit}" for unit in former if self.units.pop(unit, None)]
         elif kind == "retired":
             if self.units.pop(row["unit"], None):
                 log.append(f"{self.name} stops {row['unit']}")

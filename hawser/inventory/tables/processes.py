@@ -94,7 +94,15 @@ class Process(Model):
         description="The command, in the foreground; its first word is looked up in the environment's `bin` first. "
         "`{{ socket }}` and `{{ port }}` are where it shall listen."
     )
-    port: Port | None = Field(default=None, description="The TCP port it listens on; it then restarts in place.")
+    port: Port | None = Field(
+        default=None, description="The TCP port it listens on; without `spare_port` it then restarts in place."
+    )
+    spare_port: Port | None = Field(
+        default=None,
+        description="A second port, which it has by turns with `port`: a new one starts there beside the old one, is "
+        "proven, and the web server passes requests on to it before the old one stops. For a process of "
+        "`site.proxy` that says `{{ port }}` and runs where its web server does.",
+    )
     public: Flag = Field(
         default=False,
         description="Other machines are meant to reach its port. Else `status` and `check` warn when it listens on "
