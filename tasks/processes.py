@@ -10,7 +10,7 @@ from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, healthy, live_processes_of, turned
+from hawser.host.processes import ProcessInstance, healthy, live_processes_of, turned, warmed
 from hawser.host.release import Release
 from hawser.resources import Link, Resources, Retired, Running
 from hawser.runner.kernel.strays import summary
@@ -126,8 +126,10 @@ def restarted(host: Host, process: str = "") -> Resources:
     """Start each process in its other colour and move the traffic there, or restart it where it stands."""
     for each in chosen(host, process):
         if not each.colour:
-            yield Running(each.unit, each.setting.manager, log=each.log, again=True)
+            running = Running(each.unit, each.setting.manager, log=each.log, again=True)
+            yield running
             yield from healthy(each)
+            yield from warmed(each, running)
             continue
         yield from defined(each.other)
         if each.setting.spare_port is not None:

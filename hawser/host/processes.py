@@ -9,10 +9,13 @@ from typing import NotRequired, TypedDict
 
 from ..answers.messages import COLOURS, ProcessRow
 from ..inventory.tables.processes import CronEntry, Process
-from ..resources import Changed, File, Healthy, Resources, Retired, Running, Vacated, changed
+from ..resources import Changed, Command, File, Healthy, Resources, Retired, Running, Vacated, changed
 from ..runner.processes.traits import MANAGERS, ManagerTraits, others
 from .host import Host
 from .variables import instance_environment
+
+# Seconds.
+LONGEST_WARMING = 600
 
 
 class HealthQuestion(TypedDict):
@@ -132,8 +135,12 @@ class ProcessInstance:
     def health_argv(self) -> tuple[str, ...]:
         """The program that tells whether it works, started in the release's environment."""
         health = self.setting.health
-        line = self.command_text(health.command or "", "health.command") if health else ""
-        return (f"{self.host.release_path}/run", *own_environment(self.setting, self.setting_name), "sh", "-c", line)
+        return self.in_shell((health.command if health else None) or "", "health.command")
+
+    def in_shell(self, line: str, key: str) -> tuple[str, ...]:
+        """Return the words that run a command line of its table in its environment."""
+        own = own_environment(self.setting, self.setting_name)
+        return (f"{self.host.release_path}/run", *own, "sh", "-c", self.command_text(line, key))
 
     def command_text(self, text: str, key: str) -> str:
         """Render a command of its table, which may name its socket or port and its instance."""
@@ -334,8 +341,19 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
     yield file
     # One that listens proves itself by answering; another one by staying up for a while.
     settle = 0.0 if setting.listens else 1.0
-    yield Running(process.unit, setting.manager, settle, log=process.log, when=changed(file))
+    running = Running(process.unit, setting.manager, settle, log=process.log, when=changed(file))
+    yield running
     yield from healthy(process)
+    yield from warmed(process, running)
+
+
+def warmed(process: ProcessInstance, running: Running) -> Resources:
+    """Yield the command that has a process load what it needs, where it has one and was started."""
+    setting = process.setting
+    if setting.warm is not None:
+        argv, title = process.in_shell(setting.warm, "warm"), f"warm {process.unit}"
+        when = changed(running)
+        yield Command(argv, when=when, user=setting.user, cwd=process.host.source, timeout=LONGEST_WARMING, title=title)
 
 
 def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
@@ -347,6 +365,8 @@ def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
             process.unit,
             process.setting.manager,
             timeout=health.timeout if health else 30.0,
+            successes=health.successes if health else 1,
+            fast=health.fast if health else 1.0,
             log=process.log,
             when=when,
             **question(process),

@@ -87,6 +87,8 @@ class Healthy(Resource):
     :param ca: a file of certificates that its own must lead to; empty: those that the host trusts.
     :param statuses: first and last of each range of statuses that count as healthy.
     :param timeout: seconds until it is given up.
+    :param successes: good answers in a row that it takes; with more than one,
+    :param fast: seconds within which each of them must come.
     :param unit: whose log tail is shown on failure.
     :param command: the program, with its arguments, that must exit with 0, as ``user`` in the folder ``cwd``; empty for
         none.
@@ -100,6 +102,8 @@ class Healthy(Resource):
     host: str = "localhost"
     statuses: tuple[tuple[int, int], ...] = ((200, 399),)
     timeout: float = 30.0
+    successes: int = 1
+    fast: float = 1.0
     log: str = ""
     when: Changed | None = None
     tls: bool = False

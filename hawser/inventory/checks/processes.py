@@ -131,6 +131,8 @@ def _check_listening(at: Loc, process: Process) -> Iterator[SettingError]:
         hint = "remove it" if process.single else "remove it, or give it a spare_port"
         yield SettingError((*at, "overlap"), f"cannot be: a process that is {why} restarts in place", hint)
     yield from _check_spare_port(at, process)
+    if process.health and "fast" in process.health.model_fields_set and process.health.successes == 1:
+        yield SettingError((*at, "health", "fast"), "is for several successes", "as in successes = 5, or remove it")
     if process.health and process.health.ca and not process.health.tls:
         yield SettingError((*at, "health", "ca"), "is for a process that speaks TLS", "add tls = true, or remove it")
     if process.health and not process.listens:

@@ -61,6 +61,12 @@ class Health(Model):
         "else `localhost`.",
     )
 
+    successes: Count = Field(
+        default=1,
+        description="How many good answers in a row it takes, each within `fast` seconds. With more than one, as many "
+        "are first asked at the same time, so that each of several workers loads what it needs before visitors come.",
+    )
+    fast: Seconds = Field(default=1, description="With `successes`: how many seconds an answer may take to count.")
     command: Command | None = Field(
         default=None,
         description="A command line that must succeed as well, such as one that asks the application whether it "
@@ -116,6 +122,12 @@ class Process(Model):
     manager: ManagerName = Field(default="systemd", description="Who starts it and keeps it running.")
     health: Health | None = Field(
         default=None, description="How it is asked whether it works. Default: its socket or port accepts a connection."
+    )
+    warm: Command | None = Field(
+        default=None,
+        description="A command line that runs when a new process is healthy, before visitors reach it: as its user, in "
+        "its environment, in the code. `{{ socket }}` and `{{ port }}` are where the process listens. It has ten "
+        "minutes, and when it fails, the switch does.",
     )
     count: Count = Field(default=1, description="How many of it run on a host.")
     single: Flag = Field(default=False, description="Exactly one of it in the whole environment, on the first host.")

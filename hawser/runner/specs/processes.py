@@ -43,6 +43,8 @@ class HealthySpec(Triggered):
     host: str
     statuses: List[Tuple[int, int]]
     timeout: float
+    successes: int
+    fast: float
     log: str
     tls: bool
     ca: str

@@ -262,3 +262,17 @@ class TestSparePorts:
 
     def test_a_single_process_of_two_ports_would_restart_in_place(self):
         assert not overlaps(Process.model_validate({**SPARE, "single": True}))
+
+
+class TestWarming:
+    def test_a_new_process_is_warmed_when_it_is_healthy_in_its_own_environment(self, only):
+        process = only({**SOCKET, "warm": "curl --unix-socket {{ socket }} http://x/", "environment": {"A": "b"}})
+        found = list(definition(process, "text", "systemd"))
+        assert [type(each).__name__ for each in found] == ["File", "Running", "Healthy", "Command"]
+        run = f"/srv/shop/releases/{NEW}/run"
+        assert found[3].argv == (run, "@web", "sh", "-c", "curl --unix-socket /srv/shop/run/web-blue.sock http://x/")
+        assert (found[3].user, found[3].cwd, found[3].when.resources) == ("shop", process.host.source, (found[1],))
+
+    def test_no_secret_stands_in_what_warms_a_process(self, only):
+        with pytest.raises(TemplateError, match="may not stand in a command"):
+            list(definition(only({**SOCKET, "warm": "x {{ secrets.KEY }}"}), "text", "systemd"))
