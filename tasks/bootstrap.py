@@ -7,7 +7,7 @@ import contextlib
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import public_key
-from hawser.fleet.releases import note_bootstrapped
+from hawser.fleet.releases import note_bootstrapped, refuse_taken_names
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.host.addresses import ip_of
@@ -194,6 +194,7 @@ def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
     make_secrets(fleet.session)
     fleet.refuse_freeze()
+    refuse_taken_names(fleet)
     db.refuse_broken_off(fleet)
     kept.ready(fleet)
     environment, steps = fleet.environment, list(STEPS)

@@ -9,7 +9,15 @@ from functools import partial
 from hawser.errors import HawserError
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
-from hawser.fleet.releases import previous, refuse_two_commits, require_bootstrapped, resolve, serves, why_not_serving
+from hawser.fleet.releases import (
+    previous,
+    refuse_taken_names,
+    refuse_two_commits,
+    require_bootstrapped,
+    resolve,
+    serves,
+    why_not_serving,
+)
 from hawser.fleet.rolling import RevertPlan, Rollout
 from hawser.host import journal
 from hawser.host.journal import Record, latest
@@ -198,6 +206,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
             certs.bring(hosts, wanted)
         return
     require_bootstrapped(hosts.with_leader())
+    refuse_taken_names(hosts)
     kept.ready(hosts)
     to_lock = phases.hosts_to_lock(hosts, record)
     to_lock.lock()

@@ -10,6 +10,7 @@ from datetime import datetime
 from hawser.answers.messages import Message
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.kept import deployed_host
 from hawser.host import Host
 from hawser.host.places import site_logs
 from hawser.host.processes import live_processes_of
@@ -19,6 +20,7 @@ from hawser.runner.webservers import TRAITS
 from hawser.steps import fleet_task
 
 from .cron import output
+from .processes import require_process
 
 SPAN = re.compile(r"(\d+)\s*(s|min|m|h|d|w)")
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -47,9 +49,6 @@ def logs(
     follow: bool = False,
 ) -> None:
     """Show what processes, the site and cron entries wrote, on all hosts, in the order of time."""
-    known = fleet.environment.processes
-    if process and process not in known:
-        raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
     if only and only not in KINDS:
         raise HawserError(f"--only {only}: one of {', '.join(KINDS)}", code=2)
     try:
@@ -58,7 +57,9 @@ def logs(
         raise HawserError(f"--grep {grep}: {error}", code=2) from None
     start = moment(since, time.time()) if since else 0.0
     reached = fleet.reachable()
-    wanted = {name: list(sources(fleet.host(name), process, only)) for name in reached.names}
+    hosts = [deployed_host(fleet, name) for name in reached.names]
+    require_process(fleet, process, hosts)
+    wanted = {host.name: list(sources(host, process, only)) for host in hosts}
     wanted = {name: found for name, found in wanted.items() if found}
     if not wanted:
         raise HawserError(f"nothing of this is written on {', '.join(fleet.names)}", code=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from hawser.answers import reading
@@ -10,11 +10,13 @@ from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, healthy, live_processes_of
+from hawser.host.processes import ProcessInstance, healthy, live_processes_of, turned, warmed
+from hawser.host.release import Release
 from hawser.resources import Link, Resources, Retired, Running
 from hawser.runner.kernel.strays import summary
 from hawser.steps import fleet_task, step
 
+from . import webservers
 from .managers import defined
 from .rollout import drain
 
@@ -24,8 +26,8 @@ PROCESS = {"process": "only this process; default: all"}
 @fleet_task(help=PROCESS)
 def restart(fleet: Fleet, process: str = "") -> None:
     """Restart processes, batch by batch; one on a socket starts anew beside the old one, without an interruption."""
-    running = hosts_running(fleet, process)
-    releases, batches = serving_releases(running), list(running.batches())
+    running, releases = hosts_running(fleet, process)
+    batches = list(running.batches())
     for number, batch in enumerate(batches, 1):
         fronts = drain.fronts(running, batch)
         try:
@@ -40,8 +42,8 @@ def restart(fleet: Fleet, process: str = "") -> None:
 @fleet_task(help=PROCESS)
 def stop(fleet: Fleet, process: str = "") -> None:
     """Stop processes, also over a reboot, until `start` or the next deploy."""
-    running = hosts_running(fleet, process)
-    running.apply([stopped.given(process=process)], serving_releases(running), phase="stop")
+    running, releases = hosts_running(fleet, process)
+    running.apply([stopped.given(process=process)], releases, phase="stop")
     if not process and not fleet.dry:
         warn_of_strays(running)
 
@@ -58,31 +60,46 @@ def warn_of_strays(fleet: Fleet) -> None:
 @fleet_task(help=PROCESS)
 def start(fleet: Fleet, process: str = "") -> None:
     """Start processes that were stopped, and wait until they are healthy."""
-    stopped = hosts_running(fleet, process)
-    releases = serving_releases(stopped)
+    stopped, releases = hosts_running(fleet, process)
     for batch in stopped.batches():
         batch.apply([started.given(process=process)], releases, phase="start")
 
 
-def hosts_running(fleet: Fleet, process: str) -> Fleet:
-    """Return the hosts that run a process.
+def hosts_running(fleet: Fleet, process: str) -> tuple[Fleet, Mapping[str, Release]]:
+    """Return the hosts on which a process was deployed, and the release that serves on each: the file may say more.
 
     :param process: its name; empty for all.
     :raises HawserError: there is no such process, it runs on none of these hosts, or nothing has been deployed yet.
     """
-    known = fleet.environment.processes
-    if process and process not in known:
-        raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
-    names = [name for name in fleet.names if not process or process in fleet.host(name).process_settings()]
-    there = fleet.subset([name for name in names if fleet.host(name).process_settings()])
-    if not there.names:
-        raise HawserError(f"no process {process} runs on {', '.join(fleet.names)}", code=2)
+    there = fleet.with_code()
     there.connect()
-    bare = [name for name in there.names if not there.facts(name).current]
+    bare = [name for name in there.names if fleet.host(name).process_settings() and not fleet.facts(name).current]
     if bare:
         next_move = f"fab -H {fleet.environment.name} deploy"
         raise HawserError(f"{', '.join(bare)}: nothing has been deployed yet;", next=next_move)
-    return there
+    releases = serving_releases(there)
+    hosts = [fleet.host(name, release) for name, release in releases.items()]
+    require_process(fleet, process, hosts)
+    running = [host.name for host in hosts if host.process_settings() and process in ("", *host.process_settings())]
+    if not running:
+        raise HawserError(f"no process {process} runs on {', '.join(fleet.names)}", code=2)
+    return there.subset(running), releases
+
+
+def require_process(fleet: Fleet, process: str, hosts: Sequence[Host]) -> None:
+    """Refuse a process that was not deployed.
+
+    :param process: its name; empty for all.
+    :param hosts: them, as they were deployed.
+    :raises HawserError: there is none of this name, or the file alone has it.
+    """
+    known = dict.fromkeys(name for host in hosts for name in host.environment.processes)
+    if not process or process in known:
+        return
+    if process in fleet.environment.processes:
+        told = f"{process} stands in {fleet.environment.path.name} and has not been deployed yet;"
+        raise HawserError(told, next=f"fab -H {fleet.environment.name} deploy", code=2)
+    raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
 
 
 def chosen(host: Host, process: str) -> Iterator[ProcessInstance]:
@@ -98,23 +115,35 @@ def chosen(host: Host, process: str) -> Iterator[ProcessInstance]:
             yield each
 
 
+def passed_on(host: Host) -> Resources:
+    """Have the web server pass requests on to the ports that the processes have."""
+    for each in webservers.INSTALL:
+        yield from each.resources(host)
+
+
 @step()
 def restarted(host: Host, process: str = "") -> Resources:
     """Start each process in its other colour and move the traffic there, or restart it where it stands."""
     for each in chosen(host, process):
         if not each.colour:
-            yield Running(each.unit, each.setting.manager, log=each.log, again=True)
+            running = Running(each.unit, each.setting.manager, log=each.log, again=True)
+            yield running
             yield from healthy(each)
+            yield from warmed(each, running)
             continue
         yield from defined(each.other)
+        if each.setting.spare_port is not None:
+            yield from passed_on(turned(each))
         yield Link(*each.other.link)
-        drain = 1.0 if each.setting.socket else 0.0
+        drain = 1.0 if each.setting.listens else 0.0
         yield Retired(each.unit, each.setting.manager, each.definition, drain)
 
 
 @step()
 def cleaned_up(host: Host, process: str = "") -> Resources:
     """Take away what was started beside the processes that go on serving."""
+    if any(each.setting.spare_port is not None for each in chosen(host, process)):
+        yield from passed_on(host)
     for each in chosen(host, process):
         if each.colour:
             yield Retired(each.other.unit, each.setting.manager, each.other.definition)

@@ -9,7 +9,7 @@ from hawser.host import Host
 from hawser.host.code import in_release, repository_access
 from hawser.host.journal import PUT_BACK, Record
 from hawser.host.places import rollout_inputs
-from hawser.host.processes import ProcessInstance, elsewhere, instances, processes_of
+from hawser.host.processes import ProcessInstance, elsewhere, instances, left_in_place, processes_of, retired
 from hawser.resources import (
     Absent,
     Directory,
@@ -80,8 +80,14 @@ def advance(host: Host) -> Resources:
 
 
 @step()
-def hand_over(host: Host) -> Resources:
-    """Stop what there is exactly one of where another host gets it: it must never run on both."""
+def hand_over(host: Host, left: tuple[str, ...] = ()) -> Resources:
+    """Stop what there is exactly one of where another host gets it: it must never run on both.
+
+    :param left: the processes of that kind that have left the settings; a new one may do the same elsewhere.
+    """
+    singles = [each for each in host.environment.processes.values() if each.single]
+    if not all(host.name in host.environment.hosts_running(each) for each in singles):
+        yield from (retired(row) for row in left_in_place(host) if row["process"] in left)
     for name, setting in host.environment.processes.items():
         if not setting.single or host.name in host.environment.hosts_running(setting):
             continue
@@ -98,7 +104,10 @@ def start(host: Host) -> Resources:
     """Start the release's processes beside those that serve; what restarts in place comes last, whoever manages it."""
     if host.release is None:
         return
+    defined_before = {row["unit"] for row in host.facts.processes}
     for process in processes_of(host):
+        if process.setting.single and process.unit not in defined_before:
+            yield from map(retired, left_in_place(host))
         yield from defined(process)
 
 
@@ -120,9 +129,9 @@ def activate(host: Host) -> Resources:
     yield OnlyPlaced("links", tuple(links))
     for path, name in links.items():
         yield Link(path, f"current/{name}")
-    # Those on sockets first. One pause is enough for all: what a web server has just handed over is there by then.
-    coloured.sort(key=lambda process: not process.setting.socket)
-    drain = 1.0 if any(process.setting.socket for process in coloured) else 0.0
+    # Those that listen first. One pause is enough for all: what a web server has just handed over is there by then.
+    coloured.sort(key=lambda process: not process.setting.listens)
+    drain = 1.0 if any(process.setting.listens for process in coloured) else 0.0
     for process in coloured:
         yield Retired(process.other.unit, process.setting.manager, process.other.definition, drain)
         drain = 0.0

@@ -11,6 +11,7 @@ from hawser.answers.messages import ProcessRow
 from hawser.answers.rows import Certificate, Listener, Stray
 from hawser.errors import StepFailed
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.kept import deployed_host
 from hawser.fleet.questions import Question
 from hawser.host import Host
 from hawser.host.certificates import shown_certificates
@@ -40,6 +41,8 @@ def status(fleet: Fleet) -> None:
     reached = fleet.reachable()
     found = fleet.connections.parallel(reached.names, lambda name: status_of(fleet, name))
     looks = [each for each in found.values() if isinstance(each, HostStatus)]
+    for each in looks:
+        tell_what_is_not_deployed(fleet, each.host)
     rows = [row for each in looks for row in each.processes()]
     if rows:
         records = [record for each in looks for record in each.process_records()]
@@ -66,13 +69,23 @@ def status(fleet: Fleet) -> None:
         raise StepFailed("\n".join(failed))
 
 
+def tell_what_is_not_deployed(fleet: Fleet, host: Host) -> None:
+    """Say where the file has other processes than those that were deployed, which are shown."""
+    deployed, written = host.process_settings(), fleet.host(host.name).process_settings()
+    told = [f"{name} has not been deployed" for name in written if name not in deployed]
+    told += [f"{name} has left the file" for name in deployed if name not in written]
+    if told and host.facts.current:
+        next_move = f"next: fab -H {fleet.environment.name} deploy"
+        fleet.report.note(host.name, f"of {fleet.environment.path.name}: {', '.join(told)}; {next_move}", "warning")
+
+
 def status_of(fleet: Fleet, name: str) -> HostStatus:
     """Ask a host for everything that is shown of it: its clock, then the rest in one exchange."""
-    host = fleet.host(name)
+    host = deployed_host(fleet, name)
     live = live_processes_of(host) if host.facts.current else []
     before = time.time()
     offset = fleet.ask(name, reading.CLOCK, {}) - (before + time.time()) / 2
-    shown = shown_certificates(host)
+    shown = shown_certificates(fleet.host(name))
     health = Question(reading.HEALTH, {"checks": questions(live)})
     listeners = Question(reading.LISTENERS)
     unmounted = Question(reading.UNMOUNTED, {"needed": [*required(host), *folders(host)]})

@@ -43,6 +43,14 @@ class ProcessRow(Row):
     live: bool
 
 
+class TakenName(Row):
+    """See `hawser.runner.processes.names`."""
+
+    wanted: Text
+    path: Text
+    application: NameOrNone
+
+
 class System(TypedDict, total=False):
     id: Text
     version: Text

@@ -14,6 +14,7 @@ from ..errors import HawserError
 from ..host import Host
 from ..host.journal import Record, believable
 from ..host.places import rollout_inputs
+from ..host.processes import defined_as_set
 from ..host.release import Release, is_id
 from ..inventory.tables.app import SIGNING_KEY
 from ..report.text import hearsay
@@ -162,6 +163,21 @@ def serving_releases(fleet: Fleet) -> dict[str, Release]:
             f"{', '.join(missing)}: what serves there is not kept", next=f"fab -H {fleet.environment.name} deploy"
         )
     return found
+
+
+def deployed_host(fleet: Fleet, name: str) -> Host:
+    """Return a host with the settings of the release that serves there, where its processes are not today's.
+
+    Nothing is changed for it; where what is kept cannot be read, or is not believed, today's settings have to do.
+    """
+    host = fleet.host(name)
+    if not host.facts.current or defined_as_set(host):
+        return host
+    try:
+        found = next((each for each in places(fleet, name, host.facts.current) if each.standing in BELIEVED), None)
+        return fleet.host(name, read(fleet, found)) if found else host
+    except HawserError:
+        return host
 
 
 def places(fleet: Fleet, name: str, identifier: str) -> Iterator[Kept]:

@@ -10,6 +10,7 @@ from ..answers import reading
 from ..errors import HawserError
 from ..host.code import Access, index_question, repository_access
 from ..host.journal import Record
+from ..host.names import taken_names, told
 from ..host.processes import processes_of
 from ..host.release import Release, fetched_by, is_commit, is_id, short
 from ..inventory.values.types import is_version
@@ -151,6 +152,18 @@ def require_bootstrapped(hosts: AskableHosts) -> None:
             f"{', '.join(bare)}: not bootstrapped yet; nothing was touched",
             next=f"fab -H {hosts.environment.name} bootstrap deploy",
         )
+
+
+def refuse_taken_names(hosts: AskableHosts) -> None:
+    """Stop before anything is touched where a file of ours would take the place of somebody else's.
+
+    :raises HawserError: names those files, and their owners.
+    """
+    hosts.connect()
+    rows = [f"{name}: {told(row)}" for name in hosts.names for row in taken_names(hosts.host(name))]
+    if rows:
+        next_move = f"another name in {hosts.environment.path.name}, or move the file away where nobody needs it"
+        raise HawserError("\n".join(["names are taken; nothing was touched", *rows]), next=next_move)
 
 
 def note_bootstrapped(hosts: AskableHosts) -> None:

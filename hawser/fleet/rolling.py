@@ -53,6 +53,8 @@ class Rollout:
         self.progress, self.connections = hosts.session.progress, hosts.connections
         self.failed: dict[str, str] = {}
         self.switched: set[str] = set()
+        # Those that have stopped what another host gets.
+        self.handed: set[str] = set()
         # Those on which an earlier run of the same rollout has come to its end: they have nothing to go back to.
         self.finished: set[str] = set()
         # What is to be done when all hosts have been put back, while their journals are still open.

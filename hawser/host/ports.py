@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..answers.rows import Listener
 from ..runner.kernel.ports import EVERYWHERE
 from .host import Host
+from .processes import live_processes_of
 from .services import services_of
 
 
@@ -32,8 +33,9 @@ def promised(host: Host) -> list[Port]:
 
 
 def _of_processes(host: Host) -> Iterator[Port]:
-    for name, process in host.process_settings().items():
+    for process in live_processes_of(host):
         if process.port is not None:
+            name = process.setting_name
             yield Port(process.port, name, public=_public(host, name, process.port))
 
 

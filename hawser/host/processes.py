@@ -7,12 +7,15 @@ import shlex
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
-from ..answers.messages import COLOURS
+from ..answers.messages import COLOURS, ProcessRow
 from ..inventory.tables.processes import CronEntry, Process
-from ..resources import Changed, File, Healthy, Resources, Retired, Running, changed
+from ..resources import Changed, Command, File, Healthy, Resources, Retired, Running, Vacated, changed
 from ..runner.processes.traits import MANAGERS, ManagerTraits, others
 from .host import Host
 from .variables import instance_environment
+
+# Seconds.
+LONGEST_WARMING = 600
 
 
 class HealthQuestion(TypedDict):
@@ -70,7 +73,13 @@ class ProcessInstance:
     @property
     def address(self) -> str:
         """Where it is asked for its health: a socket's path or ``host:port``; empty when it does not listen."""
-        return self.socket or (f"127.0.0.1:{self.setting.port}" if self.setting.port else "")
+        return self.socket or (f"127.0.0.1:{self.port}" if self.port else "")
+
+    @property
+    def port(self) -> int | None:
+        """The port that it has in its colour; None when it has none."""
+        spare = self.setting.spare_port
+        return spare if spare is not None and self.colour == COLOURS[1] else self.setting.port
 
     @property
     def manager(self) -> ManagerTraits:
@@ -119,7 +128,8 @@ class ProcessInstance:
         """The program and its arguments, started in the release's environment."""
         words = shlex.split(self.command_text(self.setting.command, "command"))
         own = own_environment(self.setting, self.setting_name)
-        return (*self.changes_user, f"{self.host.release_path}/run", *own, *self.trusting, *words)
+        fresh = unlinking(self.socket) if self.socket else ()
+        return (*self.changes_user, *fresh, f"{self.host.release_path}/run", *own, *self.trusting, *words)
 
     @property
     def trusting(self) -> tuple[str, ...]:
@@ -136,12 +146,16 @@ class ProcessInstance:
     def health_argv(self) -> tuple[str, ...]:
         """The program that tells whether it works, started in the release's environment."""
         health = self.setting.health
-        line = self.command_text(health.command or "", "health.command") if health else ""
-        return (f"{self.host.release_path}/run", *own_environment(self.setting, self.setting_name), "sh", "-c", line)
+        return self.in_shell((health.command if health else None) or "", "health.command")
+
+    def in_shell(self, line: str, key: str) -> tuple[str, ...]:
+        """Return the words that run a command line of its table in its environment."""
+        own = own_environment(self.setting, self.setting_name)
+        return (f"{self.host.release_path}/run", *own, "sh", "-c", self.command_text(line, key))
 
     def command_text(self, text: str, key: str) -> str:
         """Render a command of its table, which may name its socket or port and its instance."""
-        more = {"socket": self.socket, "port": self.setting.port, "process": self.instance}
+        more = {"socket": self.socket, "port": self.port, "process": self.instance}
         return self.host.command_text(text, f"processes.{self.setting_name}.{key}", **more)
 
     @property
@@ -192,10 +206,47 @@ def colour_of(host: Host, name: str, setting: Process) -> str:
         return ""
     live = host.facts.live.get(name, "")
     if live not in COLOURS:
-        return COLOURS[0]
+        return first_colour(host, setting)
     unit = f"{host.app.name}-{name}-{live}"
     serves = host.release is not None and host.facts.release_of(unit, setting.manager) == host.release.id
     return live if serves else COLOURS[1 - COLOURS.index(live)]
+
+
+def first_colour(host: Host, setting: Process) -> str:
+    """Choose the colour of a process that has none yet.
+
+    The first port of one that has two may still be had by a process in place, or by one of another name.
+    """
+    if setting.spare_port is None:
+        return COLOURS[0]
+    known = host.environment.processes
+    others = [row for row in host.facts.processes if row["live"] and row["process"] not in known]
+    former = [row["unit"].rpartition("-")[2] for row in others if row["unit"].endswith(COLOURS)]
+    in_place = any(is_in_place(host, row) for row in host.facts.processes)
+    return COLOURS[COLOURS[0] in former or (in_place and not former)]
+
+
+def turned(process: ProcessInstance) -> Host:
+    """Return its host as it is when the process serves in its other colour."""
+    host, units = process.host, (process.unit, process.other.unit)
+    rows = [row for row in host.facts.processes if row["unit"] not in units]
+    rows.append(
+        {
+            "process": process.name,
+            "unit": process.other.unit,
+            "manager": process.setting.manager,
+            "release": host.release.id if host.release else "",
+            "state": "",
+            "active": True,
+            "enabled": True,
+            "seconds": 0,
+            "since": 0.0,
+            "pid": 0,
+            "live": True,
+        }
+    )
+    live = {**host.facts.live, process.name: process.other.colour}
+    return dataclasses.replace(host, facts=dataclasses.replace(host.facts, live=live, processes=tuple(rows)))
 
 
 def instances(name: str, setting: Process) -> list[str]:
@@ -213,22 +264,71 @@ def own_environment(setting: Process | CronEntry, name: str) -> list[str]:
     return [f"@{instance_environment(setting.instance)}"] if setting.instance else []
 
 
+def unlinking(socket: str) -> tuple[str, ...]:
+    """Return the words before a program that remove its socket's file at each start, also at one by its manager alone.
+
+    A server that was killed leaves the file behind, and many cannot bind to a name that is taken.
+    """
+    return ("/bin/sh", "-c", 'rm -f -- "$0"; exec "$@"', socket)
+
+
 def overlaps(setting: Process) -> bool:
     """Whether a new process starts beside the old one."""
-    return (setting.socket or setting.overlap) and not setting.single
+    return (setting.socket or setting.overlap or setting.spare_port is not None) and not setting.single
 
 
 def starts_late(setting: Process) -> int:
-    """Rank a process by when it starts in a switch: those on sockets, others that overlap, those in place."""
+    """Rank a process by when it starts in a switch: those that listen, others that overlap, those in place."""
     if not overlaps(setting):
         return 2
-    return 0 if setting.socket else 1
+    return 0 if setting.listens else 1
 
 
 def elsewhere(process: ProcessInstance) -> list[ProcessInstance]:
     """Return a process as it would be under each of the managers that it does not have."""
     settings = (process.setting.model_copy(update={"manager": name}) for name in others(process.setting.manager))
     return [dataclasses.replace(process, setting=setting) for setting in settings]
+
+
+def left_in_place(host: Host) -> list[ProcessRow]:
+    """Return the processes without colours that are defined on a host and have left its settings.
+
+    A single process may be the successor of any of them, or of one of its own name that had colours.
+    """
+    processes = processes_of(host)
+    kept, names = {process.unit for process in processes}, {process.name for process in processes}
+    singles = {process.name for process in processes if process.setting.single}
+    return [
+        row
+        for row in host.facts.processes
+        if row["unit"] not in kept
+        and (row["process"] in singles or (row["process"] not in names and is_in_place(host, row)))
+    ]
+
+
+def is_in_place(host: Host, row: ProcessRow) -> bool:
+    """Whether a process that is defined on a host has no colour."""
+    return row["unit"] == f"{host.app.name}-{row['process']}"
+
+
+def defined_as_set(host: Host) -> bool:
+    """Whether the processes that are defined on a host are those of its settings, each in one colour or both."""
+    there = {(row["manager"], row["unit"]) for row in host.facts.processes}
+    live = [{(each.setting.manager, each.unit) for each in both_of(process)} for process in live_processes_of(host)]
+    return all(units & there for units in live) and there <= {unit for units in live for unit in units}
+
+
+def both_of(process: ProcessInstance) -> list[ProcessInstance]:
+    """Return a process in both colours, or without one where it restarts in place."""
+    if not overlaps(process.setting):
+        return [process]
+    return [dataclasses.replace(process, colour=colour) for colour in COLOURS]
+
+
+def retired(row: ProcessRow) -> Retired:
+    """Return the end of a process that is known by its definition alone; what takes its place waits for it."""
+    traits = MANAGERS[row["manager"]]
+    return Retired(row["unit"], row["manager"], f"{traits.folder}/{row['unit']}{traits.suffix}", wait=True)
 
 
 def managers_of(host: Host) -> list[ManagerTraits]:
@@ -246,12 +346,25 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
         if process.host.facts.release_of(process.unit, former.setting.manager):
             # The settings name another manager than before, and the same process must not run under both.
             yield Retired(former.unit, former.setting.manager, former.definition, wait=True)
+    if process.port is not None and process.host.release is not None:
+        yield Vacated(process.port, process.unit, process.host.app.name, process.host.release.id)
     file = File(process.definition, text, mode=0o644, validate=validate)
     yield file
     # One that listens proves itself by answering; another one by staying up for a while.
     settle = 0.0 if setting.listens else 1.0
-    yield Running(process.unit, setting.manager, settle, log=process.log, when=changed(file))
+    running = Running(process.unit, setting.manager, settle, log=process.log, when=changed(file))
+    yield running
     yield from healthy(process)
+    yield from warmed(process, running)
+
+
+def warmed(process: ProcessInstance, running: Running) -> Resources:
+    """Yield the command that has a process load what it needs, where it has one and was started."""
+    setting = process.setting
+    if setting.warm is not None:
+        argv, title = process.in_shell(setting.warm, "warm"), f"warm {process.unit}"
+        when = changed(running)
+        yield Command(argv, when=when, user=setting.user, cwd=process.host.source, timeout=LONGEST_WARMING, title=title)
 
 
 def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
@@ -263,6 +376,8 @@ def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
             process.unit,
             process.setting.manager,
             timeout=health.timeout if health else 30.0,
+            successes=health.successes if health else 1,
+            fast=health.fast if health else 1.0,
             log=process.log,
             when=when,
             **question(process),

@@ -21,7 +21,7 @@ from .databases import (
     Restore,
 )
 from .files import Absent, Block, Directory, File, HttpBlock, Link, LinkedFolder, OnlyFiles, Patch, Settings
-from .processes import Healthy, OnlyUnits, Retired, Running, Served, Visited
+from .processes import Healthy, OnlyUnits, Retired, Running, Served, Vacated, Visited
 from .system import (
     Command,
     Exports,
@@ -99,6 +99,7 @@ __all__ = [
     "Tool",
     "User",
     "UserGone",
+    "Vacated",
     "Visited",
     "changed",
 ]

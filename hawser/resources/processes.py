@@ -46,6 +46,24 @@ class Retired(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Vacated(Resource):
+    """A TCP port that no process of an earlier release has any more but the one that is about to restart.
+
+    Another name had it then, or two processes change their ports.
+
+    :param unit: the process that shall have it.
+    :param prefix: the start of all unit names of the application.
+    :param release: whose processes are left alone.
+    """
+
+    kind: ClassVar[str] = "vacated"
+    port: int
+    unit: str
+    prefix: str
+    release: str
+
+
+@dataclass(frozen=True, eq=False)
 class OnlyUnits(Resource):
     """No process definitions of this application but these; others are stopped and removed.
 
@@ -69,6 +87,8 @@ class Healthy(Resource):
     :param ca: a file of certificates that its own must lead to; empty: those that the host trusts.
     :param statuses: first and last of each range of statuses that count as healthy.
     :param timeout: seconds until it is given up.
+    :param successes: good answers in a row that it takes; with more than one,
+    :param fast: seconds within which each of them must come.
     :param unit: whose log tail is shown on failure.
     :param command: the program, with its arguments, that must exit with 0, as ``user`` in the folder ``cwd``; empty for
         none.
@@ -82,6 +102,8 @@ class Healthy(Resource):
     host: str = "localhost"
     statuses: tuple[tuple[int, int], ...] = ((200, 399),)
     timeout: float = 30.0
+    successes: int = 1
+    fast: float = 1.0
     log: str = ""
     when: Changed | None = None
     tls: bool = False

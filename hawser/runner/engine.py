@@ -48,6 +48,7 @@ KINDS = {
     "service": ("processes.processes", "Service"),
     "running": ("processes.processes", "Running"),
     "retired": ("processes.processes", "Retired"),
+    "vacated": ("processes.processes", "Vacated"),
     "units": ("processes.processes", "OnlyUnits"),
     "healthy": ("processes.health", "Healthy"),
     "served": ("processes.sites", "Served"),

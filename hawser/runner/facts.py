@@ -11,6 +11,7 @@ from .databases.restoring import journals
 from .files.disk import read
 from .files.records import parsed
 from .processes.managers import manager
+from .processes.names import taken
 from .processes.processes import definitions
 from .processes.traits import MANAGERS
 from .rows import MOST_ROWS
@@ -252,6 +253,7 @@ def application_facts(system: System, application: str, root: str) -> Applicatio
         "signing": read_text(system.state, "signing.pub"),
         "begun": youngest(system.state),
         "interpreter": interpreter(root),
+        "taken": taken(application),
     }
 
 

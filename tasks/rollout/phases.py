@@ -14,6 +14,7 @@ from hawser.fleet.migration_risk import Verdict, summaries
 from hawser.fleet.rolling import RevertBatch, Rollout
 from hawser.host import Host, journal
 from hawser.host.databases import databases_of
+from hawser.host.processes import left_in_place
 from hawser.host.release import Release
 from hawser.runner.code.operations import ADDITIVE
 from hawser.steps import StepLike
@@ -81,24 +82,27 @@ def migrate(rolling: Rollout, pending: PendingMigrations) -> None:
 def switch(rolling: Rollout, part: Fleet, steps: Sequence[StepLike]) -> None:
     """Move the traffic to the new release, batch by batch."""
     rolling.note(phase=journal.SWITCH)
-    giving = [name for name in rolling.remaining(part).names if hands_over(rolling.hosts.host(name, rolling.wanted))]
+    hand_over = release.hand_over.given(left=left_singles(rolling))
+    there = {name: rolling.hosts.host(name, rolling.wanted) for name in rolling.remaining(part).names}
+    giving = [name for name, host in there.items() if any(True for _ in hand_over.resources(host))]
     if giving:
-        rolling.apply(rolling.hosts.subset(giving), [release.advance, release.hand_over], "hand over")
+        rolling.handed.update(giving)
+        rolling.apply(rolling.hosts.subset(giving), [release.advance, hand_over], "hand over")
     batches = list(part.batches())
     for number, batch in enumerate(batches, 1):
-        there = rolling.remaining(batch)
-        if not there.names:
+        now = rolling.remaining(batch)
+        if not now.names:
             continue
         place = f"{number}/{len(batches)}"
-        fronts = drain.fronts(rolling.hosts, there)
+        fronts = drain.fronts(rolling.hosts, now)
         with (
-            hooks.around_phase(rolling, "batch", there),
-            drain.drained(rolling.hosts, there, fronts, partial(current_releases, rolling, fronts), stays_out=True),
+            hooks.around_phase(rolling, "batch", now),
+            drain.drained(rolling.hosts, now, fronts, partial(current_releases, rolling, fronts), stays_out=True),
         ):
-            rolling.apply(there, steps, f"switch {place}")
-            rolling.switched.update(rolling.remaining(there).names)
+            rolling.apply(now, steps, f"switch {place}")
+            rolling.switched.update(rolling.remaining(now).names)
         if number < len(batches) and pause(rolling):
-            rolling.apply(there, [visit.visit], f"look again {place}")
+            rolling.apply(now, [visit.visit], f"look again {place}")
     far = [name for name in rolling.remaining(part).names if passes_on(rolling.hosts.host(name, rolling.wanted))]
     if far:
         rolling.apply(rolling.hosts.subset(far), [visit.through], "visit")
@@ -110,7 +114,7 @@ def revert_batches(rolling: Rollout, names: Sequence[str]) -> Iterator[RevertBat
     Those that are out already come first, for nobody misses them; what never switched has nothing to restart.
     """
     hosts = rolling.hosts
-    away = {*rolling.switched, *hosts.session.progress.drained}
+    away = {*rolling.switched, *rolling.handed, *hosts.session.progress.drained}
     moved = [
         name for name in names if not away or name in away or hosts.facts(name).current != rolling.before[name].before
     ]
@@ -125,9 +129,19 @@ def revert_batches(rolling: Rollout, names: Sequence[str]) -> Iterator[RevertBat
         yield there, drain.drained(hosts, there, fronts, partial(current_releases, rolling, fronts))
 
 
-def hands_over(host: Host) -> bool:
-    """Whether a host runs something of which there is one, and which another host gets."""
-    return any(True for _ in release.hand_over.resources(host))
+def left_singles(rolling: Rollout) -> tuple[str, ...]:
+    """Return the processes of which there is one that the release before has and the new one has not."""
+    hosts, processes = rolling.hosts, rolling.wanted.environment.processes
+    names = [name for name in rolling.remaining(hosts).names if left_in_place(hosts.host(name, rolling.wanted))]
+    if not names:
+        return ()
+    try:
+        former = serving_releases(hosts.subset(names))
+    except HawserError:
+        # What served there cannot be read, or not be believed: its processes end when their hosts switch.
+        return ()
+    settings = [setting for each in former.values() for setting in each.environment.processes.items()]
+    return tuple(dict.fromkeys(name for name, setting in settings if setting.single and name not in processes))
 
 
 def passes_on(host: Host) -> bool:

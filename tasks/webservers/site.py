@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import TypedDict
 
+from hawser.errors import Problem
 from hawser.host import Host, journal
 from hawser.host.certificates import site_certificate
 from hawser.host.places import maintenance_page, served_path
-from hawser.host.processes import instances
+from hawser.host.processes import instances, processes_of
 from hawser.resources import Absent, Command, Resources, SelfSigned, Served, changed
+from hawser.templates.rendering import TemplateError
 
 SIZES = {"k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -132,6 +135,7 @@ def parts(host: Host) -> SiteParts:
     assert site is not None
     variable = host.app.name.replace("-", "_")
     upstreams: list[Upstream] = []
+    here = processes_of(host)
     for name in dict.fromkeys(site.proxy.values()):
         process = host.environment.processes[name]
         runs_here = host.name in host.environment.hosts_running(process)
@@ -139,13 +143,13 @@ def parts(host: Host) -> SiteParts:
         if process.socket:
             servers = [f"unix:{host.run}/{each}.sock" for each in instances(name, process)]
         elif runs_here:
-            servers = [f"127.0.0.1:{process.port}"]
+            servers = [f"127.0.0.1:{each.port}" for each in here if each.setting_name == name]
         else:
             out = host.drained
             backends = host.environment.hosts_running(process)
             servers = [f"{bracketed(host.addresses[each])}:{process.port}" for each in backends]
             down = [server for server, each in zip(servers, backends, strict=True) if each in out]
-        upstreams.append({"name": f"{variable}_{name}", "servers": servers, "down": down})
+        upstreams.append({"name": upstream_name(host, name), "servers": servers, "down": down})
     statics: list[StaticFolder] = []
     linked = host.environment.persistent.linked
     for prefix, folder in site.static.items():
@@ -158,8 +162,15 @@ def parts(host: Host) -> SiteParts:
         statics.append(
             {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous, "links": ours}
         )
+    tls_proxies = {port: host.text(address, f"site.tls_proxy.{port}") for port, address in site.tls_proxy.items()}
+    extra = host.text(site.extra, "site.extra")
+    refuse_ports_by_turns(host, {"extra": extra, **{f"tls_proxy.{port}": each for port, each in tls_proxies.items()}})
     proxies: list[ProxiedPath] = [
-        {"prefix": prefix, "upstream": f"{variable}_{name}", "socket": host.environment.processes[name].socket}
+        {
+            "prefix": prefix,
+            "upstream": upstream_name(host, name),
+            "socket": host.environment.processes[name].socket,
+        }
         for prefix, name in site.proxy.items()
     ]
     behind = [host.environment.processes[name] for name in site.proxy.values()]
@@ -168,15 +179,35 @@ def parts(host: Host) -> SiteParts:
         "upstreams": upstreams,
         "statics": statics,
         "certificate": site_certificate(host),
-        "tls_proxies": {port: host.text(address, f"site.tls_proxy.{port}") for port, address in site.tls_proxy.items()},
+        "tls_proxies": tls_proxies,
         "proxies": proxies,
-        "extra": host.text(site.extra, "site.extra"),
+        "extra": extra,
         "page": maintenance_page(host),
         # The start page is for visitors, even where it serves as a health check as well.
         "health_paths": sorted({each.health.path for each in behind if each.health} - {"/"}),
         "mark": UNMARKED,
         "unclaimed": unclaimed(host),
     }
+
+
+def refuse_ports_by_turns(host: Host, texts: Mapping[str, str]) -> None:
+    """Refuse parts of the site that name a port which its process has by turns with another one.
+
+    :param texts: by their keys in ``site``.
+    :raises TemplateError: names the port and what to write.
+    """
+    for name, process in host.environment.processes.items():
+        ports = f"{process.port}|{process.spare_port}"
+        for key, text in texts.items() if process.spare_port is not None else ():
+            if found := re.search(rf":(?:{ports})\b", text):
+                message = f"names the port {found[0][1:]}, which {name} has by turns with another one"
+                hint = f"with nginx, http://{upstream_name(host, name)} is the one that serves; else remove spare_port"
+                raise TemplateError(Problem(host.environment.path.name, f"site.{key}", message, hint))
+
+
+def upstream_name(host: Host, process: str) -> str:
+    """Return the name of a process's servers, which no other application has: its own name holds no ``_``."""
+    return f"{host.app.name}_{process}"
 
 
 def bracketed(address: str) -> str:

@@ -65,6 +65,8 @@ class SimulatedHost:
     answers: bool = True
     machine: str = "x86_64"
     clock: float | None = None
+    taken: list[dict[str, str]] = field(default_factory=list)
+    ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def current(self) -> str:
@@ -136,6 +138,7 @@ class SimulatedHost:
                 "once": [],
                 "signing": self.files.get(f"{STATE}/signing.pub", "").strip(),
                 "begun": self.begun,
+                "taken": self.taken,
             },
         }
 
@@ -161,6 +164,10 @@ class SimulatedHost:
                 found = DEFINED.search(text)
                 what = f" {row['unit']}" if row["unit"] != f"{NAME}-back" else ""
                 log.append(f"{self.name} starts {found.group(3)[:1] if found else ''}{what}")
+        elif kind == "vacated":
+            self.ports[row["unit"]] = row["port"]
+            former = [unit for unit, port in self.ports.items() if port == row["port"] and unit != row["unit"]]
+            log += [f"{self.name} stops {unit}" for unit in former if self.units.pop(unit, None)]
         elif kind == "retired":
             if self.units.pop(row["unit"], None):
                 log.append(f"{self.name} stops {row['unit']}")

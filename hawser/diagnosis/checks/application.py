@@ -10,6 +10,7 @@ from hawser.host.databases import databases_of
 from hawser.host.health import questions
 from hawser.runner.kernel.strays import summary
 
+from ...host.names import taken_names, told
 from ...host.processes import live_processes_of
 from .registry import Ask, Finding, Findings, more, on_host, once
 
@@ -27,6 +28,13 @@ def bootstrap(host: Host, ask: Ask) -> Findings:
     if due:
         what = "1 reload or restart is" if due == 1 else f"{due} reloads or restarts are"
         yield Finding(f"{what} due since a run was broken off", f"fab -H {environment} bootstrap deploy")
+
+
+@on_host
+def names(host: Host, ask: Ask) -> Findings:
+    """No file of ours stands, or would, in the place of somebody else's."""
+    for row in taken_names(host):
+        yield Finding(told(row), f"another name in {host.environment.path.name}, or move it away where nobody needs it")
 
 
 @on_host

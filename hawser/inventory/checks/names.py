@@ -14,7 +14,7 @@ from .certificates import check_certificates
 from .checkouts import check_checkouts
 from .instances import check_instances, check_named_instances
 from .package import check_origin
-from .processes import check_named_processes, check_ports, check_processes
+from .processes import check_named_processes, check_ports, check_processes, check_spare_ports
 from .site import check_site_extras
 from .values import check_secrets, check_templates
 
@@ -54,6 +54,7 @@ def contradictions(environment: Environment, folder: Path) -> list[SettingError]
         check_instances(environment),
         check_processes(environment),
         check_ports(environment),
+        check_spare_ports(environment),
         check_files(environment),
         check_checkouts(environment),
         check_services(environment),

@@ -126,9 +126,13 @@ def _check_listening(at: Loc, process: Process) -> Iterator[SettingError]:
     if process.restart_at and process.socket:
         message = "would take a process with a socket away for a moment"
         yield SettingError((*at, "restart_at"), message, "fab restart replaces it without an interruption")
-    if process.overlap and (process.single or process.port is not None):
-        why = "single" if process.single else "on a port"
-        yield SettingError((*at, "overlap"), f"cannot be: a process that is {why} restarts in place", "remove it")
+    if process.overlap and (process.single or (process.port is not None and process.spare_port is None)):
+        why = "single" if process.single else "on one port"
+        hint = "remove it" if process.single else "remove it, or give it a spare_port"
+        yield SettingError((*at, "overlap"), f"cannot be: a process that is {why} restarts in place", hint)
+    yield from _check_spare_port(at, process)
+    if process.health and "fast" in process.health.model_fields_set and process.health.successes == 1:
+        yield SettingError((*at, "health", "fast"), "is for several successes", "as in successes = 5, or remove it")
     if process.health and process.health.ca and not process.health.tls:
         yield SettingError((*at, "health", "ca"), "is for a process that speaks TLS", "add tls = true, or remove it")
     if process.health and not process.listens:
@@ -136,6 +140,41 @@ def _check_listening(at: Loc, process: Process) -> Iterator[SettingError]:
         if not process.health.command or of_answers:
             hint = "without one, command and timeout are all that it may have"
             yield SettingError((*at, "health"), "is for a process with a socket or port", hint)
+
+
+def _check_spare_port(at: Loc, process: Process) -> Iterator[SettingError]:
+    if process.spare_port is None:
+        return
+    loc: Loc = (*at, "spare_port")
+    if process.port is None:
+        yield SettingError(loc, "is a second port, and there is no first one", "as in port = 8001")
+    elif process.port == process.spare_port:
+        yield SettingError(loc, "is the same as port", "choose another one")
+    elif "port" not in references(process.command).names:
+        yield SettingError(loc, "has no effect: the command does not say {{ port }}", "write {{ port }} for its port")
+    if process.single:
+        yield SettingError(loc, "cannot be: a process that is single restarts in place", "remove it")
+    if process.public:
+        yield SettingError(loc, "cannot be: others reach a process that is public by its port alone", "remove it")
+
+
+def check_spare_ports(environment: Environment) -> Iterator[SettingError]:
+    """Whoever passes requests on to a process with a spare port knows which of the two it has."""
+    site = environment.site
+    for name, process in environment.processes.items():
+        if process.spare_port is None or process.port is None:
+            continue
+        at: Loc = ("processes", name, "spare_port")
+        needs = _HOSTS | {"site"}
+        if site is None or name not in site.proxy.values():
+            hint = "it is for one that the web server passes requests on to"
+            yield SettingError(at, "is for a process of site.proxy", hint, needs=needs)
+            continue
+        running = environment.hosts_running(process)
+        far = [host for host in environment.hosts_of(site.groups) if host not in running]
+        if far:
+            message = f"cannot be: the web server of {', '.join(far)} reaches it by its port alone"
+            yield SettingError(at, message, "remove it; of several backends, each is taken out meanwhile", needs=needs)
 
 
 def check_ports(environment: Environment) -> Iterator[SettingError]:
@@ -163,5 +202,6 @@ def _ports(environment: Environment) -> Iterator[tuple[Loc, str, int, tuple[str,
         for index, port in enumerate(site.extra_ports):
             yield ("site", "extra_ports", index), "site", port, hosts
     for name, process in environment.processes.items():
-        if process.port is not None:
-            yield ("processes", name, "port"), f"processes.{name}", process.port, environment.hosts_running(process)
+        for key, number in (("port", process.port), ("spare_port", process.spare_port)):
+            if number is not None:
+                yield ("processes", name, key), f"processes.{name}", number, environment.hosts_running(process)

@@ -82,6 +82,8 @@ def check_templates(environment: Environment) -> Iterator[SettingError]:
 def _is_command(loc: Loc) -> bool:
     if loc[0] == "once" and loc[-1] == "unless":
         return True
+    if loc[0] == "processes" and loc[-1] == "warm":
+        return True
     return loc[-1] == "command" or loc[:2] in (
         ("release", "build"),
         ("release", "check"),

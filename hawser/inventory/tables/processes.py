@@ -61,6 +61,12 @@ class Health(Model):
         "else `localhost`.",
     )
 
+    successes: Count = Field(
+        default=1,
+        description="How many good answers in a row it takes, each within `fast` seconds. With more than one, as many "
+        "are first asked at the same time, so that each of several workers loads what it needs before visitors come.",
+    )
+    fast: Seconds = Field(default=1, description="With `successes`: how many seconds an answer may take to count.")
     command: Command | None = Field(
         default=None,
         description="A command line that must succeed as well, such as one that asks the application whether it "
@@ -94,7 +100,15 @@ class Process(Model):
         description="The command, in the foreground; its first word is looked up in the environment's `bin` first. "
         "`{{ socket }}` and `{{ port }}` are where it shall listen."
     )
-    port: Port | None = Field(default=None, description="The TCP port it listens on; it then restarts in place.")
+    port: Port | None = Field(
+        default=None, description="The TCP port it listens on; without `spare_port` it then restarts in place."
+    )
+    spare_port: Port | None = Field(
+        default=None,
+        description="A second port, which it has by turns with `port`: a new one starts there beside the old one, is "
+        "proven, and the web server passes requests on to it before the old one stops. For a process of "
+        "`site.proxy` that says `{{ port }}` and runs where its web server does.",
+    )
     public: Flag = Field(
         default=False,
         description="Other machines are meant to reach its port. Else `status` and `check` warn when it listens on "
@@ -109,6 +123,12 @@ class Process(Model):
     manager: ManagerName = Field(default="systemd", description="Who starts it and keeps it running.")
     health: Health | None = Field(
         default=None, description="How it is asked whether it works. Default: its socket or port accepts a connection."
+    )
+    warm: Command | None = Field(
+        default=None,
+        description="A command line that runs when a new process is healthy, before visitors reach it: as its user, in "
+        "its environment, in the code. `{{ socket }}` and `{{ port }}` are where the process listens. It has ten "
+        "minutes, and when it fails, the switch does.",
     )
     count: Count = Field(default=1, description="How many of it run on a host.")
     single: Flag = Field(default=False, description="Exactly one of it in the whole environment, on the first host.")

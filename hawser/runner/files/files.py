@@ -369,6 +369,9 @@ class Link(Kind):
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             return Change("-> " + target)
+        if stat.S_ISSOCK(status.st_mode):
+            # Of a process that had no colours before; it holds nothing, and is heard until its server closes it.
+            return Change("-> " + target)
         if not stat.S_ISLNK(status.st_mode):
             raise Failure("%s is in the way of a link of ours; next: move it away" % path)
         old = os.readlink(path)

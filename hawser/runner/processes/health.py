@@ -77,6 +77,11 @@ def ask(
         return None, "%s: %s" % (type(error).__name__, error)
 
 
+def time_left(deadline: float) -> float:
+    """Return how many seconds a question may take, when all must have come to an end at a moment."""
+    return max(1.0, min(PATIENCE, deadline - time.monotonic()))
+
+
 def tardy(timeout: float) -> str:
     """Say that there was no answer in time."""
     return "no whole answer within %.3g s" % timeout
@@ -151,16 +156,48 @@ class Healthy(Kind):
         if not spec["address"]:
             said = self.complaint(timeout)
             return not said, said
-        path = spec["path"]
-        status, why = ask(spec["address"], path, spec["host"], timeout, spec["tls"], spec["ca"])
-        said = "does not answer (%s)" % why if status is None else "answers %s with %d" % (path, status)
-        if not expected(status, path, spec["statuses"]):
+        well, said = self.answers(timeout)
+        if not well:
             return False, said
         other = self.somebody_else()
         if other:
             return False, "is not who answers on %s: %s does" % (spec["address"], other)
         said = self.complaint(timeout)
         return not said, said
+
+    def answers(self, timeout: float) -> Tuple[bool, str]:
+        """Return whether it answers as it should, and its complaint when it does not."""
+        spec, path = self.spec, self.spec["path"]
+        status, why = ask(spec["address"], path, spec["host"], timeout, spec["tls"], spec["ca"])
+        if expected(status, path, spec["statuses"]):
+            return True, ""
+        return False, "does not answer (%s)" % why if status is None else "answers %s with %d" % (path, status)
+
+    def ask_often(self, deadline: float) -> Tuple[bool, str]:
+        """Return whether it is healthy, with as many good and fast answers in a row as it takes, or its complaint.
+
+        :param deadline: when no further question is asked, by the monotonic clock.
+        """
+        well, said = self.ask(time_left(deadline))
+        many = self.spec["successes"]
+        if not well or many == 1:
+            return well, said
+        # One after the other, they might all reach the same of several workers.
+        together = [threading.Thread(target=self.answers, args=(time_left(deadline),)) for _ in range(many)]
+        for thread in together:
+            thread.start()
+        for thread in together:
+            thread.join()
+        for number in range(many):
+            began = time.monotonic()
+            well, said = self.answers(time_left(deadline))
+            took = time.monotonic() - began
+            if not well:
+                return False, said
+            if took > self.spec["fast"]:
+                slow = "takes %.1f s for an answer, where health.fast allows %g (answer %d of %d)"
+                return False, slow % (took, self.spec["fast"], number + 1, many)
+        return True, ""
 
     def complaint(self, timeout: float) -> str:
         spec = self.spec
@@ -188,7 +225,7 @@ class Healthy(Kind):
         # Asking is reading; only a process that has just been started needs to be waited for.
         if self.spec["address"].startswith("/") and not os.path.exists(self.spec["address"]):
             return Change("waits until it is healthy")
-        well, _said = self.ask(PATIENCE)
+        well, _said = self.ask_often(time.monotonic() + PATIENCE)
         return None if well else Change("waits until it is healthy")
 
     def apply(self, change: Change) -> None:
@@ -199,7 +236,7 @@ class Healthy(Kind):
         tries = 0
         while True:
             tries += 1
-            well, said = self.ask(max(1.0, min(PATIENCE, deadline - time.monotonic())))
+            well, said = self.ask_often(deadline)
             if well:
                 return
             state = there.state(spec["unit"])

@@ -10,6 +10,7 @@ import collections
 import functools
 import glob
 import gzip
+import itertools
 import json
 import os
 import re
@@ -48,6 +49,12 @@ ISO = re.compile(r"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d
 CLF = re.compile(r"\[(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})\]")
 # How far into a line its time may begin: an access log has addresses and names before it.
 REACH = 200
+# Seconds: the step and the greatest difference of zones; how much earlier a line may say that it was written than its
+# file changed, and how far both clocks and what follows a line may be off.
+QUARTER, FARTHEST = 900, 26 * 3600
+LATE, SLACK = 60.0, 5.0
+# Lines at the end of a file among which one with a time is looked for.
+TAIL = 500
 PAUSE = 0.5
 BLOCK = 1 << 16
 # Bytes: of a line that is told; of lines that wait for their time, or come out of a packed file; of an answer about one
@@ -86,8 +93,44 @@ class WholeLines:
         return whole
 
 
-def stamp(line: str) -> Optional[float]:
-    """Return the time that a line begins with, in seconds since the epoch; without a zone it is the host's own."""
+def zoned(line: str) -> bool:
+    """Tell whether the time that a line begins with names its zone."""
+    found = ISO.search(line, 0, 60)
+    return bool(found.group(8)) if found else True
+
+
+def shift(lines: Sequence[str], changed: float) -> Optional[float]:
+    """Return the seconds by which the times without a zone in a file are behind the host's own; None where none shows.
+
+    A program may write them in a zone of its own. The last line was written when the file changed last, and another one
+    about when the next one was that names its zone: where a time is off by a whole number of quarters of an hour, as
+    zones are, this is the zone's.
+
+    :param lines: the last ones, the last one first.
+    """
+    known: Optional[float] = changed
+    for number, line in enumerate(lines):
+        moment = stamp(line)
+        if moment is None:
+            continue
+        if zoned(line):
+            known = moment
+            continue
+        if known is not None:
+            late = known - moment
+            whole = round(late / QUARTER) * QUARTER
+            # What stands without a time behind it may have been written later, or be the rest of a traceback.
+            if -SLACK <= late - whole <= (SLACK if number else LATE) and abs(whole) <= FARTHEST:
+                return float(whole)
+        known = None
+    return None
+
+
+def stamp(line: str, behind: float = 0.0) -> Optional[float]:
+    """Return the time that a line begins with, in seconds since the epoch; without a zone it is the host's own.
+
+    :param behind: seconds by which times without a zone are behind; see `shift`.
+    """
     found = ISO.search(line, 0, 60)
     if found:
         year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
@@ -103,7 +146,7 @@ def stamp(line: str) -> Optional[float]:
     moment = (year, month, day, hour, minute, second, 0, 0, -1)
     try:
         if zone is None:
-            return time.mktime(moment) + fraction
+            return time.mktime(moment) + fraction + behind
         offset = 0 if zone == "Z" else int(zone[:3]) * 3600 + int(zone[0] + zone[-2:]) * 60
         return calendar.timegm(moment) - offset + fraction
     except (OverflowError, ValueError):
@@ -171,6 +214,7 @@ def of_file(
 
     :param faults: takes what is wrong with a file that is there and cannot be read.
     """
+    behind = 0.0
     for number, name in enumerate(generations(path)):
         try:
             with opened(name) as stream:
@@ -178,7 +222,12 @@ def of_file(
                 if changed < since:
                     return
                 lines = unpacked(stream) if name.endswith(".gz") else backwards(stream, None if number else end)
-                yield from timed(lines, changed, since)
+                last = tail_of(lines)
+                found = shift(last, changed)
+                behind = behind if found is None else found
+                # Nothing else says when they were written, but that the last one was when the file changed.
+                yield from ((changed, line) for line in untimed(last, since) if found is None)
+                yield from timed(itertools.chain(last, lines), changed, since, behind)
         except (FileNotFoundError, NotThere):
             continue
         except Failure as failure:
@@ -189,15 +238,16 @@ def of_file(
             continue
 
 
-def timed(lines: Iterable[str], changed: float, since: float) -> Iterator[Tuple[float, str]]:
+def timed(lines: Iterable[str], changed: float, since: float, behind: float = 0.0) -> Iterator[Tuple[float, str]]:
     """Yield lines, the last one first, with their times, as far back as some moment.
 
     :param changed: when their file was changed last.
+    :param behind: seconds by which times without a zone are behind; see `shift`.
     """
     waiting: List[str] = []
     size = 0
     for line in lines:
-        moment = stamp(line)
+        moment = stamp(line, behind)
         if moment is None:
             # An empty end is what stands behind the last line.
             waiting += [line] if line else []
@@ -213,6 +263,30 @@ def timed(lines: Iterable[str], changed: float, since: float) -> Iterator[Tuple[
         yield from ((moment, each) for each in waiting)
         waiting, size = [], 0
     yield from ((changed, each) for each in waiting)
+
+
+def tail_of(lines: Iterator[str]) -> List[str]:
+    """Take the last lines of a file, as far as one with a time that names no zone or a bound."""
+    found: List[str] = []
+    size = 0
+    for line in lines:
+        found += [line] if line else []
+        size += len(line)
+        if size >= LONGEST_TAIL or len(found) >= TAIL or not (stamp(line) is None or zoned(line)):
+            break
+    return found
+
+
+def untimed(lines: Sequence[str], since: float) -> Sequence[str]:
+    """Return the lines before the first one with a time, where that is too old to be told.
+
+    :param lines: the last ones of a file that has changed since, the last one first.
+    """
+    for number, line in enumerate(lines):
+        moment = stamp(line)
+        if moment is not None:
+            return lines[:number] if moment < since else ()
+    return ()
 
 
 def journal_arguments(source: LogSource) -> List[str]:
@@ -333,7 +407,7 @@ def watch_file(source: LogSource, start: int, tell: Callable[[Entry], None]) -> 
         position += len(data)
         for line in lines.add(data):
             text = line.decode("utf-8", "replace")
-            last = stamp(text) or (last if text[:1] in (" ", "\t") else time.time())
+            last = stamp(text, shift([text], time.time()) or 0.0) or (last if text[:1] in (" ", "\t") else time.time())
             tell((last, source["name"], text))
         if len(data) < MOST_AT_ONCE:
             time.sleep(PAUSE)

@@ -7,6 +7,7 @@ import re
 import time
 
 from ..files.disk import remove
+from ..kernel.ports import at_port
 from ..system import Change, Failure, Kind
 from .managers import STARTING, manager
 from .traits import MANAGERS
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from typing import List, Optional
 
     from ..specs.answers import Definition
-    from ..specs.processes import OnlyUnitsSpec, RetiredSpec, RunningSpec
+    from ..specs.processes import OnlyUnitsSpec, RetiredSpec, RunningSpec, VacatedSpec
     from ..specs.system import ServiceSpec
 
 HEADER = re.compile(r"^[#;] hawser: application=(\S+) process=(\S+) release=(\S*)$", re.M)
@@ -165,6 +166,32 @@ class Retired(Kind):
         if self.spec["wait"]:
             there.stop(self.spec["unit"])
         there.retire(self.spec["unit"])
+
+
+class Vacated(Kind):
+    """See `hawser.resources.Vacated`."""
+
+    spec: VacatedSpec
+
+    def holders(self) -> List[Definition]:
+        """Return the processes of earlier releases that listen on the port."""
+        there = at_port(self.spec["port"])
+        found = []
+        for each in definitions(self.spec["prefix"]) if there else ():
+            if each["unit"] == self.spec["unit"] or each["release"] == self.spec["release"]:
+                continue
+            state = manager(each["manager"], self.system).state(each["unit"])
+            if any(row["unit"] == each["unit"] + ".service" or state.pid in row["pids"] for row in there):
+                found.append(each)
+        return found
+
+    def check(self) -> Optional[Change]:
+        holders = ", ".join(each["unit"] for each in self.holders())
+        return Change("stops %s, which has port %d" % (holders, self.spec["port"])) if holders else None
+
+    def apply(self, change: Change) -> None:
+        for each in self.holders():
+            manager(each["manager"], self.system).stop(each["unit"])
 
 
 class OnlyUnits(Kind):

@@ -10,6 +10,7 @@ import time
 from ..rows import some
 from ..system import Failure
 from .managers import ACTIVE, LONGEST_STOP, RESTARTING, STARTING, STOPPED, STOPPING, ProcessManager, State, tail
+from .supervisor_access import Access, access
 from .traits import MANAGERS
 
 TYPE_CHECKING = False
@@ -35,7 +36,21 @@ class Supervisor(ProcessManager):
     """Programs of supervisor, over its XML-RPC socket: a few milliseconds, where supervisorctl takes 170."""
 
     traits = MANAGERS["supervisor"]
-    socket = "/var/run/supervisor.sock"
+    config = "/etc/supervisor/supervisord.conf"
+    _access: Optional[Access] = None
+
+    @property
+    def access(self) -> Access:
+        """How it is reached, as its configuration says."""
+        if self._access is None:
+            self._access = access(self.config)
+        return self._access
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a supervisor to speak to."""
+        address = self.access.address
+        return not address.startswith("/") or os.path.exists(address)
 
     def call(self, name: str, *arguments: object) -> Any:
         """Call one of its functions (supervisord.org/api.html).
@@ -46,19 +61,28 @@ class Supervisor(ProcessManager):
         import http.client
         import xmlrpc.client
 
-        from .unix import UnixTransport
+        from .unix import AddressTransport
 
-        if not os.path.exists(self.socket):
-            raise Failure("supervisor does not run on this host (no %s); next: fab -H HOST bootstrap" % self.socket)
-        server = xmlrpc.client.ServerProxy("http://localhost", transport=UnixTransport(self.socket, 60.0))
+        address = self.access.address
+        if not self.runs:
+            raise Failure("supervisor does not run on this host (no %s); next: fab -H HOST bootstrap" % address)
+        transport = AddressTransport(address, 60.0, self.access.headers)
+        server = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
         try:
             return getattr(server.supervisor, name)(*arguments)
         except xmlrpc.client.Fault as fault:
             if fault.faultString == "SHUTDOWN_STATE":
                 raise Failure("supervisor is shutting down") from None
             raise
-        except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
-            raise Failure("supervisor does not answer on %s: %s" % (self.socket, error)) from None
+        except xmlrpc.client.ProtocolError as error:
+            if error.errcode == http.client.UNAUTHORIZED:
+                raise Failure(
+                    "supervisor wants a password on %s, and not what %s says; next: give username and password under"
+                    " [supervisorctl] there those of the server, not as a hash" % (address, self.config)
+                ) from None
+            raise Failure("supervisor does not answer on %s: %s" % (address, error)) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Failure("supervisor does not answer on %s: %s" % (address, error)) from None
 
     def attempt(self, name: str, *arguments: object) -> str:
         """Call, and return the fault's text instead of raising it."""
@@ -74,7 +98,7 @@ class Supervisor(ProcessManager):
         """Ask for many units at once; where supervisor does not run, it knows none of them."""
         if not units:
             return {}
-        rows: List[ProcessInfo] = self.call("getAllProcessInfo") if os.path.exists(self.socket) else []
+        rows: List[ProcessInfo] = self.call("getAllProcessInfo") if self.runs else []
         known = {row["group"]: row for row in rows}
         return {unit: self.parse(unit, known.get(unit)) for unit in units}
 
@@ -147,7 +171,7 @@ class Supervisor(ProcessManager):
         """Tell from a process's variables whether it is this supervisor, and no other one, that it comes from."""
         prefix = b"SUPERVISOR_SERVER_URL=unix://"
         paths = [each[len(prefix) :] for each in variables if each.startswith(prefix)]
-        return all(os.path.realpath(path) == os.path.realpath(self.socket).encode() for path in paths)
+        return all(os.path.realpath(path) == os.path.realpath(self.access.address).encode() for path in paths)
 
     def end_rest(self, unit: str) -> None:
         """End the processes that a stopped program has left behind, in its process group or out of it.

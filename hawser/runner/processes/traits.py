@@ -12,6 +12,8 @@ class ManagerTraits:
 
     :param folder: where it reads the definitions of processes, and
     :param suffix: what their names end with.
+    :param others: further folders where a definition of a name may lie, which one in `folder` would take the place of.
+    :param names: the pattern of the lines by which a file of definitions names them, where its own name does not count.
     :param restart: the command that restarts a process which it runs, before the name; it starts none that is stopped.
     :param serves: the test of the shell whether a process is to run, before what `asked_by` says, and
     :param asked_by: ``unit``, its name, or ``definition``, the path of that.
@@ -40,6 +42,8 @@ class ManagerTraits:
         opens: Sequence[str] = (),
         sections: Sequence[str] = (),
         starts_all: bool = False,
+        others: Sequence[str] = (),
+        names: str = "",
         offers: Iterable[str] = (),
     ) -> None:
         self.folder = folder
@@ -54,6 +58,8 @@ class ManagerTraits:
         self.opens = tuple(opens)
         self.sections = tuple(sections)
         self.starts_all = starts_all
+        self.others = tuple(others)
+        self.names = names
         self.offers: FrozenSet[str] = frozenset(offers)
 
 
@@ -66,6 +72,7 @@ MANAGERS: Dict[str, ManagerTraits] = {
         asked_by="unit",
         opens=("StandardOutput", "StandardError", "StandardInput", "EnvironmentFile"),
         sections=("Unit", "Install"),
+        others=("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"),
         offers=("environment_file", "limits"),
     ),
     "supervisor": ManagerTraits(
@@ -78,6 +85,7 @@ MANAGERS: Dict[str, ManagerTraits] = {
         unit="supervisor",
         log="log/{}.log",
         starts_all=True,
+        names=r"^\[(?:program|group|eventlistener|fcgi-program):([^\]\s]+)\]",
         log_keys=("stderr_logfile", "stdout_logfile"),
         opens=("stdout_logfile", "stderr_logfile"),
     ),

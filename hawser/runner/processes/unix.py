@@ -11,6 +11,10 @@ import xmlrpc.client
 from ..files.disk import NotThere, located
 from ..system import Failure
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Sequence, Tuple
+
 
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket.
@@ -37,16 +41,19 @@ class UnixConnection(http.client.HTTPConnection):
             raise OSError(errno.EPERM, failure.message) from None
 
 
-class UnixTransport(xmlrpc.client.Transport):
-    """XML-RPC over a Unix socket, as supervisor speaks it."""
+class AddressTransport(xmlrpc.client.Transport):
+    """XML-RPC over a Unix socket or to a port, as supervisor speaks it.
 
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__()
-        self.path = path
+    :param headers: more of them for every request.
+    """
+
+    def __init__(self, address: str, timeout: float, headers: Sequence[Tuple[str, str]] = ()) -> None:
+        super().__init__(headers=headers)
+        self.address = address
         self.timeout = timeout
 
-    def make_connection(self, host: object) -> UnixConnection:
-        return UnixConnection(self.path, self.timeout)
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        return connection(self.address, self.timeout)
 
 
 def connection(address: str, timeout: float) -> http.client.HTTPConnection:

@@ -40,6 +40,14 @@ class ProcessRow(DefinedProcess):
     live: bool
 
 
+class TakenName(TypedDict):
+    """A name of the application that somebody else has."""
+
+    wanted: str
+    path: str
+    application: str
+
+
 class ProcessFacts(TypedDict):
     processes: List[ProcessRow]
     live: Dict[str, str]
@@ -63,6 +71,7 @@ class ApplicationFacts(ProcessFacts):
     signing: str
     begun: int
     interpreter: str
+    taken: List[TakenName]
 
 
 class System(TypedDict):

@@ -23,6 +23,13 @@ class RetiredSpec(TypedDict):
     wait: bool
 
 
+class VacatedSpec(TypedDict):
+    port: int
+    unit: str
+    prefix: str
+    release: str
+
+
 class OnlyUnitsSpec(TypedDict):
     prefix: str
     keep: List[str]
@@ -36,6 +43,8 @@ class HealthySpec(Triggered):
     host: str
     statuses: List[Tuple[int, int]]
     timeout: float
+    successes: int
+    fast: float
     log: str
     tls: bool
     ca: str

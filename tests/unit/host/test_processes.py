@@ -8,9 +8,19 @@ import pytest
 
 from hawser.host import Host
 from hawser.host.facts import Facts
-from hawser.host.processes import ProcessInstance, definition, instances, live_processes_of, overlaps, processes_of
+from hawser.host.processes import (
+    ProcessInstance,
+    definition,
+    instances,
+    live_processes_of,
+    overlaps,
+    processes_of,
+    turned,
+    unlinking,
+)
 from hawser.host.release import Release
 from hawser.inventory import Environment
+from hawser.inventory.tables.processes import Process
 from hawser.resources import Healthy, Running
 from hawser.secrets import Secrets
 from hawser.templates.rendering import TemplateError, Templates
@@ -18,6 +28,7 @@ from hawser.templates.rendering import TemplateError, Templates
 NEW, OLD = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb"
 SOCKET = {"command": "gunicorn shop.wsgi --bind unix:{{ socket }}"}
 PORT = {"command": "gunicorn shop.wsgi --bind 0.0.0.0:{{ port }}", "port": 8001}
+SPARE = {**PORT, "spare_port": 8011}
 PLAIN = {"command": "celery -A shop worker"}
 OVERLAPPING = {"command": "celery -A shop worker -n {{ process }}@%h", "overlap": True}
 SINGLE = {"command": "celery -A shop beat", "single": True}
@@ -153,6 +164,7 @@ class TestCommand:
     def test_a_command_is_started_in_the_environment_of_the_release(self, only):
         argv = only(SOCKET).argv
         assert argv == (
+            *unlinking("/srv/shop/run/web-blue.sock"),
             f"/srv/shop/releases/{NEW}/run",
             "env",
             "FORWARDED_ALLOW_IPS=*",
@@ -163,7 +175,7 @@ class TestCommand:
         )
 
     def test_variables_of_a_process_are_named_before_its_command(self, only):
-        assert only({**SOCKET, "environment": {"A": "b"}}).argv[1] == "@web"
+        assert only({**PORT, "environment": {"A": "b"}}).argv[1] == "@web"
 
     def test_a_process_trusts_who_reaches_its_socket_unless_it_is_told_whom_to_trust(self, only):
         assert "env" not in only({**SOCKET, "environment": {"FORWARDED_ALLOW_IPS": "10.0.0.1"}}).argv
@@ -229,3 +241,45 @@ class TestDefinition:
     def test_a_command_is_asked_beside_the_answer_of_a_process_that_listens(self, only):
         *_, healthy = definition(only({**SOCKET, "health": {"path": "/", "command": "true"}}), "text", "systemd")
         assert isinstance(healthy, Healthy) and (healthy.path, healthy.command[-1]) == ("/", "true")
+
+
+class TestSparePorts:
+    @pytest.mark.parametrize(("live", "port"), [("", 8001), ("blue", 8011), ("green", 8001)])
+    def test_a_process_has_its_two_ports_by_turns(self, only, live, port):
+        process = only(SPARE, live)
+        assert (process.port, process.address) == (port, f"127.0.0.1:{port}")
+        assert process.argv[-1] == f"0.0.0.0:{port}"
+
+    def test_a_process_that_had_one_port_starts_on_the_spare_one_first(self, host):
+        row = {"process": "web", "unit": "shop-web", "manager": "systemd", "release": OLD, "live": True}
+        (process,) = processes_of(host(Facts(processes=(row,)), web=SPARE))
+        assert process.port == 8011
+
+    @pytest.mark.parametrize(("colour", "port"), [("blue", 8011), ("green", 8001)])
+    def test_a_process_that_is_renamed_takes_the_port_that_the_former_one_has_not(self, host, colour, port):
+        row = {"process": "old", "unit": f"shop-old-{colour}", "manager": "systemd", "release": OLD, "live": True}
+        (process,) = processes_of(host(Facts(processes=(row,), live={"old": colour}), web=SPARE))
+        assert process.port == port
+
+    def test_a_host_is_seen_as_when_a_process_serves_in_its_other_colour(self, host):
+        row = {"process": "web", "unit": "shop-web-blue", "manager": "systemd", "release": NEW, "live": True}
+        (blue,) = processes_of(host(Facts(processes=(row,), live={"web": "blue"}), web=SPARE))
+        (green,) = processes_of(turned(blue))
+        assert (blue.port, green.port, green.colour) == (8001, 8011, "green")
+
+    def test_a_single_process_of_two_ports_would_restart_in_place(self):
+        assert not overlaps(Process.model_validate({**SPARE, "single": True}))
+
+
+class TestWarming:
+    def test_a_new_process_is_warmed_when_it_is_healthy_in_its_own_environment(self, only):
+        process = only({**SOCKET, "warm": "curl --unix-socket {{ socket }} http://x/", "environment": {"A": "b"}})
+        found = list(definition(process, "text", "systemd"))
+        assert [type(each).__name__ for each in found] == ["File", "Running", "Healthy", "Command"]
+        run = f"/srv/shop/releases/{NEW}/run"
+        assert found[3].argv == (run, "@web", "sh", "-c", "curl --unix-socket /srv/shop/run/web-blue.sock http://x/")
+        assert (found[3].user, found[3].cwd, found[3].when.resources) == ("shop", process.host.source, (found[1],))
+
+    def test_no_secret_stands_in_what_warms_a_process(self, only):
+        with pytest.raises(TemplateError, match="may not stand in a command"):
+            list(definition(only({**SOCKET, "warm": "x {{ secrets.KEY }}"}), "text", "systemd"))

@@ -35,6 +35,42 @@ MISTAKES = {
         "logs belongs to the application's user, and root opens this file",
         "choose a place that is root's, such as /srv/shop/log",
     ),
+    "a spare port needs a port": (
+        "[processes.w]\ncommand = 'x'\nspare_port = 8011\n[processes.v]\ncommand = 'x {{ socket }}'",
+        "processes.w.spare_port",
+        "is a second port, and there is no first one",
+        "as in port = 8001",
+    ),
+    "a command takes the port that is its turn": (
+        "[processes.w]\ncommand = 'x :8001'\nport = 8001\nspare_port = 8011\n"
+        "[site]\ndomains = ['a.test']\nproxy = { '/' = 'w' }",
+        "processes.w.spare_port",
+        "has no effect: the command does not say {{ port }}",
+        "write {{ port }} for its port",
+    ),
+    "a spare port is for a process behind the web server": (
+        "[processes.w]\ncommand = 'x {{ port }}'\nport = 8001\nspare_port = 8011\n"
+        "[processes.v]\ncommand = 'x {{ socket }}'\n[site]\ndomains = ['a.test']\nproxy = { '/' = 'v' }",
+        "processes.w.spare_port",
+        "is for a process of site.proxy",
+        "it is for one that the web server passes requests on to",
+    ),
+    "a web server elsewhere does not know which port is the one that serves": (
+        "[processes.w]\ngroups = ['data']\ncommand = 'x {{ port }}'\nport = 8001\nspare_port = 8011\n"
+        "[site]\ngroups = ['web']\ndomains = ['a.test']\nproxy = { '/' = 'w' }\n"
+        "[hosts.web1]\ngroups = ['web']\n[hosts.data1]\ngroups = ['data']",
+        "processes.w.spare_port",
+        "cannot be: the web server of web1 reaches it by its port alone",
+        "remove it; of several backends, each is taken out meanwhile",
+    ),
+    "a spare port is nobody else's": (
+        "[processes.w]\ncommand = 'x {{ port }}'\nport = 8001\nspare_port = 8011\n"
+        "[processes.v]\ncommand = 'x'\nport = 8011\n"
+        "[site]\ndomains = ['a.test']\nproxy = { '/' = 'w' }",
+        "processes.v.port",
+        "processes.w has port 8011 on web1 already",
+        "",
+    ),
     "a passphrase does not stand in the file": (
         "[volumes.logs]\ndevice = '/dev/xvdc'\nmount = '/mnt/logs'\npassphrase = 'open sesame'",
         "volumes.logs.passphrase",

@@ -81,7 +81,7 @@ def supervisord(tmp_path_factory):
 @pytest.fixture
 def supervisor(supervisord, system, monkeypatch):
     """A real supervisord without any programs, which the runner takes for the host's."""
-    monkeypatch.setattr(Supervisor, "socket", str(supervisord.socket))
+    monkeypatch.setattr(Supervisor, "config", str(supervisord.config))
     monkeypatch.setattr(Supervisor.traits, "folder", str(supervisord.folder))
     supervisord.use(system)
     yield supervisord

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from hawser.runner.processes.supervisor import Supervisor
 
-MAIN = """[unix_http_server]
-file={folder}/supervisor.sock
-[supervisord]
+SERVER = """[unix_http_server]
+file=%(here)s/supervisor.sock
+"""
+MAIN = """[supervisord]
 logfile={folder}/supervisord.log
 pidfile={folder}/supervisord.pid
 childlogdir={folder}
@@ -43,18 +44,28 @@ def command_line(pid):
 
 
 class Supervisord:
-    """A supervisord of our own, run as this user."""
+    """A supervisord of our own, run as this user.
 
-    def __init__(self, folder):
+    :param server: the sections that say how it is spoken to.
+    """
+
+    def __init__(self, folder, server=SERVER):
         self.home = folder
         self.folder = folder / "conf.d"
         self.folder.mkdir(parents=True)
         self.socket = folder / "supervisor.sock"
-        (folder / "supervisord.conf").write_text(MAIN.format(folder=folder))
+        self.config = folder / "supervisord.conf"
+        self.config.write_text(server + MAIN.format(folder=folder))
         argv = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", f"{folder}/supervisord.conf"]
         self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(self.socket.exists)
+        until(lambda: "supervisord started" in self.said)
         self.own_command_line = command_line(self.process.pid)
+
+    @property
+    def said(self):
+        """What it has written about itself."""
+        log = self.home / "supervisord.log"
+        return log.read_text() if log.exists() else ""
 
     def use(self, system):
         """Act through a system from now on."""

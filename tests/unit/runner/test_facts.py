@@ -13,6 +13,7 @@ import pytest
 
 from hawser.runner import facts
 from hawser.runner.processes.supervisor import Supervisor
+from hawser.runner.processes.supervisor_access import Access
 from hawser.runner.processes.systemd import Systemd
 
 PROGRAM = "; hawser: application=demo process=web release=r2\n[program:demo-web-{0}]\ncommand=sleep 60\n"
@@ -165,7 +166,7 @@ class TestTheApplication:
     def test_a_manager_that_does_not_answer_keeps_nobody_from_mending_it(self, tmp_path, root, told, monkeypatch):
         with socket.socket(socket.AF_UNIX) as left_behind:
             left_behind.bind(f"{tmp_path}/left.sock")
-        monkeypatch.setattr(Supervisor, "socket", f"{tmp_path}/left.sock")
+        monkeypatch.setattr(Supervisor, "_access", Access(f"{tmp_path}/left.sock"))
         monkeypatch.setattr(Supervisor.traits, "folder", f"{tmp_path}/programs")
         for folder, name in (("programs", "demo-web.conf"), ("units", "demo-beat.service")):
             (tmp_path / folder).mkdir()

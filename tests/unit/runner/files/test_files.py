@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -411,6 +412,12 @@ class TestLink:
         assert put(link("two")).note == "one -> two"
         assert (tmp_path / "a").readlink().name == "two"
         assert names(tmp_path) == ["a", "state"]
+
+    def test_a_link_takes_the_place_of_a_socket(self, link, tmp_path):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{tmp_path}/a")
+            assert put(link("one")).note == "-> one"
+        assert (tmp_path / "a").readlink().name == "one"
 
     @pytest.mark.parametrize("what", ["file", "folder"])
     def test_a_file_or_folder_in_the_way_of_a_link_stays(self, link, tmp_path, what):

@@ -293,3 +293,69 @@ class TestAnApplicationThatCanSayWhetherItWorks:
     def test_a_command_of_health_may_take_only_so_long(self, healthy):
         well, said = healthy(address="", command=["sleep", "600"]).ask(0.2)
         assert not well and "not done after" in said
+
+
+COLD = """
+import http.server, os, socketserver, sys, time
+path, seconds = sys.argv[1], float(sys.argv[2])
+class Handler(http.server.BaseHTTPRequestHandler):
+    cold = True
+    def do_GET(self):
+        if Handler.cold:
+            time.sleep(seconds)
+            Handler.cold = False
+        self.send_response(200)
+        self.end_headers()
+    def address_string(self):
+        return "unix"
+    def log_message(self, *arguments):
+        print(os.getpid(), flush=True)
+server = socketserver.UnixStreamServer(path, Handler)
+for _ in range(2):
+    if not os.fork():
+        break
+server.serve_forever()
+"""
+
+
+class TestSuccesses:
+    @pytest.fixture
+    def workers(self, supervisor, tmp_path):
+        """Start a server of three workers of which each takes some seconds for its first answer."""
+
+        def workers(seconds):
+            (tmp_path / "cold.py").write_text(COLD)
+            command = f"{sys.executable} {tmp_path}/cold.py {tmp_path}/web.sock {seconds}"
+            supervisor.run("demo-web", command, stdout_logfile=f"{tmp_path}/log", redirect_stderr="true")
+
+        return workers
+
+    def test_every_worker_has_answered_before_a_process_counts_as_healthy(self, workers, healthy, tmp_path):
+        workers(1.5)
+        resource = healthy(successes=6, fast=0.5, timeout=20.0)
+        resource.apply(resource.check())
+        assert len(set((tmp_path / "log").read_text().split())) == 3
+        assert max(timed(lambda: ask(f"{tmp_path}/web.sock", "/", "x")) for _ in range(10)) < 1
+
+    def test_a_process_that_stays_slow_fails_with_the_setting_that_says_so(self, start, healthy):
+        start(0, 200)
+        resource = healthy(successes=2, fast=0.0, timeout=3.0)
+        with pytest.raises(Failure, match=r"takes 0\.0 s for an answer, where health\.fast allows 0 \(answer 1 of 2\)"):
+            resource.apply(resource.check())
+
+    def test_a_process_whose_good_answers_do_not_come_in_a_row_is_not_healthy(self, healthy, monkeypatch):
+        told = iter([(True, ""), *[(True, "")] * 3, (True, ""), (False, "answers / with 500")])
+        resource = healthy(successes=3)
+        monkeypatch.setattr(resource, "answers", lambda timeout: next(told))
+        assert resource.ask_often(time.monotonic() + 5) == (False, "answers / with 500")
+
+    def test_one_success_is_one_question(self, web, healthy):
+        assert healthy().check() is None
+        assert len(web.asked) == 1
+
+
+def timed(work):
+    """Return how many seconds some work takes."""
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began

@@ -284,3 +284,49 @@ def test_lines_that_are_added_to_a_log_are_told_once_also_after_it_was_emptied(s
     path.write_text("anew\n")
     assert wait(3) == ["first", "more", "anew"]
     assert all(one["time"] <= other["time"] for one, other in itertools.pairwise(told))
+
+
+class TestTimesWithoutAZone:
+    """A program may write times in a zone of its own, which its file does not name."""
+
+    @pytest.fixture
+    def told(self, system, tmp_path):
+        """Return what is told since some moment of files that were changed last at a moment, the youngest first."""
+
+        def told(*files, since=NOON - 600):
+            for number, (text, changed) in enumerate(files):
+                path = tmp_path / (f"log.{number}" if number else "log")
+                path.write_text(text)
+                os.utime(path, (changed, changed))
+            source = {"name": "web", "path": f"{tmp_path}/log"}
+            return [entry[::2] for entry in logs.collect(system, source, 0, since, NOON, 1 << 30, None, 1 << 20)]
+
+        return told
+
+    @pytest.mark.parametrize("offset", [-5, 5.5, -3.5, 5.75, 13, 0])
+    def test_lines_written_since_are_told_whatever_the_zone(self, told, offset):
+        at = [time.strftime("%F %T", time.gmtime(NOON + offset * 3600 - ago)) for ago in (7200, 60, 0)]
+        found = told((f"{at[0]},1 old\n{at[1]},2 WARNING x\n{at[2]},3 ERROR y\nTraceback\n  z\n", NOON + 1))
+        assert [text.split(" ")[-1] for _moment, text in found] == ["x", "y", "Traceback", "z"]
+        assert [round(moment - NOON) for moment, _text in found] == [-60, 0, 0, 0]
+
+    def test_lines_between_others_that_name_their_zone_are_told_by_those(self, told):
+        text = (
+            "2026-03-05 06:30:00,000 old\n2026-03-05 06:59:58,000 INFO x\n"
+            "[2026-03-05 12:00:00 +0000] [7] [INFO] Booting\n"
+        )
+        assert [round(moment - NOON) for moment, _text in told((text, NOON))] == [-2, 0]
+
+    def test_a_rotated_file_that_shows_no_zone_has_that_of_the_younger_one(self, told):
+        young = "2026-03-05 06:59:59,000 INFO x\n"
+        old = "2026-03-05 06:55:00,000 INFO y\n"
+        found = told((young, NOON), (old, NOON - 120))
+        assert [round(moment - NOON) for moment, _text in found] == [-300, -1]
+
+    def test_lines_without_a_time_behind_an_old_one_are_told(self, told):
+        assert told(("2026-03-05 09:17:00 INFO x\nSegmentation fault\n", NOON)) == [(NOON, "Segmentation fault")]
+
+    def test_a_quiet_program_in_the_hosts_own_zone_keeps_its_times(self, told):
+        text = "2026-03-05 09:00:00 INFO x\nwritten much later\n"
+        found = told((text, NOON - 17), since=0)
+        assert [round(moment - NOON) for moment, _text in found] == [-10800, -10800]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import sys
 import time
+from hashlib import sha1
 from pathlib import Path
 
 import pytest
 
+from hawser.formats import supervisor_command
+from hawser.host.processes import unlinking
 from hawser.runner.processes.managers import manager, tail
 from hawser.runner.processes.supervisor import Supervisor
+from hawser.runner.processes.supervisor_access import Access, access
 from hawser.runner.processes.systemd import Systemd
 from hawser.runner.system import BASE_ENVIRONMENT, Failure
 
-from ..daemons import until
+from ..daemons import Supervisord, until
 
 RUNNING = {
     "LoadState": "loaded",
@@ -25,6 +31,12 @@ RUNNING = {
     "MainPID": "374",
     "StateChangeTimestampMonotonic": "0",
 }
+
+
+def answers(path):
+    """Tell whether somebody listens on a socket."""
+    with socket.socket(socket.AF_UNIX) as link:
+        return link.connect_ex(path) == 0
 
 
 class TestSystemdsAnswers:
@@ -92,6 +104,15 @@ class TestSupervisor:
         assert (state.known, state.phase, state.enabled, state.word) == (True, "active", True, "running")
         assert abs(state.since - time.time()) < 5
         assert state.pid > 0
+
+    def test_a_server_that_leaves_its_socket_behind_is_started_again_after_it_was_killed(self, supervisor):
+        path = f"{supervisor.home}/web.sock"
+        serve = f"import socket, time; s = socket.socket(socket.AF_UNIX); s.bind({path!r}); s.listen(); time.sleep(99)"
+        supervisor.run("demo-web", supervisor_command([*unlinking(path), sys.executable, "-c", serve]))
+        pid = supervisor.pid("demo-web")
+        until(Path(path).exists)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: supervisor.pid("demo-web") not in (0, pid) and answers(path))
 
     def test_supervisor_says_which_programs_it_does_not_know(self, supervisor):
         supervisor.define("demo-web")
@@ -161,7 +182,7 @@ class TestSupervisor:
         assert supervisor.manager.state("demo-web").stopping
 
     def test_no_program_is_known_where_supervisor_does_not_run(self, system, tmp_path, monkeypatch):
-        monkeypatch.setattr(Supervisor, "socket", f"{tmp_path}/no.sock")
+        monkeypatch.setattr(Supervisor, "_access", Access(f"{tmp_path}/no.sock"))
         assert not Supervisor(system).state("demo-web").known
         with pytest.raises(Failure, match="supervisor does not run on this host"):
             Supervisor(system).take_up("demo-web")
@@ -169,13 +190,13 @@ class TestSupervisor:
     def test_a_socket_that_nobody_serves_any_more_is_told(self, system, tmp_path, monkeypatch):
         with socket.socket(socket.AF_UNIX) as left_behind:
             left_behind.bind(f"{tmp_path}/left.sock")
-        monkeypatch.setattr(Supervisor, "socket", f"{tmp_path}/left.sock")
+        monkeypatch.setattr(Supervisor, "_access", Access(f"{tmp_path}/left.sock"))
         with pytest.raises(Failure, match=r"supervisor does not answer on .*left.sock: .*refused"):
             Supervisor(system).state("demo-web")
 
-    @pytest.mark.parametrize("answer", [b"HTTP/1.0 401 Unauthorized\r\n\r\n", b"nonsense\r\n\r\n", b""])
+    @pytest.mark.parametrize("answer", [b"HTTP/1.0 500 Error\r\n\r\n", b"nonsense\r\n\r\n", b""])
     def test_an_answer_that_makes_no_sense_is_told(self, system, serve, monkeypatch, answer):
-        monkeypatch.setattr(Supervisor, "socket", serve(answer))
+        monkeypatch.setattr(Supervisor, "_access", Access(serve(answer)))
         with pytest.raises(Failure, match="supervisor does not answer on"):
             Supervisor(system).state("demo-web")
 
@@ -237,7 +258,7 @@ class TestWhatAProgramLeavesBehind:
 
     def test_programs_of_another_supervisor_are_let_alone(self, supervisor, leaves, monkeypatch):
         with monkeypatch.context() as patch:
-            patch.setattr(Supervisor, "socket", "/run/another.sock")
+            patch.setattr(supervisor.manager, "_access", Access("/run/another.sock"))
             assert supervisor.manager.rest_of("tank-ws") == []
 
 
@@ -246,3 +267,64 @@ def alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+class TestAccessToSupervisor:
+    @pytest.fixture
+    def guarded(self, system, tmp_path, monkeypatch):
+        """Start a supervisord with this at the top of its configuration; return what speaks to it as that says."""
+        started = []
+
+        def guarded(text):
+            daemon = Supervisord(tmp_path / "s", text)
+            started.append(daemon)
+            monkeypatch.setattr(Supervisor, "config", str(daemon.config))
+            monkeypatch.setattr(Supervisor.traits, "folder", str(daemon.folder))
+            return Supervisor(system)
+
+        yield guarded
+        for daemon in started:
+            daemon.stop()
+
+    SERVER = "[unix_http_server]\nfile=%(here)s/own.sock ; here\n"
+    CREDENTIALS = "username=root\npassword=50%%; off\n"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            SERVER,
+            SERVER + CREDENTIALS,
+            SERVER + CREDENTIALS + "[supervisorctl]\nserverurl=unix://%(here)s/own.sock\n" + CREDENTIALS,
+            SERVER + f"username=root\npassword={{SHA}}{sha1(b'50%; off').hexdigest()}\n[supervisorctl]\n" + CREDENTIALS,
+            "[inet_http_server]\nport=127.0.0.1:{port}\n" + CREDENTIALS,
+            "[inet_http_server]\nport=*:{port}\n[supervisorctl]\nserverurl=http://localhost:{port}/\n",
+        ],
+        ids=["another socket", "a password", "twice", "a hash", "a port", "a URL"],
+    )
+    def test_supervisor_is_spoken_to_as_its_configuration_says(self, guarded, text):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        assert guarded(text.replace("{port}", str(port))).call("getSupervisorVersion")
+
+    def test_a_password_that_nothing_on_the_host_tells_is_said_with_the_next_move(self, guarded):
+        there = guarded(self.SERVER + f"username=root\npassword={{SHA}}{sha1(b'x').hexdigest()}\n")
+        with pytest.raises(Failure, match=r"wants a password on .*own.sock.*next: give username and password under"):
+            there.call("getSupervisorVersion")
+
+    def test_a_wrong_password_is_not_told(self, guarded):
+        there = guarded(self.SERVER + self.CREDENTIALS + "[supervisorctl]\nusername=root\npassword=wr0ng\n")
+        with pytest.raises(Failure) as caught:
+            there.call("getSupervisorVersion")
+        assert "wr0ng" not in caught.value.message and "wants a password" in caught.value.message
+
+    def test_what_is_included_counts(self, tmp_path):
+        (tmp_path / "main.conf").write_text("[include]\nfiles = conf.d/*.conf\n")
+        (tmp_path / "conf.d").mkdir()
+        (tmp_path / "conf.d/server.conf").write_text("[unix_http_server]\nfile=/run/mine.sock\n")
+        assert access(f"{tmp_path}/main.conf").address == "/run/mine.sock"
+
+    @pytest.mark.parametrize("text", [None, "", "no section\n", "[unix_http_server]\nchmod=0700\n"])
+    def test_a_configuration_that_says_nothing_of_it_leaves_the_place_of_debians_package(self, tmp_path, text):
+        if text is not None:
+            (tmp_path / "main.conf").write_text(text)
+        assert access(f"{tmp_path}/main.conf").address == "/var/run/supervisor.sock"

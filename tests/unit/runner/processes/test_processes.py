@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import time
 
 import pytest
 
-from hawser.runner.processes.processes import OnlyUnits, Retired, Running, Service, definitions
+from hawser.runner.kernel.ports import at_port
+from hawser.runner.processes.processes import OnlyUnits, Retired, Running, Service, Vacated, definitions
 from hawser.runner.processes.systemd import Systemd
 from hawser.runner.system import Failure, Finished
 
@@ -47,6 +50,41 @@ def retired(supervisor, system):
         )
 
     return retired
+
+
+class TestVacated:
+    @pytest.fixture
+    def port(self, supervisor):
+        """The port on which demo-web listens, of release r1."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        supervisor.run("demo-web", f"{sys.executable} -m http.server {port} --bind 127.0.0.1")
+        until(lambda: at_port(port))
+        return port
+
+    @pytest.fixture
+    def vacated(self, system, port):
+        def vacated(unit, release):
+            spec = {"port": port, "unit": unit, "prefix": "demo", "release": release}
+            return Vacated(whole("vacated", spec), system)
+
+        return vacated
+
+    def test_a_process_of_an_earlier_release_gives_its_port_to_one_of_another_name(self, supervisor, vacated, port):
+        change = vacated("demo-api", "r2").check()
+        assert change.note == f"stops demo-web, which has port {port}"
+        vacated("demo-api", "r2").apply(change)
+        assert vacated("demo-api", "r2").check() is None
+        assert not supervisor.manager.state("demo-web").wanted and at_port(port) == []
+
+    def test_a_port_stays_with_who_restarts_on_it_and_with_a_process_of_the_same_release(self, vacated):
+        assert vacated("demo-web", "r2").check() is None
+        assert vacated("demo-api", "r1").check() is None
+
+    def test_a_port_that_a_stranger_has_is_left_to_the_stranger(self, supervisor, system):
+        with socket.create_server(("127.0.0.1", 0)) as stranger:
+            spec = {"port": stranger.getsockname()[1], "unit": "demo-api", "prefix": "demo", "release": "r2"}
+            assert Vacated(whole("vacated", spec), system).check() is None
 
 
 class TestRunning:

@@ -1,0 +1,78 @@
+"""What any web server needs of a site."""
+
+from __future__ import annotations
+
+import pytest
+
+from hawser.host import Host
+from hawser.host.facts import Facts
+from hawser.host.release import Release
+from hawser.inventory import Environment
+from hawser.resources import Absent
+from hawser.secrets import Secrets
+from hawser.templates.rendering import TemplateError, Templates
+from tasks import processes
+from tasks.webservers.site import parts
+
+COMMAND = "gunicorn shop.wsgi --bind 127.0.0.1:{{ port }}"
+
+NEW = "1111111111-aaaaaaaa"
+
+
+@pytest.fixture
+def host(tmp_path):
+    """Return a host whose process has two ports by turns."""
+
+    def host(live="", serves="2222222222-bbbbbbbb", **site):
+        environment = Environment.model_validate(
+            {
+                "name": "shop",
+                "path": tmp_path / "shop.toml",
+                "app": {"name": "my-shop", "repo": "."},
+                "vars": {"port": 8011},
+                "processes": {"web": {"command": COMMAND, "port": 8001, "spare_port": 8011}},
+                "site": {"domains": ["shop.test"], "tls": "none", **site},
+                "hosts": {"web1": {}},
+            }
+        )
+        templates, addresses = Templates(), {"web1": "10.0.0.1"}
+        release = Release(NEW, "1" * 40, environment, templates)
+        row = {"process": "web", "unit": f"my-shop-web-{live}", "manager": "systemd", "release": serves, "live": True}
+        facts = Facts(live={"web": live}, processes=(row,)) if live else Facts()
+        return Host("web1", environment, Secrets("shop", tmp_path, {}), templates, addresses, facts, release)
+
+    return host
+
+
+@pytest.mark.parametrize(("live", "port"), [("", 8001), ("blue", 8011), ("green", 8001)])
+def test_requests_go_to_the_port_of_the_colour_that_is_to_serve(host, live, port):
+    (upstream,) = parts(host(live))["upstreams"]
+    assert (upstream["name"], upstream["servers"]) == ("my-shop_web", [f"127.0.0.1:{port}"])
+
+
+@pytest.mark.parametrize("port", ["8001", "{{ vars.port }}"])
+def test_a_part_of_the_site_that_names_one_of_two_ports_is_refused_with_what_to_write(host, port):
+    with pytest.raises(TemplateError) as caught:
+        parts(host(extra=f"location /x {{ proxy_pass http://127.0.0.1:{port}; }}"))
+    problem = caught.value.problem
+    assert (problem.key, problem.message.split(",")[0]) == (
+        "site.extra",
+        f"names the port {port.replace('{{ vars.port }}', '8011')}",
+    )
+    assert "http://my-shop_web" in problem.hint
+    assert "http://my-shop_web" in parts(host(extra="location /x { proxy_pass http://my-shop_web; }"))["extra"]
+
+
+def test_a_restart_proves_the_other_port_moves_the_requests_and_then_stops_the_former_one(host):
+    kinds = [each for each in processes.restarted.resources(host("blue", NEW)) if not isinstance(each, Absent)]
+    names = [type(each).__name__ for each in kinds]
+    site = ["HttpBlock", "File", "Command", "Served"]
+    assert names == ["Vacated", "File", "Running", "Healthy", *site, "Link", "Retired"]
+    assert "127.0.0.1:8011 fail_timeout" in kinds[5].content
+    assert (kinds[3].address, kinds[9].unit) == ("127.0.0.1:8011", "my-shop-web-blue")
+
+
+def test_after_a_restart_that_failed_requests_go_to_the_process_that_went_on(host):
+    kept = [each for each in processes.cleaned_up.resources(host("blue", NEW)) if not isinstance(each, Absent)]
+    assert [type(each).__name__ for each in kept] == ["HttpBlock", "File", "Command", "Served", "Retired"]
+    assert "127.0.0.1:8001 fail_timeout" in kept[1].content and kept[4].unit == "my-shop-web-green"
