@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from hawser.answers import reading
 from hawser.answers.records import OpenRestore
@@ -44,7 +45,8 @@ def generating(host: Host, command: str) -> tuple[str, ...]:
     allowed = "all" if accepted else host.environment.release.rolling_migrations
     release = host.release.id if host.release else ""
     part = known.generator
-    return (*alembic.PYTHON, "generate", part.location, release, allowed, part.asked, *part.words)
+    folder = ("env", "-C", str(PurePosixPath(host.source, known.folder))) if known.folder else ()
+    return (*folder, *alembic.PYTHON, "generate", part.location, release, allowed, part.asked, *part.words)
 
 
 @fleet_task(help={**DATABASE, "why": "what it is made for, for db.list: say `scheduled` in a timer"})

@@ -217,6 +217,7 @@ class Lines(Row):
 class Unanswered(Row):
     error: Text
     output: NotRequired[Text]
+    crashed: NotRequired[bool]
 
 
 DjangoPlan: TypeAlias = Annotated[Unanswered | Plan, _forgiving("its answer makes no sense")]

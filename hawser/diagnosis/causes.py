@@ -104,6 +104,11 @@ CAUSES = (
         service="redis",
     ),
     Cause(
+        r"Can't locate revision identified by '([^'\n]{1,200})'",
+        "the database is at revision {1}, which the code of this release does not have",
+        "fab -H {environment} deploy --revision with a commit that has it; it stays applied over a rollback",
+    ),
+    Cause(
         r'no pg_hba\.conf entry for host "([^"\n]{1,200})"',
         "PostgreSQL lets nobody in from {1}",
         "name the host's group in services.postgresql…clients, then: fab -H {environment} bootstrap",

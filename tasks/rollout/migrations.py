@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from hawser.answers import reading
@@ -17,12 +18,15 @@ from hawser.fleet.rolling import Rollout
 from hawser.host import Host
 from hawser.host.release import Release, is_id, short
 from hawser.host.variables import instance_environment
+from hawser.report.text import hearsay
 from hawser.runner.code.operations import ADDITIVE, BREAKING, UNCLASSIFIED
 from hawser.runner.code.operations import KINDS as ORDER
 from hawser.runner.code.revisions import ALLOWED
 from hawser.runner.specs.questions import MigrationQuestion
 
 Answer: TypeAlias = DjangoPlan | AlembicPlan | PrintedPlan
+# Lines of what a failed program said that are shown; the last ones of a traceback say what went wrong.
+LAST_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,14 @@ class PendingMigrations:
     :param unknown: why more may be pending; empty when all are known.
     :param later: the commands that generate more, which is judged before it is applied.
     :param unseen: the commands that generate more and apply it before anybody has seen it.
+    :param crashes: the questions whose programs failed, each with what it said. That is no answer about migrations.
     """
 
     verdicts: tuple[Verdict, ...] = ()
     unknown: str = ""
     later: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    crashes: tuple[tuple[str, str], ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -72,8 +78,8 @@ def outlook(fleet: Fleet, release: Release) -> PendingMigrations:
         line = host.command_text(release.environment.release.pending, "release.pending")
         answer = ask_one(fleet, host, {**program(host, ("sh", "-c", line)), "plain": True})
         if "error" in answer:
-            unknown = f"release.pending: {answer['error']}\n{answer.get('output', '')}".strip()
-            return PendingMigrations((), unknown, later, unseen)
+            unknown = f"release.pending does not tell what is pending: {reason_of(answer)}"
+            return PendingMigrations((), unknown, later, unseen, crash(f"release.pending, `{line}`,", answer))
         assert "lines" in answer
         listed = tuple(Verdict(line, UNCLASSIFIED, ("not Django's",), False) for line in answer["lines"])
         return PendingMigrations(listed, "", later, unseen)
@@ -83,22 +89,31 @@ def outlook(fleet: Fleet, release: Release) -> PendingMigrations:
     answers = ask(
         fleet, host, [*(django(host, each) for each in known), *(revisions(host, *each) for each in upgrades)]
     )
-    for place, answer in zip(places_of(known), answers, strict=False):
+    crashes: list[tuple[str, str]] = []
+    for question, place, answer in zip(known, places_of(known), answers, strict=False):
         if "error" in answer:
+            crashes += crash(f"`{question.program}`", answer)
             where = f" for {place}" if place else ""
             reasons.append(f"Django does not tell its plan{where}: {reason_of(answer)}")
         else:
             assert "known" in answer
             # One that breaks nothing in a new and empty database may do so in an old one.
             verdicts += judge(answer["pending"], place)
-    for (instance, part), answer in zip(upgrades, answers[len(known) :], strict=True):
+    for (upgrade_line, part), answer in zip(upgrades, answers[len(known) :], strict=True):
         if "error" in answer:
+            crashes += crash("Alembic:", answer)
             reasons.append(f"Alembic does not tell what is pending: {reason_of(answer)}")
         else:
             assert "pending" in answer and "known" not in answer
-            place = f"{part.location} of instance {instance}" if instance else part.location
-            verdicts += [alembic_verdict(row, place if len(upgrades) > 1 else "") for row in answer["pending"]]
-    return PendingMigrations(tuple(verdicts), "; ".join(reasons), later, unseen)
+            place = place_of(upgrade_line, part) if len(upgrades) > 1 else ""
+            verdicts += [alembic_verdict(row, place) for row in answer["pending"]]
+    return PendingMigrations(tuple(verdicts), "; ".join(reasons), later, unseen, tuple(crashes))
+
+
+def crash(what: str, answer: Unanswered) -> tuple[tuple[str, str], ...]:
+    """Return a question whose program failed, with what that said; nothing where it only was no answer."""
+    told = (f"{what} {answer['error'].removeprefix('run ')}", answer.get("output", ""))
+    return (told,) if answer.get("crashed") else ()
 
 
 def reason_of(answer: Unanswered) -> str:
@@ -107,13 +122,19 @@ def reason_of(answer: Unanswered) -> str:
     return f"{answer['error']}{last}"
 
 
-def upgrades_of(lines: Iterable[alembic.Line | None]) -> list[tuple[str, alembic.Part]]:
-    """Return the places of Alembic whose pending revisions are to be asked for: each once, with its instance."""
-    found: dict[tuple[str, tuple[str, ...]], alembic.Part] = {}
+def upgrades_of(lines: Iterable[alembic.Line | None]) -> list[tuple[alembic.Line, alembic.Part]]:
+    """Return the places of Alembic whose pending revisions are to be asked for: each once, with its line."""
+    found: dict[tuple[str, str, tuple[str, ...]], tuple[alembic.Line, alembic.Part]] = {}
     for line in filter(None, lines):
         for part in line.upgrades:
-            found.setdefault((line.instance, part.asks), part)
-    return [(instance, part) for (instance, _asks), part in found.items()]
+            found.setdefault((line.instance, line.folder, part.asks), (line, part))
+    return list(found.values())
+
+
+def place_of(line: alembic.Line, part: alembic.Part) -> str:
+    """Return, in words, where Alembic works."""
+    location = str(PurePosixPath(line.folder, part.location))
+    return f"{location} of instance {line.instance}" if line.instance else location
 
 
 def alembic_verdict(row: Revision, place: str) -> Verdict:
@@ -122,10 +143,11 @@ def alembic_verdict(row: Revision, place: str) -> Verdict:
     return Verdict(row["key"], kind, tuple(row["reasons"]), row["reversible"], place)
 
 
-def revisions(host: Host, instance: str, part: alembic.Part) -> MigrationQuestion:
+def revisions(host: Host, line: alembic.Line, part: alembic.Part) -> MigrationQuestion:
     """Return the program that reads which of Alembic's revisions are pending."""
     release = host.release.id if host.release else ""
-    return program(host, (*alembic.PYTHON, "pending", part.location, release, part.asked), instance)
+    words = (*alembic.PYTHON, "pending", part.location, release, part.asked)
+    return program(host, words, line.instance, line.folder)
 
 
 def leader_with(fleet: Fleet, release: Release) -> Host:
@@ -146,17 +168,27 @@ def questions(host: Host) -> tuple[list[Question], list[str]]:
     return list(dict.fromkeys(known)), others
 
 
-def program(host: Host, words: Sequence[str], instance: str = "", **variables: str) -> MigrationQuestion:
-    """Return a program that runs in a release, as the application's user, in its environment."""
+def program(
+    host: Host, words: Sequence[str], instance: str = "", folder: str = "", **variables: str
+) -> MigrationQuestion:
+    """Return a program that runs in a release, as the application's user, in its environment.
+
+    :param folder: where it starts, relative to the code.
+    """
     own = [f"@{instance_environment(instance)}"] if instance else []
     argv = [f"{host.release_path}/run", *own, *words]
-    return {"argv": argv, "user": host.app.user, "cwd": host.source, "env": variables}
+    return {
+        "argv": argv,
+        "user": host.app.user,
+        "cwd": str(PurePosixPath(host.source, folder)),
+        "env": variables,
+    }
 
 
 def django(host: Host, asked: Question, described: Sequence[str] = ()) -> MigrationQuestion:
     """Return the program that asks Django."""
     variables = {"HAWSER_DATABASE": asked.database, "HAWSER_DESCRIBE": ",".join(described)}
-    question = program(host, asked.words, asked.instance, **variables)
+    question = program(host, asked.words, asked.instance, asked.folder, **variables)
     if asked.otherwise:
         question["otherwise"] = program(host, asked.otherwise, asked.instance)["argv"]
     return question
@@ -192,6 +224,9 @@ def check_pending(rolling: Rollout) -> PendingMigrations:
         report.note(leader, f"pending migrations: unknown, for {wanted.id} is not built there yet")
         return PendingMigrations(unknown="not built yet")
     found = outlook(hosts, wanted)
+    if found.crashes and not rolling.record.accepted:
+        refuse_crashes(hosts, leader, found)
+        return found
     for line in summaries(found.verdicts):
         report.note("", f"pending migration {line}")
     if found.unknown:
@@ -208,6 +243,22 @@ def check_pending(rolling: Rollout) -> PendingMigrations:
         raise HawserError(message)
     report.note("", f"this would be refused: {message}", "warning")
     return found
+
+
+def refuse_crashes(hosts: Fleet, leader: str, found: PendingMigrations) -> None:
+    """Stop where the release fails when it is asked for its migrations: it would fail when it migrates, too.
+
+    :raises StepFailed: shows what it said, and the known causes; nothing has switched yet. A dry run says so only.
+    """
+    lines = [f"{leader}: the new release fails when it is asked which migrations are pending; nothing has switched"]
+    for what, said in found.crashes:
+        lines += [f"  {what}", *(f"    {line}" for line in hearsay(said).strip().splitlines()[-LAST_LINES:])]
+    if hosts.dry:
+        hosts.report.note("", "this would be refused: " + "\n".join(lines), "warning")
+        return
+    known = hosts.explained({leader: "\n".join(said for _what, said in found.crashes)})
+    move = "" if known else f"correct what it says, then: fab -H {hosts.environment.name} deploy"
+    raise StepFailed("\n".join([*lines, *known]), next=move)
 
 
 def refusal(rolling: Rollout, beyond: Sequence[str], found: PendingMigrations) -> str:
@@ -228,6 +279,8 @@ def refusal(rolling: Rollout, beyond: Sequence[str], found: PendingMigrations) -
         lines.append("    that are made where you work, and committed")
     elif all(each.kind in (ADDITIVE, UNCLASSIFIED) for each in found.verdicts):
         file = hosts.environment.path.name
+        if found.unknown and not hosts.environment.release.pending:
+            lines.append(f"    pending = a command that prints what migrate would do, under [release] in {file}")
         lines.append(f'    rolling_migrations = "unclassified" under [release] in {file}, to allow this for good')
     return "\n".join(lines)
 

@@ -94,7 +94,14 @@ def assigned(body: Sequence[ast.stmt]) -> Dict[str, object]:
 
 
 class Unanswered(Exception):
-    """Alembic does not answer a question."""
+    """Alembic does not answer a question.
+
+    :param crashed: it failed, as the release's own code may.
+    """
+
+    def __init__(self, why: str, crashed: bool = False) -> None:
+        super().__init__(why)
+        self.crashed = crashed
 
 
 def output_of(program: str, what: str) -> str:
@@ -107,9 +114,9 @@ def output_of(program: str, what: str) -> str:
     try:
         ended = subprocess.run(words, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unanswered("`%s`: %s" % (" ".join(words), error)) from error
+        raise Unanswered("`%s`: %s" % (" ".join(words), error), crashed=True) from error
     if ended.returncode:
-        raise Unanswered("`%s` exited with %d" % (" ".join(words), ended.returncode))
+        raise Unanswered("`%s` exited with %d" % (" ".join(words), ended.returncode), crashed=True)
     return os.fsdecode(ended.stdout)
 
 
@@ -240,7 +247,7 @@ def pending(location: str, release: str, program: str) -> Mapping[str, object]:
         # Without a revision there is nothing to apply, and perhaps no database yet.
         lacks = {each for current in (applied(program, rows) if rows else []) for each in lacking(rows, current)}
     except Unanswered as error:
-        return {"error": str(error)}
+        return {"error": str(error), "crashed": error.crashed}
     paths = {row["revision"]: path for path, row in there.items()}
     missing = ordered([row for row in rows if row["revision"] in lacks])
     found = [{**judged(paths[row["revision"]]), **row} for row in missing]

@@ -216,3 +216,4 @@ class Lines(TypedDict):
 class Unanswered(TypedDict):
     error: str
     output: str
+    crashed: bool

@@ -5,6 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from hawser.errors import StepFailed
 from tasks.rollout import migrations
 from tasks.rollout.migrations import applied, outlook
 
@@ -48,6 +51,14 @@ class Fleet:
             app=SimpleNamespace(user="shop"),
             command_text=lambda line, key: line,
         )
+
+    def everyone(self) -> Fleet:
+        return self
+
+    with_code = required_hosts = everyone
+
+    def explained(self, texts: dict[str, str]) -> list[str]:
+        return [f"{name}: known" for name, text in texts.items() if "password" in text]
 
     def ask(self, name: str, function: str, arguments: Any) -> list[Any]:
         assert function == "migrations.plans"
@@ -115,3 +126,62 @@ def test_a_rollback_says_of_each_database_whether_it_fits():
         "the database (database legacy) stays as it is, with migrations that new does not know:\n"
         "  shop.0002: what it does is unknown, for what serves lacks it as well",
     ]
+
+
+TRACEBACK = "\n".join(
+    ["Traceback (most recent call last):", *map(str, range(300)), "ModuleNotFoundError: No module named 'x'"]
+)
+
+
+class Crashing(Fleet):
+    """A fleet whose release fails when it is asked for its migrations."""
+
+    dry = False
+
+    def __init__(self, *said: str, pending: str | None = None) -> None:
+        super().__init__({}, TWO)
+        self.said = said
+        self.release.environment.release.pending = pending
+        self.environment = SimpleNamespace(name="shop", release=SimpleNamespace(rolling_migrations="additive"))
+
+    def facts(self, name: str) -> Any:
+        return SimpleNamespace(releases=("new",), current="old")
+
+    def ask(self, name: str, function: str, arguments: Any) -> list[Any]:
+        return [{"error": "run exited with 1", "output": each, "crashed": True} for each in self.said]
+
+
+def check(fleet: Any, accepted: bool = False) -> Any:
+    wanted = SimpleNamespace(**vars(fleet.release), commit="abc")
+    record = SimpleNamespace(accepted=accepted, maintenance=False)
+    return migrations.check_pending(SimpleNamespace(hosts=fleet, wanted=wanted, record=record))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pending", [None, "python pending.py"])
+def test_a_release_that_fails_when_it_is_asked_is_broken_and_no_risky_migration(pending):
+    fleet = Crashing(*([TRACEBACK] if pending else [TRACEBACK, "no such table"]), pending=pending)
+    with pytest.raises(StepFailed) as caught:
+        check(fleet)
+    said = str(caught.value)
+    assert said.startswith("web1: the new release fails when it is asked which migrations are pending")
+    assert "    ModuleNotFoundError: No module named 'x'" in said and len(said.splitlines()) < 30
+    assert ("no such table" in said) != bool(pending) and (f"`{pending}`" in said) == bool(pending)
+    assert "accept" not in said and "run exited" not in said
+    assert said.endswith("next: correct what it says, then: fab -H shop deploy")
+
+
+def test_the_known_cause_of_a_failing_question_is_told():
+    with pytest.raises(StepFailed) as caught:
+        check(Crashing("password authentication failed", "fine"))
+    assert str(caught.value).endswith("\nweb1: known")
+
+
+def test_who_accepts_what_is_not_known_may_go_on_without_an_answer():
+    assert check(Crashing(TRACEBACK, ""), accepted=True).open
+
+
+def test_a_dry_run_says_that_the_question_fails():
+    fleet = Crashing(TRACEBACK, "")
+    fleet.dry = True
+    check(fleet)
+    assert fleet.notes[0].startswith("this would be refused: web1: the new release fails")
