@@ -33,6 +33,14 @@ def migrate(host: Host) -> Resources:
             yield in_release(host, command, words=generating(host, command))
 
 
+@step()
+def after_migrate(host: Host) -> Resources:
+    """Run the commands that belong behind a migration, on the leader only."""
+    if host.is_leader and host.release is not None:
+        for number, line in enumerate(host.environment.release.after_migrate):
+            yield in_release(host, host.command_text(line, f"release.after_migrate[{number}]"))
+
+
 def generating(host: Host, command: str) -> tuple[str, ...]:
     """Return the program that runs a command which generates migrations, and refuses those that are not allowed.
 

@@ -104,6 +104,13 @@ CAUSES = (
         service="redis",
     ),
     Cause(
+        r'relation "([^"\n]{1,200})" does not exist|no such table: (\S{1,200})'
+        r"|Table '([^'\n]{1,200})' doesn't exist",
+        "the database has no table {1}",
+        "what asks for tables belongs into release.after_migrate in {file}, for release.build and release.check run "
+        "before migrate; if it ran after it, a migration is missing",
+    ),
+    Cause(
         r"Can't locate revision identified by '([^'\n]{1,200})'",
         "the database is at revision {1}, which the code of this release does not have",
         "fab -H {environment} deploy --revision with a commit that has it; it stays applied over a rollback",

@@ -18,7 +18,7 @@ from hawser.host.release import Release
 from hawser.runner.code.operations import ADDITIVE
 from hawser.steps import StepLike
 
-from .. import config, db, maintenance, release
+from .. import config, db, maintenance, once, release
 from . import drain, hooks, migrations, visit
 from .migrations import PendingMigrations
 
@@ -72,8 +72,10 @@ def migrate(rolling: Rollout, pending: PendingMigrations) -> None:
     insists = hosts.environment.backup.before_migrate is True
     if saved.names and (insists or (not pending.nothing and migrations.serves_anywhere(hosts))):
         saved.apply([db.save], phase="backup")
+    once.first_time(rolling.remaining(hosts), rolling.wanted, before="migrate")
     with hooks.around_phase(rolling, "migrate", hosts.leader()):
-        hosts.leader().apply([db.migrate], rolling.wanted, phase="migrate")
+        steps = [db.migrate, db.after_migrate] if rolling.wanted.environment.release.after_migrate else [db.migrate]
+        hosts.leader().apply(steps, rolling.wanted, phase="migrate")
     rolling.note(migrated=True)
     hosts.leader().apply([release.advance], rolling.wanted, phase="migrated")
 
@@ -168,7 +170,7 @@ def maintenance_window(rolling: Rollout, pending: PendingMigrations) -> Iterator
             # First the journal: whoever comes after a crash shall know that the page is ours.
             rolling.note(closed=True)
             rolling.remaining(hosts).apply([release.advance], rolling.wanted, "close the site")
-    open_again = once(partial(after_failure, rolling, sites, partial(database_changes, rolling, pending)))
+    open_again = only_once(partial(after_failure, rolling, sites, partial(database_changes, rolling, pending)))
     rolling.later.append(open_again)
     try:
         if rolling.record.maintenance and sites.names:
@@ -187,7 +189,7 @@ def maintenance_window(rolling: Rollout, pending: PendingMigrations) -> Iterator
         reopen(rolling, sites)
 
 
-def once(act: Callable[[], None]) -> Callable[[], None]:
+def only_once(act: Callable[[], None]) -> Callable[[], None]:
     """Return a function that acts the first time it is called."""
     left = [act]
     return lambda: left.pop()() if left else None

@@ -54,7 +54,7 @@ HOSTS = [(name, host) for name, environment in ENVIRONMENTS.items() for host in 
 PHASES: dict[str, list[Step]] = {
     "bootstrap": [*bootstrap.STEPS, shares.mount, certs.place],
     "prepare": [shares.require, *deploy.PREPARE],
-    "migrate": [db.migrate, once.run],
+    "migrate": [db.migrate, db.after_migrate, once.run],
     "switch": deploy.SWITCH,
     "finish": deploy.FINISH,
     "remove": [each for steps in remove.REMOVE.values() for each in steps],

@@ -86,6 +86,7 @@ def _is_command(loc: Loc) -> bool:
         ("release", "build"),
         ("release", "check"),
         ("release", "migrate"),
+        ("release", "after_migrate"),
         ("release", "pending"),
     )
 

@@ -185,3 +185,51 @@ def test_a_dry_run_says_that_the_question_fails():
     fleet.dry = True
     check(fleet)
     assert fleet.notes[0].startswith("this would be refused: web1: the new release fails")
+
+
+ONCE = """
+[once.admin]
+command = "./make-admin"
+
+[once.install]
+command = "./install"
+before = "migrate"
+"""
+AROUND = """
+migrate = "./migrate"
+after_migrate = "./reindex"
+leader = "app1"
+rolling_migrations = "unclassified"
+"""
+
+
+def commands_of(world: Any, fails: str = "") -> list[str]:
+    """Deploy, and return what ran once and around the migration, in its order."""
+    ran: list[str] = []
+
+    def watch(name: str, row: Any) -> str | None:
+        if row["step"] in ("once.run", "db.migrate", "db.after_migrate") and row["title"]:
+            ran.append(row["title"])
+        return "it fails" if fails and row.get("title") == fails else None
+
+    world.fault = watch
+    world.failed = world.fab("deploy")
+    return ran
+
+
+def test_what_an_application_needs_before_its_first_migration_runs_before_it(world):
+    world.settings(release=AROUND, more=ONCE)
+    assert commands_of(world) == ["./install", "./migrate", "./reindex", "./make-admin"]
+
+
+def test_what_runs_once_before_a_migration_runs_without_one_too(world):
+    world.settings(more=ONCE)
+    assert commands_of(world) == ["./make-admin", "./install"]
+
+
+def test_what_fails_behind_a_migration_stops_before_anything_switches(world):
+    world.settings(release=AROUND)
+    world.commit = "b"
+    assert commands_of(world, "./reindex") == ["./migrate", "./reindex"]
+    assert "migrate failed on app1" in world.failed and set(world.state.values()) == {"a"}
+    assert commands_of(world) == ["./migrate", "./reindex"] and set(world.state.values()) == {"b"}
