@@ -181,9 +181,12 @@ class Operation(TypedDict):
 
 
 class Migration(TypedDict):
+    """A migration; ``replaces`` names those that it was squashed of."""
+
     key: Text
     app: Text
     operations: Many[Operation]
+    replaces: NotRequired[Many[Text]]
 
 
 @final

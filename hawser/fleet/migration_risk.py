@@ -67,6 +67,9 @@ def migration(state, each):
         operation.state_forwards(each.app_label, state)
     return {"key": each.app_label + "." + each.name, "app": each.app_label, "operations": rows}
 
+def replaced(each):
+    return [".".join(key) for key in getattr(each, "replaces", ())]
+
 executor = MigrationExecutor(connections[os.environ.get("HAWSER_DATABASE", "default")])
 loader = executor.loader
 targets = loader.graph.leaf_nodes()
@@ -76,12 +79,14 @@ named = [name for name in os.environ.get("HAWSER_DESCRIBE", "").split(",") if na
 known = {".".join(key): each for key, each in loader.disk_migrations.items()}
 print("hawser-migrations: " + json.dumps({
     "pending": [migration(state, each) for each in plan],
-    "described": [{"key": name, "app": known[name].app_label,
+    "described": [{"key": name, "app": known[name].app_label, "replaces": replaced(known[name]),
                    "operations": [describe(None, known[name].app_label, each) for each in known[name].operations]}
                   for name in named if name in known],
     "applied": sorted(".".join(key) for key in loader.applied_migrations),
-    "known": sorted(known)}))
+    "known": sorted(set(known).union(*map(replaced, known.values())))}))
 """
+# Lines of a list of migrations that are shown.
+_MOST = 12
 # Django before 1.10 has a `shell` that takes no command. This runs the program, where it is a file, up to the point at
 # which it would obey its arguments, in which its settings are known, and then SCRIPT.
 BEFORE_DJANGO_1_10 = """
@@ -326,6 +331,17 @@ def summaries(verdicts: Iterable[Verdict]) -> list[str]:
     for each in verdicts:
         found.setdefault(replace(each, place=""), []).append(each.place)
     return [str(replace(each, place=", ".join(where))) for each, where in found.items()]
+
+
+def shortened(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return the verdicts that deserve a look first, as many as a person reads."""
+    return sorted(verdicts, key=lambda each: -ORDER.index(each.kind))[:_MOST]
+
+
+def more_than(shown: Sequence[object], of: Sequence[object]) -> list[str]:
+    """Say how many more there are than are shown."""
+    left = len(of) - len(shown)
+    return [f"and {left} more that are no worse"] if left else []
 
 
 def judge(migrations: Iterable[Migration], place: str = "") -> list[Verdict]:

@@ -12,7 +12,7 @@ from hawser.answers.rows import AlembicPlan, DjangoPlan, PrintedPlan, Revision, 
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import alembic, kept
 from hawser.fleet.fleet import Fleet
-from hawser.fleet.migration_risk import Question, Verdict, judge, places_of, summaries
+from hawser.fleet.migration_risk import Question, Verdict, judge, more_than, places_of, shortened, summaries
 from hawser.fleet.migration_risk import questions as questions_of
 from hawser.fleet.rolling import Rollout
 from hawser.host import Host
@@ -59,7 +59,8 @@ class PendingMigrations:
 
     def beyond(self, allowed: str) -> list[str]:
         """Return, in words, the migrations beyond the kind that may run while older code serves."""
-        found = summaries(each for each in self.verdicts if ORDER.index(each.kind) > ALLOWED[allowed])
+        worst_first = sorted(self.verdicts, key=lambda each: -ORDER.index(each.kind))
+        found = summaries(each for each in worst_first if ORDER.index(each.kind) > ALLOWED[allowed])
         if self.unknown and ORDER.index(UNCLASSIFIED) > ALLOWED[allowed]:
             found.append(f"{UNCLASSIFIED}: {self.unknown}")
         if self.unseen and ORDER.index(BREAKING) > ALLOWED[allowed]:
@@ -227,7 +228,8 @@ def check_pending(rolling: Rollout) -> PendingMigrations:
     if found.crashes and not rolling.record.accepted:
         refuse_crashes(hosts, leader, found)
         return found
-    for line in summaries(found.verdicts):
+    shown = shortened(found.verdicts)
+    for line in [*summaries(shown), *more_than(shown, found.verdicts)]:
         report.note("", f"pending migration {line}")
     if found.unknown:
         report.note("", f"pending migrations: unknown, for {found.unknown}")
@@ -266,7 +268,8 @@ def refusal(rolling: Rollout, beyond: Sequence[str], found: PendingMigrations) -
     hosts = rolling.hosts
     command = f"fab -H {','.join(hosts.session.names)} deploy --revision {short(rolling.wanted.commit)}"
     lines = ["migrations that the code that serves meanwhile may not survive; nothing has switched"]
-    lines += [f"  {each}" for each in beyond]
+    shown = beyond[:LAST_LINES]
+    lines += [f"  {each}" for each in [*shown, *more_than(shown, beyond)]]
     lines += [
         "  next, one of:",
         f"    {command} --maintenance         (visitors get 503 while it is migrated and switched)",
@@ -307,47 +310,110 @@ def report_reverts(fleet: Fleet, wanted: Release) -> None:
 
     :param wanted: the older release, which must be built on the leader.
     """
-    leader = fleet.leader().names[0]
-    facts = fleet.facts(leader)
+    facts = fleet.facts(fleet.leader().names[0])
     if wanted.id not in facts.releases or not wanted.environment.release.migrate:
         return
-    host = leader_with(fleet, wanted)
+    host, newer = leader_with(fleet, wanted), serving_host(fleet, facts.current)
     known, others = questions(host)
-    for line in others:
-        fleet.report.note("", f"whether the database fits {wanted.id} is unknown: `{line}` is not Django's", "warning")
-    answers = ask(fleet, host, [django(host, each) for each in known])
-    for asked, place, answer in zip(known, places_of(known), answers, strict=True):
-        database = f"the database ({place})" if place else "the database"
+    lines = {line: alembic.line(line) for line in others}
+    upgrades = upgrades_of(lines.values())
+    for line in [line for line, found in lines.items() if found is None]:
+        told = f"whether the database fits {wanted.id} is unknown: `{line}` is neither Django's nor Alembic's"
+        fleet.report.note("", told, "warning")
+    answers = ask(
+        fleet, host, [*(django(host, each) for each in known), *(known_revisions(host, *each) for each in upgrades)]
+    )
+    for asked, place, answer in zip(known, places_of(known), answers, strict=False):
         if "error" in answer:
-            fleet.report.note("", f"whether {database} fits {wanted.id} is unknown: {answer['error']}", "warning")
+            report_fit(fleet, wanted, place, unknown=reason_of(answer))
             continue
         assert "applied" in answer
-        more = sorted(set(answer["applied"]) - set(answer["known"]))
-        if not more:
-            fleet.report.note("", f"{database} fits: {wanted.id} knows every migration that is applied")
+        report_fit(fleet, wanted, place, *beyond_django(fleet, newer, asked, answer))
+    for (upgrade_line, part), answer in zip(upgrades, answers[len(known) :], strict=True):
+        place = place_of(upgrade_line, part) if len(upgrades) > 1 else ""
+        if "error" in answer:
+            report_fit(fleet, wanted, place, unknown=reason_of(answer))
             continue
-        lines = "\n".join(f"  {line}" for line in describe(fleet, facts.current, asked, more))
-        fleet.report.note(
-            "", f"{database} stays as it is, with migrations that {wanted.id} does not know:\n{lines}", "warning"
+        assert "lines" in answer
+        told_by_newer = ask_one(
+            fleet, newer or host, revisions_beyond(newer or host, upgrade_line, part, answer["lines"])
         )
-
-
-def describe(fleet: Fleet, newer: str, asked: Question, keys: Sequence[str]) -> list[str]:
-    """Report of applied migrations their effect on older code, and whether they can be undone."""
-    described: dict[str, Verdict] = {}
-    found, _refused = kept.releases(fleet.leader(), newer) if is_id(newer) else ({}, [])
-    if found:
-        host = leader_with(fleet, *found.values())
-        answer = ask_one(fleet, host, django(host, asked, keys))
-        if "described" in answer:
-            described = {each.key: each for each in judge(answer["described"])}
-    lines = []
-    for key in keys:
-        each = described.get(key)
-        if each is None:
-            lines.append(f"{key}: what it does is unknown, for {newer or 'what serves'} lacks it as well")
+        if "error" in told_by_newer:
+            report_fit(fleet, wanted, place, unknown=reason_of(told_by_newer))
             continue
-        undone = "can be reversed" if each.reversible else "cannot be reversed"
-        older = "older code gets on with it" if each.kind == ADDITIVE else str(each).partition(": ")[2]
-        lines.append(f"{key}: {undone}; {older}")
-    return lines
+        assert "pending" in told_by_newer and "known" not in told_by_newer
+        report_fit(fleet, wanted, place, [alembic_verdict(row, "") for row in told_by_newer["pending"]])
+
+
+def report_fit(
+    fleet: Fleet,
+    wanted: Release,
+    place: str,
+    beyond: Sequence[Verdict] = (),
+    untold: Sequence[str] = (),
+    unknown: str = "",
+) -> None:
+    """Say whether a database fits an older release; what weighs most stands first.
+
+    :param place: in which of several databases.
+    :param beyond: the applied migrations that the release lacks.
+    :param untold: those of which nobody knows what they do.
+    :param unknown: why there is no answer.
+    """
+    database = f"the database ({place})" if place else "the database"
+    if unknown:
+        fleet.report.note("", f"whether {database} fits {wanted.id} is unknown: {unknown}", "warning")
+    elif not beyond and not untold:
+        fleet.report.note("", f"{database} fits: {wanted.id} knows every migration that is applied")
+    else:
+        shown = [f"{each.key}: {effect_of(each)}" for each in shortened(beyond)]
+        lines = [*shown, *(f"{key}: what it does is unknown" for key in untold[: LAST_LINES - len(shown)])]
+        lines += more_than(lines, [*beyond, *untold])
+        text = "\n".join(f"  {line}" for line in lines)
+        told = f"{database} stays as it is, with migrations that {wanted.id} does not know:\n{text}"
+        fleet.report.note("", told, "warning")
+
+
+def effect_of(verdict: Verdict) -> str:
+    """Return the effect of an applied migration on older code, and whether it can be undone."""
+    undone = "can be reversed" if verdict.reversible else "cannot be reversed"
+    return f"{undone}; {'older code gets on with it' if verdict.kind == ADDITIVE else str(verdict).partition(': ')[2]}"
+
+
+def serving_host(fleet: Fleet, current: str) -> Host | None:
+    """Return the leader with the release that it serves; None where that is not kept, or not believed."""
+    found, _refused = kept.releases(fleet.leader(), current) if is_id(current) else ({}, [])
+    return leader_with(fleet, *found.values()) if found else None
+
+
+def beyond_django(
+    fleet: Fleet, newer: Host | None, asked: Question, older: DjangoPlan
+) -> tuple[Sequence[Verdict], Sequence[str]]:
+    """Return the applied migrations that an older release lacks, judged, and those of which nobody knows what they do.
+
+    What the newer release lacks as well (rows of applications that are installed no more) has nothing to do with going
+    back; no more has a squashed migration of which the older release knows every part.
+
+    :param newer: with the release that serves, which knows what they do.
+    :param older: the answer of the older release.
+    """
+    assert "applied" in older
+    known = set(older["known"])
+    more = sorted(set(older["applied"]) - known)
+    if not more or newer is None:
+        return (), more
+    answer = ask_one(fleet, newer, django(newer, asked, more))
+    if "described" not in answer:
+        return (), more
+    rows = [row for row in answer["described"] if not row.get("replaces") or not known.issuperset(row["replaces"])]
+    return judge(rows), ()
+
+
+def known_revisions(host: Host, line: alembic.Line, part: alembic.Part) -> MigrationQuestion:
+    """Return the program that prints the revisions that a release knows."""
+    return {**program(host, (*alembic.PYTHON, "known", part.asked), line.instance, line.folder), "plain": True}
+
+
+def revisions_beyond(host: Host, line: alembic.Line, part: alembic.Part, known: Sequence[str]) -> MigrationQuestion:
+    """Return the program that reads which applied revisions are none of the known ones."""
+    return program(host, (*alembic.PYTHON, "beyond", part.asked, *known), line.instance, line.folder)

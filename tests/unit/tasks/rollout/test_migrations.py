@@ -124,7 +124,83 @@ def test_a_rollback_says_of_each_database_whether_it_fits():
     assert fleet.notes == [
         "the database (database default) fits: new knows every migration that is applied",
         "the database (database legacy) stays as it is, with migrations that new does not know:\n"
-        "  shop.0002: what it does is unknown, for what serves lacks it as well",
+        "  shop.0002: what it does is unknown",
+    ]
+
+
+class Serving(Fleet):
+    """A fleet that serves a newer release, which knows more migrations than the one that it goes back to."""
+
+    def __init__(self, older: dict[str, Any], newer: dict[str, Any], migrate: tuple[str, ...] = TWO[:1]) -> None:
+        super().__init__({}, migrate)
+        self.older, self.newer = older, newer
+        self.serving: Any = SimpleNamespace(id="newer", environment=self.release.environment)
+
+    def facts(self, name: str) -> Any:
+        return SimpleNamespace(releases=("new", "newer"), current=f"{'a' * 10}-{'b' * 8}")
+
+    def host(self, name: str, release: Any) -> Any:
+        host = super().host(name, release)
+        host.release, host.release_path = release, f"/srv/shop/releases/{release.id}"
+        return host
+
+    def ask(self, name: str, function: str, arguments: Any) -> list[Any]:
+        (question,) = arguments["questions"]
+        self.asked = question["argv"]
+        return [self.newer if question["argv"][0] == "/srv/shop/releases/newer/run" else self.older]
+
+    def said(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        monkeypatch.setattr(migrations.kept, "releases", lambda *_arguments: ({"web1": self.serving}, []))
+        fleet: Any = self
+        migrations.report_reverts(fleet, self.release)
+        return self.notes
+
+
+def plan(*applied: str, known: tuple[str, ...] = (), described: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+    return {"pending": [], "applied": list(applied), "known": list(known), "described": list(described)}
+
+
+def test_what_both_releases_lack_says_nothing_about_going_back(monkeypatch):
+    fleet = Serving(plan("shop.0001", "gone.0001", known=("shop.0001",)), plan(described=()))
+    assert fleet.said(monkeypatch) == ["the database fits: new knows every migration that is applied"]
+
+
+def test_a_squashed_migration_of_known_ones_says_nothing_about_going_back(monkeypatch):
+    squashed = {**REMOVES, "key": "shop.0001_squashed", "replaces": ["shop.0001", "shop.0002"]}
+    older = plan("shop.0001", "shop.0001_squashed", known=("shop.0001", "shop.0002"))
+    assert "fits" in Serving(older, plan(described=(squashed,))).said(monkeypatch)[0]
+    older = plan("shop.0001", "shop.0001_squashed", known=("shop.0001",))
+    assert "does not know" in Serving(older, plan(described=(squashed,))).said(monkeypatch)[0]
+
+
+def test_of_many_migrations_the_worst_are_told_first_and_few_of_all(monkeypatch):
+    rows = [migration(f"shop.{number:04}", "AddIndex") for number in range(400)]
+    rows.append(migration("shop.9999", "RemoveField"))
+    (said,) = Serving(plan(*(row["key"] for row in rows)), plan(described=tuple(rows))).said(monkeypatch)
+    lines = said.splitlines()
+    assert lines[1] == "  shop.9999: can be reversed; breaking (removes a field of shop.Order)"
+    assert len(lines) == 14 and lines[-1] == "  and 389 more that are no worse"
+
+
+def test_a_rollback_says_which_revisions_of_alembic_the_older_release_lacks(monkeypatch):
+    row = {"key": "b2_drop", "kind": "breaking", "reasons": ["removes pod"], "reversible": True}
+    fleet = Serving({"lines": ["a1"]}, {"pending": [row]}, ("cd api && alembic upgrade head",))
+    (said,) = fleet.said(monkeypatch)
+    assert said.endswith("does not know:\n  b2_drop: can be reversed; breaking (removes pod)")
+    assert fleet.asked[-3:] == ["beyond", "alembic '{}' -v", "a1"]
+
+
+def test_a_rollback_says_that_the_database_fits_where_alembic_is_at_what_the_older_release_has(monkeypatch):
+    fleet = Serving({"lines": ["a1"]}, {"pending": []}, ("flask db upgrade",))
+    assert fleet.said(monkeypatch) == ["the database fits: new knows every migration that is applied"]
+
+
+def test_a_rollback_says_why_nobody_knows_whether_the_database_fits(monkeypatch):
+    refused = {"error": "`alembic current` exited with 1", "output": "no database", "crashed": True}
+    fleet = Serving({"lines": ["a1"]}, refused, ("alembic upgrade head", "./migrate"))
+    assert [text.partition(" is unknown: ")[2] for text in fleet.said(monkeypatch)] == [
+        "`./migrate` is neither Django's nor Alembic's",
+        "`alembic current` exited with 1 (no database)",
     ]
 
 
