@@ -38,7 +38,7 @@ INSTALL = "add packages.all = [{packages}] to {file}, then: fab -H {environment}
 PASSWORD = (
     "fab -H {host} printenv shows which user and server the application asks for; does it give the password of "
     "{environment}.env (SQLAlchemy writes *** in its place when a URL becomes text), then the server has another one: "
-    "fab -H {environment} bootstrap"
+    "fab -H {environment} bootstrap deploy, which changes it together with the processes"
 )
 
 # Characters of what was said that are looked through: a quarter from its beginning, where the error stands, the rest

@@ -19,7 +19,7 @@ from hawser.runner.code.operations import ADDITIVE
 from hawser.steps import StepLike
 
 from .. import config, db, maintenance, once, release
-from . import drain, hooks, migrations, visit
+from . import drain, hooks, migrations, passwords, visit
 from .migrations import PendingMigrations
 
 
@@ -27,6 +27,7 @@ def hosts_to_lock(hosts: Fleet, record: journal.Record) -> Fleet:
     """Return all hosts that a rollout may touch: its own, the leader, databases, web servers."""
     names = [*hosts.with_leader().names]
     names += to_save(hosts).names if record.migrations else ()
+    names += passwords.servers(hosts).names
     names += closable(hosts).names if record.maintenance or record.closed else ()
     names += [front for name in hosts.names for front in drain.fronts(hosts, hosts.subset([name]))]
     return hosts.subset(tuple(dict.fromkeys(name for name in names if name not in hosts.lost)))
@@ -60,6 +61,7 @@ def settings_in_place(rolling: Rollout) -> Iterator[None]:
         yield
     except Exception:
         if not rolling.hosts.dry and leader.names[0] not in rolling.hosts.lost:
+            rolling.prepare_revert()
             rolling.revert_hosts(leader.names, f"put back the settings of {leader.names[0]}")
         raise
 

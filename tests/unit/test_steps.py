@@ -46,6 +46,7 @@ from tasks import (
 )
 from tasks.managers import supervisor, systemd
 from tasks.rollout import hooks, visit
+from tasks.services import SERVICES
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
@@ -83,6 +84,7 @@ ALONE = [
     maintenance.reopen,
     once.again,
     once.note,
+    *(each.passwords for each in SERVICES.values() if each.passwords),
     lock.freeze,
     hooks.run,
     visit.through,

@@ -365,7 +365,10 @@ def test_a_run_that_went_on_without_something_ends_as_it_counts() -> None:
     screen.report.event("web1", settled("failed", error="exited with 1"))
     screen.clock.now += 1
     screen.report.finish(True)
-    assert screen.stream.getvalue().splitlines()[-1] == "done in 1.0 s: 1 changed on web1; what failed on web1 is told above"
+    assert (
+        screen.stream.getvalue().splitlines()[-1]
+        == "done in 1.0 s: 1 changed on web1; what failed on web1 is told above"
+    )
 
 
 def test_a_long_warning_is_repeated_by_its_first_line_and_its_move() -> None:
