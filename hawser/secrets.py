@@ -286,7 +286,7 @@ def reconcile_generated(secrets: Secrets, kept: Mapping[str, Mapping[str, str]])
                 hint = f"read it in {host}: secrets.json, and write it here by hand"
                 problems.append(Problem(label(secrets.path), name, message, hint))
         elif having and own not in having.values():
-            hint = f"to bring yours to the hosts: {bootstrap}; to take theirs: remove the line here"
+            hint = f"to bring yours to the hosts: {bootstrap} deploy; to take theirs: remove the line here"
             problems.append(
                 Problem(label(secrets.path), name, f"is not the one that {', '.join(having)} was set up with", hint)
             )

@@ -13,6 +13,7 @@ from hawser.host import Host
 from hawser.host.addresses import ip_of
 from hawser.host.places import UV, UV_FOLDER, log_folders, served_path, site_logs
 from hawser.host.processes import live_processes_of, managers_of
+from hawser.host.release import Release
 from hawser.resources import (
     Absent,
     Block,
@@ -27,7 +28,7 @@ from hawser.resources import (
     UserGone,
 )
 from hawser.session.generated import make_secrets
-from hawser.steps import fleet_task, removal, step
+from hawser.steps import StepLike, fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
 from . import acme, certs, checkouts, db, firewall, shares, volumes
@@ -58,12 +59,21 @@ def packages(host: Host) -> Resources:
 
 
 @step()
+def secrets(host: Host) -> Resources:
+    """Have the host record the generated secrets, for whoever lacks them."""
+    if host.rollout is not None and host.rollout.what != "deploy":
+        # An older release may know fewer of them.
+        return
+    generated = {name: host.secrets.values[name] for name in host.environment.env.generated}
+    yield File(f"{host.state}/secrets.json", json_text(generated) + "\n", mode=0o600, opaque=True)
+
+
+@step()
 def account(host: Host) -> Resources:
     """Make the user that the application runs as, and keep the generated secrets for whoever lacks them."""
     yield Directory("/var/lib/hawser", mode=0o700)
     yield Directory(host.state, mode=0o700)
-    generated = {name: host.secrets.values[name] for name in host.environment.env.generated}
-    yield File(f"{host.state}/secrets.json", json_text(generated) + "\n", mode=0o600, opaque=True)
+    yield from secrets.resources(host)
     yield from public_key(host)
     yield User(host.app.user, f"{host.root}/home", host.app.group)
     users = {process.user for process in host.process_settings().values()}
@@ -189,6 +199,19 @@ STEPS = [
 ]
 
 
+def serves_with_others(fleet: Fleet) -> bool:
+    """Whether a release serves in this environment that was made with other secrets or settings than today's."""
+    session, installed = fleet.session, fleet.environment.services.installed
+    if not any(each.passwords and name in installed for name, each in SERVICES.items()):
+        return False
+    for name in fleet.everyone().with_code().reachable().names:
+        facts = fleet.facts(name)
+        today = (session.environment, session.templates, session.secrets, session.addresses)
+        if facts.current and Release.of(facts.commit, *today).id != facts.current:
+            return True
+    return False
+
+
 @fleet_task()
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
@@ -197,7 +220,11 @@ def bootstrap(fleet: Fleet) -> None:
     refuse_taken_names(fleet)
     db.refuse_broken_off(fleet)
     kept.ready(fleet)
-    environment, steps = fleet.environment, list(STEPS)
+    environment, steps = fleet.environment, list[StepLike](STEPS)
+    if serves_with_others(fleet):
+        # Not before the processes that use them: a deploy changes both together.
+        waiting = [each.install for each in SERVICES.values() if each.passwords]
+        steps = [each.given(serving=True) if each in waiting else each for each in STEPS]
     # What one host mounts, another one exports first; and what restarts for a certificate does so in its turn.
     steps += [] if environment.shares else [shares.mount]
     steps += [] if environment.certificates else [certs.place]

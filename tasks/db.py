@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from hawser.answers import reading
 from hawser.answers.records import OpenRestore
@@ -32,6 +33,14 @@ def migrate(host: Host) -> Resources:
             yield in_release(host, command, words=generating(host, command))
 
 
+@step()
+def after_migrate(host: Host) -> Resources:
+    """Run the commands that belong behind a migration, on the leader only."""
+    if host.is_leader and host.release is not None:
+        for number, line in enumerate(host.environment.release.after_migrate):
+            yield in_release(host, host.command_text(line, f"release.after_migrate[{number}]"))
+
+
 def generating(host: Host, command: str) -> tuple[str, ...]:
     """Return the program that runs a command which generates migrations, and refuses those that are not allowed.
 
@@ -44,7 +53,8 @@ def generating(host: Host, command: str) -> tuple[str, ...]:
     allowed = "all" if accepted else host.environment.release.rolling_migrations
     release = host.release.id if host.release else ""
     part = known.generator
-    return (*alembic.PYTHON, "generate", part.location, release, allowed, part.asked, *part.words)
+    folder = ("env", "-C", str(PurePosixPath(host.source, known.folder))) if known.folder else ()
+    return (*folder, *alembic.PYTHON, "generate", part.location, release, allowed, part.asked, *part.words)
 
 
 @fleet_task(help={**DATABASE, "why": "what it is made for, for db.list: say `scheduled` in a timer"})

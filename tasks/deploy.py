@@ -25,7 +25,7 @@ from hawser.host.release import Release, short
 from hawser.steps import fleet_task
 
 from . import acme, bootstrap, builds, certs, code, config, cron, db, once, release, shares, venv, volumes, webservers
-from .rollout import hooks, migrations, phases, visit
+from .rollout import hooks, migrations, passwords, phases, visit
 from .rollout.migrations import PendingMigrations
 
 PREPARE = [release.begin, code.pull, builds.make, venv.build, config.install, release.build]
@@ -39,7 +39,16 @@ SWITCH = [
     release.activate,
     visit.visit,
 ]
-FINISH = [cron.install, volumes.leave, acme.issue, once.remember, release.record, release.tidy, release.close]
+FINISH = [
+    cron.install,
+    volumes.leave,
+    acme.issue,
+    once.remember,
+    bootstrap.secrets,
+    release.record,
+    release.tidy,
+    release.close,
+]
 REVERT_PLAN = RevertPlan(
     revert_hosts=[*SWITCH, cron.install, release.tidy],
     undeploy=[*webservers.REMOVE, cron.remove, release.undeploy],
@@ -184,6 +193,7 @@ def revert_all(hosts: Fleet, record: Record) -> None:
         risky = next((each.risky for each in found.values() if each.risky), "")
         rolling.later.append(partial(phases.after_failure, rolling, phases.closable(hosts), lambda: risky))
     fleet.session.set_result(f"put back: {record.failed or 'it was broken off'}")
+    rolling.sooner.append(lambda: passwords.put_back(rolling, passwords.to_change(rolling)))
     rolling.revert_all()
     fleet.apply([release.record], rolling.wanted, phase="record")
 
@@ -230,18 +240,13 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     rolling.finished.update(name for name in hosts.names if name not in part.names)
     with rolling.recording_failure(), hooks.around_rollout(rolling, part):
         prepare(rolling, part, everything=only is None)
-        pending = migrations.check_pending(rolling) if migrates(rolling) else PendingMigrations()
-        with phases.maintenance_window(rolling, pending):
-            if record.migrations:
-                with phases.settings_in_place(rolling):
-                    if migrates(rolling):
-                        phases.migrate(rolling, pending)
-                    once.first_time(rolling.remaining(hosts), wanted)
-            with rolling.undo_on_failure(), hooks.around_phase(rolling, "switch", part):
-                phases.switch(rolling, part, SWITCH)
+        servers = passwords.to_change(rolling)
+        with passwords.changing(rolling, servers, anew=not open_ones):
+            bring_into_service(rolling, part)
         rolling.note(waits=tuple({**rolling.skipped, **rolling.failed}))
         with hooks.around_phase(rolling, "finish", part):
             rolling.apply(part, FINISH, "finish")
+        passwords.end(rolling, servers)
         others = hosts.subset([name for name in hosts.names if name not in part.names])
         if others.names:
             rolling.apply(others, [release.close], "close")
@@ -249,6 +254,33 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     if not fleet.dry:
         fleet.connections.refresh(rolling.remaining(hosts).names)
         rolling.end()
+
+
+def bring_into_service(rolling: Rollout, part: Fleet) -> None:
+    """Migrate the database, and have the hosts serve the release.
+
+    Where secrets alone differ from what serves, nothing can be pending: there it is migrated after the switch, for what
+    serves may fail from the moment on at which a service has the new password.
+    """
+    first = not passwords.only_secrets_differ(rolling)
+    pending = migrations.check_pending(rolling) if first and migrates(rolling) else PendingMigrations()
+    with phases.maintenance_window(rolling, pending):
+        if first:
+            run_commands(rolling, pending)
+        with rolling.undo_on_failure(), hooks.around_phase(rolling, "switch", part):
+            phases.switch(rolling, part, SWITCH)
+            if not first:
+                run_commands(rolling, pending)
+
+
+def run_commands(rolling: Rollout, pending: PendingMigrations) -> None:
+    """Migrate the database, and run what runs once."""
+    if not rolling.record.migrations:
+        return
+    with phases.settings_in_place(rolling):
+        if migrates(rolling):
+            phases.migrate(rolling, pending)
+        once.first_time(rolling.remaining(rolling.hosts), rolling.wanted)
 
 
 def close_waiting_journals(hosts: Fleet, wanted: Release) -> None:

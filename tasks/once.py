@@ -11,6 +11,7 @@ from hawser.fleet.releases import current_releases, note_once
 from hawser.host import Host
 from hawser.host.release import Release
 from hawser.host.variables import instance_variables
+from hawser.inventory import Environment
 from hawser.resources import Once, Resources
 from hawser.steps import fleet_task, step
 
@@ -18,10 +19,10 @@ NAME = {"name": "the command's name, as in [once.NAME]"}
 
 
 @step()
-def run(host: Host) -> Resources:
-    """Run on the leader what has never run in this environment."""
+def run(host: Host, before: str = "") -> Resources:
+    """Run on the leader what has never run in this environment; only what belongs before a phase where one is named."""
     if host.is_leader and host.release is not None:
-        for name in host.environment.once:
+        for name in due(host.environment, before):
             yield noted(host, name) if name in host.facts.once else command(host, name)
 
 
@@ -48,6 +49,11 @@ def note(host: Host, name: str = "") -> Resources:
     if host.runs_code:
         for each in chosen(host, name):
             yield noted(host, each)
+
+
+def due(environment: Environment, before: str) -> list[str]:
+    """Return the commands that belong before a phase; all of them where none is named."""
+    return [name for name, entry in environment.once.items() if before in ("", entry.before)]
 
 
 def chosen(host: Host, name: str) -> Iterable[str]:
@@ -87,16 +93,20 @@ def record_entry(host: Host) -> dict[str, str]:
     return {**host.entry, "release": host.release.id if host.release else host.facts.current}
 
 
-def first_time(fleet: Fleet, wanted: Release) -> None:
-    """Run on the leader what has never run in this environment; other hosts may know better than a new leader."""
+def first_time(fleet: Fleet, wanted: Release, before: str = "") -> None:
+    """Run on the leader what has never run in this environment; other hosts may know better than a new leader.
+
+    :param before: only what belongs before this phase.
+    """
     hosts, leader = fleet.with_leader(), fleet.leader()
     known = {each for name in hosts.names for each in fleet.facts(name).once}
     here = fleet.facts(leader.names[0]).once
-    if set(wanted.environment.once) <= set(here):
+    names = due(wanted.environment, before)
+    if set(names) <= set(here):
         return
     note_once(leader, known)
-    leader.apply([run], wanted, phase="once")
-    note_once(hosts, {*known, *wanted.environment.once})
+    leader.apply([run.given(before=before)], wanted, phase=f"once, before {before}" if before else "once")
+    note_once(hosts, {*known, *names})
 
 
 def hosts_for(fleet: Fleet, name: str) -> Fleet:

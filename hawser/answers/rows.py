@@ -181,9 +181,12 @@ class Operation(TypedDict):
 
 
 class Migration(TypedDict):
+    """A migration; ``replaces`` names those that it was squashed of."""
+
     key: Text
     app: Text
     operations: Many[Operation]
+    replaces: NotRequired[Many[Text]]
 
 
 @final
@@ -217,6 +220,7 @@ class Lines(Row):
 class Unanswered(Row):
     error: Text
     output: NotRequired[Text]
+    crashed: NotRequired[bool]
 
 
 DjangoPlan: TypeAlias = Annotated[Unanswered | Plan, _forgiving("its answer makes no sense")]

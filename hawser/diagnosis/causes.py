@@ -38,7 +38,7 @@ INSTALL = "add packages.all = [{packages}] to {file}, then: fab -H {environment}
 PASSWORD = (
     "fab -H {host} printenv shows which user and server the application asks for; does it give the password of "
     "{environment}.env (SQLAlchemy writes *** in its place when a URL becomes text), then the server has another one: "
-    "fab -H {environment} bootstrap"
+    "fab -H {environment} bootstrap deploy, which changes it together with the processes"
 )
 
 # Characters of what was said that are looked through: a quarter from its beginning, where the error stands, the rest
@@ -102,6 +102,18 @@ CAUSES = (
         "Redis refuses the password that was given",
         PASSWORD,
         service="redis",
+    ),
+    Cause(
+        r'relation "([^"\n]{1,200})" does not exist|no such table: (\S{1,200})'
+        r"|Table '([^'\n]{1,200})' doesn't exist",
+        "the database has no table {1}",
+        "what asks for tables belongs into release.after_migrate in {file}, for release.build and release.check run "
+        "before migrate; if it ran after it, a migration is missing",
+    ),
+    Cause(
+        r"Can't locate revision identified by '([^'\n]{1,200})'",
+        "the database is at revision {1}, which the code of this release does not have",
+        "fab -H {environment} deploy --revision with a commit that has it; it stays applied over a rollback",
     ),
     Cause(
         r'no pg_hba\.conf entry for host "([^"\n]{1,200})"',

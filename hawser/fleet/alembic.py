@@ -81,10 +81,12 @@ class Line:
     """A command of `release.migrate` that does nothing but Alembic's work.
 
     :param instance: whose variables it gets; empty for those of the release.
+    :param folder: where it starts, relative to the code.
     """
 
     instance: str
     parts: tuple[Part, ...]
+    folder: str = ""
 
     @property
     def upgrades(self) -> tuple[Part, ...]:
@@ -102,10 +104,10 @@ def line(command: str) -> Line | None:
 
     :param command: with ``@NAME `` before it where it gets the variables of an instance.
     """
-    instance, parts = divided(command, _DIVIDERS)
-    found = [_part(without_redirections(words)) for words in parts if words[0] not in ("test", "[", "true", ":")]
+    read = divided(command, _DIVIDERS)
+    found = [_part(without_redirections(words)) for words in read.parts if words[0] not in ("test", "[", "true", ":")]
     known = tuple(each for each in found if each is not None)
-    return Line(instance, known) if known and len(known) == len(found) else None
+    return Line(read.instance, known, read.folder) if known and len(known) == len(found) else None
 
 
 def generates(command: str) -> bool:

@@ -67,6 +67,9 @@ def migration(state, each):
         operation.state_forwards(each.app_label, state)
     return {"key": each.app_label + "." + each.name, "app": each.app_label, "operations": rows}
 
+def replaced(each):
+    return [".".join(key) for key in getattr(each, "replaces", ())]
+
 executor = MigrationExecutor(connections[os.environ.get("HAWSER_DATABASE", "default")])
 loader = executor.loader
 targets = loader.graph.leaf_nodes()
@@ -76,14 +79,16 @@ named = [name for name in os.environ.get("HAWSER_DESCRIBE", "").split(",") if na
 known = {".".join(key): each for key, each in loader.disk_migrations.items()}
 print("hawser-migrations: " + json.dumps({
     "pending": [migration(state, each) for each in plan],
-    "described": [{"key": name, "app": known[name].app_label,
+    "described": [{"key": name, "app": known[name].app_label, "replaces": replaced(known[name]),
                    "operations": [describe(None, known[name].app_label, each) for each in known[name].operations]}
                   for name in named if name in known],
     "applied": sorted(".".join(key) for key in loader.applied_migrations),
-    "known": sorted(known)}))
+    "known": sorted(set(known).union(*map(replaced, known.values())))}))
 """
-# Django before 1.10 has a `shell` that takes no command. This runs the program up to the point where it would obey its
-# arguments, in which its settings are known, and then SCRIPT.
+# Lines of a list of migrations that are shown.
+_MOST = 12
+# Django before 1.10 has a `shell` that takes no command. This runs the program, where it is a file, up to the point at
+# which it would obey its arguments, in which its settings are known, and then SCRIPT.
 BEFORE_DJANGO_1_10 = """
 import os, runpy, sys
 from django.core import management
@@ -96,13 +101,19 @@ def answer(argv=None):
         if name == "--pythonpath":
             sys.path.insert(0, value)
     import django
+    if django.VERSION < (1, 7):
+        print('hawser-migrations: {"error": "a Django before 1.7 has no migrations of its own"}')
+        return
     django.setup()
     exec(compile(SCRIPT, "<hawser>", "exec"), {"__name__": "hawser"})
 
 management.execute_from_command_line = answer
 sys.argv = sys.argv[1:]
-sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))
-runpy.run_path(sys.argv[0], run_name="__main__")
+if os.path.isfile(sys.argv[0]):
+    sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))
+    runpy.run_path(sys.argv[0], run_name="__main__")
+else:
+    answer()
 """
 # What divides a line of the shell into commands that `questions` follows, and what sends input and output elsewhere.
 _DIVIDERS = ("&&", ";")
@@ -144,26 +155,36 @@ class Question:
     :param words: the program, without the shell.
     :param instance: whose variables it gets; empty for those of the release.
     :param database: the alias of the database.
+    :param folder: where it starts, relative to the code.
     """
 
     words: tuple[str, ...]
     instance: str = ""
     database: str = "default"
+    folder: str = ""
 
     @property
     def program(self) -> str:
         """The program as a person names it, with the settings that it is given."""
-        return " ".join(word for word in self.words[: self.words.index("-c")] if word != "shell")
+        program = " ".join(word for word in self.words[: self.words.index("-c")] if word != "shell")
+        return f"cd {self.folder} && {program}" if self.folder else program
 
     @property
     def otherwise(self) -> tuple[str, ...]:
-        """The same for a Django before 1.10; empty where the program names no interpreter and no file."""
+        """The same for a Django before 1.10; empty where nobody knows which interpreter the program has."""
         place = self.words.index("shell")
-        interpreter, *program = self.words[:place]
-        if not interpreter.rpartition("/")[2].startswith("python") or len(program) != 1:
-            return ()
+        *interpreter, program = self.words[:place]
+        if not program.endswith(".py") and program != "django-admin":
+            # After `-m`.
+            interpreter.pop()
+        if not any(word.rpartition("/")[2].startswith("python") for word in interpreter):
+            if any(word != "env" and "=" not in word for word in interpreter):
+                return ()
+            # One that starts by itself finds it where the release's variables say.
+            interpreter.append("python")
         script = f"SCRIPT = {SCRIPT!r}\n{BEFORE_DJANGO_1_10}"
-        return (interpreter, "-c", script, *program, *self.words[place + 1 : self.words.index("-c")])
+        options = self.words[place + 1 : self.words.index("-c")]
+        return (*interpreter, "-c", script, program, *options)
 
 
 def questions(command: str) -> tuple[Question, ...]:
@@ -172,36 +193,61 @@ def questions(command: str) -> tuple[Question, ...]:
     :param command: with ``@NAME `` before it where it gets the variables of an instance. It may be several that are
         joined by ``&&`` or ``;``, all of them such ones.
     """
-    instance, parts = divided(command, _DIVIDERS)
-    found = [_question(part, instance) for part in parts]
+    line = divided(command, _DIVIDERS)
+    found = [_question(part, line) for part in line.parts]
     return () if None in found else tuple(each for each in found if each is not None)
 
 
-def divided(command: str, dividers: Sequence[str]) -> tuple[str, list[list[str]]]:
-    """Return the instance that a command gets the variables of, and the words of the commands that it is joined of.
+@dataclass(frozen=True)
+class Line:
+    """A line of the shell.
 
-    :returns: no command where the shell would do more with it than to divide it.
+    :param instance: whose variables it gets; empty for those of the release.
+    :param folder: where it changes to at first.
+    :param parts: the words of the commands that it is joined of; none where the shell would do more than to divide it.
     """
+
+    instance: str = ""
+    folder: str = ""
+    parts: tuple[tuple[str, ...], ...] = ()
+
+
+def divided(command: str, dividers: Sequence[str]) -> Line:
+    """Return the commands that a line is joined of."""
     instance = ""
     if command.startswith("@"):
         instance, _, command = command[1:].partition(" ")
-    if "`" in command or "$(" in command:
-        return instance, []
+    if "`" in command or "$" in command:
+        return Line(instance)
     # Operators are words of their own, also where no blank is around them.
     split = shlex.shlex(command, posix=True, punctuation_chars=_PUNCTUATION)
     split.whitespace_split, split.commenters = True, ""
     try:
         words = list(split)
     except ValueError:
-        return instance, []
+        return Line(instance)
+    if any(word.startswith("~") for word in words):
+        return Line(instance)
     if words and words[-1] == ";":
         words.pop()
-    return instance, [list(part) for divides, part in groupby(words, dividers.__contains__) if not divides]
+    folder = ""
+    if len(words) > 2 and words[0] == "cd" and words[2] == "&&":
+        folder, words = words[1], words[3:]
+    parts = [_without_exec(part) for divides, part in groupby(words, dividers.__contains__) if not divides]
+    return Line(instance, folder, tuple(parts))
 
 
-def _question(words: Sequence[str], instance: str) -> Question | None:
+def _without_exec(words: Iterable[str]) -> tuple[str, ...]:
+    """Return a command without the shell's word that it takes the shell's place."""
+    found = tuple(words)
+    return found[1:] if found[0] == "exec" and len(found) > 1 else found
+
+
+def _question(words: Sequence[str], line: Line) -> Question | None:
     """Return how to ask for the plan of one command."""
     words = without_redirections(words)
+    if words and "=" in words[0]:
+        words = ["env", *words]
     if "migrate" not in words or any(word.strip(_PUNCTUATION) == "" for word in words):
         return None
     place = words.index("migrate")
@@ -222,7 +268,7 @@ def _question(words: Sequence[str], instance: str) -> Question | None:
         elif not word.startswith("-") or any(each.startswith(name) for each in _VALUED):
             # To a migration that is named, or with an option that is cut short: not the plan that we would be told.
             return None
-    return Question((*program, "shell", *kept, "-c", SCRIPT), instance, database)
+    return Question((*program, "shell", *kept, "-c", SCRIPT), line.instance, database, line.folder)
 
 
 def without_redirections(words: Sequence[str]) -> list[str]:
@@ -285,6 +331,17 @@ def summaries(verdicts: Iterable[Verdict]) -> list[str]:
     for each in verdicts:
         found.setdefault(replace(each, place=""), []).append(each.place)
     return [str(replace(each, place=", ".join(where))) for each, where in found.items()]
+
+
+def shortened(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return the verdicts that deserve a look first, as many as a person reads."""
+    return sorted(verdicts, key=lambda each: -ORDER.index(each.kind))[:_MOST]
+
+
+def more_than(shown: Sequence[object], of: Sequence[object]) -> list[str]:
+    """Say how many more there are than are shown."""
+    left = len(of) - len(shown)
+    return [f"and {left} more that are no worse"] if left else []
 
 
 def judge(migrations: Iterable[Migration], place: str = "") -> list[Verdict]:

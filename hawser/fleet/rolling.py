@@ -57,6 +57,8 @@ class Rollout:
         self.handed: set[str] = set()
         # Those on which an earlier run of the same rollout has come to its end: they have nothing to go back to.
         self.finished: set[str] = set()
+        # What is to be done before hosts are put back: what served before must find what it needs.
+        self.sooner: list[Callable[[], None]] = []
         # What is to be done when all hosts have been put back, while their journals are still open.
         self.later: list[Callable[[], None]] = []
         # Those that do not answer, where the settings say that the others go on.
@@ -173,6 +175,7 @@ class Rollout:
         :raises HawserError: not all of them could be.
         """
         self.connections.reopen(self.hosts.names)
+        self.prepare_revert()
         # Those that never answered go on serving what they serve.
         touched = [name for name in self.hosts.names if name in self.before and name not in self.finished]
         gone = [name for name in touched if name in self.hosts.lost]
@@ -192,6 +195,11 @@ class Rollout:
         self.hosts.subset(old).apply([self.plan.close], self.wanted, phase="close")
         if gone:
             raise HawserError(f"no answer from {', '.join(gone)}")
+
+    def prepare_revert(self) -> None:
+        """Do once what is to be done before hosts are put back."""
+        while self.sooner:
+            self.sooner.pop()()
 
     def undeploy(self, fresh: Sequence[str], alone: bool) -> None:
         """Take the release from hosts that served none before; where no host did, what came up stays for a look."""

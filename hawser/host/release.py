@@ -33,6 +33,15 @@ APART = ("ssh", "local", "certificates", "hooks", "rules", "checkouts")
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+]{0,99}-[0-9a-f]{8}", re.ASCII)
 
 
+def without_unset(settings: dict[str, Any]) -> None:
+    """Leave out what nobody has set and former versions did not know, so that their ids, and open rollouts, stay."""
+    if not settings["release"]["after_migrate"]:
+        del settings["release"]["after_migrate"]
+    for entry in settings["once"].values():
+        if entry["before"] is None:
+            del entry["before"]
+
+
 def is_id(text: str) -> bool:
     """Tell whether a text, which a host may have said, is the id of a release."""
     return bool(_ID.fullmatch(text))
@@ -112,6 +121,7 @@ class Release:
             }
         for key in ROLLING:
             settings["release"].pop(key)
+        without_unset(settings)
         settings["hosts"] = {
             name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()
         }

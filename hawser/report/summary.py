@@ -25,11 +25,20 @@ def summary(tally: Tally, seconds: float, ok: bool, dry: bool) -> Iterator[Line]
         if tally.warnings:
             yield []
             for host, text in tally.warnings:
-                yield [("warning  ", "bold yellow"), (f"{host}: {text}" if host else text, "yellow")]
+                said = once_more(text)
+                yield [("warning  ", "bold yellow"), (f"{host}: {said}" if host else said, "yellow")]
         yield []
         yield sentence(tally, seconds, ok, dry)
     elif tally.broken_off or not ok:
         yield sentence(tally, seconds, ok, dry)
+
+
+def once_more(text: str) -> str:
+    """Return a warning as it is repeated at the end: a list in it stands further up, the next move counts."""
+    head, *rest = text.split("\n")
+    moves = [line for line in rest if line.lstrip().startswith("next:")]
+    left = len(rest) - len(moves)
+    return "\n".join([head + (f" (… {left} lines, see above)" if left > 2 else ""), *(moves if left > 2 else rest)])
 
 
 def counts(tally: Tally, dry: bool) -> Iterator[Line]:
@@ -78,7 +87,7 @@ def sentence(tally: Tally, seconds: float, ok: bool, dry: bool) -> Line:
     """The one line that says how it went."""
     took = duration(seconds)
     failed = tally.failed_hosts()
-    if failed or not ok:
+    if not ok:
         where = f" on {names(failed)}" if failed else ""
         changed = tally.total("changed")
         before = f"; {changed} changed before that" if changed else ""
@@ -91,6 +100,9 @@ def sentence(tally: Tally, seconds: float, ok: bool, dry: bool) -> Line:
         hosts = names(dict.fromkeys([*tally.having("would_change"), *tally.having("unknown")]))
         return [(f"would change {would}", "bold cyan"), (f" on {hosts}{also}; nothing was touched ({took})", "")]
     changed = tally.total("changed")
-    if not changed:
+    # The run went on without it, and counts as it ended.
+    despite = f"; what failed on {names(failed)} is told above" if failed else ""
+    if not changed and not failed:
         return [("nothing changed", "bold green"), (f" ({took})", "")]
-    return [("done", "bold green"), (f" in {took}: {changed} changed on {names(tally.having('changed'))}", "")]
+    where = f" on {names(tally.having('changed'))}" if changed else ""
+    return [("done", "bold green"), (f" in {took}: {changed} changed{where}{despite}", "")]

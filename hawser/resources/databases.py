@@ -11,11 +11,16 @@ from .base import Resource
 
 @dataclass(frozen=True, eq=False)
 class PostgresRole(Resource):
-    """A PostgreSQL role that may log in with this password (checked by logging in)."""
+    """A PostgreSQL role that may log in with this password (checked by logging in).
+
+    :param former: what becomes of another password that it has. It holds one alone, so nothing: it is replaced, and
+        kept aside for a way back; ``keep``: it stays, with a warning; ``back``: it comes back, if one was replaced.
+    """
 
     kind: ClassVar[str] = "postgres_role"
     name: str
     password: str
+    former: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +47,7 @@ class MariadbRole(Resource):
     """A role of MariaDB with a password (checked by logging in) and all rights on some databases.
 
     :param hosts: the addresses from which it may connect, beside ``localhost``; accounts of it for others go.
+    :param beside: the password that it has goes on being good beside this one.
     """
 
     kind: ClassVar[str] = "mariadb_role"
@@ -49,16 +55,21 @@ class MariadbRole(Resource):
     password: str
     databases: tuple[str, ...]
     hosts: tuple[str, ...] = ()
+    beside: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class RabbitAccess(Resource):
-    """A RabbitMQ user with a password and all rights on one vhost (checked by logging in over AMQP)."""
+    """A RabbitMQ user with a password and all rights on one vhost (checked by logging in over AMQP).
+
+    :param former: ``keep``: another password that it has stays, with a warning.
+    """
 
     kind: ClassVar[str] = "rabbit_access"
     user: str
     password: str
     vhost: str
+    former: str = ""
 
 
 @dataclass(frozen=True, eq=False)

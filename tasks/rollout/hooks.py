@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from hawser.errors import StepFailed
+from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.rolling import Rollout
 from hawser.host import Host
@@ -20,6 +20,8 @@ from hawser.inventory.tables.hooks import Hook
 from hawser.resources import Command, Resources
 from hawser.steps import step
 
+# Runs the last argument in the first of two folders that is there; where none is, in the application's own.
+ENTER = 'cd "$0" 2>/dev/null || cd "$1" 2>/dev/null; exec sh -c "$2"'
 # Before anything happens.
 NONE: Mapping[str, str] = {}
 
@@ -39,7 +41,10 @@ def run(host: Host, due: int | None = None, facts: Mapping[str, str] = NONE) -> 
             continue
         env = {**facts, "HAWSER_HOST": host.name}
         user = hook.user or host.app.user
-        yield Command(("sh", "-c", line), user=user, cwd=host.root, env=env, timeout=hook.timeout, title=line)
+        # That of the release at stake; before that is made, of the one that serves.
+        serving = f"{host.root}/current/source"
+        argv = ("sh", "-c", ENTER, host.source if host.release else serving, serving, line)
+        yield Command(argv, user=user, cwd=host.root, env=env, timeout=hook.timeout, title=line)
 
 
 @contextmanager
@@ -71,10 +76,16 @@ def run_all(rolling: Rollout, when: str, phase: str, fleet: Fleet, **more: str) 
         if getattr(hook, when) != phase:
             continue
         title, told = f"hook {when} {phase}", {**facts_of(rolling, f"{when} {phase}", fleet), **more}
-        if hook.on == "here":
-            failed = run_locally(rolling, number, hook, told)
-        else:
-            failed = run_on_hosts(rolling, number, hook, fleet, title, told)
+        try:
+            if hook.on == "here":
+                failed = run_locally(rolling, number, hook, told)
+            else:
+                failed = run_on_hosts(rolling, number, hook, fleet, title, told)
+        except HawserError as error:
+            if when == "before":
+                raise
+            # After a failure it would be told in its place.
+            failed = f": {error}"
         if failed and when == "before":
             raise StepFailed(f"the {title} failed{failed}: {hook.command}")
         if failed:

@@ -19,8 +19,8 @@ from hawser.host.release import Release
 from hawser.runner.code.operations import ADDITIVE
 from hawser.steps import StepLike
 
-from .. import config, db, maintenance, release
-from . import drain, hooks, migrations, visit
+from .. import config, db, maintenance, once, release
+from . import drain, hooks, migrations, passwords, visit
 from .migrations import PendingMigrations
 
 
@@ -28,6 +28,7 @@ def hosts_to_lock(hosts: Fleet, record: journal.Record) -> Fleet:
     """Return all hosts that a rollout may touch: its own, the leader, databases, web servers."""
     names = [*hosts.with_leader().names]
     names += to_save(hosts).names if record.migrations else ()
+    names += passwords.servers(hosts).names
     names += closable(hosts).names if record.maintenance or record.closed else ()
     names += [front for name in hosts.names for front in drain.fronts(hosts, hosts.subset([name]))]
     return hosts.subset(tuple(dict.fromkeys(name for name in names if name not in hosts.lost)))
@@ -61,6 +62,7 @@ def settings_in_place(rolling: Rollout) -> Iterator[None]:
         yield
     except Exception:
         if not rolling.hosts.dry and leader.names[0] not in rolling.hosts.lost:
+            rolling.prepare_revert()
             rolling.revert_hosts(leader.names, f"put back the settings of {leader.names[0]}")
         raise
 
@@ -73,8 +75,10 @@ def migrate(rolling: Rollout, pending: PendingMigrations) -> None:
     insists = hosts.environment.backup.before_migrate is True
     if saved.names and (insists or (not pending.nothing and migrations.serves_anywhere(hosts))):
         saved.apply([db.save], phase="backup")
+    once.first_time(rolling.remaining(hosts), rolling.wanted, before="migrate")
     with hooks.around_phase(rolling, "migrate", hosts.leader()):
-        hosts.leader().apply([db.migrate], rolling.wanted, phase="migrate")
+        steps = [db.migrate, db.after_migrate] if rolling.wanted.environment.release.after_migrate else [db.migrate]
+        hosts.leader().apply(steps, rolling.wanted, phase="migrate")
     rolling.note(migrated=True)
     hosts.leader().apply([release.advance], rolling.wanted, phase="migrated")
 
@@ -182,7 +186,7 @@ def maintenance_window(rolling: Rollout, pending: PendingMigrations) -> Iterator
             # First the journal: whoever comes after a crash shall know that the page is ours.
             rolling.note(closed=True)
             rolling.remaining(hosts).apply([release.advance], rolling.wanted, "close the site")
-    open_again = once(partial(after_failure, rolling, sites, partial(database_changes, rolling, pending)))
+    open_again = only_once(partial(after_failure, rolling, sites, partial(database_changes, rolling, pending)))
     rolling.later.append(open_again)
     try:
         if rolling.record.maintenance and sites.names:
@@ -201,7 +205,7 @@ def maintenance_window(rolling: Rollout, pending: PendingMigrations) -> Iterator
         reopen(rolling, sites)
 
 
-def once(act: Callable[[], None]) -> Callable[[], None]:
+def only_once(act: Callable[[], None]) -> Callable[[], None]:
     """Return a function that acts the first time it is called."""
     left = [act]
     return lambda: left.pop()() if left else None

@@ -22,7 +22,8 @@ class Service(Protocol):
     """The steps of a service.
 
     `install` sets it up on the hosts that run it, and opens it to those of its clients. `remove` takes away what this
-    application has in it; None where nothing in it is of one application.
+    application has in it; None where nothing in it is of one application. `passwords` gives its users theirs, at one of
+    the `moments`; None where it has none.
     """
 
     @property
@@ -30,6 +31,9 @@ class Service(Protocol):
 
     @property
     def remove(self) -> Step | None: ...
+
+    @property
+    def passwords(self) -> Step | None: ...
 
 
 class DatabaseService(Service, Protocol):

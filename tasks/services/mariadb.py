@@ -12,6 +12,8 @@ from hawser.inventory.tables.services.mariadb import Mariadb
 from hawser.resources import Absent, Command, File, MariadbDatabase, MariadbRole, Packages, Resources, Service, changed
 from hawser.steps import removal, step
 
+from .moments import AT_ONCE, BACK, WAIT
+
 # Succeeds where the running server listens as its files say.
 LISTENS = (
     "if ls /etc/mysql/mariadb.conf.d/90-hawser-*.cnf >/dev/null 2>&1; then wanted=yes; else wanted=no; fi; "
@@ -27,7 +29,7 @@ MYSQL_PWD=$secret mariadb --default-character-set=utf8mb4 -u "$who" -D {database
 
 
 @step()
-def install(host: Host) -> Resources:
+def install(host: Host, serving: bool = False) -> Resources:
     """Install MariaDB with its databases and roles, open to the groups that need it and to nobody else.
 
     Where the settings speak of none any more, its data stays, and nobody reaches it from elsewhere.
@@ -41,19 +43,33 @@ def install(host: Host) -> Resources:
         return
     yield Packages(setting.PACKAGES)
     yield Service(setting.UNIT)
-    owners = dict.fromkeys(each.owner for each in setting.databases.values())
-    remote = {owner: addresses(host, setting.clients_of(owner)) for owner in owners}
+    remote = reached_from(host, setting)
     # An application that needs no remote access says nothing, so it never closes what another one here needs open.
     listen: File | Absent = File(path, "[mariadbd]\nbind-address = *\n") if any(remote.values()) else Absent(path)
     yield listen
     yield listening(listen)
     for name, database in setting.databases.items():
         yield MariadbDatabase(name, database.charset)
-    for owner, reached in remote.items():
+    yield from passwords.given(moment=WAIT if serving else AT_ONCE).resources(host)
+
+
+@step()
+def passwords(host: Host, moment: str = AT_ONCE) -> Resources:
+    """Give the roles their passwords, beside those that they have until all processes have the new ones."""
+    setting = host.environment.services.mariadb
+    if setting is None or not host.is_in(setting.groups) or moment == BACK:
+        return
+    for owner, reached in reached_from(host, setting).items():
         theirs = [name for name, database in setting.databases.items() if database.owner == owner]
         key = f"services.mariadb.databases.{theirs[0]}.password"
         password = host.text(setting.databases[theirs[0]].password, key)
-        yield MariadbRole(owner, password, tuple(theirs), reached)
+        yield MariadbRole(owner, password, tuple(theirs), reached, beside=moment != AT_ONCE)
+
+
+def reached_from(host: Host, setting: Mariadb) -> dict[str, tuple[str, ...]]:
+    """Return, by role, the addresses from which it may connect."""
+    owners = dict.fromkeys(each.owner for each in setting.databases.values())
+    return {owner: addresses(host, setting.clients_of(owner)) for owner in owners}
 
 
 def listening(file: File | Absent) -> Command:

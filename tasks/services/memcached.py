@@ -9,6 +9,7 @@ from hawser.steps import step
 
 # Nothing in it is of one application.
 remove = None
+passwords = None
 
 
 @step()

@@ -21,6 +21,8 @@ from hawser.resources import (
 from hawser.runner.databases import postgres
 from hawser.steps import removal, step
 
+from .moments import AT_ONCE, BACK, BEGIN_ANEW, WAIT
+
 CLUSTER = "/etc/postgresql/*/main"
 # Succeeds where the running server listens as its files say (postgresql.org/docs/current/view-pg-file-settings.html).
 LISTENS = (
@@ -41,7 +43,7 @@ PGOPTIONS='-c role={owner}' PGPASSWORD=$secret runuser -u postgres -- psql -h 12
 
 
 @step()
-def install(host: Host) -> Resources:
+def install(host: Host, serving: bool = False) -> Resources:
     """Install PostgreSQL with its roles and databases, open to the groups that need it and to nobody else.
 
     On a host that has none, or has it no more, nobody is let in for this application; server and databases stay.
@@ -72,10 +74,25 @@ def install(host: Host) -> Resources:
     restart, title = ("systemctl", "restart", setting.UNIT), f"systemctl restart {setting.UNIT}"
     yield Command(restart, when=changed(settings), unless=("sh", "-c", LISTENS), title=title)
     yield Command(("systemctl", "reload", setting.UNIT), when=changed(settings, access))
+    yield from passwords.given(moment=WAIT if serving else AT_ONCE).resources(host)
+    for name, database in setting.databases.items():
+        yield PostgresDatabase(name, database.owner, database.extensions)
+
+
+@step()
+def passwords(host: Host, moment: str = AT_ONCE) -> Resources:
+    """Give the roles their passwords; a role has one alone, so what uses the former one fails from here on."""
+    setting = host.environment.services.postgresql
+    if setting is None or not host.is_in(setting.groups):
+        return
+    kept_aside = Absent(f"{host.state}/{postgres.FORMER}", recursive=True)
+    if moment == BEGIN_ANEW:
+        yield kept_aside
     for name, database in setting.databases.items():
         password = host.text(database.password, f"services.postgresql.databases.{name}.password")
-        yield PostgresRole(database.owner, password)
-        yield PostgresDatabase(name, database.owner, database.extensions)
+        yield PostgresRole(database.owner, password, {WAIT: "keep", BACK: "back"}.get(moment, ""))
+    if moment == AT_ONCE:
+        yield kept_aside
 
 
 @removal()

@@ -24,6 +24,7 @@ from hawser.resources import (
 from hawser.steps import removal, step
 
 from .broker import Queue
+from .moments import AT_ONCE, BACK, WAIT
 
 # The program of this name in the PATH would hand its arguments to a shell.
 CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
@@ -35,7 +36,7 @@ LISTENS = (
 
 
 @step()
-def install(host: Host) -> Resources:
+def install(host: Host, serving: bool = False) -> Resources:
     """Install RabbitMQ with its users, listening beyond the host itself only where others need it.
 
     Where the settings speak of none any more, its messages stay, and nobody reaches it from elsewhere.
@@ -57,9 +58,18 @@ def install(host: Host) -> Resources:
     yield opened
     yield Service(setting.UNIT)
     yield listening(closed, opened)
+    yield from passwords.given(moment=WAIT if serving else AT_ONCE).resources(host)
+
+
+@step()
+def passwords(host: Host, moment: str = AT_ONCE) -> Resources:
+    """Give the users their passwords; a user has one alone, which new connections need from here on."""
+    setting = host.environment.services.rabbitmq
+    if setting is None or not host.is_in(setting.groups) or moment == BACK:
+        return
     for name, user in setting.users.items():
         password = host.text(user.password, f"services.rabbitmq.users.{name}.password")
-        yield RabbitAccess(name, password, user.vhost)
+        yield RabbitAccess(name, password, user.vhost, "keep" if moment == WAIT else "")
 
 
 def listening(*files: File | Absent) -> Command:

@@ -358,7 +358,7 @@ class TestFetching:
             reconcile_generated(known, {"web1": {"A": "other", "B": "one"}, "web2": {"A": "other", "B": "two"}})
         assert [str(problem) for problem in caught.value.problems] == [
             "hosts/shop.env: A: is not the one that web1, web2 was set up with (to bring yours to the hosts: "
-            "fab -H shop bootstrap; to take theirs: remove the line here)",
+            "fab -H shop bootstrap deploy; to take theirs: remove the line here)",
             "hosts/shop.env: B: web1, web2 were set up with different ones (write the right one here, then: "
             "fab -H shop bootstrap)",
             "hosts/shop.env: C: is missing, and no host has it either (fab -H shop bootstrap)",

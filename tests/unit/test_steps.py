@@ -46,6 +46,7 @@ from tasks import (
 )
 from tasks.managers import supervisor, systemd
 from tasks.rollout import hooks, visit
+from tasks.services import SERVICES
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
@@ -54,7 +55,7 @@ HOSTS = [(name, host) for name, environment in ENVIRONMENTS.items() for host in 
 PHASES: dict[str, list[Step]] = {
     "bootstrap": [*bootstrap.STEPS, shares.mount, certs.place],
     "prepare": [shares.require, *deploy.PREPARE],
-    "migrate": [db.migrate, once.run],
+    "migrate": [db.migrate, db.after_migrate, once.run],
     "switch": deploy.SWITCH,
     "finish": deploy.FINISH,
     "remove": [each for steps in remove.REMOVE.values() for each in steps],
@@ -83,6 +84,7 @@ ALONE = [
     maintenance.reopen,
     once.again,
     once.note,
+    *(each.passwords for each in SERVICES.values() if each.passwords),
     lock.freeze,
     hooks.run,
     visit.through,

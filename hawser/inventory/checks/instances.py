@@ -19,11 +19,12 @@ def check_instances(environment: Environment) -> Iterator[SettingError]:
     for name, values in instances.items():
         if "name" in values:
             yield SettingError(("instances", name, "name"), f"is {name}, whatever stands here", "as in title")
-    for position, command in enumerate(environment.release.migrate):
-        if instances and environment.env.of_instances and not instance_of(command)[0]:
-            message = "would run without the variables of any instance"
-            hint = f"for each of them: @{{{{ instance.name }}}} {command}"
-            yield SettingError(("release", "migrate", position), message, hint, needs=_INSTANCES | {"env"})
+    for kind in ("migrate", "after_migrate"):
+        for position, command in enumerate(getattr(environment.release, kind)):
+            if instances and environment.env.of_instances and not instance_of(command)[0]:
+                message = "would run without the variables of any instance"
+                hint = f"for each of them: @{{{{ instance.name }}}} {command}"
+                yield SettingError(("release", kind, position), message, hint, needs=_INSTANCES | {"env"})
 
 
 def check_named_instances(environment: Environment) -> Iterator[SettingError]:
@@ -36,7 +37,7 @@ def check_named_instances(environment: Environment) -> Iterator[SettingError]:
 
 
 def _named(environment: Environment) -> Iterator[tuple[Loc, str]]:
-    for kind in ("build", "check", "migrate"):
+    for kind in ("build", "check", "migrate", "after_migrate"):
         for position, command in enumerate(getattr(environment.release, kind)):
             if named := instance_of(command)[0]:
                 yield ("release", kind, position), named

@@ -229,6 +229,9 @@ def check_leader(environment: Environment) -> Iterator[SettingError]:
             yield SettingError(("release", key), message, did_you_mean(given, names), needs=_HOSTS)
     if environment.release.pending and not environment.release.migrate:
         yield SettingError(("release", "pending"), "says what migrate would do, and there is no migrate", "remove it")
+    if environment.release.after_migrate and not environment.release.migrate:
+        message, hint = "comes after migrate, and there is no migrate", "put it into build, or a hook"
+        yield SettingError(("release", "after_migrate"), message, hint)
 
 
 def check_files(environment: Environment) -> Iterator[SettingError]:

@@ -88,6 +88,7 @@ def _is_command(loc: Loc) -> bool:
         ("release", "build"),
         ("release", "check"),
         ("release", "migrate"),
+        ("release", "after_migrate"),
         ("release", "pending"),
     )
 

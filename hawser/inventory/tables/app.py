@@ -231,6 +231,12 @@ class ReleaseSettings(Model):
         description="The command that migrates the database, or a list of commands: once, on the leader, before the "
         "switch. `@NAME ` before a command, here and in `build` and `check`, gives it the variables of an instance.",
     )
+    after_migrate: OneOrMore = Field(
+        default=(),
+        description="The command that belongs behind `migrate`, or a list of commands (a search index, a check that "
+        "asks the tables): each time that it has run, there and in the same way. One that fails stops the deploy "
+        "before the switch; they run again with the next one.",
+    )
     manage: Command = Field(
         default="python manage.py",
         description="What `fab manage` puts before the command that it is given; it runs in the code.",

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 # What Django's `shell` says of `-c` before 1.10.
 TOO_OLD = re.compile(r"(?:unrecognized arguments|no such option): -c\b")
+# What programs say that do not know the question: they may be others than they are taken for.
+NOT_UNDERSTOOD = re.compile(
+    r"unrecognized arguments|[Nn]o such (?:option|command)|Unknown command|^usage:", re.MULTILINE
+)
 # Seconds for one answer: Django has to load the application.
 LONGEST = 180
 
@@ -28,16 +32,22 @@ def plans(system: System, questions: Sequence[MigrationQuestion]) -> List[Mappin
 
     :param questions: argv, user, cwd and env of each program, which prints `MARK` and its answer as JSON; with
         ``plain``, it prints a line for each pending migration; ``otherwise`` is the argv for a Django before 1.10.
-    :returns: each answer, ``{"lines": […]}`` of a plain one, or ``{"error": …, "output": …}``.
+    :returns: each answer, ``{"lines": […]}`` of a plain one, or ``{"error": …, "output": …}``; ``crashed``, where the
+        program failed, so that the release itself may be broken.
     """
     found: List[Mapping[str, object]] = []
     for each in questions:
         try:
-            said = put(system, each).output
+            ended = put(system, each)
         except Failure as failure:
-            found.append({"error": failure.message, "output": system.show(failure.output)})
+            crashed = bool(each.get("plain")) or not NOT_UNDERSTOOD.search(failure.output)
+            found.append({"error": failure.message, "output": system.show(failure.output), "crashed": crashed})
             continue
+        said = ended.output
         answer: Optional[Mapping[str, object]] = plain_lines(said) if each.get("plain") else marked(said)
+        if answer is not None and answer.get("crashed"):
+            # It ran another program, which said there why it failed.
+            answer = {**answer, "output": system.show(ended.errors)}
         if answer is None or weight(answer) > LONGEST_ANSWER // len(questions):
             why = "it gives no answer" if answer is None else "its answer is too long"
             answer = {"error": why, "output": system.show(said)}

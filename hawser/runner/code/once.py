@@ -9,7 +9,7 @@ from ..facts import done_once
 from ..files.disk import read, write_atomically
 from ..files.records import parsed
 from ..machine.commands import Program
-from ..system import Change, Failure
+from ..system import Change, Failure, how_it_ended
 from .releases import now
 
 TYPE_CHECKING = False
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from ..specs.system import OnceSpec
     from ..system import System
+
+# The first of the exit codes with which a shell says that it could not run a command, or that a signal ended it.
+NOT_RUN = 126
 
 
 def listing(system: System) -> Dict[str, Dict[str, object]]:
@@ -45,11 +48,23 @@ class Once(Program):
         return Change("was done already, which is noted" if self.noted else "runs " + self.title())
 
     def was_done(self) -> bool:
-        """Ask the environment's own command whether it has been done; in a dry run its release may not be there yet."""
+        """Ask the environment's own command whether it has been done; in a dry run its release may not be there yet.
+
+        :raises Failure: it failed, which is no answer: what is not harmless the second time would run again.
+        """
         spec = self.spec
         if spec["again"] or not spec["unless"] or not os.path.isdir(spec["cwd"]):
             return False
-        return self.run(spec["unless"], check=False).code == 0
+        ended = self.run(spec["unless"], check=False)
+        if (
+            ended.code >= NOT_RUN
+            or ended.code < 0
+            or (ended.code and "Traceback (most recent call last)" in ended.output)
+        ):
+            told = "its `unless`, %s, %s: whether it has been done is not known, and nothing ran"
+            why = told % (" ".join(spec["unless"][-1:]), how_it_ended(ended.code))
+            raise Failure(why + "\n" + spec["hint"], ended.output)
+        return ended.code == 0
 
     def apply(self, change: Change) -> None:
         if not self.noted:

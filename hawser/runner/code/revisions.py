@@ -2,9 +2,9 @@
 
 The source of this module, behind that of `operations`, is a program of its own, too. The system's Python runs it as the
 application's user, inside the release, so that what a file holds can harm nobody else: ``pending`` prints what an
-upgrade would apply, and ``generate`` runs a command that generates revisions and refuses what goes beyond what is
-allowed. Which files those are, Alembic itself says: settings, packages and the application's own code have a say in
-where they lie.
+upgrade would apply, ``known`` the revisions that there are, ``beyond`` what is applied beside some, and ``generate``
+runs a command that generates revisions and refuses what goes beyond what is allowed. Which files those are, Alembic
+itself says: settings, packages and the application's own code have a say in where they lie.
 
 Alembic can print the SQL instead (``upgrade --sql``), but runs the files for that, knows no column that exists, and
 writes what every database understands in another way. Its operations are the same everywhere.
@@ -94,7 +94,14 @@ def assigned(body: Sequence[ast.stmt]) -> Dict[str, object]:
 
 
 class Unanswered(Exception):
-    """Alembic does not answer a question."""
+    """Alembic does not answer a question.
+
+    :param crashed: it failed, as the release's own code may.
+    """
+
+    def __init__(self, why: str, crashed: bool = False) -> None:
+        super().__init__(why)
+        self.crashed = crashed
 
 
 def output_of(program: str, what: str) -> str:
@@ -107,9 +114,9 @@ def output_of(program: str, what: str) -> str:
     try:
         ended = subprocess.run(words, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unanswered("`%s`: %s" % (" ".join(words), error)) from error
+        raise Unanswered("`%s`: %s" % (" ".join(words), error), crashed=True) from error
     if ended.returncode:
-        raise Unanswered("`%s` exited with %d" % (" ".join(words), ended.returncode))
+        raise Unanswered("`%s` exited with %d" % (" ".join(words), ended.returncode), crashed=True)
     return os.fsdecode(ended.stdout)
 
 
@@ -240,11 +247,36 @@ def pending(location: str, release: str, program: str) -> Mapping[str, object]:
         # Without a revision there is nothing to apply, and perhaps no database yet.
         lacks = {each for current in (applied(program, rows) if rows else []) for each in lacking(rows, current)}
     except Unanswered as error:
-        return {"error": str(error)}
+        return {"error": str(error), "crashed": error.crashed}
     paths = {row["revision"]: path for path, row in there.items()}
     missing = ordered([row for row in rows if row["revision"] in lacks])
     found = [{**judged(paths[row["revision"]]), **row} for row in missing]
     return {"pending": [*found, *again.values()]}
+
+
+def known(program: str) -> int:
+    """Print the revisions that Alembic knows, one a line; it needs no database for that."""
+    try:
+        rows = revisions_by_path(program).values()
+    except Unanswered as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n".join(row["revision"] for row in rows))
+    return 0
+
+
+def beyond(program: str, others: Sequence[str]) -> Mapping[str, object]:
+    """Return, as pending ones, the revisions that are applied in any of the databases and are none of some others."""
+    try:
+        there = revisions_by_path(program)
+        rows = list(there.values())
+        databases = applied(program, rows) if rows else []
+    except Unanswered as error:
+        return {"error": str(error), "crashed": error.crashed}
+    everything = {row["revision"] for row in rows}
+    more = {each for current in databases for each in everything - lacking(rows, current)} - set(others)
+    paths = {row["revision"]: path for path, row in there.items()}
+    return {"pending": [{**judged(paths[each["revision"]]), **each} for each in rows if each["revision"] in more]}
 
 
 def generate(location: str, release: str, allowed: str, program: str, words: Sequence[str]) -> int:
@@ -292,10 +324,17 @@ def summary(row: Row) -> str:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run as a program: ``pending LOCATION RELEASE ASKED`` or ``generate LOCATION RELEASE ALLOWED ASKED PROGRAM…``."""
+    """Run as a program.
+
+    The words are ``pending LOCATION RELEASE ASKED``, ``generate LOCATION RELEASE ALLOWED ASKED PROGRAM…``, ``known
+    ASKED``, or ``beyond ASKED REVISION…``.
+    """
     if words[0] == "generate":
         return generate(words[1], words[2], words[3], words[4], words[5:])
-    print(MARK + json.dumps(pending(words[1], words[2], words[3])))
+    if words[0] == "known":
+        return known(words[1])
+    found = beyond(words[1], words[2:]) if words[0] == "beyond" else pending(words[1], words[2], words[3])
+    print(MARK + json.dumps(found))
     return 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import json
 import os
 import re
 
@@ -14,13 +15,16 @@ from ..system import Change, Failure, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Set
+    from typing import Dict, List, Optional, Sequence, Set
 
     from ..specs.databases import MariadbDatabaseSpec, MariadbRoleSpec
     from ..system import Finished, System
 
 NATIVE = "mysql_native_password"
 LOCAL = "localhost"
+# How many passwords an account has at most at the same time, while one takes the place of another.
+PASSWORDS = 3
+HASH = re.compile(r"\*[0-9A-F]{40}\Z")
 # All names and texts go in as UTF-8, whatever the server's own default is.
 CLIENT = ("--default-character-set=utf8mb4",)
 # Whose options an administrator's client takes as root, and the maintenance of Debian's package.
@@ -199,6 +203,28 @@ class Role(Kind):
         )
         return {host: value for host, _, value in (row.partition("\t") for row in rows)}
 
+    def beside(self, server: Server) -> Dict[str, List[str]]:
+        """Return host -> further hashes of the accounts that take several passwords (MariaDB 10.4 and later)."""
+        found: Dict[str, List[str]] = {}
+        where = "WHERE User = %s AND JSON_EXISTS(Priv, '$.auth_or');" % literal(self.spec["name"])
+        result = server.sql("SELECT hex(Host), hex(Priv) FROM mysql.global_priv " + where, check=False)
+        for row in result.output.split("\n")[:-1] if not result.code else ():
+            host, _, priv = row.partition("\t")
+            more = json.loads(bytes.fromhex(priv).decode("utf-8", "replace")).get("auth_or", [])
+            hashes = [str(each.get("authentication_string", "")) for each in more if each.get("plugin") == NATIVE]
+            found[bytes.fromhex(host).decode("utf-8", "replace")] = hashes
+        return found
+
+    def wanted(self, former: Sequence[str]) -> List[str]:
+        """Return the hashes that an account shall have, with those that it has."""
+        mine = verifier(self.spec["password"])
+        if not self.spec["beside"]:
+            return [mine]
+        if mine in former:
+            return list(former)
+        # One that was to be replaced already, and is not in use, makes room.
+        return [mine, *(each for each in former if HASH.match(each))][:PASSWORDS]
+
     def granted(self, server: Server, host: str) -> Set[str]:
         """Return the databases on which an account has all rights, as GRANT writes them."""
         rows = server.rows("SHOW GRANTS FOR %s;" % account(self.spec["name"], host))
@@ -211,13 +237,14 @@ class Role(Kind):
 
     def check(self) -> Optional[Change]:
         server = Server(self.system)
-        found = self.stored(server)
+        found, more = self.stored(server), self.beside(server)
         if LOCAL not in found:
             return Change("new")
         notes = []
         wanted = {pattern(name) for name in self.spec["databases"]}
         for host in self.hosts():
-            if found.get(host) != verifier(self.spec["password"]):
+            former = [found.get(host, ""), *more.get(host, [])]
+            if former != self.wanted(former):
                 notes.append("another password" if host in found else "from %s" % host)
             elif wanted - self.granted(server, host):
                 notes.append("rights on %s" % ", ".join(self.spec["databases"]))
@@ -227,11 +254,14 @@ class Role(Kind):
     def apply(self, change: Change) -> None:
         name, password = self.spec["name"], self.spec["password"]
         server = Server(self.system)
-        lines = ["DROP USER %s;" % account(name, host) for host in self.strangers(self.stored(server))]
+        found, more = self.stored(server), self.beside(server)
+        lines = ["DROP USER %s;" % account(name, host) for host in self.strangers(found)]
         for host in self.hosts():
             who = account(name, host)
             lines.append("CREATE USER IF NOT EXISTS %s;" % who)
-            lines.append("ALTER USER %s IDENTIFIED VIA %s USING '%s';" % (who, NATIVE, verifier(password)))
+            hashes = self.wanted([found.get(host, ""), *more.get(host, [])])
+            ways = " OR ".join("%s USING '%s'" % (NATIVE, each) for each in hashes)
+            lines.append("ALTER USER %s IDENTIFIED VIA %s;" % (who, ways))
             lines += ["GRANT ALL PRIVILEGES ON %s.* TO %s;" % (pattern(each), who) for each in self.spec["databases"]]
         server.sql("\n".join(lines))
         refusal = server.log_in(name, password)

@@ -10,6 +10,7 @@ import os
 import re
 import unicodedata
 
+from ..files.disk import read, write_atomically
 from ..system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -45,6 +46,12 @@ NEWER = {"transaction_timeout": "0", "event_triggers": "off"}
 # Those of both that only the superuser may set.
 OF_SUPERUSER = ("lc_messages", "event_triggers")
 VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$")
+
+# In the state folder: what servers stored of passwords that a rollout has replaced.
+FORMER = "former"
+WAITS = (
+    "the password of %s is another one now; it keeps the one that serves, until the next deploy changes both together"
+)
 
 
 def options(settings: Mapping[str, str]) -> str:
@@ -207,15 +214,44 @@ class Role(Kind):
         can_log_in, _, verifier = rows[0].partition("|")
         if can_log_in != "t":
             return Change("may log in")
+        if self.spec["former"] == "back":
+            return Change("its former password") if os.path.exists(self.aside()) else None
         if fits(password, verifier):
             return None
         # The server prepares exotic characters in its own way: there, a login decides.
         exotic = not password.isascii() and VERIFIER.match(verifier)
-        return None if exotic and not cluster.log_in(name, password) else Change("another password")
+        if exotic and not cluster.log_in(name, password):
+            return None
+        if self.spec["former"] == "keep" and verifier:
+            self.system.warnings.append(WAITS % name)
+            return None
+        return Change("another password")
+
+    def aside(self) -> str:
+        """Return the file that keeps what the server stored of the former password, for a rollout that fails."""
+        return os.path.join(self.system.state, FORMER, "postgresql-" + self.spec["name"])
+
+    def keep_former(self, cluster: Cluster) -> None:
+        """Keep what the server has stored of the password that is to be replaced; of two, the first."""
+        name = literal(self.spec["name"])
+        rows = cluster.rows("SELECT rolpassword FROM pg_authid WHERE rolname = %s AND rolpassword <> ''" % name)
+        if rows and not os.path.exists(self.aside()):
+            os.makedirs(os.path.dirname(self.aside()), mode=0o700, exist_ok=True)
+            write_atomically(self.aside(), rows[0].encode(), 0o600)
+
+    def take_back(self, cluster: Cluster) -> None:
+        """Have the server store again what it did of the former password."""
+        stored = (read(self.aside()) or b"").decode()
+        cluster.psql("ALTER ROLE %s PASSWORD %s;\n" % (identifier(self.spec["name"]), literal(stored)))
+        os.unlink(self.aside())
 
     def apply(self, change: Change) -> None:
         name, password = self.spec["name"], self.spec["password"]
         cluster = Cluster(self.system)
+        if self.spec["former"] == "back":
+            self.take_back(cluster)
+            return
+        self.keep_former(cluster)
         # Made here, so that the password never stands in the server's log. Other than ASCII is left to the server.
         secret = scram(password, os.urandom(16), ITERATIONS) if password.isascii() else password
         cluster.psql(

@@ -7,6 +7,7 @@ import socket
 import struct
 
 from ..system import Change, Failure, Kind
+from .postgres import WAITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,7 +133,15 @@ class Access(Kind):
 
     def check(self) -> Optional[Change]:
         why = self.refusal()
+        if why and self.spec["former"] == "keep" and "Login was refused" in why and self.is_there():
+            self.system.warnings.append(WAITS % self.spec["user"])
+            return None
         return Change("now refused: " + why) if why else None
+
+    def is_there(self) -> bool:
+        program, user, cwd = control()
+        listed = self.system.run([program, "-q", "list_users"], user, cwd, timeout=120).output
+        return any(line.partition("\t")[0] == self.spec["user"] for line in listed.splitlines())
 
     def apply(self, change: Change) -> None:
         user, password, vhost = self.spec["user"], self.spec["password"], self.spec["vhost"]

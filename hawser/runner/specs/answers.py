@@ -225,3 +225,4 @@ class Lines(TypedDict):
 class Unanswered(TypedDict):
     error: str
     output: str
+    crashed: bool

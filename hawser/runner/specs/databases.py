@@ -8,6 +8,7 @@ from typing import Dict, List, TypedDict
 class PostgresRoleSpec(TypedDict):
     name: str
     password: str
+    former: str
 
 
 class PostgresDatabaseSpec(TypedDict):
@@ -26,12 +27,14 @@ class MariadbRoleSpec(TypedDict):
     password: str
     databases: List[str]
     hosts: List[str]
+    beside: bool
 
 
 class RabbitAccessSpec(TypedDict):
     user: str
     password: str
     vhost: str
+    former: str
 
 
 class DatabaseSpec(TypedDict):

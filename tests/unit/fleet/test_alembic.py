@@ -76,6 +76,9 @@ def test_alembic_is_asked_as_the_command_runs_it_so_that_it_finds_its_own_files(
         "flask db upgrade | tee log",
         "flask db upgrade && ./more.sh",
         "flask db upgrade $(cat rev)",
+        "alembic -c $CONF upgrade head",
+        "~/venv/bin/alembic upgrade head",
+        "flask db upgrade && cd other && flask db upgrade",
         "(flask db upgrade)",
         "alembic revision -m by-hand",
         "./alembic.sh upgrade head",
@@ -96,7 +99,7 @@ def test_a_command_that_is_no_plain_upgrade_is_not_understood(command):
     "command",
     [
         "flask db migrate && flask db upgrade",
-        "cd x && flask db migrate",
+        "cd x; flask db migrate",
         "sh -c 'flask db -d x migrate'",
         "python manage.py makemigrations --noinput",
         "python manage.py makemigrations && python manage.py migrate",
@@ -116,6 +119,7 @@ class Told(Fleet):
         super().__init__({}, migrate)
         self.answers = list(answers)
         self.programs: list[list[str]] = []
+        self.folders: list[str] = []
 
     def host(self, name: str, release: Any) -> Any:
         host = super().host(name, release)
@@ -124,6 +128,7 @@ class Told(Fleet):
 
     def ask(self, name: str, function: str, arguments: Any) -> list[Any]:
         self.programs += [list(each["argv"]) for each in arguments["questions"]]
+        self.folders += [each["cwd"] for each in arguments["questions"]]
         return self.answers
 
 
@@ -154,6 +159,16 @@ def test_a_revision_that_removes_is_refused_whatever_else_may_roll():
     found = seen(Told(PAIKEA, {"pending": [DROPS]}))
     assert found.beyond("unclassified") == ["2b_: breaking (removes pod)"]
     assert found.beyond("all") == []
+
+
+def test_alembic_in_a_subfolder_is_asked_there():
+    fleet = Told(
+        ("cd backend && exec alembic upgrade head", "cd jobs && alembic upgrade head"),
+        {"pending": []},
+        {"pending": [DROPS]},
+    )
+    assert seen(fleet).beyond("all") == [] and fleet.folders == ["/srv/shop/source/backend", "/srv/shop/source/jobs"]
+    assert [str(each) for each in seen(fleet).verdicts] == ["2b_ in jobs/alembic.ini: breaking (removes pod)"]
 
 
 def test_a_database_without_pending_revisions_needs_nothing():
@@ -193,9 +208,11 @@ def test_a_revision_generated_and_applied_unseen_never_passes_unasked(lines):
 )
 def test_a_command_that_generates_runs_under_a_guard_that_knows_what_was_accepted(rollout, allowed):
     environment = SimpleNamespace(release=SimpleNamespace(rolling_migrations="additive"))
-    host: Any = SimpleNamespace(rollout=rollout, environment=environment, release=SimpleNamespace(id="new"))
+    release = SimpleNamespace(id="new")
+    host: Any = SimpleNamespace(rollout=rollout, environment=environment, release=release, source="/srv/shop/source")
     words = db.generating(host, "@one flask db migrate -d x")
     assert words[3:] == ("generate", "x", "new", allowed, "flask db '{}' -v -d x", "flask", "db", "migrate", "-d", "x")
+    assert db.generating(host, "cd api && flask db migrate")[:3] == ("env", "-C", "/srv/shop/source/api")
     assert db.generating(host, "flask db upgrade") == ()
     assert db.generating(host, "python manage.py migrate") == ()
 

@@ -42,6 +42,8 @@ def kind_of(*operations: Any) -> str:
             "",
             "default",
         ),
+        ("A=1 python manage.py migrate", ("env", "A=1", "python", "manage.py", "shell"), "", "default"),
+        ("exec ./manage.py migrate", ("./manage.py", "shell"), "", "default"),
     ],
 )
 def test_a_command_that_migrates_with_django_is_known(command, words, instance, database):
@@ -72,11 +74,20 @@ def test_a_command_that_migrates_with_django_is_known(command, words, instance, 
         "python manage.py migrate --database=$(./drop_old)",
         "python manage.py migrate --database=`./drop_old`",
         "python manage.py migrate << -x",
+        "python manage.py migrate --settings=$SETTINGS",
+        "~/venv/bin/python manage.py migrate",
+        "python manage.py migrate && cd tools && ./manage.py migrate",
         "",
     ],
 )
 def test_a_command_that_is_no_plain_migrate_of_django_is_not_known(command):
     assert questions(command) == ()
+
+
+def test_a_command_in_a_subfolder_is_asked_there():
+    one, other = questions("@turkey cd backend && ./manage.py migrate && python manage.py migrate --database stats")
+    assert (one.folder, one.words[0], other.folder, other.database) == ("backend", "./manage.py", "backend", "stats")
+    assert one.program == "cd backend && ./manage.py"
 
 
 @pytest.mark.parametrize("between", [" && ", "&&", "; ", " 2>&1 && "])
@@ -189,15 +200,30 @@ class TestADjangoBefore1_10:
         assert (interpreter, flag, rest) == ("python", "-c", ["manage.py", "--settings=shop.settings"])
         compile(script, "script", "exec")
 
-    def test_an_old_django_is_not_asked_by_a_program_of_django_itself(self):
-        for command in ("django-admin migrate", "python -m django migrate"):
-            (asked,) = questions(command)
-            assert asked.otherwise == ()
+    @pytest.mark.parametrize(
+        ("command", "interpreter", "program"),
+        [
+            ("./manage.py migrate", ["python"], ["./manage.py"]),
+            ("django-admin migrate --settings shop", ["python"], ["django-admin", "--settings=shop"]),
+            ("env/bin/python -W error -m django migrate", ["env/bin/python", "-W", "error"], ["django"]),
+            ("A=1 python2.7 -u manage.py migrate", ["env", "A=1", "python2.7", "-u"], ["manage.py"]),
+            ("A=1 ./manage.py migrate", ["env", "A=1", "python"], ["./manage.py"]),
+        ],
+    )
+    def test_an_old_django_is_asked_by_the_interpreter_that_the_command_has(self, command, interpreter, program):
+        (asked,) = questions(command)
+        place = asked.otherwise.index("-c")
+        assert list(asked.otherwise[:place]) == interpreter and list(asked.otherwise[place + 2 :]) == program
+
+    def test_an_old_django_is_not_asked_where_nobody_knows_its_interpreter(self):
+        (asked,) = questions("tools/wrapper manage.py migrate")
+        assert asked.otherwise == ()
 
     def test_an_old_django_runs_the_script_in_place_of_the_command(self, tmp_path):
         """With a package in Django's place that has what manage.py and the script use of it."""
         for path, text in {
-            "django/__init__.py": "import os\ndef setup():\n    print('with', os.environ['DJANGO_SETTINGS_MODULE'])\n",
+            "django/__init__.py": "import os\nVERSION = (1, 8)\n"
+            "def setup():\n    print('with', os.environ['DJANGO_SETTINGS_MODULE'])\n",
             "django/core/__init__.py": "",
             "django/core/management.py": "def execute_from_command_line(argv):\n    raise SystemExit('ran')\n",
             "code/manage.py": "import helper, sys\nfrom django.core.management import execute_from_command_line\n"

@@ -651,6 +651,12 @@ MISTAKES = {
         "says what migrate would do, and there is no migrate",
         "remove it",
     ),
+    "after_migrate without migrate": (
+        HOSTS + "[release]\nafter_migrate = 'flask reindex'",
+        "release.after_migrate",
+        "comes after migrate, and there is no migrate",
+        "put it into build, or a hook",
+    ),
     "a leader that is nobody": (
         HOSTS + "[release]\nleader = 'wbe'",
         "release.leader",

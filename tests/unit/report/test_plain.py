@@ -357,3 +357,24 @@ def in_threads(work: Callable[[str], None], hosts: Sequence[str]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_a_run_that_went_on_without_something_ends_as_it_counts() -> None:
+    screen = Screen()
+    screen.report.event("web1", settled("changed"))
+    screen.report.event("web1", settled("failed", error="exited with 1"))
+    screen.clock.now += 1
+    screen.report.finish(True)
+    assert (
+        screen.stream.getvalue().splitlines()[-1]
+        == "done in 1.0 s: 1 changed on web1; what failed on web1 is told above"
+    )
+
+
+def test_a_long_warning_is_repeated_by_its_first_line_and_its_move() -> None:
+    screen = Screen()
+    screen.report.event("web1", settled("ok"))
+    rows = "\n".join(f"  shop.{number}: can be reversed" for number in range(40))
+    screen.report.note("", f"the database stays:\n{rows}\n  next: think", "warning")
+    screen.report.finish(True)
+    assert "warning  the database stays: (… 40 lines, see above)\n  next: think" in screen.stream.getvalue()

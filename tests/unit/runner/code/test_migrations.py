@@ -33,6 +33,25 @@ def test_a_plan_that_fails_is_told_with_its_output(ask):
     assert "exited with 3" in answer["error"] and "no database" in answer["output"]
 
 
+@pytest.mark.parametrize(
+    ("said", "crashed"),
+    [
+        ("Traceback (most recent call last):\nImportError: no module", True),
+        ("usage: manage.py [-h] {run}\nmanage.py: error: argument command: invalid choice", False),
+        ("Error: No such command 'db'.", False),
+        ("Unknown command: 'shell'", False),
+    ],
+)
+def test_a_release_that_fails_is_told_from_a_program_that_does_not_know_the_question(ask, said, crashed):
+    assert ask(f'printf %s "{said}" >&2; exit 1')["crashed"] is crashed
+    assert ask(f'printf %s "{said}" >&2; exit 1', plain=True)["crashed"]
+
+
+def test_the_words_of_a_program_that_the_answering_one_ran_come_with_its_answer(ask):
+    said = f"""echo oh no >&2; echo '{MARK}{{"error": "`flask db current` exited with 1", "crashed": true}}'"""
+    assert ask(said)["output"] == "oh no\n"
+
+
 def test_a_plan_that_says_nothing_useful_is_no_answer(ask):
     assert ask("echo hello")["error"] == "it gives no answer"
     assert ask(f"echo '{MARK}{{'")["error"] == "it gives no answer"

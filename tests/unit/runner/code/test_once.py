@@ -118,3 +118,14 @@ def test_a_damaged_record_still_counts(command, system):
     (Path(system.state) / "once" / "admin").write_text("{")
     assert run(command()) is None
     assert listing(system) == {"admin": {}}
+
+
+@pytest.mark.parametrize(
+    "unless", ["no-such-program", "kill -9 $$", "echo 'Traceback (most recent call last):' >&2; exit 1"]
+)
+def test_a_question_that_fails_is_no_answer_and_nothing_runs(command, tmp_path, unless):
+    with pytest.raises(Failure, match="whether it has been done is not known") as caught:
+        run(command(unless=unless))
+    assert caught.value.message.endswith("next: think")
+    assert not (tmp_path / "it").exists()
+    assert run(command(unless=unless, again=True)) == "runs sh -ec echo ran >> it"

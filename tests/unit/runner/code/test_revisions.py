@@ -325,6 +325,21 @@ class TestTheProgram:
         (row,) = pending("b2")["pending"]
         assert (row["key"], row["kind"], row["reasons"]) == ("c3_", "breaking", ["removes gps"])
 
+    def test_revisions_that_are_applied_beside_some_are_told_for_all_databases(self, run, folder):
+        (folder / "c3_third.py").write_text(source("op.drop_table('gps')", revision="c3", down="b2"))
+        (line,) = run("beyond", self.alembic("a1", "c3"), "a1").stdout.splitlines()
+        rows = json.loads(line.removeprefix(revisions.MARK))["pending"]
+        assert sorted((row["key"], row["kind"]) for row in rows) == [
+            ("b2_second", "breaking"),
+            ("c3_third", "breaking"),
+        ]
+        assert json.loads(run("beyond", self.alembic(""), "a1").stdout.removeprefix(revisions.MARK)) == {"pending": []}
+
+    def test_revisions_that_a_release_knows_are_printed_without_a_database(self, run, folder):
+        assert sorted(run("known", self.alembic()).stdout.split()) == ["a1", "b2"]
+        failed = run("known", "false {}")
+        assert (failed.returncode, failed.stdout, failed.stderr) == (1, "", "`false history` exited with 1\n")
+
     def test_a_database_that_nobody_knows_is_said(self, folder, pending):
         assert "is at 0123456789ab" in pending("0123456789ab")["error"]
 

@@ -7,10 +7,11 @@ import io
 import json
 import re
 import time
+from typing import ClassVar
 
 import pytest
 
-from hawser.runner.databases import mariadb_dump
+from hawser.runner.databases import mariadb, mariadb_dump
 from hawser.runner.databases.mariadb import (
     Server,
     account,
@@ -218,3 +219,52 @@ def test_a_dump_that_waits_for_a_lock_ends_and_who_may_hold_it_is_named(system, 
     monkeypatch.setattr(host, "rows", lambda text, timeout=0: ["7"] if "Waiting" in text else [b"connection 8".hex()])
     assert "maybe connection 8; next: " in dump.waiting()
     assert host.asked[-1] == "KILL 7;"
+
+
+class Accounts:
+    """Stands in for a server: the hashes of one account, in their order."""
+
+    program = "mariadb"
+    hashes: ClassVar[list[str]] = []
+
+    def __init__(self, system):
+        self.system = system
+
+    def rows(self, text):
+        if "SHOW GRANTS" in text:
+            return ["GRANT ALL PRIVILEGES ON `shop`.* TO "]
+        return [f"localhost\t{self.hashes[0]}"] if self.hashes else []
+
+    def sql(self, text, check=True):
+        if "global_priv" in text:
+            more = [
+                {},
+                *({"plugin": "mysql_native_password", "authentication_string": each} for each in self.hashes[1:]),
+            ]
+            priv = json.dumps({"auth_or": more}).encode().hex()
+            return Finished(0, f"{b'localhost'.hex()}\t{priv}\n" if self.hashes[1:] else "")
+        type(self).hashes = re.findall(r"USING '(.*?)'", text)
+        return Finished(0, "")
+
+    def log_in(self, name, password):
+        return "" if verifier(password) in self.hashes else "Access denied"
+
+
+def test_a_former_password_is_good_beside_the_new_one_until_that_stands_alone(system, monkeypatch):
+    monkeypatch.setattr(mariadb, "Server", Accounts)
+    monkeypatch.setattr(Accounts, "hashes", [])
+
+    def give(password, beside):
+        spec = {"name": "shop", "password": password, "databases": ["shop"], "hosts": [], "beside": beside}
+        role = mariadb.Role(spec, system)
+        change = role.check()
+        if change is not None:
+            role.apply(change)
+        assert role.check() is None
+        return [next(word for word in ("one", "two", "three") if verifier(word) == each) for each in Accounts.hashes]
+
+    assert give("one", beside=True) == ["one"]
+    assert give("two", beside=True) == ["two", "one"]
+    assert give("one", beside=True) == ["two", "one"]
+    assert give("three", beside=True) == ["three", "two", "one"]
+    assert give("three", beside=False) == ["three"]

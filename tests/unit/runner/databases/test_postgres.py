@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, ClassVar
+
 import pytest
 
+from hawser.runner.databases import postgres
 from hawser.runner.databases.postgres import conninfo, first_error, fits, identifier, literal, scram
 from hawser.runner.system import Failure
 
@@ -59,3 +63,60 @@ def test_the_line_that_says_what_is_wrong_is_found():
     assert first_error(said) == "password authentication failed"
     assert first_error("NOTICE: x\nERROR:  no such thing\nHINT: y") == "no such thing"
     assert first_error("") == ""
+
+
+class Roles:
+    """Stands in for a cluster: its roles with what it has stored of their passwords."""
+
+    stored: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, system: Any) -> None:
+        self.system = system
+
+    def rows(self, sql: str) -> list[str]:
+        verifier = self.stored.get("shop", "")
+        if "rolcanlogin" in sql:
+            return [f"t|{verifier}"] if "shop" in self.stored else []
+        return [verifier] if verifier else []
+
+    def has_role(self, name: str) -> bool:
+        return name in self.stored
+
+    def psql(self, sql: str) -> None:
+        self.stored["shop"] = sql.rpartition("PASSWORD '")[2].partition("'")[0]
+
+    def log_in(self, name: str, password: str) -> str:
+        return "" if fits(password, self.stored[name]) else "password authentication failed"
+
+
+@pytest.fixture
+def role(system, monkeypatch):
+    """Return a function that does what the engine does with a role; returns the note."""
+    monkeypatch.setattr(postgres, "Cluster", Roles)
+    monkeypatch.setattr(Roles, "stored", {})
+
+    def role(password: str, former: str = "") -> str | None:
+        resource = postgres.Role({"name": "shop", "password": password, "former": former}, system)
+        change = resource.check()
+        if change is not None:
+            resource.apply(change)
+        return change.note if change else None
+
+    return role
+
+
+def test_a_password_that_serves_stays_until_it_is_to_change(role, system):
+    assert role("one", "keep") == "new"
+    assert role("two", "keep") is None
+    assert fits("one", Roles.stored["shop"]) and "until the next deploy" in system.take_warnings()[0]
+    assert role("one", "keep") is None and not system.take_warnings()
+
+
+def test_the_password_before_a_rollout_comes_back_whatever_was_tried_since(role, system):
+    role("one")
+    assert role("one", "back") is None
+    assert role("two") == "another password" and role("three") == "another password"
+    (kept,) = (Path(system.state) / postgres.FORMER).iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert role("three", "back") == "its former password" and fits("one", Roles.stored["shop"])
+    assert role("three", "back") is None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hawser.errors import StepFailed
+from hawser.errors import HawserError, StepFailed
 from hawser.host import Host
 from hawser.host.journal import Record
 from hawser.inventory import Environment
@@ -87,6 +88,28 @@ def test_a_hook_runs_on_its_groups_as_the_applications_user():
     (command,) = hooks.run.given(due=0, facts={"HAWSER_RELEASE": "new"}).resources(host("web1", row))
     assert (command.user, command.cwd) == ("shop", "/srv/shop")  # type: ignore[attr-defined]
     assert command.env == {"HAWSER_RELEASE": "new", "HAWSER_HOST": "web1"}  # type: ignore[attr-defined]
+
+
+def test_a_hook_runs_in_the_code_of_its_release_or_of_the_one_that_serves(tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "old").mkdir()
+    (command,) = hooks.run.given(due=0).resources(
+        host("web1", {"before": "switch", "command": "pwd; echo '$0' \"$0\""})
+    )
+    *start, line = command.argv  # type: ignore[attr-defined]
+    assert start[3:] == ["/srv/shop/current/source"] * 2
+    for there, expected in ((("new", "old"), "new"), (("none", "old"), "old"), (("none", "gone"), "")):
+        folders = [str(tmp_path / each) for each in there]
+        said = subprocess.run([*start[:3], *folders, line], cwd=tmp_path, capture_output=True, text=True).stdout
+        assert said == f"{str(tmp_path / expected).rstrip('/')}\n$0 sh\n"
+
+
+def test_a_hook_that_cannot_run_after_a_failure_does_not_hide_that_failure(tmp_path, monkeypatch):
+    stage: Any = Stage(tmp_path, {"after": "rollout", "command": "true"})
+    monkeypatch.setattr(stage, "attempt", lambda *arguments: (_ for _ in ()).throw(HawserError("web1: no answer")))
+    with pytest.raises(StepFailed, match="the migration failed"), hooks.around_rollout(stage, stage.subset(["web1"])):
+        raise StepFailed("the migration failed")
+    assert stage.notes == [("warning", "the hook after rollout failed: web1: no answer, and the rollout goes on")]
 
 
 def test_a_hook_for_the_leader_runs_there_alone_and_one_for_this_machine_on_no_host():

@@ -1,0 +1,87 @@
+"""When passwords of services change in a rollout, and what becomes of the former ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+POSTGRES = """
+[env]
+required = ["DB_PASSWORD"]
+
+[services.postgresql]
+groups = ["front"]
+databases.pier = { password = "{{ secrets.DB_PASSWORD }}" }
+"""
+
+
+@pytest.fixture
+def secret(world, tmp_path):
+    """Return a function that writes the password into the file of secrets."""
+
+    def write(value: str) -> None:
+        file = tmp_path / "pier.env"
+        before = file.read_text().splitlines() if file.exists() else []
+        kept = [line for line in before if line.startswith("HAWSER_")]
+        file.write_text("\n".join([f"DB_PASSWORD={value}", *kept, ""]))
+        file.chmod(0o600)
+
+    write("first-one")
+    world.settings(more=POSTGRES, release='batch = 1\nmigrate = "./migrate"\nrolling_migrations = "all"')
+    assert world.fab("deploy") == ""
+    return write
+
+
+def rollout(world: Any, task: str = "deploy", **options: Any) -> list[str]:
+    """Roll out; return what becomes of the password, and what happens around it."""
+    found: list[str] = []
+
+    def watch(name: str, row: Any) -> str | None:
+        if row["kind"] == "postgres_role":
+            found.append(f"password {row['password']} {row['former']}".strip())
+        elif row["step"] == "db.migrate":
+            found.append("migrate")
+        elif row["step"] == "release.start" and row["kind"] == "running" and (not found or found[-1] != "start"):
+            found.append("start")
+        return world.fails(name, row)
+
+    world.fault = watch
+    world.said = world.fab(task, **options)
+    return found
+
+
+def test_where_secrets_alone_differ_the_password_changes_right_before_the_switch(world, secret):
+    secret("second")
+    world.fails = lambda name, row: None
+    assert rollout(world) == ["password second", "start", "migrate", "password second"]
+    assert world.said == ""
+
+
+def test_with_new_code_the_password_changes_before_the_migration_is_asked_for(world, secret):
+    secret("second")
+    world.commit = "b"
+    world.fails = lambda name, row: None
+    assert rollout(world) == ["password second", "migrate", "start", "password second"]
+
+
+def test_after_a_failure_the_former_password_is_back_before_the_former_release(world, secret):
+    secret("second")
+    world.commit = "b"
+    world.fails = world.ill("app1")
+    assert rollout(world) == ["password second", "migrate", "start", "password second back", "start"]
+    assert "switch" in world.said and set(world.state.values()) == {"a"}
+
+
+def test_after_a_failed_migration_the_former_password_is_back(world, secret):
+    secret("second")
+    world.commit = "b"
+    world.fails = lambda name, row: "no such table" if row["step"] == "db.migrate" else None
+    assert rollout(world) == ["password second", "migrate", "password second back"]
+
+
+def test_a_rollout_of_some_hosts_leaves_the_password_to_the_others(world, secret):
+    secret("second")
+    world.commit = "b"
+    world.fails = lambda name, row: None
+    assert rollout(world, partial=True, target="app1")[0] == "password second keep"
