@@ -7,7 +7,7 @@ import contextlib
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import public_key
-from hawser.fleet.releases import note_bootstrapped
+from hawser.fleet.releases import look_ahead, note_bootstrapped
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.host.addresses import ip_of
@@ -196,6 +196,7 @@ def bootstrap(fleet: Fleet) -> None:
     fleet.refuse_freeze()
     db.refuse_broken_off(fleet)
     kept.ready(fleet)
+    look_ahead(fleet)
     environment, steps = fleet.environment, list(STEPS)
     # What one host mounts, another one exports first; and what restarts for a certificate does so in its turn.
     steps += [] if environment.shares else [shares.mount]
