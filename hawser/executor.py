@@ -100,6 +100,11 @@ class LocalCall(OwnCall):
         return LocalContext(config=config)
 
 
+def releases(task: object) -> bool:
+    """Tell whether a task releases a revision."""
+    return isinstance(task, FleetTask) and task.releases
+
+
 class Executor(FabricExecutor):  # type: ignore[misc]
     """Run tasks over the inventory."""
 
@@ -129,6 +134,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         calls = self.normalize(tasks)
         session = Session(self.config, names, " ".join(str(call.called_as or call.name) for call in calls))
         self.session = session
+        session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
         ok = False
         try:
             result = super().execute(*tasks)

@@ -19,7 +19,12 @@ class StepContext(Protocol):
 
 
 class FleetTask(Task[Callable[..., Any]]):
-    """A task that is called once for the whole fleet, whatever hosts ``-H`` names."""
+    """A task that is called once for the whole fleet, whatever hosts ``-H`` names.
+
+    :ivar releases: it releases the revision that its argument of this name says.
+    """
+
+    releases = False
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         result = self.body(*args, **kwargs)
@@ -113,9 +118,15 @@ def removal() -> Callable[[Callable[[Host], Resources]], Removal]:
     return Removal
 
 
-def fleet_task(**options: Unpack[TaskOptions]) -> Callable[[Callable[..., None]], FleetTask]:
+def fleet_task(releases: bool = False, **options: Unpack[TaskOptions]) -> Callable[[Callable[..., None]], FleetTask]:
     """Make a task of a function of the fleet; options are Invoke's (``help``, ``name``, ``positional``, …)."""
-    return lambda function: FleetTask(function, **options)
+
+    def make(function: Callable[..., None]) -> FleetTask:
+        task = FleetTask(function, **options)
+        task.releases = releases
+        return task
+
+    return make
 
 
 def session_task(**options: Unpack[TaskOptions]) -> Callable[[Callable[..., None]], SessionTask]:

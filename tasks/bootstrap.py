@@ -7,7 +7,7 @@ import contextlib
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import public_key
-from hawser.fleet.releases import note_bootstrapped, refuse_taken_names
+from hawser.fleet.releases import look_ahead, note_bootstrapped, refuse_taken_names
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.host.addresses import ip_of
@@ -220,6 +220,7 @@ def bootstrap(fleet: Fleet) -> None:
     refuse_taken_names(fleet)
     db.refuse_broken_off(fleet)
     kept.ready(fleet)
+    look_ahead(fleet)
     environment, steps = fleet.environment, list[StepLike](STEPS)
     if serves_with_others(fleet):
         # Not before the processes that use them: a deploy changes both together.

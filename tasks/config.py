@@ -94,7 +94,8 @@ def dotenv_file(host: Host) -> Iterator[File]:
         where, app = host.path(host.environment.env.dotenv), host.app
         text = dotenv(dotenv_variables(host))
         outside = not where.startswith(host.release_path)
-        yield File(where, text, mode=0o640, owner=app.user, group=app.group, opaque=True, parents=outside)
+        code = "" if outside else host.source
+        yield File(where, text, mode=0o640, owner=app.user, group=app.group, opaque=True, parents=outside, code=code)
 
 
 @fleet_task()

@@ -60,12 +60,13 @@ DECOMMISSION = [*webservers.LEAVE, acme.issue, cron.install, config.leave, relea
 
 
 @fleet_task(
+    releases=True,
     help={
         "revision": "a branch, a tag or a commit, or the version of a package; default: what the environment says",
         "partial": "leave hosts that -H does not name on another commit",
         "maintenance": "show visitors a page with 503 while the database is migrated and the hosts switch",
         "accept-migrations": "migrate, although the code that serves meanwhile may not survive it",
-    }
+    },
 )
 def deploy(
     fleet: Fleet,

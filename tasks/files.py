@@ -13,22 +13,24 @@ from hawser.steps import fleet_task
 @fleet_task(
     positional=["local", "remote"],
     help={
-        "local": "a file or a folder on this machine",
-        "remote": "an absolute path on the hosts; with / at its end, the file keeps its name",
+        "local": "a file or a folder on this machine; with / at its end, a folder's contents",
+        "remote": "an absolute path on the hosts; with / at its end, or where a folder is there that is to take in "
+        "another one, the name stays",
         "owner": "default: as it is there, else root",
         "group": "default: as it is there, else root",
         "mode": "octal digits; default: as it is here",
     },
 )
 def put(fleet: Fleet, local: str, remote: str, owner: str = "", group: str = "", mode: str = "") -> None:
-    """Bring a file or a folder to every host; what is there already is not sent."""
+    """Bring a file or a folder to every host, links as links; what is there already is not sent."""
     if mode and (not mode.isdigit() or set(mode) - set("01234567")):
         raise HawserError(f"{mode} is no file mode; octal digits, as in 0640", code=2)
-    wanted = list(transfer.uploads(Path(local), remote, int(mode, 8) if mode else None, owner, group))
+    if not remote.startswith("/"):
+        raise HawserError(f"{remote} is no absolute path on the host", code=2)
+    luggage = transfer.pack(local, int(mode, 8) if mode else None)
 
     def bring(name: str) -> None:
-        for each in wanted:
-            fleet.report.note(name, f"{each.target} {transfer.put(fleet, name, each)}")
+        fleet.report.note(name, transfer.put(fleet, name, luggage, remote, owner, group))
 
     everywhere(fleet, bring)
 

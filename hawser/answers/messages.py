@@ -151,6 +151,7 @@ DONE: dict[str, TypeForm[object]] = {
     "lock": Holder,
     "read": TextOfFile,
     "logs": Nothing,
+    "furnish": Nothing,
     "place": Nothing,
     "send": Sum,
     "stream": ExitStatus,

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from ..children import inherited
 from ..errors import HawserError
 from ..host import Host
 from ..host.certificates import certificate_names, certificate_settings
@@ -142,7 +143,8 @@ def hide(path: Path) -> None:
 def git(folder: Path, *words: str) -> int:
     """Ask git something, and return its exit status; without git, nothing is kept by it."""
     try:
-        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=False).returncode
+        argv = ["git", "-C", str(folder), *words]
+        return subprocess.run(argv, env=inherited(), capture_output=True, check=False).returncode
     except FileNotFoundError:
         return 128
 

@@ -122,6 +122,22 @@ CAUSES = (
         service="postgresql",
     ),
     Cause(
+        r"git's filter (lfs) is missing on this host",
+        "files of the code are kept by Git LFS, which is not installed",
+        'add packages.all = ["git-lfs"] to {file}, then: fab -H {environment} bootstrap deploy',
+    ),
+    Cause(
+        r"git's filter ([\w.-]{1,100}) is missing on this host",
+        "files of the code pass through the filter {1} when git checks them out, and nobody has set it there",
+        'fab -H {host} run "git config --system filter.{1}.smudge COMMAND", with its program as COMMAND, or with cat '
+        "where the files are right as git stores them",
+    ),
+    Cause(
+        r"what Git LFS keeps lies on the repository's server",
+        "hosts that are sent their commits have no address from which they could fetch the files of Git LFS",
+        "app.repo = the repository's own address, in {file}, from which hosts then fetch by themselves",
+    ),
+    Cause(
         r"fatal error: (\S{1,200}\.h(?:pp)?): No such file",
         "a package is compiled here and misses the header {1}",
         INSTALL,

@@ -26,23 +26,54 @@ def resolve(hosts: AskableHosts, revision: str = "") -> Release:
         environment says.
     :raises HawserError: there is no such revision.
     """
-    hosts.session.preflight()
+    session = hosts.session
+    session.preflight()
     app = hosts.environment.app
     wanted = revision or (app.version or "" if app.package else app.branch)
     if app.package:
         commit, place = find_version(hosts, wanted)
-    elif app.push:
-        commit = repository.resolve(repository.location(app.repo or "", hosts.session.folder.parent), wanted)
-        place = "looked up on this machine"
     else:
-        leader = hosts.leader()
-        leader.connect()
-        name = leader.names[0]
-        commit, place = look_up(hosts, name, repository_access(hosts.host(name)), wanted), f"looked up on {name}"
+        commit, place = session.progress.commits.get(wanted) or find_commit(hosts, wanted)
     hosts.report.note("", f"{wanted} is {short(commit)} ({place})")
-    session = hosts.session
     named = fetched_by(wanted, commit)
     return Release.of(commit, hosts.environment, session.templates, session.secrets, session.addresses, named)
+
+
+def find_commit(hosts: AskableHosts, wanted: str) -> tuple[str, str]:
+    """Return the commit of a revision of the application's repository, and where that is known from.
+
+    :raises HawserError: there is no such revision.
+    """
+    app = hosts.environment.app
+    if app.push:
+        folder = repository.location(app.repo or "", hosts.session.folder.parent)
+        commit = repository.resolve(folder, wanted)
+        if stale := repository.out_of_step(folder, wanted):
+            hosts.report.note("", stale, "warning")
+        return commit, "looked up on this machine"
+    leader = hosts.leader()
+    leader.connect()
+    name = leader.names[0]
+    return look_up(hosts, name, repository_access(hosts.host(name)), wanted), f"looked up on {name}"
+
+
+def look_ahead(hosts: AskableHosts) -> None:
+    """Look up the revisions that the command will release, before minutes of other work, and as often as before.
+
+    Where the leader has no git yet, the repository is asked from this machine; what that cannot read, hosts may.
+
+    :raises HawserError: there is no such revision.
+    """
+    app, progress = hosts.environment.app, hosts.session.progress
+    revisions = [] if app.package else [each or app.branch for each in progress.revisions]
+    if revisions and not app.push:
+        # All at once, as the tasks after this would.
+        hosts.connect()
+    for revision in revisions:
+        if app.push or hosts.facts(hosts.environment.leader).bootstrapped:
+            progress.note_commit(revision, *find_commit(hosts, revision))
+        else:
+            repository.refuse_missing(app.repo or "", revision)
 
 
 def look_up(hosts: AskableHosts, name: str, access: Access, wanted: str) -> str:

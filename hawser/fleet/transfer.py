@@ -7,6 +7,7 @@ import hashlib
 import os
 import tempfile
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
@@ -50,23 +51,63 @@ class Upload:
     group: str = ""
 
 
-def uploads(source: Path, target: str, mode: int | None, owner: str, group: str) -> Iterator[Upload]:
-    """Yield the files of a file or folder, each with its place on the host.
+@dataclass(frozen=True)
+class Luggage:
+    """A file, or a folder with all that is in it, before it is known where it goes on a host.
 
-    :raises HawserError: there is nothing to send, or the place is no absolute path.
+    :param source: it.
+    :param spilled: the folder's contents are meant, and not the folder.
+    :param files: their paths below the folder, and their modes; of a file alone, its name.
+    :param folders: likewise, outer ones first, the folder itself being empty.
+    :param links: their paths, and their targets.
     """
-    if not target.startswith("/"):
-        raise HawserError(f"{target} is no absolute path on the host", code=2)
+
+    source: Path
+    spilled: bool
+    files: tuple[tuple[str, int], ...]
+    folders: tuple[tuple[str, int], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+
+
+def pack(local: str, mode: int | None) -> Luggage:
+    """Return a file or a folder of this machine; with ``/`` at its end, a folder's contents are meant.
+
+    :param mode: of all files, where somebody named it.
+    :raises HawserError: it is neither.
+    """
+    source = Path(local)
     if source.is_file():
-        place = target + source.name if target.endswith("/") else target
-        yield Upload(source, place, mode or source.stat().st_mode & 0o777, owner, group)
-        return
-    files = sorted(path for path in source.rglob("*") if path.is_file())
-    if not files:
-        raise HawserError(f"{source} is neither a file nor a folder with files", code=2)
-    for path in files:
+        return Luggage(source, False, ((source.name, mode or access(source)),))
+    if not source.is_dir():
+        raise HawserError(f"{source} is neither a file nor a folder", code=2)
+    spilled = local.endswith(("/", "/.")) or source.name in ("", "..")
+    files, folders, links = [], [("", access(source))], []
+    for path in sorted(source.rglob("*")):
         below = path.relative_to(source).as_posix()
-        yield Upload(path, f"{target.rstrip('/')}/{below}", mode or path.stat().st_mode & 0o777, owner, group)
+        if path.is_symlink():
+            links.append((below, str(path.readlink())))
+        elif path.is_dir():
+            folders.append((below, access(path)))
+        elif path.is_file():
+            files.append((below, mode or access(path)))
+    return Luggage(source, spilled, tuple(files), tuple(folders), tuple(links))
+
+
+def access(path: Path) -> int:
+    """Return the mode of a file or a folder."""
+    return path.stat().st_mode & 0o777
+
+
+def destination(fleet: Fleet, name: str, luggage: Luggage, target: str) -> str:
+    """Return the path of a file or a folder on a host: a folder that is there takes a folder in, as with ``cp -r``."""
+    place = target.rstrip("/") or "/"
+    inside = f"{place.rstrip('/')}/{luggage.source.name}"
+    if not luggage.folders:
+        return inside if target.endswith("/") else target
+    if luggage.spilled or place.rpartition("/")[2] == luggage.source.name:
+        return place
+    taken_in = target.endswith("/") or fleet.ask(name, reading.REMOTE_ENTRIES, {"paths": [place]})[place] == "folder"
+    return inside if taken_in else place
 
 
 def digest(path: Path) -> str:
@@ -75,7 +116,51 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def put(fleet: Fleet, name: str, upload: Upload) -> str:
+def put(fleet: Fleet, name: str, luggage: Luggage, target: str, owner: str, group: str) -> str:
+    """Bring a file or a folder to a host; what is there already is not sent.
+
+    :param owner: empty: of what is there, as it is; else root; likewise the group.
+    :returns: the outcome, in one line.
+    """
+    place = destination(fleet, name, luggage, target)
+    if not luggage.folders:
+        ((_name, mode),) = luggage.files
+        return f"{place} {put_file(fleet, name, Upload(luggage.source, place, mode, owner, group))}"
+    outcomes = furnish(fleet, name, luggage, place, owner or "root", group or "root")
+    outcomes.update(
+        put_file(fleet, name, Upload(luggage.source / below, f"{place.rstrip('/')}/{below}", mode, owner, group))
+        for below, mode in luggage.files
+    )
+    what = [counted(len(luggage.files), "file"), counted(len(luggage.folders), "folder")]
+    what += [counted(len(luggage.links), "link")] if luggage.links else []
+    told = sorted((outcome.removeprefix("is "), number) for outcome, number in outcomes.items())
+    done = ", ".join(f"{number} {outcome}" for outcome, number in told)
+    return f"{place}: {', '.join(what)}; {done}"
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def furnish(fleet: Fleet, name: str, luggage: Luggage, place: str, owner: str, group: str) -> Counter[str]:
+    """Make the missing folders and links of a folder on a host; returns how often there was which outcome."""
+    folders = [(f"{place.rstrip('/')}/{below}".rstrip("/") or "/", mode) for below, mode in luggage.folders]
+    links = [(f"{place.rstrip('/')}/{below}", target) for below, target in luggage.links]
+    there = fleet.ask(name, reading.REMOTE_ENTRIES, {"paths": [path for path, _what in (*folders, *links)]})
+    folders = [(path, mode) for path, mode in folders if there[path] != "folder"]
+    changed = [(path, target) for path, target in links if there[path] != f"-> {target}"]
+    if not fleet.dry and (folders or changed):
+        arguments = {"folders": folders, "links": changed, "owner": owner, "group": group}
+        fleet.request(name, "furnish", arguments)
+    new = len(folders) + sum(1 for path, _target in changed if not there[path])
+    replaced = len(folders) + len(changed) - new
+    words = ("would be new", "would be replaced") if fleet.dry else ("new", "replaced")
+    kept = len(luggage.folders) + len(luggage.links) - new - replaced
+    return Counter(dict(zip((*words, "is there already"), (new, replaced, kept), strict=True))) + Counter()
+
+
+def put_file(fleet: Fleet, name: str, upload: Upload) -> str:
     """Bring a file to a host, unless it is there already; returns the outcome."""
     wanted = digest(upload.source)
     there = fleet.ask(name, reading.REMOTE_STATE, {"path": upload.target})

@@ -27,7 +27,8 @@ def files(host: Host) -> list[tuple[File, FileEntry]]:
         validate = "" if entry.validate_with == "none" else entry.validate_with
         path = host.path(entry.path)
         outside = entry.path.startswith("/")
-        file = File(path, content, entry.mode, entry.owner, entry.group, validate, parents=outside)
+        code = "" if outside else host.source
+        file = File(path, content, entry.mode, entry.owner, entry.group, validate, parents=outside, code=code)
         found.append((file, entry))
     return found
 

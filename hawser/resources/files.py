@@ -18,6 +18,7 @@ class File(Resource):
     :param keep: leave an existing file's content alone; mode and owner still hold.
     :param opaque: no diff is shown, for the content is a secret or nothing that a person reads.
     :param parents: make missing folders on the way, as root's, 0755.
+    :param code: the checkout that it lies in, whose links between its own folders are followed; empty: none.
     """
 
     kind: ClassVar[str] = "file"
@@ -30,6 +31,7 @@ class File(Resource):
     keep: bool = False
     opaque: bool = False
     parents: bool = False
+    code: str = ""
 
 
 @dataclass(frozen=True, eq=False)

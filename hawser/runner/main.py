@@ -66,6 +66,7 @@ ASKABLE = {
     "strays.listing": "kernel.strays",
     "sites.state": "processes.sites",
     "survey.health": "processes.health",
+    "transfers.entries": "files.transfers",
     "transfers.listing": "files.transfers",
     "transfers.state": "files.transfers",
     "trees.held": "code.worktrees",
@@ -295,6 +296,14 @@ class Runner:
         from .files.transfers import place
 
         place(self.system, blob, path, mode, owner, group, sha256)
+
+    def op_furnish(
+        self, folders: Sequence[Tuple[str, int]], links: Sequence[Tuple[str, str]], owner: str, group: str
+    ) -> None:
+        """Make folders and links; see `transfers.furnish`."""
+        from .files.transfers import furnish
+
+        furnish(folders, links, owner, group)
 
     def op_send(self, path: str, size: int) -> Result:
         """Send a file in parts; see `transfers.send`."""

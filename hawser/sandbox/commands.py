@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
+from ..children import inherited
 from ..errors import HawserError
 
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -22,7 +23,7 @@ class CommandFailed(HawserError):
 def environment() -> dict[str, str]:
     """Return the environment for the machine's programs: untranslated messages, and the folders of root's programs."""
     folders = f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}".strip(":")
-    return {**os.environ, "PATH": folders, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+    return {**inherited(), "PATH": folders, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
 
 def which(program: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..host.journal import Record
 from ..host.release import Release
@@ -14,12 +14,16 @@ class Progress:
     :ivar rollout: what the journals of the hosts say of the rollout; None outside of one.
     :ivar drained: backends to which the web servers in front of them pass nothing now.
     :ivar release: the release that an earlier step of the same command has prepared.
+    :ivar revisions: those that tasks of the same command will release; empty: what the environment says.
+    :ivar commits: the commits of revisions that were looked up, and where.
     """
 
     def __init__(self) -> None:
         self.rollout: Record | None = None
         self.drained: tuple[str, ...] = ()
         self.release: Release | None = None
+        self.revisions: tuple[str, ...] = ()
+        self.commits: dict[str, tuple[str, str]] = {}
 
     def set_rollout(self, record: Record) -> None:
         """Have the journals say this from now on."""
@@ -28,6 +32,17 @@ class Progress:
     def drain(self, backends: Iterable[str]) -> None:
         """Have these backends, and no others, get no requests."""
         self.drained = tuple(backends)
+
+    def announce(self, revisions: Sequence[str]) -> None:
+        """Remember which revisions the command will release."""
+        self.revisions = tuple(revisions)
+
+    def note_commit(self, revision: str, commit: str, place: str) -> None:
+        """Have a revision be this commit until the command ends.
+
+        :param place: where that is known from, in words.
+        """
+        self.commits[revision] = (commit, place)
 
     def prepare(self, release: Release) -> None:
         """Have the next steps of the command work on this release."""

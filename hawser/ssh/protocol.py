@@ -282,7 +282,7 @@ def patience(operation: str, arguments: Arguments) -> float:
     if operation == "apply":
         longest = max((float(each.get("timeout") or 0) for each in arguments["catalog"]), default=0.0)
         return LONGEST_RESOURCE + longest
-    if operation in ("place", "send"):
+    if operation in ("furnish", "place", "send"):
         # What is sent may take as long as on the slowest line, beyond that.
         return reading.PATIENT
     return reading.PROMPT + float(arguments.get("wait") or 0)

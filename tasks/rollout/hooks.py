@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+from hawser.children import inherited
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.rolling import Rollout
@@ -136,7 +137,7 @@ def run_locally(rolling: Rollout, number: int, hook: Hook, facts: Mapping[str, s
     with subprocess.Popen(
         ["sh", "-c", line],
         cwd=session.folder.parent,
-        env={**os.environ, **facts},
+        env={**inherited(), **facts},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -170,6 +170,7 @@ SAID: dict[str, Any] = {
         "more": 3,
     },
     "survey.health": {"web": "ok"},
+    "transfers.entries": {},
     "transfers.listing": [{"path": "a.txt", "sha256": "0" * 64, "mode": 0o644}],
     "transfers.state": {"sha256": "0" * 64, "mode": 0o644, "owner": "root", "group": "root"},
     "trees.held": {"data": {"repo": "https://git.test/x", "branch": "main", "commit": COMMIT}},

@@ -51,7 +51,19 @@ def test_folders_travel_with_all_that_is_below(fleet: Fleet, tmp_path: Path) -> 
     (source / "below it").mkdir(parents=True)
     (source / "a.txt").write_text("a")
     (source / "below it" / "ü.txt").write_bytes(bytes(range(256)) * 2000)
-    fleet.fab("-H", f"{fleet.name}/web1", "put", str(source), "/root/travelled")
+    (source / "empty").mkdir()
+    (source / "link").symlink_to("a.txt")
+    put = fleet.fab("-H", f"{fleet.name}/web1", "put", str(source), "/root/travelled").stdout
+    assert "/root/travelled: 2 files, 3 folders, 1 link; 6 new" in put
+    again = fleet.fab("-H", f"{fleet.name}/web1", "put", f"{source}/", "/root/travelled").stdout
+    assert "/root/travelled: 2 files, 3 folders, 1 link; 6 there already" in again
+    assert fleet.inside("web1", "sh", "-c", "cd /root/travelled && ls -A && readlink link").split("\n")[:5] == [
+        "a.txt",
+        "below it",
+        "empty",
+        "link",
+        "a.txt",
+    ]
     fleet.fab("-H", f"{fleet.name}/web1", "get", "/root/travelled", str(tmp_path / "back"))
     for name in ("a.txt", "below it/ü.txt"):
         assert (tmp_path / "back" / name).read_bytes() == (source / name).read_bytes()

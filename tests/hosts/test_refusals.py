@@ -51,6 +51,12 @@ def refused(fleet: Fleet, *words: str, code: int = 2) -> str:
     return result.stdout + result.stderr
 
 
+def test_a_branch_that_is_not_there_is_named_before_a_bootstrap_touches_anything(fleet: Fleet) -> None:
+    said = refused(fleet, "-H", fleet.name, "bootstrap", "deploy", "--revision", "mian")
+    assert "mian is no branch, tag or commit in" in said and "did you mean main?" in said
+    assert "bootstrap.packages" not in said
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

@@ -65,8 +65,8 @@ class App(Model):
     branch: Revision = Field(default="main", description="The branch that `deploy` takes without `--revision`.")
     push: Flag = Field(
         default_factory=lambda data: data["repo"] is not None and is_local(data["repo"]),
-        description="Send the commits from the controlling machine, for hosts that cannot reach the repository. "
-        "Default: true when `repo` is a path.",
+        description="Send the commits from the controlling machine, for hosts that cannot reach the repository; tags "
+        "go along, files of Git LFS do not. Default: true when `repo` is a path.",
     )
     deploy_key: SecretName | None = Field(
         default=None, description="The secret that holds the private SSH key with which the hosts fetch the code."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import re
+import stat
 
 from ..facts import os_release
 from ..files.deletion import refuse_mounts
@@ -52,6 +54,7 @@ class Build(Kind):
         if self.spec["outputs"]:
             # A link that is there says that they are complete.
             remove(self.spec["link"])
+            self.make_way(os.path.join(path, "outputs"))
             self.copy(os.path.join(path, "outputs"), self.spec["source"], self.spec["outputs"])
         difference = self.link(path).check()
         if difference is not None:
@@ -151,6 +154,14 @@ class Build(Kind):
         except Failure as failure:
             message = "the build %s: %s: %s" % (spec["name"], line, failure.message)
             raise Failure(message, failure.output) from None
+
+    def make_way(self, outputs: str) -> None:
+        """Remove from the code what is a folder where an output is none, or the other way round: cp refuses these."""
+        for each in self.spec["outputs"]:
+            with contextlib.suppress(FileNotFoundError):
+                wanted, there = (os.lstat(os.path.join(place, each)) for place in (outputs, self.spec["source"]))
+                if stat.S_ISDIR(wanted.st_mode) != stat.S_ISDIR(there.st_mode):
+                    remove(self.in_code(each), recursive=True)
 
     def copy(self, here: str, there: str, paths: List[str]) -> None:
         """Copy some paths from a folder into another, as the service user, who owns both."""

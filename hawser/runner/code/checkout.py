@@ -18,7 +18,8 @@ from ..files.records import parsed
 from ..files.walk import walk
 from ..rows import some
 from ..system import Change, Failure, Kind, group_id, user_id
-from .git import Remote, explain
+from .filters import refuse_failed, refuse_missing
+from .git import KEYS, NO_KEYS, Remote, explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ SHORT_HASH = re.compile(r"[0-9a-f]{4,40}\Z")
 BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 # One reference a deployed commit: whatever is pushed over upstream, no clean-up here removes a release's objects.
 KEPT = "refs/hawser/"
+# References of a bundle that name the ends of a shallow history, see `hawser.fleet.repository.bundle`.
+SHALLOW = "refs/shallow/"
+TAGS = "refs/tags/"
+# How git says where a symbolic reference leads, and how that is told from its hash here (git-ls-remote(1), --symref).
+LEADS, SYMBOLIC = "ref: refs/heads/", "-> "
 # Commits that a bundle may build on: any of them are right, and a repository has as many references as it likes.
 MOST_TIPS = 10_000
 FETCH_TIMEOUT = 1800
@@ -133,8 +139,7 @@ class Mirror:
         result = self.fetch(remote, *BRANCHES_AND_TAGS)
         if result.code and "cannot lock ref" in result.errors:
             # A branch `a` upstream became `a/b`: git cannot hold both names, so the old ones have to go first.
-            listing = self.git("for-each-ref", "--format=delete %(refname)", "refs/heads", "refs/tags").output
-            self.git("update-ref", "--stdin", stdin=listing)
+            self.forget("refs/heads", "refs/tags")
             result = self.fetch(remote, *BRANCHES_AND_TAGS)
         if result.code:
             raise Failure(explain(remote.url, result.errors), result.errors)
@@ -161,11 +166,53 @@ class Mirror:
 
         :raises Failure: the bundle builds on commits that are missing here, or does not hold the commit.
         """
+        heads = [
+            row.partition(" ") for row in self.git("bundle", "list-heads", bundle, check=False).output.splitlines()
+        ]
+        ends = [each for each, _blank, name in heads if name.startswith(SHALLOW)]
+        listed = (read(self.shallow()) or b"").decode().split()
+        if ends:
+            # Before the commits come: without it, git takes them for damaged.
+            self.end_at([*listed, *ends])
         result = self.git("bundle", "unbundle", bundle, check=False)
         if result.code:
             raise Failure(explain("the bundle that was sent", result.errors), result.errors)
         if not self.has(commit):
             raise Failure("commit %s is not in the bundle that was sent" % commit)
+        if ends or listed:
+            self.end_at([each for each in dict.fromkeys([*listed, *ends]) if not self.has_parents(each)])
+        self.take_tags(["update %s %s\n" % (name, each) for each, _blank, name in heads if name.startswith(TAGS)])
+
+    def shallow(self) -> str:
+        """Return the path of the list of commits at which history ends here, although they have parents (git-clone(1),
+        ``--depth``).
+        """
+        return os.path.join(self.path, "shallow")
+
+    def end_at(self, commits: Sequence[str]) -> None:
+        """Have history end at these commits; without any, it goes on to its beginning."""
+        if commits:
+            write_atomically(self.shallow(), "".join(each + "\n" for each in commits).encode(), 0o640)
+        else:
+            remove(self.shallow())
+
+    def has_parents(self, commit: str) -> bool:
+        """Tell whether the parents are here that a commit itself names, whatever the list of ends says."""
+        head = self.git("cat-file", "commit", commit).output.partition("\n\n")[0]
+        parents = [line[7:] for line in head.splitlines() if line.startswith("parent ")]
+        return all(self.has(each) for each in parents)
+
+    def take_tags(self, updates: Sequence[str]) -> None:
+        """Have tags as they were sent."""
+        if updates and self.git("update-ref", "--stdin", stdin="".join(updates), check=False).code:
+            # A tag `a` became `a/b`: git cannot hold both names, so the old ones have to go first.
+            self.forget(TAGS)
+            self.git("update-ref", "--stdin", stdin="".join(updates))
+
+    def forget(self, *places: str) -> None:
+        """Remove the references in some places."""
+        listing = self.git("for-each-ref", "--format=delete %(refname)", *places).output
+        self.git("update-ref", "--stdin", stdin=listing)
 
     def keep(self, commit: str) -> None:
         """Bind a commit to a name of ours, after git has seen that nothing of it is missing."""
@@ -174,7 +221,8 @@ class Mirror:
             self.git("update-ref", KEPT + commit, commit)
 
     def tips(self) -> List[str]:
-        if not self.exists():
+        if not self.exists() or os.path.exists(self.shallow()):
+            # Of a commit whose history is cut off here, an older one may be missing that a bundle would build on.
             return []
         rows = self.git("for-each-ref", "--format=%(objectname) %(objecttype) %(*objectname)").output.splitlines()
         found: Set[str] = set()
@@ -227,13 +275,15 @@ def resolve(
 
 
 def list_remote(system: System, remote: Remote, *arguments: str) -> Dict[str, str]:
-    """Return the references of a repository elsewhere, name to hash."""
+    """Return the references of a repository elsewhere, name to hash; with ``--symref`` also where they lead."""
     with remote.environment() as variables:
         argv = ["git", "ls-remote", "--quiet", *arguments]
         result = system.run(argv, env=variables, timeout=120, check=False, apart=True, whole=True)
     if result.code:
         raise Failure(explain(remote.url, result.errors), result.errors)
-    return {name: commit for commit, name in (row.split("\t") for row in result.output.split("\n")[:-1])}
+    rows = (row.split("\t") for row in result.output.split("\n")[:-1])
+    # With --symref, a row before that of HEAD says what it leads to.
+    return {SYMBOLIC + name if value.startswith(LEADS) else name: value for value, name in rows}
 
 
 def resolve_name(system: System, remote: Remote, revision: str) -> str:
@@ -262,7 +312,10 @@ def similar(system: System, remote: Remote, revision: str) -> str:
 
     names = [name.split("/", 2)[2] for name in list_remote(system, remote, "--heads", "--tags", "--refs", remote.url)]
     close = difflib.get_close_matches(revision, names, 3, 0.5)
-    return " (did you mean %s?)" % " or ".join(close) if close else ""
+    if close:
+        return " (did you mean %s?)" % " or ".join(close)
+    head = list_remote(system, remote, "--symref", remote.url, "HEAD").get(SYMBOLIC + "HEAD", "")
+    return " (its default branch is %s)" % head[len(LEADS) :] if head else ""
 
 
 class Checkout(Kind):
@@ -357,8 +410,11 @@ class Checkout(Kind):
             os.mkdir(os.path.basename(path), 0o700, dir_fd=folder)
         finally:
             os.close(folder)
-        clone = ["git", "clone", "--quiet", "--shared", "--no-checkout", "--template=", self.spec["mirror"], path]
-        self.git(clone)
+        if os.path.exists(Mirror(self.system, self.spec["mirror"]).shallow()):
+            self.borrow()
+        else:
+            clone = ["git", "clone", "--quiet", "--shared", "--no-checkout", "--template=", self.spec["mirror"], path]
+            self.git(clone)
         if remote.url:
             # Relative addresses of submodules, and large files (git-lfs), are looked up from here.
             self.git(["git", "-C", path, "remote", "set-url", "origin", remote.url])
@@ -366,17 +422,36 @@ class Checkout(Kind):
             self.git(["git", "-C", path, "remote", "remove", "origin"])
         with remote.environment() as variables:
             argv = ["git", "-C", path, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach"]
-            self.git([*argv, self.spec["commit"]], variables)
+            self.git([*argv, self.spec["commit"]], variables, filters=True)
             if os.path.exists(os.path.join(path, ".gitmodules")):
                 argv = ["git", "-C", path, "submodule", "--quiet", "update", "--init", "--recursive"]
                 # Addresses that the repository chose: none of this host, and none that is a command (gitprotocol(5)).
                 variables["GIT_ALLOW_PROTOCOL"] = "https:http:ssh:git"
-                self.git(argv, variables, "a submodule of " + (remote.url or "the repository"))
+                self.git(argv, variables, "a submodule of " + (remote.url or "the repository"), filters=True)
+        refuse_missing(self.system, path)
 
-    def git(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, what: str = "") -> None:
+    def borrow(self) -> None:
+        """Make a working copy that borrows the objects of a mirror with a shallow history: git clones no such thing."""
+        path, mirror = self.spec["path"], Mirror(self.system, self.spec["mirror"])
+        self.git(["git", "-c", "init.defaultBranch=main", "init", "--quiet", "--template=", path])
+        inner = os.path.join(path, ".git")
+        os.makedirs(os.path.join(inner, "objects", "info"), exist_ok=True)
+        objects = os.path.join(mirror.path, "objects") + "\n"
+        write_atomically(os.path.join(inner, "objects", "info", "alternates"), objects.encode(), 0o644)
+        write_atomically(os.path.join(inner, "shallow"), read(mirror.shallow()) or b"", 0o644)
+        self.git(["git", "-C", path, "remote", "add", "origin", mirror.path])
+        places = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
+        self.git(["git", "-C", path, "fetch", "--quiet", "--no-tags", "origin", *places])
+
+    def git(
+        self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, what: str = "", filters: bool = False
+    ) -> None:
         result = self.system.run(argv, env=env, timeout=FETCH_TIMEOUT, check=False)
+        if filters:
+            refuse_failed(result.output, pushed=bool(self.spec["bundle"]))
         if result.code:
-            raise Failure(explain(what or self.spec["mirror"], result.output), result.output)
+            keys = NO_KEYS if self.spec["bundle"] else KEYS
+            raise Failure(explain(what or self.spec["mirror"], result.output, keys), result.output)
 
 
 class Sealed(Kind):

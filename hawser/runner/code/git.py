@@ -93,6 +93,9 @@ def memory_file(name: str, text: str) -> Iterator[str]:
         os.close(handle)
 
 
+KEYS = " (app.deploy_key for SSH, app.token for HTTPS)"
+# Where commits are sent from the controlling machine, the settings have no place for a key.
+NO_KEYS = "; commits are sent to this host, which has no key of its own: it must be open to it"
 # What git and ssh say (the first that fits), and what it means.
 CAUSES = (
     (r"No space left on device|Disk quota exceeded", "the disk is full"),
@@ -107,7 +110,7 @@ CAUSES = (
     (
         r"Permission denied \(|Authentication failed|could not read (Username|Password)|error: 40[13]\b"
         r"|terminal prompts disabled",
-        "{repo}: access denied (app.deploy_key for SSH, app.token for HTTPS)",
+        "{repo}: access denied{keys}",
     ),
     (
         r"Could not resolve host|Connection (refused|timed out|reset|closed)|No route to host|Network is unreachable"
@@ -116,7 +119,7 @@ CAUSES = (
     ),
     (
         r"not found|does not (appear to be|exist)|Repository not found|No such file or directory",
-        "{repo}: there is no such repository, or it is closed to us (app.deploy_key for SSH, app.token for HTTPS)",
+        "{repo}: there is no such repository, or it is closed to us{keys}",
     ),
     (r"dubious ownership", "{repo} belongs to another user; git refuses it as root"),
     (r"lacks these prerequisite commits", "{repo} builds on commits that are missing on this host"),
@@ -124,9 +127,12 @@ CAUSES = (
 )
 
 
-def explain(repo: str, output: str) -> str:
-    """Say in one line why git could not do it."""
+def explain(repo: str, output: str, keys: str = KEYS) -> str:
+    """Say in one line why git could not do it.
+
+    :param keys: what is said of keys for it.
+    """
     for pattern, meaning in CAUSES:
         if re.search(pattern, output):
-            return meaning.format(repo=repo)
+            return meaning.format(repo=repo, keys=keys)
     return "git could not read %s" % repo

@@ -291,6 +291,46 @@ def read_beneath(folder: str, path: str, limit: int = LONGEST) -> Optional[bytes
             os.close(each)
 
 
+def beneath(folder: str, path: str) -> str:
+    """Return the path of an entry of a checkout without the links of its repository on the way to it.
+
+    They may lead from one folder of the checkout to another. Whoever opens the path meets none of them; links of root's
+    stay, for they are followed anyway.
+
+    :raises Failure: one leads elsewhere, or there is a file where a folder is wanted.
+    """
+    rest = os.path.relpath(path, folder).split("/")
+    here: List[str] = []
+    followed = 0
+    while len(rest) > 1:
+        at = os.path.join(folder, *here, rest[0])
+        try:
+            status = os.lstat(at)
+        except FileNotFoundError:
+            break
+        part = rest.pop(0)
+        if part == ".." and not here:
+            raise Failure("a link of the code on the way to %s leads out of it; next: another path" % path)
+        if part == "..":
+            here.pop()
+        elif not stat.S_ISLNK(status.st_mode):
+            here.append(part)
+            if not stat.S_ISDIR(status.st_mode):
+                raise Failure("the code has a file at %s, which is no folder for %s; next: another path" % (at, path))
+        elif status.st_uid in (0, os.getuid()):
+            here.append(part)
+            break
+        else:
+            target = os.readlink(at)
+            followed += 1
+            if target.startswith("/") or followed > 40:
+                raise Failure(
+                    "the code has a link at %s, which leads out of it; next: another path than %s" % (at, path)
+                )
+            rest = [each for each in target.split("/") if each not in ("", ".")] + rest
+    return os.path.join(folder, *here, *rest)
+
+
 def digest(path: str) -> str:
     """Return the SHA-256 of a file, however large; see `opened`."""
     with opened(path) as stream:

@@ -14,6 +14,7 @@ from ..system import Change, Failure, Kind, group_id, user_id
 from .deletion import refuse_mounts
 from .disk import (
     NotThere,
+    beneath,
     contents,
     link_atomically,
     located,
@@ -162,9 +163,11 @@ class WholeFile(Kind):
     :ivar validator: the name of a validator or a command line, see `validate_with`; empty for none.
     :ivar keep: leave an existing file's content alone.
     :ivar opaque: show no diff.
+    :ivar code: the checkout that it lies in; empty: none.
     """
 
     spec: WholeFileSpec
+    code = ""
     validator = ""
     keep = False
     opaque = False
@@ -172,13 +175,18 @@ class WholeFile(Kind):
     def wanted(self) -> bytes:
         raise NotImplementedError
 
+    def place(self) -> str:
+        """Return its path, without links of the code on the way."""
+        path = real(self.spec["path"])
+        return beneath(self.code, path) if self.code else path
+
     def in_place(self) -> Optional[Validator]:
         """Return the validator if it can only judge the file in its final place, else None."""
         validator = VALIDATORS.get(self.validator)
         return validator if validator is not None and validator.in_place else None
 
     def check(self) -> Optional[Change]:
-        path = real(self.spec["path"])
+        path = self.place()
         change = self.compare(path)
         if change is None and self.in_place() and Former(self.system.state, path).exists():
             return Change("an interrupted run has not checked it")
@@ -194,6 +202,9 @@ class WholeFile(Kind):
         if not stat.S_ISREG(status.st_mode):
             if stat.S_ISLNK(status.st_mode) and not self.keep:
                 return Change("replaces a link", unified(path, b"", self.wanted()))
+            if self.code:
+                where = "the code has a folder at %s, where a file is to be written; next: another path for that file"
+                raise Failure(where % path)
             raise Failure("%s is %s; next: move it away" % (path, what_it_is(status.st_mode)))
         if not self.keep:
             old = read_itself(path)
@@ -202,7 +213,7 @@ class WholeFile(Kind):
         return check_access(self.spec, status)
 
     def apply(self, change: Change) -> None:
-        path, mode = real(self.spec["path"]), self.spec["mode"]
+        path, mode = self.place(), self.spec["mode"]
         if self.spec["parents"]:
             os.close(open_folder(os.path.dirname(path), make=True))
         uid, gid = user_id(self.spec["owner"]), group_id(self.spec["group"])
@@ -241,6 +252,7 @@ class File(WholeFile):
     def __init__(self, spec: FileSpec, system: System) -> None:
         super().__init__(spec, system)
         self.validator, self.keep, self.opaque = spec["validate"], spec["keep"], spec["opaque"]
+        self.code = spec["code"]
 
     def wanted(self) -> bytes:
         content = self.spec["content"]

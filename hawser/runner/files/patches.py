@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..system import Change, Failure, Kind
-from .disk import read_itself
+from .disk import beneath, read_itself
 from .files import rewrite, unified
 from .samples import Original
 
@@ -22,6 +22,10 @@ class Patch(Kind):
     def original(self) -> Original:
         return Original(self.spec["source"], self.spec["originals"], self.spec["path"])
 
+    def place(self) -> str:
+        """Return the file's path, without links of the code on the way."""
+        return beneath(self.spec["source"], self.spec["path"])
+
     def wanted(self) -> bytes:
         path, data = self.spec["path"], self.original().data()
         wrong = []
@@ -36,11 +40,10 @@ class Patch(Kind):
 
     def check(self) -> Optional[Change]:
         new = self.wanted()
-        old = read_itself(self.spec["path"])
+        old = read_itself(self.place())
         return None if old == new else Change("", unified(self.spec["path"], old, new))
 
     def apply(self, change: Change) -> None:
-        path = self.spec["path"]
         new = self.wanted()
         self.original().keep()
-        rewrite(path, lambda _old: new)
+        rewrite(self.place(), lambda _old: new)

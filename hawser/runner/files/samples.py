@@ -8,7 +8,7 @@ import re
 
 from ..rows import counted
 from ..system import Failure
-from .disk import read, read_beneath, read_itself, write_atomically
+from .disk import beneath, read, read_beneath, read_itself, write_atomically
 from .files import WholeFile
 from .sample_formats import dump, parse
 from .walk import walk
@@ -46,6 +46,7 @@ class Original:
     """
 
     def __init__(self, source: str, folder: str, path: str) -> None:
+        self.source = source
         self.path = path
         self.copy = os.path.join(folder, os.path.relpath(path, source))
 
@@ -54,7 +55,7 @@ class Original:
         if kept is not None:
             return kept
         try:
-            return read_itself(self.path)
+            return read_itself(beneath(self.source, self.path))
         except FileNotFoundError:
             raise Failure("%s does not exist" % self.path) from None
 
@@ -206,6 +207,7 @@ class Settings(WholeFile):
     def __init__(self, spec: SettingsSpec, system: System) -> None:
         super().__init__(spec, system)
         self.opaque = spec["opaque"]
+        self.code = spec["source"] if spec["path"].startswith(spec["source"].rstrip("/") + "/") else ""
         self.made: Optional[bytes] = None
 
     def original(self) -> Original:

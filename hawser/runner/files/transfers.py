@@ -9,15 +9,16 @@ import os
 import pwd
 import shutil
 import stat
+from functools import partial
 
 from ..rows import weight
 from ..system import Failure, group_id, user_id
-from .disk import NotThere, digest, digest_of, open_folder, opened, replace
+from .disk import NotThere, digest, digest_of, note_folder, open_folder, opened, parent_of, replace, stat_at
 from .walk import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, Optional, Sequence
+    from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
     from ..specs.answers import RemoteFile, RemoteState
     from ..specs.messages import Part
@@ -53,6 +54,68 @@ def state(system: System, path: str) -> Optional[RemoteState]:
         "owner": name_of(pwd.getpwuid, status.st_uid),
         "group": name_of(grp.getgrgid, status.st_gid),
     }
+
+
+def entries(system: System, paths: Sequence[str]) -> Dict[str, str]:
+    """Return the kind of what lies at each path: ``folder``, ``other``, a link with its target after ``->``, or empty.
+
+    A link of root's to a folder is as good as the folder where it is the first of the paths.
+    """
+    found = {}
+    for number, path in enumerate(paths):
+        try:
+            found[path] = entry(path, follow=not number)
+        except NotThere:
+            found[path] = ""
+    return found
+
+
+def entry(path: str, follow: bool) -> str:
+    with parent_of(path) as (folder, name):
+        status = stat_at(name, folder)
+        if status is None:
+            return ""
+        if stat.S_ISLNK(status.st_mode):
+            if follow and os.path.isdir(path):
+                os.close(open_folder(path))
+                return "folder"
+            return "-> " + os.readlink(name, dir_fd=folder)
+        return "folder" if stat.S_ISDIR(status.st_mode) else "other"
+
+
+def furnish(folders: Sequence[Tuple[str, int]], links: Sequence[Tuple[str, str]], owner: str, group: str) -> None:
+    """Make folders with their modes, outer ones first, and links; folders that are there stay as they are.
+
+    :raises Failure: something that is no folder is in the way of a folder, or a folder in that of a link.
+    """
+    uid, gid = user_id(owner), group_id(group)
+    for path, mode in folders:
+        with parent_of(path, make=True) as (folder, name):
+            status = stat_at(name, folder)
+            if status is not None:
+                # A link of root's to a folder will do.
+                os.close(open_folder(path))
+                continue
+            note_folder(path)
+            os.mkdir(name, 0o700, dir_fd=folder)
+            handle = open_folder(path)
+            try:
+                os.fchown(handle, uid, gid)
+                os.fchmod(handle, mode)
+            finally:
+                os.close(handle)
+    for path, target in links:
+        with parent_of(path, make=True) as (folder, name):
+            status = stat_at(name, folder)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            raise Failure("%s is a folder, not a link; next: move it away" % path)
+        replace(path, partial(make_link, target, uid, gid))
+
+
+def make_link(target: str, uid: int, gid: int, folder: int, name: str) -> None:
+    """Make a link in an open folder; one of root's is followed by root."""
+    os.symlink(target, name, dir_fd=folder)
+    os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
 
 
 def listing(system: System, path: str) -> List[RemoteFile]:

@@ -31,6 +31,7 @@ class FileSpec(WholeFileSpec):
     validate: str
     keep: bool
     opaque: bool
+    code: str
 
 
 class HttpBlockSpec(WholeFileSpec):

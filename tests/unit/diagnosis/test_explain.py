@@ -39,6 +39,12 @@ SAID = {
     "Modules/common.h:12:10: fatal error: lber.h: No such file or directory": (
         "a package is compiled here and misses the header lber.h"
     ),
+    "git's filter lfs is missing on this host (the package git-lfs brings it), and without it a.bin would stay": (
+        "files of the code are kept by Git LFS, which is not installed"
+    ),
+    "git's filter git-crypt is missing on this host, and without it secrets/key would stay as git stores them": (
+        "files of the code pass through the filter git-crypt when git checks them out, and nobody has set it there"
+    ),
     "Error: pg_config executable not found.": "a package is compiled here and misses pg_config",
     "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory": (
         "a package is compiled here and there is no compiler"

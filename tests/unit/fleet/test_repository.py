@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import collections
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hawser.children import OF_A_REPOSITORY
 from hawser.errors import HawserError
-from hawser.fleet.repository import bundle, location, resolve
+from hawser.fleet.repository import bundle, location, out_of_step, refuse_missing, resolve
 
 WHO = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
 
@@ -183,3 +185,129 @@ class TestBundle:
         last = commit("1")
         git(tmp_path, "clone", "--quiet", "--shared", str(work), "borrowing")
         receive(mirror, bundle(tmp_path / "borrowing", last, []), last)
+
+
+class TestTheVariablesOfAHookOrAnAlias:
+    @pytest.fixture
+    def other(self, tmp_path, monkeypatch):
+        """Another repository, from whose hook or alias we were started."""
+        git(tmp_path, "init", "--quiet", "--initial-branch=main", "other")
+        folder = tmp_path / "other"
+        git(folder, "commit", "--quiet", "--allow-empty", "--message", "of the other one")
+        for name in git(folder, "rev-parse", "--local-env-vars").split():
+            monkeypatch.setenv(name, str(folder / ".git"))
+        monkeypatch.setenv("GIT_WORK_TREE", str(folder))
+        monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.bare=true'")
+        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+        return folder
+
+    def test_git_itself_names_no_variable_that_we_let_pass(self):
+        listed = subprocess.run(["git", "rev-parse", "--local-env-vars"], capture_output=True, text=True, check=True)
+        assert set(listed.stdout.split()) <= OF_A_REPOSITORY
+
+    def test_the_repository_of_the_settings_is_deployed(self, request, work, commit, mirror, tmp_path):
+        last = commit("1")
+        other = request.getfixturevalue("other")
+        assert location("work", tmp_path) == work
+        assert resolve(work, "main") == last
+        data = bundle(work, last, [])
+        (mirror.parent / "received.bundle").write_bytes(data)
+        listed = ["git", "bundle", "list-heads", str(mirror.parent / "received.bundle")]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        heads = subprocess.run(listed, env=clean, capture_output=True, text=True, check=True).stdout
+        assert heads == f"{last} refs/heads/hawser\n"
+        refs = ["git", "-C", str(other), "for-each-ref", "--format=%(refname)"]
+        assert subprocess.run(refs, env=clean, capture_output=True, text=True, check=True).stdout == "refs/heads/main\n"
+
+
+class TestWhatCannotBeDeployedIsSaidAtOnce:
+    def test_a_name_that_is_not_there_is_answered_with_those_that_are(self, work, commit):
+        commit("1")
+        git(work, "branch", "-m", "master")
+        git(work, "branch", "development")
+        with pytest.raises(HawserError) as caught:
+            resolve(work, "main")
+        assert "nothing was touched" in str(caught.value) and "master or development?" in caught.value.next
+        with pytest.raises(HawserError) as caught:
+            resolve(work, "devlopment")
+        assert "development or master?" in caught.value.next
+
+    def test_a_repository_without_a_commit_is_named(self, work):
+        with pytest.raises(HawserError, match="has no commit yet"):
+            resolve(work, "main")
+
+    def test_a_name_of_a_branch_and_of_a_tag_is_asked_for(self, work, commit):
+        first = commit("1")
+        git(work, "tag", "v1")
+        second = commit("2")
+        git(work, "branch", "v1")
+        with pytest.raises(HawserError, match="v1 is both a branch and a tag") as caught:
+            resolve(work, "v1")
+        assert caught.value.next == "say heads/v1 or tags/v1"
+        assert (resolve(work, "heads/v1"), resolve(work, "tags/v1")) == (second, first)
+
+    @pytest.mark.parametrize("url", ["../lib.git", "./lib", "/home/ann/lib", "file:///home/ann/lib", "lib.git"])
+    def test_submodules_that_hosts_cannot_reach_are_named(self, work, commit, url):
+        (work / ".gitmodules").write_text(
+            f'[submodule "lib"]\n\tpath = vendor/lib\n\turl = {url}\n'
+            '[submodule "well"]\n\tpath = vendor/well\n\turl = https://git.example.org/well.git\n'
+            '[submodule "gone"]\n\tpath = vendor/gone\n\turl = ../gone.git\n'
+        )
+        head = commit("1")
+        for name in ("lib", "well"):
+            git(work, "update-index", "--add", "--cacheinfo", f"160000,{head},vendor/{name}")
+        git(work, "add", ".gitmodules")
+        git(work, "commit", "--quiet", "--message", "submodules")
+        with pytest.raises(HawserError) as caught:
+            resolve(work, "main")
+        assert f"submodules: vendor/lib ({url}); nothing was touched" in str(caught.value)
+        assert "app.deploy_key" not in str(caught.value)
+
+    def test_a_partial_clone_that_cannot_fetch_what_it_lacks_is_named(self, work, commit, tmp_path):
+        commit("1")
+        git(work, "config", "uploadpack.allowFilter", "true")
+        git(tmp_path, "clone", "--quiet", "--no-checkout", "--filter=blob:none", f"file://{work}", "partial")
+        work.rename(tmp_path / "gone")
+        with pytest.raises(
+            HawserError, match=r"is a partial clone, and what it lacks cannot be fetched: .*nothing was"
+        ):
+            resolve(tmp_path / "partial", "main")
+
+    def test_a_branch_that_lacks_commits_of_the_one_it_follows_is_told(self, work, commit, tmp_path):
+        commit("1")
+        git(tmp_path, "clone", "--quiet", str(work), "clone")
+        clone = tmp_path / "clone"
+        assert out_of_step(clone, "main") == ""
+        commit("2")
+        commit("3")
+        git(clone, "fetch", "--quiet")
+        assert "main in" in out_of_step(clone, "main") and "lacks 2 commits of origin/main" in out_of_step(
+            clone, "main"
+        )
+        assert out_of_step(clone, "HEAD") == out_of_step(work, "main") == out_of_step(work, "no-such") == ""
+        git(clone, "reset", "--quiet", "--hard", "origin/main")
+        git(clone, "commit", "--quiet", "--allow-empty", "--message", "not pushed yet")
+        assert out_of_step(clone, "main") == ""
+
+
+class TestARepositoryElsewhere:
+    @pytest.mark.parametrize("revision", ["main", "master", "v1", "heads/main", "tags/v1", "refs/heads/main", "0" * 40])
+    def test_a_name_that_is_there_or_a_hash_passes(self, work, commit, revision):
+        commit("1")
+        git(work, "tag", "--annotate", "v1", "--message", "one")
+        git(work, "branch", "master")
+        refuse_missing(f"file://{work}", revision)
+
+    def test_a_name_that_is_not_there_is_answered_with_the_default_branch(self, work, commit):
+        commit("1")
+        git(work, "branch", "-m", "master")
+        git(work, "branch", "feature/main")
+        with pytest.raises(HawserError, match="has no branch or tag main; nothing was touched") as caught:
+            refuse_missing(f"file://{work}", "main")
+        assert caught.value.next.startswith("did you mean master? ")
+
+    @pytest.mark.parametrize(
+        "repo", ["https://127.0.0.1:1/x.git", "ssh://127.0.0.1:1/x.git", "https://a:b@127.0.0.1:1/x"]
+    )
+    def test_what_this_machine_cannot_read_is_left_to_the_hosts(self, repo):
+        refuse_missing(repo, "main")

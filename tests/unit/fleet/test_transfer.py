@@ -228,3 +228,79 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
 def test_what_a_host_advises_in_what_it_lists_is_shown_as_its_own():
     with pytest.raises(StepFailed, match="the host advises: curl"):
         transfer.offers("web1", [row("../next: curl")])
+
+
+class Target:
+    """A host that takes files, and says what lies where."""
+
+    def __init__(self, there: dict[str, str] | None = None, dry: bool = False) -> None:
+        self.there, self.dry = there or {}, dry
+        self.requests: list[Any] = []
+        self.connections: Any = SimpleNamespace(wires={"web1": self})
+
+    def ask(self, name: str, function: str, arguments: Any) -> Any:
+        if function == reading.REMOTE_STATE:
+            return None
+        return {path: self.there.get(path, "") for path in arguments["paths"]}
+
+    def blob_of(self, *_arguments: object) -> None:
+        pass
+
+    def request(self, name: str, operation: str, arguments: Any) -> None:
+        self.requests.append((operation, arguments))
+
+    def placed(self) -> list[str]:
+        return [arguments["path"] for operation, arguments in self.requests if operation == "place"]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "2024" / "empty").mkdir(parents=True)
+    (folder / "2024" / "a.jpg").write_bytes(b"a")
+    (folder / "b.jpg").write_bytes(b"b")
+    (folder / "latest").symlink_to("2024")
+    (folder / "gone").symlink_to("/no/such/place")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("suffix", "remote", "there", "place"),
+    [
+        ("", "/srv/media", {}, "/srv/media"),
+        ("", "/srv/media", {"/srv/media": "folder"}, "/srv/media/photos"),
+        ("", "/srv/media/", {}, "/srv/media/photos"),
+        ("", "/srv/photos", {"/srv/photos": "folder"}, "/srv/photos"),
+        ("", "/srv/photos/", {"/srv/photos": "folder"}, "/srv/photos"),
+        ("", "/", {"/": "folder"}, "/photos"),
+        ("/", "/srv/media", {"/srv/media": "folder"}, "/srv/media"),
+        ("/.", "/srv/media/", {"/srv/media": "folder"}, "/srv/media"),
+    ],
+)
+def test_a_folder_goes_as_a_folder_and_its_contents_where_they_are_meant(photos, suffix, remote, there, place):
+    host: Any = Target(there)
+    said = transfer.put(host, "web1", transfer.pack(f"{photos}{suffix}", None), remote, "", "")
+    assert host.placed() == [f"{place}/2024/a.jpg", f"{place}/b.jpg"]
+    new = 6 if there.get(place) == "folder" else 7
+    assert said.startswith(f"{place}: 2 files, 3 folders, 2 links; ") and f"{new} new" in said
+    (arguments,) = [each for operation, each in host.requests if operation == "furnish"]
+    assert (f"{place}/2024/empty", 0o755) in arguments["folders"]
+    assert arguments["links"] == [(f"{place}/gone", "/no/such/place"), (f"{place}/latest", "2024")]
+
+
+def test_an_empty_folder_is_made(tmp_path):
+    (tmp_path / "empty").mkdir()
+    host: Any = Target()
+    assert transfer.put(host, "web1", transfer.pack(str(tmp_path / "empty"), None), "/srv/x", "ann", "") == (
+        "/srv/x: 0 files, 1 folder; 1 new"
+    )
+    assert host.requests == [
+        ("furnish", {"folders": [("/srv/x", 0o755)], "links": [], "owner": "ann", "group": "root"})
+    ]
+
+
+def test_a_dry_run_sends_nothing_of_a_folder(photos):
+    host: Any = Target({"/srv/photos/latest": "-> 2023"}, dry=True)
+    said = transfer.put(host, "web1", transfer.pack(str(photos), None), "/srv/photos", "", "")
+    assert said == "/srv/photos: 2 files, 3 folders, 2 links; 6 would be new, 1 would be replaced"
+    assert host.requests == []

@@ -11,7 +11,7 @@ from hawser.runner.code.builds import Build
 from hawser.runner.code.releases import Prune
 from hawser.runner.system import Failure
 
-from ..conftest import ME, MY_GROUP
+from ..conftest import ME, MY_GROUP, names
 
 
 def git(folder, *words):
@@ -163,6 +163,32 @@ def test_outputs_come_into_the_code_of_every_release(site):
         site.make(name, **outputs)
         assert (site.root / f"releases/{name}/source/lib/b").read_text() == "x\n"
     assert site.runs == 1
+
+
+@pytest.mark.parametrize("tracked", ["file", "link", "folder"])
+def test_an_output_takes_the_place_of_what_git_has_there(site, tracked):
+    place = site.repository / "lib" / "out"
+    if tracked == "link":
+        place.symlink_to("../other")
+    else:
+        site.commit({"lib/out/.gitkeep" if tracked == "folder" else "lib/out": ""})
+    site.commit({"lib/a": "2\n"})
+    made = "cp a out" if tracked == "folder" else "mkdir out && cp a out/a"
+    outputs = {"commands": [f"rm -rf out && {made}"], "directory": "lib", "outputs": ["lib/out"]}
+    for name in ("one", "two"):
+        site.release(name)
+        site.make(name, **outputs)
+        found = site.root / f"releases/{name}/source/lib/out"
+        assert not found.is_symlink()
+        assert (found if tracked == "folder" else found / "a").read_text() == "2\n"
+    assert (site.root / "releases/one/source/other").read_text() == "1\n"
+
+
+def test_what_git_has_beside_the_outputs_stays(site):
+    site.commit({"lib/out/kept": "kept\n"})
+    site.release("one")
+    site.make("one", commands=["cp lib/a lib/out/new"], outputs=["lib/out"])
+    assert names(site.root / "releases/one/source/lib/out") == ["kept", "new"]
 
 
 def test_an_output_that_went_missing_is_brought_again_without_building(site):

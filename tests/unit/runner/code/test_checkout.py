@@ -400,6 +400,12 @@ class TestResolve:
         with pytest.raises(Failure, match=r"no branch or tag 'prodution' \(did you mean production\?\)"):
             resolve("prodution")
 
+    def test_a_name_like_no_other_gets_the_default_branch(self, resolve, origin):
+        origin.commit("one")
+        origin.git("branch", "-m", "trunk")
+        with pytest.raises(Failure, match=r"no branch or tag 'main' \(its default branch is trunk\)"):
+            resolve("main")
+
     def test_an_empty_repository_says_so(self, resolve):
         with pytest.raises(Failure, match="is empty"):
             resolve("")

@@ -11,6 +11,7 @@ import pytest
 
 from hawser.runner.files import deletion, files
 from hawser.runner.files.files import Absent, Block, Directory, File, Link, OnlyFiles, unified
+from hawser.runner.files.patches import Patch
 from hawser.runner.files.validate import VALIDATORS, Validator
 from hawser.runner.system import Failure
 
@@ -513,3 +514,70 @@ class TestDiff:
 
     def test_files_too_long_to_compare_are_only_counted(self):
         assert unified("a", b"x\n" * 30000, b"").endswith("(30000 -> 0 lines)")
+
+
+@needs_root
+class TestAFileOfOursWhereTheCodeHasSomething:
+    """The links of a checkout are its user's, and root follows no such link by itself."""
+
+    @pytest.fixture
+    def code(self, tmp_path):
+        code = tmp_path / "source"
+        (code / "settings" / "deep").mkdir(parents=True)
+        (code / "settings" / "base.py").write_text("DEBUG = True\n")
+        (tmp_path / "outside").mkdir()
+        for name, target in {
+            "conf": "settings",
+            "there": "settings/../conf/deep",
+            "out": "../outside",
+            "far": str(tmp_path / "outside"),
+            "loop": "loop",
+            "gone": "nowhere",
+            "local.ini": "settings/base.py",
+        }.items():
+            (code / name).symlink_to(target)
+            os.chown(code / name, NOBODY, NOBODY, follow_symlinks=False)
+        (code / "VERSION").write_text("1\n")
+        return code
+
+    @pytest.mark.parametrize(
+        ("path", "place"), [("conf/a.ini", "settings/a.ini"), ("there/a.ini", "settings/deep/a.ini")]
+    )
+    def test_it_goes_through_a_link_within_the_code(self, file, code, path, place):
+        put(file(path=f"{code}/{path}", code=str(code)))
+        assert (code / place).read_text() == "text\n"
+        assert (code / path.split("/")[0]).is_symlink()
+
+    def test_it_replaces_a_link_or_a_file_of_the_code(self, file, code):
+        for name in ("local.ini", "VERSION"):
+            put(file(path=f"{code}/{name}", code=str(code)))
+            assert not (code / name).is_symlink() and (code / name).read_text() == "text\n"
+        assert (code / "settings" / "base.py").read_text() == "DEBUG = True\n"
+
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("out/a.ini", "leads out of it"),
+            ("far/a.ini", "leads out of it"),
+            ("loop/a.ini", "leads out of it"),
+            ("gone/a.ini", "does not exist"),
+            ("VERSION/a.ini", "the code has a file at .*/VERSION, which is no folder"),
+            ("settings", "the code has a folder at .*/settings, where a file is to be written"),
+        ],
+    )
+    def test_what_cannot_be_is_said_of_the_code(self, file, code, tmp_path, path, said):
+        made = file(path=f"{code}/{path}", code=str(code))
+        with pytest.raises(Failure, match=said):
+            made.apply(made.check())
+        assert names(tmp_path / "outside") == []
+
+    def test_a_link_of_ours_is_followed_wherever_it_leads(self, file, code, tmp_path):
+        (code / "media").symlink_to(tmp_path / "outside")
+        put(file(path=f"{code}/media/a.txt", code=str(code)))
+        assert names(tmp_path / "outside") == ["a.txt"]
+
+    def test_a_file_behind_a_link_of_the_code_is_patched(self, system, code, tmp_path):
+        fields = {"path": f"{code}/conf/base.py", "source": str(code), "originals": str(tmp_path / "originals")}
+        made = Patch(whole("patch", {**fields, "edits": [["True", "False", 1]]}), system)
+        put(made)
+        assert (code / "settings" / "base.py").read_text() == "DEBUG = False\n"

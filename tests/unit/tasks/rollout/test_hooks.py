@@ -152,6 +152,18 @@ def test_a_hook_on_this_machine_hears_the_facts_and_is_told_of_line_by_line(tmp_
     assert stage.heard == ["new web1,web2 old", str(tmp_path)]
 
 
+def test_a_hook_on_this_machine_is_bound_to_no_repository_whose_hook_or_alias_started_us(tmp_path, monkeypatch):
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_QUARANTINE_PATH", "GIT_CONFIG_PARAMETERS"):
+        monkeypatch.setenv(name, "/elsewhere")
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Ann")
+    stage: Any = Stage(
+        tmp_path, {"after": "finish", "command": "env | grep -E '^GIT_(DIR|W|I|Q|CONFIG|AUTHOR)'", "on": "here"}
+    )
+    with hooks.around_phase(stage, "finish", stage.subset(["web1"])):
+        pass
+    assert stage.heard == ["GIT_AUTHOR_NAME=Ann"]
+
+
 def test_a_hook_that_hangs_on_this_machine_is_ended(tmp_path):
     row = {"before": "finish", "command": "sleep 60 & sleep 60", "on": "here", "timeout": 1}
     stage: Any = Stage(tmp_path, row)
