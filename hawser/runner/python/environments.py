@@ -19,6 +19,7 @@ from ..system import BASE_ENVIRONMENT, Change, Failure, Kind, user_id
 from . import legacy
 from .conda import CondaFile, arguments, find_program
 from .installers import explain, pip_settings, tail
+from .origins import came_from
 from .requirements import Recipe
 
 TYPE_CHECKING = False
@@ -164,7 +165,7 @@ class PythonEnvironment(Kind):
         interpreter = None if self.by_conda() else self.find_interpreter()
         if interpreter is None and not self.by_conda():
             return Change("new, after Python %s is installed" % self.spec["interpreter"])
-        self.path = self.place(recipe, interpreter)
+        self.path = self.find(recipe, interpreter)
         if not complete(self.path):
             made = "new environment %s from %s" % (os.path.basename(self.path), recipe.title())
             return Change(made + (", by " + self.by_pip(interpreter) if self.by_pip(interpreter) else ""))
@@ -173,7 +174,7 @@ class PythonEnvironment(Kind):
     def apply(self, change: Change) -> None:
         recipe = self.recipe()
         interpreter = None if self.by_conda() else self.find_interpreter() or self.install_interpreter()
-        self.path = self.place(recipe, interpreter)
+        self.path = self.find(recipe, interpreter)
         if not complete(self.path):
             self.build(recipe, interpreter)
         difference = self.link().check()
@@ -191,9 +192,19 @@ class PythonEnvironment(Kind):
         link: LinkSpec = {"path": self.spec["link"], "target": target, "parents": False}
         return Link(link, self.system)
 
-    def place(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> str:
-        """Return the folder of the environment: named by the hash of all that goes into it."""
+    def find(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> str:
+        """Return the folder of the environment; the release's own, where it turned out that it needs one."""
+        path, alone = self.place(recipe, interpreter), self.place(recipe, interpreter, recipe.release())
+        return alone if complete(alone) and not complete(path) else path
+
+    def place(self, recipe: Recipe, interpreter: Optional[Interpreter], own: str = "") -> str:
+        """Return the folder of the environment: named by the hash of all that goes into it.
+
+        :param own: the release that has it for itself; empty: as the recipe says.
+        """
         inputs = dict(recipe.inputs, format=FORMAT, machine=platform.machine())
+        if own:
+            inputs["own"] = own
         if interpreter is not None:
             inputs["interpreter"] = [interpreter.real, interpreter.version]
             if legacy.needs_virtualenv(interpreter.version):
@@ -282,6 +293,22 @@ class PythonEnvironment(Kind):
 
     def build(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> None:
         """Build the environment as its user and mark it complete."""
+        self.fill(recipe, interpreter)
+        if not recipe.own and came_from(self.path, self.spec["source"]):
+            # What names the checkout is found in many places, and not in all of them.
+            unmark_and_remove(self.path)
+            recipe.keep_to_release()
+            self.path = self.place(recipe, interpreter)
+            self.fill(recipe, interpreter)
+        self.system.run(["sync", "-f", self.path])
+        about = dict(recipe.inputs, format=FORMAT)
+        if interpreter is not None:
+            about["interpreter"] = interpreter.describe()
+            about["filled_by"] = self.by_pip(interpreter)
+        write_atomically(os.path.join(self.path, MARKER), json.dumps(about, indent=1).encode(), 0o644)
+
+    def fill(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> None:
+        """Make the environment and install into it."""
         unmark_and_remove(self.path)
         self.make_cache()
         if interpreter is None:
@@ -297,12 +324,6 @@ class PythonEnvironment(Kind):
             if constraints:
                 variables["UV_BUILD_CONSTRAINT"] = constraints
             self.output += "".join(self.uv(words, variables) for words in recipe.commands(self.path))
-        self.system.run(["sync", "-f", self.path])
-        about = dict(recipe.inputs, format=FORMAT)
-        if interpreter is not None:
-            about["interpreter"] = interpreter.describe()
-            about["filled_by"] = self.by_pip(interpreter)
-        write_atomically(os.path.join(self.path, MARKER), json.dumps(about, indent=1).encode(), 0o644)
 
     def make_empty(self, interpreter: Interpreter) -> str:
         """Make an environment that has nothing in it yet."""

@@ -75,6 +75,19 @@ def put(kind):
     return Path(kind.path)
 
 
+def again(kind, tmp_path, **given):
+    """The same code in the checkout of another release."""
+    source = tmp_path / "another"
+    shutil.copytree(tmp_path / "source", source, dirs_exist_ok=True)
+    return kind(source=str(source), **given)
+
+
+def place(resource):
+    """The folder of an environment that is not made yet."""
+    resource.check()
+    return resource.path
+
+
 def imports(environment, module):
     return subprocess.run([environment / "bin" / "python", "-c", f"import {module}"], check=False).returncode == 0
 
@@ -165,17 +178,18 @@ py-modules = ["little"]
 """
 
 
+@pytest.fixture
+def project(tmp_path):
+    def write(text):
+        (tmp_path / "source" / "pyproject.toml").write_text(text)
+        (tmp_path / "source" / "little.py").touch()
+        return tmp_path / "source"
+
+    return write
+
+
 @needs_uv
 class TestProjects:
-    @pytest.fixture
-    def project(self, tmp_path):
-        def write(text):
-            (tmp_path / "source" / "pyproject.toml").write_text(text)
-            (tmp_path / "source" / "little.py").touch()
-            return tmp_path / "source"
-
-        return write
-
     def lock(self, source, cache):
         environment = {**os.environ, "UV_CACHE_DIR": str(cache), "UV_NO_PROGRESS": "1"}
         subprocess.run([UV, "lock", "-q", "--python", "/usr/bin/python3"], cwd=source, env=environment, check=True)
@@ -198,12 +212,10 @@ class TestProjects:
     def test_a_project_that_is_built_gets_an_environment_for_each_release(self, kind, project, cache, tmp_path):
         source = project(PROJECT + BUILD)
         self.lock(source, cache)
-        (tmp_path / "source.complete").write_text("1" * 40 + "\n")
         first = put(kind())
         assert imports(first, "little") and not list(first.rglob("*.pth"))
         assert Path(os.path.realpath(next(first.glob("lib/*/site-packages/little.py")))).is_relative_to(first)
-        (tmp_path / "source.complete").write_text("2" * 40 + "\n")
-        assert put(kind()) != first
+        assert put(again(kind, tmp_path)) != first
 
     def test_a_project_without_a_lock_is_installed_with_what_it_needs(self, kind, project):
         project(PROJECT + BUILD)
@@ -236,27 +248,110 @@ class TestWhatGoesIn:
         assert "requirements.txt" in kind().check().note
 
     @pytest.mark.parametrize(
-        "line", ["-e .", ".", ".[x]", "./libs/a", "../b", "/srv/a", "a @ file:///srv/a", "--editable=libs/a"]
+        "line",
+        [
+            *("-e .", ".", ".[x]", "./libs/a", "../b", "/srv/a", "a @ file:///srv/a", "--editable=libs/a", "-e=libs/a"),
+            *("libs/a", "a @ libs/a", "a.whl", "a-1.0.tar.gz ; python_version > '3'", "a @ file://${PROJECT_ROOT}/a"),
+            *("${LIBS}/a", "a@./a", "a[x] @ ./a", "git+file:///srv/a", "file:a", "a --no-binary a\n./b", "-f wheels"),
+            *("--find-links=./wheels", "--extra-index-url file:wheels/simple", "-i wheels", "-fwheels", "a>=1,./b"),
+        ],
     )
-    def test_a_requirement_from_the_checkout_keeps_the_environment_to_one_release(self, kind, tmp_path, line):
-        (tmp_path / "source" / "requirements.txt").write_text(line + "\n")
-        resources = [kind(own=""), kind(own="")]
-        (tmp_path / "source.complete").write_text("1" * 40)
-        resources[0].check()
-        (tmp_path / "source.complete").write_text("2" * 40)
-        resources[1].check()
-        assert resources[0].path != resources[1].path
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+    def test_a_requirement_from_the_checkout_keeps_the_environment_to_one_release(self, kind, tmp_path, line, encoding):
+        (tmp_path / "source" / "requirements.txt").write_text(line + "\n", encoding=encoding)
+        assert place(kind()) != place(again(kind, tmp_path))
 
-    @pytest.mark.parametrize("line", ["six", "a @ https://h/a.whl", "git+https://h/a", "-i https://h/./x", "-r x.txt"])
+    @pytest.mark.parametrize(
+        "line",
+        [
+            *("six", "a @ https://h/a.whl", "git+https://h/a", "-i https://h/./x", "-r x.txt", "a==1 ; extra == './x'"),
+            *("a[x,y]>=1,<2", "a (>=1)", "a===1", "a~=1.0 --hash=sha256:00", "a==1.*", "-f /opt/wheels", "--pre"),
+            *(
+                "-i file:///opt/pypi/simple",
+                "a @ git+ssh://git@h/a.git@v1",
+                "-e git+https://h/a#egg=a",
+                "--no-binary a",
+            ),
+        ],
+    )
     def test_requirements_from_the_index_share_the_environment_between_releases(self, kind, tmp_path, line):
         (tmp_path / "source" / "x.txt").touch()
         (tmp_path / "source" / "requirements.txt").write_text(line + "\n")
-        resources = [kind(), kind()]
-        (tmp_path / "source.complete").write_text("1" * 40)
-        resources[0].check()
-        (tmp_path / "source.complete").write_text("2" * 40)
-        resources[1].check()
-        assert resources[0].path == resources[1].path
+        assert place(kind()) == place(again(kind, tmp_path))
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("limits.txt", "a @ ./libs/a"),
+            ("setup.py", "setup(install_requires=open('needs'))"),
+            ("pyproject.toml", "[project]\nname = 'x'\n[tool.uv.sources]\na = { path = 'libs/a' }\n"),
+            ("pyproject.toml", "[project]\nname = 'x'\n[tool.uv.sources.a]\nworkspace = true\n"),
+            ("pyproject.toml", "[project]\nname = 'x'\ndynamic = ['dependencies']\n"),
+            ("pyproject.toml", "[project]\nname = 'x'\ndependencies = [\n'a @ file:libs/a']\n"),
+            ("pylock.toml", "[[packages]]\nname = 'a'\ndirectory = { path = '.', editable = true }\n"),
+            ("pylock.toml", "[[packages]]\nname = 'a'\n[packages.directory]\npath = '.'\n"),
+            ("pylock.toml", "[[packages]]\nname = 'a'\nwheels = [{ name = 'a.whl', path = 'wheels/a.whl' }]\n"),
+            ("uv.lock", '[[package]]\nname = "a"\nsource = { path = "wheels/a.whl" }\n'),
+            ("uv.lock", '[[package]]\nname = "a"\nsource = { registry = "wheels" }\n'),
+            ("uv.lock", '[[package]]\nname = "a"\nsource = { directory = "libs/a" }\n'),
+            ("uv.toml", "find-links = ['wheels']\n"),
+            ("uv.toml", "override-dependencies = ['a @ ./libs/a']\n"),
+            ("uv.toml", "[[index]]\nname = 'own'\nurl = './wheels'\n"),
+        ],
+    )
+    def test_a_file_that_names_the_checkout_keeps_the_environment_to_one_release(self, kind, tmp_path, name, text):
+        source = tmp_path / "source"
+        (source / "pyproject.toml").write_text("[tool.uv]\n")
+        (source / "requirements.txt").write_text("a\n-c limits.txt\n")
+        (source / "limits.txt").touch()
+        (source / name).write_text(text)
+        asked = name if name in ("setup.py", "pyproject.toml") else "requirements.txt"
+        given = {"lock": name} if "lock" in name else {"requirements": [asked]}
+        assert place(kind(**given)) != place(again(kind, tmp_path, **given))
+
+    def test_a_listed_package_from_the_checkout_keeps_the_environment_to_one_release(self, kind, tmp_path):
+        for setting in ("packages", "build_constraints"):
+            given = {"packages": ["six"], setting: ["a @ libs/a"]}
+            assert place(kind(**given)) != place(again(kind, tmp_path, **given))
+
+    def test_a_link_into_the_application_keeps_the_environment_to_one_release(self, kind, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text(f"-f {tmp_path}/current/source/wheels\na\n")
+        assert place(kind()) != place(again(kind, tmp_path))
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("uv.toml", "override-dependencies = ['six==1.16.0']\n"),
+            ("pyproject.toml", "[tool.uv]\nconstraint-dependencies = ['six==1.16.0']\n"),
+            ("pyproject.toml", "[project]\nname = 'x'\n[[tool.uv.index]]\nurl = 'https://h/simple'\n"),
+        ],
+    )
+    def test_the_codes_settings_for_uv_make_another_environment(self, kind, tmp_path, name, text):
+        (tmp_path / "source" / "requirements.txt").write_text("six\n")
+        first = place(kind())
+        (tmp_path / "source" / name).write_text(text)
+        second = kind()
+        assert place(second) != first
+        assert place(again(kind, tmp_path)) == place(second)
+
+    def test_settings_of_other_tools_do_not(self, kind, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("six\n")
+        (tmp_path / "source" / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
+        first = place(kind())
+        (tmp_path / "source" / "pyproject.toml").write_text("[tool.ruff]\nline-length = 120\n")
+        assert place(kind()) == first
+
+    @needs_uv
+    def test_what_was_installed_from_the_checkout_all_the_same_is_not_shared(
+        self, kind, project, tmp_path, monkeypatch
+    ):
+        (project(PROJECT + BUILD) / "requirements.txt").write_text(".\n")
+        monkeypatch.setattr("hawser.runner.python.requirements.is_local", lambda line, root: False)
+        first = put(kind())
+        second = again(kind, tmp_path)
+        assert second.check().note.startswith("new environment")
+        assert put(second) != first
+        assert "new environment" not in kind().check().note
 
     def test_each_setting_makes_another_environment(self, kind, tmp_path):
         (tmp_path / "source" / "requirements.txt").write_text("six\n")
