@@ -113,7 +113,7 @@ class PythonSettings(Model):
     requirements: tuple[RelativePath, ...] | Literal[False] = Field(
         default=(),
         description="Requirements files, relative to the code. Default: what the code has of `uv.lock`, `pylock.toml`, "
-        "`requirements.txt` and `pyproject.toml`, in this order. `false`: none of them.",
+        "`requirements.lock`, `requirements.txt` and `pyproject.toml`, in this order. `false`: none of them.",
     )
     packages: tuple[Requirement, ...] = Field(
         default=(), description="More requirements, written here; also for code that lists none."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
 
 from ..files.disk import read_beneath
 from ..system import Failure
+from .locks import FOREIGN, advice, deeper, foreign, require_same
 from .origins import decode, folders_of_settings, is_local, is_local_lock, is_local_toml, uv_tables
 
 TYPE_CHECKING = False
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 # Bytes that a file of requirements or a lock file may have, and how many files may include each other.
 LONGEST = 16 << 20
 MOST_FILES = 500
-DETECTED = ("uv.lock", "pylock.toml", "requirements.txt", "pyproject.toml")
+DETECTED = ("uv.lock", "pylock.toml", "requirements.lock", "requirements.txt", "pyproject.toml")
 INCLUDE = re.compile(r"^(?:-r|--requirements?|-c|--constraints?)(?:\s*=\s*|\s+|(?<=^-[rc]))(?P<file>\S.*)$")
 URL = re.compile(r"^[a-z+]+://")
 
@@ -48,9 +50,12 @@ class Recipe:
         self.lock = spec["lock"]
         self.requirements = list(spec["requirements"])
         self.project = ""
+        # Requirements in the files, without options and what they include.
+        self.lines: List[str] = []
         if not os.path.isdir(self.source):
             raise Failure("there is no checkout at %s" % self.source)
-        if not self.lock and not self.requirements and not spec["conda"] and spec["detect"]:
+        detected = not self.lock and not self.requirements and not spec["conda"] and spec["detect"]
+        if detected:
             self.detect()
         if self.lock:
             self.add_lock()
@@ -59,6 +64,8 @@ class Recipe:
         if self.project:
             self.add_file(self.locate(self.project))
             self.own = True
+        if detected and not self.lock:
+            require_same(self.source, "".join(self.requirements) or self.project, self.lines)
         listed = [*spec["packages"], *spec["build_constraints"]]
         self.own = self.own or any(is_local(line, self.root) for line in listed)
         settings = self.settings()
@@ -97,16 +104,46 @@ class Recipe:
         if not present:
             if self.spec["packages"]:
                 return
-            raise Failure(
-                "no %s in the checkout; next: name the files under [python] requirements, or list packages"
-                % ", ".join(DETECTED)
-            )
+            self.nothing_found()
         if present[0] in ("uv.lock", "pylock.toml"):
             self.lock = present[0]
-        elif present[0] == "requirements.txt":
+        elif present[0] in ("requirements.lock", "requirements.txt"):
             self.requirements = [present[0]]
         else:
+            if (read_beneath(self.source, present[0], LONGEST) or b"").startswith(codecs.BOM_UTF8):
+                raise Failure(
+                    "%s begins with a byte order mark, which the builders of packages refuse; next: save it as UTF-8 "
+                    "without one" % self.locate(present[0])
+                )
             self.project = present[0]
+
+    def nothing_found(self) -> None:
+        """Stop, with the files of a project that lies deeper in the code.
+
+        :raises Failure: always.
+        """
+        others = foreign(self.source)
+        if others:
+            raise Failure("%s is not read; next: %s" % (others[0], advice(others[0])))
+        said = "no %s at the top of the code" % ", ".join(DETECTED)
+        inner = deeper(self.source, (*DETECTED, *FOREIGN))
+        if not inner:
+            raise Failure(said + "; next: name the files under [python] requirements, or list packages")
+        first, name = inner[0], os.path.basename(inner[0])
+        if name in FOREIGN:
+            move = advice(name)
+        elif name in ("uv.lock", "pylock.toml"):
+            move = 'lock = "%s" under [python]' % first
+        elif name == "pyproject.toml":
+            move = 'packages = ["./%s"] under [python]' % os.path.dirname(first)
+        else:
+            move = 'requirements = ["%s"] under [python]' % first
+        raise Failure("%s; deeper in it: %s; next: %s" % (said, ", ".join(inner[:5]), move))
+
+    def passed_over(self) -> List[str]:
+        """Return the lock files at the top of the code that do not count, for something else is installed."""
+        own = [name for name in ("uv.lock", "pylock.toml") if os.path.isfile(os.path.join(self.source, name))]
+        return foreign(self.source) + ([] if self.lock else own)
 
     def locate(self, name: str) -> str:
         return os.path.normpath(os.path.join(self.source, name))
@@ -143,7 +180,10 @@ class Recipe:
                     name = include.group("file").strip("\"'")
                     if not URL.match(name):
                         waiting.append((os.path.normpath(os.path.join(os.path.dirname(path), name)), path))
-                elif is_local(line, self.root):
+                    continue
+                if line and not line.startswith("-"):
+                    self.lines.append(line)
+                if is_local(line, self.root):
                     self.own = True
 
     def add_lock(self) -> None:
@@ -155,7 +195,9 @@ class Recipe:
         elif re.match(r"pylock(\..+)?\.toml$", os.path.basename(path)):
             self.own = self.own or is_local_toml(text)
         else:
-            raise Failure("%s is no lock file that Hawser knows (uv.lock, pylock.toml)" % self.lock)
+            known = "%s is no lock file that is read (uv.lock, pylock.toml)" % self.lock
+            name = os.path.basename(path)
+            raise Failure("%s; next: %s" % (known, advice(name)) if name in FOREIGN else known)
 
     def settings(self) -> str:
         """Return the settings for uv that the code brings along, and note whether they name places in it."""

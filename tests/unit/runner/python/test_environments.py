@@ -224,7 +224,7 @@ class TestProjects:
 
     def test_settings_of_tools_are_no_project(self, kind, project):
         project("[tool.ruff]\nline-length = 100\n")
-        with pytest.raises(Failure, match=r"no uv\.lock, pylock\.toml, requirements\.txt, pyproject\.toml"):
+        with pytest.raises(Failure, match=r"no uv\.lock, .*, requirements\.txt, pyproject\.toml at the top"):
             kind().check()
 
     def test_a_standard_lock_file_is_installed(self, kind, project, cache):
@@ -372,6 +372,90 @@ class TestWhatGoesIn:
     def test_a_checkout_that_is_not_there_yet_is_named(self, kind):
         with pytest.raises(Failure, match="no checkout at /nowhere"):
             kind(source="/nowhere").check()
+
+
+POETRY = '[[package]]\nname = "Six"\nversion = "1.16.0"\ndescription = ""\n'
+PIPFILE = json.dumps({"default": {"six": {"version": "==1.16.0", "hashes": []}}, "develop": {}})
+
+
+class TestLocksOfOtherTools:
+    @pytest.mark.parametrize(
+        ("name", "text", "way"),
+        [
+            ("poetry.lock", POETRY, "poetry export -o requirements.txt"),
+            ("pdm.lock", POETRY, "pdm export --prod -o requirements.txt"),
+            ("Pipfile.lock", PIPFILE, "pipenv requirements > requirements.txt"),
+            ("conda-lock.yml", "version: 1\n", "conda-lock render"),
+            ("pixi.lock", "version: 6\n", "pixi workspace export"),
+        ],
+    )
+    def test_a_lock_that_is_not_read_stops_with_the_way_to_one_that_is(self, kind, project, tmp_path, name, text, way):
+        (project("[tool.poetry]\nname = 'x'\n") / name).write_text(text)
+        with pytest.raises(Failure) as caught:
+            kind().check()
+        assert name in str(caught.value) and way in str(caught.value)
+        project(PROJECT)
+        with pytest.raises(Failure, match=f"the versions in {name} would not be installed") as caught:
+            kind().check()
+        assert way in str(caught.value)
+        with pytest.raises(Failure, match=f"{name} is no lock file that is read") as caught:
+            kind(lock=name).check()
+        assert way in str(caught.value)
+
+    @pytest.mark.parametrize(("name", "text"), [("poetry.lock", POETRY), ("Pipfile.lock", PIPFILE)])
+    def test_requirements_beside_it_count_where_they_say_the_same(self, kind, tmp_path, name, text):
+        source = tmp_path / "source"
+        (source / name).write_text(text)
+        for lines in ("six == 1.16.0 ; python_version > '3'\n", "six==1.16.0 \\\n  --hash=sha256:00\nvine==5.1.0\n"):
+            (source / "requirements.txt").write_text(lines)
+            assert "requirements.txt" in kind().check().note
+
+    @pytest.mark.parametrize(("name", "text"), [("pdm.lock", POETRY), ("Pipfile.lock", PIPFILE)])
+    def test_requirements_beside_it_that_say_something_else_stop(self, kind, tmp_path, name, text):
+        source = tmp_path / "source"
+        (source / name).write_text(text)
+        for line, why in (("SIX==1.17.0", "it has SIX 1.17.0, the lock 1.16.0"), ("six>=1", "leaves the version of")):
+            (source / "requirements.txt").write_text(f"# compiled\n{line}\n")
+            with pytest.raises(Failure, match=f"{name} says: .*{why}"):
+                kind().check()
+            assert "requirements.txt" in kind(requirements=["requirements.txt"]).check().note
+
+    @needs_uv
+    def test_a_lock_that_the_settings_pass_over_is_named(self, kind, tmp_path, system):
+        (tmp_path / "source" / "poetry.lock").write_text(POETRY)
+        put(kind(detect=False, packages=["six==1.17.0"]))
+        assert system.take_warnings() == ["poetry.lock is not read: 1 package is installed"]
+
+    @needs_uv
+    def test_requirements_that_are_locked_are_installed_before_those_that_are_not(self, kind, project):
+        source = project(PROJECT)
+        (source / "requirements.txt").write_text("six\n")
+        (source / "requirements.lock").write_text("# by rye\n-e file:.\nsix==1.16.0\n")
+        assert "requirements.lock" in kind().check().note
+
+    @pytest.mark.parametrize(
+        ("name", "move"),
+        [
+            ("backend/uv.lock", 'lock = "backend/uv.lock"'),
+            ("services/api/requirements.txt", 'requirements = ["services/api/requirements.txt"]'),
+            ("server/poetry.lock", "poetry export"),
+            ("app/pyproject.toml", 'packages = ["./app"]'),
+        ],
+    )
+    def test_a_project_deeper_in_the_code_is_named_with_the_setting(self, kind, tmp_path, name, move):
+        source = tmp_path / "source"
+        (source / "node_modules" / "gyp").mkdir(parents=True)
+        (source / "node_modules" / "gyp" / "pyproject.toml").touch()
+        (source / name).parent.mkdir(parents=True)
+        (source / name).touch()
+        with pytest.raises(Failure) as caught:
+            kind().check()
+        assert f"deeper in it: {name};" in str(caught.value) and move in str(caught.value)
+
+    def test_a_byte_order_mark_before_a_project_is_named(self, kind, tmp_path):
+        (tmp_path / "source" / "pyproject.toml").write_text(PROJECT, encoding="utf-8-sig")
+        with pytest.raises(Failure, match=r"pyproject.toml begins with a byte order mark, .* next: save it as UTF-8"):
+            kind().check()
 
 
 class TestInterpreters:
