@@ -30,7 +30,7 @@ from hawser.session.generated import make_secrets
 from hawser.steps import fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
-from . import acme, certs, checkouts, db, firewall, shares, volumes
+from . import acme, certs, checkouts, db, firewall, shares, venv, volumes
 from .services import SERVICES
 from .webservers import web_server
 
@@ -196,6 +196,8 @@ def bootstrap(fleet: Fleet) -> None:
     fleet.refuse_freeze()
     db.refuse_broken_off(fleet)
     kept.ready(fleet)
+    # Where a release serves, its Python is there; a deploy looks for another one.
+    venv.require_interpreter(fleet.subset([name for name in fleet.names if not fleet.facts(name).current]))
     environment, steps = fleet.environment, list(STEPS)
     # What one host mounts, another one exports first; and what restarts for a certificate does so in its turn.
     steps += [] if environment.shares else [shares.mount]

@@ -28,7 +28,7 @@ FOREIGN = {
 NOT_ENTERED = ("node_modules", "site-packages", "vendor", "venv", "tests")
 DEEPEST = 3
 MOST_FOLDERS = 2000
-PACKAGE = re.compile(r"^\[\[package\]\]\r?\nname = \"([^\"\n]*)\"\r?\nversion = \"([^\"\n]*)\"", re.M)
+PACKAGE = re.compile(r"^\[\[packages?\]\]\r?\nname = \"([^\"\n]*)\"\r?\nversion = \"([^\"\n]*)\"", re.M)
 PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s{0,9}(?:\[[^\]]*\])?\s{0,9}===?\s{0,9}([^\s;*,]+)\s*(?:;|--|\\|$)")
 
 
@@ -69,8 +69,17 @@ def require_same(source: str, chosen: str, lines: Sequence[str]) -> None:
 
 
 def versions(source: str, name: str) -> Dict[str, Set[str]]:
+    """Return the versions that a lock file at the top of a checkout names for each package."""
+    return versions_in(name, decode(read_beneath(source, name, LONGEST) or b""))
+
+
+def limits(text: str) -> List[str]:
+    """Return the versions in uv.lock or pylock.toml, as far as there is one for a package, as requirements."""
+    return ["%s==%s" % (name, min(each)) for name, each in sorted(versions_in("", text).items()) if len(each) == 1]
+
+
+def versions_in(name: str, text: str) -> Dict[str, Set[str]]:
     """Return the versions that a lock file names for each package; empty where its format is not read."""
-    text = decode(read_beneath(source, name, LONGEST) or b"")
     found: Dict[str, Set[str]] = {}
     if name == "Pipfile.lock":
         try:

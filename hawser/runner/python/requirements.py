@@ -9,7 +9,7 @@ import re
 
 from ..files.disk import read_beneath
 from ..system import Failure
-from .locks import FOREIGN, advice, deeper, foreign, require_same
+from .locks import FOREIGN, advice, deeper, foreign, limits, require_same
 from .origins import decode, folders_of_settings, is_local, is_local_lock, is_local_toml, uv_tables
 
 TYPE_CHECKING = False
@@ -52,6 +52,8 @@ class Recipe:
         self.project = ""
         # Requirements in the files, without options and what they include.
         self.lines: List[str] = []
+        # Versions that the lock file names.
+        self.locked: List[str] = []
         if not os.path.isdir(self.source):
             raise Failure("there is no checkout at %s" % self.source)
         detected = not self.lock and not self.requirements and not spec["conda"] and spec["detect"]
@@ -189,6 +191,7 @@ class Recipe:
     def add_lock(self) -> None:
         path = self.locate(self.lock)
         text = self.add_file(path)
+        self.locked = limits(text)
         if os.path.basename(path) == "uv.lock":
             self.add_file(os.path.join(os.path.dirname(path), "pyproject.toml"), self.lock)
             self.own = self.own or is_local_lock(text)

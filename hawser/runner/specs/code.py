@@ -59,6 +59,14 @@ class PythonEnvironmentSpec(TypedDict):
     conda: str
     conda_packages: str
     conda_program: str
+    kept: str
+    resolved: str
+    chosen: str
+    mirror: str
+
+
+class PythonVersionsSpec(PythonEnvironmentSpec):
+    pass
 
 
 class BuildSpec(TypedDict):

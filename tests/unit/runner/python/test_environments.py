@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pwd
@@ -10,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from hawser.runner.lock import end_leftovers
 from hawser.runner.python import environments
-from hawser.runner.python.environments import PythonEnvironment, Tool
+from hawser.runner.python.environments import PythonEnvironment, PythonVersions, Tool
 from hawser.runner.python.installers import explain, pip_settings
 from hawser.runner.system import Failure, System
 
@@ -46,7 +48,7 @@ def kind(system, tmp_path, cache, monkeypatch):
     (tmp_path / "release").mkdir()
     (tmp_path / "source").mkdir()
 
-    def make(**changes):
+    def make(of=PythonEnvironment, **changes):
         spec = {
             "link": str(tmp_path / "release" / "env"),
             "folder": str(tmp_path / "envs"),
@@ -60,8 +62,9 @@ def kind(system, tmp_path, cache, monkeypatch):
             "extras": [],
             "groups": [],
             "own": "",
+            "kept": str(tmp_path / "release" / "versions.json"),
         }
-        return PythonEnvironment(whole("environment", {**spec, **changes}), system)
+        return of(whole("versions" if of is PythonVersions else "environment", {**spec, **changes}), system)
 
     return make
 
@@ -372,6 +375,151 @@ class TestWhatGoesIn:
     def test_a_checkout_that_is_not_there_yet_is_named(self, kind):
         with pytest.raises(Failure, match="no checkout at /nowhere"):
             kind(source="/nowhere").check()
+
+
+@needs_uv
+class TestVersions:
+    """An index of this machine, to which newer versions come."""
+
+    @pytest.fixture
+    def index(self, tmp_path, monkeypatch):
+        folder = tmp_path / "index"
+        folder.mkdir()
+        monkeypatch.setattr(environments, "pip_settings", lambda: {"UV_FIND_LINKS": str(folder), "UV_NO_INDEX": "1"})
+
+        def publish(name, version, needs=""):
+            head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            about = f"{name}-{version}.dist-info"
+            with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+                wheel.writestr(f"{name}.py", f"version = {version!r}\n")
+                wheel.writestr(f"{about}/METADATA", head + (f"Requires-Dist: {needs}\n" if needs else ""))
+                wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+                wheel.writestr(f"{about}/RECORD", "")
+
+        publish("anchor", "1.0", "chain>=1")
+        publish("chain", "1.0")
+        return publish
+
+    @pytest.fixture
+    def release(self, kind, tmp_path):
+        """The environment or the versions of a release, by its name."""
+
+        def make(name, **given):
+            folder = tmp_path / "releases" / name
+            shutil.copytree(tmp_path / "source", folder / "source", dirs_exist_ok=True)
+            places = {"link": str(folder / "env"), "kept": str(folder / "versions.json")}
+            return kind(**{**places, "source": str(folder / "source"), **given})
+
+        return make
+
+    def version(self, environment, name):
+        argv = [environment / "bin" / "python", "-c", f"import {name}; print({name}.version)"]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
+    def test_what_was_chosen_stays_for_releases_with_the_same_requirements(self, index, release, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("anchor\n")
+        first = put(release("one"))
+        index("chain", "1.1")
+        assert put(release("two")) == first
+        shutil.rmtree(first)
+        assert self.version(put(release("three")), "chain") == "1.0"
+        assert self.version(put(release("four", resolved="2026-11-29")), "chain") == "1.1"
+        # Back to the first one, whose environment is gone again.
+        shutil.rmtree(first)
+        assert release("one").check().note.startswith("new environment")
+        release("one").apply(None)
+        assert self.version((tmp_path / "releases" / "one" / "env").resolve(), "chain") == "1.0"
+
+    def test_other_requirements_have_versions_chosen_anew(self, index, release, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("anchor\n")
+        put(release("one"))
+        index("chain", "1.1")
+        (tmp_path / "source" / "requirements.txt").write_text("anchor>=1\n")
+        assert self.version(put(release("two")), "chain") == "1.1"
+
+    def test_a_host_that_comes_later_gets_the_leaders(self, index, release, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("anchor\n")
+        leader = release("one", of=PythonVersions)
+        leader.apply(leader.check())
+        assert leader.check() is None
+        chosen = (tmp_path / "releases" / "one" / "versions.json").read_text()
+        assert json.loads(chosen)["versions"] == ["anchor==1.0", "chain==1.0"]
+        index("chain", "1.1")
+        shutil.rmtree(tmp_path / "releases")
+        assert self.version(put(release("one", chosen=chosen)), "chain") == "1.0"
+        assert (tmp_path / "releases" / "one" / "versions.json").read_text() == chosen
+
+    def test_versions_for_other_requirements_or_another_python_do_not_count(self, index, release, tmp_path):
+        (tmp_path / "source" / "requirements.txt").write_text("anchor\n")
+        index("chain", "1.1")
+        chosen = json.dumps({"identity": "0" * 64, "versions": ["chain==1.0"]})
+        assert self.version(put(release("one", chosen=chosen)), "chain") == "1.1"
+
+    @pytest.mark.parametrize(
+        "line", ["-e /srv/evil", "evil @ file:///x", "evil @ git+https://evil/x@" + "0" * 40, "x;y"]
+    )
+    def test_what_another_host_says_adds_nothing(self, index, release, tmp_path, line):
+        (tmp_path / "source" / "requirements.txt").write_text("anchor\n")
+        resource = release("one")
+        recipe, interpreter = resource.recipe(), resource.find_interpreter()
+        said = ["anchor==1.0", "chain==1.0", line]
+        chosen = json.dumps({"identity": resource.identity(recipe, interpreter), "versions": said})
+        environment = put(release("one", chosen=chosen))
+        assert sorted(path.name for path in environment.glob("lib/*/site-packages/*.dist-info")) == [
+            "anchor-1.0.dist-info",
+            "chain-1.0.dist-info",
+        ]
+
+    def test_what_belongs_to_the_code_follows_it_and_keeps_the_other_versions(self, index, release, tmp_path):
+        source = tmp_path / "source"
+        (source / "requirements.txt").write_text("-r needs/base.txt\n--find-links wheels\n")
+        for folder in ("needs", "wheels"):
+            (source / folder).mkdir()
+        (source / "needs" / "base.txt").write_text("anchor\n")
+        first = put(release("one"))
+        index("chain", "1.1")
+        second = put(release("two"))
+        assert second != first and self.version(second, "chain") == "1.0"
+
+    def test_packages_beside_a_lock_do_not_move_what_it_says(self, index, release, tmp_path):
+        index("chain", "1.1")
+        wheel = next(tmp_path.glob("index/chain-1.0*"))
+        hashed = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        (tmp_path / "source" / "pylock.toml").write_text(
+            "lock-version = '1.0'\ncreated-by = 'x'\n[[packages]]\nname = \"chain\"\nversion = \"1.0\"\n"
+            f"wheels = [{{ url = '{wheel.as_uri()}', hashes = {{ sha256 = '{hashed}' }} }}]\n"
+        )
+        environment = put(release("one", packages=["anchor"]))
+        assert self.version(environment, "chain") == "1.0" and self.version(environment, "anchor") == "1.0"
+
+    def test_a_branch_of_a_repository_stays_at_its_commit(self, index, release, tmp_path):
+        repository = tmp_path / "lib"
+        repository.mkdir()
+        about = "[project]\nname = 'buoy'\nversion = '1'\n" + BUILD.replace("little", "buoy")
+        (repository / "pyproject.toml").write_text(about)
+
+        def commit(text):
+            (repository / "buoy.py").write_text(f"version = {text!r}\n")
+            git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@x"]
+            subprocess.run([*git, "add", "."], check=True)
+            subprocess.run([*git, "commit", "-qm", text], check=True)
+
+        subprocess.run(["git", "init", "-q", "-b", "main", str(repository)], check=True)
+        commit("first")
+        (tmp_path / "source" / "requirements.txt").write_text(f"buoy @ git+file://{repository}@main\n")
+        put(release("one"))
+        commit("second")
+        assert self.version(put(release("two")), "buoy") == "first"
+
+    def test_an_environment_that_was_made_before_versions_were_kept_stays(self, index, release, tmp_path, monkeypatch):
+        (tmp_path / "source" / "requirements.txt").write_text("anchor\n")
+        with monkeypatch.context() as former:
+            former.setattr(PythonEnvironment, "known_versions", lambda self, recipe, interpreter: [])
+            first = put(release("one"))
+        index("chain", "1.1")
+        assert release("one").check() is None
+        assert release("one", of=PythonVersions).check() is None
+        assert (tmp_path / "releases" / "one" / "env").resolve() == first
 
 
 POETRY = '[[package]]\nname = "Six"\nversion = "1.16.0"\ndescription = ""\n'
