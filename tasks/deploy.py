@@ -20,7 +20,7 @@ from . import acme, bootstrap, builds, certs, code, config, cron, db, once, rele
 from .rollout import hooks, migrations, phases, visit
 from .rollout.migrations import PendingMigrations
 
-FETCH = [release.begin, code.pull, builds.make, venv.resolve]
+FETCH = [release.begin, code.pull, config.early, builds.make, venv.resolve]
 PREPARE = [*FETCH, venv.build, config.install, release.build]
 SWITCH = [
     release.advance,

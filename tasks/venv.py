@@ -6,7 +6,13 @@ from hawser.answers import reading
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
-from hawser.host.code import interpreter_in_doubt, interpreter_question, ways_to_python
+from hawser.host.code import (
+    Access,
+    interpreter_in_doubt,
+    interpreter_question,
+    repository_access,
+    ways_to_python,
+)
 from hawser.host.places import UV_FOLDER
 from hawser.host.release import Release
 from hawser.resources import PythonEnvironment, PythonVersions, Resources
@@ -39,6 +45,7 @@ def described(host: Host, kind: type[PythonEnvironment], chosen: str) -> Resourc
         return
     app, python = host.app, host.environment.python
     packages, extras = python.packages, python.extras
+    access: Access = {"mirror": ""} if app.package else repository_access(host)
     if app.package:
         named = f"[{','.join(extras)}]" if extras else ""
         packages, extras = (f"{app.package}{named}=={host.release.commit}", *packages), ()
@@ -65,6 +72,11 @@ def described(host: Host, kind: type[PythonEnvironment], chosen: str) -> Resourc
         resolved=python.resolved or "",
         chosen=chosen,
         mirror=python.mirror or "",
+        variables={name: host.text(value, f"python.environment.{name}") for name, value in python.environment.items()},
+        repo=access.get("repo", ""),
+        key=access.get("key", ""),
+        token=access.get("token", ""),
+        host_keys=access.get("host_keys", ()),
     )
 
 

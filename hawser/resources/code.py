@@ -100,6 +100,8 @@ class PythonEnvironment(Resource):
     :param resolved: any word; another one, and versions are chosen anew.
     :param chosen: the versions that were chosen on the leader, as they stand in its file; empty for none.
     :param mirror: where uv fetches a Python that the host lacks; empty: from its own place.
+    :param variables: those of the installers, which may hold secrets; they make no other environment.
+    :param repo: where the code comes from: its key, token and host keys let git in for packages of the same server.
     """
 
     kind: ClassVar[str] = "environment"
@@ -125,6 +127,11 @@ class PythonEnvironment(Resource):
     resolved: str = ""
     chosen: str = ""
     mirror: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    repo: str = ""
+    key: str = ""
+    token: str = ""
+    host_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

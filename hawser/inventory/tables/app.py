@@ -116,6 +116,11 @@ class PythonSettings(Model):
         description="Where hosts fetch a Python that they lack, instead of github.com: an address, or a folder on each "
         "host as `file:///…`, with the folders and archives of python-build-standalone's releases.",
     )
+    environment: dict[VariableName, Template] = Field(
+        default_factory=dict,
+        description="Variables for uv and pip while packages are installed. They may hold secrets, such as passwords "
+        "of package indexes.",
+    )
     requirements: tuple[RelativePath, ...] | Literal[False] = Field(
         default=(),
         description="Requirements files, relative to the code. Default: what the code has of `uv.lock`, `pylock.toml`, "

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import re
 import stat
+import urllib.parse
 
+from ..code.git import Remote
 from ..facts import MARKER
 from ..files.deletion import refuse_mounts
 from ..files.disk import open_folder, read, remove, stat_at, write_atomically
@@ -23,7 +26,7 @@ from .requirements import Recipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Mapping, Optional, Sequence
+    from typing import AbstractSet, Dict, Iterator, List, Mapping, Optional, Sequence
 
     from ..specs.code import PythonEnvironmentSpec, PythonVersionsSpec
     from ..specs.files import LinkSpec
@@ -90,10 +93,17 @@ class PythonEnvironment(Kind):
     path = ""
     # The versions of packages; None where they are not chosen yet.
     versions: Optional[List[str]] = None
+    # Servers of repositories from which packages come.
+    servers: AbstractSet[str] = frozenset()
     conda: Optional[CondaFile] = None
 
     def recipe(self) -> Recipe:
         """Return the recipe of the environment, with the packages that an environment file of conda leaves to uv."""
+        recipe = self.read_recipe()
+        self.servers = recipe.servers
+        return recipe
+
+    def read_recipe(self) -> Recipe:
         spec = self.spec
         if not spec["conda"]:
             return Recipe(spec)
@@ -366,11 +376,13 @@ class PythonEnvironment(Kind):
         """Install the requirements with the pip of the interpreter's time."""
         if not legacy.needs_virtualenv(interpreter.version):
             self.output += self.uv(legacy.seeds(self.path, constraints))
-        variables = legacy.variables(self.cache(), constraints)
+        variables = {**legacy.variables(self.cache(), constraints), **self.spec["variables"]}
         for argv in legacy.commands(recipe, self.path, interpreter.version, constraints):
-            result = self.system.run(
-                argv, self.spec["user"], self.spec["source"], variables, "", BUILD_TIMEOUT, False, scoped=True
-            )
+            with self.repository_access() as access:
+                env = {**variables, **access}
+                result = self.system.run(
+                    argv, self.spec["user"], self.spec["source"], env, "", BUILD_TIMEOUT, False, scoped=True
+                )
             if result.code:
                 raise not_built(result)
             self.output += result.output
@@ -391,6 +403,17 @@ class PythonEnvironment(Kind):
             raise Failure(said, tail(result.output))
         return result.output
 
+    @contextlib.contextmanager
+    def repository_access(self) -> Iterator[Dict[str, str]]:
+        """Yield the variables that let git in where packages come from the server of the code itself."""
+        spec = self.spec
+        server = urllib.parse.urlsplit(spec["repo"]).hostname or spec["repo"].partition(":")[0].rpartition("@")[2]
+        if not spec["repo"] or server not in self.servers:
+            yield {"GIT_TERMINAL_PROMPT": "0"} if self.servers else {}
+            return
+        with Remote(spec["repo"], spec["key"], spec["token"], spec["host_keys"]).environment(spec["user"]) as found:
+            yield found
+
     def uv(
         self,
         arguments: Sequence[str],
@@ -407,22 +430,24 @@ class PythonEnvironment(Kind):
             "NO_COLOR": "1",
         }
         variables.update(pip_settings())
+        variables.update(self.spec["variables"])
         variables.update(env or {})
         if arguments[:2] == ["pip", "sync"]:
             # A lock file has the last word on versions; uv refuses limits beside it.
             variables.pop("UV_CONSTRAINT", None)
-        result = self.system.run(
-            [self.spec["uv"], *arguments],
-            user=self.spec["user"],
-            # The project's own settings for uv count, as they do for its developers.
-            cwd=cwd or self.spec["source"],
-            env=variables,
-            stdin=stdin,
-            timeout=BUILD_TIMEOUT,
-            check=False,
-            # What it builds from source runs as it likes.
-            scoped=True,
-        )
+        with self.repository_access() as access:
+            result = self.system.run(
+                [self.spec["uv"], *arguments],
+                user=self.spec["user"],
+                # The project's own settings for uv count, as they do for its developers.
+                cwd=cwd or self.spec["source"],
+                env={**variables, **access},
+                stdin=stdin,
+                timeout=BUILD_TIMEOUT,
+                check=False,
+                # What it builds from source runs as it likes.
+                scoped=True,
+            )
         if result.code:
             raise not_built(result)
         return result.output

@@ -17,7 +17,7 @@ from ..system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Iterator, List
 
 # As pip reads requirements: a byte order mark first, such as those of PowerShell.
 MARKS = (
@@ -46,6 +46,10 @@ NAMED_IN_TOML = re.compile(
 )
 # Characters of a line that is looked at; pip has no limit, and no requirement comes near.
 LONGEST_LINE = 1 << 13
+# Servers of repositories, as requirements, pyproject.toml and uv.lock name them.
+SERVER = re.compile(
+    r"\b(?:git|url)(?:\+|[\"']?\s{0,9}=\s{0,9}[\"'](?:git\+)?)(?:ssh|https?)://(?:[^/@\s\"']{1,200}@)?([\w.-]{1,253})"
+)
 # Bytes of what an environment says about the origin of one package.
 LONGEST = 1 << 16
 
@@ -77,6 +81,11 @@ def is_local(line: str, root: str) -> bool:
         return False
     named = VERSIONED.match(requirement)
     return named is None or bool(ARCHIVE.search(requirement))
+
+
+def servers(text: str) -> List[str]:
+    """Return the servers of the repositories that a file names."""
+    return SERVER.findall(text)
 
 
 def is_local_place(place: str, root: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from ..files.disk import read_beneath
 from ..system import Failure
 from .locks import FOREIGN, advice, deeper, foreign, limits, require_same
-from .origins import decode, folders_of_settings, is_local, is_local_lock, is_local_toml, uv_tables
+from .origins import decode, folders_of_settings, is_local, is_local_lock, is_local_toml, servers, uv_tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Recipe:
         self.project = ""
         # Requirements in the files, without options and what they include.
         self.lines: List[str] = []
+        # Servers of repositories from which packages come.
+        self.servers = {server for line in spec["packages"] for server in servers(line)}
         # Versions that the lock file names.
         self.locked: List[str] = []
         if not os.path.isdir(self.source):
@@ -161,7 +163,9 @@ class Recipe:
         if data is None:
             raise Failure("there is no %s%s" % (path, named))
         self.files[os.path.relpath(path, self.source)] = digest(data)
-        return decode(data)
+        text = decode(data)
+        self.servers.update(servers(text))
+        return text
 
     def add_requirements(self, path: str) -> None:
         """Note a requirement file and all that it includes, each relative to the file that names it."""

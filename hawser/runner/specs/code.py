@@ -63,6 +63,11 @@ class PythonEnvironmentSpec(TypedDict):
     resolved: str
     chosen: str
     mirror: str
+    variables: Dict[str, str]
+    repo: str
+    key: str
+    token: str
+    host_keys: List[str]
 
 
 class PythonVersionsSpec(PythonEnvironmentSpec):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import http.server
 import json
 import os
 import pwd
+import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -722,6 +727,114 @@ def test_a_kill_at_any_moment_is_made_good_by_the_next_run(kind, tmp_path, cache
     assert imports(Path(resource.path), "vine") and imports(Path(resource.path), "six")
 
 
+class PrivateIndex(http.server.BaseHTTPRequestHandler):
+    """A package index with one wheel, for whoever has the password."""
+
+    wheel = b""
+
+    def do_GET(self):
+        allowed = self.headers.get("Authorization") == "Basic " + base64.b64encode(b"user:s3cret").decode()
+        name = "buoy-1.0-py3-none-any.whl"
+        page = f'<!doctype html><html><body><a href="/{name}">{name}</a></body></html>'.encode()
+        body = b"" if not allowed else self.wheel if self.path.endswith(".whl") else page
+        self.send_response(200 if allowed else 401)
+        self.send_header("Content-Type", "text/html" if body == page else "application/zip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body if self.command == "GET" else b"")
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_words):
+        pass
+
+
+@needs_uv
+class TestPasswords:
+    @pytest.fixture
+    def index(self, tmp_path, monkeypatch):
+        path = tmp_path / "wheel"
+        with zipfile.ZipFile(path, "w") as wheel:
+            wheel.writestr("buoy.py", "")
+            wheel.writestr("buoy-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: buoy\nVersion: 1.0\n")
+            wheel.writestr("buoy-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr("buoy-1.0.dist-info/RECORD", "")
+        monkeypatch.setattr(PrivateIndex, "wheel", path.read_bytes())
+        monkeypatch.setattr(environments, "pip_settings", dict)
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), PrivateIndex) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield f"127.0.0.1:{server.server_address[1]}"
+            server.shutdown()
+
+    def test_a_variable_of_the_settings_opens_the_index_and_is_no_input(self, kind, tmp_path, index):
+        lines = f"--index-url http://user:${{INDEX_TOKEN}}@{index}/simple\nbuoy\n"
+        (tmp_path / "source" / "requirements.txt").write_text(lines)
+        with pytest.raises(
+            Failure, match=rf"index http://{index}/simple refuses the password .*\[python\] environment"
+        ):
+            kind().apply(None)
+        environment = put(kind(variables={"INDEX_TOKEN": "s3cret"}))
+        assert imports(environment, "buoy")
+        assert not [path for path in environment.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+        assert "s3cret" not in (tmp_path / "release" / "versions.json").read_text()
+        assert place(kind(variables={"INDEX_TOKEN": "another"})) == str(environment)
+
+    def test_an_index_of_a_lock_file_opens_likewise(self, kind, project, index, cache):
+        named = f"[[tool.uv.index]]\nname = 'own'\nurl = 'http://{index}/simple'\ndefault = true\n"
+        source = project(
+            f"[project]\nname = 'x'\nversion = '1'\nrequires-python = '>=3.8'\ndependencies = ['buoy']\n{named}"
+        )
+        given = {"UV_INDEX_OWN_USERNAME": "user", "UV_INDEX_OWN_PASSWORD": "s3cret"}
+        variables = {**os.environ, "UV_CACHE_DIR": str(source.parent / "other-cache"), **given}
+        subprocess.run([UV, "lock", "-q", "--python", "/usr/bin/python3"], cwd=source, env=variables, check=True)
+        with pytest.raises(Failure, match=r"http://127\S+\.whl is refused for want of a password"):
+            kind().apply(None)
+        assert imports(put(kind(variables=given)), "buoy")
+
+    def test_a_package_from_the_server_of_the_code_gets_its_key(self, kind, tmp_path):
+        path = tmp_path / "source" / "requirements.txt"
+        access = {"repo": "git@git.example.org:shop.git", "key": "KEY", "host_keys": ["* ssh-ed25519 AAAA"]}
+        for line in ("lib @ git+ssh://git@git.example.org/lib.git", "-e git+ssh://git.example.org/lib@v1#egg=lib"):
+            path.write_text(line + "\n")
+            resource = kind(**access)
+            resource.recipe()
+            with resource.repository_access() as found:
+                words = shlex.split(found["GIT_SSH_COMMAND"])
+                key = Path(words[words.index("-i") + 1])
+                assert key.read_text() == "KEY\n" and stat.S_IMODE(key.stat().st_mode) == 0o600
+                assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
+            assert not key.parent.exists()
+
+    @pytest.mark.parametrize(
+        "line", ["six", "lib @ git+ssh://git@example.org/lib", "lib @ git+https://evil.test/git.example.org/lib"]
+    )
+    def test_no_other_server_gets_it(self, kind, tmp_path, line):
+        (tmp_path / "source" / "requirements.txt").write_text(line + "\n")
+        resource = kind(repo="https://git.example.org/shop.git", token="TOKEN")
+        resource.recipe()
+        with resource.repository_access() as found:
+            assert set(found) <= {"GIT_TERMINAL_PROMPT"}
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("uv.lock", 'source = { git = "https://git.example.org/lib?rev=v1#' + "0" * 40 + '" }\n'),
+            ("pylock.toml", "vcs = { type = 'git', url = 'https://git.example.org/lib', commit-id = '0' }\n"),
+            ("pyproject.toml", "[tool.uv.sources]\nlib = { git = 'https://git.example.org/lib' }\n"),
+        ],
+    )
+    def test_repositories_of_lock_files_and_sources_count_as_well(self, kind, tmp_path, name, text):
+        (tmp_path / "source" / "pyproject.toml").touch()
+        (tmp_path / "source" / name).write_text(text)
+        given = {"lock": name} if "lock" in name else {"requirements": [name]}
+        resource = kind(repo="https://git.example.org/shop.git", token="TOKEN", **given)
+        resource.recipe()
+        with resource.repository_access() as found:
+            assert found["GIT_CONFIG_KEY_0"] == "http.https://git.example.org/.extraHeader"
+
+
 class TestTools:
     @pytest.fixture
     def tool(self, system, tmp_path):
@@ -776,6 +889,60 @@ def test_the_hosts_settings_for_pip_serve_uv_as_well(tmp_path):
         (
             "  × No solution found when resolving:\n  ╰─▶ Because a was not found\n      we can.",
             "Because a was not found",
+        ),
+        (
+            "hint: An index URL (https://h/simple) could not be queried due to a lack of valid "
+            "authentication credentials "
+            "(401 Unauthorized)",
+            "the package index https://h/simple refuses the password",
+        ),
+        ("hint: An index URL (https://h/simple) returned a 403 Forbidden error.", "index https://h/simple refuses"),
+        (
+            "error: Failed to download `a==1`\n  cause: Failed to fetch: https://h/a.whl\n  cause: HTTP "
+            "status client error "
+            "(403 Forbidden) for url (https://h/a.whl)",
+            "https://h/a.whl is refused for want of a password",
+        ),
+        (
+            "  cause: process didn't exit successfully: `/usr/bin/git fetch --force 'ssh://git@h/lib.git' "
+            "'+HEAD:x'` (exit "
+            "status: 128)\n         --- stderr\n         git@h: Permission denied (publickey).\n         "
+            "fatal: Could not "
+            "read from remote repository.\n\n         Please make sure you have the correct access rights\n  "
+            "       and the "
+            "repository exists.",
+            "git is not let in at ssh://git@h/lib.git; app.deploy_key",
+        ),
+        (
+            "  cause: process didn't exit successfully: `/usr/bin/git fetch 'ssh://git@h/lib.git' '+HEAD:x'` "
+            "(exit status: "
+            "128)\n         --- stderr\n         ssh: connect to host h port 22: Connection refused\n        "
+            " fatal: Could not "
+            "read from remote repository.",
+            "git cannot fetch a package: ssh: connect to host h port 22: Connection refused",
+        ),
+        (
+            "  cause: process didn't exit successfully: `/usr/bin/git fetch 'ssh://git@h/lib.git' '+HEAD:x'` "
+            "(exit status: "
+            "128)\n         --- stderr\n         Host key verification failed.\n         fatal: Could not "
+            "read from remote",
+            "app.repo_host_keys",
+        ),
+        (
+            "error: No solution found when resolving dependencies\n  cause: Because the current Python "
+            "version (3.11.2) does "
+            "not satisfy Python>=3.14 and p==1 depends on Python>=3.14, we can conclude that p==1 cannot be used.",
+            "the code asks for Python >=3.14, which this one is not; next: name another one as python.interpreter",
+        ),
+        (
+            "error: The requested interpreter resolved to Python 3.11.2, which is incompatible with the "
+            "project's Python "
+            "requirement: `>=3.14` (from `project.requires-python`)",
+            "the code asks for Python >=3.14",
+        ),
+        (
+            'error: Expected `--hash`, found `"--no-binary"`: requirements.txt:1:5',
+            "uv takes --no-binary on a line of its own",
         ),
         ("error: Failed to fetch: `https://h/simple/six/`\n  Caused by: dns error", "cannot be reached"),
         ("The virtual environment was not created successfully because ensurepip is not available.", "python3-venv"),
