@@ -31,7 +31,7 @@ from hawser.session.generated import make_secrets
 from hawser.steps import StepLike, fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
-from . import acme, certs, checkouts, db, firewall, shares, volumes
+from . import acme, certs, checkouts, db, firewall, shares, venv, volumes
 from .services import SERVICES
 from .webservers import web_server
 
@@ -221,6 +221,8 @@ def bootstrap(fleet: Fleet) -> None:
     db.refuse_broken_off(fleet)
     kept.ready(fleet)
     look_ahead(fleet)
+    # Where a release serves, its Python is there; a deploy looks for another one.
+    venv.require_interpreter(fleet.subset([name for name in fleet.names if not fleet.facts(name).current]))
     environment, steps = fleet.environment, list[StepLike](STEPS)
     if serves_with_others(fleet):
         # Not before the processes that use them: a deploy changes both together.

@@ -40,10 +40,18 @@ def install(host: Host) -> Resources:
     if any(each.changes_user for each in processes_of(host)):
         yield File(f"{path}/run-as", host.render("run-as.sh.j2"), mode=0o755)
     yield from (file for file in dotenv_file(host) if file.path.startswith(path))
-    early = [file.path for file, entry in managed_files(host) if entry.early and not file.path.startswith(path)]
-    if early:
-        yield OnlyPlaced("files", tuple(early), adds=True)
-    yield from (file for file, entry in managed_files(host) if file.path.startswith(path) or entry.early)
+    yield from (file for file, _entry in managed_files(host) if file.path.startswith(path))
+
+
+@step(prepares=True)
+def early(host: Host) -> Resources:
+    """Write the files outside the release that what builds it reads, such as a .netrc."""
+    if not host.runs_code or host.release is None:
+        return
+    files = [file for file, entry in managed_files(host) if entry.early and not file.path.startswith(host.release_path)]
+    if files:
+        yield OnlyPlaced("files", tuple(file.path for file in files), adds=True)
+    yield from files
 
 
 @step()

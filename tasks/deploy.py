@@ -28,7 +28,8 @@ from . import acme, bootstrap, builds, certs, code, config, cron, db, once, rele
 from .rollout import hooks, migrations, passwords, phases, visit
 from .rollout.migrations import PendingMigrations
 
-PREPARE = [release.begin, code.pull, builds.make, venv.build, config.install, release.build]
+FETCH = [release.begin, code.pull, config.early, builds.make, venv.resolve]
+PREPARE = [*FETCH, venv.build, config.install, release.build]
 SWITCH = [
     release.advance,
     bootstrap.folders,  # those of an older Hawser are more open than today's
@@ -218,6 +219,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
         return
     require_bootstrapped(hosts.with_leader())
     refuse_taken_names(hosts)
+    venv.require_interpreter(hosts.with_leader())
     kept.ready(hosts)
     to_lock = phases.hosts_to_lock(hosts, record)
     to_lock.lock()
@@ -316,4 +318,21 @@ def prepare(rolling: Rollout, part: Fleet, everything: bool) -> None:
         rolling.apply(there, mounts, "mounts")
     with hooks.around_phase(rolling, "prepare", there):
         # A dry run looks for mounts last: what comes before it on the same line would make them.
-        rolling.apply(there, [*PREPARE, *mounts] if part.dry else PREPARE, "prepare")
+        alone = len(part.everyone().with_code().names) == 1
+        if part.dry or alone or not environment.python.leaves_open:
+            rolling.apply(there, [*PREPARE, *mounts] if part.dry else PREPARE, "prepare")
+        else:
+            build_alike(rolling, there)
+
+
+def build_alike(rolling: Rollout, there: Fleet) -> None:
+    """Build the release on several hosts with one set of versions, which one of them chooses."""
+    leader = rolling.wanted.environment.leader
+    chooser = leader if leader in there.names else there.names[0]
+    # Where a rollout is resumed, the leader may have finished it.
+    known = venv.chosen(there, leader, rolling.wanted) if leader != chooser else ""
+    first = [each for each in FETCH if each is not venv.resolve]
+    rolling.apply(there, first if known else [*first, venv.resolve.given(chooser=chooser)], "prepare")
+    there = rolling.remaining(there)
+    chosen = known or (venv.chosen(there, chooser, rolling.wanted) if chooser in there.names else "")
+    rolling.apply(there, [venv.build.given(chosen=chosen), config.install, release.build], "prepare")

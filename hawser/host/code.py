@@ -60,3 +60,33 @@ def in_release(host: Host, line: str, marker: str = "", words: Sequence[str] = (
     own = [f"@{instance_environment(instance)}"] if instance else []
     argv = (f"{host.release_path}/run", *own, *(words or ("sh", "-c", command)))
     return Command(argv, user=host.app.user, cwd=host.source, marker=marker, timeout=LONGEST_COMMAND, title=line)
+
+
+def interpreter_in_doubt(host: Host) -> bool:
+    """Tell whether a host may lack the Python that the settings name: it is not its own, and nothing here brings it."""
+    python = host.environment.python
+    wanted = python.interpreter or ""
+    if not host.runs_code or not wanted or wanted.startswith("/") or python.conda:
+        return False
+    named = f"python{'.'.join(wanted.split('.')[:2])}" if wanted[0].isdigit() else wanted
+    brought = (name for names in host.environment.packages.values() for name in names)
+    own = host.facts.python.split(".")
+    return named not in brought and wanted.split(".") not in (own, own[:2]) and named != "python3"
+
+
+def interpreter_question(host: Host) -> dict[str, str]:
+    """Return the question to a host whether it has the Python that the settings name, or can get it."""
+    python = host.environment.python
+    wanted = {"interpreter": python.interpreter or "", "mirror": python.mirror or ""}
+    return {**wanted, "folder": f"{host.root}/envs"}
+
+
+def ways_to_python(host: Host) -> str:
+    """Return the ways to a Python that hosts lack and uv cannot fetch."""
+    wanted = host.environment.python.interpreter or ""
+    own = ".".join(host.facts.python.split(".")[:2])
+    return (
+        f"one of: packages.all, where apt has it; python.mirror, from where hosts fetch those of uv; "
+        f"`fab -H {host.environment.name} put FOLDER/ /opt/python{wanted}/` and python.interpreter = "
+        f'"/opt/python{wanted}/bin/python3"; or python.interpreter = "{own}"'
+    )

@@ -7,7 +7,18 @@ A resource is pure data. A step yields resources, a catalog carries them to the 
 from .base import JSON, Changed, Notice, Resource, Resources, changed
 from .catalog import Catalog, Item
 from .certificates import AcmeCertificate, AcmeLink, OnlyPlaced, SelfSigned
-from .code import Build, Checkout, History, Journal, OnlyCheckouts, OnlyWorktrees, Prune, PythonEnvironment, Sealed
+from .code import (
+    Build,
+    Checkout,
+    History,
+    Journal,
+    OnlyCheckouts,
+    OnlyWorktrees,
+    Prune,
+    PythonEnvironment,
+    PythonVersions,
+    Sealed,
+)
 from .databases import (
     Backup,
     DatabaseGone,
@@ -84,6 +95,7 @@ __all__ = [
     "PostgresRole",
     "Prune",
     "PythonEnvironment",
+    "PythonVersions",
     "RabbitAccess",
     "RabbitGone",
     "Resource",

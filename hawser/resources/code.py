@@ -96,6 +96,12 @@ class PythonEnvironment(Resource):
     :param conda: an environment file of conda; empty for none.
     :param conda_packages: who installs conda's part of it: ``conda``, ``uv``, or nobody (``skip``).
     :param conda_program: the path of micromamba, mamba or conda; empty to look for it.
+    :param kept: the file that keeps the versions that the release was given.
+    :param resolved: any word; another one, and versions are chosen anew.
+    :param chosen: the versions that were chosen on the leader, as they stand in its file; empty for none.
+    :param mirror: where uv fetches a Python that the host lacks; empty: from its own place.
+    :param variables: those of the installers, which may hold secrets; they make no other environment.
+    :param repo: where the code comes from: its key, token and host keys let git in for packages of the same server.
     """
 
     kind: ClassVar[str] = "environment"
@@ -117,6 +123,22 @@ class PythonEnvironment(Resource):
     conda: str = ""
     conda_packages: str = "conda"
     conda_program: str = ""
+    kept: str = ""
+    resolved: str = ""
+    chosen: str = ""
+    mirror: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    repo: str = ""
+    key: str = ""
+    token: str = ""
+    host_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class PythonVersions(PythonEnvironment):
+    """The versions of all packages of such an environment, chosen and kept; nothing is installed."""
+
+    kind: ClassVar[str] = "versions"
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,7 @@ KINDS = {
     "user": ("machine.users", "User"),
     "tool": ("python.environments", "Tool"),
     "environment": ("python.environments", "PythonEnvironment"),
+    "versions": ("python.environments", "PythonVersions"),
     "checkout": ("code.checkout", "Checkout"),
     "sealed": ("code.checkout", "Sealed"),
     "trees": ("code.worktrees", "OnlyWorktrees"),

@@ -41,6 +41,7 @@ ASKABLE = {
     "checkout.resolve": "code.checkout",
     "checkout.tips": "code.checkout",
     "index.resolve": "python.index",
+    "interpreters.missing": "python.interpreters",
     "cron.last": "processes.cron",
     "looks.clock": "machine.probes",
     "looks.failed_units": "machine.probes",

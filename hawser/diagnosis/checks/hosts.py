@@ -6,6 +6,7 @@ import time
 
 from hawser.answers import reading
 from hawser.host import Host
+from hawser.host.code import interpreter_in_doubt, interpreter_question, ways_to_python
 from hawser.host.services import service_of
 from hawser.host.shares import needed
 from hawser.host.volumes import volumes_of
@@ -36,6 +37,15 @@ def system(host: Host, ask: Ask) -> Findings:
         yield Finding("the runner is not root there", "log in as root, or as a user who may use sudo")
     if facts.python and tuple(int(part) for part in facts.python.split(".")[:2]) < OLDEST_PYTHON:
         yield Finding(f"its python3 is {facts.python}", "update it to 3.8 or later")
+
+
+@on_host
+def python(host: Host, ask: Ask) -> Findings:
+    """The host has the Python that the settings name, or can get it."""
+    if interpreter_in_doubt(host):
+        why = ask(reading.MISSING_PYTHON, **interpreter_question(host))
+        if why:
+            yield Finding(why, ways_to_python(host))
 
 
 @on_host

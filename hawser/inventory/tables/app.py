@@ -22,6 +22,7 @@ from ..values.types import (
     Line,
     LinkName,
     PublicKey,
+    PythonMirror,
     PythonPackage,
     RelativePath,
     Repository,
@@ -110,10 +111,20 @@ class PythonSettings(Model):
     interpreter: Interpreter | None = Field(
         default=None, description="A version, or the path of an interpreter on the host. Default: the host's `python3`."
     )
+    mirror: PythonMirror | None = Field(
+        default=None,
+        description="Where hosts fetch a Python that they lack, instead of github.com: an address, or a folder on each "
+        "host as `file:///…`, with the folders and archives of python-build-standalone's releases.",
+    )
+    environment: dict[VariableName, Template] = Field(
+        default_factory=dict,
+        description="Variables for uv and pip while packages are installed. They may hold secrets, such as passwords "
+        "of package indexes.",
+    )
     requirements: tuple[RelativePath, ...] | Literal[False] = Field(
         default=(),
         description="Requirements files, relative to the code. Default: what the code has of `uv.lock`, `pylock.toml`, "
-        "`requirements.txt` and `pyproject.toml`, in this order. `false`: none of them.",
+        "`requirements.lock`, `requirements.txt` and `pyproject.toml`, in this order. `false`: none of them.",
     )
     packages: tuple[Requirement, ...] = Field(
         default=(), description="More requirements, written here; also for code that lists none."
@@ -147,10 +158,20 @@ class PythonSettings(Model):
         description="Limits for what packages are built with, such as `setuptools<58`. Where pip installs, they limit "
         "what is installed as well.",
     )
+    resolved: Line | None = Field(
+        default=None,
+        description="Any word, such as today's date. Versions that the code leaves open are chosen once, and stay as "
+        "long as the requirements do; another word has them chosen anew.",
+    )
     own: Flag = Field(
         default=False,
         description="Give each release an environment of its own, for an application that installs itself into it.",
     )
+
+    @property
+    def leaves_open(self) -> bool:
+        """Whether versions may be left to be chosen on a host, as far as the settings tell."""
+        return bool(self.packages) or (not self.lock and self.requirements is not False)
 
 
 SecretFormat = Literal["token", "hex", "sha256", "uuid", "base64", "alphanumeric"]

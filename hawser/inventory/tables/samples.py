@@ -118,8 +118,8 @@ class SettingsEntry(Model):
     restart: ProcessNames = Field(default=(), description="The processes that must restart when it changes.")
     early: Flag = Field(
         default=False,
-        description="Write a file outside of the code before the build, for commands of `[release]` that read it. What "
-        "serves then may see it before it is replaced. Default: with the switch.",
+        description="Write a file outside of the code before packages are installed and commands of `[release]` run, "
+        "which may read it. What serves then may see it before it is replaced. Default: with the switch.",
     )
     groups: Groups = Field(default=(), description="The groups whose hosts get it. Default: every host.")
     instance: InstanceName | None = Field(default=None, description="What `{{ instance }}` in its template stands for.")

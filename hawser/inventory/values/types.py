@@ -268,6 +268,12 @@ def _url_prefix(text: str) -> str:
     return text
 
 
+def _mirror(text: str) -> str:
+    if not re.fullmatch(r"(?:https?://|file:///)\S+", text):
+        raise InvalidValue("must be an address of https:// or http://, or file:///FOLDER")
+    return text.rstrip("/")
+
+
 def _log_format(text: str) -> str:
     if "'" in _line(text) or text.endswith("\\"):
         raise InvalidValue("must be one line without ' and without a backslash at its end")
@@ -364,6 +370,7 @@ PythonPackage = Annotated[Text, AfterValidator(_python_package), Shape("package"
 Version = Annotated[Text, AfterValidator(_version), Shape("version")]
 Interpreter = Annotated[Text, AfterValidator(_interpreter), Shape("version or absolute path")]
 Requirement = Annotated[Text, AfterValidator(_not_empty), AfterValidator(_line), Shape("requirement")]
+PythonMirror = Annotated[Text, AfterValidator(_mirror), Shape("address, or file:///folder")]
 Batch = Annotated[int | str, PlainValidator(_batch), Shape("number, or a share such as 50%")]
 Status = Annotated[int | str, PlainValidator(_status), Shape('status, or a range such as "200-399"')]
 Validation = Annotated[Text, AfterValidator(_validation), Shape("validation, or a command")]

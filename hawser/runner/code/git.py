@@ -7,9 +7,11 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
+import tempfile
 import urllib.parse
 
-from ..system import Failure
+from ..system import Failure, user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +42,11 @@ class Remote:
             self.url = urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
     @contextlib.contextmanager
-    def environment(self) -> Iterator[Dict[str, str]]:
-        """Yield the variables that let git in; key material lives in memory only, and only as long as this."""
+    def environment(self, user: str = "") -> Iterator[Dict[str, str]]:
+        """Yield the variables that let git in; key material lives in memory only, and only as long as this.
+
+        :param user: who runs git, which then reads the key from a folder of its own; empty: root.
+        """
         variables = {
             "GIT_TERMINAL_PROMPT": "0",
             # A server that stops sending is given up after a minute, by HTTP as by SSH (ServerAliveInterval).
@@ -61,10 +66,10 @@ class Remote:
             command = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no"]
             command += ["-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=20", "-o", "ServerAliveCountMax=3"]
             if self.key:
-                path = stack.enter_context(memory_file("key", self.key.strip() + "\n"))
+                path = stack.enter_context(memory_file("key", self.key.strip() + "\n", user))
                 command += ["-i", path, "-o", "IdentitiesOnly=yes"]
             if self.host_keys:
-                path = stack.enter_context(memory_file("known_hosts", "\n".join(self.host_keys) + "\n"))
+                path = stack.enter_context(memory_file("known_hosts", "\n".join(self.host_keys) + "\n", user))
                 command += ["-o", "UserKnownHostsFile=" + path, "-o", "GlobalKnownHostsFile=/dev/null"]
             variables["GIT_SSH_COMMAND"] = " ".join(shlex.quote(word) for word in command)
             yield variables
@@ -82,8 +87,27 @@ def is_locked(key: str) -> bool:
 
 
 @contextlib.contextmanager
-def memory_file(name: str, text: str) -> Iterator[str]:
-    """Yield the path of a file in memory that our children can read: no crash leaves a key on a disk."""
+def memory_file(name: str, text: str, user: str = "") -> Iterator[str]:
+    """Yield the path of a file in memory that our children can read: no crash leaves a key on a disk.
+
+    :param user: whose children; empty: root's.
+    """
+    if user:
+        # Nobody else may look into what root has open; /run is in memory, too.
+        folder = tempfile.mkdtemp(prefix="hawser-", dir="/run" if os.access("/run", os.W_OK) else None)
+        try:
+            path = os.path.join(folder, name)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                os.write(handle, text.encode())
+                os.fchown(handle, user_id(user), -1)
+            finally:
+                os.close(handle)
+            os.chown(folder, user_id(user), -1)
+            yield path
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return
     handle = os.memfd_create(name)
     try:
         os.fchmod(handle, 0o600)

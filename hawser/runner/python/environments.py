@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import glob
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import re
-import shutil
 import stat
+import urllib.parse
 
-from ..facts import MARKER, marker
+from ..code.git import Remote
+from ..facts import MARKER
 from ..files.deletion import refuse_mounts
 from ..files.disk import open_folder, read, remove, stat_at, write_atomically
 from ..files.files import Link
-from ..system import BASE_ENVIRONMENT, Change, Failure, Kind, user_id
-from . import legacy
+from ..system import Change, Failure, Kind, user_id
+from . import legacy, versions
 from .conda import CondaFile, arguments, find_program
 from .installers import explain, pip_settings, tail
+from .interpreters import Interpreter, known_interpreters, managed, path_of
+from .origins import came_from
 from .requirements import Recipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Mapping, Optional, Sequence
+    from typing import AbstractSet, Dict, Iterator, List, Mapping, Optional, Sequence
 
-    from ..specs.code import PythonEnvironmentSpec
+    from ..specs.code import PythonEnvironmentSpec, PythonVersionsSpec
     from ..specs.files import LinkSpec
     from ..specs.messages import Details
     from ..specs.system import ToolSpec
-    from ..system import Finished, System
+    from ..system import Finished
 
 # Raised when environments are built in another way, so that all are built anew.
 FORMAT = 1
 BUILD_TIMEOUT = 3600
-VERSION = re.compile(r"^\d+\.\d+(\.\d+)?$")
-SAID = re.compile(r"[A-Za-z]{1,40} \d[\w.+]{0,40}\Z")
-ASK_VERSION = "import platform as p; print(p.python_implementation() + ' ' + p.python_version())"
 
 
 class Tool(Kind):
@@ -85,61 +85,25 @@ def unmark_and_remove(path: str) -> None:
     remove(path, recursive=True)
 
 
-class Interpreter:
-    """A Python on the host, with the version it says it is.
-
-    :param path: as it was asked for or found.
-    :param known: descriptions from markers; a file that is still the same is not started again.
-    """
-
-    def __init__(self, system: System, path: str, user: str, known: Sequence[Mapping[str, object]] = ()) -> None:
-        self.path = path
-        self.real = os.path.realpath(path)
-        try:
-            status = os.stat(self.real)
-        except OSError as error:
-            raise Failure("the interpreter %s: %s" % (path, error.strerror)) from None
-        self.stamp = [status.st_size, status.st_mtime_ns, user]
-        for entry in known:
-            if entry.get("real") == self.real and entry.get("stamp") == self.stamp:
-                self.version = str(entry["version"])
-                return
-        # Python 2 has no -I; what is left of it are the folder, which is /, and the user's own variables and packages.
-        argv = [self.real, "-E", "-s", "-c", ASK_VERSION]
-        result = system.run(argv, user=user, check=False, timeout=60, scoped=True)
-        if result.code:
-            raise Failure(self.why_not(system, user, result.output), result.output)
-        self.version = result.output.strip()
-        if not SAID.match(self.version):
-            raise Failure("the interpreter %s does not say which version it is" % path, result.output)
-
-    def why_not(self, system: System, user: str, said: str) -> str:
-        """Say why it does not tell its version: the user may not run it, or it fails itself."""
-        parts = self.real.split("/")
-        for length in range(2, len(parts)):
-            folder = "/".join(parts[:length])
-            if system.run(["test", "-x", folder], user=user, check=False).code:
-                reason = "the folder %s is closed to it" % folder
-                return "the user %s cannot run the interpreter %s: %s" % (user, self.path, reason)
-        if system.run(["test", "-x", self.real], user=user, check=False).code:
-            return "the user %s cannot run the interpreter %s: it may not execute it" % (user, self.path)
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        return "the interpreter %s does not run: %s" % (self.path, lines[-1] if lines else "it says nothing")
-
-    def describe(self) -> Dict[str, object]:
-        return {"path": self.path, "real": self.real, "stamp": self.stamp, "version": self.version}
-
-
 class PythonEnvironment(Kind):
     """See `hawser.resources.PythonEnvironment`."""
 
     spec: PythonEnvironmentSpec
 
     path = ""
+    # The versions of packages; None where they are not chosen yet.
+    versions: Optional[List[str]] = None
+    # Servers of repositories from which packages come.
+    servers: AbstractSet[str] = frozenset()
     conda: Optional[CondaFile] = None
 
     def recipe(self) -> Recipe:
         """Return the recipe of the environment, with the packages that an environment file of conda leaves to uv."""
+        recipe = self.read_recipe()
+        self.servers = recipe.servers
+        return recipe
+
+    def read_recipe(self) -> Recipe:
         spec = self.spec
         if not spec["conda"]:
             return Recipe(spec)
@@ -164,7 +128,8 @@ class PythonEnvironment(Kind):
         interpreter = None if self.by_conda() else self.find_interpreter()
         if interpreter is None and not self.by_conda():
             return Change("new, after Python %s is installed" % self.spec["interpreter"])
-        self.path = self.place(recipe, interpreter)
+        self.versions = self.known_versions(recipe, interpreter)
+        self.path = self.find(recipe, interpreter)
         if not complete(self.path):
             made = "new environment %s from %s" % (os.path.basename(self.path), recipe.title())
             return Change(made + (", by " + self.by_pip(interpreter) if self.by_pip(interpreter) else ""))
@@ -173,9 +138,15 @@ class PythonEnvironment(Kind):
     def apply(self, change: Change) -> None:
         recipe = self.recipe()
         interpreter = None if self.by_conda() else self.find_interpreter() or self.install_interpreter()
-        self.path = self.place(recipe, interpreter)
+        self.versions = self.known_versions(recipe, interpreter)
+        self.path = self.find(recipe, interpreter)
         if not complete(self.path):
-            self.build(recipe, interpreter)
+            if self.versions is None:
+                self.versions = self.choose(recipe, interpreter)
+                self.path = self.find(recipe, interpreter)
+            if not complete(self.path):
+                self.build(recipe, interpreter)
+        self.keep_versions(recipe, interpreter)
         difference = self.link().check()
         if difference is not None:
             self.link().apply(difference)
@@ -191,15 +162,103 @@ class PythonEnvironment(Kind):
         link: LinkSpec = {"path": self.spec["link"], "target": target, "parents": False}
         return Link(link, self.system)
 
-    def place(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> str:
-        """Return the folder of the environment: named by the hash of all that goes into it."""
+    def find(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> str:
+        """Return the folder of the environment; the release's own, where it turned out that it needs one."""
+        path, alone = self.place(recipe, interpreter), self.place(recipe, interpreter, recipe.release())
+        return alone if complete(alone) and not complete(path) else path
+
+    def place(self, recipe: Recipe, interpreter: Optional[Interpreter], own: str = "") -> str:
+        """Return the folder of the environment: named by the hash of all that goes into it.
+
+        :param own: the release that has it for itself; empty: as the recipe says.
+        """
         inputs = dict(recipe.inputs, format=FORMAT, machine=platform.machine())
+        if own:
+            inputs["own"] = own
+        if self.versions:
+            inputs["versions"] = self.versions
         if interpreter is not None:
             inputs["interpreter"] = [interpreter.real, interpreter.version]
             if legacy.needs_virtualenv(interpreter.version):
                 inputs["made_by"] = legacy.VIRTUALENV
         digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
         return os.path.join(self.spec["folder"], digest[:16])
+
+    def leaves_open(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> bool:
+        """Tell whether there are versions to be chosen: of what no lock file names, and uv installs."""
+        return interpreter is not None and not self.by_pip(interpreter) and any(recipe.asked())
+
+    def has_former_environment(self, recipe: Recipe, interpreter: Interpreter) -> bool:
+        """Tell whether the release has its environment since versions were not kept yet."""
+        path, self.versions = os.path.realpath(self.spec["link"]), None
+        return path == self.place(recipe, interpreter) and complete(path)
+
+    def identity(self, recipe: Recipe, interpreter: Interpreter) -> str:
+        return versions.identity(recipe.inputs, interpreter.version, platform.machine(), self.spec["resolved"])
+
+    def known_versions(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> Optional[List[str]]:
+        """Return the versions that were chosen for these inputs: by the leader, for this release or another one."""
+        if interpreter is None or not self.leaves_open(recipe, interpreter):
+            return []
+        name = self.identity(recipe, interpreter)
+        if self.has_former_environment(recipe, interpreter):
+            return []
+        for data in (self.spec["chosen"].encode(), versions.data(self.spec["kept"])):
+            found = versions.parse(data)
+            if found and found[0] == name:
+                return found[1]
+        if recipe.own:
+            # What it asks for may have changed with the code.
+            return None
+        return self.versions_before(recipe, interpreter) or None
+
+    def choose(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> List[str]:
+        """Let uv choose versions: those of the lock file or of the release before, as far as they fit, else today's."""
+        assert interpreter is not None
+        self.make_cache()
+        files, words = recipe.asked()
+        groups = [word for name in self.spec["groups"] for word in ("--group", name)] if recipe.project else []
+        argv = ["pip", "compile", "-q", "--no-header", "--no-annotate", "--no-strip-extras", "--python"]
+        argv += [interpreter.real, *groups, *files, *(["-"] if words else [])]
+        stdin = "".join(word + "\n" for word in words)
+        constraints = self.write_build_constraints(recipe, self.cache())
+        building = {"UV_BUILD_CONSTRAINT": constraints} if constraints else {}
+        before = recipe.locked or self.versions_before(recipe, interpreter)
+        if before:
+            limits = self.limits(recipe, before, self.cache())
+            try:
+                return versions.chosen(self.uv(argv, {**building, **limits}, stdin=stdin))
+            except Failure:
+                # The code asks for others now, or nobody answers, which is told then.
+                pass
+        return versions.chosen(self.uv(argv, building, stdin=stdin))
+
+    def versions_before(self, recipe: Recipe, interpreter: Interpreter) -> List[str]:
+        """Return the versions that were chosen by these inputs for another release."""
+        releases = os.path.dirname(os.path.dirname(self.spec["kept"]))
+        return versions.of_other_releases(releases, self.identity(recipe, interpreter)) or []
+
+    def keep_versions(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> None:
+        """Write down the versions with the release."""
+        if self.versions and interpreter is not None and self.spec["kept"]:
+            text = versions.written(self.identity(recipe, interpreter), self.versions)
+            if versions.data(self.spec["kept"]) != text:
+                write_atomically(self.spec["kept"], text, 0o644)
+
+    def limits(self, recipe: Recipe, lines: Sequence[str], folder: str) -> Dict[str, str]:
+        """Return the variables that hold uv to some versions.
+
+        :param folder: the user's, for the files that they name.
+        """
+        _files, words = recipe.asked()
+        limits, commits = versions.write_lines(lines, [*recipe.lines, *words])
+        found = {}
+        for name, variable, text in (("versions", "UV_CONSTRAINT", limits), ("commits", "UV_OVERRIDE", commits)):
+            if text:
+                path = os.path.join(folder, name + ".txt")
+                write_atomically(path, text.encode(), 0o644)
+                found[variable] = " ".join([path, *pip_settings().get(variable, "").split()])
+        return found
 
     def find_interpreter(self) -> Optional[Interpreter]:
         """Return the interpreter that is asked for; None when it has to be installed first."""
@@ -212,40 +271,19 @@ class PythonEnvironment(Kind):
         return Interpreter(self.system, path, self.spec["user"], known_interpreters(self.spec["folder"]))
 
     def interpreter_path(self) -> Optional[str]:
-        wanted = self.spec["interpreter"]
-        if wanted.startswith("/"):
-            return wanted
-        if not wanted:
-            return "/usr/bin/python3"
-        if not VERSION.match(wanted):
-            found = shutil.which(wanted, path=BASE_ENVIRONMENT["PATH"])
-            if not found:
-                raise Failure("this host has no interpreter %r (a version, a name or a path)" % wanted)
-            return found
-        name = "python" + ".".join(wanted.split(".")[:2])
-        found = shutil.which(name, path=BASE_ENVIRONMENT["PATH"])
-        if found and self.has_version(found, wanted):
-            return found
-        pattern = "%s/cpython-%s[.-]*/bin/%s" % (self.managed_folder(), wanted, name)
-        # Several patch releases: the newest.
-        numbers = lambda path: [int(number) for number in re.findall(r"\d+", path[len(self.managed_folder()) :])]  # noqa: E731
-        real = {os.path.realpath(path) for path in glob.glob(pattern) if os.access(path, os.X_OK)}
-        return max(real, key=numbers, default=None)
-
-    def has_version(self, path: str, wanted: str) -> bool:
-        if wanted.count(".") == 1:
-            return True
-        known = known_interpreters(self.spec["folder"])
-        return Interpreter(self.system, path, self.spec["user"], known).version.split()[-1] == wanted
+        return path_of(self.system, self.spec["interpreter"], self.spec["folder"], self.spec["user"])
 
     def managed_folder(self) -> str:
-        return os.path.join(self.spec["folder"], ".python")
+        return managed(self.spec["folder"])
 
     def install_interpreter(self) -> Interpreter:
         """Let uv fetch the interpreter of a version that the host does not have."""
         self.make_cache()
         self.make_folder(self.managed_folder())
-        self.uv(["python", "install", "--no-bin", self.spec["interpreter"]], {"UV_PYTHON_DOWNLOADS": "manual"}, cwd="/")
+        variables = {"UV_PYTHON_DOWNLOADS": "manual"}
+        if self.spec["mirror"]:
+            variables["UV_PYTHON_INSTALL_MIRROR"] = self.spec["mirror"]
+        self.uv(["python", "install", "--no-bin", self.spec["interpreter"]], variables, cwd="/")
         found = self.find_interpreter()
         if found is None:
             raise Failure("uv installed Python %s, yet it is not to be found" % self.spec["interpreter"])
@@ -282,21 +320,15 @@ class PythonEnvironment(Kind):
 
     def build(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> None:
         """Build the environment as its user and mark it complete."""
-        unmark_and_remove(self.path)
-        self.make_cache()
-        if interpreter is None:
-            self.output = self.create()
-        else:
-            self.make_folder(self.path)
-            self.output = self.make_empty(interpreter)
-        constraints = self.write_build_constraints(recipe)
-        if interpreter is not None and self.by_pip(interpreter):
-            self.fill_by_pip(recipe, interpreter, constraints)
-        else:
-            variables = {"UV_PROJECT_ENVIRONMENT": self.path}
-            if constraints:
-                variables["UV_BUILD_CONSTRAINT"] = constraints
-            self.output += "".join(self.uv(words, variables) for words in recipe.commands(self.path))
+        for name in recipe.passed_over():
+            self.system.warnings.append("%s is not read: %s is installed" % (name, recipe.title()))
+        self.fill(recipe, interpreter)
+        if not recipe.own and came_from(self.path, self.spec["source"]):
+            # What names the checkout is found in many places, and not in all of them.
+            unmark_and_remove(self.path)
+            recipe.keep_to_release()
+            self.path = self.place(recipe, interpreter)
+            self.fill(recipe, interpreter)
         self.system.run(["sync", "-f", self.path])
         about = dict(recipe.inputs, format=FORMAT)
         if interpreter is not None:
@@ -304,13 +336,31 @@ class PythonEnvironment(Kind):
             about["filled_by"] = self.by_pip(interpreter)
         write_atomically(os.path.join(self.path, MARKER), json.dumps(about, indent=1).encode(), 0o644)
 
+    def fill(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> None:
+        """Make the environment and install into it."""
+        unmark_and_remove(self.path)
+        self.make_cache()
+        if interpreter is None:
+            self.output = self.create()
+        else:
+            self.make_folder(self.path)
+            self.output = self.make_empty(interpreter)
+        constraints = self.write_build_constraints(recipe, self.path)
+        if interpreter is not None and self.by_pip(interpreter):
+            self.fill_by_pip(recipe, interpreter, constraints)
+        else:
+            variables = {"UV_PROJECT_ENVIRONMENT": self.path, **self.limits(recipe, self.versions or (), self.path)}
+            if constraints:
+                variables["UV_BUILD_CONSTRAINT"] = constraints
+            self.output += "".join(self.uv(words, variables) for words in recipe.commands(self.path))
+
     def make_empty(self, interpreter: Interpreter) -> str:
         """Make an environment that has nothing in it yet."""
         if legacy.needs_virtualenv(interpreter.version):
             return self.uv(legacy.creation(interpreter.real, self.path), legacy.variables(self.cache(), ""), cwd="/")
         return self.uv(["venv", "--python", interpreter.real, self.path])
 
-    def write_build_constraints(self, recipe: Recipe) -> str:
+    def write_build_constraints(self, recipe: Recipe, folder: str) -> str:
         """Write the constraints for building packages; return the path, empty where there are none."""
         limits = self.spec["build_constraints"]
         if not limits:
@@ -318,7 +368,7 @@ class PythonEnvironment(Kind):
         if os.path.basename(recipe.lock) == "uv.lock":
             hint = "pyproject.toml names them under [tool.uv] build-constraint-dependencies"
             raise Failure("python.build_constraints do not count beside uv.lock; " + hint)
-        path = os.path.join(self.path, "build-constraints.txt")
+        path = os.path.join(folder, "build-constraints.txt")
         write_atomically(path, "".join(line + "\n" for line in limits).encode(), 0o644)
         return path
 
@@ -326,11 +376,13 @@ class PythonEnvironment(Kind):
         """Install the requirements with the pip of the interpreter's time."""
         if not legacy.needs_virtualenv(interpreter.version):
             self.output += self.uv(legacy.seeds(self.path, constraints))
-        variables = legacy.variables(self.cache(), constraints)
+        variables = {**legacy.variables(self.cache(), constraints), **self.spec["variables"]}
         for argv in legacy.commands(recipe, self.path, interpreter.version, constraints):
-            result = self.system.run(
-                argv, self.spec["user"], self.spec["source"], variables, "", BUILD_TIMEOUT, False, scoped=True
-            )
+            with self.repository_access() as access:
+                env = {**variables, **access}
+                result = self.system.run(
+                    argv, self.spec["user"], self.spec["source"], env, "", BUILD_TIMEOUT, False, scoped=True
+                )
             if result.code:
                 raise not_built(result)
             self.output += result.output
@@ -351,7 +403,24 @@ class PythonEnvironment(Kind):
             raise Failure(said, tail(result.output))
         return result.output
 
-    def uv(self, arguments: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None) -> str:
+    @contextlib.contextmanager
+    def repository_access(self) -> Iterator[Dict[str, str]]:
+        """Yield the variables that let git in where packages come from the server of the code itself."""
+        spec = self.spec
+        server = urllib.parse.urlsplit(spec["repo"]).hostname or spec["repo"].partition(":")[0].rpartition("@")[2]
+        if not spec["repo"] or server not in self.servers:
+            yield {"GIT_TERMINAL_PROMPT": "0"} if self.servers else {}
+            return
+        with Remote(spec["repo"], spec["key"], spec["token"], spec["host_keys"]).environment(spec["user"]) as found:
+            yield found
+
+    def uv(
+        self,
+        arguments: Sequence[str],
+        env: Optional[Mapping[str, str]] = None,
+        cwd: Optional[str] = None,
+        stdin: str = "",
+    ) -> str:
         variables = {
             "UV_CACHE_DIR": self.cache(),
             "UV_PYTHON_INSTALL_DIR": self.managed_folder(),
@@ -361,24 +430,58 @@ class PythonEnvironment(Kind):
             "NO_COLOR": "1",
         }
         variables.update(pip_settings())
+        variables.update(self.spec["variables"])
+        variables.update(env or {})
         if arguments[:2] == ["pip", "sync"]:
             # A lock file has the last word on versions; uv refuses limits beside it.
             variables.pop("UV_CONSTRAINT", None)
-        variables.update(env or {})
-        result = self.system.run(
-            [self.spec["uv"], *arguments],
-            user=self.spec["user"],
-            # The project's own settings for uv count, as they do for its developers.
-            cwd=cwd or self.spec["source"],
-            env=variables,
-            timeout=BUILD_TIMEOUT,
-            check=False,
-            # What it builds from source runs as it likes.
-            scoped=True,
-        )
+        with self.repository_access() as access:
+            result = self.system.run(
+                [self.spec["uv"], *arguments],
+                user=self.spec["user"],
+                # The project's own settings for uv count, as they do for its developers.
+                cwd=cwd or self.spec["source"],
+                env={**variables, **access},
+                stdin=stdin,
+                timeout=BUILD_TIMEOUT,
+                check=False,
+                # What it builds from source runs as it likes.
+                scoped=True,
+            )
         if result.code:
             raise not_built(result)
         return result.output
+
+
+class PythonVersions(PythonEnvironment):
+    """See `hawser.resources.PythonVersions`."""
+
+    spec: PythonVersionsSpec
+
+    def facts(self) -> Details:
+        return {}
+
+    def check(self) -> Optional[Change]:
+        recipe = self.recipe()
+        interpreter = None if self.by_conda() else self.find_interpreter()
+        if interpreter is None:
+            return None if self.by_conda() else Change("after Python %s is installed" % self.spec["interpreter"])
+        if not self.leaves_open(recipe, interpreter) or self.has_former_environment(recipe, interpreter):
+            return None
+        found = versions.parse(versions.data(self.spec["kept"]))
+        if found and found[0] == self.identity(recipe, interpreter):
+            return None
+        known = self.known_versions(recipe, interpreter) is not None
+        return Change("those of the release before" if known else "chosen for %s" % recipe.title())
+
+    def apply(self, change: Change) -> None:
+        recipe = self.recipe()
+        interpreter = self.find_interpreter() or self.install_interpreter()
+        if self.leaves_open(recipe, interpreter):
+            self.versions = self.known_versions(recipe, interpreter)
+            if self.versions is None:
+                self.versions = self.choose(recipe, interpreter)
+            self.keep_versions(recipe, interpreter)
 
 
 def not_built(result: Finished) -> Failure:
@@ -389,10 +492,3 @@ def not_built(result: Finished) -> Failure:
 def complete(path: str) -> bool:
     """Tell whether an environment was built to its end and its interpreter is still there."""
     return os.path.isfile(os.path.join(path, MARKER)) and os.path.exists(os.path.join(path, "bin", "python"))
-
-
-def known_interpreters(folder: str) -> List[Dict[str, object]]:
-    """Return the interpreters in the markers under a folder; the user may have written anything there."""
-    paths = glob.glob(os.path.join(folder, "*", MARKER))
-    entries = [marker(os.path.dirname(path)).get("interpreter") for path in paths]
-    return [each for each in entries if isinstance(each, dict) and SAID.match(str(each.get("version")))]

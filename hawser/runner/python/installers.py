@@ -58,6 +58,12 @@ def tail(output: str) -> str:
 COMPILED = "a package is compiled here and "
 # The kernel ends what the host has no memory for; others may have ended it as well.
 KILLED = "was ended by SIGKILL (dmesg tells whether the host ran out of memory)"
+# Where passwords come from while packages are installed.
+PASSWORDS = (
+    "next: [python] environment gives uv and pip the variables that the code names, as in environment = { INDEX_TOKEN "
+    '= "{{ secrets.INDEX_TOKEN }}" } for ${INDEX_TOKEN}, or UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD for an '
+    "index of uv; or [[files]] with early = true writes a .netrc"
+)
 HINTS = (
     (r"No space left on device|Disk quota exceeded|os error 28\b", "the disk is full"),
     (r"ensurepip is not available|No module named ensurepip", "the package python3-venv is missing (packages.all)"),
@@ -75,6 +81,39 @@ HINTS = (
         r" (?:failed: No such file|not found)"
         r"|\b(?:gcc|cc): (?:command )?not found|No such file or directory: '[\w+.-]{0,60}gcc'",
         COMPILED + "needs the Debian package build-essential (packages.all)",
+    ),
+    (
+        r"index URL \((\S{1,300})\)[^\n]{0,200}\b40[137]\b",
+        "the package index {1} refuses the password that it is given, or is given none (401 or 403); " + PASSWORDS,
+    ),
+    (
+        r"HTTP status client error \(40[137] [^)\n]{1,40}\) for url \(([^)\s]{1,300})\)",
+        "{1} is refused for want of a password, or of another one (401 or 403); " + PASSWORDS,
+    ),
+    (
+        r"git fetch [^\n]{0,300}'((?:ssh|https?)://[^'\s]{1,300})'[^\n]{0,2000}(?:Permission denied \("
+        r"|Authentication failed|could not read (?:Username|Password)|error: 40[13]\b|terminal prompts disabled)",
+        "git is not let in at {1}; app.deploy_key (SSH) and app.token (HTTPS) count for packages from the server of "
+        "app.repo",
+    ),
+    (
+        r"git fetch [^\n]{0,300}'(ssh://[^'\s]{1,300})'[^\n]{0,2000}(?:Host key verification failed|host key is known)",
+        "the host key of the server of {1} is not known on this host; app.repo_host_keys counts for the server of "
+        "app.repo",
+    ),
+    (
+        r"--- stderr {1,20}((?:ssh|fatal|error|remote): [^\n]{1,300}?)(?: (?:fatal|Please)\b|\n|$)",
+        "git cannot fetch a package: {1}",
+    ),
+    (
+        r"does not satisfy Python([^\s,]{1,40})|incompatible with the project's Python requirement: `([^`\n]{1,60})`"
+        r"|requires a different Python: [^\n]{1,60} not in '([^'\n]{1,60})'",
+        "the code asks for Python {1}, which this one is not; next: name another one as python.interpreter",
+    ),
+    (
+        r"Expected `--hash`, found `\"?(--[\w-]{1,30})",
+        'uv takes {1} on a line of its own only; next: move it there, or python.resolver = "pip-legacy", which reads '
+        "it",
     ),
     (
         r"No download found for request",
@@ -118,7 +157,8 @@ def explain(output: str, code: int = 1) -> str:
     for pattern, meaning in HINTS:
         found = re.search(pattern, joined)
         if found:
-            return meaning.replace("{1}", found.group(1).strip(" ╰─▶") if found.groups() else "")
+            caught = next((each for each in found.groups() if each), "")
+            return meaning.replace("{1}", caught.strip(" ╰─▶"))
     if code < 0 or code > 128:
         return KILLED if code in (-9, 137) else how_it_ended(code if code < 0 else 128 - code)
     last = [line.strip() for line in output.splitlines() if line.strip()]

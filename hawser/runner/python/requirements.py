@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
 
-from ..files.disk import read, read_beneath
+from ..files.disk import read_beneath
 from ..system import Failure
+from .locks import FOREIGN, advice, deeper, foreign, limits, require_same
+from .origins import decode, folders_of_settings, is_local, is_local_lock, is_local_toml, servers, uv_tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,10 +22,8 @@ if TYPE_CHECKING:
 # Bytes that a file of requirements or a lock file may have, and how many files may include each other.
 LONGEST = 16 << 20
 MOST_FILES = 500
-DETECTED = ("uv.lock", "pylock.toml", "requirements.txt", "pyproject.toml")
+DETECTED = ("uv.lock", "pylock.toml", "requirements.lock", "requirements.txt", "pyproject.toml")
 INCLUDE = re.compile(r"^(?:-r|--requirements?|-c|--constraints?)(?:\s*=\s*|\s+|(?<=^-[rc]))(?P<file>\S.*)$")
-LOCAL = re.compile(r"^(?:-e|--editable)\b|^\.{0,2}/|^\.(?:\[|$)|(?:^|@\s*)file:|@\s*\.{0,2}/")
-LOCAL_IN_LOCK = re.compile(r"source = \{ (?:editable|directory) = ")
 URL = re.compile(r"^[a-z+]+://")
 
 
@@ -43,13 +44,22 @@ class Recipe:
         self.spec = spec
         self.source = spec["source"]
         self.own = bool(spec["own"])
+        # Of the application: the environments lie in it.
+        self.root = os.path.dirname(spec["folder"])
         self.files: Dict[str, str] = {}
         self.lock = spec["lock"]
         self.requirements = list(spec["requirements"])
         self.project = ""
+        # Requirements in the files, without options and what they include.
+        self.lines: List[str] = []
+        # Servers of repositories from which packages come.
+        self.servers = {server for line in spec["packages"] for server in servers(line)}
+        # Versions that the lock file names.
+        self.locked: List[str] = []
         if not os.path.isdir(self.source):
             raise Failure("there is no checkout at %s" % self.source)
-        if not self.lock and not self.requirements and not spec["conda"] and spec["detect"]:
+        detected = not self.lock and not self.requirements and not spec["conda"] and spec["detect"]
+        if detected:
             self.detect()
         if self.lock:
             self.add_lock()
@@ -58,7 +68,11 @@ class Recipe:
         if self.project:
             self.add_file(self.locate(self.project))
             self.own = True
-        self.own = self.own or any(is_local(package) for package in spec["packages"])
+        if detected and not self.lock:
+            require_same(self.source, "".join(self.requirements) or self.project, self.lines)
+        listed = [*spec["packages"], *spec["build_constraints"]]
+        self.own = self.own or any(is_local(line, self.root) for line in listed)
+        settings = self.settings()
         self.inputs: Dict[str, object] = {
             "files": dict(sorted(self.files.items())),
             "lock": self.lock,
@@ -76,27 +90,64 @@ class Recipe:
             self.inputs["resolver"] = spec["resolver"]
         if spec["build_constraints"]:
             self.inputs["build_constraints"] = spec["build_constraints"]
+        if settings:
+            self.inputs["settings"] = digest(settings.encode())
+
+    def keep_to_release(self) -> None:
+        """Share the environment with no other release."""
+        self.own = True
+        self.inputs["own"] = self.release()
 
     def detect(self) -> None:
         """Take the first of the usual files; listed packages alone will do as well."""
         present = [name for name in DETECTED if os.path.isfile(os.path.join(self.source, name))]
         if "pyproject.toml" in present:
             described = read_beneath(self.source, "pyproject.toml", LONGEST) or b""
-            if not is_project(described.decode("utf-8", "replace")):
+            if not is_project(decode(described)):
                 present.remove("pyproject.toml")
         if not present:
             if self.spec["packages"]:
                 return
-            raise Failure(
-                "no %s in the checkout; next: name the files under [python] requirements, or list packages"
-                % ", ".join(DETECTED)
-            )
+            self.nothing_found()
         if present[0] in ("uv.lock", "pylock.toml"):
             self.lock = present[0]
-        elif present[0] == "requirements.txt":
+        elif present[0] in ("requirements.lock", "requirements.txt"):
             self.requirements = [present[0]]
         else:
+            if (read_beneath(self.source, present[0], LONGEST) or b"").startswith(codecs.BOM_UTF8):
+                raise Failure(
+                    "%s begins with a byte order mark, which the builders of packages refuse; next: save it as UTF-8 "
+                    "without one" % self.locate(present[0])
+                )
             self.project = present[0]
+
+    def nothing_found(self) -> None:
+        """Stop, with the files of a project that lies deeper in the code.
+
+        :raises Failure: always.
+        """
+        others = foreign(self.source)
+        if others:
+            raise Failure("%s is not read; next: %s" % (others[0], advice(others[0])))
+        said = "no %s at the top of the code" % ", ".join(DETECTED)
+        inner = deeper(self.source, (*DETECTED, *FOREIGN))
+        if not inner:
+            raise Failure(said + "; next: name the files under [python] requirements, or list packages")
+        first, name = inner[0], os.path.basename(inner[0])
+        if name in FOREIGN:
+            move = advice(name)
+        elif name in ("uv.lock", "pylock.toml"):
+            move = 'lock = "%s" under [python]' % first
+        elif name == "pyproject.toml":
+            move = 'packages = ["./%s"] under [python]' % os.path.dirname(first)
+        else:
+            move = 'requirements = ["%s"] under [python]' % first
+        raise Failure("%s; deeper in it: %s; next: %s" % (said, ", ".join(inner[:5]), move))
+
+    def passed_over(self) -> List[str]:
+        """Return the lock files at the top of the code that do not count, for something else is installed."""
+        own = [name for name in ("uv.lock", "pylock.toml") if os.path.isfile(os.path.join(self.source, name))]
+        return foreign(self.source) + ([] if self.lock else own)
 
     def locate(self, name: str) -> str:
         return os.path.normpath(os.path.join(self.source, name))
@@ -112,7 +163,9 @@ class Recipe:
         if data is None:
             raise Failure("there is no %s%s" % (path, named))
         self.files[os.path.relpath(path, self.source)] = digest(data)
-        return data.decode("utf-8", "replace")
+        text = decode(data)
+        self.servers.update(servers(text))
+        return text
 
     def add_requirements(self, path: str) -> None:
         """Note a requirement file and all that it includes, each relative to the file that names it."""
@@ -123,6 +176,8 @@ class Recipe:
                 continue
             text = self.add_file(path, included_by)
             if os.path.basename(path) in ("setup.py", "setup.cfg", "pyproject.toml"):
+                # What a program works out may come from any file.
+                self.own = self.own or not path.endswith("pyproject.toml") or is_local_toml(text)
                 continue
             for line in re.sub(r"\\\r?\n", " ", text).splitlines():
                 line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
@@ -131,24 +186,39 @@ class Recipe:
                     name = include.group("file").strip("\"'")
                     if not URL.match(name):
                         waiting.append((os.path.normpath(os.path.join(os.path.dirname(path), name)), path))
-                elif is_local(line):
+                    continue
+                if line and not line.startswith("-"):
+                    self.lines.append(line)
+                if is_local(line, self.root):
                     self.own = True
 
     def add_lock(self) -> None:
         path = self.locate(self.lock)
         text = self.add_file(path)
+        self.locked = limits(text)
         if os.path.basename(path) == "uv.lock":
             self.add_file(os.path.join(os.path.dirname(path), "pyproject.toml"), self.lock)
-            self.own = self.own or bool(LOCAL_IN_LOCK.search(text))
-        elif not re.match(r"pylock(\..+)?\.toml$", os.path.basename(path)):
-            raise Failure("%s is no lock file that Hawser knows (uv.lock, pylock.toml)" % self.lock)
+            self.own = self.own or is_local_lock(text)
+        elif re.match(r"pylock(\..+)?\.toml$", os.path.basename(path)):
+            self.own = self.own or is_local_toml(text)
+        else:
+            known = "%s is no lock file that is read (uv.lock, pylock.toml)" % self.lock
+            name = os.path.basename(path)
+            raise Failure("%s; next: %s" % (known, advice(name)) if name in FOREIGN else known)
+
+    def settings(self) -> str:
+        """Return the settings for uv that the code brings along, and note whether they name places in it."""
+        found = ""
+        for folder in folders_of_settings(self.source, os.path.dirname(self.locate(self.lock or "lock"))):
+            own = decode(read_beneath(self.source, os.path.join(folder, "uv.toml"), LONGEST) or b"")
+            project = decode(read_beneath(self.source, os.path.join(folder, "pyproject.toml"), LONGEST) or b"")
+            found += own + uv_tables(project)
+        self.own = self.own or is_local_toml(found)
+        return found
 
     def release(self) -> str:
-        """Return a name that no other release has: its id, else the commit that its checkout was made of."""
-        if self.spec["own"]:
-            return self.spec["own"]
-        marker = read(self.source.rstrip("/") + ".complete")
-        return marker.decode().strip() if marker else os.path.realpath(self.source)
+        """Return a name that no other release has. Its commit is none: an editable package leads into one checkout."""
+        return self.spec["own"] or os.path.realpath(self.source)
 
     def title(self) -> str:
         """Return a short name of all that is installed."""
@@ -184,11 +254,6 @@ class Recipe:
             extras = "[%s]" % ",".join(self.spec["extras"]) if self.spec["extras"] else ""
             words.append(self.source + extras)
         return [self.locate(name) for name in self.requirements], words
-
-
-def is_local(requirement: str) -> bool:
-    """Tell whether a requirement names a folder or file on this host rather than a package."""
-    return bool(LOCAL.search(requirement))
 
 
 def is_project(text: str) -> bool:

@@ -59,6 +59,19 @@ class PythonEnvironmentSpec(TypedDict):
     conda: str
     conda_packages: str
     conda_program: str
+    kept: str
+    resolved: str
+    chosen: str
+    mirror: str
+    variables: Dict[str, str]
+    repo: str
+    key: str
+    token: str
+    host_keys: List[str]
+
+
+class PythonVersionsSpec(PythonEnvironmentSpec):
+    pass
 
 
 class BuildSpec(TypedDict):
