@@ -18,7 +18,7 @@ from hawser.resources import Catalog, File, Link
 from hawser.ssh import protocol
 from hawser.ssh import wire as wire_module
 from hawser.ssh.connect import Address, Connector
-from hawser.ssh.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key, read_key
+from hawser.ssh.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key
 from hawser.ssh.loader import NO_PYTHON
 from hawser.ssh.wire import Wire
 from tests.hostile.ssh import (
@@ -64,7 +64,9 @@ def connector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connector:
 def address(tmp_path: Path) -> Callable[..., Address]:
     def address(port: int, user: str = "root", key: str = "ours", trusted: paramiko.PKey | None = HOST_KEY) -> Address:
         pinned = f"{trusted.get_name()} {trusted.get_base64()}" if trusted else ""
-        return Address("web1", "127.0.0.1", port, user, str(tmp_path / key), host_key=pinned, connect_timeout=2)
+        return Address(
+            "web1", "127.0.0.1", port, user, str(tmp_path / key), host_key=pinned, connect_timeout=2, target="shop/web1"
+        )
 
     return address
 
@@ -96,13 +98,13 @@ class TestConnecting:
 
     def test_the_key_of_known_hosts_counts(self, serve, connector, address):
         port = serve(keep_silent)
-        connector.known_hosts.pin("127.0.0.1", port, HOST_KEY)
+        connector.known_hosts.pin(connector.trust(address(port, trusted=None)), HOST_KEY)
         connector.open(address(port, trusted=None)).close()
 
     def test_an_unknown_host_key_is_refused_with_the_next_move(self, serve, connector, address):
         with pytest.raises(HostKeyRefused) as caught:
             connector.open(address(serve(keep_silent), trusted=None))
-        assert fingerprint(HOST_KEY) in str(caught.value) and "fab -H web1 trust" in str(caught.value)
+        assert fingerprint(HOST_KEY) in str(caught.value) and "fab -H shop/web1 trust" in str(caught.value)
 
     def test_a_changed_host_key_is_refused_with_both(self, serve, connector, address):
         with pytest.raises(HostKeyRefused, match="ITS HOST KEY HAS CHANGED") as caught:
@@ -152,14 +154,14 @@ class TestConnecting:
             with pytest.raises(Unreachable, match="web1"):
                 connector.open(address(listening.getsockname()[1]))
 
-    def test_the_key_of_a_host_is_read_without_logging_in(self, serve):
-        assert read_key("127.0.0.1", serve(keep_silent), 2) == HOST_KEY
+    def test_the_key_of_a_host_is_read_without_logging_in(self, serve, connector, address):
+        assert connector.show_key(address(serve(keep_silent), trusted=None)) == HOST_KEY
 
-    def test_a_host_that_does_not_answer_has_no_key_to_read(self):
+    def test_a_host_that_does_not_answer_has_no_key_to_read(self, connector, address):
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
         with pytest.raises(HawserError, match=f"127.0.0.1:{port}: .*refused"):
-            read_key("127.0.0.1", port, 2)
+            connector.show_key(address(port, trusted=None))
 
 
 class TestRunner:
