@@ -32,6 +32,13 @@ class CleanFormatter(logging.Formatter):
         return safe(self.inner.format(record), ())
 
 
+class Settings(Config):  # type: ignore[misc]
+    """Fabric's configuration; the user's ssh files are read by `hawser.ssh.options` alone."""
+
+    def _load_ssh_files(self) -> None:
+        pass
+
+
 class Program(Fab):  # type: ignore[misc]
     """Fabric's program with our executor, which looks names up in the inventory and checks the keys of hosts."""
 
@@ -89,4 +96,4 @@ def main() -> None:
     from .executor import Executor
 
     sys.excepthook = show_defect
-    Program(name="Fabric", version=fabric_version, executor_class=Executor, config_class=Config).run()
+    Program(name="Fabric", version=fabric_version, executor_class=Executor, config_class=Settings).run()

@@ -214,8 +214,11 @@ class Session:
                 running.port,
                 setting.user or running.user,
                 key,
+                jump="",
                 host_key=running.host_keys[0],
                 sudo_password=password,
+                target=self.target(name),
+                throwaway=True,
             )
         return Address(
             name,
@@ -223,12 +226,17 @@ class Session:
             setting.port or 0,
             setting.user or "",
             setting.key or "",
-            setting.jump or "",
+            setting.jump,
             setting.host_key or "",
             password,
             ssh.connect_timeout,
             self.environment.app.agent,
+            self.target(name),
         )
+
+    def target(self, name: str) -> str:
+        """Return what stands for a host after ``-H``, whatever environment a bare name means."""
+        return f"{self.environment.name}/{name}"
 
     @property
     def greeting(self) -> dict[str, str]:

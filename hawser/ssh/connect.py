@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import logging
+import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from dataclasses import dataclass, field
+from typing import IO, TypeAlias
 
 import paramiko
 from fabric import Connection
@@ -17,9 +17,16 @@ from fabric.config import Config
 from fabric.runners import Remote
 
 from ..errors import HawserError, Unreachable
-from ..report.text import clean, reason
-from .hostkeys import KnownHosts, changed_key, read_key
-from .transport import PatientTransport, open_socket
+from ..report.text import clean, hearsay, reason
+from .hostkeys import Check, KnownHosts, Trust, read_key
+from .login import Login
+from .options import Options, UserFiles, in_a_circle
+from .transport import ProgramSocket, open_socket
+
+# What Fabric is given about logins (-i, --prompt-for-passphrase …), which is for ours.
+OF_LOGINS = ("allow_agent", "key_filename", "look_for_keys", "passphrase", "password", "pkey")
+# Jump hosts behind each other: nobody has as many.
+MOST_JUMPS = 16
 
 # What goes wrong on a connection is said by the error that it ends in; without a handler of ours, Paramiko's own words
 # (tracebacks, and what the far side said) would go to standard error.
@@ -34,10 +41,12 @@ class Address:
     :param port: 0: as `ssh` would, and
     :param user: empty: the same.
     :param key: a private key's path; empty: the agent and the user's own keys.
-    :param jump: the name or ``user@host:port`` of a bastion; empty: none.
+    :param jump: ``[user@]host[:port]`` of a bastion; empty: none; None: as `ssh` would.
     :param host_key: a pinned key, ``TYPE BASE64``; empty: known_hosts counts.
     :param sudo_password: for a user that is not root; empty: sudo must not ask.
     :param connect_timeout: seconds.
+    :param target: what to name after ``-H`` for it; of a jump host, a host behind it.
+    :param throwaway: a host of this machine, of which the user's ssh files know nothing.
     """
 
     name: str
@@ -45,23 +54,13 @@ class Address:
     port: int = 0
     user: str = ""
     key: str = ""
-    jump: str = ""
+    jump: str | None = None
     host_key: str = ""
     sudo_password: str = ""
     connect_timeout: int = 10
     forward_agent: bool = False
-    bastion: bool = False
-
-
-@functools.cache
-def private_key(path: str) -> paramiko.PKey:
-    """Load a private key once per run: reading an RSA key by path costs 138 ms per connection otherwise."""
-    try:
-        return paramiko.PKey.from_path(Path(path).expanduser())
-    except FileNotFoundError:
-        raise HawserError(f"the private key {path} does not exist", code=2) from None
-    except (OSError, TypeError, ValueError, paramiko.SSHException) as error:
-        raise HawserError(f"the private key {path} cannot be used: {error or type(error).__name__}", code=2) from None
+    target: str = field(default="", compare=False)
+    throwaway: bool = False
 
 
 class CleanRemote(Remote):  # type: ignore[misc]
@@ -96,28 +95,33 @@ class HostConnection(Connection):  # type: ignore[misc]
         return bool(self.config.run.dry)
 
 
-class Gateways:
-    """One connection per bastion, shared by all hosts behind it: sshd drops starts above its MaxStartups.
+# The jump hosts on the way to a host, the first one first.
+Way: TypeAlias = "tuple[Address, ...]"
 
-    :param open_connection: called with a bastion's ``user@host:port``; returns an open connection.
-    """
 
-    def __init__(self, open_connection: Callable[[str], Connection]) -> None:
-        self.open_connection = open_connection
+class Gateway:
+    """A connection to a bastion, which all hosts behind it share: sshd drops starts above its MaxStartups."""
+
+    def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.connections: dict[str, Connection] = {}
+        self.connection: Connection | None = None
+        # Why it was not to be had, and when, on the monotonic clock.
+        self.failure: HawserError | None = None
+        self.failed = 0.0
 
-    def channel(self, jump: str, host: str, port: int) -> paramiko.Channel:
-        """Open a channel through a bastion to a host behind it."""
+    def open(self, connect: Callable[[], Connection]) -> Connection:
+        """Return the connection; whoever waits while somebody else tries in vain hears the same."""
+        asked = time.monotonic()
         with self.lock:
-            if jump not in self.connections:
-                self.connections[jump] = self.open_connection(jump)
-        transport = self.connections[jump].transport
-        return transport.open_channel("direct-tcpip", (host, port), ("", 0))  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        for connection in self.connections.values():
-            connection.close()
+            if self.failure is not None and self.failed >= asked:
+                raise self.failure
+            if self.connection is None or not self.connection.is_connected:
+                try:
+                    self.connection = connect()
+                except HawserError as error:
+                    self.failure, self.failed = error, time.monotonic()
+                    raise
+            return self.connection
 
 
 class Connector:
@@ -129,50 +133,89 @@ class Connector:
     def __init__(self, config: Config, known_hosts: KnownHosts) -> None:
         self.config = config
         self.known_hosts = known_hosts
-        self.gateways = Gateways(self.jump)
+        self.user_files = UserFiles(config)
+        self.gateways: dict[Way, Gateway] = {}
+        self.lock = threading.Lock()
 
-    def jump(self, text: str) -> Connection:
-        return self.open(self.bastion(text))
+    def options(self, address: Address) -> Options:
+        """Return what counts for a host beyond the environment file."""
+        if address.throwaway:
+            return Options(address.host, address.host, address.port, address.user)
+        return self.user_files.options(address.host, address.user, address.port)
 
-    def show_key(self, address: Address) -> tuple[str, int, paramiko.PKey]:
-        """Ask a host for its key, through its jump host where it has one, without logging in.
+    def way(self, address: Address, behind: Way = ()) -> Way:
+        """Return the jump hosts on the way to a host: those of the environment file, else those of the ssh files.
 
-        :returns: the name and port under which it is known, and the key.
+        As for ssh, only the first one of several may be behind others still.
+
+        :param behind: those on whose way this one is.
+        :raises HawserError: the way leads in a circle.
+        """
+        jumps = self.options(address).jumps if address.jump is None else (address.jump,) if address.jump else ()
+        hops = tuple(bastion(jump, address.target) for jump in jumps)
+        if not hops:
+            return ()
+        for hop in hops:
+            if hop in behind or len(behind) > MOST_JUMPS:
+                raise in_a_circle(hop.host)
+        return (*self.way(hops[0], (*behind, hops[0])), *hops)
+
+    def trust(self, address: Address) -> Trust:
+        """Return which keys a host may show."""
+        next_move = f"fab -H {address.target} trust"
+        return self.known_hosts.trust(address.name, self.options(address), address.host_key, next_move)
+
+    def show_key(self, address: Address) -> paramiko.PKey:
+        """Ask a host for its key, through its jump hosts where it has some, without logging in.
+
         :raises HawserError: it does not answer.
         """
-        reached = self.connection(address)
-        sock = self.gateways.channel(address.jump, reached.host, reached.port) if address.jump else None
-        return reached.host, reached.port, read_key(reached.host, reached.port, address.connect_timeout, sock)
+        options = self.options(address)
+        where = f"{options.host}:{options.port}"
+        try:
+            link = self.link(address, options, self.way(address))
+        except (OSError, paramiko.SSHException) as error:
+            raise HawserError(f"{where}: {reason(error)}") from None
+        return read_key(where, link, address.connect_timeout, self.trust(address).transport)
 
-    def bastion(self, jump: str) -> Address:
-        """Return how the jump host ``user@host:port`` is reached."""
-        user, _, rest = jump.rpartition("@")
-        host, _, port = rest.partition(":")
-        connection = HostConnection(host, user=user or None, port=int(port) if port else None, config=self.config)
-        return Address(jump, connection.host, connection.port, connection.user, bastion=True)
+    def connection(self, address: Address) -> HostConnection:
+        """Return a Fabric connection to a host, not opened yet, that checks the host's key.
 
-    def connection(self, address: Address) -> Connection:
-        """Return a Fabric connection to a host, not opened yet, that checks the host's key."""
-        kwargs: dict[str, object] = {}
-        if address.key:
-            kwargs = {"pkey": private_key(address.key), "look_for_keys": False, "allow_agent": False}
+        :raises HawserError: the key to log in with cannot be used.
+        """
+        login = Login(self.options(address), address.key, self.config.connect_kwargs)
+        login.require_key()
         connection = HostConnection(
-            address.host,
-            user=address.user or None,
-            port=address.port or None,
+            login.options.host,
+            user=login.options.user,
+            port=login.options.port,
             config=self.config,
-            connect_kwargs={
-                **self.config.connect_kwargs,
-                **kwargs,
-                "channel_timeout": address.connect_timeout,
-                "transport_factory": PatientTransport,
-            },
+            # The way is ours: Fabric would not check the keys of bastions.
+            gateway=False,
             connect_timeout=address.connect_timeout,
             forward_agent=address.forward_agent,
         )
-        target = (connection.client, address.name, connection.host, connection.port, address.host_key)
-        self.known_hosts.prepare(*target, bastion=address.bastion)
+        trust = self.trust(address)
+        connection.connect_kwargs = {
+            **{name: value for name, value in self.config.connect_kwargs.items() if name not in OF_LOGINS},
+            "auth_strategy": login,
+            "channel_timeout": address.connect_timeout,
+            "transport_factory": trust.transport,
+        }
+        connection.client.set_missing_host_key_policy(Check(trust))
         return connection
+
+    def link(self, address: Address, options: Options, way: Way) -> socket.socket | paramiko.Channel:
+        """Return the way to a host: through its jump hosts, a program, or straight."""
+        if way:
+            with self.lock:
+                gateway = self.gateways.setdefault(way, Gateway())
+            transport = gateway.open(lambda: self.open_behind(way[-1], way[:-1])).transport
+            channel: paramiko.Channel = transport.open_channel("direct-tcpip", (options.host, options.port), ("", 0))
+            return channel
+        if options.command:
+            return ProgramSocket(options.command)
+        return open_socket(options.host, options.port, address.connect_timeout, options.family, options.source)
 
     def open(self, address: Address) -> Connection:
         """Connect and log in.
@@ -180,33 +223,48 @@ class Connector:
         :raises Unreachable: no connection, or the login was refused.
         :raises HostKeyRefused: the host's key is unknown or has changed.
         """
+        return self.open_behind(address, self.way(address))
+
+    def open_behind(self, address: Address, way: Way) -> Connection:
+        """Connect and log in through these jump hosts; see `open`."""
         connection = self.connection(address)
         where = f"{address.name} ({connection.user}@{connection.host}:{connection.port})"
+        login: Login = connection.connect_kwargs["auth_strategy"]
+        link = None
         try:
-            jump = address.jump
-            if not jump and isinstance(connection.gateway, Connection):
-                # What ssh_config says with ProxyJump; Fabric itself would not check the bastion's key.
-                jump = f"{connection.gateway.user}@{connection.gateway.host}:{connection.gateway.port}"
-                connection.gateway = None
-            if jump:
-                connection.connect_kwargs["sock"] = self.gateways.channel(jump, connection.host, connection.port)
-            elif connection.gateway is None:
-                connection.connect_kwargs["sock"] = open_socket(
-                    connection.host, connection.port, address.connect_timeout
-                )
+            link = connection.connect_kwargs["sock"] = self.link(address, login.options, way)
             connection.open()
-        except paramiko.BadHostKeyException as error:
-            raise changed_key(address.name, error.key, error.expected_key, self.known_hosts.project) from None
         except paramiko.AuthenticationException as error:
-            by_hand = f"ssh -p {connection.port} {connection.user}@{connection.host}"
-            raise Unreachable(f"the login was refused ({reason(error)});", host=where, next=by_hand) from None
+            by_hand = " ".join(["ssh", *(["-J", ",".join(hop.name for hop in way)] if way else [])])
+            by_hand += f" -p {connection.port} {connection.user}@{connection.host}"
+            next_move = login.advice() + by_hand
+            raise Unreachable(f"the login was refused ({reason(error)});", host=where, next=next_move) from None
         except socket.gaierror:
             raise Unreachable("the name does not resolve;", host=where, next="give the host an `address`") from None
         except TimeoutError:
             raise Unreachable(f"no answer within {address.connect_timeout} s", host=where) from None
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(reason(error), host=where) from None
+            said = f"; its ProxyCommand: {link.last_words()}" if isinstance(link, ProgramSocket) else ""
+            raise Unreachable(reason(error) + hearsay(said), host=where) from None
+        finally:
+            if not connection.is_connected:
+                connection.client.close()
         return connection
 
     def close(self) -> None:
-        self.gateways.close()
+        # Those behind others first.
+        for way in sorted(self.gateways, key=len, reverse=True):
+            gateway = self.gateways[way]
+            if gateway.connection is not None:
+                gateway.connection.close()
+
+
+def bastion(jump: str, target: str = "") -> Address:
+    """Return the jump host ``[ssh://][user@]host[:port]``.
+
+    :param target: a host behind it.
+    """
+    user, _, rest = jump.removeprefix("ssh://").rstrip("/").rpartition("@")
+    found = re.fullmatch(r"\[([^]]+)\](?::(\d+))?", rest) or re.fullmatch(r"([^:]+)(?::(\d+))?", rest)
+    host, port = (found[1], int(found[2] or 0)) if found else (rest, 0)
+    return Address(jump, host, port, user, target=target)

@@ -4,38 +4,51 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import functools
 import hashlib
 import socket
 import stat
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 
 from ..errors import HawserError
 from ..report.text import reason
+from .options import Options
+from .signed import SUFFIX, Certificate, fits, public_key
 from .transport import PatientTransport
+
+# How a key is asked for whose kind known_hosts has by its old name.
+RSA = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
 
 class HostKeyRefused(HawserError):
     """A host showed a key that nobody has confirmed, or another one than before."""
 
 
-def read_key(address: str, port: int, timeout: float, channel: paramiko.Channel | None = None) -> paramiko.PKey:
+def read_key(
+    where: str, link: socket.socket | paramiko.Channel, timeout: float, make: Callable[..., PatientTransport]
+) -> paramiko.PKey:
     """Ask a host for its key, without logging in.
 
-    :param channel: a way to it through another host.
+    :param where: it, for messages.
+    :param link: the way to it, which is closed in the end.
     :raises HawserError: it does not answer.
     """
     try:
-        with channel or socket.create_connection((address, port), timeout=timeout) as link:
-            transport = PatientTransport(link)
+        with link:
+            transport = make(link)
             try:
                 transport.start_client(timeout=timeout)
                 return transport.get_remote_server_key()
             finally:
                 transport.close()
     except (OSError, paramiko.SSHException) as error:
-        raise HawserError(f"{address}:{port}: {reason(error)}") from None
+        raise HawserError(f"{where}: {reason(error)}") from None
 
 
 def parse_key(text: str) -> paramiko.PKey:
@@ -55,100 +68,243 @@ def known_name(address: str, port: int) -> str:
     return address if port == 22 else f"[{address}]:{port}"
 
 
-class RefuseUnknown(paramiko.MissingHostKeyPolicy):
-    """Refuse a key that nobody has confirmed, with its fingerprint and the command that confirms it.
+@dataclass(frozen=True)
+class Line:
+    """A line of known_hosts.
+
+    :param hosts: patterns, or the hash of a name.
+    :param place: the file, and the line in it.
+    """
+
+    marker: str
+    hosts: str
+    key: paramiko.PKey
+    place: str
+
+    @property
+    def kind(self) -> str:
+        return str(self.key.get_name())
+
+    def names(self, name: str) -> bool:
+        """Whether it is about a host."""
+        if self.hosts.startswith("|"):
+            return _is_hash_of(self.hosts, name)
+        patterns = self.hosts.split(",")
+        if any(fits(each[1:], name) for each in patterns if each.startswith("!")):
+            return False
+        return any(fits(each, name) for each in patterns if not each.startswith("!"))
+
+
+def _is_hash_of(text: str, name: str) -> bool:
+    try:
+        return paramiko.HostKeys.hash_host(name.lower(), text) == text
+    except (AssertionError, ValueError, IndexError):
+        return False
+
+
+def read_line(text: str, place: str) -> Line | None:
+    """Read a line of known_hosts(5).
+
+    :returns: None for one that says nothing, or that cannot be read: `ssh` passes over both.
+    """
+    words = text.split()
+    marker = words.pop(0) if words and words[0].startswith("@") else ""
+    if len(words) < 3 or words[0].startswith("#") or marker not in ("", "@cert-authority", "@revoked"):
+        return None
+    try:
+        key = public_key(base64.b64decode(words[2], validate=True))
+    except ValueError:
+        return None
+    return Line(marker, words[0], key, place) if key.get_name() == words[1] else None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Which keys one host may show.
 
     :param name: the host's name in the environment file.
+    :param entry: the name under which its keys are kept; a certificate is for
+    :param host: this one.
+    :param lines: those that are about it.
     :param next_move: the command that confirms a key.
     """
 
-    def __init__(self, name: str, next_move: str) -> None:
-        self.name = name
-        self.next_move = next_move
+    name: str
+    entry: str
+    host: str
+    lines: tuple[Line, ...]
+    next_move: str
+    revoked: str = ""
+
+    def of(self, marker: str) -> list[Line]:
+        return [line for line in self.lines if line.marker == marker]
+
+    def knows(self, key: paramiko.PKey) -> bool:
+        """Whether this key is trusted already."""
+        return any(line.key == key for line in self.of(""))
+
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of keys that the host is asked for, the ones that are known first."""
+        known = [kind for line in self.of("") for kind in RSA.get(line.kind, (line.kind,))]
+        every: tuple[str, ...] = vars(paramiko.Transport)["_preferred_keys"]
+        certified = [f"{kind}{SUFFIX}" for kind in every] if self.of("@cert-authority") else []
+        return tuple(dict.fromkeys([*certified, *(kind for kind in known if kind in every), *every]))
+
+    def transport(
+        self,
+        link: socket.socket | paramiko.Channel,
+        disabled_algorithms: Mapping[str, Iterable[str]] | None = None,
+    ) -> PatientTransport:
+        """Return a transport that asks for a key of a kind that is known, where one is."""
+        return PatientTransport(link, disabled_algorithms, self.kinds())
+
+    def check(self, key: paramiko.PKey) -> None:
+        """Accept the key that the host has shown.
+
+        :raises HostKeyRefused: it is unknown, another one than before, revoked, or badly certified.
+        """
+        if self.certifies(key):
+            return
+        self.refuse_changed(key)
+        if not self.knows(key):
+            raise HostKeyRefused(
+                f"its host key is not known yet: {key.get_name()} {fingerprint(key)}",
+                host=self.name,
+                next=f"compare it with what the host's owner says, then: {self.next_move}",
+            )
+
+    def certifies(self, key: paramiko.PKey) -> bool:
+        """Whether an authority that we trust vouches for the key.
+
+        :raises HostKeyRefused: it does, for another host or another time; or the key is revoked.
+        """
+        certificate = self.certificate(key)
+        self.refuse_revoked(key, certificate)
+        problem = certificate.problem(self.host) if certificate is not None else ""
+        if certificate is not None and problem:
+            raise HostKeyRefused(
+                f"its certificate {certificate.title!r} does not count: {problem}",
+                host=self.name,
+                next="its owner has it signed anew",
+            )
+        return certificate is not None
+
+    def certificate(self, key: paramiko.PKey) -> Certificate | None:
+        """Return what an authority that we trust has signed about the key; without one, the key counts for itself."""
+        if key.public_blob is None:
+            return None
+        try:
+            found = Certificate.parse(key.public_blob.key_blob)
+        except ValueError:
+            return None
+        return found if any(line.key == found.authority for line in self.of("@cert-authority")) else None
+
+    def refuse_revoked(self, key: paramiko.PKey, certificate: Certificate | None) -> None:
+        shown = [key, *([certificate.authority] if certificate is not None else [])]
+        places = [line.place for line in self.of("@revoked") if line.key in shown]
+        if self.revoked and not _passes(self.revoked, key):
+            places.append(self.revoked)
+        if places:
+            raise HostKeyRefused(
+                f"ITS HOST KEY IS REVOKED by {places[0]}: {key.get_name()} {fingerprint(key)}",
+                host=self.name,
+                next="ask the host's owner: somebody else may have this key",
+            )
+
+    def refuse_changed(self, key: paramiko.PKey) -> None:
+        """Stop where the host is known with another key: that is for its owner to settle.
+
+        :raises HostKeyRefused: shows both fingerprints.
+        """
+        known = self.of("")
+        if known and not self.knows(key):
+            alike = next((line for line in known if line.kind == key.get_name()), known[0])
+            raise changed_key(self.name, key, alike, self.next_move)
+
+
+def _passes(path: str, key: paramiko.PKey) -> bool:
+    """Whether a file of revoked keys, a list of lines or one of OpenSSH's own, does not name a key."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as shown:
+        shown.write(f"{key.get_name()} {key.get_base64()}\n")
+        shown.flush()
+        return subprocess.run(["ssh-keygen", "-Q", "-f", path, shown.name], capture_output=True).returncode == 0
+
+
+class Check(paramiko.MissingHostKeyPolicy):
+    """A host's key is judged by ours alone: Paramiko is told of no key, so every one is missing to it."""
+
+    def __init__(self, trust: Trust) -> None:
+        self.trust = trust
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        raise HostKeyRefused(
-            f"its host key is not known yet: {key.get_name()} {fingerprint(key)}",
-            host=self.name,
-            next=f"compare it with what the host's owner says, then: {self.next_move}",
-        )
+        self.trust.check(key)
 
 
 class KnownHosts:
     """The keys that are trusted: the user's, the machine's, the project's, and those pinned in an environment file.
 
     :param project: the project's own known_hosts, shared by the team.
+    :raises HawserError: that is no text.
     """
 
     def __init__(self, project: Path) -> None:
         self.project = project
-        self.keys = paramiko.HostKeys()
-        for path in (Path("/etc/ssh/ssh_known_hosts"), Path.home() / ".ssh" / "known_hosts", project):
-            try:
-                if not stat.S_ISREG(path.stat().st_mode):
-                    raise OSError("it is no regular file")
-                self.keys.load(str(path))
-            except FileNotFoundError:
-                continue
-            except (OSError, ValueError, paramiko.SSHException, paramiko.hostkeys.InvalidHostKey) as error:
-                raise HawserError(f"{path} cannot be read: {error}", code=2) from None
+        self.read = functools.cache(self._read)
+        self.pinned = self._read(project)
 
-    def prepare(
-        self, client: paramiko.SSHClient, name: str, address: str, port: int, pinned: str, bastion: bool = False
-    ) -> None:
-        """Give a client the keys that count for one host.
+    def _read(self, path: Path) -> list[Line]:
+        """Return the lines of a file; of the user's own there may be none that can be read."""
+        ours = path == self.project
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise OSError("it is no regular file")
+            text = path.read_text(encoding="utf-8", errors="strict" if ours else "replace")
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            if not ours:
+                return []
+            raise HawserError(f"{path} cannot be read: {error}", code=2) from None
+        lines = (read_line(line, f"{path}:{number}") for number, line in enumerate(text.splitlines(), start=1))
+        return [line for line in lines if line is not None]
 
-        :param pinned: ``TYPE BASE64`` from the environment file; then it alone counts.
-        :param bastion: it is no host of the inventory, so no task can name it.
+    def trust(self, name: str, options: Options, pinned: str = "", next_move: str = "") -> Trust:
+        """Return which keys a host may show.
+
+        :param pinned: ``TYPE BASE64`` from the environment file; then it alone counts, unless it is revoked.
         """
-        entry = known_name(address, port)
-        target = client.get_host_keys()
-        target.clear()
+        entry = options.alias or known_name(options.host, options.port)
+        bare = options.alias or options.host
+        every = [*self.pinned, *(line for path in options.known_hosts for line in self.read(path))]
+        # A key is one of this port; authorities and what is revoked are mostly written without ports, as for ssh.
+        lines = [line for line in every if line.names(entry) or (line.marker and line.names(bare))]
         if pinned:
-            key = parse_key(pinned)
-            target.add(entry, key.get_name(), key)
-        else:
-            for kind, key in (self.keys.lookup(entry) or {}).items():
-                target.add(entry, kind, key)
-        next_move = "fab -H HOST trust, for a host behind it" if bastion else f"fab -H {name} trust"
-        client.set_missing_host_key_policy(RefuseUnknown(name, next_move))
+            key = Line("", entry, parse_key(pinned), "host_key in the environment file")
+            lines = [key, *(line for line in lines if line.marker == "@revoked")]
+        return Trust(name, entry, bare, tuple(lines), next_move, options.revoked)
 
-    def knows(self, address: str, port: int, key: paramiko.PKey) -> bool:
-        """Whether this key of a host is trusted already."""
-        entry = self.keys.lookup(known_name(address, port))
-        return entry is not None and entry.get(key.get_name()) == key
-
-    def refuse_changed(self, name: str, address: str, port: int, key: paramiko.PKey) -> None:
-        """Stop where a host is known with another key: that is for its owner to settle.
-
-        :raises HostKeyRefused: shows both fingerprints.
-        """
-        trusted = list((self.keys.lookup(known_name(address, port)) or {}).values())
-        if trusted and key not in trusted:
-            raise changed_key(name, key, trusted[0], self.project)
-
-    def pin(self, address: str, port: int, key: paramiko.PKey) -> bool:
-        """Append a key to the project's known_hosts.
+    def pin(self, trust: Trust, key: paramiko.PKey) -> bool:
+        """Append a host's key to the project's known_hosts.
 
         :returns: False when it was known already.
         """
-        if self.knows(address, port, key):
+        if trust.knows(key):
             return False
-        entry = known_name(address, port)
+        line = f"{trust.entry} {key.get_name()} {key.get_base64()}"
         self.project.parent.mkdir(parents=True, exist_ok=True)
         with self.project.open("a+") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            stream.write(f"{entry} {key.get_name()} {key.get_base64()}\n")
-        self.keys.add(entry, key.get_name(), key)
+            stream.write(f"{line}\n")
+        self.pinned.append(Line("", trust.entry, key, str(self.project)))
         return True
 
 
-def changed_key(name: str, key: paramiko.PKey, expected: paramiko.PKey, project: Path) -> HostKeyRefused:
+def changed_key(name: str, key: paramiko.PKey, known: Line, next_move: str) -> HostKeyRefused:
     """Return the error of a host's key that is another one than before; this is never accepted by a command."""
     return HostKeyRefused(
         f"ITS HOST KEY HAS CHANGED. It shows {key.get_name()} {fingerprint(key)}, "
-        f"known is {fingerprint(expected)}.\n"
-        f"  Someone may be listening in, or the host was set up anew. If its owner confirms the key, remove the old\n"
-        f"  line from {project} or ~/.ssh/known_hosts (or host_key in the environment file), then: fab -H {name} trust",
+        f"known is {known.kind} {fingerprint(known.key)}.\n"
+        f"  Someone may be listening in, or the host was set up anew. If its owner confirms it, remove the old one\n"
+        f"  ({known.place}), then: {next_move}",
         host=name,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
-import shlex
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,8 +27,13 @@ LOADER = (
     "main()\n"
 )
 NO_PYTHON = "hawser: no python3 here"
-# A script of sh that starts the loader, or says that there is nothing to start it with.
-SCRIPT = f"command -v python3 >/dev/null || {{ echo '{NO_PYTHON}'; exit 0; }}; exec python3 -IBc {shlex.quote(LOADER)}"
+# A script of sh that starts the loader, or says that there is nothing to start it with. It begins with an empty line:
+# what a login has said before may have no end. A line without backslashes and exclamation marks is the same for every
+# login shell: csh knows no quoted newline, and fish its own escapes.
+SCRIPT = (
+    f"echo; command -v python3 >/dev/null || {{ echo '{NO_PYTHON}'; exit 0; }}; exec python3 -IBc "
+    f"\"import base64; exec(base64.b64decode('{base64.b64encode(LOADER.encode()).decode()}'))\""
+)
 # What it takes then: the only script that needs no python3.
 INSTALL_PYTHON = (
     "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && "

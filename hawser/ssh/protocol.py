@@ -15,7 +15,7 @@ from ..answers import messages, reading
 from ..answers.kinds import adapter
 from ..errors import ProtocolBreach, Unreachable
 from ..host.facts import Facts
-from ..report.text import hearsay
+from ..report.text import SEQUENCE, hearsay
 from .transport import SILENCE
 
 # The far side says something every 3 s; after this long without a word (`SILENCE`) the line counts as cut.
@@ -28,6 +28,9 @@ SLOWEST = 1 << 14
 # keeps until the end of the phase.
 LONGEST_LINE = 1 << 24
 LONGEST_SPEECH = 1 << 20
+# Bytes of what a program says that are kept for its last words, and characters of them that are shown.
+LAST_WORDS = 1 << 16
+LAST_SHOWN = 2000
 LONGEST_TALK = 1 << 28
 LONGEST_REPORT = 1 << 26
 # Values in a line: each costs memory, however short it is written.
@@ -82,9 +85,20 @@ class Reader:
         self.buffer = bytearray()
         # Bytes of all messages until now.
         self.taken = 0
+        # The end of what the login has said; None: the runner speaks.
+        self.speech: bytes | None = b""
+        # What no message may show.
+        self.secret = b""
 
     def breach(self, what: str) -> NoReturn:
         raise ProtocolBreach(self.name, what)
+
+    def words(self) -> str:
+        """Return the end of what the host has said instead of a greeting; empty once the runner speaks."""
+        if self.speech is None:
+            return ""
+        said = self.speech + (bytes(self.buffer) if is_text(self.buffer) else b"")
+        return text_of(said.replace(self.secret, b"***") if self.secret else said)
 
     def line(self, due: float = ENDLESS, late: str = "signs of life, but no answer in time") -> bytes:
         """Return the next line without its end.
@@ -111,7 +125,8 @@ class Reader:
                 last = now
                 self.buffer += data
             elif now - last > SILENCE:
-                raise Unreachable(f"has been silent for {SILENCE:.0f} s; the line is cut", host=self.name)
+                before = f"; it had said:\n{words}" if (words := self.words()) else ""
+                raise Unreachable(f"has been silent for {SILENCE:.0f} s; the line is cut{before}", host=self.name)
             if now - began > SILENCE + len(self.buffer) / SLOWEST and b"\n" not in self.buffer[looked:]:
                 self.breach(f"no whole line within {now - began:.0f} s")
             if now > due:
@@ -149,8 +164,11 @@ class Reader:
             if line.decode("utf-8", "replace") == no_python:
                 return None
             if HELLO.match(line):
+                self.speech = None
                 self.buffer[:0] = line + b"\n"
                 return self.facts(self.message())
+            # A login that starts something else may send back what we have sent: the runner's source is no text.
+            self.speech = ((self.speech or b"") + (line + b"\n" if is_text(line) else b""))[-LAST_WORDS:]
             length += len(line) + 1
             if length > LONGEST_SPEECH:
                 self.breach(f"more than {LONGEST_SPEECH >> 20} MiB before a greeting")
@@ -268,6 +286,18 @@ class Exchange:
                 value = row.get("answer") if isinstance(row, dict) else None
                 found.append({"answer": self.answered(function, arguments, value)})
         return found
+
+
+def is_text(data: bytes | bytearray) -> bool:
+    try:
+        return SEQUENCE.sub("", data.decode("utf-8")).replace("\t", "").rstrip("\r").isprintable()
+    except ValueError:
+        return False
+
+
+def text_of(data: bytes) -> str:
+    """Return the last words of a program, as a message tells them."""
+    return hearsay(data.decode("utf-8", "replace").strip())[-LAST_SHOWN:]
 
 
 def patience(operation: str, arguments: Arguments) -> float:

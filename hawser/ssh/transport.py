@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import functools
 import socket
+import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Concatenate, ParamSpec
 
@@ -23,6 +25,8 @@ SILENCE = 15.0
 # Bytes of a packet, as OpenSSH has it, and of all that is written before the first one.
 LONGEST_PACKET = 1 << 18
 LONGEST_BANNER = 1 << 16
+# Bytes of a program's last words.
+LAST_WORDS = 2000
 P = ParamSpec("P")
 
 
@@ -37,12 +41,48 @@ class PromptSocket(socket.socket):
         return data
 
 
-def open_socket(host: str, port: int, timeout: float) -> socket.socket:
-    """Connect with TCP_NODELAY, without which every exchange waits 40 ms for an acknowledgement."""
-    link = socket.create_connection((host, port), timeout=timeout)
+FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+
+
+def open_socket(host: str, port: int, timeout: float, family: str = "any", source: str = "") -> socket.socket:
+    """Connect with TCP_NODELAY, without which every exchange waits 40 ms for an acknowledgement.
+
+    :param family: ``inet`` or ``inet6`` for addresses of this family alone.
+    :param source: our own address; empty: any.
+    """
+    if family in FAMILIES:
+        host = socket.getaddrinfo(host, port, FAMILIES[family], socket.SOCK_STREAM)[0][4][0]  # type: ignore[assignment]
+    link = socket.create_connection((host, port), timeout, (source, 0) if source else None)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.settimeout(None)
     return PromptSocket(fileno=link.detach())
+
+
+class ProgramSocket(socket.socket):
+    """A socket at whose far end a program is the way to a host.
+
+    :param command: a line for the shell.
+    """
+
+    def __init__(self, command: str) -> None:
+        ours, theirs = socket.socketpair()
+        super().__init__(fileno=ours.detach())
+        self.errors = tempfile.TemporaryFile()
+        with theirs:
+            self.program = subprocess.Popen(
+                ["/bin/sh", "-c", f"exec {command}"], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self.errors
+            )
+
+    def last_words(self) -> str:
+        """Return the end of what the program has said on standard error."""
+        self.errors.seek(max(0, self.errors.seek(0, 2) - LAST_WORDS))
+        return self.errors.read().decode("utf-8", "replace").strip() or "no word of it"
+
+    def close(self) -> None:
+        """Close it, and have the program end."""
+        super().close()
+        if self.program.poll() is None:
+            self.program.terminate()
 
 
 def answered_in_time(
@@ -157,21 +197,33 @@ def within_window(feed: Callable[..., None]) -> Callable[..., None]:
 
 
 class PatientTransport(paramiko.Transport):
-    """A transport with patient channels, which ends when the far side leaves something lying."""
+    """A transport with patient channels, which ends when the far side leaves something lying.
+
+    :param kinds: those of host keys, the preferred ones first; empty: Paramiko's.
+    """
 
     packetizer: PatientPacketizer
 
     def __init__(
-        self, link: socket.socket | paramiko.Channel, disabled_algorithms: Mapping[str, Iterable[str]] | None = None
+        self,
+        link: socket.socket | paramiko.Channel,
+        disabled_algorithms: Mapping[str, Iterable[str]] | None = None,
+        kinds: tuple[str, ...] = (),
     ) -> None:
         super().__init__(link, disabled_algorithms=disabled_algorithms, packetizer_class=PatientPacketizer)
         self.ended = threading.Event()
+        self.kinds = kinds
         # Paramiko calls what takes data as its own class of channels has it: ours could not have others.
         handlers = self._channel_handler_table  # type: ignore[has-type]
         self._channel_handler_table = {
             **handlers,
             **{each: within_window(handlers[each]) for each in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA)},
         }
+
+    @property
+    def preferred_keys(self) -> Sequence[str]:
+        """The kinds of host keys to ask for; see Paramiko."""
+        return self.kinds or super().preferred_keys
 
     def run(self) -> None:
         """Read packets until the end; see Paramiko."""

@@ -19,28 +19,21 @@ from ..answers.kinds import adapter
 from ..answers.messages import Message
 from ..errors import StepFailed, Unreachable
 from ..host.facts import Facts
-from ..report.text import hearsay, reason
+from ..report.text import reason
 from ..resources import Catalog
 from .connect import Address, Connector
 from .loader import INSTALL_PYTHON, NO_PYTHON, SCRIPT, first_input
-from .protocol import Done, Exchange, Reader
+from .protocol import LAST_WORDS, Done, Exchange, Reader, text_of
+from .sudo import ENGLISH, refusal
 from .transport import SILENCE
 
 CHUNK = 1 << 17
-# Seconds that apt may take to install Python, and bytes of what a program says that are kept for its last words.
+# Seconds that apt may take to install Python.
 LONGEST_INSTALL = 1800.0
-LAST_WORDS = 1 << 16
-# Characters of them that are shown.
-LAST_SHOWN = 2000
 # Bytes that a runner may say to standard error: a login script may speak there, and whatever warns.
 LONGEST_ERRORS = 1 << 26
 
 READY = "hawser-is-ready"
-
-
-def text_of(data: bytes) -> str:
-    """Return the last words of a program, as a message tells them."""
-    return hearsay(data.decode("utf-8", "replace").strip())[-LAST_SHOWN:]
 
 
 @dataclass(frozen=True)
@@ -118,12 +111,14 @@ class Wire:
         """Return the command that runs a shell script as root, and the first bytes of its standard input."""
         if self.user == "root":
             return f"/bin/sh -c {shlex.quote(script)}", b""
+        # What sudo starts has the host's language again.
+        script = f"unset LC_ALL; {script}"
         if not self.address.sudo_password:
-            return f"sudo -n /bin/sh -c {shlex.quote(script)}", b""
+            return f"{ENGLISH} sudo -n /bin/sh -c {shlex.quote(script)}", b""
         # No `exec sudo`: the credential is cached under the shell's process id.
         outer = (
-            "IFS= read -r p && printf '%s\\n' \"$p\" | sudo -S -p '' -v && unset p && "
-            f"sudo -n /bin/sh -c {shlex.quote(script)}; exit $?"
+            f"IFS= read -r p && printf '%s\\n' \"$p\" | {ENGLISH} sudo -S -p '' -v && unset p && "
+            f"{ENGLISH} sudo -n /bin/sh -c {shlex.quote(script)}; exit $?"
         )
         return f"/bin/sh -c {shlex.quote(outer)}", self.address.sudo_password.encode() + b"\n"
 
@@ -176,8 +171,9 @@ class Wire:
             return
         # A terminal shows what is typed: the password is sent when it has been told not to.
         outer = (
-            f"stty -echo; printf {READY}; IFS= read -r p; stty echo; printf '%s\\n' \"$p\" | sudo -S -p '' -v && "
-            f"unset p && sudo -n /bin/sh -c {shlex.quote(script)}; exit $?"
+            f"stty -echo; printf {READY}; IFS= read -r p; stty echo; "
+            f"printf '%s\\n' \"$p\" | {ENGLISH} sudo -S -p '' -v && unset p && "
+            f"{ENGLISH} sudo -n /bin/sh -c {shlex.quote(script)}; exit $?"
         )
         channel.exec_command(f"/bin/sh -c {shlex.quote(outer)}")
         output = b""
@@ -209,6 +205,7 @@ class Wire:
         :returns: an empty string, or `NO_PYTHON`.
         """
         self.reader = Reader(self.name, self.receive, self.ended)
+        self.reader.secret = self.address.sudo_password.encode()
         self.errors, self.erred = b"", 0
         self.channel = self.execute(SCRIPT)
         try:
@@ -278,17 +275,12 @@ class Wire:
         except (OSError, paramiko.SSHException):
             pass
         text = text_of(errors)
-        if "password is required" in text or "a terminal is required" in text:
-            return Unreachable(
-                f"sudo asks {self.user} for a password;",
-                host=self.name,
-                next="name the secret that holds it with `ssh.sudo_password`, or give the user NOPASSWD",
-            )
-        if "incorrect password" in text or "try again" in text:
-            return Unreachable(f"sudo refuses the password of {self.user}", host=self.name)
-        if "not in the sudoers" in text or "not allowed" in text:
-            return Unreachable(f"{self.user} may not use sudo on this host", host=self.name)
-        return Unreachable("the connection or the runner ended" + (f":\n{text}" if text else ""), host=self.name)
+        # What the runner says last is not sudo's.
+        refused = None if self.reader.speech is None else refusal(text, self.user, self.name)
+        if refused is not None:
+            return refused
+        words = "\n".join(each for each in (self.reader.words(), text) if each)
+        return Unreachable("the connection or the runner ended" + (f":\n{words}" if words else ""), host=self.name)
 
     def write(self, data: bytes) -> None:
         """Send bytes, however slowly the other side takes them.

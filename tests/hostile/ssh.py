@@ -6,7 +6,7 @@ import contextlib
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import paramiko
 from paramiko.common import MSG_CHANNEL_REQUEST
@@ -83,10 +83,13 @@ class Server:
             transport.close()
 
 
-def execute(channel: paramiko.Channel, command: str) -> None:
-    """Run a command for real."""
+def execute(channel: paramiko.Channel, command: str, shell: Sequence[str] = ("sh",)) -> None:
+    """Run a command for real.
+
+    :param shell: the login shell.
+    """
     ours, theirs = socket.socketpair()
-    with subprocess.Popen(["sh", "-c", command], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL):
+    with subprocess.Popen([*shell, "-c", command], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL):
         theirs.close()
 
         def answer() -> None:

@@ -233,6 +233,52 @@ def test_hosts_behind_a_jump_host_are_trusted_through_it(fleet: Fleet, tmp_path:
     known.unlink()
 
 
+def test_the_users_own_ssh_files_count_as_for_ssh(fleet: Fleet, tmp_path: Path) -> None:
+    files = tmp_path / ".ssh"
+    (files / "config.d").mkdir(parents=True, mode=0o700)
+    (files / "mine").write_bytes(sandbox.private_key().read_bytes())
+    (files / "mine").chmod(0o600)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", files / "ca"], check=True)
+    key = "/etc/ssh/ssh_host_ed25519_key"
+    (tmp_path / "host.pub").write_text(fleet.inside("web2", "cat", f"{key}.pub"))
+    sign = ["ssh-keygen", "-q", "-s", files / "ca", "-I", "web2", "-h", "-n", "gate.test", tmp_path / "host.pub"]
+    subprocess.run(sign, check=True)
+    certificate = (tmp_path / "host-cert.pub").read_text()
+    known = next(each.host_keys[0] for each in sandbox.listing() if each.name == f"{fleet.name}-data1")
+    files.joinpath("known_hosts").write_text(
+        f"damaged\n@cert-authority *.test  {(files / 'ca.pub').read_text()}data1   {known}\n"
+    )
+    files.joinpath("config").write_text("Include config.d/*\nHost *\n  ProxyJump gate.test\n")
+    files.joinpath("config.d", "fleet").write_text(
+        f"Host gate.test\n  HostName {fleet.address('web2')}\n  HostKeyAlias gate.test\n  ProxyJump none\n"
+        f"Host data1\n  HostName {fleet.address('data1')}\n  HostKeyAlias data1\n  ProxyJump gate.test,gate.test\n"
+        "Host *\n  IdentityFile ~/.ssh/mine\n  IdentitiesOnly yes\n  User root\n"
+    )
+    fleet.inside("web2", "sh", "-c", f"echo '{certificate}' > {key}-cert.pub")
+    fleet.inside("web2", "sh", "-c", f"echo 'HostCertificate {key}-cert.pub' > /etc/ssh/sshd_config.d/signed.conf")
+    fleet.inside("web2", "systemctl", "reload", "ssh")
+    # A file of its own: the ssh files would count for no sandbox host.
+    name = f"{fleet.name}-own"
+    (fleet.hosts / f"{name}.toml").write_text(
+        '[app]\nname = "own"\nrepo = "."\n[hosts.web2]\naddress = "gate.test"\n[hosts.data1]\naddress = "data1"\n'
+    )
+    home = {"HOME": str(tmp_path)}
+    try:
+        said = fleet.fab("-H", name, "run", "hostname", env=home).stdout
+        assert f"{fleet.name}-web2" in said and f"{fleet.name}-data1" in said
+        with files.joinpath("known_hosts").open("a") as stream:
+            stream.write(f"@revoked * {known}\n")
+        failed = fleet.fab("-H", f"{name}/data1", "run", "hostname", code=1, env=home)
+        assert f"REVOKED by {files}/known_hosts:4" in failed.stdout + failed.stderr
+        files.joinpath("config").write_text("Host *\n  ProxyJump gate.test\n")
+        failed = fleet.fab("-H", name, "run", "hostname", code=1, env=home)
+        assert "gate.test reached through gate.test itself" in failed.stdout + failed.stderr
+    finally:
+        (fleet.hosts / f"{name}.toml").unlink()
+        fleet.inside("web2", "rm", "/etc/ssh/sshd_config.d/signed.conf", f"{key}-cert.pub")
+        fleet.inside("web2", "systemctl", "reload", "ssh")
+
+
 def test_a_host_key_that_changed_is_refused(fleet: Fleet) -> None:
     address = fleet.address("web1")
     other = next(each.host_keys[0] for each in sandbox.listing() if each.name == f"{fleet.name}-web2")
@@ -250,7 +296,7 @@ def test_an_unknown_host_key_is_refused_until_it_is_trusted(fleet: Fleet) -> Non
     known.unlink(missing_ok=True)
     with changed(fleet, {"[hosts.web1]": plain, "sandbox = true\n\n[hosts.web2]": "\n[hosts.web2]"}):
         said = refused(fleet, "-H", f"{fleet.name}/web1", "run", "true", code=1)
-        assert "fab -H web1 trust" in said
+        assert f"fab -H {fleet.name}/web1 trust" in said
         assert "SHA256:" in said
         fleet.fab("-H", f"{fleet.name}/web1", "trust", "--yes")
         fleet.fab("-H", f"{fleet.name}/web1", "run", "true")

@@ -495,6 +495,7 @@ class TestATransport:
             (b"SSH-2.0-x\r\n" + b"\xff\xff\xff\xf4" + b"\x04" * 4, "a packet of more than 256 KiB"),
             (b"SSH-2.0-" + b"x" * (1 << 17), "a banner of more than 64 KiB"),
         ],
+        ids=["packet", "banner"],
     )
     def test_nothing_long_is_read_before_a_key_was_shown(self, hostile: Hostile, greeting: bytes, what: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -563,9 +564,9 @@ class TestAHostThatAnswersNothing:
     def test_a_host_that_answers_nothing_leads_to_no_host_behind_it(self, mute: Wire, opens: bool) -> None:
         if opens:
             pytest.skip("a jump host starts no program")
-        mute.connector.gateways.connections["jump"] = mute.connector.open(mute.address)
+        behind = Address("web2", "192.0.2.1", 22, "root")
         with pytest.raises((paramiko.SSHException, TimeoutError)):
-            mute.connector.gateways.channel("jump", "192.0.2.1", 22)
+            mute.connector.link(behind, mute.connector.options(behind), (mute.address,))
 
 
 def test_the_wire_speaks_to_a_real_login(hostile: Hostile) -> None:

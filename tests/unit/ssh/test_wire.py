@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from hawser.resources import Catalog, File, Link
 from hawser.ssh import protocol
 from hawser.ssh import wire as wire_module
 from hawser.ssh.connect import Address, Connector
-from hawser.ssh.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key, read_key
+from hawser.ssh.hostkeys import HostKeyRefused, KnownHosts, fingerprint, parse_key
 from hawser.ssh.loader import NO_PYTHON
 from hawser.ssh.wire import Wire
 from tests.hostile.ssh import (
@@ -64,7 +66,9 @@ def connector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connector:
 def address(tmp_path: Path) -> Callable[..., Address]:
     def address(port: int, user: str = "root", key: str = "ours", trusted: paramiko.PKey | None = HOST_KEY) -> Address:
         pinned = f"{trusted.get_name()} {trusted.get_base64()}" if trusted else ""
-        return Address("web1", "127.0.0.1", port, user, str(tmp_path / key), host_key=pinned, connect_timeout=2)
+        return Address(
+            "web1", "127.0.0.1", port, user, str(tmp_path / key), host_key=pinned, connect_timeout=2, target="shop/web1"
+        )
 
     return address
 
@@ -96,13 +100,13 @@ class TestConnecting:
 
     def test_the_key_of_known_hosts_counts(self, serve, connector, address):
         port = serve(keep_silent)
-        connector.known_hosts.pin("127.0.0.1", port, HOST_KEY)
+        connector.known_hosts.pin(connector.trust(address(port, trusted=None)), HOST_KEY)
         connector.open(address(port, trusted=None)).close()
 
     def test_an_unknown_host_key_is_refused_with_the_next_move(self, serve, connector, address):
         with pytest.raises(HostKeyRefused) as caught:
             connector.open(address(serve(keep_silent), trusted=None))
-        assert fingerprint(HOST_KEY) in str(caught.value) and "fab -H web1 trust" in str(caught.value)
+        assert fingerprint(HOST_KEY) in str(caught.value) and "fab -H shop/web1 trust" in str(caught.value)
 
     def test_a_changed_host_key_is_refused_with_both(self, serve, connector, address):
         with pytest.raises(HostKeyRefused, match="ITS HOST KEY HAS CHANGED") as caught:
@@ -152,14 +156,14 @@ class TestConnecting:
             with pytest.raises(Unreachable, match="web1"):
                 connector.open(address(listening.getsockname()[1]))
 
-    def test_the_key_of_a_host_is_read_without_logging_in(self, serve):
-        assert read_key("127.0.0.1", serve(keep_silent), 2) == HOST_KEY
+    def test_the_key_of_a_host_is_read_without_logging_in(self, serve, connector, address):
+        assert connector.show_key(address(serve(keep_silent), trusted=None)) == HOST_KEY
 
-    def test_a_host_that_does_not_answer_has_no_key_to_read(self):
+    def test_a_host_that_does_not_answer_has_no_key_to_read(self, connector, address):
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
         with pytest.raises(HawserError, match=f"127.0.0.1:{port}: .*refused"):
-            read_key("127.0.0.1", port, 2)
+            connector.show_key(address(port, trusted=None))
 
 
 class TestRunner:
@@ -220,7 +224,15 @@ class TestEndings:
         [
             ("sudo: a password is required\n", "sudo asks deploy for a password; next: .*ssh.sudo_password"),
             ("Sorry, try again.\nsudo: 1 incorrect password attempt\n", "sudo refuses the password of deploy"),
-            ("deploy is not in the sudoers file.\n", "deploy may not use sudo on this host"),
+            (
+                "sudo: sorry, you must have a tty to run sudo\n",
+                r"sudo wants a terminal of deploy \(requiretty\); next: .*!requiretty",
+            ),
+            ("sudo: Account or password is expired, reset your password and try again\n", "sudo refuses .* expired;"),
+            ("sudo: interactive authentication is required\n", "sudo asks deploy for a password;"),
+            ("env: 'sudo': No such file or directory\n", "there is no sudo for deploy; next: install it"),
+            ("deploy is not in the sudoers file.\n", "deploy may not use sudo on this host; next: .*NOPASSWD"),
+            ("Sorry, user deploy is not allowed to execute '/bin/sh' as root on web1.\n", "deploy may not use sudo"),
             ("Illegal instruction\n", "the connection or the runner ended:\nIllegal instruction"),
             ("", "the connection or the runner ended$"),
         ],
@@ -228,6 +240,76 @@ class TestEndings:
     def test_a_runner_that_ended_is_told_with_its_last_words(self, wire, errors, message):
         with pytest.raises(Unreachable, match=f"web1: {message}"):
             wire(say(errors=errors, code=1), user="deploy").open(refuse)
+
+    @pytest.mark.parametrize(
+        "noise",
+        ["\x1b]0;web1\x07", "Welcome!\nto web1", "x" * 100_000, "no end\r", "\xff\x00", "{}\n[1]"],
+    )
+    def test_the_greeting_is_found_after_whatever_a_login_says_first(self, wire, noise):
+        def speak(channel: paramiko.Channel, command: str) -> None:
+            channel.sendall(noise.encode("latin-1"))
+            execute(channel, command)
+
+        opened = wire(speak)
+        opened.open(refuse)
+        assert opened.request("facts").ok
+
+    @pytest.mark.parametrize("name", ["sh", "bash", "dash", "tcsh", "csh", "fish", "zsh", "ksh", "busybox"])
+    @pytest.mark.parametrize(("user", "password"), [("root", ""), ("deploy", ""), ("deploy", "secret")])
+    def test_a_runner_starts_under_any_login_shell(self, wire, tmp_path, monkeypatch, name, user, password):
+        if shutil.which(name) is None:
+            pytest.skip(f"there is no {name}")
+        (tmp_path / "bin").mkdir()
+        # Stands in for sudo: its options, then a command.
+        sudo = '#!/bin/sh\ncase "$*" in "-S -p  -v") read -r p; [ "$p" = secret ];; *) shift; exec "$@";; esac\n'
+        (tmp_path / "bin" / "sudo").write_text(sudo)
+        (tmp_path / "bin" / "sudo").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+        shell = ("busybox", "sh") if name == "busybox" else (name,)
+        opened = wire(lambda channel, command: execute(channel, command, shell), user)
+        opened.address = dataclasses.replace(opened.address, sudo_password=password)
+        opened.open(refuse)
+        assert opened.request("facts").ok
+
+    def test_what_a_login_says_stands_in_the_error(self, wire):
+        with pytest.raises(Unreachable, match=r"the runner ended:\nThis account is not available\.\nBye"):
+            wire(say("This account is not available.\n", "Bye\n", 1)).open(refuse)
+
+    def test_what_a_login_asks_stands_in_the_error_when_nobody_answers(self, wire, monkeypatch):
+        def ask(channel: paramiko.Channel, command: str) -> None:
+            channel.sendall(b"Menu\nYour choice: ")
+            keep_silent(channel, command)
+
+        monkeypatch.setattr(protocol, "SILENCE", 1.0)
+        with pytest.raises(Unreachable, match=r"has been silent .*; it had said:\nMenu\nYour choice:"):
+            wire(ask).open(refuse)
+
+    def test_what_we_have_sent_is_not_told_when_a_login_sends_it_back(self, wire):
+        def send_back(channel: paramiko.Channel, command: str) -> None:
+            channel.sendall(b"\x1b[1mHello\x1b[0m\r\n")
+            for _ in range(3):
+                channel.sendall(channel.recv(1 << 15))
+            channel.close()
+
+        opened = wire(send_back, user="deploy")
+        opened.address = dataclasses.replace(opened.address, sudo_password="s3cret")
+        with pytest.raises(Unreachable, match=r"the runner ended:\n\S*Hello") as caught:
+            opened.open(refuse)
+        assert "s3cret" not in str(caught.value) and len(str(caught.value)) < 500
+
+    def test_words_of_sudo_from_a_runner_that_had_greeted_are_not_taken_for_sudos(self, wire):
+        def end(channel: paramiko.Channel, command: str) -> None:
+            channel.sendall(GREETING)
+            heard = b""
+            while b'"op"' not in heard:
+                heard = heard[-8:] + channel.recv(1 << 16)
+            channel.sendall_stderr(b"Resource busy, try again\n")
+            channel.close()
+
+        opened = wire(end, user="deploy")
+        opened.open(refuse)
+        with pytest.raises(Unreachable, match="the connection or the runner ended:\nResource busy"):
+            opened.request("facts")
 
     def test_a_runner_that_warns_much_is_heard_and_its_last_words_are_told(self, wire):
         def warn(channel: paramiko.Channel, command: str) -> None:
@@ -313,7 +395,7 @@ class TestCommand:
         assert command("root") == ("/bin/sh -c 'id -u'", b"")
 
     def test_users_that_are_not_root_use_sudo_that_does_not_ask(self, command):
-        assert command("deploy") == ("sudo -n /bin/sh -c 'id -u'", b"")
+        assert command("deploy") == ("env LC_ALL=C sudo -n /bin/sh -c 'unset LC_ALL; id -u'", b"")
 
     def test_a_sudo_password_goes_over_standard_input_only(self, command):
         text, first = command("deploy", "pa ss'word")
