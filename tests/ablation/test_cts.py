@@ -377,7 +377,15 @@ ROUNDS = {
     "settings module": [
         Row("C4", (("cts.settings.{{ instance.name }}", "cts.settings.turkey"),), None, "(iraq|jordan)-server", False)
     ],
-    "secret key": [Row("C4", ((lines("SECRET_KEY"), ""),), None, "KeyError: 'SECRET_KEY'", False)],
+    # The settings have a key for those who give none.
+    "secret key": [
+        Row(
+            "C4",
+            ((lines("SECRET_KEY"), ""),),
+            tests.TestTasks.test_the_environment_of_an_instance_is_shown_with_its_secrets_masked,
+            "'SECRET_KEY='",
+        )
+    ],
     "workers": [Row("C5", (("vars = { workers = 2 }", ""),), None, "workers", False)],
     "root": [
         Row(

@@ -363,7 +363,8 @@ class TestTasks:
         said = cts.fab("-H", "web1", "printenv", "--instance", "jordan").stdout
         assert "DJANGO_SETTINGS_MODULE=cts.settings.jordan" in said
         assert "ONA_DEVICEID_VERIFICATION_FORM_ID_JO=5" in said
-        assert "DB_PASSWORD=" in said and cts.secrets["DB_PASSWORD"] not in said
+        for name in ("DB_PASSWORD", "SECRET_KEY"):
+            assert f"{name}=" in said and cts.secrets[name] not in said
         said = cts.fab("-H", "web1", "printenv", "--process", "celery-turkey").stdout
         assert "DJANGO_SETTINGS_MODULE=cts.settings.turkey" in said
 
