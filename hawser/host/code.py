@@ -68,10 +68,10 @@ def interpreter_in_doubt(host: Host) -> bool:
     wanted = python.interpreter or ""
     if not host.runs_code or not wanted or wanted.startswith("/") or python.conda:
         return False
-    named = f"python{'.'.join(wanted.split('.')[:2])}" if wanted[0].isdigit() else wanted
+    package = f"python{'.'.join(wanted.split('.')[:2])}"
     brought = (name for names in host.environment.packages.values() for name in names)
     own = host.facts.python.split(".")
-    return named not in brought and wanted.split(".") not in (own, own[:2]) and named != "python3"
+    return package not in brought and wanted.split(".") not in (own, own[:2])
 
 
 def interpreter_question(host: Host) -> dict[str, str]:

@@ -256,7 +256,7 @@ class PythonEnvironment(Kind):
         for name, variable, text in (("versions", "UV_CONSTRAINT", limits), ("commits", "UV_OVERRIDE", commits)):
             if text:
                 path = os.path.join(folder, name + ".txt")
-                write_atomically(path, text.encode(), 0o644)
+                write_atomically(path, text.encode(), 0o644, user_id(self.spec["user"]))
                 found[variable] = " ".join([path, *pip_settings().get(variable, "").split()])
         return found
 

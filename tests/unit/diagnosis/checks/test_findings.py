@@ -121,6 +121,25 @@ class TestTheHost:
         said = told(hosts.memory(host(), Runner(looks__memory={"free": 2**20, "total": 2**30})))
         assert said == ["warning: 1 of 1024 MiB of memory are available"]
 
+    @pytest.mark.parametrize("wanted", ["3.12", "3.11.9", "3.1"])
+    def test_a_python_that_a_host_lacks_is_wrong_with_the_ways_out(self, host, wanted):
+        why = f"this host has no Python {wanted}, and uv cannot fetch one: files.test: no answer"
+        runner = Runner(interpreters__missing=why)
+        python = {"interpreter": wanted, "mirror": "https://files.test/pythons/"}
+        (found,) = hosts.python(host(python=python), runner)
+        assert found.message == why and not found.warning
+        assert f"/opt/python{wanted}/" in found.next and 'python.interpreter = "3.11"' in found.next
+        asked = {"interpreter": wanted, "mirror": "https://files.test/pythons", "folder": "/srv/shop/envs"}
+        assert runner.asked["interpreters.missing"] == asked
+
+    @pytest.mark.parametrize("wanted", [None, "3.11", "3.11.2", "/opt/python3.12/bin/python3"])
+    def test_the_hosts_own_python_is_not_asked_for(self, host, wanted):
+        runner = Runner()
+        assert not list(hosts.python(host(python={"interpreter": wanted}), runner))
+        brought = {"python": {"interpreter": "3.12"}, "packages": {"all": ["python3.12"]}}
+        assert not list(hosts.python(host(**brought), runner))
+        assert not runner.asked
+
     def test_a_mount_that_is_missing_is_named_by_check(self, host):
         assert told(hosts.mounts(host(), Runner(looks__unmounted=["/data"]))) == [
             "/etc/fstab wants a mount at /data, and there is none"
