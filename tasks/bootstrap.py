@@ -128,7 +128,8 @@ def served(host: Host) -> list[str]:
         # One in a release cannot be named before there is one, and is no folder of these.
         with contextlib.suppress(TemplateError):
             found.append(served_path(host, host.text(folder, f"site.static.{prefix}")).rstrip("/"))
-    return found
+    # Further lines of the site may name those themselves of which a release has copies.
+    return found + [f"{host.root}/{folder}" for folder in host.environment.persistent.collected]
 
 
 def reads(host: Host, path: str) -> bool:

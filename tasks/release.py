@@ -8,10 +8,11 @@ from hawser.fleet.kept import public_key
 from hawser.host import Host
 from hawser.host.code import in_release, repository_access
 from hawser.host.journal import PUT_BACK, Record
-from hawser.host.places import rollout_inputs
+from hawser.host.places import COLLECTED, rollout_inputs
 from hawser.host.processes import ProcessInstance, elsewhere, instances, left_in_place, processes_of, retired
 from hawser.resources import (
     Absent,
+    Command,
     Directory,
     File,
     History,
@@ -42,11 +43,30 @@ def build(host: Host) -> Resources:
         for number, line in enumerate(getattr(host.environment.release, kind), 1):
             command = host.command_text(line, f"release.{kind}[{number - 1}]")
             yield in_release(host, command, marker=f"{path}/done/{kind}-{number}")
+    yield from collected(host)
     if not host.app.package:
         yield Sealed(host.source, mirror=repository_access(host)["mirror"], commit=host.release.commit)
     # Written last: a release without it has not been built to its end.
     text = host.release.signed(host.secrets.signer, RELEASE)
     yield File(f"{path}/release.json", text, mode=0o640, opaque=True)
+
+
+# What is unchanged keeps its time, by which browsers know it again.
+COPY = (
+    'umask 022; mkdir -p "${2%/*}" && rm -rf "$2.new" && '
+    'cp -RP --no-preserve=mode --preserve=timestamps --reflink=auto "$1" "$2.new" && mv -T "$2.new" "$2"'
+)
+
+
+def collected(host: Host) -> Resources:
+    """Yield the release's own copy of each persistent folder that its build has filled: the next one fills it anew."""
+    place, folders = f"{host.release_path}/{COLLECTED}", host.environment.persistent.collected
+    if folders:
+        yield Directory(place, mode=0o750, owner=host.app.user, group="www-data")
+    for folder in folders:
+        copy = f"{place}/{folder}"
+        argv = ("sh", "-c", COPY, "sh", f"{host.root}/{folder}", copy)
+        yield Command(argv, user=host.app.user, creates=copy, title=f"a copy of {folder}")
 
 
 @step()

@@ -7,6 +7,8 @@ from .host import Host
 UV = "uv==0.13.9"
 # The folder of the tool that builds environments.
 UV_FOLDER = "/opt/hawser/" + UV.replace("==", "-")
+# The folder in a release with its copies of what builds have put into persistent folders.
+COLLECTED = "collected"
 
 
 def maintenance_page(host: Host) -> str:
@@ -40,11 +42,16 @@ def site_logs(host: Host) -> dict[str, str]:
 
 
 def served_path(host: Host, path: str) -> str:
-    """Return where the web server finds a folder: a persistent one, or one of the release that serves."""
+    """Return where the web server finds a folder: a persistent one, or one of the release that serves.
+
+    Of a persistent one that builds fill, this release has a copy.
+    """
     if host.release is not None and path.startswith(f"{host.release_path}/"):
         return f"{host.root}/current{path.removeprefix(host.release_path)}"
     if path.startswith("/"):
         return path
+    if any(f"{path}/".startswith(f"{folder}/") for folder in host.environment.persistent.collected):
+        return f"{host.root}/current/{COLLECTED}/{path}"
     if any(f"{path}/".startswith(f"{folder}/") for folder in host.environment.persistent.folders):
         return f"{host.root}/{path}"
     return f"{host.root}/current/source/{path}"

@@ -60,10 +60,17 @@ health = {{ path = "/health/" }}
 port = 8077
 command = "python -m http.server {{{{ port }}}} --bind 127.0.0.1"
 
+[release]
+build = ["cp static/style.css {{{{ app.root }}}}/assets/"]
+
+[persistent]
+folders = ["assets"]
+collected = ["assets"]
+
 [site]
 server = "{server}"
 domains = ["quay.test", "www.quay.test"]
-static = {{ "/static/" = "static" }}
+static = {{ "/static/" = "static", "/assets/" = "assets" }}
 proxy = {{ "/" = "web", "/clock/" = "clock" }}
 extra_ports = [8088]
 max_body = "10k"
@@ -196,6 +203,16 @@ def test_no_visitor_notices_a_deploy_and_files_of_the_release_before_are_still_t
         wait_for("the new release", lambda: seen[-1].startswith("one "))
     assert len(seen) > 10 and {each.split()[0] for each in seen} == {server, "one"}, set(seen)
     assert bare.visit("solo", f"/static/{file}", domain="quay.test").body == "b {}\n"
+
+
+def test_files_that_a_build_has_collected_go_with_the_release_that_serves(bare: Fleet, server: str) -> None:
+    assert bare.visit("solo", "/assets/style.css", domain="quay.test").body == "a {}\n"
+    bare.commit({"static/style.css": "a { color: red }\n"})
+    bare.fab("-H", "quay", "deploy")
+    assert bare.visit("solo", "/assets/style.css", domain="quay.test").body == "a { color: red }\n"
+    bare.fab("-H", "quay", "rollback")
+    assert bare.visit("solo", "/assets/style.css", domain="quay.test").body == "a {}\n"
+    bare.commit({"static/style.css": "a {}\n"})
 
 
 def test_a_page_closes_the_site_for_everybody_but_health_checks(bare: Fleet, server: str) -> None:

@@ -26,6 +26,10 @@ def check_site_extras(environment: Environment, folder: Path) -> Iterator[Settin
             if PurePosixPath(name) in PurePosixPath(patch.path).parents:
                 message = f"{patch.path} lies in persistent.linked {name}, which no release has for itself"
                 yield SettingError(("patches", position, "path"), message, f"take {name} out of persistent.linked")
+    for index, name in enumerate(environment.persistent.collected):
+        if name not in environment.persistent.folders:
+            loc = ("persistent", "collected", index)
+            yield SettingError(loc, f"{name} is not one of persistent.folders", "list it there as well")
     site = environment.site
     if site is None:
         return

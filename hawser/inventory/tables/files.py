@@ -89,6 +89,11 @@ class Persistent(Model):
         description="Those of them that the code expects at the same path inside itself, where each release gets a "
         "link to them. What the code has there itself is copied into the folder, unless that has it.",
     )
+    collected: Folders = Field(
+        default=(),
+        description="Those of them that `release.build` fills: each release keeps a copy, and `site.static` serves "
+        "that of the release that serves, after a rollback too.",
+    )
 
 
 class Maintenance(Model):

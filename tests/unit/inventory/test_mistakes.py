@@ -1045,6 +1045,12 @@ MISTAKES = {
         "is for nginx",
         'remove it, or write server = "nginx"',
     ),
+    "a copy of a folder that is none of the persistent ones": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[persistent]\nfolders = ['media']\ncollected = ['static']",
+        "persistent.collected[0]",
+        "static is not one of persistent.folders",
+        "list it there as well",
+    ),
     "answers that only nginx holds": (
         "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nserver = 'apache'\n"
         "buffering = true",
