@@ -9,6 +9,7 @@ from hawser.answers import reading
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
+from hawser.fleet.releases import nothing_deployed
 from hawser.host import Host
 from hawser.host.processes import ProcessInstance, healthy, live_processes_of
 from hawser.resources import Link, Resources, Retired, Running
@@ -50,7 +51,7 @@ def warn_of_strays(fleet: Fleet) -> None:
     """Warn of programs of the application that no stop reaches, for no unit holds them."""
     for name, found in fleet.ask_all(reading.STRAYS, {"user": fleet.environment.app.user}).items():
         for row in found["rows"]:
-            next_move = f'fab -H {name} run "kill {row["pid"]}"'
+            next_move = f'fab -H {fleet.environment.target(name)} run "kill {row["pid"]}"'
             fleet.report.note(name, f"{summary(row)} still runs, outside of every unit; next: {next_move}", "warning")
         fleet.tell_more(name, found, "programs outside of every unit")
 
@@ -80,8 +81,7 @@ def hosts_running(fleet: Fleet, process: str) -> Fleet:
     there.connect()
     bare = [name for name in there.names if not there.facts(name).current]
     if bare:
-        next_move = f"fab -H {fleet.environment.name} deploy"
-        raise HawserError(f"{', '.join(bare)}: nothing has been deployed yet;", next=next_move)
+        raise nothing_deployed(there, *bare)
     return there
 
 
