@@ -73,8 +73,12 @@ def hosts_running(fleet: Fleet, process: str) -> tuple[Fleet, Mapping[str, Relea
     :raises HawserError: there is no such process, it runs on none of these hosts, or nothing has been deployed yet.
     """
     there = fleet.with_code()
-    there.connect()
-    bare = [name for name in there.names if fleet.host(name).process_settings() and not fleet.facts(name).current]
+    written = {name: fleet.host(name).process_settings() for name in there.names}
+    wanted = there.subset([name for name, known in written.items() if known and process in ("", *known)])
+    # Others may still have it, or not be needed at all.
+    wanted.connect()
+    there = there.reachable()
+    bare = [name for name in wanted.names if not fleet.facts(name).current]
     if bare:
         raise nothing_deployed(there, *bare)
     releases = serving_releases(there)

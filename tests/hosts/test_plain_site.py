@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from .conftest import Fleet, own_environment
+from .conftest import Fleet, own_environment, wait_for
 
 APPLICATION = """
 from flask import Flask
@@ -17,6 +18,19 @@ app = Flask(__name__)
 @app.get("/")
 def home():
     return "hello from a plain site"
+"""
+
+# A server of the kind that does not remove its socket's file, neither at its end nor at its start.
+LEAVES_ITS_SOCKET = """
+import socketserver, sys
+
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b"HTTP/1.0 200 OK\\r\\n\\r\\nwell")
+
+
+socketserver.UnixStreamServer(sys.argv[1], Handler).serve_forever()
 """
 
 SETTINGS = """
@@ -38,7 +52,11 @@ sandbox = true
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Fleet]:
     """A Flask site in a repository of its own, and one bare host."""
-    code = {"app.py": APPLICATION, "requirements.txt": "flask==3.1.2\ngunicorn==23.0.0\n"}
+    code = {
+        "app.py": APPLICATION,
+        "leaves.py": LEAVES_ITS_SOCKET,
+        "requirements.txt": "flask==3.1.2\ngunicorn==23.0.0\n",
+    }
     with own_environment("plain", SETTINGS, code) as fleet:
         yield fleet
 
@@ -94,6 +112,57 @@ def test_a_process_that_leaves_the_settings_goes_from_the_host(plain: Fleet) -> 
         )
         == ""
     )
+
+
+def test_a_process_with_two_ports_is_replaced_renamed_and_restarted_and_visitors_notice_nothing(plain: Fleet) -> None:
+    text, over, answers = plain.file.read_text(), threading.Event(), []
+    ports = text.replace('unix:{{ socket }}"', '127.0.0.1:{{ port }}"\nport = 8001\nspare_port = 8011')
+    stale = '\n[processes.stale]\ncommand = "python leaves.py {{ socket }}"\n'
+    proxy = '[site]\nproxy = { "/" = "%s" }'
+
+    def visit() -> None:
+        while not over.wait(0.05):
+            answers.append(plain.visit("solo", domain="plain.test").status)
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    try:
+        for name in ("web", "page"):
+            more = ports.replace("processes.web", f"processes.{name}").replace("[site]", proxy % name) + stale
+            plain.file.write_text(more)
+            plain.fab("-H", "plain", "deploy")
+        plain.fab("-H", "plain", "restart", "--process", "page")
+        units = plain.inside("solo", "systemctl", "list-units", "--plain", "--no-legend", "my-site-*").split("\n")
+        plain.file.write_text(text + stale)
+        said = plain.fab("-H", "plain", "status", code=None).stdout
+        refused = plain.fab("-H", "plain", "restart", "--process", "web", code=2).stderr
+        for colour in ("blue", "green"):
+            plain.inside("solo", "systemctl", "kill", "--signal=KILL", f"my-site-stale-{colour}", check=False)
+        path = "/srv/my-site/run/stale.sock"
+        ask = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({path!r}); print(s.recv(99))"
+        wait_for("the server again", lambda: "200 OK" in plain.inside("solo", "python3", "-c", ask, check=False), 30)
+        plain.fab("-H", "plain", "deploy")
+    finally:
+        over.set()
+        visitor.join()
+        plain.file.write_text(text)
+    assert set(answers) == {200}
+    running = [line.split()[0] for line in units if " running " in line]
+    assert len(running) == 2 and running[0].startswith("my-site-page-") and running[1].startswith("my-site-stale-")
+    assert "web has not been deployed, page has left the file" in said
+    assert "page" in said and "127.0.0.1:80" in said
+    assert "web stands in plain.toml and has not been deployed yet; next: fab -H plain deploy" in refused
+    plain.fab("-H", "plain", "deploy")
+
+
+def test_a_unit_that_somebody_else_has_stops_a_deploy_before_anything(plain: Fleet) -> None:
+    text, unit = plain.file.read_text(), "/etc/systemd/system/my-site-mine.service"
+    plain.inside("solo", "sh", "-c", f"echo '[Unit]' > {unit}")
+    plain.file.write_text(text + '\n[processes.mine]\ncommand = "sleep 1000"\n')
+    said = plain.fab("-H", "plain", "deploy", code=1)
+    assert f"solo: {unit} belongs to something that Hawser did not write" in said.stdout + said.stderr
+    plain.file.write_text(text)
+    plain.inside("solo", "rm", unit)
 
 
 def test_a_command_that_runs_once_runs_in_the_first_deploy_only(plain: Fleet) -> None:
