@@ -234,7 +234,7 @@ def check_pending(rolling: Rollout) -> PendingMigrations:
     if found.unknown:
         report.note("", f"pending migrations: unknown, for {found.unknown}")
     elif not found.verdicts and not found.unseen:
-        report.note("", "no migration is pending")
+        report.note("", "no migration is pending; the commands of `migrate` run all the same, for what else they do")
     for line in found.later:
         report.note("", f"what `{line}` generates is judged before it is applied")
     beyond = found.beyond(hosts.environment.release.rolling_migrations)

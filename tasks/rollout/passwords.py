@@ -14,7 +14,6 @@ from hawser.host.release import Release
 
 from ..services import SERVICES
 from ..services.moments import AT_ONCE, BACK, BEGIN, BEGIN_ANEW, WAIT
-from . import migrations
 
 
 def servers(fleet: Fleet) -> Fleet:
@@ -34,8 +33,11 @@ def given(there: Fleet, rolling: Rollout, moment: str, phase: str) -> None:
 
 def to_change(rolling: Rollout) -> Fleet:
     """Return the hosts of services whose passwords may change in a rollout; none where `bootstrap` has given them."""
-    there = servers(rolling.hosts)
-    return there if there.names and migrations.serves_anywhere(rolling.hosts) else there.subset(())
+    there, known = servers(rolling.hosts), rolling.connections.facts
+    code = rolling.hosts.everyone().with_code().names
+    # Of one that is not asked, nobody knows it.
+    serves = any(name not in known or known[name].current for name in code)
+    return there.subset([name for name in there.names if serves and name not in there.lost])
 
 
 @contextmanager

@@ -239,6 +239,12 @@ def test_hooks_run_where_and_when_they_are_asked_for(fleet: Fleet, tmp_path: Pat
     rows = [
         {"before": "switch", "command": told, "groups": ["web"]},
         {"after": "migrate", "command": told, "on": "leader"},
+        # As in the how-to: a command of Django's, which finds manage.py.
+        {
+            "before": "switch",
+            "command": f"{{{{ release.path }}}}/run python manage.py check && pwd >> {seen}",
+            "on": "leader",
+        },
         {"after": "finish", "command": "echo broken by hand; false", "on": "here"},
         {"after": "rollout", "command": f'echo "$HAWSER_TARGETS $HAWSER_RESULT" > {mine}', "on": "here"},
     ]
@@ -252,11 +258,12 @@ def test_hooks_run_where_and_when_they_are_asked_for(fleet: Fleet, tmp_path: Pat
             assert fleet.inside("web1", "cat", seen).splitlines() == [
                 f"after migrate web1 deploy {release}",
                 f"before switch web1 deploy {release}",
+                f"/srv/demo/releases/{release}/source",
             ]
             assert fleet.inside("web2", "cat", seen).splitlines() == [f"before switch web2 deploy {release}"]
             assert mine.read_text() == "web1,web2,data1 ok\n"
             fleet.commit({"logbook/hooked.py": f"HOOKED = {time.time_ns()}\n"})
-            fleet.file.write_text(text + hooks({"before": "batch", "command": "false"}, rows[3]))  # type: ignore[arg-type]
+            fleet.file.write_text(text + hooks({"before": "batch", "command": "false"}, rows[4]))  # type: ignore[arg-type]
             said = said_by(fleet.fab("-H", fleet.name, "deploy", code=1))
             assert "the hook before batch failed on web1" in said
             assert fleet.releases() == {release}
