@@ -233,10 +233,11 @@ def read_secrets(environment: Environment, folder: Path) -> tuple[Secrets, list[
     return secrets, problems
 
 
-def kept_secrets(host: str, text: object, names: Sequence[str]) -> dict[str, str]:
+def kept_secrets(host: str, text: object, names: Sequence[str], target: str) -> dict[str, str]:
     """Return the generated secrets that a host says it was set up with; all others are left out.
 
     :param text: its record, None when it has none.
+    :param target: what is typed for the host after ``-H``.
     :raises InputErrors: it is no record of secrets, or a value is none that could be kept.
     """
     if text is None or text == "":
@@ -245,7 +246,7 @@ def kept_secrets(host: str, text: object, names: Sequence[str]) -> dict[str, str
         found = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         found = None
-    hint = f"compare with another host, or remove the file and: fab -H {host} bootstrap"
+    hint = f"compare with another host, or remove the file and: fab -H {target} bootstrap"
     if not isinstance(found, dict):
         raise InputErrors([Problem(f"{host}: secrets.json", "", "is no record of secrets", hint)])
     kept = {name: found[name] for name in names if name in found}

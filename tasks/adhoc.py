@@ -7,8 +7,9 @@ import shlex
 from hawser.answers import reading
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
-from hawser.fleet.releases import current_releases
+from hawser.fleet.releases import current_releases, nothing_deployed
 from hawser.formats import shell
+from hawser.host.journal import Record
 from hawser.host.processes import own_environment
 from hawser.host.variables import instance_environment
 from hawser.steps import fleet_task
@@ -31,7 +32,7 @@ def manage(fleet: Fleet, command: str, instance: str = "") -> None:
     host = fleet.host(name)
     releases = current_releases(fleet.subset([name]))
     if name not in releases:
-        raise HawserError("nothing has been deployed yet;", host=name, next=f"fab -H {fleet.environment.name} deploy")
+        raise nothing_deployed(fleet, name)
     before = fleet.host(name, releases[name]).command_text(fleet.environment.release.manage, "release.manage")
     argv = [f"{host.root}/current/run", *own, *shlex.split(before), *shlex.split(command)]
     fleet.stream({name: {"argv": argv, "user": host.app.user, "cwd": f"{host.root}/current/source"}}, command)
@@ -58,15 +59,33 @@ def variables_of(fleet: Fleet, instance: str) -> list[str]:
     }
 )
 def printenv(fleet: Fleet, process: str = "", instance: str = "") -> None:
-    """Show the variables that the release that serves starts its processes with; secrets are masked."""
+    """Show the variables that the release that serves starts its processes with; secrets are masked.
+
+    Where none has served yet, those of the release that a rollout would have brought.
+    """
     own = variables_of(fleet, instance) if instance else []
     known = fleet.environment.processes
     if process and process not in known:
         raise HawserError(f"there is no process {process}; processes: {', '.join(known)}", code=2)
-    path = f"{fleet.environment.app.root}/current/environment"
+    fleet = fleet.needing_code()
+    path = f"{fleet.environment.app.root}/{release_folder(fleet)}/environment"
     if process:
         own += own_environment(known[process], process)
     paths = [path, *(f"{path}.{each.removeprefix('@')}" for each in own)]
-    for name, variables in fleet.needing_code().ask_all(reading.VARIABLES, {"paths": paths}).items():
+    for name, variables in fleet.ask_all(reading.VARIABLES, {"paths": paths}).items():
         for variable, value in sorted(variables.items()):
             fleet.report.output(name, f"{variable}={shell(value)}")
+
+
+def release_folder(fleet: Fleet) -> str:
+    """Return the folder of the release that serves, or of the first one, which failed on its way, below the root.
+
+    :raises HawserError: there is neither.
+    """
+    fleet.connect()
+    if any(fleet.facts(name).current for name in fleet.names):
+        return "current"
+    for name in fleet.names:
+        if record := Record.of(fleet.facts(name)):
+            return f"releases/{record.release}"
+    raise nothing_deployed(fleet, *fleet.names)

@@ -134,7 +134,7 @@ def drift(fleet: Fleet) -> Iterator[Row]:
         if isinstance(found, Exception):
             yield name, "drift", Finding.of_error(found)
             continue
-        target = f"{fleet.environment.name}/{name}"
+        target = fleet.environment.target(name)
         for label, step in found:
             task = "bootstrap" if step.startswith("bootstrap.") else step
             advice = f"fab -R -H {target} {task} shows what differs, and without -R puts it right"

@@ -117,7 +117,9 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
         backups = one.ask(host, reading.BACKUPS, {"folder": folder_of(one.host(host))})
         name = latest(chosen, backups, one.facts(host).restores)
         if not name:
-            raise HawserError(f"{host}: there is no backup of {chosen.name};", next=f"fab -H {host} db.backup")
+            raise HawserError(
+                f"{host}: there is no backup of {chosen.name};", next=f"fab -H {one.environment.target(host)} db.backup"
+            )
     warning = f"{host}: {chosen.name} will be replaced by {name}."
     if not fleet.dry and (destroy or asked_for(fleet, warning)) != chosen.name:
         raise HawserError(f"that is not {chosen.name}; nothing was touched")
@@ -245,7 +247,7 @@ def refuse_broken_off(fleet: Fleet) -> None:
     if lines and fleet.dry:
         fleet.report.note("", "\n".join(["a database is not as it should be:", *lines]), "warning")
     elif lines:
-        where = ",".join(name for name, found in told.items() if found)
-        next_move = f"fab -H {where} resume, which finishes or undoes it, or the same restore again"
+        target = fleet.environment.target(*(name for name, found in told.items() if found))
+        next_move = f"fab -H {target} resume, which finishes or undoes it, or the same restore again"
         what = "a database is not as it should be; nothing was touched"
         raise HawserError("\n".join([what, *lines]), next=next_move)

@@ -147,7 +147,7 @@ def require_all(fleet: Fleet, record: Record, wanted: Release | None) -> None:
         elif not wanted and found and not found.complete:
             left.append(f"  {name}: a rollout of {found.release} was not completed")
     if left:
-        target = ",".join(record.hosts) if set(known) - set(record.hosts) else fleet.environment.name
+        target = fleet.environment.target(*(record.hosts if set(known) - set(record.hosts) else ()))
         lines = [f"{record.what} of {record.release} is not complete on hosts that are not named; nothing was touched"]
         raise HawserError("\n".join([*lines, *left]), next=f"fab -H {target} resume")
 

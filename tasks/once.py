@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hawser.answers import reading
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
-from hawser.fleet.releases import current_releases, note_once
+from hawser.fleet.releases import current_releases, note_once, nothing_deployed
 from hawser.host import Host
 from hawser.host.release import Release
 from hawser.host.variables import instance_variables
@@ -112,16 +112,11 @@ def first_time(fleet: Fleet, wanted: Release, before: str = "") -> None:
 def hosts_for(fleet: Fleet, name: str) -> Fleet:
     """Return all hosts with the code, for a command that is known.
 
-    :raises HawserError: there is no such command, or nothing has been deployed yet.
+    :raises HawserError: there is no such command.
     """
     known = fleet.environment.once
     if name not in known:
         raise HawserError(f"there is no [once.{name}]; known: {', '.join(known) or 'none'}", code=2)
-    leader = fleet.leader()
-    leader.connect()
-    if not fleet.facts(leader.names[0]).current:
-        next_move = f"fab -H {fleet.environment.name} bootstrap deploy"
-        raise HawserError(f"{leader.names[0]}: nothing has been deployed yet;", next=next_move)
     return fleet.everyone().with_code()
 
 
@@ -130,13 +125,16 @@ def run_now(fleet: Fleet, name: str) -> None:
     """Run one of the commands in the release that serves, whether it has run before or not."""
     hosts = hosts_for(fleet, name)
     leader = fleet.leader()
+    leader.connect()
+    if not leader.facts(leader.names[0]).current:
+        raise nothing_deployed(leader, leader.names[0])
     leader.apply([again.given(name=name)], current_releases(leader), phase="once")
     hosts.apply([note.given(name=name)], phase="remember")
 
 
 @fleet_task(positional=["name"], help=NAME)
 def done(fleet: Fleet, name: str) -> None:
-    """Note that one of the commands has been done by hand, so that no deploy runs it."""
+    """Note that one of the commands has been done by hand, so that no deploy runs it, be it the first one."""
     hosts_for(fleet, name).apply([note.given(name=name)], phase="remember")
 
 

@@ -9,6 +9,7 @@ from hawser.answers import reading
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
+from hawser.fleet.releases import nothing_deployed
 from hawser.host import Host
 from hawser.host.processes import ProcessInstance, healthy, live_processes_of, turned, warmed
 from hawser.host.release import Release
@@ -52,7 +53,7 @@ def warn_of_strays(fleet: Fleet) -> None:
     """Warn of programs of the application that no stop reaches, for no unit holds them."""
     for name, found in fleet.ask_all(reading.STRAYS, {"user": fleet.environment.app.user}).items():
         for row in found["rows"]:
-            next_move = f'fab -H {name} run "kill {row["pid"]}"'
+            next_move = f'fab -H {fleet.environment.target(name)} run "kill {row["pid"]}"'
             fleet.report.note(name, f"{summary(row)} still runs, outside of every unit; next: {next_move}", "warning")
         fleet.tell_more(name, found, "programs outside of every unit")
 
@@ -75,8 +76,7 @@ def hosts_running(fleet: Fleet, process: str) -> tuple[Fleet, Mapping[str, Relea
     there.connect()
     bare = [name for name in there.names if fleet.host(name).process_settings() and not fleet.facts(name).current]
     if bare:
-        next_move = f"fab -H {fleet.environment.name} deploy"
-        raise HawserError(f"{', '.join(bare)}: nothing has been deployed yet;", next=next_move)
+        raise nothing_deployed(fleet, *bare)
     releases = serving_releases(there)
     hosts = [fleet.host(name, release) for name, release in releases.items()]
     require_process(fleet, process, hosts)

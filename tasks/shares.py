@@ -84,7 +84,7 @@ def require(host: Host) -> Resources:
     """Go on only where everything is mounted that this host needs."""
     for name, share in shares.needed(host).items():
         if share.mounts:
-            hint = f"next: fab -H {host.name} bootstrap mounts [shares.{name}]"
+            hint = f"next: fab -H {host.target} bootstrap mounts [shares.{name}]"
         else:
             hint = f"[shares.{name}] leaves that to you: next: mount it on {host.name}, then the same command again"
         yield Mounted(share.path, hint)

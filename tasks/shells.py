@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
+from hawser.fleet.releases import nothing_deployed, require_bootstrapped
 from hawser.formats import shell as quoted
 from hawser.formats import shell_join
 from hawser.host.databases import Database, databases_of
@@ -31,7 +32,7 @@ def shell(fleet: Fleet, instance: str = "") -> None:
     name = fleet.needing_code().names[0]
     host = fleet.host(name)
     if not fleet.subset([name]).facts(name).current:
-        raise HawserError("nothing has been deployed yet;", host=name, next=f"fab -H {fleet.environment.name} deploy")
+        raise nothing_deployed(fleet, name)
     source = f"{host.root}/current/source"
     prompt = f"{host.app.name}@{name}:\\w\\$ "
     argv = ["runuser", "-u", host.app.user, "--", f"{host.root}/current/run", *own, "env", f"HOME={host.root}/home"]
@@ -49,6 +50,11 @@ def dbshell(fleet: Fleet, database: str = "") -> None:
         known = ", ".join(f"{each.name} on {name}" for name, each in found) or "none here"
         raise HawserError(f"which database? {known}", next="the same command with --database, or one host", code=2)
     ((name, chosen),) = found
+    there = fleet.subset([name])
+    require_bootstrapped(there)
+    # Its own shell would make a file that is not there, empty.
+    if chosen.engine == "sqlite" and not there.facts(name).current:
+        raise nothing_deployed(fleet, name)
     fleet.terminal(name, program(chosen))
 
 

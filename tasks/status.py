@@ -62,7 +62,7 @@ def status(fleet: Fleet) -> None:
             first = f"{summary(each.strays[0])} runs outside of every unit"
             rest = len(each.strays) - 1 + each.more_strays
             more = f", and {rest} more" if rest else ""
-            fleet.report.note(each.host.name, f"{first}{more}; next: fab -H {each.host.name} check", "warning")
+            fleet.report.note(each.host.name, f"{first}{more}; next: fab -H {each.host.target} check", "warning")
     failed = [*map(str, fleet.lost.values()), *(str(each) for each in found.values() if isinstance(each, Exception))]
     failed += [trouble for each in looks for trouble in each.troubles()]
     if failed:
@@ -268,21 +268,21 @@ class HostStatus:
 
     def troubles(self) -> Iterator[str]:
         """Yield the troubles that keep the host from its promises."""
-        name = self.host.name
+        name, target = self.host.name, self.host.target
         for each in broken_off(self.host):
-            yield f"{name}: {each}; next: fab -H {name} resume"
+            yield f"{name}: {each}; next: fab -H {target} resume"
         for unit in self.failed_units:
             if service_of(self.host, unit):
-                yield f"{name}: {unit} has failed; next: fab -H {name} logs --only services"
+                yield f"{name}: {unit} has failed; next: fab -H {target} logs --only services"
         for process in self.live:
             row, health = self.defined(process), self.health.get(process.name, "ok")
-            logs = f"next: fab -H {name} logs --process {process.setting_name}"
+            logs = f"next: fab -H {target} logs --process {process.setting_name}"
             if not row["active"]:
                 yield f"{name}: {process.name} is {row['state']}; {logs}"
             elif health != "ok":
                 yield f"{name}: {process.name} is not healthy: {health}; {logs}"
             if process.colour and process.name in self.host.facts.astray:
-                yield f"{name}: {process.link[0]} does not lead to {process.unit}; next: fab -H {name} deploy"
+                yield f"{name}: {process.link[0]} does not lead to {process.unit}; next: fab -H {target} deploy"
 
 
 def since(moment: float, now: float) -> str:

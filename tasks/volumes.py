@@ -94,7 +94,7 @@ def luks(host: Host, name: str, formats: bool) -> LuksVolume:
         unit_name(volume.mount),
         host.text(volume.passphrase, f"volumes.{name}.passphrase"),
         volume.filesystem,
-        f"fab -H {host.name} volumes.format --volume {name}",
+        f"fab -H {host.target} volumes.format --volume {name}",
         formats,
     )
 
@@ -103,7 +103,7 @@ def luks(host: Host, name: str, formats: bool) -> LuksVolume:
 def require(host: Host) -> Resources:
     """Go on only where every volume is open."""
     for volume in volumes_of(host).values():
-        yield Mounted(volume.mount, f"next: fab -H {host.name} volumes.open")
+        yield Mounted(volume.mount, f"next: fab -H {host.target} volumes.open")
 
 
 @step()

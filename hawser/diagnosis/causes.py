@@ -36,7 +36,7 @@ HEADERS = {
 INSTALL = "add packages.all = [{packages}] to {file}, then: fab -H {environment} bootstrap deploy"
 # Nobody has asked which of the two it is.
 PASSWORD = (
-    "fab -H {host} printenv shows which user and server the application asks for; does it give the password of "
+    "fab -H {target} printenv shows which user and server the application asks for; does it give the password of "
     "{environment}.env (SQLAlchemy writes *** in its place when a URL becomes text), then the server has another one: "
     "fab -H {environment} bootstrap deploy, which changes it together with the processes"
 )
@@ -52,7 +52,8 @@ class Cause:
 
     :param pattern: what programs say then (the first cause that fits counts).
     :param meaning: what it means; ``{1}`` is what the pattern caught.
-    :param move: what to do or to type; may name ``{host}``, ``{environment}``, ``{file}`` and ``{1}``.
+    :param move: what to do or to type; may name ``{host}``, ``{target}`` (after ``-H``), ``{environment}``, ``{file}``,
+        ``{1}``.
     :param checks: the checks that look at the host for it; what they find says more than `move`.
     :param service: the service whose servers are asked for their last words.
     """
@@ -69,14 +70,14 @@ CAUSES = (
         r"No space left on device|ENOSPC|[Dd]isk quota exceeded|os error 28\b|could not extend file"
         r"|You don't have enough free space|the disk is full",
         "the disk is full",
-        'fab -H {host} run "df -h; df -i"; old releases go with fab -H {host} releases.prune',
+        'fab -H {target} run "df -h; df -i"; old releases go with fab -H {target} releases.prune',
         ("disk",),
     ),
     Cause(
         r"Address already in use|EADDRINUSE|\[Errno 98\]|port (\d{1,5}) is already (?:in use|allocated)"
         r"|is not who answers on",
         "the port is taken by somebody else",
-        'fab -H {host} check names who has it; fab -H {host} run "ss -tlnp" shows all',
+        'fab -H {target} check names who has it; fab -H {target} run "ss -tlnp" shows all',
         ("ports",),
     ),
     Cause(
@@ -129,7 +130,7 @@ CAUSES = (
     Cause(
         r"git's filter ([\w.-]{1,100}) is missing on this host",
         "files of the code pass through the filter {1} when git checks them out, and nobody has set it there",
-        'fab -H {host} run "git config --system filter.{1}.smudge COMMAND", with its program as COMMAND, or with cat '
+        'fab -H {target} run "git config --system filter.{1}.smudge COMMAND", with its program as COMMAND, or with cat '
         "where the files are right as git stores them",
     ),
     Cause(
@@ -164,7 +165,7 @@ CAUSES = (
         r"was ended by SIGKILL|Out of memory|oom-kill|MemoryError|Cannot allocate memory|signal: 9, SIGKILL"
         r"|Perhaps out of memory|code=killed, status=9",
         "the host may have run out of memory",
-        'fab -H {host} run "journalctl -k -g oom -n 5; free -m"; fewer workers, or more memory or swap',
+        'fab -H {target} run "journalctl -k -g oom -n 5; free -m"; fewer workers, or more memory or swap',
         ("memory",),
     ),
     Cause(
@@ -172,14 +173,14 @@ CAUSES = (
         r"|Temporary failure resolving '([^'\n]{1,200})'|Name or service not known|Temporary failure in name resolution"
         r"|failed to lookup address information|dns error|nodename nor servname|the server's name does not resolve",
         "a name does not resolve on this host: {1}",
-        'fab -H {host} run "cat /etc/resolv.conf; getent hosts {1}"; a name of your own network may need a line in '
+        'fab -H {target} run "cat /etc/resolv.conf; getent hosts {1}"; a name of your own network may need a line in '
         "/etc/hosts or another name server",
     ),
     Cause(
         r"certificate is not yet valid|is not valid yet|not yet valid|The token is not yet valid|RequestTimeTooSkewed"
         r"|[Cc]lock skew",
         "the clock of the host is wrong",
-        'fab -H {host} run "timedatectl; date -u"',
+        'fab -H {target} run "timedatectl; date -u"',
         ("clock",),
     ),
     Cause(
@@ -207,7 +208,7 @@ CAUSES = (
     Cause(
         r"you should increase (?:either )?(\w{1,60}_size)\b",
         "a file of nginx on this host sets {1} to less than a name of the site needs",
-        'fab -H {environment}/{host} run "grep -rn {1} /etc/nginx" shows where: take it out, for Hawser sets it; then '
+        'fab -H {target} run "grep -rn {1} /etc/nginx" shows where: take it out, for Hawser sets it; then '
         "the same command again",
     ),
     Cause(
@@ -218,7 +219,7 @@ CAUSES = (
     Cause(
         r"Could not get lock /var/lib/dpkg|is another process using it\?|Unable to acquire the dpkg frontend lock",
         "another program is installing packages just now",
-        'wait, then the same command again; fab -H {host} run "ps -eo pid,args | grep -E apt\\|dpkg" shows it',
+        'wait, then the same command again; fab -H {target} run "ps -eo pid,args | grep -E apt\\|dpkg" shows it',
     ),
 )
 # What stands for a package instead of a header.

@@ -70,6 +70,7 @@ def filled_in(text: str, witness: Witness, name: str, caught: str) -> str:
         text = "find the Debian package with `apt-file search {1}`, then " + text.replace("[{packages}]", '["…-dev"]')
     words = {
         "{host}": name,
+        "{target}": f"{witness.environment.name}/{name}",
         "{environment}": witness.environment.name,
         "{file}": witness.environment.path.name,
         "{packages}": packages,

@@ -104,7 +104,8 @@ class Fleet(AskableHosts):
         texts = {name: f"{event.error}\n{event.output}" for name, event in events.items()}
         lines = [f"{phase} failed on {', '.join(failed)}", *self.explained(texts)]
         lost = [name for name in failed if name in self.lost]
-        next_move = f"fab -H {lost[0]} status; when {', '.join(lost)} answers, the same command again" if lost else ""
+        target = self.environment.target(*lost[:1])
+        next_move = f"fab -H {target} status; when {', '.join(lost)} answers, the same command again" if lost else ""
         return StepFailed("\n".join(lines), next=next_move)
 
     def catalog(self, name: str, steps: Sequence[StepLike], release: Release | None) -> Catalog:

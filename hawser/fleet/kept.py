@@ -284,8 +284,8 @@ def joins(fleet: Fleet, name: str, rollout: Record, told_by: Sequence[str]) -> b
 
 def refusal(fleet: Fleet, wrong: Sequence[Kept]) -> HawserError:
     """Return the error that says which records of hosts are not used."""
-    names = ",".join(dict.fromkeys(each.host for each in wrong))
-    target = names if len(fleet.environment.hosts) > 1 else fleet.environment.name
+    names = dict.fromkeys(each.host for each in wrong)
+    target = fleet.environment.target(*(names if len(fleet.environment.hosts) > 1 else ()))
     return HawserError(
         "\n".join(
             [

@@ -197,6 +197,17 @@ def refuse_taken_names(hosts: AskableHosts) -> None:
         raise HawserError("\n".join(["names are taken; nothing was touched", *rows]), next=next_move)
 
 
+def nothing_deployed(hosts: AskableHosts, *names: str) -> HawserError:
+    """Return the error of hosts that have no release yet, with the command that they take as they are.
+
+    :param names: of hosts that have been asked.
+    """
+    tasks = "deploy" if all(hosts.facts(name).bootstrapped for name in names) else "bootstrap deploy"
+    return HawserError(
+        f"{', '.join(names)}: nothing has been deployed yet;", next=f"fab -H {hosts.environment.name} {tasks}"
+    )
+
+
 def note_bootstrapped(hosts: AskableHosts) -> None:
     """Remember, without asking again, that these hosts are ready; in a dry run, that they would be."""
     for name in hosts.names:

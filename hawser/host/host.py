@@ -65,6 +65,11 @@ class Host:
     # What the settings say of it.
 
     @property
+    def target(self) -> str:
+        """What is typed for it after ``-H``."""
+        return self.environment.target(self.name)
+
+    @property
     def app(self) -> App:
         return self.environment.app
 

@@ -117,6 +117,10 @@ class Environment(Model):
                 members.setdefault(group, []).append(name)
         return {group: tuple(names) for group, names in members.items()}
 
+    def target(self, *hosts: str) -> str:
+        """Return what is typed after ``-H`` for some hosts, none: for all; a bare name may be another environment's."""
+        return ",".join(f"{self.name}/{host}" for host in hosts) or self.name
+
     def sandbox_name(self, host: str) -> str:
         """Return the name of a host in the sandbox, which all environments share."""
         return f"{self.name}-{host}".lower().replace("_", "-")

@@ -217,7 +217,7 @@ class Session:
                 jump="",
                 host_key=running.host_keys[0],
                 sudo_password=password,
-                target=self.target(name),
+                target=self.environment.target(name),
                 throwaway=True,
             )
         return Address(
@@ -231,12 +231,8 @@ class Session:
             password,
             ssh.connect_timeout,
             self.environment.app.agent,
-            self.target(name),
+            self.environment.target(name),
         )
-
-    def target(self, name: str) -> str:
-        """Return what stands for a host after ``-H``, whatever environment a bare name means."""
-        return f"{self.environment.name}/{name}"
 
     @property
     def greeting(self) -> dict[str, str]:

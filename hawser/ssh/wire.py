@@ -101,7 +101,9 @@ class Wire:
         first = self.start()
         if first == NO_PYTHON:
             if not install_python():
-                raise Unreachable("there is no python3 yet;", host=self.name, next=f"fab -H {self.name} bootstrap")
+                raise Unreachable(
+                    "there is no python3 yet;", host=self.name, next=f"fab -H {self.address.target} bootstrap"
+                )
             self.install_python()
             first = self.start()
         if first == NO_PYTHON:

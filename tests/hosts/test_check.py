@@ -41,7 +41,7 @@ BREAKS: Mapping[str, tuple[str, str, str, str, str]] = {
         "systemctl stop 'demo-web-*.service'",
         "systemctl start $(systemctl list-unit-files 'demo-web-*' --state=enabled --plain --no-legend | cut -d' ' -f1)",
         r"processes wrong web is inactive \(dead\)",
-        "fab -H web1 logs --process web",
+        "/web1 logs --process web",
     ),
     "a mount is missing": (
         "web1",
@@ -70,7 +70,7 @@ BREAKS: Mapping[str, tuple[str, str, str, str, str]] = {
         "systemctl stop postgresql",
         "systemctl start postgresql",
         r"services wrong cannot reach postgresql on data1 at 127.0.0.1:5432: Connection refused",
-        "fab -H data1 status",
+        "/data1 status",
     ),
     "the site's own file was edited": (
         "web1",

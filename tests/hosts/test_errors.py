@@ -27,7 +27,7 @@ def test_a_port_in_strange_hands_is_explained(fleet: Fleet) -> None:
     assert "Address already in use" in result.stdout
     said = last_lines(result.stderr)
     assert re.search(r"port 8123 of api is taken by python3 \(pid \d+, odd-listener.service\)", said[-2]), said
-    assert 'next: fab -H web1 run "systemctl disable --now -- odd-listener.service"' in said[-1]
+    assert f'next: fab -H {fleet.name}/web1 run "systemctl disable --now -- odd-listener.service"' in said[-1]
     fleet.fab("-H", fleet.name, "deploy")
 
 
@@ -55,7 +55,7 @@ def test_a_full_disk_and_a_header_that_is_missing_are_explained(fleet: Fleet) ->
         header = fleet.fab("-H", f"{fleet.name}/web2", "code.pull", "venv.build", code=1)
     said = "\n".join(last_lines(full.stderr))
     assert "web2: the disk is full" in said and "GiB are free at /srv/demo/envs" in said, said
-    assert 'next: fab -H web2 run "du -xh --max-depth=2 /srv/demo/envs' in said
+    assert f'next: fab -H {fleet.name}/web2 run "du -xh --max-depth=2 /srv/demo/envs' in said
     said = "\n".join(last_lines(header.stderr))
     found = re.search(r"a package is compiled here and misses the header (\S+\.h)", said)
     assert found, said + header.stdout

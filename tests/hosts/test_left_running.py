@@ -83,7 +83,7 @@ def test_a_program_that_nobody_answers_for_is_found(leaving: Fleet) -> None:
     found = fleet.fab("-H", fleet.name, "check", code=None).stdout
     assert found.count(told) == 1 and "outside of every unit" in found, found
     status = fleet.fab("-H", fleet.name, "status").stdout
-    assert told in status and "fab -H web1 check" in status
+    assert told in status and f"fab -H {fleet.name}/web1 check" in status
     try:
         assert told in fleet.fab("-H", web1, "stop").stdout
     finally:

@@ -35,7 +35,7 @@ def test_a_process_of_one_host_is_stopped_and_started_again(fleet: Fleet) -> Non
     assert pids(fleet, "data1", "celery.*beat")
     said = fleet.fab("-H", fleet.name, "status", code=1)
     assert re.search(r"data1 +worker +supervisor +stopped", said.stdout), said.stdout
-    assert "next: fab -H data1 logs --process worker" in said.stderr
+    assert f"next: fab -H {fleet.name}/data1 logs --process worker" in said.stderr
     fleet.fab("-H", fleet.name, "start", "--process", "worker")
     assert pids(fleet, "data1", "celery.*worker")
     fleet.fab("-H", f"{fleet.name}/web2", "stop")

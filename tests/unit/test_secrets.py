@@ -374,28 +374,28 @@ class TestWhatAHostSays:
     @pytest.mark.parametrize("text", ["[]", "1", "{", '"x"', "[" * 100_000, "null", 7, "1" * 6000])
     def test_a_record_of_secrets_that_is_none_is_refused_by_name(self, text):
         with pytest.raises(InputErrors, match=r"web1: secrets\.json: is no record of secrets"):
-            kept_secrets("web1", text, ["A"])
+            kept_secrets("web1", text, ["A"], "demo/web1")
 
     @pytest.mark.parametrize("value", [1, None, ["x"], "", "abc", "a\0bcd", "changeme", "x" * 4097, "\ud800abcdef"])
     def test_a_secret_of_a_host_that_is_none_is_refused_by_name(self, value):
         with pytest.raises(InputErrors, match=r"web1: secrets\.json: A: "):
-            kept_secrets("web1", json.dumps({"A": value}), ["A"])
+            kept_secrets("web1", json.dumps({"A": value}), ["A"], "demo/web1")
 
     @pytest.mark.parametrize("value", ["${HOME}aa", "abcd\\", "${HOME}aa\\"])
     def test_a_secret_that_a_line_cannot_hold_is_not_written_as_something_else(self, load, value):
         known = load("", [], ["A"])
-        kept = {"web1": kept_secrets("web1", json.dumps({"A": value}), ["A"])}
+        kept = {"web1": kept_secrets("web1", json.dumps({"A": value}), ["A"], "demo/web1")}
         with pytest.raises(InputErrors, match=r"shop\.env: A: the one of web1 holds"):
             reconcile_generated(known, kept)
         assert reconcile_generated(known.with_values({"A": value}), kept) == {}
 
     def test_only_generated_secrets_of_a_host_count(self):
         text = json.dumps({"A": "alpha", "HAWSER_SIGNING_KEY": "x" * 43, "PATH": "/tmp"})
-        assert kept_secrets("web1", text, ["A"]) == {"A": "alpha"}
+        assert kept_secrets("web1", text, ["A"], "demo/web1") == {"A": "alpha"}
 
     @pytest.mark.parametrize("text", [None, ""])
     def test_a_host_may_have_no_record_of_secrets(self, text):
-        assert kept_secrets("web1", text, ["A"]) == {}
+        assert kept_secrets("web1", text, ["A"], "demo/web1") == {}
 
 
 class TestTheSigningKey:

@@ -56,7 +56,7 @@ def releases(host: Host, ask: Ask) -> Findings:
     if not host.runs_code or not host.facts.current:
         return
     for why in ask(reading.STUCK_RELEASES, root=host.root, keep=host.app.keep):
-        yield Finding(why, f"fab -H {host.name} releases.prune, when nothing keeps it any more", warning=True)
+        yield Finding(why, f"fab -H {host.target} releases.prune, when nothing keeps it any more", warning=True)
 
 
 @on_host
@@ -64,9 +64,9 @@ def restores(host: Host, ask: Ask) -> Findings:
     """No restore of a database was broken off, and whoever may connects to the databases."""
     databases = [{"database": each.name, "engine": each.engine} for each in databases_of(host)]
     for each in ask(reading.BROKEN_RESTORES, databases=databases) if databases else ():
-        next_move = f"fab -H {host.name} resume, which finishes or undoes it"
+        next_move = f"fab -H {host.target} resume, which finishes or undoes it"
         if each["backup"]:
-            next_move += f", or: fab -H {host.name} db.restore {each['backup']} --database {each['database']}"
+            next_move += f", or: fab -H {host.target} db.restore {each['backup']} --database {each['database']}"
         yield Finding(each["what"], next_move)
 
 
@@ -84,11 +84,11 @@ def processes(host: Host, ask: Ask) -> Findings:
         state = row["state"] if row else f"not known to {process.setting.manager}"
         yield Finding(
             f"{process.name} is {state}",
-            f"fab -H {host.name} logs --process {process.setting_name}, then start or deploy",
+            f"fab -H {host.target} logs --process {process.setting_name}, then start or deploy",
         )
     for name, state in ask(reading.HEALTH, checks=questions(running)).items():
         if state != "ok":
-            yield Finding(f"{name} is not healthy: {state}", f"fab -H {host.name} logs --process {name}")
+            yield Finding(f"{name} is not healthy: {state}", f"fab -H {host.target} logs --process {name}")
 
 
 @on_host
@@ -96,7 +96,7 @@ def strays(host: Host, ask: Ask) -> Findings:
     """No program of the application's user runs that nobody answers for."""
     listed = ask(reading.STRAYS, user=host.app.user)
     for row in listed["rows"]:
-        next_move = f'fab -H {host.name} run "kill {row["pid"]}"'
+        next_move = f'fab -H {host.target} run "kill {row["pid"]}"'
         yield Finding(f"{summary(row)} runs outside of every unit", next_move, warning=True)
     yield from more(listed, "programs outside of every unit")
 
@@ -110,7 +110,7 @@ def cron(host: Host, ask: Ask) -> Findings:
         if run["status"] == 0 or (run["status"] is None and run["running"]):
             continue
         how = "was killed" if run["status"] is None else f"exited with {run['status']}"
-        yield Finding(f"the last run of {name} {how}", f"fab -H {host.name} logs --only cron", warning=True)
+        yield Finding(f"the last run of {name} {how}", f"fab -H {host.target} logs --only cron", warning=True)
 
 
 @once

@@ -56,7 +56,7 @@ def units(host: Host, ask: Ask) -> Findings:
         service = service_of(host, name)
         ours = bool(service) or name.startswith((f"{host.app.name}-", "hawser-"))
         words = "logs --only services" if service else f'run "journalctl -n 30 --unit={name}"'
-        yield Finding(f"{name} has failed", f"fab -H {host.name} {words}", warning=not ours)
+        yield Finding(f"{name} has failed", f"fab -H {host.target} {words}", warning=not ours)
     yield from more(listed, "units that have failed")
 
 
@@ -68,7 +68,7 @@ def clock(host: Host, ask: Ask) -> Findings:
     if abs(offset) >= CLOCK_WARNS:
         yield Finding(
             f"its clock is {abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} this machine's",
-            f'fab -H {host.name} run "timedatectl", and the same here: one of the two is wrong',
+            f'fab -H {host.target} run "timedatectl", and the same here: one of the two is wrong',
             warning=abs(offset) < CLOCK_FAILS,
         )
 
@@ -80,21 +80,21 @@ def disk(host: Host, ask: Ask) -> Findings:
     paths = [*(f"{host.root}{each}" for each in own), *WRITTEN_TO]
     for room in ask(reading.ROOMS, paths=paths):
         path = room["path"]
-        full = f'fab -H {host.name} run "du -xh --max-depth=2 {path} | sort -h | tail -20"'
+        full = f'fab -H {host.target} run "du -xh --max-depth=2 {path} | sort -h | tail -20"'
         if room["read_only"]:
-            yield Finding(f"the file system of {path} is read-only", f'fab -H {host.name} run "dmesg | tail -20"')
+            yield Finding(f"the file system of {path} is read-only", f'fab -H {host.target} run "dmesg | tail -20"')
         share = room["free"] / room["total"] if room["total"] else 1.0
         if share < ROOM_WARNS or room["free"] < LEAST_ROOM:
             yield Finding(
                 f"{room['free'] / 2**30:.1f} of {room['total'] / 2**30:.0f} GiB are free at {path}",
-                f"{full}; old releases: fab -H {host.name} releases.prune",
+                f"{full}; old releases: fab -H {host.target} releases.prune",
                 warning=share >= ROOM_FAILS and room["free"] >= LEAST_ROOM / 8,
             )
         share = room["files_free"] / room["files_total"] if room["files_total"] else 1.0
         if share < ROOM_WARNS:
             yield Finding(
                 f"{room['files_free']} of {room['files_total']} inodes are free at {path}",
-                f'fab -H {host.name} run "du -x --inodes --max-depth=2 {path} | sort -n | tail -20"',
+                f'fab -H {host.target} run "du -x --inodes --max-depth=2 {path} | sort -n | tail -20"',
                 warning=share >= ROOM_FAILS,
             )
 
@@ -106,7 +106,7 @@ def memory(host: Host, ask: Ask) -> Findings:
     if found["free"] < MEMORY_WARNS * found["total"]:
         yield Finding(
             f"{found['free'] / 2**20:.0f} of {found['total'] / 2**20:.0f} MiB of memory are available",
-            f'fab -H {host.name} run "ps -eo rss,args --sort=-rss | head"',
+            f'fab -H {host.target} run "ps -eo rss,args --sort=-rss | head"',
             warning=True,
         )
 
@@ -115,7 +115,9 @@ def memory(host: Host, ask: Ask) -> Findings:
 def mounts(host: Host, ask: Ask) -> Findings:
     """What is to be mounted at boot is mounted."""
     for folder in ask(reading.UNMOUNTED):
-        yield Finding(f"/etc/fstab wants a mount at {folder}, and there is none", f'fab -H {host.name} run "mount -a"')
+        yield Finding(
+            f"/etc/fstab wants a mount at {folder}, and there is none", f'fab -H {host.target} run "mount -a"'
+        )
 
 
 @on_host
@@ -124,7 +126,7 @@ def shares(host: Host, ask: Ask) -> Findings:
     for name, share in needed(host).items():
         # No table of the system's: that is another check.
         if ask(reading.UNMOUNTED, path="/dev/null", needed=[share.path]):
-            hint = f"fab -H {host.name} bootstrap" if share.mounts else f"mount it on {host.name}"
+            hint = f"fab -H {host.target} bootstrap" if share.mounts else f"mount it on {host.name}"
             yield Finding(f"{share.path} is not mounted, and [shares.{name}] needs it", hint)
 
 
@@ -133,4 +135,4 @@ def volumes(host: Host, ask: Ask) -> Findings:
     """Encrypted volumes are open."""
     for name, volume in volumes_of(host).items():
         if ask(reading.UNMOUNTED, path="/dev/null", needed=[volume.mount]):
-            yield Finding(f"the volume {name} is not open at {volume.mount}", f"fab -H {host.name} volumes.open")
+            yield Finding(f"the volume {name} is not open at {volume.mount}", f"fab -H {host.target} volumes.open")

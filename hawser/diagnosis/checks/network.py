@@ -60,12 +60,12 @@ def web_server(host: Host, ask: Ask) -> Findings:
     why = ask(reading.REFUSED_CONFIGURATION, server=site.server)
     if why:
         message = f"{site.server} refuses its configuration, and would not come up after a boot:\n{why}"
-        yield Finding(message, f'fab -H {host.environment.name}/{host.name} run "{host.web_server.typed}"')
+        yield Finding(message, f'fab -H {host.target} run "{host.web_server.typed}"')
         return
     page = host.web_server.page(host.app.name)
     found = ask(reading.SITE, server=site.server, page=page, names=list(site.domains), doors=site.doors)
     if found["astray"]:
-        yield Finding(found["astray"], f"put that right, then: fab -H {host.environment.name}/{host.name} check")
+        yield Finding(found["astray"], f"put that right, then: fab -H {host.target} check")
     for remark in found["remarks"]:
         yield Finding(remark, "take the name out there, or out of site.domains", warning=True)
 
@@ -85,7 +85,7 @@ def ports(host: Host, ask: Ask) -> Findings:
                 # No number of a program that could be ended: the kernel's own, or the first one's.
                 ends = bool(listener["unit"]) or listener["pid"] > 1
                 next_move = (
-                    f'fab -H {host.name} run "{stop}", or ' if ends else ""
+                    f'fab -H {host.target} run "{stop}", or ' if ends else ""
                 ) + f"give {port.owner} another port"
                 yield Finding(f"port {port.number} of {port.owner} is taken by {who}", next_move)
                 break
@@ -113,7 +113,8 @@ def services(host: Host, ask: Ask) -> Findings:
     for place, why in ask(reading.UNREACHABLE, places=list(places)).items():
         if why:
             name, server = places[place]
-            next_move = f"fab -H {server} status; fab -H {host.environment.name} bootstrap; is a firewall in between?"
+            target = host.environment.target(server)
+            next_move = f"fab -H {target} status; fab -H {host.environment.name} bootstrap; is a firewall in between?"
             yield Finding(f"cannot reach {name} on {server} at {place.replace(' ', ':')}: {why}", next_move)
 
 

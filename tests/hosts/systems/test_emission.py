@@ -418,7 +418,10 @@ def test_an_encrypted_volume_is_made_when_asked_twice_and_nothing_starts_without
     with changed(emission, (listed, listed.replace("]", ', "LOGS_PASSPHRASE"]')), ("[[local]]", VOLUME + "[[local]]")):
         command = ("-H", "emission/web1", "volumes.format", "--volume", "logs")
         said = emission.fab("-H", "emission/web1", "bootstrap", code=1).stdout
-        assert f"{device} holds no LUKS volume; the host advises: fab -H web1 volumes.format --volume logs" in said
+        assert (
+            f"{device} holds no LUKS volume; the host advises: fab -H emission/web1 volumes.format --volume logs"
+            in said
+        )
         assert "nobody is there to confirm it" in emission.fab(*command, code=2).stderr
         assert f"that is not {device}" in emission.fab(*command, "--destroy", "/dev/xvdc", code=2).stderr
         assert not encrypted(emission, device, PASSPHRASE)
@@ -432,7 +435,7 @@ def test_an_encrypted_volume_is_made_when_asked_twice_and_nothing_starts_without
         emission.inside("web1", "systemd-analyze", "verify", unit)
 
         said = emission.fab("-H", "emission", "deploy", code=1).stdout
-        assert "/mnt/logs is not mounted; the host advises: fab -H web1 volumes.open" in said
+        assert "/mnt/logs is not mounted; the host advises: fab -H emission/web1 volumes.open" in said
         assert ask(emission, TOKENS[0])[0] == 200
 
         # Another mount stands in for the open volume.

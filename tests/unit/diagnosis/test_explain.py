@@ -90,7 +90,10 @@ class Fleet:
 
     def host(self, name: str) -> SimpleNamespace:
         return SimpleNamespace(
-            name=name, root="/srv/shop", environment=SimpleNamespace(persistent=SimpleNamespace(folders=()))
+            name=name,
+            target=f"shop/{name}",
+            root="/srv/shop",
+            environment=SimpleNamespace(persistent=SimpleNamespace(folders=())),
         )
 
 
@@ -159,7 +162,7 @@ def test_answers_of_the_host_about_a_failure_come_with_a_next_move_of_their_own(
     room = {"path": "/srv/shop", "free": 0, "total": 2**30, "files_free": 5, "files_total": 9, "read_only": False}
     said = str(explain(Fleet(looks__rooms=[room]), "web1", "No space left on device"))  # type: ignore[arg-type]
     assert said.splitlines()[:2] == ["web1: the disk is full", "  0.0 of 1 GiB are free at /srv/shop"]
-    assert said.splitlines()[2].startswith('    next: fab -H web1 run "du')
+    assert said.splitlines()[2].startswith('    next: fab -H shop/web1 run "du')
     assert len(said.splitlines()) == 3
 
 
@@ -174,7 +177,7 @@ def test_a_host_that_says_nothing_leaves_the_general_advice():
     said = str(explain(Fleet(), "web1", "No space left on device"))  # type: ignore[arg-type]
     assert said.splitlines() == [
         "web1: the disk is full",
-        '  next: fab -H web1 run "df -h; df -i"; old releases go with fab -H web1 releases.prune',
+        '  next: fab -H shop/web1 run "df -h; df -i"; old releases go with fab -H shop/web1 releases.prune',
     ]
 
 

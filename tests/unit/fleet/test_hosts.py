@@ -91,7 +91,9 @@ def test_a_phase_that_lost_a_host_says_what_to_do_next(keepers):
     fleet = keepers.fleet_of()
     fleet.connections.lost["web2"] = Unreachable("has been silent for 15 s; the line is cut", host="web2")
     said = str(fleet.failure("prepare", {"web2": "web2: has been silent for 15 s; the line is cut"}))
-    assert said == ("prepare failed on web2\n  next: fab -H web2 status; when web2 answers, the same command again")
+    assert said == (
+        "prepare failed on web2\n  next: fab -H pier/web2 status; when web2 answers, the same command again"
+    )
     assert "next:" not in str(fleet.failure("prepare", {"web1": "web1: broken"}))
 
 

@@ -212,7 +212,7 @@ class TestEndings:
             wire(keep_silent).open(refuse)
 
     def test_a_host_without_python_is_not_changed_unasked(self, wire):
-        with pytest.raises(Unreachable, match="web1: there is no python3 yet; next: fab -H web1 bootstrap"):
+        with pytest.raises(Unreachable, match="web1: there is no python3 yet; next: fab -H shop/web1 bootstrap"):
             wire(say(NO_PYTHON + "\n")).open(refuse)
 
     def test_python_is_installed_once_and_looked_for_again(self, wire):

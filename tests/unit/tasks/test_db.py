@@ -86,7 +86,10 @@ def fleet():
         said: list[str] = []
         report = SimpleNamespace(note=lambda host, text, level: said.append(text))
         connections = SimpleNamespace(facts={"d1": Facts(restores=journals)})
-        return OneHost(names=["d1", "unheard"], connections=connections, dry=dry, report=report, said=said)
+        environment = SimpleNamespace(target=lambda *hosts: ",".join(f"shop/{host}" for host in hosts))
+        return OneHost(
+            names=["d1", "unheard"], environment=environment, connections=connections, dry=dry, report=report, said=said
+        )
 
     return fleet
 
@@ -98,7 +101,7 @@ def test_no_database_is_touched_while_a_restore_is_open(fleet):
     assert str(caught.value).splitlines() == [
         "a database is not as it should be; nothing was touched",
         "  d1: the restore of shop from b1, begun by ann on desk at 2030-01-02T03:04:05Z, is not complete",
-        "  next: fab -H d1 resume, which finishes or undoes it, or the same restore again",
+        "  next: fab -H shop/d1 resume, which finishes or undoes it, or the same restore again",
     ]
 
 

@@ -88,7 +88,7 @@ def test_the_hosts_of_a_rollout_onto_a_part_are_what_is_to_be_named(keepers, res
     serves(keepers, "web1", mine)
     serves(keepers, "web2", mine)
     serves(keepers, "web3")
-    with pytest.raises(HawserError, match="next: fab -H web1,web2 resume"):
+    with pytest.raises(HawserError, match="next: fab -H pier/web1,pier/web2 resume"):
         resume("web1")
     assert resume("web1,web2") == ("on", ("web1", "web2"), ("web1", "web2"))
 

@@ -129,13 +129,13 @@ def test_a_unit_of_a_service_that_failed_is_wrong_to_check(host, name):
     found = list(hosts.units(host, lambda function, **_arguments: failed(units_of(name))))
     assert [each.message for each in found] == [f"{unit} has failed" for unit in units_of(name)]
     assert not any(each.warning for each in found)
-    assert {each.next for each in found} == {"fab -H data1 logs --only services"}
+    assert {each.next for each in found} == {"fab -H shop/data1 logs --only services"}
 
 
 @each_service
 def test_a_unit_of_a_service_that_failed_makes_status_fail(host, name):
     assert list(look(host, failed_units=[*units_of(name), "motd-news.service"]).troubles()) == [
-        f"data1: {unit} has failed; next: fab -H data1 logs --only services" for unit in units_of(name)
+        f"data1: {unit} has failed; next: fab -H shop/data1 logs --only services" for unit in units_of(name)
     ]
 
 

@@ -70,7 +70,7 @@ def test_a_process_that_listens_on_every_address_stands_out(look):
 def test_a_process_that_its_manager_does_not_know_is_down(look):
     found = look(WEB)
     assert row(found, "api")[3] == "stopped"
-    assert list(found.troubles()) == ["web1: api is stopped; next: fab -H web1 logs --process api"]
+    assert list(found.troubles()) == ["web1: api is stopped; next: fab -H shop/web1 logs --process api"]
 
 
 def test_a_process_that_is_not_well_is_told_with_its_answer(look):

@@ -49,7 +49,7 @@ class TestRestores:
         runner = Runner(restores__left=left)
         (found,) = application.restores(host("data1"), runner)
         assert (found.message, found.warning) == (left[0]["what"], False)
-        assert "fab -H data1 resume" in found.next and "db.restore b1 --database shop" in found.next
+        assert "fab -H shop/data1 resume" in found.next and "db.restore b1 --database shop" in found.next
         assert runner.asked["restores.left"] == {"databases": [{"database": "shop", "engine": "postgresql"}]}
         assert "restores.left" in ASKABLE
 
@@ -126,7 +126,9 @@ class TestTheHost:
             "/etc/fstab wants a mount at /data, and there is none"
         ]
 
-    @pytest.mark.parametrize(("more", "hint"), [({"source": "nas:/media"}, "fab -H web1 bootstrap"), ({}, "mount it")])
+    @pytest.mark.parametrize(
+        ("more", "hint"), [({"source": "nas:/media"}, "fab -H shop/web1 bootstrap"), ({}, "mount it")]
+    )
     def test_a_share_that_is_not_mounted_is_named_with_the_next_move(self, host, more, hint):
         shared = host(shares={"media": {"path": "/srv/media", **more}})
         (finding,) = hosts.shares(shared, Runner(looks__unmounted=["/srv/media"]))
@@ -140,14 +142,14 @@ class TestTheApplication:
         runner = Runner(strays__listing=listed(row))
         (finding,) = application.strays(host(), runner)
         assert finding.message == "redis-server (pid 812, listens on 0.0.0.0:29387) runs outside of every unit"
-        assert (finding.next, finding.warning) == ('fab -H web1 run "kill 812"', True)
+        assert (finding.next, finding.warning) == ('fab -H shop/web1 run "kill 812"', True)
         assert runner.asked["strays.listing"] == {"user": host().app.user}
 
     def test_what_pruning_cannot_remove_is_a_warning_with_the_way_out(self, host):
         held = "/srv/shop/releases/a is not removed, for something else is mounted in it: /srv/shop/releases/a/x"
         (found,) = application.releases(host(), Runner(releases__stuck=[held]))
         assert (found.message, found.warning) == (held, True)
-        assert found.next == "fab -H web1 releases.prune, when nothing keeps it any more"
+        assert found.next == "fab -H shop/web1 releases.prune, when nothing keeps it any more"
 
     def test_a_host_that_is_not_bootstrapped_is_a_warning(self, host):
         assert told(application.bootstrap(host(facts={"bootstrapped": False}), Runner())) == [
@@ -206,9 +208,9 @@ class TestTheNetwork:
     def test_a_unit_that_a_host_names_is_no_option_of_the_command_that_is_shown(self, host):
         row = listener(8001, "python3", unit="-Hroot@evil.test")
         (found,) = network.ports(host(), Runner(ports__listening=listed(row)))
-        assert found.next.startswith('fab -H web1 run "systemctl disable --now -- -Hroot@evil.test", or give api')
+        assert found.next.startswith('fab -H shop/web1 run "systemctl disable --now -- -Hroot@evil.test", or give api')
         (found,) = hosts.units(host(), Runner(looks__failed_units=listed({"unit": "-Hroot@evil.test"})))
-        assert found.next == 'fab -H web1 run "journalctl -n 30 --unit=-Hroot@evil.test"'
+        assert found.next == 'fab -H shop/web1 run "journalctl -n 30 --unit=-Hroot@evil.test"'
 
     @pytest.mark.parametrize("pid", [0, 1])
     def test_nobody_is_told_to_kill_the_first_process_or_a_whole_group(self, host, pid):
