@@ -80,7 +80,7 @@ def hosts_running(fleet: Fleet, process: str) -> tuple[Fleet, Mapping[str, Relea
     there = there.reachable()
     bare = [name for name in wanted.names if not fleet.facts(name).current]
     if bare:
-        raise nothing_deployed(there, *bare)
+        raise nothing_deployed(fleet, *bare)
     releases = serving_releases(there)
     hosts = [fleet.host(name, release) for name, release in releases.items()]
     require_process(fleet, process, hosts)

@@ -130,7 +130,7 @@ CAUSES = (
     Cause(
         r"git's filter ([\w.-]{1,100}) is missing on this host",
         "files of the code pass through the filter {1} when git checks them out, and nobody has set it there",
-        'fab -H {host} run "git config --system filter.{1}.smudge COMMAND", with its program as COMMAND, or with cat '
+        'fab -H {target} run "git config --system filter.{1}.smudge COMMAND", with its program as COMMAND, or with cat '
         "where the files are right as git stores them",
     ),
     Cause(
