@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypedDict
 
@@ -28,18 +28,43 @@ REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_hos
 # No part of a release, whatever its settings say: rules only judge the others, hooks come around it, second
 # repositories have commits of their own.
 APART = ("ssh", "local", "certificates", "hooks", "rules", "checkouts")
-
+# Settings that later versions brought, with the value of each that nobody has set.
+LATER: Mapping[str, object] = {
+    "once.*.before": None,
+    "persistent.collected": [],
+    "processes.*.health.fast": 1,
+    "processes.*.health.successes": 1,
+    "processes.*.spare_port": None,
+    "processes.*.warm": None,
+    "python.environment": {},
+    "python.mirror": None,
+    "python.resolved": None,
+    "release.after_migrate": [],
+    "site.buffering": False,
+    "site.read_timeout": 3600,
+}
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+]{0,99}-[0-9a-f]{8}", re.ASCII)
 
 
 def without_unset(settings: dict[str, Any]) -> None:
     """Leave out what nobody has set and former versions did not know, so that their ids, and open rollouts, stay."""
-    if not settings["release"]["after_migrate"]:
-        del settings["release"]["after_migrate"]
-    for entry in settings["once"].values():
-        if entry["before"] is None:
-            del entry["before"]
+    for path, unset in LATER.items():
+        *tables, key = path.split(".")
+        for table in tables_at(settings, tables):
+            if key in table and table[key] == unset:
+                del table[key]
+
+
+def tables_at(settings: dict[str, Any], path: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the tables at a path, in which ``*`` stands for any name; none where nobody has set them."""
+    if not path:
+        yield settings
+        return
+    first, *rest = path
+    for table in settings.values() if first == "*" else (settings.get(first),):
+        if table is not None:
+            yield from tables_at(table, rest)
 
 
 def is_id(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hawser.host.release import Release, without_unset
+from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
 from hawser.templates.rendering import Templates
@@ -113,13 +113,14 @@ class TestName:
         }
         assert len(names) == 5
 
-    def test_the_name_of_a_release_holds_nothing_of_what_nobody_has_set_and_former_versions_did_not_know(self, release):
-        settings = environment("once", "admin", to={"command": "./make-admin"}).model_dump()
-        without_unset(settings)
-        assert "after_migrate" not in settings["release"] and "before" not in settings["once"]["admin"]
-        before = environment("once", "admin", to={"command": "./make-admin", "before": "migrate"}).model_dump()
-        without_unset(before)
-        assert before["once"]["admin"]["before"] == "migrate"
+    def test_the_name_of_a_release_stays_when_hawser_gets_settings_that_nobody_has_set(self, release):
+        # A setting that is new stands in LATER: a rollout that the former version has begun would not be finished.
+        once = environment("once", "admin", to={"command": "./make-admin"})
+        assert release(once).id == "0123456789-065ba263"
+
+    def test_the_name_of_a_release_changes_with_a_setting_that_former_versions_did_not_know(self, release):
+        before = environment("once", "admin", to={"command": "./make-admin", "before": "migrate"})
+        assert release(before).id != release(environment("once", "admin", to={"command": "./make-admin"})).id
 
     def test_the_name_of_a_release_does_not_depend_on_the_order_in_which_templates_were_used(self, release):
         assert release(used={"a": "1", "b": "2"}).id == release(used={"b": "2", "a": "1"}).id
