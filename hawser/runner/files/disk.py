@@ -245,6 +245,15 @@ def read(path: str, limit: int = LONGEST) -> Optional[bytes]:
         return None
 
 
+def beginning(path: str, size: int) -> str:
+    """Return the first bytes of a file as text, empty where there is none that can be read; see `opened`."""
+    try:
+        with opened(path) as stream:
+            return stream.read(size).decode("utf-8", "replace")
+    except (FileNotFoundError, NotThere, Failure):
+        return ""
+
+
 def read_beneath(folder: str, path: str, limit: int = LONGEST) -> Optional[bytes]:
     """Return the bytes of a file of a checkout, or None when there is none.
 

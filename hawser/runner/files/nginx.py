@@ -7,6 +7,7 @@ import glob
 import os
 import re
 
+from .disk import beginning
 from .files import WholeFile
 
 TYPE_CHECKING = False
@@ -41,11 +42,7 @@ class Included:
             path = waiting.pop()
             if path in self.texts or path == without:
                 continue
-            try:
-                with open(path, encoding="utf-8", errors="replace") as stream:
-                    self.texts[path] = COMMENT.sub("", stream.read(LONGEST))
-            except OSError:
-                continue
+            self.texts[path] = COMMENT.sub("", beginning(path, LONGEST))
             for word in INCLUDE.findall(self.texts[path]):
                 pattern = os.path.join(folder, word.strip("\"'"))
                 self.patterns.append(pattern)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from ..files.disk import beginning
 from ..rows import MOST_ROWS
 from ..webservers import TRAITS
 from .processes import HEADER
@@ -36,7 +37,7 @@ def taken(application: str) -> List[TakenName]:
     own = ["%s/%s" % (folder, application) for folder in (CRON, "/etc/logrotate.d")]
     for path in own + [traits.page(application) for traits in TRAITS.values()]:
         if os.path.lexists(path):
-            entitled = ENTITLED.match(top(path))
+            entitled = ENTITLED.match(beginning(path, TOP))
             owner = entitled.group(1) if entitled else ""
             if owner != application:
                 found.append({"wanted": path, "path": path, "application": owner})
@@ -50,7 +51,7 @@ def of_cron(application: str) -> Iterator[TakenName]:
         path = os.path.join(CRON, file)
         if file == application:
             continue
-        text = top(path, LONGEST_CRONTAB)
+        text = beginning(path, LONGEST_CRONTAB)
         entitled = ENTITLED.match(text)
         for name in dict.fromkeys(TAG.findall(text)) if entitled else ():
             if name.startswith(application + "-"):
@@ -65,7 +66,7 @@ def of_manager(traits: ManagerTraits, application: str) -> Iterator[TakenName]:
         path = os.path.join(traits.folder, file)
         if not file.startswith(prefix) and not traits.names:
             continue
-        text = top(path)
+        text = beginning(path, TOP)
         header = HEADER.search(text)
         owner = header.group(1) if header else ""
         if owner == application:
@@ -89,12 +90,3 @@ def files(folder: str, suffix: str) -> List[str]:
         return sorted(name for name in os.listdir(folder) if name.endswith(suffix))
     except OSError:
         return []
-
-
-def top(path: str, size: int = TOP) -> str:
-    """Return the top of a file, empty where there is none to read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read(size)
-    except OSError:
-        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from ..files.disk import beginning
 from ..kernel.ports import at_port
 from ..rows import NAMED
 from ..system import Change, Failure, Kind
@@ -29,16 +30,14 @@ MARK = re.compile(re.escape(PATH) + "/([0-9a-f]{16})")
 RELOADING = 10.0
 # Of a site that serves already, and is not what is tried.
 GLANCE = 2.0
+# Bytes of a configuration.
+LONGEST = 1 << 20
 WARNING = re.compile(r"\[(?:\w+:)?warn\]")
 
 
 def mark_of(page: str) -> str:
     """Return the mark in the configuration of a site; empty where there is none, as in those of former versions."""
-    try:
-        with open(page, encoding="utf-8", errors="replace") as stream:
-            found = MARK.search(stream.read())
-    except OSError:
-        return ""
+    found = MARK.search(beginning(page, LONGEST))
     return found.group(1) if found else ""
 
 

@@ -33,7 +33,7 @@ from hawser.runner.system import Failure, System
 ACCESS = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 # What the resources have that say nothing else; their classes are for the Python of the controlling machine.
 DEFAULTS = {
-    "file": {"mode": 0o644, "validate": "", "keep": False, "opaque": False, "parents": False},
+    "file": {"mode": 0o644, "validate": "", "keep": False, "opaque": False, "parents": False, "code": ""},
     "block": {"top": False},
     "files": {"recursive": False},
     "link": {"parents": False},
