@@ -315,7 +315,8 @@ def in_phases(events: list[dict[str, object]]) -> Iterator[tuple[str, dict[str, 
             yield phase, told
 
 
-@pytest.mark.parametrize(("server", "out"), [("nginx", " down"), ("apache", "status=+D")])
+# Those of the other web servers are in tests/slow/test_web_servers.py.
+@pytest.mark.parametrize(("server", "out"), [("nginx", " down")])
 def test_a_backend_on_a_port_is_taken_out_while_it_restarts(fleet: Fleet, server: str, out: str) -> None:
     with clocks(fleet, server) as file:
         fleet.commit({"logbook/clock.py": f"CLOCK = {time.time_ns()}\n"})

@@ -52,6 +52,9 @@ def server(bare: Fleet, request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_backend_on_a_port_is_taken_out_of_caddy_while_it_restarts(fleet: Fleet) -> None:
-    # What is out has no place in its block at all, and there must be something.
-    test_rollouts.test_a_backend_on_a_port_is_taken_out_while_it_restarts(fleet, "caddy", "/clock/* {")
+# Of Caddy, what is out has no place in its block at all, and there must be something.
+@pytest.mark.parametrize(("server", "out"), [("apache", "status=+D"), ("caddy", "/clock/* {")])
+def test_a_backend_on_a_port_is_taken_out_of_other_web_servers_while_it_restarts(
+    fleet: Fleet, server: str, out: str
+) -> None:
+    test_rollouts.test_a_backend_on_a_port_is_taken_out_while_it_restarts(fleet, server, out)
