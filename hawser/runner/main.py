@@ -39,7 +39,7 @@ ASKABLE = {
     "certificates.shown": "certificates.certificates",
     "commands.variables": "machine.commands",
     "checkout.resolve": "code.checkout",
-    "checkout.tips": "code.checkout",
+    "checkout.tips": "code.mirror",
     "index.resolve": "python.index",
     "interpreters.missing": "python.interpreters",
     "cron.last": "processes.cron",

@@ -15,7 +15,7 @@ from ..files.deletion import refuse_mounts
 from ..files.disk import read, remove, write_atomically
 from ..files.files import Link
 from ..system import Change, Failure, Kind, group_id, user_id
-from .checkout import Mirror
+from .mirror import Mirror
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

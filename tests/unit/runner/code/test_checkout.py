@@ -24,8 +24,8 @@ import pytest
 
 from hawser.runner import system as system_module
 from hawser.runner.code import checkout
-from hawser.runner.code.checkout import Mirror
 from hawser.runner.code.git import Remote, explain
+from hawser.runner.code.mirror import Mirror, tips
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import Failure, System
 
@@ -245,14 +245,14 @@ def test_a_commit_comes_as_a_bundle(kind, system, origin, tmp_path):
     system.blobs["b1"] = str(tmp_path / "first.bundle")
     put(kind(first, repo="", bundle="b1"))
     mirror = str(tmp_path / "mirror.git")
-    assert checkout.tips(system, mirror) == [first]
+    assert tips(system, mirror) == [first]
     assert Mirror(system, mirror).has(first)
 
     second = origin.commit("two")
     origin.git("bundle", "create", str(tmp_path / "second.bundle"), "main", "^" + first)
     system.blobs["b2"] = str(tmp_path / "second.bundle")
     put(kind(second, repo="", bundle="b2"))
-    assert checkout.tips(system, mirror) == sorted([first, second])
+    assert tips(system, mirror) == sorted([first, second])
     assert (tmp_path / "release" / "source" / "app.py").read_text() == "two"
 
 
@@ -280,7 +280,7 @@ def test_a_repository_with_more_references_than_can_be_read_is_told_in_a_sentenc
 
 
 def test_a_host_without_a_mirror_has_no_tips(system, tmp_path):
-    assert checkout.tips(system, str(tmp_path / "mirror.git")) == []
+    assert tips(system, str(tmp_path / "mirror.git")) == []
     assert not Mirror(system, str(tmp_path / "mirror.git")).has("1" * 40)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hawser.fleet.repository import bundle, resolve
 from hawser.runner.code import checkout
-from hawser.runner.code.checkout import Mirror
+from hawser.runner.code.mirror import Mirror
 
 from ..conftest import whole
 
