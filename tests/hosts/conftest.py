@@ -82,6 +82,16 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def context_of(domain: str) -> ssl.SSLContext:
+    """Return how a visitor of a domain speaks TLS with a host that is asked by its address."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    wrap = context.wrap_socket
+    # The host still has to know which name is meant.
+    context.wrap_socket = lambda sock, server_hostname: wrap(sock, server_hostname=domain)  # type: ignore[method-assign, assignment, misc]
+    return context
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a visitor got."""
@@ -188,12 +198,7 @@ class Fleet:
         self, host: str, path: str = "/", scheme: str = "https", domain: str = "demo.test", **headers: str
     ) -> Answer:
         """Ask a host's web server for a page, as a visitor of the domain would."""
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        # The host is asked by its address, and still has to know which certificate is meant.
-        wrap = context.wrap_socket
-        context.wrap_socket = lambda sock, server_hostname: wrap(sock, server_hostname=domain)
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), NoRedirect)
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context_of(domain)), NoRedirect)
         request = urllib.request.Request(f"{scheme}://{self.address(host)}{path}", headers={"Host": domain, **headers})
         try:
             with opener.open(request, timeout=30) as answer:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import socket
-import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 
 from hawser import sandbox
 
-from ..conftest import PROJECT, Fleet, system, wait_for
+from ..conftest import PROJECT, Fleet, context_of, system, wait_for
 
 TOKENS = ("open sesame 1", "open sesame 2")
 PASSPHRASE = "correct horse $battery"
@@ -92,8 +91,7 @@ def changed(fleet: Fleet, *pairs: tuple[str, str]) -> Iterator[None]:
 
 def ask(fleet: Fleet, user: str | None, path: str = "/profile/create", **headers: str) -> tuple[int, str]:
     """Ask the site for a profile, as a phone does, through whatever is in front of it."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context = context_of("emission.example.org")
     body = None if user is None else json.dumps({"user": user}).encode()
     address = f"https://{fleet.address('web1')}:8080{path}"
     said = {"Host": "emission.example.org:8080", "Content-Type": "application/json"}
@@ -291,8 +289,7 @@ def test_headers_of_phones_and_websockets_pass_through_apache(emission: Fleet) -
 
 def echo_of(fleet: Fleet, frame: bytes) -> bytes:
     """Send a frame over a WebSocket through the site, and return what comes back."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context = context_of("emission.example.org")
     plain = socket.create_connection((fleet.address("web1"), 8080), timeout=10)
     with context.wrap_socket(plain, server_hostname="emission.example.org") as line:
         key = base64.b64encode(os.urandom(16)).decode()
