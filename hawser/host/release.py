@@ -41,6 +41,7 @@ LATER: Mapping[str, object] = {
     "python.resolved": None,
     "release.after_migrate": [],
     "site.buffering": False,
+    "site.other_names": False,
     "site.read_timeout": 3600,
 }
 

@@ -156,7 +156,7 @@ TRAITS: Dict[str, Traits] = {
         claims=nginx_claims,
         # Its workers open them anew when those of the host are rotated.
         writer="www-data",
-        offers=("acme", "buffering", "log_format", "tls_proxy"),
+        offers=("acme", "buffering", "log_format", "other_names", "tls_proxy"),
     ),
     "apache": Traits(
         "Apache",

@@ -38,6 +38,7 @@ def check_site_extras(environment: Environment, folder: Path) -> Iterator[Settin
         ("tls_proxy", site.tls_proxy),
         ("log_format", site.log_format),
         ("buffering", site.buffering),
+        ("other_names", site.other_names),
     ):
         if given and key not in TRAITS[site.server].offers:
             message = f"is for {offering(key)}"

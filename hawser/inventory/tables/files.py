@@ -148,6 +148,11 @@ class Site(Model):
         description='With `tls = "files"` and `"self-signed"`: while the files are missing or wrong, the hosts make '
         "their own, with a warning at every deploy. Default: that is an error.",
     )
+    other_names: Flag = Field(
+        default=False,
+        description="With nginx: also serve visitors who ask for a name that no site of the host claims, such as "
+        "domains of customers. One site of a host may. Default: they get no answer.",
+    )
     listen: Port = Field(default=80, description="The port for HTTP; with TLS it only redirects.")
     tls_port: Port = Field(default=443, description="The port for HTTPS.")
     extra_ports: tuple[Port, ...] = Field(

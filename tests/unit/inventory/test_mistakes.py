@@ -1058,6 +1058,13 @@ MISTAKES = {
         "is for nginx",
         'remove it, or write server = "nginx"',
     ),
+    "names that only nginx serves without knowing them": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nserver = 'caddy'\n"
+        "other_names = true",
+        "site.other_names",
+        "is for nginx",
+        'remove it, or write server = "nginx"',
+    ),
     "two certificates that Caddy is to get": (
         "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org', 'b.example.org']\n"
         "server = 'caddy'\ntls = 'acme'",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.host.release import Release
 from hawser.inventory import Environment
-from hawser.resources import Absent
+from hawser.resources import Absent, File
 from hawser.secrets import Secrets
 from hawser.templates.rendering import TemplateError, Templates
 from tasks import processes
+from tasks.webservers import nginx
 from tasks.webservers.site import parts
 
 COMMAND = "gunicorn shop.wsgi --bind 127.0.0.1:{{ port }}"
@@ -76,3 +79,15 @@ def test_after_a_restart_that_failed_requests_go_to_the_process_that_went_on(hos
     kept = [each for each in processes.cleaned_up.resources(host("blue", NEW)) if not isinstance(each, Absent)]
     assert [type(each).__name__ for each in kept] == ["HttpBlock", "File", "Command", "Served", "Retired"]
     assert "127.0.0.1:8001 fail_timeout" in kept[1].content and kept[4].unit == "my-shop-web-green"
+
+
+@pytest.mark.parametrize("tls", ["none", "self-signed"])
+def test_nginx_serves_names_that_no_site_claims_where_that_is_wanted(host, tls):
+    (closed,) = (each for each in nginx.install.resources(host(tls=tls)) if isinstance(each, File))
+    (open_to_all,) = (
+        each for each in nginx.install.resources(host(tls=tls, other_names=True)) if isinstance(each, File)
+    )
+    assert "return 444" in closed.content and "default_server" not in closed.content
+    assert "444" not in open_to_all.content
+    ports = {"80"} if tls == "none" else {"80", "443 ssl"}
+    assert set(re.findall(r"listen ([\d ssl]+) default_server;", open_to_all.content)) == ports
