@@ -32,6 +32,7 @@ class Witness(Protocol):
     """Whoever knows the hosts, and can ask them.
 
     :param lost: those that do not answer any more.
+    :param age: seconds since this run began.
     """
 
     @property
@@ -39,6 +40,9 @@ class Witness(Protocol):
 
     @property
     def lost(self) -> Collection[str]: ...
+
+    @property
+    def age(self) -> float: ...
 
     def host(self, name: str) -> Host: ...
 
@@ -121,11 +125,11 @@ def found_by_checks(witness: Witness, name: str, cause: Cause) -> Iterator[Findi
 
 
 def last_words(witness: Witness, cause: Cause) -> Iterator[str]:
-    """Yield the last words of the servers of a cause's service; a silent server has none."""
+    """Yield the last words in this run of the servers of a cause's service; a silent server has none."""
     service = witness.environment.services.installed.get(cause.service)
     if service is None:
         return
-    words = {"logs": service.LOGS, "units": list(service.units())}
+    words = {"logs": service.LOGS, "units": list(service.units()), "seconds": witness.age}
     for server in witness.environment.hosts_of(service.groups):
         if server not in witness.lost:
             yield from quietly(

@@ -47,6 +47,11 @@ class Hosts:
         """Why hosts do not answer any more, by host."""
         return self.connections.lost
 
+    @property
+    def age(self) -> float:
+        """Seconds since this run began."""
+        return self.session.age
+
     def facts(self, name: str) -> Facts:
         """The facts of a host, as of the opening of its wire or the last question."""
         if name not in self.connections.facts:

@@ -14,6 +14,7 @@ import time
 
 from .kernel.scopes import MARK as SCOPE
 from .kernel.scopes import Scope, Scopes
+from .kernel.starts import Start
 from .masks import mask
 
 TYPE_CHECKING = False
@@ -118,6 +119,8 @@ class System:
         self.scopes = Scopes(self.token)
         self.left: List[str] = []
         self.warnings: List[str] = []
+        # By unit, its last start in this run.
+        self.starts: Dict[str, Start] = {}
         self.children_lock = threading.Lock()
         self.aborted = False
 

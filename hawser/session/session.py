@@ -70,9 +70,14 @@ class Session:
             "who": locks.operator(),
             "from": platform.node(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._began)),
-            "seconds": str(round(time.time() - self._began)),
+            "seconds": str(round(self.age)),
             "result": self._result,
         }
+
+    @property
+    def age(self) -> float:
+        """Seconds since this run began."""
+        return time.time() - self._began
 
     # What the user wrote.
 

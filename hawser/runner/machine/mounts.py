@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 
 from ..files.disk import read, remove
 from ..files.files import WholeFile
+from ..processes.managers import journal
 from ..system import Change, Failure, Kind, group_id, user_id
 from .probes import is_mount
 
@@ -58,10 +60,10 @@ class Mount(Kind):
         unit = self.spec["unit"]
         self.system.run(["systemctl", "daemon-reload"])
         self.system.run(["systemctl", "--quiet", "enable", "--", unit])
+        began = time.time()
         result = self.system.run(["systemctl", "restart" if self.due else "start", "--", unit], check=False)
         if result.code:
-            argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "10", "-u", unit]
-            raise Failure("%s cannot be mounted" % self.spec["path"], self.system.run(argv, check=False).output)
+            raise Failure("%s cannot be mounted" % self.spec["path"], journal(self.system, [unit], began, 10))
 
 
 class OnlyMounts(Kind):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
 import socket
@@ -10,7 +11,8 @@ import threading
 import time
 
 from ..kernel.mountinfo import TABLE, mount_points, unescape
-from ..processes.managers import tail
+from ..processes.logs import of_file
+from ..processes.managers import journal
 from ..rows import by_turns, counted
 from ..webservers import TRAITS
 
@@ -160,16 +162,15 @@ def pending(system: System) -> int:
 LAST_LINES = 5
 
 
-def last_words(system: System, logs: str, units: Sequence[str]) -> List[str]:
-    """Return the last lines that a server wrote, in its own log or else in the journal.
+def last_words(system: System, logs: str, units: Sequence[str], seconds: float) -> List[str]:
+    """Return the last lines that a server wrote of late, in its own log or else in the journal.
 
     :param logs: its log files, as a pattern; empty for one that has none.
     :param units: its units of systemd, as patterns.
+    :param seconds: how far back lines count.
     """
+    since = time.time() - seconds
     files = sorted(glob.glob(logs), key=os.path.getmtime)
-    text = tail(files[-1]) if files else ""
-    if not text.strip():
-        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(LAST_LINES)]
-        argv += [word for unit in units for word in ("-u", unit)]
-        text = system.run(argv, check=False, apart=True, timeout=30).output
-    return system.mask(text).splitlines()[-LAST_LINES:]
+    lines = (text for _moment, text in of_file(files[-1], since) if text.strip()) if files else iter(())
+    text = "\n".join(reversed(list(itertools.islice(lines, LAST_LINES))))
+    return system.mask(text or journal(system, units, since, LAST_LINES)).splitlines()[-LAST_LINES:]

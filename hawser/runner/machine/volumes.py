@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 
 from ..files.disk import note_folder, parent_of, read, remove, write_atomically
 from ..kernel.mountinfo import mounts
+from ..processes.managers import journal
 from ..system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -72,10 +74,10 @@ class LuksVolume(Kind):
             with parent_of(spec["mount"], make=True) as (folder, name):
                 note_folder(spec["mount"])
                 os.mkdir(name, 0o700, dir_fd=folder)
+        began = time.time()
         result = self.system.run(["systemctl", "start", "--", spec["unit"]], check=False)
         if result.code:
-            argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "10", "-u", spec["unit"]]
-            raise Failure("%s cannot be mounted" % spec["mount"], self.system.run(argv, check=False).output)
+            raise Failure("%s cannot be mounted" % spec["mount"], journal(self.system, [spec["unit"]], began, 10))
 
     def mapper(self) -> str:
         return os.path.join(MAPPER, self.spec["name"])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 
 from ..files.disk import opened
+from ..kernel.starts import Start
 from ..system import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Sequence, Type
+    from typing import Dict, Optional, Sequence, Type
 
     from ..system import System
     from .traits import ManagerTraits
@@ -84,18 +86,28 @@ class ProcessManager:
     def state(self, unit: str) -> State:
         return self.states([unit])[unit]
 
-    def take_up(self, unit: str) -> None:
-        """Make the definition on disk the one that counts, and touch no other unit."""
+    def begin(self, unit: str, path: str) -> None:
+        """Note that it is about to start: what it wrote before says nothing of this start.
+
+        :param path: the file that takes its output; empty: none does.
+        """
+        self.system.starts[unit] = Start(path)
+
+    def take_up(self, unit: str, path: str = "") -> None:
+        """Make the definition on disk the one that counts, and touch no other unit.
+
+        :param path: the file that takes its output, where that starts it; see `begin`.
+        """
         raise NotImplementedError
 
-    def start(self, unit: str) -> None:
+    def start(self, unit: str, path: str = "") -> None:
         """Start it, now and at boot.
 
         :raises Failure: it does not start; with its last words.
         """
         raise NotImplementedError
 
-    def restart(self, unit: str) -> None:
+    def restart(self, unit: str, path: str = "") -> None:
         """Start it anew, and have it start at boot.
 
         :raises Failure: it does not start again; with its last words.
@@ -115,28 +127,46 @@ class ProcessManager:
         raise NotImplementedError
 
     def log(self, unit: str, path: str = "") -> str:
-        """Return its last words.
+        """Return its last words since it was started last.
 
         :param path: the file that takes its output; empty: none does.
         """
         raise NotImplementedError
 
 
-def tail(path: str) -> str:
-    """Return the last lines of a log file; nothing when there is none."""
+def journal(system: System, units: Sequence[str], since: float, lines: int = LOG_LINES) -> str:
+    """Return the last lines in systemd's journal of some units, as `systemctl` names them.
+
+    :param since: seconds since the epoch; nothing that is older is told.
+    """
+    # What a program said before its end may be on its way there still.
+    with contextlib.suppress(Failure):
+        system.run(["journalctl", "--sync"], check=False, timeout=10)
+    argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(lines), "--since", "@%.6f" % since]
+    argv += [word for unit in units for word in ("-u", unit)]
+    return system.run(argv, check=False, apart=True, timeout=30).output
+
+
+def tail(path: str, start: Optional[Start] = None) -> str:
+    """Return the last lines of a log file; nothing when there is none.
+
+    :param start: what was written before is left out.
+    """
     if not path:
         return ""
     size = 16384
     try:
         with opened(path) as stream:
-            start = max(0, os.fstat(stream.fileno()).st_size - size)
-            stream.seek(start)
+            # From the byte before on: a line that was begun before the start is none of it.
+            before = max(0, start.offset(path) - 1) if start else 0
+            first = max(before, os.fstat(stream.fileno()).st_size - size)
+            stream.seek(first)
             data = stream.read(size)
     except (OSError, Failure):
         # It may lie in a folder of the user, who may have put anything there.
         return ""
     # The first line is cut, and with it maybe a secret, which nobody would recognize then.
-    lines = data.split(b"\n")[1 if start else 0 :]
+    lines = data.split(b"\n")[1 if first else 0 :]
     return b"\n".join(lines[-LOG_LINES - 1 :]).decode("utf-8", "replace")
 
 

@@ -9,7 +9,7 @@ import time
 from ..files.disk import remove
 from ..kernel.ports import at_port
 from ..system import Change, Failure, Kind
-from .managers import STARTING, manager
+from .managers import STARTING, journal, manager
 from .traits import MANAGERS
 
 TYPE_CHECKING = False
@@ -82,11 +82,11 @@ class Service(Kind):
 
     def apply(self, change: Change) -> None:
         for verb in change.note.split(", "):
-            result = self.system.run(["systemctl", "--quiet", verb, "--", self.spec["name"]], check=False)
+            began, name = time.time(), self.spec["name"]
+            result = self.system.run(["systemctl", "--quiet", verb, "--", name], check=False)
             if result.code:
-                argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "25", "-u", self.spec["name"]]
-                log = self.system.run(argv, check=False).output
-                raise Failure("systemctl %s %s failed" % (verb, self.spec["name"]), result.output + log)
+                log = journal(self.system, [name], began)
+                raise Failure("systemctl %s %s failed" % (verb, name), result.output + log)
 
 
 class Running(Kind):
@@ -109,18 +109,18 @@ class Running(Kind):
         return None
 
     def apply(self, change: Change) -> None:
-        there, unit = manager(self.spec["manager"], self.system), self.spec["unit"]
+        there, unit, log = manager(self.spec["manager"], self.system), self.spec["unit"], self.spec["log"]
         was = there.state(unit)
         # One that still ends from an earlier life must be gone before the same name starts again.
         if was.stopping:
             there.stop(unit)
-        there.take_up(unit)
+        there.take_up(unit, log)
         now = there.state(unit)
         due = self.due or self.spec["again"]
         if now.wanted and now.pid == was.pid and (due or was.stale or not was.known):
-            there.restart(unit)
+            there.restart(unit, log)
         else:
-            there.start(unit)
+            there.start(unit, log)
         self.wait_until_stable()
 
     def wait_until_stable(self) -> None:

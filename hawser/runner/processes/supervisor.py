@@ -111,7 +111,7 @@ class Supervisor(ProcessManager):
         since = row["start"] if row["pid"] else row["stop"] or row["start"]
         return State(True, phase, enabled, float(since), row["pid"], row["statename"].lower())
 
-    def take_up(self, unit: str) -> None:
+    def take_up(self, unit: str, path: str = "") -> None:
         """Make the definition on disk count; a program whose definition has changed is replaced."""
         import xmlrpc.client
 
@@ -122,19 +122,21 @@ class Supervisor(ProcessManager):
         if unit in altered or unit in removed:
             self.stop(unit)
             self.attempt("removeProcessGroup", unit)
+        self.begin(unit, path)
         self.attempt("addProcessGroup", unit)
 
-    def start(self, unit: str) -> None:
+    def start(self, unit: str, path: str = "") -> None:
         if self.state(unit).phase in (STOPPED, RESTARTING):
             # What an earlier life has left behind may hold its port.
             self.end_rest(unit)
+            self.begin(unit, path)
         fault = self.attempt("startProcess", unit, False)
         if fault and "ALREADY_STARTED" not in fault:
-            raise Failure("%s does not start: %s" % (unit, fault), self.log(unit))
+            raise Failure("%s does not start: %s" % (unit, fault), self.log(unit, path))
 
-    def restart(self, unit: str) -> None:
+    def restart(self, unit: str, path: str = "") -> None:
         self.stop(unit)
-        self.start(unit)
+        self.start(unit, path)
 
     def retire(self, unit: str) -> None:
         """Have it stopped for good, without waiting for its end; its definition is off the disk already."""
@@ -211,5 +213,5 @@ class Supervisor(ProcessManager):
         self.attempt("removeProcessGroup", unit)
 
     def log(self, unit: str, path: str = "") -> str:
-        """Return the last lines that the program wrote to its log file."""
-        return tail(path)
+        """Return the last lines that the program wrote to its log file since it was started."""
+        return tail(path, self.system.starts.get(unit))

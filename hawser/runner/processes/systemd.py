@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import collections
+import os
 import time
 
 from ..system import Failure
 from .managers import (
     ACTIVE,
-    LOG_LINES,
     LONGEST_STOP,
     RESTARTING,
     STARTING,
@@ -16,6 +16,7 @@ from .managers import (
     STOPPING,
     ProcessManager,
     State,
+    journal,
     tail,
 )
 from .traits import MANAGERS
@@ -70,7 +71,7 @@ class Systemd(ProcessManager):
             stale=row["NeedDaemonReload"] == "yes",
         )
 
-    def take_up(self, unit: str) -> None:
+    def take_up(self, unit: str, path: str = "") -> None:
         self.ctl("daemon-reload")
 
     def enable(self, unit: str) -> None:
@@ -78,18 +79,20 @@ class Systemd(ProcessManager):
         if enabled.code:
             raise Failure("%s cannot be started at boot" % unit, enabled.output)
 
-    def start(self, unit: str) -> None:
+    def start(self, unit: str, path: str = "") -> None:
         self.enable(unit)
         self.ctl("reset-failed", unit + self.traits.suffix, check=False)
+        self.begin(unit, path)
         started = self.ctl("start", unit + self.traits.suffix, check=False, timeout=LONGEST_STOP)
         if started.code:
-            raise Failure("%s does not start" % unit, started.output + self.log(unit))
+            raise Failure("%s does not start" % unit, started.output + self.log(unit, path))
 
-    def restart(self, unit: str) -> None:
+    def restart(self, unit: str, path: str = "") -> None:
         self.enable(unit)
+        self.begin(unit, path)
         restarted = self.ctl("restart", unit + self.traits.suffix, check=False, timeout=LONGEST_STOP)
         if restarted.code:
-            raise Failure("%s does not start again" % unit, restarted.output + self.log(unit))
+            raise Failure("%s does not start again" % unit, restarted.output + self.log(unit, path))
 
     def retire(self, unit: str) -> None:
         self.ctl("disable", "--quiet", unit + self.traits.suffix, check=False)
@@ -104,6 +107,14 @@ class Systemd(ProcessManager):
         self.ctl("reset-failed", unit + self.traits.suffix, check=False)
 
     def log(self, unit: str, path: str = "") -> str:
-        """Return the last lines that the unit wrote."""
-        argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(LOG_LINES), "-u", unit + self.traits.suffix]
-        return self.system.run(argv, check=False).output + tail(path)
+        """Return the last lines that the unit wrote since it was started, or since it was defined as it is."""
+        start, name = self.system.starts.get(unit), unit + self.traits.suffix
+        since = start.moment if start else self.defined(name)
+        return journal(self.system, [name], since) + tail(path, start)
+
+    def defined(self, name: str) -> float:
+        """Return when the definition of a unit was written, 0 where there is none."""
+        try:
+            return os.stat(os.path.join(self.traits.folder, name)).st_mtime
+        except OSError:
+            return 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from ..kernel.starts import Start
 from ..system import Change, Failure, Kind
 from .managers import manager, tail
 
@@ -87,6 +88,7 @@ class Visited(Kind):
 
     def apply(self, change: Change) -> None:
         began = time.monotonic()
+        before = Start(self.spec["server_log"])
         deadline = began + self.spec["timeout"]
         tries = 0
         while True:
@@ -98,13 +100,14 @@ class Visited(Kind):
                 break
             time.sleep(min(0.05 * tries, 0.5))
         count = "1 try" if tries == 1 else "%d tries" % tries
-        raise Failure("%s %s; %s in %.0f s" % (self.spec["url"], said, count, time.monotonic() - began), self.logs())
+        seconds = time.monotonic() - began
+        raise Failure("%s %s; %s in %.0f s" % (self.spec["url"], said, count, seconds), self.logs(before))
 
-    def logs(self) -> str:
-        """Return the last lines of the process behind it, and of the web server."""
+    def logs(self, before: Start) -> str:
+        """Return the last lines of the process behind it, and those of the web server about these visits."""
         spec, parts = self.spec, []
         if spec["unit"]:
             parts.append(manager(spec["manager"], self.system).log(spec["unit"], spec["log"]))
         if spec["server_log"]:
-            parts.append(tail(spec["server_log"]))
+            parts.append(tail(spec["server_log"], before))
         return "\n".join(part for part in parts if part)

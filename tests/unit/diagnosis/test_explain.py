@@ -82,6 +82,7 @@ class Fleet:
             hosts_of=lambda groups: ("data1",),
         )
         self.lost: dict[str, str] = {}
+        self.age = 9.0
 
     def ask(self, name: str, function: str, arguments: object) -> object:
         if function not in self.answers:

@@ -162,11 +162,11 @@ def test_the_last_words_of_a_service_are_asked_for_when_a_failure_is_explained(n
         asked.append(question)
         return ["no"]
 
-    fleet = SimpleNamespace(environment=ENVIRONMENT, lost={}, ask=ask)
+    fleet = SimpleNamespace(environment=ENVIRONMENT, lost={}, age=7.0, ask=ask)
     cause = Cause("refused", "it refuses", "look there", service=name)
     assert list(last_words(fleet, cause)) == ["data1 | no"]  # type: ignore[arg-type]
-    words = {"logs": SERVERS[name].LOGS, "units": [f"{SERVERS[name].UNIT}.service", f"{SERVERS[name].UNIT}@*.service"]}
-    assert asked == [("data1", "looks.last_words", words)]
+    units = [f"{SERVERS[name].UNIT}.service", f"{SERVERS[name].UNIT}@*.service"]
+    assert asked == [("data1", "looks.last_words", {"logs": SERVERS[name].LOGS, "units": units, "seconds": 7.0})]
 
 
 def test_each_service_of_the_settings_has_its_steps_in_the_order_of_one_list():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -76,13 +77,30 @@ def test_many_failed_units_of_one_template_hide_no_other(monkeypatch, system):
 def test_the_last_words_of_a_server_are_those_of_its_youngest_log(system, tmp_path):
     for age, name in enumerate(("new.log", "old.log")):
         (tmp_path / name).write_text("".join(f"{name} {number}\n" for number in range(9)))
-        os.utime(tmp_path / name, (9 - age, 9 - age))
-    assert probes.last_words(system, f"{tmp_path}/*.log", []) == [f"new.log {number}" for number in range(4, 9)]
+        os.utime(tmp_path / name, (time.time() - age, time.time() - age))
+    assert probes.last_words(system, f"{tmp_path}/*.log", [], 60) == [f"new.log {number}" for number in range(4, 9)]
+
+
+def test_words_of_a_server_that_are_older_than_the_run_are_not_its_last_ones(system, monkeypatch, tmp_path):
+    monkeypatch.setattr(probes, "journal", lambda *_words: "")
+    log = tmp_path / "postgresql.log"
+    lines = [
+        f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(time.time() - age))}.000 UTC [9] FATAL: {word}\n"
+        for age, word in ((3000, "no database"), (10, "no password"))
+    ]
+    log.write_text("".join(lines))
+    assert probes.last_words(system, str(log), [], 60) == [lines[1].strip()]
+    log.write_text(lines[0])
+    os.utime(log, (time.time() - 3000, time.time() - 3000))
+    assert probes.last_words(system, str(log), [], 60) == []
 
 
 @pytest.mark.parametrize("logs", ["", "/nowhere/*.log"])
 def test_a_server_without_a_log_of_its_own_is_looked_for_in_the_journal(system, monkeypatch, logs):
     asked = []
     monkeypatch.setattr(system, "run", lambda argv, **_: asked.append(argv) or SimpleNamespace(output="no\n"))
-    assert probes.last_words(system, logs, ["a.service", "a@*.service"]) == ["no"]
-    assert asked[0][-4:] == ["-u", "a.service", "-u", "a@*.service"]
+    began = time.time()
+    assert probes.last_words(system, logs, ["a.service", "a@*.service"], 60) == ["no"]
+    assert asked[-1][-4:] == ["-u", "a.service", "-u", "a@*.service"]
+    since = asked[-1][asked[-1].index("--since") + 1]
+    assert 0 <= float(since.lstrip("@")) - (began - 60) < 5

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
 import time
 from hashlib import sha1
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hawser.formats import supervisor_command
 from hawser.host.processes import unlinking
+from hawser.runner.kernel.starts import Start
 from hawser.runner.processes.managers import manager, tail
+from hawser.runner.processes.processes import Running
 from hawser.runner.processes.supervisor import Supervisor
 from hawser.runner.processes.supervisor_access import Access, access
 from hawser.runner.processes.systemd import Systemd
-from hawser.runner.system import BASE_ENVIRONMENT, Failure
+from hawser.runner.system import BASE_ENVIRONMENT, Change, Failure
 
+from ..conftest import whole
 from ..daemons import Supervisord, until
 
 RUNNING = {
@@ -154,6 +159,17 @@ class TestSupervisor:
         with pytest.raises(Failure, match="demo-no does not start: BAD_NAME"):
             supervisor.manager.start("demo-no")
 
+    def test_a_start_that_fails_is_told_by_what_was_logged_since_this_start(self, supervisor, system, tmp_path):
+        """The log of the program holds the words of an earlier start that failed otherwise."""
+        log, said = f"{tmp_path}/web.log", []
+        for word in ("Address already in use", "ModuleNotFoundError", "", "ModuleNotFoundError"):
+            supervisor.define("demo-web", f"sh -c 'echo {word} >&2; exit 1'", stderr_logfile=log, startretries=0)
+            spec = whole("running", {"unit": "demo-web", "manager": "supervisor", "log": log, "settle": 1.0})
+            with pytest.raises(Failure) as caught:
+                Running(spec, system).apply(Change("start"))
+            said.append(set(caught.value.output.split("\n")) - {""})
+        assert said == [{"Address already in use"}, {"ModuleNotFoundError"}, set(), {"ModuleNotFoundError"}]
+
     def test_a_configuration_that_supervisor_refuses_is_told(self, supervisor):
         (supervisor.folder / "bad.conf").write_text("[program:bad]\n")
         with pytest.raises(Failure, match=r"supervisor refuses its configuration: CANT_REREAD: .*bad"):
@@ -201,7 +217,68 @@ class TestSupervisor:
             Supervisor(system).state("demo-web")
 
 
+class TestTheJournalOfAUnit:
+    """What systemctl and journalctl are asked; both are stood in for."""
+
+    @pytest.fixture
+    def asked(self, system, tmp_path, monkeypatch):
+        """Let starts of units fail, and note the arguments of journalctl."""
+        (tmp_path / "systemctl").write_text('#!/bin/sh\ncase "$1" in start|restart) exit 1;; esac\n')
+        (tmp_path / "journalctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+        for name in ("systemctl", "journalctl"):
+            (tmp_path / name).chmod(0o755)
+        monkeypatch.setitem(BASE_ENVIRONMENT, "PATH", f"{tmp_path}:/usr/bin:/bin")
+        return lambda: [float(each) for each in re.findall(r"--since @([\d.]+)", (tmp_path / "asked").read_text())]
+
+    @pytest.mark.parametrize("verb", ["start", "restart"])
+    def test_the_journal_of_a_start_that_fails_is_read_from_this_start_on(self, system, asked, tmp_path, verb):
+        (tmp_path / "web.log").write_text("Address already in use\n")
+        for _ in range(2):
+            began = time.time()
+            with pytest.raises(Failure) as caught:
+                getattr(Systemd(system), verb)("demo-web", f"{tmp_path}/web.log")
+            assert caught.value.output == ""
+            assert began - 1e-3 <= asked()[-1] <= time.time()
+            assert Systemd(system).log("demo-web") == ""
+            assert asked()[-1] == asked()[-2]
+
+    def test_the_journal_of_a_unit_that_this_run_has_not_started_is_read_from_its_definition_on(
+        self, system, asked, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(Systemd, "traits", SimpleNamespace(folder=str(tmp_path), suffix=".service"))
+        (tmp_path / "demo-web.service").touch()
+        os.utime(tmp_path / "demo-web.service", (5000, 5000))
+        Systemd(system).log("demo-web")
+        Systemd(system).log("demo-no")
+        assert asked() == [5000, 0]
+
+
 class TestTheTailOfALog:
+    @pytest.mark.parametrize("after", ["later\n", "y" * 30_000 + "\nlater\n"])
+    @pytest.mark.parametrize("before", ["", "earlier\n", "earlier, with no end"])
+    def test_lines_that_were_begun_before_a_start_are_left_out(self, tmp_path, before, after):
+        log = tmp_path / "log"
+        log.write_text(before)
+        start = Start(str(log))
+        with log.open("a") as stream:
+            stream.write(after if before.endswith("\n") or not before else f", and its end\n{after}")
+        assert tail(str(log), start) == "later\n"
+
+    def test_a_log_that_was_emptied_or_replaced_since_a_start_is_read_from_its_beginning(self, tmp_path):
+        log = tmp_path / "log"
+        log.write_text("earlier\n" * 9)
+        start = Start(str(log))
+        log.write_text("later\n")
+        assert tail(str(log), start) == "later\n"
+        log.rename(tmp_path / "log.1")
+        log.write_text("latest\n" * 20)
+        assert tail(str(log), start) == "latest\n" * 20
+
+    def test_a_log_that_came_with_a_start_is_read_whole(self, tmp_path):
+        start = Start(f"{tmp_path}/log")
+        (tmp_path / "log").write_text("first\n")
+        assert tail(f"{tmp_path}/log", start) == "first\n"
+
     def test_the_last_lines_are_shown(self, tmp_path):
         (tmp_path / "log").write_text("".join(f"line {number}\n" for number in range(100)))
         assert tail(f"{tmp_path}/log").splitlines() == [f"line {number}" for number in range(75, 100)]
