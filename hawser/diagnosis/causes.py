@@ -41,6 +41,11 @@ PASSWORD = (
     "fab -H {environment} bootstrap deploy, which changes it together with the processes"
 )
 
+PASSWORD_ELSEWHERE = (
+    "fab -H {target} printenv shows which server the application asks, and as which user; it is none of {file}: does "
+    "it know this user, with this password?"
+)
+
 # Characters of what was said that are looked through: a quarter from its beginning, where the error stands, the rest
 # from its end. The patterns bound what they repeat, for a search lets neither another thread nor Ctrl-C in.
 MOST = 1 << 14
@@ -51,11 +56,14 @@ class Cause:
     """Something that is known to go wrong.
 
     :param pattern: what programs say then (the first cause that fits counts).
-    :param meaning: what it means; ``{1}`` is what the pattern caught.
+    :param meaning: what it means; ``{1}`` is what the pattern caught. Where `checks` look for it, `untested` is said in
+        its place until one of them has found something wrong.
     :param move: what to do or to type; may name ``{host}``, ``{target}`` (after ``-H``), ``{environment}``, ``{file}``,
         ``{1}``.
     :param checks: the checks that look at the host for it; what they find says more than `move`.
     :param service: the service whose servers are asked for their last words.
+    :param untested: what the words say by themselves; empty: the same as `meaning`.
+    :param elsewhere: the move where the settings have no such service, which somebody else runs then.
     """
 
     pattern: str
@@ -63,46 +71,111 @@ class Cause:
     move: str
     checks: tuple[str, ...] = ()
     service: str = ""
+    untested: str = ""
+    elsewhere: str = ""
 
 
 CAUSES = (
     Cause(
-        r"No space left on device|ENOSPC|[Dd]isk quota exceeded|os error 28\b|could not extend file"
+        r"inotify watch limit reached|limit for number of file watchers reached",
+        "the host lets a user watch no more files",
+        'fab -H {target} run "sysctl fs.inotify.max_user_watches" shows how many; a file of [[files]] in /etc/sysctl.d '
+        "raises it",
+    ),
+    Cause(
+        r"[Dd]isk quota exceeded|os error 122\b",
+        "the quota of a user on a disk is used up",
+        'fab -H {target} run "repquota -a; df -h"',
+    ),
+    Cause(
+        r"No space left on device|ENOSPC|os error 28\b|could not extend file"
         r"|You don't have enough free space|the disk is full",
         "the disk is full",
         'fab -H {target} run "df -h; df -i"; old releases go with fab -H {target} releases.prune',
         ("disk",),
+        untested="a program found no room to write",
     ),
     Cause(
-        r"Address already in use|EADDRINUSE|\[Errno 98\]|port (\d{1,5}) is already (?:in use|allocated)"
-        r"|is not who answers on",
+        r"is not who answers on",
         "the port is taken by somebody else",
         'fab -H {target} check names who has it; fab -H {target} run "ss -tlnp" shows all',
         ("ports",),
     ),
     Cause(
-        r'password authentication failed for user "([^"\n]{1,200})"|no password supplied',
-        "PostgreSQL refuses the password that was given for {1}",
+        r"Connection in use: \('[^'\n]{0,200}', (\d{1,5})\)|bind on address \('[^'\n]{0,200}', (\d{1,5})\b"
+        r"|port (\d{1,5}) is already (?:in use|allocated)|[Aa]ddress already in use|EADDRINUSE|\[Errno 98\]"
+        r"|Connection in use:",
+        "the port is taken by somebody else",
+        'fab -H {target} run "ss -tlnp" shows who listens where; two processes of {file} with one port do this as well',
+        ("ports",),
+        untested="an address that a program wants to listen on is in use: {1}",
+    ),
+    Cause(
+        r"(no password supplied)",
+        "PostgreSQL wants a password, and the application gives none",
         PASSWORD,
         service="postgresql",
+        elsewhere=PASSWORD_ELSEWHERE,
+    ),
+    Cause(
+        r'password authentication failed for user "([^"\n]{1,200})"',
+        "PostgreSQL refuses the password that was given for {1}, or has no such user",
+        PASSWORD,
+        service="postgresql",
+        elsewhere=PASSWORD_ELSEWHERE,
+    ),
+    Cause(
+        r"Access denied for user '[^'\n]{1,200}'@'[^'\n]{0,200}' to database '([^'\n]{1,200})'",
+        "MariaDB does not let the application's user into the database {1}",
+        "fab -H {target} printenv shows which database and user the application asks for; fab -H {environment} "
+        "bootstrap makes those of the settings, each user for its own database",
+        service="mariadb",
+        elsewhere="fab -H {target} printenv shows which database and user the application asks for; its server is none "
+        "of {file}: who runs it can GRANT",
+    ),
+    Cause(
+        r"Access denied for user '([^'\n]{1,200})'[^\n]{0,210}\(using password: NO\)",
+        "MariaDB wants a password for {1}, and the application gives none",
+        PASSWORD,
+        service="mariadb",
+        elsewhere=PASSWORD_ELSEWHERE,
     ),
     Cause(
         r"Access denied for user '([^'\n]{1,200})'",
-        "MariaDB refuses the password that was given for {1}",
+        "MariaDB refuses the password that was given for {1}, or has no such user",
         PASSWORD,
         service="mariadb",
+        elsewhere=PASSWORD_ELSEWHERE,
     ),
     Cause(
-        r"ACCESS_REFUSED|Login was refused using authentication mechanism",
+        r"Login was refused using authentication mechanism",
         "RabbitMQ refuses the user or password that was given",
         PASSWORD,
         service="rabbitmq",
+        elsewhere=PASSWORD_ELSEWHERE,
     ),
     Cause(
-        r"WRONGPASS|NOAUTH Authentication required",
+        r"ACCESS_REFUSED - ([^\n]{1,200})",
+        "RabbitMQ knows the user, and refuses what it asks for: {1}",
+        "fab -H {target} printenv shows which virtual host the application asks for; fab -H {environment} bootstrap "
+        "gives each user of the settings its own",
+        service="rabbitmq",
+        elsewhere="fab -H {target} printenv shows which virtual host the application asks for; who runs the server, "
+        "which is none of {file}, can set permissions",
+    ),
+    Cause(
+        r"NOAUTH Authentication required",
+        "Redis wants a password, and the application gives none",
+        PASSWORD,
+        service="redis",
+        elsewhere=PASSWORD_ELSEWHERE,
+    ),
+    Cause(
+        r"WRONGPASS",
         "Redis refuses the password that was given",
         PASSWORD,
         service="redis",
+        elsewhere=PASSWORD_ELSEWHERE,
     ),
     Cause(
         r'relation "([^"\n]{1,200})" does not exist|no such table: (\S{1,200})'
@@ -113,7 +186,7 @@ CAUSES = (
     ),
     Cause(
         r"Can't locate revision identified by '([^'\n]{1,200})'",
-        "the database is at revision {1}, which the code of this release does not have",
+        "Alembic finds no revision {1} in the code of this release: the database is at it, or a migration builds on it",
         "fab -H {environment} deploy --revision with a commit that has it; it stays applied over a rollback",
     ),
     Cause(
@@ -121,6 +194,7 @@ CAUSES = (
         "PostgreSQL lets nobody in from {1}",
         "name the host's group in services.postgresql…clients, then: fab -H {environment} bootstrap",
         service="postgresql",
+        elsewhere="the server is none of {file}: a line of its pg_hba.conf has to let this host in",
     ),
     Cause(
         r"git's filter (lfs) is missing on this host",
@@ -169,8 +243,13 @@ CAUSES = (
         ("memory",),
     ),
     Cause(
-        r"Could not resolve host(?:name)?:? ?([\w.-]{0,200}\w)|could not translate host name \"([^\"\n]{1,200})\""
-        r"|Temporary failure resolving '([^'\n]{1,200})'|Name or service not known|Temporary failure in name resolution"
+        r"Could not resolve (?:host(?:name)?|proxy):? ?([\w.-]{0,200}\w)"
+        r"|could not translate host name \"([^\"\n]{1,200})\"|Temporary failure resolving '([^'\n]{1,200})'"
+        r"|Failed to resolve '([^'\n]{1,200})'|getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ([\w.-]{1,200})"
+        r"|Unknown (?:MySQL |MariaDB )?server host '([^'\n]{1,200})'"
+        r"|Error -[235] connecting to ([\w.-]{1,200}):\d|(?:error sending request for url \(|Failed to fetch: `?)"
+        r"https?://([\w.-]{1,200})[^\n]{0,300}\n[^\n]{0,200}(?:\n[^\n]{0,200}){0,3}(?:dns error|failed to lookup)"
+        r"|Name or service not known|Temporary failure in name resolution"
         r"|failed to lookup address information|dns error|nodename nor servname|the server's name does not resolve",
         "a name does not resolve on this host: {1}",
         'fab -H {target} run "cat /etc/resolv.conf; getent hosts {1}"; a name of your own network may need a line in '
@@ -180,8 +259,9 @@ CAUSES = (
         r"certificate is not yet valid|is not valid yet|not yet valid|The token is not yet valid|RequestTimeTooSkewed"
         r"|[Cc]lock skew",
         "the clock of the host is wrong",
-        'fab -H {target} run "timedatectl; date -u"',
+        'fab -H {target} run "timedatectl; date -u" shows its clock; if that is right, the other side\'s is not',
         ("clock",),
+        untested="what was made elsewhere is not valid yet by the clock of this host",
     ),
     Cause(
         r"Connection refused|could not connect to server|Can't connect to (?:MySQL|MariaDB) server|\[Errno 111\]",
@@ -190,9 +270,22 @@ CAUSES = (
         ("services", "units"),
     ),
     Cause(
+        r"No module named '?(pkg_resources|distutils)\b",
+        "Python finds no module {1}, which older versions of setuptools bring",
+        'add python.packages = ["setuptools<81"] to {file}, or it to the requirements of the code; then: '
+        "fab -H {environment} deploy",
+    ),
+    Cause(
+        r"No module named '?(_sqlite3|_ctypes|_bz2|_lzma|_ssl|_tkinter|_curses)\b",
+        "the Python of the environment was built without {1}",
+        "name another one as python.interpreter in {file}, or build it anew with the headers that this needs",
+    ),
+    Cause(
         r"ModuleNotFoundError: No module named '([^'\n]{1,200})'",
-        "the Python package {1} is not in the environment",
-        "add it to the requirements of the code or to python.packages, then: fab -H {environment} deploy",
+        "Python finds no module {1}",
+        "one of a package: add the package, whose name may be another one, to the requirements of the code or to "
+        "python.packages; one of the code itself: is it in the commit, and does the command start where it lies? Then: "
+        "fab -H {environment} deploy",
     ),
     Cause(
         r'FATAL: {1,8}database "([^"\n]{1,200})" does not exist|Unknown database \'([^\'\n]{1,200})\'',
@@ -217,7 +310,7 @@ CAUSES = (
         "take the name out of {1} on {host}, or out of site.domains in {file}; then the same command again",
     ),
     Cause(
-        r"Could not get lock /var/lib/dpkg|is another process using it\?|Unable to acquire the dpkg frontend lock",
+        r"Could not get lock /var/lib/(?:dpkg|apt)|lock [^\n]{0,100}is another process using it\?",
         "another program is installing packages just now",
         'wait, then the same command again; fab -H {target} run "ps -eo pid,args | grep -E apt\\|dpkg" shows it',
     ),

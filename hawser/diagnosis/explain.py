@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # What a shell takes for a word and a program for no option.
-PLAIN = re.compile(r"(?![-~=])[\w.,:@/+=%-]*")
+PLAIN = re.compile(r"(?![-~=])[\w.,:@/+=%-]+")
 
 
 class Witness(Protocol):
@@ -97,8 +97,10 @@ def explain(witness: Witness, name: str, text: str, look: bool = True) -> Explan
     if known is None:
         return Explanation()
     cause, caught = known
-    lines = [f"{name}: {filled_in(cause.meaning, witness, name, caught)}"]
     findings = list(found_by_checks(witness, name, cause)) if look else []
+    tested = any(not finding.warning for finding in findings)
+    meaning = cause.meaning if tested or not cause.untested else cause.untested
+    lines = [f"{name}: {filled_in(meaning, witness, name, caught)}"]
     for finding in findings:
         lines += [f"  {finding.message}", *([f"    next: {finding.next}"] if finding.next else [])]
     lines += [f"  {line}" for line in (last_words(witness, cause) if look else ())]
@@ -106,7 +108,8 @@ def explain(witness: Witness, name: str, text: str, look: bool = True) -> Explan
         return Explanation(tuple(lines))
     # A command is typed as it stands here: nothing that a shell would take for more than a word.
     word = caught if PLAIN.fullmatch(caught) else "…"
-    return Explanation(tuple(lines), filled_in(cause.move, witness, name, word))
+    elsewhere = cause.elsewhere and cause.service not in witness.environment.services.installed
+    return Explanation(tuple(lines), filled_in(cause.elsewhere if elsewhere else cause.move, witness, name, word))
 
 
 def found_by_checks(witness: Witness, name: str, cause: Cause) -> Iterator[Finding]:

@@ -205,7 +205,7 @@ ROWS = [
             ('conda_packages = "uv"\n', ""),
         ),
         None,
-        "the Python package pymongo is not in the environment",
+        "Python finds no module pymongo",
         False,
     ),
     Row("E6", (('conda_packages = "uv"\n', ""),), None, "micromamba", False),

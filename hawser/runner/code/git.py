@@ -122,7 +122,11 @@ KEYS = " (app.deploy_key for SSH, app.token for HTTPS)"
 NO_KEYS = "; commits are sent to this host, which has no key of its own: it must be open to it"
 # What git and ssh say (the first that fits), and what it means.
 CAUSES = (
-    (r"No space left on device|Disk quota exceeded", "the disk is full"),
+    (r"No space left on device", "the disk is full"),
+    (r"[Dd]isk quota exceeded", "the quota of a user on the disk is used up"),
+    (r"ssh: (?:\d{1,5}: )?(?:ssh: )?not found|cannot run ssh", "{repo}: this host lacks the package openssh-client"),
+    (r"dubious ownership", "{repo} belongs to another user; git refuses it as root"),
+    (r"lacks these prerequisite commits", "{repo} builds on commits that are missing on this host"),
     (
         r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|No \S{1,40} host key is known",
         "{repo}: its server's host key is not known on this host or has changed (app.repo_host_keys pins it)",
@@ -137,17 +141,24 @@ CAUSES = (
         "{repo}: access denied{keys}",
     ),
     (
+        r"[Pp]roxy [^\n]{0,200}\b407\b|\b407\b[^\n]{0,200} CONNECT|error: 407\b|Could not resolve proxy",
+        "{repo} is asked for through the proxy of this host (http_proxy, https_proxy), which does not let it pass or "
+        "is not there",
+    ),
+    (
+        r"unable to access .{0,300}(SSL|certificate)",
+        "{repo}: the certificate of its server is not one that this host trusts, or TLS fails with it otherwise",
+    ),
+    (
         r"Could not resolve host|Connection (refused|timed out|reset|closed)|No route to host|Network is unreachable"
-        r"|Failed to connect|Operation timed out|unable to access .{0,300}(SSL|certificate)",
+        r"|Failed to connect|Operation timed out",
         "{repo} cannot be reached from this host",
     ),
     (
-        r"not found|does not (appear to be|exist)|Repository not found|No such file or directory",
+        r"[Rr]epository [^\n]{0,300}(not found|does not exist)|[Rr]epository not found|does not appear to be a git"
+        r"|Cannot find repository|could not be found or you don't have permission|error: 404\b",
         "{repo}: there is no such repository, or it is closed to us{keys}",
     ),
-    (r"dubious ownership", "{repo} belongs to another user; git refuses it as root"),
-    (r"lacks these prerequisite commits", "{repo} builds on commits that are missing on this host"),
-    (r"ssh: (not found|No such file)|cannot run ssh", "{repo}: this host lacks the package openssh-client"),
 )
 
 

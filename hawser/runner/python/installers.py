@@ -65,7 +65,8 @@ PASSWORDS = (
     "index of uv; or [[files]] with early = true writes a .netrc"
 )
 HINTS = (
-    (r"No space left on device|Disk quota exceeded|os error 28\b", "the disk is full"),
+    (r"No space left on device|os error 28\b", "the disk is full"),
+    (r"[Dd]isk quota exceeded|os error 122\b", "the quota of a user on the disk is used up"),
     (r"ensurepip is not available|No module named ensurepip", "the package python3-venv is missing (packages.all)"),
     (r"Python\.h: No such file", COMPILED + "needs the Debian packages python3-dev and build-essential (packages.all)"),
     (
@@ -83,11 +84,15 @@ HINTS = (
         COMPILED + "needs the Debian package build-essential (packages.all)",
     ),
     (
-        r"index URL \((\S{1,300})\)[^\n]{0,200}\b40[137]\b",
+        r"HTTP status client error \(407\b|tunnel error: proxy authorization|407 Proxy Authentication Required",
+        "the proxy of this host wants a password, which its http_proxy and https_proxy have to hold",
+    ),
+    (
+        r"index URL \((\S{1,300})\)[^\n]{0,200}\b40[13]\b",
         "the package index {1} refuses the password that it is given, or is given none (401 or 403); " + PASSWORDS,
     ),
     (
-        r"HTTP status client error \(40[137] [^)\n]{1,40}\) for url \(([^)\s]{1,300})\)",
+        r"HTTP status client error \(40[13] [^)\n]{1,40}\) for url \(([^)\s]{1,300})\)",
         "{1} is refused for want of a password, or of another one (401 or 403); " + PASSWORDS,
     ),
     (
@@ -128,13 +133,35 @@ HINTS = (
         r"use_2to3 is invalid",
         'a package is too old for the setuptools of today; python.build_constraints = ["setuptools<58"] lets it build',
     ),
-    (r"Killed signal terminated program", "a compiler " + KILLED),
-    (r"[Nn]o matching distribution found for ([^\n]{1,300})", "no version fits what is asked for: {1}"),
     (
-        r"error sending request|[Cc]onnection refused|dns error|Temporary failure in name resolution|timed out"
-        r"|Failed to fetch|NewConnectionError|invalid peer certificate",
+        r"No module named '(pkg_resources)\b",
+        "a package is built with {1}, which setuptools of today has no more; "
+        'python.build_constraints = ["setuptools<81"] lets it build',
+    ),
+    (r"Killed signal terminated program", "a compiler " + KILLED),
+    (
+        r"HTTP status (?:client|server) error (\([45]\d\d [^)\n]{1,40}\) for url \([^)\s]{1,300}\))",
+        "a server of packages answers with an error {1}",
+    ),
+    (
+        r"(?:Failed to fetch:|request for url)[ `(]{1,3}(https?://[\w.:-]{1,200})[^\n]{0,300}"
+        r"(?:\n[^\n]{0,300}){0,5}invalid peer certificate",
+        "the certificate of {1} is not one that this host trusts; next: cert = FILE in /etc/pip.conf, or SSL_CERT_FILE "
+        "of the host, names that of its issuer",
+    ),
+    (
+        r"(?:Failed to fetch:|request for url)[ `(]{1,3}(https?://[\w.:-]{1,200})",
+        "{1} cannot be reached from this host (its proxy and /etc/pip.conf are heeded)",
+    ),
+    (
+        r"HTTPS?Connection(?:Pool)?\(host='([^'\n]{1,200})'",
+        "{1} cannot be reached from this host (its proxy and /etc/pip.conf are heeded)",
+    ),
+    (
+        r"after connection broken by|Could not fetch URL",
         "the package index cannot be reached from this host (its proxy and /etc/pip.conf are heeded)",
     ),
+    (r"[Nn]o matching distribution found for ([^\n]{1,300})", "no version fits what is asked for: {1}"),
     (
         r"No solution found[^\n]{0,300}\n\s{0,300}(.{0,2000})",
         'no set of versions fits what is asked for: {1} (pins of before 2020 may want python.resolver = "pip-legacy")',
@@ -143,7 +170,7 @@ HINTS = (
         r"lockfile .{0,300}needs to be updated|Failed to parse `?uv.lock",
         "uv.lock does not fit pyproject.toml; run uv lock",
     ),
-    (r"Permission denied", "a file or folder is closed to the application's user"),
+    (r"Permission denied(?! \([a-z,-]{1,100}\))", "a file or folder is closed to the application's user"),
 )
 
 

@@ -22,12 +22,33 @@ SAID = {
     "OSError: [Errno 28] No space left on device": "the disk is full",
     'psycopg.errors.DiskFull: could not extend file "base/16384/2601": No space left on device': "the disk is full",
     "OSError: [Errno 98] Address already in use": "the port is taken by somebody else",
-    "[ERROR] Connection in use: ('0.0.0.0', 8000)\nErrno 98: EADDRINUSE": "the port is taken by somebody else",
+    "[ERROR] Connection in use: ('0.0.0.0', 8000)\n[ERROR] Can't connect": "the port is taken by somebody else",
+    "[Errno 98] error while attempting to bind on address ('127.0.0.1', 8000): address already in use": (
+        "the port is taken by somebody else"
+    ),
+    "demo-api is not who answers on 127.0.0.1:8000: python3 (pid 7) does": "the port is taken by somebody else",
+    "OSError: [Errno 28] inotify watch limit reached": "the host lets a user watch no more files",
+    "OSError: [Errno 122] Disk quota exceeded": "the quota of a user on a disk is used up",
     'connection to server at "10.0.0.2", port 5432 failed: FATAL:  password authentication failed for user "shop"': (
-        "PostgreSQL refuses the password that was given for shop"
+        "PostgreSQL refuses the password that was given for shop, or has no such user"
     ),
     "(1045, \"Access denied for user 'shop'@'10.0.0.3' (using password: YES)\")": (
-        "MariaDB refuses the password that was given for shop"
+        "MariaDB refuses the password that was given for shop, or has no such user"
+    ),
+    "connection to server failed: fe_sendauth: no password supplied": (
+        "PostgreSQL wants a password, and the application gives none"
+    ),
+    "(1045, \"Access denied for user 'shop'@'10.0.0.3' (using password: NO)\")": (
+        "MariaDB wants a password for shop, and the application gives none"
+    ),
+    "(1044, \"Access denied for user 'shop'@'10.0.0.3' to database 'other'\")": (
+        "MariaDB does not let the application's user into the database other"
+    ),
+    "(403) ACCESS_REFUSED - access to vhost '/' refused for user 'shop'": (
+        "RabbitMQ knows the user, and refuses what it asks for: access to vhost '/' refused for user 'shop'"
+    ),
+    "redis.exceptions.AuthenticationError: NOAUTH Authentication required.": (
+        "Redis wants a password, and the application gives none"
     ),
     "amqp.exceptions.AccessRefused: (0, 0): (403) ACCESS_REFUSED - Login was refused using authentication mechanism": (
         "RabbitMQ refuses the user or password that was given"
@@ -57,13 +78,30 @@ SAID = {
     'could not translate host name "db.internal" to address: Name or service not known': (
         "a name does not resolve on this host: db.internal"
     ),
+    "(2005, \"Unknown server host 'db.internal' (-2)\")": "a name does not resolve on this host: db.internal",
+    "redis.exceptions.ConnectionError: Error -2 connecting to cache.internal:6379. Name or service not known.": (
+        "a name does not resolve on this host: cache.internal"
+    ),
+    "Error: getaddrinfo ENOTFOUND registry.example.org": "a name does not resolve on this host: registry.example.org",
+    "error: Failed to fetch: `https://h.example/simple/six/`\n  Caused by: error sending request for url "
+    "(https://h.example/simple/six/)\n  Caused by: client error (Connect)\n  Caused by: dns error": (
+        "a name does not resolve on this host: h.example"
+    ),
+    "socket.gaierror: [Errno -2] Name or service not known": "a name does not resolve on this host",
     "E: Release file for http://deb.debian.org/… is not valid yet (invalid for another 3h)": (
         "the clock of the host is wrong"
     ),
     "ssl.SSLCertVerificationError: certificate verify failed: certificate is not yet valid": (
         "the clock of the host is wrong"
     ),
-    "ModuleNotFoundError: No module named 'celery'": "the Python package celery is not in the environment",
+    "ModuleNotFoundError: No module named 'celery'": "Python finds no module celery",
+    "ModuleNotFoundError: No module named 'pkg_resources'": (
+        "Python finds no module pkg_resources, which older versions of setuptools bring"
+    ),
+    "ModuleNotFoundError: No module named 'distutils.version'": (
+        "Python finds no module distutils, which older versions of setuptools bring"
+    ),
+    "ModuleNotFoundError: No module named '_sqlite3'": "the Python of the environment was built without _sqlite3",
     "(1049, \"Unknown database 'shop'\")": "there is no database shop",
     "E: Could not get lock /var/lib/dpkg/lock-frontend": "another program is installing packages just now",
     "ConnectionRefusedError: [Errno 111] Connection refused": "something that is needed does not answer",
@@ -174,10 +212,52 @@ def test_the_last_words_of_the_server_are_told():
     assert "then the server has another one: fab -H shop bootstrap" in said
 
 
+@pytest.mark.parametrize(
+    ("said", "untested"),
+    [
+        ("[Errno 98] Address already in use", "an address that a program wants to listen on is in use"),
+        ("Connection in use: ('127.0.0.1', 8000)", "an address that a program wants to listen on is in use: 8000"),
+        ("certificate is not yet valid", "what was made elsewhere is not valid yet by the clock of this host"),
+    ],
+)
+@pytest.mark.parametrize("look", [True, False])
+def test_a_cause_that_no_check_has_found_is_told_by_the_programs_words_alone(said, untested, look):
+    explanation = explain(Fleet(looks__clock=time.time()), "web1", said, look)  # type: ignore[arg-type]
+    assert explanation.lines == (f"web1: {untested}",)
+
+
+def test_a_wrong_clock_is_told_when_it_was_compared_with_this_machines():
+    known = explain(Fleet(looks__clock=time.time() - 9000), "web1", "not yet valid")  # type: ignore[arg-type]
+    assert known.lines[0] == "web1: the clock of the host is wrong"
+
+
+def test_room_that_is_short_but_not_gone_is_no_full_disk():
+    room = {"path": "/", "free": 2**29, "total": 2**33, "files_free": 5, "files_total": 9, "read_only": False}
+    said = explain(Fleet(looks__rooms=[room]), "web1", "No space left on device").lines  # type: ignore[arg-type]
+    assert said == ("web1: a program found no room to write", "  0.5 of 8 GiB are free at /", said[2])
+
+
+def test_a_password_that_another_ones_server_refuses_is_not_changed_by_bootstrap():
+    ours = explain(Fleet(), "web1", 'password authentication failed for user "shop"')  # type: ignore[arg-type]
+    other = explain(Fleet(), "web1", "NOAUTH Authentication required.")  # type: ignore[arg-type]
+    assert "fab -H shop bootstrap" in ours.next
+    assert "bootstrap" not in other.next and "it is none of shop.toml" in other.next
+
+
+@pytest.mark.parametrize("said", ["Name or service not known", "Temporary failure in name resolution"])
+def test_a_name_that_nobody_told_leaves_its_place_in_the_command_open(said):
+    assert "getent hosts …" in explain(Fleet(), "web1", said).next  # type: ignore[arg-type]
+
+
+def test_dpkg_without_rights_is_no_other_program_that_installs():
+    said = "E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), are you root?"
+    assert cause_of(said) is None
+
+
 def test_a_host_that_says_nothing_leaves_the_general_advice():
     said = str(explain(Fleet(), "web1", "No space left on device"))  # type: ignore[arg-type]
     assert said.splitlines() == [
-        "web1: the disk is full",
+        "web1: a program found no room to write",
         '  next: fab -H shop/web1 run "df -h; df -i"; old releases go with fab -H shop/web1 releases.prune',
     ]
 

@@ -944,7 +944,50 @@ def test_the_hosts_settings_for_pip_serve_uv_as_well(tmp_path):
             'error: Expected `--hash`, found `"--no-binary"`: requirements.txt:1:5',
             "uv takes --no-binary on a line of its own",
         ),
-        ("error: Failed to fetch: `https://h/simple/six/`\n  Caused by: dns error", "cannot be reached"),
+        ("error: Failed to fetch: `https://h/simple/six/`\n  Caused by: dns error", "https://h cannot be reached"),
+        (
+            "error: Failed to fetch: https://h/simple/six/\n  cause: error sending request for url "
+            "(https://h/simple/six/)\n  cause: client error (Connect)\n  cause: invalid peer certificate: "
+            "UnknownIssuer",
+            "the certificate of https://h is not one that this host trusts",
+        ),
+        (
+            "error: Failed to fetch: https://h/a.whl\n  cause: HTTP status server error (503 Service Unavailable) for "
+            "url (https://h/a.whl)",
+            "a server of packages answers with an error (503 Service Unavailable) for url (https://h/a.whl)",
+        ),
+        (
+            "  Caused by: HTTP status client error (407 Proxy Authentication Required) for url (https://h/)",
+            "the proxy of this host wants a password",
+        ),
+        (
+            "error: Failed to fetch: https://h/simple/six/\n  cause: error sending request for url "
+            "(https://h/simple/six/)\n  cause: client error (Connect)\n  cause: tunnel error: proxy authorization "
+            "required",
+            "the proxy of this host wants a password",
+        ),
+        (
+            "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(\"HTTPSConnection("
+            "host='h.example', port=443): Failed to establish\")': /simple/six/\nERROR: No matching distribution found "
+            "for six",
+            "h.example cannot be reached from this host",
+        ),
+        (
+            "Retrying (Retry(total=0)) after connection broken by 'ProtocolError': /simple/six/\n"
+            "ERROR: No matching distribution found for six",
+            "the package index cannot be reached from this host",
+        ),
+        # A program that the build of a package runs, and no index.
+        (
+            "ConnectionRefusedError: [Errno 111] Connection refused\nerror: no licence server",
+            "error: no licence server",
+        ),
+        ("git@h: Permission denied (publickey).\nlast word", "last word"),
+        ("error: failed to open file `/srv/a`: Permission denied (os error 13)", "closed to the application's user"),
+        (
+            "ModuleNotFoundError: No module named 'pkg_resources'",
+            "a package is built with pkg_resources, which setuptools of today has no more; python.build_constraints",
+        ),
         ("The virtual environment was not created successfully because ensurepip is not available.", "python3-venv"),
         ("ERROR: No matching distribution found for six==99", "no version fits what is asked for: six==99"),
         ("strange\nlast word\n", "last word"),
