@@ -111,6 +111,10 @@ HINTS = (
         "git cannot fetch a package: {1}",
     ),
     (
+        r"does not satisfy Python[^\s,]{1,40} and ((?!your project)\S{1,100} depends on Python[^\s,]{1,40})",
+        "{1}, which this one is not; next: name another one as python.interpreter, or of a package another version",
+    ),
+    (
         r"does not satisfy Python([^\s,]{1,40})|incompatible with the project's Python requirement: `([^`\n]{1,60})`"
         r"|requires a different Python: [^\n]{1,60} not in '([^'\n]{1,60})'",
         "the code asks for Python {1}, which this one is not; next: name another one as python.interpreter",

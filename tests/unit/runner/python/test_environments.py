@@ -932,6 +932,11 @@ def test_the_hosts_settings_for_pip_serve_uv_as_well(tmp_path):
             "error: No solution found when resolving dependencies\n  cause: Because the current Python "
             "version (3.11.2) does "
             "not satisfy Python>=3.14 and p==1 depends on Python>=3.14, we can conclude that p==1 cannot be used.",
+            "p==1 depends on Python>=3.14, which this one is not; next: name another one as python.interpreter",
+        ),
+        (
+            "error: No solution found when resolving dependencies\n  cause: Because the current Python version "
+            "(3.11.2) does not satisfy Python>=3.14 and your project depends on Python>=3.14, we can conclude that",
             "the code asks for Python >=3.14, which this one is not; next: name another one as python.interpreter",
         ),
         (
