@@ -28,6 +28,10 @@ LOCKED = re.compile(r"Could not get lock|is locked by another process|frontend l
 STALE_LISTS = re.compile(r"Unable to locate package|has no installation candidate|404 +Not Found|Hash Sum mismatch")
 UNKNOWN = re.compile(r"Unable to locate package (\S+)|Package '(\S+)' has no installation candidate")
 UNREAD = re.compile(r"^(?:E: (?!Some index files)|W: (?=Failed to fetch))(.*)", re.MULTILINE)
+# A server that was reached, and gives something else.
+ANSWER = re.compile(
+    r"Failed to fetch (\S{1,300}) +(\d{3} +[A-Z][^\[\n]{0,100}|Hash Sum mismatch|File has unexpected size)"
+)
 VIRTUAL = re.compile(r"Package (\S+) is a virtual package provided by")
 INSTALL = (
     "apt-get", "-y", "-q", "--no-install-recommends",
@@ -166,6 +170,9 @@ def explain(output: str, names: Sequence[str]) -> str:
         return "no package named %s in this host's apt sources" % ", ".join(unknown)
     if "No space left on device" in output or "You don't have enough free space" in output:
         return "the disk is full"
+    answer = ANSWER.search(output)
+    if answer:
+        return "a package server answers for %s: %s" % (answer.group(1), " ".join(answer.group(2).split()))
     if re.search(r"Temporary failure resolving|Could not (connect|resolve)|Failed to fetch", output):
         return "the package server cannot be reached"
     return "apt-get could not install %s" % ", ".join(names)

@@ -63,6 +63,15 @@ def test_only_packages_that_are_installed_count():
         ("Package awk is a virtual package provided by:\n  mawk 1\n  gawk 2", "awk stands for several packages"),
         ("E: You don't have enough free space in /var/cache/apt/archives/.", "the disk is full"),
         ("Err:1 http://deb Temporary failure resolving 'deb'\nE: Failed to fetch http://deb", "cannot be reached"),
+        (
+            "E: Failed to fetch http://deb/a.deb  404  Not Found [IP: ::1 80]",
+            "answers for http://deb/a.deb: 404 Not Found",
+        ),
+        (
+            "E: Failed to fetch http://deb/a.deb  Hash Sum mismatch\n   Hashes",
+            "for http://deb/a.deb: Hash Sum mismatch",
+        ),
+        ("E: Failed to fetch http://deb/a.deb  Could not connect to deb:80 (::1)", "cannot be reached"),
         ("E: Sub-process /usr/bin/dpkg returned an error code (1)", "apt-get could not install nginx"),
     ],
 )
