@@ -56,6 +56,8 @@ class Cause:
         ``{1}``.
     :param checks: the checks that look at the host for it; what they find says more than `move`.
     :param service: the service whose servers are asked for their last words.
+    :param deeper: what to do where the program or module that the pattern caught lies deeper in the code: may also name
+        ``{deeper}``, its path, and ``{folder}``, the folder that holds it.
     """
 
     pattern: str
@@ -63,6 +65,7 @@ class Cause:
     move: str
     checks: tuple[str, ...] = ()
     service: str = ""
+    deeper: str = ""
 
 
 CAUSES = (
@@ -193,6 +196,20 @@ CAUSES = (
         r"ModuleNotFoundError: No module named '([^'\n]{1,200})'",
         "the Python package {1} is not in the environment",
         "add it to the requirements of the code or to python.packages, then: fab -H {environment} deploy",
+        deeper='PYTHONPATH = "{folder}" under [env.variables] in {file}, or `cd {folder} && ` before a command',
+    ),
+    Cause(
+        r"can't open file '([^'\n]{0,1000}\bmanage\.py)': \[Errno 2\]",
+        "there is no {1}",
+        "commands run at the top of the code: name manage.py from there in {file}; is it committed?",
+        deeper="write python {deeper} in the commands of {file}, and for `fab manage` under [release]: "
+        'manage = "python {deeper}"',
+    ),
+    Cause(
+        r"can't open file '([^'\n]{1,1000})': \[Errno 2\]",
+        "there is no program {1}",
+        "commands run at the top of the code: name it from there in {file}; is it committed?",
+        deeper="write python {deeper} in {file}",
     ),
     Cause(
         r'FATAL: {1,8}database "([^"\n]{1,200})" does not exist|Unknown database \'([^\'\n]{1,200})\'',
