@@ -64,6 +64,8 @@ class Cause:
     :param service: the service whose servers are asked for their last words.
     :param untested: what the words say by themselves; empty: the same as `meaning`.
     :param elsewhere: the move where the settings have no such service, which somebody else runs then.
+    :param deeper: what to do where the program or module that the pattern caught lies deeper in the code: may also name
+        ``{deeper}``, its path, and ``{folder}``, the folder that holds it.
     """
 
     pattern: str
@@ -73,6 +75,7 @@ class Cause:
     service: str = ""
     untested: str = ""
     elsewhere: str = ""
+    deeper: str = ""
 
 
 CAUSES = (
@@ -286,6 +289,20 @@ CAUSES = (
         "one of a package: add the package, whose name may be another one, to the requirements of the code or to "
         "python.packages; one of the code itself: is it in the commit, and does the command start where it lies? Then: "
         "fab -H {environment} deploy",
+        deeper='PYTHONPATH = "{folder}" under [env.variables] in {file}, or `cd {folder} && ` before a command',
+    ),
+    Cause(
+        r"can't open file '([^'\n]{0,1000}\bmanage\.py)': \[Errno 2\]",
+        "there is no {1}",
+        "commands run at the top of the code: name manage.py from there in {file}; is it committed?",
+        deeper="write python {deeper} in the commands of {file}, and for `fab manage` under [release]: "
+        'manage = "python {deeper}"',
+    ),
+    Cause(
+        r"can't open file '([^'\n]{1,1000})': \[Errno 2\]",
+        "there is no program {1}",
+        "commands run at the top of the code: name it from there in {file}; is it committed?",
+        deeper="write python {deeper} in {file}",
     ),
     Cause(
         r'FATAL: {1,8}database "([^"\n]{1,200})" does not exist|Unknown database \'([^\'\n]{1,200})\'',

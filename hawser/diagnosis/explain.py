@@ -16,8 +16,8 @@ from ..answers.reading import ReadingFunction
 from ..errors import HawserError
 from ..host import Host
 from ..inventory import Environment
-from ..report.text import ADVISED
-from .causes import Cause, cause_of, packages_for
+from ..report.text import ADVISED, hearsay
+from .causes import MOST, Cause, cause_of, packages_for
 
 if TYPE_CHECKING:
     from .checks import Check, Finding
@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 # What a shell takes for a word and a program for no option.
 PLAIN = re.compile(r"(?![-~=])[\w.,:@/+=%-]+")
+# The folder of a release, in what a program says, and the name of a program or a module.
+RELEASE = re.compile(r"(/[\w./+@-]{1,500}/releases/[\w.-]{1,100})/")
+FILE = re.compile(r"\w[\w.-]{0,200}")
 
 
 class Witness(Protocol):
@@ -104,6 +107,12 @@ def explain(witness: Witness, name: str, text: str, look: bool = True) -> Explan
     for finding in findings:
         lines += [f"  {finding.message}", *([f"    next: {finding.next}"] if finding.next else [])]
     lines += [f"  {line}" for line in (last_words(witness, cause) if look else ())]
+    inner = lying_deeper(witness, name, cause, caught, text) if look else []
+    if inner:
+        lines.append(f"  deeper in the code: {', '.join(inner)}")
+        path = inner[0] if len(inner) == 1 and PLAIN.fullmatch(inner[0]) else "…"
+        move = cause.deeper.replace("{deeper}", path).replace("{folder}", path.rpartition("/")[0] or "…")
+        return Explanation(tuple(lines), filled_in(move, witness, name, "…"))
     if any(finding.next for finding in findings):
         return Explanation(tuple(lines))
     # A command is typed as it stands here: nothing that a shell would take for more than a word.
@@ -125,6 +134,19 @@ def found_by_checks(witness: Witness, name: str, cause: Cause) -> Iterator[Findi
     for check in Check.on_hosts:
         if check.title in cause.checks:
             yield from quietly(lambda check=check: look(check))  # type: ignore[misc]
+
+
+def lying_deeper(witness: Witness, name: str, cause: Cause, caught: str, text: str) -> list[str]:
+    """Return where the program or module that was not found lies, below the top of the code of the release at stake.
+
+    :param text: what the program said, where the folder of its release stands.
+    """
+    folder, wanted = RELEASE.search(f"{caught}\n{text[-MOST:]}"), caught.rpartition("/")[2]
+    if not cause.deeper or folder is None or not FILE.fullmatch(wanted):
+        return []
+    asked = {"source": f"{folder[1]}/source", "name": wanted}
+    found = quietly(lambda: list(witness.ask(name, reading.SCRIPTS_DEEPER, asked)))
+    return [hearsay(each.removesuffix("/__init__.py")) for each in found]
 
 
 def last_words(witness: Witness, cause: Cause) -> Iterator[str]:

@@ -64,6 +64,7 @@ ASKABLE = {
     "releases.stuck": "code.releases",
     "restores.left": "databases.restores",
     "samples.listing": "files.samples",
+    "scripts.deeper": "python.scripts",
     "strays.listing": "kernel.strays",
     "sites.state": "processes.sites",
     "survey.health": "processes.health",

@@ -200,9 +200,9 @@ ROUNDS = {
         ),
         Row(
             "C4",
-            (("port = 8003", "port = 8013"),),
+            (("port = 8003\nspare_port = 8013\n", "port = 8023\nspare_port = 8033\n"),),
             tests.TestInstances.test_each_instance_has_its_own_settings_database_and_prefix,
-            r"127\.0\.0\.1:8003",
+            r"\[\] == \[True\]",
         ),
         Row(
             "C4",
@@ -386,6 +386,14 @@ ROUNDS = {
             "'SECRET_KEY='",
         )
     ],
+    "spare port": [
+        Row(
+            "C6",
+            ((lines('spare_port = "{{ instance.spare_port }}"'), ""),),
+            tests.TestVisitors.test_visitors_notice_neither_a_broken_commit_nor_a_good_one_nor_a_restart,
+            "502",
+        )
+    ],
     "workers": [Row("C5", (("vars = { workers = 2 }", ""),), None, "workers", False)],
     "root": [
         Row(
@@ -494,7 +502,7 @@ def test_a_setting_of_cts_that_is_taken_away_is_noticed(
 def test_everything_of_cts_is_back_with_its_settings(rounds: Rounds, cts: Fleet) -> None:
     rounds.end()
     cts.fab("-H", "cts", "bootstrap", "deploy")
-    for code, _currency, _port in tests.INSTANCES.values():
+    for code in tests.CODES.values():
         tests.home(cts, code)
     tests.TestTheLayout().test_the_configuration_lies_where_the_document_says(cts)
 

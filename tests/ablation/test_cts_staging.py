@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.hosts.conftest import APPS, Fleet, system, wait_for
-from tests.hosts.systems.test_cts import INSTANCES, ROOT, SECRETS
+from tests.hosts.systems.test_cts import CODES, INSTANCES, ROOT, SECRETS
 
 from .conftest import Row, take_away
 
@@ -60,7 +60,7 @@ def beats(fleet: Fleet) -> dict[str, list[str]]:
 
 def test_staging_is_the_same_system_with_other_names(staging: Fleet) -> None:
     for host in ("web1", "web2"):
-        for instance, (code, _currency, _port) in INSTANCES.items():
+        for instance, code in CODES.items():
             said = home(staging, host, code)
             assert (said["instance"], said["environment"]) == (instance, "staging")
 

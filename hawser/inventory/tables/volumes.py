@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from ..base import Model, Shape
-from ..values.types import AbsolutePath, Groups, MountOptions, Template, UnitName, UnixName, unique
+from ..values.types import AbsolutePath, Groups, MountOptions, Template, UnitName, UnixNameOrNone, unique
 
 
 class Volume(Model):
@@ -21,9 +21,7 @@ class Volume(Model):
     groups: Groups = Field(default=(), description="The groups whose hosts have it. Default: every host.")
     filesystem: Literal["ext4", "xfs"] = Field(default="ext4", description="What `volumes.format` makes on it.")
     options: MountOptions = Field(default="nodev,nosuid", description="Options of the mount, as in `/etc/fstab`.")
-    owner: UnixName = Field(
-        default="", validate_default=False, description="The owner of its top folder. Default: `app.user`."
-    )
+    owner: UnixNameOrNone = Field(default="", description="The owner of its top folder. Default: `app.user`.")
     units: Annotated[tuple[UnitName, ...], AfterValidator(unique), Shape("list: unit")] = Field(
         default=(),
         description="Services of the system that do not start without it either, such as `mongod.service`; "

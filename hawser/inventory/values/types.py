@@ -319,11 +319,10 @@ ProcessName = Annotated[
     AfterValidator(matching("[a-z][a-z0-9_-]*", "lower-case letters, digits, - and _, a letter first", 48)),
     Shape("name"),
 ]
-UnixName = Annotated[
-    Text,
-    AfterValidator(matching("[a-z_][a-z0-9_-]*", "lower-case letters, digits, - and _, a letter first", 32)),
-    Shape("user"),
-]
+_unix_name = matching("[a-z_][a-z0-9_-]*", "lower-case letters, digits, - and _, a letter first", 32)
+UnixName = Annotated[Text, AfterValidator(_unix_name), Shape("user")]
+# Empty where nobody has named one, in what a release keeps too.
+UnixNameOrNone = Annotated[Text, AfterValidator(lambda text: text and _unix_name(text)), Shape("user")]
 DatabaseName = Annotated[
     Text,
     AfterValidator(matching("[a-z_][a-z0-9_-]*", "lower-case letters, digits, _ and -, a letter first", 63)),

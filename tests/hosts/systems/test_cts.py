@@ -13,6 +13,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,23 @@ import pytest
 from hawser import sandbox
 from tests.hosts.conftest import APPS, PROJECT, Answer, Fleet, system, wait_for
 from tests.hosts.terminal import Person
+from tests.hosts.visitors import visitors
 
 ROOT = "/var/www/cts"
 DOMAIN = "cts.rescue.org"
-INSTANCES = {"turkey": ("TR", "TRY", 8001), "iraq": ("IQ", "IQD", 8002), "jordan": ("JO", "JOD", 8003)}
+# The last two numbers are the ports that the gunicorn of an instance has by turns.
+INSTANCES = {
+    "turkey": ("TR", "TRY", 8001, 8011),
+    "iraq": ("IQ", "IQD", 8002, 8012),
+    "jordan": ("JO", "JOD", 8003, 8013),
+}
+CODES = {instance: values[0] for instance, values in INSTANCES.items()}
 PROGRAMS = sorted(
     f"cts-{name}"
     for instance in INSTANCES
     for name in (f"{instance}-server", f"celery-{instance}", f"celery-beat-{instance}")
 )
-SECRETS = {f"ONA_API_ACCESS_TOKEN_{code}": f"token-of-{code}" for code, _currency, _port in INSTANCES.values()}
+SECRETS = {f"ONA_API_ACCESS_TOKEN_{code}": f"token-of-{code}" for code in CODES.values()}
 FORMS = {"turkey": "4", "iraq": "6", "jordan": "7"}
 PATCH = re.compile(r"(?m)^# Of these there is nothing that installs.*\n(?:\[\[patches\]\]\n(?:.+\n)+\n)+")
 TEXT = (PROJECT / "hosts" / "cts.toml").read_text()
@@ -90,10 +98,26 @@ def sql(fleet: Fleet, database: str, query: str) -> list[str]:
     return fleet.inside("data1", *argv).split()
 
 
+def supervised(fleet: Fleet) -> dict[str, str]:
+    """Return the process numbers of the programs that run, by the names that supervisor knows them by."""
+    said = fleet.inside("web1", "supervisorctl", "status", check=False).splitlines()
+    rows = [line.split() for line in said if " RUNNING " in line]
+    return {row[0]: row[3].rstrip(",") for row in rows}
+
+
+def without_colour(program: str) -> str:
+    return re.sub("-(?:blue|green)$", "", program)
+
+
 def pids(fleet: Fleet, program: str) -> str:
-    """Return the process number that supervisor has of a program; empty when it does not run."""
-    said = fleet.inside("web1", "supervisorctl", "pid", program, check=False).strip()
-    return said if said.isdigit() and said != "0" else ""
+    """Return the process number of a program, whatever its colour; empty when it does not run."""
+    found = supervised(fleet)
+    return next((found[name] for name in found if without_colour(name) == program), "")
+
+
+def server(fleet: Fleet, instance: str) -> str:
+    """Return the name of the gunicorn of an instance, whose colour changes with each release."""
+    return next(name for name in supervised(fleet) if without_colour(name) == f"cts-{instance}-server")
 
 
 def running(fleet: Fleet, command: str) -> int:
@@ -102,8 +126,9 @@ def running(fleet: Fleet, command: str) -> int:
 
 
 def programs(fleet: Fleet) -> list[str]:
+    """Return what is defined, without colours."""
     said = fleet.inside("web1", "ls", "/etc/supervisor/conf.d").split()
-    return sorted(name.removesuffix(".conf") for name in said)
+    return sorted({without_colour(name.removesuffix(".conf")) for name in said})
 
 
 def reached(address: str, *ports: int) -> list[int]:
@@ -185,20 +210,20 @@ class TestTheSite:
         answer = page(cts, "/TR/instances/")
         assert answer.headers.get("Strict-Transport-Security") == "max-age=31536000"
         listed = answer.body
-        assert [listed.count(f'href="/{code}/"') for code, _currency, _port in INSTANCES.values()] == [1, 1, 1]
+        assert [listed.count(f'href="/{code}/"') for code in CODES.values()] == [1, 1, 1]
 
     def test_the_site_gives_no_answer_under_another_name_but_to_a_load_balancer(self, cts: Fleet) -> None:
-        for name in ("another.example.org", f"{DOMAIN}.example.org", cts.address("web1")):
+        for name in ("another.example.org", f"{DOMAIN}.example.org", f"www.{DOMAIN}", cts.address("web1")):
             with pytest.raises(OSError):
                 cts.visit("web1", "/TR/health/", domain=name)
-        assert cts.visit("web1", "/TR/health/", domain=f"www.{DOMAIN}").status != 444
 
     def test_the_site_shows_a_page_of_its_own_while_an_application_is_down(self, cts: Fleet) -> None:
-        cts.inside("web1", "supervisorctl", "stop", "cts-jordan-server")
+        program = server(cts, "jordan")
+        cts.inside("web1", "supervisorctl", "stop", program)
         try:
             answer = page(cts, "/JO/")
         finally:
-            cts.inside("web1", "supervisorctl", "start", "cts-jordan-server")
+            cts.inside("web1", "supervisorctl", "start", program)
         assert (answer.status, answer.body) == (502, "<h1>CTS is away for a moment</h1>\n")
         wait_for("the application", lambda: page(cts, "/JO/health/").status == 200)
 
@@ -250,17 +275,17 @@ class TestTheSite:
 class TestInstances:
     @pytest.mark.parametrize("instance", INSTANCES)
     def test_each_instance_has_its_own_settings_database_and_prefix(self, cts: Fleet, instance: str) -> None:
-        code, currency, port = INSTANCES[instance]
+        code, currency, *ports = INSTANCES[instance]
         said = home(cts, code)
         assert (said["instance"], said["currency"], said["database"]) == (instance, currency, f"cts_{instance}")
         assert said["environment"] == "production"
         assert said["groups"] == ["Coordinators", "Managers", "Officers", "Partners"]
-        listening = cts.inside("web1", "ss", "-ltnH", f"sport = :{port}")
-        assert f"127.0.0.1:{port} " in listening and listening.count("LISTEN") == 1
+        listening = cts.inside("web1", "ss", "-ltnH", " or ".join(f"sport = :{port}" for port in ports)).splitlines()
+        assert [line.split()[3] in [f"127.0.0.1:{port}" for port in ports] for line in listening] == [True]
 
     def test_each_instance_has_one_beat_whose_tasks_its_own_worker_takes_from_its_own_queue(self, cts: Fleet) -> None:
-        before = {code: home(cts, code)["scans"] for code, _currency, _port in INSTANCES.values()}
-        for instance, (code, _currency, _port) in INSTANCES.items():
+        before = {code: home(cts, code)["scans"] for code in CODES.values()}
+        for instance, code in CODES.items():
             assert running(cts, f"celery -A cts beat --schedule={ROOT}/beat/{instance}.db") == 1
             wait_for(f"a scan of {instance}", lambda code=code: home(cts, code)["scans"] != before[code])
             said = home(cts, code)
@@ -269,8 +294,8 @@ class TestInstances:
             wait_for("what it keeps", lambda code=code, key=f"{instance}-": home(cts, code)["cached"].startswith(key))
 
     def test_each_instance_has_as_many_workers_as_its_host_and_its_command_say(self, cts: Fleet) -> None:
-        for instance, (_code, _currency, port) in INSTANCES.items():
-            gunicorn, celery = f"--bind=127.0.0.1:{port}", f"celery -A cts worker -n celery-{instance}@"
+        for instance, (_code, _currency, port, spare) in INSTANCES.items():
+            gunicorn, celery = f"--bind=127.0.0.1:({port}|{spare})", f"celery -A cts worker -n celery-{instance}@"
             # With the one that leads them; gunicorn may just have been told to have another number.
             wait_for(f"2 workers of {instance}", lambda gunicorn=gunicorn: running(cts, gunicorn) == 3, 10)
             wait_for(f"2 celery workers of {instance}", lambda celery=celery: running(cts, celery) == 3, 10)
@@ -321,7 +346,9 @@ class TestProcesses:
         wait_for("its children", lambda: running(cts, node) > 1, 20)
         # What is under way has a minute to come to its end.
         patient = cts.inside("web1", "sh", "-c", "grep -l '^stopwaitsecs=60$' /etc/supervisor/conf.d/cts-*").split()
-        assert [Path(path).stem for path in patient] == [program for program in PROGRAMS if "beat" not in program]
+        assert sorted({without_colour(Path(path).stem) for path in patient}) == [
+            program for program in PROGRAMS if "beat" not in program
+        ]
 
     def test_cron_restarts_each_worker_every_night_under_its_manager(self, cts: Fleet) -> None:
         lines = cts.inside("web1", "grep", "supervisorctl restart", "/etc/cron.d/cts").splitlines()
@@ -339,6 +366,39 @@ class TestProcesses:
         assert all(after.values())
 
 
+class TestVisitors:
+    def test_visitors_notice_neither_a_broken_commit_nor_a_good_one_nor_a_restart(self, cts: Fleet) -> None:
+        path = "cts/views.py"
+        good = (cts.repository / path).read_text()
+        # It can be imported, and works for two of three instances: the last one fails when the others have started.
+        answer = "    return HttpResponse(status=500 if settings.INSTANCE == 'jordan' else 200)"
+        broken = good.replace("    return HttpResponse()", answer, 1)
+        pages = {f"/{code}/": partial(page, cts, f"/{code}/") for code in CODES.values()}
+        pages["a load balancer"] = partial(asked_by_a_load_balancer, cts)
+        before = {instance: server(cts, instance) for instance in INSTANCES}
+        with visitors(cts, pages, pause=0.2):
+            cts.commit({path: broken})
+            said = cts.fab("-H", "cts", "deploy", code=1)
+            assert {instance: server(cts, instance) for instance in INSTANCES} == before
+            cts.commit({path: good})
+            cts.fab("-H", "cts", "deploy")
+            after = {instance: server(cts, instance) for instance in INSTANCES}
+            cts.fab("-H", "cts", "restart", "--process", "turkey-server")
+        assert "jordan-server" in said.stdout + said.stderr
+        assert not [instance for instance in INSTANCES if after[instance] == before[instance]]
+        assert server(cts, "turkey") == before["turkey"]
+
+
+def asked_by_a_load_balancer(fleet: Fleet) -> Answer:
+    connection = http.client.HTTPConnection(fleet.address("web1"), 8088, timeout=30)
+    try:
+        connection.request("GET", "/health/")
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.read().decode(), dict(answer.headers))
+    finally:
+        connection.close()
+
+
 class TestTheNetwork:
     def test_only_hosts_of_the_environment_reach_its_services(self, cts: Fleet) -> None:
         address = cts.address("data1")
@@ -348,7 +408,7 @@ class TestTheNetwork:
             cts.inside("web1", "timeout", "5", "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}")
 
     def test_everybody_reaches_the_site_from_outside(self, cts: Fleet) -> None:
-        assert reached(cts.address("web1"), 80, 443, 8088, 8001) == [80, 443, 8088]
+        assert reached(cts.address("web1"), 80, 443, 8088, 8001, 8011) == [80, 443, 8088]
 
 
 class TestTasks:
@@ -396,7 +456,7 @@ class TestTasks:
 
 def test_everything_comes_back_by_itself_after_a_reboot(cts: Fleet) -> None:
     sandbox.reboot("cts-web1")
-    wait_for("the site", lambda: all(page_or_none(cts, f"/{code}/health/") == 200 for code in ("TR", "IQ", "JO")))
+    wait_for("the site", lambda: all(page_or_none(cts, f"/{code}/health/") == 200 for code in CODES.values()))
     wait_for("all programs", lambda: all(pids(cts, program) for program in PROGRAMS))
 
 

@@ -262,6 +262,48 @@ def test_a_host_that_says_nothing_leaves_the_general_advice():
     ]
 
 
+OPENED = "/srv/shop/releases/7-ab/env/bin/python: can't open file '/srv/shop/releases/7-ab/source/manage.py': [Errno 2]"
+IMPORTED = "File \"/srv/shop/releases/7-ab/source/wsgi.py\"\nModuleNotFoundError: No module named 'shop'"
+
+
+@pytest.mark.parametrize(
+    ("said", "lies", "end"),
+    [
+        (OPENED, ["back/manage.py"], "next: write python back/manage.py in the commands of shop.toml, and for "),
+        (OPENED, ["back/manage.py", "till/manage.py"], "next: write python … in the commands of shop.toml, and for "),
+        (OPENED, ["$(reboot)/manage.py"], "next: write python … in the commands of shop.toml, and for "),
+        (OPENED, [], "next: commands run at the top of the code: name manage.py from there in shop.toml"),
+        (OPENED.replace("manage", "sync"), ["jobs/sync.py"], "next: write python jobs/sync.py in shop.toml"),
+        (
+            IMPORTED,
+            ["back/shop/__init__.py"],
+            'next: PYTHONPATH = "back" under [env.variables] in shop.toml, or `cd',
+        ),
+        (IMPORTED, ["back/src/shop.py"], 'next: PYTHONPATH = "back/src" under [env.variables] in shop.toml'),
+        (IMPORTED, [], "next: add it to the requirements of the code or to python.packages"),
+    ],
+)
+def test_a_program_or_module_that_lies_deeper_in_the_code_is_named_with_its_folder(said, lies, end):
+    lines = str(explain(Fleet(scripts__deeper=lies), "web1", said)).splitlines()  # type: ignore[arg-type]
+    assert lines[-1].strip().startswith(end)
+    shown = [each.removesuffix("/__init__.py") for each in lies]
+    assert lines[1:-1] == ([f"  deeper in the code: {', '.join(shown)}"] if lies else [])
+
+
+def test_what_was_not_found_is_looked_for_in_the_release_that_said_so():
+    asked = []
+
+    class Asked(Fleet):
+        def ask(self, name: str, function: str, arguments: object) -> object:
+            asked.append(arguments)
+            return super().ask(name, function, arguments)
+
+    for said in (OPENED, IMPORTED, "No module named 'shop'", "can't open file 'manage.py': [Errno 2]"):
+        explain(Asked(), "web1", said)  # type: ignore[arg-type]
+    source = "/srv/shop/releases/7-ab/source"
+    assert asked == [{"source": source, "name": "manage.py"}, {"source": source, "name": "shop"}]
+
+
 @pytest.mark.parametrize(
     "name", ["$(reboot).example", "`reboot`.example", '"; reboot; "', "--reboot", "-sreboot", "=reboot", "~reboot/x"]
 )

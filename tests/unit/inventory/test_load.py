@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import copy
 import re
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from hawser.errors import InputErrors, Problem, UnknownTarget
 from hawser.inventory import load_inventory, read_environment
+from hawser.inventory.instances import expand
 from hawser.inventory.lookup import entry_type, keys_of, model_at
 from hawser.inventory.schema import Environment
 
@@ -36,6 +40,15 @@ ports = [80]
 [[firewall.rules]]
 ports = [443]
 """
+
+
+def paths(table):
+    """Yield the path of every key in a table, and of those in the tables and lists below it."""
+    for key, value in table.items() if isinstance(table, dict) else enumerate(table):
+        if isinstance(table, dict):
+            yield (key,)
+        if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
+            yield from ((key, *rest) for rest in paths(value))
 
 
 def problems_of(path: Path) -> list[Problem]:
@@ -236,6 +249,24 @@ class TestTheExample:
     def test_the_example_is_a_valid_environment(self):
         environment = read_environment(EXAMPLE)
         assert Environment.model_validate(environment.model_dump(mode="json")) == environment
+
+    def test_what_a_release_keeps_is_read_again_whichever_key_nobody_has_set(self):
+        whole = {**expand(tomllib.loads(EXAMPLE.read_text())).table, "name": "example"}
+        read = 0
+        for *tables, last in paths(whole):
+            settings = copy.deepcopy(whole)
+            table = settings
+            for part in tables:
+                table = table[part]
+            del table[last]
+            try:
+                environment = Environment.model_validate(settings)
+            except ValidationError:
+                # It must be there.
+                continue
+            read += 1
+            assert Environment.model_validate(environment.model_dump(mode="json")) == environment, (*tables, last)
+        assert read > 200
 
     def test_the_example_shows_every_setting_in_its_table(self):
         missing = sorted(_settings(Environment, ()) - _shown(EXAMPLE.read_text()))
