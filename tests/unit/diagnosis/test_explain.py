@@ -280,7 +280,7 @@ IMPORTED = "File \"/srv/shop/releases/7-ab/source/wsgi.py\"\nModuleNotFoundError
             'next: PYTHONPATH = "back" under [env.variables] in shop.toml, or `cd',
         ),
         (IMPORTED, ["back/src/shop.py"], 'next: PYTHONPATH = "back/src" under [env.variables] in shop.toml'),
-        (IMPORTED, [], "next: add it to the requirements of the code or to python.packages"),
+        (IMPORTED, [], "next: one of a package: add the package, whose name may be another one, to the requirements"),
     ],
 )
 def test_a_program_or_module_that_lies_deeper_in_the_code_is_named_with_its_folder(said, lies, end):
