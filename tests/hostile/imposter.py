@@ -117,6 +117,7 @@ SAID: dict[str, Any] = {
     "checkout.tips": [COMMIT],
     "index.resolve": "1.2.3",
     "interpreters.missing": "",
+    "scripts.deeper": ["shop/manage.py"],
     "cron.last": {"tick": {"began": 1_700_000_000, "ended": 1_700_000_003, "status": 0, "running": False}},
     "looks.clock": 1_700_000_060.0,
     "looks.failed_units": {"rows": [{"unit": "cups.service"}], "more": 3},

@@ -133,7 +133,7 @@ def test_a_process_with_two_ports_is_replaced_renamed_and_restarted_and_visitors
             plain.fab("-H", "plain", "deploy")
         plain.fab("-H", "plain", "restart", "--process", "page")
         units = plain.inside("solo", "systemctl", "list-units", "--plain", "--no-legend", "my-site-*").split("\n")
-        plain.file.write_text(text + stale)
+        plain.file.write_text(text.replace("[site]", proxy % "web") + stale)
         said = plain.fab("-H", "plain", "status", code=None).stdout
         refused = plain.fab("-H", "plain", "restart", "--process", "web", code=2).stderr
         for colour in ("blue", "green"):

@@ -37,7 +37,7 @@ class Bare(SimpleNamespace):
     def subset(self, names: object) -> Bare:
         return self
 
-    needing_code = with_code = everyone = leader = lambda self: self
+    needing_code = with_code = reachable = everyone = leader = lambda self: self
 
     def connect(self) -> None:
         pass
