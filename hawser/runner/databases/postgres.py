@@ -48,7 +48,7 @@ OF_SUPERUSER = ("lc_messages", "event_triggers")
 VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$")
 
 # In the state folder: what servers stored of passwords that a rollout has replaced.
-FORMER = "former"
+FORMER = "former-passwords"
 WAITS = (
     "the password of %s is another one now; it keeps the one that serves, until the next deploy changes both together"
 )

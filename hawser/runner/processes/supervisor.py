@@ -129,13 +129,16 @@ class Supervisor(ProcessManager):
         if self.state(unit).phase in (STOPPED, RESTARTING):
             # What an earlier life has left behind may hold its port.
             self.end_rest(unit)
-            self.begin(unit, path)
+            if unit not in self.system.starts:
+                # Supervisor may have started it as soon as it knew of it, and it has said why it ended.
+                self.begin(unit, path)
         fault = self.attempt("startProcess", unit, False)
         if fault and "ALREADY_STARTED" not in fault:
             raise Failure("%s does not start: %s" % (unit, fault), self.log(unit, path))
 
     def restart(self, unit: str, path: str = "") -> None:
         self.stop(unit)
+        self.begin(unit, path)
         self.start(unit, path)
 
     def retire(self, unit: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import pytest
 
 from hawser.runner.databases import postgres
-from hawser.runner.databases.postgres import conninfo, first_error, fits, identifier, literal, scram
+from hawser.runner.databases.postgres import FORMER, conninfo, first_error, fits, identifier, literal, scram
+from hawser.runner.files.files import Former
 from hawser.runner.system import Failure
 
 
@@ -120,3 +121,7 @@ def test_the_password_before_a_rollout_comes_back_whatever_was_tried_since(role,
     assert kept.stat().st_mode & 0o777 == 0o600
     assert role("three", "back") == "its former password" and fits("one", Roles.stored["shop"])
     assert role("three", "back") is None
+
+
+def test_what_is_kept_of_passwords_lies_apart_from_what_is_kept_of_files():
+    assert not Former("/state", "/etc/x").copy.startswith(f"/state/{FORMER}/")
