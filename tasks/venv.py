@@ -106,6 +106,6 @@ def chosen(fleet: Fleet, name: str, release: Release) -> str:
     if name not in fleet.connections.wires or name in fleet.lost:
         return ""
     path = f"{fleet.host(name).root}/releases/{release.id}/{FILE}"
-    text = fleet.connections.wires[name].request("read", {"path": path}).message.get("text")
-    found = parse(text.encode(errors="replace")) if isinstance(text, str) else None
+    text = fleet.connections.text_at(name, path)
+    found = None if text is None else parse(text.encode(errors="replace"))
     return written(*found).decode() if found else ""

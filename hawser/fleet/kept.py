@@ -192,7 +192,7 @@ def places(fleet: Fleet, name: str, identifier: str) -> Iterator[Kept]:
 
 def kept_at(fleet: Fleet, name: str, kind: str, path: str, identifier: str) -> Iterator[Kept]:
     """Yield the record that a host keeps at a path, judged, if there is one."""
-    text = fleet.connections.wires[name].request("read", {"path": path}).message.get("text")
+    text = fleet.connections.text_at(name, path)
     if text is None:
         return
     content = parsed(text)

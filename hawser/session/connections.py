@@ -274,6 +274,11 @@ class Connections:
             if not isinstance(result, Exception):
                 self.facts[name] = result
 
+    def text_at(self, name: str, path: str) -> str | None:
+        """Return a short text file of a host whose wire is open; None where it has none."""
+        text = self.wires[name].request("read", {"path": path}).message.get("text")
+        return None if text is None else str(text)
+
     def assume(self, name: str, facts: Facts) -> None:
         """Have facts of a host be so without asking it, as after a step, or where a dry run would have made them so."""
         self.facts[name] = facts

@@ -63,6 +63,6 @@ def kept_on(session: Session, names: Sequence[str]) -> dict[str, dict[str, str]]
     kept: dict[str, dict[str, str]] = {}
     for name in names:
         path = f"{session.host(name).state}/secrets.json"
-        text = session.connections.wires[name].request("read", {"path": path}).message.get("text")
+        text = session.connections.text_at(name, path)
         kept[name] = kept_secrets(name, text, session.environment.env.generated, session.environment.target(name))
     return kept
