@@ -77,7 +77,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Line:
+class Command:
     """A command of `release.migrate` that does nothing but Alembic's work.
 
     :param instance: whose variables it gets; empty for those of the release.
@@ -99,7 +99,7 @@ class Line:
         return self.parts[0] if len(self.parts) == 1 and self.parts[0].does == "generate" else None
 
 
-def line(command: str) -> Line | None:
+def line(command: str) -> Command | None:
     """Read a command; None when it does anything that is not understood.
 
     :param command: with ``@NAME `` before it where it gets the variables of an instance.
@@ -107,7 +107,7 @@ def line(command: str) -> Line | None:
     read = divided(command, _DIVIDERS)
     found = [_part(without_redirections(words)) for words in read.parts if words[0] not in ("test", "[", "true", ":")]
     known = tuple(each for each in found if each is not None)
-    return Line(read.instance, known, read.folder) if known and len(known) == len(found) else None
+    return Command(read.instance, known, read.folder) if known and len(known) == len(found) else None
 
 
 def generates(command: str) -> bool:

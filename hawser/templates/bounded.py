@@ -174,8 +174,6 @@ class Environment(ImmutableSandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         if len(source) > LONGEST_SOURCE:
             raise jinja2.TemplateSyntaxError(f"longer than {LONGEST_SOURCE} characters", 1, name, filename)
-        if name is not None:
-            self.lengths[name] = len(source)
         made = super()._parse(source, name, filename)
         names = sum(1 for each in made.find_all(nodes.Name) if each.ctx != "load")
         parts = [*made.find_all(SETTING), *made.find_all(SCOPES)]

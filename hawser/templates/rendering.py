@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import CodeType
 
 import jinja2
 
@@ -32,6 +33,23 @@ def folders(hosts_folder: Path, environment: str) -> tuple[Path, ...]:
     return tuple(path for root in roots for path in (root / environment, root))
 
 
+class Compiled(jinja2.BytecodeCache):
+    """The code of each template text, which today's templates and those of the releases mostly share."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        assert bucket.code is not None
+        self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED = Compiled()
+
+
 class Templates:
     """Renders templates and remembers the text of each one used, so that a release can keep its inputs.
 
@@ -51,6 +69,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
             autoescape=False,
+            bytecode_cache=COMPILED,
         )
         self.jinja.adopt(FILTERS)
         self._inner = jinja2.Environment(loader=loader, autoescape=False)
@@ -63,6 +82,7 @@ class Templates:
             raise jinja2.TemplateNotFound(name)
         source, filename, up_to_date = self._inner.loader.get_source(self._inner, name)
         self.used[name] = source
+        self.jinja.lengths[name] = len(source)
         return source, filename, up_to_date
 
     def file(self, name: str, context: Mapping[str, object]) -> str:

@@ -123,16 +123,16 @@ def reason_of(answer: Unanswered) -> str:
     return f"{answer['error']}{last}"
 
 
-def upgrades_of(lines: Iterable[alembic.Line | None]) -> list[tuple[alembic.Line, alembic.Part]]:
+def upgrades_of(lines: Iterable[alembic.Command | None]) -> list[tuple[alembic.Command, alembic.Part]]:
     """Return the places of Alembic whose pending revisions are to be asked for: each once, with its line."""
-    found: dict[tuple[str, str, tuple[str, ...]], tuple[alembic.Line, alembic.Part]] = {}
+    found: dict[tuple[str, str, tuple[str, ...]], tuple[alembic.Command, alembic.Part]] = {}
     for line in filter(None, lines):
         for part in line.upgrades:
             found.setdefault((line.instance, line.folder, part.asks), (line, part))
     return list(found.values())
 
 
-def place_of(line: alembic.Line, part: alembic.Part) -> str:
+def place_of(line: alembic.Command, part: alembic.Part) -> str:
     """Return, in words, where Alembic works."""
     location = str(PurePosixPath(line.folder, part.location))
     return f"{location} of instance {line.instance}" if line.instance else location
@@ -144,7 +144,7 @@ def alembic_verdict(row: Revision, place: str) -> Verdict:
     return Verdict(row["key"], kind, tuple(row["reasons"]), row["reversible"], place)
 
 
-def revisions(host: Host, line: alembic.Line, part: alembic.Part) -> MigrationQuestion:
+def revisions(host: Host, line: alembic.Command, part: alembic.Part) -> MigrationQuestion:
     """Return the program that reads which of Alembic's revisions are pending."""
     release = host.release.id if host.release else ""
     words = (*alembic.PYTHON, "pending", part.location, release, part.asked)
@@ -409,11 +409,11 @@ def beyond_django(
     return judge(rows), ()
 
 
-def known_revisions(host: Host, line: alembic.Line, part: alembic.Part) -> MigrationQuestion:
+def known_revisions(host: Host, line: alembic.Command, part: alembic.Part) -> MigrationQuestion:
     """Return the program that prints the revisions that a release knows."""
     return {**program(host, (*alembic.PYTHON, "known", part.asked), line.instance, line.folder), "plain": True}
 
 
-def revisions_beyond(host: Host, line: alembic.Line, part: alembic.Part, known: Sequence[str]) -> MigrationQuestion:
+def revisions_beyond(host: Host, line: alembic.Command, part: alembic.Part, known: Sequence[str]) -> MigrationQuestion:
     """Return the program that reads which applied revisions are none of the known ones."""
     return program(host, (*alembic.PYTHON, "beyond", part.asked, *known), line.instance, line.folder)

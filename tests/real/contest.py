@@ -6,6 +6,7 @@ import http.cookiejar
 import io
 import re
 import tarfile
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
@@ -56,6 +57,14 @@ class Contestant:
         with self.opener.open(request, timeout=60) as answer:
             self.at = urllib.parse.urlsplit(answer.url).path
             return str(answer.read().decode())
+
+    def sees_workers(self, names: Sequence[str]) -> bool:
+        """Tell whether the page of the workers, which fails while there is no master, names them all."""
+        try:
+            page = self.get("/status/")
+        except urllib.error.HTTPError:
+            return False
+        return all(f"{name}</strong>" in page for name in names)
 
     def post(self, path: str, fields: dict[str, str], file: tuple[str, bytes] | None = None) -> str:
         """Fill a form in, as the page that has it says."""

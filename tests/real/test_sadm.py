@@ -55,11 +55,12 @@ def sadm(clones: Path) -> Iterator[Fleet]:
     with real_system("sadm", {source.url: code}, {}) as fleet:
         # Before anything is mounted from there.
         connect(fleet, ["web1", "master1"])
-        # The application's user is there, and the secrets that other commands ask for.
-        fleet.fab("-H", "sadm", "bootstrap", timeout=1800)
         bring_python(fleet, list(WITH_CODE), "3.9.18", "/opt/python3.9")
         for host in WITH_CODE:
             fleet.inside(host, "ln", "-sf", "/opt/python3.9/bin/python3.9", "/usr/local/bin/python3.9")
+        # The application's user is there.
+        fleet.fab("-H", "sadm", "bootstrap", timeout=1800)
+        for host in WITH_CODE:
             bring_camisole(fleet, host, clones / "camisole")
         for host in WORKERS:
             bring_game(fleet, host)
@@ -157,4 +158,4 @@ def test_the_words_of_the_master_are_in_the_systems_log(sadm: Fleet) -> None:
 
 def test_the_workers_come_back_after_a_reboot_of_the_master(sadm: Fleet, admin: Contestant) -> None:
     sandbox.reboot("sadm-master1")
-    wait_for("the workers", lambda: all(f"{each}</strong>" in admin.get("/status/") for each in WORKERS), seconds=240)
+    wait_for("the workers", lambda: admin.sees_workers(WORKERS), seconds=240)

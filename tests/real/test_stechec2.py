@@ -121,4 +121,4 @@ def test_the_words_of_the_master_are_in_the_systems_log(stechec2: Fleet) -> None
 
 def test_the_workers_come_back_after_a_reboot_of_the_master(stechec2: Fleet, admin: Contestant) -> None:
     sandbox.reboot("stechec2-master1")
-    wait_for("the workers", lambda: all(f"{each}</strong>" in admin.get("/status/") for each in WORKERS), seconds=240)
+    wait_for("the workers", lambda: admin.sees_workers(WORKERS), seconds=240)

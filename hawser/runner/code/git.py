@@ -63,13 +63,17 @@ class Remote:
             variables["GIT_CONFIG_VALUE_0"] = "Authorization: Basic " + base64.b64encode(secret.encode()).decode()
             variables["GIT_CONFIG_COUNT"] = "1"
         with contextlib.ExitStack() as stack:
+
+            def kept(name: str, text: str) -> str:
+                return stack.enter_context(file_of_user(name, text, user) if user else memory_file(name, text))
+
             command = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no"]
             command += ["-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=20", "-o", "ServerAliveCountMax=3"]
             if self.key:
-                path = stack.enter_context(memory_file("key", self.key.strip() + "\n", user))
+                path = kept("key", self.key.strip() + "\n")
                 command += ["-i", path, "-o", "IdentitiesOnly=yes"]
             if self.host_keys:
-                path = stack.enter_context(memory_file("known_hosts", "\n".join(self.host_keys) + "\n", user))
+                path = kept("known_hosts", "\n".join(self.host_keys) + "\n")
                 command += ["-o", "UserKnownHostsFile=" + path, "-o", "GlobalKnownHostsFile=/dev/null"]
             variables["GIT_SSH_COMMAND"] = " ".join(shlex.quote(word) for word in command)
             yield variables
@@ -87,27 +91,8 @@ def is_locked(key: str) -> bool:
 
 
 @contextlib.contextmanager
-def memory_file(name: str, text: str, user: str = "") -> Iterator[str]:
-    """Yield the path of a file in memory that our children can read: no crash leaves a key on a disk.
-
-    :param user: whose children; empty: root's.
-    """
-    if user:
-        # Nobody else may look into what root has open; /run is in memory, too.
-        folder = tempfile.mkdtemp(prefix="hawser-", dir="/run" if os.access("/run", os.W_OK) else None)
-        try:
-            path = os.path.join(folder, name)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                os.write(handle, text.encode())
-                os.fchown(handle, user_id(user), -1)
-            finally:
-                os.close(handle)
-            os.chown(folder, user_id(user), -1)
-            yield path
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        return
+def memory_file(name: str, text: str) -> Iterator[str]:
+    """Yield the path of a file in memory that root's children can read: no crash leaves a key on a disk."""
     handle = os.memfd_create(name)
     try:
         os.fchmod(handle, 0o600)
@@ -115,6 +100,25 @@ def memory_file(name: str, text: str, user: str = "") -> Iterator[str]:
         yield "/proc/%d/fd/%d" % (os.getpid(), handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def file_of_user(name: str, text: str, user: str) -> Iterator[str]:
+    """Yield the path of a file that a user's children can read: nobody else may look into what root has open."""
+    # /run is in memory, too.
+    folder = tempfile.mkdtemp(prefix="hawser-", dir="/run" if os.access("/run", os.W_OK) else None)
+    try:
+        path = os.path.join(folder, name)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(handle, text.encode())
+            os.fchown(handle, user_id(user), -1)
+        finally:
+            os.close(handle)
+        os.chown(folder, user_id(user), -1)
+        yield path
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 KEYS = " (app.deploy_key for SSH, app.token for HTTPS)"
