@@ -16,7 +16,7 @@ demo: venv .sandbox/demo/.git
 
 test: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto
-	.venv/bin/python -m pytest tests/hosts -n $(WORKERS) --dist loadgroup --durations=30
+	.venv/bin/python -m pytest tests/hosts -m "not slow" -n $(WORKERS) --dist loadgroup --durations=40
 
 # Figures are printed at the end, also of a run that fails.
 FAULTS ?= tests/faults
@@ -31,6 +31,7 @@ test-settings: venv
 # What takes too long for every change: its last run stands in docs/reliability.md.
 test-slow: FAULTS = tests/slow
 test-slow: test-faults
+	.venv/bin/python -m pytest tests/hosts -m slow -n $(WORKERS) --dist loadgroup --durations=10
 
 # The real code of the five systems, from a folder of clones: make test-real REAL=/path/to/clones
 REAL ?=

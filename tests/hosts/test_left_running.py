@@ -90,6 +90,7 @@ def test_a_program_that_nobody_answers_for_is_found(leaving: Fleet) -> None:
         fleet.fab("-H", web1, "start")
 
 
+@pytest.mark.slow
 def test_an_old_release_in_which_something_is_mounted_stays_and_the_deploy_succeeds(fleet: Fleet) -> None:
     outside = "/var/tmp/hawser-photos"
     if not fleet.inside("web1", "readlink", "/srv/demo/previous", check=False):

@@ -246,7 +246,10 @@ def kill(host: str, engine: str, act: str, step: int) -> None:
     assert found["tried"] > 0
 
 
-@pytest.mark.parametrize(("engine", "act", "step"), [("postgresql", "restore", 31), ("sqlite", "restore", 9)])
+@pytest.mark.parametrize(
+    ("engine", "act", "step"),
+    [pytest.param("postgresql", "restore", 31, marks=pytest.mark.slow), ("sqlite", "restore", 9)],
+)
 def test_a_killed_restore_is_made_good_by_the_same_command(fleet: Fleet, engine: str, act: str, step: int) -> None:
     push_kills(f"{fleet.name}-data1")
     kill(f"{fleet.name}-data1", engine, act, step)

@@ -100,6 +100,7 @@ def test_errors_for_visitors_of_the_second_batch_put_the_first_one_back(fleet: F
     assert "nothing to do" in fleet.fab("-H", fleet.name, "deploy").stdout
 
 
+@pytest.mark.slow
 def test_a_host_that_may_fail_is_left_behind_and_resume_brings_it_there(fleet: Fleet) -> None:
     release = '[release]\nmax_failures = 1\ncanary = "data1"\npause = 1'
     fleet.inside("web2", "touch", ILL)
@@ -203,6 +204,7 @@ def test_a_rollout_that_has_closed_the_site_is_resumed_and_opens_it(fleet: Fleet
     assert fleet.releases() == before
 
 
+@pytest.mark.slow
 def test_the_site_stays_closed_when_the_database_may_not_fit_what_serves_again(fleet: Fleet) -> None:
     before = fleet.releases()
     ill = f"[site]\nextra = 'if (-f {ILL}) {{ return 500; }}'"
@@ -316,6 +318,7 @@ def in_phases(events: list[dict[str, object]]) -> Iterator[tuple[str, dict[str, 
 
 
 # Those of the other web servers are in tests/slow/test_web_servers.py.
+@pytest.mark.slow
 @pytest.mark.parametrize(("server", "out"), [("nginx", " down")])
 def test_a_backend_on_a_port_is_taken_out_while_it_restarts(fleet: Fleet, server: str, out: str) -> None:
     with clocks(fleet, server) as file:

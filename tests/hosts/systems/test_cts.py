@@ -367,6 +367,7 @@ class TestProcesses:
 
 
 class TestVisitors:
+    @pytest.mark.slow
     def test_visitors_notice_neither_a_broken_commit_nor_a_good_one_nor_a_restart(self, cts: Fleet) -> None:
         path = "cts/views.py"
         good = (cts.repository / path).read_text()

@@ -203,6 +203,7 @@ def test_the_environment_has_both_parts_of_condas_file(emission: Fleet) -> None:
     emission.inside("web1", "sh", "-c", wrapper)
 
 
+@pytest.mark.slow
 def test_the_web_server_runs_under_supervisor_and_is_started_again_when_it_dies(emission: Fleet) -> None:
     definition = emission.inside("web1", "cat", "/etc/supervisor/conf.d/emission-emissionpy.conf")
     keys = dict(line.split("=", 1) for line in definition.splitlines() if "=" in line and not line.startswith(";"))
@@ -313,6 +314,7 @@ def test_a_site_that_apache_refuses_never_stays(emission: Fleet) -> None:
 PATCH = '[[patches]]\npath = "emission/net/api/cfc_webapp.py"\nold = "skipAuth = {}"\nnew = "skipAuth = False"\n\n'
 
 
+@pytest.mark.slow
 def test_a_file_of_the_code_is_edited_and_an_edit_that_does_not_fit_stops_the_deploy(emission: Fleet) -> None:
     # As older versions have it: the choice is in the code.
     path = "emission/net/api/cfc_webapp.py"
@@ -362,6 +364,7 @@ def table(fleet: Fleet, head: str) -> str:
     return fleet.text[fleet.text.index(head) :].partition("\n\n")[0]
 
 
+@pytest.mark.slow
 def test_apache_gives_the_site_to_nginx_then_to_the_application_itself_and_gets_it_back(emission: Fleet) -> None:
     with changed(emission, ('server = "apache"', 'server = "nginx"')):
         emission.fab("-H", "emission", "bootstrap", "deploy")

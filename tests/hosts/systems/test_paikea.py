@@ -429,6 +429,7 @@ def test_services_of_one_host_listen_on_loopback_only_and_status_has_nothing_to_
         assert "on every address" not in paikea.fab("-H", "paikea", command).stdout
 
 
+@pytest.mark.slow
 def test_an_upgrade_that_creates_nothing_stops_the_deploy(paikea: Fleet) -> None:
     assert {"buoy", "device_firmware_upgrade", "rock_block_message"} <= set(sql(paikea, "SHOW TABLES").split())
     text = paikea.file.read_text()

@@ -254,6 +254,7 @@ def test_a_value_that_was_forgotten_stops_the_deploy(fleet):
     assert release(fleet, "web1") == before and ask(fleet, "/game/").status == 200
 
 
+@pytest.mark.slow
 def test_other_settings_are_another_release_of_the_same_build(fleet):
     built, before = {host: builds(fleet, host) for host in UNITS}, release(fleet, "web1")
     with changed(fleet, "nb_players = 2", "nb_players = 3"):
@@ -315,6 +316,7 @@ def test_everything_comes_back_by_itself_after_a_reboot(fleet):
     )
 
 
+@pytest.mark.slow
 def test_a_share_of_our_own_is_exported_and_mounted_as_far_as_the_kernel_goes(fleet):
     ours = 'source = "/var/lib/contest"\ntype = "none"\noptions = "bind"'
     with changed(fleet, ours, 'server = "db1"'):
