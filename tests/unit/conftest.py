@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,9 @@ port = 8001
 """
 FETCHED = 'repo = "ssh://git@example.test/pier.git"\nrepo_host_keys = []\nagent = true'
 PACKAGE = 'package = "pier"\nversion = "1.0"'
+
+# Slow on purpose, and a function of what it is given: hundreds of runs here have the same few secrets.
+hashlib.scrypt = functools.cache(hashlib.scrypt)
 
 
 @pytest.fixture
