@@ -23,7 +23,12 @@ def up(session: Session) -> None:
     if session.dry:
         session.report.note("", f"would start {', '.join(wanted(session))}")
         return
-    specs = [sandbox.SandboxSpec(name) for name in wanted(session)]
+    settings = session.environment.hosts
+    releases = {name: settings[host].sandbox for name, host in wanted(session).items()}
+    specs = [
+        sandbox.SandboxSpec(name, release=release if isinstance(release, str) else "")
+        for name, release in releases.items()
+    ]
     sandbox.up(specs, lambda text: session.report.note("", text))
     listing(session)
 

@@ -13,7 +13,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Do one thing with the sandbox and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m hawser.sandbox", description="Throwaway hosts on this machine.")
     parser.add_argument("action", choices=["up", "down", "reset", "list"])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a host; NAME=bare: without Python")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="a host; NAME=trixie: that release; NAME=bare: no Python"
+    )
     options = parser.parse_args(arguments)
     try:
         if options.action == "up":

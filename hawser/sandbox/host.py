@@ -45,6 +45,7 @@ class Record:
     :param network: the sandbox's network, e.g. ``10.213.0.0/24``.
     :param number: the host's number in that network.
     :param image: the root folder of its base image.
+    :param release: the code name of the release that it runs.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Record:
     number: int
     image: str
     host_keys: tuple[str, ...] = ()
+    release: str = ""
 
     @property
     def address(self) -> Address:

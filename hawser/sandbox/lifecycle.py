@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ..errors import HawserError
 from . import archives, base, cgroups, host, keys, network
-from .machine import inheritance, machine_release
-from .model import Instance, Place, RunningHost, SandboxSpec, current_instance
+from .machine import inheritance, machine_release, wanted_release
+from .model import Instance, Place, RunningHost, SandboxSpec, current_instance, default_release
 from .mounts import mounted
-from .requirements import check_folder, install_requirements, requirements
+from .requirements import check_folder, check_keys, install_requirements, requirements
 from .rights import is_root, through_sudo
 
 LAST_NUMBER = 254
@@ -37,8 +37,9 @@ def up(hosts: Sequence[SandboxSpec], say: Callable[[str], None] = print) -> list
         wanted = {spec.name: spec for spec in hosts}
         found = {name: host.running(instance.place(name)) for name in wanted}
         missing = [spec for name, spec in wanted.items() if found[name] is None]
-        for running in found.values():
-            if running:
+        for spec in hosts:
+            if running := found[spec.name]:
+                _must_be(spec, _codename(instance.place(spec.name)))
                 host.booted(running)
         if missing:
             _make(instance, missing, say)
@@ -60,7 +61,7 @@ def down(names: Sequence[str] | None = None) -> None:
     with _changing(instance):
         all_names = _names(instance)
         for name in all_names if names is None else names:
-            host.remove(instance.place(name), _store(instance))
+            host.remove(instance.place(name), _store(instance, _codename(instance.place(name))))
         if not _names(instance):
             with _network_lock():
                 network.down(instance)
@@ -85,22 +86,27 @@ def reset(names: Sequence[str], say: Callable[[str], None] = print) -> list[Runn
         return [_must_run(instance.place(name)) for name in names]
     install_requirements(say)
     with _changing(instance):
-        specs = [SandboxSpec(name, python=_has_python(instance.place(name))) for name in names]
+        specs = [_spec(instance.place(name)) for name in names]
         _make(instance, specs, say)
         return [_must_run(instance.place(name)) for name in names]
 
 
 def _make(instance: Instance, specs: Sequence[SandboxSpec], say: Callable[[str], None]) -> None:
     begun = time.monotonic()
-    inherited = inheritance(say)
+    releases = {spec.name: wanted_release(spec.release or default_release()) for spec in specs}
+    kinds = {(releases[spec.name], spec.python) for spec in specs}
+    for release in {release for release, _ in kinds}:
+        check_keys(release)
+    inherited = {release: inheritance(release, say) for release, _ in kinds}
     images = {
-        python: base.image(instance, inherited, python, say) for python in sorted({spec.python for spec in specs})
+        (release, python): base.image(instance, inherited[release], python, say)
+        for release, python in sorted(kinds, key=str)
     }
     remembered = _remembered(instance)
-    for name in remembered:
-        archives.harvest(instance.place(name).archives, _store(instance))
-    for spec in specs:
-        host.remove(instance.place(spec.name), _store(instance))
+    for place in map(instance.place, remembered):
+        archives.harvest(place.archives, _store(instance, _codename(place)))
+    for place in (instance.place(spec.name) for spec in specs):
+        host.remove(place, _store(instance, _codename(place)))
     if not network.machine_resolver():
         say("this machine's name servers cannot be reached from the hosts: names will not resolve in them")
     net = _connect(instance, remembered, len(specs))
@@ -109,9 +115,11 @@ def _make(instance: Instance, specs: Sequence[SandboxSpec], say: Callable[[str],
 
     def make(spec: SandboxSpec) -> HawserError | None:
         place = instance.place(spec.name)
-        record = host.Record(spec.name, str(net), numbers[spec.name], str(images[spec.python]))
+        release = releases[spec.name]
+        image = str(images[release, spec.python])
+        record = host.Record(spec.name, str(net), numbers[spec.name], image, release=release.codename)
         try:
-            host.create(place, record, public_key, _store(instance))
+            host.create(place, record, public_key, _store(instance, release.codename))
             host.wait(place)
         except HawserError as error:
             return error
@@ -136,6 +144,14 @@ def _connect(instance: Instance, remembered: Remembered, more: int = 0) -> IPv4N
         subnet = next((record.network for record in records), None)
         network.allow_watches(len(remembered) + more)
         return network.up(instance, subnet, [record.number for record in records])
+
+
+def _must_be(spec: SandboxSpec, codename: str) -> None:
+    """Refuse a running host of another release than the one that is wanted."""
+    if spec.release and codename != spec.release:
+        raise HawserError(
+            f"sandbox: {spec.name} runs {codename} and shall run {spec.release}", next="make it anew with sandbox.reset"
+        )
 
 
 def _remembered(instance: Instance) -> Remembered:
@@ -172,15 +188,24 @@ def _must_run(place: Place) -> RunningHost:
     return running
 
 
-def _has_python(place: Place) -> bool:
+def _spec(place: Place) -> SandboxSpec:
+    """Return what a host was made of."""
     record = host.read_record(place)
     if record is None:
         raise HawserError(f"sandbox: there is no host {place.name}")
-    return (Path(record.image) / "usr/bin/python3").exists()
+    python = (Path(record.image) / "usr/bin/python3").exists()
+    return SandboxSpec(place.name, python, record.release or machine_release().codename)
 
 
-def _store(instance: Instance) -> Path:
-    return instance.shared / "archives" / machine_release().codename
+def _codename(place: Place) -> str:
+    """Return the release that a host runs; this machine's where its record is lost."""
+    record = host.read_record(place)
+    return (record.release if record else "") or machine_release().codename
+
+
+def _store(instance: Instance, codename: str) -> Path:
+    """Return where the packages of a release are kept."""
+    return instance.shared / "archives" / codename
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import commands
-from .sources import Source, keyrings, machine_sources
+from .sources import Source, keyrings, machine_sources, of_release
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 LOCAL_AUTHORITIES = Path("/usr/local/share/ca-certificates")
@@ -30,12 +30,24 @@ PIP_VARIABLES = {
 }
 
 
+# Whose release is a code name, where it is not this machine's own.
+DISTRIBUTIONS = {
+    **dict.fromkeys(("bullseye", "bookworm", "trixie", "forky", "sid"), "debian"),
+    **dict.fromkeys(("focal", "jammy", "noble", "resolute"), "ubuntu"),
+}
+
+
 @dataclass(frozen=True)
 class Release:
-    """The machine's distribution, e.g. ``debian`` and ``bookworm``."""
+    """A release of a distribution, e.g. ``debian`` and ``bookworm``."""
 
     distribution: str
     codename: str
+
+    @property
+    def keyring(self) -> str:
+        """The file with the keys of its archive, as its distribution's package brings it."""
+        return f"/usr/share/keyrings/{self.distribution}-archive-keyring.gpg"
 
 
 @dataclass(frozen=True)
@@ -67,12 +79,30 @@ def release(text: str) -> Release:
     return Release(words.get("ID", ""), words.get("VERSION_CODENAME", ""))
 
 
-def inheritance(say: Callable[[str], None]) -> Inheritance:
-    """Collect the settings that the hosts take over from this machine."""
-    release = machine_release()
-    sources = machine_sources(release.codename)
+def wanted_release(codename: str) -> Release:
+    """Return the release of a code name; this machine's own for none."""
+    own = machine_release()
+    return Release(DISTRIBUTIONS.get(codename, own.distribution), codename) if codename else own
+
+
+def sources_of(release: Release) -> list[Source]:
+    """Return where the packages of a release come from, going by this machine's sources.
+
+    :returns: an empty list when this machine says nothing about it; a default archive serves then.
+    """
+    own = machine_release()
+    if release.distribution != own.distribution:
+        return []
+    return [of_release(source, own.codename, release.codename) for source in machine_sources(own.codename)]
+
+
+def inheritance(release: Release, say: Callable[[str], None]) -> Inheritance:
+    """Collect the settings that hosts of a release take over from this machine."""
+    sources = sources_of(release)
     options = apt_options(commands.must("apt-config", "dump"))
-    files = {**_read(keyrings(sources)), **_read(option_files(options)), **_authorities()}
+    # Another release has its own keys, which may be newer than those of this machine.
+    keys = [path for path in keyrings(sources) if release == machine_release() or path != release.keyring]
+    files = {**_read(keys), **_read(option_files(options)), **_authorities()}
     variables = {**proxies(os.environ), **npm_variables(_text(Path.home() / ".npmrc"))}
     if any(path.startswith(str(LOCAL_AUTHORITIES)) for path in files):
         variables |= dict.fromkeys(BUNDLE_VARIABLES, BUNDLE)
@@ -84,7 +114,8 @@ def inheritance(say: Callable[[str], None]) -> Inheritance:
     if variables:
         files["/etc/environment"] = environment_file(variables).encode()
         files["/etc/systemd/system.conf.d/50-environment.conf"] = manager_configuration(variables).encode()
-    files["/etc/default/locale"] = b"LANG=C.UTF-8\n"
+    # Debian 13 makes the first a link to the second at each start.
+    files |= dict.fromkeys(("/etc/default/locale", "/etc/locale.conf"), b"LANG=C.UTF-8\n")
     return Inheritance(release, tuple(sources), tuple(options), files)
 
 

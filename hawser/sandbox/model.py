@@ -13,6 +13,7 @@ from ..errors import HawserError
 
 DEFAULT_FOLDER = Path("/var/lib/hawser-sandbox")
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+RELEASE = re.compile("[a-z]{2,20}")
 
 
 @dataclass(frozen=True)
@@ -21,25 +22,31 @@ class SandboxSpec:
 
     :param name: lower-case letters, digits and dashes, at most 40; also its hostname.
     :param python: False makes a host without Python and git, as small distributions ship.
+    :param release: the code name of the release that it shall run, such as ``trixie``; empty: `default_release`.
     """
 
     name: str
     python: bool = True
+    release: str = ""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise HawserError(
                 f"sandbox: {self.name!r} is no host name (lower-case letters, digits and dashes, at most 40)", 2
             )
+        if self.release and not RELEASE.fullmatch(self.release):
+            raise HawserError(f"sandbox: {self.release!r} is no code name of a release, such as trixie", 2)
 
     def __str__(self) -> str:
-        return self.name if self.python else f"{self.name}=bare"
+        kinds = ",".join(kind for kind in (self.release, "" if self.python else "bare") if kind)
+        return f"{self.name}={kinds}" if kinds else self.name
 
     @classmethod
     def parse(cls, word: str) -> SandboxSpec:
-        """Read ``NAME`` or ``NAME=bare``."""
-        name, _, kind = word.partition("=")
-        return cls(name, python=kind != "bare")
+        """Read ``NAME``, ``NAME=bare``, ``NAME=RELEASE`` or ``NAME=RELEASE,bare``."""
+        name, _, kinds = word.partition("=")
+        releases = [kind for kind in kinds.split(",") if kind not in ("", "bare")]
+        return cls(name, python="bare" not in kinds.split(","), release=",".join(releases))
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,11 @@ class Place:
     @property
     def namespace(self) -> Path:
         return Path("/run/netns") / self.machine
+
+
+def default_release() -> str:
+    """Return the release of hosts for which none is named: ``HAWSER_SANDBOX_RELEASE``; empty for this machine's."""
+    return os.environ.get("HAWSER_SANDBOX_RELEASE", "")
 
 
 def current_instance() -> Instance:

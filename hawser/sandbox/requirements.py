@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from ..errors import HawserError
 from . import commands
@@ -20,6 +21,9 @@ PROGRAMS = {
     "setsid": "util-linux",
     "mount": "mount",
 }
+
+
+KEYRINGS = {"debian": "debian-archive-keyring", "ubuntu": "ubuntu-archive-keyring"}
 
 
 def missing_packages() -> list[str]:
@@ -54,6 +58,18 @@ def install_requirements(say: Callable[[str], None] = print) -> None:
     if not commands.tried(*install):
         commands.must(*rights, "apt-get", "update", "-q")
         commands.must(*install)
+
+
+def check_keys(release: Release) -> None:
+    """Check that this machine knows the keys of a release's archive.
+
+    :raises HawserError: when it does not.
+    """
+    if release.distribution != machine_release().distribution and not Path(release.keyring).exists():
+        raise HawserError(
+            f"sandbox: this machine lacks {release.keyring}, the keys of {release.codename}'s archive",
+            next=f"apt-get install {KEYRINGS[release.distribution]}",
+        )
 
 
 def check_folder(instance: Instance) -> None:

@@ -12,7 +12,8 @@ from ..errors import HawserError
 from . import commands
 from .machine import PROXIES
 
-CARRIED = ("HOME", "HAWSER_SANDBOX", "HAWSER_SANDBOX_BASE", *PROXIES, *(name.upper() for name in PROXIES))
+VARIABLES = ("HOME", "HAWSER_SANDBOX", "HAWSER_SANDBOX_BASE", "HAWSER_SANDBOX_RELEASE")
+CARRIED = (*VARIABLES, *PROXIES, *(name.upper() for name in PROXIES))
 
 
 def is_root() -> bool:

@@ -36,6 +36,12 @@ def machine_sources(codename: str) -> list[Source]:
     return found
 
 
+def of_release(source: Source, own: str, wanted: str) -> Source:
+    """Return a file of sources for another release of the same distribution."""
+    suites = rf"(?<![\w./-]){re.escape(own)}(?=(-({POCKETS}))?(/updates)?(\s|$))"
+    return Source(source.name, re.sub(suites, wanted, source.text))
+
+
 def one_line_sources(text: str, codename: str) -> str:
     """Keep the binary packages of the distribution from a file with one source a line."""
     kept = []

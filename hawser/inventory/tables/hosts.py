@@ -7,12 +7,12 @@ from pydantic import Field
 from ..base import Model
 from ..values.types import (
     Address,
-    Flag,
     Groups,
     Jump,
     KeyFile,
     Port,
     PublicKey,
+    Sandbox,
     Seconds,
     SecretName,
     UnixName,
@@ -43,7 +43,10 @@ class HostSettings(Model):
         default="", validate_default=False, description="Its DNS name or IP address. Default: its name in this file."
     )
     groups: Groups = Field(default=(), description="The groups it belongs to.")
-    sandbox: Flag = Field(default=False, description="A throwaway host that `fab sandbox.up` makes.")
+    sandbox: Sandbox = Field(
+        default=False,
+        description="A throwaway host that `fab sandbox.up` makes, of this machine's release or of the one named.",
+    )
     port: Port | None = Field(default=None, description="Its SSH port. Default: `ssh.port`.")
     user: UnixName | None = Field(default=None, description="The user to log in as. Default: `ssh.user`.")
     key: KeyFile | None = Field(default=None, description="The private key to log in with. Default: `ssh.key`.")

@@ -110,6 +110,12 @@ def _mode(value: object) -> int:
     raise InvalidValue(f"{shown} is not a file mode", 'octal digits in quotes, as in "0640"')
 
 
+def _sandbox(value: object) -> bool | str:
+    if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch("[a-z]{2,20}", value)):
+        return value
+    raise InvalidValue(f"{value!r} is neither true or false nor the code name of a release", 'as in "trixie"')
+
+
 def _address(text: str) -> str:
     try:
         ipaddress.ip_address(text)
@@ -294,6 +300,7 @@ Expression = Annotated[
     Shape("expression (Jinja2)"),
 ]
 Flag = Annotated[bool, Field(strict=True), Shape("true or false")]
+Sandbox = Annotated[bool | str, PlainValidator(_sandbox), Shape("true, false or a code name such as trixie")]
 Integer = Annotated[int, Field(strict=True), Shape("number")]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535), Shape("port")]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=86400), Shape("seconds")]

@@ -21,9 +21,23 @@ def test_a_name_that_cannot_be_a_hostname_is_refused(name: str) -> None:
         SandboxSpec(name)
 
 
-@pytest.mark.parametrize("spec", [SandboxSpec("web1"), SandboxSpec("db-2", python=False)])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        SandboxSpec("web1"),
+        SandboxSpec("db-2", python=False),
+        SandboxSpec("app", release="trixie"),
+        SandboxSpec("app", python=False, release="noble"),
+    ],
+)
 def test_a_wanted_host_survives_being_written_and_read(spec: SandboxSpec) -> None:
     assert SandboxSpec.parse(str(spec)) == spec
+
+
+@pytest.mark.parametrize("word", ["web1=Trixie", "web1=trixie,noble", "web1=../x", "web1=12"])
+def test_what_is_no_code_name_is_refused(word: str) -> None:
+    with pytest.raises(HawserError, match="no code name of a release"):
+        SandboxSpec.parse(word)
 
 
 def test_two_sandboxes_share_no_name() -> None:

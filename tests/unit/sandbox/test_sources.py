@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hawser.sandbox.sources import Source, keyrings, one_line_sources, paragraphs, reachable
+import pytest
+
+from hawser.sandbox.sources import Source, keyrings, of_release, one_line_sources, paragraphs, reachable
 
 
 def test_the_distribution_and_its_pockets_are_kept() -> None:
@@ -77,3 +79,19 @@ def test_the_files_with_keys_are_found_in_both_forms() -> None:
         Source("c.sources", "Types: deb\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n"),
     ]
     assert keyrings(sources) == ["/keys/a.gpg", "/keys/b.gpg", "/keys/c.gpg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "moved"),
+    [
+        ("deb http://x/debian bookworm main\n", "deb http://x/debian trixie main\n"),
+        ("deb http://x/bookworm bookworm-updates main\n", "deb http://x/bookworm trixie-updates main\n"),
+        ("deb http://x/y bookworm/updates main\n", "deb http://x/y trixie/updates main\n"),
+        (
+            "Types: deb\nUris: http://x/bookworm-security\nSuites: bookworm bookworm-security\nComponents: main\n",
+            "Types: deb\nUris: http://x/bookworm-security\nSuites: trixie trixie-security\nComponents: main\n",
+        ),
+    ],
+)
+def test_the_suites_alone_are_those_of_another_release(text: str, moved: str) -> None:
+    assert of_release(Source("a.list", text), "bookworm", "trixie").text == moved
