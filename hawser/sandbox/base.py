@@ -21,6 +21,8 @@ from .mounts import mounted, remove_tree
 VERSION = 1  # raised when making an image changes in a way that its ingredients do not show
 UNUSED_SECONDS = 14 * 86400
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "ca-certificates", "iproute2", "cron")
+# Of the default archive, which serves where the machine names no sources.
+COMPONENTS = {"ubuntu": ("main", "universe")}
 PYTHON_PACKAGES = ("python3", "python3-venv", "git")
 
 
@@ -64,6 +66,7 @@ def bootstrap_command(root: Path, stage: Path, inherited: Inheritance, python: b
     :param stage: a folder that holds ``sources/``, ``apt.conf`` and the tree ``files/`` to lay over the image.
     """
     files = shlex.quote(str(stage / "files"))
+    components = COMPONENTS.get(inherited.release.distribution, ())
     hooks = [
         # Debian 13 has a link that leads nowhere at /etc/default/locale, which cp would not write through.
         f'cp -rT --no-preserve=ownership --remove-destination {files} "$1"',
@@ -79,6 +82,7 @@ def bootstrap_command(root: Path, stage: Path, inherited: Inheritance, python: b
         f"--include={','.join(packages(python))}",
         f"--aptopt={stage / 'apt.conf'}",
         "--dpkgopt=force-unsafe-io",
+        *([f"--components={','.join(components)}"] if not inherited.sources and components else []),
         *(f"--customize-hook={hook}" for hook in hooks),
         inherited.release.codename,
         str(root),

@@ -23,7 +23,7 @@ PROGRAMS = {
 }
 
 
-KEYRINGS = {"debian": "debian-archive-keyring", "ubuntu": "ubuntu-archive-keyring"}
+KEYRINGS = {"debian": "debian-archive-keyring", "ubuntu": "ubuntu-keyring"}
 
 
 def missing_packages() -> list[str]:
@@ -68,7 +68,7 @@ def check_keys(release: Release) -> None:
     if release.distribution != machine_release().distribution and not Path(release.keyring).exists():
         raise HawserError(
             f"sandbox: this machine lacks {release.keyring}, the keys of {release.codename}'s archive",
-            next=f"apt-get install {KEYRINGS[release.distribution]}",
+            next=f"bring the file from the package {KEYRINGS[release.distribution]}",
         )
 
 
