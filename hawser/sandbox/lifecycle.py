@@ -14,7 +14,7 @@ from . import archives, base, cgroups, host, keys, network
 from .machine import inheritance, machine_release, wanted_release
 from .model import Instance, Place, RunningHost, SandboxSpec, current_instance, default_release
 from .mounts import mounted
-from .requirements import check_folder, check_keys, install_requirements, requirements
+from .requirements import check_folder, install_keys, install_requirements, requirements
 from .rights import is_root, through_sudo
 
 LAST_NUMBER = 254
@@ -96,7 +96,7 @@ def _make(instance: Instance, specs: Sequence[SandboxSpec], say: Callable[[str],
     releases = {spec.name: wanted_release(spec.release or default_release()) for spec in specs}
     kinds = {(releases[spec.name], spec.python) for spec in specs}
     for release in {release for release, _ in kinds}:
-        check_keys(release)
+        install_keys(release, say)
     inherited = {release: inheritance(release, say) for release, _ in kinds}
     images = {
         (release, python): base.image(instance, inherited[release], python, say)

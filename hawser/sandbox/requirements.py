@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import HawserError
@@ -49,27 +49,33 @@ def install_requirements(say: Callable[[str], None] = print) -> None:
     :raises HawserError: when neither is possible, or the system is neither Debian nor Ubuntu.
     """
     _supported_system()
-    missing = missing_packages()
-    if not missing:
-        return
-    rights = [*sudo(), "env", "DEBIAN_FRONTEND=noninteractive"]
-    say(f"installing {', '.join(missing)} on this machine")
-    install = [*rights, "apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
-    if not commands.tried(*install):
-        commands.must(*rights, "apt-get", "update", "-q")
-        commands.must(*install)
+    if missing := missing_packages():
+        install = _installation(missing, say)
+        if not commands.tried(*install):
+            commands.must(*sudo(), "apt-get", "update", "-q")
+            commands.must(*install)
 
 
-def check_keys(release: Release) -> None:
-    """Check that this machine knows the keys of a release's archive.
+def install_keys(release: Release, say: Callable[[str], None]) -> None:
+    """See that this machine has the keys of a release's archive.
 
-    :raises HawserError: when it does not.
+    :raises HawserError: when it lacks them and its own archive has no package of them.
     """
-    if release.distribution != machine_release().distribution and not Path(release.keyring).exists():
+    if release.distribution == machine_release().distribution or Path(release.keyring).exists():
+        return
+    package = KEYRINGS[release.distribution]
+    if not commands.tried(*_installation([package], say)) or not Path(release.keyring).exists():
         raise HawserError(
             f"sandbox: this machine lacks {release.keyring}, the keys of {release.codename}'s archive",
-            next=f"bring the file from the package {KEYRINGS[release.distribution]}",
+            next=f"bring the file from the package {package}",
         )
+
+
+def _installation(packages: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    """Return the command that installs packages."""
+    say(f"installing {', '.join(packages)} on this machine")
+    rights = [*sudo(), "env", "DEBIAN_FRONTEND=noninteractive"]
+    return [*rights, "apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
 
 
 def check_folder(instance: Instance) -> None:

@@ -25,6 +25,7 @@ from pathlib import Path
 import pytest
 
 from hawser import sandbox
+from hawser.sandbox.machine import machine_release
 from hawser.sandbox.model import DEFAULT_FOLDER
 from hawser.sandbox.mounts import remove_tree
 
@@ -254,6 +255,11 @@ def write_secrets(fleet: Fleet, secrets: Mapping[str, str]) -> None:
     if secrets and not file.exists():
         file.touch(mode=0o600)
         file.write_text("".join(f"{key}='{value}'\n" for key, value in secrets.items()))
+
+
+def other_release() -> str:
+    """Return a release that is not this machine's own, for hosts that stand beside those of its own."""
+    return "bookworm" if machine_release().codename == "trixie" else "trixie"
 
 
 @contextmanager

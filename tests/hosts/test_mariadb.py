@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest import Fleet, own_environment
+from .conftest import Fleet, other_release, own_environment
 from .test_restores import kill, push_kills
 
 # Each of these has been taken for something else somewhere on the way.
@@ -37,14 +37,14 @@ sandbox = true
 
 [hosts.web1]
 groups = ["web"]
-sandbox = true
+sandbox = "{other}"
 """
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
     escaped = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
-    with own_environment("stock", SETTINGS, {}, {"STOCK_PASSWORD": escaped}) as fleet:
+    with own_environment("stock", SETTINGS, {}, {"STOCK_PASSWORD": escaped}, other=other_release()) as fleet:
         fleet.fab("-H", "stock", "bootstrap")
         yield fleet
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PROJECT, Fleet, make_repository, wait_for
+from .conftest import PROJECT, Fleet, make_repository, other_release, wait_for
 
 TUTORIAL = (PROJECT / "docs" / "tutorial.md").read_text()
 APPLICATIONS = PROJECT / "tests" / "hosts" / "apps"
@@ -67,7 +67,8 @@ def site(request: pytest.FixtureRequest) -> Iterator[Fleet]:
     make_repository(fleet.repository, APPLICATIONS / name)
     text = toml(section("Describe the site"), f"# hosts/{name}.toml\n")
     assert ADDRESS in text
-    text = text.replace(ADDRESS, "[hosts.web1]\nsandbox = true\n")
+    release = json.dumps(other_release()) if name == "myflask" else "true"
+    text = text.replace(ADDRESS, f"[hosts.web1]\nsandbox = {release}\n")
     text = text.replace(f'repo = "../{name}"', f"repo = {json.dumps(str(fleet.repository))}")
     if name == "mysite":
         # This one is served by uvicorn: the tutorial's words for that in place of its line for gunicorn.
