@@ -20,7 +20,7 @@ from .mounts import mounted, remove_tree
 
 VERSION = 1  # raised when making an image changes in a way that its ingredients do not show
 UNUSED_SECONDS = 14 * 86400
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "ca-certificates", "iproute2", "cron")
+PACKAGES = ("apt", "systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "ca-certificates", "iproute2", "cron")
 # Of the default archive, which serves where the machine names no sources.
 COMPONENTS = {"ubuntu": ("main", "universe")}
 PYTHON_PACKAGES = ("python3", "python3-venv", "git")
