@@ -41,6 +41,7 @@ ASKABLE = {
     "checkout.resolve": "code.checkout",
     "checkout.tips": "code.mirror",
     "index.resolve": "python.index",
+    "interpreters.gone": "python.interpreters",
     "interpreters.missing": "python.interpreters",
     "cron.last": "processes.cron",
     "looks.clock": "machine.probes",

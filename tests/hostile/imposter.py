@@ -116,6 +116,7 @@ SAID: dict[str, Any] = {
     "checkout.resolve": COMMIT,
     "checkout.tips": [COMMIT],
     "index.resolve": "1.2.3",
+    "interpreters.gone": "",
     "interpreters.missing": "",
     "scripts.deeper": ["shop/manage.py"],
     "cron.last": {"tick": {"began": 1_700_000_000, "ended": 1_700_000_003, "status": 0, "running": False}},

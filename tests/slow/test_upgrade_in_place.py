@@ -70,6 +70,7 @@ def test_the_site_serves_until_the_host_boots_again(upgraded: Fleet) -> None:
 
 def test_a_check_says_what_is_wrong_and_what_to_do(upgraded: Fleet) -> None:
     said = upgraded.fab("-H", "upgraded", "check", code=1).stdout
+    assert "/usr/bin/python3.11, with which its environment was made, is there no more" in said, said
     assert "fab -H upgraded bootstrap deploy" in said, said
 
 

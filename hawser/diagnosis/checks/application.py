@@ -41,8 +41,13 @@ def names(host: Host, ask: Ask) -> Findings:
 def release(host: Host, ask: Ask) -> Findings:
     """A release serves, and no rollout is open."""
     facts, deploy = host.facts, f"fab -H {host.environment.name} deploy"
+    anew = f"fab -H {host.environment.name} bootstrap deploy"
     if facts.bootstrapped and host.runs_code and not facts.current:
         yield Finding("nothing has been deployed yet", deploy, warning=True)
+    if facts.current and host.runs_code:
+        gone = ask(reading.GONE_PYTHON, environment=f"{host.root}/current/env")
+        if gone:
+            yield Finding(f"{gone}, with which its environment was made, is there no more", f"{anew} builds it anew")
     if facts.journal is not None:
         yield Finding(f"a rollout of {facts.journal['release']} was not completed", deploy)
     if facts.closed:

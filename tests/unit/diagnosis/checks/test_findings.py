@@ -180,9 +180,14 @@ class TestTheApplication:
             "2 reloads or restarts are due since a run was broken off"
         ]
 
+    def test_the_python_of_an_environment_that_is_gone_is_wrong(self, host):
+        (found,) = application.release(host(), Runner(interpreters__gone="/usr/bin/python3.11"))
+        assert "/usr/bin/python3.11, with which its environment was made" in found.message
+        assert "fab -H shop bootstrap deploy" in found.next
+
     def test_an_open_rollout_is_wrong(self, host):
         facts = {"journal": {"release": "abc"}, "closed": True}
-        assert told(application.release(host(facts=facts), Runner())) == [
+        assert told(application.release(host(facts=facts), Runner(interpreters__gone=""))) == [
             "a rollout of abc was not completed",
             "warning: the site shows its maintenance page",
         ]
