@@ -5,8 +5,10 @@ FAB := .venv/bin/fab
 # Groups of tests with hosts of their own that run side by side: host tests wait more than they work.
 WORKERS ?= 3
 # The release of the tests' hosts that name none: make test SUITE=trixie. Default: this machine's.
-SUITE ?= $(HAWSER_SANDBOX_RELEASE)
-export HAWSER_SANDBOX_RELEASE = $(SUITE)
+SUITE ?=
+ifneq ($(SUITE),)
+export HAWSER_SANDBOX_RELEASE := $(SUITE)
+endif
 # Thousands of commands are started: without compiled modules the start of each takes a third longer.
 unexport PYTHONDONTWRITEBYTECODE
 
