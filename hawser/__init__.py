@@ -1,3 +1,17 @@
 """Hawser: from bare Linux hosts to a production Python web back end, over SSH, with Fabric."""
 
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .tasks.collection import namespace as namespace
+else:
+
+    def __getattr__(name: str) -> object:
+        """Return the namespace of all tasks: loaded when somebody asks for it, so that no other import pays for it."""
+        if name == "namespace":
+            from .tasks.collection import namespace
+
+            return namespace
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

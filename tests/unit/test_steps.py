@@ -25,8 +25,7 @@ from hawser.resources import JSON, Catalog, Command, File, Resource
 from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
-from hawser.templates.rendering import Templates
-from tasks import (
+from hawser.tasks import (
     bootstrap,
     certs,
     checkouts,
@@ -44,9 +43,10 @@ from tasks import (
     shares,
     volumes,
 )
-from tasks.managers import supervisor, systemd
-from tasks.rollout import hooks, visit
-from tasks.services import SERVICES
+from hawser.tasks.managers import supervisor, systemd
+from hawser.tasks.rollout import hooks, visit
+from hawser.tasks.services import SERVICES
+from hawser.templates.rendering import Templates
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
