@@ -20,6 +20,7 @@ from invoke.tasks import Call, Task
 
 from .errors import HawserError, Unreachable
 from .fleet.fleet import Fleet
+from .options import require_plain
 from .report.text import brief, hearsay, reason, safe
 from .session.session import Session
 from .steps import FleetTask, SessionTask
@@ -132,6 +133,9 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         hosts = self.core[0].args.hosts.value if self.core else None
         names = [name.strip() for name in (hosts or "").split(",") if name.strip()]
         calls = self.normalize(tasks)
+        ours = [str(call.called_as or call.name) for call in calls if isinstance(call.task, FleetTask)]
+        if self.core and ours:
+            require_plain(self.core[0].args, ", ".join(ours))
         session = Session(self.config, names, " ".join(str(call.called_as or call.name) for call in calls))
         self.session = session
         session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])

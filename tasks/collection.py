@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from invoke.collection import Collection
-
 # Invoke turns the bytecode cache off; compiling our modules anew is the largest part of a start.
 sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
+
+import fabric.main  # noqa: E402
+from invoke.collection import Collection  # noqa: E402
+
+from hawser.executor import Executor  # noqa: E402
 
 from . import (  # noqa: E402
     acme,
@@ -43,6 +46,9 @@ from . import (  # noqa: E402
 )
 from .managers import supervisor, systemd  # noqa: E402
 from .webservers import WEB_SERVERS  # noqa: E402
+
+# The `fab` that Fabric brings may have been typed; with it, too, the keys of hosts are to be checked.
+fabric.main.program.executor_class = Executor
 
 namespace = Collection(
     bootstrap.bootstrap,

@@ -96,10 +96,11 @@ class Login:
 
     :param key: the only one that counts; empty: those of the options.
     :param given: what was given to Fabric: ``key_filename``, ``passphrase``, ``password``, ``allow_agent`` …
+    :param typed: keys of the command line, which count also beside the only one.
     """
 
-    def __init__(self, options: Options, key: str, given: Mapping[str, Any]) -> None:
-        self.options, self.key, self.given = options, key, given
+    def __init__(self, options: Options, key: str, given: Mapping[str, Any], typed: Sequence[Path] = ()) -> None:
+        self.options, self.key, self.given, self.typed = options, key, given, typed
         self.passphrase: str | None = given.get("passphrase") or given.get("password")
         self.offered = 0
         # Keys of ours that stay shut.
@@ -110,9 +111,9 @@ class Login:
 
         :raises HawserError: it cannot, and no agent has it open.
         """
-        if not self.key:
+        if not self.key or self.typed:
             return
-        path = self.paths()[0]
+        path = self.paths()[-1]
         try:
             load(path, self.passphrase)
             return
@@ -198,7 +199,7 @@ class Login:
 
     def paths(self) -> list[Path]:
         if self.key:
-            return [Path(self.key).expanduser()]
+            return list(dict.fromkeys([*(each.expanduser() for each in self.typed), Path(self.key).expanduser()]))
         more = self.given.get("key_filename") or []
         named: Iterable[str] = [more] if isinstance(more, str) else more
         default = self.options.identities if self.given.get("look_for_keys", True) else ()
