@@ -57,4 +57,4 @@ def hosts_folder(config: Config) -> Path:
     setting = own_settings(config).get("hosts")
     if setting is None and not (project / "hosts").is_dir():
         project = hosts_above(Path.cwd()) or project
-    return (project / (setting or "hosts")).resolve()
+    return (project / Path(setting or "hosts").expanduser()).resolve()
