@@ -16,7 +16,24 @@ import hawser
 from .conftest import PROJECT, Fleet, commit_everything
 
 FABFILE = "from hawser import namespace as ns\n"
-OWN = FABFILE + "from fabric import task\n@task\ndef uptime(c):\n    c.run('uptime -p')\nns.add_task(uptime)\n"
+OWN = """
+from fabric import task
+from hawser import namespace as ns
+from hawser.host import Host
+from hawser.resources import File, Resources
+from hawser.steps import step
+
+@task
+def uptime(c):
+    c.run("uptime -p")
+
+@step(during="switch")
+def motd(host: Host) -> Resources:
+    yield File("/etc/motd", f"{host.app.name} on {host.name}\\n")
+
+ns.add_task(uptime)
+ns.add_task(motd)
+"""
 SHOP = """
 [app]
 name = "shop"
@@ -126,5 +143,6 @@ def test_an_installed_package_deploys(fleet: Fleet, programs: Path, repository: 
     run(programs / "hawser", "-H", fleet.name, "deploy", cwd=repository / "deep", env=environ)
     assert all(release.startswith(commit[:10]) for release in fleet.releases())
     assert "up " in run(programs / "fab", "-H", "web1", "uptime", cwd=repository / "deep", env=environ)
+    assert fleet.inside("web2", "cat", "/etc/motd") == "demo on web2\n"
     # A checkout makes the same release of the same settings.
     assert "serves already" in fleet.fab("-H", fleet.name, "deploy").stdout
