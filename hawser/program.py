@@ -125,6 +125,8 @@ class Program(Fab):  # type: ignore[misc]
         if self.args.collection.value is not None:
             super().load_collection()
         elif fabfile is not None:
+            # Behind Python's own, or Invoke puts it first: a repository may have a `queue.py`, or a package `calendar`.
+            sys.path.append(str(fabfile))
             # From there on, or Fabric would find one that does not count.
             self.args["search-root"].value = str(fabfile)
             super().load_collection()

@@ -107,27 +107,30 @@ class Login:
         self.locked: list[Path] = []
 
     def require_key(self) -> None:
-        """See, before anybody is asked, that the key can be used which the settings name.
+        """See, before anybody is asked, that the keys can be used which the command line names, else the settings.
 
-        :raises HawserError: it cannot, and no agent has it open.
+        :raises HawserError: one cannot, and no agent has it open.
         """
-        if not self.key or self.typed:
-            return
-        path = self.paths()[-1]
+        for named in self.typed or ((Path(self.key),) if self.key else ()):
+            self.require(named)
+
+    def require(self, named: Path) -> None:
+        """See that a key can be used."""
+        path = named.expanduser()
         try:
             load(path, self.passphrase)
             return
         except FileNotFoundError:
-            problem = HawserError(f"the private key {self.key} does not exist", code=2)
+            problem = HawserError(f"the private key {named} does not exist", code=2)
         except Locked as error:
             problem = HawserError(
-                f"the private key {self.key} cannot be used: {error}, and no agent has it open",
-                next=f"ssh-add {self.key}, or the same command with --prompt-for-passphrase",
+                f"the private key {named} cannot be used: {error}, and no agent has it open",
+                next=f"ssh-add {named}, or the same command with --prompt-for-passphrase",
                 code=2,
             )
         except (OSError, ValueError, paramiko.SSHException) as error:
             why = error or type(error).__name__
-            problem = HawserError(f"the private key {self.key} cannot be used: {why}", code=2)
+            problem = HawserError(f"the private key {named} cannot be used: {why}", code=2)
         with self.agent() as held:
             if not any(key.asbytes() == public_part(path) for key in held):
                 raise problem

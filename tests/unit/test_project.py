@@ -72,7 +72,7 @@ def test_where_the_project_has_none_those_above_count(tmp_path: Path, monkeypatc
 
 def typed(folder: Path, program: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.argv[0] = 'x'; {program}", *words],
+        [sys.executable, "-P", "-c", f"import sys; sys.argv[0] = 'x'; {program}", *words],
         cwd=folder,
         env={
             **{name: value for name, value in os.environ.items() if name != "HAWSER_HOSTS"},
@@ -107,3 +107,20 @@ def test_hawser_needs_no_fabfile_and_passes_over_one_for_another_fabric(tmp_path
     files(tmp_path, fabfile_py=OLD, hosts__shop_toml=SHOP, deep__x="")
     said = typed(tmp_path / "deep", "from hawser.program import main; main()", "-H", "shop", "run", "true")
     assert "web1 (" in said.stdout + said.stderr and "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("program", ["main", "fab"])
+def test_modules_beside_the_fabfile_are_found_and_take_no_place_of_pythons(tmp_path: Path, program: str) -> None:
+    files(tmp_path, fabfile_py=OURS + "import ours\n", ours_py="", hosts__shop_toml=SHOP)
+    for name in ("calendar", "queue", "secrets", "select", "tasks", "xmlrpc/__init__", "email/__init__"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('this is the repository of the user')")
+    said = typed(tmp_path, f"from hawser.program import {program}; {program}()", "-H", "shop", "run", "true")
+    assert "web1 (" in said.stdout + said.stderr and "Traceback" not in said.stderr
+
+
+def test_a_module_of_a_fabfile_that_is_a_package_is_found(tmp_path: Path) -> None:
+    (tmp_path / "fabfile").mkdir()
+    (tmp_path / "fabfile" / "__init__.py").write_text(OURS + "from . import more\n")
+    (tmp_path / "fabfile" / "more.py").touch()
+    assert "  deploy " in typed(tmp_path, "from hawser.program import main; main()", "--list").stdout
