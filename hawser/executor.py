@@ -14,7 +14,7 @@ from fabric import Connection
 from fabric.executor import Executor as FabricExecutor
 from invoke.config import Config
 from invoke.context import Context
-from invoke.exceptions import Exit, Failure
+from invoke.exceptions import CommandTimedOut, Exit, Failure
 from invoke.runners import Result
 from invoke.tasks import Call, Task
 
@@ -149,6 +149,16 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         except KeyboardInterrupt:
             session.connections.hang_up()
             raise
+        except CommandTimedOut as late:
+            what = f"the command has not ended within {late.timeout} s: {late.result.command}"
+            if not session.spoken_to:
+                raise HawserError(what) from None
+            # Paramiko has closed the channel; no signal reaches a program that runs without a terminal.
+            raise HawserError(
+                what,
+                host=session.spoken_to,
+                next='see whether it goes on there; "timeout 60 COMMAND" in the task ends it on the host as well',
+            ) from None
         except Failure as failure:
             # What the command wrote is in it, where it was not shown at once.
             raise HawserError(hearsay(str(failure)), code=failure.result.exited or 1) from None
