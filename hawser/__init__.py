@@ -1,8 +1,9 @@
 """Hawser: from bare Linux hosts to a production Python web back end, over SSH, with Fabric."""
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
+
+# As `typing` has it, which is slow to load and which the runner does without.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .tasks.collection import namespace as namespace
