@@ -14,12 +14,13 @@ from fabric import Connection
 from fabric.executor import Executor as FabricExecutor
 from invoke.config import Config
 from invoke.context import Context
-from invoke.exceptions import Exit, Failure
+from invoke.exceptions import CommandTimedOut, Exit, Failure
 from invoke.runners import Result
 from invoke.tasks import Call, Task
 
 from .errors import HawserError, Unreachable
 from .fleet.fleet import Fleet
+from .options import require_plain
 from .report.text import brief, hearsay, reason, safe
 from .session.session import Session
 from .steps import FleetTask, SessionTask
@@ -132,6 +133,9 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         hosts = self.core[0].args.hosts.value if self.core else None
         names = [name.strip() for name in (hosts or "").split(",") if name.strip()]
         calls = self.normalize(tasks)
+        ours = [str(call.called_as or call.name) for call in calls if isinstance(call.task, FleetTask)]
+        if self.core and ours:
+            require_plain(self.core[0].args, ", ".join(ours))
         session = Session(self.config, names, " ".join(str(call.called_as or call.name) for call in calls))
         self.session = session
         session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
@@ -145,6 +149,16 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         except KeyboardInterrupt:
             session.connections.hang_up()
             raise
+        except CommandTimedOut as late:
+            what = f"the command has not ended within {late.timeout} s: {late.result.command}"
+            if not session.spoken_to:
+                raise HawserError(what) from None
+            # Paramiko has closed the channel; no signal reaches a program that runs without a terminal.
+            raise HawserError(
+                what,
+                host=session.spoken_to,
+                next='see whether it goes on there; "timeout 60 COMMAND" in the task ends it on the host as well',
+            ) from None
         except Failure as failure:
             # What the command wrote is in it, where it was not shown at once.
             raise HawserError(hearsay(str(failure)), code=failure.result.exited or 1) from None

@@ -1,20 +1,29 @@
-"""The program `fab`, ours: whatever is typed, a host is only spoken to when its key is known."""
+"""The programs `hawser` and `fab`: whatever is typed, a host is only spoken to when its key is known."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
+import re
 import sys
 import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 
 from fabric import Config
 from fabric import __version__ as fabric_version
 from fabric.main import Fab
+from invoke.config import AmbiguousMergeError
+from invoke.exceptions import UnknownFileType
+from invoke.vendor import yaml
 
 from . import __version__
 from .errors import HawserError
 from .formats import shell
+from .options import require_meaningful
+from .project import fabfile_above, hosts_above
 from .report.text import safe
 
 BY_TASK = "fab -H {hosts} run {command}"
@@ -39,17 +48,55 @@ class Settings(Config):  # type: ignore[misc]
         pass
 
 
+@contextlib.contextmanager
+def numbers(argv: Sequence[str]) -> Iterator[None]:
+    """Say of which option a number is none: Invoke ends with a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        found = re.fullmatch(r"invalid literal for int\(\) with base 10: '(.*)'", str(error))
+        if found is None:
+            raise
+        value = found[1]
+        options = [argv[max(0, place - 1)] for place, word in enumerate(argv) if word == value]
+        options += [word.removesuffix(value).rstrip("=") for word in argv if word.endswith(value) and word != value]
+        named = next((each for each in options if each.startswith("-")), "an option")
+        raise HawserError(f"{named} takes a whole number, and {value!r} is none", code=2) from None
+
+
+@contextlib.contextmanager
+def settings_files() -> Iterator[None]:
+    """Say of Fabric's settings files what is wrong with them: Invoke ends with a traceback."""
+    try:
+        yield
+    except yaml.YAMLError as error:
+        raise HawserError(f"a settings file of Fabric (fabric.yaml, -f) is no YAML: {error}", code=2) from None
+    except (AmbiguousMergeError, UnknownFileType) as error:
+        raise HawserError(f"a settings file of Fabric (fabric.yaml, -f) cannot be used: {error}", code=2) from None
+
+
 class Program(Fab):  # type: ignore[misc]
-    """Fabric's program with our executor, which looks names up in the inventory and checks the keys of hosts."""
+    """Fabric's program with our executor, which looks names up in the inventory and checks the keys of hosts.
+
+    :ivar ours: a fabfile counts only when it imports Hawser.
+    """
+
+    ours = False
 
     def print_version(self) -> None:
         """Say which versions these are."""
         print(f"Hawser {__version__}")
         super().print_version()
 
-    def parse_core(self, *args: object, **kwargs: object) -> None:
+    def create_config(self) -> None:
+        """Read the settings of the user and of this machine; see Fabric."""
+        with settings_files():
+            super().create_config()
+
+    def parse_core(self, argv: list[str] | None) -> None:
         """Read the options that are no task's; see Invoke."""
-        super().parse_core(*args, **kwargs)
+        with numbers(sys.argv if argv is None else argv):
+            super().parse_core(argv)
         # `--debug` writes down what Paramiko heard, too.
         for handler in logging.getLogger().handlers:
             handler.setFormatter(CleanFormatter(handler.formatter))
@@ -63,7 +110,56 @@ class Program(Fab):  # type: ignore[misc]
             hosts = self.args.hosts.value or "HOSTS"
             next_move = BY_TASK.format(hosts=hosts, command=shell(self.core.remainder))
             raise HawserError("a command goes to hosts of the inventory with a task", next=next_move, code=2)
-        super().parse_collection()
+        with settings_files():
+            super().parse_collection()
+
+    def load_collection(self) -> None:
+        """Load the fabfile, or where none counts, the tasks of Hawser alone; and the settings of the project.
+
+        :raises HawserError: `-r` names no folder.
+        """
+        start = Path(self.args["search-root"].value or self.config.tasks.search_root or "").absolute()
+        if not start.is_dir():
+            raise HawserError(f"-r: there is no folder {start}", code=2)
+        fabfile = fabfile_above(start, self.ours)
+        if self.args.collection.value is not None:
+            super().load_collection()
+        elif fabfile is not None:
+            # Behind Python's own, or Invoke puts it first: a repository may have a `queue.py`, or a package `calendar`.
+            sys.path.append(str(fabfile))
+            # From there on, or Fabric would find one that does not count.
+            self.args["search-root"].value = str(fabfile)
+            super().load_collection()
+        else:
+            from . import namespace
+
+            self.config.set_project_location(str(hosts_above(start) or start))
+            self.config.load_project()
+            self.collection = namespace
+
+    def parse_tasks(self) -> None:
+        """Read tasks and their options; see Invoke.
+
+        :raises InputErrors: values of Fabric's own options mean nothing.
+        """
+        with numbers(self.argv):
+            super().parse_tasks()
+        require_meaningful(self.args)
+
+    def update_config(self) -> None:
+        """Take over what the options say; see Fabric.
+
+        :raises HawserError: nobody is there who could type a secret, or a settings file cannot be used.
+        """
+        try:
+            with settings_files():
+                super().update_config()
+        except EOFError:
+            raise HawserError(
+                "nobody is here to answer: --prompt-for-… asks on a terminal",
+                next="leave it out; keys come from an agent, and `ssh.sudo_password` names a secret for sudo",
+                code=2,
+            ) from None
 
     def execute(self) -> None:
         """Run the tasks.
@@ -91,9 +187,24 @@ def show_defect(kind: type[BaseException], error: BaseException, trace: Tracebac
     sys.stderr.write(safe("".join(traceback.format_exception(kind, error, trace)), ()))
 
 
-def main() -> None:
-    """Run `fab`."""
+class OwnProgram(Program):
+    """The same, for whoever names Hawser."""
+
+    ours = True
+
+
+def run(kind: type[Program]) -> None:
     from .executor import Executor
 
     sys.excepthook = show_defect
-    Program(name="Fabric", version=fabric_version, executor_class=Executor, config_class=Settings).run()
+    kind(name="Fabric", version=fabric_version, executor_class=Executor, config_class=Settings).run()
+
+
+def main() -> None:
+    """Run `hawser`."""
+    run(OwnProgram)
+
+
+def fab() -> None:
+    """Run `fab`."""
+    run(Program)

@@ -8,8 +8,12 @@ from typing import Any, Protocol, TypedDict, Unpack, cast
 
 from invoke.tasks import Task
 
+from .errors import HawserError
 from .host import Host
 from .resources import Resource, Resources
+
+# Before processes start for the release, also where hosts are put back; when all hosts serve it.
+TURNS = ("switch", "finish")
 
 
 class StepContext(Protocol):
@@ -71,14 +75,18 @@ class Step(FleetTask):
 
     :param prepares: it makes a part of the next release; on its own it works on the release that a deploy would make,
         where other steps work on the one that serves.
+    :param during: the part of every rollout in which a step of the team's own takes its turn, one of `TURNS`; empty for
+        steps that stand in a list.
     """
 
     # Every step of the collection, so that all of them can be rendered before the first connection.
     registry: tuple[Step, ...] = ()
 
-    def __init__(self, function: Callable[..., Resources], prepares: bool = False) -> None:
+    def __init__(self, function: Callable[..., Resources], prepares: bool = False, during: str = "") -> None:
         super().__init__(function)
-        self.prepares = prepares
+        if during and during not in TURNS:
+            raise HawserError(f"{self.title}: there is no part {during} of a rollout: {', '.join(TURNS)}", code=2)
+        self.prepares, self.during = prepares, during
         Step.registry = (*Step.registry, self)
 
     @property
@@ -108,9 +116,14 @@ class SessionTask(FleetTask):
     """A task about the session itself, which needs no wire: sandbox, trust."""
 
 
-def step(prepares: bool = False) -> Callable[[Callable[..., Resources]], Step]:
+def step(prepares: bool = False, during: str = "") -> Callable[[Callable[..., Resources]], Step]:
     """Make a step of a function that yields the resources of one host; see `Step`."""
-    return lambda function: Step(function, prepares)
+    return lambda function: Step(function, prepares, during)
+
+
+def own_steps(during: str) -> tuple[Step, ...]:
+    """Return the steps of the team's own that take their turn in a part of every rollout."""
+    return tuple(each for each in Step.registry if each.during == during)
 
 
 def removal() -> Callable[[Callable[[Host], Resources]], Removal]:

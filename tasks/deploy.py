@@ -22,7 +22,7 @@ from hawser.fleet.rolling import RevertPlan, Rollout
 from hawser.host import journal
 from hawser.host.journal import Record, latest
 from hawser.host.release import Release, short
-from hawser.steps import fleet_task
+from hawser.steps import Step, fleet_task, own_steps
 
 from . import acme, bootstrap, builds, certs, code, config, cron, db, once, release, shares, venv, volumes, webservers
 from .rollout import hooks, migrations, passwords, phases, visit
@@ -50,14 +50,30 @@ FINISH = [
     release.tidy,
     release.close,
 ]
-REVERT_PLAN = RevertPlan(
-    revert_hosts=[*SWITCH, cron.install, release.tidy],
-    undeploy=[*webservers.REMOVE, cron.remove, release.undeploy],
-    close=release.close,
-    record=release.record,
-    revert_batches=phases.revert_batches,
-)
 DECOMMISSION = [*webservers.LEAVE, acme.issue, cron.install, config.leave, release.decommission]
+
+
+def switching() -> list[Step]:
+    """Return the steps of a switch: a team's own come before the processes that may read what they write."""
+    place = SWITCH.index(release.start)
+    return [*SWITCH[:place], *own_steps("switch"), *SWITCH[place:]]
+
+
+def finishing() -> list[Step]:
+    """Return the steps of the end: a team's own come before it is written down that all went well."""
+    place = FINISH.index(release.record)
+    return [*FINISH[:place], *own_steps("finish"), *FINISH[place:]]
+
+
+def revert_plan() -> RevertPlan:
+    """Return how hosts go back."""
+    return RevertPlan(
+        revert_hosts=[*switching(), cron.install, release.tidy],
+        undeploy=[*webservers.REMOVE, cron.remove, release.undeploy],
+        close=release.close,
+        record=release.record,
+        revert_batches=phases.revert_batches,
+    )
 
 
 @fleet_task(
@@ -190,7 +206,7 @@ def revert_all(hosts: Fleet, record: Record) -> None:
     fleet.report.note("", f"{record.what} of {record.release} failed; putting back {', '.join(fleet.names)}")
     if fleet.dry:
         return
-    rolling = Rollout(fleet, kept.release(fleet, record.release), record, REVERT_PLAN)
+    rolling = Rollout(fleet, kept.release(fleet, record.release), record, revert_plan())
     if any(each.closed for each in found.values()):
         risky = next((each.risky for each in found.values() if each.risky), "")
         rolling.later.append(partial(phases.after_failure, rolling, phases.closable(hosts), lambda: risky))
@@ -237,7 +253,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
         # A page that a rollout put there and could not take away is ours to take away.
         closed=any(found.closed for found in open_ones),
     )
-    rolling = Rollout(hosts, wanted, record, REVERT_PLAN)
+    rolling = Rollout(hosts, wanted, record, revert_plan())
     part = hosts if only is None else hosts.subset(only)
     rolling.warn_of_unrevertible()
     rolling.finished.update(name for name in hosts.names if name not in part.names)
@@ -248,7 +264,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
             bring_into_service(rolling, part)
         rolling.note(waits=tuple({**rolling.skipped, **rolling.failed}))
         with hooks.around_phase(rolling, "finish", part):
-            rolling.apply(part, FINISH, "finish")
+            rolling.apply(part, finishing(), "finish")
         passwords.end(rolling, servers)
         others = hosts.subset([name for name in hosts.names if name not in part.names])
         if others.names:
@@ -271,7 +287,7 @@ def bring_into_service(rolling: Rollout, part: Fleet) -> None:
         if first:
             run_commands(rolling, pending)
         with rolling.undo_on_failure(), hooks.around_phase(rolling, "switch", part):
-            phases.switch(rolling, part, SWITCH)
+            phases.switch(rolling, part, switching())
             if not first:
                 run_commands(rolling, pending)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import platform
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
 from fabric import Connection
 from fabric.config import Config
@@ -19,6 +17,7 @@ from ..host import Host
 from ..host.facts import Facts
 from ..host.release import Release
 from ..inventory import Environment, Selection, load_inventory
+from ..project import hosts_folder, own_settings
 from ..report import Report, make_report
 from ..secrets import Secrets, load_secrets
 from ..ssh.connect import Address, Connector
@@ -45,9 +44,8 @@ class Session:
         self.command = command
         self.dry = bool(config.run.dry)
         self.report: Report = make_report(dry=self.dry)
-        settings = config.get("hawser", {})
-        self.folder = Path(os.environ.get("HAWSER_HOSTS") or settings.get("hosts", "hosts")).resolve()
-        self.inventory = load_inventory(self.folder, settings.get("environment"))
+        self.folder = hosts_folder(config)
+        self.inventory = load_inventory(self.folder, own_settings(config).get("environment"))
         self.known_hosts = KnownHosts(self.folder / "known_hosts")
         self.connector = Connector(config, self.known_hosts)
         self.connections = Connections(self)
@@ -208,7 +206,7 @@ class Session:
         setting = self.environment.hosts[name]
         ssh = self.environment.ssh
         password = self.config.sudo.password or ""
-        if ssh.sudo_password and log_in:
+        if ssh.sudo_password and log_in and not self.config._overrides.get("sudo", {}).get("password"):
             password = self.secrets.values[ssh.sudo_password]
         if setting.sandbox:
             # Its key is known from its making, not from the network.

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, TypeAlias
 
 import paramiko
@@ -25,6 +26,8 @@ from .transport import ProgramSocket, open_socket
 
 # What Fabric is given about logins (-i, --prompt-for-passphrase …), which is for ours.
 OF_LOGINS = ("allow_agent", "key_filename", "look_for_keys", "passphrase", "password", "pkey")
+# And what `-t` sets, which is an address's.
+NOT_PARAMIKOS = (*OF_LOGINS, "timeout")
 # Jump hosts behind each other: nobody has as many.
 MOST_JUMPS = 16
 
@@ -176,14 +179,23 @@ class Connector:
             link = self.link(address, options, self.way(address))
         except (OSError, paramiko.SSHException) as error:
             raise HawserError(f"{where}: {reason(error)}") from None
-        return read_key(where, link, address.connect_timeout, self.trust(address).transport)
+        return read_key(where, link, self.patience(address), self.trust(address).transport)
+
+    @property
+    def identities(self) -> tuple[Path, ...]:
+        """The keys of `-i`."""
+        return tuple(self.config._overrides.get("authentication", {}).get("identities", ()))
+
+    def patience(self, address: Address) -> int:
+        """Return how many seconds a connection may take: as `-t` says, else as the settings say."""
+        return int(self.config.connect_kwargs.get("timeout") or address.connect_timeout)
 
     def connection(self, address: Address) -> HostConnection:
         """Return a Fabric connection to a host, not opened yet, that checks the host's key.
 
         :raises HawserError: the key to log in with cannot be used.
         """
-        login = Login(self.options(address), address.key, self.config.connect_kwargs)
+        login = Login(self.options(address), address.key, self.config.connect_kwargs, self.identities)
         login.require_key()
         connection = HostConnection(
             login.options.host,
@@ -192,14 +204,14 @@ class Connector:
             config=self.config,
             # The way is ours: Fabric would not check the keys of bastions.
             gateway=False,
-            connect_timeout=address.connect_timeout,
+            connect_timeout=self.patience(address),
             forward_agent=address.forward_agent,
         )
         trust = self.trust(address)
         connection.connect_kwargs = {
-            **{name: value for name, value in self.config.connect_kwargs.items() if name not in OF_LOGINS},
+            **{name: value for name, value in self.config.connect_kwargs.items() if name not in NOT_PARAMIKOS},
             "auth_strategy": login,
-            "channel_timeout": address.connect_timeout,
+            "channel_timeout": self.patience(address),
             "transport_factory": trust.transport,
         }
         connection.client.set_missing_host_key_policy(Check(trust))
@@ -215,7 +227,7 @@ class Connector:
             return channel
         if options.command:
             return ProgramSocket(options.command)
-        return open_socket(options.host, options.port, address.connect_timeout, options.family, options.source)
+        return open_socket(options.host, options.port, self.patience(address), options.family, options.source)
 
     def open(self, address: Address) -> Connection:
         """Connect and log in.
@@ -242,7 +254,7 @@ class Connector:
         except socket.gaierror:
             raise Unreachable("the name does not resolve;", host=where, next="give the host an `address`") from None
         except TimeoutError:
-            raise Unreachable(f"no answer within {address.connect_timeout} s", host=where) from None
+            raise Unreachable(f"no answer within {self.patience(address)} s", host=where) from None
         except (OSError, EOFError, paramiko.SSHException) as error:
             said = f"; its ProxyCommand: {link.last_words()}" if isinstance(link, ProgramSocket) else ""
             raise Unreachable(reason(error) + hearsay(said), host=where) from None

@@ -96,37 +96,41 @@ class Login:
 
     :param key: the only one that counts; empty: those of the options.
     :param given: what was given to Fabric: ``key_filename``, ``passphrase``, ``password``, ``allow_agent`` …
+    :param typed: keys of the command line, which count also beside the only one.
     """
 
-    def __init__(self, options: Options, key: str, given: Mapping[str, Any]) -> None:
-        self.options, self.key, self.given = options, key, given
+    def __init__(self, options: Options, key: str, given: Mapping[str, Any], typed: Sequence[Path] = ()) -> None:
+        self.options, self.key, self.given, self.typed = options, key, given, typed
         self.passphrase: str | None = given.get("passphrase") or given.get("password")
         self.offered = 0
         # Keys of ours that stay shut.
         self.locked: list[Path] = []
 
     def require_key(self) -> None:
-        """See, before anybody is asked, that the key can be used which the settings name.
+        """See, before anybody is asked, that the keys can be used which the command line names, else the settings.
 
-        :raises HawserError: it cannot, and no agent has it open.
+        :raises HawserError: one cannot, and no agent has it open.
         """
-        if not self.key:
-            return
-        path = self.paths()[0]
+        for named in self.typed or ((Path(self.key),) if self.key else ()):
+            self.require(named)
+
+    def require(self, named: Path) -> None:
+        """See that a key can be used."""
+        path = named.expanduser()
         try:
             load(path, self.passphrase)
             return
         except FileNotFoundError:
-            problem = HawserError(f"the private key {self.key} does not exist", code=2)
+            problem = HawserError(f"the private key {named} does not exist", code=2)
         except Locked as error:
             problem = HawserError(
-                f"the private key {self.key} cannot be used: {error}, and no agent has it open",
-                next=f"ssh-add {self.key}, or the same command with --prompt-for-passphrase",
+                f"the private key {named} cannot be used: {error}, and no agent has it open",
+                next=f"ssh-add {named}, or the same command with --prompt-for-passphrase",
                 code=2,
             )
         except (OSError, ValueError, paramiko.SSHException) as error:
             why = error or type(error).__name__
-            problem = HawserError(f"the private key {self.key} cannot be used: {why}", code=2)
+            problem = HawserError(f"the private key {named} cannot be used: {why}", code=2)
         with self.agent() as held:
             if not any(key.asbytes() == public_part(path) for key in held):
                 raise problem
@@ -198,7 +202,7 @@ class Login:
 
     def paths(self) -> list[Path]:
         if self.key:
-            return [Path(self.key).expanduser()]
+            return list(dict.fromkeys([*(each.expanduser() for each in self.typed), Path(self.key).expanduser()]))
         more = self.given.get("key_filename") or []
         named: Iterable[str] = [more] if isinstance(more, str) else more
         default = self.options.identities if self.given.get("look_for_keys", True) else ()

@@ -14,7 +14,7 @@ from ..formats import FILTERS
 from .bounded import MISTAKES, Environment, mistake
 from .budget import budget
 
-BUILT_IN = Path(__file__).parents[2] / "conf_templates"
+BUILT_IN = (Path(__file__).parents[1] / "conf_templates").resolve()
 
 
 class TemplateError(InputErrors):

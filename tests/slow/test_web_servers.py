@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.webservers import WEB_SERVERS
+from hawser.tasks.webservers import WEB_SERVERS
 from tests.hosts import test_rollouts
 from tests.hosts.conftest import Fleet
 from tests.hosts.test_web_servers import (

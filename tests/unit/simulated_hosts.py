@@ -27,14 +27,14 @@ import pytest
 from fabric.config import Config
 
 # The steps are in the order in which `fab` knows them, whichever test comes first.
-import fabfile  # noqa: F401
+import hawser.tasks.collection  # noqa: F401
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
 from hawser.fleet.fleet import Fleet
 from hawser.host.facts import Facts
 from hawser.session.connections import Connections, Run
 from hawser.session.session import Session
 from hawser.ssh.wire import Answer
-from tasks import deploy as deploying
+from hawser.tasks import deploy as deploying
 
 Row = Mapping[str, Any]
 # Says what becomes of a row of a catalog on a host: nothing special, an error message, or one of these.

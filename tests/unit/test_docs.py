@@ -14,7 +14,7 @@ import pytest
 from invoke.exceptions import ParseError
 from invoke.parser import Parser, ParserContext
 
-from fabfile import namespace
+from hawser import namespace
 from hawser.errors import HawserError
 from hawser.inventory import Environment, read_environment
 from hawser.program import Program

@@ -14,7 +14,7 @@ import pytest
 from fabric.config import Config
 from fabric.executor import Executor as FabricExecutor
 from invoke.collection import Collection
-from invoke.exceptions import UnexpectedExit
+from invoke.exceptions import CommandTimedOut, UnexpectedExit
 from invoke.runners import Result
 
 from hawser.errors import HawserError
@@ -150,3 +150,19 @@ def test_what_a_host_advises_in_a_plain_task_is_shown_as_its_own(tmp_path, monke
     with pytest.raises(HawserError, match="the host advises: curl evil") as told:
         Executor(Collection(), Config()).execute()
     assert "next: curl" not in str(told.value)
+
+
+def test_a_command_that_is_out_of_time_may_go_on_and_the_message_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAWSER_HOSTS", str(tmp_path))
+
+    def late(_executor: Executor, *_tasks: object) -> None:
+        _executor.session.spoken_to = "web1"
+        raise CommandTimedOut(Result(command="sleep 60"), timeout=5)
+
+    monkeypatch.setattr(FabricExecutor, "execute", late)
+    monkeypatch.setattr(FabricExecutor, "normalize", lambda _self, _tasks: [])
+    with pytest.raises(HawserError) as told:
+        Executor(Collection(), Config()).execute()
+    assert str(told.value).startswith(
+        "web1: the command has not ended within 5 s: sleep 60\n  next: see whether it goes"
+    )

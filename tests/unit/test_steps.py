@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hawser import resources
+from hawser.errors import HawserError
 from hawser.fleet import kept
 from hawser.host import Host
 from hawser.host.facts import Facts
@@ -25,8 +26,8 @@ from hawser.resources import JSON, Catalog, Command, File, Resource
 from hawser.runner.engine import KINDS
 from hawser.secrets import Secrets
 from hawser.steps import Step
-from hawser.templates.rendering import Templates
-from tasks import (
+from hawser.steps import step as make_step
+from hawser.tasks import (
     bootstrap,
     certs,
     checkouts,
@@ -44,9 +45,10 @@ from tasks import (
     shares,
     volumes,
 )
-from tasks.managers import supervisor, systemd
-from tasks.rollout import hooks, visit
-from tasks.services import SERVICES
+from hawser.tasks.managers import supervisor, systemd
+from hawser.tasks.rollout import hooks, visit
+from hawser.tasks.services import SERVICES
+from hawser.templates.rendering import Templates
 
 CATALOGS = Path(__file__).parent / "catalogs"
 ENVIRONMENTS = {path.stem: read_environment(path) for path in sorted(CATALOGS.glob("*.toml"))}
@@ -344,3 +346,27 @@ def test_a_second_repository_is_left_alone_where_nobody_has_looked_up_its_commit
     looked_up = checkouts.install.given(commits={"price-lists": "4" * 40})
     assert not list(checkouts.install.resources(make_host(environment, "till", Facts())))
     assert not list(looked_up.resources(make_host(environment, "store", Facts())))
+
+
+def test_a_teams_own_step_takes_its_turn_in_every_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Step, "registry", Step.registry)
+
+    def nothing(_host: Host) -> resources.Resources:
+        yield from ()
+
+    before = deploy.switching(), deploy.finishing()
+    assert before == (deploy.SWITCH, deploy.FINISH)
+    files, note = (make_step(during=turn)(nothing) for turn in ("switch", "finish"))
+    switching, finishing = deploy.switching(), deploy.finishing()
+    assert switching[switching.index(files) + 1] is release.start
+    assert finishing[finishing.index(note) + 1] is release.record
+    assert files in deploy.revert_plan().revert_hosts and files not in deploy.revert_plan().undeploy
+    assert [each for each in switching if each is not files] == deploy.SWITCH
+
+
+def test_a_turn_that_there_is_not_is_refused() -> None:
+    with pytest.raises(HawserError, match=r"test_steps\.nowhere: there is no part launch of a rollout: switch, finish"):
+
+        @make_step(during="launch")
+        def nowhere(_host: Host) -> resources.Resources:
+            yield from ()

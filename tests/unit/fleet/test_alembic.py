@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from hawser.fleet import alembic
-from tasks import db
-from tasks.rollout import migrations
-from tasks.rollout.migrations import outlook, refusal
+from hawser.tasks import db
+from hawser.tasks.rollout import migrations
+from hawser.tasks.rollout.migrations import outlook, refusal
 
 from ..tasks.rollout.test_migrations import Fleet
 

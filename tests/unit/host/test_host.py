@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from hawser.tasks import builds
 from hawser.templates.rendering import TemplateError
-from tasks import builds
 
 from .conftest import ADDRESSES, BUILDS, NEW
 

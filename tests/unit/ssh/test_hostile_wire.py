@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EXTENDED_DATA, cMSG_CHANNEL_WINDOW_ADJUST
 
-import fabfile
+import hawser.tasks.collection  # noqa: F401  (every step is loaded with it)
 from hawser.answers import reading
 from hawser.diagnosis.checks import Check
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
@@ -43,7 +43,7 @@ from hawser.ssh import protocol, transport, wire
 from hawser.ssh.connect import Address, Connector
 from hawser.ssh.hostkeys import KnownHosts
 from hawser.ssh.wire import Wire
-from tasks import adhoc, check, config, cron, db, deploy, lock, logs, once, queue, releases, status
+from hawser.tasks import adhoc, check, config, cron, db, deploy, lock, logs, once, processes, queue, releases, status
 from tests.hostile.imposter import FACTS, SAID, Imposter, mutated
 from tests.hostile.ssh import HOST_KEY, OUR_KEY, Program, Server, keep_silent, say
 
@@ -163,7 +163,7 @@ COMMANDS: dict[str, Callable[[Fleet], Any]] = {
     "printenv": adhoc.printenv,
     "logs": logs.logs,
     "run": lambda fleet: adhoc.run(fleet, "uptime"),
-    "restart": lambda fleet: fabfile.processes.restart(fleet),
+    "restart": lambda fleet: processes.restart(fleet),
     "secrets": lambda fleet: kept_on(fleet.session, fleet.reachable().names),
     "deploy": deploy.deploy,
     "resume": deploy.resume,
@@ -399,7 +399,7 @@ class TestBounds:
             return json.dumps(message)
 
         hostile.program = Imposter(alter)
-        shown = hostile.tell(lambda fleet: fleet.apply([fabfile.cron.install] * 9, None, "cron"))
+        shown = hostile.tell(lambda fleet: fleet.apply([cron.install] * 9, None, "cron"))
         assert len(told) > 4 and "more than 1 MiB in answer to apply" in shown
 
     def test_more_releases_than_anybody_keeps_are_not_asked_about(self, hostile: Hostile) -> None:
@@ -416,7 +416,7 @@ class TestBounds:
 
         hostile.program = Imposter(alter)
         assert "more events than the catalog has resources" in hostile.tell(
-            lambda fleet: fleet.apply([fabfile.cron.install], None, "cron")
+            lambda fleet: fleet.apply([cron.install], None, "cron")
         )
 
     def test_nothing_is_taken_for_an_answer_after_a_breach(self, hostile: Hostile) -> None:

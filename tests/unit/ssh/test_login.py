@@ -129,3 +129,19 @@ def test_a_key_is_offered_with_its_certificate(agent, tmp_path, held):
         blobs = [key.public_blob for key in one.keys(keys)]
     assert blobs and all(isinstance(each, paramiko.pkey.PublicBlob) for each in blobs)
     assert {each.key_type for each in blobs if each is not None} == {"ssh-ed25519-cert-v01@openssh.com"}
+
+
+def test_a_key_of_the_command_line_is_offered_before_the_only_one_of_the_settings(agent, tmp_path):
+    typed, named, other = (make(tmp_path / name) for name in ("a", "b", "c"))
+    add(agent, tmp_path / "c")
+    options = Options("web1", "web1", 22, "root", agent=str(agent))
+    one = Login(options, str(tmp_path / "b"), {"key_filename": [str(tmp_path / "a")]}, [tmp_path / "a"])
+    one.require_key()
+    assert offered(one) == [typed, named] and other not in offered(one)
+
+
+def test_a_key_of_the_command_line_that_cannot_be_used_is_told_before_anybody_is_asked(tmp_path):
+    (tmp_path / "a").write_text("no key")
+    one = Login(Options("web1", "web1", 22, "root"), "", {}, [tmp_path / "a"])
+    with pytest.raises(HawserError, match=f"the private key {tmp_path}/a cannot be used"):
+        one.require_key()

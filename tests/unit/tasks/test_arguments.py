@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-import fabfile  # noqa: F401  (every step is loaded with it)
+import hawser.tasks.collection  # noqa: F401  (every step is loaded with it)
 from hawser.host import Host
 from hawser.inventory import Environment
 from hawser.resources import LuksVolume
 from hawser.secrets import Secrets
 from hawser.steps import Step
+from hawser.tasks import volumes
 from hawser.templates.rendering import Templates
-from tasks import volumes
 
 VOLUME = {"passphrase": "{{ secrets.DISK }}", "filesystem": "ext4"}
 SETTINGS: dict[str, Any] = {

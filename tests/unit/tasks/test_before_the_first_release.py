@@ -10,7 +10,7 @@ import pytest
 from hawser.errors import HawserError
 from hawser.fleet.releases import nothing_deployed
 from hawser.host.facts import Facts
-from tasks import adhoc, once, processes, shells
+from hawser.tasks import adhoc, once, processes, shells
 
 
 class Bare(SimpleNamespace):

@@ -17,8 +17,8 @@ from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import File, Notice, OnlyPlaced, Resource, Running, SelfSigned
 from hawser.secrets import Secrets
+from hawser.tasks import certs
 from hawser.templates.rendering import TemplateError, Templates
-from tasks import certs
 
 from ..certificates.test_provided import DAY, NOW, make
 

@@ -11,7 +11,7 @@ from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host.release import fetched_by
 from hawser.inventory.tables.checkouts import CheckoutEntry
-from tasks import checkouts
+from hawser.tasks import checkouts
 
 WANTED, OTHER = "a" * 40, "b" * 40
 ENTRY = CheckoutEntry(repo="https://git.test/lib")

@@ -14,8 +14,8 @@ from hawser.host import Host
 from hawser.inventory import read_environment
 from hawser.inventory.tables.local import LocalEntry
 from hawser.secrets import Secrets
+from hawser.tasks.config import compare, local_texts
 from hawser.templates.rendering import TemplateError, Templates
-from tasks.config import compare, local_texts
 
 CATALOGS = Path(__file__).parents[1] / "catalogs"
 Make = Callable[..., Host]

@@ -12,8 +12,8 @@ from hawser.host.databases import Database, broken_off, databases_of
 from hawser.host.facts import Facts
 from hawser.inventory import Services
 from hawser.inventory.tables.backup import Backup
-from tasks import db
-from tasks.db import latest, restore
+from hawser.tasks import db
+from hawser.tasks.db import latest, restore
 
 JOURNAL = {
     "database": "shop",

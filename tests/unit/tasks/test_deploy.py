@@ -12,7 +12,7 @@ from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
 from hawser.host.journal import PUT_BACK, SWITCH, Record
 from hawser.signatures import JOURNAL
-from tasks import deploy
+from hawser.tasks import deploy
 
 from ..conftest import KEPT
 from ..simulated_hosts import COMMITS, NAME, ROOT, World

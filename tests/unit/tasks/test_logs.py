@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hawser.errors import HawserError
-from tasks.logs import moment
+from hawser.tasks.logs import moment
 
 NOON = time.mktime((2026, 3, 5, 12, 0, 0, 0, 0, -1))
 

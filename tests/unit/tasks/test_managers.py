@@ -11,7 +11,7 @@ from hawser.runner.files import validate
 from hawser.runner.processes.managers import CLASSES, ProcessManager, class_of
 from hawser.runner.processes.traits import MANAGERS, others
 from hawser.steps import Step
-from tasks.managers import PROCESS_MANAGERS, RELOAD
+from hawser.tasks.managers import PROCESS_MANAGERS, RELOAD
 
 each_manager = pytest.mark.parametrize("name", MANAGERS)
 

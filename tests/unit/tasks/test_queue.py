@@ -13,8 +13,8 @@ from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
+from hawser.tasks.queue import empty, queues
 from hawser.templates.rendering import Templates
-from tasks.queue import empty, queues
 
 SETTINGS: dict[str, Any] = {
     "name": "shop",

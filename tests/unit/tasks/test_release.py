@@ -13,8 +13,8 @@ from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import Absent, File, History, Journal
 from hawser.secrets import Secrets
+from hawser.tasks import release
 from hawser.templates.rendering import Templates
-from tasks import release
 
 NEW, OLD = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb"
 DEPLOY = Record(NEW, "1" * 40, "deploy", "ann on desk at 2030-01-02T03:04:05Z", ("web1", "web2"))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from hawser.steps import Removal, Step
-from tasks.remove import REMOVE
+from hawser.tasks.remove import REMOVE
 
 
 def test_every_removal_stands_in_the_list_once():
@@ -25,6 +25,8 @@ def test_shares_and_volumes_go_after_the_databases_on_them_were_saved():
 
 
 def test_the_order_of_removal_does_not_hang_on_which_module_was_loaded_first():
-    line = "from tasks import volumes, shares, remove; print([s.title for v in remove.REMOVE.values() for s in v])"
+    line = (
+        "from hawser.tasks import volumes, shares, remove; print([s.title for v in remove.REMOVE.values() for s in v])"
+    )
     said = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout
     assert said.strip() == str([step.title for steps in REMOVE.values() for step in steps])

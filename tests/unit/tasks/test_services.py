@@ -19,11 +19,11 @@ from hawser.inventory.tables.services.server import Server
 from hawser.resources import Packages, Service
 from hawser.runner.databases import engines, removal
 from hawser.secrets import Secrets
+from hawser.tasks import bootstrap, remove
+from hawser.tasks.logs import sources
+from hawser.tasks.services import DATABASES, SERVICES
+from hawser.tasks.status import HOSTS, HostStatus
 from hawser.templates.rendering import Templates
-from tasks import bootstrap, remove
-from tasks.logs import sources
-from tasks.services import DATABASES, SERVICES
-from tasks.status import HOSTS, HostStatus
 
 ENVIRONMENT = Environment.model_validate(
     {

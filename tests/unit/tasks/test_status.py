@@ -14,8 +14,8 @@ from hawser.host.processes import live_processes_of
 from hawser.inventory import Environment
 from hawser.report import Marked
 from hawser.secrets import Secrets
+from hawser.tasks.status import HOSTS, HostStatus, since
 from hawser.templates.rendering import Templates
-from tasks.status import HOSTS, HostStatus, since
 
 SETTINGS: dict[str, Any] = {
     "name": "shop",

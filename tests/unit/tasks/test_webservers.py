@@ -12,10 +12,10 @@ from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import Absent, File
 from hawser.secrets import Secrets
+from hawser.tasks import processes
+from hawser.tasks.webservers import nginx
+from hawser.tasks.webservers.site import parts
 from hawser.templates.rendering import TemplateError, Templates
-from tasks import processes
-from tasks.webservers import nginx
-from tasks.webservers.site import parts
 
 COMMAND = "gunicorn shop.wsgi --bind 127.0.0.1:{{ port }}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hawser.fleet import repository
-from tasks.rollout import drain
+from hawser.tasks.rollout import drain
 
 from ...simulated_hosts import COMMITS, World
 

@@ -11,7 +11,7 @@ from hawser.errors import StepFailed
 from hawser.host.facts import Facts
 from hawser.inventory import Environment
 from hawser.session.progress import Progress
-from tasks.rollout import drain
+from hawser.tasks.rollout import drain
 
 SETTINGS: dict[str, Any] = {
     "name": "pier",

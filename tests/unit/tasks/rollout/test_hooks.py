@@ -14,8 +14,8 @@ from hawser.host import Host
 from hawser.host.journal import Record
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
+from hawser.tasks.rollout import hooks
 from hawser.templates.rendering import Templates
-from tasks.rollout import hooks
 
 SETTINGS: dict[str, Any] = {
     "name": "shop",

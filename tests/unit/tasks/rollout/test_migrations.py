@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hawser.errors import StepFailed
-from tasks.rollout import migrations
-from tasks.rollout.migrations import applied, outlook
+from hawser.tasks.rollout import migrations
+from hawser.tasks.rollout.migrations import applied, outlook
 
 OLD, NEW = "default", "legacy"
 TWO = ("python manage.py migrate --noinput", "python manage.py migrate --noinput --database legacy")

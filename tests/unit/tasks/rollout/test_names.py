@@ -6,7 +6,7 @@ import pytest
 
 from hawser.errors import HawserError
 from hawser.fleet.kept import deployed_host
-from tasks import processes
+from hawser.tasks import processes
 
 UNIT = "/etc/systemd/system/pier-back.service"
 

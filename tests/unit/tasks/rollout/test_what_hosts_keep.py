@@ -15,7 +15,7 @@ from hawser.fleet.kept import release as kept_release
 from hawser.host.release import Release
 from hawser.session.session import Session
 from hawser.signatures import JOURNAL, Signer
-from tasks import acme, certs, releases, secrets
+from hawser.tasks import acme, certs, releases, secrets
 from tests.unit.certificates.test_provided import DAY, NOW, make
 
 from ...simulated_hosts import KILL, ROOT, STATE, World, at
