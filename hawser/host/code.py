@@ -9,7 +9,7 @@ from ..inventory.tables.app import instance_of
 from ..resources import Command
 from .host import Host
 from .places import UV_FOLDER, uploaded_python
-from .pythons import KEY
+from .pythons import KEY, local_python
 from .variables import instance_environment
 
 # Seconds for one command of a release.
@@ -45,7 +45,8 @@ def repository_access(host: Host) -> Access:
 def index_question(host: Host, version: str) -> dict[str, str]:
     """Return the question to the package index about a version of the application."""
     environment = host.environment
-    interpreter = environment.python.interpreter or ""
+    here = local_python(environment)
+    interpreter = here.about.version if here else environment.python.interpreter or ""
     target = "" if interpreter.startswith("/") else interpreter
     python = f"{UV_FOLDER}/bin/python"
     return {"python": python, "package": environment.app.package or "", "version": version, "target": target}

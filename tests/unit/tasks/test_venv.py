@@ -11,7 +11,9 @@ import pytest
 from hawser.errors import HawserError, InputErrors
 from hawser.fleet import transfer
 from hawser.host import Host
+from hawser.host.code import index_question
 from hawser.host.facts import Facts
+from hawser.host.pythons import local_python as local_python_of
 from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
@@ -157,3 +159,10 @@ def test_it_stands_beside_no_other_source_of_a_python(key, value, tmp_path):
     )
     with pytest.raises(InputErrors, match="is a path, and python"):
         read_environment(path)
+
+
+def test_a_package_is_looked_up_for_the_python_that_comes_with_the_release(settings):
+    environment = settings()
+    host = FleetOfTwo(environment, {}).host("web1")
+    here = local_python_of(environment)
+    assert here is not None and index_question(host, "1.0")["target"] == here.about.version != ""
