@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import sys
 import tarfile
 import zlib
 
-from ..files.disk import digest, open_folder, remove
+from ..files.disk import digest, open_folder, read, remove, write_atomically
 from ..system import Change, Failure, Kind
 from .installers import tail
 
@@ -243,6 +244,8 @@ class UploadedPython(Kind):
                     write(archive, each, place)
             for target, place in later:
                 os.link(target, place, follow_symlinks=False)
+        for path in glob.glob(os.path.join(glob.escape(folder), "lib", "python" + version, "_sysconfigdata*.py")):
+            name_compilers(path)
         program = os.path.join(folder, "bin", "python")
         if not os.path.lexists(program):
             os.symlink("python" + version, program)
@@ -279,6 +282,16 @@ class UploadedPython(Kind):
         if bad:
             told = ", ".join(sorted(bad))
             self.system.warnings.append("%s: libraries of modules are missing on this host: %s" % (source, told))
+
+
+def name_compilers(path: str) -> None:
+    """Have packages built by the host's own compiler, whatever Python itself was built with (sysconfig)."""
+    data = read(path) or b""
+    # As whole words: python-build-standalone's names a clang, and an archiver of a folder that is nowhere else.
+    own = re.sub(rb"(?<=[' ])clang(?=[' ])", b"cc", re.sub(rb"(?<=[' ])clang\+\+(?=[' ])", b"c++", data))
+    own = re.sub(rb"(?<=[' ])/[^' ]*/llvm-ar(?=[' ])", b"ar", own)
+    if own != data:
+        write_atomically(path, own, 0o644)
 
 
 def answer(line: str) -> Tuple[str, Dict[str, str]]:

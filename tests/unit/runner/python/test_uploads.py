@@ -164,6 +164,19 @@ class TestOnAHost:
         bring(packed(tmp_path / "b", entry("python/bin/python3.12", mild.encode(), mode=0o755), WHOLE[1]))
         assert system.take_warnings() == ["p.tar.gz: libraries of modules are missing on this host: _tkinter, nis"]
 
+    def test_packages_are_built_by_the_compiler_of_the_host(self, bring, tmp_path):
+        program = '#!/bin/sh\necho \'{"prefix": "\'"$(cd "${0%/*}/.."; pwd -P)"\'", "bad": {}}\'\n'
+        known = (
+            "{'CC': 'clang -pthread', 'CXX': 'clang++ -pthread', 'AR': '/tools/llvm/bin/llvm-ar', 'X': 'CC=clang a'}"
+        )
+        data = entry("python/lib/python3.12/_sysconfigdata__linux_x86_64-linux-gnu.py", known.encode())
+        kind = bring(
+            packed(tmp_path / "a", entry("python/bin/python3.12", program.encode(), mode=0o755), WHOLE[1], data)
+        )
+        (found,) = Path(kind.spec["path"]).glob("lib/*/_sysconfigdata*.py")
+        assert found.read_text() == "{'CC': 'cc -pthread', 'CXX': 'c++ -pthread', 'AR': 'ar', 'X': 'CC=clang a'}"
+        assert stat.S_IMODE(found.stat().st_mode) == 0o644
+
     def test_what_did_not_arrive_whole_is_not_unpacked(self, bring, tmp_path):
         with pytest.raises(Failure, match="did not arrive as it was sent"):
             bring(packed(tmp_path / "a", *WHOLE), as_sent="0" * 64)
