@@ -89,7 +89,7 @@ namespace = Collection(
     Collection("secrets", secrets.pull, secrets.new_key),
     Collection("supervisor", supervisor.reload),
     Collection("systemd", systemd.reload),
-    Collection("venv", venv.build),
+    Collection("venv", venv.python, venv.build),
     Collection("volumes", volumes.open_all, volumes.make),
     *(Collection(name, each.install) for name, each in WEB_SERVERS.items()),
 )

@@ -28,7 +28,7 @@ from . import acme, bootstrap, builds, certs, code, config, cron, db, once, rele
 from .rollout import hooks, migrations, passwords, phases, visit
 from .rollout.migrations import PendingMigrations
 
-FETCH = [release.begin, code.pull, config.early, builds.make, venv.resolve]
+FETCH = [release.begin, code.pull, config.early, builds.make, venv.python, venv.resolve]
 PREPARE = [*FETCH, venv.build, config.install, release.build]
 SWITCH = [
     release.advance,
@@ -235,7 +235,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
         return
     require_bootstrapped(hosts.with_leader())
     refuse_taken_names(hosts)
-    venv.require_interpreter(hosts.with_leader())
+    venv.require_interpreter(hosts.with_leader(), wanted)
     kept.ready(hosts)
     to_lock = phases.hosts_to_lock(hosts, record)
     to_lock.lock()

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from hawser.answers import reading
 from hawser.errors import HawserError
+from hawser.fleet import transfer
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.code import (
     Access,
+    interpreter,
     interpreter_in_doubt,
     interpreter_question,
     repository_access,
+    uploaded,
     ways_to_python,
 )
-from hawser.host.places import UV_FOLDER
+from hawser.host.places import UV_FOLDER, uploaded_python
+from hawser.host.pythons import FOR_HOSTS, KEY, local_python, why_not_for
 from hawser.host.release import Release
-from hawser.resources import PythonEnvironment, PythonVersions, Resources
+from hawser.resources import Link, PythonEnvironment, PythonVersions, Resources, UploadedPython
 from hawser.runner.python.versions import FILE, parse, written
 from hawser.steps import step
+
+
+@step(prepares=True)
+def python(host: Host) -> Resources:
+    """Bring the Python of `python.upload` to hosts that lack it, and note which one the release has."""
+    digest = uploaded(host)
+    if not host.runs_code or host.release is None or not digest:
+        return
+    place = uploaded_python(host, digest)
+    source = host.environment.python.upload or "the Python of the release"
+    yield UploadedPython(place, sha256=digest, source=source, user=host.app.user)
+    yield Link(f"{host.release_path}/python", f"../../pythons/{place.rpartition('/')[2]}")
 
 
 @step(prepares=True)
@@ -55,7 +71,7 @@ def described(host: Host, kind: type[PythonEnvironment], chosen: str) -> Resourc
         source=host.source,
         user=host.app.user,
         uv=f"{UV_FOLDER}/bin/uv",
-        interpreter=python.interpreter or "",
+        interpreter=interpreter(host),
         requirements=python.requirements or (),
         detect=python.requirements is not False,
         packages=packages,
@@ -80,22 +96,51 @@ def described(host: Host, kind: type[PythonEnvironment], chosen: str) -> Resourc
     )
 
 
-def require_interpreter(fleet: Fleet) -> None:
+def require_interpreter(fleet: Fleet, wanted: Release | None = None) -> None:
     """Stop before anything is touched where a host has no Python as the settings want it, and cannot get one.
 
+    :param wanted: the release that hosts are to get; None before one is known.
     :raises HawserError: names those hosts, and the ways out.
     """
-    asked = [name for name in fleet.names if interpreter_in_doubt(fleet.host(name))]
+    require_uploaded(fleet, wanted)
+    asked = [name for name in fleet.names if interpreter_in_doubt(fleet.host(name, wanted))]
     if not asked:
         return
-    answers = fleet.subset(asked).ask_all(reading.MISSING_PYTHON, interpreter_question(fleet.host(asked[0])))
+    one = fleet.host(asked[0], wanted)
+    answers = fleet.subset(asked).ask_all(reading.MISSING_PYTHON, interpreter_question(one))
     lacking = {name: why for name, why in answers.items() if why}
     if lacking:
         lines = [f"{name}: {why}; its own is {fleet.facts(name).python}" for name, why in lacking.items()]
-        wanted = f"{fleet.environment.path.name}: python.interpreter is {fleet.environment.python.interpreter!r}"
-        raise HawserError(
-            "\n".join([f"{wanted}; nothing was touched", *lines]), next=ways_to_python(fleet.host(asked[0]))
-        )
+        named = f"{fleet.environment.path.name}: python.interpreter is {one.environment.python.interpreter!r}"
+        raise HawserError("\n".join([f"{named}; nothing was touched", *lines]), next=ways_to_python(one))
+
+
+def require_uploaded(fleet: Fleet, wanted: Release | None) -> None:
+    """Stop before anything is touched where a host lacks the Python of this machine and cannot take it.
+
+    :raises HawserError: names those hosts, or what is wrong with it.
+    """
+    here = local_python(fleet.environment)
+    digest = wanted.environment.contents.get(KEY, "") if wanted else here.sha256 if here else ""
+    if here and here.version and here.sha256 == digest:
+        # Also of one that hosts have: they would go on with another version than the settings say.
+        _about = here.about
+    hosts = fleet.subset([name for name in fleet.names if fleet.host(name, wanted).runs_code])
+    if not digest or not hosts.names:
+        return
+    place = uploaded_python(hosts.host(hosts.names[0], wanted), digest)
+    there = hosts.ask_all(reading.REMOTE_ENTRIES, {"paths": [place]})
+    lacking = [name for name, found in there.items() if found[place] != "folder"]
+    if not lacking:
+        return
+    here = transfer.require_python(hosts, digest)
+    loader = here.about.loader
+    found = hosts.subset(lacking).ask_all(reading.REMOTE_ENTRIES, {"paths": [loader]}) if loader else {}
+    why = {name: why_not_for(hosts.facts(name), here.about, found.get(name, {}).get(loader, "")) for name in lacking}
+    if any(why.values()):
+        lines = [f"{name}: {told}" for name, told in why.items() if told]
+        message = "\n".join([f"{here.file}: {KEY} is {here.source!r}; nothing was touched", *lines])
+        raise HawserError(message, next=FOR_HOSTS, code=2)
 
 
 def chosen(fleet: Fleet, name: str, release: Release) -> str:

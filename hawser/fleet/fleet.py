@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from ..answers import reading
 from ..errors import HawserError, StepFailed
 from ..host.release import Release
-from ..resources import Catalog, Checkout
+from ..resources import Catalog, Checkout, UploadedPython
 from ..session import locks
 from ..ssh import terminal
 from ..steps import Step, StepLike
-from . import repository
+from . import repository, transfer
 from .questions import AskableHosts
 from .releases import target_release
 
@@ -114,8 +114,10 @@ class Fleet(AskableHosts):
         return Catalog.of((step.title, step.resources(host)) for step in steps)
 
     def push(self, name: str, catalog: Catalog) -> None:
-        """Send ahead the commits that a host cannot fetch itself and does not have yet."""
+        """Send ahead the commits and the Python that a host cannot fetch itself and does not have yet."""
         for item in catalog.items:
+            if isinstance(item.resource, UploadedPython):
+                transfer.send_python(self, name, item.resource)
             if isinstance(item.resource, Checkout) and item.resource.bundle:
                 tips = self.ask(name, reading.TIPS, {"mirror": item.resource.mirror})
                 location = repository.location(self.environment.app.repo or "", self.session.folder.parent)

@@ -18,10 +18,12 @@ from ..answers import reading
 from ..answers.messages import Message
 from ..answers.rows import RemoteFile
 from ..errors import HawserError, StepFailed, Unreachable
+from ..host.pythons import LocalPython, local_python
 from ..report.text import hearsay
+from ..resources import UploadedPython
 
 if TYPE_CHECKING:
-    from .fleet import Fleet
+    from .questions import AskableHosts
 
 
 # Bytes that are taken from one host at most, unless more is asked for.
@@ -98,7 +100,7 @@ def access(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-def destination(fleet: Fleet, name: str, luggage: Luggage, target: str) -> str:
+def destination(fleet: AskableHosts, name: str, luggage: Luggage, target: str) -> str:
     """Return the path of a file or a folder on a host: a folder that is there takes a folder in, as with ``cp -r``."""
     place = target.rstrip("/") or "/"
     inside = f"{place.rstrip('/')}/{luggage.source.name}"
@@ -116,7 +118,7 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def put(fleet: Fleet, name: str, luggage: Luggage, target: str, owner: str, group: str) -> str:
+def put(fleet: AskableHosts, name: str, luggage: Luggage, target: str, owner: str, group: str) -> str:
     """Bring a file or a folder to a host; what is there already is not sent.
 
     :param owner: empty: of what is there, as it is; else root; likewise the group.
@@ -143,7 +145,7 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def furnish(fleet: Fleet, name: str, luggage: Luggage, place: str, owner: str, group: str) -> Counter[str]:
+def furnish(fleet: AskableHosts, name: str, luggage: Luggage, place: str, owner: str, group: str) -> Counter[str]:
     """Make the missing folders and links of a folder on a host; returns how often there was which outcome."""
     folders = [(f"{place.rstrip('/')}/{below}".rstrip("/") or "/", mode) for below, mode in luggage.folders]
     links = [(f"{place.rstrip('/')}/{below}", target) for below, target in luggage.links]
@@ -160,7 +162,7 @@ def furnish(fleet: Fleet, name: str, luggage: Luggage, place: str, owner: str, g
     return Counter(dict(zip((*words, "is there already"), (new, replaced, kept), strict=True))) + Counter()
 
 
-def put_file(fleet: Fleet, name: str, upload: Upload) -> str:
+def put_file(fleet: AskableHosts, name: str, upload: Upload) -> str:
     """Bring a file to a host, unless it is there already; returns the outcome."""
     wanted = digest(upload.source)
     there = fleet.ask(name, reading.REMOTE_STATE, {"path": upload.target})
@@ -176,6 +178,37 @@ def put_file(fleet: Fleet, name: str, upload: Upload) -> str:
     arguments = {"path": upload.target, "mode": upload.mode, "owner": owner, "group": group, "sha256": wanted}
     fleet.request(name, "place", {"blob": blob, **arguments})
     return "replaced" if there else "new"
+
+
+def lacks_python(fleet: AskableHosts, name: str, path: str) -> bool:
+    """Whether a host has no Python in a folder; it appears whole, so that one that is there is good."""
+    return fleet.ask(name, reading.REMOTE_ENTRIES, {"paths": [path]})[path] != "folder"
+
+
+def send_python(fleet: AskableHosts, name: str, wanted: UploadedPython) -> None:
+    """Send a Python ahead to a host, unless it is there.
+
+    :raises HawserError: the settings name another one by now.
+    """
+    if not lacks_python(fleet, name, wanted.path):
+        return
+    here = require_python(fleet, wanted.sha256)
+    with here.opened() as (stream, size, digest):
+        fleet.connections.wires[name].blob_of(f"{wanted.sha256}:{digest}", stream, size)
+
+
+def require_python(fleet: AskableHosts, sha256: str) -> LocalPython:
+    """Return the Python of this machine by its digest.
+
+    :raises HawserError: it is not the one that today's settings name. A host may have said which one a release has, and
+        nothing else of this machine is sent for its word.
+    """
+    here = local_python(fleet.environment)
+    if here is None or here.sha256 != sha256:
+        named = f"python.upload names another one: {here.source}" if here else "python.upload names none"
+        message = f"{fleet.environment.path.name}: hosts lack the Python that the release was made with, and {named}"
+        raise HawserError(message, next="python.upload as it was when it was deployed", code=2)
+    return here
 
 
 @dataclass(frozen=True)
@@ -265,7 +298,9 @@ def refuse_repository(name: str, local: Path, found: Sequence[Offer]) -> None:
                 )
 
 
-def get(fleet: Fleet, name: str, remote: str, local: Path, force: bool, limit: int = MOST_BYTES) -> Iterator[str]:
+def get(
+    fleet: AskableHosts, name: str, remote: str, local: Path, force: bool, limit: int = MOST_BYTES
+) -> Iterator[str]:
     """Take a file, or all files of a folder, from a host; yields the outcome of each.
 
     :param limit: bytes; more is not taken from one host.
@@ -281,7 +316,7 @@ def get(fleet: Fleet, name: str, remote: str, local: Path, force: bool, limit: i
 
 
 def _get(
-    fleet: Fleet, name: str, remote: str, local: Path, found: Sequence[Offer], force: bool, limit: int
+    fleet: AskableHosts, name: str, remote: str, local: Path, found: Sequence[Offer], force: bool, limit: int
 ) -> Iterator[str]:
     total = sum(each.size for each in found)
     if total > limit:
@@ -320,7 +355,7 @@ def refuse_way_out(name: str, local: Path, target: Path) -> None:
             )
 
 
-def _fetch(fleet: Fleet, name: str, remote: str, target: Path, wanted: Offer) -> None:
+def _fetch(fleet: AskableHosts, name: str, remote: str, target: Path, wanted: Offer) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     found, size, wire = hashlib.sha256(), 0, fleet.connections.wires[name]
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")  # mode 0600

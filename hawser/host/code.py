@@ -8,7 +8,8 @@ from typing import NotRequired, TypedDict
 from ..inventory.tables.app import instance_of
 from ..resources import Command
 from .host import Host
-from .places import UV_FOLDER
+from .places import UV_FOLDER, uploaded_python
+from .pythons import KEY, local_python
 from .variables import instance_environment
 
 # Seconds for one command of a release.
@@ -44,7 +45,8 @@ def repository_access(host: Host) -> Access:
 def index_question(host: Host, version: str) -> dict[str, str]:
     """Return the question to the package index about a version of the application."""
     environment = host.environment
-    interpreter = environment.python.interpreter or ""
+    here = local_python(environment)
+    interpreter = here.about.version if here else environment.python.interpreter or ""
     target = "" if interpreter.startswith("/") else interpreter
     python = f"{UV_FOLDER}/bin/python"
     return {"python": python, "package": environment.app.package or "", "version": version, "target": target}
@@ -62,11 +64,22 @@ def in_release(host: Host, line: str, marker: str = "", words: Sequence[str] = (
     return Command(argv, user=host.app.user, cwd=host.source, marker=marker, timeout=LONGEST_COMMAND, title=line)
 
 
+def uploaded(host: Host) -> str:
+    """Return the digest of the Python that the release brings along; empty where it brings none."""
+    return host.environment.contents.get(KEY, "")
+
+
+def interpreter(host: Host) -> str:
+    """Return the interpreter of the release: a version or a path on the host; empty for the host's own."""
+    digest = uploaded(host)
+    return f"{uploaded_python(host, digest)}/bin/python" if digest else host.environment.python.interpreter or ""
+
+
 def interpreter_in_doubt(host: Host) -> bool:
     """Tell whether a host may lack the Python that the settings name: it is not its own, and nothing here brings it."""
     python = host.environment.python
     wanted = python.interpreter or ""
-    if not host.runs_code or not wanted or wanted.startswith("/") or python.conda:
+    if not host.runs_code or not wanted or wanted.startswith("/") or python.conda or python.upload:
         return False
     package = f"python{'.'.join(wanted.split('.')[:2])}"
     brought = (name for names in host.environment.packages.values() for name in names)
@@ -83,10 +96,8 @@ def interpreter_question(host: Host) -> dict[str, str]:
 
 def ways_to_python(host: Host) -> str:
     """Return the ways to a Python that hosts lack and uv cannot fetch."""
-    wanted = host.environment.python.interpreter or ""
     own = ".".join(host.facts.python.split(".")[:2])
     return (
-        f"one of: packages.all, where apt has it; python.mirror, from where hosts fetch those of uv; "
-        f"`fab -H {host.environment.name} put FOLDER/ /opt/python{wanted}/` and python.interpreter = "
-        f'"/opt/python{wanted}/bin/python3"; or python.interpreter = "{own}"'
+        f"one of: packages.all, where apt has it; python.upload, which brings one from this machine; python.mirror, "
+        f'from where hosts fetch those of uv; or python.interpreter = "{own}"'
     )

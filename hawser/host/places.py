@@ -11,6 +11,11 @@ UV_FOLDER = "/opt/hawser/" + UV.replace("==", "-")
 COLLECTED = "collected"
 
 
+def uploaded_python(host: Host, digest: str) -> str:
+    """Return the folder of a Python that was brought from the operator's machine."""
+    return f"{host.root}/pythons/{digest[:16]}"
+
+
 def maintenance_page(host: Host) -> str:
     """Return the page that closes the site while it is there."""
     return f"{host.root}/maintenance.html"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
@@ -14,6 +16,8 @@ from ..runner.processes.traits import MANAGERS, ManagerTraits, others
 from .host import Host
 from .variables import instance_environment
 
+# By which servers are told where to write their number: gunicorn, celery, uWSGI, twistd.
+PID_OPTION = re.compile(r"--?pid(?:[-_]?file)?(?:=(?P<path>.+))?")
 # Seconds.
 LONGEST_WARMING = 600
 
@@ -128,7 +132,8 @@ class ProcessInstance:
         """The program and its arguments, started in the release's environment."""
         words = shlex.split(self.command_text(self.setting.command, "command"))
         own = own_environment(self.setting, self.setting_name)
-        fresh = unlinking(self.socket) if self.socket else ()
+        left = [*([self.socket] if self.socket else []), *pid_files(words)]
+        fresh = [word for path in left for word in unlinking(path)]
         return (*self.changes_user, *fresh, f"{self.host.release_path}/run", *own, *self.trusting, *words)
 
     @property
@@ -264,12 +269,24 @@ def own_environment(setting: Process | CronEntry, name: str) -> list[str]:
     return [f"@{instance_environment(setting.instance)}"] if setting.instance else []
 
 
-def unlinking(socket: str) -> tuple[str, ...]:
-    """Return the words before a program that remove its socket's file at each start, also at one by its manager alone.
+def unlinking(path: str) -> tuple[str, ...]:
+    """Return the words before a program that remove a file at each start, also at one by its manager alone.
 
-    A server that was killed leaves the file behind, and many cannot bind to a name that is taken.
+    A server that was killed leaves its socket's file behind, and many cannot bind to a name that is taken; and its pid
+    file, and many take any process that has that number by now for themselves.
     """
-    return ("/bin/sh", "-c", 'rm -f -- "$0"; exec "$@"', socket)
+    return ("/bin/sh", "-c", 'rm -f -- "$0"; exec "$@"', path)
+
+
+def pid_files(words: Sequence[str]) -> list[str]:
+    """Return the files into which a server is told to write its number, by its manager nobody runs when it starts."""
+    found = []
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        option = PID_OPTION.fullmatch(word)
+        path = (option["path"] or following) if option else following if word == "-p" else ""
+        if path and not path.startswith("-") and (option or path.endswith(".pid")):
+            found.append(path)
+    return list(dict.fromkeys(found))
 
 
 def overlaps(setting: Process) -> bool:

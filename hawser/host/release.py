@@ -20,6 +20,7 @@ from ..inventory.values.types import is_version
 from ..secrets import Secrets
 from ..signatures import Signer
 from ..templates.rendering import Templates
+from .pythons import with_contents
 
 # In which order hosts switch, and what is asked of whom before: no part of what a release is.
 ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending", "rolling_migrations")
@@ -30,6 +31,7 @@ REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_hos
 APART = ("ssh", "local", "certificates", "hooks", "rules", "checkouts")
 # Settings that later versions brought, with the value of each that nobody has set.
 LATER: Mapping[str, object] = {
+    "contents": {},
     "once.*.before": None,
     "persistent.collected": [],
     "processes.*.health.fast": 1,
@@ -137,7 +139,9 @@ class Release:
         """Name the release of a commit with these settings; every template it needs must have been rendered before.
 
         :param addresses: where the hosts are reached, for settings speak of it.
+        :raises InputErrors: a file of this machine that it is made of is not here.
         """
+        environment = with_contents(environment)
         left_out: dict[str, bool | set[str]] = {**dict.fromkeys(APART, True), "app": {"branch", "version", "keep"}}
         settings = environment.model_dump(mode="json", exclude=left_out)
         if environment.certificates:
@@ -147,6 +151,8 @@ class Release:
             }
         for key in ROLLING:
             settings["release"].pop(key)
+        # What it holds counts, by its digest, and not what it is called.
+        settings["python"].pop("upload")
         without_unset(settings)
         settings["hosts"] = {
             name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()
@@ -197,6 +203,9 @@ class Release:
                 raise TypeError
             for name, certificate in present["certificates"].items():
                 certificate["files"] = settings.get("certificates", {}).get(name, certificate)["files"]
+            if "python" in settings:
+                upload = present["python"]["upload"] if settings.get("contents") else None
+                settings["python"] = {**settings["python"], "upload": upload}
             # What was kept stays as it is.
             settings = {**settings, **{table: present[table] for table in ("name", "hosts", *APART)}}
             if settings.get("site"):

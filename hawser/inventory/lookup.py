@@ -54,7 +54,7 @@ def keys_of(model: type[Model]) -> dict[str, FieldInfo]:
     return {
         field.alias or name: field
         for name, field in model.model_fields.items()
-        if not (model.__name__ == "Environment" and name in ("name", "path", "written"))
+        if not (model.__name__ == "Environment" and name in ("name", "path", "written", "contents"))
     }
 
 

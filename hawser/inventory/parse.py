@@ -18,7 +18,7 @@ from .problems import findings_of, known_keys, without
 from .schema import Environment
 
 _NAME = re.compile("[A-Za-z0-9_-]+")
-_FILLED_IN = ("name", "path", "written")
+_FILLED_IN = ("name", "path", "written", "contents")
 _STAND_IN = {"name": "app", "repo": "."}
 
 

@@ -42,6 +42,9 @@ class Environment(Model):
     written: Mapping[str, str] = Field(
         default={}, exclude=True, description="Under which keys of the file entries of instances stand."
     )
+    contents: Mapping[str, str] = Field(
+        default={}, description="In a release: the digests of files of this machine that it is made of, by their keys."
+    )
     app: App = Field(description="The application: its name, where its code comes from, and where it lives on a host.")
     python: PythonSettings = Field(default=PythonSettings(), description="The Python environment.")
     env: EnvSettings = Field(default=EnvSettings(), description="Variables and secrets.")

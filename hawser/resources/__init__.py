@@ -18,6 +18,7 @@ from .code import (
     PythonEnvironment,
     PythonVersions,
     Sealed,
+    UploadedPython,
 )
 from .databases import (
     Backup,
@@ -109,6 +110,7 @@ __all__ = [
     "Service",
     "Settings",
     "Tool",
+    "UploadedPython",
     "User",
     "UserGone",
     "Vacated",

@@ -84,6 +84,27 @@ class OnlyCheckouts(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class UploadedPython(Resource):
+    """A Python of this machine, unpacked into a folder that has it whole or does not exist.
+
+    :param path: the folder.
+    :param sha256: its digest. The blob that is sent ahead, where a host lacks it, is called by it and by its own.
+    :param source: the archive, or the folder that was packed, as the settings have it.
+    :param user: who it is tried out as.
+    """
+
+    kind: ClassVar[str] = "uploaded_python"
+    path: str
+    sha256: str
+    source: str
+    user: str
+
+    @property
+    def label(self) -> str:
+        return f"python {self.source}"
+
+
+@dataclass(frozen=True, eq=False)
 class PythonEnvironment(Resource):
     """A virtual environment under ``folder``, named by the hash of its inputs, and a link to it.
 

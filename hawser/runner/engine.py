@@ -38,6 +38,7 @@ KINDS = {
     "packages": ("machine.packages", "Packages"),
     "user": ("machine.users", "User"),
     "tool": ("python.environments", "Tool"),
+    "uploaded_python": ("python.uploads", "UploadedPython"),
     "environment": ("python.environments", "PythonEnvironment"),
     "versions": ("python.environments", "PythonVersions"),
     "checkout": ("code.checkout", "Checkout"),

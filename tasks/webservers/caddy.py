@@ -22,12 +22,34 @@ CADDYFILE = """\
 }
 
 import sites-enabled/*.conf
+import unclaimed*.conf
+"""
+# Caddy answers a name that no site claims with an empty page. One block a port refuses it, for all sites of the host
+# together: two of the same address would contradict each other, so none is made where somebody has one, and the path
+# tells it from one that a new configuration brings.
+UNCLAIMED = r"""#!/bin/sh
+# Names that no site claims are refused on each port where one listens; run before Caddy reads its configuration.
+cd /etc/caddy || exit 1
+addresses() { grep -hE '^(https?:|:[0-9])' sites-enabled/*.conf 2>/dev/null; }
+for scheme in http https; do
+	for port in $(addresses | grep -oE "$scheme://[^ ,:]+:[0-9]+" | grep -oE '[0-9]+$' | sort -un); do
+		addresses | grep -qE "(^|[ ,])(($scheme://)?:$port|$scheme://)([ ,{]|\$)" ||
+			printf '%s://:%s/* {\n\tabort\n}\n' "$scheme" "$port"
+	done
+done > unclaimed.conf.new
+# An empty file is none that Caddy reads.
+if [ -s unclaimed.conf.new ]; then exec mv unclaimed.conf.new unclaimed.conf; fi
+exec rm -f unclaimed.conf unclaimed.conf.new
 """
 UNIT = """\
-# The folder of the socket over which Caddy is told to reload.
+# The folder of the socket over which Caddy is told to reload, and what it does with names that no site claims.
 [Service]
 RuntimeDirectory=caddy
 RuntimeDirectoryMode=0700
+ExecStartPre=+/etc/caddy/hawser-unclaimed
+ExecReload=
+ExecReload=+/etc/caddy/hawser-unclaimed
+ExecReload=/usr/bin/caddy reload --config /etc/caddy/Caddyfile --force
 """
 
 
@@ -44,6 +66,8 @@ def prepared(host: Host) -> Resources:
 def ready() -> Resources:
     """Yield what Caddy needs once on a host; it runs before its first site, and listens nowhere."""
     yield Directory(TRAITS["caddy"].sites)
+    script = File("/etc/caddy/hawser-unclaimed", UNCLAIMED, mode=0o755)
+    yield script
     unit = File("/etc/systemd/system/caddy.service.d/hawser.conf", UNIT, parents=True)
     yield unit
     yield Command(("systemctl", "daemon-reload"), when=changed(unit))
@@ -51,7 +75,7 @@ def ready() -> Resources:
     yield settings
     yield Service("caddy")
     # Not a reload: that would look for the socket that there has not been before.
-    yield Command(("systemctl", "restart", "caddy"), when=changed(unit, settings))
+    yield Command(("systemctl", "restart", "caddy"), when=changed(script, unit, settings))
 
 
 def reloaded(host: Host, when: Changed) -> Command:

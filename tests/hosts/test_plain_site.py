@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import local_python
+
 from .conftest import Fleet, own_environment, wait_for
 
 APPLICATION = """
@@ -94,6 +96,31 @@ def test_a_dry_run_of_a_first_deploy_on_a_bare_host_says_what_would_happen(plain
         "finish",
     }
     assert plain.inside("solo", "sh", "-c", "ls -d /srv/other-site /var/lib/hawser/other-site 2>/dev/null; true") == ""
+
+
+def test_a_python_of_this_machine_comes_with_a_release_once_and_a_rollback_leaves_it(plain: Fleet) -> None:
+    def runs() -> str:
+        program = "import sys; print(sys.base_prefix)"
+        return plain.inside("solo", "/srv/my-site/current/env/bin/python", "-c", program).strip()
+
+    text, former = plain.file.read_text(), runs()
+    (plain.folder / "pythons").mkdir()
+    local_python.packed(plain.folder / "pythons" / "python.tar.gz")
+    plain.file.write_text(text + '\n[python]\nupload = "pythons/python.tar.gz"\n')
+    try:
+        assert "of pythons/python.tar.gz is not here yet" in plain.fab("-H", "plain", "check").stdout
+        plain.fab("-H", "plain", "deploy")
+        place = runs()
+        assert place.startswith("/srv/my-site/pythons/") and plain.visit("solo", domain="plain.test").status == 200
+        assert plain.inside("solo", "sh", "-c", "find /srv/my-site/pythons ! -user root | head").strip() == ""
+        plain.fab("-H", "plain", "rollback")
+        assert runs() == former and plain.inside("solo", "ls", "/srv/my-site/pythons").strip() in place
+        (plain.folder / "pythons" / "python.tar.gz").write_bytes(b"no archive")
+        said = plain.fab("-H", "plain", "deploy", code=2)
+        assert "python.upload: pythons/python.tar.gz is no archive" in said.stdout + said.stderr
+    finally:
+        plain.file.write_text(text)
+    plain.fab("-H", "plain", "deploy")
 
 
 def test_a_process_that_leaves_the_settings_goes_from_the_host(plain: Fleet) -> None:

@@ -130,7 +130,7 @@ class SimulatedHost:
                 "live": {},
                 "processes": processes,
                 "journal": self.journal,
-                "hold": None,
+                "hold": json.loads(self.files.get(f"{STATE}/hold.json", "null")),
                 "closed": self.closed,
                 "since": 0,
                 "generated": [],
@@ -227,6 +227,9 @@ class SimulatedWire:
     def close(self) -> None:
         if self.host.holder is self.session:
             self.host.holder = None
+
+    def cut(self) -> None:
+        self.close()
 
 
 class World:

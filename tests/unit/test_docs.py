@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from invoke.parser import Parser, ParserContext
 from hawser import namespace
 from hawser.errors import HawserError
 from hawser.inventory import Environment, read_environment
+from hawser.inventory.base import Model
+from hawser.inventory.lookup import entry_type, keys_of, model_of, plain
 from hawser.program import Program
 
 PROJECT = Path(__file__).parents[2]
@@ -111,6 +113,105 @@ def test_a_setting_that_is_named_in_passing_is_one(document: Path, tmp_path: Pat
             load(tmp_path, "fragment", f'extends = "mysite.toml"\n{text}\n')
         except HawserError as error:
             assert "unknown key" not in str(error), f"{document.name}: {text}"
+
+
+# A table before a key, as in "[python] mirror"; a key with its tables; a key with a value.
+NAMED = r"\[{1,2}[\w.-]+\]{1,2} [\w.-]+(?: = .+)?|[a-z]\w*(?:\.[\w-]+)+|[a-z]\w* = .+"
+# What has the form of a key and is none: files, and what other programs and modules of code have.
+NO_SETTINGS = {
+    *("release.json", "site.crt", "env.py", "files.append", "files.directory", "files.exists", 'extends = "base.toml"'),
+    *("remove = None", "passwords = None", '[[tool.uv.index]] name = "private"', "debug = false"),
+    *("skipAuth = False", 'auth = "token_list"', 'filename = "/mnt/logs/webserver.log"'),
+}
+# For users; what a word stands for there is either a setting, or said by the program.
+FOR_USERS = [PROJECT / "README.md", *(PROJECT / "docs" / f"{name}.md" for name in ("tutorial", "how-to", "settings"))]
+# Words of other programs.
+OTHERS = {"makemigrations", "order_with_respect_to", "real_ip_header", "set_real_ip_from", "version_locations"}
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *SYSTEM_DOCUMENTS], ids=lambda path: path.name)
+def test_a_key_that_stands_in_the_text_alone_is_one_of_the_settings(document: Path) -> None:
+    unknown = [text for text in inline(document, NAMED) if text not in NO_SETTINGS and not is_setting(text)]
+    assert unknown == []
+
+
+def test_a_word_that_stands_in_the_text_for_users_is_a_setting_or_one_of_the_programs() -> None:
+    sources = (
+        path for name in ("hawser", "tasks", "conf_templates", "demo", "hosts") for path in (PROJECT / name).rglob("*")
+    )
+    said = {
+        word
+        for path in sources
+        if path.suffix in (".py", ".j2", ".toml")
+        for word in re.findall(r"\w+", path.read_text())
+    }
+    known = said.union(OTHERS, *(keys_of(model) for model in tables()))
+    unknown = {text for document in FOR_USERS for text in inline(document, "[a-z]+(?:_[a-z]+)*")} - known
+    assert unknown == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "true"),
+    [
+        ("release.after_migrate", True),
+        ("release.after_migrations", False),
+        ("[python] mirror", True),
+        ("[python] miror", False),
+        ('[python] mirror = "https://files.test"', True),
+        ("[[files]] early", True),
+        ("[files] soon = true", False),
+        ("once.NAME.before", True),
+        ("processes.web.health.path", True),
+        ("processes.web.healthy", False),
+        ("env.variables.DEBUG", True),
+        ("python.mirror.address", False),
+        ("own = true", True),
+        ("owned = true", False),
+        ("db.migrate", True),
+        ("app.py", False),
+    ],
+)
+def test_a_key_is_known_by_its_place(text: str, true: bool) -> None:
+    assert is_setting(text) == true
+
+
+def is_setting(text: str) -> bool:
+    """Tell whether a key that somebody writes about exists; what begins with no table is none that is meant."""
+    table, _, rest = text.partition("] ") if text.startswith("[") else ("", "", text)
+    key = rest.partition(" = ")[0]
+    path = [*table.strip("[]").split("."), *key.split(".")] if table else key.split(".")
+    if len(path) == 1:
+        return any(key in keys_of(model) for model in tables())
+    if not table and (path[0] not in keys_of(Environment) or text in TASKS):
+        return True
+    return leads_to(Environment, path)
+
+
+def leads_to(model: type[Model], path: Sequence[str]) -> bool:
+    """Tell whether keys lead from a table to something that can be written."""
+    keys = keys_of(model)
+    if not path:
+        return True
+    if path[0] not in keys:
+        return False
+    annotation = keys[path[0]].annotation
+    if (inner := model_of(annotation)) is not None:
+        return leads_to(inner, path[1:])
+    if (inner := model_of(entry_type(annotation))) is not None:
+        is_list = getattr(plain(annotation), "__origin__", None) is tuple
+        # Of a list the entry may be left out, of tables by name it is there: NAME, or one of them.
+        return leads_to(inner, path[1:]) if is_list else len(path) == 1 or leads_to(inner, path[2:])
+    is_table = getattr(plain(annotation), "__origin__", None) is dict
+    return len(path) <= (2 if is_table else 1)
+
+
+def tables(model: type[Model] = Environment) -> Iterator[type[Model]]:
+    """Yield all tables of the settings."""
+    yield model
+    for field in keys_of(model).values():
+        for inner in (model_of(field.annotation), model_of(entry_type(field.annotation))):
+            if inner is not None:
+                yield from tables(inner)
 
 
 def inline(document: Path, pattern: str) -> Iterator[str]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 
 from hawser.answers import reading
+from hawser.errors import InputErrors
 from hawser.host import Host
 from hawser.host.code import interpreter_in_doubt, interpreter_question, ways_to_python
+from hawser.host.places import uploaded_python
+from hawser.host.pythons import FOR_HOSTS, KEY, LocalPython, local_python, why_not_for
 from hawser.host.services import service_of
 from hawser.host.shares import needed
 from hawser.host.volumes import volumes_of
@@ -46,6 +49,28 @@ def python(host: Host, ask: Ask) -> Findings:
         why = ask(reading.MISSING_PYTHON, **interpreter_question(host))
         if why:
             yield Finding(why, ways_to_python(host))
+    here = local_python(host.environment)
+    if here is not None and host.runs_code:
+        yield from brought_python(host, ask, here)
+
+
+def brought_python(host: Host, ask: Ask, here: LocalPython) -> Findings:
+    """The Python of this machine is one that the host can take, or has."""
+    try:
+        place, about = uploaded_python(host, here.sha256), here.about
+    except InputErrors as error:
+        for each in error.problems:
+            yield Finding(f"{each.file}: {each.key}: {each.message}", each.hint)
+        return
+    found = ask(reading.REMOTE_ENTRIES, paths=[place, *filter(None, [about.loader])])
+    if found[place] == "folder":
+        return
+    why = why_not_for(host.facts, about, found.get(about.loader, ""))
+    if why:
+        yield Finding(f"{KEY} is {here.source!r}: {why}", FOR_HOSTS)
+    else:
+        told = f"Python {about.version} of {here.source} is not here yet"
+        yield Finding(told, f"fab -H {host.environment.name} deploy sends it", warning=True)
 
 
 @on_host

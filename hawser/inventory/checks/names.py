@@ -206,6 +206,13 @@ def check_python(environment: Environment) -> Iterator[SettingError]:
         ):
             if differs:
                 yield SettingError(("python", key), "needs python.conda", 'as in conda = "environment.yml"')
+    if python.upload:
+        for key, given in (("conda", python.conda), ("mirror", python.mirror)):
+            if given:
+                yield SettingError(("python", "upload"), f"cannot be used beside python.{key}", "remove one of the two")
+        if python.interpreter and python.interpreter.startswith("/"):
+            hint = "remove one of the two, or write a version"
+            yield SettingError(("python", "interpreter"), "is a path, and python.upload brings another one", hint)
     if python.resolver != "uv":
         for key, given in (("lock", python.lock), ("conda", python.conda), ("groups", python.groups)):
             if given:

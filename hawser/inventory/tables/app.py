@@ -21,6 +21,7 @@ from ..values.types import (
     Interpreter,
     Line,
     LinkName,
+    LocalPath,
     PublicKey,
     PythonMirror,
     PythonPackage,
@@ -110,6 +111,12 @@ class PythonSettings(Model):
 
     interpreter: Interpreter | None = Field(
         default=None, description="A version, or the path of an interpreter on the host. Default: the host's `python3`."
+    )
+    upload: LocalPath | None = Field(
+        default=None,
+        description="A Python of this machine that hosts get: an archive as python-build-standalone makes them "
+        "(`install_only`, `.tar.gz` or `.tar.xz`), or a folder such as pyenv's `versions/3.12.9`; relative to the "
+        "project's folder. It must be for the system of the hosts.",
     )
     mirror: PythonMirror | None = Field(
         default=None,

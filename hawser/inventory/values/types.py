@@ -361,6 +361,7 @@ LinkName = Annotated[
 AbsolutePath = Annotated[Text, AfterValidator(_path), AfterValidator(_absolute), Shape("absolute path")]
 RelativePath = Annotated[Text, AfterValidator(_path), AfterValidator(_relative), Shape("relative path")]
 AnyPath = Annotated[Text, AfterValidator(_path), Shape("path")]
+LocalPath = Annotated[Text, AfterValidator(_path), Shape("path on this machine")]
 TemplatePath = Annotated[Text, AfterValidator(_path), AfterValidator(check_syntax), Shape("path (Jinja2)")]
 KeyFile = Annotated[Text, AfterValidator(_path), AfterValidator(_key_file), Shape("path")]
 Address = Annotated[Text, AfterValidator(_address), Shape("host name or IP address")]

@@ -107,7 +107,7 @@ def stuck(system: System, root: str, keep: int) -> List[str]:
 
 
 def superfluous(system: System, root: str, keep: int) -> List[str]:
-    """Return the paths of the releases, environments and builds that are to go.
+    """Return the paths of the releases, environments, builds and brought Pythons that are to go.
 
     :param keep: how many releases that have served stay; see `staying`.
     """
@@ -119,10 +119,24 @@ def superfluous(system: System, root: str, keep: int) -> List[str]:
     linked = [path for name in stay for path in links(os.path.join(releases, name, "builds"))]
     used = {os.path.basename(os.path.dirname(os.path.realpath(path))) for path in linked}
     found += [os.path.join(builds, name) for name in sorted(folders(builds)) if name not in used]
+    found += [path for path in pythons(root) if path not in {own_python(root, name) for name in stay}]
     for folder in (releases, envs, builds):
         if os.path.isdir(folder):
             found += [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(DOOMED)]
     return found
+
+
+def pythons(root: str) -> List[str]:
+    """Return the paths of the Pythons that were brought from the operator's machine, unfinished ones too."""
+    folder = os.path.join(root, "pythons")
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
+
+
+def own_python(root: str, release: str) -> str:
+    """Return the path of the Python that was brought for a release; of none, a path that is no Python's."""
+    return os.path.join(
+        root, "pythons", os.path.basename(os.path.realpath(os.path.join(root, "releases", release, "python")))
+    )
 
 
 def staying(system: System, root: str, keep: int) -> Set[str]:

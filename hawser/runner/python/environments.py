@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -357,7 +358,15 @@ class PythonEnvironment(Kind):
     def make_empty(self, interpreter: Interpreter) -> str:
         """Make an environment that has nothing in it yet."""
         if legacy.needs_virtualenv(interpreter.version):
-            return self.uv(legacy.creation(interpreter.real, self.path), legacy.variables(self.cache(), ""), cwd="/")
+            argv = legacy.creation(interpreter.real, self.path)
+            said = self.uv(argv, legacy.variables(self.cache(), ""), cwd="/")
+            # virtualenv copies the program, which may look for its library beside itself.
+            libraries = glob.glob(
+                os.path.join(os.path.dirname(os.path.dirname(interpreter.real)), "lib", "libpython*.so*")
+            )
+            if libraries:
+                self.system.run(["ln", "-s", "--", *libraries, self.path + "/lib"], user=self.spec["user"])
+            return said
         return self.uv(["venv", "--python", interpreter.real, self.path])
 
     def write_build_constraints(self, recipe: Recipe, folder: str) -> str:

@@ -53,8 +53,8 @@ def cannot_fetch(version: str) -> str:
     if numbers(version) >= UV_FETCHES:
         return ""
     return (
-        "this host has no Python %s, and uv fetches none before %d.%d; bring one to the host, for example with "
-        "`put FOLDER/ /opt/python%s/`, and give python.interpreter its path" % (version, *UV_FETCHES, version)
+        "this host has no Python %s, and uv fetches none before %d.%d; python.upload brings one from the operator's "
+        "machine" % (version, *UV_FETCHES)
     )
 
 

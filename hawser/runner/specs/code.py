@@ -40,6 +40,13 @@ class OnlyCheckoutsSpec(TypedDict):
     keep: List[str]
 
 
+class UploadedPythonSpec(TypedDict):
+    path: str
+    sha256: str
+    source: str
+    user: str
+
+
 class PythonEnvironmentSpec(TypedDict):
     link: str
     folder: str

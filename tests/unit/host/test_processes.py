@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,33 @@ class TestCommand:
             "--bind",
             "unix:/srv/shop/run/web-blue.sock",
         )
+
+    @pytest.mark.parametrize(
+        ("command", "files"),
+        [
+            ("gunicorn shop.wsgi --pid run/web.pid --workers 2", ["run/web.pid"]),
+            ("gunicorn -p /srv/shop/run/web.pid shop.wsgi", ["/srv/shop/run/web.pid"]),
+            ("celery -A shop beat --pidfile=/srv/shop/run/beat.pid", ["/srv/shop/run/beat.pid"]),
+            ("uwsgi --pidfile2 x --pidfile run/a.pid --pid-file run/b.pid", ["run/a.pid", "run/b.pid"]),
+            ("twistd -n --pidfile run/t web", ["run/t"]),
+            ("twistd -n --pidfile= web", []),
+            ("daphne -p 8001 shop.asgi", []),
+            ("watch /srv/shop/run/other.pid", []),
+            ("serve --pid --verbose", []),
+            ("serve --pid", []),
+        ],
+    )
+    def test_a_pid_file_that_a_killed_server_left_is_removed_at_each_start(self, only, command, files):
+        argv = only({"command": command}).argv
+        assert argv[: 4 * len(files)] == tuple(word for path in files for word in unlinking(path))
+        assert argv[4 * len(files)] == f"/srv/shop/releases/{NEW}/run"
+
+    def test_a_socket_and_a_pid_file_are_removed_before_the_program_starts(self, tmp_path):
+        socket, pid = tmp_path / "web.sock", tmp_path / "web.pid"
+        for path in (socket, pid):
+            path.write_text("1")
+        argv = [*unlinking(str(socket)), *unlinking(str(pid)), "sh", "-c", 'ls "$1"; echo "$0"', "a b", str(tmp_path)]
+        assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "a b\n"
 
     def test_variables_of_a_process_are_named_before_its_command(self, only):
         assert only({**PORT, "environment": {"A": "b"}}).argv[1] == "@web"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pytest
 
@@ -13,7 +14,7 @@ from hawser.inventory import Environment
 from hawser.resources import Absent, File
 from hawser.secrets import Secrets
 from hawser.tasks import processes
-from hawser.tasks.webservers import nginx
+from hawser.tasks.webservers import caddy, nginx
 from hawser.tasks.webservers.site import parts
 from hawser.templates.rendering import TemplateError, Templates
 
@@ -91,3 +92,35 @@ def test_nginx_serves_names_that_no_site_claims_where_that_is_wanted(host, tls):
     assert "444" not in open_to_all.content
     ports = {"80"} if tls == "none" else {"80", "443 ssl"}
     assert set(re.findall(r"listen ([\d ssl]+) default_server;", open_to_all.content)) == ports
+
+
+@pytest.mark.parametrize(
+    ("sites", "refused"),
+    [
+        ([], []),
+        (
+            ["http://a.test:80 {\n\tredir https://a.test:8443/ 301\n}\nhttps://a.test:443, https://b.test:443 {\n}\n"],
+            [80, 443],
+        ),
+        (["http://a.test:80 {\n}\n", "http://b.test:80 {\n}\n", "http://b.test:8080 {\n}\n"], [80, 8080]),
+        # A load balancer's port takes any name, and so does a site that somebody has made.
+        (["http://a.test:80 {\n}\n# Whatever name.\nhttp://:8090 {\n}\n"], [80]),
+        (["http://a.test:80 {\n}\n", ":80 {\n}\n"], []),
+        (["http://a.test:80 {\n}\n", "http:// {\n}\n"], []),
+        (["http://a.test:8080 {\n}\n", "http://b.test:80, http://:80 {\n}\n"], [8080]),
+        (["example.org {\n\trespond x\n}\n"], []),
+    ],
+)
+def test_caddy_refuses_names_that_no_site_claims_on_each_port_of_all_sites(tmp_path, sites, refused):
+    folder = tmp_path / "sites-enabled"
+    folder.mkdir()
+    for number, text in enumerate(sites):
+        (folder / f"{number}.conf").write_text(text)
+    script = caddy.UNCLAIMED.replace("cd /etc/caddy", f"cd {tmp_path}")
+    for _again in range(2):
+        subprocess.run(["sh", "-c", script], check=True)
+    written = tmp_path / "unclaimed.conf"
+    text = written.read_text() if written.exists() else ""
+    assert [int(port) for port in re.findall(r"^https?://:(\d+)/\* \{\n\tabort\n\}$", text, re.M)] == refused
+    assert text.count("{") == len(refused) and written.exists() == bool(refused)
+    assert {each.name for each in tmp_path.iterdir()} <= {"sites-enabled", "unclaimed.conf"}
