@@ -13,7 +13,7 @@ import pytest
 from invoke.exceptions import ParseError
 from invoke.parser import Parser
 
-from fabfile import namespace
+from hawser import namespace
 from hawser.inventory import Environment
 from hawser.program import Program
 

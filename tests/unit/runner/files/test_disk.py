@@ -299,6 +299,7 @@ OPENERS = {
     "strays": "/proc",
     "system": "a file in memory",
     "transfers": "what was sent, in the state folder",
+    "uploads": "what was sent, in the state folder",
     "validate": "copies in the scratch folder",
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fabfile import namespace
+from hawser import namespace
 from hawser.errors import HawserError
 
 from ...simulated_hosts import CUT, KILL, World, at
