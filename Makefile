@@ -21,7 +21,8 @@ demo: venv .sandbox/demo/.git
 
 test: lint
 	.venv/bin/python -m pytest tests/unit -q -n auto
-	.venv/bin/python -m pytest tests/hosts -m "not slow" -n $(WORKERS) --dist loadgroup --durations=40
+	.venv/bin/python -m pytest tests/hosts -m "not slow" -n $(WORKERS) --dist loadgroup \
+		--no-loadscope-reorder --durations=40
 
 # Figures are printed at the end, also of a run that fails.
 FAULTS ?= tests/faults
