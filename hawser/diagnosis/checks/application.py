@@ -8,10 +8,11 @@ from hawser.answers import reading
 from hawser.host import Host
 from hawser.host.databases import databases_of
 from hawser.host.health import questions
+from hawser.inventory.values.jinja import references
 from hawser.runner.kernel.strays import summary
 
 from ...host.names import taken_names, told
-from ...host.processes import live_processes_of
+from ...host.processes import live_processes_of, overlaps
 from .registry import Ask, Finding, Findings, more, on_host, once
 
 
@@ -116,6 +117,24 @@ def cron(host: Host, ask: Ask) -> Findings:
             continue
         how = "was killed" if run["status"] is None else f"exited with {run['status']}"
         yield Finding(f"the last run of {name} {how}", f"fab -H {host.target} logs --only cron", warning=True)
+
+
+@once
+def in_place(hosts: Sequence[Host]) -> Findings:
+    """No process in front of which the web server stands is taken away before its successor has proven itself."""
+    environment = hosts[0].environment
+    site = environment.site
+    if site is None:
+        return
+    for name in dict.fromkeys(site.proxy.values()):
+        process = environment.processes.get(name)
+        if process is None or process.port is None or overlaps(process) or process.single or process.public:
+            continue
+        behind = set(environment.hosts_of(site.groups)) <= set(environment.hosts_running(process))
+        if behind and "port" in references(process.command).names:
+            message = f"{name} has one port: a deploy takes it away before the new release was tried on it"
+            hint = f"spare_port under [processes.{name}] in {environment.path.name}: a second port, by turns"
+            yield Finding(message, hint, warning=True)
 
 
 @once

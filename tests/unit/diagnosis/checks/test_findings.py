@@ -206,6 +206,23 @@ class TestTheApplication:
         ]
         assert [each["name"] for each in runner.asked["survey.health"]["checks"]] == ["web"]
 
+    @pytest.mark.parametrize(
+        ("change", "told_of"),
+        [
+            ({}, True),
+            ({"spare_port": 8011}, False),
+            ({"single": True}, False),
+            ({"command": "api --port 8001"}, False),
+            ({"groups": ["data"]}, False),
+        ],
+    )
+    def test_a_process_that_a_deploy_takes_away_untried_is_told(self, host, change, told_of):
+        api = {"groups": ["web"], "command": "api --port {{ port }}", "port": 8001, **change}
+        site = {"domains": ["shop.example.org"], "groups": ["web"], "proxy": {"/": "api"}}
+        said = told(application.in_place([host(processes={"api": api}, site=site)]))
+        one = "warning: api has one port: a deploy takes it away before the new release was tried on it"
+        assert said == ([one] if told_of else [])
+
     def test_hosts_that_serve_two_releases_are_wrong(self, host):
         both = {"processes": {"web": {"command": "x"}}}
         one, other = host(**both), host("data1", {"current": "2222222222-bbbbbbbb"}, **both)
