@@ -69,7 +69,8 @@ def site(request: pytest.FixtureRequest) -> Iterator[Fleet]:
     assert ADDRESS in text
     release = json.dumps(other_release()) if name == "myflask" else "true"
     text = text.replace(ADDRESS, f"[hosts.web1]\nsandbox = {release}\n")
-    text = text.replace(f'repo = "../{name}"', f"repo = {json.dumps(str(fleet.repository))}")
+    text, found = re.subn('(?m)^repo = ".*"$', f"repo = {json.dumps(str(fleet.repository))}", text)
+    assert found == 1
     if name == "mysite":
         # This one is served by uvicorn: the tutorial's words for that in place of its line for gunicorn.
         asgi = toml(section("Describe the site"), "[processes.web]\n")
