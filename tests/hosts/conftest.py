@@ -35,7 +35,7 @@ ENVIRONMENT = "trial"
 # Tests of the shared fleet are many: those of what a deploy does, and all others, may have a fleet each.
 OF_DEPLOYS = ("test_deploy", "test_package", "test_processes", "test_repository", "test_rollouts", "test_secrets")
 # What takes longest begins first, so that no worker is left with it while the others have nothing to do any more.
-LONGEST_FIRST = ("deploys", ENVIRONMENT, "test_paikea", "test_cts", "test_two_applications")
+LONGEST_FIRST = (ENVIRONMENT, "deploys", "test_paikea", "test_cts", "test_plain_site", "test_siegetank")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 # The applications bring tests of their own, for their own releases.
 collect_ignore = ["apps"]

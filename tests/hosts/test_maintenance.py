@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .conftest import Fleet
 
 MESSAGE = "Moving to <new> hardware."
@@ -38,6 +40,7 @@ def test_visitors_get_a_page_with_503_while_health_checks_and_deploys_go_on(flee
     assert "maintenance" not in fleet.fab("-H", fleet.name, "status").stdout
 
 
+@pytest.mark.slow
 def test_networks_that_are_allowed_see_the_site_all_the_same(fleet: Fleet) -> None:
     text = fleet.file.read_text()
     network = fleet.address("web1").rpartition(".")[0] + ".0/24"

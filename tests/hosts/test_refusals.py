@@ -181,6 +181,7 @@ def test_a_host_that_does_not_answer_is_reported_while_the_others_finish(fleet: 
     assert f"{fleet.name}-web1" in said
 
 
+@pytest.mark.slow
 def test_an_occupied_lock_says_who_holds_it_since_when_and_from_where(fleet: Fleet) -> None:
     with committed(fleet, {"logbook/slow.py": "SLOW = 1\n"}), changed(fleet, {'build = ["': 'build = ["sleep 20", "'}):
         first = subprocess.Popen(

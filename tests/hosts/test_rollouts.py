@@ -66,6 +66,7 @@ def test_resume_finishes_the_rollout_that_was_begun_and_nothing_newer(fleet: Fle
         assert "journal.json" not in fleet.inside(host, "ls", "/var/lib/hawser/demo")
 
 
+@pytest.mark.slow
 def test_a_freeze_refuses_everyone_until_it_is_lifted(fleet: Fleet) -> None:
     assert "say why" in said_by(fleet.fab("-H", fleet.name, "lock.hold", code=2))
     fleet.fab("-H", f"{fleet.name}/web2", "lock.hold", "--why", "the fair is on")
@@ -122,6 +123,7 @@ def test_a_host_that_may_fail_is_left_behind_and_resume_brings_it_there(fleet: F
     fleet.fab("-H", fleet.name, "deploy")
 
 
+@pytest.mark.slow
 def test_a_host_that_does_not_answer_is_fatal_or_skipped_as_the_settings_say(fleet: Fleet) -> None:
     before = fleet.releases()
     skip = {"[release]": '[release]\nunreachable = "skip"'}
@@ -190,6 +192,7 @@ def test_a_migration_that_running_code_may_not_survive_needs_a_word(fleet: Fleet
     fleet.fab("-H", fleet.name, "deploy")
 
 
+@pytest.mark.slow
 def test_a_rollout_that_has_closed_the_site_is_resumed_and_opens_it(fleet: Fleet) -> None:
     before = fleet.releases()
     with committed(fleet, {"logbook/migrations/0002_kind.py": MIGRATION}) as commit:

@@ -455,6 +455,7 @@ class TestTasks:
         assert page(cts, "/media/notice.txt").body == "closed on Friday"
 
 
+@pytest.mark.slow
 def test_everything_comes_back_by_itself_after_a_reboot(cts: Fleet) -> None:
     sandbox.reboot("cts-web1")
     wait_for("the site", lambda: all(page_or_none(cts, f"/{code}/health/") == 200 for code in CODES.values()))

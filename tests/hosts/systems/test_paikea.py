@@ -455,6 +455,7 @@ def test_an_upgrade_that_creates_nothing_stops_the_deploy(paikea: Fleet) -> None
         paikea.file.write_text(text)
 
 
+@pytest.mark.slow
 def test_a_fix_after_a_rollback_keeps_what_the_newer_version_has_stored(paikea: Fleet) -> None:
     base = paikea.git("rev-parse", "HEAD")
     before = paikea.inside(HOST, "readlink", f"{HOME}/current")

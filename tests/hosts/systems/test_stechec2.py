@@ -305,6 +305,7 @@ def test_nothing_is_deployed_and_no_program_starts_without_the_shared_folder(fle
     wait_for("it runs again", lambda: fleet.inside("worker2", *running, check=False).split() == ["active"] * 2)
 
 
+@pytest.mark.slow
 def test_everything_comes_back_by_itself_after_a_reboot(fleet):
     for host in ("web1", "master1"):
         sandbox.reboot(f"stechec2-{host}")
