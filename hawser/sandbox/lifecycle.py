@@ -61,7 +61,7 @@ def down(names: Sequence[str] | None = None) -> None:
     with _changing(instance):
         all_names = _names(instance)
         for name in all_names if names is None else names:
-            host.remove(instance.place(name), _store(instance, _codename(instance.place(name))))
+            host.remove(instance.place(name), _store_of(instance.place(name)))
         if not _names(instance):
             with _network_lock():
                 network.down(instance)
@@ -104,9 +104,9 @@ def _make(instance: Instance, specs: Sequence[SandboxSpec], say: Callable[[str],
     }
     remembered = _remembered(instance)
     for place in map(instance.place, remembered):
-        archives.harvest(place.archives, _store(instance, _codename(place)))
+        archives.harvest(place.archives, _store_of(place))
     for place in (instance.place(spec.name) for spec in specs):
-        host.remove(place, _store(instance, _codename(place)))
+        host.remove(place, _store_of(place))
     if not network.machine_resolver():
         say("this machine's name servers cannot be reached from the hosts: names will not resolve in them")
     net = _connect(instance, remembered, len(specs))
@@ -201,6 +201,10 @@ def _codename(place: Place) -> str:
     """Return the release that a host runs; this machine's where its record is lost."""
     record = host.read_record(place)
     return (record.release if record else "") or machine_release().codename
+
+
+def _store_of(place: Place) -> Path:
+    return _store(place.instance, _codename(place))
 
 
 def _store(instance: Instance, codename: str) -> Path:

@@ -285,11 +285,16 @@ class World:
     def fab(self, task: str, target: str = NAME, **options: Any) -> str:
         """Give a command; returns what it failed with, nothing when it did not."""
         self.log.clear()
-        fleet = self.fleet_of(target, task)
         try:
-            getattr(deploying, task).body(fleet, **options)
+            return self.give(getattr(deploying, task).body, target, task, **options)
         except KeyboardInterrupt:
             return KILL
+
+    def give(self, body: Any, target: str, command: str, **options: Any) -> str:
+        """Run the body of a task in a run of its own; returns what it failed with, nothing when it did not."""
+        fleet = self.fleet_of(target, command)
+        try:
+            body(fleet, **options)
         except HawserError as error:
             return str(error)
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
@@ -360,10 +359,7 @@ class PythonEnvironment(Kind):
         if legacy.needs_virtualenv(interpreter.version):
             argv = legacy.creation(interpreter.real, self.path)
             said = self.uv(argv, legacy.variables(self.cache(), ""), cwd="/")
-            # virtualenv copies the program, which may look for its library beside itself.
-            libraries = glob.glob(
-                os.path.join(os.path.dirname(os.path.dirname(interpreter.real)), "lib", "libpython*.so*")
-            )
+            libraries = legacy.libraries(interpreter.real)
             if libraries:
                 self.system.run(["ln", "-s", "--", *libraries, self.path + "/lib"], user=self.spec["user"])
             return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 
@@ -46,6 +47,11 @@ def needs_virtualenv(version: str) -> bool:
         "no environment can be made for %s: uv knows Python %d.%d and later, %s knows %s; next: give "
         "python.interpreter one of these" % (version, *UV_KNOWS, VIRTUALENV.replace("==", " "), known)
     )
+
+
+def libraries(interpreter: str) -> List[str]:
+    """Return the shared libraries of an interpreter: virtualenv copies the program, which may look beside itself."""
+    return glob.glob(os.path.join(os.path.dirname(os.path.dirname(interpreter)), "lib", "libpython*.so*"))
 
 
 def cannot_fetch(version: str) -> str:

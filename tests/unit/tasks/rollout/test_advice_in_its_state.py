@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from hawser import namespace
-from hawser.errors import HawserError
 
 from ...simulated_hosts import CUT, KILL, World, at
 from ...test_advice import command_of, parser, typed
@@ -29,16 +28,9 @@ def give(world: World, words: list[str]) -> str:
     for context in contexts:
         name = next(each for each in namespace.task_names if each.replace("_", "-") == context.name.replace("_", "-"))
         body = getattr(namespace[name], "body", namespace[name])
-        fleet = world.fleet_of(target, context.name)
-        try:
-            body(
-                fleet, **{key.replace("-", "_"): value.value for key, value in context.args.items() if value.got_value}
-            )
-        except HawserError as error:
-            return str(error)
-        finally:
-            for wire in fleet.connections.wires.values():
-                wire.close()
+        given = {key.replace("-", "_"): value.value for key, value in context.args.items() if value.got_value}
+        if said := world.give(body, target, context.name, **given):
+            return said
     return ""
 
 
