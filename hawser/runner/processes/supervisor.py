@@ -172,6 +172,12 @@ class Supervisor(ProcessManager):
                     found.append(int(name))
         return found
 
+    def left_behind(self, unit: str) -> List[int]:
+        """Return what an earlier life of a program has left, and nothing once supervisor has begun the next one."""
+        found = self.rest_of(unit)
+        # Asked afterwards: what has begun since is not among those that were found.
+        return [] if found and self.state(unit).pid else found
+
     def has_started(self, variables: Sequence[bytes]) -> bool:
         """Tell from a process's variables whether it is this supervisor, and no other one, that it comes from."""
         prefix = b"SUPERVISOR_SERVER_URL=unix://"
@@ -181,20 +187,21 @@ class Supervisor(ProcessManager):
     def end_rest(self, unit: str) -> None:
         """End the processes that a stopped program has left behind, in its process group or out of it.
 
-        supervisor itself looks after the program alone; systemd ends all that belongs to a unit.
+        supervisor itself looks after the program alone; systemd ends all that belongs to a unit. A program that it starts
+        again by itself meanwhile is let alone.
 
         :raises Failure: something does not end.
         """
         left: List[int] = []
         for number, seconds in ((signal.SIGTERM, REST_STOP), (signal.SIGKILL, 5.0)):
-            left = self.rest_of(unit)
+            left = self.left_behind(unit)
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
             deadline = time.monotonic() + seconds
             while left and time.monotonic() < deadline:
                 time.sleep(0.05)
-                left = self.rest_of(unit)
+                left = self.left_behind(unit)
             if not left:
                 return
         raise Failure(

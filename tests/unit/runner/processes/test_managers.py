@@ -333,6 +333,22 @@ class TestWhatAProgramLeavesBehind:
         supervisor.manager.start("tank-ws")
         assert not any(alive(pid) for pid in leaves)
 
+    def test_a_program_that_supervisor_has_begun_by_itself_meanwhile_is_let_alone(self, supervisor, monkeypatch):
+        """It starts a program within a second of hearing of it: after it was asked, and before the rest is looked for."""
+        rest_of = Supervisor.rest_of
+
+        def late(manager, unit):
+            until(lambda: "sleep" in supervisor.command_line(unit))
+            return rest_of(manager, unit)
+
+        monkeypatch.setattr(Supervisor, "rest_of", late)
+        supervisor.define("tank-ws")
+        supervisor.manager.take_up("tank-ws")
+        supervisor.manager.end_rest("tank-ws")
+        pid = supervisor.pid("tank-ws")
+        supervisor.manager.start("tank-ws")
+        assert supervisor.pid("tank-ws") == pid > 0
+
     def test_programs_of_another_supervisor_are_let_alone(self, supervisor, leaves, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(supervisor.manager, "_access", Access("/run/another.sock"))
