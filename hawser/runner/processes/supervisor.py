@@ -143,8 +143,7 @@ class Supervisor(ProcessManager):
 
     def retire(self, unit: str) -> None:
         """Have it stopped for good, without waiting for its end; its definition is off the disk already."""
-        self.attempt("stopProcess", unit, False)
-        if self.has_stopped(unit, 1.0):
+        if self.ends(unit, 1.0):
             self.attempt("removeProcessGroup", unit)
 
     def stop(self, unit: str) -> None:
@@ -152,8 +151,7 @@ class Supervisor(ProcessManager):
 
         :raises Failure: it does not end, although supervisor kills what is too slow.
         """
-        self.attempt("stopProcess", unit, False)
-        if not self.has_stopped(unit, LONGEST_STOP):
+        if not self.ends(unit, LONGEST_STOP):
             raise Failure("%s does not stop" % unit)
         self.end_rest(unit)
 
@@ -209,14 +207,24 @@ class Supervisor(ProcessManager):
             " reboot the host; then the same command" % (unit, some(list(map(str, left))))
         )
 
-    def has_stopped(self, unit: str, seconds: float) -> bool:
-        """Wait some seconds for the end of a program."""
+    def ends(self, unit: str, seconds: float) -> bool:
+        """Have a program stopped, and tell whether it has ended for good within some seconds.
+
+        Supervisor refuses to stop what has just ended by itself, and starts it again in its next round, which comes before
+        its next answer.
+        """
         deadline = time.monotonic() + seconds
-        while self.state(unit).stopping:
+        self.attempt("stopProcess", unit, False)
+        while True:
+            state = self.state(unit)
+            if not state.wanted and not state.stopping:
+                return True
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.1)
-        return True
+            if state.wanted:
+                self.attempt("stopProcess", unit, False)
+            else:
+                time.sleep(0.1)
 
     def forget(self, unit: str) -> None:
         """Take note that its definition is gone."""

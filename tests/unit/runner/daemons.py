@@ -107,9 +107,9 @@ class Supervisord:
             path.unlink()
         self.manager.call("reloadConfig")
         for unit in [row["group"] for row in self.manager.call("getAllProcessInfo")]:
-            self.manager.attempt("stopProcess", unit, False)
+            self.manager.ends(unit, 0)
             self.manager.attempt("signalProcess", unit, "KILL")
-            assert self.manager.has_stopped(unit, 5)
+            assert self.manager.ends(unit, 5)
             self.manager.attempt("removeProcessGroup", unit)
 
     def stop(self):

@@ -145,6 +145,36 @@ class TestSupervisor:
         supervisor.run("demo-worker")
         assert supervisor.pid("demo-web") == pid
 
+    @pytest.fixture
+    def flapping(self, supervisor, monkeypatch):
+        """A program that ends at once and is started again within a second; whoever has it stopped is in between."""
+        attempt = Supervisor.attempt
+
+        def late(manager, name, *arguments):
+            if name == "stopProcess":
+                time.sleep(0.4)
+            return attempt(manager, name, *arguments)
+
+        monkeypatch.setattr(Supervisor, "attempt", late)
+        supervisor.define("demo-web", "sh -c 'sleep 0.2; exit 1'")
+        supervisor.manager.take_up("demo-web")
+        until(lambda: supervisor.manager.state("demo-web").word == "exited")
+        return supervisor
+
+    def test_a_program_that_ends_again_and_again_is_replaced(self, flapping):
+        flapping.run("demo-web")
+        assert flapping.command_line("demo-web") == "sleep 1000"
+
+    def test_a_program_that_ends_again_and_again_stays_stopped(self, flapping):
+        flapping.manager.stop("demo-web")
+        words = [flapping.manager.state("demo-web").word for _ in range(3)]
+        assert words in (["stopped"] * 3, ["fatal"] * 3)
+
+    def test_a_program_that_ends_again_and_again_is_retired(self, flapping):
+        (flapping.folder / "demo-web.conf").unlink()
+        flapping.manager.retire("demo-web")
+        assert not flapping.manager.state("demo-web").known
+
     def test_a_restart_gives_a_new_process(self, supervisor):
         supervisor.run("demo-web")
         pid = supervisor.pid("demo-web")
