@@ -113,6 +113,10 @@ class Executor(FabricExecutor):  # type: ignore[misc]
 
     def execute(self, *tasks: object) -> object:
         """Run the tasks of one command line over one session; every wire is closed at its end."""
+        # What the start has made stays; what a command makes it mostly keeps, too.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 50)
+        gc.enable()
         try:
             with ended_by(signal.SIGTERM):
                 return self.run(*tasks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import logging
 import re
@@ -194,6 +195,8 @@ class OwnProgram(Program):
 
 
 def run(kind: type[Program]) -> None:
+    # What the start makes is kept, and would be searched for garbage in vain; the executor looks again.
+    gc.disable()
     from .executor import Executor
 
     sys.excepthook = show_defect

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import CodeType
 
 import jinja2
 
@@ -13,6 +12,7 @@ from ..errors import InputErrors, Problem
 from ..formats import FILTERS
 from .bounded import MISTAKES, Environment, mistake
 from .budget import budget
+from .compiled import COMPILED
 
 BUILT_IN = (Path(__file__).parents[1] / "conf_templates").resolve()
 
@@ -31,23 +31,6 @@ def folders(hosts_folder: Path, environment: str) -> tuple[Path, ...]:
     beside = hosts_folder.parent / "conf_templates"
     roots = list(dict.fromkeys([own, beside, BUILT_IN]))
     return tuple(path for root in roots for path in (root / environment, root))
-
-
-class Compiled(jinja2.BytecodeCache):
-    """The code of each template text, which today's templates and those of the releases mostly share."""
-
-    def __init__(self) -> None:
-        self._code: dict[tuple[str, str], CodeType] = {}
-
-    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
-        bucket.code = self._code.get((bucket.key, bucket.checksum))
-
-    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
-        assert bucket.code is not None
-        self._code[bucket.key, bucket.checksum] = bucket.code
-
-
-COMPILED = Compiled()
 
 
 class Templates:

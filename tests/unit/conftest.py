@@ -11,6 +11,7 @@ import pytest
 from hawser.host.release import Release
 from hawser.inventory.tables.app import SIGNING_KEY
 from hawser.signatures import RELEASE
+from hawser.templates.compiled import COMPILED
 
 from .simulated_hosts import COMMITS, NAME, ROOT, World
 
@@ -33,6 +34,9 @@ PACKAGE = 'package = "pier"\nversion = "1.0"'
 
 # Slow on purpose, and a function of what it is given: hundreds of runs here have the same few secrets.
 hashlib.scrypt = functools.cache(hashlib.scrypt)
+
+# The user's own cache is none of the tests'.
+COMPILED.folder = None
 
 
 @pytest.fixture

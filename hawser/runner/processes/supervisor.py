@@ -185,8 +185,8 @@ class Supervisor(ProcessManager):
     def end_rest(self, unit: str) -> None:
         """End the processes that a stopped program has left behind, in its process group or out of it.
 
-        supervisor itself looks after the program alone; systemd ends all that belongs to a unit. A program that it starts
-        again by itself meanwhile is let alone.
+        supervisor itself looks after the program alone; systemd ends all that belongs to a unit. A program that it has
+        started again by itself meanwhile is let alone.
 
         :raises Failure: something does not end.
         """
@@ -210,8 +210,8 @@ class Supervisor(ProcessManager):
     def ends(self, unit: str, seconds: float) -> bool:
         """Have a program stopped, and tell whether it has ended for good within some seconds.
 
-        Supervisor refuses to stop what has just ended by itself, and starts it again in its next round, which comes before
-        its next answer.
+        Supervisor refuses to stop what has just ended by itself, and starts it again in its next round, which comes
+        before its next answer.
         """
         deadline = time.monotonic() + seconds
         self.attempt("stopProcess", unit, False)

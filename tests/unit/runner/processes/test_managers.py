@@ -364,7 +364,7 @@ class TestWhatAProgramLeavesBehind:
         assert not any(alive(pid) for pid in leaves)
 
     def test_a_program_that_supervisor_has_begun_by_itself_meanwhile_is_let_alone(self, supervisor, monkeypatch):
-        """It starts a program within a second of hearing of it: after it was asked, and before the rest is looked for."""
+        """It starts a program within a second of hearing of it: after it was asked, before the rest is looked for."""
         rest_of = Supervisor.rest_of
 
         def late(manager, unit):

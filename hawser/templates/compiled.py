@@ -1,0 +1,105 @@
+"""The code of compiled templates: compiling takes longer than all that a command renders with it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import stat
+import tempfile
+import time
+from pathlib import Path
+from types import CodeType
+
+import jinja2
+
+# Seconds after which code that nobody has written anew goes: of a template that is no more, most likely.
+KEPT = 90 * 86400
+
+
+class Compiled(jinja2.BytecodeCache):
+    """The code of each template text, kept for this command and, in the user's cache folder, for the next ones.
+
+    The texts of today and of the releases are mostly the same. What cannot be kept on disk is compiled each time.
+    """
+
+    def __init__(self) -> None:
+        self._code: dict[str, CodeType] = {}
+
+    @functools.cached_property
+    def folder(self) -> Path | None:
+        """Where code is kept on disk; None without a folder that is the user's alone: who writes there, runs code."""
+        named = os.environ.get("XDG_CACHE_HOME", "")
+        try:
+            base = Path(named) if named.startswith("/") else Path.home() / ".cache"
+            path = base / "hawser" / f"templates-{translator()}"
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return path if private(path.lstat()) else None
+        except (OSError, RuntimeError):
+            return None
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:
+        """Return the key of a template: the same text is the same code, in whichever folder."""
+        return hashlib.sha256(name.encode()).hexdigest()
+
+    def get_source_checksum(self, source: str) -> str:
+        """Return the checksum of a text, of which hosts may have told us."""
+        return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        key = entry(bucket)
+        if key not in self._code and self.folder is not None:
+            try:
+                with (self.folder / key).open("rb") as stream:
+                    if private(os.fstat(stream.fileno())):
+                        digest, data = stream.read(32), stream.read()
+                        if hashlib.sha256(data).digest() == digest:
+                            bucket.bytecode_from_string(data)
+            except OSError:
+                pass
+            if bucket.code is not None:
+                self._code[key] = bucket.code
+        bucket.code = self._code.get(key)
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        assert bucket.code is not None
+        key = entry(bucket)
+        self._code[key] = bucket.code
+        if self.folder is None:
+            return
+        data = bucket.bytecode_to_string()
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as stream:
+                stream.write(hashlib.sha256(data).digest() + data)
+            Path(stream.name).replace(self.folder / key)
+            forget_old(self.folder.parent)
+        except OSError:
+            # Whatever the disk lacks, this command has its code.
+            return
+
+
+def entry(bucket: jinja2.bccache.Bucket) -> str:
+    """Return the name under which the code of a text is kept."""
+    return f"{bucket.key[:32]}-{bucket.checksum}"
+
+
+@functools.cache
+def translator() -> str:
+    """Return what code depends on beside its text and Python: the sources of this package, and Jinja2's version."""
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"\0".join([jinja2.__version__.encode(), *sources])).hexdigest()[:16]
+
+
+def private(found: os.stat_result) -> bool:
+    """Tell whether a file or folder is the user's, and nobody else can write to it."""
+    return found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode) and not found.st_mode & 0o022
+
+
+def forget_old(folder: Path) -> None:
+    """Remove what was written long ago, here and in the folders of other versions."""
+    for path in folder.glob("templates-*/*"):
+        if path.lstat().st_mtime < time.time() - KEPT:
+            path.unlink(missing_ok=True)
+
+
+COMPILED = Compiled()
