@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import threading
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,9 +42,17 @@ INSTALL_PYTHON = (
 )
 
 
-@functools.cache
+_making = threading.Lock()
+
+
 def runner_source() -> bytes:
-    """Return the runner's modules as one compressed JSON object {module name: source}."""
+    """Return the runner's modules as one compressed JSON object {module name: source}, made for the first host."""
+    with _making:
+        return _runner_source()
+
+
+@functools.cache
+def _runner_source() -> bytes:
     folder = Path(__file__).parents[1] / "runner"
     modules = {
         ".".join(["hawser_runner", *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__"): (
@@ -53,7 +62,7 @@ def runner_source() -> bytes:
         # Types, which are for mypy alone.
         if path.parent.name != "specs"
     }
-    return zlib.compress(json.dumps(modules).encode(), 9)
+    return zlib.compress(json.dumps(modules).encode())
 
 
 def first_input(hello: Mapping[str, str]) -> bytes:
