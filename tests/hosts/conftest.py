@@ -29,6 +29,8 @@ from hawser.sandbox.machine import machine_release
 from hawser.sandbox.model import DEFAULT_FOLDER
 from hawser.sandbox.mounts import remove_tree
 
+from .loaded_fab import loaded_fab
+
 PROJECT = Path(__file__).parent.parent.parent
 APPS = Path(__file__).parent / "apps"
 ENVIRONMENT = "trial"
@@ -147,16 +149,7 @@ class Fleet:
         self, *words: str, code: int | None = 0, timeout: float = 600, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run `fab` as a user would; `code` is the exit status that it must have, None for any."""
-        result = subprocess.run(
-            self.command(*words),
-            cwd=PROJECT,
-            env=self.environ(**(env or {})),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        result = loaded_fab().run(words, PROJECT, self.environ(**(env or {})), timeout)
         said = result.stdout + result.stderr
         # One of the application, which is shown as its output, is no defect.
         assert not re.search("(?m)^Traceback", result.stderr), said
