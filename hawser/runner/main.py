@@ -344,16 +344,18 @@ def refusal(details: Details) -> Result:
     return result
 
 
-def main() -> None:
-    """Run until the controlling machine says goodbye or falls silent."""
+def main(hello: bytes) -> None:
+    """Run until the controlling machine says goodbye or falls silent.
+
+    :param hello: what it has said first; see `Runner`.
+    """
     # What the operator's login sets must not change which modes our files and those of our children get.
     os.umask(0o022)
     source = Source(sys.stdin.buffer)
-    hello = source.message()
     # What a library prints must not land between our events.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    runner = Runner(hello, source, sink)
+    runner = Runner(json.loads(hello.decode()), source, sink)
 
     def stop(*_signal: object) -> None:
         # Elsewhere, for whatever was interrupted here may hold a lock that the end needs.

@@ -1,40 +1,91 @@
-"""How the runner starts on a host: its source comes over standard input, and nothing is installed there."""
+"""How the runner starts on a host: a host that has not got it yet asks for it, and keeps it until it boots again."""
 
 from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import json
 import threading
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 
-# Reads our modules from standard input and runs them without touching the disk. Python 3.8 syntax.
-LOADER = (
-    "import sys,zlib,json,importlib.machinery as m\n"
-    "i=sys.stdin.buffer\n"
-    "s=json.loads(zlib.decompress(i.read(int(i.readline()))).decode())\n"
-    "k={n.rpartition('.')[0] for n in s}\n"
-    "class L:\n"
-    " def create_module(self,o):\n"
-    "  return None\n"
-    " def find_spec(self,n,p=None,t=None):\n"
-    "  return m.ModuleSpec(n,self,is_package=n in k) if n in s else None\n"
-    " def exec_module(self,o):\n"
-    "  exec(compile(s[o.__name__],o.__name__.replace('.','/')+'.py','exec'),o.__dict__)\n"
-    "sys.meta_path.insert(0,L())\n"
-    "from hawser_runner.main import main\n"
-    "main()\n"
-)
+# In memory, and root's alone. The name of each folder in it is the digest of the runner that it holds.
+KEPT = "/run/hawser-runner"
+# Seconds after which a runner goes that nobody has used, when another one comes.
+UNUSED = 86_400
+# Runs the runner of a digest from the folder in which a host keeps them, or asks for it and keeps it; where that cannot
+# be, it stays in this process. Only what nobody but root can have written is run. Python 3.8 syntax.
+LOADER = """
+import os, stat, sys
+kept, digest, unused, wanted = %(kept)r, %(digest)r, %(unused)r, %(wanted)r
+here = os.path.join(kept, digest)
+stream = sys.stdin.buffer
+hello = stream.readline()
+os.umask(0o077)
+
+def private(path):
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+def keep(sources):
+    import compileall, shutil, tempfile, time
+    os.makedirs(kept, 0o700, exist_ok=True)
+    if not private(kept):
+        raise OSError
+    for name in os.listdir(kept):
+        other = os.path.join(kept, name)
+        if os.lstat(other).st_mtime < time.time() - unused:
+            shutil.rmtree(other, ignore_errors=True)
+    new = tempfile.mkdtemp(dir=kept)
+    try:
+        for name, (path, text) in sources.items():
+            path = os.path.join(new, path)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        compileall.compile_dir(new, ddir=here, quiet=2)
+        os.rename(new, here)
+    except OSError:
+        shutil.rmtree(new, ignore_errors=True)
+        # Somebody else may have brought it meanwhile.
+        if not private(here):
+            raise
+
+if private(kept) and private(here):
+    os.utime(here)
+    sys.path.insert(0, here)
+else:
+    import hashlib, importlib.machinery, json, zlib
+
+    print(wanted, flush=True)
+    data = zlib.decompress(stream.read(int(stream.readline())))
+    if hashlib.sha256(data).hexdigest()[:32] != digest:
+        sys.exit("the runner came damaged")
+    sources = json.loads(data.decode())
+    try:
+        keep(sources)
+        sys.path.insert(0, here)
+    except OSError:
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                if name in sources:
+                    package = sources[name][0].endswith("/__init__.py")
+                    return importlib.machinery.ModuleSpec(name, self, is_package=package)
+            def create_module(self, spec):
+                return None
+            def exec_module(self, module):
+                path, text = sources[module.__name__]
+                exec(compile(text, path, "exec"), module.__dict__)
+        sys.meta_path.insert(0, Finder())
+from hawser_runner.main import main
+main(hello)
+"""
 NO_PYTHON = "hawser: no python3 here"
-# A script of sh that starts the loader, or says that there is nothing to start it with. It begins with an empty line:
-# what a login has said before may have no end. A line without backslashes and exclamation marks is the same for every
-# login shell: csh knows no quoted newline, and fish its own escapes.
-SCRIPT = (
-    f"echo; command -v python3 >/dev/null || {{ echo '{NO_PYTHON}'; exit 0; }}; exec python3 -IBc "
-    f"\"import base64; exec(base64.b64decode('{base64.b64encode(LOADER.encode()).decode()}'))\""
-)
+WANTED = "hawser: the runner is wanted"
 # What it takes then: the only script that needs no python3.
 INSTALL_PYTHON = (
     "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && "
@@ -42,33 +93,71 @@ INSTALL_PYTHON = (
 )
 
 
-_making = threading.Lock()
+class Source:
+    """The runner as it is sent to a host that has not got it.
+
+    :param modules: path and text of each module, by its name.
+    :param kept: the folder in which a host keeps it.
+    """
+
+    def __init__(self, modules: dict[str, tuple[str, str]], kept: str = KEPT) -> None:
+        self.kept = kept
+        self._data = json.dumps(modules).encode()
+        self.digest = hashlib.sha256(self._data).hexdigest()[:32]
+        self._making = threading.Lock()
+
+    @functools.cached_property
+    def _packed(self) -> bytes:
+        data = zlib.compress(self._data)
+        return b"%d\n" % len(data) + data
+
+    @property
+    def packed(self) -> bytes:
+        """Its length on a line, and itself, compressed; made once for all hosts that ask."""
+        with self._making:
+            return self._packed
+
+    @property
+    def loader(self) -> str:
+        """The Python program that runs it."""
+        return LOADER % {"kept": self.kept, "digest": self.digest, "unused": UNUSED, "wanted": WANTED}
+
+    @functools.cached_property
+    def script(self) -> str:
+        """A script of sh that starts the loader, or says that there is nothing to start it with.
+
+        It begins with an empty line: what a login has said before may have no end. A line without backslashes and
+        exclamation marks is the same for every login shell: csh knows no quoted newline, and fish its own escapes.
+        """
+        program = base64.b64encode(self.loader.encode()).decode()
+        return (
+            f"echo; command -v python3 >/dev/null || {{ echo '{NO_PYTHON}'; exit 0; }}; exec python3 -IBc "
+            f"\"import base64; exec(base64.b64decode('{program}'))\""
+        )
 
 
-def runner_source() -> bytes:
-    """Return the runner's modules as one compressed JSON object {module name: source}, made for the first host."""
-    with _making:
-        return _runner_source()
+def modules() -> dict[str, tuple[str, str]]:
+    """Return path and text of each of the runner's modules, by its name."""
+    folder = Path(__file__).parents[1] / "runner"
+    found = {}
+    for path in sorted(folder.rglob("*.py")):
+        # Types, which are for mypy alone.
+        if path.parent.name != "specs":
+            within = Path("hawser_runner") / path.relative_to(folder)
+            name = ".".join(within.with_suffix("").parts).removesuffix(".__init__")
+            found[name] = (str(within), path.read_text(encoding="utf-8"))
+    return found
 
 
 @functools.cache
-def _runner_source() -> bytes:
-    folder = Path(__file__).parents[1] / "runner"
-    modules = {
-        ".".join(["hawser_runner", *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__"): (
-            path.read_text(encoding="utf-8")
-        )
-        for path in sorted(folder.rglob("*.py"))
-        # Types, which are for mypy alone.
-        if path.parent.name != "specs"
-    }
-    return zlib.compress(json.dumps(modules).encode())
+def _source() -> Source:
+    return Source(modules())
 
 
-def first_input(hello: Mapping[str, str]) -> bytes:
-    """Return the first bytes of standard input: the length of the source and the source, and a line of greeting.
+_reading = threading.Lock()
 
-    :param hello: what the runner must know from the start.
-    """
-    source = runner_source()
-    return b"%d\n" % len(source) + source + json.dumps(hello).encode() + b"\n"
+
+def source() -> Source:
+    """Return the runner of this version, read once for all hosts."""
+    with _reading:
+        return _source()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias, TypedDict, TypeVar, cast
 
 from pydantic import ValidationError
@@ -87,8 +87,8 @@ class Reader:
         self.taken = 0
         # The end of what the login has said; None: the runner speaks.
         self.speech: bytes | None = b""
-        # What no message may show.
-        self.secret = b""
+        # What no message may show, and what else we say before the runner does.
+        self.secret, self.hello = b"", b""
 
     def breach(self, what: str) -> NoReturn:
         raise ProtocolBreach(self.name, what)
@@ -97,7 +97,8 @@ class Reader:
         """Return the end of what the host has said instead of a greeting; empty once the runner speaks."""
         if self.speech is None:
             return ""
-        said = self.speech + (bytes(self.buffer) if is_text(self.buffer) else b"")
+        # A login that starts something else may send back what we have sent.
+        said = (self.speech + (bytes(self.buffer) if is_text(self.buffer) else b"")).replace(self.hello, b"")
         return text_of(said.replace(self.secret, b"***") if self.secret else said)
 
     def line(self, due: float = ENDLESS, late: str = "signs of life, but no answer in time") -> bytes:
@@ -151,23 +152,21 @@ class Reader:
             self.breach("a message without a type")
         return message
 
-    def greeting(self, no_python: str) -> Facts | None:
+    def greeting(self, others: Collection[str]) -> Facts | str:
         """Return the facts of a runner's greeting; a login script may speak first, for a while.
 
-        :param no_python: the line that says that there is no python3.
-        :returns: None where there is none.
+        :param others: lines that say why there is none yet; such a line is returned.
         """
         due = time.monotonic() + GREETING
         late, length = f"no greeting within {GREETING:.0f} s", 0
         while True:
             line = self.line(due, late)
-            if line.decode("utf-8", "replace") == no_python:
-                return None
+            if (said := line.decode("utf-8", "replace")) in others:
+                return said
             if HELLO.match(line):
                 self.speech = None
                 self.buffer[:0] = line + b"\n"
                 return self.facts(self.message())
-            # A login that starts something else may send back what we have sent: the runner's source is no text.
             self.speech = ((self.speech or b"") + (line + b"\n" if is_text(line) else b""))[-LAST_WORDS:]
             length += len(line) + 1
             if length > LONGEST_SPEECH:

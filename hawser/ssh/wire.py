@@ -22,7 +22,7 @@ from ..host.facts import Facts
 from ..report.text import reason
 from ..resources import Catalog
 from .connect import Address, Connector
-from .loader import INSTALL_PYTHON, NO_PYTHON, SCRIPT, first_input
+from .loader import INSTALL_PYTHON, NO_PYTHON, WANTED, source
 from .protocol import LAST_WORDS, Done, Exchange, Reader, text_of
 from .sudo import ENGLISH, refusal
 from .transport import SILENCE
@@ -207,21 +207,26 @@ class Wire:
         :returns: an empty string, or `NO_PYTHON`.
         """
         self.reader = Reader(self.name, self.receive, self.ended)
-        self.reader.secret = self.address.sudo_password.encode()
+        hello = json.dumps(self.hello).encode()
+        self.reader.secret, self.reader.hello = self.address.sudo_password.encode(), hello
         self.errors, self.erred = b"", 0
-        self.channel = self.execute(SCRIPT)
-        try:
-            self.write(first_input(self.hello))
-        except (OSError, EOFError, paramiko.SSHException):
-            # It ended before it had read everything; what it said follows.
-            pass
+        self.channel = self.execute(source().script)
+        self.offer(hello + b"\n")
         # While the far side starts its Python.
         adapter(Facts)
-        facts = self.reader.greeting(NO_PYTHON)
-        if facts is None:
-            return NO_PYTHON
-        self.facts = facts
+        said = self.reader.greeting((NO_PYTHON, WANTED))
+        if said == WANTED:
+            self.offer(source().packed)
+            said = self.reader.greeting(())
+        if isinstance(said, str):
+            return said
+        self.facts = said
         return ""
+
+    def offer(self, data: bytes) -> None:
+        """Write what the runner needs to start; one that ended before it had read everything has said why."""
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            self.write(data)
 
     def install_python(self) -> None:
         """Install python3."""

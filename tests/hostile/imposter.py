@@ -291,7 +291,6 @@ class Imposter:
     def __call__(self, channel: paramiko.Channel, command: str) -> None:
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException), contextlib.closing(channel):
             self.buffer = b""
-            self.bytes(channel, int(self.line(channel)))
             self.line(channel)
             self.say(channel, {"t": "hello", "facts": FACTS})
             while True:

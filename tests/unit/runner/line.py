@@ -2,50 +2,69 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import selectors
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-import zlib
 
-from hawser.ssh.loader import LOADER, runner_source
+from hawser.ssh.loader import WANTED, Source, modules
 
 
-def source(**constants):
+@functools.cache
+def source(kept, **constants):
     """Return what `hawser.ssh.wire` sends, with other values for some constants of the runner's main module."""
-    modules = json.loads(zlib.decompress(runner_source()))
+    found = modules()
+    path, text = found["hawser_runner.main"]
     for name, value in constants.items():
-        head, found, tail = modules["hawser_runner.main"].partition(f"\n{name} = ")
-        assert found
-        modules["hawser_runner.main"] = f"{head}{found}{value}\n{tail.partition(chr(10))[2]}"
-    return zlib.compress(json.dumps(modules).encode(), 1)
+        head, line, tail = text.partition(f"\n{name} = ")
+        assert line
+        text = f"{head}{line}{value}\n{tail.partition(chr(10))[2]}"
+    return Source({**found, "hawser_runner.main": (path, text)}, kept)
+
+
+@functools.cache
+def shared_folder():
+    """Return where runners of these tests are kept, as a host keeps them."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    return folder
 
 
 class Line:
     """A runner in a process of its own.
 
     :param root: a folder for the application; its state lies in it.
+    :param kept: where the runner is kept; default: a folder of all these tests.
     :param constants: other values for constants of the runner's main module.
     """
 
-    def __init__(self, root, interpreter=sys.executable, token="token", umask=-1, **constants):
+    def __init__(self, root, interpreter=sys.executable, token="token", umask=-1, kept=None, **constants):
         self.state = root / "state"
+        self.source = source(str(kept or shared_folder()), **constants)
         self.counter = 0
         self.heard = []
         self.buffer = b""
         self.process = subprocess.Popen(
-            [interpreter, "-IBc", LOADER],
+            [interpreter, "-IBc", self.source.loader],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             umask=umask,
             bufsize=0,
         )
-        modules = source(**constants)
-        self.write(b"%d\n" % len(modules) + modules)
         self.send({"application": "demo", "root": str(root), "state": str(self.state), "token": token})
+        first = self.line()
+        self.wanted = first == WANTED.encode()
+        if self.wanted:
+            self.write(self.source.packed)
+        else:
+            self.buffer = first + b"\n" + self.buffer
 
     def __enter__(self):
         return self
@@ -67,8 +86,8 @@ class Line:
         self.send({"op": "blob", "id": name, "size": len(data)})
         self.write(data)
 
-    def read(self, timeout=10.0):
-        """Return the runner's next message; None when it has ended."""
+    def line(self, timeout=10.0):
+        """Return the next line without its end; an empty one when the runner has ended."""
         deadline = time.monotonic() + timeout
         with selectors.DefaultSelector() as ready:
             ready.register(self.process.stdout, selectors.EVENT_READ)
@@ -76,10 +95,15 @@ class Line:
                 assert ready.select(max(0.0, deadline - time.monotonic())), "the runner says nothing"
                 data = os.read(self.process.stdout.fileno(), 65536)
                 if not data:
-                    return None
+                    return b""
                 self.buffer += data
         line, _, self.buffer = self.buffer.partition(b"\n")
-        return json.loads(line)
+        return line
+
+    def read(self, timeout=10.0):
+        """Return the runner's next message; None when it has ended."""
+        line = self.line(timeout)
+        return json.loads(line) if line else None
 
     def hello(self):
         message = self.read()

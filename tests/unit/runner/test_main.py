@@ -287,7 +287,7 @@ class TestTheEnd:
         assert line.end() == 3
 
     def test_a_runner_ends_when_the_other_side_says_nothing_any_more(self, busy):
-        assert busy(SILENCE="0.4").end() == 4
+        assert busy(SILENCE="1.5").end() == 4
 
     def test_a_silent_other_side_ends_a_runner_that_cannot_get_rid_of_its_words(self, start):
         line = start(SILENCE="0.4", HEARTBEAT="0.1")

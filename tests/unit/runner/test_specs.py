@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 import subprocess
 import sys
 import typing
-import zlib
 from collections.abc import Mapping
 
 import pytest
@@ -22,8 +20,7 @@ from hawser.resources import Changed, Notice, Resource
 from hawser.runner.engine import KINDS
 from hawser.runner.specs import answers as said
 from hawser.runner.specs import files, messages
-
-from .line import source
+from hawser.ssh.loader import modules
 
 SENT = [
     each
@@ -73,10 +70,10 @@ def test_every_kind_declares_the_type_of_its_resource(resource):
 
 
 def test_the_types_stay_here():
-    modules = json.loads(zlib.decompress(source()))
-    assert not [name for name in modules if "specs" in name]
+    names = modules()
+    assert not [name for name in names if "specs" in name]
     program = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
-    names = [name.replace("hawser_runner", "hawser.runner", 1) for name in modules]
+    names = [name.replace("hawser_runner", "hawser.runner", 1) for name in names]
     argv = [sys.executable, "-c", program, *names]
     loaded = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
     assert set(names) <= set(loaded) and not [name for name in loaded if "specs" in name]
