@@ -6,7 +6,9 @@ import contextlib
 import gc
 import importlib
 import logging
+import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -200,7 +202,15 @@ def run(kind: type[Program]) -> None:
     from .executor import Executor
 
     sys.excepthook = show_defect
-    kind(name="Fabric", version=fabric_version, executor_class=Executor, config_class=Settings).run()
+    try:
+        try:
+            kind(name="Fabric", version=fabric_version, executor_class=Executor, config_class=Settings).run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads on, as with `--list | head`; and what Python flushes at its end must go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def main() -> None:

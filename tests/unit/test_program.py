@@ -76,6 +76,16 @@ def test_a_command_after_two_dashes_reaches_no_host(fab: Callable[..., subproces
     assert f"next: fab -H root@127.0.0.1:{port} run " in errors and "Traceback" not in errors
 
 
+@pytest.mark.parametrize("words", [("--list",), ("--help",), ("--version",), ("--list", "--list-format=json")])
+def test_a_reader_that_goes_away_ends_what_it_read(
+    fab: Callable[..., subprocess.Popen[str]], words: tuple[str]
+) -> None:
+    running = fab(*words)
+    assert running.stdout is not None and running.stderr is not None
+    running.stdout.close()
+    assert (running.wait(60), running.stderr.read()) == (128 + signal.SIGPIPE, "")
+
+
 def test_an_executor_that_checks_no_keys_is_refused(fab: Callable[..., subprocess.Popen[str]]) -> None:
     running = fab("-H", "web1", "plain", settings="tasks:\n  executor_class: fabric.executor.Executor\n")
     _output, errors = running.communicate(timeout=60)
