@@ -6,7 +6,7 @@ import contextlib
 import gc
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NoReturn, cast
 
 import paramiko
@@ -20,6 +20,7 @@ from invoke.tasks import Call, Task
 
 from .errors import HawserError, Unreachable
 from .fleet.fleet import Fleet
+from .named import Named, load_all
 from .options import require_plain
 from .report.text import brief, hearsay, reason, safe
 from .session.session import Session
@@ -106,6 +107,13 @@ def releases(task: object) -> bool:
     return isinstance(task, FleetTask) and task.releases
 
 
+def resolved(call: Call) -> Call:
+    """Return a call whose task is loaded."""
+    if isinstance(call.task, Named):
+        call.task = call.task.load()
+    return call
+
+
 class Executor(FabricExecutor):  # type: ignore[misc]
     """Run tasks over the inventory."""
 
@@ -113,6 +121,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
 
     def execute(self, *tasks: object) -> object:
         """Run the tasks of one command line over one session; every wire is closed at its end."""
+        load_all()
         # What the start has made stays; what a command makes it mostly keeps, too.
         gc.freeze()
         gc.set_threshold(100_000, 50, 50)
@@ -174,6 +183,10 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             # The process ends now: walking through all objects once more takes longer than a connection.
             gc.freeze()
 
+    def normalize(self, tasks: Sequence[object]) -> list[Call]:
+        """Return the calls of tasks; see Invoke."""
+        return [resolved(call) for call in super().normalize(tasks)]
+
     def expand_calls(self, calls: Iterable[Call | Task[Callable[..., object]]], apply_hosts: bool = True) -> list[Call]:
         """Call a step or rollout once for the whole fleet, and a plain task once per host."""
         if self.core.remainder:
@@ -181,7 +194,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         assert self.session is not None
         expanded: list[Call] = []
         for each in calls:
-            call = Call(task=each) if isinstance(each, Task) else each
+            call = resolved(Call(task=each) if isinstance(each, Task) else each)
             expanded.extend(self.expand_calls(call.pre))
             if isinstance(call.task, SessionTask):
                 expanded.append(self.clone(call, SessionCall))

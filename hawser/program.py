@@ -17,9 +17,12 @@ from types import TracebackType
 
 from fabric import Config
 from fabric import __version__ as fabric_version
+from fabric.executor import Executor as FabricExecutor
 from fabric.main import Fab
 from invoke.config import AmbiguousMergeError
 from invoke.exceptions import UnknownFileType
+from invoke.parser import Parser
+from invoke.parser.context import ParserContext
 from invoke.vendor import yaml
 
 from . import __version__
@@ -140,6 +143,17 @@ class Program(Fab):  # type: ignore[misc]
             self.config.load_project()
             self.collection = namespace
 
+    def _make_parser(self) -> Parser:
+        """Return what knows the options of the tasks that are typed: those of all others need not be loaded."""
+        assert self.collection is not None
+        ignore, typed = self.config.tasks.ignore_unknown_help, set(self.argv)
+        contexts = [
+            ParserContext(name=name, aliases=aliases, args=self.collection[name].get_arguments(ignore))
+            for name, aliases in self.collection.task_names.items()
+            if typed & {name, name.replace("-", "_"), *aliases}
+        ]
+        return Parser(initial=self.initial_context, contexts=contexts)
+
     def parse_tasks(self) -> None:
         """Read tasks and their options; see Invoke.
 
@@ -169,12 +183,12 @@ class Program(Fab):  # type: ignore[misc]
 
         :raises HawserError: settings name an executor that is not ours, and would not check the keys of hosts.
         """
-        from .executor import Executor
-
         path = self.config.tasks.executor_class
         if path is not None:
             module, _, name = path.rpartition(".")
             found = getattr(importlib.import_module(module), name, None) if module else None
+            from .executor import Executor
+
             if not (isinstance(found, type) and issubclass(found, Executor)):
                 ours = f"{Executor.__module__}.{Executor.__name__}"
                 raise HawserError(
@@ -196,15 +210,20 @@ class OwnProgram(Program):
     ours = True
 
 
+def make_executor(*arguments: object) -> FabricExecutor:
+    """Return our executor; it is loaded when tasks are to run, and no list of them pays for it."""
+    from .executor import Executor
+
+    return Executor(*arguments)
+
+
 def run(kind: type[Program]) -> None:
     # What the start makes is kept, and would be searched for garbage in vain; the executor looks again.
     gc.disable()
-    from .executor import Executor
-
     sys.excepthook = show_defect
     try:
         try:
-            kind(name="Fabric", version=fabric_version, executor_class=Executor, config_class=Settings).run()
+            kind(name="Fabric", version=fabric_version, executor_class=make_executor, config_class=Settings).run()
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 
 # Invoke turns the bytecode cache off; compiling our modules anew is the largest part of a start.
 sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
@@ -10,86 +12,101 @@ sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 import fabric.main  # noqa: E402
 from invoke.collection import Collection  # noqa: E402
 
-from hawser.executor import Executor  # noqa: E402
+from hawser.named import Named  # noqa: E402
+from hawser.program import make_executor  # noqa: E402
+from hawser.runner.webservers import TRAITS  # noqa: E402
 
-from . import (  # noqa: E402
-    acme,
-    adhoc,
-    bootstrap,
-    builds,
-    certs,
-    check,
-    checkouts,
-    code,
-    config,
-    cron,
-    db,
-    deploy,
-    files,
-    firewall,
-    lock,
-    logs,
-    maintenance,
-    once,
-    processes,
-    queue,
-    release,
-    releases,
-    remove,
-    sandbox,
-    secrets,
-    shells,
-    status,
-    trust,
-    venv,
-    volumes,
-)
-from .managers import supervisor, systemd  # noqa: E402
-from .webservers import WEB_SERVERS  # noqa: E402
+# What is typed, and where it stands.
+PLACES = {
+    "bootstrap": "bootstrap.bootstrap",
+    "deploy": "deploy.deploy",
+    "rollback": "deploy.rollback",
+    "resume": "deploy.resume",
+    "remove": "remove.remove",
+    "status": "status.status",
+    "check": "check.check",
+    "restart": "processes.restart",
+    "stop": "processes.stop",
+    "start": "processes.start",
+    "trust": "trust.trust",
+    "run": "adhoc.run",
+    "manage": "adhoc.manage",
+    "logs": "logs.logs",
+    "printenv": "adhoc.printenv",
+    "shell": "shells.shell",
+    "put": "files.put",
+    "get": "files.get",
+    "dbshell": "shells.dbshell",
+    "history": "releases.history",
+    "builds.make": "builds.make",
+    "certs.install": "certs.install",
+    "certs.request": "certs.request",
+    "certs.issue": "acme.issue",
+    "checkouts.update": "checkouts.update",
+    "code.pull": "code.pull",
+    "config.install": "config.install",
+    "config.place": "config.place",
+    "config.samples": "config.samples",
+    "config.render": "config.render",
+    "cron.install": "cron.install",
+    "cron.list": "cron.list_entries",
+    "db.migrate": "db.migrate",
+    "db.backup": "db.backup",
+    "db.list": "db.listing",
+    "db.restore": "db.restore",
+    "firewall.install": "firewall.install",
+    "lock.status": "lock.status",
+    "lock.hold": "lock.hold",
+    "lock.release": "lock.release",
+    "maintenance.on": "maintenance.on",
+    "maintenance.off": "maintenance.off",
+    "once.run": "once.run_now",
+    "once.done": "once.done",
+    "once.list": "once.listing",
+    "queue.list": "queue.listing",
+    "queue.purge": "queue.purge",
+    "release.build": "release.build",
+    "release.activate": "release.activate",
+    "releases.list": "releases.listing",
+    "releases.prune": "releases.prune",
+    "releases.sign": "releases.sign",
+    "sandbox.up": "sandbox.up",
+    "sandbox.down": "sandbox.down",
+    "sandbox.reset": "sandbox.reset",
+    "sandbox.list": "sandbox.listing",
+    "sandbox.shell": "sandbox.shell",
+    "secrets.pull": "secrets.pull",
+    "secrets.new-key": "secrets.new_key",
+    "supervisor.reload": "managers.supervisor.reload",
+    "systemd.reload": "managers.systemd.reload",
+    "venv.python": "venv.python",
+    "venv.build": "venv.build",
+    "volumes.open": "volumes.open_all",
+    "volumes.format": "volumes.make",
+    **{f"{server}.install": f"webservers.{server}.install" for server in TRAITS},
+}
+# Written by `tests/unit/test_collection.py`, out of what stands there.
+DOCSTRINGS = json.loads((Path(__file__).parent / "docstrings.json").read_text(encoding="utf-8"))
+
+
+def place_of(typed: str) -> str:
+    """Return module and name of a task."""
+    return f"{__package__}.{PLACES[typed]}"
+
+
+def collected() -> Collection:
+    """Return the namespace."""
+    root = Collection()
+    for typed in PLACES:
+        group, _, name = typed.rpartition(".")
+        if group and group not in root.collections:
+            root.add_collection(Collection(group))
+        there = root.collections[group] if group else root
+        there.add_task(Named(name, place_of(typed), DOCSTRINGS.get(typed, "")))
+    return root
+
+
+namespace = collected()
 
 # The `fab` that Fabric brings may have been typed; with it, too, the keys of hosts are to be checked.
-fabric.main.program.executor_class = Executor
-
-namespace = Collection(
-    bootstrap.bootstrap,
-    deploy.deploy,
-    deploy.rollback,
-    deploy.resume,
-    remove.remove,
-    status.status,
-    check.check,
-    processes.restart,
-    processes.stop,
-    processes.start,
-    trust.trust,
-    adhoc.run,
-    adhoc.manage,
-    logs.logs,
-    adhoc.printenv,
-    shells.shell,
-    files.put,
-    files.get,
-    shells.dbshell,
-    Collection("builds", builds.make),
-    Collection("certs", certs.install, certs.request, acme.issue),
-    Collection("checkouts", checkouts.update),
-    Collection("code", code.pull),
-    Collection("config", config.install, config.place, config.samples, config.render),
-    Collection("cron", cron.install, cron.list_entries),
-    Collection("db", db.migrate, db.backup, db.listing, db.restore),
-    Collection("firewall", firewall.install),
-    Collection("lock", lock.status, lock.hold, lock.release),
-    Collection("maintenance", maintenance.on, maintenance.off),
-    Collection("once", once.run_now, once.done, once.listing),
-    Collection("queue", queue.listing, queue.purge),
-    Collection("release", release.build, release.activate),
-    releases.history,
-    Collection("releases", releases.listing, releases.prune, releases.sign),
-    Collection("sandbox", sandbox.up, sandbox.down, sandbox.reset, sandbox.listing, sandbox.shell),
-    Collection("secrets", secrets.pull, secrets.new_key),
-    Collection("supervisor", supervisor.reload),
-    Collection("systemd", systemd.reload),
-    Collection("venv", venv.python, venv.build),
-    Collection("volumes", volumes.open_all, volumes.make),
-    *(Collection(name, each.install) for name, each in WEB_SERVERS.items()),
-)
+fabric.main.program.executor_class = make_executor

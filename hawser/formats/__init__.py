@@ -8,7 +8,6 @@ from __future__ import annotations
 from .apache import apache_word
 from .crontab import crontab_command
 from .dotenv_file import dotenv
-from .filters import FILTERS
 from .ini import ini_value
 from .literals import json_text, python_literal, url_quote, yaml_text
 from .nginx import nginx_string, nginx_word
@@ -18,7 +17,6 @@ from .systemd import systemd_environment, systemd_exec, systemd_value, systemd_w
 from .text import NotRepresentable
 
 __all__ = [
-    "FILTERS",
     "NotRepresentable",
     "apache_word",
     "crontab_command",

@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 
 from ..errors import InputErrors, Problem
-from ..formats import FILTERS
+from ..formats.filters import FILTERS
 from .bounded import MISTAKES, Environment, mistake
 from .budget import budget
 from .compiled import COMPILED

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 import pytest
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
-from hawser.formats import FILTERS, NotRepresentable
+from hawser.formats import NotRepresentable
+from hawser.formats.filters import FILTERS
 
 
 def render(template: str, **values: object) -> str:

@@ -27,7 +27,7 @@ def give(world: World, words: list[str]) -> str:
     target = asked.args["hosts"].value
     for context in contexts:
         name = next(each for each in namespace.task_names if each.replace("_", "-") == context.name.replace("_", "-"))
-        body = getattr(namespace[name], "body", namespace[name])
+        body = namespace[name].load().body
         given = {key.replace("-", "_"): value.value for key, value in context.args.items() if value.got_value}
         if said := world.give(body, target, context.name, **given):
             return said
