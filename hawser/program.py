@@ -20,7 +20,7 @@ from fabric import __version__ as fabric_version
 from fabric.executor import Executor as FabricExecutor
 from fabric.main import Fab
 from invoke.config import AmbiguousMergeError
-from invoke.exceptions import UnknownFileType
+from invoke.exceptions import ParseError, UnknownFileType
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 from invoke.vendor import yaml
@@ -28,6 +28,7 @@ from invoke.vendor import yaml
 from . import __version__
 from .errors import HawserError
 from .formats import shell
+from .mistyped import asks_for_help_outside, mistyped, unquoted
 from .options import require_meaningful
 from .project import fabfile_above, hosts_above
 from .report.text import safe
@@ -89,6 +90,15 @@ class Program(Fab):  # type: ignore[misc]
 
     ours = False
 
+    @contextlib.contextmanager
+    def mistypings(self) -> Iterator[None]:
+        """Say what is mistyped, and what was meant: Invoke knows the word alone, and ends with 1."""
+        try:
+            yield
+        except ParseError as error:
+            tasks = self.collection.task_names if self.collection is not None else ()
+            raise mistyped(error, self.argv, tasks, self.initial_context) from None
+
     def print_version(self) -> None:
         """Say which versions these are."""
         print(f"Hawser {__version__}")
@@ -101,7 +111,7 @@ class Program(Fab):  # type: ignore[misc]
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Read the options that are no task's; see Invoke."""
-        with numbers(sys.argv if argv is None else argv):
+        with self.mistypings(), numbers(sys.argv if argv is None else argv):
             super().parse_core(argv)
         # `--debug` writes down what Paramiko heard, too.
         for handler in logging.getLogger().handlers:
@@ -146,7 +156,7 @@ class Program(Fab):  # type: ignore[misc]
     def _make_parser(self) -> Parser:
         """Return what knows the options of the tasks that are typed: those of all others need not be loaded."""
         assert self.collection is not None
-        ignore, typed = self.config.tasks.ignore_unknown_help, set(self.argv)
+        ignore, typed = self.config.tasks.ignore_unknown_help, {*self.argv, self.args.help.value}
         contexts = [
             ParserContext(name=name, aliases=aliases, args=self.collection[name].get_arguments(ignore))
             for name, aliases in self.collection.task_names.items()
@@ -159,9 +169,20 @@ class Program(Fab):  # type: ignore[misc]
 
         :raises InputErrors: values of Fabric's own options mean nothing.
         """
-        with numbers(self.argv):
+        with self.mistypings(), numbers(self.argv):
             super().parse_tasks()
         require_meaningful(self.args)
+
+    def parse_cleanup(self) -> None:
+        """Show what `--list` and `--help` ask for; see Invoke.
+
+        :raises HawserError: `-h` belongs to a command for hosts.
+        """
+        topic = self.args.help.value
+        if isinstance(topic, str) and asks_for_help_outside(self.argv, topic):
+            raise unquoted(topic, self.argv)
+        with self.mistypings():
+            super().parse_cleanup()
 
     def update_config(self) -> None:
         """Take over what the options say; see Fabric.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from hawser.executor import Executor
 from hawser.program import OwnProgram, Program, Settings
 
+PROJECT = Path(__file__).parents[2]
 FABFILE = """
 import json
 from invoke import task
@@ -87,6 +89,48 @@ def typed(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         return Said(code, *capsys.readouterr())
 
     return typed
+
+
+MISTYPED = {
+    ("statsu",): ("there is no task 'statsu'", "status"),
+    ("db.lst",): ("there is no task 'db.lst'", "db.list"),
+    ("deplyo", "--yes"): ("there is no task 'deplyo'", "deploy? All of them: fab --list"),
+    ("samples",): ("there is no task 'samples'", "config.samples"),
+    ("xyzzy",): ("there is no task 'xyzzy'", "next: fab --list"),
+    ("--lst",): ("there is no option '--lst'", "--list"),
+    ("--hots=web1", "status"): ("there is no option '--hots'", "--hosts"),
+    ("deploy", "--revison", "main"): (
+        "there is no option '--revison' of deploy",
+        "--revision? All of them: fab --help deploy",
+    ),
+    ("deploy", "--revision"): ("--revision needs a value", "fab --help deploy"),
+    ("status", "web1"): ("there is no task 'web1'", "fab --list"),
+    ("run",): ("run needs command", "fab --help run"),
+    ("run", "df", "-x"): ("run takes its command as one word", "run 'df -x'"),
+    ("run", "df", "-h"): ("run takes its command as one word", "run 'df -h'"),
+    ("run", "ls", "/tmp"): ("run takes its command as one word", "run 'ls /tmp'"),
+    ("manage", "migrate", "--plan"): ("manage takes its command as one word", "manage 'migrate --plan'"),
+    ("--help", "deplyo"): ("there is no task 'deplyo'", "deploy?"),
+}
+
+
+@pytest.mark.parametrize("words", MISTYPED, ids=" ".join)
+def test_what_is_mistyped_is_said_with_what_was_meant(words: tuple[str, ...]) -> None:
+    program = "from hawser.program import main; main()"
+    argv = [sys.executable, "-c", program, *words]
+    result = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    what, meant = MISTYPED[words]
+    assert (result.returncode, result.stdout) == (2, "")
+    first, second = result.stderr.splitlines()
+    assert first.startswith(what) and second.startswith("  next: ") and meant in second
+
+
+@pytest.mark.parametrize("words", [("-h", "run"), ("--help", "run"), ("--help=run",), ("-hrun",)], ids=" ".join)
+def test_help_is_shown_for_a_task_that_takes_a_command(words: tuple[str, ...]) -> None:
+    program = "from hawser.program import main; main()"
+    argv = [sys.executable, "-c", program, *words]
+    result = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "Run a command on every host" in result.stdout
 
 
 def test_what_commands_of_plain_tasks_shall_do_is_passed_on(typed: Typed) -> None:
