@@ -10,7 +10,7 @@ from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.certificates import certificate_names, certificate_settings, local_file, site_certificate
-from hawser.host.processes import ProcessInstance, healthy, live_processes_of
+from hawser.host.processes import ProcessInstance, going_on, healthy, live_processes_of
 from hawser.host.release import Release
 from hawser.host.views import certificate_files, certificates_folder
 from hawser.inventory.tables.certificates import Certificate
@@ -115,9 +115,10 @@ def of_application(host: Host) -> Resources:
 
 def serves(host: Host, process: ProcessInstance) -> bool:
     """Whether a process runs that a switch would not replace anyway; one that somebody has stopped stays so."""
-    release = host.facts.release_of(process.unit, process.setting.manager)
-    running = any(row["active"] for row in host.facts.processes if row["unit"] == process.unit)
-    return running and bool(release) and (host.release is None or host.release.id == release)
+    row = host.facts.defined(process.unit, process.setting.manager)
+    if row is None or not row["active"]:
+        return False
+    return host.release is None or going_on(host, process.unit, process.setting.manager) is not None
 
 
 @dataclass(frozen=True)

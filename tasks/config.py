@@ -13,7 +13,7 @@ from hawser.formats import dotenv, shell_environment
 from hawser.host import Host
 from hawser.host.host import ForbiddenSecrets
 from hawser.host.managed_files import managed_files
-from hawser.host.processes import processes_of
+from hawser.host.processes import going_on, processes_of
 from hawser.host.shares import required
 from hawser.host.variables import dotenv_variables, full_environment, own_environments
 from hawser.host.volumes import folders
@@ -67,7 +67,7 @@ def place(host: Host) -> Resources:
             continue
         yield file
         for process in processes_of(host):
-            serves = host.facts.release_of(process.unit, process.setting.manager) == host.release.id
+            serves = going_on(host, process.unit, process.setting.manager)
             if serves and process.setting_name in entry.restart:
                 yield Running(process.unit, process.setting.manager, log=process.log, when=changed(file))
 

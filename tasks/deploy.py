@@ -104,7 +104,7 @@ def deploy(
 @fleet_task(help={"to": "the release to go back to; default: the one before"})
 def rollback(fleet: Fleet, to: str = "") -> None:
     """Go back to the release that was deployed before, with its own code and configuration and today's secrets."""
-    wanted = kept.release(fleet.with_leader(), to or previous(fleet))
+    wanted = with_todays_secrets(fleet, kept.release(fleet.with_leader(), to or previous(fleet)))
     migrations.report_reverts(fleet, wanted)
     roll_out(fleet, wanted, Record(wanted.id, wanted.commit, "rollback", migrations=False))
 
@@ -135,7 +135,8 @@ def resume(fleet: Fleet) -> None:
         require_all(fleet, record, None)
         revert_all(hosts, record)
         return
-    wanted = kept.release(hosts.subset([name for name in hosts.names if name in record.hosts]), record.release)
+    found = kept.release(hosts.subset([name for name in hosts.names if name in record.hosts]), record.release)
+    wanted = with_todays_secrets(fleet, found)
     require_all(fleet, record, wanted)
     if record.what == "deploy":
         require_same_inputs(fleet, wanted)
@@ -183,14 +184,25 @@ def require_journals(missing: Fleet, record: Record, told_by: Sequence[str]) -> 
         )
 
 
-def require_same_inputs(fleet: Fleet, release: Release) -> None:
-    """Stop where a release would not become again what it was to be: its secrets are not kept with it.
-
-    :raises HawserError: they, the hosts or Hawser have changed since.
-    """
+def made_again(fleet: Fleet, release: Release) -> Release:
+    """Return the release that would be made today of what a kept one is made of: its secrets are not kept with it."""
     session = fleet.session
-    again = Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)
-    if again.id != release.id:
+    return Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)
+
+
+def with_todays_secrets(fleet: Fleet, release: Release) -> Release:
+    """Return a kept release as it goes out now: its processes get the secrets of today."""
+    if not release.process_inputs:
+        return release
+    return dataclasses.replace(release, process_inputs=made_again(fleet, release).process_inputs)
+
+
+def require_same_inputs(fleet: Fleet, release: Release) -> None:
+    """Stop where a release would not become again what it was to be.
+
+    :raises HawserError: its secrets, the hosts or Hawser have changed since.
+    """
+    if made_again(fleet, release).id != release.id:
         raise HawserError(
             f"{release.id} cannot be finished as it was begun: secrets, hosts or Hawser have changed since",
             next=f"fab -H {fleet.environment.name} deploy --revision {short(release.commit)}",

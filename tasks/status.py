@@ -139,14 +139,12 @@ class HostStatus:
 
     def defined(self, process: ProcessInstance) -> ProcessRow:
         """Return the row of a process's manager about it; that of a stopped process for an unknown one."""
-        for row in self.host.facts.processes:
-            if (row["manager"], row["unit"]) == (process.setting.manager, process.unit):
-                return row
-        return {
+        return self.host.facts.defined(process.unit, process.setting.manager) or {
             "process": process.name,
             "unit": process.unit,
             "manager": process.setting.manager,
             "release": "",
+            "inputs": "",
             "state": "stopped",
             "active": False,
             "enabled": False,
@@ -173,7 +171,8 @@ class HostStatus:
         for process in self.live:
             row, health = self.defined(process), self.health.get(process.name, "")
             listens = ", ".join(self.listens(process))
-            current = row["release"] in ("", self.host.facts.current)
+            facts = self.host.facts
+            current = row["release"] in ("", facts.current) or row["inputs"] == facts.process_inputs != ""
             yield [
                 self.host.name,
                 process.name,

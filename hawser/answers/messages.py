@@ -34,6 +34,7 @@ class ProcessRow(Row):
     unit: Unit
     manager: ManagerName
     release: NameOrNone
+    inputs: NameOrNone
     state: Text
     active: bool
     enabled: bool

@@ -11,7 +11,7 @@ from ..errors import HawserError
 from ..host.code import Access, index_question, repository_access
 from ..host.journal import Record
 from ..host.names import taken_names, told
-from ..host.processes import processes_of
+from ..host.processes import going_on, processes_of
 from ..host.release import Release, fetched_by, is_commit, is_id, short
 from ..inventory.values.types import is_version
 from ..runner.python.index import order
@@ -167,7 +167,8 @@ def current_releases(hosts: AskableHosts) -> dict[str, Release]:
     for name in hosts.names:
         facts = hosts.facts(name)
         if facts.current:
-            found[name] = Release(facts.current, facts.commit, hosts.environment, hosts.session.templates)
+            read = facts.process_inputs
+            found[name] = Release(facts.current, facts.commit, hosts.environment, hosts.session.templates, "", read)
     return found
 
 
@@ -241,7 +242,7 @@ def why_not_serving(hosts: AskableHosts, name: str, release: Release) -> str:
     rows = {(row["manager"], row["unit"]): row for row in facts.processes if row["live"]}
     for process in processes_of(host):
         row = rows.get((process.setting.manager, process.unit))
-        if row is None or row["release"] != release.id:
+        if row is None or going_on(host, process.unit, process.setting.manager) is None:
             return f"{process.unit} is not defined for it"
         if not row["active"]:
             return f"{process.unit} is {row['state']}"

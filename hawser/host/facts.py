@@ -12,7 +12,9 @@ from ..answers import kinds, messages, records
 class Facts:
     """The facts of a host: of the machine, and of the application on it.
 
-    :param processes: one mapping per process definition: process, unit, manager, release, state, active, seconds, live.
+    :param process_inputs: what the processes of the current release read, as its `Release` has it.
+    :param processes: one mapping per process definition: process, unit, manager, release and what it reads, state,
+        active, seconds, live.
     :param live: by process the colour that serves.
     :param astray: the processes whose link in the run folder leads elsewhere.
     :param since: when the current release began to serve, in seconds since the epoch.
@@ -42,6 +44,7 @@ class Facts:
     ipv6: bool = True
     current: kinds.NameOrNone = ""
     commit: kinds.NameOrNone = ""
+    process_inputs: kinds.NameOrNone = ""
     previous: kinds.NameOrNone = ""
     releases: kinds.FewFacts[kinds.Name] = ()
     live: messages.Live = field(default_factory=dict)
@@ -74,5 +77,9 @@ class Facts:
 
     def release_of(self, unit: str, manager: str) -> str:
         """Return the release that a unit's definition belongs to, empty when its manager has no such unit."""
-        rows = (row for row in self.processes if (row["unit"], row["manager"]) == (unit, manager))
-        return next((str(row["release"]) for row in rows), "")
+        row = self.defined(unit, manager)
+        return str(row["release"]) if row else ""
+
+    def defined(self, unit: str, manager: str) -> messages.ProcessRow | None:
+        """Return the row of a unit; None when its manager has no such unit."""
+        return next((row for row in self.processes if (row["unit"], row["manager"]) == (unit, manager)), None)

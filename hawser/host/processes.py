@@ -14,6 +14,7 @@ from ..inventory.tables.processes import CronEntry, Process
 from ..resources import Changed, Command, File, Healthy, Resources, Retired, Running, Vacated, changed
 from ..runner.processes.traits import MANAGERS, ManagerTraits, others
 from .host import Host
+from .release import Release
 from .variables import instance_environment
 
 # By which servers are told where to write their number: gunicorn, celery, uWSGI, twistd.
@@ -181,7 +182,8 @@ class ProcessInstance:
 def processes_of(host: Host, manager: str = "") -> list[ProcessInstance]:
     """Return the processes of a host in the colours that the release at stake shall have.
 
-    A process that already serves this release keeps its colour; another one gets the colour that is free.
+    A process that already serves this release, or one of which it would read the same, keeps its colour; another one
+    gets the colour that is free.
 
     :param manager: only those under this one.
     """
@@ -190,10 +192,30 @@ def processes_of(host: Host, manager: str = "") -> list[ProcessInstance]:
     found: list[ProcessInstance] = []
     rank = host.environment.rank
     for name, setting in sorted(settings.items(), key=lambda item: (rank(item[0]), starts_late(item[1]))):
-        found.extend(
-            ProcessInstance(host, each, setting, colour_of(host, each, setting)) for each in instances(name, setting)
-        )
+        found.extend(instance_of(host, each, setting) for each in instances(name, setting))
     return found
+
+
+def instance_of(host: Host, name: str, setting: Process) -> ProcessInstance:
+    """Return a process in the colour that the release at stake shall have; where it goes on, in that which it is in."""
+    process = ProcessInstance(host, name, setting, colour_of(host, name, setting))
+    own = going_on(host, process.unit, setting.manager)
+    return dataclasses.replace(process, host=dataclasses.replace(host, release=own)) if own else process
+
+
+def going_on(host: Host, unit: str, manager: str) -> Release | None:
+    """Return the release in whose folder a process goes on when the one at stake serves; None where it starts anew.
+
+    It goes on where it is of that release, or of another one and would read the same. Secrets may have changed in a
+    release that is rolled out once more.
+    """
+    wanted, row = host.release, host.facts.defined(unit, manager)
+    if wanted is None or row is None:
+        return None
+    if row["release"] == wanted.id:
+        return wanted if row["inputs"] in ("", wanted.process_inputs) or not wanted.process_inputs else None
+    alike = row["inputs"] and row["inputs"] == wanted.process_inputs and row["release"] in host.facts.releases
+    return dataclasses.replace(wanted, id=row["release"]) if alike else None
 
 
 def live_processes_of(host: Host) -> list[ProcessInstance]:
@@ -212,8 +234,7 @@ def colour_of(host: Host, name: str, setting: Process) -> str:
     live = host.facts.live.get(name, "")
     if live not in COLOURS:
         return first_colour(host, setting)
-    unit = f"{host.app.name}-{name}-{live}"
-    serves = host.release is not None and host.facts.release_of(unit, setting.manager) == host.release.id
+    serves = going_on(host, f"{host.app.name}-{name}-{live}", setting.manager)
     return live if serves else COLOURS[1 - COLOURS.index(live)]
 
 
@@ -241,6 +262,7 @@ def turned(process: ProcessInstance) -> Host:
             "unit": process.other.unit,
             "manager": process.setting.manager,
             "release": host.release.id if host.release else "",
+            "inputs": host.release.process_inputs if host.release else "",
             "state": "",
             "active": True,
             "enabled": True,

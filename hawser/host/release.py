@@ -47,6 +47,11 @@ LATER: Mapping[str, object] = {
     "site.read_timeout": 3600,
 }
 
+# What cron does is no business of a process that runs: its tables, templates, and keys of processes.
+CRON_TABLE, CRON_TEMPLATES, CRON_KEYS = "cron", ("cron.j2", "cron-record.sh.j2"), ("restart_at",)
+# A template may tell of them to a process all the same.
+TELLS_OF_CRON = re.compile(r"\benvironment\b.{0,60}\b(?:cron|restart_at)\b")
+
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+]{0,99}-[0-9a-f]{8}", re.ASCII)
 
 
@@ -68,6 +73,24 @@ def tables_at(settings: dict[str, Any], path: Sequence[str]) -> Iterator[dict[st
     for table in settings.values() if first == "*" else (settings.get(first),):
         if table is not None:
             yield from tables_at(table, rest)
+
+
+def process_inputs(commit: str, settings: Written, templates: Mapping[str, str], rest: Sequence[str]) -> str:
+    """Return a digest of all that the processes of a release may have read: everything but what cron alone does.
+
+    :param settings: those that count for the release's id.
+    :param rest: the other parts of its id.
+    """
+    processes = {
+        name: {key: value for key, value in each.items() if key not in CRON_KEYS}
+        for name, each in settings["processes"].items()
+    }
+    without = {**settings, "processes": processes, CRON_TABLE: None}
+    others = {name: text for name, text in templates.items() if name not in CRON_TEMPLATES}
+    text = json.dumps([commit, without, others, *rest], sort_keys=True)
+    if TELLS_OF_CRON.search(text):
+        text = json.dumps([commit, settings, others, *rest], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def is_id(text: str) -> bool:
@@ -107,6 +130,7 @@ class Inputs(TypedDict):
     named: str
     settings: dict[str, object]
     templates: dict[str, str]
+    process_inputs: str
 
 
 @dataclass(frozen=True)
@@ -118,6 +142,8 @@ class Release:
     :param environment: its settings, and
     :param templates: its templates: today's, or those that the release kept.
     :param named: by what hosts fetch the commit where it is on no branch or tag; see `fetched_by`.
+    :param process_inputs: a digest of what its processes read: those of two releases with the same one are alike. Empty
+        where nobody knows it.
     """
 
     id: str
@@ -125,6 +151,7 @@ class Release:
     environment: Environment
     templates: Templates
     named: str = ""
+    process_inputs: str = ""
 
     @classmethod
     def of(
@@ -157,9 +184,11 @@ class Release:
         settings["hosts"] = {
             name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()
         }
-        parts = [__version__, settings, sorted(templates.used.items()), secrets.fingerprint(environment.app.name)]
+        fingerprint = secrets.fingerprint(environment.app.name)
+        parts = [__version__, settings, sorted(templates.used.items()), fingerprint]
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return cls(f"{short(commit)}-{digest[:8]}", commit, environment, templates, named)
+        read = process_inputs(commit, settings, templates.used, [__version__, fingerprint])
+        return cls(f"{short(commit)}-{digest[:8]}", commit, environment, templates, named, read)
 
     @property
     def inputs(self) -> str:
@@ -184,6 +213,7 @@ class Release:
             "named": self.named,
             "settings": self.environment.model_dump(mode="json"),
             "templates": dict(sorted(self.templates.used.items())),
+            "process_inputs": self.process_inputs,
         }
 
     @classmethod
@@ -198,8 +228,9 @@ class Release:
         try:
             identifier, commit, settings, templates = (kept[key] for key in ("id", "commit", "settings", "templates"))
             # Older versions have not written it down.
-            named = kept.get("named", "")
-            if not all(isinstance(each, str) for each in (identifier, commit, named, *templates, *templates.values())):
+            named, read = kept.get("named", ""), kept.get("process_inputs", "")
+            texts = (identifier, commit, named, read, *templates, *templates.values())
+            if not all(isinstance(each, str) for each in texts):
                 raise TypeError
             for name, certificate in present["certificates"].items():
                 certificate["files"] = settings.get("certificates", {}).get(name, certificate)["files"]
@@ -227,7 +258,9 @@ class Release:
             findings = findings_of(error)
         if findings:
             raise ValueError("; ".join(f"{dotted(each.loc)}: {each.message}" for each in findings))
-        return cls(identifier, commit, environment, Templates(kept=templates), fetched_by(named, commit))
+        if not re.fullmatch("[0-9a-f]{0,64}", read):
+            raise ValueError("it does not say what its processes read")
+        return cls(identifier, commit, environment, Templates(kept=templates), fetched_by(named, commit), read)
 
 
 def todays_files(kept: Written, today: Written | None) -> dict[str, object]:

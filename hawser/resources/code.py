@@ -198,7 +198,7 @@ class Prune(Resource):
     """Old releases, and environments and builds that no release uses any more, removed.
 
     :param keep: how many releases that have served stay, the one that serves and the one before among them. One that
-        has never served goes, unless an open rollout needs it.
+        has never served goes, unless an open rollout needs it. One in whose folder a process goes on stays as well.
     """
 
     kind: ClassVar[str] = "prune"

@@ -101,10 +101,10 @@ def link(path: str, whole: bool = False) -> str:
         return ""
 
 
-def commit_of(release: str) -> str:
-    """Return the commit of a release, empty when there is none."""
-    found = read_json(release, "release.json", ("commit",))
-    return str(found["commit"]) if found else ""
+def kept_of(release: str) -> Dict[str, str]:
+    """Return the commit of a release, and what its processes read; empty texts where nobody knows."""
+    found = read_json(release, "release.json", ("commit",)) or {}
+    return {key: str(found.get(key, "")) for key in ("commit", "process_inputs")}
 
 
 def link_time(path: str) -> float:
@@ -235,9 +235,11 @@ def application_facts(system: System, application: str, root: str) -> Applicatio
     except OSError:
         releases = []
     records = {name: read_json(system.state, name, needed) for name, needed in RECORDS.items()}
+    kept = kept_of(os.path.join(root, "current"))
     return {
         "current": link(os.path.join(root, "current")),
-        "commit": commit_of(os.path.join(root, "current")),
+        "commit": kept["commit"],
+        "process_inputs": kept["process_inputs"],
         "previous": link(os.path.join(root, "previous")),
         "releases": releases,
         **process_facts(system, application, root),

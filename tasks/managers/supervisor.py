@@ -20,7 +20,8 @@ def reload(host: Host) -> Resources:
 
 def defined(process: ProcessInstance) -> Resources:
     """Yield one process's program file, its start, and the proof that it is healthy."""
-    text = process.host.render("supervisor.conf.j2", process=process, keys=keys(process))
+    inputs = process.host.release.process_inputs if process.host.release else ""
+    text = process.host.render("supervisor.conf.j2", process=process, inputs=inputs, keys=keys(process))
     yield from definition(process, text, validate="supervisor")
 
 

@@ -18,6 +18,7 @@ ROW = {
     "unit": "shop-web-blue",
     "process": "web",
     "release": RELEASE,
+    "inputs": "",
     "state": "active",
     "active": True,
     "enabled": True,

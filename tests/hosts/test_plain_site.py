@@ -130,6 +130,7 @@ def test_a_process_that_leaves_the_settings_goes_from_the_host(plain: Fleet) -> 
     plain.fab("-H", "plain", "deploy")
     assert plain.inside("solo", "systemctl", "is-active", "my-site-sleeper").strip() == "active"
     assert "systemd-cat" in plain.inside("solo", "cat", "/etc/cron.d/my-site")
+    changed_cron_lines_restart_nothing(plain, text + more)
     plain.file.write_text(text)
     plain.fab("-H", "plain", "deploy")
     assert plain.inside("solo", "sh", "-c", "systemctl is-active my-site-sleeper; true").strip() != "active"
@@ -139,6 +140,32 @@ def test_a_process_that_leaves_the_settings_goes_from_the_host(plain: Fleet) -> 
         )
         == ""
     )
+
+
+def changed_cron_lines_restart_nothing(plain: Fleet, text: str) -> None:
+    """Change cron lines and when cron restarts a process, go back and forth, and see that no process is replaced."""
+
+    def pids() -> str:
+        return plain.inside("solo", "sh", "-c", "systemctl show -p MainPID --value 'my-site-*' | grep -v '^0$'")
+
+    def crontab() -> str:
+        return plain.inside("solo", "cat", "/etc/cron.d/my-site")
+
+    before, nightly = pids(), crontab()
+    weekly = text.replace("@daily", "@weekly").replace('sleep 1000"', 'sleep 1000"\nrestart_at = "@monthly"')
+    plain.file.write_text(weekly + "environment = { WEEK = '1' }\n")
+    plain.fab("-H", "plain", "deploy")
+    assert "@weekly" in crontab() and "@monthly" in crontab()
+    assert "nothing to do" in plain.fab("-H", "plain", "deploy").stdout
+    assert "drift" not in plain.fab("-H", "plain", "check", code=None).stdout
+    plain.fab("-H", "plain", "rollback")
+    assert (crontab(), pids()) == (nightly, before)
+    plain.fab("-H", "plain", "deploy")
+    plain.file.write_text(text.replace("@daily", "@hourly"))
+    plain.fab("-H", "plain", "deploy")
+    assert "@hourly" in crontab() and pids() == before
+    plain.fab("-H", "plain", "restart")
+    assert pids() != before and plain.visit("solo", domain="plain.test").status == 200
 
 
 def test_a_process_with_two_ports_is_replaced_and_restarted_without_a_failed_request_and_can_be_renamed(

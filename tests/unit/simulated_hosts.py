@@ -47,6 +47,7 @@ STATE = f"/var/lib/hawser/{NAME}"
 NGINX = f"/etc/nginx/sites-enabled/{NAME}.conf"
 PAGE = f"{ROOT}/maintenance.html"
 DEFINED = re.compile(r"hawser: application=(\S+) process=(\S+) release=(\S*)")
+INPUTS = re.compile(r"^# hawser: inputs=([0-9a-f]+)$", re.M)
 COMMITS = {letter: letter * 40 for letter in "abc"}
 
 
@@ -101,6 +102,7 @@ class SimulatedHost:
                 "unit": path.rpartition("/")[2].removesuffix(".service"),
                 "process": found.group(2),
                 "release": found.group(3),
+                "inputs": "".join(INPUTS.findall(text)),
                 "state": "active",
                 "active": self.units.get(path.rpartition("/")[2].removesuffix(".service")) == text,
                 "seconds": 1,
@@ -125,6 +127,7 @@ class SimulatedHost:
             "app": {
                 "current": current,
                 "commit": json.loads(kept[current])["commit"] if current in kept else "",
+                "process_inputs": json.loads(kept[current]).get("process_inputs", "") if current in kept else "",
                 "previous": self.links.get(f"{ROOT}/previous", "").rpartition("/")[2],
                 "releases": sorted(kept),
                 "live": {},

@@ -129,7 +129,8 @@ def facts_of(environment: Environment, name: str, current: str) -> Facts:
                 "pid": 2,
                 "live": True,
             }
-            rows.append({"process": each, "unit": unit, "manager": setting.manager, "release": current, **said})
+            own = {"process": each, "unit": unit, "manager": setting.manager, "release": current, "inputs": ""}
+            rows.append({**own, **said})
     return Facts.from_wire(
         {
             "hostname": name,

@@ -7,12 +7,13 @@ import os
 import time
 from functools import partial
 
-from ..facts import commit_of, link_time, youngest
+from ..facts import kept_of, link_time, youngest
 from ..files.deletion import Tidying, mounted, refuse_mounts, unremovable, within
 from ..files.disk import open_folder, read, remove, write_atomically
 from ..files.records import number, parsed
 from ..files.walk import walk
 from ..kernel.mountinfo import mount_points
+from ..processes.processes import definitions
 from ..system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -143,7 +144,8 @@ def staying(system: System, root: str, keep: int) -> Set[str]:
     """Return the ids of the releases that stay.
 
     These are the one that serves, the one before, those that an open rollout needs; and of the others that have served
-    the youngest, until there are ``keep`` that have. One that has never served takes nobody's place.
+    the youngest, until there are ``keep`` that have. One that has never served takes nobody's place. And those in whose
+    folders processes of any of these go on running, which read nothing that is new in it.
     """
     present = set(folders(os.path.join(root, "releases")))
     journal = read_journal(system.state)
@@ -157,7 +159,9 @@ def staying(system: System, root: str, keep: int) -> Set[str]:
     for name in served:
         if len(stay.intersection(served)) < keep:
             stay.add(name)
-    return stay
+    read = {kept_of(os.path.join(root, "releases", name))["process_inputs"] for name in stay} - {""}
+    rows = definitions(os.path.basename(system.state))
+    return stay | ({each["release"] for each in rows if each["inputs"] in read} & present)
 
 
 def have_served(system: System, root: str) -> List[str]:
@@ -263,7 +267,7 @@ def listing(system: System, root: str) -> List[Kept]:
     current, back, served = linked(root, "current"), before(system, root), have_served(system, root)
     found: List[Kept] = []
     for name in folders(releases):
-        commit = commit_of(os.path.join(releases, name))
+        commit = kept_of(os.path.join(releases, name))["commit"]
         if not commit:
             continue
         built = link_time(os.path.join(releases, name, "release.json"))

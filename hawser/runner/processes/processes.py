@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..specs.system import ServiceSpec
 
 HEADER = re.compile(r"^[#;] hawser: application=(\S+) process=(\S+) release=(\S*)$", re.M)
+# What it reads, of definitions of today.
+INPUTS = re.compile(r"^[#;] hawser: inputs=([0-9a-f]+)$", re.M)
 # What a unit of systemd is called that starts at boot. Debian's init scripts and generated units have no state of their
 # own that could be set.
 ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
@@ -31,7 +33,7 @@ STARTUP = 120.0
 def definitions(application: str) -> List[Definition]:
     """List the process definitions of an application on this host.
 
-    :returns: dicts with manager, unit, process and release, from the comment at the top of each definition.
+    :returns: dicts with manager, unit, process, release and inputs, from the comments at the top of each definition.
     """
     found: List[Definition] = []
     for name, traits in MANAGERS.items():
@@ -44,13 +46,21 @@ def definitions(application: str) -> List[Definition]:
                 continue
             try:
                 with open(os.path.join(traits.folder, file), encoding="utf-8", errors="replace") as stream:
-                    header = HEADER.search(stream.read(4096))
+                    head = stream.read(4096)
             except OSError:
                 # A link that leads nowhere, or a folder: none of ours.
                 continue
+            header, inputs = HEADER.search(head), INPUTS.search(head)
             if header and header.group(1) == application:
-                unit = file[: -len(traits.suffix)]
-                found.append({"manager": name, "unit": unit, "process": header.group(2), "release": header.group(3)})
+                found.append(
+                    {
+                        "manager": name,
+                        "unit": file[: -len(traits.suffix)],
+                        "process": header.group(2),
+                        "release": header.group(3),
+                        "inputs": inputs.group(1) if inputs else "",
+                    }
+                )
     return found
 
 

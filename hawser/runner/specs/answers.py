@@ -15,12 +15,13 @@ class Counted(TypedDict, Generic[T]):
 
 
 class Definition(TypedDict):
-    """The definition of a process, as the comment at its top names it."""
+    """The definition of a process, as the comments at its top name it."""
 
     manager: str
     unit: str
     process: str
     release: str
+    inputs: str
 
 
 class ProcessState(TypedDict):
@@ -57,6 +58,7 @@ class ProcessFacts(TypedDict):
 class ApplicationFacts(ProcessFacts):
     current: str
     commit: str
+    process_inputs: str
     previous: str
     releases: List[str]
     journal: Optional[Mapping[str, object]]

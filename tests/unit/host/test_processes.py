@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from hawser.secrets import Secrets
 from hawser.templates.rendering import TemplateError, Templates
 
 NEW, OLD = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb"
+UNKNOWN = {"inputs": "", "live": True}
 SOCKET = {"command": "gunicorn shop.wsgi --bind unix:{{ socket }}"}
 PORT = {"command": "gunicorn shop.wsgi --bind 0.0.0.0:{{ port }}", "port": 8001}
 SPARE = {**PORT, "spare_port": 8011}
@@ -61,7 +63,7 @@ def only(host: Callable[..., Host]) -> Callable[..., ProcessInstance]:
     """Return the process of a host that has no other one."""
 
     def only(setting: dict[str, Any], live: str = "", serves: str = OLD) -> ProcessInstance:
-        rows = ({"process": "web", "unit": f"shop-web-{live}", "manager": "systemd", "release": serves},)
+        rows = ({"process": "web", "unit": f"shop-web-{live}", "manager": "systemd", "release": serves, "inputs": ""},)
         facts = Facts(live={"web": live}, processes=rows) if live else Facts()
         (found,) = processes_of(host(facts, web=setting))
         return found
@@ -109,6 +111,44 @@ class TestColours:
         facts = Facts(live={"web": "green", "beat": "blue"})
         live = live_processes_of(host(facts, web=SOCKET, beat=SINGLE))
         assert [each.unit for each in live] == ["shop-web-green", "shop-beat"]
+
+
+class TestGoingOn:
+    """A process goes on in the folder of another release when it would read the same in the new one."""
+
+    @pytest.fixture
+    def there(self, host):
+        def there(setting: dict[str, Any], row: dict[str, str], read: str = "aa", releases=(OLD, NEW)):
+            colour = {} if setting is PORT else {"web": "green"}
+            unit = "shop-web" if setting is PORT else "shop-web-green"
+            told = {"process": "web", "unit": unit, "manager": "systemd", "release": OLD, "inputs": "aa", **row}
+            made = host(Facts(live=colour, processes=(told,), releases=releases), web=setting)
+            assert made.release is not None
+            release = dataclasses.replace(made.release, process_inputs=read)
+            (process,) = processes_of(dataclasses.replace(made, release=release))
+            return process
+
+        return there
+
+    def test_a_process_that_would_read_the_same_stays_in_its_folder_and_colour(self, there):
+        process = there(SOCKET, {})
+        assert (process.colour, process.host.release.id) == ("green", OLD)
+        assert f"/srv/shop/releases/{OLD}/run" in process.argv and process.directory.endswith(f"{OLD}/source")
+
+    def test_a_process_in_place_that_would_read_the_same_stays_in_its_folder(self, there):
+        assert there(PORT, {}).host.release.id == OLD
+
+    @pytest.mark.parametrize(
+        ("row", "read"),
+        [({}, "bb"), ({"inputs": ""}, "aa"), ({"inputs": ""}, ""), ({"release": NEW}, "bb")],
+        ids=["reads something else", "said nothing", "nobody knows", "other secrets in the same release"],
+    )
+    def test_a_process_that_may_read_something_else_starts_anew(self, there, row, read):
+        assert (there(SOCKET, row, read).colour, there(SOCKET, row, read).host.release.id) == ("blue", NEW)
+        assert there(PORT, row, read).host.release.id == NEW
+
+    def test_a_process_whose_folder_is_gone_starts_anew(self, there):
+        assert there(SOCKET, {}, releases=(NEW,)).host.release.id == NEW
 
 
 class TestOrder:
@@ -279,18 +319,18 @@ class TestSparePorts:
         assert process.argv[-1] == f"0.0.0.0:{port}"
 
     def test_a_process_that_had_one_port_starts_on_the_spare_one_first(self, host):
-        row = {"process": "web", "unit": "shop-web", "manager": "systemd", "release": OLD, "live": True}
+        row = {"process": "web", "unit": "shop-web", "manager": "systemd", "release": OLD, **UNKNOWN}
         (process,) = processes_of(host(Facts(processes=(row,)), web=SPARE))
         assert process.port == 8011
 
     @pytest.mark.parametrize(("colour", "port"), [("blue", 8011), ("green", 8001)])
     def test_a_process_that_is_renamed_takes_the_port_that_the_former_one_has_not(self, host, colour, port):
-        row = {"process": "old", "unit": f"shop-old-{colour}", "manager": "systemd", "release": OLD, "live": True}
+        row = {"process": "old", "unit": f"shop-old-{colour}", "manager": "systemd", "release": OLD, **UNKNOWN}
         (process,) = processes_of(host(Facts(processes=(row,), live={"old": colour}), web=SPARE))
         assert process.port == port
 
     def test_a_host_is_seen_as_when_a_process_serves_in_its_other_colour(self, host):
-        row = {"process": "web", "unit": "shop-web-blue", "manager": "systemd", "release": NEW, "live": True}
+        row = {"process": "web", "unit": "shop-web-blue", "manager": "systemd", "release": NEW, **UNKNOWN}
         (blue,) = processes_of(host(Facts(processes=(row,), live={"web": "blue"}), web=SPARE))
         (green,) = processes_of(turned(blue))
         assert (blue.port, green.port, green.colour) == (8001, 8011, "green")

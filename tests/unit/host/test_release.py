@@ -129,6 +129,68 @@ class TestName:
         assert release(environment("path", to="/elsewhere/shop.toml")).id == release().id
 
 
+CRON = {"nightly": {"schedule": "@daily", "command": "true"}}
+
+
+class TestWhatProcessesRead:
+    @pytest.mark.parametrize(
+        ("path", "to"),
+        [
+            ("cron", {"nightly": {"schedule": "@weekly", "command": "true"}}),
+            ("cron", {"nightly": {"schedule": "@daily", "command": "true", "environment": {"A": "1"}}}),
+            ("cron", {**CRON, "hourly": {"schedule": "@hourly", "command": "true", "groups": ["web"]}}),
+            ("cron", {}),
+            ("processes.web.restart_at", "@daily"),
+        ],
+    )
+    def test_cron_lines_make_another_release_in_which_processes_read_the_same(self, release, path, to):
+        before = environment("cron", to=CRON)
+        settings = json.loads(before.model_dump_json())
+        *tables, key = path.split(".")
+        table = settings
+        for each in tables:
+            table = table[each]
+        table[key] = to
+        after = release(Environment.model_validate(settings))
+        assert after.id != release(before).id
+        assert after.process_inputs == release(before).process_inputs != ""
+
+    def test_the_templates_of_a_first_cron_line_are_read_by_no_process(self, release):
+        both = {"run.sh.j2": "#!/bin/sh\n", "cron.j2": "x", "cron-record.sh.j2": "y"}
+        assert release(used=both).process_inputs == release().process_inputs
+
+    def test_processes_may_read_commit_secrets_settings_templates_and_addresses(self, release):
+        read = {
+            release().process_inputs,
+            release(commit=COMMIT[:10] + "f" * 30).process_inputs,
+            release(secret="another").process_inputs,
+            release(environment("env", "variables", to={"KEY": "x"})).process_inputs,
+            release(environment("processes", "web", "stop_timeout", to=60)).process_inputs,
+            release(used={"run.sh.j2": "#!/bin/sh -e\n"}).process_inputs,
+            release(addresses={"web1": "10.0.0.1", "web2": "10.9.9.9"}).process_inputs,
+        }
+        assert len(read) == 7
+
+    @pytest.mark.parametrize(
+        "text", ["{{ environment.cron }}", "{% for x in environment['processes'] %}{{ x.restart_at }}{% endfor %}"]
+    )
+    def test_a_template_that_tells_of_cron_lines_has_processes_read_them(self, release, text):
+        used = {"jobs.json.j2": text}
+        with_lines = release(environment("cron", to=CRON), used=used)
+        assert with_lines.process_inputs != release(used=used).process_inputs
+
+    def test_a_kept_release_says_what_its_processes_read_and_one_of_before_does_not(self, release):
+        made = release()
+        assert Release.from_inputs(written(made), environment()).process_inputs == made.process_inputs
+        older = {key: value for key, value in written(made).items() if key != "process_inputs"}
+        assert Release.from_inputs(older, environment()).process_inputs == ""
+
+    @pytest.mark.parametrize("said", ["a\n[Service]", "x", 5])
+    def test_a_kept_release_that_says_something_else_there_is_refused(self, release, said):
+        with pytest.raises(ValueError, match="it does not"):
+            Release.from_inputs({**written(release()), "process_inputs": said}, environment())
+
+
 def written(made: Release) -> dict[str, Any]:
     """Return what a host keeps of a release, as it is read there."""
     found: dict[str, Any] = json.loads(made.inputs)

@@ -52,7 +52,8 @@ def host(tmp_path: Path) -> Callable[..., Host]:
 
 
 def runs(release: str = RELEASE, active: bool = True) -> dict[str, Any]:
-    row = {"unit": "shop-web", "process": "web", "manager": "systemd", "release": release, "active": active}
+    own = {"unit": "shop-web", "process": "web", "manager": "systemd"}
+    row = {**own, "release": release, "inputs": "", "active": active}
     return {"processes": [row], "current": release}
 
 

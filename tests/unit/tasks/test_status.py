@@ -29,7 +29,8 @@ SETTINGS: dict[str, Any] = {
 }
 CURRENT = "1111111111-aaaaaaaa"
 NOW = time.time()
-ROW = {"manager": "systemd", "active": True, "state": "active (running)", "since": NOW - 60, "release": CURRENT}
+SINCE = {"active": True, "state": "active (running)", "since": NOW - 60}
+ROW = {"manager": "systemd", "release": CURRENT, "inputs": "", **SINCE}
 WEB = {**ROW, "unit": "shop-web-blue", "process": "web", "pid": 10}
 API = {**ROW, "unit": "shop-api", "process": "api", "pid": 20, "manager": "supervisor", "state": "running"}
 OPEN = {"address": "0.0.0.0", "port": 8001, "pid": 21, "pids": [21, 20], "program": "api", "unit": "supervisor.service"}

@@ -41,7 +41,9 @@ def host(tmp_path):
         )
         templates, addresses = Templates(), {"web1": "10.0.0.1"}
         release = Release(NEW, "1" * 40, environment, templates)
-        row = {"process": "web", "unit": f"my-shop-web-{live}", "manager": "systemd", "release": serves, "live": True}
+        unit = f"my-shop-web-{live}"
+        said = {"release": serves, "inputs": "", "live": True}
+        row = {"process": "web", "unit": unit, "manager": "systemd", **said}
         facts = Facts(live={"web": live}, processes=(row,)) if live else Facts()
         return Host("web1", environment, Secrets("shop", tmp_path, {}), templates, addresses, facts, release)
 

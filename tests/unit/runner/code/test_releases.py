@@ -124,6 +124,18 @@ def test_once_the_host_has_switched_only_as_many_stay_as_are_asked_for(site, sys
     assert site.names("releases") == ["a", "b"]
 
 
+def test_a_release_stays_as_long_as_processes_run_in_it_that_a_later_one_has_left_alone(site, monkeypatch):
+    for age, (name, read) in enumerate({"a": "11", "b": "11", "c": "11", "d": "22", "e": "33"}.items()):
+        site.release(name, age=age)
+        (site.root / "releases" / name / "release.json").write_text(f'{{"commit": "x", "process_inputs": "{read}"}}')
+    site.link("current", "a")
+    site.link("previous", "b")
+    rows = [{"release": "c", "inputs": "11"}, {"release": "d", "inputs": "22"}, {"release": "e", "inputs": ""}]
+    monkeypatch.setattr(releases, "definitions", lambda application: rows)
+    site.prune(2)
+    assert site.names("releases") == ["a", "b", "c"]
+
+
 def test_releases_that_failed_take_the_place_of_none_that_served(site, system):
     for age, name in enumerate(["fifth", "fourth", "third", "second", "first"]):
         site.release(name, age=age)

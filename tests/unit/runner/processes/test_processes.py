@@ -227,8 +227,8 @@ class TestDefinitions:
         text = "# hawser: application=demo process=beat release=r2\n[Unit]\n"
         (tmp_path / "units" / "demo-beat.service").write_text(text)
         assert definitions("demo") == [
-            {"manager": "systemd", "unit": "demo-beat", "process": "beat", "release": "r2"},
-            {"manager": "supervisor", "unit": "demo-web", "process": "web", "release": "r1"},
+            {"manager": "systemd", "unit": "demo-beat", "process": "beat", "release": "r2", "inputs": ""},
+            {"manager": "supervisor", "unit": "demo-web", "process": "web", "release": "r1", "inputs": ""},
         ]
 
     def test_definitions_of_another_application_with_a_longer_name_are_not_ours(self, supervisor, tmp_path):
