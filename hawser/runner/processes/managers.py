@@ -9,6 +9,7 @@ import os
 from ..files.disk import opened
 from ..kernel.starts import Start
 from ..system import Failure
+from .logs import journal_arguments, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,9 +143,12 @@ def journal(system: System, units: Sequence[str], since: float, lines: int = LOG
     # What a program said before its end may be on its way there still.
     with contextlib.suppress(Failure):
         system.run(["journalctl", "--sync"], check=False, timeout=10)
-    argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(lines), "--since", "@%.6f" % since]
-    argv += [word for unit in units for word in ("-u", unit)]
-    return system.run(argv, check=False, apart=True, timeout=30).output
+    # Without --reverse, journalctl before version 254 takes the first lines since then for the last ones.
+    argv = [*journal_arguments({"name": "", "units": list(units)}), "--reverse", "-n", str(lines)]
+    answer = system.run([*argv, "--since", "@%.6f" % since], check=False, apart=True, timeout=30)
+    entries = answer.output.split("\n")
+    told = [text for entry in reversed(entries) for _moment, text in parse(entry.encode("utf-8", "replace"))]
+    return "".join(text + "\n" for text in told[-lines:])
 
 
 def tail(path: str, start: Optional[Start] = None) -> str:

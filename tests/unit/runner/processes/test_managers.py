@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ import pytest
 from hawser.formats import supervisor_command
 from hawser.host.processes import unlinking
 from hawser.runner.kernel.starts import Start
-from hawser.runner.processes.managers import manager, tail
+from hawser.runner.processes.managers import journal, manager, tail
 from hawser.runner.processes.processes import Running
 from hawser.runner.processes.supervisor import Supervisor
 from hawser.runner.processes.supervisor_access import Access, access
@@ -271,6 +272,17 @@ class TestTheJournalOfAUnit:
             assert began - 1e-3 <= asked()[-1] <= time.time()
             assert Systemd(system).log("demo-web") == ""
             assert asked()[-1] == asked()[-2]
+
+    def test_the_last_words_of_a_unit_are_those_that_it_wrote_last_in_their_order(self, system, tmp_path, monkeypatch):
+        # As Debian 12's does: the first lines since a moment, but for those that are read from the end.
+        for number in (1, 2, 3):
+            entry = {"MESSAGE": f"line {number}\nand more", "__REALTIME_TIMESTAMP": "1"}
+            (tmp_path / str(number)).write_text(json.dumps(entry) + "\n")
+        script = f'#!/bin/sh\ncd {tmp_path}\ncase "$*" in *--reverse*) cat 3 2 ;; *) cat 1 2 ;; esac\n'
+        (tmp_path / "journalctl").write_text(script)
+        (tmp_path / "journalctl").chmod(0o755)
+        monkeypatch.setitem(BASE_ENVIRONMENT, "PATH", f"{tmp_path}:/usr/bin:/bin")
+        assert journal(system, ["demo-web.service"], 5.0).splitlines() == ["line 2", "and more", "line 3", "and more"]
 
     def test_the_journal_of_a_unit_that_this_run_has_not_started_is_read_from_its_definition_on(
         self, system, asked, tmp_path, monkeypatch
