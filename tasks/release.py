@@ -29,7 +29,7 @@ from hawser.resources import (
 from hawser.signatures import JOURNAL, RELEASE, ROLLOUT
 from hawser.steps import removal, step
 
-from .managers import defined
+from .managers import defined, tried
 
 
 @step(prepares=True)
@@ -121,9 +121,14 @@ def hand_over(host: Host, left: tuple[str, ...] = ()) -> Resources:
 
 @step()
 def start(host: Host) -> Resources:
-    """Start the release's processes beside those that serve; what restarts in place comes last, whoever manages it."""
+    """Start the release's processes beside those that serve; what restarts in place comes last, whoever manages it.
+
+    Before anything stops, those that can move to another port for a moment are tried there.
+    """
     if host.release is None:
         return
+    for process in processes_of(host):
+        yield from tried(process)
     defined_before = {row["unit"] for row in host.facts.processes}
     for process in processes_of(host):
         if process.setting.single and process.unit not in defined_before:

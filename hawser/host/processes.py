@@ -42,15 +42,22 @@ class ProcessInstance:
 
     :param name: its name, numbered when there are several (``worker-2``).
     :param colour: ``blue`` or ``green``; empty for one that restarts in place.
+    :param is_trial: it runs beside the one that it shall replace, for a trial (`hawser.host.trials`), and
+    :param told: by these words before its command of its port.
     """
 
     host: Host
     name: str
     setting: Process
     colour: str
+    is_trial: bool = False
+    told: tuple[str, ...] = ()
 
     @property
     def instance(self) -> str:
+        if self.is_trial:
+            # No name of a process has a dot.
+            return f"{self.name}.trial"
         return f"{self.name}-{self.colour}" if self.colour else self.name
 
     @property
@@ -135,7 +142,7 @@ class ProcessInstance:
         own = own_environment(self.setting, self.setting_name)
         left = [*([self.socket] if self.socket else []), *pid_files(words)]
         fresh = [word for path in left for word in unlinking(path)]
-        return (*self.changes_user, *fresh, f"{self.host.release_path}/run", *own, *self.trusting, *words)
+        return (*self.changes_user, *fresh, f"{self.host.release_path}/run", *own, *self.trusting, *self.told, *words)
 
     @property
     def trusting(self) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ LATER: Mapping[str, object] = {
     "processes.*.health.fast": 1,
     "processes.*.health.successes": 1,
     "processes.*.spare_port": None,
+    "processes.*.trial": True,
     "processes.*.warm": None,
     "python.environment": {},
     "python.mirror": None,

@@ -33,7 +33,7 @@ from .databases import (
     Restore,
 )
 from .files import Absent, Block, Directory, File, HttpBlock, Link, LinkedFolder, OnlyFiles, Patch, Settings
-from .processes import Healthy, OnlyUnits, Retired, Running, Served, Vacated, Visited
+from .processes import Healthy, OnlyUnits, Retired, Running, Served, Tried, Vacated, Visited
 from .system import (
     Command,
     Exports,
@@ -110,6 +110,7 @@ __all__ = [
     "Service",
     "Settings",
     "Tool",
+    "Tried",
     "UploadedPython",
     "User",
     "UserGone",

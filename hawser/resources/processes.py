@@ -114,6 +114,35 @@ class Healthy(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Tried(Healthy):
+    """A process that was started beside the one that it shall replace, was healthy, and has ended; see `Healthy`.
+
+    Nothing is tried where the other does not run, will go on as it is, or listens on more than its port.
+
+    :param serves: the unit of the other, which may have another name, and
+    :param serves_under: its manager.
+    :param port: the port that is to be had afterwards.
+    :param path_of_definition: where the definition of the trial lies meanwhile.
+    :param definition: its text.
+    :param becomes: SHA-256 of the definition that the other shall get.
+    :param placeholder: what stands for the port of the trial in all of these texts.
+    """
+
+    kind: ClassVar[str] = "tried"
+    serves: str = ""
+    serves_under: str = ""
+    port: int = 0
+    path_of_definition: str = ""
+    definition: str = ""
+    becomes: str = ""
+    placeholder: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.serves}"
+
+
+@dataclass(frozen=True, eq=False)
 class Served(Resource):
     """The names of a site lead to its own configuration on this host, and to no other one.
 

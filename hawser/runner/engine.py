@@ -53,6 +53,7 @@ KINDS = {
     "vacated": ("processes.processes", "Vacated"),
     "units": ("processes.processes", "OnlyUnits"),
     "healthy": ("processes.health", "Healthy"),
+    "tried": ("processes.trials", "Tried"),
     "served": ("processes.sites", "Served"),
     "visited": ("processes.visit", "Visited"),
     "postgres_role": ("databases.postgres", "Role"),

@@ -20,9 +20,13 @@ def reload(host: Host) -> Resources:
 
 def defined(process: ProcessInstance) -> Resources:
     """Yield one process's program file, its start, and the proof that it is healthy."""
+    yield from definition(process, text(process), validate="supervisor")
+
+
+def text(process: ProcessInstance) -> str:
+    """Render the program file of a process."""
     inputs = process.host.release.process_inputs if process.host.release else ""
-    text = process.host.render("supervisor.conf.j2", process=process, inputs=inputs, keys=keys(process))
-    yield from definition(process, text, validate="supervisor")
+    return process.host.render("supervisor.conf.j2", process=process, inputs=inputs, keys=keys(process))
 
 
 def keys(process: ProcessInstance) -> dict[str, str]:

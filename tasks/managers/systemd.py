@@ -22,12 +22,16 @@ def reload(host: Host) -> Resources:
 
 def defined(process: ProcessInstance) -> Resources:
     """Yield one process's unit, its start, and the proof that it is healthy."""
+    yield from definition(process, text(process), validate="systemd")
+
+
+def text(process: ProcessInstance) -> str:
+    """Render the unit of a process."""
     host = process.host
     inputs = host.release.process_inputs if host.release else ""
     more = {"inputs": inputs, "keys": keys(process), "mounts": units(host), "volumes": mount_units(host)}
     sections = {"unit_keys": section(process, "Unit."), "install_keys": section(process, "Install.")}
-    text = host.render("systemd.service.j2", process=process, **more, **sections)
-    yield from definition(process, text, validate="systemd")
+    return host.render("systemd.service.j2", process=process, **more, **sections)
 
 
 def keys(process: ProcessInstance) -> dict[str, str]:

@@ -168,6 +168,27 @@ def changed_cron_lines_restart_nothing(plain: Fleet, text: str) -> None:
     assert pids() != before and plain.visit("solo", domain="plain.test").status == 200
 
 
+def one_that_does_not_start_takes_nothing_away(plain: Fleet, text: str) -> str:
+    """Deploy to a process on one port, and a commit that does not start; returns what was said of it."""
+
+    def pid() -> str:
+        return plain.inside("solo", "systemctl", "show", "-p", "MainPID", "--value", "my-site-web")
+
+    plain.file.write_text(text.replace('unix:{{ socket }}"', '127.0.0.1:{{ port }}"\nport = 8001'))
+    plain.fab("-H", "plain", "deploy")
+    before = pid()
+    plain.commit({"app.py": "import cart\n"})
+    said = plain.fab("-H", "plain", "deploy", code=1)
+    units = plain.inside("solo", "sh", "-c", "ls /etc/systemd/system | grep -c trial; true")
+    assert (pid(), units.strip(), plain.visit("solo", domain="plain.test").status) == (before, "0", 200)
+    plain.commit({"app.py": APPLICATION + "\nVERSION = 2\n"})
+    events = plain.events("-H", "plain", "deploy")
+    tried = [event["status"] for event in events if (event["t"], event.get("label")) == ("event", "tried my-site-web")]
+    assert tried == ["changed"]
+    assert pid() != before
+    return said.stdout + said.stderr
+
+
 def test_a_process_with_two_ports_is_replaced_and_restarted_without_a_failed_request_and_can_be_renamed(
     plain: Fleet,
 ) -> None:
@@ -181,6 +202,7 @@ def test_a_process_with_two_ports_is_replaced_and_restarted_without_a_failed_req
         while not over.wait(0.05):
             answers.append(plain.visit("solo", domain="plain.test").status)
 
+    failed = one_that_does_not_start_takes_nothing_away(plain, text.replace("[site]", proxy % "web"))
     visitor = threading.Thread(target=visit)
     visitor.start()
     try:
@@ -207,6 +229,8 @@ def test_a_process_with_two_ports_is_replaced_and_restarted_without_a_failed_req
         over.set()
         visitor.join()
         plain.file.write_text(text)
+    assert "ModuleNotFoundError: No module named 'cart'" in failed, "its last words, and not its first ones"
+    assert "it was tried beside my-site-web, which goes on serving" in failed
     assert seen["web"] == seen["restart"] == {200}, seen
     running = [line.split()[0] for line in units if " running " in line]
     assert len(running) == 2 and running[0].startswith("my-site-page-") and running[1].startswith("my-site-stale-")

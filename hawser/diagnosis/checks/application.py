@@ -13,6 +13,7 @@ from hawser.runner.kernel.strays import summary
 
 from ...host.names import taken_names, told
 from ...host.processes import live_processes_of, overlaps
+from ...host.trials import may_run_twice
 from .registry import Ask, Finding, Findings, more, on_host, once
 
 
@@ -129,6 +130,8 @@ def in_place(hosts: Sequence[Host]) -> Findings:
     for name in dict.fromkeys(site.proxy.values()):
         process = environment.processes.get(name)
         if process is None or process.port is None or overlaps(process) or process.single or process.public:
+            continue
+        if may_run_twice(process):
             continue
         behind = set(environment.hosts_of(site.groups)) <= set(environment.hosts_running(process))
         if behind and "port" in references(process.command).names:

@@ -109,6 +109,13 @@ class Process(Model):
         "proven, and the web server passes requests on to it before the old one stops. For a process of "
         "`site.proxy` that says `{{ port }}` and runs where its web server does.",
     )
+    trial: Flag = Field(
+        default=True,
+        description="Before a new one replaces an old one in place, it is started beside it on a port that is free, "
+        "asked for its health, and ended: one that does not work takes nothing away. For a process that is told its "
+        "port by `{{ port }}` or the variable `PORT` and is not `single`. False for one that must not run twice, not "
+        "even for a moment.",
+    )
     public: Flag = Field(
         default=False,
         description="Other machines are meant to reach its port. Else `status` and `check` warn when it listens on "

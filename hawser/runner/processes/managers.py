@@ -101,6 +101,13 @@ class ProcessManager:
         """
         raise NotImplementedError
 
+    def launch(self, unit: str, path: str = "") -> None:
+        """Start it now, and not at boot where its manager tells the two apart.
+
+        :raises Failure: it does not start; with its last words.
+        """
+        raise NotImplementedError
+
     def start(self, unit: str, path: str = "") -> None:
         """Start it, now and at boot.
 

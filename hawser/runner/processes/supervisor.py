@@ -136,6 +136,9 @@ class Supervisor(ProcessManager):
         if fault and "ALREADY_STARTED" not in fault:
             raise Failure("%s does not start: %s" % (unit, fault), self.log(unit, path))
 
+    def launch(self, unit: str, path: str = "") -> None:
+        self.start(unit, path)
+
     def restart(self, unit: str, path: str = "") -> None:
         self.stop(unit)
         self.begin(unit, path)

@@ -81,6 +81,9 @@ class Systemd(ProcessManager):
 
     def start(self, unit: str, path: str = "") -> None:
         self.enable(unit)
+        self.launch(unit, path)
+
+    def launch(self, unit: str, path: str = "") -> None:
         self.ctl("reset-failed", unit + self.traits.suffix, check=False)
         self.begin(unit, path)
         started = self.ctl("start", unit + self.traits.suffix, check=False, timeout=LONGEST_STOP)

@@ -53,6 +53,16 @@ class HealthySpec(Triggered):
     cwd: str
 
 
+class TriedSpec(HealthySpec):
+    serves: str
+    serves_under: str
+    port: int
+    path_of_definition: str
+    definition: str
+    becomes: str
+    placeholder: str
+
+
 class ServedSpec(TypedDict):
     server: str
     page: str

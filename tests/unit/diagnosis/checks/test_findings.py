@@ -209,8 +209,10 @@ class TestTheApplication:
     @pytest.mark.parametrize(
         ("change", "told_of"),
         [
-            ({}, True),
-            ({"spare_port": 8011}, False),
+            ({}, False),
+            ({"trial": False}, True),
+            ({"extra": {"RuntimeDirectory": "api"}}, True),
+            ({"trial": False, "spare_port": 8011}, False),
             ({"single": True}, False),
             ({"command": "api --port 8001"}, False),
             ({"groups": ["data"]}, False),
