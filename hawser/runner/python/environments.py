@@ -12,7 +12,7 @@ import stat
 import urllib.parse
 
 from ..code.git import Remote
-from ..facts import MARKER
+from ..facts import MARKER, marker
 from ..files.deletion import refuse_mounts
 from ..files.disk import open_folder, read, remove, stat_at, write_atomically
 from ..files.files import Link
@@ -93,6 +93,8 @@ class PythonEnvironment(Kind):
     path = ""
     # The versions of packages; None where they are not chosen yet.
     versions: Optional[List[str]] = None
+    # Those to keep to while versions are chosen by making the environment.
+    preferred: Sequence[str] = ()
     # Servers of repositories from which packages come.
     servers: AbstractSet[str] = frozenset()
     conda: Optional[CondaFile] = None
@@ -140,12 +142,11 @@ class PythonEnvironment(Kind):
         interpreter = None if self.by_conda() else self.find_interpreter() or self.install_interpreter()
         self.versions = self.known_versions(recipe, interpreter)
         self.path = self.find(recipe, interpreter)
+        if self.versions is None and (self.tells_versions(interpreter) or not complete(self.path)):
+            self.versions = self.choose(recipe, interpreter)
+            self.path = self.find(recipe, interpreter)
         if not complete(self.path):
-            if self.versions is None:
-                self.versions = self.choose(recipe, interpreter)
-                self.path = self.find(recipe, interpreter)
-            if not complete(self.path):
-                self.build(recipe, interpreter)
+            self.build(recipe, interpreter)
         self.keep_versions(recipe, interpreter)
         difference = self.link().check()
         if difference is not None:
@@ -165,18 +166,35 @@ class PythonEnvironment(Kind):
     def find(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> str:
         """Return the folder of the environment; the release's own, where it turned out that it needs one."""
         path, alone = self.place(recipe, interpreter), self.place(recipe, interpreter, recipe.release())
-        return alone if complete(alone) and not complete(path) else path
+        if complete(path) or not self.tells_versions(interpreter) or not self.versions:
+            return alone if complete(alone) and not complete(path) else path
+        # The one by which they were chosen was made before they were known.
+        for own in ("", recipe.release()):
+            first = self.place(recipe, interpreter, own, chosen=())
+            if complete(first) and marker(first).get("versions") == self.versions:
+                return first
+        return alone if complete(alone) else path
 
-    def place(self, recipe: Recipe, interpreter: Optional[Interpreter], own: str = "") -> str:
+    def place(
+        self,
+        recipe: Recipe,
+        interpreter: Optional[Interpreter],
+        own: str = "",
+        chosen: Optional[Sequence[str]] = None,
+    ) -> str:
         """Return the folder of the environment: named by the hash of all that goes into it.
 
         :param own: the release that has it for itself; empty: as the recipe says.
+        :param chosen: the versions of its packages; None: those that are known.
         """
         inputs = dict(recipe.inputs, format=FORMAT, machine=platform.machine())
         if own:
             inputs["own"] = own
-        if self.versions:
-            inputs["versions"] = self.versions
+        known = self.versions if chosen is None else chosen
+        if known:
+            inputs["versions"] = known
+        if self.tells_versions(interpreter) and self.spec["resolved"]:
+            inputs["resolved"] = self.spec["resolved"]
         if interpreter is not None:
             inputs["interpreter"] = [interpreter.real, interpreter.version]
             if legacy.needs_virtualenv(interpreter.version):
@@ -185,8 +203,12 @@ class PythonEnvironment(Kind):
         return os.path.join(self.spec["folder"], digest[:16])
 
     def leaves_open(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> bool:
-        """Tell whether there are versions to be chosen: of what no lock file names, and uv installs."""
-        return interpreter is not None and not self.by_pip(interpreter) and any(recipe.asked())
+        """Tell whether there are versions to be chosen: of what no lock file names."""
+        return interpreter is not None and any(recipe.asked())
+
+    def tells_versions(self, interpreter: Optional[Interpreter]) -> bool:
+        """Tell whether only the finished environment says which versions were chosen: pip chooses as it goes."""
+        return bool(self.by_pip(interpreter))
 
     def has_former_environment(self, recipe: Recipe, interpreter: Interpreter) -> bool:
         """Tell whether the release has its environment since versions were not kept yet."""
@@ -215,6 +237,8 @@ class PythonEnvironment(Kind):
     def choose(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> List[str]:
         """Let uv choose versions: those of the lock file or of the release before, as far as they fit, else today's."""
         assert interpreter is not None
+        if self.tells_versions(interpreter):
+            return self.choose_by_making(recipe, interpreter)
         self.make_cache()
         files, words = recipe.asked()
         groups = [word for name in self.spec["groups"] for word in ("--group", name)] if recipe.project else []
@@ -232,6 +256,31 @@ class PythonEnvironment(Kind):
                 # The code asks for others now, or nobody answers, which is told then.
                 pass
         return versions.chosen(self.uv(argv, building, stdin=stdin))
+
+    def choose_by_making(self, recipe: Recipe, interpreter: Interpreter) -> List[str]:
+        """Make the environment, unless it is there, and return the versions that are in it."""
+        self.path = self.find(recipe, interpreter)
+        if not complete(self.path):
+            self.preferred = self.versions_before(recipe, interpreter)
+            try:
+                self.build(recipe, interpreter)
+            except Failure:
+                if not self.preferred:
+                    raise
+                self.preferred = ()
+                self.build(recipe, interpreter)
+        found, about = self.installed(), marker(self.path)
+        if about.get("versions") != found:
+            text = json.dumps({**about, "versions": found}, indent=1)
+            write_atomically(os.path.join(self.path, MARKER), text.encode(), 0o644)
+        return found
+
+    def installed(self) -> List[str]:
+        """Return the versions of the packages that pip has installed into the environment, a line for each."""
+        argv = [self.path + "/bin/python", self.path + "/bin/pip", "freeze"]
+        variables = legacy.variables(self.cache(), "")
+        said = self.system.run(argv, self.spec["user"], "/", variables, apart=True, scoped=True).output
+        return versions.chosen(said)
 
     def versions_before(self, recipe: Recipe, interpreter: Interpreter) -> List[str]:
         """Return the versions that were chosen by these inputs for another release."""
@@ -382,7 +431,8 @@ class PythonEnvironment(Kind):
         if not legacy.needs_virtualenv(interpreter.version):
             self.output += self.uv(legacy.seeds(self.path, constraints))
         variables = {**legacy.variables(self.cache(), constraints), **self.spec["variables"]}
-        for argv in legacy.commands(recipe, self.path, interpreter.version, constraints):
+        limits = self.limits(recipe, self.versions or self.preferred, self.path).get("UV_CONSTRAINT", "").split()
+        for argv in legacy.commands(recipe, self.path, interpreter.version, constraints, limits):
             with self.repository_access() as access:
                 env = {**variables, **access}
                 result = self.system.run(

@@ -11,7 +11,7 @@ from .installers import pip_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Tuple
+    from typing import Dict, List, Sequence, Tuple
 
     from .requirements import Recipe
 
@@ -76,11 +76,14 @@ def seeds(environment: str, constraints: str) -> List[str]:
     return ["pip", "install", "--python", environment + "/bin/python", *limits, "--", PIP, "setuptools", "wheel"]
 
 
-def commands(recipe: Recipe, environment: str, version: str, constraints: str) -> List[List[str]]:
+def commands(
+    recipe: Recipe, environment: str, version: str, constraints: str, limits: Sequence[str] = ()
+) -> List[List[str]]:
     """Return the command lines of pip that fill an environment.
 
     :param version: of its interpreter.
     :param constraints: a file of limits for what builds packages; empty for none.
+    :param limits: the files of those for the packages themselves.
     :raises Failure: the recipe is a lock file, which only uv reads.
     """
     if recipe.lock:
@@ -97,7 +100,8 @@ def commands(recipe: Recipe, environment: str, version: str, constraints: str) -
     resolver = ["--use-deprecated=legacy-resolver"] if recipe.spec["resolver"] == PIP_LEGACY else []
     files, words = recipe.asked()
     if files or words:
-        found.append([*pip, *resolver, *[word for path in files for word in ("-r", path)], "--", *words])
+        named = [word for option, paths in (("-c", limits), ("-r", files)) for path in paths for word in (option, path)]
+        found.append([*pip, *resolver, *named, "--", *words])
     return found
 
 

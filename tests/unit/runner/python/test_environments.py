@@ -454,6 +454,50 @@ class TestVersions:
         assert self.version(put(release("one", chosen=chosen)), "chain") == "1.0"
         assert (tmp_path / "releases" / "one" / "versions.json").read_text() == chosen
 
+    @pytest.fixture
+    def by_pip(self, index, release, tmp_path, monkeypatch):
+        """The same, filled by pip; pip itself comes from the real index."""
+        (tmp_path / "source" / "requirements.txt").write_text("anchor\n")
+        monkeypatch.setattr(environments, "pip_settings", dict)
+        variables = {"PIP_FIND_LINKS": str(tmp_path / "index"), "PIP_NO_INDEX": "1"}
+        return lambda name, **given: release(name, resolver="pip-legacy", variables=variables, **given)
+
+    def test_what_pip_has_chosen_stays_for_releases_with_the_same_requirements(self, index, by_pip, tmp_path):
+        first = put(by_pip("one"))
+        known = json.loads((tmp_path / "releases" / "one" / "versions.json").read_text())["versions"]
+        assert known[:2] == ["anchor==1.0", "chain==1.0"]
+        index("chain", "1.1")
+        assert put(by_pip("two")) == first
+        shutil.rmtree(first)
+        assert self.version(put(by_pip("three")), "chain") == "1.0"
+        assert self.version(put(by_pip("four", resolved="2026-11-29")), "chain") == "1.1"
+        assert self.version(put(by_pip("two")), "chain") == "1.0", "a rollback has what the release had"
+
+    def test_a_host_that_comes_later_gets_what_pip_has_chosen_on_the_leader(self, index, by_pip, tmp_path):
+        leader = by_pip("one", of=PythonVersions)
+        leader.apply(leader.check())
+        assert leader.check() is None
+        made = next(path for path in (tmp_path / "envs").iterdir() if (path / "bin").is_dir())
+        assert put(by_pip("one")) == made, "it has made its environment by then"
+        chosen = (tmp_path / "releases" / "one" / "versions.json").read_text()
+        index("chain", "1.1")
+        shutil.rmtree(tmp_path / "releases")
+        shutil.rmtree(made)
+        assert self.version(put(by_pip("one", chosen=chosen)), "chain") == "1.0"
+
+    def test_an_environment_that_pip_has_filled_before_versions_were_kept_stays_and_tells_its_own(
+        self, index, by_pip, tmp_path
+    ):
+        made = put(by_pip("one"))
+        about = json.loads((made / ".hawser-complete").read_text())
+        assert about.pop("versions")[:2] == ["anchor==1.0", "chain==1.0"]
+        (made / ".hawser-complete").write_text(json.dumps(about))
+        (tmp_path / "releases" / "one" / "versions.json").unlink()
+        assert by_pip("one").check() is None
+        index("chain", "1.1")
+        assert put(by_pip("two")) == made
+        assert json.loads((tmp_path / "releases" / "two" / "versions.json").read_text())["versions"][1] == "chain==1.0"
+
     def test_versions_for_other_requirements_or_another_python_do_not_count(self, index, release, tmp_path):
         (tmp_path / "source" / "requirements.txt").write_text("anchor\n")
         index("chain", "1.1")
