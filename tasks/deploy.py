@@ -22,7 +22,7 @@ from hawser.fleet.rolling import RevertPlan, Rollout
 from hawser.host import journal
 from hawser.host.journal import Record, latest
 from hawser.host.release import Release, short
-from hawser.steps import Step, fleet_task, own_steps
+from hawser.steps import Step, StepLike, fleet_task, own_steps
 
 from . import acme, bootstrap, builds, certs, code, config, cron, db, once, release, shares, venv, volumes, webservers
 from .rollout import hooks, migrations, passwords, phases, visit
@@ -53,10 +53,14 @@ FINISH = [
 DECOMMISSION = [*webservers.LEAVE, acme.issue, cron.install, config.leave, release.decommission]
 
 
-def switching() -> list[Step]:
-    """Return the steps of a switch: a team's own come before the processes that may read what they write."""
+def switching(tries: bool = True) -> list[StepLike]:
+    """Return the steps of a switch: a team's own come before the processes that may read what they write.
+
+    :param tries: processes that restart in place are tried before.
+    """
     place = SWITCH.index(release.start)
-    return [*SWITCH[:place], *own_steps("switch"), *SWITCH[place:]]
+    start = release.start if tries else release.start.given(tries=False)
+    return [*SWITCH[:place], *own_steps("switch"), start, *SWITCH[place + 1 :]]
 
 
 def finishing() -> list[Step]:
@@ -294,12 +298,14 @@ def bring_into_service(rolling: Rollout, part: Fleet) -> None:
     serves may fail from the moment on at which a service has the new password.
     """
     first = not passwords.only_secrets_differ(rolling)
+    # What serves waits for the new processes then, and they have the code that serves already.
+    tries = first or not passwords.to_change(rolling).names
     pending = migrations.check_pending(rolling) if first and migrates(rolling) else PendingMigrations()
     with phases.maintenance_window(rolling, pending):
         if first:
             run_commands(rolling, pending)
         with rolling.undo_on_failure(), hooks.around_phase(rolling, "switch", part):
-            phases.switch(rolling, part, switching())
+            phases.switch(rolling, part, switching(tries))
             if not first:
                 run_commands(rolling, pending)
 

@@ -120,14 +120,14 @@ def hand_over(host: Host, left: tuple[str, ...] = ()) -> Resources:
 
 
 @step()
-def start(host: Host) -> Resources:
+def start(host: Host, tries: bool = True) -> Resources:
     """Start the release's processes beside those that serve; what restarts in place comes last, whoever manages it.
 
-    Before anything stops, those that can move to another port for a moment are tried there.
+    :param tries: before anything stops, those that can move to another port for a moment are tried there.
     """
     if host.release is None:
         return
-    for process in processes_of(host):
+    for process in processes_of(host) if tries else ():
         yield from tried(process)
     defined_before = {row["unit"] for row in host.facts.processes}
     for process in processes_of(host):

@@ -40,6 +40,8 @@ def rollout(world: Any, task: str = "deploy", **options: Any) -> list[str]:
     def watch(name: str, row: Any) -> str | None:
         if row["kind"] == "postgres_role":
             found.append(f"password {row['password']} {row['former']}".strip())
+        elif row["kind"] == "tried" and found[-1] != "try":
+            found.append("try")
         elif row["step"] == "db.migrate":
             found.append("migrate")
         elif row["step"] == "release.start" and row["kind"] == "running" and (not found or found[-1] != "start"):
@@ -56,6 +58,16 @@ def test_where_secrets_alone_differ_the_password_changes_right_before_the_switch
     world.fails = lambda name, row: None
     assert rollout(world) == ["password second", "start", "migrate", "password second"]
     assert world.said == ""
+
+
+def test_what_serves_does_not_wait_for_a_trial_where_secrets_alone_differ(world, secret):
+    world.fails = lambda name, row: None
+    world.settings(command="back --port {{ port }}")
+    world.fab("deploy")
+    secret("second")
+    assert rollout(world) == ["password second", "start", "migrate", "password second"]
+    world.commit = "b"
+    assert rollout(world) == ["password second", "migrate", *["try", "start"] * 3, "password second"]
 
 
 def test_with_new_code_the_password_changes_before_the_migration_is_asked_for(world, secret):
