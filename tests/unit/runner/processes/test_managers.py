@@ -149,11 +149,11 @@ class TestSupervisor:
     @pytest.fixture
     def flapping(self, supervisor, monkeypatch):
         """A program that ends at once and is started again within a second; whoever has it stopped is in between."""
-        attempt = Supervisor.attempt
+        attempt, delays = Supervisor.attempt, [0.4]
 
         def late(manager, name, *arguments):
-            if name == "stopProcess":
-                time.sleep(0.4)
+            if name == "stopProcess" and delays:
+                time.sleep(delays.pop())
             return attempt(manager, name, *arguments)
 
         monkeypatch.setattr(Supervisor, "attempt", late)
