@@ -18,6 +18,7 @@ from hawser.runner.webservers import TRAITS  # noqa: E402
 
 # What is typed, and where it stands.
 PLACES = {
+    "new": "new.new",
     "bootstrap": "bootstrap.bootstrap",
     "deploy": "deploy.deploy",
     "rollback": "deploy.rollback",

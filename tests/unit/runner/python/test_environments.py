@@ -1126,7 +1126,7 @@ class TestApplicationInASubfolder:
         assert found.commands("/env")[0][4:6] == ["--project", str(tmp_path / "source/backend")]
 
     def test_a_folder_that_the_code_lacks_is_named_with_its_setting(self, kind):
-        with pytest.raises(Failure, match="the code has no folder backend; next: correct app.directory"):
+        with pytest.raises(Failure, match=r"the code has no folder backend; next: correct app\.directory"):
             recipe(kind, directory="backend", packages=["six"])
 
     def test_a_project_in_a_folder_is_installed_from_there(self, kind, tmp_path):
