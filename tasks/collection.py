@@ -26,6 +26,7 @@ PLACES = {
     "remove": "remove.remove",
     "status": "status.status",
     "check": "check.check",
+    "schema": "schema.schema",
     "restart": "processes.restart",
     "stop": "processes.stop",
     "start": "processes.start",

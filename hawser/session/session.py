@@ -166,6 +166,12 @@ class Session:
             for name, host in self.environment.hosts.items()
         }
 
+    def use_stand_in_addresses(self) -> None:
+        """Give sandbox hosts addresses that nobody has (RFC 5737), for what only renders."""
+        self.addresses = {
+            name: "192.0.2.1" if host.sandbox else host.address for name, host in self.environment.hosts.items()
+        }
+
     def host(self, name: str, release: Release | None = None) -> Host:
         """Return a host as the steps see it."""
         today = Host(

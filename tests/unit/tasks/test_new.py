@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -83,3 +84,22 @@ def test_what_is_open_is_asked_for_at_a_terminal(code):
     environment = read_environment(code / "hosts" / "shop.toml")
     assert environment.site.domains == ("shop.example.net",)
     assert environment.hosts["web1"].address == "10.0.0.5"
+
+
+def test_a_file_is_checked_offline_without_secrets_and_hosts(code):
+    typed(code, "new", "--sandbox")
+    result = typed(code, "-H", "shop", "check", "--offline")
+    assert (result.returncode, result.stdout) == (0, "note  nothing is wrong\n"), result.stderr
+    assert not (code / "hosts" / "shop.env").exists()
+
+
+def test_an_expression_that_nobody_knows_fails_the_offline_check(code):
+    typed(code, "new")
+    path = code / "hosts" / "shop.toml"
+    path.write_text(path.read_text().replace("{{ site.domains |", "{{ site.domain |"))
+    result = typed(code, "-H", "shop", "check", "--offline")
+    assert result.returncode == 1 and "env.variables.SHOP_HOSTS" in result.stdout
+
+
+def test_the_schema_is_printed_as_json_where_there_are_no_environments(tmp_path):
+    assert json.loads(typed(tmp_path, "schema").stdout)["properties"]["app"]["properties"]["repo"]
