@@ -35,7 +35,7 @@ def manage(fleet: Fleet, command: str, instance: str = "") -> None:
         raise nothing_deployed(fleet, name)
     before = fleet.host(name, releases[name]).command_text(fleet.environment.release.manage, "release.manage")
     argv = [f"{host.root}/current/run", *own, *shlex.split(before), *shlex.split(command)]
-    fleet.stream({name: {"argv": argv, "user": host.app.user, "cwd": f"{host.root}/current/source"}}, command)
+    fleet.stream({name: {"argv": argv, "user": host.app.user, "cwd": host.serving_code}}, command)
 
 
 def variables_of(fleet: Fleet, instance: str) -> list[str]:

@@ -38,14 +38,14 @@ def make(host: Host) -> Resources:
                 host.command_text(line, f"{key}.commands[{number}]", **more)
                 for number, line in enumerate(setting.commands)
             ),
-            inputs=setting.inputs,
-            directory=setting.directory or "",
-            outputs=setting.outputs,
+            inputs=tuple(map(host.app.within, setting.inputs)) or tuple(filter(None, [host.app.directory])),
+            directory=host.app.within(setting.directory or ""),
+            outputs=tuple(map(host.app.within, setting.outputs)),
             env={
                 each: host.text(value, f"{key}.environment.{each}", secrets=ForbiddenSecrets(), **more)
                 for each, value in setting.environment.items()
             },
-            patches=patches(host, setting.inputs),
+            patches=patches(host, tuple(map(host.app.within, setting.inputs))),
             timeout=setting.timeout,
         )
 

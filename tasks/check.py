@@ -12,7 +12,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.host.release import Release
 from hawser.resources import Absent, Block, Directory, File, Link, OnlyFiles
-from hawser.secrets import read_secrets, reconcile_generated
+from hawser.secrets import Secrets, read_secrets, reconcile_generated
 from hawser.session import generated
 from hawser.session.session import Session
 from hawser.steps import session_task
@@ -40,10 +40,10 @@ PLACED = (Absent, Block, Directory, File, OnlyFiles, Link)
 COLUMNS = ["host", "about", "how bad", "finding", "next"]
 
 
-@session_task()
-def check(session: Session) -> None:
+@session_task(help={"offline": "only the environment file: no host is asked, and no secret is needed, as in CI"})
+def check(session: Session, offline: bool = False) -> None:
     """Find what is wrong, or soon will be, without changing anything: settings, hosts, names, ports, certificates …"""
-    rows = [*all_findings(session)]
+    rows = [*(offline_findings(session) if offline else all_findings(session))]
     wrong = sum(not finding.warning for _host, _about, finding in rows)
     if rows:
         told = [
@@ -54,6 +54,20 @@ def check(session: Session) -> None:
     if wrong:
         raise StepFailed(f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong")
     session.report.note("", "nothing is wrong" + (f"; warnings: {len(rows)}" if rows else ""))
+
+
+def offline_findings(session: Session) -> Iterator[Row]:
+    """Yield what is wrong with an environment file and its templates, with stand-ins for secrets and addresses."""
+    from hawser.diagnosis.checks import Finding
+
+    try:
+        environment = session.environment
+    except InputErrors as errors:
+        yield from (("", "settings", Finding.of_problem(problem)) for problem in errors.problems)
+        return
+    generated.use_stand_ins(session, Secrets(environment.name, session.folder / f"{environment.name}.env", {}))
+    session.use_stand_in_addresses()
+    yield from (("", "settings", Finding.of_problem(problem)) for problem in session.rendering_problems())
 
 
 def all_findings(session: Session) -> Iterator[Row]:

@@ -34,9 +34,9 @@ def pull(host: Host) -> Resources:
     yield from patches(host)
     for folder in host.environment.persistent.linked:
         yield LinkedFolder(
-            f"{host.source}/{folder}",
+            f"{host.code}/{folder}",
             f"{host.root}/{folder}",
-            aside=f"{originals(host)}/{folder}",
+            aside=f"{originals(host)}/{host.app.within(folder)}",
             owner=host.app.user,
             group=host.app.group,
         )

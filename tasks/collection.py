@@ -18,6 +18,7 @@ from hawser.runner.webservers import TRAITS  # noqa: E402
 
 # What is typed, and where it stands.
 PLACES = {
+    "new": "new.new",
     "bootstrap": "bootstrap.bootstrap",
     "deploy": "deploy.deploy",
     "rollback": "deploy.rollback",
@@ -25,6 +26,7 @@ PLACES = {
     "remove": "remove.remove",
     "status": "status.status",
     "check": "check.check",
+    "schema": "schema.schema",
     "restart": "processes.restart",
     "stop": "processes.stop",
     "start": "processes.start",

@@ -112,7 +112,7 @@ def samples(fleet: Fleet) -> None:
     fleet = fleet.needing_code()
     for name in fleet.reachable().names:
         host = fleet.host(name)
-        source = f"{host.root}/current/source"
+        source = host.serving_code
         made = [f"{source}/{entry.sample}" for entry in host.environment.settings if host.is_in(entry.groups)]
         listed = fleet.ask(name, reading.SAMPLES, {"source": source, "made": made})
         for row in listed["rows"]:

@@ -81,7 +81,7 @@ def line(host: Host, name: str, entry: CronEntry) -> str:
         words = f"{words} >> {shell(output(host, entry))} 2>&1"
     else:
         words = f"systemd-cat -t {host.app.name}-{name} {words}"
-    return f"cd {host.root}/current/source && {words}"
+    return f"cd {host.serving_code} && {words}"
 
 
 def restart(host: Host, name: str, setting: Process) -> str:

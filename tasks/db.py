@@ -53,7 +53,7 @@ def generating(host: Host, command: str) -> tuple[str, ...]:
     allowed = "all" if accepted else host.environment.release.rolling_migrations
     release = host.release.id if host.release else ""
     part = known.generator
-    folder = ("env", "-C", str(PurePosixPath(host.source, known.folder))) if known.folder else ()
+    folder = ("env", "-C", str(PurePosixPath(host.code, known.folder))) if known.folder else ()
     return (*folder, *alembic.PYTHON, "generate", part.location, release, allowed, part.asked, *part.words)
 
 

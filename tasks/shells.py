@@ -33,7 +33,7 @@ def shell(fleet: Fleet, instance: str = "") -> None:
     host = fleet.host(name)
     if not fleet.subset([name]).facts(name).current:
         raise nothing_deployed(fleet, name)
-    source = f"{host.root}/current/source"
+    source = host.serving_code
     prompt = f"{host.app.name}@{name}:\\w\\$ "
     argv = ["runuser", "-u", host.app.user, "--", f"{host.root}/current/run", *own, "env", f"HOME={host.root}/home"]
     # Its own start-up files may set another prompt; a plain one says at least where one is.

@@ -61,7 +61,7 @@ def in_release(host: Host, line: str, marker: str = "", words: Sequence[str] = (
     instance, command = instance_of(line)
     own = [f"@{instance_environment(instance)}"] if instance else []
     argv = (f"{host.release_path}/run", *own, *(words or ("sh", "-c", command)))
-    return Command(argv, user=host.app.user, cwd=host.source, marker=marker, timeout=LONGEST_COMMAND, title=line)
+    return Command(argv, user=host.app.user, cwd=host.code, marker=marker, timeout=LONGEST_COMMAND, title=line)
 
 
 def uploaded(host: Host) -> str:

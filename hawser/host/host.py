@@ -156,9 +156,23 @@ class Host:
     def source(self) -> str:
         return f"{self.release_path}/source"
 
+    @property
+    def code(self) -> str:
+        """The application's folder in the checkout of the release."""
+        return f"{self.release_path}/{self._code}"
+
+    @property
+    def serving_code(self) -> str:
+        """The same of the release that serves, whichever that is."""
+        return f"{self.root}/current/{self._code}"
+
+    @property
+    def _code(self) -> str:
+        return f"source/{self.environment.app.within('')}".rstrip("/")
+
     def path(self, path: str) -> str:
         """Return an absolute path for a path that may be relative to the code."""
-        return path if path.startswith("/") else f"{self.source}/{path}".rstrip("/")
+        return path if path.startswith("/") else f"{self.code}/{path}".rstrip("/")
 
     # Rendering.
 
@@ -178,7 +192,7 @@ class Host:
             "group": views.group_of(environment, hosts),
             "secrets": self.secrets.values,
             "certificates": views.certificate_files(environment),
-            "release": {"id": release.id, "commit": release.commit, "path": self.release_path} if release else {},
+            "release": views.release_view(release, self.release_path, self.code) if release else {},
             "root": self.root,
             "instances": views.instance_values(environment),
             "vars": SimpleNamespace(**environment.vars),

@@ -59,4 +59,4 @@ def served_path(host: Host, path: str) -> str:
         return f"{host.root}/current/{COLLECTED}/{path}"
     if any(f"{path}/".startswith(f"{folder}/") for folder in host.environment.persistent.folders):
         return f"{host.root}/{path}"
-    return f"{host.root}/current/source/{path}"
+    return f"{host.serving_code}/{path}"

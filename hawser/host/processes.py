@@ -410,7 +410,7 @@ def warmed(process: ProcessInstance, running: Running) -> Resources:
     if setting.warm is not None:
         argv, title = process.in_shell(setting.warm, "warm"), f"warm {process.unit}"
         when = changed(running)
-        yield Command(argv, when=when, user=setting.user, cwd=process.host.source, timeout=LONGEST_WARMING, title=title)
+        yield Command(argv, when=when, user=setting.user, cwd=process.host.code, timeout=LONGEST_WARMING, title=title)
 
 
 def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
@@ -447,7 +447,7 @@ def question(process: ProcessInstance) -> HealthQuestion:
         asked["host"] = process.host.text(health.name, f"processes.{process.setting_name}.health.name")
     if health and health.command is not None:
         asked["command"] = process.health_argv
-        asked["user"], asked["cwd"] = process.setting.user, process.host.source
+        asked["user"], asked["cwd"] = process.setting.user, process.host.code
     if health and health.tls:
         asked["tls"] = True
         asked["ca"] = process.host.text(health.ca or "", f"processes.{process.setting_name}.health.ca")

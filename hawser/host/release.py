@@ -34,6 +34,7 @@ LATER: Mapping[str, object] = {
     "contents": {},
     "once.*.before": None,
     "persistent.collected": [],
+    "app.directory": None,
     "processes.*.health.fast": 1,
     "processes.*.health.successes": 1,
     "processes.*.spare_port": None,

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from ..inventory.schema import Environment
 from ..inventory.tables.certificates import CertificateFiles
 from ..templates.bounded import for_templates
+
+if TYPE_CHECKING:
+    from .release import Release
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,14 @@ def instance_value(environment: Environment, name: str) -> SimpleNamespace:
 def build_views(environment: Environment, release_path: str) -> dict[str, BuildView]:
     """Return the builds of a release by name, in the order of the file."""
     return {name: BuildView(build_link(release_path, name)) for name in environment.builds}
+
+
+def release_view(release: Release, path: str, code: str) -> dict[str, str]:
+    """Return a release as settings and templates see it.
+
+    :param code: the application's folder in its checkout.
+    """
+    return {"id": release.id, "commit": release.commit, "path": path, "code": code}
 
 
 def build_link(release_path: str, name: str) -> str:

@@ -21,7 +21,8 @@ Every setting of an environment file, `hosts/NAME.toml`, from the schema by `pyt
 - Environments, hosts and groups have names of letters, digits, `-` and `_`. A group exists when a host names it.
 - Where `groups` is left out, every host is meant.
 - *Jinja2* marks text that is rendered for each host, with `{{ secrets.NAME }}`, `{{ host.address }}`,
-  `{{ host.vars.NAME }}`, `{{ group('data')[0].address }}`, `{{ app.root }}` and the like. An unknown name is an error.
+  `{{ host.vars.NAME }}`, `{{ group('data')[0].address }}`, `{{ app.root }}`, `{{ release.code }}` (the application's
+  folder in the checkout of the release) and the like. An unknown name is an error.
 - A command names no secret, since `ps` shows commands to everyone: put it into `env.variables`.
 
 ## extends

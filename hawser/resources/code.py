@@ -110,6 +110,7 @@ class PythonEnvironment(Resource):
 
     :param link: the path by which the release refers to it.
     :param source: the checkout that requirement files are relative to.
+    :param directory: the application's folder in it, from which upwards the usual files are looked for.
     :param own: a release id: the environment is this release's alone. Empty: shared by hash.
     :param detect: with no requirements and no lock: look for the usual files in the checkout.
     :param resolver: ``pip-legacy``: pip with its resolver of before 2020 chooses versions; empty: uv.
@@ -131,6 +132,7 @@ class PythonEnvironment(Resource):
     source: str
     user: str
     uv: str
+    directory: str = ""
     interpreter: str = ""
     requirements: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()

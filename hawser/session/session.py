@@ -16,7 +16,7 @@ from ..errors import HawserError, InputErrors, Problem
 from ..host import Host
 from ..host.facts import Facts
 from ..host.release import Release
-from ..inventory import Environment, Selection, load_inventory
+from ..inventory import Environment, Inventory, Selection, load_inventory
 from ..project import hosts_folder, own_settings
 from ..report import Report, make_report
 from ..secrets import Secrets, load_secrets
@@ -45,7 +45,6 @@ class Session:
         self.dry = bool(config.run.dry)
         self.report: Report = make_report(dry=self.dry)
         self.folder = hosts_folder(config)
-        self.inventory = load_inventory(self.folder, own_settings(config).get("environment"))
         self.known_hosts = KnownHosts(self.folder / "known_hosts")
         self.connector = Connector(config, self.known_hosts)
         self.connections = Connections(self)
@@ -78,6 +77,11 @@ class Session:
         return time.time() - self._began
 
     # What the user wrote.
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The environment files; those of a project without any are asked for when something needs them."""
+        return load_inventory(self.folder, own_settings(self.config).get("environment"))
 
     @cached_property
     def selection(self) -> Selection:
@@ -160,6 +164,12 @@ class Session:
         return {
             name: self.sandbox_hosts[name].address if host.sandbox else host.address
             for name, host in self.environment.hosts.items()
+        }
+
+    def use_stand_in_addresses(self) -> None:
+        """Give sandbox hosts addresses that nobody has (RFC 5737), for what only renders."""
+        self.addresses = {
+            name: "192.0.2.1" if host.sandbox else host.address for name, host in self.environment.hosts.items()
         }
 
     def host(self, name: str, release: Release | None = None) -> Host:

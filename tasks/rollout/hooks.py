@@ -43,8 +43,8 @@ def run(host: Host, due: int | None = None, facts: Mapping[str, str] = NONE) -> 
         env = {**facts, "HAWSER_HOST": host.name}
         user = hook.user or host.app.user
         # That of the release at stake; before that is made, of the one that serves.
-        serving = f"{host.root}/current/source"
-        argv = ("sh", "-c", ENTER, host.source if host.release else serving, serving, line)
+        serving = host.serving_code
+        argv = ("sh", "-c", ENTER, host.code if host.release else serving, serving, line)
         yield Command(argv, user=user, cwd=host.root, env=env, timeout=hook.timeout, title=line)
 
 

@@ -181,7 +181,7 @@ def program(
     return {
         "argv": argv,
         "user": host.app.user,
-        "cwd": str(PurePosixPath(host.source, folder)),
+        "cwd": str(PurePosixPath(host.code, folder)),
         "env": variables,
     }
 

@@ -158,7 +158,7 @@ def parts(host: Host) -> SiteParts:
         current = f"{host.root}/current/"
         previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
         # A link of ours, to a persistent folder, has another owner than what it leads to.
-        ours = any(f"{host.root}/current/source/{each}/".startswith(f"{served}/") for each in linked)
+        ours = any(f"{host.serving_code}/{each}/".startswith(f"{served}/") for each in linked)
         statics.append(
             {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous, "links": ours}
         )

@@ -8,7 +8,7 @@ from ..base import SettingError
 from ..schema import Environment
 
 _APP = frozenset({"app"})
-_OF_REPOSITORIES = ("branch", "push", "deploy_key", "token", "repo_host_keys", "agent")
+_OF_REPOSITORIES = ("directory", "branch", "push", "deploy_key", "token", "repo_host_keys", "agent")
 
 
 def check_origin(environment: Environment) -> Iterator[SettingError]:

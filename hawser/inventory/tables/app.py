@@ -64,6 +64,12 @@ class App(Model):
     version: Version | None = Field(
         default=None, description="The version of the package that `deploy` takes without `--revision`."
     )
+    directory: RelativePath | None = Field(
+        default=None,
+        description="The application's folder in the repository: commands run there, and all paths relative to the "
+        "code are seen from it. Files of Python packages that it lacks are looked for in the folders above it. "
+        "Default: the top folder.",
+    )
     branch: Revision = Field(default="main", description="The branch that `deploy` takes without `--revision`.")
     push: Flag = Field(
         default_factory=lambda data: data["repo"] is not None and is_local(data["repo"]),
@@ -99,6 +105,10 @@ class App(Model):
         le=100,
         description="How many releases that have served stay on a host, for `rollback`; one that never served goes.",
     )
+
+    def within(self, path: str) -> str:
+        """Return a path that is relative to the code as the repository has it."""
+        return f"{self.directory}/{path}".rstrip("/") if self.directory else path
 
     @property
     def local(self) -> bool:

@@ -50,6 +50,8 @@ class Recipe:
         self.lock = spec["lock"]
         self.requirements = list(spec["requirements"])
         self.project = ""
+        # The folder of a workspace's member, where the lock is for all of them.
+        self.member = ""
         # Requirements in the files, without options and what they include.
         self.lines: List[str] = []
         # Servers of repositories from which packages come.
@@ -58,6 +60,8 @@ class Recipe:
         self.locked: List[str] = []
         if not os.path.isdir(self.source):
             raise Failure("there is no checkout at %s" % self.source)
+        if not os.path.isdir(os.path.join(self.source, spec["directory"])):
+            raise Failure("the code has no folder %s; next: correct app.directory, and deploy" % spec["directory"])
         detected = not self.lock and not self.requirements and not spec["conda"] and spec["detect"]
         if detected:
             self.detect()
@@ -69,7 +73,9 @@ class Recipe:
             self.add_file(self.locate(self.project))
             self.own = True
         if detected and not self.lock:
-            require_same(self.source, "".join(self.requirements) or self.project, self.lines)
+            chosen = "".join(self.requirements) or self.project
+            folder = os.path.dirname(self.locate(chosen)) if chosen else self.source
+            require_same(folder, os.path.basename(chosen), self.lines)
         listed = [*spec["packages"], *spec["build_constraints"]]
         self.own = self.own or any(is_local(line, self.root) for line in listed)
         settings = self.settings()
@@ -92,6 +98,8 @@ class Recipe:
             self.inputs["build_constraints"] = spec["build_constraints"]
         if settings:
             self.inputs["settings"] = digest(settings.encode())
+        if self.member:
+            self.inputs["member"] = self.member
 
     def keep_to_release(self) -> None:
         """Share the environment with no other release."""
@@ -100,19 +108,18 @@ class Recipe:
 
     def detect(self) -> None:
         """Take the first of the usual files; listed packages alone will do as well."""
-        present = [name for name in DETECTED if os.path.isfile(os.path.join(self.source, name))]
-        if "pyproject.toml" in present:
-            described = read_beneath(self.source, "pyproject.toml", LONGEST) or b""
-            if not is_project(decode(described)):
-                present.remove("pyproject.toml")
+        present = next(filter(None, map(self.present, folders_upwards(self.spec["directory"]))), [])
         if not present:
             if self.spec["packages"]:
                 return
             self.nothing_found()
-        if present[0] in ("uv.lock", "pylock.toml"):
+        name = os.path.basename(present[0])
+        if name in ("uv.lock", "pylock.toml"):
             self.lock = present[0]
-        elif present[0] in ("requirements.lock", "requirements.txt"):
+        elif name in ("requirements.lock", "requirements.txt"):
             self.requirements = [present[0]]
+        elif self.workspace():
+            self.lock, self.member = self.workspace(), self.spec["directory"]
         else:
             if (read_beneath(self.source, present[0], LONGEST) or b"").startswith(codecs.BOM_UTF8):
                 raise Failure(
@@ -120,6 +127,29 @@ class Recipe:
                     "without one" % self.locate(present[0])
                 )
             self.project = present[0]
+
+    def present(self, folder: str) -> List[str]:
+        """Return the usual files in a folder of the checkout, the one that counts first."""
+        places = [os.path.join(folder, name) for name in DETECTED]
+        present = [path for path in places if os.path.isfile(os.path.join(self.source, path))]
+        described = os.path.join(folder, "pyproject.toml")
+        if described in present and not is_project(decode(read_beneath(self.source, described, LONGEST) or b"")):
+            present.remove(described)
+        return present
+
+    def workspace(self) -> str:
+        """Return the uv.lock above the application's folder that has it in its workspace; empty for none."""
+        directory = self.spec["directory"]
+        for folder in folders_upwards(directory)[1:]:
+            lock = os.path.join(folder, "uv.lock")
+            text = decode(read_beneath(self.source, lock, LONGEST) or b"") if self.is_file(lock) else ""
+            inside = re.escape(os.path.relpath(directory, folder or "."))
+            if re.search(r'^source = \{ (editable|virtual) = "%s" \}' % inside, text, re.M):
+                return lock
+        return ""
+
+    def is_file(self, name: str) -> bool:
+        return os.path.isfile(os.path.join(self.source, name))
 
     def nothing_found(self) -> None:
         """Stop, with the files of a project that lies deeper in the code.
@@ -235,7 +265,7 @@ class Recipe:
         python = ["--python", os.path.join(environment, "bin", "python")]
         found = []
         if os.path.basename(self.lock) == "uv.lock":
-            project = os.path.dirname(self.locate(self.lock))
+            project = self.locate(self.member or os.path.dirname(self.lock))
             found.append(["sync", "--frozen", "--no-dev", "--no-editable", "--project", project, *python, *choice])
         elif self.lock:
             found.append(["pip", "sync", *python, *choice, "--", self.locate(self.lock)])
@@ -252,8 +282,14 @@ class Recipe:
         words = list(self.spec["packages"])
         if self.project:
             extras = "[%s]" % ",".join(self.spec["extras"]) if self.spec["extras"] else ""
-            words.append(self.source + extras)
+            words.append(os.path.dirname(self.locate(self.project)) + extras)
         return [self.locate(name) for name in self.requirements], words
+
+
+def folders_upwards(folder: str) -> List[str]:
+    """Return a folder of a checkout and those above it, the top last."""
+    parts = [part for part in folder.split("/") if part]
+    return ["/".join(parts[:length]) for length in range(len(parts), -1, -1)]
 
 
 def is_project(text: str) -> bool:

@@ -53,6 +53,7 @@ class PythonEnvironmentSpec(TypedDict):
     source: str
     user: str
     uv: str
+    directory: str
     interpreter: str
     requirements: List[str]
     packages: List[str]

@@ -25,6 +25,7 @@ from hawser.runner.lock import end_leftovers
 from hawser.runner.python import environments
 from hawser.runner.python.environments import PythonEnvironment, PythonVersions, Tool
 from hawser.runner.python.installers import explain, pip_settings
+from hawser.runner.python.requirements import Recipe
 from hawser.runner.system import Failure, System
 
 from ..conftest import whole
@@ -1142,3 +1143,43 @@ class TestWhatTheUserMakesOfItsFolders:
         assert not environments.complete(str(place)) or planted in ("huge", "deep", "odd")
         environments.unmark_and_remove(str(place))
         assert not place.exists()
+
+
+class TestApplicationInASubfolder:
+    """`app.directory`: the usual files are looked for there, then above it."""
+
+    def test_files_of_the_folder_itself_go_before_those_above_it(self, kind, tmp_path):
+        (tmp_path / "source/backend").mkdir()
+        (tmp_path / "source/requirements.txt").write_text("six==1.15.0\n")
+        (tmp_path / "source/backend/requirements.txt").write_text("six==1.16.0\n")
+        assert recipe(kind, directory="backend").requirements == ["backend/requirements.txt"]
+
+    def test_files_above_a_folder_without_any_count(self, kind, tmp_path):
+        (tmp_path / "source/services/shop").mkdir(parents=True)
+        (tmp_path / "source/requirements.txt").write_text("six==1.15.0\n")
+        assert recipe(kind, directory="services/shop").requirements == ["requirements.txt"]
+
+    def test_a_member_of_a_workspace_is_installed_by_the_lock_above_it(self, kind, tmp_path):
+        (tmp_path / "source/backend").mkdir()
+        (tmp_path / "source/pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["backend"]\n')
+        (tmp_path / "source/backend/pyproject.toml").write_text('[project]\nname = "shop"\nversion = "1"\n')
+        member = '[[package]]\nname = "shop"\nversion = "1"\nsource = { virtual = "backend" }\n'
+        (tmp_path / "source/uv.lock").write_text(f"version = 1\n{member}")
+        found = recipe(kind, directory="backend")
+        assert found.lock == "uv.lock"
+        assert found.commands("/env")[0][4:6] == ["--project", str(tmp_path / "source/backend")]
+
+    def test_a_folder_that_the_code_lacks_is_named_with_its_setting(self, kind):
+        with pytest.raises(Failure, match=r"the code has no folder backend; next: correct app\.directory"):
+            recipe(kind, directory="backend", packages=["six"])
+
+    def test_a_project_in_a_folder_is_installed_from_there(self, kind, tmp_path):
+        (tmp_path / "source/backend").mkdir()
+        (tmp_path / "source/backend/pyproject.toml").write_text('[project]\nname = "shop"\nversion = "1"\n')
+        assert recipe(kind, directory="backend", extras=["pg"]).asked()[1] == [
+            str(tmp_path / "source/backend") + "[pg]"
+        ]
+
+
+def recipe(kind, **changes):
+    return Recipe(kind(**changes).spec)

@@ -48,6 +48,7 @@ class Fleet:
             environment=release.environment,
             release_path="/srv/shop/releases/new",
             source="/srv/shop/source",
+            code="/srv/shop/source",
             app=SimpleNamespace(user="shop"),
             command_text=lambda line, key: line,
         )

@@ -1,0 +1,236 @@
+"""Variables that code reads from its environment, and the defaults that it has for them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from .checkout import Checkout
+
+_NAME = re.compile("[A-Z][A-Z0-9_]*")
+# Of django-environ and environs: how a value is read, and the variable when none is named.
+KINDS = {
+    "str": "", "bool": "", "int": "", "float": "", "list": "", "json": "", "tuple": "", "dict": "", "path": "",
+    "url": "", "db": "DATABASE_URL", "db_url": "DATABASE_URL", "dj_db_url": "DATABASE_URL",
+    "cache": "CACHE_URL", "cache_url": "CACHE_URL", "dj_cache_url": "CACHE_URL",
+    "email": "EMAIL_URL", "email_url": "EMAIL_URL", "search_url": "SEARCH_URL", "log_level": "",
+}  # fmt: skip
+_SETTINGS_BASES = {"BaseSettings"}
+
+
+@dataclass(frozen=True)
+class Read:
+    """One place where a variable is read.
+
+    :param default: what counts when it is not set; None where the code has nothing.
+    :param required: the code fails without it, as far as this place says.
+    :param kind: how it is read: ``bool``, ``list``, ``db`` and the like; empty where nothing says so.
+    """
+
+    name: str
+    default: object
+    required: bool
+    where: str
+    kind: str = ""
+
+
+def reads_of(checkout: Checkout, paths: tuple[str, ...]) -> list[Read]:
+    """Return all places in these files where variables are read."""
+    helpers, settings = _helpers(checkout, paths), _settings_classes(checkout, paths)
+    return [read for path in paths for read in _in_file(checkout, path, helpers, settings)]
+
+
+def _in_file(checkout: Checkout, path: str, helpers: frozenset[str], settings: frozenset[str]) -> Iterator[Read]:
+    tree = checkout.tree(path)
+    if tree is None:
+        return
+    readers = readers_of(tree) | helpers
+    waiting: list[tuple[ast.AST, bool]] = [(tree, True)]
+    while waiting:
+        node, always = waiting.pop()
+        if isinstance(node, ast.ClassDef) and node.name in settings:
+            yield from _fields(node, path)
+        read = read_by(node, readers, path)
+        if read is not None:
+            yield read if always else replace(read, required=False)
+        always = always and not isinstance(
+            node, ast.If | ast.IfExp | ast.Try | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+        )
+        waiting += [(each, always) for each in ast.iter_child_nodes(node)]
+
+
+def read_by(node: ast.AST, readers: frozenset[str], path: str) -> Read | None:
+    """Return what an expression reads from the environment, if it is such a one.
+
+    :param readers: names that stand for readers here, as `config` of decouple does.
+    """
+    where = f"{path}:{getattr(node, 'lineno', 0)}"
+    if isinstance(node, ast.Subscript):
+        name = _text(node.slice)
+        return Read(name, None, True, where) if name and _is_environ(node.value) else None
+    if not isinstance(node, ast.Call):
+        return None
+    function, kind = dotted(node.func), ""
+    if (function.rpartition(".")[2] in ("get", "pop", "setdefault") and _is_environ(_owner(node.func))) or function in (
+        "os.getenv",
+        "getenv",
+    ):
+        required = False
+    elif function in readers:
+        required = True
+    elif function.rpartition(".")[0] in readers and function.rpartition(".")[2] in KINDS:
+        kind, required = function.rpartition(".")[2], True
+    elif function in ("dj_database_url.config", "database_url.config"):
+        named = next((_text(each.value) for each in node.keywords if each.arg == "env"), "")
+        return Read(named or "DATABASE_URL", _default(node, 0), False, where, "db")
+    else:
+        return None
+    name = (_text(node.args[0]) if node.args else "") or next(
+        (_text(each.value) for each in node.keywords if each.arg in ("var", "name")), ""
+    )
+    if not name and not node.args:
+        name = KINDS.get(kind, "")
+    if not name or not _NAME.fullmatch(name):
+        return None
+    cast = next((dotted(each.value) for each in node.keywords if each.arg == "cast"), "")
+    has_default = len(node.args) > 1 or any(each.arg == "default" for each in node.keywords)
+    return Read(name, _default(node, 1), required and not has_default, where, kind or cast.lower())
+
+
+def readers_of(tree: ast.Module) -> frozenset[str]:
+    """Return the names in a module that read variables: of decouple, starlette, django-environ and environs."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "decouple":
+            found |= {each.asname or each.name for each in node.names if each.name == "config"}
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            made = dotted(node.value.func).rpartition(".")[2]
+            if made in ("Env", "FileAwareEnv", "AutoConfig") or (made == "Config" and _imports_starlette(tree)):
+                found |= {each.id for each in node.targets if isinstance(each, ast.Name)}
+    return frozenset(found)
+
+
+def _imports_starlette(tree: ast.Module) -> bool:
+    return any(isinstance(each, ast.ImportFrom) and each.module == "starlette.config" for each in ast.walk(tree))
+
+
+def scheme_of(tree: ast.Module) -> dict[str, object]:
+    """Return the defaults that `environ.Env(NAME=(bool, False))` declares."""
+    found: dict[str, object] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] == "Env":
+            for each in node.keywords:
+                if each.arg and isinstance(each.value, ast.Tuple) and len(each.value.elts) == 2:
+                    found[each.arg] = constant(each.value.elts[1])
+    return found
+
+
+def _helpers(checkout: Checkout, paths: tuple[str, ...]) -> frozenset[str]:
+    """Return the functions of the code itself that read the variable which their first argument names."""
+    found = set()
+    for path in paths:
+        tree = checkout.tree(path) if "environ" in checkout.text(path) or "getenv" in checkout.text(path) else None
+        for node in ast.walk(tree) if tree else ():
+            if isinstance(node, ast.FunctionDef) and (node.args.args or node.args.posonlyargs):
+                first = [*node.args.posonlyargs, *node.args.args][0].arg
+                if any(_reads_name(each, first) for each in ast.walk(node)):
+                    found.add(node.name)
+    return frozenset(found - {"get"})
+
+
+def _reads_name(node: ast.AST, name: str) -> bool:
+    if isinstance(node, ast.Subscript):
+        return _is_environ(node.value) and isinstance(node.slice, ast.Name) and node.slice.id == name
+    if not isinstance(node, ast.Call) or not node.args:
+        return False
+    reads = dotted(node.func) in ("os.getenv", "getenv", "os.environ.get", "environ.get")
+    return reads and isinstance(node.args[0], ast.Name) and node.args[0].id == name
+
+
+def _settings_classes(checkout: Checkout, paths: tuple[str, ...]) -> frozenset[str]:
+    """Return the classes of pydantic-settings: those that come from its own, and what they take fields from."""
+    bases: dict[str, set[str]] = {}
+    for path in paths:
+        tree = checkout.tree(path) if "class " in checkout.text(path) and "ettings" in checkout.text(path) else None
+        for node in tree.body if tree else ():
+            if isinstance(node, ast.ClassDef):
+                bases.setdefault(node.name, set()).update(dotted(each).rpartition(".")[2] for each in node.bases)
+    found = {name for name, above in bases.items() if above & _SETTINGS_BASES}
+    for _level in range(6):
+        found |= {name for name, above in bases.items() if above & found}
+    for _level in range(6):
+        found |= {each for name in found for each in bases.get(name, ()) if each in bases}
+    return frozenset(found)
+
+
+def _fields(node: ast.ClassDef, path: str) -> Iterator[Read]:
+    """Yield the variables of a class of pydantic-settings."""
+    prefix = _prefix(node)
+    for each in node.body:
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name) and each.target.id != "model_config":
+            name = f"{prefix}{each.target.id}".upper()
+            value = _field_default(each.value)
+            if _NAME.fullmatch(name):
+                default = None if value is None else constant(value)
+                yield Read(name, default, value is None, f"{path}:{each.lineno}", dotted(each.annotation).lower())
+
+
+def _prefix(node: ast.ClassDef) -> str:
+    """Return what stands before the names of variables: `env_prefix`, in whichever way a class says it."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.keyword) and each.arg == "env_prefix":
+            return _text(each.value)
+        if isinstance(each, ast.Assign) and any(dotted(target) == "env_prefix" for target in each.targets):
+            return _text(each.value)
+        if isinstance(each, ast.Dict):
+            for key, value in zip(each.keys, each.values, strict=True):
+                if _text(key) == "env_prefix":
+                    return _text(value)
+    return ""
+
+
+def _field_default(value: ast.expr | None) -> ast.expr | None:
+    """Return the default of a field; None where it has none."""
+    if isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] == "Field":
+        given = [word.value for word in value.keywords if word.arg == "default"] + value.args
+        made = any(word.arg == "default_factory" for word in value.keywords)
+        value = given[0] if given else (ast.Constant("") if made else None)
+    return None if isinstance(value, ast.Constant) and value.value is Ellipsis else value
+
+
+def _default(node: ast.Call, place: int) -> object:
+    given = [each.value for each in node.keywords if each.arg == "default"]
+    if len(node.args) > place:
+        given.append(node.args[place])
+    return constant(given[0]) if given else None
+
+
+def constant(node: ast.AST) -> object:
+    """Return the value of a constant, or of a list of them; None for everything else."""
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def dotted(node: ast.AST | None) -> str:
+    """Return a name as it is written, such as ``os.environ.get``; empty where it is none."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
+
+
+def _owner(node: ast.AST) -> ast.AST | None:
+    return node.value if isinstance(node, ast.Attribute) else None
+
+
+def _is_environ(node: ast.AST | None) -> bool:
+    return dotted(node) in ("os.environ", "environ", "env.ENVIRON")
+
+
+def _text(node: ast.AST | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""

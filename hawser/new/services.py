@@ -1,0 +1,168 @@
+"""Databases and brokers: which ones the application speaks to, and the variables that tell it where they are."""
+
+from __future__ import annotations
+
+import re
+
+from .project import Project
+from .reads import Read
+
+POSTGRES = ("psycopg", "psycopg2", "psycopg2-binary", "asyncpg", "psycopg-binary", "psycopg-c", "pg8000")
+MYSQL = ("mysqlclient", "pymysql", "aiomysql", "asyncmy", "mysql-connector-python")
+REDIS = ("redis", "django-redis", "rq", "django-rq", "arq", "aioredis", "channels-redis", "saq", "celery", "hiredis")
+_PARTS = re.compile(
+    r"(?P<group>(?:[A-Z0-9]+_)*?(?:DB|DATABASE|POSTGRES|POSTGRESQL|PG|MYSQL|MARIADB|SQL|SQLALCHEMY))_?"
+    r"(?P<part>HOST|HOSTNAME|SERVER|ADDRESS|PORT|USER|USERNAME|LOGIN|PASSWORD|PASS|PASSWD|NAME|DB|DATABASE|DBNAME|CREDENTIALS)"
+)
+_URL = re.compile(
+    r"(^|_)(DATABASE|DB|SQLALCHEMY|POSTGRES|POSTGRESQL|PG|MYSQL)(_DATABASE)?_?(URL|URI|DSN|CONNECTION|CONNECTION_STRING)S?$"
+)
+_REDIS_URL = re.compile(
+    r"(REDIS|BROKER|RESULT_BACKEND|CACHE|CELERY|RQ|HUEY|CHANNEL)[A-Z_]*(URL|URI|DSN|LOCATION|BACKEND|BROKER)$"
+)
+_REDIS_PART = re.compile(
+    r"(?P<group>(?:[A-Z0-9]+_)*REDIS(?:_[A-Z0-9]+)*?)_(?P<part>HOST|HOSTNAME|SERVER|PORT|PASSWORD|PASS)$"
+)
+# Of a broker by its name alone.
+_BARE = re.compile(r"(REDIS|BROKER)(?!.*TLS)[A-Z_]*(URL|URI|BROKER)$|CELERY_(BROKER|RESULT_BACKEND)(_URL)?$")
+_HERE = "127.0.0.1"
+_SCHEME = re.compile(r"^([a-z][a-z0-9+]*)://")
+_SQL = {"postgres": "postgresql", "postgresql": "postgresql", "pgsql": "postgresql", "psql": "postgresql",
+        "postgis": "postgresql", "mysql": "mariadb", "mariadb": "mariadb", "sqlite": "sqlite"}  # fmt: skip
+
+
+def database_kind(project: Project) -> str:
+    """Return the kind of database that the packages can speak to: a server's where there is a driver, else SQLite."""
+    if project.database:
+        return project.database
+    if project.packages.first(*POSTGRES):
+        return "postgresql"
+    return "mariadb" if project.packages.first(*MYSQL) else "sqlite"
+
+
+def is_kind(scheme: str, kind: str) -> bool:
+    """Tell whether the scheme of an address, or the name of an engine, means a kind of database."""
+    return _SQL.get(scheme.partition("+")[0].partition("_")[0].replace("sqlite3", "sqlite")) == kind
+
+
+def password(project: Project, where: str) -> str:
+    """Name the password of the database, and return the expression that stands for it."""
+    return project.secret("DB_PASSWORD", where)
+
+
+def database(project: Project, kind: str, where: str, name: str = "", owner: str = "") -> None:
+    """Ask for a database of a server, with the role that owns it."""
+    service = "services", kind, "databases", name or role(project)
+    project.draft.put(*service, "password", value=password(project, where), where=where)
+    if owner and owner != service[3]:
+        project.draft.put(*service, "owner", value=owner, where=where)
+
+
+def role(project: Project) -> str:
+    """Return the name of the application's database and role."""
+    return project.name.replace("-", "_")
+
+
+def url(project: Project, scheme: str, where: str, file: str = "") -> str:
+    """Return the address of the application's database by a scheme, and ask for the database."""
+    kind = _SQL.get(scheme.partition("+")[0], "sqlite")
+    if kind == "sqlite":
+        return f"{scheme}:///{sqlite(project, file, where)}"
+    database(project, kind, where)
+    name = role(project)
+    return f"{scheme}://{name}:{{{{ secrets.DB_PASSWORD | urlquote }}}}@{_HERE}/{name}"
+
+
+def sqlite(project: Project, file: str, where: str) -> str:
+    """Return the place of a database of SQLite that outlives releases."""
+    name = file if re.fullmatch(r"[\w][\w.-]*", file, re.ASCII) else f"{project.name}.sqlite3"
+    project.folder("data", where)
+    project.draft.add("backup", "sqlite", value=f"data/{name}", where=where)
+    return f"{{{{ app.root }}}}/data/{name}"
+
+
+def redis(project: Project, where: str) -> None:
+    """Ask for a Redis server."""
+    project.draft.put("services", "redis", value={}, where=where)
+
+
+def scheme_for(project: Project, read: Read, sample: str) -> str:
+    """Return the scheme of a database's address: that of the default or the sample where its driver is there."""
+    kind = database_kind(project)
+    for text in (read.default, sample):
+        match = _SCHEME.match(text) if isinstance(text, str) else None
+        if match and _SQL.get(match[1].partition("+")[0]) == kind:
+            return match[1]
+    if (
+        kind == "postgresql"
+        and "django" not in project.packages
+        and not project.packages.first("psycopg2", "psycopg2-binary")
+    ):
+        driver = project.packages.first("asyncpg", "psycopg")
+        sql = "sqlalchemy" in project.packages or "sqlmodel" in project.packages
+        return f"postgresql+{driver}" if driver and sql else "postgresql"
+    if kind == "mariadb":
+        return "mysql+pymysql" if "pymysql" in project.packages and "django" not in project.packages else "mysql"
+    return kind
+
+
+def _settled(project: Project, read: Read) -> bool:
+    """Tell whether a database's variable can be left alone: the settings have one, or it is for tests."""
+    return bool(project.database and not read.required) or bool(re.search(r"(^|_)TEST(S|ING)?(_|$)", read.name))
+
+
+def set_variable(project: Project, read: Read, sample: str = "") -> bool:
+    """Set a variable that says where a database or a broker is; tell whether it is such a one.
+
+    :param sample: its value in the checkout's sample of a dotenv file.
+    """
+    text = read.default if isinstance(read.default, str) else sample
+    if _URL.search(read.name) or read.kind in ("db", "db_url", "dj_db_url"):
+        if _settled(project, read):
+            return False
+        scheme = scheme_for(project, read, sample)
+        project.variable(read.name, url(project, scheme, read.where), read.where)
+        return True
+    told = (text or "").startswith(("redis://", "rediss://", "amqp://", "pyamqp://"))
+    if _REDIS_URL.search(read.name) and (told or (not text and _BARE.search(read.name))):
+        return _broker(project, read, text or sample)
+    return _part(project, read, text or "")
+
+
+def _broker(project: Project, read: Read, text: str) -> bool:
+    if text.startswith(("amqp", "pyamqp")):
+        secret = project.secret("BROKER_PASSWORD", read.where)
+        user = role(project)
+        project.draft.put("services", "rabbitmq", "users", user, "password", value=secret, where=read.where)
+        project.variable(
+            read.name, f"amqp://{user}:{{{{ secrets.BROKER_PASSWORD | urlquote }}}}@{_HERE}/{user}", read.where
+        )
+        return True
+    if not project.packages.first(*REDIS):
+        return False
+    number = re.search(r"/(\d+)$", text)
+    redis(project, read.where)
+    project.variable(read.name, f"redis://{_HERE}:6379/{number[1] if number else 0}", read.where)
+    return True
+
+
+def _part(project: Project, read: Read, text: str) -> bool:
+    match = _REDIS_PART.fullmatch(read.name)
+    if match and project.packages.first(*REDIS):
+        redis(project, read.where)
+        if match["part"].startswith("PASS"):
+            return True
+        project.variable(read.name, "6379" if match["part"] == "PORT" else _HERE, read.where)
+        return True
+    match = _PARTS.fullmatch(read.name)
+    kind = database_kind(project)
+    if not match or kind == "sqlite" or _settled(project, read):
+        return False
+    values = {"PORT": "5432" if kind == "postgresql" else "3306"}
+    values |= dict.fromkeys(("HOST", "HOSTNAME", "SERVER", "ADDRESS"), _HERE)
+    values |= dict.fromkeys(("USER", "USERNAME", "LOGIN", "NAME", "DB", "DATABASE", "DBNAME"), role(project))
+    values |= dict.fromkeys(("PASSWORD", "PASS", "PASSWD"), "{{ secrets.DB_PASSWORD }}")
+    values["CREDENTIALS"] = f"{role(project)}:{{{{ secrets.DB_PASSWORD }}}}"
+    database(project, kind, read.where)
+    project.variable(read.name, values[match["part"]], read.where)
+    return True

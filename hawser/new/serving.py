@@ -1,0 +1,257 @@
+"""Processes: the server in front of an application's code, its workers, and the commands that migrate."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from .apps import App, find_apps, home_of, target_of
+from .commands import PROGRAMS, Found
+from .facts import Fact
+from .project import Project
+
+_SERVERS = ("gunicorn", "uvicorn", "daphne", "hypercorn", "granian", "uwsgi", "waitress-serve")
+_KEPT = {
+    "gunicorn": {"-k", "--worker-class", "-w", "--workers", "--threads", "-t", "--timeout", "--max-requests",
+                 "--max-requests-jitter", "--graceful-timeout", "--preload", "--keep-alive", "--limit-request-line"},
+    "uvicorn": {"--factory", "--workers", "--lifespan", "--ws", "--loop", "--http", "--timeout-keep-alive",
+                "--interface"},
+}  # fmt: skip
+_FLAGS = ("--preload", "--factory")
+_TARGET = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*(\([^{}]*\))?"
+    r"|[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+(\(\))?"
+)
+_WORKERS = {"celery", "rq", "rqworker", "dramatiq", "arq", "huey_consumer", "huey_consumer.py", "saq", "taskiq",
+            "procrastinate", "manage qcluster", "manage run_huey", "manage rqworker", "manage rqscheduler",
+            "manage rundramatiq", "manage db_worker", "manage process_tasks", "manage runworker",
+            "manage procrastinate", "manage rq", "manage scheduler"}  # fmt: skip
+_ASKS = ("--app", "--wsgi", "-a", "--module")
+
+
+def served(found: Found) -> str:
+    """Return the application that a server's command names; empty where it names none."""
+    if found.program not in _SERVERS:
+        return ""
+    words = found.words[1:] if found.words[0].rpartition("/")[2] == found.program else found.words[3:]
+    for place, word in enumerate(words):
+        before = words[place - 1] if place else ""
+        takes_value = before.startswith("-") and "=" not in before and before not in _FLAGS
+        if takes_value and before not in _ASKS and not before.startswith("--proxy"):
+            continue
+        if _TARGET.fullmatch(word) and not word.endswith((".py", ".conf", ".ini")):
+            return word
+    return ""
+
+
+def options(found: Found) -> list[str]:
+    """Return the options of a server's command that do not say where it listens or logs."""
+    kept, words, place = [], found.words, 1
+    known = _KEPT.get(found.program, set())
+    while place < len(words):
+        name, sign, _value = words[place].partition("=")
+        plain = not re.search(r"[$`{}]", words[place])
+        if name in known and (sign or name in _FLAGS):
+            kept += [words[place]] if plain else []
+        elif name in known and place + 1 < len(words):
+            place += 1
+            kept += [name, words[place]] if plain and not re.search(r"[$`{}]", words[place]) else []
+        place += 1
+    return kept
+
+
+def web(project: Project, target: str, asgi: bool, where: str, extra: list[str], doubt: str = "") -> None:
+    """Put the process that serves into the draft."""
+    program = "uvicorn" if asgi else "gunicorn"
+    project.package("uvicorn>=0.30" if asgi else "gunicorn>=22", f"serves {target}; the code does not ask for it")
+    quoted = f"'{target}'" if "(" in target else target
+    if asgi:
+        # Only the web server reaches the socket.
+        command = [program, quoted, *extra, "--uds", "{{ socket }}", "--forwarded-allow-ips='*'"]
+    else:
+        command = [program, quoted, *extra, "--bind", "unix:{{ socket }}"]
+    project.draft.put("processes", "web", "command", value=" ".join(command), where=where, open=doubt)
+
+
+def describe_django(project: Project, module: str, where: str, asgi: bool) -> None:
+    """Put the server of a Django project into the draft."""
+    for found in project.commands:
+        target = served(found)
+        if target and found.program in ("gunicorn", "uvicorn") and found.words[0].endswith(found.program):
+            worker = " ".join(found.words)
+            asynchronous = found.program == "uvicorn" or "UvicornWorker" in worker
+            if target.partition(":")[0].partition("(")[0].rpartition(".")[2] in ("wsgi", "asgi"):
+                kept = [] if "UvicornWorker" in worker else options(found)
+                if found.program == "gunicorn" and "gevent" in worker and "gevent" not in project.packages:
+                    kept = []
+                web(project, target, asynchronous, found.where, kept)
+                return
+    if module:
+        web(project, f"{module}:application", asgi, where, [])
+    else:
+        project.draft.note("there is neither wsgi.py nor asgi.py: processes.web has to be written.")
+
+
+def describe_app(project: Project) -> tuple[App | None, str]:
+    """Put the server of an application of Flask or ASGI into the draft; return it and the folder of its modules."""
+    apps = find_apps(project)
+    for found in project.commands:
+        target = served(found)
+        app = _named(project, apps, target.partition("(")[0]) if target else None
+        if app is not None:
+            home = home_of(project, app.path)
+            named = target_of(app, home) + ("()" if app.factory and not app.asgi else "")
+            kept = options(found) if found.program == ("uvicorn" if app.asgi else "gunicorn") else []
+            if app.factory and app.asgi and "--factory" not in kept:
+                kept.append("--factory")
+            web(project, named, app.asgi, found.where, kept)
+            return app, home
+    if not apps:
+        return None, ""
+    app, home = apps[0], home_of(project, apps[0].path)
+    others = [
+        each for each in apps[1:] if each.factory == app.factory and each.name == app.name and each.path != app.path
+    ]
+    doubt = f"there are others: {', '.join(each.where for each in others[:3])}" if others else ""
+    named = target_of(app, home) + ("()" if app.factory and not app.asgi else "")
+    web(project, named, app.asgi, app.where, ["--factory"] if app.factory and app.asgi else [], doubt)
+    return app, home
+
+
+def _named(project: Project, apps: list[App], target: str) -> App | None:
+    """Return the application that a server's argument means."""
+    module, _, name = target.partition(":")
+    ends = (module.replace(".", "/") + ".py", module.replace(".", "/") + "/__init__.py")
+    fitting = [each for each in apps if each.path.endswith(ends)]
+    return next((each for each in fitting if each.name == name), None) or (fitting[0] if fitting and not name else None)
+
+
+def workers(project: Project) -> None:
+    """Put the workers that the checkout's own commands start into the draft."""
+    for found in project.commands:
+        if found.program not in _WORKERS or (found.kind == "script" and _has_workers(project)):
+            continue
+        beat = "beat" in found.words
+        name = "beat" if beat else _process_name(project, found)
+        if beat and ("processes", "beat", "command") in project.draft.facts:
+            continue
+        if _same(project, found):
+            continue
+        found = _bare(found)
+        command, doubt = (" ".join(_quoted(each) for each in found.words), "") if found.literal else _canonical(found)
+        if not command:
+            continue
+        project.draft.put("processes", name, "command", value=command, where=found.where, open=doubt)
+        _once(project, name, found, beat)
+    _celery(project)
+
+
+def _bare(found: Found) -> Found:
+    """Return a command whose program is looked up in the environment, wherever the checkout's own had it."""
+    first = posixpath.basename(found.words[0])
+    known = first in PROGRAMS or re.fullmatch(r"python[0-9.]*", first)
+    return replace(found, words=(first, *found.words[1:])) if known else found
+
+
+def _has_workers(project: Project) -> bool:
+    return any(loc[0] == "processes" and loc[1] != "web" for loc in project.draft.facts)
+
+
+def _same(project: Project, found: Found) -> bool:
+    """Tell whether a process of this kind is in the draft already, out of a file that says more."""
+    kind = _kind(list(found.words))
+    kinds = [
+        _kind(str(fact.value).split())
+        for loc, fact in project.draft.facts.items()
+        if loc[0] == "processes" and loc[-1] == "command"
+    ]
+    return kind in kinds
+
+
+def _kind(words: list[str]) -> tuple[str, ...]:
+    """Return what a worker does: its program, its task, and its queues."""
+    found = Found(tuple(words), "", "")
+    queues = [words[place + 1] for place, each in enumerate(words[:-1]) if each in ("-Q", "--queues")]
+    tasks = [each for each in words if each in ("worker", "beat", "scheduler", "flower")]
+    return (found.program, *tasks[:1], *queues)
+
+
+def _quoted(word: str) -> str:
+    return f"'{word}'" if re.search(r"[\s*?&|;<>()!#]", word) and "'" not in word else word
+
+
+def _process_name(project: Project, found: Found) -> str:
+    name = re.sub(r"[^a-z0-9-]+", "-", found.name.lower()).strip("-").removeprefix(f"{project.name}-")
+    return name if re.fullmatch(r"[a-z][a-z0-9-]{0,20}", name) and name != "web" else "worker"
+
+
+def _canonical(found: Found) -> tuple[str, str]:
+    """Return a worker's command without what a shell would fill in, and why it is not certain."""
+    words = [each for each in found.words if not re.search(r"[$`{}]|%\(|&&|\|\||[;<>|]", each)]
+    kept = [
+        each
+        for place, each in enumerate(words)
+        if not (each.startswith("-") and place + 1 == len(words) and each in ("-c", "--concurrency", "-l"))
+    ]
+    if found.program == "celery" and not any(each in ("worker", "beat") for each in kept):
+        return "", ""
+    left = [each for each in kept if each not in ("-c", "--concurrency") or each in found.words[:1]]
+    return " ".join(map(_quoted, left)), "a shell fills in parts of the original command"
+
+
+def _once(project: Project, name: str, found: Found, beat: bool) -> None:
+    if beat or "scheduler" in found.words or "rqscheduler" in found.words:
+        project.draft.put("processes", name, "single", value=True)
+    command = project.draft.facts["processes", name, "command"]
+    text = str(command.value)
+    if beat and "Database" not in text and "--schedule" not in text and " -s " not in text:
+        project.folder("data", found.where)
+        value = f"{text} --schedule {{{{ app.root }}}}/data/beat"
+        project.draft.facts["processes", name, "command"] = Fact(value, command.where, command.open)
+
+
+def _celery(project: Project) -> None:
+    """Start a worker of celery where the code has an application of it and no file starts one."""
+    if "celery" not in project.packages or any("celery" in str(fact.value) for fact in _commands(project)):
+        return
+    for path in project.python:
+        text = project.checkout.text(path)
+        if re.search(r"^\w+\s*=\s*Celery\(", text, re.MULTILINE):
+            home = home_of(project, path)
+            inside = path.removeprefix(f"{home}/") if home else path
+            module = inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            name = module.removesuffix(".celery") if module.endswith(".celery") else module
+            where = project.checkout.where(path, "Celery(")
+            project.draft.put("processes", "worker", "command", value=f"celery -A {name} worker -l INFO", where=where)
+            if re.search(r"beat_schedule|BEAT_SCHEDULE", "".join(map(project.checkout.text, project.python))):
+                command = f"celery -A {name} beat -l INFO --schedule {{{{ app.root }}}}/data/beat"
+                project.draft.put("processes", "beat", "command", value=command, where=where)
+                project.draft.put("processes", "beat", "single", value=True)
+                project.folder("data", where)
+            return
+
+
+def _commands(project: Project) -> Iterator[Fact]:
+    return (fact for loc, fact in project.draft.facts.items() if loc[0] == "processes" and loc[-1] == "command")
+
+
+def migrations(project: Project, target: str) -> None:
+    """Put the command that migrates the database of an application without Django into the draft."""
+    for found in project.commands:
+        line = " ".join(found.words)
+        if found.program == "alembic" and "upgrade" in found.words and found.literal:
+            project.draft.put("release", "migrate", value=line, where=found.where)
+        if found.program == "flask" and "upgrade" in found.words and found.literal:
+            project.draft.put("release", "migrate", value=line, where=found.where)
+            project.variable("FLASK_APP", target.replace("'", ""), found.where)
+    if project.has("alembic.ini"):
+        project.draft.put("release", "migrate", value="alembic upgrade head", where="alembic.ini")
+        return
+    found_env = next((path for path in project.checkout.files if path.endswith("migrations/env.py")), "")
+    if found_env and project.packages.first("flask-migrate", "flask-alembic"):
+        folder = project.relative(posixpath.dirname(found_env))
+        command = "flask db upgrade" + ("" if folder == "migrations" else f" --directory {folder}")
+        project.draft.put("release", "migrate", value=command, where=found_env)
+        project.variable("FLASK_APP", target.replace("'", ""), found_env)

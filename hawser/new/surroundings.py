@@ -1,0 +1,226 @@
+"""Things around the code: a build with Node, packages of the system, a health path, clocks, older deployments."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+
+from .commands import compose_services, dockerfiles, joined_lines
+from .project import Project
+
+# Of use while an image is built, or there on every host.
+_NOT_NEEDED = {
+    "build-essential", "gcc", "g++", "make", "curl", "wget", "git", "ca-certificates", "gnupg", "gnupg2",
+    "nginx", "supervisor", "sudo", "tini", "gosu", "unzip", "zip", "vim", "nano", "openssh-client", "netcat",
+    "netcat-openbsd", "netcat-traditional", "apt-utils", "dumb-init", "procps", "locales",
+    "software-properties-common", "lsb-release", "python3", "python3-pip", "python3-venv", "python3-dev",
+    "uuid-dev", "nodejs", "npm", "yarn", "apt-transport-https", "cron", "htop", "adduser", "tzdata", "pwgen",
+    "git-core", "gnupg1", "iproute2", "yarnpkg", "automake", "sqlite3", "msodbcsql17", "msodbcsql18",
+    "libnss-myhostname", "postgresql", "redis-server", "bash", "less", "jq", "xz-utils", "rsync",
+}  # fmt: skip
+_COMPILED = {
+    "psycopg2": ("gcc", "libpq-dev", "python3-dev"),
+    "psycopg-c": ("gcc", "libpq-dev", "python3-dev"),
+    "mysqlclient": ("gcc", "pkg-config", "default-libmysqlclient-dev", "python3-dev"),
+    "python-ldap": ("gcc", "libldap2-dev", "libsasl2-dev", "python3-dev"),
+    "xmlsec": ("gcc", "pkg-config", "libxmlsec1-dev", "libxmlsec1-openssl", "python3-dev"),
+    "python3-saml": ("gcc", "pkg-config", "libxmlsec1-dev", "libxmlsec1-openssl", "python3-dev"),
+    "uwsgi": ("gcc", "python3-dev"),
+    "pycairo": ("gcc", "pkg-config", "libcairo2-dev", "python3-dev"),
+    "weasyprint": ("libpango-1.0-0", "libpangoft2-1.0-0"),
+    "python-magic": ("libmagic1",),
+}  # fmt: skip
+_HEALTH = re.compile(
+    r"""["'](/?[a-z0-9_/-]*(?:healthz?|healthcheck|health-check|health_check|livez|liveness|readyz|"""
+    r"""__heartbeat__|__lbheartbeat__))/?["']"""
+)
+
+
+def node(project: Project) -> None:
+    """Put the build of the assets into the draft, before Django collects them."""
+    paths = [
+        path for path in project.checkout.files if posixpath.basename(path) == "package.json" and path.count("/") < 5
+    ]
+    paths = [
+        path
+        for path in paths
+        if not re.search(r"(^|/)(node_modules|tests?|docs?|e2e|viz-lib|packages|examples?)/", path)
+    ]
+    built = []
+    for path in sorted(paths, key=lambda each: each.count("/")):
+        try:
+            described = json.loads(project.checkout.text(path))
+        except (ValueError, RecursionError):
+            continue
+        scripts = described.get("scripts") if isinstance(described, dict) else None
+        script = next((each for each in ("build", "build:prod", "production", "prod") if each in (scripts or {})), "")
+        if isinstance(described, dict) and (script or (described.get("dependencies") and _reads_modules(project))):
+            built.append((posixpath.dirname(path), script, path, described))
+    for folder, script, path, described in built[:2]:
+        _build(project, folder, script, path, described)
+
+
+def _reads_modules(project: Project) -> bool:
+    texts = map(project.checkout.text, project.python)
+    return any("node_modules" in text or "NpmFinder" in text for text in texts)
+
+
+def _build(project: Project, folder: str, script: str, path: str, described: dict[str, object]) -> None:
+    beside = {
+        name
+        for name in ("package-lock.json", "yarn.lock", "pnpm-lock.yaml")
+        if posixpath.join(folder, name) in project.checkout.names
+    }
+    place = project.relative(folder) if folder else ("" if not project.base else "..")
+    where = project.checkout.where(path, f'"{script}"') if script else path
+    project.draft.add("packages", "all", value="nodejs", where=path)
+    project.draft.add("packages", "all", value="npm")
+    prefix = f"--prefix {place} " if place else ""
+    if "pnpm-lock.yaml" in beside or "yarn.lock" in beside:
+        tool = "pnpm" if "pnpm-lock.yaml" in beside else "yarn"
+        option = f"--dir {place} " if tool == "pnpm" and place else f"--cwd {place} " if place else ""
+        commands = [f"npx --yes {tool} {option}install --frozen-lockfile"]
+        commands += [f"npx --yes {tool} {option}run {script}"] if script else []
+    else:
+        commands = [f"npm {prefix}{'ci' if 'package-lock.json' in beside else 'install'}"]
+        commands += [f"npm {prefix}run {script}"] if script else []
+    listed = project.draft.facts.get(("release", "build"))
+    former = listed.value if listed is not None and isinstance(listed.value, list) else []
+    project.draft.facts.pop(("release", "build"), None)
+    for command in commands:
+        project.draft.add("release", "build", value=command, where=where)
+    for command in former:
+        project.draft.add("release", "build", value=str(command), where=listed.where if listed else "")
+    engines = described.get("engines")
+    wanted = str(engines.get("node", "")) if isinstance(engines, dict) else ""
+    wanted = (
+        wanted
+        or project.checkout.text(posixpath.join(folder, ".nvmrc")).strip()
+        or project.checkout.text(".nvmrc").strip()
+    )
+    number = re.search(r"\d+", wanted)
+    if number and int(number[0]) > 18:
+        project.draft.note(f"the assets want Node {wanted[:20]} ({path}); Debian 12 has 18, Debian 13 has 20.")
+
+
+def system_packages(project: Project) -> None:
+    """Put the packages of the system into the draft: those that Python packages are compiled with, and images have."""
+    for name, wanted in _COMPILED.items():
+        if name in project.packages and not (name == "psycopg2" and "psycopg2-binary" in project.packages):
+            for each in wanted:
+                project.draft.add("packages", "all", value=each, where=f"{project.packages.names[name]}: {name}")
+    for path in ("Aptfile", "apt.txt", "apt-packages.txt"):
+        for line in project.checkout.text(path).splitlines():
+            if re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", line.strip()) and line.strip() not in _NOT_NEEDED:
+                project.draft.add("packages", "all", value=line.strip(), where=path)
+    for path in dockerfiles(project.checkout)[:1]:
+        text = project.checkout.text(path)
+        if re.search(r"^FROM\s+\S*alpine", text, re.MULTILINE | re.IGNORECASE):
+            continue
+        compiled = re.search(r"\blib\S+-dev\b", text)
+        for number, line in joined_lines(text):
+            for installed in re.findall(r"apt(?:-get)?\s+(?:-\S+\s+)*install\s+([^;&|]+)", line):
+                for word in installed.split():
+                    # Each release has another name for a library; what is for compiling brings it along.
+                    library = word.endswith("t64") or (compiled and re.fullmatch(r"lib.*[0-9]", word))
+                    if re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", word) and word not in _NOT_NEEDED and not library:
+                        project.draft.add("packages", "all", value=word, where=f"{path}:{number}")
+
+
+def health(project: Project) -> None:
+    """Put the path that says whether the application works into the draft, where the code has one."""
+    candidates: list[tuple[str, str]] = []
+    for path, _name, service in compose_services(project.checkout):
+        match = re.search(r"https?://[^/\s\"']+(/[A-Za-z0-9_/.-]+)", str(service.get("healthcheck", "")))
+        if match and "build" in service:
+            candidates.append((match[1], path))
+    for path in dockerfiles(project.checkout)[:1]:
+        match = re.search(
+            r"HEALTHCHECK[^\n]*?https?://[^/\s\"']+(/[A-Za-z0-9_/.-]+)",
+            project.checkout.text(path).replace("\\\n", " "),
+        )
+        if match:
+            candidates.append((match[1], path))
+    code = [
+        path
+        for path in project.python
+        if re.search(r"(^|/)(urls|main|app|asgi|server|__init__|health[a-z_]*|status)\.py$", path)
+    ]
+    for path in sorted(code, key=lambda each: each.count("/"))[:60]:
+        for _number, line in project.checkout.lines(path):
+            match = _HEALTH.search(line) if re.search(r"path\(|route\(|\.get\(|url\(|r\(", line) else None
+            if match and _at_the_top(project, path, line):
+                slash = "/" if f"{match[1]}/" in line and "django" in project.packages else ""
+                candidates.append((f"/{match[1].strip('/')}{slash}", project.checkout.where(path, match[1])))
+    if candidates:
+        path, where = candidates[0]
+        project.draft.put("processes", "web", "health", value={"path": path}, where=where)
+
+
+def _at_the_top(project: Project, path: str, line: str) -> bool:
+    """Tell whether a route has no prefix that stands elsewhere: one of the root URLs, or of the application itself."""
+    if posixpath.basename(path) == "urls.py":
+        return path == project.root_urls
+    return bool(re.search(r"@(app|application)\.(get|route)\(", line))
+
+
+def clocks(project: Project) -> None:
+    """Note the crontabs of the checkout; their lines become entries of cron where they are plain."""
+    number = 0
+    for path in project.checkout.files:
+        if not re.search(r"(^|/)(crontab|cron\.d/[^/]+|[^/]*\.cron|crontab\.txt)$", path):
+            continue
+        for place, line in project.checkout.lines(path):
+            match = re.fullmatch(
+                r"\s*((?:[0-9*/,-]+\s+){5}|@\w+\s+)(?:root\s+|www-data\s+)?(\S.*?)(?:\s*[>|].*)?\s*", line
+            )
+            command = (
+                re.search(r"(?:python3?\s+)?(?:\S*/)?manage\.py\s+([a-z_]+(?:\s+[-\w=]+)*)", match[2])
+                if match
+                else None
+            )
+            if match and command and number < 20:
+                number += 1
+                name = command[1].split()[0].replace("_", "-")
+                project.draft.put("cron", name, "schedule", value=" ".join(match[1].split()), where=f"{path}:{place}")
+                project.draft.put(
+                    "cron", name, "command", value=f"python manage.py {command[1]}", where=f"{path}:{place}"
+                )
+
+
+def former_deployments(project: Project) -> None:
+    """Note what older deployments in the checkout install and start."""
+    for path in project.checkout.files:
+        base, text = posixpath.basename(path), ""
+        if base == "fabfile.py" or path.startswith("fabfile/"):
+            text = project.checkout.text(path)
+            if "hawser" in text:
+                continue
+            kind = "Fabric"
+        elif re.search(r"(^|/)(playbooks?/[^/]+|roles/[^/]+/tasks/main|deploy|site|playbook)\.ya?ml$", path):
+            text, kind = project.checkout.text(path), "Ansible"
+        names = _installed(text) if text else []
+        if text:
+            project.draft.note(
+                f"{path} is an older deployment with {kind}"
+                + (f"; it installs {', '.join(names)}" if names else "")
+                + "."
+            )
+
+
+def _installed(text: str) -> list[str]:
+    found = re.findall(r"apt(?:-get|_get)?\s+(?:-\S+\s+)*install\s+([a-z0-9][a-z0-9.+ -]*)", text)
+    words = [word for each in found for word in each.split() if not word.startswith("-")]
+    words += re.findall(r"^\s+-\s+([a-z0-9][a-z0-9.+-]{2,})\s*$", text, re.MULTILINE) if "apt:" in text else []
+    return list(dict.fromkeys(words))[:12]
+
+
+def other_services(project: Project) -> None:
+    """Note the services of compose that Hawser does not install."""
+    for path, name, service in compose_services(project.checkout):
+        image = str(service.get("image", ""))
+        if re.search(
+            r"(elasticsearch|opensearch|meilisearch|minio|mongo|clickhouse|solr|kafka|nats|mailhog|typesense)", image
+        ):
+            project.draft.note(f"{path} has {name} ({image[:60]}); Hawser does not install it.")

@@ -1,0 +1,100 @@
+"""Applications of Flask and of ASGI frameworks."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import value
+
+FACTORY = """\
+from flask import Flask
+
+def create_app(test=None):
+    app = Flask(__name__)
+    return app
+"""
+FIELDS = """\
+from pydantic_settings import BaseSettings
+
+class Common(BaseSettings):
+    token: str
+
+class Settings(Common):
+    model_config = {"env_prefix": "SHOP_"}
+    database_url: str
+    title: str = "x"
+"""
+PROJECT = """\
+[project]
+name = "shop"
+version = "1"
+dependencies = ["fastapi", "asyncpg", "sqlalchemy"]
+"""
+
+
+def test_a_factory_of_flask_is_called_by_its_server(draft):
+    files = {
+        "requirements.txt": "flask\ngunicorn\nflask-migrate\npymysql\n",
+        "shop/__init__.py": FACTORY,
+        "shop/config.py": 'import os\nURI = os.environ["DATABASE_URI"]\nKEY = os.environ["SECRET_KEY"]\n',
+        "migrations/env.py": "",
+    }
+    found = draft(files)
+    assert value(found, "processes", "web", "command") == "gunicorn 'shop:create_app()' --bind unix:{{ socket }}"
+    assert value(found, "release", "migrate") == "flask db upgrade"
+    assert value(found, "env", "variables", "FLASK_APP") == "shop:create_app"
+    uri = "mysql+pymysql://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"
+    assert value(found, "env", "variables", "DATABASE_URI") == uri
+    assert value(found, "services", "mariadb", "databases", "shop", "password") == "{{ secrets.DB_PASSWORD }}"
+
+
+def test_an_object_that_a_factory_made_goes_before_the_factory(draft):
+    files = {
+        "requirements.txt": "flask\n",
+        "shop/__init__.py": "from flask import Flask\n\ndef create_app():\n    return Flask(__name__)\n",
+        "wsgi.py": "from shop import create_app\n\napplication = create_app()\n",
+    }
+    assert value(draft(files), "processes", "web", "command").startswith("gunicorn wsgi:application ")
+
+
+@pytest.mark.parametrize(
+    ("package", "made"),
+    [("fastapi", "FastAPI"), ("starlette", "Starlette"), ("quart", "Quart"), ("litestar", "Litestar")],
+)
+def test_applications_of_asgi_frameworks_are_served_over_the_socket(draft, package, made):
+    imported = (
+        f"from {package} import {made}\n" if package != "starlette" else f"from starlette.applications import {made}\n"
+    )
+    found = draft({"requirements.txt": f"{package}\nuvicorn\n", "main.py": f"{imported}app = {made}()\n"})
+    assert (
+        value(found, "processes", "web", "command") == "uvicorn main:app --uds {{ socket }} --forwarded-allow-ips='*'"
+    )
+
+
+def test_fields_of_pydantic_settings_are_variables(draft):
+    files = {
+        "backend/pyproject.toml": PROJECT,
+        "backend/app/__init__.py": "",
+        "backend/app/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "backend/app/settings.py": FIELDS,
+        "backend/alembic.ini": "[alembic]\n",
+    }
+    found = draft(files)
+    assert value(found, "app", "directory") == "backend"
+    assert value(found, "release", "migrate") == "alembic upgrade head"
+    url = "postgresql+asyncpg://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"
+    assert value(found, "env", "variables", "SHOP_DATABASE_URL") == url
+    assert value(found, "env", "required") == ["TOKEN"]
+
+
+def test_the_application_that_the_checkout_starts_is_the_one_that_is_served(draft):
+    files = {
+        "requirements.txt": "fastapi\nuvicorn\n",
+        "api/__init__.py": "",
+        "api/admin.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "api/public.py": "from fastapi import FastAPI\nservice = FastAPI()\n",
+        "Dockerfile": 'FROM python:3.12\nCMD ["uvicorn", "api.public:service", "--host", "0.0.0.0", "--port", "80"]\n',
+    }
+    fact = draft(files).facts["processes", "web", "command"]
+    assert fact.value == "uvicorn api.public:service --uds {{ socket }} --forwarded-allow-ips='*'"
+    assert fact.where == "Dockerfile:2"

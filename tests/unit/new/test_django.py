@@ -1,0 +1,113 @@
+"""Django projects: what their settings say without being run."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import DJANGO, value
+
+SETTINGS = DJANGO["shop/settings.py"]
+
+
+def test_variables_of_settings_are_set_by_what_they_feed(draft):
+    found = draft(DJANGO)
+    variables = {loc[2]: fact.value for loc, fact in found.facts.items() if loc[:2] == ("env", "variables")}
+    assert variables == {
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "SHOP_KEY": "{{ secrets.SHOP_KEY }}",
+        "SHOP_DEBUG": "False",
+        "SHOP_HOSTS": "{{ site.domains | join(',') }}",
+        "SHOP_DB": "shop",
+        "SHOP_DB_USER": "shop",
+        "SHOP_DB_PASS": "{{ secrets.DB_PASSWORD }}",
+        "SHOP_DB_HOST": "127.0.0.1",
+    }
+    assert found.facts["env", "variables", "SHOP_KEY"].where == "shop/settings.py:5"
+    assert value(found, "env", "generated") == ["SHOP_KEY", "DB_PASSWORD"]
+
+
+def test_static_and_uploaded_files_are_served_from_where_settings_have_them(draft):
+    found = draft(DJANGO)
+    assert value(found, "site", "static", "/static/") == "public"
+    assert value(found, "site", "static", "/uploads/") == "uploads"
+    assert value(found, "persistent", "linked") == ["uploads"]
+    assert value(found, "release", "build") == ["python manage.py collectstatic --noinput"]
+
+
+def test_the_server_is_asked_for_its_health_where_the_first_routes_have_a_path_for_it(draft):
+    found = draft(DJANGO)
+    assert value(found, "processes", "web", "command") == "gunicorn shop.wsgi:application --bind unix:{{ socket }}"
+    assert value(found, "processes", "web", "health") == {"path": "/healthz/"}
+    assert value(found, "python", "packages") == ["gunicorn>=22"]
+
+
+def test_a_database_that_a_variable_chooses_is_chosen_by_the_driver(draft):
+    chosen = SETTINGS + (
+        'DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "x.sqlite"}}\n'
+        'if os.getenv("ENGINE") == "postgres":\n'
+        '    DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": os.getenv("NAME")}}\n'
+    )
+    found = draft({**DJANGO, "shop/settings.py": chosen})
+    assert value(found, "env", "variables", "ENGINE") == "postgres"
+    assert value(found, "services", "postgresql", "databases", "shop", "password") == "{{ secrets.DB_PASSWORD }}"
+
+
+def test_sqlite_beside_the_code_is_kept_over_releases_by_a_link(draft):
+    files = {**DJANGO, "requirements.txt": "Django==5.1\n"}
+    files["shop/settings.py"] += (
+        'DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}\n'
+    )
+    found = draft(files)
+    assert value(found, "release", "build")[0] == "ln -sfn {{ app.root }}/data/db.sqlite3 db.sqlite3"
+    assert value(found, "persistent", "folders") == ["data", "uploads"]
+    assert value(found, "backup", "sqlite") == ["data/db.sqlite3"]
+
+
+@pytest.mark.parametrize(
+    ("read", "url"),
+    [
+        ('env.db("DB_ADDRESS")', "postgresql://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"),
+        ('dj_database_url.config(env="DB_ADDRESS", default="postgres://x/y")',
+         "postgresql://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"),
+    ],
+)  # fmt: skip
+def test_the_address_of_a_database_is_one_variable_where_settings_read_one(draft, read, url):
+    files = {**DJANGO}
+    files["shop/settings.py"] += f'import environ\nenv = environ.Env()\nDATABASES = {{"default": {read}}}\n'
+    assert value(draft(files), "env", "variables", "DB_ADDRESS").replace("postgres:", "postgresql:") == url
+
+
+def test_settings_for_production_go_before_those_that_manage_names(draft):
+    files = {**DJANGO, "shop/conf/__init__.py": "", "shop/conf/local.py": "DEBUG = True\n"}
+    files["shop/conf/production.py"] = SETTINGS
+    files["manage.py"] = DJANGO["manage.py"].replace("shop.settings", "shop.conf.local")
+    found = draft({name: text for name, text in files.items() if name != "shop/settings.py"})
+    fact = found.facts["env", "variables", "DJANGO_SETTINGS_MODULE"]
+    assert fact.value == "shop.conf.production" and "manage.py:2 says shop.conf.local" in fact.open
+
+
+def test_variables_under_a_condition_that_nothing_sets_are_not_asked_for(draft):
+    files = {**DJANGO}
+    files["shop/settings.py"] += 'if os.getenv("USE_S3"):\n    BUCKET = os.environ["S3_BUCKET"]\n'
+    found = draft(files)
+    assert value(found, "env", "variables", "S3_BUCKET") is None
+    assert any(row.startswith("S3_BUCKET") for row in found.others)
+
+
+def test_a_project_in_a_subfolder_is_described_from_there(draft):
+    files = {f"src/site/{name}": text for name, text in DJANGO.items()}
+    found = draft(files)
+    assert value(found, "app", "directory") == "src/site"
+    mentions = [loc for loc, fact in found.facts.items() if "src/site" in str(fact.value)]
+    assert mentions == [("app", "directory")]
+
+
+def test_workers_of_installed_apps_are_processes(draft):
+    files = {**DJANGO, "shop/settings.py": SETTINGS.replace("staticfiles", 'staticfiles", "django_q')}
+    assert value(draft(files), "processes", "worker", "command") == "python manage.py qcluster"
+
+
+def test_folders_that_settings_write_to_outlive_releases(draft):
+    files = {**DJANGO}
+    files["shop/settings.py"] += 'INDEX = {"path": os.path.join(BASE_DIR, "var", "index")}\n'
+    assert value(draft(files), "persistent", "linked") == ["uploads", "var"]
