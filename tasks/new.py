@@ -73,7 +73,7 @@ def new(
         session.report.note(
             "", f"to be written into {files.sample.name.removesuffix('.example')}: {', '.join(draft.secrets)}"
         )
-    session.report.note("", f"next: fab -H {name} check --offline, then trust, and bootstrap deploy")
+    session.report.note("", f"next: fab -H {files.target} check --offline, then trust, and bootstrap deploy")
 
 
 def given(draft: Draft, domain: str, address: str, sandbox: str) -> None:

@@ -28,9 +28,9 @@ MARK = "OPEN"
 _WIDTH = 120
 
 
-def environment_text(draft: Draft, name: str, about: str) -> str:
+def environment_text(draft: Draft, target: str, about: str) -> str:
     """Return the text of `hosts/NAME.toml`."""
-    lines = [f"# {about}", f"#     fab -H {name} bootstrap deploy", ""]
+    lines = [f"# {about}", f"#     fab -H {target} bootstrap deploy", ""]
     if any(True for _each in draft.open()):
         lines[1:1] = [f"# What is marked {MARK} was not clear from the code: look at it, and take the mark away."]
     for heading, facts in tables(draft):

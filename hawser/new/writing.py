@@ -69,6 +69,11 @@ class NewFiles:
         self.texts: dict[Path, str] = {}
 
     @property
+    def target(self) -> str:
+        """What stands after ``-H``."""
+        return self.name
+
+    @property
     def path(self) -> Path:
         """The environment file."""
         return self.hosts / f"{self.name}.toml"

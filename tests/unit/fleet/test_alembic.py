@@ -209,7 +209,7 @@ def test_a_revision_generated_and_applied_unseen_never_passes_unasked(lines):
 def test_a_command_that_generates_runs_under_a_guard_that_knows_what_was_accepted(rollout, allowed):
     environment = SimpleNamespace(release=SimpleNamespace(rolling_migrations="additive"))
     release = SimpleNamespace(id="new")
-    host: Any = SimpleNamespace(rollout=rollout, environment=environment, release=release, source="/srv/shop/source")
+    host: Any = SimpleNamespace(rollout=rollout, environment=environment, release=release, code="/srv/shop/source")
     words = db.generating(host, "@one flask db migrate -d x")
     assert words[3:] == ("generate", "x", "new", allowed, "flask db '{}' -v -d x", "flask", "db", "migrate", "-d", "x")
     assert db.generating(host, "cd api && flask db migrate")[:3] == ("env", "-C", "/srv/shop/source/api")

@@ -34,7 +34,7 @@ def test_a_manager_has_all_verbs_on_hosts_and_the_places_of_its_traits(name: str
     verbs = [verb for verb, function in vars(ProcessManager).items() if callable(function) and verb[0] != "_"]
     shared = ("state", "begin")
     missing = [verb for verb in verbs if verb not in shared and getattr(found, verb) is getattr(ProcessManager, verb)]
-    assert missing == [] and len(verbs) == 10
+    assert missing == [] and len(verbs) == 11
     assert found.traits is MANAGERS[name]
 
 
