@@ -310,7 +310,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return "unix"
     def log_message(self, *arguments):
         # In one piece, for others write there, too.
-        os.write(1, b"%d\n" % os.getpid())
+        os.write(1, b"%d\\n" % os.getpid())
 server = socketserver.UnixStreamServer(path, Handler)
 for _ in range(2):
     if not os.fork():
