@@ -121,13 +121,13 @@ class Executor(FabricExecutor):  # type: ignore[misc]
 
     def execute(self, *tasks: object) -> object:
         """Run the tasks of one command line over one session; every wire is closed at its end."""
-        load_all()
-        # What the start has made stays; what a command makes it mostly keeps, too.
-        gc.freeze()
-        gc.set_threshold(100_000, 50, 50)
-        gc.enable()
         try:
             with ended_by(signal.SIGTERM):
+                load_all()
+                # What the start has made stays; what a command makes it mostly keeps, too.
+                gc.freeze()
+                gc.set_threshold(100_000, 50, 50)
+                gc.enable()
                 return self.run(*tasks)
         except Exit as error:
             # Whatever a host, a repository or a program said in it: Invoke prints it as it is.

@@ -247,6 +247,11 @@ def run(kind: type[Program]) -> None:
             kind(name="Fabric", version=fabric_version, executor_class=make_executor, config_class=Settings).run()
         finally:
             sys.stdout.flush()
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):
+            # Ctrl-C has met the start, for which Invoke's status is 1.
+            sys.exit(128 + signal.SIGINT)
+        raise
     except BrokenPipeError:
         # Nobody reads on, as with `--list | head`; and what Python flushes at its end must go somewhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

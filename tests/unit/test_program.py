@@ -76,6 +76,17 @@ def test_a_command_after_two_dashes_reaches_no_host(fab: Callable[..., subproces
     assert f"next: fab -H root@127.0.0.1:{port} run " in errors and "Traceback" not in errors
 
 
+def test_ctrl_c_at_the_start_ends_it_as_it_ends_a_run(
+    fab: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    text = "import time\nprint('loads', flush=True)\ntime.sleep(60)\n"
+    (tmp_path / "fabfile.py").write_text(f"{text}from hawser import namespace\n")
+    running = fab("--list")
+    assert running.stdout is not None and running.stdout.readline() == "loads\n"
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) == 130
+
+
 @pytest.mark.parametrize("words", [("--list",), ("--help",), ("--version",), ("--list", "--list-format=json")])
 def test_a_reader_that_goes_away_ends_what_it_read(
     fab: Callable[..., subprocess.Popen[str]], words: tuple[str]
