@@ -87,6 +87,7 @@ def test_a_freeze_refuses_everyone_until_it_is_lifted(fleet: Fleet) -> None:
 
 def test_errors_for_visitors_of_the_second_batch_put_the_first_one_back(fleet: Fleet) -> None:
     """The process is healthy by itself: only who comes through nginx sees that something is wrong."""
+    fleet.fab("-H", fleet.name, "deploy")
     before = fleet.releases()
     ill = f"[site]\nextra = 'if (-f {ILL}) {{ return 500; }}'"
     fleet.inside("web2", "touch", ILL)
