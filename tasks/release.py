@@ -9,7 +9,15 @@ from hawser.host import Host
 from hawser.host.code import in_release, repository_access
 from hawser.host.journal import PUT_BACK, Record
 from hawser.host.places import COLLECTED, rollout_inputs
-from hawser.host.processes import ProcessInstance, elsewhere, instances, left_in_place, processes_of, retired
+from hawser.host.processes import (
+    ProcessInstance,
+    elsewhere,
+    instances,
+    is_in_place,
+    left_in_place,
+    processes_of,
+    retired,
+)
 from hawser.resources import (
     Absent,
     Command,
@@ -52,6 +60,8 @@ def build(host: Host) -> Resources:
 
 
 # What is unchanged keeps its time, by which browsers know it again.
+# Seconds between the move of the traffic and the end of what served: a web server may be about to ask it still.
+DRAIN = 1.0
 COPY = (
     'umask 022; mkdir -p "${2%/*}" && rm -rf "$2.new" && '
     'cp -RP --no-preserve=mode --preserve=timestamps --reflink=auto "$1" "$2.new" && mv -T "$2.new" "$2"'
@@ -156,7 +166,7 @@ def activate(host: Host) -> Resources:
         yield Link(path, f"current/{name}")
     # Those that listen first. One pause is enough for all: what a web server has just handed over is there by then.
     coloured.sort(key=lambda process: not process.setting.listens)
-    drain = 1.0 if any(process.setting.listens for process in coloured) else 0.0
+    drain = DRAIN if any(process.setting.listens for process in coloured) else 0.0
     for process in coloured:
         yield Retired(process.other.unit, process.setting.manager, process.other.definition, drain)
         drain = 0.0
@@ -186,7 +196,12 @@ def tidy(host: Host) -> Resources:
     if not host.runs_code or host.release is None:
         return
     processes = processes_of(host)
-    kept = [*processes, *(process.other for process in processes if process.colour)]
+    coloured = [process for process in processes if process.colour]
+    kept = [*processes, *(process.other for process in coloured)]
+    for row in host.facts.processes:
+        if is_in_place(host, row) and row["process"] in {process.name for process in coloured}:
+            # It had no colour, and served until the traffic moved.
+            yield dataclasses.replace(retired(row), drain=DRAIN)
     yield OnlyUnits(host.app.name, tuple(f"{process.setting.manager}/{process.unit}" for process in kept))
     links = [process.link[0].rpartition("/")[2] for process in processes if process.colour]
     yield OnlyFiles(host.run, "*.live", tuple(links))

@@ -25,6 +25,7 @@ from hawser.inventory import Environment
 from hawser.inventory.tables.processes import Process
 from hawser.resources import Healthy, Running
 from hawser.secrets import Secrets
+from hawser.tasks import release
 from hawser.templates.rendering import TemplateError, Templates
 
 NEW, OLD = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb"
@@ -322,6 +323,12 @@ class TestSparePorts:
         row = {"process": "web", "unit": "shop-web", "manager": "systemd", "release": OLD, **UNKNOWN}
         (process,) = processes_of(host(Facts(processes=(row,)), web=SPARE))
         assert process.port == 8011
+
+    def test_a_process_that_had_one_port_ends_as_long_after_the_traffic_has_moved_as_one_of_two(self, host):
+        row = {"process": "web", "unit": "shop-web", "manager": "systemd", "release": OLD, **UNKNOWN}
+        tidied = release.tidy.resources(host(Facts(processes=(row,)), web=SPARE))
+        ended = [each for each in tidied if each.kind == "retired"]
+        assert [(each.unit, each.drain) for each in ended] == [("shop-web", release.DRAIN)]
 
     @pytest.mark.parametrize(("colour", "port"), [("blue", 8011), ("green", 8001)])
     def test_a_process_that_is_renamed_takes_the_port_that_the_former_one_has_not(self, host, colour, port):
