@@ -49,13 +49,18 @@ def names(context: ParserContext) -> list[str]:
 
 def unquoted(task: str, argv: Sequence[str]) -> HawserError:
     """Return the error about a command for hosts whose words stand apart, so that some would be Fabric's own."""
-    words = argv[argv.index(task) + 1 :]
-    return HawserError(f"{task} takes its command as one word", next=f"{task} {shell(' '.join(words))}", code=2)
+    command = shell(" ".join(words_after(task, argv)))
+    return HawserError(f"{task} takes its command as one word", next=f"{task} {command}", code=2)
+
+
+def words_after(task: str, argv: Sequence[str]) -> Sequence[str]:
+    """Return the words of a command line behind the name of a task."""
+    return argv[argv.index(task) + 1 :]
 
 
 def asks_for_help_outside(argv: Sequence[str], task: str) -> bool:
     """Tell whether ``-h`` belongs to the command that a task takes: as in ``run df -h``."""
-    after = argv[argv.index(task) + 1 :] if task in COMMANDS and task in argv else []
+    after = words_after(task, argv) if task in COMMANDS and task in argv else []
     return bool(after) and not after[0].startswith("-")
 
 

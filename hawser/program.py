@@ -206,10 +206,10 @@ class Program(Fab):  # type: ignore[misc]
         """
         path = self.config.tasks.executor_class
         if path is not None:
-            module, _, name = path.rpartition(".")
-            found = getattr(importlib.import_module(module), name, None) if module else None
             from .executor import Executor
 
+            module, _, name = path.rpartition(".")
+            found = getattr(importlib.import_module(module), name, None) if module else None
             if not (isinstance(found, type) and issubclass(found, Executor)):
                 ours = f"{Executor.__module__}.{Executor.__name__}"
                 raise HawserError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from hawser.answers.messages import Message
 from hawser.answers.reading import ReadingFunction
-from hawser.errors import HawserError, InputErrors, StepFailed
+from hawser.errors import HawserError, InputErrors, Problem, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.host.release import Release
@@ -58,16 +58,21 @@ def check(session: Session, offline: bool = False) -> None:
 
 def offline_findings(session: Session) -> Iterator[Row]:
     """Yield what is wrong with an environment file and its templates, with stand-ins for secrets and addresses."""
-    from hawser.diagnosis.checks import Finding
-
     try:
         environment = session.environment
     except InputErrors as errors:
-        yield from (("", "settings", Finding.of_problem(problem)) for problem in errors.problems)
+        yield from of_settings(errors.problems)
         return
     generated.use_stand_ins(session, Secrets(environment.name, session.folder / f"{environment.name}.env", {}))
     session.use_stand_in_addresses()
-    yield from (("", "settings", Finding.of_problem(problem)) for problem in session.rendering_problems())
+    yield from of_settings(session.rendering_problems())
+
+
+def of_settings(problems: Sequence[Problem]) -> Iterator[Row]:
+    """Yield a finding for each mistake in the settings."""
+    from hawser.diagnosis.checks import Finding
+
+    return (("", "settings", Finding.of_problem(problem)) for problem in problems)
 
 
 def all_findings(session: Session) -> Iterator[Row]:
@@ -77,7 +82,7 @@ def all_findings(session: Session) -> Iterator[Row]:
     try:
         environment = session.environment
     except InputErrors as errors:
-        yield from (("", "settings", Finding.of_problem(problem)) for problem in errors.problems)
+        yield from of_settings(errors.problems)
         return
     loaded, problems = read_secrets(environment, session.folder)
     yield from (("", "secrets", Finding.of_problem(problem)) for problem in problems)
@@ -88,7 +93,7 @@ def all_findings(session: Session) -> Iterator[Row]:
         # Sandbox hosts that are not up have no address.
         yield "", "reach", Finding.of_error(error)
         return
-    yield from (("", "settings", Finding.of_problem(problem)) for problem in wrong)
+    yield from of_settings(wrong)
     names = session.selection.hosts
     lost = session.connections.try_open(names, only_look=True)
     yield from ((name, "reach", Finding.of_error(error)) for name, error in lost.items())

@@ -59,9 +59,9 @@ def build(host: Host) -> Resources:
     yield File(f"{path}/release.json", text, mode=0o640, opaque=True)
 
 
-# What is unchanged keeps its time, by which browsers know it again.
 # Seconds between the move of the traffic and the end of what served: a web server may be about to ask it still.
 DRAIN = 1.0
+# What is unchanged keeps its time, by which browsers know it again.
 COPY = (
     'umask 022; mkdir -p "${2%/*}" && rm -rf "$2.new" && '
     'cp -RP --no-preserve=mode --preserve=timestamps --reflink=auto "$1" "$2.new" && mv -T "$2.new" "$2"'
@@ -198,8 +198,9 @@ def tidy(host: Host) -> Resources:
     processes = processes_of(host)
     coloured = [process for process in processes if process.colour]
     kept = [*processes, *(process.other for process in coloured)]
+    names = {process.name for process in coloured}
     for row in host.facts.processes:
-        if is_in_place(host, row) and row["process"] in {process.name for process in coloured}:
+        if is_in_place(host, row) and row["process"] in names:
             # It had no colour, and served until the traffic moved.
             yield dataclasses.replace(retired(row), drain=DRAIN)
     yield OnlyUnits(host.app.name, tuple(f"{process.setting.manager}/{process.unit}" for process in kept))

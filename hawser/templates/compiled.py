@@ -48,18 +48,24 @@ class Compiled(jinja2.BytecodeCache):
 
     def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
         key = entry(bucket)
-        if key not in self._code and self.folder is not None:
-            try:
-                with (self.folder / key).open("rb") as stream:
-                    if private(os.fstat(stream.fileno())):
-                        digest, data = stream.read(32), stream.read()
-                        if hashlib.sha256(data).digest() == digest:
-                            bucket.bytecode_from_string(data)
-            except OSError:
-                pass
+        if key not in self._code:
+            bucket.bytecode_from_string(self.on_disk(key))
             if bucket.code is not None:
                 self._code[key] = bucket.code
         bucket.code = self._code.get(key)
+
+    def on_disk(self, key: str) -> bytes:
+        """Return what is kept on disk; nothing where it is torn, or where others could have written it."""
+        if self.folder is None:
+            return b""
+        try:
+            with (self.folder / key).open("rb") as stream:
+                if not private(os.fstat(stream.fileno())):
+                    return b""
+                digest, data = stream.read(32), stream.read()
+        except OSError:
+            return b""
+        return data if hashlib.sha256(data).digest() == digest else b""
 
     def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
         assert bucket.code is not None

@@ -114,11 +114,15 @@ MISTYPED = {
 }
 
 
+def typed_here(*words: str) -> subprocess.CompletedProcess[str]:
+    """Type a command in this project, whose tasks are ours."""
+    argv = [sys.executable, "-c", "from hawser.program import main; main()", *words]
+    return subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize("words", MISTYPED, ids=" ".join)
 def test_what_is_mistyped_is_said_with_what_was_meant(words: tuple[str, ...]) -> None:
-    program = "from hawser.program import main; main()"
-    argv = [sys.executable, "-c", program, *words]
-    result = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    result = typed_here(*words)
     what, meant = MISTYPED[words]
     assert (result.returncode, result.stdout) == (2, "")
     first, second = result.stderr.splitlines()
@@ -127,10 +131,8 @@ def test_what_is_mistyped_is_said_with_what_was_meant(words: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("words", [("-h", "run"), ("--help", "run"), ("--help=run",), ("-hrun",)], ids=" ".join)
 def test_help_is_shown_for_a_task_that_takes_a_command(words: tuple[str, ...]) -> None:
-    program = "from hawser.program import main; main()"
-    argv = [sys.executable, "-c", program, *words]
-    result = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert "Run a command on every host" in result.stdout
+    result = typed_here(*words)
+    assert result.returncode == 0 and "Run a command on every host" in result.stdout
 
 
 def test_what_commands_of_plain_tasks_shall_do_is_passed_on(typed: Typed) -> None:

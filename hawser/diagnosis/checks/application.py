@@ -131,10 +131,8 @@ def in_place(hosts: Sequence[Host]) -> Findings:
         process = environment.processes.get(name)
         if process is None or process.port is None or overlaps(process) or process.single or process.public:
             continue
-        if may_run_twice(process):
-            continue
         behind = set(environment.hosts_of(site.groups)) <= set(environment.hosts_running(process))
-        if behind and "port" in references(process.command).names:
+        if behind and not may_run_twice(process) and "port" in references(process.command).names:
             message = f"{name} has one port: a deploy takes it away before the new release was tried on it"
             hint = f"spare_port under [processes.{name}] in {environment.path.name}: a second port, by turns"
             yield Finding(message, hint, warning=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..specs.answers import Definition
     from ..specs.processes import OnlyUnitsSpec, RetiredSpec, RunningSpec, VacatedSpec
     from ..specs.system import ServiceSpec
+    from .managers import ProcessManager
 
 HEADER = re.compile(r"^[#;] hawser: application=(\S+) process=(\S+) release=(\S*)$", re.M)
 # What it reads, of definitions of today.
@@ -131,29 +132,31 @@ class Running(Kind):
             there.restart(unit, log)
         else:
             there.start(unit, log)
-        self.wait_until_stable()
+        wait_until_stable(there, unit, log, self.spec["settle"])
 
-    def wait_until_stable(self) -> None:
-        """Wait until it has run for some seconds without ending, or fail with its log."""
-        there, unit = manager(self.spec["manager"], self.system), self.spec["unit"]
-        began = time.monotonic()
-        pid: Optional[int] = None
-        since = began
-        while True:
-            state = there.state(unit)
-            ended = not state.active and state.phase != STARTING
-            # Its manager may have started it again between two looks.
-            if ended or pid not in (None, state.pid):
-                log = there.log(unit, self.spec["log"])
-                raise Failure("%s does not stay up (%s)" % (unit, state.word), log)
-            if state.active and pid is None:
-                pid, since = state.pid, time.monotonic()
-            if pid is not None and time.monotonic() - since >= self.spec["settle"]:
-                return
-            if pid is None and time.monotonic() - began > STARTUP:
-                log = there.log(unit, self.spec["log"])
-                raise Failure("%s is still %s" % (unit, state.word), log)
-            time.sleep(0.1)
+
+def wait_until_stable(there: ProcessManager, unit: str, path: str, settle: float) -> None:
+    """Wait until a process has run for some seconds without ending.
+
+    :param path: the file that takes its output.
+    :raises Failure: it ends, or does not start; with its last words.
+    """
+    began = time.monotonic()
+    pid: Optional[int] = None
+    since = began
+    while True:
+        state = there.state(unit)
+        ended = not state.active and state.phase != STARTING
+        # Its manager may have started it again between two looks.
+        if ended or pid not in (None, state.pid):
+            raise Failure("%s does not stay up (%s)" % (unit, state.word), there.log(unit, path))
+        if state.active and pid is None:
+            pid, since = state.pid, time.monotonic()
+        if pid is not None and time.monotonic() - since >= settle:
+            return
+        if pid is None and time.monotonic() - began > STARTUP:
+            raise Failure("%s is still %s" % (unit, state.word), there.log(unit, path))
+        time.sleep(0.1)
 
 
 class Retired(Kind):

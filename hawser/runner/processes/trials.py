@@ -6,13 +6,13 @@ import contextlib
 import os
 import re
 import socket
-import time
 
 from ..files.disk import digest, remove, write_atomically
 from ..kernel.ports import described, sockets
 from ..system import Change, Failure
 from .health import Healthy
 from .managers import manager
+from .processes import wait_until_stable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,13 +89,7 @@ class Tried(Healthy):
         spec, there = self.spec, manager(self.spec["manager"], self.system)
         if spec["path"] or spec["command"]:
             return
-        pid, deadline = there.state(spec["unit"]).pid, time.monotonic() + STAYS
-        while time.monotonic() < deadline:
-            time.sleep(0.2)
-            state = there.state(spec["unit"])
-            if not state.active or state.pid != pid:
-                log = there.log(spec["unit"], spec["log"])
-                raise Failure("%s does not stay up (%s)" % (spec["unit"], state.word), log)
+        wait_until_stable(there, spec["unit"], spec["log"], STAYS)
 
     def end(self) -> None:
         """End it, and what a trial that was broken off has left."""
