@@ -13,7 +13,7 @@ from hawser.fleet.releases import nothing_deployed
 from hawser.host import Host
 from hawser.host.processes import ProcessInstance, healthy, live_processes_of, turned, warmed
 from hawser.host.release import Release
-from hawser.resources import Link, Resources, Retired, Running
+from hawser.resources import Drained, Link, Resources, Retired, Running
 from hawser.runner.kernel.strays import summary
 from hawser.steps import fleet_task, step
 
@@ -139,8 +139,9 @@ def restarted(host: Host, process: str = "") -> Resources:
         if each.setting.spare_port is not None:
             yield from passed_on(turned(each))
         yield Link(*each.other.link)
-        drain = 1.0 if each.setting.listens else 0.0
-        yield Retired(each.unit, each.setting.manager, each.definition, drain)
+        if each.address:
+            yield Drained((each.address,))
+        yield Retired(each.unit, each.setting.manager, each.definition)
 
 
 @step()

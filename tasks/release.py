@@ -22,6 +22,7 @@ from hawser.resources import (
     Absent,
     Command,
     Directory,
+    Drained,
     File,
     History,
     Journal,
@@ -59,8 +60,6 @@ def build(host: Host) -> Resources:
     yield File(f"{path}/release.json", text, mode=0o640, opaque=True)
 
 
-# Seconds between the move of the traffic and the end of what served: a web server may be about to ask it still.
-DRAIN = 1.0
 # What is unchanged keeps its time, by which browsers know it again.
 COPY = (
     'umask 022; mkdir -p "${2%/*}" && rm -rf "$2.new" && '
@@ -164,12 +163,11 @@ def activate(host: Host) -> Resources:
     yield OnlyPlaced("links", tuple(links))
     for path, name in links.items():
         yield Link(path, f"current/{name}")
-    # Those that listen first. One pause is enough for all: what a web server has just handed over is there by then.
-    coloured.sort(key=lambda process: not process.setting.listens)
-    drain = DRAIN if any(process.setting.listens for process in coloured) else 0.0
+    left = tuple(process.other.address for process in coloured if process.other.address)
+    if left:
+        yield Drained(left)
     for process in coloured:
-        yield Retired(process.other.unit, process.setting.manager, process.other.definition, drain)
-        drain = 0.0
+        yield Retired(process.other.unit, process.setting.manager, process.other.definition)
 
 
 @step()
@@ -198,11 +196,13 @@ def tidy(host: Host) -> Resources:
     processes = processes_of(host)
     coloured = [process for process in processes if process.colour]
     kept = [*processes, *(process.other for process in coloured)]
-    names = {process.name for process in coloured}
+    free = {process.name: process.other.address for process in coloured}
     for row in host.facts.processes:
-        if is_in_place(host, row) and row["process"] in names:
+        if is_in_place(host, row) and row["process"] in free:
             # It had no colour, and served until the traffic moved.
-            yield dataclasses.replace(retired(row), drain=DRAIN)
+            if free[row["process"]]:
+                yield Drained((free[row["process"]],))
+            yield retired(row)
     yield OnlyUnits(host.app.name, tuple(f"{process.setting.manager}/{process.unit}" for process in kept))
     links = [process.link[0].rpartition("/")[2] for process in processes if process.colour]
     yield OnlyFiles(host.run, "*.live", tuple(links))

@@ -33,7 +33,7 @@ from .databases import (
     Restore,
 )
 from .files import Absent, Block, Directory, File, HttpBlock, Link, LinkedFolder, OnlyFiles, Patch, Settings
-from .processes import Healthy, OnlyUnits, Retired, Running, Served, Tried, Vacated, Visited
+from .processes import Drained, Healthy, OnlyUnits, Reloaded, Retired, Running, Served, Tried, Vacated, Visited
 from .system import (
     Command,
     Exports,
@@ -65,6 +65,7 @@ __all__ = [
     "Command",
     "DatabaseGone",
     "Directory",
+    "Drained",
     "Exports",
     "File",
     "FoldersGone",
@@ -99,6 +100,7 @@ __all__ = [
     "PythonVersions",
     "RabbitAccess",
     "RabbitGone",
+    "Reloaded",
     "Resource",
     "Resources",
     "Restore",

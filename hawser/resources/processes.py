@@ -33,7 +33,6 @@ class Retired(Resource):
     """A process that shall no longer run, nor start at boot; it ends by its own stop timeout, nobody waits for it.
 
     :param path: its definition, removed for supervisor; kept but disabled for systemd, which needs it to stop it.
-    :param drain: seconds between the traffic's move and the stop.
     :param wait: wait for its end, for what takes its place needs its port or must be the only one.
     """
 
@@ -41,8 +40,36 @@ class Retired(Resource):
     unit: str
     manager: str
     path: str
-    drain: float = 0.0
     wait: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Drained(Resource):
+    """Addresses from which the traffic has moved away, and to which nobody is connected any more.
+
+    :param addresses: sockets' paths, or ``host:port``.
+    :param seconds: for how long it is waited; what is open for longer ends with the process.
+    """
+
+    kind: ClassVar[str] = "drained"
+    addresses: tuple[str, ...]
+    seconds: float = 1.0
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {', '.join(self.addresses)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Reloaded(Resource):
+    """A web server that has taken up its configuration: none of its workers takes a request with the one of before.
+
+    :param server: its name in the settings.
+    """
+
+    kind: ClassVar[str] = "reloaded"
+    server: str
+    when: Changed | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,6 +50,8 @@ KINDS = {
     "service": ("processes.processes", "Service"),
     "running": ("processes.processes", "Running"),
     "retired": ("processes.processes", "Retired"),
+    "drained": ("processes.handover", "Drained"),
+    "reloaded": ("processes.handover", "Reloaded"),
     "vacated": ("processes.processes", "Vacated"),
     "units": ("processes.processes", "OnlyUnits"),
     "healthy": ("processes.health", "Healthy"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.resources import Absent, Changed, Command, File, Resources, Service, changed
+from hawser.resources import Absent, Changed, Command, File, Reloaded, Resources, Service, changed
 from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
@@ -81,7 +81,7 @@ def install(host: Host) -> Resources:
     yield page
     yield Service("apache2")
     yield Command(("systemctl", "restart", "apache2"), when=changed(ports))
-    yield Command(("systemctl", "reload-or-restart", "apache2"), when=changed(enabled, page))
+    yield Reloaded("apache", when=changed(enabled, page))
     yield served(host, page.path)
 
 

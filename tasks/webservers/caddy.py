@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser.host import Host
 from hawser.host.certificates import local_file
-from hawser.resources import Absent, Changed, Command, Directory, File, Resources, Service, changed
+from hawser.resources import Absent, Changed, Command, Directory, File, Reloaded, Resources, Service, changed
 from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
@@ -103,7 +103,7 @@ def install(host: Host) -> Resources:
     page = File(path(host), marked(host.render("caddy-site.conf.j2", **values)), validate="caddy")
     yield page
     yield Service("caddy")
-    yield Command(("systemctl", "reload-or-restart", "caddy"), when=changed(page))
+    yield Reloaded("caddy", when=changed(page))
     yield served(host, page.path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
-from hawser.resources import Absent, Changed, Command, File, HttpBlock, Resources, Service, changed
+from hawser.resources import Absent, Changed, Command, File, HttpBlock, Reloaded, Resources, Service, changed
 from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
@@ -61,7 +61,7 @@ def install(host: Host) -> Resources:
     yield http
     page = File(path(host), marked(host.render("nginx-site.conf.j2", **parts(host))), validate="nginx")
     yield page
-    yield Command(("systemctl", "reload-or-restart", "nginx"), when=changed(http, page))
+    yield Reloaded("nginx", when=changed(http, page))
     yield served(host, page.path)
 
 

@@ -171,8 +171,6 @@ class Retired(Kind):
 
     def apply(self, change: Change) -> None:
         there = manager(self.spec["manager"], self.system)
-        if there.state(self.spec["unit"]).active:
-            time.sleep(self.spec["drain"])
         if MANAGERS[self.spec["manager"]].starts_all:
             # Off the disk first: should we die now, a boot must not start it.
             remove(self.spec["path"])

@@ -19,8 +19,16 @@ class RetiredSpec(TypedDict):
     unit: str
     manager: str
     path: str
-    drain: float
     wait: bool
+
+
+class DrainedSpec(TypedDict):
+    addresses: List[str]
+    seconds: float
+
+
+class ReloadedSpec(Triggered):
+    server: str
 
 
 class VacatedSpec(TypedDict):

@@ -72,15 +72,16 @@ def test_a_part_of_the_site_that_names_one_of_two_ports_is_refused_with_what_to_
 def test_a_restart_proves_the_other_port_moves_the_requests_and_then_stops_the_former_one(host):
     kinds = [each for each in processes.restarted.resources(host("blue", NEW)) if not isinstance(each, Absent)]
     names = [type(each).__name__ for each in kinds]
-    site = ["HttpBlock", "File", "Command", "Served"]
-    assert names == ["Vacated", "File", "Running", "Healthy", *site, "Link", "Retired"]
+    site = ["HttpBlock", "File", "Reloaded", "Served"]
+    assert names == ["Vacated", "File", "Running", "Healthy", *site, "Link", "Drained", "Retired"]
     assert "127.0.0.1:8011 fail_timeout" in kinds[5].content
-    assert (kinds[3].address, kinds[9].unit) == ("127.0.0.1:8011", "my-shop-web-blue")
+    assert (kinds[3].address, kinds[9].addresses) == ("127.0.0.1:8011", ("127.0.0.1:8001",))
+    assert kinds[10].unit == "my-shop-web-blue"
 
 
 def test_after_a_restart_that_failed_requests_go_to_the_process_that_went_on(host):
     kept = [each for each in processes.cleaned_up.resources(host("blue", NEW)) if not isinstance(each, Absent)]
-    assert [type(each).__name__ for each in kept] == ["HttpBlock", "File", "Command", "Served", "Retired"]
+    assert [type(each).__name__ for each in kept] == ["HttpBlock", "File", "Reloaded", "Served", "Retired"]
     assert "127.0.0.1:8001 fail_timeout" in kept[1].content and kept[4].unit == "my-shop-web-green"
 
 

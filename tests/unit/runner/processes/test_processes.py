@@ -42,10 +42,10 @@ def running(supervisor, system):
 
 @pytest.fixture
 def retired(supervisor, system):
-    def retired(unit="demo-web", drain=0.0, wait=False):
+    def retired(unit="demo-web", wait=False):
         path = str(supervisor.folder / f"{unit}.conf")
         return Retired(
-            whole("retired", {"unit": unit, "manager": "supervisor", "path": path, "drain": drain, "wait": wait}),
+            whole("retired", {"unit": unit, "manager": "supervisor", "path": path, "wait": wait}),
             system,
         )
 
@@ -174,20 +174,6 @@ class TestRetired:
         resource = retired(wait=True)
         resource.apply(resource.check())
         assert not supervisor.manager.state("demo-web").known
-
-    def test_a_retired_process_goes_on_for_a_moment_after_the_traffic_has_moved(self, supervisor, retired):
-        supervisor.run("demo-web")
-        began = time.monotonic()
-        retired(drain=0.2).apply(None)
-        assert time.monotonic() - began >= 0.2
-
-    def test_a_retired_process_that_does_not_run_is_not_drained(self, supervisor, retired):
-        supervisor.define("demo-web")
-        began = time.monotonic()
-        resource = retired(drain=5.0)
-        resource.apply(resource.check())
-        assert time.monotonic() - began < 4
-        assert retired().check() is None
 
     def test_a_retired_process_that_never_was_is_in_order(self, retired):
         assert retired().check() is None
