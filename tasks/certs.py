@@ -10,7 +10,8 @@ from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.certificates import certificate_names, certificate_settings, local_file, site_certificate
-from hawser.host.processes import ProcessInstance, going_on, healthy, live_processes_of
+from hawser.host.health import healthy
+from hawser.host.processes import ProcessInstance, going_on, live_processes_of
 from hawser.host.release import Release
 from hawser.host.views import certificate_files, certificates_folder
 from hawser.inventory.tables.certificates import Certificate

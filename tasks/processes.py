@@ -11,8 +11,9 @@ from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
 from hawser.fleet.releases import nothing_deployed
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, healthy, live_processes_of, turned, warmed
+from hawser.host.processes import ProcessInstance, live_processes_of, turned
 from hawser.host.release import Release
+from hawser.host.starts import brought_up, proof
 from hawser.resources import Drained, Link, Resources, Retired, Running
 from hawser.runner.kernel.strays import summary
 from hawser.steps import fleet_task, step
@@ -132,10 +133,9 @@ def restarted(host: Host, process: str = "") -> Resources:
         if not each.colour:
             running = Running(each.unit, each.setting.manager, log=each.log, again=True)
             yield running
-            yield from healthy(each)
-            yield from warmed(each, running)
+            yield from proof(each, running)
             continue
-        yield from defined(each.other)
+        yield from brought_up([each.other], defined)
         if each.setting.spare_port is not None:
             yield from passed_on(turned(each))
         yield Link(*each.other.link)
@@ -165,4 +165,4 @@ def stopped(host: Host, process: str = "") -> Resources:
 def started(host: Host, process: str = "") -> Resources:
     """Define and start each process in the colour that serves."""
     for each in chosen(host, process):
-        yield from defined(each)
+        yield from brought_up([each], defined)

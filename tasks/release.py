@@ -18,6 +18,7 @@ from hawser.host.processes import (
     processes_of,
     retired,
 )
+from hawser.host.starts import brought_up, stages
 from hawser.resources import (
     Absent,
     Command,
@@ -139,10 +140,10 @@ def start(host: Host, tries: bool = True) -> Resources:
     for process in processes_of(host) if tries else ():
         yield from tried(process)
     defined_before = {row["unit"] for row in host.facts.processes}
-    for process in processes_of(host):
-        if process.setting.single and process.unit not in defined_before:
+    for together in stages(processes_of(host)):
+        if any(process.setting.single and process.unit not in defined_before for process in together):
             yield from map(retired, left_in_place(host))
-        yield from defined(process)
+        yield from brought_up(together, defined)
 
 
 @step()

@@ -1,10 +1,26 @@
-"""The questions with which processes are asked for their health."""
+"""How processes are asked for their health: as a proof in a rollout, and at any time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
-from .processes import ProcessInstance, can_be_asked, question
+from ..inventory.tables.processes import Process
+from ..resources import Changed, Healthy, Resources
+from .processes import ProcessInstance
+
+
+class HealthQuestion(TypedDict):
+    """How a process is asked for its health; see `hawser.resources.Healthy`."""
+
+    path: str
+    host: str
+    statuses: tuple[tuple[int, int], ...]
+    command: NotRequired[tuple[str, ...]]
+    user: NotRequired[str]
+    cwd: NotRequired[str]
+    tls: NotRequired[bool]
+    ca: NotRequired[str]
 
 
 def questions(processes: Sequence[ProcessInstance]) -> list[dict[str, object]]:
@@ -14,3 +30,44 @@ def questions(processes: Sequence[ProcessInstance]) -> list[dict[str, object]]:
         for each in processes
         if can_be_asked(each.setting)
     ]
+
+
+def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
+    """Yield the proof that a process is healthy, where it can be asked; with a trigger, when that is due."""
+    if can_be_asked(process.setting):
+        health = process.setting.health
+        yield Healthy(
+            process.address,
+            process.unit,
+            process.setting.manager,
+            timeout=health.timeout if health else 30.0,
+            successes=health.successes if health else 1,
+            fast=health.fast if health else 1.0,
+            log=process.log,
+            when=when,
+            **question(process),
+        )
+
+
+def can_be_asked(setting: Process) -> bool:
+    """Whether there is a way to tell that a process works: it listens, or has a command for that."""
+    return setting.listens or bool(setting.health and setting.health.command)
+
+
+def question(process: ProcessInstance) -> HealthQuestion:
+    """Return how a process is asked for its health, as `Healthy` names it."""
+    health, site = process.setting.health, process.host.environment.site
+    asked: HealthQuestion = {
+        "path": health.path if health else "",
+        "host": site.domains[0] if site else "localhost",
+        "statuses": health.ranges if health else ((200, 399),),
+    }
+    if health and health.name is not None:
+        asked["host"] = process.host.text(health.name, f"processes.{process.setting_name}.health.name")
+    if health and health.command is not None:
+        asked["command"] = process.health_argv
+        asked["user"], asked["cwd"] = process.setting.user, process.host.code
+    if health and health.tls:
+        asked["tls"] = True
+        asked["ca"] = process.host.text(health.ca or "", f"processes.{process.setting_name}.health.ca")
+    return asked

@@ -7,11 +7,12 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict
 
 from ..answers.messages import COLOURS, ProcessRow
 from ..inventory.tables.processes import CronEntry, Process
-from ..resources import Changed, Command, File, Healthy, Resources, Retired, Running, Vacated, changed
+from ..resources import (
+    Retired,
+)
 from ..runner.processes.traits import MANAGERS, ManagerTraits, others
 from .host import Host
 from .release import Release
@@ -19,21 +20,6 @@ from .variables import instance_environment
 
 # By which servers are told where to write their number: gunicorn, celery, uWSGI, twistd.
 PID_OPTION = re.compile(r"--?pid(?:[-_]?file)?(?:=(?P<path>.+))?")
-# Seconds.
-LONGEST_WARMING = 600
-
-
-class HealthQuestion(TypedDict):
-    """How a process is asked for its health; see `hawser.resources.Healthy`."""
-
-    path: str
-    host: str
-    statuses: tuple[tuple[int, int], ...]
-    command: NotRequired[tuple[str, ...]]
-    user: NotRequired[str]
-    cwd: NotRequired[str]
-    tls: NotRequired[bool]
-    ca: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -380,75 +366,3 @@ def retired(row: ProcessRow) -> Retired:
 def managers_of(host: Host) -> list[ManagerTraits]:
     """Return the managers of a host's processes."""
     return [traits for name, traits in MANAGERS.items() if host.process_settings(name)]
-
-
-def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
-    """Yield a process's definition, its start, and the proof that it is healthy.
-
-    :param text: the whole unit or program file.
-    """
-    setting = process.setting
-    for former in elsewhere(process):
-        if process.host.facts.release_of(process.unit, former.setting.manager):
-            # The settings name another manager than before, and the same process must not run under both.
-            yield Retired(former.unit, former.setting.manager, former.definition, wait=True)
-    if process.port is not None and process.host.release is not None:
-        yield Vacated(process.port, process.unit, process.host.app.name, process.host.release.id)
-    file = File(process.definition, text, mode=0o644, validate=validate)
-    yield file
-    # One that listens proves itself by answering; another one by staying up for a while.
-    settle = 0.0 if setting.listens else 1.0
-    running = Running(process.unit, setting.manager, settle, log=process.log, when=changed(file))
-    yield running
-    yield from healthy(process)
-    yield from warmed(process, running)
-
-
-def warmed(process: ProcessInstance, running: Running) -> Resources:
-    """Yield the command that has a process load what it needs, where it has one and was started."""
-    setting = process.setting
-    if setting.warm is not None:
-        argv, title = process.in_shell(setting.warm, "warm"), f"warm {process.unit}"
-        when = changed(running)
-        yield Command(argv, when=when, user=setting.user, cwd=process.host.code, timeout=LONGEST_WARMING, title=title)
-
-
-def healthy(process: ProcessInstance, when: Changed | None = None) -> Resources:
-    """Yield the proof that a process is healthy, where it can be asked; with a trigger, when that is due."""
-    if can_be_asked(process.setting):
-        health = process.setting.health
-        yield Healthy(
-            process.address,
-            process.unit,
-            process.setting.manager,
-            timeout=health.timeout if health else 30.0,
-            successes=health.successes if health else 1,
-            fast=health.fast if health else 1.0,
-            log=process.log,
-            when=when,
-            **question(process),
-        )
-
-
-def can_be_asked(setting: Process) -> bool:
-    """Whether there is a way to tell that a process works: it listens, or has a command for that."""
-    return setting.listens or bool(setting.health and setting.health.command)
-
-
-def question(process: ProcessInstance) -> HealthQuestion:
-    """Return how a process is asked for its health, as `Healthy` names it."""
-    health, site = process.setting.health, process.host.environment.site
-    asked: HealthQuestion = {
-        "path": health.path if health else "",
-        "host": site.domains[0] if site else "localhost",
-        "statuses": health.ranges if health else ((200, 399),),
-    }
-    if health and health.name is not None:
-        asked["host"] = process.host.text(health.name, f"processes.{process.setting_name}.health.name")
-    if health and health.command is not None:
-        asked["command"] = process.health_argv
-        asked["user"], asked["cwd"] = process.setting.user, process.host.code
-    if health and health.tls:
-        asked["tls"] = True
-        asked["ca"] = process.host.text(health.ca or "", f"processes.{process.setting_name}.health.ca")
-    return asked

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from ..answers.messages import ProcessRow
 from ..inventory.tables.processes import Process
 from ..resources import Resources, Tried
+from .health import healthy
 from .journal import PUT_BACK
-from .processes import ProcessInstance, going_on, healthy, left_in_place, overlaps, pid_files
+from .processes import ProcessInstance, going_on, left_in_place, overlaps, pid_files
 from .variables import instance_variables
 
 # The variable by which many servers are told their port.

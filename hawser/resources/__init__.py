@@ -33,7 +33,7 @@ from .databases import (
     Restore,
 )
 from .files import Absent, Block, Directory, File, HttpBlock, Link, LinkedFolder, OnlyFiles, Patch, Settings
-from .processes import Drained, Healthy, OnlyUnits, Reloaded, Retired, Running, Served, Tried, Vacated, Visited
+from .processes import Drained, Healthy, OnlyUnits, Reloaded, Retired, Running, Served, Settled, Tried, Vacated, Visited
 from .system import (
     Command,
     Exports,
@@ -111,6 +111,7 @@ __all__ = [
     "Served",
     "Service",
     "Settings",
+    "Settled",
     "Tool",
     "Tried",
     "UploadedPython",

@@ -10,10 +10,9 @@ from .base import Changed, Resource
 
 @dataclass(frozen=True, eq=False)
 class Running(Resource):
-    """One process of the application, running from its current definition and started at boot.
+    """One process of the application, started from its current definition and at boot; that it works, others prove.
 
     :param unit: its name under its manager (``systemd`` or ``supervisor``).
-    :param settle: seconds for which it must stay up before it counts as running.
     :param when: restarted when this is due and it was already running.
     :param again: restarted in any case.
     :param log: a file whose tail is shown when it does not come up; systemd's journal is asked anyway.
@@ -22,10 +21,24 @@ class Running(Resource):
     kind: ClassVar[str] = "running"
     unit: str
     manager: str
-    settle: float = 1.0
     when: Changed | None = None
     log: str = ""
     again: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Settled(Resource):
+    """A process that has stayed up for some seconds since it was started.
+
+    :param log: see `Running`.
+    """
+
+    kind: ClassVar[str] = "settled"
+    unit: str
+    manager: str
+    seconds: float = 1.0
+    log: str = ""
+    when: Changed | None = None
 
 
 @dataclass(frozen=True, eq=False)

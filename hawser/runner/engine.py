@@ -49,6 +49,7 @@ KINDS = {
     "patch": ("files.patches", "Patch"),
     "service": ("processes.processes", "Service"),
     "running": ("processes.processes", "Running"),
+    "settled": ("processes.processes", "Settled"),
     "retired": ("processes.processes", "Retired"),
     "drained": ("processes.handover", "Drained"),
     "reloaded": ("processes.handover", "Reloaded"),
@@ -81,7 +82,7 @@ KINDS = {
     "user_gone": ("databases.removal", "UserGone"),
 }
 # What a trigger does is told by the rest: where it stands, how it is called and how long it may take do not matter.
-NO_IDENTITY = ("when", "step", "label", "title", "env", "env_file", "stdin", "timeout", "settle", "log")
+NO_IDENTITY = ("when", "step", "label", "title", "env", "env_file", "stdin", "timeout", "log")
 
 
 def make(spec: Row, system: System) -> Kind:

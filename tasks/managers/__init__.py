@@ -26,7 +26,7 @@ class ProcessManager(Protocol):
         """Render the definition of a process."""
 
     def defined(self, process: ProcessInstance) -> Resources:
-        """Yield a process's definition, its start, and the proof that it is healthy (see `definition`)."""
+        """Yield a process's definition and its start (see `definition`)."""
 
 
 PROCESS_MANAGERS: Mapping[str, ProcessManager] = {"systemd": systemd, "supervisor": supervisor}
@@ -35,7 +35,7 @@ RELOAD: Sequence[Step] = [each.reload for each in PROCESS_MANAGERS.values()]
 
 
 def defined(process: ProcessInstance) -> Resources:
-    """Yield a process's definition under its manager, its start, and the proof that it is healthy."""
+    """Yield a process's definition under its manager, and its start."""
     return PROCESS_MANAGERS[process.setting.manager].defined(process)
 
 

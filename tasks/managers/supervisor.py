@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hawser.formats import supervisor_value
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, definition, processes_of
+from hawser.host.processes import ProcessInstance, processes_of
+from hawser.host.starts import brought_up, definition
 from hawser.resources import Resources
 from hawser.steps import step
 
@@ -14,12 +15,11 @@ def reload(host: Host) -> Resources:
     """Write a program per process that supervisor manages, have it taken up, and wait until it is healthy."""
     if host.release is None:
         return
-    for process in processes_of(host, manager="supervisor"):
-        yield from defined(process)
+    yield from brought_up(processes_of(host, manager="supervisor"), defined)
 
 
 def defined(process: ProcessInstance) -> Resources:
-    """Yield one process's program file, its start, and the proof that it is healthy."""
+    """Yield one process's program file, and its start."""
     yield from definition(process, text(process), validate="supervisor")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hawser.formats import systemd_value
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, definition, processes_of
+from hawser.host.processes import ProcessInstance, processes_of
 from hawser.host.shares import units
+from hawser.host.starts import brought_up, definition
 from hawser.host.volumes import mount_units
 from hawser.resources import Resources
 from hawser.steps import step
@@ -16,12 +17,11 @@ def reload(host: Host) -> Resources:
     """Write a unit per process that systemd manages, have it run, and wait until it is healthy."""
     if host.release is None:
         return
-    for process in processes_of(host, manager="systemd"):
-        yield from defined(process)
+    yield from brought_up(processes_of(host, manager="systemd"), defined)
 
 
 def defined(process: ProcessInstance) -> Resources:
-    """Yield one process's unit, its start, and the proof that it is healthy."""
+    """Yield one process's unit, and its start."""
     yield from definition(process, text(process), validate="systemd")
 
 

@@ -1,13 +1,16 @@
-"""A host whose Debian is upgraded in place, from 12 to 13, under a site that is deployed before and after."""
+"""Hosts whose Debian is upgraded in place, from 12 to 13, one after the other, under a site that visitors use."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 
 from hawser import sandbox
 from tests.hosts.conftest import Fleet, own_environment, wait_for
+from tests.hosts.visitors import Visitors, visitors
 
 APPLICATION = """
 import sys
@@ -37,7 +40,10 @@ command = "python -c 'import flask'"
 [site]
 domains = ["ferry.test"]
 
-[hosts.solo]
+[hosts.first]
+sandbox = "bookworm"
+
+[hosts.second]
 sandbox = "bookworm"
 """
 UPGRADE = """
@@ -50,40 +56,68 @@ apt-get -qy autoremove --purge
 
 
 @pytest.fixture(scope="module")
-def upgraded() -> Iterator[Fleet]:
-    """A host that has served a release on Debian 12, and runs Debian 13 since its last boot."""
+def ferry() -> Iterator[Fleet]:
+    """Two hosts that serve a release on Debian 12."""
     with own_environment(
         "upgraded", SETTINGS, {"app.py": APPLICATION, "requirements.txt": "flask==3.1.2\ngunicorn==23.0.0\n"}
     ) as fleet:
         fleet.fab("-H", "upgraded", "bootstrap", "deploy")
-        assert fleet.visit("solo", domain="ferry.test").body == "Python 3.11"
-        done = sandbox.exec_in("upgraded-solo", ["sh", "-ec", UPGRADE], timeout=1800)
-        assert done.returncode == 0, done.stdout[-2000:]
+        assert pages(fleet) == ["Python 3.11", "Python 3.11"]
         yield fleet
 
 
-def test_the_site_serves_until_the_host_boots_again(upgraded: Fleet) -> None:
-    assert upgraded.visit("solo", domain="ferry.test").body == "Python 3.11"
-    sandbox.reboot("upgraded-solo")
-    assert upgraded.inside("solo", "python3", "-V").startswith("Python 3.13")
+def pages(fleet: Fleet) -> list[str]:
+    return [fleet.visit(host, domain="ferry.test").body for host in ("first", "second")]
 
 
-def test_a_check_says_what_is_wrong_and_what_to_do(upgraded: Fleet) -> None:
-    said = upgraded.fab("-H", "upgraded", "check", code=1).stdout
+def upgrade(fleet: Fleet, host: str) -> None:
+    done = sandbox.exec_in(f"{fleet.name}-{host}", ["sh", "-ec", UPGRADE], timeout=1800)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def under_load(fleet: Fleet) -> AbstractContextManager[Visitors]:
+    """Visit both hosts, and insist that every visit succeeds."""
+    return visitors(fleet, {host: partial(fleet.visit, host, domain="ferry.test") for host in ("first", "second")})
+
+
+def test_a_deploy_before_the_boot_builds_the_environment_anew_and_no_visitor_notices(ferry: Fleet) -> None:
+    with under_load(ferry):
+        upgrade(ferry, "first")
+        ferry.fab("-H", "upgraded", "bootstrap", "deploy")
+        assert pages(ferry) == ["Python 3.13", "Python 3.11"]
+    sandbox.reboot("upgraded-first")
+    wait_for("the site after the boot", lambda: pages(ferry) == ["Python 3.13", "Python 3.11"])
+    assert "VERSION_CODENAME=trixie" in ferry.inside("first", "cat", "/etc/os-release")
+
+
+def test_a_fleet_of_both_releases_goes_forward_and_back_and_no_visitor_notices(ferry: Fleet) -> None:
+    ferry.commit({"more.py": "MORE = True\n"})
+    with under_load(ferry):
+        ferry.fab("-H", "upgraded", "deploy")
+        ferry.fab("-H", "upgraded", "rollback")
+    assert pages(ferry) == ["Python 3.13", "Python 3.11"]
+
+
+def test_without_it_the_site_serves_until_the_host_boots_and_a_check_says_what_to_do(ferry: Fleet) -> None:
+    upgrade(ferry, "second")
+    assert pages(ferry) == ["Python 3.13", "Python 3.11"]
+    sandbox.reboot("upgraded-second")
+    assert ferry.inside("second", "python3", "-V").startswith("Python 3.13")
+    said = ferry.fab("-H", "upgraded", "check", code=1).stdout
     assert "/usr/bin/python3.11, with which its environment was made, is there no more" in said, said
     assert "fab -H upgraded bootstrap deploy" in said, said
 
 
-def test_one_command_builds_the_environment_anew_and_the_site_serves(upgraded: Fleet) -> None:
-    upgraded.fab("-H", "upgraded", "bootstrap", "deploy")
-    wait_for("the site", lambda: upgraded.visit("solo", domain="ferry.test").body == "Python 3.13")
-    events = upgraded.events("-H", "upgraded", "bootstrap", "deploy")
+def test_one_command_builds_the_environment_anew_and_the_site_serves(ferry: Fleet) -> None:
+    ferry.fab("-H", "upgraded", "bootstrap", "deploy")
+    wait_for("the site", lambda: pages(ferry) == ["Python 3.13", "Python 3.13"])
+    events = ferry.events("-H", "upgraded", "bootstrap", "deploy")
     assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
-    wait_for("cron", lambda: "ok" in upgraded.fab("-H", "upgraded", "cron.list").stdout, seconds=130, every=5)
+    wait_for("cron", lambda: "ok" in ferry.fab("-H", "upgraded", "cron.list").stdout, seconds=130, every=5)
 
 
-def test_a_rollback_to_a_release_of_the_old_python_builds_its_environment_too(upgraded: Fleet) -> None:
-    upgraded.commit({"more.py": "MORE = True\n"})
-    upgraded.fab("-H", "upgraded", "deploy")
-    upgraded.fab("-H", "upgraded", "rollback")
-    assert upgraded.visit("solo", domain="ferry.test").body == "Python 3.13"
+def test_a_rollback_to_a_release_of_the_old_python_builds_its_environment_too(ferry: Fleet) -> None:
+    ferry.commit({"still_more.py": "MORE = True\n"})
+    ferry.fab("-H", "upgraded", "deploy")
+    ferry.fab("-H", "upgraded", "rollback")
+    assert pages(ferry) == ["Python 3.13", "Python 3.13"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import List, Optional
 
     from ..specs.answers import Definition
-    from ..specs.processes import OnlyUnitsSpec, RetiredSpec, RunningSpec, VacatedSpec
+    from ..specs.processes import OnlyUnitsSpec, RetiredSpec, RunningSpec, SettledSpec, VacatedSpec
     from ..specs.system import ServiceSpec
     from .managers import ProcessManager
 
@@ -132,11 +132,27 @@ class Running(Kind):
             there.restart(unit, log)
         else:
             there.start(unit, log)
-        wait_until_stable(there, unit, log, self.spec["settle"])
+
+
+class Settled(Kind):
+    """See `hawser.resources.Settled`."""
+
+    spec: SettledSpec
+
+    def check(self) -> Optional[Change]:
+        return Change("waits until it stays up") if self.due else None
+
+    def apply(self, change: Change) -> None:
+        there, unit, log = manager(self.spec["manager"], self.system), self.spec["unit"], self.spec["log"]
+        wait_until_stable(there, unit, log, 0.0)
+        start = self.system.starts.get(unit)
+        # Supervisor tells whole seconds; of what was started just now the moment is known.
+        since = max(there.state(unit).since, start.moment if start else 0.0)
+        wait_until_stable(there, unit, log, self.spec["seconds"] - max(time.time() - since, 0.0))
 
 
 def wait_until_stable(there: ProcessManager, unit: str, path: str, settle: float) -> None:
-    """Wait until a process has run for some seconds without ending.
+    """Wait until a process has run for some seconds from now on without ending.
 
     :param path: the file that takes its output.
     :raises Failure: it ends, or does not start; with its last words.

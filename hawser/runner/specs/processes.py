@@ -10,9 +10,15 @@ from .base import Triggered
 class RunningSpec(Triggered):
     unit: str
     manager: str
-    settle: float
     log: str
     again: bool
+
+
+class SettledSpec(Triggered):
+    unit: str
+    manager: str
+    seconds: float
+    log: str
 
 
 class RetiredSpec(TypedDict):

@@ -12,7 +12,6 @@ from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.host.processes import (
     ProcessInstance,
-    definition,
     instances,
     live_processes_of,
     overlaps,
@@ -23,7 +22,6 @@ from hawser.host.processes import (
 from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.inventory.tables.processes import Process
-from hawser.resources import Healthy, Running
 from hawser.secrets import Secrets
 from hawser.tasks import release
 from hawser.templates.rendering import TemplateError, Templates
@@ -274,44 +272,6 @@ class TestCommand:
         assert only({**SOCKET, "directory": directory}).directory == path
 
 
-class TestDefinition:
-    def test_a_definition_is_written_then_run_then_asked_for_its_health(self, only):
-        kinds = [each.kind for each in definition(only(SOCKET), "text", "systemd")]
-        assert kinds == ["file", "running", "healthy"]
-
-    def test_a_new_definition_restarts_its_process(self, only):
-        file, running, *_ = definition(only(SOCKET), "text", "systemd")
-        assert isinstance(running, Running) and running.when is not None
-        assert running.when.resources == (file,)
-
-    def test_a_process_that_does_not_listen_is_not_asked_for_its_health(self, only):
-        assert [each.kind for each in definition(only(PLAIN), "text", "systemd")] == ["file", "running"]
-
-    def test_a_connection_is_enough_where_the_settings_do_not_speak_of_health(self, only):
-        *_, healthy = definition(only(SOCKET), "text", "systemd")
-        assert isinstance(healthy, Healthy) and healthy.path == ""
-
-    def test_health_is_asked_as_the_settings_say(self, only):
-        health = {"path": "/alive", "status": [204, "300-399"], "timeout": 5}
-        *_, healthy = definition(only({**SOCKET, "health": health}), "text", "systemd")
-        assert isinstance(healthy, Healthy)
-        assert (healthy.path, healthy.statuses, healthy.timeout) == ("/alive", ((204, 204), (300, 399)), 5)
-
-    def test_a_command_tells_the_health_of_a_process_that_does_not_listen(self, only):
-        health = {"command": "ask-master --of {{ process }}", "timeout": 60}
-        process = only({**PLAIN, "health": health, "environment": {"A": "b"}})
-        *_, healthy = definition(process, "text", "systemd")
-        assert isinstance(healthy, Healthy) and (healthy.address, healthy.timeout) == ("", 60)
-        run = f"{process.host.release_path}/run"
-        line = f"ask-master --of {process.instance}"
-        assert healthy.command == (run, f"@{process.setting_name}", "sh", "-c", line)
-        assert (healthy.user, healthy.cwd) == (process.setting.user, process.host.source)
-
-    def test_a_command_is_asked_beside_the_answer_of_a_process_that_listens(self, only):
-        *_, healthy = definition(only({**SOCKET, "health": {"path": "/", "command": "true"}}), "text", "systemd")
-        assert isinstance(healthy, Healthy) and (healthy.path, healthy.command[-1]) == ("/", "true")
-
-
 class TestSparePorts:
     @pytest.mark.parametrize(("live", "port"), [("", 8001), ("blue", 8011), ("green", 8001)])
     def test_a_process_has_its_two_ports_by_turns(self, only, live, port):
@@ -344,17 +304,3 @@ class TestSparePorts:
 
     def test_a_single_process_of_two_ports_would_restart_in_place(self):
         assert not overlaps(Process.model_validate({**SPARE, "single": True}))
-
-
-class TestWarming:
-    def test_a_new_process_is_warmed_when_it_is_healthy_in_its_own_environment(self, only):
-        process = only({**SOCKET, "warm": "curl --unix-socket {{ socket }} http://x/", "environment": {"A": "b"}})
-        found = list(definition(process, "text", "systemd"))
-        assert [type(each).__name__ for each in found] == ["File", "Running", "Healthy", "Command"]
-        run = f"/srv/shop/releases/{NEW}/run"
-        assert found[3].argv == (run, "@web", "sh", "-c", "curl --unix-socket /srv/shop/run/web-blue.sock http://x/")
-        assert (found[3].user, found[3].cwd, found[3].when.resources) == ("shop", process.host.source, (found[1],))
-
-    def test_no_secret_stands_in_what_warms_a_process(self, only):
-        with pytest.raises(TemplateError, match="may not stand in a command"):
-            list(definition(only({**SOCKET, "warm": "x {{ secrets.KEY }}"}), "text", "systemd"))

@@ -19,7 +19,7 @@ from hawser.formats import supervisor_command
 from hawser.host.processes import unlinking
 from hawser.runner.kernel.starts import Start
 from hawser.runner.processes.managers import journal, manager, tail
-from hawser.runner.processes.processes import Running
+from hawser.runner.processes.processes import Running, Settled
 from hawser.runner.processes.supervisor import Supervisor
 from hawser.runner.processes.supervisor_access import Access, access
 from hawser.runner.processes.systemd import Systemd
@@ -195,9 +195,10 @@ class TestSupervisor:
         log, said = f"{tmp_path}/web.log", []
         for word in ("Address already in use", "ModuleNotFoundError", "", "ModuleNotFoundError"):
             supervisor.define("demo-web", f"sh -c 'echo {word} >&2; exit 1'", stderr_logfile=log, startretries=0)
-            spec = whole("running", {"unit": "demo-web", "manager": "supervisor", "log": log, "settle": 1.0})
+            spec = {"unit": "demo-web", "manager": "supervisor", "log": log}
             with pytest.raises(Failure) as caught:
-                Running(spec, system).apply(Change("start"))
+                Running(whole("running", spec), system).apply(Change("start"))
+                Settled(whole("settled", spec), system).apply(Change("waits"))
             said.append(set(caught.value.output.split("\n")) - {""})
         assert said == [{"Address already in use"}, {"ModuleNotFoundError"}, set(), {"ModuleNotFoundError"}]
 

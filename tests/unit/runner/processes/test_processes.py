@@ -9,7 +9,7 @@ import time
 import pytest
 
 from hawser.runner.kernel.ports import at_port
-from hawser.runner.processes.processes import OnlyUnits, Retired, Running, Service, Vacated, definitions
+from hawser.runner.processes.processes import OnlyUnits, Retired, Running, Service, Settled, Vacated, definitions
 from hawser.runner.processes.systemd import Systemd
 from hawser.runner.system import Failure, Finished
 
@@ -27,13 +27,15 @@ def running(supervisor, system):
     """Bring a program to run as the engine does; return what was changed."""
 
     def running(unit="demo-web", due=False, settle=0.1, **more):
-        spec = {"unit": unit, "manager": "supervisor", "settle": settle, **more}
+        spec = {"unit": unit, "manager": "supervisor", **more}
         resource = Running(whole("running", spec), system)
         resource.due = due
         change = resource.check()
         if change is None:
             return None
         resource.apply(change)
+        settled = {"unit": unit, "manager": "supervisor", "seconds": settle, "log": more.get("log", "")}
+        Settled(whole("settled", settled), system).apply(None)
         assert Running(whole("running", spec), system).check() is None
         return change.note
 
@@ -137,6 +139,22 @@ class TestRunning:
         supervisor.define("demo-web", "sleep 0.2", autorestart="true")
         with pytest.raises(Failure, match="demo-web does not stay up"):
             running(settle=1)
+
+    def test_a_process_is_waited_for_from_its_start_on(self, supervisor, system):
+        supervisor.define("demo-web")
+        spec = {"unit": "demo-web", "manager": "supervisor"}
+        resource = Running(whole("running", spec), system)
+        resource.apply(resource.check())
+        time.sleep(1.0)
+        began = time.monotonic()
+        Settled(whole("settled", {**spec, "seconds": 1.0}), system).apply(None)
+        assert time.monotonic() - began < 0.5
+
+    def test_a_process_is_proven_to_stay_up_when_it_was_started_and_only_then(self, system):
+        resource = Settled(whole("settled", {"unit": "demo-web", "manager": "supervisor", "when": [0]}), system)
+        assert resource.check() is None
+        resource.due = True
+        assert resource.check().note == "waits until it stays up"
 
     def test_a_process_without_a_definition_fails(self, running):
         with pytest.raises(Failure, match="demo-web does not start: BAD_NAME"):
