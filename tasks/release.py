@@ -116,10 +116,10 @@ def hand_over(host: Host, left: tuple[str, ...] = ()) -> Resources:
     :param left: the processes of that kind that have left the settings; a new one may do the same elsewhere.
     """
     singles = [each for each in host.environment.processes.values() if each.single]
-    if not all(host.name in host.environment.hosts_running(each) for each in singles):
+    if not all(host.environment.runs_on(each, host.name) for each in singles):
         yield from (retired(row) for row in left_in_place(host) if row["process"] in left)
     for name, setting in host.environment.processes.items():
-        if not setting.single or host.name in host.environment.hosts_running(setting):
+        if not setting.single or host.environment.runs_on(setting, host.name):
             continue
         # The settings may name another manager than before as well.
         for each in instances(name, setting):

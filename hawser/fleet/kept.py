@@ -324,7 +324,8 @@ def differences(fleet: Fleet, each: Kept) -> str:
     if not isinstance(settings, dict) or not isinstance(templates, dict):
         return "cannot be read"
     present, ours = today["settings"], fleet.session.templates.used
-    found = [key for key in {**present, **settings} if settings.get(key) != present.get(key)]
+    # Older versions have written down the hosts too.
+    found = [key for key in {**present, **settings} if key != "hosts" and settings.get(key) != present.get(key)]
     found += [f"template {name}" for name, text in templates.items() if ours.get(name, text) != text]
     return hearsay(", ".join(found[:SHOWN])) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
 

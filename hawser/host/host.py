@@ -87,7 +87,7 @@ class Host:
 
     def is_in(self, groups: Sequence[str]) -> bool:
         """Whether it belongs to one of these groups; no group stands for every host."""
-        return self.name in self.environment.hosts_of(groups)
+        return self.environment.belongs(self.name, groups)
 
     @property
     def is_leader(self) -> bool:
@@ -120,15 +120,13 @@ class Host:
         return {
             name: process
             for name, process in self.environment.processes.items()
-            if self.name in self.environment.hosts_running(process) and manager in ("", process.manager)
+            if manager in ("", process.manager) and self.environment.runs_on(process, self.name)
         }
 
     def cron_entries(self) -> dict[str, CronEntry]:
         """The cron entries of this host, by name."""
         return {
-            name: entry
-            for name, entry in self.environment.cron.items()
-            if self.name in self.environment.hosts_running(entry)
+            name: entry for name, entry in self.environment.cron.items() if self.environment.runs_on(entry, self.name)
         }
 
     # Where things lie.

@@ -213,7 +213,8 @@ class Release:
             "id": self.id,
             "commit": self.commit,
             "named": self.named,
-            "settings": self.environment.model_dump(mode="json"),
+            # Hosts are today's, whatever was kept, and every one of them keeps this.
+            "settings": self.environment.model_dump(mode="json", exclude={"hosts"}),
             "templates": dict(sorted(self.templates.used.items())),
             "process_inputs": self.process_inputs,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -111,7 +112,7 @@ class Environment(Model):
 
     __hash__ = None  # type: ignore[assignment]  # tables are dicts
 
-    @property
+    @cached_property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """The names of the hosts of every group, in the order of the file."""
         members: dict[str, list[str]] = {}
@@ -132,9 +133,27 @@ class Environment(Model):
         """Return the names by which a host may call itself."""
         return (self.sandbox_name(host), host) if self.hosts[host].sandbox else (host,)
 
+    @cached_property
+    def _hosts_of(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+        """The answers of `hosts_of`, which is asked for every host: nothing here changes once it is made."""
+        return {(): tuple(self.hosts)}
+
     def hosts_of(self, groups: Sequence[str]) -> tuple[str, ...]:
         """Return the hosts that belong to any of `groups`, in the order of the file; all hosts for no group."""
-        return tuple(name for name, host in self.hosts.items() if not groups or set(groups) & set(host.groups))
+        wanted = tuple(groups)
+        if wanted not in self._hosts_of:
+            found = (name for name, host in self.hosts.items() if not set(wanted).isdisjoint(host.groups))
+            self._hosts_of[wanted] = tuple(found)
+        return self._hosts_of[wanted]
+
+    def belongs(self, host: str, groups: Sequence[str]) -> bool:
+        """Whether a host is one of those of `hosts_of`; one that this file does not name is none."""
+        known = self.hosts.get(host)
+        return known is not None and (not groups or not set(groups).isdisjoint(known.groups))
+
+    def runs_on(self, entry: Process | CronEntry, host: str) -> bool:
+        """Whether a host is one of those of `hosts_running`."""
+        return host in self.hosts_running(entry) if entry.single else self.belongs(host, entry.groups)
 
     def hosts_running(self, entry: Process | CronEntry) -> tuple[str, ...]:
         """Return the hosts that run a process or cron entry: those of its groups, or the first for a single one."""
@@ -157,7 +176,7 @@ class Environment(Model):
 
     def host_rank(self, host: str) -> tuple[int, int]:
         """Return at which place of the order a host switches: the latest and the earliest of its processes."""
-        ranks = [self.rank(name) for name, entry in self.processes.items() if host in self.hosts_running(entry)]
+        ranks = [self.rank(name) for name, entry in self.processes.items() if self.runs_on(entry, host)]
         return (max(ranks), min(ranks)) if ranks else (0, 0)
 
     def user_key(self, key: str) -> str:

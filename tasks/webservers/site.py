@@ -138,7 +138,7 @@ def parts(host: Host) -> SiteParts:
     here = processes_of(host)
     for name in dict.fromkeys(site.proxy.values()):
         process = host.environment.processes[name]
-        runs_here = host.name in host.environment.hosts_running(process)
+        runs_here = host.environment.runs_on(process, host.name)
         down: list[str] = []
         if process.socket:
             servers = [f"unix:{host.run}/{each}.sock" for each in instances(name, process)]

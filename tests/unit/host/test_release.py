@@ -198,6 +198,14 @@ def written(made: Release) -> dict[str, Any]:
 
 
 class TestInputs:
+    def test_what_a_host_keeps_does_not_grow_with_the_number_of_hosts(self, release):
+        assert "hosts" not in written(release())["settings"]
+
+    def test_one_that_an_older_version_has_kept_with_its_hosts_is_read(self, release):
+        made = written(release())
+        made["settings"]["hosts"] = {"gone": {"address": "10.9.9.9"}}
+        assert set(Release.from_inputs(made, environment()).environment.hosts) == {"web1", "web2"}
+
     def test_kept_inputs_give_back_the_release(self, release):
         made = release()
         read = Release.from_inputs(written(made), environment())

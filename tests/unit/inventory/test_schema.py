@@ -152,6 +152,15 @@ class TestDefaultsThatDependOnOtherTables:
         assert environment.hosts_running(environment.processes["beat"]) == ("data1",)
         assert environment.hosts_running(environment.processes["web"]) == ("web1", "web2")
 
+    def test_a_host_is_asked_whether_it_is_one_of_them(self, environment):
+        for process in environment.processes.values():
+            there = environment.hosts_running(process)
+            assert [environment.runs_on(process, name) for name in environment.hosts] == [
+                name in there for name in environment.hosts
+            ]
+        assert environment.belongs("data1", []) and not environment.belongs("data1", ["web", "spare"])
+        assert not environment.belongs("gone", []) and not environment.belongs("gone", ["web"])
+
 
 @pytest.mark.parametrize(
     ("leader", "host"),
