@@ -257,7 +257,8 @@ class Connector:
             raise Unreachable(f"no answer within {self.patience(address)} s", host=where) from None
         except (OSError, EOFError, paramiko.SSHException) as error:
             said = f"; its ProxyCommand: {link.last_words()}" if isinstance(link, ProgramSocket) else ""
-            raise Unreachable(reason(error) + hearsay(said), host=where) from None
+            why = cut_short(connection.client.get_transport(), str(error), self.patience(address)) or reason(error)
+            raise Unreachable(why + hearsay(said), host=where) from None
         finally:
             if not connection.is_connected:
                 connection.client.close()
@@ -269,6 +270,21 @@ class Connector:
             gateway = self.gateways[way]
             if gateway.connection is not None:
                 gateway.connection.close()
+
+
+def cut_short(transport: paramiko.Transport | None, said: str, patience: int) -> str:
+    """Say how far a greeting came, of which Paramiko's words tell nothing; empty where they tell enough.
+
+    :param said: Paramiko's words.
+    :param patience: seconds that were waited for.
+    """
+    if transport is None or said not in ("No existing session", "Error reading SSH protocol banner"):
+        return ""
+    if transport.remote_version:
+        return f"an SSH server greets, and exchanges no keys within {patience} s"
+    if said == "No existing session":
+        return f"something listens there, and no SSH server greets within {patience} s"
+    return "what listens there closes the connection, or is no SSH server"
 
 
 def bastion(jump: str, target: str = "") -> Address:

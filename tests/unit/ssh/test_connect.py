@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -116,3 +117,33 @@ def test_all_who_wait_for_a_jump_host_hear_at_once_that_it_does_not_answer():
     assert len(tries) == 1
     ask()
     assert len(tries) == 2
+
+
+# What listens there, when somebody connects: it sends this, and closes the connection or keeps it.
+@pytest.mark.parametrize(
+    ("sent", "closes", "said"),
+    [
+        (b"", False, "something listens there, and no SSH server greets within 1 s"),
+        (b"", True, "what listens there closes the connection, or is no SSH server"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", True, "what listens there closes the connection, or is no SSH server"),
+        (b"SSH-2.0-x\r\n", False, "an SSH server greets, and exchanges no keys within 1 s"),
+    ],
+)
+def test_what_does_not_greet_as_an_ssh_server_is_told_in_time_and_in_words(connector, sent, closes, said):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = []
+
+        def answer() -> None:
+            held.append(server.accept()[0])
+            held[-1].sendall(sent)
+            if closes:
+                held[-1].close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = Address("web1", "127.0.0.1", server.getsockname()[1], "root", host_key="", connect_timeout=1)
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match=said):
+            connector.open(address)
+        assert time.monotonic() - began < 5
+        for each in held:
+            each.close()
