@@ -21,8 +21,6 @@ from .descriptors import make_room
 
 T = TypeVar("T")
 
-# More handshakes at once than this gain nothing (measured on 100 hosts) and meet sshd's MaxStartups on bastions.
-HANDSHAKES = 32
 # What helps where the record of a host is damaged.
 DAMAGED = (
     "  next: put them right there, or remove them, then the same command again; what goes with them:",
@@ -131,7 +129,7 @@ class Connections:
             return {}
         greeting = self.run.greeting
         make_room(len({*self.wires, *names}))
-        found = self.parallel(names, lambda name: self.open_one(name, greeting, only_look), HANDSHAKES)
+        found = self.parallel(names, lambda name: self.open_one(name, greeting, only_look))
         failures = {name: result for name, result in found.items() if isinstance(result, HawserError)}
         self.lost.update(failures)
         return failures
@@ -158,10 +156,9 @@ class Connections:
         while not self._closed.wait(HEARTBEAT):
             wire.ping()
 
-    def parallel(self, names: Sequence[str], work: Callable[[str], T], most: int = 0) -> dict[str, T | HawserError]:
+    def parallel(self, names: Sequence[str], work: Callable[[str], T]) -> dict[str, T | HawserError]:
         """Do something for each host at once; every host is finished before this returns.
 
-        :param most: so many at once; 0: all, for who only waits for hosts costs nothing here.
         :returns: for each host its result, or the error that a user can act on.
         """
 
@@ -178,7 +175,7 @@ class Connections:
                 bug.__cause__ = error
                 return bug
 
-        futures = together.begin_each(names, guarded, most or len(names))
+        futures = together.begin_each(names, guarded)
         try:
             return {name: future.result() for name, future in futures.items()}
         except KeyboardInterrupt:

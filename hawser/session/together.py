@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
@@ -16,36 +15,16 @@ def begin(work: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
 
     def run() -> None:
-        _complete(future, work)
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
 
     # A pool's threads would be waited for when the process ends, and one of them may wait for a host.
     threading.Thread(target=run, daemon=True).start()
     return future
 
 
-def begin_each(names: Sequence[str], work: Callable[[str], T], most: int) -> dict[str, Future[T]]:
-    """Begin the same work for each of some names.
-
-    :param most: so many at once.
-    """
-    futures: dict[str, Future[T]] = {name: Future() for name in names}
-    waiting = deque(futures)
-
-    def run() -> None:
-        while waiting:
-            try:
-                name = waiting.popleft()
-            except IndexError:
-                return
-            _complete(futures[name], lambda name=name: work(name))  # type: ignore[misc]
-
-    for _ in range(min(most, len(futures))):
-        threading.Thread(target=run, daemon=True).start()
-    return futures
-
-
-def _complete(future: Future[T], work: Callable[[], T]) -> None:
-    try:
-        future.set_result(work())
-    except BaseException as error:
-        future.set_exception(error)
+def begin_each(names: Sequence[str], work: Callable[[str], T]) -> dict[str, Future[T]]:
+    """Begin the same work for each of some names."""
+    return {name: begin(lambda name=name: work(name)) for name in names}  # type: ignore[misc]

@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from hawser.errors import HawserError
-from hawser.session.connections import HANDSHAKES, Connections
+from hawser.session.connections import Connections
 from hawser.session.descriptors import make_room
+from hawser.ssh.connect import HANDSHAKES
 
 
 def test_hosts_that_are_only_waited_for_are_waited_for_together() -> None:
@@ -18,22 +19,6 @@ def test_hosts_that_are_only_waited_for_are_waited_for_together() -> None:
     connections = Connections(run=None)  # type: ignore[arg-type]  # nobody is spoken to
     found = connections.parallel(names, lambda name: together.wait(timeout=20))
     assert sorted(map(str, found.values())) == sorted(map(str, range(len(names))))
-
-
-def test_handshakes_are_bounded() -> None:
-    running, most = [], []
-    lock = threading.Lock()
-
-    def work(name: str) -> None:
-        with lock:
-            running.append(name)
-            most.append(len(running))
-        threading.Event().wait(0.01)
-        with lock:
-            running.remove(name)
-
-    Connections(run=None).parallel([f"h{number}" for number in range(40)], work, 8)  # type: ignore[arg-type]
-    assert max(most) <= 8
 
 
 class TestOpenFiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from fabric import Connection
 from fabric.config import Config
 
 from hawser.errors import HawserError, Unreachable
-from hawser.ssh.connect import Address, Connector, Gateway, bastion
+from hawser.ssh.connect import HANDSHAKES, Address, Connector, Gateway, bastion
 from hawser.ssh.hostkeys import KnownHosts
 
 
@@ -147,3 +148,51 @@ def test_what_does_not_greet_as_an_ssh_server_is_told_in_time_and_in_words(conne
         assert time.monotonic() - began < 5
         for each in held:
             each.close()
+
+
+def test_hosts_that_do_not_answer_keep_nobody_from_logging_in(connector, monkeypatch):
+    silent, opened = threading.Event(), []
+
+    def link(address, options, way):
+        if address.name != "there":
+            silent.wait(20)
+            raise TimeoutError
+        return
+
+    monkeypatch.setattr(connector, "link", link)
+    monkeypatch.setattr(Connection, "open", lambda self: opened.append(self.host))
+
+    def connect(name: str) -> None:
+        with contextlib.suppress(Unreachable):
+            connector.open(Address(name, name, 22, "root", host_key=""))
+
+    threads = [threading.Thread(target=connect, args=(f"silent{number}",)) for number in range(2 * HANDSHAKES)]
+    for thread in threads:
+        thread.start()
+    connect("there")
+    assert opened == ["there"]
+    silent.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_only_so_many_shake_hands_at_once(connector, monkeypatch):
+    most, now, lock = [], [], threading.Lock()
+
+    def shake(self) -> None:
+        with lock:
+            now.append(self.host)
+            most.append(len(now))
+        time.sleep(0.02)
+        with lock:
+            now.remove(self.host)
+
+    monkeypatch.setattr(connector, "link", lambda address, options, way: None)
+    monkeypatch.setattr(Connection, "open", shake)
+    hosts = [Address(f"h{number}", f"h{number}", 22, "root", host_key="") for number in range(2 * HANDSHAKES)]
+    threads = [threading.Thread(target=connector.open, args=(each,)) for each in hosts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 < max(most) <= HANDSHAKES
