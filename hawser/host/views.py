@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..inventory.schema import Environment
 from ..inventory.tables.certificates import CertificateFiles
@@ -13,6 +14,8 @@ from ..templates.bounded import for_templates
 
 if TYPE_CHECKING:
     from .release import Release
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,33 @@ class HostView:
     vars: Mapping[str, object]
 
 
+class Same(Generic[T]):
+    """A key for one object, and for none that is equal to it."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.value is other.value
+
+
 def host_views(environment: Environment, addresses: Mapping[str, str]) -> dict[str, HostView]:
-    """Return the hosts of an environment by name, in the order of the file.
+    """Return the hosts of an environment by name, in the order of the file; each of them sees all of these.
 
     :param addresses: where each of them is reached.
     """
+    return _host_views(Same(environment), Same(addresses))
+
+
+# Today's settings, and those of some releases.
+@lru_cache(maxsize=8)
+def _host_views(environment: Same[Environment], addresses: Same[Mapping[str, str]]) -> dict[str, HostView]:
     return {
-        name: HostView(name, addresses[name], setting.groups, setting.vars)
-        for name, setting in environment.hosts.items()
+        name: HostView(name, addresses.value[name], setting.groups, setting.vars)
+        for name, setting in environment.value.hosts.items()
     }
 
 
