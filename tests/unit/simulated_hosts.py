@@ -202,7 +202,7 @@ class SimulatedWire:
             return Answer(True, {"facts": Facts.from_wire(self.host.facts())})
         assert arguments is not None
         if operation == "ask":
-            known = {"checkout.tips": [], "checkout.resolve": COMMITS[self.world.commit]}
+            known = {"checkout.tips": [], "checkout.resolve": COMMITS[self.world.commit], "commits.between": None}
             return Answer(True, {"answer": known[arguments["function"]]})
         assert operation == "read", operation
         return Answer(True, {"text": self.host.files.get(arguments["path"])})
