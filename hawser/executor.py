@@ -149,7 +149,10 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         ours = [str(call.called_as or call.name) for call in calls if isinstance(call.task, FleetTask)]
         if self.core and ours:
             require_plain(self.core[0].args, ", ".join(ours))
-        session = Session(self.config, names, " ".join(str(call.called_as or call.name) for call in calls))
+        # The program of Fabric itself has no such option.
+        verbose = bool(self.core) and "verbose" in self.core[0].args and self.core[0].args.verbose.value
+        command = " ".join(str(call.called_as or call.name) for call in calls)
+        session = Session(self.config, names, command, verbose=bool(verbose))
         self.session = session
         session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
         ok = False

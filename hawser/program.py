@@ -22,6 +22,7 @@ from fabric.main import Fab
 from invoke.config import AmbiguousMergeError
 from invoke.exceptions import ParseError, UnknownFileType
 from invoke.parser import Parser
+from invoke.parser.argument import Argument
 from invoke.parser.context import ParserContext
 from invoke.vendor import yaml
 
@@ -98,6 +99,11 @@ class Program(Fab):  # type: ignore[misc]
         except ParseError as error:
             tasks = self.collection.task_names if self.collection is not None else ()
             raise mistyped(error, self.argv, tasks, self.initial_context) from None
+
+    def core_args(self) -> list[Argument]:
+        """Return the options that are no task's: Fabric's, and ours."""
+        told = "Tell what Hawser notes for itself as well: journals, records, links, folders; and counts of every host."
+        return [*super().core_args(), Argument(names=("verbose", "v"), kind=bool, help=told)]
 
     def print_version(self) -> None:
         """Say which versions these are."""
