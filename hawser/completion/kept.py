@@ -62,9 +62,10 @@ def of_tasks(core: ParserContext, tasks: Collection) -> Iterator[Line]:
     :param core: the options that are no task's.
     """
     yield from of_options("-", core)
-    for name in tasks.task_names:
-        yield ("task", name, helpline(tasks[name]) or "-")
-        yield from of_options(name, ParserContext(name, args=tasks[name].get_arguments(True)))
+    for name, aliases in tasks.task_names.items():
+        for each in (name, *aliases):
+            yield ("task", each, helpline(tasks[name]) or "-")
+            yield from of_options(each, ParserContext(each, args=tasks[name].get_arguments(True)))
 
 
 def of_options(task: str, context: ParserContext) -> Iterator[Line]:

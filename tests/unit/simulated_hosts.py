@@ -194,6 +194,9 @@ class SimulatedWire:
     def request(self, operation: str, arguments: Row | None = None, masks: object = (), heard: object = None) -> Answer:
         if not self.host.answers:
             raise Unreachable(f"{self.host.name}: no answer")
+        if operation == "holder":
+            free = self.host.holder in (None, self.session)
+            return Answer(True, {"holder": None if free else {"who": "x", "from": "y", "since": 0, "what": "z"}})
         if operation == "lock":
             if self.host.holder not in (None, self.session):
                 return Answer(False, {"holder": {"who": "x", "from": "y", "since": 0, "what": "z"}})
