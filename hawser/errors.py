@@ -82,5 +82,9 @@ class ProtocolBreach(Unreachable):
         super().__init__(f"{name} broke the protocol: {what}; the line is cut")
 
 
+class AtWork(HawserError):
+    """Somebody else holds the lock of a host."""
+
+
 class StepFailed(HawserError):
     """A resource could not be brought to its wanted state on one or more hosts."""

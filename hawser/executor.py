@@ -18,6 +18,7 @@ from invoke.exceptions import CommandTimedOut, Exit, Failure
 from invoke.runners import Result
 from invoke.tasks import Call, Task
 
+from .completion import kept
 from .errors import HawserError, Unreachable
 from .fleet.fleet import Fleet
 from .named import Named, load_all
@@ -149,7 +150,10 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         ours = [str(call.called_as or call.name) for call in calls if isinstance(call.task, FleetTask)]
         if self.core and ours:
             require_plain(self.core[0].args, ", ".join(ours))
-        session = Session(self.config, names, " ".join(str(call.called_as or call.name) for call in calls))
+        # The program of Fabric itself has no such option.
+        verbose = bool(self.core) and "verbose" in self.core[0].args and self.core[0].args.verbose.value
+        command = " ".join(str(call.called_as or call.name) for call in calls)
+        session = Session(self.config, names, command, verbose=bool(verbose))
         self.session = session
         session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
         ok = False
@@ -180,8 +184,23 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             raise Unreachable(f"{session.spoken_to}: the connection broke: {reason(error)}") from None
         finally:
             session.close(ok)
+            self.keep_completion(session)
             # The process ends now: walking through all objects once more takes longer than a connection.
             gc.freeze()
+
+    def keep_completion(self, session: Session) -> None:
+        """Keep what a shell completes, with what this run has seen, where a shell has ever asked for it."""
+        # Not of another fabfile than that of the folder, where a shell looks for the list.
+        if not self.core or self.core[0].args.collection.value:
+            return
+        path = kept.place(kept.project_of(self.config))
+        if path is None or not path.exists():
+            return
+        seen = None
+        if "selection" in vars(session):
+            seen = kept.Seen(session.environment, session.connections.facts)
+        inventory = session.inventory if session.folder.is_dir() else None
+        kept.keep(path, self.core[0], self.collection, inventory, seen)
 
     def normalize(self, tasks: Sequence[object]) -> list[Call]:
         """Return the calls of tasks; see Invoke."""

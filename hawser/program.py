@@ -20,17 +20,19 @@ from fabric import __version__ as fabric_version
 from fabric.executor import Executor as FabricExecutor
 from fabric.main import Fab
 from invoke.config import AmbiguousMergeError
-from invoke.exceptions import ParseError, UnknownFileType
+from invoke.exceptions import Exit, ParseError, UnknownFileType
 from invoke.parser import Parser
+from invoke.parser.argument import Argument
 from invoke.parser.context import ParserContext
 from invoke.vendor import yaml
 
 from . import __version__
+from .completion import scripts
 from .errors import HawserError
 from .formats import shell
 from .mistyped import asks_for_help_outside, mistyped, unquoted
 from .options import require_meaningful
-from .project import fabfile_above, hosts_above
+from .project import fabfile_above, hosts_above, hosts_folder, own_settings
 from .report.text import safe
 
 BY_TASK = "fab -H {hosts} run {command}"
@@ -99,6 +101,11 @@ class Program(Fab):  # type: ignore[misc]
             tasks = self.collection.task_names if self.collection is not None else ()
             raise mistyped(error, self.argv, tasks, self.initial_context) from None
 
+    def core_args(self) -> list[Argument]:
+        """Return the options that are no task's: Fabric's, and ours."""
+        told = "Tell what Hawser notes for itself as well: journals, records, links, folders; and counts of every host."
+        return [*super().core_args(), Argument(names=("verbose", "v"), kind=bool, help=told)]
+
     def print_version(self) -> None:
         """Say which versions these are."""
         print(f"Hawser {__version__}")
@@ -116,6 +123,16 @@ class Program(Fab):  # type: ignore[misc]
         # `--debug` writes down what Paramiko heard, too.
         for handler in logging.getLogger().handlers:
             handler.setFormatter(CleanFormatter(handler.formatter))
+
+    def parse_core_args(self) -> None:
+        """Read them alone, and print the function of a shell where it is asked for: ours, which starts no Python.
+
+        :raises HawserError: there is none for that shell.
+        """
+        super().parse_core_args()
+        if shell := self.args["print-completion-script"].value:
+            print(scripts.script(shell), end="")
+            raise Exit
 
     def parse_collection(self) -> None:
         """Load the fabfile, and the settings beside it.
@@ -181,8 +198,23 @@ class Program(Fab):  # type: ignore[misc]
         topic = self.args.help.value
         if isinstance(topic, str) and asks_for_help_outside(self.argv, topic):
             raise unquoted(topic, self.argv)
+        if self.args.complete.value:
+            self.keep_completion()
         with self.mistypings():
             super().parse_cleanup()
+
+    def keep_completion(self) -> None:
+        """Make the list that a shell's function reads, as far as the files of the project can be read."""
+        from .completion import kept
+        from .inventory import load_inventory
+
+        path, inventory = kept.place(kept.project_of(self.config)), None
+        if path is None:
+            return
+        # A shell waits for words, and shows no errors.
+        with contextlib.suppress(HawserError):
+            inventory = load_inventory(hosts_folder(self.config), own_settings(self.config).get("environment"))
+        kept.keep(path, self.initial_context, self.collection, inventory)
 
     def update_config(self) -> None:
         """Take over what the options say; see Fabric.

@@ -51,6 +51,9 @@ class StepLike(Protocol):
     @property
     def title(self) -> str: ...
 
+    @property
+    def bookkeeping(self) -> bool: ...
+
     def resources(self, host: Host) -> Iterator[Resource]: ...
 
 
@@ -65,6 +68,10 @@ class GivenStep:
     def title(self) -> str:
         return self.step.title
 
+    @property
+    def bookkeeping(self) -> bool:
+        return self.step.bookkeeping
+
     def resources(self, host: Host) -> Iterator[Resource]:
         """Return the resources of the step on a host, with these arguments."""
         return self.step.body(host, **self.arguments)  # type: ignore[no-any-return]
@@ -77,16 +84,20 @@ class Step(FleetTask):
         where other steps work on the one that serves.
     :param during: the part of every rollout in which a step of the team's own takes its turn, one of `TURNS`; empty for
         steps that stand in a list.
+    :param bookkeeping: it writes down how far Hawser has come, and nothing else: it is told with ``-v``, or when it
+        fails.
     """
 
     # Every step of the collection, so that all of them can be rendered before the first connection.
     registry: tuple[Step, ...] = ()
 
-    def __init__(self, function: Callable[..., Resources], prepares: bool = False, during: str = "") -> None:
+    def __init__(
+        self, function: Callable[..., Resources], prepares: bool = False, during: str = "", bookkeeping: bool = False
+    ) -> None:
         super().__init__(function)
         if during and during not in TURNS:
             raise HawserError(f"{self.title}: there is no part {during} of a rollout: {', '.join(TURNS)}", code=2)
-        self.prepares, self.during = prepares, during
+        self.prepares, self.during, self.bookkeeping = prepares, during, bookkeeping
         Step.registry = (*Step.registry, self)
 
     @property
@@ -116,9 +127,11 @@ class SessionTask(FleetTask):
     """A task about the session itself, which needs no wire: sandbox, trust."""
 
 
-def step(prepares: bool = False, during: str = "") -> Callable[[Callable[..., Resources]], Step]:
+def step(
+    prepares: bool = False, during: str = "", bookkeeping: bool = False
+) -> Callable[[Callable[..., Resources]], Step]:
     """Make a step of a function that yields the resources of one host; see `Step`."""
-    return lambda function: Step(function, prepares, during)
+    return lambda function: Step(function, prepares, during, bookkeeping)
 
 
 def own_steps(during: str) -> tuple[Step, ...]:

@@ -87,6 +87,8 @@ PLACES = {
     "volumes.format": "volumes.make",
     **{f"{server}.install": f"webservers.{server}.install" for server in TRAITS},
 }
+# The task that the name of its group stands for.
+DEFAULTS = {"lock.status"}
 # Written by `tests/unit/test_collection.py`, out of what stands there.
 DOCSTRINGS = json.loads((Path(__file__).parent / "docstrings.json").read_text(encoding="utf-8"))
 
@@ -104,7 +106,7 @@ def collected() -> Collection:
         if group and group not in root.collections:
             root.add_collection(Collection(group))
         there = root.collections[group] if group else root
-        there.add_task(Named(name, place_of(typed), DOCSTRINGS.get(typed, "")))
+        there.add_task(Named(name, place_of(typed), DOCSTRINGS.get(typed, "")), default=typed in DEFAULTS)
     return root
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from hawser.errors import HawserError
-from hawser.fleet import kept
+from hawser.fleet import kept, outgoing
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.releases import (
     previous,
@@ -274,7 +274,12 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     rolling.warn_of_unrevertible()
     rolling.finished.update(name for name in hosts.names if name not in part.names)
     with rolling.recording_failure(), hooks.around_rollout(rolling, part):
+        known = outgoing.known_before(wanted)
+        if known or fleet.dry:
+            outgoing.report_commits(hosts, wanted)
         prepare(rolling, part, everything=only is None)
+        if not known and not fleet.dry:
+            outgoing.report_commits(hosts, wanted)
         servers = passwords.to_change(rolling)
         with passwords.changing(rolling, servers, anew=not open_ones):
             bring_into_service(rolling, part)

@@ -79,7 +79,7 @@ def collected(host: Host) -> Resources:
         yield Command(argv, user=host.app.user, creates=copy, title=f"a copy of {folder}")
 
 
-@step()
+@step(bookkeeping=True)
 def begin(host: Host) -> Resources:
     """Note on the host that a rollout begins, and what its release is made of, until `close`."""
     rollout, former = host.rollout, Record.of(host.facts)
@@ -101,7 +101,7 @@ def noted(host: Host, rollout: Record) -> Journal:
     )
 
 
-@step()
+@step(bookkeeping=True)
 def advance(host: Host) -> Resources:
     """Note how far the rollout has come on this host."""
     rollout = host.rollout
@@ -171,7 +171,7 @@ def activate(host: Host) -> Resources:
         yield Retired(process.other.unit, process.setting.manager, process.other.definition)
 
 
-@step()
+@step(bookkeeping=True)
 def record(host: Host) -> Resources:
     """Write a line into the host's history: who released what, when, from where, with which result."""
     if not host.runs_code or host.release is None:
@@ -210,7 +210,7 @@ def tidy(host: Host) -> Resources:
     yield Prune(host.root, host.app.keep)
 
 
-@step()
+@step(bookkeeping=True)
 def close(host: Host) -> Resources:
     """Close the journal, or leave in it on which hosts the rollout is not complete yet."""
     rollout = host.rollout

@@ -12,6 +12,7 @@ from .records import Entry
 from .rows import (
     AlembicPlan,
     Backup,
+    Between,
     BrokenRestore,
     Certificate,
     CheckedOut,
@@ -62,6 +63,7 @@ CERTIFICATE = ReadingFunction("certificates.shown", Certificate | None)
 VARIABLES = ReadingFunction("commands.variables", ByName[Exact])
 COMMIT = ReadingFunction("checkout.resolve", CommitOrNone, PATIENT)
 TIPS = ReadingFunction("checkout.tips", Many[Commit], PATIENT)
+COMMITS_BETWEEN = ReadingFunction("commits.between", Between | None, PATIENT)
 PACKAGE_VERSION = ReadingFunction("index.resolve", NameOrNone, PATIENT)
 GONE_PYTHON = ReadingFunction("interpreters.gone", Text)
 MISSING_PYTHON = ReadingFunction("interpreters.missing", Text)

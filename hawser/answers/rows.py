@@ -11,6 +11,7 @@ from .kinds import (
     Commit,
     Digest,
     Exact,
+    Few,
     Many,
     Moment,
     Name,
@@ -36,6 +37,14 @@ def _forgiving(text: str) -> WrapValidator:
             return {"error": text, "output": ""}
 
     return WrapValidator(validate)
+
+
+class Between(Row):
+    """See `hawser.runner.code.mirror.between`."""
+
+    brings: Size
+    takes: Size
+    subjects: Few[Text]
 
 
 class BrokenRestore(Row):

@@ -72,7 +72,8 @@ class Fleet(AskableHosts):
         names = [name for name in self.names if steps]
         if not self.dry:
             self.connections.lock_reachable(names)
-        self.report.phase(phase or " ".join(step.title for step in steps), names)
+        books = all(step.bookkeeping for step in steps)
+        self.report.phase(phase or " ".join(step.title for step in steps), names, bookkeeping=books)
         masks = self.session.secrets.mask_values()
 
         def work(name: str) -> bool:
@@ -82,7 +83,8 @@ class Fleet(AskableHosts):
                 self.report.note(name, text, "warning")
             if not self.dry:
                 self.push(name, catalog)
-            ok = self.connections.wires[name].apply(catalog, self.dry, masks, self.session.messages.handler(name))
+            on_message = self.session.messages.handler(name, catalog.bookkeeping)
+            ok = self.connections.wires[name].apply(catalog, self.dry, masks, on_message)
             self.report.host_done(name)
             return ok
 
@@ -111,7 +113,8 @@ class Fleet(AskableHosts):
     def catalog(self, name: str, steps: Sequence[StepLike], release: Release | None) -> Catalog:
         """Collect the resources of some steps on one host."""
         host = self.host(name, release)
-        return Catalog.of((step.title, step.resources(host)) for step in steps)
+        books = [step.title for step in steps if step.bookkeeping]
+        return Catalog.of(((step.title, step.resources(host)) for step in steps), books)
 
     def push(self, name: str, catalog: Catalog) -> None:
         """Send ahead the commits and the Python that a host cannot fetch itself and does not have yet."""

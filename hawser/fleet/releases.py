@@ -48,8 +48,9 @@ def find_commit(hosts: AskableHosts, wanted: str) -> tuple[str, str]:
     if app.push:
         folder = repository.location(app.repo or "", hosts.session.folder.parent)
         commit = repository.resolve(folder, wanted)
-        if stale := repository.out_of_step(folder, wanted):
-            hosts.report.note("", stale, "warning")
+        for stale in (repository.out_of_step(folder, wanted), repository.not_committed(folder, commit)):
+            if stale:
+                hosts.report.note("", stale, "warning")
         return commit, "looked up on this machine"
     leader = hosts.leader()
     leader.connect()
@@ -224,11 +225,13 @@ def note_once(hosts: AskableHosts, commands: Iterable[str]) -> None:
 def serves(hosts: AskableHosts, release: Release) -> bool:
     """Tell whether every host serves a release already, and report the obstacles on the others."""
     fleet = hosts.with_code()
-    missing = {name: why_not_serving(hosts, name, release) for name in fleet.names}
-    for name, what in missing.items():
-        if what:
-            hosts.report.note(name, what)
-    return not any(missing.values())
+    missing: dict[str, list[str]] = {}
+    for name in fleet.names:
+        if what := why_not_serving(hosts, name, release):
+            missing.setdefault(what, []).append(name)
+    for what, there in missing.items():
+        hosts.report.note("", f"{', '.join(there)}: {what}")
+    return not missing
 
 
 def why_not_serving(hosts: AskableHosts, name: str, release: Release) -> str:

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..answers.rows import Between
 from ..children import inherited
 from ..errors import HawserError
 from ..formats import shell, shell_join
 from ..inventory.tables.app import is_local
+from ..report.text import hearsay
 
 # What git says is read here, in one language; nobody is there to type a password; and hosts know nothing of what the
 # user's repository has replaced (git-replace(1)).
@@ -25,6 +27,8 @@ OURS = {
 }
 # Tags that go along with a commit, and names that are suggested.
 MOST_TAGS, MOST_NAMES = 10_000, 3
+# Characters of the first line of a commit's message that are told.
+LONGEST_SUBJECT = 200
 # Seconds for a repository elsewhere to answer whether it has a branch.
 PATIENCE = 15
 
@@ -175,6 +179,38 @@ def out_of_step(folder: Path, revision: str) -> str:
         f"{revision} in {folder} lacks {behind[1]} commits of {upstream}, as of the last fetch; "
         f"next: git -C {shell(str(folder))} pull, or --revision {upstream}"
     )
+
+
+def not_committed(folder: Path, commit: str) -> str:
+    """Return in words which changes of files stay here, where the commit is the one that is checked out; or nothing."""
+    if commit_of(folder, "HEAD") != commit:
+        return ""
+    # A bare repository has none, and git's own index is not to be touched.
+    words = ["--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames"]
+    rows = git(folder, *words, check=False).stdout.decode("utf-8", "replace").split("\0")
+    changed = [row[3:] for row in rows if row]
+    if not changed:
+        return ""
+    more = f" and {len(changed) - MOST_NAMES} more" if len(changed) > MOST_NAMES else ""
+    return (
+        f"changed in {folder} and not committed, so not part of it: {', '.join(changed[:MOST_NAMES])}{more}; "
+        f"next: git -C {shell(str(folder))} commit, if it is to go out"
+    )
+
+
+def between(folder: Path, former: str, commit: str, most: int) -> Between | None:
+    """Return what a commit brings beside a former one, and what it takes back; None where one of them is not here.
+
+    :param most: how many subjects are told.
+    """
+    if not (commit_of(folder, former) and commit_of(folder, commit)):
+        return None
+    counted = git(folder, "rev-list", "--count", "--left-right", f"{former}...{commit}").stdout.split()
+    takes, brings = (int(each) for each in counted)
+    away, towards = (former, commit) if brings else (commit, former)
+    words = ["log", "-z", "--no-show-signature", "--no-color", "--encoding=UTF-8", "--format=%s"]
+    rows = git(folder, *words, f"--max-count={most}", f"^{away}", towards).stdout.decode("utf-8", "replace").split("\0")
+    return {"brings": brings, "takes": takes, "subjects": [hearsay(row[:LONGEST_SUBJECT]) for row in rows if row]}
 
 
 def refuse_unreachable_submodules(folder: Path, commit: str) -> None:

@@ -12,7 +12,7 @@ from .base import did_you_mean
 from .documents import Document, label, read_documents
 from .parse import parse
 from .schema import Environment
-from .targets import Selection, select
+from .targets import Selection, members, select
 
 
 class Inventory:
@@ -61,6 +61,10 @@ class Inventory:
         if name not in self._environments:
             self._environments[name] = parse(name, self.documents(name))
         return self._environments[name]
+
+    def members(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the groups and the hosts of an environment; see :func:`.targets.members`."""
+        return members(self, name)
 
     def select(self, names: Sequence[str]) -> Selection:
         """Return the environment and the hosts that the names after ``-H`` stand for; see :func:`.targets.select`."""

@@ -142,12 +142,22 @@ def _unknown(environments: Environments, name: str) -> UnknownTarget:
     return UnknownTarget(f"unknown target {name!r}: no environment, group or host has this name ({hint})")
 
 
-def _members(environments: Environments, name: str) -> tuple[str, ...]:
-    """Return the groups and hosts of an environment, without checking the rest of it: that would cost every command."""
+def members(environments: Environments, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the groups and the hosts of an environment; the rest of it is not checked: that would cost every command.
+
+    :raises InputErrors: its file cannot be read.
+    """
     hosts = merged(environments.documents(name)).get("hosts", {})
     if not _readable(hosts):
-        return (*(environment := environments.environment(name)).groups, *environment.hosts)
-    groups = [group for host in hosts.values() for group in host.get("groups", [])]
+        environment = environments.environment(name)
+        return tuple(environment.groups), tuple(environment.hosts)
+    groups = dict.fromkeys(group for host in hosts.values() for group in host.get("groups", []))
+    return tuple(groups), tuple(hosts)
+
+
+def _members(environments: Environments, name: str) -> tuple[str, ...]:
+    """Return the names of groups and hosts of an environment, each once."""
+    groups, hosts = members(environments, name)
     return tuple(dict.fromkeys([*groups, *hosts]))
 
 

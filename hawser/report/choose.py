@@ -20,13 +20,19 @@ from .stream import Sink
 KINDS = ("terminal", "plain", "json")
 
 
-def make_report(stream: TextIO | None = None, environ: Mapping[str, str] | None = None, dry: bool = False) -> Report:
+def make_report(
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] | None = None,
+    dry: bool = False,
+    verbose: bool = False,
+) -> Report:
     """Make the report that suits the stream, or that ``HAWSER_OUTPUT`` names.
 
     :param stream: where to; standard output when not given.
     :param environ: where HAWSER_OUTPUT, HAWSER_DIFF, HAWSER_DEBUG, NO_COLOR and TERM are looked up; ``os.environ`` when
         not given.
     :param dry: nothing is touched in this run.
+    :param verbose: book-keeping is wanted as well; programs get it anyway.
     :raises HawserError: ``HAWSER_OUTPUT`` names no kind of report.
     """
     stream = sys.stdout if stream is None else stream
@@ -40,7 +46,7 @@ def make_report(stream: TextIO | None = None, environ: Mapping[str, str] | None 
     sink = Sink(stream)
     if kind == "json":
         return JsonReport(sink, dry=dry)
-    settings = Settings(dry, diffs=bool(environ.get("HAWSER_DIFF")), debug=debugging(environ))
+    settings = Settings(dry, diffs=bool(environ.get("HAWSER_DIFF")), debug=debugging(environ), verbose=verbose)
     if kind == "plain":
         return PlainReport(sink, settings)
     from .terminal import TerminalReport  # rich's start costs what a run without a terminal need not pay

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -24,6 +24,7 @@ class Event:
     :param error: why it failed, for the user.
     :param traceback: set only when the runner itself is at fault.
     :param facts: what the resource found out and later steps read.
+    :param bookkeeping: it is nothing but Hawser's own order; known here, no host says so.
     """
 
     position: int
@@ -37,11 +38,13 @@ class Event:
     error: str = ""
     traceback: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
+    bookkeeping: bool = False
 
     @classmethod
-    def from_wire(cls, row: Mapping[str, object]) -> Event:
+    def from_wire(cls, row: Mapping[str, object], books: Collection[int] = ()) -> Event:
         """Read the runner's JSON; missing fields are empty.
 
+        :param books: the positions in the catalog that are nothing but book-keeping.
         :raises ValueError: no known status, or a field makes no sense: the host speaks another protocol.
         """
         status = row.get("status")
@@ -51,7 +54,7 @@ class Event:
         if not isinstance(position, int) or not isinstance(ms, int | float) or not isinstance(facts, Mapping):
             raise ValueError(f"an event whose position, ms or facts make no sense: {position!r}, {ms!r}, {facts!r}")
         words = {name: str(row.get(name) or "") for name in WORDS}
-        return cls(position=position, status=status, ms=float(ms), facts=facts, **words)
+        return cls(position=position, status=status, ms=float(ms), facts=facts, bookkeeping=position in books, **words)
 
 
 WORDS = ("step", "label", "diff", "note", "output", "error", "traceback")

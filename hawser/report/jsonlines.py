@@ -36,10 +36,10 @@ class JsonReport:
     def set_masks(self, values: Sequence[str]) -> None:
         self._masks = tuple(values)
 
-    def phase(self, name: str, hosts: Sequence[str], detail: str = "") -> None:
+    def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:
         with self._lock:
             self._tally.expect(hosts)
-        self._write("phase", name=name, hosts=list(hosts), detail=detail)
+        self._write("phase", name=name, hosts=list(hosts), detail=detail, bookkeeping=bookkeeping or None)
 
     def start(self, host: str, step: str, label: str) -> None:
         self._write("start", host=host, step=step, label=label)
@@ -47,7 +47,7 @@ class JsonReport:
     def event(self, host: str, event: Event) -> None:
         with self._lock:
             self._tally.add(host, event)
-        self._write("event", host=host, **asdict(event))
+        self._write("event", host=host, **{**asdict(event), "bookkeeping": event.bookkeeping or None})
 
     def note(self, host: str, text: str, level: str = "info") -> None:
         self._write("note", host=host, level=level, text=text)

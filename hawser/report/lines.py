@@ -6,7 +6,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .events import Event
 from .summary import summary
@@ -15,6 +15,12 @@ from .text import Line, Marked, brief, duration, names, one_line, safe
 
 TAIL = 20
 STEP_WIDTH = 16
+# Hosts that one line names.
+MOST_NAMES = 3
+# Seconds for which a change waits for other hosts of which the same is to be told.
+PATIENCE = 1.0
+# The events that are told when they did not fail, in a run and in a dry one.
+CHANGES = {False: ("changed", "would_change"), True: ("changed", "would_change", "unknown")}
 # Before each line that somebody else has written, as it is: what stands at the left, indented or not, is ours.
 QUOTED = (("    | ", "dim"),)
 WORDS = {"would_change": "would change"}
@@ -36,32 +42,60 @@ class Settings:
     :param diffs: show diffs of what was changed, too.
     :param debug: show the traceback of a failure that is a defect of the runner.
     :param clock: seconds that only grow.
+    :param verbose: show book-keeping, and the counts of every host.
     """
 
     dry: bool = False
     diffs: bool = False
     debug: bool = False
     clock: Callable[[], float] = time.monotonic
+    verbose: bool = False
+
+
+@dataclass
+class Held:
+    """A line that waits for other hosts of which the same is to be told.
+
+    :param event: that of the slowest of them so far.
+    :param since: when the first one came, by the report's clock.
+    """
+
+    event: Event
+    since: float
+    hosts: dict[str, None] = field(default_factory=dict)
+
+    def add(self, host: str, event: Event) -> None:
+        self.hosts[host] = None
+        self.event = max(self.event, event, key=lambda each: each.ms)
 
 
 class LineReport(ABC):
-    """Tell a run in lines: changes and failures, but not resources that were fine.
+    """Tell a run in lines: changes and failures, but not resources that were fine, nor book-keeping.
 
-    In a dry run the changes are held until the phase ends, so that equal ones on several hosts are told once.
+    Equal changes on several hosts are told once: each is held until all hosts of the phase have it, for `PATIENCE` at
+    most; in a dry run, until the phase ends.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._dry = settings.dry
         self._diffs = settings.dry or settings.diffs
         self._debug = settings.debug
+        self._verbose = settings.verbose
         self._clock = settings.clock
         self._began = self._clock()
         self._lock = threading.RLock()
         self._masks: tuple[str, ...] = ()
         self._tally = Tally()
         self._host_width = 0
+        # That of the column in which a line names its hosts: several of them, where they are at work together.
+        self._head_width = 0
         self._step_width = STEP_WIDTH
-        self._held: list[tuple[str, Event]] = []
+        # By what is told of it, in the order in which the first of each came.
+        self._held: dict[tuple[str, ...], Held] = {}
+        self._at_work: set[str] = set()
+        # What was said of the last one: one that takes several exchanges is told once.
+        self._phase: tuple[str, ...] = ()
+        self._timer: threading.Timer | None = None
         self._finished = False
 
     @abstractmethod
@@ -80,10 +114,14 @@ class LineReport(ABC):
         with self._lock:
             self._masks = tuple(values)
 
-    def phase(self, name: str, hosts: Sequence[str], detail: str = "") -> None:
+    def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:
         with self._lock:
             self._release()
             self._know(hosts)
+            self._at_work = set(hosts)
+            if (bookkeeping and not self._verbose) or self._phase == (name, *hosts, detail):
+                return
+            self._phase = (name, *hosts, detail)
             line = [("== ", "dim"), (self._safe_line(name), "bold"), (f"  {names(hosts)}", "dim")]
             if detail:
                 line.append((f"  {self._safe_line(detail)}", ""))
@@ -96,13 +134,18 @@ class LineReport(ABC):
         with self._lock:
             self._know([host])
             self._tally.add(host, event)
-            if self._dry and event.status in ("would_change", "unknown"):
-                self._held.append((host, event))
-            elif event.status in ("changed", "would_change", "failed"):
-                self._write_event(host, event)
+            if event.status == "failed":
+                self._release_early()
+                self._write_event([host], event)
+            elif event.status in CHANGES[self._dry] and (self._verbose or not event.bookkeeping):
+                key = (event.status, event.step, event.label, event.diff if self._diffs else "", event.note)
+                self._held.setdefault(key, Held(event, self._clock())).add(host, event)
+            if not self._dry:
+                self._release_complete()
 
     def note(self, host: str, text: str, level: str = "info") -> None:
         with self._lock:
+            self._release_early()
             self._know([host] if host else [])
             if level == "warning":
                 self._tally.warnings[(host, text)] = None
@@ -115,6 +158,7 @@ class LineReport(ABC):
 
     def output(self, host: str, text: str, stream: str = "out") -> None:
         with self._lock:
+            self._release_early()
             self._know([host])
             self._write_output(host, text, stream)
 
@@ -125,11 +169,16 @@ class LineReport(ABC):
     def explained(self, host: str, text: str) -> None:  # noqa: B027
         """The message of the error ends with it."""
 
-    def host_done(self, host: str) -> None:  # noqa: B027
-        """Nothing that stays."""
+    def host_done(self, host: str) -> None:
+        with self._lock:
+            self._at_work.discard(host)
+            if not self._dry:
+                self._release_complete()
 
     def host_failed(self, host: str, message: str) -> None:
         with self._lock:
+            self._release_early()
+            self._at_work.discard(host)
             self._know([host])
             self._tally.broken_off[host] = message
             head, *rest = self._brief(message.removeprefix(f"{host}: ")).strip("\n").split("\n")
@@ -160,7 +209,7 @@ class LineReport(ABC):
             if self._finished:
                 return
             self._finished = True
-            for line in summary(self._tally, self._clock() - self._began, ok, self._dry):
+            for line in summary(self._tally, self._clock() - self._began, ok, self._dry, self._verbose):
                 self._write([(self._brief(text), style) for text, style in line])
 
     def _safe(self, text: str) -> str:
@@ -180,18 +229,19 @@ class LineReport(ABC):
     def _know(self, hosts: Sequence[str]) -> None:
         self._tally.expect(hosts)
         self._host_width = max([self._host_width, *map(len, hosts)])
+        self._head_width = max(self._host_width, self._head_width, len(names(hosts, MOST_NAMES)))
 
     def _head(self, host: str, word: str, style: str) -> list[tuple[str, str]]:
         """The two columns that every line begins with."""
         width = len("would change") if self._dry else len("changed")
-        return [(f"{host:{self._host_width}}  ", "bold"), (f"{word:{width}}  ", style)]
+        return [(f"{host:{self._head_width}}  ", "bold"), (f"{word:{width}}  ", style)]
 
-    def _write_event(self, hosts: str, event: Event) -> None:
+    def _write_event(self, hosts: Sequence[str], event: Event) -> None:
         status = event.status
         step = self._safe_line(event.step)
         self._step_width = max(self._step_width, len(step))
         line = [
-            *self._head(hosts, WORDS.get(status, status), STYLES[status]),
+            *self._head(names(hosts, MOST_NAMES), WORDS.get(status, status), STYLES[status]),
             (f"{step:{self._step_width}}  ", "cyan"),
             (self._safe_line(event.label), "dim" if status == "unknown" else ""),
         ]
@@ -235,12 +285,34 @@ class LineReport(ABC):
             self._write([("    ", ""), (line, style)])
 
     def _release(self) -> None:
-        """Tell the lines that were held, hosts in their order, equal changes once."""
+        """Tell all that is held, hosts in their order."""
         order = {host: number for number, host in enumerate(self._tally.hosts)}
-        groups: dict[tuple[str, ...], tuple[Event, list[str]]] = {}
-        for host, event in sorted(self._held, key=lambda pair: order[pair[0]]):
-            key = (event.status, event.step, event.label, event.diff, event.note)
-            groups.setdefault(key, (event, []))[1].append(host)
+        held = sorted(self._held.values(), key=lambda each: min(order[host] for host in each.hosts))
         self._held.clear()
-        for event, hosts in groups.values():
-            self._write_event(names(hosts), event)
+        for each in held:
+            self._write_held(each)
+
+    def _release_early(self) -> None:
+        """Tell all that is held before something else is told; a dry run keeps it until the phase ends."""
+        if not self._dry:
+            self._release()
+
+    def _release_complete(self) -> None:
+        """Tell what no host at work can still join, and what has waited long enough, in the order in which it came."""
+        for key, each in list(self._held.items()):
+            if self._at_work - each.hosts.keys() and self._clock() - each.since < PATIENCE:
+                break
+            del self._held[key]
+            self._write_held(each)
+        if self._held and self._timer is None:
+            self._timer = threading.Timer(PATIENCE, self._look_again)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _look_again(self) -> None:
+        with self._lock:
+            self._timer = None
+            self._release_complete()
+
+    def _write_held(self, held: Held) -> None:
+        self._write_event([host for host in self._tally.hosts if host in held.hosts], held.event)

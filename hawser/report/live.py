@@ -15,6 +15,8 @@ FRAMES_PER_SECOND = 10
 LEAST_WIDTH = 20
 SHORTEST_LABEL = 8
 SEPARATOR = " › "
+# Seconds from which on what a host does has a clock of its own.
+LONG = 2.0
 
 State = Literal["busy", "done", "failed"]
 MARKS = {"done": ("✓", "green"), "failed": ("✗", "bold red")}
@@ -22,9 +24,14 @@ MARKS = {"done": ("✓", "green"), "failed": ("✗", "bold red")}
 
 @dataclass
 class Now:
-    """Where a host is."""
+    """Where a host is.
+
+    :ivar began: when its phase did, and
+    :ivar since: when the resource did that it is at.
+    """
 
     began: float
+    since: float = 0.0
     state: State = "busy"
     step: str = ""
     label: str = ""
@@ -50,6 +57,7 @@ class Board:
         """Note the work of a host."""
         now = self.hosts.setdefault(host, Now(self._clock()))
         now.state, now.step, now.label = "busy" if now.state == "done" else now.state, step, label
+        now.since = self._clock()
 
     def end(self, host: str, state: State) -> None:
         now = self.hosts.setdefault(host, Now(self._clock()))
@@ -75,10 +83,13 @@ class Board:
         return Text("\n").join(lines)
 
     def _what(self, now: Now, room: int) -> str:
-        """Phase, step and label; the label gives way first."""
+        """Phase, step and label, and the time of what takes long; the label gives way first."""
         place = SEPARATOR.join(part for part in (self.phase, now.step) if part)
-        left = room - len(place) - len(SEPARATOR)
-        return f"{place}{SEPARATOR}{shorten(now.label, left)}" if now.label and left >= SHORTEST_LABEL else place
+        took = self._clock() - now.since
+        clock = f" {duration(took)}" if now.label and took >= LONG else ""
+        left = room - len(place) - len(SEPARATOR) - len(clock)
+        fits = now.label and left >= SHORTEST_LABEL
+        return f"{place}{SEPARATOR}{shorten(now.label, left)}{clock}" if fits else place
 
     def _line(self, host: str, host_width: int, width: int) -> Text:
         now = self.hosts[host]

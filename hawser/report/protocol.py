@@ -14,8 +14,11 @@ class Report(Protocol):
     def set_masks(self, values: Sequence[str]) -> None:
         """Mask these secrets in everything that is told from now on."""
 
-    def phase(self, name: str, hosts: Sequence[str], detail: str = "") -> None:
-        """Begin a phase (``prepare``, ``switch batch 1/2``) on these hosts."""
+    def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:
+        """Begin a phase (``prepare``, ``switch batch 1/2``) on these hosts.
+
+        :param bookkeeping: nothing but book-keeping comes in it.
+        """
 
     def start(self, host: str, step: str, label: str) -> None:
         """Say that a resource begins to be applied."""

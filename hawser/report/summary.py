@@ -11,16 +11,18 @@ from .text import Line, duration, names, one_line
 SLOWEST_AFTER = 2.0
 
 
-def summary(tally: Tally, seconds: float, ok: bool, dry: bool) -> Iterator[Line]:
+def summary(tally: Tally, seconds: float, ok: bool, dry: bool, verbose: bool = False) -> Iterator[Line]:
     """Sum up.
 
     :param seconds: how long the run took.
     :param ok: whether the run as a whole succeeded.
+    :param verbose: counts of every host are wanted, also where nothing failed, and book-keeping was told.
     """
     if not tally.empty():
-        yield []
-        yield from counts(tally, dry)
-        if seconds > SLOWEST_AFTER:
+        if verbose or tally.failed_hosts():
+            yield []
+            yield from counts(tally, dry)
+        if verbose and seconds > SLOWEST_AFTER:
             yield from slowest(tally)
         if tally.warnings:
             yield []
@@ -28,9 +30,9 @@ def summary(tally: Tally, seconds: float, ok: bool, dry: bool) -> Iterator[Line]
                 said = once_more(text)
                 yield [("warning  ", "bold yellow"), (f"{host}: {said}" if host else said, "yellow")]
         yield []
-        yield sentence(tally, seconds, ok, dry)
+        yield sentence(tally, seconds, ok, dry, 0 if verbose else tally.bookkeeping)
     elif tally.broken_off or not ok:
-        yield sentence(tally, seconds, ok, dry)
+        yield sentence(tally, seconds, ok, dry, 0)
 
 
 def once_more(text: str) -> str:
@@ -83,14 +85,18 @@ def slowest(tally: Tally) -> Iterator[Line]:
         ]
 
 
-def sentence(tally: Tally, seconds: float, ok: bool, dry: bool) -> Line:
-    """The one line that says how it went."""
+def sentence(tally: Tally, seconds: float, ok: bool, dry: bool, untold: int) -> Line:
+    """The one line that says how it went.
+
+    :param untold: how many changes were book-keeping, of which no line was shown.
+    """
     took = duration(seconds)
+    books = f" ({untold} of them book-keeping, which -v shows)" if untold else ""
     failed = tally.failed_hosts()
     if not ok:
         where = f" on {names(failed)}" if failed else ""
         changed = tally.total("changed")
-        before = f"; {changed} changed before that" if changed else ""
+        before = f"; {changed} changed before that{books}" if changed else ""
         return [(f"failed{where}", "bold red"), (f" after {took}{before}", "")]
     if dry:
         would, unknown = tally.total("would_change"), tally.total("unknown")
@@ -98,11 +104,14 @@ def sentence(tally: Tally, seconds: float, ok: bool, dry: bool) -> Line:
             return [("nothing would change", "bold green"), (f" ({took})", "")]
         also = f", {unknown} cannot be known yet" if unknown else ""
         hosts = names(dict.fromkeys([*tally.having("would_change"), *tally.having("unknown")]))
-        return [(f"would change {would}", "bold cyan"), (f" on {hosts}{also}; nothing was touched ({took})", "")]
+        return [
+            (f"would change {would}{books}", "bold cyan"),
+            (f" on {hosts}{also}; nothing was touched ({took})", ""),
+        ]
     changed = tally.total("changed")
     # The run went on without it, and counts as it ended.
     despite = f"; what failed on {names(failed)} is told above" if failed else ""
     if not changed and not failed:
         return [("nothing changed", "bold green"), (f" ({took})", "")]
     where = f" on {names(tally.having('changed'))}" if changed else ""
-    return [("done", "bold green"), (f" in {took}: {changed} changed{where}{despite}", "")]
+    return [("done", "bold green"), (f" in {took}: {changed} changed{where}{books}{despite}", "")]

@@ -25,11 +25,15 @@ class Slow:
 
 @dataclass
 class Tally:
-    """Counts that grow with every event."""
+    """Counts that grow with every event.
+
+    :ivar bookkeeping: how many of the changes were nothing but book-keeping.
+    """
 
     hosts: dict[str, Counter[Status]] = field(default_factory=dict)
     broken_off: dict[str, str] = field(default_factory=dict)
     warnings: dict[tuple[str, str], None] = field(default_factory=dict)
+    bookkeeping: int = 0
     _slowest: list[Slow] = field(default_factory=list)
 
     def expect(self, hosts: Sequence[str]) -> None:
@@ -40,6 +44,7 @@ class Tally:
     def add(self, host: str, event: Event) -> None:
         self.expect([host])
         self.hosts[host][event.status] += 1
+        self.bookkeeping += event.bookkeeping and event.status in ("changed", "would_change")
         if event.ms >= WORTH_NAMING_MS:
             heapq.heappush(self._slowest, Slow(event.ms, host, event.step, event.label))
             if len(self._slowest) > SLOWEST:

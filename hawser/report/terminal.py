@@ -62,10 +62,10 @@ class TerminalReport(LineReport):
         # A hidden cursor would outlive us.
         atexit.register(self.pause)
 
-    def phase(self, name: str, hosts: Sequence[str], detail: str = "") -> None:
+    def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:
         with self._lock:
             self._hide()
-            super().phase(name, hosts, detail)
+            super().phase(name, hosts, detail, bookkeeping)
             self._board.begin(self._safe_line(name), hosts)
             self._show()
 
@@ -83,6 +83,7 @@ class TerminalReport(LineReport):
 
     def host_done(self, host: str) -> None:
         with self._lock:
+            super().host_done(host)
             self._end(host, "done")
 
     def host_failed(self, host: str, message: str) -> None:

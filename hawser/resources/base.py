@@ -12,9 +12,14 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 
 @dataclass(frozen=True, eq=False)
 class Resource:
-    """The base of all kinds: a name on the wire, a label for people, and an optional trigger."""
+    """The base of all kinds: a name on the wire, a label for people, and an optional trigger.
+
+    :cvar bookkeeping: Hawser needs it for its own order, and nobody is served by it alone: it is told with ``-v``, or
+        when it fails.
+    """
 
     kind: ClassVar[str]
+    bookkeeping: ClassVar[bool] = False
 
     @property
     def label(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from .base import JSON, Changed, Notice, Resource
@@ -23,17 +23,24 @@ class Catalog:
     """The resources of one host for one phase, in order, as they travel to the host.
 
     :param notices: what is said here meanwhile.
+    :param bookkeeping: the positions of those that are nothing but book-keeping.
     """
 
     items: tuple[Item, ...]
     notices: tuple[str, ...] = ()
+    bookkeeping: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, parts: Iterable[tuple[str, Iterable[Resource]]]) -> Catalog:
-        """Collect (step name, its resources) pairs, in order."""
-        items = [Item(step, resource) for step, resources in parts for resource in resources]
-        notices = tuple(item.resource.text for item in items if isinstance(item.resource, Notice))
-        return cls(tuple(item for item in items if not isinstance(item.resource, Notice)), notices)
+    def of(cls, parts: Iterable[tuple[str, Iterable[Resource]]], books: Collection[str] = ()) -> Catalog:
+        """Collect (step name, its resources) pairs, in order.
+
+        :param books: the names of steps that do nothing but book-keeping.
+        """
+        all_items = [Item(step, resource) for step, resources in parts for resource in resources]
+        notices = tuple(item.resource.text for item in all_items if isinstance(item.resource, Notice))
+        items = tuple(item for item in all_items if not isinstance(item.resource, Notice))
+        kept = (place for place, item in enumerate(items) if item.resource.bookkeeping or item.step in books)
+        return cls(items, notices, frozenset(kept))
 
     def to_wire(self) -> list[JSON]:
         """Turn into the JSON list that the runner reads; triggers become positions in the list.

@@ -40,6 +40,7 @@ class OnlyPlaced(Resource):
     """
 
     kind: ClassVar[str] = "placed"
+    bookkeeping: ClassVar[bool] = True
     record: str
     paths: tuple[str, ...]
     folder: str = ""

@@ -50,6 +50,7 @@ class Sealed(Resource):
     """A note beside a working copy, once it was built in, of the files of its commit that builds have removed."""
 
     kind: ClassVar[str] = "sealed"
+    bookkeeping: ClassVar[bool] = True
     path: str
     mirror: str
     commit: str
@@ -217,6 +218,7 @@ class Journal(Resource):
     """
 
     kind: ClassVar[str] = "journal"
+    bookkeeping: ClassVar[bool] = True
     release: str
     entry: Mapping[str, object] = field(default_factory=dict)
 
@@ -229,6 +231,7 @@ class History(Resource):
     """
 
     kind: ClassVar[str] = "history"
+    bookkeeping: ClassVar[bool] = True
     entry: Mapping[str, str]
 
     @property

@@ -74,6 +74,7 @@ class Directory(Resource):
     """A folder with this mode, owner and group; missing parents are made as root's, 0755."""
 
     kind: ClassVar[str] = "directory"
+    bookkeeping: ClassVar[bool] = True
     path: str
     mode: int = 0o755
     owner: str = "root"
@@ -88,6 +89,7 @@ class Link(Resource):
     """
 
     kind: ClassVar[str] = "link"
+    bookkeeping: ClassVar[bool] = True
     path: str
     target: str
     parents: bool = False

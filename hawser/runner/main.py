@@ -40,6 +40,7 @@ ASKABLE = {
     "commands.variables": "machine.commands",
     "checkout.resolve": "code.checkout",
     "checkout.tips": "code.mirror",
+    "commits.between": "code.mirror",
     "index.resolve": "python.index",
     "interpreters.gone": "python.interpreters",
     "interpreters.missing": "python.interpreters",

@@ -64,7 +64,10 @@ class Failure(Exception):
 
 
 class Change:
-    """The difference between the host and a resource: a unified diff, or a note in words."""
+    """The difference between the host and a resource: a unified diff, or a note in words.
+
+    Neither of them where the label of the resource says all.
+    """
 
     def __init__(self, note: str = "", diff: str = "") -> None:
         self.note = note

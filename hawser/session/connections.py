@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Protocol, TypeVar
 
-from ..errors import HawserError, Unreachable
+from ..errors import AtWork, HawserError, Unreachable
 from ..host.facts import Facts
 from ..report import Report
 from ..resources import JSON
@@ -219,7 +219,7 @@ class Connections:
         """Take the application's lock on these hosts, in sorted order, and hold it until the end of the run.
 
         :param wait: seconds; a holder that was killed a moment ago needs some to end.
-        :raises HawserError: somebody else holds it: who, since when, from where, doing what.
+        :raises AtWork: somebody else holds it: who, since when, from where, doing what.
         """
         info: dict[str, JSON] = {**self.run.entry, "since": time.time()}
         # One after the other: of two who come at once, whoever gets the first one gets all.
@@ -229,9 +229,8 @@ class Connections:
                 holder = answer.message.get("holder")
                 if not holder:
                     raise HawserError(f"the lock cannot be taken: {answer.error}", host=name)
-                raise HawserError(
-                    f"{locks.at_work(holder)}; nothing was touched", host=name, next="wait, then the same command again"
-                )
+                next_move = "wait, then the same command again; `lock --wait` in front of its task does both"
+                raise AtWork(f"{locks.at_work(holder)}; nothing was touched", host=name, next=next_move)
             self.facts[name] = answer.message["facts"]
             self.locked.add(name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from ..answers.messages import Message
 from ..report import Event, Report
@@ -20,14 +20,17 @@ class Messages:
         self._failures: dict[str, Event] = {}
         self._last_lines: dict[str, deque[str]] = {}
 
-    def handler(self, name: str) -> Callable[[Message], None]:
-        """Return the function that takes the messages of one host's runner."""
+    def handler(self, name: str, books: Collection[int] = ()) -> Callable[[Message], None]:
+        """Return the function that takes the messages of one host's runner.
+
+        :param books: the positions in the catalog under way that are nothing but book-keeping.
+        """
 
         def on_message(message: Message) -> None:
             if message["t"] == "start":
                 self.report.start(name, str(message["step"]), str(message["label"]))
             elif message["t"] == "event":
-                event = Event.from_wire(message)
+                event = Event.from_wire(message, books)
                 if event.status == "failed":
                     self._failures[name] = event
                 self.report.event(name, event)

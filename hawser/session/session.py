@@ -36,14 +36,15 @@ class Session:
     :param config: Fabric's configuration of the project.
     :param names: what stands after ``-H``.
     :param command: the tasks of this run, for the lock and the history.
+    :param verbose: whoever gives it wants to see book-keeping as well.
     """
 
-    def __init__(self, config: Config, names: Sequence[str], command: str) -> None:
+    def __init__(self, config: Config, names: Sequence[str], command: str, verbose: bool = False) -> None:
         self.config = config
         self.names = tuple(names)
         self.command = command
         self.dry = bool(config.run.dry)
-        self.report: Report = make_report(dry=self.dry)
+        self.report: Report = make_report(dry=self.dry, verbose=verbose)
         self.folder = hosts_folder(config)
         self.known_hosts = KnownHosts(self.folder / "known_hosts")
         self.connector = Connector(config, self.known_hosts)

@@ -5,16 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import stat
-import tempfile
-import time
 from pathlib import Path
 from types import CodeType
 
 import jinja2
 
-# Seconds after which code that nobody has written anew goes: of a template that is no more, most likely.
-KEPT = 90 * 86400
+from .. import cache
 
 
 class Compiled(jinja2.BytecodeCache):
@@ -29,14 +25,7 @@ class Compiled(jinja2.BytecodeCache):
     @functools.cached_property
     def folder(self) -> Path | None:
         """Where code is kept on disk; None without a folder that is the user's alone: who writes there, runs code."""
-        named = os.environ.get("XDG_CACHE_HOME", "")
-        try:
-            base = Path(named) if named.startswith("/") else Path.home() / ".cache"
-            path = base / "hawser" / f"templates-{translator()}"
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return path if private(path.lstat()) else None
-        except (OSError, RuntimeError):
-            return None
+        return cache.own_folder(f"templates-{translator()}")
 
     def get_cache_key(self, name: str, filename: str | None = None) -> str:
         """Return the key of a template: the same text is the same code, in whichever folder."""
@@ -60,7 +49,7 @@ class Compiled(jinja2.BytecodeCache):
             return b""
         try:
             with (self.folder / key).open("rb") as stream:
-                if not private(os.fstat(stream.fileno())):
+                if not cache.private(os.fstat(stream.fileno())):
                     return b""
                 digest, data = stream.read(32), stream.read()
         except OSError:
@@ -75,10 +64,9 @@ class Compiled(jinja2.BytecodeCache):
             return
         data = bucket.bytecode_to_string()
         try:
-            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as stream:
-                stream.write(hashlib.sha256(data).digest() + data)
-            Path(stream.name).replace(self.folder / key)
-            forget_old(self.folder.parent)
+            cache.keep(self.folder / key, hashlib.sha256(data).digest() + data)
+            # Also what other versions have kept.
+            cache.forget_old(self.folder.parent, "templates-*/*")
         except OSError:
             # Whatever the disk lacks, this command has its code.
             return
@@ -94,18 +82,6 @@ def translator() -> str:
     """Return what code depends on beside its text and Python: the sources of this package, and Jinja2's version."""
     sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     return hashlib.sha256(b"\0".join([jinja2.__version__.encode(), *sources])).hexdigest()[:16]
-
-
-def private(found: os.stat_result) -> bool:
-    """Tell whether a file or folder is the user's, and nobody else can write to it."""
-    return found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode) and not found.st_mode & 0o022
-
-
-def forget_old(folder: Path) -> None:
-    """Remove what was written long ago, here and in the folders of other versions."""
-    for path in folder.glob("templates-*/*"):
-        if path.lstat().st_mtime < time.time() - KEPT:
-            path.unlink(missing_ok=True)
 
 
 COMPILED = Compiled()

@@ -120,6 +120,7 @@ SAID: dict[str, Any] = {
     "interpreters.gone": "",
     "interpreters.missing": "",
     "scripts.deeper": ["shop/manage.py"],
+    "commits.between": {"brings": 1, "takes": 0, "subjects": ["Mend the lamp"]},
     "cron.last": {"tick": {"began": 1_700_000_000, "ended": 1_700_000_003, "status": 0, "running": False}},
     "looks.clock": 1_700_000_060.0,
     "looks.failed_units": {"rows": [{"unit": "cups.service"}], "more": 3},

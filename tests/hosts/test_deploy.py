@@ -123,7 +123,7 @@ def test_rollback_brings_back_code_and_configuration_of_the_release_before(fleet
         fleet.fab("-H", fleet.name, "rollback")
         assert fleet.releases() == {before}
         fled = fleet.git("rev-parse", "HEAD")[:10]
-        again = fleet.fab("-R", "-H", fleet.name, "rollback", code=None)
+        again = fleet.fab("-v", "-R", "-H", fleet.name, "rollback", code=None)
         assert "rollout of" in again.stdout or "no release served before" in again.stderr
         assert f"rollout of {fled}" not in again.stdout
         # The old processes of the other colour still drain for a moment.

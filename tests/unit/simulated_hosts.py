@@ -194,6 +194,9 @@ class SimulatedWire:
     def request(self, operation: str, arguments: Row | None = None, masks: object = (), heard: object = None) -> Answer:
         if not self.host.answers:
             raise Unreachable(f"{self.host.name}: no answer")
+        if operation == "holder":
+            free = self.host.holder in (None, self.session)
+            return Answer(True, {"holder": None if free else {"who": "x", "from": "y", "since": 0, "what": "z"}})
         if operation == "lock":
             if self.host.holder not in (None, self.session):
                 return Answer(False, {"holder": {"who": "x", "from": "y", "since": 0, "what": "z"}})
@@ -202,7 +205,7 @@ class SimulatedWire:
             return Answer(True, {"facts": Facts.from_wire(self.host.facts())})
         assert arguments is not None
         if operation == "ask":
-            known = {"checkout.tips": [], "checkout.resolve": COMMITS[self.world.commit]}
+            known = {"checkout.tips": [], "checkout.resolve": COMMITS[self.world.commit], "commits.between": None}
             return Answer(True, {"answer": known[arguments["function"]]})
         assert operation == "read", operation
         return Answer(True, {"text": self.host.files.get(arguments["path"])})

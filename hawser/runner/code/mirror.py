@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, List, Mapping, Optional, Sequence, Set
 
+    from ..specs.answers import Between
     from ..system import Finished, System
 
 BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -30,6 +31,8 @@ TAGS = "refs/tags/"
 # Commits that a bundle may build on: any of them are right, and a repository has as many references as it likes.
 MOST_TIPS = 10_000
 FETCH_TIMEOUT = 1800
+# Characters of the first line of a commit's message that are told.
+LONGEST_SUBJECT = 200
 MIRROR_SETTINGS = {
     "gc.pruneExpire": "never",
     # A process that git leaves behind would outlive our lock.
@@ -220,3 +223,18 @@ class Mirror:
 def tips(system: System, mirror: str) -> List[str]:
     """Return the commits that a mirror's references name, on which an incremental bundle may build."""
     return Mirror(system, mirror).tips()
+
+
+def between(system: System, mirror: str, former: str, commit: str, most: int) -> Optional[Between]:
+    """Return what a commit brings beside a former one, and what it takes back; None where one of them is not here.
+
+    :param most: how many subjects are told.
+    """
+    copy = Mirror(system, mirror)
+    if not (copy.has(former) and copy.has(commit)):
+        return None
+    takes, brings = map(int, copy.git("rev-list", "--count", "--left-right", former + "..." + commit).output.split())
+    away, towards = (former, commit) if brings else (commit, former)
+    words = ["log", "-z", "--no-show-signature", "--no-color", "--encoding=UTF-8", "--format=%s"]
+    rows = copy.git(*words, "--max-count=%d" % most, "^" + away, towards).output.split("\0")
+    return {"brings": brings, "takes": takes, "subjects": [system.show(row)[:LONGEST_SUBJECT] for row in rows if row]}

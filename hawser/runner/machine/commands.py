@@ -88,7 +88,7 @@ class Command(Program):
             return None
         if spec["unless"] and self.run(spec["unless"], check=False).code == 0:
             return None
-        return Change("runs " + self.title())
+        return Change()
 
     def apply(self, change: Change) -> None:
         self.run_itself(self.spec["stdin"])

@@ -14,6 +14,14 @@ class Counted(TypedDict, Generic[T]):
     more: int
 
 
+class Between(TypedDict):
+    """What a commit brings beside another one, what it takes back, and the subjects of the first ones of these."""
+
+    brings: int
+    takes: int
+    subjects: List[str]
+
+
 class Definition(TypedDict):
     """The definition of a process, as the comments at its top name it."""
 

@@ -34,3 +34,9 @@ def test_fields_that_the_runner_leaves_out_are_empty() -> None:
 def test_an_event_that_makes_no_sense_is_refused(row: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="an event"):
         Event.from_wire(row)
+
+
+def test_book_keeping_is_what_this_machine_says_and_no_host() -> None:
+    row = {"status": "changed", "step": "s", "label": "l", "position": 1, "bookkeeping": True}
+    assert not Event.from_wire(row).bookkeeping and not Event.from_wire(row, {0}).bookkeeping
+    assert Event.from_wire(row, {0, 1}).bookkeeping

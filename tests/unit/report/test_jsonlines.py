@@ -92,3 +92,11 @@ def test_a_table_tells_programs_numbers_as_numbers() -> None:
     (told,) = rows(stream)
     assert told["columns"] == ["disk", "age"] and told["rows"] == [["9 %", ""]]
     assert told["records"] == [{"disk": 0.09, "age": None, "key": "********"}]
+
+
+def test_programs_are_told_of_book_keeping_and_that_it_is_that() -> None:
+    report, stream = recorded()
+    report.phase("migrated", ["web1"], bookkeeping=True)
+    report.event("web1", Event(0, "release.advance", "journal x", "changed", bookkeeping=True))
+    report.event("web1", Event(1, "release.start", "running demo-web", "changed"))
+    assert [row.get("bookkeeping") for row in rows(stream)] == [True, True, None]

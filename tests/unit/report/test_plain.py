@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable, Sequence
 from textwrap import dedent
 from typing import Any
@@ -32,10 +33,10 @@ class Clock:
 class Screen:
     """A plain report and what it has written."""
 
-    def __init__(self, dry: bool = False, diffs: bool = False, debug: bool = False) -> None:
+    def __init__(self, dry: bool = False, diffs: bool = False, debug: bool = False, verbose: bool = False) -> None:
         self.stream = io.StringIO()
         self.clock = Clock()
-        self.report = PlainReport(Sink(self.stream), Settings(dry, diffs, debug, self.clock))
+        self.report = PlainReport(Sink(self.stream), Settings(dry, diffs, debug, self.clock, verbose))
 
     def shows(self, expected: str) -> bool:
         """Compare, and on a difference show both as text."""
@@ -51,7 +52,7 @@ def settled(
 
 
 def test_changes_are_told_and_resources_that_were_fine_are_counted() -> None:
-    screen = Screen()
+    screen = Screen(verbose=True)
     screen.report.phase("prepare", ["web1", "data1"], "3f2c1ab")
     screen.report.start("web1", "nginx.install", "file /etc/nginx/sites-enabled/demo.conf")
     screen.report.event("web1", settled("changed", "file /etc/nginx/sites-enabled/demo.conf"))
@@ -65,8 +66,8 @@ def test_changes_are_told_and_resources_that_were_fine_are_counted() -> None:
     assert screen.shows(
         """
         == prepare  web1, data1  3f2c1ab
-        web1   changed  nginx.install     file /etc/nginx/sites-enabled/demo.conf  12 ms
-        data1  changed  app.folders       directory /srv/demo  1.2 s  (mode 0755 -> 0750)
+        web1         changed  nginx.install     file /etc/nginx/sites-enabled/demo.conf  12 ms
+        data1        changed  app.folders       directory /srv/demo  1.2 s  (mode 0755 -> 0750)
 
         host        ok  changed   failed  skipped  unknown
         web1         0        1        0        0        0
@@ -86,9 +87,6 @@ def test_a_run_that_changes_nothing_says_so() -> None:
     assert screen.shows(
         """
         == deploy  web1
-
-        host       ok  changed   failed  skipped  unknown
-        web1        1        0        0        0        0
 
         nothing changed (700 ms)
         """
@@ -145,7 +143,7 @@ def test_a_host_whose_connection_is_cut_is_named_in_the_sum() -> None:
     assert screen.shows(
         """
         == switch batch 1/2  web1, web2
-        web2  failed   connection lost after 15 s
+        web2        failed   connection lost after 15 s
             next: fab -H web2 status
 
         host       ok  changed   failed  skipped  unknown
@@ -176,12 +174,7 @@ def test_a_dry_run_shows_diffs_and_tells_equal_changes_of_hosts_once() -> None:
             | -listen 80;
             | +listen 443;
         web1, web2, data1  unknown       nginx.install     command reload
-        web2   would change  nginx.install     file /etc/b  (does not exist)
-
-        host        ok  would change   failed  skipped  unknown
-        web1         0             1        0        0        1
-        web2         0             2        0        0        1
-        data1        0             1        0        0        1
+        web2               would change  nginx.install     file /etc/b  (does not exist)
 
         would change 4 on web1, web2, data1, 3 cannot be known yet; nothing was touched (0 ms)
         """
@@ -213,7 +206,7 @@ def test_a_diff_shows_a_hosts_words_as_they_are_and_they_are_no_advice_of_ours()
 
 
 def test_the_five_slowest_are_named_after_a_long_run() -> None:
-    screen = Screen()
+    screen = Screen(verbose=True)
     for seconds in (1, 7, 3, 0.01, 9, 5, 11):
         screen.report.event("web1", settled("ok", f"thing of {seconds} s", ms=seconds * 1000))
     screen.clock.now += 36
@@ -250,9 +243,6 @@ def test_a_warning_is_said_again_at_the_end_and_once() -> None:
         web1  warning  demo.test: self-signed
         note  main is 3f2c1ab
         warning  only one host
-
-        host       ok  changed   failed  skipped  unknown
-        web1        1        0        0        0        0
 
         warning  web1: demo.test: self-signed
         warning  only one host
@@ -344,8 +334,13 @@ def test_plain_lines_of_eight_threads_stay_whole() -> None:
             screen.report.output(host, f"output of {host} {number}")
 
     in_threads(work, hosts)
+    screen.report.pause()
     lines = screen.stream.getvalue().splitlines()[1:]
-    expected = {f"{host}  changed  nginx.install     file /srv/{host}/{n}  12 ms" for host in hosts for n in range(100)}
+    expected = {
+        f"{host}             changed  nginx.install     file /srv/{host}/{n}  12 ms"
+        for host in hosts
+        for n in range(100)
+    }
     expected |= {f"{host} | output of {host} {n}" for host in hosts for n in range(100)}
     assert len(lines) == 1600
     assert set(lines) == expected
@@ -378,3 +373,111 @@ def test_a_long_warning_is_repeated_by_its_first_line_and_its_move() -> None:
     screen.report.note("", f"the database stays:\n{rows}\n  next: think", "warning")
     screen.report.finish(True)
     assert "warning  the database stays: (… 40 lines, see above)\n  next: think" in screen.stream.getvalue()
+
+
+def books(label: str = "journal 3f2c1ab", **more: Any) -> Event:
+    return settled("changed", label, "release.advance", bookkeeping=True, **more)
+
+
+def test_book_keeping_is_counted_and_told_only_when_asked() -> None:
+    quiet, loud = Screen(), Screen(verbose=True)
+    for screen in (quiet, loud):
+        screen.report.phase("migrated", ["web1"], bookkeeping=True)
+        screen.report.event("web1", books())
+        screen.report.phase("switch 1/1", ["web1"])
+        screen.report.event("web1", settled("changed", "running demo-web"))
+        screen.report.finish(True)
+    assert quiet.shows(
+        """
+        == switch 1/1  web1
+        web1  changed  nginx.install     running demo-web  12 ms
+
+        done in 0 ms: 2 changed on web1 (1 of them book-keeping, which -v shows)
+        """
+    )
+    told = loud.stream.getvalue()
+    assert "== migrated  web1\nweb1  changed  release.advance   journal 3f2c1ab  12 ms\n" in told
+    assert told.endswith("\ndone in 0 ms: 2 changed on web1\n")
+
+
+def test_book_keeping_that_fails_is_told_as_every_failure() -> None:
+    screen = Screen()
+    screen.report.phase("migrated", ["web1"], bookkeeping=True)
+    screen.report.event("web1", settled("failed", "journal 3f2c1ab", bookkeeping=True, error="no space is left"))
+    screen.report.finish(False)
+    told = screen.stream.getvalue()
+    assert "journal 3f2c1ab" in told and "    no space is left\n" in told
+    assert "web1        0        0        1        0        0" in told, "who failed is counted without being asked"
+
+
+def test_a_dry_run_tells_book_keeping_only_when_asked() -> None:
+    quiet, loud = Screen(dry=True), Screen(dry=True, verbose=True)
+    for screen in (quiet, loud):
+        screen.report.event("web1", settled("would_change", "journal x", bookkeeping=True))
+        screen.report.finish(True)
+    assert quiet.shows(
+        """
+
+        would change 1 (1 of them book-keeping, which -v shows) on web1; nothing was touched (0 ms)
+        """
+    )
+    assert "web1  would change  nginx.install     journal x" in loud.stream.getvalue()
+
+
+def test_equal_changes_of_several_hosts_are_told_once_by_the_slowest() -> None:
+    screen = Screen()
+    screen.report.phase("prepare", ["web1", "web2", "data1"])
+    screen.report.event("web2", settled("changed", "command build", ms=1200))
+    screen.report.event("data1", settled("changed", "file /etc/data"))
+    screen.report.event("data1", settled("changed", "command build", ms=3000))
+    assert screen.stream.getvalue().count("\n") == 1, "a host at work may still have the same to tell"
+    screen.report.event("web1", settled("changed", "command build", ms=1100))
+    for host in ("web1", "web2", "data1"):
+        screen.report.host_done(host)
+    assert screen.shows(
+        """
+        == prepare  web1, web2, data1
+        web1, web2, data1  changed  nginx.install     command build  3.0 s
+        data1              changed  nginx.install     file /etc/data  12 ms
+        """
+    )
+
+
+def test_a_change_does_not_wait_long_for_other_hosts() -> None:
+    screen = Screen()
+    screen.report.phase("prepare", ["web1", "web2"])
+    screen.report.event("web1", settled("changed"))
+    screen.clock.now += 5
+    deadline = time.monotonic() + 10
+    while "file /etc/a" not in screen.stream.getvalue():
+        assert time.monotonic() < deadline, "nothing else has to happen for it to be told"
+        time.sleep(0.05)
+
+
+def test_what_has_happened_is_told_before_the_failure_that_follows_it() -> None:
+    screen = Screen()
+    screen.report.phase("prepare", ["web1", "web2"])
+    screen.report.event("web1", settled("changed", "file /etc/a"))
+    screen.report.event("web1", settled("failed", "file /etc/b", error="no space is left"))
+    screen.report.event("web2", settled("changed", "file /etc/a"))
+    screen.report.finish(False)
+    told = screen.stream.getvalue()
+    assert told.index("file /etc/a") < told.index("file /etc/b") < told.rindex("file /etc/a")
+
+
+def test_one_line_names_three_hosts_and_counts_the_others() -> None:
+    screen = Screen()
+    hosts = [f"web{number}" for number in range(1, 8)]
+    screen.report.phase("prepare", hosts)
+    for host in hosts:
+        screen.report.event(host, settled("changed"))
+    screen.report.finish(True)
+    assert "\nweb1 and 6 more  changed  nginx.install     file /etc/a  12 ms\n" in screen.stream.getvalue()
+
+
+def test_a_phase_of_several_exchanges_is_told_once() -> None:
+    screen = Screen()
+    for _ in range(2):
+        screen.report.phase("prepare", ["web1", "web2"])
+    screen.report.phase("prepare", ["web1"])
+    assert screen.stream.getvalue() == "== prepare  web1, web2\n== prepare  web1\n"

@@ -167,7 +167,11 @@ def test_terminal_lines_of_eight_threads_stay_whole() -> None:
         thread.join()
     terminal.report.finish(True)
     lines = [line.strip("\r") for line in terminal.text().splitlines() if "  changed  nginx" in line]
-    wanted = [f"{host}  changed  nginx.install     file /srv/{host}/{n}  12 ms" for host in hosts for n in range(20)]
+    wanted = [
+        f"{host}             changed  nginx.install     file /srv/{host}/{n}  12 ms"
+        for host in hosts
+        for n in range(20)
+    ]
     assert sorted(lines) == sorted(wanted)
 
 
@@ -182,3 +186,15 @@ def test_a_low_terminal_shows_the_hosts_at_work_and_counts_the_others() -> None:
     assert lines[2].startswith("web28 ") and "venv.build" in lines[2] and "…" in lines[2]
     assert lines[4] == "and 26 more; 26 of 30 are done"
     assert all(len(line) <= 50 for line in lines)
+
+
+def test_what_takes_long_has_a_clock_of_its_own() -> None:
+    now = [100.0]
+    board = Board(lambda: now[0])
+    board.begin("prepare", ["web1"])
+    now[0] += 30
+    board.at("web1", "release.build", "command npm run build")
+    assert " 30.0 s" in board.render(80, 5).plain and "build 0" not in board.render(80, 5).plain
+    now[0] += 12
+    line = board.render(80, 5).plain
+    assert "command npm run build 12.0 s" in line and line.endswith("42.0 s") and len(line) <= 80

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from hawser.resources import (
+    Absent,
     Catalog,
     Command,
     Directory,
@@ -12,6 +13,7 @@ from hawser.resources import (
     Healthy,
     Journal,
     Link,
+    Notice,
     Packages,
     Resource,
     Running,
@@ -48,6 +50,12 @@ class TestRows:
             ("a", "/2"),
             ("c", "/0"),
         ]
+
+    def test_book_keeping_is_told_by_the_kind_or_by_the_step_and_does_not_travel(self):
+        parts = [("a", [Notice("mind"), FILE, Journal("x"), Directory("/1")]), ("close", [Absent("/x")])]
+        catalog = Catalog.of(parts, ["close"])
+        assert catalog.bookkeeping == {1, 2, 3}
+        assert not [row for row in catalog.to_wire() if "bookkeeping" in row]
 
     def test_rows_leave_out_fields_that_are_not_set(self):
         (row,) = wire(Command(("true",)))

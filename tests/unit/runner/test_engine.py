@@ -119,7 +119,7 @@ class TestDryRun:
         rows = [host.file(), host.command("touch ran")]
         assert host.apply(*rows, dry=True) == ["would_change", "would_change"]
         assert host.event(0)["diff"].endswith("+text")
-        assert host.event(1)["note"] == "runs sh -c touch ran"
+        assert host.event(1)["label"] == "command touch ran"
         assert host.ok
         assert names(host.folder) == ["state"]
         assert names(host.folder / "state") == []

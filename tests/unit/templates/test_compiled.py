@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
+from hawser.cache import KEPT
 from hawser.templates import compiled
 from hawser.templates.bounded import Environment
 from hawser.templates.compiled import Compiled
@@ -94,7 +95,7 @@ def test_a_cache_that_cannot_be_is_done_without(cache: Path, monkeypatch: pytest
 def test_code_that_nobody_has_written_for_long_goes(cache: Path) -> None:
     compilations()
     [old] = kept(cache)
-    long_ago = time.time() - compiled.KEPT - 60
+    long_ago = time.time() - KEPT - 60
     os.utime(old, (long_ago, long_ago))
     compilations(name="b.j2")
     assert [path != old for path in kept(cache)] == [True]

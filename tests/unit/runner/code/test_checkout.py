@@ -25,7 +25,7 @@ import pytest
 from hawser.runner import system as system_module
 from hawser.runner.code import checkout
 from hawser.runner.code.git import Remote, explain
-from hawser.runner.code.mirror import Mirror, tips
+from hawser.runner.code.mirror import Mirror, between, tips
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import Failure, System
 
@@ -762,3 +762,20 @@ def test_the_user_gets_a_copy_of_a_file_with_a_name_elsewhere(tmp_path):
     copy = tmp_path / "copy" / "objects"
     assert (copy.read_text(), copy.stat().st_uid) == ("another repository's", 65534)
     assert names(tmp_path / "copy") == ["objects"]
+
+
+def test_a_mirror_tells_the_commits_between_two_that_it_holds(system, origin):
+    first, *_, last = [origin.commit(f"change {number}") for number in range(4)]
+    mirror = str(origin.path / ".git")
+    assert between(system, mirror, first, last, 2) == {"brings": 3, "takes": 0, "subjects": ["change 3", "change 2"]}
+    assert between(system, mirror, last, first, 9) == {
+        "brings": 0,
+        "takes": 3,
+        "subjects": ["change 3", "change 2", "change 1"],
+    }
+
+
+def test_a_mirror_that_lacks_a_commit_or_is_not_there_tells_nothing(system, origin, tmp_path):
+    commit = origin.commit("one")
+    assert between(system, str(origin.path / ".git"), "0" * 40, commit, 9) is None
+    assert between(system, str(tmp_path / "nowhere"), commit, commit, 9) is None

@@ -26,10 +26,10 @@ def command(system):
 
 class TestWhenItRuns:
     def test_a_command_runs_every_time_when_nothing_says_otherwise(self, command):
-        assert command("true").check().note == "runs true"
+        assert command("true").check() is not None
 
-    def test_a_title_is_shown_instead_of_the_arguments(self, command):
-        assert command("true", title="migrations").check().note == "runs migrations"
+    def test_what_runs_is_not_said_twice(self, command):
+        assert not command("true", title="migrations").check().note
 
     def test_a_command_with_a_trigger_runs_only_when_that_is_due(self, command):
         assert command("true", when=[0]).check() is None
