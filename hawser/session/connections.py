@@ -216,38 +216,69 @@ class Connections:
             self.lost.pop(name, None)
 
     def lock(self, names: Sequence[str], wait: float = 2.0) -> None:
-        """Take the application's lock on these hosts, in sorted order, and hold it until the end of the run.
+        """Take the application's lock on these hosts, and hold it until the end of the run.
 
         :param wait: seconds; a holder that was killed a moment ago needs some to end.
         :raises AtWork: somebody else holds it: who, since when, from where, doing what.
         """
-        info: dict[str, JSON] = {**self.run.entry, "since": time.time()}
-        # One after the other: of two who come at once, whoever gets the first one gets all.
-        for name in sorted(set(names) - self.locked):
-            answer = self.wires[name].request("lock", {"info": info, "wait": wait}, self.run.masks)
-            if not answer.ok:
-                holder = answer.message.get("holder")
-                if not holder:
-                    raise HawserError(f"the lock cannot be taken: {answer.error}", host=name)
-                next_move = "wait, then the same command again; `lock --wait` in front of its task does both"
-                raise AtWork(f"{locks.at_work(holder)}; nothing was touched", host=name, next=next_move)
-            self.facts[name] = answer.message["facts"]
-            self.locked.add(name)
+        for error in self.take_locks(names, wait).values():
+            raise error
 
     def lock_reachable(self, names: Sequence[str]) -> None:
         """Take the lock on some hosts; one that does not answer is lost, and fatal unless the settings skip it.
 
-        :raises HawserError: somebody else holds it.
+        :raises AtWork: somebody else holds it.
         """
-        for name in sorted(names):
+        for name, error in self.take_locks(names, 2.0).items():
+            if not self.lenient or not isinstance(error, Unreachable):
+                raise error
+            if name not in self.lost:
+                self.lost[name] = error
+                self.report_failure(name, error)
+
+    def take_locks(self, names: Sequence[str], wait: float) -> dict[str, HawserError]:
+        """Take the lock on hosts: on the first one that answers, then on all others at once.
+
+        Of two who come at once for the same hosts, whoever gets the first one gets all. Where their hosts differ, who
+        holds one behind a host of the other's gives up sooner, so that not both do.
+
+        :returns: why it was not to be had, by host, in their order.
+        """
+
+        def attempt(name: str, seconds: float) -> HawserError | None:
             try:
-                self.lock([name])
-            except Unreachable as error:
-                if not self.lenient:
-                    raise
-                if name not in self.lost:
-                    self.lost[name] = error
-                    self.report_failure(name, error)
+                self.take_lock(name, seconds)
+            except HawserError as error:
+                return error
+            return None
+
+        found: dict[str, HawserError | None] = {}
+        rest = sorted(set(names) - self.locked)
+        while rest and all(isinstance(error, Unreachable) for error in found.values()):
+            first = rest.pop(0)
+            found[first] = attempt(first, wait)
+        if all(error is None or isinstance(error, Unreachable) for error in found.values()):
+            found.update(self.parallel(rest, lambda name: attempt(name, wait / 2)))
+            for name in rest:
+                if isinstance(found[name], AtWork) and max(self.locked, default="") < name:
+                    found[name] = attempt(name, wait)
+        return {name: error for name, error in found.items() if error is not None}
+
+    def take_lock(self, name: str, wait: float) -> None:
+        """Take the lock on one host.
+
+        :raises AtWork: somebody else holds it.
+        """
+        info: dict[str, JSON] = {**self.run.entry, "since": time.time()}
+        answer = self.wires[name].request("lock", {"info": info, "wait": wait}, self.run.masks)
+        if not answer.ok:
+            holder = answer.message.get("holder")
+            if not holder:
+                raise HawserError(f"the lock cannot be taken: {answer.error}", host=name)
+            next_move = "wait, then the same command again; `lock --wait` in front of its task does both"
+            raise AtWork(f"{locks.at_work(holder)}; nothing was touched", host=name, next=next_move)
+        self.facts[name] = answer.message["facts"]
+        self.locked.add(name)
 
     def refuse_damaged(self, names: Sequence[str]) -> None:
         """Stop where a host's record of a rollout, of a freeze or of its secrets is damaged; a dry run only says so.
