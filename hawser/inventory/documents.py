@@ -14,6 +14,7 @@ from typing import TypeGuard
 
 from hawser.errors import InputErrors, Problem
 
+from . import requirement
 from .base import Loc, did_you_mean, dotted
 
 # Bytes of a file that a person writes, and how deep tables and lists may lie in one another: far more than any does.
@@ -24,13 +25,19 @@ _ENDLESS_KEY = re.compile(r"""(?<![\w"'-])(?:["'\w-]++[ \t]*+\.[ \t]*+){200}""")
 Table = dict[str, object]
 """A table as TOML gives it, not yet checked."""
 
+OF_A_FILE = {
+    "extends": "Another file beside this one, of which it takes everything.",
+    requirement.KEY: "The versions of Hawser that can read this file, as in `>=0.2`.",
+}
+"""The keys that are about the file itself, each with its meaning: no setting of an environment."""
+
 NAMES_AN_ENTRY = ("path", "sample", "name")
 """What names an entry of a list of tables, where it has one of these keys."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """One file, as it was written, without its ``extends``."""
+    """One file, as it was written, without its ``extends`` and ``requires_hawser``."""
 
     path: Path
     table: Table
@@ -52,7 +59,7 @@ def label(path: Path) -> str:
 def read_documents(path: Path) -> tuple[Document, ...]:
     """Read a file and the files that it extends, the file itself first.
 
-    :raises InputErrors: for a file that cannot be read, is no TOML, or extends itself.
+    :raises InputErrors: for a file that cannot be read, is no TOML, needs another Hawser, or extends itself.
     """
     documents: list[Document] = []
     seen: list[Path] = []
@@ -61,6 +68,8 @@ def read_documents(path: Path) -> tuple[Document, ...]:
         table = _read(following, extended_by=documents[-1] if documents else None)
         # Only now: what goes round in links cannot be read, and is told so.
         seen.append(following.resolve())
+        if requirement.KEY in table:
+            requirement.require(label(following), table.pop(requirement.KEY))
         base = table.pop("extends", None)
         documents.append(Document(following, table))
         following = None if base is None else _base_path(documents[-1], base, path.parent)

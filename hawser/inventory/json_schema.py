@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from pydantic import BeforeValidator, PlainValidator
 
 from .base import Model
+from .documents import OF_A_FILE
 from .lookup import entry_type, keys_of, model_of
 from .schema import Environment
 
@@ -29,11 +30,11 @@ def json_schema() -> Schema:
     contradicts what, and what a text may say, `check --offline` tells.
     """
     table = _table(Environment)
-    extends: Schema = {"type": "string", "description": "Another file beside this one, of which it takes everything."}
+    of_a_file = {key: {"type": "string", "description": meaning} for key, meaning in OF_A_FILE.items()}
     properties = table["properties"]
     assert isinstance(properties, dict)
     heading: Schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "An environment file of Hawser"}
-    return {**heading, **table, "properties": {"extends": extends, **properties}}
+    return {**heading, **table, "properties": {**of_a_file, **properties}}
 
 
 def _table(model: type[Model]) -> Schema:

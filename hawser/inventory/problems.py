@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .base import InvalidValue, Loc, SettingError, did_you_mean
-from .documents import Table
+from .documents import OF_A_FILE, Table
 from .lookup import keys_of, model_at
 from .schema import Environment
 
@@ -65,7 +65,7 @@ def known_keys(loc: Loc) -> str:
     model = model_at(Environment, loc[:-1])
     if model is None:
         return ""
-    keys = [*keys_of(model), *(["extends"] if model is Environment else [])]
+    keys = [*keys_of(model), *(OF_A_FILE if model is Environment else [])]
     return did_you_mean(str(loc[-1]), keys, "keys here: " + ", ".join(keys))
 
 

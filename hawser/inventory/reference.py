@@ -31,6 +31,12 @@ Every setting of an environment file, `hosts/NAME.toml`, from the schema by `pyt
 whatever this file says wins, and a list replaces a list. An entry of a list of tables is changed by its path, or by its
 place, counted from 1: `[files."/etc/shop.conf"]` with `mode = "0640"`, `[firewall.rules.2]` with `ports = [8443]`. What
 is `false` goes: `files."/etc/shop.conf" = false`.
+
+## requires_hawser
+
+`requires_hawser = ">=0.2"`, at the top of the file, says which versions of Hawser can read it: `>=`, `>`, `<=`, `<`,
+`==`, `!=` and `~=` with a version of numbers, several of them with commas between. Another Hawser says nothing else of
+the file than this, with the line that brings a fitting one, and asks no host. A file that is extended says its own.
 """
 
 
