@@ -26,10 +26,10 @@ from invoke.parser.argument import Argument
 from invoke.parser.context import ParserContext
 from invoke.vendor import yaml
 
-from . import __version__
 from .completion import scripts
 from .errors import HawserError
 from .formats import shell
+from .installed import this_version
 from .mistyped import asks_for_help_outside, mistyped, unquoted
 from .options import require_meaningful
 from .project import fabfile_above, hosts_above, hosts_folder, own_settings
@@ -108,7 +108,7 @@ class Program(Fab):  # type: ignore[misc]
 
     def print_version(self) -> None:
         """Say which versions these are."""
-        print(f"Hawser {__version__}")
+        print(f"Hawser {this_version()}")
         super().print_version()
 
     def create_config(self) -> None:

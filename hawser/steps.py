@@ -82,6 +82,8 @@ class Step(FleetTask):
 
     :param prepares: it makes a part of the next release; on its own it works on the release that a deploy would make,
         where other steps work on the one that serves.
+    :param for_processes: processes read the files that it writes when they start; where one of them would be another
+        one, a new release starts them anew.
     :param during: the part of every rollout in which a step of the team's own takes its turn, one of `TURNS`; empty for
         steps that stand in a list.
     :param bookkeeping: it writes down how far Hawser has come, and nothing else: it is told with ``-v``, or when it
@@ -92,12 +94,18 @@ class Step(FleetTask):
     registry: tuple[Step, ...] = ()
 
     def __init__(
-        self, function: Callable[..., Resources], prepares: bool = False, during: str = "", bookkeeping: bool = False
+        self,
+        function: Callable[..., Resources],
+        prepares: bool = False,
+        during: str = "",
+        bookkeeping: bool = False,
+        for_processes: bool = False,
     ) -> None:
         super().__init__(function)
         if during and during not in TURNS:
             raise HawserError(f"{self.title}: there is no part {during} of a rollout: {', '.join(TURNS)}", code=2)
         self.prepares, self.during, self.bookkeeping = prepares, during, bookkeeping
+        self.for_processes = for_processes
         Step.registry = (*Step.registry, self)
 
     @property
@@ -128,10 +136,10 @@ class SessionTask(FleetTask):
 
 
 def step(
-    prepares: bool = False, during: str = "", bookkeeping: bool = False
+    prepares: bool = False, during: str = "", bookkeeping: bool = False, for_processes: bool = False
 ) -> Callable[[Callable[..., Resources]], Step]:
     """Make a step of a function that yields the resources of one host; see `Step`."""
-    return lambda function: Step(function, prepares, during, bookkeeping)
+    return lambda function: Step(function, prepares, during, bookkeeping, for_processes)
 
 
 def own_steps(during: str) -> tuple[Step, ...]:

@@ -13,7 +13,6 @@ from hawser.host import Host
 from hawser.host.addresses import ip_of
 from hawser.host.places import UV, UV_FOLDER, log_folders, served_path, site_logs
 from hawser.host.processes import live_processes_of, managers_of
-from hawser.host.release import Release
 from hawser.resources import (
     Absent,
     Block,
@@ -207,8 +206,10 @@ def serves_with_others(fleet: Fleet) -> bool:
         return False
     for name in fleet.everyone().with_code().reachable().names:
         facts = fleet.facts(name)
-        today = (session.environment, session.templates, session.secrets, session.addresses)
-        if facts.current and Release.of(facts.commit, *today).id != facts.current:
+        if not facts.current:
+            continue
+        today = session.made(facts.commit, session.environment, session.templates)
+        if today.id != facts.current and not today.differs_by_hawser(facts.current, facts.hawser):
             return True
     return False
 

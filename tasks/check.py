@@ -10,6 +10,7 @@ from hawser.answers.reading import ReadingFunction
 from hawser.errors import HawserError, InputErrors, Problem, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import serving_releases
+from hawser.fleet.releases import changed_since
 from hawser.host.release import Release
 from hawser.resources import Absent, Block, Directory, File, Link, OnlyFiles
 from hawser.secrets import Secrets, read_secrets, reconcile_generated
@@ -140,9 +141,10 @@ def drift(fleet: Fleet) -> Iterator[Row]:
     except HawserError as error:
         yield "", "drift", Finding.of_error(error)
         return
-    changed = [name for name, release in releases.items() if remade(fleet, release).id != release.id]
-    if changed:
-        message = f"secrets, hosts or Hawser have changed since what serves on {', '.join(changed)} was made"
+    changed = {name: what for name, release in releases.items() if (what := changed_since(fleet, release))}
+    for what in dict.fromkeys(changed.values()):
+        names = [name for name in changed if changed[name] == what]
+        message = f"{what} since what serves on {', '.join(names)} was made"
         yield (
             "",
             "drift",
@@ -158,12 +160,6 @@ def drift(fleet: Fleet) -> Iterator[Row]:
             task = "bootstrap" if step.startswith("bootstrap.") else step
             advice = f"fab -R -H {target} {task} shows what differs, and without -R puts it right"
             yield name, "drift", Finding(f"{label} is not as the release that serves has left it", advice)
-
-
-def remade(fleet: Fleet, release: Release) -> Release:
-    """Return a kept release as it would be made today."""
-    session = fleet.session
-    return Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)
 
 
 def differences(fleet: Fleet, name: str, release: Release) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ from hawser.steps import fleet_task, removal, session_task, step
 from hawser.templates.rendering import TemplateError
 
 
-@step(prepares=True)
+@step(prepares=True, for_processes=True)
 def install(host: Host) -> Resources:
     """Write the release's own settings: its variables, its dotenv file, and the files inside the code."""
     if not host.runs_code or host.release is None:
@@ -43,7 +43,7 @@ def install(host: Host) -> Resources:
     yield from (file for file, _entry in managed_files(host) if file.path.startswith(path))
 
 
-@step(prepares=True)
+@step(prepares=True, for_processes=True)
 def early(host: Host) -> Resources:
     """Write the files outside the release that what builds it reads, such as a .netrc."""
     if not host.runs_code or host.release is None:
@@ -54,7 +54,7 @@ def early(host: Host) -> Resources:
     yield from files
 
 
-@step()
+@step(for_processes=True)
 def place(host: Host) -> Resources:
     """Write the files outside the release that the environment file lists, no others, and restart who reads them."""
     if not host.runs_code or host.release is None:

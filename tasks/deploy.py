@@ -10,6 +10,8 @@ from hawser.errors import HawserError
 from hawser.fleet import kept, outgoing
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.releases import (
+    changed_since,
+    made_again,
     previous,
     refuse_taken_names,
     refuse_two_commits,
@@ -188,12 +190,6 @@ def require_journals(missing: Fleet, record: Record, told_by: Sequence[str]) -> 
         )
 
 
-def made_again(fleet: Fleet, release: Release) -> Release:
-    """Return the release that would be made today of what a kept one is made of: its secrets are not kept with it."""
-    session = fleet.session
-    return Release.of(release.commit, release.environment, release.templates, session.secrets, session.addresses)
-
-
 def with_todays_secrets(fleet: Fleet, release: Release) -> Release:
     """Return a kept release as it goes out now: its processes get the secrets of today."""
     if not release.process_inputs:
@@ -206,9 +202,9 @@ def require_same_inputs(fleet: Fleet, release: Release) -> None:
 
     :raises HawserError: its secrets, the hosts or Hawser have changed since.
     """
-    if made_again(fleet, release).id != release.id:
+    if changed := changed_since(fleet, release):
         raise HawserError(
-            f"{release.id} cannot be finished as it was begun: secrets, hosts or Hawser have changed since",
+            f"{release.id} cannot be finished as it was begun: {changed} since",
             next=f"fab -H {fleet.environment.name} deploy --revision {short(release.commit)}",
         )
 

@@ -21,6 +21,8 @@ from .status import span
 
 # Seconds, as an entry of the history has them.
 NUMBER = re.compile("[0-9]{1,9}")
+# What an entry of the history says, for programs; which Hawser it was, people ask for seldom.
+WORDS = ("started", "what", "who", "from", "release", "result", "hawser")
 
 
 @fleet_task(name="list")
@@ -94,22 +96,25 @@ def confirmed(fleet: Fleet) -> bool:
 def history(fleet: Fleet, lines: int = 20) -> None:
     """Show who released what, when, from where, how long it took and with which result, the latest first."""
     hosts: dict[tuple[str, ...], list[str]] = {}
-    seconds: dict[tuple[str, ...], str] = {}
+    seconds: dict[tuple[str, ...], int | None] = {}
     for name, found in fleet.needing_code().ask_all(reading.HISTORY, {"lines": lines}).items():
         for entry in found:
             key = (
                 str(entry.get("started") or entry.get("at", "")),
                 *(str(entry.get(word, "")) for word in ("what", "who", "from", "release")),
                 str(entry.get("result", "ok")) + (f", without {entry['without']}" if entry.get("without") else ""),
+                str(entry.get("hawser", "")),
             )
             hosts.setdefault(key, []).append(name)
-            seconds[key] = str(entry.get("seconds", ""))
+            took = str(entry.get("seconds", ""))
+            seconds[key] = int(took) if NUMBER.fullmatch(took) else None
+    shown = sorted(hosts, reverse=True)[:lines]
     rows = [
-        [*key[:5], ", ".join(hosts[key]), span(int(seconds[key])) if NUMBER.fullmatch(seconds[key]) else "", key[5]]
-        for key in sorted(hosts, reverse=True)
+        [*key[:5], ", ".join(hosts[key]), "" if (age := seconds[key]) is None else span(age), key[5]] for key in shown
     ]
+    records = [{**dict(zip(WORDS, key, strict=True)), "hosts": hosts[key], "seconds": seconds[key]} for key in shown]
     columns = ["when (UTC)", "what", "who", "from", "release", "hosts", "took", "result"]
-    fleet.report.table("history", columns, rows[:lines])
+    fleet.report.table("history", columns, rows, records)
 
 
 def row(release: KeptRelease) -> list[str]:

@@ -249,6 +249,7 @@ class HostStatus:
             "host": self.host.name,
             "release": facts.current,
             "commit": facts.commit,
+            "hawser": facts.hawser,
             "since": facts.since,
             "interpreter": facts.interpreter,
             "open_rollout": facts.journal["release"] if facts.journal else "",

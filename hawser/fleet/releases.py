@@ -36,7 +36,22 @@ def resolve(hosts: AskableHosts, revision: str = "") -> Release:
         commit, place = session.progress.commits.get(wanted) or find_commit(hosts, wanted)
     hosts.report.note("", f"{wanted} is {short(commit)} ({place})")
     named = fetched_by(wanted, commit)
-    return Release.of(commit, hosts.environment, session.templates, session.secrets, session.addresses, named)
+    return session.made(commit, hosts.environment, session.templates, named)
+
+
+def made_again(hosts: AskableHosts, release: Release) -> Release:
+    """Return the release that would be made today of what a kept one is made of: its secrets are not kept with it."""
+    return hosts.session.made(release.commit, release.environment, release.templates)
+
+
+def changed_since(hosts: AskableHosts, release: Release) -> str:
+    """Say what has changed since a kept release was made; empty where it would be the same today."""
+    made = made_again(hosts, release)
+    if made.id == release.id:
+        return ""
+    if made.differs_by_hawser(release.id, release.hawser):
+        return f"Hawser has changed (from {release.hawser} to {made.hawser})"
+    return "secrets, hosts or Hawser have changed"
 
 
 def find_commit(hosts: AskableHosts, wanted: str) -> tuple[str, str]:
@@ -238,6 +253,10 @@ def why_not_serving(hosts: AskableHosts, name: str, release: Release) -> str:
     """Return the obstacle to a host's serving a release completely; empty when it serves."""
     facts, host = hosts.facts(name), hosts.host(name, release)
     if facts.current != release.id:
+        if release.differs_by_hawser(facts.current, facts.hawser):
+            return (
+                f"serves {facts.current}, made by Hawser {facts.hawser}; only Hawser differs, this is {release.hawser}"
+            )
         return f"serves {facts.current or 'nothing yet'}"
     record = Record.of(facts)
     if record is not None and not record.complete:

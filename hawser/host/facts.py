@@ -13,6 +13,7 @@ class Facts:
     """The facts of a host: of the machine, and of the application on it.
 
     :param process_inputs: what the processes of the current release read, as its `Release` has it.
+    :param hawser: the Hawser that made the current release; empty where it was too old to say so.
     :param processes: one mapping per process definition: process, unit, manager, release and what it reads, state,
         active, seconds, live.
     :param live: by process the colour that serves.
@@ -45,6 +46,7 @@ class Facts:
     current: kinds.NameOrNone = ""
     commit: kinds.NameOrNone = ""
     process_inputs: kinds.NameOrNone = ""
+    hawser: kinds.NameOrNone = ""
     previous: kinds.NameOrNone = ""
     releases: kinds.FewFacts[kinds.Name] = ()
     live: messages.Live = field(default_factory=dict)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypedDict
 
 from pydantic import ValidationError
 
-from .. import __version__
+from ..installed import this_version
 from ..inventory.base import dotted
 from ..inventory.checks.names import unknown_names
 from ..inventory.problems import findings_of
@@ -54,11 +55,14 @@ CRON_TABLE, CRON_TEMPLATES, CRON_KEYS = "cron", ("cron.j2", "cron-record.sh.j2")
 # A template may tell of them to a process all the same.
 TELLS_OF_CRON = re.compile(r"\benvironment\b.{0,60}\b(?:cron|restart_at)\b")
 
+# Texts that differ where something differs with which the processes of a release would start.
+Texts: TypeAlias = Callable[["Release"], object]
+
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+]{0,99}-[0-9a-f]{8}", re.ASCII)
 
 
 def without_unset(settings: dict[str, Any]) -> None:
-    """Leave out what nobody has set and former versions did not know, so that their ids, and open rollouts, stay."""
+    """Leave out what nobody has set and former versions did not know: it restarts nothing, and only Hawser differs."""
     for path, unset in LATER.items():
         *tables, key = path.split(".")
         for table in tables_at(settings, tables):
@@ -77,22 +81,37 @@ def tables_at(settings: dict[str, Any], path: Sequence[str]) -> Iterator[dict[st
             yield from tables_at(table, rest)
 
 
-def process_inputs(commit: str, settings: Written, templates: Mapping[str, str], rest: Sequence[str]) -> str:
+def process_inputs(release: Release, settings: Written, fingerprint: str, texts: Texts) -> str:
     """Return a digest of all that the processes of a release may have read: everything but what cron alone does.
 
-    :param settings: those that count for the release's id.
-    :param rest: the other parts of its id.
+    Of Hawser they read what it writes for them and nothing else. The texts hold secrets, but whoever would guess one
+    from the digest needs the fingerprint for each guess.
+
+    :param settings: those that count for its id.
+    :param fingerprint: that of its secrets.
     """
     processes = {
         name: {key: value for key, value in each.items() if key not in CRON_KEYS}
         for name, each in settings["processes"].items()
     }
+    own = {name: text for name, text in release.templates.own.items() if name not in CRON_TEMPLATES}
     without = {**settings, "processes": processes, CRON_TABLE: None}
-    others = {name: text for name, text in templates.items() if name not in CRON_TEMPLATES}
-    text = json.dumps([commit, without, others, *rest], sort_keys=True)
-    if TELLS_OF_CRON.search(text):
-        text = json.dumps([commit, settings, others, *rest], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    if TELLS_OF_CRON.search(json.dumps([without, own])):
+        parts = [settings, own, texts(release)]
+    else:
+        environment = release.environment.model_copy(update={CRON_TABLE: {}})
+        parts = [without, own, texts(dataclasses.replace(release, environment=environment))]
+    return hashed(release.commit, fingerprint, *parts)[:16]
+
+
+def hashed(*parts: object) -> str:
+    """Return a digest of what JSON can carry, in hexadecimal digits."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def identified(commit: str, hawser: str, besides: str) -> str:
+    """Return the id of a release; see `Release`."""
+    return f"{short(commit)}-{hashed(hawser, besides)[:8]}"
 
 
 def is_id(text: str) -> bool:
@@ -133,19 +152,22 @@ class Inputs(TypedDict):
     settings: dict[str, object]
     templates: dict[str, str]
     process_inputs: str
+    hawser: str
 
 
 @dataclass(frozen=True)
 class Release:
     """One release of the application, the same on every host.
 
-    :param id: ``COMMIT-HASH``: ten digits of the commit, eight of the hash over settings, templates and secrets.
+    :param id: ``COMMIT-HASH``: ten digits of the commit, eight of a hash over Hawser, settings, templates and secrets.
     :param commit: the full hash, or the version of a package.
     :param environment: its settings, and
     :param templates: its templates: today's, or those that the release kept.
     :param named: by what hosts fetch the commit where it is on no branch or tag; see `fetched_by`.
     :param process_inputs: a digest of what its processes read: those of two releases with the same one are alike. Empty
         where nobody knows it.
+    :param hawser: the Hawser that made it, as in `this_version`; empty where nobody knows it.
+    :param besides: a digest of all that its id holds besides; empty where it is a kept one.
     """
 
     id: str
@@ -154,6 +176,8 @@ class Release:
     templates: Templates
     named: str = ""
     process_inputs: str = ""
+    hawser: str = ""
+    besides: str = ""
 
     @classmethod
     def of(
@@ -163,11 +187,13 @@ class Release:
         templates: Templates,
         secrets: Secrets,
         addresses: Mapping[str, str],
+        texts: Texts,
         named: str = "",
     ) -> Release:
         """Name the release of a commit with these settings; every template it needs must have been rendered before.
 
         :param addresses: where the hosts are reached, for settings speak of it.
+        :param texts: those with which its processes start.
         :raises InputErrors: a file of this machine that it is made of is not here.
         """
         environment = with_contents(environment)
@@ -187,10 +213,17 @@ class Release:
             name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()
         }
         fingerprint = secrets.fingerprint(environment.app.name)
-        parts = [__version__, settings, sorted(templates.used.items()), fingerprint]
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        read = process_inputs(commit, settings, templates.used, [__version__, fingerprint])
-        return cls(f"{short(commit)}-{digest[:8]}", commit, environment, templates, named, read)
+        hawser, besides = this_version(), hashed(settings, sorted(templates.used.items()), fingerprint)
+        identifier = identified(commit, hawser, besides)
+        made = cls(identifier, commit, environment, templates, named, hawser=hawser, besides=besides)
+        return dataclasses.replace(made, process_inputs=process_inputs(made, settings, fingerprint, texts))
+
+    def differs_by_hawser(self, identifier: str, hawser: str) -> bool:
+        """Tell whether a release of this commit has another id only because another Hawser made it.
+
+        :param hawser: the one that did.
+        """
+        return hawser not in ("", self.hawser) and identifier == identified(self.commit, hawser, self.besides)
 
     @property
     def inputs(self) -> str:
@@ -217,6 +250,7 @@ class Release:
             "settings": self.environment.model_dump(mode="json", exclude={"hosts"}),
             "templates": dict(sorted(self.templates.used.items())),
             "process_inputs": self.process_inputs,
+            "hawser": self.hawser,
         }
 
     @classmethod
@@ -231,8 +265,8 @@ class Release:
         try:
             identifier, commit, settings, templates = (kept[key] for key in ("id", "commit", "settings", "templates"))
             # Older versions have not written it down.
-            named, read = kept.get("named", ""), kept.get("process_inputs", "")
-            texts = (identifier, commit, named, read, *templates, *templates.values())
+            named, read, hawser = (kept.get(key, "") for key in ("named", "process_inputs", "hawser"))
+            texts = (identifier, commit, named, read, hawser, *templates, *templates.values())
             if not all(isinstance(each, str) for each in texts):
                 raise TypeError
             for name, certificate in present["certificates"].items():
@@ -263,7 +297,10 @@ class Release:
             raise ValueError("; ".join(f"{dotted(each.loc)}: {each.message}" for each in findings))
         if not re.fullmatch("[0-9a-f]{0,64}", read):
             raise ValueError("it does not say what its processes read")
-        return cls(identifier, commit, environment, Templates(kept=templates), fetched_by(named, commit), read)
+        if not re.fullmatch(r"[0-9A-Za-z.+]{0,100}", hawser):
+            raise ValueError("it does not say which Hawser made it")
+        fetched = fetched_by(named, commit)
+        return cls(identifier, commit, environment, Templates(kept=templates), fetched, read, hawser)
 
 
 def todays_files(kept: Written, today: Written | None) -> dict[str, object]:

@@ -102,9 +102,9 @@ def link(path: str, whole: bool = False) -> str:
 
 
 def kept_of(release: str) -> Dict[str, str]:
-    """Return the commit of a release, and what its processes read; empty texts where nobody knows."""
+    """Return the commit of a release, what its processes read, and which Hawser made it; empty where nobody knows."""
     found = read_json(release, "release.json", ("commit",)) or {}
-    return {key: str(found.get(key, "")) for key in ("commit", "process_inputs")}
+    return {key: str(found.get(key, "")) for key in ("commit", "process_inputs", "hawser")}
 
 
 def link_time(path: str) -> float:
@@ -240,6 +240,7 @@ def application_facts(system: System, application: str, root: str) -> Applicatio
         "current": link(os.path.join(root, "current")),
         "commit": kept["commit"],
         "process_inputs": kept["process_inputs"],
+        "hawser": kept["hawser"],
         "previous": link(os.path.join(root, "previous")),
         "releases": releases,
         **process_facts(system, application, root),

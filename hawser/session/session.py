@@ -16,6 +16,7 @@ from ..errors import HawserError, InputErrors, Problem
 from ..host import Host
 from ..host.facts import Facts
 from ..host.release import Release
+from ..installed import this_version
 from ..inventory import Environment, Inventory, Selection, load_inventory
 from ..project import hosts_folder, own_settings
 from ..report import Report, make_report
@@ -70,6 +71,7 @@ class Session:
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._began)),
             "seconds": str(round(self.age)),
             "result": self._result,
+            "hawser": this_version(),
         }
 
     @property
@@ -190,6 +192,21 @@ class Session:
         if release is None:
             return today
         return dataclasses.replace(today, environment=release.environment, templates=release.templates, today=today)
+
+    def made(self, commit: str, environment: Environment, templates: Templates, named: str = "") -> Release:
+        """Return the release of a commit with these settings and templates, with the secrets and hosts of today.
+
+        :param named: by what hosts fetch the commit; see `Release`.
+        """
+        return Release.of(commit, environment, templates, self.secrets, self.addresses, self.texts, named)
+
+    def texts(self, release: Release) -> list[list[object]]:
+        """Return what the processes of a release start with on all hosts, whatever its id and the hosts' facts are."""
+        stand_in = dataclasses.replace(release, id=preflight.STAND_IN)
+        hosts = (self.host(name, stand_in) for name in self.environment.hosts)
+        return preflight.texts(
+            dataclasses.replace(host, facts=Facts(), entry={}, drained=(), rollout=None, today=None) for host in hosts
+        )
 
     def preflight(self) -> None:
         """Render every step for every selected host, before the first connection.

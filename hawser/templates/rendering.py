@@ -15,6 +15,7 @@ from .budget import budget
 from .compiled import COMPILED
 
 BUILT_IN = (Path(__file__).parents[1] / "conf_templates").resolve()
+SHIPPED = jinja2.FileSystemLoader(BUILT_IN)
 
 
 class TemplateError(InputErrors):
@@ -67,6 +68,17 @@ class Templates:
         self.used[name] = source
         self.jinja.lengths[name] = len(source)
         return source, filename, up_to_date
+
+    @property
+    def own(self) -> dict[str, str]:
+        """The texts used that are not this Hawser's: the team's, and those of a release of another Hawser."""
+        return {name: text for name, text in self.used.items() if text != self._built_in(name)}
+
+    def _built_in(self, name: str) -> str | None:
+        try:
+            return SHIPPED.get_source(self._inner, name)[0]
+        except (jinja2.TemplateNotFound, OSError, ValueError):
+            return None
 
     def file(self, name: str, context: Mapping[str, object]) -> str:
         """Render a template file.

@@ -10,7 +10,7 @@ from hawser.resources import Resources
 from hawser.steps import step
 
 
-@step()
+@step(for_processes=True)
 def reload(host: Host) -> Resources:
     """Write a program per process that supervisor manages, have it taken up, and wait until it is healthy."""
     if host.release is None:

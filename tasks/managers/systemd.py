@@ -12,7 +12,7 @@ from hawser.resources import Resources
 from hawser.steps import step
 
 
-@step()
+@step(for_processes=True)
 def reload(host: Host) -> Resources:
     """Write a unit per process that systemd manages, have it run, and wait until it is healthy."""
     if host.release is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hawser import installed
 from hawser.host.release import Release
 from hawser.inventory.tables.app import SIGNING_KEY
 from hawser.signatures import RELEASE
@@ -37,6 +38,7 @@ hashlib.scrypt = functools.cache(hashlib.scrypt)
 
 # The user's own cache is none of the tests'.
 COMPILED.folder = None
+installed.cache_folder = lambda name: None
 
 
 @pytest.fixture

@@ -127,7 +127,10 @@ class SimulatedHost:
             "app": {
                 "current": current,
                 "commit": json.loads(kept[current])["commit"] if current in kept else "",
-                "process_inputs": json.loads(kept[current]).get("process_inputs", "") if current in kept else "",
+                **{
+                    key: json.loads(kept[current]).get(key, "") if current in kept else ""
+                    for key in ("process_inputs", "hawser")
+                },
                 "previous": self.links.get(f"{ROOT}/previous", "").rpartition("/")[2],
                 "releases": sorted(kept),
                 "live": {},

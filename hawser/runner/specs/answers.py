@@ -67,6 +67,7 @@ class ApplicationFacts(ProcessFacts):
     current: str
     commit: str
     process_inputs: str
+    hawser: str
     previous: str
     releases: List[str]
     journal: Optional[Mapping[str, object]]

@@ -84,7 +84,7 @@ def settings(tmp_path):
 
 
 def release(environment: Environment) -> Release:
-    return Release.of("1" * 40, environment, Templates(), SECRETS, ADDRESSES)
+    return Release.of("1" * 40, environment, Templates(), SECRETS, ADDRESSES, lambda _release: "")
 
 
 HAS = ("/lib", "/srv/shop/pythons/")
