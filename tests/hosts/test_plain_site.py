@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import socket
+import subprocess
+import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import pytest
 
+from hawser import sandbox
 from tests import local_python
 
-from .conftest import Fleet, context_of, own_environment, wait_for
+from .conftest import PROJECT, Fleet, context_of, own_environment, wait_for
+from .visitors import visitors
 
 APPLICATION = """
 from flask import Flask
@@ -53,6 +62,11 @@ sandbox = true
 """
 
 
+# The oldest Hawser whose hosts are taken over here: before there was a package, and before definitions said what their
+# processes read.
+OLDER = "96a5478c0c957dcd8cc2b1acfa5a41cb5cddc07c"
+
+
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Fleet]:
     """A Flask site in a repository of its own, and one bare host."""
@@ -72,6 +86,50 @@ def test_a_bare_host_is_left_alone_by_a_deploy_that_says_what_comes_first(plain:
     assert plain.inside("solo", "sh", "-c", "ls /srv").strip() == ""
 
 
+def fab_of(hawser: Path, plain: Fleet, *words: str, hosts: Path | None = None) -> str:
+    """Run another Hawser than this one, and return what it said.
+
+    :param hosts: its folder of environment files, where it is not that of this one.
+    """
+    argv = [sys.executable, "-m", "fabric", "-H", "plain", *words]
+    environ = plain.environ(HAWSER_HOSTS=str(hosts or plain.hosts))
+    done = subprocess.run(argv, cwd=hawser, env=environ, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def process_of(plain: Fleet) -> str:
+    """Return the number of the one process that serves."""
+    return plain.inside("solo", "sh", "-c", "systemctl show -p MainPID --value 'my-site-web*' | grep -v '^0$'").strip()
+
+
+def test_a_host_that_an_older_hawser_has_set_up_and_deployed_is_taken_over_while_visitors_notice_nothing(
+    plain: Fleet, tmp_path: Path
+) -> None:
+    archive = subprocess.run(["git", "-C", str(PROJECT), "archive", OLDER], capture_output=True)
+    if archive.returncode:
+        pytest.skip(f"this is no clone with the commit {OLDER[:10]}: {archive.stderr.decode().strip()}")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(tmp_path, filter="data")
+    # What it knows of throwaway hosts is its own: for it, this one is any host.
+    hosts, solo = tmp_path / "hosts", next(each for each in sandbox.listing() if each.name == "plain-solo")
+    reached = f'address = "{solo.address}"\nuser = "{solo.user}"\nkey = "{sandbox.private_key()}"\n'
+    (hosts / "plain.toml").write_text(plain.text.replace("sandbox = true\n", reached))
+    (hosts / "known_hosts").write_text(f"{solo.address} {solo.host_keys[0]}\n")
+    fab_of(tmp_path, plain, "bootstrap", "deploy", hosts=hosts)
+    shutil.copy(hosts / "plain.env", plain.hosts)
+    before, started = plain_release(plain), process_of(plain)
+    with visitors(plain, {"solo": partial(plain.visit, "solo", domain="plain.test")}):
+        plain.fab("-H", "plain", "check")
+        plain.fab("-H", "plain", "bootstrap", "deploy")
+        # It did not say what its processes read.
+        assert plain_release(plain) != before and process_of(plain) != started
+        assert "nothing to do" in plain.fab("-H", "plain", "deploy").stdout
+        plain.fab("-H", "plain", "rollback")
+        assert plain_release(plain) == before
+        plain.fab("-H", "plain", "deploy")
+
+
 def test_a_file_of_a_dozen_lines_deploys_a_flask_site(plain: Fleet) -> None:
     assert len([line for line in plain.file.read_text().splitlines() if line]) < 20
     plain.fab("-H", "plain", "bootstrap", "deploy")
@@ -79,6 +137,23 @@ def test_a_file_of_a_dozen_lines_deploys_a_flask_site(plain: Fleet) -> None:
     assert (answer.status, answer.body) == (200, "hello from a plain site")
     events = plain.events("-H", "plain", "bootstrap", "deploy")
     assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
+
+
+def test_a_hawser_that_writes_the_same_makes_a_release_and_restarts_nothing(plain: Fleet, tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "hawser", tmp_path / "hawser", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("fabfile.py", "fabric.yaml"):
+        shutil.copy(PROJECT / name, tmp_path)
+    with (tmp_path / "hawser/host/names.py").open("a") as module:
+        module.write("# A comment, and nothing else.\n")
+    before, started = plain_release(plain), process_of(plain)
+    with visitors(plain, {"solo": partial(plain.visit, "solo", domain="plain.test")}):
+        assert "only Hawser differs" in fab_of(tmp_path, plain, "deploy")
+        assert plain_release(plain) not in ("", before) and process_of(plain) == started
+        plain.fab("-H", "plain", "deploy")
+        assert (plain_release(plain), process_of(plain)) == (before, started)
+    table = next(each for each in plain.events("-H", "plain", "history") if each["t"] == "table")
+    last, one_before, *_older = [record["hawser"] for record in table["records"]]  # type: ignore[index, attr-defined]
+    assert last.startswith("0.") and one_before.startswith("0.") and last != one_before
 
 
 def test_a_dry_run_of_a_first_deploy_on_a_bare_host_says_what_would_happen(plain: Fleet) -> None:

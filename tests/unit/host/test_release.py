@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from hawser.host import release as releases
 from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
-from hawser.templates.rendering import Templates
+from hawser.templates.rendering import BUILT_IN, Templates
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SETTINGS: dict[str, Any] = {
@@ -190,6 +191,46 @@ class TestWhatProcessesRead:
         assert Release.from_inputs(written(made), environment()).process_inputs == made.process_inputs
         older = {key: value for key, value in written(made).items() if key != "process_inputs"}
         assert Release.from_inputs(older, environment()).process_inputs == ""
+
+    def test_what_processes_start_with_counts_and_what_cron_alone_does_is_not_rendered_for_it(self, release):
+        seen = []
+
+        def texts(made: Release) -> str:
+            seen.append(dict(made.environment.cron))
+            return str(len(seen))
+
+        before = environment("cron", to=CRON)
+        first, second = release(before, texts=texts), release(before, texts=texts)
+        assert first.id == second.id and first.process_inputs != second.process_inputs
+        assert seen == [{}, {}]
+        release(before, used={"jobs.json.j2": "{{ environment.cron }}"}, texts=texts)
+        assert [*seen[2]] == ["nightly"]
+
+    def test_of_the_templates_that_hawser_brings_processes_read_what_they_become_alone(self, release):
+        shipped = (BUILT_IN / "run.sh.j2").read_text()
+        named = {"run.sh.j2": shipped}, {"own.j2": "x", "run.sh.j2": shipped}, {"own.j2": "x"}
+        ours, both, own = (release(used=used) for used in named)
+        assert len({ours.id, both.id, own.id}) == 3
+        assert both.process_inputs == own.process_inputs != ours.process_inputs
+
+    def test_hawser_alone_differs_only_where_nothing_else_does(self, release, monkeypatch):
+        former = release()
+        monkeypatch.setattr(releases, "this_version", lambda: "0.2.0+0123456789ab")
+        now = release()
+        assert now.id != former.id and now.process_inputs == former.process_inputs
+        assert now.differs_by_hawser(former.id, former.hawser)
+        assert not now.differs_by_hawser(former.id, "") and not now.differs_by_hawser(former.id, "0.0.9")
+        assert not now.differs_by_hawser(now.id, now.hawser)
+        assert not release(secret="another").differs_by_hawser(former.id, former.hawser)
+        # Of a kept one nobody knows its secrets.
+        assert not Release.from_inputs(written(now), environment()).differs_by_hawser(former.id, former.hawser)
+
+    @pytest.mark.parametrize("said", ["\x1b[2J", "a b", "x" * 101, 5, None])
+    def test_a_kept_release_names_its_hawser_in_a_word_or_is_refused(self, release, said):
+        made = release()
+        assert Release.from_inputs(written(made), environment()).hawser == made.hawser != ""
+        with pytest.raises(ValueError, match="it does not"):
+            Release.from_inputs({**written(made), "hawser": said}, environment())
 
     @pytest.mark.parametrize("said", ["a\n[Service]", "x", 5])
     def test_a_kept_release_that_says_something_else_there_is_refused(self, release, said):

@@ -68,7 +68,7 @@ class TestTheApplication:
         for name in ("one", "two", "half", ".hidden"):
             (root / "releases" / name).mkdir(parents=True)
             if name != "half":
-                (root / "releases" / name / "release.json").write_text(json.dumps({"commit": name * 3}))
+                (root / "releases" / name / "release.json").write_text(json.dumps({"commit": name * 3, "hawser": name}))
         (root / "current").symlink_to("releases/two")
         (root / "previous").symlink_to("releases/one")
         (root / "run" / "web.sock").symlink_to("web-blue.sock")
@@ -77,6 +77,7 @@ class TestTheApplication:
         found = told()
         assert found["releases"] == ["one", "two"]
         assert (found["current"], found["previous"], found["commit"]) == ("two", "one", "twotwotwo")
+        assert found["hawser"] == "two"
         assert found["live"] == {"web": "blue", "mail-worker": "green"}
         assert abs(found["since"] - time.time()) < 5
 
