@@ -208,7 +208,7 @@ def serves_with_others(fleet: Fleet) -> bool:
         facts = fleet.facts(name)
         if not facts.current:
             continue
-        today = session.made(facts.commit, session.environment, session.templates)
+        today = session.compared(facts.commit, session.environment, session.templates)
         if today.id != facts.current and not today.differs_by_hawser(facts.current, facts.hawser):
             return True
     return False

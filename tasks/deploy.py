@@ -11,7 +11,6 @@ from hawser.fleet import kept, outgoing
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.releases import (
     changed_since,
-    made_again,
     previous,
     refuse_taken_names,
     refuse_two_commits,
@@ -191,10 +190,11 @@ def require_journals(missing: Fleet, record: Record, told_by: Sequence[str]) -> 
 
 
 def with_todays_secrets(fleet: Fleet, release: Release) -> Release:
-    """Return a kept release as it goes out now: its processes get the secrets of today."""
+    """Return a kept release as it goes out now: its processes get the secrets of today, which are not kept with it."""
     if not release.process_inputs:
         return release
-    return dataclasses.replace(release, process_inputs=made_again(fleet, release).process_inputs)
+    made = fleet.session.made(release.commit, release.environment, release.templates)
+    return dataclasses.replace(release, process_inputs=made.process_inputs)
 
 
 def require_same_inputs(fleet: Fleet, release: Release) -> None:

@@ -39,14 +39,9 @@ def resolve(hosts: AskableHosts, revision: str = "") -> Release:
     return session.made(commit, hosts.environment, session.templates, named)
 
 
-def made_again(hosts: AskableHosts, release: Release) -> Release:
-    """Return the release that would be made today of what a kept one is made of: its secrets are not kept with it."""
-    return hosts.session.made(release.commit, release.environment, release.templates)
-
-
 def changed_since(hosts: AskableHosts, release: Release) -> str:
     """Say what has changed since a kept release was made; empty where it would be the same today."""
-    made = made_again(hosts, release)
+    made = hosts.session.compared(release.commit, release.environment, release.templates)
     if made.id == release.id:
         return ""
     if made.differs_by_hawser(release.id, release.hawser):

@@ -106,7 +106,7 @@ def process_inputs(release: Release, settings: Written, fingerprint: str, texts:
 
 def hashed(*parts: object) -> str:
     """Return a digest of what JSON can carry, in hexadecimal digits."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def identified(commit: str, hawser: str, besides: str) -> str:
@@ -187,13 +187,13 @@ class Release:
         templates: Templates,
         secrets: Secrets,
         addresses: Mapping[str, str],
-        texts: Texts,
         named: str = "",
+        texts: Texts | None = None,
     ) -> Release:
         """Name the release of a commit with these settings; every template it needs must have been rendered before.
 
         :param addresses: where the hosts are reached, for settings speak of it.
-        :param texts: those with which its processes start.
+        :param texts: those with which its processes start; None where nobody asks what they read.
         :raises InputErrors: a file of this machine that it is made of is not here.
         """
         environment = with_contents(environment)
@@ -216,7 +216,8 @@ class Release:
         hawser, besides = this_version(), hashed(settings, sorted(templates.used.items()), fingerprint)
         identifier = identified(commit, hawser, besides)
         made = cls(identifier, commit, environment, templates, named, hawser=hawser, besides=besides)
-        return dataclasses.replace(made, process_inputs=process_inputs(made, settings, fingerprint, texts))
+        read = process_inputs(made, settings, fingerprint, texts) if texts is not None else ""
+        return dataclasses.replace(made, process_inputs=read)
 
     def differs_by_hawser(self, identifier: str, hawser: str) -> bool:
         """Tell whether a release of this commit has another id only because another Hawser made it.

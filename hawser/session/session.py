@@ -198,7 +198,11 @@ class Session:
 
         :param named: by what hosts fetch the commit; see `Release`.
         """
-        return Release.of(commit, environment, templates, self.secrets, self.addresses, self.texts, named)
+        return Release.of(commit, environment, templates, self.secrets, self.addresses, named, self.texts)
+
+    def compared(self, commit: str, environment: Environment, templates: Templates) -> Release:
+        """Return the same release as far as its id goes: what its processes read takes as long as rendering it."""
+        return Release.of(commit, environment, templates, self.secrets, self.addresses)
 
     def texts(self, release: Release) -> list[list[object]]:
         """Return what the processes of a release start with on all hosts, whatever its id and the hosts' facts are."""

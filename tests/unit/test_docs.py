@@ -120,6 +120,7 @@ NAMED = r"\[{1,2}[\w.-]+\]{1,2} [\w.-]+(?: = .+)?|[a-z]\w*(?:\.[\w-]+)+|[a-z]\w*
 # What has the form of a key and is none: files, and what other programs and modules of code have.
 NO_SETTINGS = {
     *("release.json", "site.crt", "env.py", "files.append", "files.directory", "files.exists", 'extends = "base.toml"'),
+    'requires_hawser = ">=0.2"',
     *("remove = None", "passwords = None", '[[tool.uv.index]] name = "private"', "debug = false"),
     *("skipAuth = False", 'auth = "token_list"', 'filename = "/mnt/logs/webserver.log"'),
 }

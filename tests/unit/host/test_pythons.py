@@ -75,7 +75,7 @@ def sha256(environment: Environment) -> str:
 
 def release(environment: Environment) -> Release:
     secrets = Secrets("shop", Path("shop.env"), {})
-    return Release.of("1" * 40, environment, Templates(), secrets, {"web1": "10.0.0.1"}, lambda _release: "")
+    return Release.of("1" * 40, environment, Templates(), secrets, {"web1": "10.0.0.1"})
 
 
 class TestWhatItIs:

@@ -60,7 +60,7 @@ def release() -> Callable[..., Release]:
         templates = Templates(kept=used or {"run.sh.j2": "#!/bin/sh\n"})
         reached = addresses or {"web1": "10.0.0.1", "web2": "10.0.0.2"}
         secrets = Secrets("shop", Path("shop.env"), {"KEY": secret})
-        return Release.of(commit, settings or environment(), templates, secrets, reached, texts or unread)
+        return Release.of(commit, settings or environment(), templates, secrets, reached, texts=texts or unread)
 
     return release
 

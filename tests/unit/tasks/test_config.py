@@ -56,7 +56,7 @@ def test_local_files_are_no_part_of_a_release(host: Make) -> None:
 
     one, other = host(), host(LocalEntry(path="a", content="b"))
     ids = {
-        Release.of("1" * 40, each.environment, each.templates, each.secrets, each.addresses, lambda _: "").id
+        Release.of("1" * 40, each.environment, each.templates, each.secrets, each.addresses).id
         for each in (one, dataclasses.replace(other, templates=one.templates))
     }
     assert len(ids) == 1

@@ -84,7 +84,7 @@ def settings(tmp_path):
 
 
 def release(environment: Environment) -> Release:
-    return Release.of("1" * 40, environment, Templates(), SECRETS, ADDRESSES, lambda _release: "")
+    return Release.of("1" * 40, environment, Templates(), SECRETS, ADDRESSES)
 
 
 HAS = ("/lib", "/srv/shop/pythons/")

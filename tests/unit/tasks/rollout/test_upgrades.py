@@ -13,7 +13,7 @@ import pytest
 from hawser import installed
 from hawser.host import release as releases
 from hawser.session import session
-from hawser.tasks import config
+from hawser.tasks import bootstrap, config
 from hawser.tasks.managers import systemd
 from hawser.templates import rendering
 
@@ -102,6 +102,15 @@ def test_of_templates_that_hawser_brings_those_count_that_processes_read(world, 
     shipped(name)
     assert world.fab("deploy") == "" and world.log == log
     assert current(world) != before
+
+
+def test_bootstrap_of_another_hawser_still_gives_services_the_passwords_of_what_serves(world, become):
+    world.settings(more='[services.redis]\ngroups = ["front"]\n')
+    assert world.fab("deploy") == ""
+    become(NEWER)
+    assert not bootstrap.serves_with_others(world.fleet_of())
+    world.settings(body="2m")
+    assert bootstrap.serves_with_others(world.fleet_of())
 
 
 def test_what_another_hawser_has_begun_is_not_finished_but_deployed_anew(world, become):
