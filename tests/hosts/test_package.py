@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import hawser
+from hawser.installed import this_version
 
 from .conftest import PROJECT, Fleet, commit_everything
 
@@ -112,7 +113,7 @@ def test_a_wheel_holds_one_package_with_tasks_templates_and_runner(wheel: Path) 
 def test_both_programs_are_ours_and_know_every_task(programs: Path, repository: Path, environ: dict[str, str]) -> None:
     known = {program: run(programs / program, "--list", cwd=repository, env=environ) for program in ("hawser", "fab")}
     assert known["hawser"] == known["fab"] and "  deploy " in known["hawser"]
-    assert run(programs / "hawser", "--version", cwd=repository, env=environ).startswith(f"Hawser {hawser.__version__}")
+    assert run(programs / "hawser", "--version", cwd=repository, env=environ).startswith(f"Hawser {this_version()}")
 
 
 def test_an_empty_folder_has_every_task_too(programs: Path, tmp_path: Path, environ: dict[str, str]) -> None:
