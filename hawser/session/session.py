@@ -29,6 +29,7 @@ from .connections import Connections
 from .messages import Messages
 from .progress import Progress
 from .signing import SigningState
+from .texts import STAND_IN, texts
 
 
 class Session:
@@ -206,9 +207,9 @@ class Session:
 
     def texts(self, release: Release) -> list[list[object]]:
         """Return what the processes of a release start with on all hosts, whatever its id and the hosts' facts are."""
-        stand_in = dataclasses.replace(release, id=preflight.STAND_IN)
+        stand_in = dataclasses.replace(release, id=STAND_IN)
         hosts = (self.host(name, stand_in) for name in self.environment.hosts)
-        return preflight.texts(
+        return texts(
             dataclasses.replace(host, facts=Facts(), entry={}, drained=(), rollout=None, today=None) for host in hosts
         )
 

@@ -38,7 +38,7 @@ hashlib.scrypt = functools.cache(hashlib.scrypt)
 
 # The user's own cache is none of the tests'.
 COMPILED.folder = None
-installed.cache_folder = lambda name: None
+installed.own_folder = lambda name: None
 
 
 @pytest.fixture

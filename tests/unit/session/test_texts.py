@@ -13,7 +13,7 @@ from hawser.host.facts import Facts
 from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.secrets import Secrets
-from hawser.session import preflight
+from hawser.session import texts
 from hawser.tasks import config, deploy  # noqa: F401
 from hawser.templates.rendering import Templates
 
@@ -35,7 +35,7 @@ SETTINGS = {
 def host() -> Callable[..., Host]:
     def host(value: str = "k-e-y", **settings: object) -> Host:
         environment = Environment.model_validate({**SETTINGS, **settings})
-        release = Release(preflight.STAND_IN, "1" * 40, environment, Templates())
+        release = Release(texts.STAND_IN, "1" * 40, environment, Templates())
         secrets = Secrets("shop", Path("shop.env"), {"KEY": value})
         return Host("web1", environment, secrets, release.templates, {"web1": "10.0.0.1"}, Facts(), release)
 
@@ -43,8 +43,8 @@ def host() -> Callable[..., Host]:
 
 
 def test_definitions_variables_the_script_and_listed_files_are_what_processes_start_with(host):
-    found = {str(path): str(text) for _host, path, text, *_more in preflight.texts([host()])}
-    root = f"/srv/shop/releases/{preflight.STAND_IN}"
+    found = {str(path): str(text) for _host, path, text, *_more in texts.texts([host()])}
+    root = f"/srv/shop/releases/{texts.STAND_IN}"
     assert {
         "/etc/systemd/system/shop-web-blue.service",
         "/etc/supervisor/conf.d/shop-mail.conf",
@@ -56,12 +56,12 @@ def test_definitions_variables_the_script_and_listed_files_are_what_processes_st
 
 
 def test_what_processes_start_with_is_the_same_in_whichever_order_steps_were_loaded(host, monkeypatch):
-    before = preflight.texts([host()])
-    monkeypatch.setattr(preflight.Step, "registry", preflight.Step.registry[::-1])
-    assert preflight.texts([host()]) == before
+    before = texts.texts([host()])
+    monkeypatch.setattr(texts.Step, "registry", texts.Step.registry[::-1])
+    assert texts.texts([host()]) == before
 
 
 def test_what_cannot_be_rendered_is_what_is_said_of_it(host):
     broken = host(env={"variables": {"KEY": "{{ secrets.GONE }}"}})
-    assert any("GONE" in str(each) for each in preflight.texts([broken]))
-    assert preflight.texts([broken]) != preflight.texts([host()])
+    assert any("GONE" in str(each) for each in texts.texts([broken]))
+    assert texts.texts([broken]) != texts.texts([host()])
