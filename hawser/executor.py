@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NoReturn, cast
@@ -103,6 +104,18 @@ class LocalCall(OwnCall):
         return LocalContext(config=config)
 
 
+def last_word(error: BaseException) -> Exit:
+    """Return what a run ends with that did not go well."""
+    if isinstance(error, Exit):
+        return error
+    if isinstance(error, Ended):
+        return HawserError(f"ended by a signal; {AGAIN}", code=128 + signal.SIGTERM)
+    if isinstance(error, KeyboardInterrupt):
+        return HawserError(f"stopped; {AGAIN}", code=128 + signal.SIGINT)
+    code = error.code if isinstance(error, SystemExit) else 1
+    return HawserError(f"{type(error).__name__}: {error}", code=code if isinstance(code, int) else 1)
+
+
 def releases(task: object) -> bool:
     """Tell whether a task releases a revision."""
     return isinstance(task, FleetTask) and task.releases
@@ -134,10 +147,8 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             # Whatever a host, a repository or a program said in it: Invoke prints it as it is.
             error.message = brief(safe(str(error.message or ""), self.masks()))
             raise
-        except Ended:
-            raise HawserError(f"ended by a signal; {AGAIN}", code=128 + signal.SIGTERM) from None
-        except KeyboardInterrupt:
-            raise HawserError(f"stopped; {AGAIN}", code=130) from None
+        except KeyboardInterrupt as interrupt:
+            raise last_word(interrupt) from None
 
     def masks(self) -> tuple[str, ...]:
         """Return the secrets to mask, as far as they are known already."""
@@ -156,12 +167,10 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         session = Session(self.config, names, command, verbose=bool(verbose))
         self.session = session
         session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
-        ok = False
         try:
             result = super().execute(*tasks)
             if session.dry_failures:
                 raise HawserError(f"would fail on {', '.join(dict.fromkeys(session.dry_failures))}")
-            ok = True
             return result
         except KeyboardInterrupt:
             session.connections.hang_up()
@@ -183,7 +192,8 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             # Only a plain task speaks with its host by itself.
             raise Unreachable(f"{session.spoken_to}: the connection broke: {reason(error)}") from None
         finally:
-            session.close(ok)
+            ending = sys.exception()
+            session.close(None if ending is None else last_word(ending))
             self.keep_completion(session)
             # The process ends now: walking through all objects once more takes longer than a connection.
             gc.freeze()

@@ -33,6 +33,7 @@ from .installed import this_version
 from .mistyped import asks_for_help_outside, mistyped, unquoted
 from .options import require_meaningful
 from .project import fabfile_above, hosts_above, hosts_folder, own_settings
+from .report.text import names as names_of
 from .report.text import safe
 
 BY_TASK = "fab -H {hosts} run {command}"
@@ -202,6 +203,38 @@ class Program(Fab):  # type: ignore[misc]
             self.keep_completion()
         with self.mistypings():
             super().parse_cleanup()
+
+    def list_flat(self) -> None:
+        """List the tasks by subject, the team's own first; see Invoke."""
+        from .tasks.collection import SUBJECTS, subjects
+
+        pairs = self._make_pairs(self.scoped_collection)
+        if self.list_root or self.list_depth or not pairs:
+            super().list_flat()
+            return
+        print(f"{self.task_list_opener()}:\n")
+        width = max(len(name) for name, _told in pairs)
+        for subject in ("", *SUBJECTS):
+            # Behind a name, there may be others of the same task.
+            there = [pair for pair in pairs if subject in (subjects(pair[0].partition(" ")[0]) or [""])]
+            if there:
+                print(subject or "Of this project")
+                self.print_columns([(name.ljust(width), told) for name, told in there])
+        if default := self.scoped_collection.default:
+            print(f"Default task: {default}\n")
+
+    def no_tasks_given(self) -> None:
+        """Say what this is, and the next move."""
+        folder = hosts_folder(self.config)
+        names = sorted(path.stem for path in folder.glob("*.toml") if path.stem != "example")
+        print(f"Hawser {this_version()} brings Python web back ends onto your own hosts over SSH, and keeps them well.")
+        if names:
+            moves = f"fab -H {names[0]} status, or -R -H {names[0]} deploy, which only looks"
+            print(safe(f"Environments: {names_of(names)}; next: {moves}", ()))
+        else:
+            print("No environment file is here yet; next: hawser new, in the checkout of an application")
+        print("All tasks: fab --list; the options of one: fab --help TASK; those of all: fab --help")
+        raise Exit
 
     def keep_completion(self) -> None:
         """Make the list that a shell's function reads, as far as the files of the project can be read."""

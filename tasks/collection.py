@@ -87,6 +87,19 @@ PLACES = {
     "volumes.format": "volumes.make",
     **{f"{server}.install": f"webservers.{server}.install" for server in TRAITS},
 }
+# The subjects under which `--list` shows them, in this order; a test says that each task has one.
+SUBJECTS = {
+    "Begin": ("new", "schema", "trust", "check", "bootstrap", "secrets.*", "sandbox.*"),
+    "Deploy": ("deploy", "rollback", "resume", "remove", "lock.*", "maintenance.*", "releases.*"),
+    "Look": ("status", "logs", "history", "printenv", "config.render", "config.samples", "cron.list"),
+    "Work on hosts": ("run", "manage", "shell", "dbshell", "put", "get", "restart", "stop", "start"),
+    "Data": ("db.backup", "db.list", "db.restore", "queue.*", "once.*", "volumes.*"),
+    "Certificates": ("certs.*",),
+    "Parts of a deploy, one by one": (
+        *("code.*", "checkouts.*", "builds.*", "venv.*", "config.install", "config.place", "release.*", "db.migrate"),
+        *("systemd.*", "supervisor.*", *(f"{server}.*" for server in TRAITS), "cron.install", "firewall.*"),
+    ),
+}
 # The task that the name of its group stands for.
 DEFAULTS = {"lock.status"}
 # Written by `tests/unit/test_collection.py`, out of what stands there.
@@ -108,6 +121,12 @@ def collected() -> Collection:
         there = root.collections[group] if group else root
         there.add_task(Named(name, place_of(typed), DOCSTRINGS.get(typed, "")), default=typed in DEFAULTS)
     return root
+
+
+def subjects(typed: str) -> list[str]:
+    """Return the subjects of a task: one, and none for a task of somebody else's."""
+    names = {typed, f"{typed.partition('.')[0]}.*"} if typed in PLACES else set()
+    return [subject for subject, members in SUBJECTS.items() if names & {*members}]
 
 
 namespace = collected()

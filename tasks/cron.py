@@ -124,7 +124,8 @@ def list_entries(fleet: Fleet) -> None:
             what = {"host": name, "entry": entry, "schedule": schedule, "command": command}
             records.append({**what, **(run or {"began": None, "ended": None, "status": None, "running": False})})
     columns = ["host", "entry", "schedule", "command", "last run", "took", "result"]
-    fleet.report.table("cron", columns, rows, records)
+    none = f"{fleet.environment.path.name} gives these hosts no cron entry; next: a table [cron.NAME]"
+    fleet.report.table("cron", columns, rows, records, empty=none)
 
 
 def last_run(run: CronRun | None, now: float) -> list[str]:

@@ -89,7 +89,8 @@ def listing(fleet: Fleet, database: str = "") -> None:
         if database in ("", each["database"])
     ]
     columns = ["host", "database", "backup", "age", "size", "release", "by", "why", "state"]
-    fleet.report.table("backups", columns, rows)
+    none = f"no backup is kept yet; next: fab -H {fleet.environment.name} db.backup"
+    fleet.report.table("backups", columns, rows, empty=none)
 
 
 @fleet_task(

@@ -109,7 +109,8 @@ def deploy(
 @fleet_task(help={"to": "the release to go back to; default: the one before"})
 def rollback(fleet: Fleet, to: str = "") -> None:
     """Go back to the release that was deployed before, with its own code and configuration and today's secrets."""
-    wanted = with_todays_secrets(fleet, kept.release(fleet.with_leader(), to or previous(fleet)))
+    identifier = kept.identifier(fleet, to) if to else previous(fleet)
+    wanted = with_todays_secrets(fleet, kept.release(fleet.with_leader(), identifier))
     migrations.report_reverts(fleet, wanted)
     roll_out(fleet, wanted, Record(wanted.id, wanted.commit, "rollback", migrations=False))
 

@@ -150,4 +150,5 @@ def listing(fleet: Fleet) -> None:
         rows.append(
             [name, entry.command, state, *(str((record or {}).get(key, "")) for key in ("at", "who", "release"))]
         )
-    fleet.report.table("once", ["name", "command", "state", "when (UTC)", "by", "release"], rows)
+    none = f"{fleet.environment.path.name} names no command that runs once; next: a table [once.NAME]"
+    fleet.report.table("once", ["name", "command", "state", "when (UTC)", "by", "release"], rows, empty=none)

@@ -20,7 +20,8 @@ def listing(fleet: Fleet, db: int = 0) -> None:
         [each.host, each.holder, each.name, each.waiting, each.working, each.consumers] for each in queues(fleet, db)
     ]
     columns = ["host", "vhost", "queue", "waiting", "at work", "consumers"]
-    fleet.report.table("queues", columns, [[str(cell) for cell in row] for row in rows])
+    none = f"no queue is there; next: fab -H {fleet.environment.name} status, do the workers run that make theirs?"
+    fleet.report.table("queues", columns, [[str(cell) for cell in row] for row in rows], empty=none)
 
 
 @fleet_task(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import calendar
 import dataclasses
 import re
 import time
+from collections.abc import Mapping
 
 from hawser.answers import reading
 from hawser.answers.rows import KeptRelease
@@ -15,6 +17,7 @@ from hawser.fleet.releases import current_releases
 from hawser.host import Host
 from hawser.host.release import short
 from hawser.resources import Prune, Resources
+from hawser.runner.processes.cron import LATEST
 from hawser.steps import fleet_task, step
 
 from .status import span
@@ -23,6 +26,8 @@ from .status import span
 NUMBER = re.compile("[0-9]{1,9}")
 # What an entry of the history says, for programs; which Hawser it was, people ask for seldom.
 WORDS = ("started", "what", "who", "from", "release", "result", "hawser")
+# Who is at work, as a journal has it (`hawser.tasks.deploy.roll_out`).
+BY = re.compile(r"(\S+) on (\S+) at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
 
 
 @fleet_task(name="list")
@@ -30,7 +35,8 @@ def listing(fleet: Fleet) -> None:
     """Show the releases that each host keeps, the youngest first, and which of them have served."""
     found = fleet.needing_code().ask_all(reading.RELEASES, {"root": fleet.environment.app.root})
     rows = [[name, *row(each)] for name, releases in found.items() for each in releases]
-    fleet.report.table("releases", ["host", "release", "commit", "age", "size", "state"], rows)
+    none = f"no release is kept yet; next: fab -H {fleet.environment.name} deploy"
+    fleet.report.table("releases", ["host", "release", "commit", "age", "size", "state"], rows, empty=none)
 
 
 @fleet_task(help={"keep": "how many releases that have served stay on each host; default: app.keep"})
@@ -96,25 +102,52 @@ def confirmed(fleet: Fleet) -> bool:
 def history(fleet: Fleet, lines: int = 20) -> None:
     """Show who released what, when, from where, how long it took and with which result, the latest first."""
     hosts: dict[tuple[str, ...], list[str]] = {}
-    seconds: dict[tuple[str, ...], int | None] = {}
+    seconds: dict[tuple[str, ...], str] = {}
     for name, found in fleet.needing_code().ask_all(reading.HISTORY, {"lines": lines}).items():
         for entry in found:
+            who, place, started = whence(entry)
             key = (
-                str(entry.get("started") or entry.get("at", "")),
-                *(str(entry.get(word, "")) for word in ("what", "who", "from", "release")),
+                started,
+                str(entry.get("what", "")),
+                who,
+                place,
+                str(entry.get("release", "")),
                 str(entry.get("result", "ok")) + (f", without {entry['without']}" if entry.get("without") else ""),
                 str(entry.get("hawser", "")),
             )
             hosts.setdefault(key, []).append(name)
-            took = str(entry.get("seconds", ""))
-            seconds[key] = int(took) if NUMBER.fullmatch(took) else None
-    shown = sorted(hosts, reverse=True)[:lines]
-    rows = [
-        [*key[:5], ", ".join(hosts[key]), "" if (age := seconds[key]) is None else span(age), key[5]] for key in shown
+            seconds[key] = str(entry.get("seconds", ""))
+    took = {key: span(int(each)) if NUMBER.fullmatch(each) else "" for key, each in seconds.items()}
+    latest = sorted(hosts, reverse=True)[:lines]
+    rows = [[local(key[0]), *key[1:5], ", ".join(hosts[key]), took[key], key[5]] for key in latest]
+    # In UTC, and to the second, as it was written down.
+    records = [
+        {**dict(zip(WORDS, key, strict=True)), "hosts": hosts[key], "seconds": int(seconds[key]) if took[key] else None}
+        for key in latest
     ]
-    records = [{**dict(zip(WORDS, key, strict=True)), "hosts": hosts[key], "seconds": seconds[key]} for key in shown]
-    columns = ["when (UTC)", "what", "who", "from", "release", "hosts", "took", "result"]
-    fleet.report.table("history", columns, rows, records)
+    columns = ["when", "what", "who", "from", "release", "hosts", "took", "result"]
+    none = f"nothing has been deployed yet; next: fab -H {fleet.environment.name} bootstrap deploy"
+    fleet.report.table("history", columns, rows, records, empty=none)
+
+
+def whence(entry: Mapping[str, object]) -> tuple[str, str, str]:
+    """Return who an entry of the history is by, from where, and since when.
+
+    Of a rollout that was broken off, the one after it has noted all three as the journal has them, in one sentence.
+    """
+    who, place = str(entry.get("who", "")), str(entry.get("from", ""))
+    started = str(entry.get("started") or entry.get("at", ""))
+    found = BY.fullmatch(who) if not place else None
+    return (found[1], found[2], found[3]) if found else (who, place, started)
+
+
+def local(moment: str) -> str:
+    """Write a time of the history as people here do: in their zone, to the minute; what is none stays as it is."""
+    try:
+        seconds = calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
+    except ValueError:
+        return moment
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(min(max(seconds, 0), int(LATEST))))
 
 
 def row(release: KeptRelease) -> list[str]:

@@ -54,7 +54,8 @@ def reset(session: Session) -> None:
 def listing(session: Session) -> None:
     """Show the sandbox hosts that are up."""
     rows = [[each.name, each.address, f"fab sandbox.shell {each.name}"] for each in sandbox.listing()]
-    session.report.table("sandbox", ["host", "address", "reach it with"], rows)
+    none = "no throwaway host is up; next: fab -H ENVIRONMENT sandbox.up"
+    session.report.table("sandbox", ["host", "address", "reach it with"], rows, empty=none)
 
 
 @session_task(positional=["host"], help={"host": "its name in the sandbox, as sandbox.list shows it"})

@@ -49,6 +49,11 @@ def status(fleet: Fleet) -> None:
         fleet.report.table(f"{fleet.environment.name}: processes", PROCESSES, rows, records)
     title = f"{fleet.environment.name}: hosts"
     fleet.report.table(title, HOSTS, [each.row() for each in looks], [each.record() for each in looks])
+    open_ones = [each.host.name for each in looks if each.host.facts.journal]
+    if open_ones:
+        target = fleet.environment.name
+        next_move = f"fab -H {target} lock.status, is somebody at work? else: fab -H {target} resume"
+        fleet.report.note("", f"a rollout is open on {', '.join(open_ones)}; next: {next_move}", "warning")
     for each in looks:
         for owner, number in exposed(each.host, each.sockets):
             fleet.report.note(

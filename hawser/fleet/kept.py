@@ -27,6 +27,8 @@ from .fleet import Fleet
 BELIEVED = (Standing.OURS, Standing.ACCEPTED)
 # The runner reads no more of a file than this; what a release is made of takes some ten thousand characters.
 LONGEST = 1 << 20
+# Of the id of a release, where only its beginning is typed.
+FEWEST_DIGITS = 4
 # How many differences are shown of one.
 SHOWN = 12
 
@@ -89,6 +91,21 @@ def reachable_everywhere(fleet: Fleet) -> Fleet:
         connections.try_open([name for name in names if name not in {*connections.wires, *connections.lost}])
     )
     return fleet.subset([name for name in names if name in connections.wires and name not in connections.lost])
+
+
+def identifier(fleet: Fleet, named: str) -> str:
+    """Return the id of the kept release that somebody names: by its id, or by its first digits, as of its commit.
+
+    :raises HawserError: several begin so.
+    """
+    there = fleet.with_code().required_hosts()
+    kept = dict.fromkeys(each for name in there.names for each in there.facts(name).releases)
+    found = [each for each in kept if each.startswith(named)] if len(named) >= FEWEST_DIGITS else []
+    if named in kept or not found:
+        return named
+    if len(found) > 1:
+        raise HawserError(f"{named} is the beginning of several releases: {', '.join(found)}", next="name one", code=2)
+    return found[0]
 
 
 def release(fleet: Fleet, identifier: str) -> Release:

@@ -76,6 +76,7 @@ class JsonReport:
         columns: Sequence[str],
         rows: Sequence[Sequence[str]],
         records: Sequence[Mapping[str, object]] = (),
+        empty: str = "",
     ) -> None:
         self._write(
             "table",
@@ -83,12 +84,13 @@ class JsonReport:
             columns=list(columns),
             rows=[list(row) for row in rows],
             records=[dict(record) for record in records],
+            empty="" if rows else empty,
         )
 
     def pause(self) -> None:
         """Nothing to leave: lines are written whole."""
 
-    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None) -> None:
+    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0) -> None:
         with self._lock:
             if self._finished:
                 return
@@ -96,6 +98,8 @@ class JsonReport:
         self._write(
             "finish",
             ok=ok,
+            code=code,
+            error=error,
             dry=self._dry,
             seconds=round(self._clock() - self._began, 3),
             exchanges=dict(exchanges or {}),

@@ -191,7 +191,11 @@ class LineReport(ABC):
         columns: Sequence[str],
         rows: Sequence[Sequence[str]],
         records: Sequence[Mapping[str, object]] = (),
+        empty: str = "",
     ) -> None:
+        if empty and not rows:
+            self.note("", empty)
+            return
         shown = [number for number in range(len(columns)) if not rows or any(row[number] for row in rows)]
         cells = [[self._safe_cell(row[number]) for number in shown] for row in rows]
         with self._lock:
@@ -203,7 +207,7 @@ class LineReport(ABC):
         with self._lock:
             self._release()
 
-    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None) -> None:
+    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0) -> None:
         with self._lock:
             self.pause()
             if self._finished:

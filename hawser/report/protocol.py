@@ -60,18 +60,22 @@ class Report(Protocol):
         columns: Sequence[str],
         rows: Sequence[Sequence[str]],
         records: Sequence[Mapping[str, object]] = (),
+        empty: str = "",
     ) -> None:
         """Show an answer that is a table; a column without a word is left out for people.
 
         :param rows: cells; a `Marked` one stands out.
         :param records: the same for programs: numbers as numbers.
+        :param empty: what people are told in its place when it has no rows: that there are none, and the next move.
         """
 
     def pause(self) -> None:
         """Leave the terminal to somebody else (a prompt, a plain task) until something is told again."""
 
-    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None) -> None:
+    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0) -> None:
         """Sum up; later calls do nothing.
 
         :param exchanges: how often each host was asked for something; for programs, people are not told.
+        :param error: what the run ends with, which people read on standard error, and
+        :param code: its exit status.
         """

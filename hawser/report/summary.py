@@ -31,7 +31,7 @@ def summary(tally: Tally, seconds: float, ok: bool, dry: bool, verbose: bool = F
                 yield [("warning  ", "bold yellow"), (f"{host}: {said}" if host else said, "yellow")]
         yield []
         yield sentence(tally, seconds, ok, dry, 0 if verbose else tally.bookkeeping)
-    elif tally.broken_off or not ok:
+    elif tally.broken_off:
         yield sentence(tally, seconds, ok, dry, 0)
 
 

@@ -11,6 +11,7 @@ from typing import IO, cast
 from rich import box
 from rich.console import Console
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +25,8 @@ from .text import Line, clean
 
 # Lines that the live area leaves to what stays, on a low terminal.
 LEFT_ABOVE = 3
+# Columns that no terminal has.
+WIDEST = 100_000
 
 
 class TerminalReport(LineReport):
@@ -97,18 +100,19 @@ class TerminalReport(LineReport):
         columns: Sequence[str],
         rows: Sequence[Sequence[str]],
         records: Sequence[Mapping[str, object]] = (),
+        empty: str = "",
     ) -> None:
         with self._lock:
             self._hide()
-            super().table(title, columns, rows, records)
+            super().table(title, columns, rows, records, empty)
 
     def pause(self) -> None:
         with self._lock:
             self._hide()
             super().pause()
 
-    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None) -> None:
-        super().finish(ok, exchanges)
+    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0) -> None:
+        super().finish(ok, exchanges, error, code)
         atexit.unregister(self.pause)
 
     def _write(self, line: Line) -> None:
@@ -123,6 +127,25 @@ class TerminalReport(LineReport):
             self._print(head + Text.from_ansi(line))
 
     def _write_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Put a table out; one that is wider than the terminal in parts, each with the columns that tell rows apart."""
+        keys = 1 if len({row[0] for row in rows}) == len(rows) else 2
+        left = list(range(len(columns)))
+        while left:
+            # At least one new column, however wide it is.
+            count = next((n for n in range(len(left), keys + 1, -1) if self._fits(columns, rows, left[:n])), keys + 1)
+            self._console.print(self._made_table(title, columns, rows, left[:count]))
+            title, rest = "", left[count:]
+            left = [*range(keys), *rest] if rest else []
+
+    def _fits(self, columns: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence[int]) -> bool:
+        table = self._made_table("", columns, rows, shown)
+        # What it would take where there is room for everything.
+        anywhere = self._console.options.update(max_width=WIDEST)
+        return Measurement.get(self._console, anywhere, table).maximum <= self._console.width
+
+    def _made_table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence[int]
+    ) -> Table:
         table = Table(
             title=title or None,
             title_justify="left",
@@ -132,11 +155,12 @@ class TerminalReport(LineReport):
             pad_edge=False,
             show_edge=False,
         )
-        for column in columns:
-            table.add_column(Text(column), overflow="fold")
+        for number in shown:
+            table.add_column(Text(columns[number]), overflow="fold")
         for row in rows:
-            table.add_row(*(Text(cell, style=getattr(cell, "style", "")) for cell in row))
-        self._console.print(table)
+            cells = (row[number] for number in shown)
+            table.add_row(*(Text(cell, style=getattr(cell, "style", "")) for cell in cells))
+        return table
 
     def _print(self, text: Text) -> None:
         """Print a line whole: the terminal may break it, rich must not."""

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from fabric import Connection
 from fabric.config import Config
+from invoke.exceptions import Exit
 
 from .. import sandbox
 from ..errors import HawserError, InputErrors, Problem
@@ -290,7 +291,12 @@ class Session:
         """Remember the hosts on which a dry run would fail."""
         self.dry_failures.extend(names)
 
-    def close(self, ok: bool) -> None:
-        """Say goodbye to every host and sum up."""
+    def close(self, error: Exit | None = None) -> None:
+        """Say goodbye to every host and sum up.
+
+        :param error: what the run ends with, where it did not go well.
+        """
         self.connections.close()
-        self.report.finish(ok, {name: wire.exchanges for name, wire in self.connections.wires.items()})
+        exchanges = {name: wire.exchanges for name, wire in self.connections.wires.items()}
+        told, code = ("", 0) if error is None else (str(error.message or ""), error.code)
+        self.report.finish(error is None, exchanges, told, code)

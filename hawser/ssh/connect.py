@@ -259,7 +259,11 @@ class Connector:
         except socket.gaierror:
             raise Unreachable("the name does not resolve;", host=where, next="give the host an `address`") from None
         except TimeoutError:
-            raise Unreachable(f"no answer within {self.patience(address)} s", host=where) from None
+            next_move = f"is it up, and do firewalls let you to port {connection.port}? -t waits for longer"
+            raise Unreachable(f"no answer within {self.patience(address)} s;", host=where, next=next_move) from None
+        except ConnectionRefusedError as error:
+            next_move = "is sshd running there, and on this port? `port` of the host says which it is"
+            raise Unreachable(f"{reason(error)};", host=where, next=next_move) from None
         except (OSError, EOFError, paramiko.SSHException) as error:
             said = f"; its ProxyCommand: {link.last_words()}" if isinstance(link, ProgramSocket) else ""
             why = cut_short(connection.client.get_transport(), str(error), self.patience(address)) or reason(error)

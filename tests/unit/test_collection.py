@@ -75,3 +75,12 @@ def test_the_options_of_what_is_typed_are_known_as_if_all_were_loaded() -> None:
     assert set(contexts("-H", "web1", "run", "deploy", "db.list").contexts) == {"run", "deploy", "db.list"}
     assert set(contexts("--help", "deploy").contexts) == {"deploy"}
     assert not contexts("-H", "deploys", "deplo").contexts
+
+
+@pytest.mark.parametrize("typed", collection.PLACES)
+def test_a_task_is_listed_under_one_subject(typed: str) -> None:
+    assert len(collection.subjects(typed)) == 1
+
+
+def test_a_task_of_somebody_else_has_no_subject_of_ours() -> None:
+    assert collection.subjects("sysctl") == [] and collection.subjects("db.mine") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -50,12 +51,12 @@ def fab(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     (tmp_path / "hosts").mkdir()
     (tmp_path / "hosts" / "shop.toml").write_text(SHOP)
 
-    def fab(*words: str, settings: str = "") -> subprocess.Popen[str]:
+    def fab(*words: str, settings: str = "", output: str = "plain") -> subprocess.Popen[str]:
         (tmp_path / "fabric.yaml").write_text(settings)
         return subprocess.Popen(
             [sys.executable, "-c", "from hawser.program import main; main()", *words],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(PROJECT), "HAWSER_OUTPUT": "plain", "HOME": str(tmp_path)},
+            env={**os.environ, "PYTHONPATH": str(PROJECT), "HAWSER_OUTPUT": output, "HOME": str(tmp_path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -156,3 +157,57 @@ def test_bin_venv_makes_our_program_the_fab_of_the_environment(tmp_path: Path) -
         check=True,
     )
     assert made.stdout.startswith("Hawser ")
+
+
+def test_the_last_json_line_says_what_the_run_ended_with(fab: Callable[..., subprocess.Popen[str]]) -> None:
+    output, errors = fab("failing", output="json").communicate(timeout=60)
+    last = json.loads(output.splitlines()[-1])
+    assert (last["t"], last["ok"], last["code"]) == ("finish", False, 1)
+    assert last["error"].startswith("web1: ") and last["error"].endswith("next: look")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_last_json_line_knows_the_signal(
+    fab: Callable[..., subprocess.Popen[str]], number: signal.Signals, code: int
+) -> None:
+    running = fab("waiting", output="json")
+    assert running.stdout is not None and running.stdout.readline() == "waiting\n"
+    running.send_signal(number)
+    output, _errors = running.communicate(timeout=10)
+    last = json.loads(output.splitlines()[-1])
+    assert (last["ok"], last["code"]) == (False, code) and "can be given again" in last["error"]
+
+
+def test_without_a_task_it_says_in_three_lines_what_it_is_and_the_next_move(
+    fab: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "fabfile.py").write_text("from hawser import namespace\n")
+    running = fab()
+    output, errors = running.communicate(timeout=60)
+    assert (running.returncode, errors, len(output.splitlines())) == (0, "", 3)
+    assert output.startswith("Hawser ") and "Environments: shop; next: fab -H shop status" in output
+    (tmp_path / "hosts/shop.toml").unlink()
+    output, _errors = fab().communicate(timeout=60)
+    assert "next: hawser new" in output and len(output.splitlines()) == 3
+
+
+def test_a_name_of_a_file_does_nothing_to_the_terminal(
+    fab: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "fabfile.py").write_text("from hawser import namespace\n")
+    (tmp_path / "hosts/\x1b]0;owned\x07.toml").touch()
+    output, _errors = fab().communicate(timeout=60)
+    assert not set(output) & {"\x1b", "\x07"}
+
+
+def test_tasks_are_listed_by_subject_and_the_teams_own_first(
+    fab: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    own = "from invoke import task\nfrom hawser import namespace as ns\n@task\ndef mine(c):\n    'Do mine.'\n"
+    (tmp_path / "fabfile.py").write_text(f"{own}ns.add_task(mine)\n")
+    output, _errors = fab("--list").communicate(timeout=60)
+    lines = output.splitlines()
+    heads = [line for line in lines if line and not line.startswith(" ")]
+    assert heads[:4] == ["Available tasks:", "Of this project", "Begin", "Deploy"]
+    assert lines[lines.index("Of this project") + 1].split() == ["mine", "Do", "mine."]
+    assert "  deploy " in output and "  lock.status (lock) " in output

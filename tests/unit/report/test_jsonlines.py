@@ -52,6 +52,7 @@ def test_every_call_is_one_line_that_says_when_and_where() -> None:
         {
             "t": "finish",
             "ok": False,
+            "code": 0,
             "dry": False,
             "seconds": 2.5,
             "counts": {"web1": {"changed": 1}},
@@ -100,3 +101,18 @@ def test_programs_are_told_of_book_keeping_and_that_it_is_that() -> None:
     report.event("web1", Event(0, "release.advance", "journal x", "changed", bookkeeping=True))
     report.event("web1", Event(1, "release.start", "running demo-web", "changed"))
     assert [row.get("bookkeeping") for row in rows(stream)] == [True, True, None]
+
+
+def test_the_last_line_says_what_the_run_ended_with() -> None:
+    report, stream = recorded()
+    report.set_masks(["hunter2"])
+    report.finish(False, error="web1: hunter2 is refused", code=2)
+    (told,) = rows(stream)
+    assert (told["ok"], told["code"], told["error"]) == (False, 2, "web1: ******** is refused")
+
+
+def test_an_empty_table_says_why_to_programs_as_well() -> None:
+    report, stream = recorded()
+    report.table("backups", ["host"], [], empty="none yet")
+    report.table("backups", ["host"], [["web1"]], empty="none yet")
+    assert [row.get("empty") for row in rows(stream)] == ["none yet", None]

@@ -481,3 +481,24 @@ def test_a_phase_of_several_exchanges_is_told_once() -> None:
         screen.report.phase("prepare", ["web1", "web2"])
     screen.report.phase("prepare", ["web1"])
     assert screen.stream.getvalue() == "== prepare  web1, web2\n== prepare  web1\n"
+
+
+def test_an_empty_table_says_so_with_the_next_move() -> None:
+    screen = Screen()
+    screen.report.table("backups", ["host", "backup"], [], empty="no backup is kept yet; next: fab -H demo db.backup")
+    screen.report.table("backups", ["host", "backup"], [["web1", "x"]], empty="none")
+    assert screen.shows(
+        """
+        note  no backup is kept yet; next: fab -H demo db.backup
+        backups
+        host  backup
+        web1  x
+        """
+    )
+
+
+def test_a_run_that_only_told_something_is_not_summed_up_when_it_fails() -> None:
+    screen = Screen()
+    screen.report.table("findings", ["about", "finding"], [["ports", "nobody listens"]])
+    screen.report.finish(False, error="1 finding", code=1)
+    assert "failed after" not in screen.stream.getvalue()

@@ -198,3 +198,38 @@ def test_what_takes_long_has_a_clock_of_its_own() -> None:
     now[0] += 12
     line = board.render(80, 5).plain
     assert "command npm run build 12.0 s" in line and line.endswith("42.0 s") and len(line) <= 80
+
+
+WIDE = (
+    ["host", "process", "manager", "state", "since", "release", "listens"],
+    [
+        ["web1", "web", "systemd", "running", "00:23 (19 min)", "6198f86b81-e3a96415", "web-blue.sock"],
+        ["web1", "worker", "supervisor", "running", "00:23 (19 min)", "6198f86b81-e3a96415", ""],
+    ],
+)
+
+
+def test_a_wide_table_is_told_in_parts_and_no_word_is_folded() -> None:
+    terminal = Terminal(width=80)
+    terminal.report.table("demo: processes", *WIDE)
+    lines = [line.rstrip() for line in terminal.text().splitlines()]
+    assert all(len(line) <= 80 for line in lines)
+    for cell in (cell for row in WIDE[1] for cell in row):
+        assert cell in terminal.text()
+    assert lines.count("demo: processes") == 1
+    assert [line.split() for line in lines if line.startswith("web1  web ")][1] == ["web1", "web", "web-blue.sock"]
+
+
+def test_a_table_that_fits_is_told_in_one_part() -> None:
+    terminal = Terminal(width=120)
+    terminal.report.table("", *WIDE)
+    assert sum(line.startswith("host") for line in terminal.text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("width", [8, 20])
+def test_a_table_wider_than_any_terminal_is_told_all_the_same(width: int) -> None:
+    terminal = Terminal(width=width)
+    terminal.report.table("", ["host", "finding"], [["web1", "x" * 150], ["web2", "y"]])
+    terminal.report.table("", ["host"], [["web1"]])
+    terminal.report.table("", ["host", "finding"], [])
+    assert terminal.text().count("x") == 150

@@ -196,3 +196,11 @@ def test_only_so_many_shake_hands_at_once(connector, monkeypatch):
     for thread in threads:
         thread.join()
     assert 1 < max(most) <= HANDSHAKES
+
+
+def test_a_port_on_which_nobody_listens_has_a_next_move(connector):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(Unreachable, match=r"connection refused; next: is sshd running there") as told:
+        connector.open(Address("web1", "127.0.0.1", port, "root"))
+    assert "Errno" not in str(told.value)

@@ -132,7 +132,7 @@ class Hostile:
         except HawserError as error:
             said = brief(safe(str(error), session.masks))
         finally:
-            session.close(not said)
+            session.close(HawserError(said) if said else None)
             self.shared.close()
         return self.text.getvalue() + said
 
