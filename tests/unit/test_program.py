@@ -160,7 +160,7 @@ def test_bin_venv_makes_our_program_the_fab_of_the_environment(tmp_path: Path) -
 
 
 def test_the_last_json_line_says_what_the_run_ended_with(fab: Callable[..., subprocess.Popen[str]]) -> None:
-    output, errors = fab("failing", output="json").communicate(timeout=60)
+    output, _errors = fab("failing", output="json").communicate(timeout=60)
     last = json.loads(output.splitlines()[-1])
     assert (last["t"], last["ok"], last["code"]) == ("finish", False, 1)
     assert last["error"].startswith("web1: ") and last["error"].endswith("next: look")
