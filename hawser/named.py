@@ -10,6 +10,16 @@ from typing import Any
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
+# The subjects under which tasks are listed, in this order.
+SUBJECTS = (
+    "Begin",
+    "Deploy",
+    "Look",
+    "Work on hosts",
+    "Data",
+    "Certificates",
+    "Parts of a deploy, one by one",
+)
 # Where all tasks of this kind stand, in their order.
 _places: dict[str, None] = {}
 
@@ -19,15 +29,16 @@ class Named(Task[Callable[..., Any]]):
 
     :param name: as it is typed, without its collection.
     :param place: its module, and its name in it.
+    :param subject: one of `SUBJECTS`.
     """
 
-    def __init__(self, name: str, place: str, docstring: str) -> None:
+    def __init__(self, name: str, place: str, docstring: str, subject: str) -> None:
         def body(context: object) -> None:
             raise NotImplementedError(place)
 
         body.__doc__ = docstring
         super().__init__(body, name=name)
-        self.place = place
+        self.place, self.subject = place, subject
         _places[place] = None
 
     def load(self) -> Task[Callable[..., Any]]:

@@ -31,6 +31,7 @@ from .errors import HawserError
 from .formats import shell
 from .installed import this_version
 from .mistyped import asks_for_help_outside, mistyped, unquoted
+from .named import SUBJECTS, Named
 from .options import require_meaningful
 from .project import fabfile_above, hosts_above, hosts_folder, own_settings
 from .report.text import names as names_of
@@ -206,8 +207,6 @@ class Program(Fab):  # type: ignore[misc]
 
     def list_flat(self) -> None:
         """List the tasks by subject, the team's own first; see Invoke."""
-        from .tasks.collection import SUBJECTS, subjects
-
         pairs = self._make_pairs(self.scoped_collection)
         if self.list_root or self.list_depth or not pairs:
             super().list_flat()
@@ -216,12 +215,17 @@ class Program(Fab):  # type: ignore[misc]
         width = max(len(name) for name, _told in pairs)
         for subject in ("", *SUBJECTS):
             # Behind a name, there may be others of the same task.
-            there = [pair for pair in pairs if subject in (subjects(pair[0].partition(" ")[0]) or [""])]
+            there = [pair for pair in pairs if subject == self.subject_of(pair[0].partition(" ")[0])]
             if there:
                 print(subject or "Of this project")
                 self.print_columns([(name.ljust(width), told) for name, told in there])
         if default := self.scoped_collection.default:
             print(f"Default task: {default}\n")
+
+    def subject_of(self, typed: str) -> str:
+        """Return the subject of a task; empty for one of somebody else's."""
+        task = self.scoped_collection[typed]
+        return task.subject if isinstance(task, Named) else ""
 
     def no_tasks_given(self) -> None:
         """Say what this is, and the next move."""

@@ -87,8 +87,8 @@ PLACES = {
     "volumes.format": "volumes.make",
     **{f"{server}.install": f"webservers.{server}.install" for server in TRAITS},
 }
-# The subjects under which `--list` shows them, in this order; a test says that each task has one.
-SUBJECTS = {
+# The subjects under which they are listed; a test says that each task has one.
+MEMBERS = {
     "Begin": ("new", "schema", "trust", "check", "bootstrap", "secrets.*", "sandbox.*"),
     "Deploy": ("deploy", "rollback", "resume", "remove", "lock.*", "maintenance.*", "releases.*"),
     "Look": ("status", "logs", "history", "printenv", "config.render", "config.samples", "cron.list"),
@@ -111,6 +111,12 @@ def place_of(typed: str) -> str:
     return f"{__package__}.{PLACES[typed]}"
 
 
+def subjects(typed: str) -> list[str]:
+    """Return the subjects that name a task: one."""
+    group = f"{typed.partition('.')[0]}.*"
+    return [subject for subject, members in MEMBERS.items() if typed in members or group in members]
+
+
 def collected() -> Collection:
     """Return the namespace."""
     root = Collection()
@@ -119,14 +125,9 @@ def collected() -> Collection:
         if group and group not in root.collections:
             root.add_collection(Collection(group))
         there = root.collections[group] if group else root
-        there.add_task(Named(name, place_of(typed), DOCSTRINGS.get(typed, "")), default=typed in DEFAULTS)
+        named = Named(name, place_of(typed), DOCSTRINGS.get(typed, ""), *subjects(typed))
+        there.add_task(named, default=typed in DEFAULTS)
     return root
-
-
-def subjects(typed: str) -> list[str]:
-    """Return the subjects of a task: one, and none for a task of somebody else's."""
-    names = {typed, f"{typed.partition('.')[0]}.*"} if typed in PLACES else set()
-    return [subject for subject, members in SUBJECTS.items() if names & {*members}]
 
 
 namespace = collected()
