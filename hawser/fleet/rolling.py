@@ -150,7 +150,22 @@ class Rollout:
                 with suppress(Exception):
                     # What it was about is told by the error itself.
                     self.hosts.subset(names).attempt([self.plan.record], self.wanted, phase="record")
+                with suppress(Exception):
+                    self.report_serving()
             raise
+
+    def report_serving(self) -> None:
+        """Say which release serves on which host, as they say it themselves, and what can be typed."""
+        asked = [name for name in self.hosts.names if name not in self.hosts.lost]
+        self.connections.refresh(asked)
+        serving: dict[str, list[str]] = {}
+        for name in self.hosts.names:
+            lost = name in self.hosts.lost
+            current = self.connections.facts[name].current or "nothing" if name in self.connections.facts else ""
+            serving.setdefault("unknown, it does not answer" if lost else f"{current} serves", []).append(name)
+        told = [f"  {', '.join(names)}: {what}" for what, names in serving.items()]
+        next_move = f"mend what failed, then fab -H {self.hosts.environment.name} deploy"
+        self.hosts.report.note("", "\n".join(["after the failure:", *told, f"  next: {next_move}"]))
 
     @contextmanager
     def undo_on_failure(self) -> Iterator[None]:

@@ -147,3 +147,22 @@ def test_a_host_that_is_lost_while_it_switches_counts_as_one_that_may_fail(world
     world.fault = lambda host, row: None
     assert world.fab("resume") == ""
     everything_is(world, "b")
+
+
+def test_a_failure_ends_with_what_serves_where_and_what_to_type(world, capsys):
+    world.commit = "b"
+    world.fault = world.ill("app2")
+    world.fab("deploy")
+    [last] = [part for part in capsys.readouterr().out.split("note  ") if part.startswith("after the failure:")]
+    told = last.splitlines()
+    assert [told[1].strip().split(": ")[0], told[1].strip()[-7:]] == ["web1, app1, app2, app3", " serves"]
+    assert told[1].strip().split(": ")[1].startswith("aaaaaaaaaa-")
+    assert told[2].strip() == "next: mend what failed, then fab -H pier deploy"
+
+
+def test_a_host_that_is_lost_in_a_failure_is_told_as_unknown(world, capsys):
+    world.commit = "b"
+    world.fault = either(world.ill("app2"), at("app1", CUT, kind="running"))
+    world.fab("deploy")
+    last = capsys.readouterr().out.rpartition("after the failure:")[2]
+    assert "app1: unknown, it does not answer" in last and "web1, app2, app3: aaaaaaaaaa-" in last
