@@ -202,7 +202,8 @@ def tidy(host: Host) -> Resources:
         if is_in_place(host, row) and row["process"] in free:
             # It had no colour, and served until the traffic moved.
             if free[row["process"]]:
-                yield Drained((free[row["process"]],))
+                site = host.environment.site
+                yield Drained((free[row["process"]],), site.server if site and host.serves_site else "")
             yield retired(row)
     yield OnlyUnits(host.app.name, tuple(f"{process.setting.manager}/{process.unit}" for process in kept))
     links = [process.link[0].rpartition("/")[2] for process in processes if process.colour]

@@ -61,11 +61,14 @@ class Drained(Resource):
     """Addresses from which the traffic has moved away, and to which nobody is connected any more.
 
     :param addresses: sockets' paths, or ``host:port``.
-    :param seconds: for how long it is waited; what is open for longer ends with the process.
+    :param server: the web server whose workers with a former configuration may still have to ask there for somebody;
+        empty: they find what serves wherever it is.
+    :param seconds: for how long connections are waited for; what is open for longer ends with the process.
     """
 
     kind: ClassVar[str] = "drained"
     addresses: tuple[str, ...]
+    server: str = ""
     seconds: float = 1.0
 
     @property

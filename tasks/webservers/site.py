@@ -81,11 +81,14 @@ class Upstream(TypedDict):
     """The servers of a process.
 
     :param down: those that get nothing now.
+    :param spares: those that a process has by turns with its `servers`: workers that a reload has not reached yet go on
+        there when what served before has ended.
     """
 
     name: str
     servers: list[str]
     down: list[str]
+    spares: list[str]
 
 
 class StaticFolder(TypedDict):
@@ -140,16 +143,19 @@ def parts(host: Host) -> SiteParts:
         process = host.environment.processes[name]
         runs_here = host.environment.runs_on(process, host.name)
         down: list[str] = []
+        spares: list[str] = []
         if process.socket:
             servers = [f"unix:{host.run}/{each}.sock" for each in instances(name, process)]
         elif runs_here:
-            servers = [f"127.0.0.1:{each.port}" for each in here if each.setting_name == name]
+            beside = [each for each in here if each.setting_name == name]
+            servers = [f"127.0.0.1:{each.port}" for each in beside]
+            spares = [f"127.0.0.1:{each.other.port}" for each in beside if each.setting.spare_port is not None]
         else:
             out = host.drained
             backends = host.environment.hosts_running(process)
             servers = [f"{bracketed(host.addresses[each])}:{process.port}" for each in backends]
             down = [server for server, each in zip(servers, backends, strict=True) if each in out]
-        upstreams.append({"name": upstream_name(host, name), "servers": servers, "down": down})
+        upstreams.append({"name": upstream_name(host, name), "servers": servers, "down": down, "spares": spares})
     statics: list[StaticFolder] = []
     linked = host.environment.persistent.linked
     for prefix, folder in site.static.items():

@@ -12,7 +12,7 @@ from .ports import LISTEN, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, List
+    from typing import Iterator, List, Set
 
 # Of a unix socket that listens.
 ACCEPTS = 0x10000
@@ -20,13 +20,16 @@ ACCEPTS = 0x10000
 OPEN = ("01", "03")
 
 
-def rows(name: str) -> Iterator[List[str]]:
-    """Yield the fields of each row of a table of the network; none where the kernel has no such table."""
+def rows(name: str, most: int = 7) -> Iterator[List[str]]:
+    """Yield the fields of each row of a table of the network; none where the kernel has no such table.
+
+    :param most: how often a row is parted; a path at its end may hold blanks.
+    """
     try:
         with open("/proc/net/" + name, encoding="utf-8", errors="surrogateescape") as stream:
             next(stream, "")
             for line in stream:
-                yield line.rstrip("\n").split(None, 7)
+                yield line.rstrip("\n").split(None, most)
     except OSError:
         return
 
@@ -61,16 +64,35 @@ class Door:
         return True in self.states()
 
 
+def held(pid: int) -> Set[str]:
+    """Return the sockets that a process holds, by their inodes; none of one that has ended."""
+    folder = "/proc/%d/fd" % pid
+    found = set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                target = os.readlink(os.path.join(folder, name))
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found
+
+
 def takes_connections(pid: int) -> bool:
     """Tell whether a process holds a TCP socket that listens; one that has ended does not."""
-    opened, folder = sockets(), "/proc/%d/fd" % pid
-    try:
-        names = os.listdir(folder)
-    except OSError:
+    return not held(pid).isdisjoint(sockets())
+
+
+def owes_answers(pid: int) -> bool:
+    """Tell whether a process that takes no connections any more has some for whose clients it has asked nobody yet."""
+    mine, opened = held(pid), sockets()
+    if not mine or not mine.isdisjoint(opened):
         return False
-    for name in names:
-        with contextlib.suppress(OSError):
-            target = os.readlink(os.path.join(folder, name))
-            if target.startswith("socket:[") and target[8:-1] in opened:
-                return True
-    return False
+    doors = {port for _address, port, _user in opened.values()}
+    ports = [
+        int(row[1].rpartition(":")[2], 16)
+        for name in ("tcp", "tcp6")
+        for row in rows(name, 10)
+        if row[3] == OPEN[0] and row[9] in mine
+    ]
+    clients = sum(port in doors for port in ports)
+    return clients > len(ports) - clients

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 
-from ..kernel.connections import Door, takes_connections
+from ..kernel.connections import Door, owes_answers, takes_connections
 from ..kernel.ports import status, unit_of
 from ..kernel.scopes import processes
 from ..system import Change, Failure, Kind
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 GLANCE = 0.02
 # Seconds until workers take no requests any more: on a busy machine it takes them a while to hear of it.
 TURN = 10.0
-# Seconds that they may be at it with what they have taken; what is open for long, as a WebSocket, is not waited for.
-REST = 1.0
 
 
 def waited(busy: Callable[[], bool], seconds: float) -> None:
@@ -57,7 +54,6 @@ class Reloaded(Kind):
             )
         # `systemctl` returns when its master has been told.
         waited(lambda: any(map(takes_connections, former)), TURN)
-        waited(lambda: any(os.path.exists("/proc/%d" % pid) for pid in former), REST)
 
 
 class Drained(Kind):
@@ -70,7 +66,11 @@ class Drained(Kind):
         return Change("waits until nobody is connected to " + ", ".join(served)) if served else None
 
     def apply(self, change: Change) -> None:
-        doors = [Door(address) for address in self.spec["addresses"]]
+        doors, server = [Door(address) for address in self.spec["addresses"]], self.spec["server"]
+        if server:
+            # They ask there still, when their clients come to say what they want.
+            former = [pid for pid in workers(TRAITS[server].unit) if not takes_connections(pid)]
+            waited(lambda: any(map(owes_answers, former)), TURN)
         deadline = time.monotonic() + self.spec["seconds"]
         quiet = 0
         # Twice: between two connections there is a moment without any.

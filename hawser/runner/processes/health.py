@@ -101,6 +101,8 @@ def secure(address: str, timeout: float, name: str, ca: str) -> http.client.HTTP
     from .unix import connection
 
     context = ssl.create_default_context(cafile=ca or None)
+    # Python 3.13 refuses what programs and browsers take, as an authority without a key identifier.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if ca:
         # The chain may end below the root, and a self-signed certificate is its own: what the file names is trusted.
         # (X509_V_FLAG_PARTIAL_CHAIN of OpenSSL; ssl has a name for it since Python 3.10.)

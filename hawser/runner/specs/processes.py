@@ -30,6 +30,7 @@ class RetiredSpec(TypedDict):
 
 class DrainedSpec(TypedDict):
     addresses: List[str]
+    server: str
     seconds: float
 
 

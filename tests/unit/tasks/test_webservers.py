@@ -74,7 +74,7 @@ def test_a_restart_proves_the_other_port_moves_the_requests_and_then_stops_the_f
     names = [type(each).__name__ for each in kinds]
     site = ["HttpBlock", "File", "Reloaded", "Served"]
     assert names == ["Vacated", "File", "Running", "Healthy", *site, "Link", "Drained", "Retired"]
-    assert "127.0.0.1:8011 fail_timeout" in kinds[5].content
+    assert "server 127.0.0.1:8011 max_fails=0;\n    server 127.0.0.1:8001 max_fails=0 backup;" in kinds[5].content
     assert (kinds[3].address, kinds[9].addresses) == ("127.0.0.1:8011", ("127.0.0.1:8001",))
     assert kinds[10].unit == "my-shop-web-blue"
 
@@ -82,7 +82,10 @@ def test_a_restart_proves_the_other_port_moves_the_requests_and_then_stops_the_f
 def test_after_a_restart_that_failed_requests_go_to_the_process_that_went_on(host):
     kept = [each for each in processes.cleaned_up.resources(host("blue", NEW)) if not isinstance(each, Absent)]
     assert [type(each).__name__ for each in kept] == ["HttpBlock", "File", "Reloaded", "Served", "Retired"]
-    assert "127.0.0.1:8001 fail_timeout" in kept[1].content and kept[4].unit == "my-shop-web-green"
+    assert (
+        "server 127.0.0.1:8001 max_fails=0;\n    server 127.0.0.1:8011 max_fails=0 backup;" in kept[1].content
+        and kept[4].unit == "my-shop-web-green"
+    )
 
 
 @pytest.mark.parametrize("tls", ["none", "self-signed"])

@@ -114,26 +114,70 @@ class TestReloaded:
     def test_it_reloads_only_when_something_has_changed(self, reloaded):
         assert reloaded(None, due=False).check() is None
 
-    def test_it_waits_until_the_workers_of_before_take_no_requests(self, reloaded, worker, monkeypatch):
-        monkeypatch.setattr(handover, "REST", 0.0)
+    def test_it_waits_until_the_workers_of_before_take_no_requests(self, reloaded, worker):
         assert 0.4 <= seconds_of(reloaded(self.told(worker, 0.4))) < 3
-
-    def test_it_waits_for_the_requests_that_they_have_taken(self, reloaded, worker, monkeypatch):
-        monkeypatch.setattr(handover, "REST", 5.0)
-        run = self.told(worker, 0.0, 0.5)
-        threading.Thread(target=worker.wait).start()
-        assert 0.5 <= seconds_of(reloaded(run)) < 3
 
     def test_it_does_not_wait_for_ever(self, reloaded, worker, monkeypatch):
         monkeypatch.setattr(handover, "TURN", 0.2)
-        monkeypatch.setattr(handover, "REST", 0.2)
-        assert 0.4 <= seconds_of(reloaded(self.told(worker))) < 2
+        assert 0.2 <= seconds_of(reloaded(self.told(worker))) < 2
 
     def test_a_reload_that_fails_says_what_the_server_said(self, reloaded, monkeypatch):
         monkeypatch.setattr(handover, "journal", lambda system, units, began: "\nits last words")
         with pytest.raises(Failure, match="systemctl reload-or-restart nginx failed") as failure:
             seconds_of(reloaded(lambda argv, check=True: Finished(1, "no", "")))
         assert failure.value.output == "no\nits last words"
+
+
+# Takes one connection, closes its door, asks elsewhere when its client speaks, and ends when that one goes.
+FORMER_WORKER = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+client, _ = server.accept()
+server.close()
+print("closed", flush=True)
+client.recv(100)
+there = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+print("asked", flush=True)
+client.recv(100)
+"""
+
+
+class TestFormerWorkers:
+    @pytest.fixture
+    def former(self, monkeypatch):
+        """A worker with a former configuration, whose client has said nothing yet; returns both."""
+        # Its port stays one at which somebody listens: the web server goes on there.
+        with socket.create_server(("127.0.0.1", 0)) as upstream:
+            argv = [sys.executable, "-c", FORMER_WORKER, str(upstream.getsockname()[1])]
+            with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
+                port = int(child.stdout.readline())
+                try:
+                    client = socket.create_connection(("127.0.0.1", port))
+                    assert child.stdout.readline() == "closed\n"
+                    with client, socket.create_server(("127.0.0.1", port)):
+                        monkeypatch.setattr(handover, "workers", lambda unit: [child.pid])
+                        yield client, child
+                finally:
+                    child.kill()
+
+    def test_a_client_that_has_not_said_yet_what_it_wants_is_waited_for(self, drained, former, tmp_path):
+        resource = drained(str(tmp_path / "web.sock"))
+        resource.spec["server"] = "nginx"
+        client, worker = former
+        threading.Timer(0.5, client.sendall, [b"GET /"]).start()
+        began = time.monotonic()
+        resource.apply(None)
+        assert 0.5 <= time.monotonic() - began < 3
+        assert worker.stdout.readline() == "asked\n"
+
+    def test_it_is_not_waited_for_for_ever(self, drained, former, tmp_path, monkeypatch):
+        monkeypatch.setattr(handover, "TURN", 0.3)
+        resource = drained(str(tmp_path / "web.sock"))
+        resource.spec["server"] = "nginx"
+        began = time.monotonic()
+        resource.apply(None)
+        assert 0.3 <= time.monotonic() - began < 2
 
 
 def test_the_workers_of_a_unit_are_those_that_another_process_of_it_has_started(monkeypatch):
