@@ -233,7 +233,8 @@ class Program(Fab):  # type: ignore[misc]
         names = sorted(path.stem for path in folder.glob("*.toml") if path.stem != "example")
         print(f"Hawser {this_version()} brings Python web back ends onto your own hosts over SSH, and keeps them well.")
         if names:
-            moves = f"fab -H {names[0]} status, or -R -H {names[0]} deploy, which only looks"
+            environment = names[0]
+            moves = f"fab -H {environment} status, or -R -H {environment} deploy, which only looks"
             print(safe(f"Environments: {names_of(names)}; next: {moves}", ()))
         else:
             print("No environment file is here yet; next: hawser new, in the checkout of an application")

@@ -54,7 +54,7 @@ def reset(session: Session) -> None:
 def listing(session: Session) -> None:
     """Show the sandbox hosts that are up."""
     rows = [[each.name, each.address, f"fab sandbox.shell {each.name}"] for each in sandbox.listing()]
-    none = "no throwaway host is up; next: fab -H ENVIRONMENT sandbox.up"
+    none = "no throwaway host is up; next: fab -H ENV sandbox.up"
     session.report.table("sandbox", ["host", "address", "reach it with"], rows, empty=none)
 
 

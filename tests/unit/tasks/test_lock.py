@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,7 +23,6 @@ HOSTS = ("web1", "web2", "web3")
 def waited(keepers: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Return what waits, and returns what was told; between two looks, something happens."""
     clock = [0.0]
-    monkeypatch.setattr(lock.time, "monotonic", lambda: clock[0])
 
     def waited(*happens: Callable[[], object], target: str = NAME, **options: object) -> str:
         left = list(happens)
@@ -32,7 +32,8 @@ def waited(keepers: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
             if left:
                 left.pop(0)()
 
-        monkeypatch.setattr(lock.time, "sleep", sleep)
+        # Not the module's own: other threads wait as well.
+        monkeypatch.setattr(lock, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
         error = keepers.give(lock.status.body, target, "lock.status", wait=True, **options)
         return capsys.readouterr().out + error
 
