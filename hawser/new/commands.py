@@ -7,7 +7,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from invoke.vendor import yaml
 
@@ -35,7 +35,8 @@ class Found:
     """A command as the checkout has it.
 
     :param name: of the process, where the checkout gives it one.
-    :param kind: the file that says so: ``procfile``, ``docker``, ``compose``, ``supervisor``, ``systemd``, ``script``.
+    :param kind: the file that says so: ``procfile``, ``docker``, ``compose``, ``supervisor``, ``systemd``, ``uwsgi`` (a
+        program that runs beside the server), ``script``.
     """
 
     words: tuple[str, ...]
@@ -69,6 +70,7 @@ def commands_of(checkout: Checkout) -> list[Found]:
         *_docker(checkout),
         *_supervisor(checkout),
         *_systemd(checkout),
+        *_daemons(checkout),
         *_compose(checkout),
         *_scripts(checkout),
     ]
@@ -166,6 +168,20 @@ def _systemd(checkout: Checkout) -> Iterator[Found]:
             if words:
                 name = posixpath.basename(path).removesuffix(".service")
                 yield Found(words, checkout.where(path, "ExecStart="), "systemd", name)
+
+
+def _daemons(checkout: Checkout) -> Iterator[Found]:
+    """Yield the management commands that uWSGI starts beside its server, whatever its variables are."""
+    for path in checkout.files:
+        text = checkout.text(path) if path.endswith(".ini") and not _NOT_SERVING.search(path) else ""
+        condition = False
+        for number, line in enumerate(text.splitlines() if "[uwsgi]" in text else (), 1):
+            condition = not line.startswith("endif") and (condition or bool(re.match(r"if-(not-)?\w+\s*=", line)))
+            match = re.match(r"(?:smart-)?attach-daemon2?\s*=\s*(.+)", line)
+            words = words_of(match[1]) if match and not condition else ()
+            found = Found(words, f"{path}:{number}", "uwsgi") if words else None
+            if found and found.program.startswith("manage "):
+                yield replace(found, name=found.program.removeprefix("manage "))
 
 
 def compose_services(checkout: Checkout) -> Iterator[tuple[str, str, dict[str, object]]]:

@@ -357,6 +357,10 @@ def _static(project: Project, settings: Module) -> None:
             )
         return
     project.draft.add("release", "build", value="python manage.py collectstatic --noinput", where=where)
+    if settings.names.get("COMPRESS_OFFLINE") is True:
+        # django-compressor then answers 500 until its command has run.
+        compress = "python manage.py compress"
+        project.draft.add("release", "build", value=compress, where=settings.lines.get("COMPRESS_OFFLINE", ""))
     project.draft.put(
         "site", "static", _url_path(settings.names.get("STATIC_URL"), "/static/"), value=place, where=where
     )

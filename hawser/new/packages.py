@@ -267,6 +267,7 @@ def _interpreter(checkout: Checkout, base: str, draft: Draft, found: Packages, p
     if wanted and all(_allows(wanted, version) for version in _OF_HOSTS):
         draft.note(f"requires-python = {wanted!r} ({pyproject}): the Python of the hosts will do.")
         return
+    own = next((version for version in reversed(_OF_HOSTS) if wanted and _allows(wanted, version)), None)
     for path, pattern in (
         (".python-version", r"^\s*(?:cpython-)?(3\.\d+)"),
         ("runtime.txt", r"python-(3\.\d+)"),
@@ -277,11 +278,14 @@ def _interpreter(checkout: Checkout, base: str, draft: Draft, found: Packages, p
         for place in dict.fromkeys((posixpath.join(base, path), path)):
             match = re.search(pattern, checkout.text(place), re.MULTILINE)
             version = tuple(int(part) for part in match[1].split(".")) if match else ()
+            # Images name one of those that fit; a Debian's own is there without being fetched.
+            if path.endswith("Dockerfile") and own and version not in _OF_HOSTS:
+                continue
             if match and (not wanted or _allows(wanted, version)):
                 draft.put("python", "interpreter", value=match[1], where=place)
                 return
-    lowest = _VERSION.search("3.13" if _allows(wanted, _OF_HOSTS[-1]) else wanted)
-    if wanted and lowest:
+    lowest = _VERSION.search(f"{own[0]}.{own[1]}" if own else wanted)
+    if lowest:
         draft.put("python", "interpreter", value=lowest[0], where=f"{pyproject}: requires-python = {wanted!r}")
 
 

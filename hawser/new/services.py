@@ -25,10 +25,13 @@ _REDIS_PART = re.compile(
 )
 # Of a broker by its name alone.
 _BARE = re.compile(r"(REDIS|BROKER)(?!.*TLS)[A-Z_]*(URL|URI|BROKER)$|CELERY_(BROKER|RESULT_BACKEND)(_URL)?$")
+# Which kind of database there is, where an application has a choice.
+_KIND = re.compile(r"([A-Z0-9]+_)?(DB|DATABASE)_(ENGINE|TYPE|KIND|BACKEND|DRIVER|PROVIDER)")
 _HERE = "127.0.0.1"
 _SCHEME = re.compile(r"^([a-z][a-z0-9+]*)://")
 _SQL = {"postgres": "postgresql", "postgresql": "postgresql", "pgsql": "postgresql", "psql": "postgresql",
-        "postgis": "postgresql", "mysql": "mariadb", "mariadb": "mariadb", "sqlite": "sqlite"}  # fmt: skip
+        "postgis": "postgresql", "mysql": "mariadb", "mariadb": "mariadb", "sqlite": "sqlite",
+        "sqlite3": "sqlite"}  # fmt: skip
 
 
 def database_kind(project: Project) -> str:
@@ -43,6 +46,12 @@ def database_kind(project: Project) -> str:
 def is_kind(scheme: str, kind: str) -> bool:
     """Tell whether the scheme of an address, or the name of an engine, means a kind of database."""
     return _SQL.get(scheme.partition("+")[0].partition("_")[0].replace("sqlite3", "sqlite")) == kind
+
+
+def of_database(text: str) -> bool:
+    """Tell whether a text is the address of a database."""
+    match = _SCHEME.match(text)
+    return match is not None and match[1].partition("+")[0] in _SQL
 
 
 def password(project: Project, where: str) -> str:
@@ -123,10 +132,25 @@ def set_variable(project: Project, read: Read, sample: str = "") -> bool:
         scheme = scheme_for(project, read, sample)
         project.variable(read.name, url(project, scheme, read.where), read.where)
         return True
+    if _KIND.fullmatch(read.name) and _choose(project, read, text):
+        return True
     told = (text or "").startswith(("redis://", "rediss://", "amqp://", "pyamqp://"))
     if _REDIS_URL.search(read.name) and (told or (not text and _BARE.search(read.name))):
         return _broker(project, read, text or sample)
     return _part(project, read, text or "")
+
+
+def _choose(project: Project, read: Read, text: str) -> bool:
+    """Set a variable that names the kind of database, by the word that the code compares it with."""
+    kind = database_kind(project)
+    if project.database or kind == "sqlite" or not text or text not in _SQL or is_kind(text, kind):
+        return False
+    words = [word for word, means in _SQL.items() if means == kind]
+    texts = [project.checkout.text(path) for path in project.python]
+    word = next((word for word in words if any(f'"{word}"' in each or f"'{word}'" in each for each in texts)), "")
+    if word:
+        project.variable(read.name, word, read.where)
+    return bool(word)
 
 
 def _broker(project: Project, read: Read, text: str) -> bool:

@@ -131,7 +131,8 @@ def _named(project: Project, apps: list[App], target: str) -> App | None:
 def workers(project: Project) -> None:
     """Put the workers that the checkout's own commands start into the draft."""
     for found in project.commands:
-        if found.program not in _WORKERS or (found.kind == "script" and _has_workers(project)):
+        known = found.program in _WORKERS or found.kind == "uwsgi"
+        if not known or (found.kind == "script" and _has_workers(project)):
             continue
         beat = "beat" in found.words
         name = "beat" if beat else _process_name(project, found)
@@ -151,6 +152,8 @@ def workers(project: Project) -> None:
 def _bare(found: Found) -> Found:
     """Return a command whose program is looked up in the environment, wherever the checkout's own had it."""
     first = posixpath.basename(found.words[0])
+    if first == "manage.py":
+        return replace(found, words=("python", "manage.py", *found.words[1:]))
     known = first in PROGRAMS or re.fullmatch(r"python[0-9.]*", first)
     return replace(found, words=(first, *found.words[1:])) if known else found
 

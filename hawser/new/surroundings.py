@@ -80,8 +80,9 @@ def _build(project: Project, folder: str, script: str, path: str, described: dic
     if "pnpm-lock.yaml" in beside or "yarn.lock" in beside:
         tool = "pnpm" if "pnpm-lock.yaml" in beside else "yarn"
         option = f"--dir {place} " if tool == "pnpm" and place else f"--cwd {place} " if place else ""
-        commands = [f"npx --yes {tool} {option}install --frozen-lockfile"]
-        commands += [f"npx --yes {tool} {option}run {script}"] if script else []
+        program, frozen = _manager(project, tool, folder, described)
+        commands = [f"{program} {option}install {frozen}"]
+        commands += [f"{program} {option}run {script}"] if script else []
     else:
         commands = [f"npm {prefix}{'ci' if 'package-lock.json' in beside else 'install'}"]
         commands += [f"npm {prefix}run {script}"] if script else []
@@ -102,6 +103,18 @@ def _build(project: Project, folder: str, script: str, path: str, described: dic
     number = re.search(r"\d+", wanted)
     if number and int(number[0]) > 18:
         project.draft.note(f"the assets want Node {wanted[:20]} ({path}); Debian 12 has 18, Debian 13 has 20.")
+
+
+def _manager(project: Project, tool: str, folder: str, described: dict[str, object]) -> tuple[str, str]:
+    """Return how yarn or pnpm is called in the version that wrote the lock, and its option to take that as it is."""
+    asked = re.fullmatch(rf"{tool}@(\d+)([0-9.]*)(\+\S*)?", str(described.get("packageManager", "")))
+    if tool == "yarn" and "__metadata:" in project.checkout.text(posixpath.join(folder, "yarn.lock")):
+        # Yarn 2 and later, which npm has under another name (https://yarnpkg.com/getting-started/install).
+        version = f"@{asked[1]}{asked[2]}" if asked and int(asked[1]) > 1 else "@4"
+        return f"npx --yes --package @yarnpkg/cli-dist{version} yarn", "--immutable"
+    if tool == "pnpm" and asked:
+        return f"npx --yes pnpm@{asked[1]}{asked[2]}", "--frozen-lockfile"
+    return f"npx --yes {tool}", "--frozen-lockfile"
 
 
 def system_packages(project: Project) -> None:
@@ -125,7 +138,9 @@ def system_packages(project: Project) -> None:
                     # Each release has another name for a library; what is for compiling brings it along.
                     library = word.endswith("t64") or (compiled and re.fullmatch(r"lib.*[0-9]", word))
                     if re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", word) and word not in _NOT_NEEDED and not library:
-                        project.draft.add("packages", "all", value=word, where=f"{path}:{number}")
+                        # Of another archive than Debian's, which has one version and a name without it.
+                        name = re.sub(r"^(postgresql-client)-[0-9]+$", r"\1", word)
+                        project.draft.add("packages", "all", value=name, where=f"{path}:{number}")
 
 
 def health(project: Project) -> None:

@@ -25,6 +25,8 @@ _ADDRESS = re.compile(
     r"INSTANCE|PROJECT)_(URL|URI|ROOT|BASE_URL|HOST)$|^(URL|HOST_URL)$"
 )
 _FOLDER = re.compile(r"(UPLOAD|DATA|MEDIA|STORAGE|FILES|ATTACHMENT)[A-Z_]*(DIR|FOLDER|PATH|ROOT|DIRECTORY)$")
+# What an application writes to, wherever it looks for it when nothing says so.
+_DATA = re.compile(r"([A-Z0-9]+_)?DATA_(DIR|FOLDER|PATH|ROOT|DIRECTORY)")
 _SAMPLE = re.compile(
     r"(^|/)(\.?env[._-]?(file)?[._-]?(example|sample|template|dist|prod|production|default)s?"
     r"|(example|sample|template)[._-]env|\.env\.[a-z]+\.example)$",
@@ -43,15 +45,19 @@ _OF_MACHINES = frozenset(
 
 
 def samples(checkout: Checkout) -> dict[str, str]:
-    """Return {variable: value} of the samples of dotenv files in a checkout."""
+    """Return {variable: value} of the samples of dotenv files in a checkout; of comments, addresses of databases."""
     found: dict[str, str] = {}
+    aside: dict[str, str] = {}
     paths = sorted((path for path in checkout.files if _SAMPLE.search(path)), key=lambda path: path.count("/"))
     for path in paths[:10]:
         for _number, line in checkout.lines(path):
             match = _LINE.match(line)
+            value = match[2].strip("\"'") if match else ""
             if match and not line.lstrip().startswith("#"):
-                found.setdefault(match[1], match[2].strip("\"'"))
-    return found
+                found.setdefault(match[1], value)
+            elif match and services.of_database(value):
+                aside.setdefault(match[1], value)
+    return aside | found
 
 
 def compose_reads(project: Project) -> list[Read]:
@@ -113,7 +119,8 @@ def _set(project: Project, read: Read, sample: str) -> bool:
         project.variable(name, "{{ site.domains[0] }}", read.where)
         return True
     place = read.default if isinstance(read.default, str) else ""
-    if _FOLDER.search(name) and (read.required or re.fullmatch(r"[./]*[A-Za-z][\w./-]*", place)):
+    bare = bool(_DATA.fullmatch(name)) and not place
+    if _FOLDER.search(name) and (read.required or bare or re.fullmatch(r"[./]*[A-Za-z][\w./-]*", place)):
         project.folder("data", read.where)
         project.variable(name, "{{ app.root }}/data", read.where)
         return True

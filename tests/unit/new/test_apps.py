@@ -98,3 +98,42 @@ def test_the_application_that_the_checkout_starts_is_the_one_that_is_served(draf
     fact = draft(files).facts["processes", "web", "command"]
     assert fact.value == "uvicorn api.public:service --uds {{ socket }} --forwarded-allow-ips='*'"
     assert fact.where == "Dockerfile:2"
+
+
+CHOICE = """\
+from pydantic_settings import BaseSettings
+
+
+class Settings(BaseSettings):
+    DB_ENGINE: str = "sqlite"
+    DATA_DIR: str | None = None
+    POSTGRES_SERVER: str = "db"
+    DATABASE_URL: str | None = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("compared", "expected"), [('"postgres"', "postgres"), ("'postgresql'", "postgresql"), ('"mysql"', None)]
+)
+def test_a_variable_that_chooses_the_kind_of_database_gets_the_word_of_the_code(draft, compared, expected):
+    files = {
+        "requirements.txt": "fastapi\nuvicorn\npsycopg2-binary\n",
+        "main.py": f"from fastapi import FastAPI\napp = FastAPI()\npostgres = settings.DB_ENGINE == {compared}\n",
+        "settings.py": CHOICE,
+    }
+    found = draft(files)
+    assert value(found, "env", "variables", "DB_ENGINE") == expected
+    assert value(found, "env", "variables", "POSTGRES_SERVER") == "127.0.0.1"
+    assert value(found, "env", "variables", "DATA_DIR") == "{{ app.root }}/data"
+    assert value(found, "persistent", "folders") == ["data"]
+
+
+def test_the_address_of_a_database_has_the_scheme_of_a_sample_that_is_commented_out(draft):
+    files = {
+        "requirements.txt": "fastapi\nuvicorn\nasyncpg\nsqlalchemy\n",
+        "main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "settings.py": CHOICE,
+        ".env.example": '# DATABASE_URL="postgres://user:password@host:port/name"\n# DATA_DIR=elsewhere\n',
+    }
+    url = value(draft(files), "env", "variables", "DATABASE_URL")
+    assert url == "postgres://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"

@@ -111,3 +111,10 @@ def test_folders_that_settings_write_to_outlive_releases(draft):
     files = {**DJANGO}
     files["shop/settings.py"] += 'INDEX = {"path": os.path.join(BASE_DIR, "var", "index")}\n'
     assert value(draft(files), "persistent", "linked") == ["uploads", "var"]
+
+
+@pytest.mark.parametrize(("setting", "expected"), [("True", ["python manage.py compress"]), ("not DEBUG", [])])
+def test_what_is_compressed_before_requests_is_built_with_the_release(draft, setting, expected):
+    files = {**DJANGO}
+    files["shop/settings.py"] += f"COMPRESS_OFFLINE = {setting}\n"
+    assert value(draft(files), "release", "build") == ["python manage.py collectstatic --noinput", *expected]

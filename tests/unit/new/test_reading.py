@@ -96,6 +96,15 @@ def test_workers_of_a_procfile_are_processes_and_its_release_is_none(draft):
     [
         ({"requirements.txt": "", ".python-version": "3.12.4\n"}, "interpreter", "3.12"),
         ({"pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.10"\n'}, "interpreter", None),
+        ({"pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.10,<3.13"\n',
+          "Dockerfile": "FROM python:3.12\n"},
+         "interpreter", "3.11"),
+        ({"pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.12"\n',
+          "Dockerfile": "FROM python:3.12\n"},
+         "interpreter", "3.13"),
+        ({"pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.14"\n', "Dockerfile": "FROM python:3.14\n"},
+         "interpreter", "3.14"),
+        ({"requirements.txt": "", "Dockerfile": "FROM python:3.12\n"}, "interpreter", "3.12"),
         ({"requirements/production.txt": "Django\n"}, "requirements", ["requirements/production.txt"]),
         ({"Pipfile": '[packages]\ndjango = "*"\ngunicorn = {version = ">=22", extras = ["gevent"]}\n'}, "packages",
          ["django", "gunicorn[gevent]>=22"]),
@@ -119,3 +128,48 @@ def test_assets_are_built_before_django_collects_them(draft):
     collect = "python manage.py collectstatic --noinput"
     assert value(found, "release", "build") == ["npm ci", "npm run build", collect]
     assert value(found, "packages", "all") == ["nodejs", "npm"]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"yarn.lock": "__metadata:\n  version: 8\n"},
+         "npx --yes --package @yarnpkg/cli-dist@4 yarn install --immutable"),
+        ({"yarn.lock": "__metadata:\n", "asked": "yarn@4.1.0+sha224.fd21"},
+         "npx --yes --package @yarnpkg/cli-dist@4.1.0 yarn install --immutable"),
+        ({"yarn.lock": "# yarn lockfile v1\n", "asked": "yarn@1.22.22"}, "npx --yes yarn install --frozen-lockfile"),
+        ({"pnpm-lock.yaml": "", "asked": "pnpm@9.1.0"}, "npx --yes pnpm@9.1.0 install --frozen-lockfile"),
+        ({"pnpm-lock.yaml": "", "asked": "pnpm@next"}, "npx --yes pnpm install --frozen-lockfile"),
+    ],
+)  # fmt: skip
+def test_assets_are_built_by_the_version_that_wrote_their_lock(draft, files, expected):
+    asked = files.pop("asked", "")
+    manager = f', "packageManager": "{asked}"' if asked else ""
+    described = f'{{"scripts": {{"build": "vite build"}}{manager}}}'
+    build = value(draft({**DJANGO, **files, "package.json": described}), "release", "build")
+    assert build[:2] == [expected, expected.partition(" install")[0] + " run build"]
+
+
+def test_programs_that_uwsgi_starts_beside_its_server_are_processes(draft):
+    uwsgi = """\
+[uwsgi]
+module = shop.wsgi:application
+attach-daemon = ./manage.py sendalerts --skip-checks
+smart-attach-daemon = /tmp/x.pid memcached -p 11311
+if-env = SMTPD_PORT
+attach-daemon = ./manage.py smtpd --port %(_)
+endif =
+attach-daemon = python3 manage.py sendreports --loop
+"""
+    found = draft({**DJANGO, "docker/uwsgi.ini": uwsgi})
+    commands = {loc[1]: fact.value for loc, fact in found.facts.items() if loc[0] == "processes" and loc[1] != "web"}
+    assert commands == {
+        "sendalerts": "python manage.py sendalerts --skip-checks",
+        "sendreports": "python3 manage.py sendreports --loop",
+    }
+    assert found.facts["processes", "sendalerts", "command"].where == "docker/uwsgi.ini:3"
+
+
+def test_a_package_of_another_archive_is_asked_for_by_the_name_that_debian_has(draft):
+    image = "FROM python:3.12\nRUN apt-get install -y postgresql-client-14 gdal-bin\n"
+    assert value(draft({**DJANGO, "Dockerfile": image}), "packages", "all") == ["postgresql-client", "gdal-bin"]
