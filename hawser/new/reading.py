@@ -144,7 +144,9 @@ def _application(project: Project) -> frozenset[str]:
         project.variable("PYTHONPATH", f"{{{{ release.code }}}}/{inside}", app.where)
     command = str(project.draft.facts["processes", "web", "command"].value)
     target = re.search(r"(\S+:\w+)", command)
-    serving.migrations(project, target[1].removesuffix("()") if target else "")
+    served = target[1].removesuffix("()") if target else ""
+    serving.migrations(project, served)
+    serving.bundles(project, served)
     settings = [
         path
         for path in project.python

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .apps import App, find_apps, home_of, target_of
-from .commands import PROGRAMS, Found
+from .commands import PROGRAMS, Found, dockerfiles, joined_lines
 from .facts import Fact
 from .project import Project
 
@@ -238,6 +238,20 @@ def _celery(project: Project) -> None:
 
 def _commands(project: Project) -> Iterator[Fact]:
     return (fact for loc, fact in project.draft.facts.items() if loc[0] == "processes" and loc[-1] == "command")
+
+
+def bundles(project: Project, target: str) -> None:
+    """Put the command of Flask-Assets into the draft, with the variables that an image gives it."""
+    if "flask-assets" not in project.packages:
+        return
+    for path in dockerfiles(project.checkout):
+        for number, line in joined_lines(project.checkout.text(path)):
+            match = re.search(r"((?:[A-Z][A-Z0-9_]*=[\w./:-]+ +)*)flask +assets +build\b", line)
+            if match:
+                where = f"{path}:{number}"
+                project.draft.add("release", "build", value=f"{match[1]}flask assets build", where=where)
+                project.variable("FLASK_APP", target.replace("'", ""), where)
+                return
 
 
 def migrations(project: Project, target: str) -> None:

@@ -111,7 +111,12 @@ def _manager(project: Project, tool: str, folder: str, described: dict[str, obje
     if tool == "yarn" and "__metadata:" in project.checkout.text(posixpath.join(folder, "yarn.lock")):
         # Yarn 2 and later, which npm has under another name (https://yarnpkg.com/getting-started/install).
         version = f"@{asked[1]}{asked[2]}" if asked and int(asked[1]) > 1 else "@4"
-        return f"npx --yes --package @yarnpkg/cli-dist{version} yarn", "--immutable"
+        # Without that, packages stay archives, and there is no node_modules for the code to read.
+        plain = _reads_modules(project) and "nodeLinker:" not in project.checkout.text(
+            posixpath.join(folder, ".yarnrc.yml")
+        )
+        linker = "YARN_NODE_LINKER=node-modules " if plain else ""
+        return f"{linker}npx --yes --package @yarnpkg/cli-dist{version} yarn", "--immutable"
     if tool == "pnpm" and asked:
         return f"npx --yes pnpm@{asked[1]}{asked[2]}", "--frozen-lockfile"
     return f"npx --yes {tool}", "--frozen-lockfile"

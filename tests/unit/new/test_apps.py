@@ -137,3 +137,18 @@ def test_the_address_of_a_database_has_the_scheme_of_a_sample_that_is_commented_
     }
     url = value(draft(files), "env", "variables", "DATABASE_URL")
     assert url == "postgres://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"
+
+
+def test_bundles_of_flask_assets_are_built_as_the_image_builds_them(draft):
+    files = {
+        "requirements.txt": "Flask\nFlask-Assets\n",
+        "shop/__init__.py": "from flask import Flask\ndef create_app():\n    app = Flask(__name__)\n    return app\n",
+        "Dockerfile": "FROM debian\nRUN yarn install \\\n && SESSION_TYPE=filesystem flask assets build && rm -r x\n",
+        "package.json": '{"scripts": {"build": "sass"}}',
+    }
+    found = draft(files)
+    build = ["npm install", "npm run build", "SESSION_TYPE=filesystem flask assets build"]
+    assert value(found, "release", "build") == build
+    assert value(found, "env", "variables", "FLASK_APP") == "shop:create_app"
+    without = draft({**files, "requirements.txt": "Flask\n"})
+    assert value(without, "release", "build") == build[:2]

@@ -150,6 +150,16 @@ def test_assets_are_built_by_the_version_that_wrote_their_lock(draft, files, exp
     assert build[:2] == [expected, expected.partition(" install")[0] + " run build"]
 
 
+@pytest.mark.parametrize(
+    ("config", "expected"), [("", "YARN_NODE_LINKER=node-modules npx"), ("nodeLinker: x\n", "npx")]
+)
+def test_packages_of_node_that_the_code_reads_lie_in_a_folder(draft, config, expected):
+    files = {**DJANGO, "package.json": '{"dependencies": {"jquery": "3"}}', "yarn.lock": "__metadata:\n"}
+    files |= {".yarnrc.yml": config, "shop/assets.py": 'FOLDER = "node_modules"\n'}
+    build = value(draft(files), "release", "build")
+    assert build[0] == f"{expected} --yes --package @yarnpkg/cli-dist@4 yarn install --immutable"
+
+
 def test_programs_that_uwsgi_starts_beside_its_server_are_processes(draft):
     uwsgi = """\
 [uwsgi]
