@@ -102,6 +102,9 @@ def scheme_for(project: Project, read: Read, sample: str) -> str:
         match = _SCHEME.match(text) if isinstance(text, str) else None
         if match and _SQL.get(match[1].partition("+")[0]) == kind:
             return match[1]
+    told = _told(project, read) if kind == "postgresql" else ""
+    if told:
+        return told
     if (
         kind == "postgresql"
         and "django" not in project.packages
@@ -113,6 +116,13 @@ def scheme_for(project: Project, read: Read, sample: str) -> str:
     if kind == "mariadb":
         return "mysql+pymysql" if "pymysql" in project.packages and "django" not in project.packages else "mysql"
     return kind
+
+
+def _told(project: Project, read: Read) -> str:
+    """Return the scheme that the file which reads an address asks for; empty where it asks for none, or for several."""
+    text = project.checkout.text(read.where.rpartition(":")[0])
+    found = set(re.findall(r"""\.startswith\(\s*["'](postgres|postgresql)://["']""", text))
+    return found.pop() if len(found) == 1 else ""
 
 
 def _settled(project: Project, read: Read) -> bool:

@@ -77,6 +77,20 @@ def test_the_address_of_a_database_is_one_variable_where_settings_read_one(draft
     assert value(draft(files), "env", "variables", "DB_ADDRESS").replace("postgres:", "postgresql:") == url
 
 
+@pytest.mark.parametrize(
+    ("asked", "scheme"),
+    [('.startswith("postgres://")', "postgres"), (".startswith('postgresql://')", "postgresql"), ('.strip("/")', None)],
+)
+def test_the_address_of_a_database_has_the_scheme_that_settings_look_for(draft, asked, scheme):
+    files = {**DJANGO}
+    files["shop/settings.py"] += (
+        'import dj_database_url\nDATABASES = {"default": dj_database_url.config(conn_max_age=500)}\n'
+        f'if os.environ["DATABASE_URL"]{asked}:\n    INSTALLED_APPS.append("django.contrib.postgres")\n'
+    )
+    address = value(draft(files), "env", "variables", "DATABASE_URL")
+    assert address.partition("://")[0] == (scheme or "postgresql")
+
+
 def test_settings_for_production_go_before_those_that_manage_names(draft):
     files = {**DJANGO, "shop/conf/__init__.py": "", "shop/conf/local.py": "DEBUG = True\n"}
     files["shop/conf/production.py"] = SETTINGS
