@@ -150,7 +150,7 @@ def _application(project: Project) -> frozenset[str]:
     settings = [
         path
         for path in project.python
-        if re.search(r"(^|/)[a-z_]*(config|settings|conf|env)[a-z_]*(/__init__)?\.py$|/(config|settings)/", path)
+        if re.search(r"(^|/)[a-z_]*(config|settings|conf|env)[a-z_]*(/__init__)?\.py$|/(configs?|settings)/", path)
     ]
     return frozenset(
         [*settings, app.path, *(path for path in project.python if "BaseSettings" in project.checkout.text(path))]

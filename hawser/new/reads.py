@@ -17,6 +17,8 @@ KINDS = {
     "cache": "CACHE_URL", "cache_url": "CACHE_URL", "dj_cache_url": "CACHE_URL",
     "email": "EMAIL_URL", "email_url": "EMAIL_URL", "search_url": "SEARCH_URL", "log_level": "",
 }  # fmt: skip
+# Where applications of Flask keep the defaults of their configuration.
+_CONFIGURATION = re.compile(r"(^|/)((default_)?(config|settings)|configs?/(default|base|production|__init__))\.py$")
 _SETTINGS_BASES = {"BaseSettings"}
 
 
@@ -39,7 +41,38 @@ class Read:
 def reads_of(checkout: Checkout, paths: tuple[str, ...]) -> list[Read]:
     """Return all places in these files where variables are read."""
     helpers, settings = _helpers(checkout, paths), _settings_classes(checkout, paths)
-    return [read for path in paths for read in _in_file(checkout, path, helpers, settings)]
+    found = [read for path in paths for read in _in_file(checkout, path, helpers, settings)]
+    return [*found, *(read for prefix in _prefixes(checkout, paths) for read in _configured(checkout, paths, prefix))]
+
+
+def _prefixes(checkout: Checkout, paths: tuple[str, ...]) -> list[str]:
+    """Return what stands before the variables that an application of Flask takes as its configuration.
+
+    `from_prefixed_env` of Flask does, and functions of the code that are called as ``…env(app, prefix="SHOP_")``.
+    """
+    found: dict[str, None] = {}
+    for path in paths:
+        tree = checkout.tree(path) if "prefix" in checkout.text(path) and "env(" in checkout.text(path) else None
+        for node in ast.walk(tree) if tree else ():
+            name = dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+            if isinstance(node, ast.Call) and name.endswith("env"):
+                given = next((_text(each.value) for each in node.keywords if each.arg == "prefix"), "")
+                if name == "from_prefixed_env":
+                    given = f"{given or (_text(node.args[0]) if node.args else '') or 'FLASK'}_"
+                if re.fullmatch("[A-Z][A-Z0-9_]*_", given):
+                    found[given] = None
+    return list(found)
+
+
+def _configured(checkout: Checkout, paths: tuple[str, ...], prefix: str) -> Iterator[Read]:
+    """Yield the keys of Flask's configuration files as variables with a prefix."""
+    for path in paths:
+        tree = checkout.tree(path) if _CONFIGURATION.search(path) else None
+        classes = [node.body for node in tree.body if isinstance(node, ast.ClassDef)] if tree else []
+        for node in [each for body in [tree.body if tree else [], *classes] for each in body]:
+            for target in node.targets if isinstance(node, ast.Assign) else ():
+                if isinstance(node, ast.Assign) and isinstance(target, ast.Name) and _NAME.fullmatch(target.id):
+                    yield Read(f"{prefix}{target.id}", constant(node.value), False, f"{path}:{node.lineno}")
 
 
 def _in_file(checkout: Checkout, path: str, helpers: frozenset[str], settings: frozenset[str]) -> Iterator[Read]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from .apps import App, find_apps, home_of, target_of
 from .commands import PROGRAMS, Found, dockerfiles, joined_lines
 from .facts import Fact
 from .project import Project
+from .reads import dotted
 
 _SERVERS = ("gunicorn", "uvicorn", "daphne", "hypercorn", "granian", "uwsgi", "waitress-serve")
 _KEPT = {
@@ -221,12 +223,16 @@ def _celery(project: Project) -> None:
         return
     for path in project.python:
         text = project.checkout.text(path)
-        if re.search(r"^\w+\s*=\s*Celery\(", text, re.MULTILINE):
+        made = re.search(r"^(\w+)\s*=\s*(?:\w*Celery)\(", text, re.MULTILINE)
+        if made:
             home = home_of(project, path)
             inside = path.removeprefix(f"{home}/") if home else path
             module = inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
             name = module.removesuffix(".celery") if module.endswith(".celery") else module
             where = project.checkout.where(path, "Celery(")
+            prepared = _prepared(project, made[1])
+            if prepared:
+                name, where = f"{project.module_name(prepared)}:{made[1]}", prepared
             project.draft.put("processes", "worker", "command", value=f"celery -A {name} worker -l INFO", where=where)
             if re.search(r"beat_schedule|BEAT_SCHEDULE", "".join(map(project.checkout.text, project.python))):
                 command = f"celery -A {name} beat -l INFO --schedule {{{{ app.root }}}}/data/beat"
@@ -234,6 +240,22 @@ def _celery(project: Project) -> None:
                 project.draft.put("processes", "beat", "single", value=True)
                 project.folder("data", where)
             return
+
+
+def _prepared(project: Project, name: str) -> str:
+    """Return the module that makes the application for the workers, beside an object of celery that it imports."""
+    for path in project.python:
+        tree = project.checkout.tree(path) if "celery" in posixpath.basename(path) else None
+        body = tree.body if tree else []
+        imported = any(isinstance(each, ast.ImportFrom) and name in [one.name for one in each.names] for each in body)
+        if imported and any(
+            isinstance(each, ast.Assign)
+            and isinstance(each.value, ast.Call)
+            and re.search(r"(^|\.)(create|make)_", dotted(each.value.func))
+            for each in body
+        ):
+            return path
+    return ""
 
 
 def _commands(project: Project) -> Iterator[Fact]:

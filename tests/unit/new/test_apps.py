@@ -152,3 +152,50 @@ def test_bundles_of_flask_assets_are_built_as_the_image_builds_them(draft):
     assert value(found, "env", "variables", "FLASK_APP") == "shop:create_app"
     without = draft({**files, "requirements.txt": "Flask\n"})
     assert value(without, "release", "build") == build[:2]
+
+
+PREFIXED = {
+    "requirements.txt": "Flask\nFlask-SQLAlchemy\ncelery\nredis\n",
+    "wsgi.py": "from shop import create_app\nweb = create_app()\n",
+    "celery_worker.py": "from shop import create_app\nfrom shop.extensions import celery\n\napp = create_app()\n",
+    "shop/__init__.py": (
+        "from flask import Flask\ndef create_app(config=None):\n    app = Flask(__name__)\n"
+        '    config_from_env(app, prefix="SHOP_")\n    return app\n'
+    ),
+    "shop/extensions.py": "from celery import Celery\ncelery = Celery(__name__)\n",
+    "shop/configs/default.py": (
+        'class Default:\n    SECRET_KEY = "x"\n    SQLALCHEMY_DATABASE_URI = "sqlite:///" + folder\n    PER_PAGE = 10\n'
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "prefix"),
+    [
+        ('config_from_env(app, prefix="SHOP_")', "SHOP_"),
+        ("app.config.from_prefixed_env()", "FLASK_"),
+        ('app.config.from_prefixed_env("SHOP")', "SHOP_"),
+        ('app.config.from_prefixed_env(prefix="SHOP")', "SHOP_"),
+        ("load_env(app, prefix=name)", ""),
+    ],
+)
+def test_the_configuration_of_flask_is_variables_where_the_code_takes_them_by_a_prefix(draft, call, prefix):
+    package = PREFIXED["shop/__init__.py"].replace('config_from_env(app, prefix="SHOP_")', call)
+    found = draft({**PREFIXED, "shop/__init__.py": package})
+    variables = {loc[2]: fact.value for loc, fact in found.facts.items() if loc[:2] == ("env", "variables")}
+    expected = {
+        f"{prefix}SECRET_KEY": f"{{{{ secrets.{prefix}SECRET_KEY }}}}",
+        f"{prefix}SQLALCHEMY_DATABASE_URI": "sqlite:///{{ app.root }}/data/shop.sqlite3",
+    }
+    assert variables == (expected if prefix else {})
+    assert any(f"{prefix}PER_PAGE = '10'" in row for row in found.others) is bool(prefix)
+
+
+@pytest.mark.parametrize(
+    ("prepared", "loaded"),
+    [("app = create_app()\n", "celery_worker:celery"), ("app = celery.app\n", "shop.extensions")],
+)
+def test_workers_of_celery_load_the_module_that_makes_the_application_for_them(draft, prepared, loaded):
+    module = PREFIXED["celery_worker.py"].replace("app = create_app()\n", prepared)
+    command = f"celery -A {loaded} worker -l INFO"
+    assert value(draft({**PREFIXED, "celery_worker.py": module}), "processes", "worker", "command") == command
