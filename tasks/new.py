@@ -55,6 +55,8 @@ def new(
     draft.put("app", "repo", value=os.path.relpath(code.folder, project))
     if code.branch and code.branch != "main":
         draft.put("app", "branch", value=code.branch, where="the branch that is checked out")
+    elif not code.branch and code.branches and "main" not in code.branches:
+        draft.put("app", "branch", value=code.branches[0], open="no branch is checked out; this one has the commit")
     given(draft, domain, address, sandbox)
     writing.leave_out(draft, name)
     if asks:

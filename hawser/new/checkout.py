@@ -65,12 +65,20 @@ class Checkout:
     @cached_property
     def branch(self) -> str:
         """The branch that is checked out; empty when none is."""
-        return git(self.folder, "symbolic-ref", "--short", "-q", "HEAD", check=False).stdout.decode().strip()
+        return self._asked("symbolic-ref", "--short", "-q", "HEAD")
+
+    @cached_property
+    def branches(self) -> tuple[str, ...]:
+        """The branches that have the commit which is checked out."""
+        return tuple(self._asked("for-each-ref", "--format=%(refname:short)", "--contains=HEAD", "refs/heads").split())
 
     @cached_property
     def origin(self) -> str:
         """The address that it was cloned from; empty for none."""
-        return git(self.folder, "config", "--get", "remote.origin.url", check=False).stdout.decode().strip()
+        return self._asked("config", "--get", "remote.origin.url")
+
+    def _asked(self, *words: str) -> str:
+        return git(self.folder, *words, check=False).stdout.decode("utf-8", "replace").strip()
 
     @cached_property
     def python(self) -> tuple[str, ...]:

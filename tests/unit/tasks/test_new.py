@@ -43,6 +43,15 @@ def test_all_files_are_written_without_a_terminal_and_what_is_open_is_said(code)
     assert "SHOP_KEY" in (code / "hosts" / "shop.env.example").read_text()
 
 
+@pytest.mark.parametrize(("branch", "expected"), [("master", "master"), ("main", "main")])
+def test_a_commit_that_is_checked_out_without_a_branch_is_deployed_from_one_that_has_it(code, branch, expected):
+    for words in (("branch", "-q", "-m", branch), ("checkout", "-q", "--detach")):
+        subprocess.run(["git", *words], cwd=code, check=True)
+    result = typed(code, "new")
+    assert read_environment(code / "hosts" / "shop.toml").app.branch == expected
+    assert ("open: app.branch: no branch is checked out" in result.stdout) is (branch == "master")
+
+
 def test_an_environment_that_is_there_is_not_written_over(code):
     typed(code, "new")
     path = code / "hosts" / "shop.toml"
