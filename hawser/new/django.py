@@ -356,7 +356,14 @@ def _static(project: Project, settings: Module) -> None:
                 f"STATIC_ROOT lies outside of the code ({where}): see site.static and persistent.collected."
             )
         return
-    project.draft.add("release", "build", value="python manage.py collectstatic --noinput", where=where)
+    manifest = posixpath.join(project.base, place, "staticfiles.json")
+    if manifest in project.checkout.names:
+        # Collecting again would list what finders find, which is less where assets were built elsewhere.
+        project.draft.note(
+            f"static files are in the checkout as they were collected ({manifest}): nothing collects them."
+        )
+    else:
+        project.draft.add("release", "build", value="python manage.py collectstatic --noinput", where=where)
     if settings.names.get("COMPRESS_OFFLINE") is True:
         # django-compressor then answers 500 until its command has run.
         compress = "python manage.py compress"

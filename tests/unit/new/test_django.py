@@ -132,3 +132,10 @@ def test_what_is_compressed_before_requests_is_built_with_the_release(draft, set
     files = {**DJANGO}
     files["shop/settings.py"] += f"COMPRESS_OFFLINE = {setting}\n"
     assert value(draft(files), "release", "build") == ["python manage.py collectstatic --noinput", *expected]
+
+
+def test_static_files_that_are_in_the_checkout_as_they_were_collected_stay_so(draft):
+    found = draft({**DJANGO, "public/staticfiles.json": "{}", "public/site.0123456789ab.css": ""})
+    assert value(found, "release", "build") is None
+    assert value(found, "site", "static", "/static/") == "public"
+    assert any("(public/staticfiles.json): nothing collects them" in note for note in found.notes)
