@@ -29,6 +29,7 @@ class Facts:
     :param signing: the public key with which what it keeps was signed when it was last deployed to.
     :param begun: the youngest rollout that it has had a journal of, as `journal.beginning` gives it.
     :param interpreter: the Python of the current release, where pip has filled its environment and not uv.
+    :param gone_python: the Python of the current release's environment, where the host has it no more.
     :param taken: the files of others that stand where the application would write its own.
     :param hold: who has frozen what is deployed, since when, and why.
     """
@@ -64,6 +65,7 @@ class Facts:
     signing: kinds.PublicKey = ""
     begun: kinds.Size = 0
     interpreter: kinds.Text = ""
+    gone_python: kinds.Text = ""
     taken: kinds.ManyFacts[messages.TakenName] = ()
 
     @classmethod

@@ -200,10 +200,10 @@ def going_on(host: Host, unit: str, manager: str) -> Release | None:
     """Return the release in whose folder a process goes on when the one at stake serves; None where it starts anew.
 
     It goes on where it is of that release, or of another one and would read the same. Secrets may have changed in a
-    release that is rolled out once more.
+    release that is rolled out once more. Where its Python is gone it runs until it ends, and a new one takes its place.
     """
     wanted, row = host.release, host.facts.defined(unit, manager)
-    if wanted is None or row is None:
+    if wanted is None or row is None or host.facts.gone_python:
         return None
     if row["release"] == wanted.id:
         return wanted if row["inputs"] in ("", wanted.process_inputs) or not wanted.process_inputs else None

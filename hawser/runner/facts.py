@@ -224,6 +224,12 @@ def interpreter(root: str) -> str:
     return "%s, by pip" % str(known["version"])[:40]
 
 
+def gone_python(root: str) -> str:
+    """Return the Python that the current release's environment was made with, where the host has it no more."""
+    program = os.path.join(root, "current", "env", "bin", "python")
+    return os.path.realpath(program) if os.path.islink(program) and not os.path.exists(program) else ""
+
+
 def application_facts(system: System, application: str, root: str) -> ApplicationFacts:
     """Return this host's facts of the application: releases, processes, journal."""
     try:
@@ -256,6 +262,7 @@ def application_facts(system: System, application: str, root: str) -> Applicatio
         "signing": read_text(system.state, "signing.pub"),
         "begun": youngest(system.state),
         "interpreter": interpreter(root),
+        "gone_python": gone_python(root),
         "taken": taken(application),
     }
 

@@ -42,7 +42,6 @@ ASKABLE = {
     "checkout.tips": "code.mirror",
     "commits.between": "code.mirror",
     "index.resolve": "python.index",
-    "interpreters.gone": "python.interpreters",
     "interpreters.missing": "python.interpreters",
     "cron.last": "processes.cron",
     "looks.clock": "machine.probes",

@@ -117,7 +117,6 @@ SAID: dict[str, Any] = {
     "checkout.resolve": COMMIT,
     "checkout.tips": [COMMIT],
     "index.resolve": "1.2.3",
-    "interpreters.gone": "",
     "interpreters.missing": "",
     "scripts.deeper": ["shop/manage.py"],
     "commits.between": {"brings": 1, "takes": 0, "subjects": ["Mend the lamp"]},

@@ -46,10 +46,9 @@ def release(host: Host, ask: Ask) -> Findings:
     anew = f"fab -H {host.environment.name} bootstrap deploy"
     if facts.bootstrapped and host.runs_code and not facts.current:
         yield Finding("nothing has been deployed yet", deploy, warning=True)
-    if facts.current and host.runs_code:
-        gone = ask(reading.GONE_PYTHON, environment=f"{host.root}/current/env")
-        if gone:
-            yield Finding(f"{gone}, with which its environment was made, is there no more", f"{anew} builds it anew")
+    if facts.gone_python and host.runs_code:
+        said = f"{facts.gone_python}, with which its environment was made, is there no more"
+        yield Finding(said, f"{anew} builds it anew")
     if facts.journal is not None:
         yield Finding(f"a rollout of {facts.journal['release']} was not completed", deploy)
     if facts.closed:

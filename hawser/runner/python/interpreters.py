@@ -133,12 +133,6 @@ def missing(system: System, interpreter: str, folder: str, mirror: str) -> str:
     return "this host has no Python %s, and uv cannot fetch one: %s" % (interpreter, why) if why else ""
 
 
-def gone(system: System, environment: str) -> str:
-    """Return the interpreter that an environment was made with, where the host has it no more; empty where it has."""
-    program = os.path.join(environment, "bin", "python")
-    return os.path.realpath(program) if os.path.islink(program) and not os.path.exists(program) else ""
-
-
 def unreachable(address: str) -> str:
     """Say why nothing can be fetched from an address; empty when its server, or the proxy before it, answers."""
     from urllib.parse import urlsplit

@@ -82,6 +82,7 @@ class ApplicationFacts(ProcessFacts):
     signing: str
     begun: int
     interpreter: str
+    gone_python: str
     taken: List[TakenName]
 
 

@@ -84,6 +84,12 @@ class TestColours:
     def test_a_process_of_this_release_keeps_its_colour(self, only, live):
         assert only(SOCKET, live, serves=NEW).colour == live
 
+    def test_a_process_whose_python_is_gone_is_replaced_by_one_beside_it(self, host):
+        row = {"process": "web", "unit": "shop-web-blue", "manager": "systemd", "release": NEW, **UNKNOWN}
+        facts = Facts(live={"web": "blue"}, processes=(row,), gone_python="/usr/bin/python3.11")
+        (process,) = processes_of(host(facts, web=SOCKET))
+        assert process.colour == "green"
+
     def test_a_colour_whose_unit_is_gone_is_not_taken_for_this_release(self, host):
         (process,) = processes_of(host(Facts(live={"web": "blue"}), web=SOCKET))
         assert process.colour == "green"

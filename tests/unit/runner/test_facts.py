@@ -194,3 +194,14 @@ def test_a_python_whose_environment_pip_has_filled_is_named(tmp_path, marker, sa
     (environment / ".hawser-complete").write_text(marker)
     assert facts.interpreter(str(tmp_path)) == said
     assert facts.interpreter(str(tmp_path / "nowhere")) == ""
+
+
+def test_an_environment_whose_python_an_upgrade_has_removed_is_known(tmp_path):
+    folder = tmp_path / "current" / "env" / "bin"
+    folder.mkdir(parents=True)
+    python = tmp_path / "python3.11"
+    assert facts.gone_python(str(tmp_path)) == ""
+    (folder / "python").symlink_to(python)
+    assert facts.gone_python(str(tmp_path)) == str(python)
+    python.touch()
+    assert facts.gone_python(str(tmp_path)) == ""

@@ -184,13 +184,13 @@ class TestTheApplication:
         ]
 
     def test_the_python_of_an_environment_that_is_gone_is_wrong(self, host):
-        (found,) = application.release(host(), Runner(interpreters__gone="/usr/bin/python3.11"))
+        (found,) = application.release(host(facts={"gone_python": "/usr/bin/python3.11"}), Runner())
         assert "/usr/bin/python3.11, with which its environment was made" in found.message
         assert "fab -H shop bootstrap deploy" in found.next
 
     def test_an_open_rollout_is_wrong(self, host):
         facts = {"journal": {"release": "abc"}, "closed": True}
-        assert told(application.release(host(facts=facts), Runner(interpreters__gone=""))) == [
+        assert told(application.release(host(facts=facts), Runner())) == [
             "a rollout of abc was not completed",
             "warning: the site shows its maintenance page",
         ]

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from hawser.runner.python import interpreters
-from hawser.runner.python.interpreters import gone, missing
+from hawser.runner.python.interpreters import missing
 from hawser.runner.system import System
 
 LACKING = "3.99"
@@ -28,16 +28,6 @@ def _no_proxy(monkeypatch):
 def test_the_hosts_own_python_is_not_missing(system, tmp_path):
     for wanted in ("", "python3", "/usr/bin/python3"):
         assert missing(system, wanted, str(tmp_path), "") == ""
-
-
-def test_an_environment_whose_python_an_upgrade_has_removed_is_known(system, tmp_path):
-    (tmp_path / "env" / "bin").mkdir(parents=True)
-    program, python = tmp_path / "env" / "bin" / "python", tmp_path / "python3.11"
-    assert gone(system, str(tmp_path / "env")) == ""
-    program.symlink_to(python)
-    assert gone(system, str(tmp_path / "env")) == str(python)
-    python.touch()
-    assert gone(system, str(tmp_path / "env")) == ""
 
 
 def test_a_path_or_a_name_that_is_not_there_is_named(system, tmp_path):
