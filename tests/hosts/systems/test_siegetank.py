@@ -354,6 +354,11 @@ def pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(Encoding.PEM).decode()
 
 
+def usage(authority: bool) -> x509.KeyUsage:
+    """Return what a certificate is for: to sign others, or connections."""
+    return x509.KeyUsage(not authority, False, False, False, False, authority, authority, False, False)
+
+
 def sign(
     subject: x509.Name,
     public: object,
@@ -364,6 +369,7 @@ def sign(
     days: int = 90,
 ) -> x509.Certificate:
     now = datetime.datetime.now(datetime.UTC)
+    issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -373,6 +379,10 @@ def sign(
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        # As real ones have them; clients of Python 3.13 want to see them.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)  # type: ignore[arg-type]
+        .add_extension(issued_by, critical=False)
+        .add_extension(usage(authority), critical=True)
     )
     return (builder.add_extension(names, critical=False) if names else builder).sign(key, hashes.SHA256())
 

@@ -172,12 +172,21 @@ class TestWaiting:
             healthy(timeout=30.0).apply(None)
 
 
+REQUEST = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
 @pytest.fixture
 def secure(tmp_path, system):
     """A server that speaks TLS with a certificate of its own for shop.test, and its address."""
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9"]
-    argv += ["-subj", "/CN=shop.test", "-addext", "subjectAltName=DNS:shop.test"]
+    argv = [*REQUEST, "-x509", "-days", "9", "-subj", "/CN=shop.test", "-addext", "subjectAltName=DNS:shop.test"]
     system.run([*argv, "-keyout", f"{tmp_path}/key", "-out", f"{tmp_path}/crt"])
+    with served(tmp_path) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def served(tmp_path):
+    """Serve with the certificate of a folder; yields the address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(f"{tmp_path}/crt", f"{tmp_path}/key")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
@@ -208,6 +217,31 @@ class TestTls:
         status, why = ask(secure, "/", "other.test", tls=True, ca=f"{tmp_path}/crt")
         assert status is None
         assert "other.test" in why
+
+    def test_a_certificate_that_names_no_key_of_its_authority_is_good_for_every_python(
+        self, tmp_path, system, monkeypatch
+    ):
+        """Python 3.13 would not take it by itself."""
+        bare = ["-addext", "subjectKeyIdentifier=none", "-addext", "authorityKeyIdentifier=none"]
+        root = [*REQUEST, "-x509", "-days", "9", "-subj", "/CN=root", *bare]
+        system.run([*root, "-keyout", f"{tmp_path}/root.key", "-out", f"{tmp_path}/root.crt"])
+        asked = [*REQUEST, "-subj", "/CN=shop.test", "-keyout", f"{tmp_path}/key", "-out", f"{tmp_path}/csr"]
+        system.run(asked)
+        (tmp_path / "names").write_text("subjectAltName=DNS:shop.test\n")
+        signing = ["-CA", f"{tmp_path}/root.crt", "-CAkey", f"{tmp_path}/root.key", "-extfile", f"{tmp_path}/names"]
+        system.run(
+            ["openssl", "x509", "-req", "-in", f"{tmp_path}/csr", "-days", "9", *signing, "-out", f"{tmp_path}/crt"]
+        )
+        usual = ssl.create_default_context
+
+        def strict(**options):
+            context = usual(**options)
+            context.verify_flags |= ssl.VERIFY_X509_STRICT
+            return context
+
+        monkeypatch.setattr(ssl, "create_default_context", strict)
+        with served(tmp_path) as address:
+            assert ask(address, "/missing", "shop.test", tls=True, ca=f"{tmp_path}/root.crt") == (404, "")
 
     def test_a_server_without_tls_does_not_count(self, web, tmp_path, secure):
         status, _why = ask(web.server_address, "/", "shop.test", timeout=2, tls=True, ca=f"{tmp_path}/crt")
