@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -15,6 +16,11 @@ from pathlib import Path
 from ..errors import HawserError
 from .model import Instance, Place
 from .mounts import Mount, mounted
+
+CGROUPS = Path("/sys/fs/cgroup")
+# Of systemd, by its NEWS: the first that runs on version 2 alone.
+NEEDS_VERSION_2 = 258
+SYSTEMD = re.compile(r"libsystemd-core-([0-9]{3})\.so")
 
 
 def hierarchies(mounts: list[Mount]) -> list[Path]:
@@ -24,6 +30,21 @@ def hierarchies(mounts: list[Mount]) -> list[Path]:
         for mount in mounts
         if mount.kind == "cgroup2" or (mount.kind == "cgroup" and "name=systemd" in mount.options)
     ]
+
+
+def why_not_here(root: Path, mounts: list[Mount]) -> str:
+    """Say why the systemd of a host cannot run on this machine; empty where it can, or where nobody knows.
+
+    :param root: the host's files.
+    """
+    found = [SYSTEMD.fullmatch(path.name) for path in root.glob("usr/lib/*/systemd/libsystemd-core-*.so")]
+    newest = max((int(each[1]) for each in found if each), default=0)
+    if newest < NEEDS_VERSION_2 or any(each.target == CGROUPS and each.kind == "cgroup2" for each in mounts):
+        return ""
+    return (
+        f"its systemd {newest} needs control groups of version 2, and this machine has those of version 1; "
+        "next: boot it with systemd.unified_cgroup_hierarchy=1, or take another one"
+    )
 
 
 def folders(place: Place) -> list[Path]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import HawserError
 from . import archives, cgroups, commands, keys, network
 from .model import Address, Place, RunningHost
-from .mounts import remove_tree, unmount_below
+from .mounts import mounted, remove_tree, unmount_below
 from .rights import sudo
 
 START_SECONDS = 90
@@ -113,6 +113,8 @@ def create(place: Place, record: Record, public_key: str, store: Path) -> None:
 
 def start(place: Place) -> None:
     """Start a host under a keeper that outlives this process and starts it again after each reboot."""
+    if why := cgroups.why_not_here(place.root, mounted()):
+        raise HawserError(f"sandbox: {place.name} cannot start here: {why}")
     keepers, machines = (" ".join(map(str, folders)) for folders in cgroups.make(place))
     with place.log.open("ab") as log:
         argv = ["setsid", "--fork", "sh", "-c", KEEPER, place.machine, keepers, machines, *nspawn_command(place)]

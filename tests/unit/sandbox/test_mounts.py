@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hawser.sandbox.cgroups import hierarchies
+import pytest
+
+from hawser.sandbox.cgroups import hierarchies, why_not_here
 from hawser.sandbox.mounts import file_system, parse
 
 HYBRID = """\
@@ -21,6 +23,27 @@ def test_a_hybrid_machine_has_two_hierarchies_for_systemd() -> None:
 
 def test_a_version_2_machine_has_one() -> None:
     assert hierarchies(parse("cgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n")) == [Path("/sys/fs/cgroup")]
+
+
+@pytest.mark.parametrize(
+    ("version", "mounts", "said"),
+    [
+        (252, HYBRID, False),
+        (257, HYBRID, False),
+        (258, HYBRID, True),
+        (262, HYBRID, True),
+        (262, "cgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n", False),
+        (None, HYBRID, False),
+    ],
+)
+def test_a_systemd_that_cannot_run_on_this_machine_is_known_before_it_starts(tmp_path, version, mounts, said) -> None:
+    folder = tmp_path / "usr" / "lib" / "x86_64-linux-gnu" / "systemd"
+    folder.mkdir(parents=True)
+    if version:
+        (folder / f"libsystemd-core-{version}.so").touch()
+    why = why_not_here(tmp_path, parse(mounts))
+    assert bool(why) == said
+    assert not said or (f"its systemd {version} needs control groups of version 2" in why and "next: " in why)
 
 
 def test_the_innermost_mount_holds_a_folder() -> None:
