@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hawser import sandbox
-from hawser.host.host import UV
+from hawser.host.places import UV_FOLDER
 from hawser.runner.python.installers import pip_settings
 
 PROJECT = Path(__file__).parent.parent
@@ -124,7 +124,7 @@ class Testbed:
         }
         pip = FOLDER / "pip.conf"
         pip.write_text(self.inside(next(iter(self.hosts)), "cat /etc/pip.conf 2>/dev/null || true"))
-        index = pip_settings([str(pip)])  # type: ignore[no-untyped-call]
+        index = pip_settings([str(pip)])
         settings = {
             "REPO": str(REPOSITORY),
             "BRANCH": "main",
@@ -132,7 +132,7 @@ class Testbed:
             "WEB": " ".join(self.of_group("web")),
             "DATA": " ".join(self.of_group("data")),
             "DOMAIN": "scripted.test",
-            "UV": f"/opt/hawser/{UV.replace('==', '-')}/bin/uv",
+            "UV": f"{UV_FOLDER}/bin/uv",
             "INDEX": " ".join(f"{name}={value}" for name, value in index.items()),
             "ENVIRONMENT": "\n".join(f"{name}='{value}'" for name, value in variables.items()),
         }
