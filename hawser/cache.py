@@ -29,6 +29,18 @@ def private(found: os.stat_result) -> bool:
     return found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode) and not found.st_mode & 0o022
 
 
+def kept(path: Path, most: int = -1) -> bytes:
+    """Return what a file of it holds; nothing where it is not there, or others could have written it.
+
+    :param most: so many bytes of it; -1: all.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(most) if private(os.fstat(stream.fileno())) else b""
+    except OSError:
+        return b""
+
+
 def keep(path: Path, data: bytes) -> None:
     """Write a file in one piece, for the user alone.
 

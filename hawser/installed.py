@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import __version__
-from .cache import forget_old, keep, own_folder, private
+from .cache import forget_old, keep, kept, own_folder
 
 PACKAGE = Path(__file__).parent
 # What talks to the person alone shapes nothing on hosts; templates are part of a release by their own texts.
@@ -46,8 +46,8 @@ def digest(package: Path) -> str:
     known = [(name, at.st_size, at.st_mtime_ns, at.st_ctime_ns, at.st_ino) for name, at in stats]
     folder = own_folder("sources")
     place = folder / hashlib.sha256(repr(known).encode()).hexdigest() if folder else None
-    if place is not None and (kept := kept_digest(place)):
-        return kept
+    if place is not None and (digested := kept_digest(place)):
+        return digested
     made = hashlib.sha256()
     for name, entry in found:
         text = Path(entry.path).read_bytes()
@@ -62,11 +62,7 @@ def digest(package: Path) -> str:
 
 def kept_digest(place: Path) -> str:
     """Return the digest that a file of the cache holds; empty where it holds none, or others could have written it."""
-    try:
-        with place.open("rb") as stream:
-            found = stream.read(100) if private(os.fstat(stream.fileno())) else b""
-    except OSError:
-        return ""
+    found = kept(place, 100)
     return found.decode() if re.fullmatch(b"[0-9a-f]{64}", found) else ""
 
 

@@ -16,7 +16,6 @@ what somebody else brings along shall not be offered, nor shall a list lie where
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -146,9 +145,6 @@ def project_of(config: Config) -> Path:
 def kept(path: Path) -> list[Line]:
     """Return the lines of a list; none where there is no list of ours."""
     try:
-        with path.open(encoding="utf-8") as stream:
-            if not cache.private(os.fstat(stream.fileno())):
-                return []
-            return [tuple(line.split("\t")) for line in stream.read().splitlines()]
-    except (OSError, ValueError):
+        return [tuple(line.split("\t")) for line in cache.kept(path).decode().splitlines()]
+    except ValueError:
         return []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from pathlib import Path
 from types import CodeType
 
@@ -45,15 +44,8 @@ class Compiled(jinja2.BytecodeCache):
 
     def on_disk(self, key: str) -> bytes:
         """Return what is kept on disk; nothing where it is torn, or where others could have written it."""
-        if self.folder is None:
-            return b""
-        try:
-            with (self.folder / key).open("rb") as stream:
-                if not cache.private(os.fstat(stream.fileno())):
-                    return b""
-                digest, data = stream.read(32), stream.read()
-        except OSError:
-            return b""
+        found = cache.kept(self.folder / key) if self.folder is not None else b""
+        digest, data = found[:32], found[32:]
         return data if hashlib.sha256(data).digest() == digest else b""
 
     def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:

@@ -5,33 +5,16 @@ Source: proc(5), proc_net(5); the flag and the states are those of linux/net.h a
 
 from __future__ import annotations
 
-import contextlib
-import os
-
-from .ports import LISTEN, sockets
+from .ports import LISTEN, held, rows, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, List, Set
+    from typing import List
 
 # Of a unix socket that listens.
 ACCEPTS = 0x10000
 # Of a TCP connection: it is open, or about to be.
 OPEN = ("01", "03")
-
-
-def rows(name: str, most: int = 7) -> Iterator[List[str]]:
-    """Yield the fields of each row of a table of the network; none where the kernel has no such table.
-
-    :param most: how often a row is parted; a path at its end may hold blanks.
-    """
-    try:
-        with open("/proc/net/" + name, encoding="utf-8", errors="surrogateescape") as stream:
-            next(stream, "")
-            for line in stream:
-                yield line.rstrip("\n").split(None, most)
-    except OSError:
-        return
 
 
 class Door:
@@ -62,19 +45,6 @@ class Door:
     def connected(self) -> bool:
         """Whether a connection to it is open, or waits to be taken."""
         return True in self.states()
-
-
-def held(pid: int) -> Set[str]:
-    """Return the sockets that a process holds, by their inodes; none of one that has ended."""
-    folder = "/proc/%d/fd" % pid
-    found = set()
-    with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            with contextlib.suppress(OSError):
-                target = os.readlink(os.path.join(folder, name))
-                if target.startswith("socket:["):
-                    found.add(target[8:-1])
-    return found
 
 
 def takes_connections(pid: int) -> bool:

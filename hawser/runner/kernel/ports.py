@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import glob
+import contextlib
 import os
 import re
 import socket
@@ -12,7 +12,7 @@ from ..rows import MOST_ROWS, by_turns, counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Mapping, Tuple
+    from typing import Dict, Iterator, List, Mapping, Set, Tuple
 
     from ..specs.answers import Counted, Listener
 
@@ -36,17 +36,26 @@ def address_of(text: str) -> Tuple[str, int]:
     return socket.inet_ntop(family, data), int(port, 16)
 
 
+def rows(name: str, most: int = 7) -> Iterator[List[str]]:
+    """Yield the fields of each row of a table of the network; none where the kernel has no such table.
+
+    :param most: how often a row is parted; a path at its end may hold blanks.
+    """
+    try:
+        with open("/proc/net/" + name, encoding="utf-8", errors="surrogateescape") as stream:
+            next(stream, "")
+            for line in stream:
+                yield line.rstrip("\n").split(None, most)
+    except OSError:
+        return
+
+
 def sockets() -> Dict[str, Opened]:
     """Return every TCP socket that listens, by its inode."""
     found: Dict[str, Opened] = {}
+    # A host without IPv6 has one of them.
     for name in ("tcp", "tcp6"):
-        try:
-            with open("/proc/net/" + name, encoding="ascii") as stream:
-                rows = [line.split() for line in stream.readlines()[1:]]
-        except OSError:
-            # A host without IPv6.
-            continue
-        found.update({row[9]: (*address_of(row[1]), int(row[7])) for row in rows if row[3] == LISTEN})
+        found.update({row[9]: (*address_of(row[1]), int(row[7])) for row in rows(name, 10) if row[3] == LISTEN})
     return found
 
 
@@ -118,6 +127,19 @@ def at_port(port: int) -> List[Listener]:
     return described({inode: each for inode, each in sockets().items() if each[1] == port})
 
 
+def held(pid: int) -> Set[str]:
+    """Return the sockets that a process holds, by their inodes; none of one that has ended."""
+    folder = "/proc/%d/fd" % pid
+    found = set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                target = os.readlink(os.path.join(folder, name))
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found
+
+
 def described(wanted: Mapping[str, Opened]) -> List[Listener]:
     """Say whose sockets these are.
 
@@ -125,14 +147,8 @@ def described(wanted: Mapping[str, Opened]) -> List[Listener]:
         is may be unknown (pid 0): the kernel's own sockets belong to nobody.
     """
     owners: Dict[str, int] = {}
-    for path in glob.glob("/proc/[0-9]*/fd/*"):
-        try:
-            target = os.readlink(path)
-        except OSError:
-            continue
-        inode = target[8:-1] if target.startswith("socket:[") else ""
-        if inode in wanted:
-            pid = int(path.split("/")[2])
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        for inode in held(pid) & wanted.keys():
             # Forked workers hold it too; the oldest opened it.
             owners[inode] = min(pid, owners.get(inode, pid))
     found: List[Listener] = []

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..specs.answers import Definition
     from ..specs.processes import OnlyUnitsSpec, RetiredSpec, RunningSpec, SettledSpec, VacatedSpec
     from ..specs.system import ServiceSpec
-    from .managers import ProcessManager
+    from .managers import ProcessManager, State
 
 HEADER = re.compile(r"^[#;] hawser: application=(\S+) process=(\S+) release=(\S*)$", re.M)
 # What it reads, of definitions of today.
@@ -144,17 +144,18 @@ class Settled(Kind):
 
     def apply(self, change: Change) -> None:
         there, unit, log = manager(self.spec["manager"], self.system), self.spec["unit"], self.spec["log"]
-        wait_until_stable(there, unit, log, 0.0)
+        state = wait_until_stable(there, unit, log, 0.0)
         start = self.system.starts.get(unit)
         # Supervisor tells whole seconds; of what was started just now the moment is known.
-        since = max(there.state(unit).since, start.moment if start else 0.0)
+        since = max(state.since, start.moment if start else 0.0)
         wait_until_stable(there, unit, log, self.spec["seconds"] - max(time.time() - since, 0.0))
 
 
-def wait_until_stable(there: ProcessManager, unit: str, path: str, settle: float) -> None:
+def wait_until_stable(there: ProcessManager, unit: str, path: str, settle: float) -> State:
     """Wait until a process has run for some seconds from now on without ending.
 
     :param path: the file that takes its output.
+    :returns: its state then.
     :raises Failure: it ends, or does not start; with its last words.
     """
     began = time.monotonic()
@@ -169,7 +170,7 @@ def wait_until_stable(there: ProcessManager, unit: str, path: str, settle: float
         if state.active and pid is None:
             pid, since = state.pid, time.monotonic()
         if pid is not None and time.monotonic() - since >= settle:
-            return
+            return state
         if pid is None and time.monotonic() - began > STARTUP:
             raise Failure("%s is still %s" % (unit, state.word), there.log(unit, path))
         time.sleep(0.1)

@@ -283,7 +283,6 @@ def test_the_folder_of_a_path_is_its_own_even_with_a_slash_at_its_end(tmp_path):
 OPENERS = {
     "backups": "folders of backups, which are root's",
     "checkout": "a working copy that is closed to everybody else",
-    "connections": "/proc",
     "cron": "/proc",
     "deletion": "/proc",
     "disk": "it is the one that judges",
