@@ -253,8 +253,8 @@ def why_not_serving(hosts: AskableHosts, name: str, release: Release) -> str:
                 f"serves {facts.current}, made by Hawser {facts.hawser}; only Hawser differs, this is {release.hawser}"
             )
         return f"serves {facts.current or 'nothing yet'}"
-    if facts.gone_python:
-        return f"{facts.gone_python}, with which its environment was made, is there no more"
+    if facts.lacks_python:
+        return facts.lacks_python
     record = Record.of(facts)
     if record is not None and not record.complete:
         return f"a rollout of {record.release} was not completed"

@@ -79,6 +79,11 @@ class Facts:
         found: Facts = kinds.adapter(cls).validate_python({**row, **own})
         return found
 
+    @property
+    def lacks_python(self) -> str:
+        """Say that the Python of the current release's environment is gone; empty where it is there."""
+        return f"{self.gone_python}, with which its environment was made, is there no more" if self.gone_python else ""
+
     def release_of(self, unit: str, manager: str) -> str:
         """Return the release that a unit's definition belongs to, empty when its manager has no such unit."""
         row = self.defined(unit, manager)

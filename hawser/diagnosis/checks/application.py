@@ -46,9 +46,8 @@ def release(host: Host, ask: Ask) -> Findings:
     anew = f"fab -H {host.environment.name} bootstrap deploy"
     if facts.bootstrapped and host.runs_code and not facts.current:
         yield Finding("nothing has been deployed yet", deploy, warning=True)
-    if facts.gone_python and host.runs_code:
-        said = f"{facts.gone_python}, with which its environment was made, is there no more"
-        yield Finding(said, f"{anew} builds it anew")
+    if facts.lacks_python and host.runs_code:
+        yield Finding(facts.lacks_python, f"{anew} builds it anew")
     if facts.journal is not None:
         yield Finding(f"a rollout of {facts.journal['release']} was not completed", deploy)
     if facts.closed:
