@@ -12,6 +12,9 @@ else:
     def __getattr__(name: str) -> object:
         """Return the namespace of all tasks: loaded when somebody asks for it, so that no other import pays for it."""
         if name == "namespace":
+            from .takeover import take_over
+
+            take_over()
             from .tasks.collection import namespace
 
             return namespace

@@ -16,6 +16,13 @@ from hawser.installed import this_version
 
 from .conftest import PROJECT, Fleet, commit_everything
 
+# What an installer may leave as `fab`, as pip writes it.
+FABRICS = """#!{python}
+import sys
+from fabric.main import program
+if __name__ == "__main__":
+    sys.exit(program.run())
+"""
 FABFILE = "from hawser import namespace as ns\n"
 OWN = """
 from fabric import task
@@ -113,6 +120,11 @@ def test_a_wheel_holds_one_package_with_tasks_templates_and_runner(wheel: Path) 
 def test_both_programs_are_ours_and_know_every_task(programs: Path, repository: Path, environ: dict[str, str]) -> None:
     known = {program: run(programs / program, "--list", cwd=repository, env=environ) for program in ("hawser", "fab")}
     assert known["hawser"] == known["fab"] and "  deploy " in known["hawser"]
+    fabrics = programs / "fabrics"
+    fabrics.write_text(FABRICS.format(python=programs / "python"))
+    fabrics.chmod(0o755)
+    for words in ([fabrics], [programs / "python", "-m", "fabric"]):
+        assert run(*words, "--list", cwd=repository / "deep", env=environ) == known["hawser"]
     assert run(programs / "hawser", "--version", cwd=repository, env=environ).startswith(f"Hawser {this_version()}")
 
 
