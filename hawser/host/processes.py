@@ -310,10 +310,8 @@ def overlaps(setting: Process) -> bool:
 
 
 def starts_late(setting: Process) -> int:
-    """Rank a process by when it starts in a switch: those that listen, others that overlap, those in place."""
-    if not overlaps(setting):
-        return 2
-    return 0 if setting.listens else 1
+    """Rank a process by when it starts in a switch: those that overlap, those in place; what listens comes first."""
+    return (0 if overlaps(setting) else 2) + (0 if setting.listens else 1)
 
 
 def elsewhere(process: ProcessInstance) -> list[ProcessInstance]:

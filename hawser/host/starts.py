@@ -26,13 +26,14 @@ LONGEST_WARMING = 600
 def stages(processes: Iterable[ProcessInstance]) -> Iterator[list[ProcessInstance]]:
     """Yield the processes that come up together, one lot after the other.
 
-    Those that start beside others, and wait for none of them, are one lot. What restarts in place is one by itself: the
-    next one stops only when it works.
+    Those that start beside others, and wait for none of them, are one lot. Of those that restart in place, what listens
+    or is one of several is a lot by itself: the next one stops only when it works. The others have none to stand in.
     """
 
-    def stage(process: ProcessInstance) -> tuple[int, str]:
-        rank = process.host.environment.rank(process.setting_name)
-        return rank, "" if overlaps(process.setting) else process.unit
+    def stage(process: ProcessInstance) -> tuple[int, bool, str]:
+        setting, beside = process.setting, overlaps(process.setting)
+        alone = process.unit if not beside and (setting.listens or setting.count > 1) else ""
+        return process.host.environment.rank(process.setting_name), beside, alone
 
     for _stage, together in groupby(processes, key=stage):
         yield list(together)

@@ -10,6 +10,7 @@ import shlex
 
 from ..system import Failure
 from ..webservers import TRAITS
+from .definitions import accepted_before
 from .disk import scratch
 
 TYPE_CHECKING = False
@@ -200,13 +201,25 @@ def check_in_place(program: str, argv: Sequence[str]) -> Check:
     return check
 
 
+def unless_accepted_before(check: Check) -> Check:
+    """Return a check of definitions that starts no program for one that was accepted under other names."""
+
+    def checked(system: System, copy: str, path: str) -> None:
+        with open(copy, encoding="utf-8", errors="replace") as stream:
+            text = stream.read()
+        if not accepted_before(text, path):
+            check(system, copy, path)
+
+    return checked
+
+
 VALIDATORS = {
     "json": Validator(check_json),
     "python": Validator(check_python),
     "yaml": Validator(check_yaml),
     "sudoers": Validator(check_sudoers),
-    "systemd": Validator(check_systemd),
-    "supervisor": Validator(check_supervisor),
+    "systemd": Validator(unless_accepted_before(check_systemd)),
+    "supervisor": Validator(unless_accepted_before(check_supervisor)),
     "cron": Validator(check_cron),
     "exports": Validator(check_in_place("exportfs", ("exportfs", "-ra")), in_place=True),
     **{name: Validator(check_in_place(server.label, server.judge), in_place=True) for name, server in TRAITS.items()},

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 
+from ..files.definitions import HEADER
 from ..files.disk import beginning
 from ..rows import MOST_ROWS
 from ..webservers import TRAITS
-from .processes import HEADER
 from .traits import MANAGERS
 
 TYPE_CHECKING = False

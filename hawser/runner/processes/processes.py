@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 
+from ..files.definitions import HEADER, INPUTS
 from ..files.disk import remove
 from ..kernel.ports import at_port
 from ..system import Change, Failure, Kind
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from ..specs.system import ServiceSpec
     from .managers import ProcessManager, State
 
-HEADER = re.compile(r"^[#;] hawser: application=(\S+) process=(\S+) release=(\S*)$", re.M)
-# What it reads, of definitions of today.
-INPUTS = re.compile(r"^[#;] hawser: inputs=([0-9a-f]+)$", re.M)
 # What a unit of systemd is called that starts at boot. Debian's init scripts and generated units have no state of their
 # own that could be set.
 ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")

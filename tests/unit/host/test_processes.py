@@ -159,7 +159,7 @@ class TestGoingOn:
 class TestOrder:
     def test_sockets_start_first_then_what_overlaps_then_what_restarts_in_place(self, host):
         processes = processes_of(host(beat=SINGLE, worker=OVERLAPPING, api=PORT, web=SOCKET))
-        assert [each.name for each in processes] == ["web", "worker", "beat", "api"]
+        assert [each.name for each in processes] == ["web", "worker", "api", "beat"]
 
     def test_a_manager_sees_only_processes_of_its_own(self, host):
         both = host(web=SOCKET, worker={**PLAIN, "manager": "supervisor"})

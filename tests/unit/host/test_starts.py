@@ -34,10 +34,28 @@ class TestTogether:
         assert labels[:2] == [f"running {web}", f"running {worker}"]
         assert sorted(labels[2:]) == [f"healthy {host().run}/web-blue.sock", f"settled {worker}"]
 
-    def test_what_restarts_in_place_waits_until_all_others_work_and_for_one_another(self, host):
-        processes = processes_of(host(web=SOCKET, worker=OVERLAPPING, beat=SINGLE, api=PORT))
-        together = [[process.name for process in lot] for lot in stages(processes)]
-        assert together == [["web", "worker"], ["beat"], ["api"]] or together == [["web", "worker"], ["api"], ["beat"]]
+    def test_what_restarts_in_place_waits_until_all_others_work(self, host):
+        processes = processes_of(host(beat=SINGLE, web=SOCKET, worker=OVERLAPPING))
+        assert [[process.name for process in lot] for lot in stages(processes)] == [["web", "worker"], ["beat"]]
+
+    def test_of_what_listens_and_restarts_in_place_one_is_away_at_a_time(self, host):
+        processes = processes_of(host(web=SOCKET, beat=SINGLE, api=PORT, rest={**PORT, "port": 8001}))
+        assert [[process.name for process in lot] for lot in stages(processes)] == [
+            ["web"],
+            ["api"],
+            ["rest"],
+            ["beat"],
+        ]
+
+    def test_of_several_of_a_kind_one_is_away_at_a_time(self, host):
+        processes = processes_of(host(worker={**PLAIN, "count": 2}))
+        assert [[process.name for process in lot] for lot in stages(processes)] == [["worker-1"], ["worker-2"]]
+
+    def test_what_restarts_in_place_and_does_not_listen_is_proven_together(self, host):
+        processes = processes_of(host(beat=SINGLE, mail=PLAIN))
+        assert [[process.name for process in lot] for lot in stages(processes)] == [["beat", "mail"]]
+        found = [each.kind for each in brought_up(processes, defined)]
+        assert found == ["file", "running", "file", "running", "settled", "settled"]
 
     def test_what_others_wait_for_is_proven_first(self, host):
         processes = processes_of(host(web={**SOCKET, "after": ["api"]}, api=SOCKET, worker=OVERLAPPING))

@@ -10,7 +10,7 @@ import pytest
 from hawser.runner.files import validate
 from hawser.runner.files.disk import scratch_folder
 from hawser.runner.files.validate import validate_with
-from hawser.runner.system import Failure
+from hawser.runner.system import Failure, Finished
 
 from ..conftest import ME, names
 
@@ -187,3 +187,57 @@ def test_a_program_that_is_missing_is_named(judge):
 
 def test_a_command_line_that_cannot_be_read_is_named(judge):
     assert "the command that checks it cannot be read: No closing quotation" in judge("grep 'x {}", "")
+
+
+class TestAcceptedBefore:
+    """A definition that differs in names alone from one that is in use starts no program to judge it."""
+
+    UNIT = """# hawser: application=demo process=web release={release}
+# hawser: inputs={inputs}
+[Service]
+ExecStart={run}
+"""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        """Where definitions lie that are in use: one is, in a release of before and in the other colour."""
+        folder = tmp_path / "units"
+        folder.mkdir()
+        (folder / "demo-web-blue.service").write_text(self.text("0123456789-01234567", colour="blue"))
+        return folder
+
+    def text(self, release, colour="green", inputs="ab12", program="gunicorn"):
+        run = f"/srv/demo/releases/{release}/run {program} --bind unix:/srv/demo/run/web-{colour}.sock"
+        return self.UNIT.format(release=release, inputs=inputs, run=run)
+
+    @pytest.fixture
+    def judged(self, system, folder, tmp_path, monkeypatch):
+        """Tell whether a program had to judge a text."""
+
+        def judged(text, name="demo-web-green.service", validator="systemd"):
+            started = []
+            monkeypatch.setattr(system, "run", lambda argv, **_options: started.append(argv) or Finished(0, "", ""))
+            copy = tmp_path / "copy"
+            copy.write_text(text)
+            validate_with(validator, system, str(copy), str(folder / name))
+            return bool(started)
+
+        return judged
+
+    def test_another_release_and_colour_are_names(self, judged):
+        assert not judged(self.text("fedcba9876-76543210", inputs="cd34"))
+        assert not judged(self.text("2.0.1-76543210"))
+
+    def test_whatever_else_differs_is_judged(self, judged):
+        assert judged(self.text("fedcba9876-76543210", program="waitress"))
+        assert judged(self.text("fedcba9876-76543210") + "User=demo\n")
+        assert judged(self.text("fedcba9876-76543210").replace("process=web", "process=api"))
+        assert judged(self.text("fedcba9876-76543210").replace("application=demo", "application=other"))
+
+    def test_a_name_that_is_none_is_judged(self, judged):
+        assert judged(self.text("x y-76543210"))
+        assert judged(self.text(""))
+        assert judged("[Service]\nExecStart=/bin/true\n")
+
+    def test_a_definition_of_another_manager_says_nothing(self, judged):
+        assert judged(self.text("fedcba9876-76543210"), "demo-web-green.conf", "supervisor")
