@@ -196,6 +196,7 @@ STEPS = [
     firewall.install,
     shares.export,
     checkouts.tidy,
+    db.forget,
 ]
 
 

@@ -13,9 +13,9 @@ from hawser.errors import HawserError
 from hawser.fleet import alembic
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
-from hawser.host.code import in_release
+from hawser.host.code import commands, derived, in_release
 from hawser.host.databases import Database, broken_off, databases_gone, databases_of, folder_of
-from hawser.resources import Backup, NoOpenRestore, Resources, Restore
+from hawser.resources import Absent, Backup, NoOpenRestore, Resources, Restore
 from hawser.runner.databases.restoring import BEFORE_MIGRATION, BEFORE_RESTORE, BY_HAND
 from hawser.steps import fleet_task, removal, step
 
@@ -25,12 +25,29 @@ DATABASE = {"database": "only this one; default: all"}
 
 
 @step()
-def migrate(host: Host) -> Resources:
-    """Run the migrate commands, on the leader only."""
+def migrate(host: Host, again: bool = True) -> Resources:
+    """Run the migrate commands, on the leader only.
+
+    :param again: also those whose inputs are the same as the last time.
+    """
     if host.is_leader and host.release is not None:
-        for number, line in enumerate(host.environment.release.migrate):
-            command = host.command_text(line, f"release.migrate[{number}]")
-            yield in_release(host, command, words=generating(host, command))
+        for record, (line, setting) in zip(records(host), commands(host, "migrate"), strict=True):
+            command = in_release(host, line, words=generating(host, line))
+            yield derived(host, setting, command, record, again=again) if setting.inputs else command
+
+
+def records(host: Host) -> list[str]:
+    """Return the files that say of what the migrate commands have run, those without inputs included."""
+    return [f"{host.state}/migrated-{number}" for number, _ in enumerate(host.environment.release.migrate, 1)]
+
+
+@step(bookkeeping=True)
+def forget(host: Host) -> Resources:
+    """Forget of what the migrate commands have run: another database may take the place of the one that they know."""
+    if host.is_leader:
+        for record, setting in zip(records(host), host.environment.release.migrate, strict=True):
+            if setting.inputs:
+                yield Absent(record)
 
 
 @step()
@@ -124,7 +141,14 @@ def restore(fleet: Fleet, name: str, database: str = "", destroy: str = "") -> N
     warning = f"{host}: {chosen.name} will be replaced by {name}."
     if not fleet.dry and (destroy or asked_for(fleet, warning)) != chosen.name:
         raise HawserError(f"that is not {chosen.name}; nothing was touched")
+    migrate_anew(fleet)
     one.apply([bring_back.given(database=chosen.name, backup=name)], phase="restore")
+
+
+def migrate_anew(fleet: Fleet) -> None:
+    """Have the next deploy migrate, whatever its migrations are: a database is about to be another one."""
+    if any(setting.inputs for setting in fleet.environment.release.migrate):
+        fleet.leader().apply([forget], phase="migrations")
 
 
 def latest(database: Database, backups: Sequence[BackupRow], open_ones: Sequence[OpenRestore]) -> str:
@@ -221,6 +245,7 @@ def finish_restores(fleet: Fleet) -> bool:
     )
     left = [name for name, answer in found.items() if answer and not isinstance(answer, Exception)]
     if left:
+        migrate_anew(fleet)
         there.subset(left).apply([finish], phase="restores")
     return bool(left)
 

@@ -6,7 +6,7 @@ import dataclasses
 
 from hawser.fleet.kept import public_key
 from hawser.host import Host
-from hawser.host.code import in_release, repository_access
+from hawser.host.code import commands, derived, in_release, repository_access
 from hawser.host.journal import PUT_BACK, Record
 from hawser.host.places import COLLECTED, rollout_inputs
 from hawser.host.processes import (
@@ -50,9 +50,10 @@ def build(host: Host) -> Resources:
     path = host.release_path
     yield Directory(f"{path}/done")
     for kind in ("build", "check"):
-        for number, line in enumerate(getattr(host.environment.release, kind), 1):
-            command = host.command_text(line, f"release.{kind}[{number - 1}]")
-            yield in_release(host, command, marker=f"{path}/done/{kind}-{number}")
+        for number, (line, setting) in enumerate(commands(host, kind), 1):
+            marker = f"{path}/done/{kind}-{number}"
+            command = in_release(host, line, marker)
+            yield derived(host, setting, command, marker, kept=True) if setting.inputs else command
     yield from collected(host)
     if not host.app.package:
         yield Sealed(host.source, mirror=repository_access(host)["mirror"], commit=host.release.commit)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NotRequired, TypedDict
 
-from ..inventory.tables.app import instance_of
-from ..resources import Command
+from ..inventory.tables.app import BuildCommand, ReleaseCommand, instance_of
+from ..resources import Command, Derived
 from .host import Host
 from .places import UV_FOLDER, uploaded_python
 from .pythons import KEY, local_python
@@ -62,6 +62,45 @@ def in_release(host: Host, line: str, marker: str = "", words: Sequence[str] = (
     own = [f"@{instance_environment(instance)}"] if instance else []
     argv = (f"{host.release_path}/run", *own, *(words or ("sh", "-c", command)))
     return Command(argv, user=host.app.user, cwd=host.code, marker=marker, timeout=LONGEST_COMMAND, title=line)
+
+
+def commands(host: Host, kind: str) -> Iterator[tuple[str, ReleaseCommand]]:
+    """Yield the commands of a kind, rendered, each with its setting.
+
+    :param kind: ``build``, ``check`` or ``migrate``.
+    """
+    for number, each in enumerate(getattr(host.environment.release, kind)):
+        setting = each if isinstance(each, ReleaseCommand) else ReleaseCommand(command=each)
+        yield host.command_text(setting.command, f"release.{kind}[{number}]"), setting
+
+
+def derived(
+    host: Host, setting: ReleaseCommand, command: Command, record: str, kept: bool = False, again: bool = False
+) -> Derived:
+    """Return a command of a release as one that need not run again for the same inputs.
+
+    :param command: the same as one that always runs; see `in_release`.
+    :param record: the file that says of what it was run, and
+    :param kept: whether each release keeps one of its own.
+    :param again: it runs in any case.
+    """
+    within, path = host.app.within, host.release_path
+    instance = instance_of(command.title)[0]
+    own = (f"{path}/environment.{instance_environment(instance)}",) if instance else ()
+    return Derived(
+        command.argv,
+        record,
+        host.source,
+        inputs=tuple(map(within, setting.inputs)),
+        outputs=tuple(map(within, setting.outputs)) if isinstance(setting, BuildCommand) else (),
+        variables=(f"{path}/environment", *own),
+        releases=f"{host.root}/releases" if kept else "",
+        again=again,
+        user=command.user,
+        cwd=command.cwd,
+        timeout=command.timeout,
+        title=command.title,
+    )
 
 
 def uploaded(host: Host) -> str:

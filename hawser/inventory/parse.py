@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -48,7 +50,7 @@ def parse(name: str, documents: Sequence[Document]) -> Environment:
     try:
         environment = _validate(name, own.path, table)
     except ValidationError as error:
-        findings += findings_of(error)
+        findings += [as_written(table, finding) for finding in findings_of(error)]
     rest = environment or _what_is_right(name, own.path, table, [finding.loc for finding in findings])
     if rest is not None:
         # What follows from an unreadable table is no mistake of its own.
@@ -58,6 +60,18 @@ def parse(name: str, documents: Sequence[Document]) -> Environment:
         raise InputErrors(_problems(findings, expansion, documents))
     written = {dotted(new): dotted(old) for new, old in expansion.origins.items()}
     return environment.model_copy(update={"written": written})
+
+
+def as_written(table: Table, finding: SettingError) -> SettingError:
+    """Place what is wrong with a command of a release where it stands: a text stands for a table with it alone."""
+    *above, key = finding.loc
+    if finding.loc[:1] != ("release",) or key != "command":
+        return finding
+    here: Any = table
+    for part in above:
+        # A text that is no list stands for one with it alone.
+        here = here if isinstance(here, str) else here[part]
+    return finding if isinstance(here, dict) else dataclasses.replace(finding, loc=tuple(above))
 
 
 def _validate(name: str, path: Path, table: Table) -> Environment:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pydantic.fields import FieldInfo
 
-from hawser.inventory.base import Model
+from hawser.inventory.base import Model, Shape
 from hawser.inventory.lookup import entry_type, keys_of, model_of, plain, shape_of
 from hawser.inventory.schema import Environment
 
@@ -57,6 +57,11 @@ def _sections(model: type[Model], prefix: str, level: int) -> Iterator[str]:
             yield f"\n## [{path}]\n\n{field.description}\n\nIt is a {shape_of(field)}.\n"
 
 
+def is_text_too(field: FieldInfo) -> bool:
+    """Tell whether a key that takes tables takes texts in their place, as its shape says."""
+    return any(isinstance(each, Shape) for each in field.metadata)
+
+
 def _table_of(field: FieldInfo, path: str) -> tuple[type[Model] | None, str]:
     """Return the model of a key that is a table, many tables by name, or a list of tables; and its TOML heading."""
     if (model := model_of(field.annotation)) is not None:
@@ -71,7 +76,7 @@ def _section(model: type[Model], heading: str, level: int) -> str:
     rows = [
         f"| `{key}` | {_cell(shape_of(field))} | {_cell(_default(field))} | {_cell(field.description or '')} |"
         for key, field in keys_of(model).items()
-        if _table_of(field, key)[0] is None
+        if _table_of(field, key)[0] is None or is_text_too(field)
     ]
     text = f"\n{'#' * level} {heading}\n\n{(model.__doc__ or '').strip()}\n"
     if rows:

@@ -10,6 +10,7 @@ from .certificates import AcmeCertificate, AcmeLink, OnlyPlaced, SelfSigned
 from .code import (
     Build,
     Checkout,
+    Derived,
     History,
     Journal,
     OnlyCheckouts,
@@ -64,6 +65,7 @@ __all__ = [
     "Checkout",
     "Command",
     "DatabaseGone",
+    "Derived",
     "Directory",
     "Drained",
     "Exports",

@@ -197,6 +197,41 @@ class Build(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Derived(Resource):
+    """A command of a release that need not run again while all that it reads is the same.
+
+    :param source: the checkout of the release; ``env``, its Python environment, stands beside it.
+    :param inputs: what it reads of the code, as patterns of git, and
+    :param outputs: paths in the code that it leaves.
+    :param variables: the files of variables that it gets.
+    :param record: the file that says of what it was run.
+    :param releases: the folder of the releases, each with a record of that name: one that has the same inputs has
+        what it would leave, too. Empty: it leaves nothing in the code, and the record is the only one.
+    :param again: it runs in any case.
+    """
+
+    kind: ClassVar[str] = "derived"
+    argv: tuple[str, ...]
+    record: str
+    source: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    releases: str = ""
+    again: bool = False
+    user: str = ""
+    cwd: str = "/"
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_file: str = ""
+    timeout: int = 1800
+    title: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"command {self.title or ' '.join(self.argv)}"
+
+
+@dataclass(frozen=True, eq=False)
 class Prune(Resource):
     """Old releases, and environments and builds that no release uses any more, removed.
 

@@ -30,6 +30,7 @@ KINDS = {
     "files": ("files.files", "OnlyFiles"),
     "command": ("machine.commands", "Command"),
     "once": ("code.once", "Once"),
+    "derived": ("code.derived", "Derived"),
     "build": ("code.builds", "Build"),
     "exports": ("machine.mounts", "Exports"),
     "mount": ("machine.mounts", "Mount"),

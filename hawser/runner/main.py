@@ -58,6 +58,7 @@ ASKABLE = {
     "queues.rabbitmq": "databases.queues",
     "queues.redis": "databases.queues",
     "ports.listening": "kernel.ports",
+    "derived.unchanged": "code.derived",
     "migrations.plans": "code.migrations",
     "releases.before": "code.releases",
     "releases.history": "code.releases",
@@ -216,6 +217,7 @@ class Runner:
         while True:
             message = self.messages.get()
             if message["op"] == "bye":
+                self.system.part()
                 self.lock.release()
                 self.end(0)
             self.answer(message)

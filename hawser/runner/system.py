@@ -124,8 +124,16 @@ class System:
         self.warnings: List[str] = []
         # By unit, its last start in this run.
         self.starts: Dict[str, Start] = {}
+        # What is left to do when all has been asked for, and may stay undone.
+        self.parting: List[Callable[[], object]] = []
         self.children_lock = threading.Lock()
         self.aborted = False
+
+    def part(self) -> None:
+        """Do what was left for the end."""
+        while self.parting:
+            with contextlib.suppress(Failure):
+                self.parting.pop(0)()
 
     def mask(self, text: str) -> str:
         """Replace every secret in a text, also where two overlap; lone surrogates are written as escapes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -16,6 +17,7 @@ from hawser.fleet.migration_risk import Question, Verdict, judge, more_than, pla
 from hawser.fleet.migration_risk import questions as questions_of
 from hawser.fleet.rolling import Rollout
 from hawser.host import Host
+from hawser.host.code import commands
 from hawser.host.release import Release, is_id, short
 from hawser.host.variables import instance_environment
 from hawser.report.text import hearsay
@@ -23,6 +25,8 @@ from hawser.runner.code.operations import ADDITIVE, BREAKING, UNCLASSIFIED
 from hawser.runner.code.operations import KINDS as ORDER
 from hawser.runner.code.revisions import ALLOWED
 from hawser.runner.specs.questions import MigrationQuestion
+
+from .. import db
 
 Answer: TypeAlias = DjangoPlan | AlembicPlan | PrintedPlan
 # Lines of what a failed program said that are shown; the last ones of a traceback say what went wrong.
@@ -37,6 +41,7 @@ class PendingMigrations:
     :param unknown: why more may be pending; empty when all are known.
     :param later: the commands that generate more, which is judged before it is applied.
     :param unseen: the commands that generate more and apply it before anybody has seen it.
+    :param unchanged: none of the commands would run: what they read is the same as when they ran last.
     :param crashes: the questions whose programs failed, each with what it said. That is no answer about migrations.
     """
 
@@ -45,6 +50,7 @@ class PendingMigrations:
     later: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     crashes: tuple[tuple[str, str], ...] = ()
+    unchanged: bool = False
 
     @property
     def nothing(self) -> bool:
@@ -151,6 +157,15 @@ def revisions(host: Host, line: alembic.Command, part: alembic.Part) -> Migratio
     return program(host, words, line.instance, line.folder)
 
 
+def unchanged(fleet: Fleet, release: Release) -> bool:
+    """Ask the leader whether no migrate command of a release, which is built there, would run."""
+    if not all(setting.inputs for setting in release.environment.release.migrate):
+        return False
+    host = leader_with(fleet, release)
+    found = db.migrate.given(again=False).resources(host)
+    return fleet.ask(host.name, reading.UNCHANGED, {"commands": [dataclasses.asdict(each) for each in found]})
+
+
 def leader_with(fleet: Fleet, release: Release) -> Host:
     name = fleet.leader().names[0]
     return fleet.host(name, release)
@@ -160,8 +175,7 @@ def questions(host: Host) -> tuple[list[Question], list[str]]:
     """Return how Django is asked about the migrate commands of a release, and the commands that are not Django's."""
     known: list[Question] = []
     others = []
-    for number, line in enumerate(host.environment.release.migrate):
-        command = host.command_text(line, f"release.migrate[{number}]")
+    for command, _setting in commands(host, "migrate"):
         found = questions_of(command)
         known += found
         if not found:
@@ -224,6 +238,9 @@ def check_pending(rolling: Rollout) -> PendingMigrations:
     if hosts.dry and wanted.id not in hosts.facts(leader).releases:
         report.note(leader, f"pending migrations: unknown, for {wanted.id} is not built there yet")
         return PendingMigrations(unknown="not built yet")
+    if unchanged(hosts, wanted):
+        report.note("", "what `migrate` reads is the same as when it ran last; it does not run")
+        return PendingMigrations(unchanged=True)
     found = outlook(hosts, wanted)
     if found.crashes and not rolling.record.accepted:
         refuse_crashes(hosts, leader, found)

@@ -77,7 +77,9 @@ def migrate(rolling: Rollout, pending: PendingMigrations) -> None:
         saved.apply([db.save], phase="backup")
     once.first_time(rolling.remaining(hosts), rolling.wanted, before="migrate")
     with hooks.around_phase(rolling, "migrate", hosts.leader()):
-        steps = [db.migrate, db.after_migrate] if rolling.wanted.environment.release.after_migrate else [db.migrate]
+        steps: list[StepLike] = [db.migrate.given(again=not pending.unchanged)]
+        if rolling.wanted.environment.release.after_migrate and not pending.unchanged:
+            steps.append(db.after_migrate)
         hosts.leader().apply(steps, rolling.wanted, phase="migrate")
     rolling.note(migrated=True)
     hosts.leader().apply([release.advance], rolling.wanted, phase="migrated")

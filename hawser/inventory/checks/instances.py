@@ -20,7 +20,7 @@ def check_instances(environment: Environment) -> Iterator[SettingError]:
         if "name" in values:
             yield SettingError(("instances", name, "name"), f"is {name}, whatever stands here", "as in title")
     for kind in ("migrate", "after_migrate"):
-        for position, command in enumerate(getattr(environment.release, kind)):
+        for position, command in enumerate(environment.release.lines(kind)):
             if instances and environment.env.of_instances and not instance_of(command)[0]:
                 message = "would run without the variables of any instance"
                 hint = f"for each of them: @{{{{ instance.name }}}} {command}"
@@ -38,7 +38,7 @@ def check_named_instances(environment: Environment) -> Iterator[SettingError]:
 
 def _named(environment: Environment) -> Iterator[tuple[Loc, str]]:
     for kind in ("build", "check", "migrate", "after_migrate"):
-        for position, command in enumerate(getattr(environment.release, kind)):
+        for position, command in enumerate(environment.release.lines(kind)):
             if named := instance_of(command)[0]:
                 yield ("release", kind, position), named
     for table in ("processes", "cron", "once"):

@@ -50,6 +50,7 @@ def contradictions(environment: Environment, folder: Path) -> list[SettingError]
         check_app(environment),
         check_python(environment),
         check_leader(environment),
+        check_inputs(environment),
         unknown_names(environment),
         check_instances(environment),
         check_processes(environment),
@@ -239,6 +240,19 @@ def check_leader(environment: Environment) -> Iterator[SettingError]:
     if environment.release.after_migrate and not environment.release.migrate:
         message, hint = "comes after migrate, and there is no migrate", "put it into build, or a hook"
         yield SettingError(("release", "after_migrate"), message, hint)
+
+
+def check_inputs(environment: Environment) -> Iterator[SettingError]:
+    """Only what says what it reads can be left out, and only code that lies in git can be compared."""
+    for kind in ("build", "migrate"):
+        for position, each in enumerate(getattr(environment.release, kind)):
+            loc = ("release", kind, position)
+            if kind == "build" and each.outputs and not each.inputs:
+                message, hint = "says what it leaves, and not what of", "add inputs, or remove outputs"
+                yield SettingError((*loc, "outputs"), message, hint)
+            if each.inputs and environment.app.package:
+                message = "are files of a checkout, and app.package is installed without one"
+                yield SettingError((*loc, "inputs"), message, "remove it", needs=frozenset({"app"}))
 
 
 def check_files(environment: Environment) -> Iterator[SettingError]:

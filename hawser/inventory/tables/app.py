@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from ..base import Model, Shape
 from ..values.jinja import references
@@ -14,6 +14,7 @@ from ..values.types import (
     AnyPath,
     AppName,
     Batch,
+    CodePattern,
     Command,
     Flag,
     GroupName,
@@ -36,6 +37,7 @@ from ..values.types import (
     VariableName,
     Version,
     Wait,
+    unique,
 )
 
 
@@ -241,7 +243,35 @@ class EnvSettings(Model):
 
 
 def _several(value: object) -> object:
-    return [value] if isinstance(value, str) else (value or ())  # a release kept by an older version may say null
+    return (
+        [value] if isinstance(value, str | dict) else (value or ())
+    )  # a release kept by an older version may say null
+
+
+def _table(value: object) -> object:
+    return {"command": value} if isinstance(value, str) else value
+
+
+class ReleaseCommand(Model):
+    """A command as a table, which says what it reads: it need not run again for the same."""
+
+    command: Command = Field(description="The command.")
+    inputs: Annotated[tuple[CodePattern, ...], AfterValidator(unique)] = Field(
+        default=(), description="The files and folders of the code that it reads, as patterns of git. Default: any."
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: SerializerFunctionWrapHandler) -> object:
+        """Write a command that always runs as a text, as it stands in kept releases."""
+        return dump(self) if self.inputs else self.command
+
+
+class BuildCommand(ReleaseCommand):
+    """A command as a table, which says what it reads and leaves: it need not run again for the same."""
+
+    outputs: Annotated[tuple[RelativePath, ...], AfterValidator(unique)] = Field(
+        default=(), description="The files and folders that it leaves in the code. Default: none."
+    )
 
 
 OneOrMore = Annotated[tuple[Command, ...], BeforeValidator(_several), Shape("command (Jinja2), or list: command")]
@@ -258,16 +288,27 @@ def instance_of(command: str) -> tuple[str, str]:
 class ReleaseSettings(Model):
     """What happens when a new release is made and put into service."""
 
-    build: tuple[Command, ...] = Field(
-        default=(), description="Commands that run in the new release, as the app's user, before anything switches."
+    build: Annotated[
+        tuple[Annotated[BuildCommand, BeforeValidator(_table)], ...], Shape("list: command (Jinja2) or table")
+    ] = Field(
+        default=(),
+        description="Commands that run in the new release, as the app's user, before anything switches. `{ command = "
+        '"…", inputs = ["*/static"], outputs = ["static"] }` does not run where a kept release has what it leaves: of '
+        "the same files (patterns of git, where `**/` stands for any folders), Python packages, variables and command.",
     )
     check: tuple[Command, ...] = Field(
         default=(), description="Commands that must succeed before the switch; else the old release stays."
     )
-    migrate: OneOrMore = Field(
+    migrate: Annotated[
+        tuple[Annotated[ReleaseCommand, BeforeValidator(_table)], ...],
+        BeforeValidator(_several),
+        Shape("command (Jinja2) or table, or list: command or table"),
+    ] = Field(
         default=(),
         description="The command that migrates the database, or a list of commands: once, on the leader, before the "
-        "switch. `@NAME ` before a command, here and in `build` and `check`, gives it the variables of an instance.",
+        'switch. `{ command = "…", inputs = ["**/migrations"] }` does not run, and nothing asks what is pending, where '
+        "these are as when it ran last (see `build`); after a database was changed by hand, run `fab db.migrate`. "
+        "`@NAME ` before a command, here and in `build` and `check`, gives it the variables of an instance.",
     )
     after_migrate: OneOrMore = Field(
         default=(),
@@ -314,6 +355,10 @@ class ReleaseSettings(Model):
         default="fail",
         description="What a host that does not answer means: nothing happens anywhere, or the others go on without it.",
     )
+
+    def lines(self, kind: str) -> list[str]:
+        """Return the commands of a kind: of ``build``, ``check``, ``migrate`` or ``after_migrate``."""
+        return [each if isinstance(each, str) else each.command for each in getattr(self, kind)]
 
     def batch_size(self, hosts: int) -> int:
         """Return how many of `hosts` hosts switch at the same time, at least one."""

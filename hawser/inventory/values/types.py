@@ -359,6 +359,7 @@ LinkName = Annotated[
     Text, AfterValidator(matching("[A-Za-z0-9_][A-Za-z0-9_.-]*", "a plain name without /")), Shape("name")
 ]
 AbsolutePath = Annotated[Text, AfterValidator(_path), AfterValidator(_absolute), Shape("absolute path")]
+CodePattern = Annotated[Text, AfterValidator(_path), AfterValidator(_relative), Shape("pattern of paths")]
 RelativePath = Annotated[Text, AfterValidator(_path), AfterValidator(_relative), Shape("relative path")]
 AnyPath = Annotated[Text, AfterValidator(_path), Shape("path")]
 LocalPath = Annotated[Text, AfterValidator(_path), Shape("path on this machine")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import time
@@ -145,9 +146,24 @@ class Supervisor(ProcessManager):
         self.start(unit, path)
 
     def retire(self, unit: str) -> None:
-        """Have it stopped for good, without waiting for its end; its definition is off the disk already."""
-        if self.ends(unit, 1.0):
+        """Have it stopped for good, without waiting for its end; its definition is off the disk already.
+
+        Supervisor forgets only what has ended, for which there is time until the run ends.
+        """
+        if not self.leave_out(unit, 0.0):
+            self.system.parting.append(functools.partial(self.leave_out, unit, 1.0))
+
+    def leave_out(self, unit: str, seconds: float) -> bool:
+        """Have it stopped and forgotten, and tell whether it has ended within some seconds, so that this was done.
+
+        One that a new definition has brought back is let alone.
+        """
+        if self.state(unit).enabled:
+            return True
+        ended = self.ends(unit, seconds)
+        if ended:
             self.attempt("removeProcessGroup", unit)
+        return ended
 
     def stop(self, unit: str) -> None:
         """Have it stopped, and wait for its end.

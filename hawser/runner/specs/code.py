@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Dict, List, Tuple, TypedDict
 
 from .base import JSON
+from .system import ProgramSpec
 
 
 class WorkingCopySpec(TypedDict):
@@ -98,6 +99,16 @@ class BuildSpec(TypedDict):
     env: Dict[str, str]
     patches: List[Tuple[str, str]]
     timeout: int
+
+
+class DerivedSpec(ProgramSpec):
+    record: str
+    source: str
+    inputs: List[str]
+    outputs: List[str]
+    variables: List[str]
+    releases: str
+    again: bool
 
 
 class PruneSpec(TypedDict):

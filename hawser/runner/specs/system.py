@@ -31,7 +31,6 @@ class UserGoneSpec(TypedDict):
 
 class ProgramSpec(TypedDict):
     argv: List[str]
-    unless: List[str]
     user: str
     cwd: str
     env: Dict[str, str]
@@ -41,12 +40,14 @@ class ProgramSpec(TypedDict):
 
 
 class CommandSpec(ProgramSpec, Triggered):
+    unless: List[str]
     creates: str
     marker: str
     stdin: str
 
 
 class OnceSpec(ProgramSpec):
+    unless: List[str]
     name: str
     again: bool
     hint: str

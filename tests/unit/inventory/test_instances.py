@@ -107,7 +107,7 @@ class TestAList:
 
     def test_a_list_of_migrations_may_be_a_single_text(self, read):
         environment = read(BASE + TWO + '[release]\nmigrate = "@{{ instance.name }} migrate"\n')
-        assert environment.release.migrate == ("@north migrate", "@south migrate")
+        assert environment.release.lines("migrate") == ["@north migrate", "@south migrate"]
 
 
 class TestVariables:

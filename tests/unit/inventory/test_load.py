@@ -306,9 +306,13 @@ def _settings(model, loc):
     return found
 
 
+def inner_keys(key, line):
+    return {f"{key}.{inner}" for inner in re.findall(r"[{,] ([a-z_]+) =", line)}
+
+
 def _shown(text):
     """Return every key that a text shows, commented or not, without the names that are the user's."""
-    found, table = set(), ""
+    found, table, last = set(), "", ""
     for line in text.splitlines():
         if heading := re.match(r"\[+([a-z0-9_.]+)\]", line):
             parts = heading[1].split(".")
@@ -318,6 +322,9 @@ def _shown(text):
             table = ".".join(part for position, part in enumerate(parts) if position != named)
             found |= {table} | {table.rpartition(".")[0]}
         elif key := re.match(r"(?:# )?([a-z_]+) = ", line):
-            found.add(f"{table}.{key[1]}")
-            found |= {f"{table}.{key[1]}.{inner}" for inner in re.findall(r"[{,] ([a-z_]+) =", line)}
+            last = f"{table}.{key[1]}"
+            found |= {last, *inner_keys(last, line)}
+        elif line.startswith("  {"):
+            # An item of a list that began above.
+            found |= inner_keys(last, line)
     return found

@@ -174,6 +174,7 @@ class TestSupervisor:
     def test_a_program_that_ends_again_and_again_is_retired(self, flapping):
         (flapping.folder / "demo-web.conf").unlink()
         flapping.manager.retire("demo-web")
+        flapping.manager.system.part()
         assert not flapping.manager.state("demo-web").known
 
     def test_a_restart_gives_a_new_process(self, supervisor):
@@ -214,10 +215,12 @@ class TestSupervisor:
         supervisor.manager.stop("demo-web")
         supervisor.manager.stop("demo-no")
 
-    def test_a_retired_program_is_forgotten_when_it_ends_at_once(self, supervisor):
-        supervisor.run("demo-web")
+    def test_a_retired_program_is_forgotten_when_the_run_ends(self, supervisor):
+        supervisor.run_slow("demo-web", 0.3)
         (supervisor.folder / "demo-web.conf").unlink()
         supervisor.manager.retire("demo-web")
+        assert supervisor.manager.state("demo-web").stopping
+        supervisor.manager.system.part()
         assert not supervisor.manager.state("demo-web").known
         supervisor.manager.retire("demo-web")
 
@@ -226,8 +229,17 @@ class TestSupervisor:
         (supervisor.folder / "demo-web.conf").unlink()
         began = time.monotonic()
         supervisor.manager.retire("demo-web")
+        supervisor.manager.system.part()
         assert time.monotonic() - began < 3
         assert supervisor.manager.state("demo-web").stopping
+
+    def test_a_retired_program_that_is_defined_anew_stays(self, supervisor):
+        supervisor.run_slow("demo-web", 0.3)
+        (supervisor.folder / "demo-web.conf").unlink()
+        supervisor.manager.retire("demo-web")
+        supervisor.run("demo-web")
+        supervisor.manager.system.part()
+        assert supervisor.manager.state("demo-web").active
 
     def test_no_program_is_known_where_supervisor_does_not_run(self, system, tmp_path, monkeypatch):
         monkeypatch.setattr(Supervisor, "_access", Access(f"{tmp_path}/no.sock"))

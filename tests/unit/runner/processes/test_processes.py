@@ -170,6 +170,7 @@ class TestRetired:
         resource.apply(change)
         assert retired().check() is None
         assert names(supervisor.folder) == []
+        resource.system.part()
         assert not supervisor.manager.state("demo-web").known
 
     def test_nobody_waits_for_a_slow_process_and_it_counts_as_retired_from_then_on(self, supervisor, retired):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hawser.errors import StepFailed
+from hawser.inventory.tables.app import ReleaseCommand
 from hawser.tasks.rollout import migrations
 from hawser.tasks.rollout.migrations import applied, outlook
 
@@ -31,9 +32,8 @@ class Fleet:
         self.pending = pending
         self.asked: list[str] = []
         self.notes: list[str] = []
-        self.release: Any = SimpleNamespace(
-            id="new", environment=SimpleNamespace(release=SimpleNamespace(migrate=migrate, pending=None))
-        )
+        settings = SimpleNamespace(migrate=[ReleaseCommand(command=each) for each in migrate], pending=None)
+        self.release: Any = SimpleNamespace(id="new", environment=SimpleNamespace(release=settings))
         self.report = SimpleNamespace(note=lambda host, text, level="info": self.notes.append(text))
 
     def leader(self) -> Fleet:
