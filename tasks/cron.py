@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hawser.answers import reading
 from hawser.answers.messages import COLOURS
 from hawser.answers.rows import CronRun
 from hawser.fleet.fleet import Fleet
 from hawser.formats import shell, shell_join
 from hawser.host import Host
+from hawser.host.facts import Facts
 from hawser.host.processes import ProcessInstance, instances, overlaps, own_environment
 from hawser.inventory.tables.processes import CronEntry, Process
 from hawser.report import Marked
@@ -16,6 +19,17 @@ from hawser.runner.processes.traits import MANAGERS
 from hawser.steps import fleet_task, removal, step
 
 from .status import since, span
+
+# What the names of schedules stand for; see crontab(5).
+FIELDS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
 
 
 @step()
@@ -109,7 +123,7 @@ def restart(host: Host, name: str, setting: Process) -> str:
 
 @fleet_task(name="list")
 def list_entries(fleet: Fleet) -> None:
-    """Show the crontab entries of each host, when each ran last, and how that ended."""
+    """Show the crontab entries of each host, when each ran last, how that ended, and when it runs next."""
     rows, records = [], []
     for name, last in fleet.ask_all(reading.CRON_RUNS, {"folder": f"{fleet.environment.app.root}/cron"}).items():
         host = fleet.host(name)
@@ -120,10 +134,11 @@ def list_entries(fleet: Fleet) -> None:
         ]
         for entry, schedule, command, key in wanted:
             run = last.get(key)
-            rows.append([name, entry, schedule, command, *last_run(run, host.facts.clock)])
+            due = next_run(schedule, host.facts)
+            rows.append([name, entry, schedule, command, *last_run(run, host.facts.clock), due])
             what = {"host": name, "entry": entry, "schedule": schedule, "command": command}
             records.append({**what, **(run or {"began": None, "ended": None, "status": None, "running": False})})
-    columns = ["host", "entry", "schedule", "command", "last run", "took", "result"]
+    columns = ["host", "entry", "schedule", "command", "last run", "took", "result", "next run"]
     none = f"{fleet.environment.path.name} gives these hosts no cron entry; next: a table [cron.NAME]"
     fleet.report.table("cron", columns, rows, records, empty=none)
 
@@ -137,6 +152,22 @@ def last_run(run: CronRun | None, now: float) -> list[str]:
         result = Marked.good("ok") if run["status"] == 0 else Marked.bad(f"exited with {run['status']}")
         return [began, span(run["ended"] - run["began"]), result]
     return [began, "", "is running" if run["running"] else Marked.bad("was killed")]
+
+
+def next_run(schedule: str, facts: Facts) -> str:
+    """Say when an entry runs next, by the clock of its host."""
+    # It is needed for nothing else.
+    from cronsim import CronSim, CronSimError
+
+    if schedule == "@reboot":
+        return "at boot"
+    try:
+        now = datetime.fromtimestamp(facts.clock + facts.offset, UTC).replace(tzinfo=None)
+        due = next(CronSim(FIELDS.get(schedule, schedule), now))
+    except (CronSimError, OverflowError, StopIteration, ValueError):
+        # No schedule of ours: what a host says of its clock may lie at the end of all calendars.
+        return "not known"
+    return f"{due:%H:%M}" if due.date() == now.date() else f"{due:%b %d, %H:%M}"
 
 
 @removal()

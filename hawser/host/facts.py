@@ -42,6 +42,7 @@ class Facts:
     disk_free: kinds.Size = 0
     disk_total: kinds.Size = 0
     clock: kinds.Moment = 0.0
+    offset: kinds.Offset = 0
     uid: kinds.Size = 0
     ipv6: bool = True
     current: kinds.NameOrNone = ""

@@ -293,6 +293,7 @@ def host_facts(root: str) -> HostFacts:
         "disk_free": disk.f_bavail * disk.f_frsize,
         "disk_total": disk.f_blocks * disk.f_frsize,
         "clock": time.time(),
+        "offset": time.localtime().tm_gmtoff,
         "uid": os.getuid(),
         "ipv6": has_ipv6(),
     }

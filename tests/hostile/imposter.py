@@ -38,6 +38,7 @@ FACTS: dict[str, Any] = {
     "clock": 1_700_000_060.5,
     "uid": 0,
     "ipv6": True,
+    "offset": 0,
     "app": {
         "current": RELEASE,
         "commit": COMMIT,
@@ -120,6 +121,7 @@ SAID: dict[str, Any] = {
     "interpreters.missing": "",
     "scripts.deeper": ["shop/manage.py"],
     "commits.between": {"brings": 1, "takes": 0, "subjects": ["Mend the lamp"]},
+    "derived.unchanged": True,
     "cron.last": {"tick": {"began": 1_700_000_000, "ended": 1_700_000_003, "status": 0, "running": False}},
     "looks.clock": 1_700_000_060.0,
     "looks.failed_units": {"rows": [{"unit": "cups.service"}], "more": 3},

@@ -124,7 +124,7 @@ def cron_runs(fleet: Fleet) -> list[dict[str, object]]:
 
 def test_cron_list_shows_when_each_entry_ran_last_and_how_that_ended(fleet: Fleet) -> None:
     # Cron runs the entries each minute, and a run takes seconds: each look is judged alone.
-    entry = r" +tick +\* \* \* \* \* +python manage.py tick +\d\d:\d\d \(\d+ \w+\) +\d+ s +ok"
+    entry = r" +tick +\* \* \* \* \* +python manage.py tick +\d\d:\d\d \(\d+ \w+\) +\d+ s +ok +\d\d:\d\d"
 
     def both_told() -> bool:
         listed = fleet.fab("-H", fleet.name, "cron.list").stdout

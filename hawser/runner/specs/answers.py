@@ -101,6 +101,7 @@ class HostFacts(TypedDict):
     disk_free: int
     disk_total: int
     clock: float
+    offset: int
     uid: int
     ipv6: bool
 
