@@ -83,6 +83,11 @@ class EventRow(Row):
     warning: NotRequired[Words]
 
 
+class Progress(Row):
+    t: Literal["progress"]
+    text: Text
+
+
 class Output(Row):
     t: Literal["output"]
     stream: Literal["out", "err"]
@@ -101,10 +106,10 @@ class Part(Row):
     data: Base64
 
 
-Message: TypeAlias = Start | EventRow | Output | Log | Part
+Message: TypeAlias = Start | EventRow | Progress | Output | Log | Part
 # Before the end of an operation, besides signs of life and, with any, the output of a program.
 _BEFORE: dict[str, dict[str, TypeForm[Message]]] = {
-    "apply": {"start": Start, "event": EventRow},
+    "apply": {"start": Start, "event": EventRow, "progress": Progress},
     "logs": {"log": Log},
     "send": {"part": Part},
 }

@@ -44,6 +44,9 @@ class JsonReport:
     def start(self, host: str, step: str, label: str) -> None:
         self._write("start", host=host, step=step, label=label)
 
+    def progress(self, host: str, text: str) -> None:
+        self._write("progress", host=host, text=text)
+
     def event(self, host: str, event: Event) -> None:
         with self._lock:
             self._tally.add(host, event)

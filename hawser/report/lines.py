@@ -130,6 +130,9 @@ class LineReport(ABC):
     def start(self, host: str, step: str, label: str) -> None:  # noqa: B027
         """Nothing that stays."""
 
+    def progress(self, host: str, text: str) -> None:  # noqa: B027
+        """Nothing that stays."""
+
     def event(self, host: str, event: Event) -> None:
         with self._lock:
             self._know([host])
@@ -261,6 +264,12 @@ class LineReport(ABC):
             self._write_diff(self._safe(event.diff))
         if status == "failed":
             self._write_failure(event)
+
+    def _write_progress(self, host: str, step: str, label: str, seconds: float, text: str) -> None:
+        line = [*self._head(host, "running", "dim"), (f"{self._safe_line(step):{self._step_width}}  ", "cyan")]
+        self._write(
+            [*line, (f"{self._safe_line(label)}  {duration(seconds)}", ""), (f"  | {self._safe_line(text)}", "dim")]
+        )
 
     def _write_diff(self, diff: str) -> None:
         for number, line in enumerate(diff.strip("\n").split("\n")):

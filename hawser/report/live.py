@@ -15,6 +15,7 @@ FRAMES_PER_SECOND = 10
 LEAST_WIDTH = 20
 SHORTEST_LABEL = 8
 SEPARATOR = " › "
+BEFORE_WORDS = " | "
 # Seconds from which on what a host does has a clock of its own.
 LONG = 2.0
 
@@ -28,6 +29,7 @@ class Now:
 
     :ivar began: when its phase did, and
     :ivar since: when the resource did that it is at.
+    :ivar said: the last line of a program that takes long there.
     """
 
     began: float
@@ -35,6 +37,7 @@ class Now:
     state: State = "busy"
     step: str = ""
     label: str = ""
+    said: str = ""
     ended: float | None = None
 
 
@@ -57,7 +60,12 @@ class Board:
         """Note the work of a host."""
         now = self.hosts.setdefault(host, Now(self._clock()))
         now.state, now.step, now.label = "busy" if now.state == "done" else now.state, step, label
-        now.since = self._clock()
+        now.since, now.said = self._clock(), ""
+
+    def says(self, host: str, text: str) -> None:
+        """Note what a program of a host has said last."""
+        if host in self.hosts:
+            self.hosts[host].said = text
 
     def end(self, host: str, state: State) -> None:
         now = self.hosts.setdefault(host, Now(self._clock()))
@@ -98,6 +106,9 @@ class Board:
         elapsed = duration((self._clock() if now.ended is None else now.ended) - now.began)
         room = max(width - host_width - len(elapsed) - 6, LEAST_WIDTH)
         what = self.phase if now.state == "done" else self._what(now, room)
+        left = room - len(what) - len(BEFORE_WORDS)
+        if now.state == "busy" and now.said and left >= SHORTEST_LABEL:
+            what += BEFORE_WORDS + now.said[:left]
         return Text.assemble(
             (f"{host:{host_width}}", "bold"),
             (f" {mark} ", style),

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .lines import LineReport, Settings
 from .stream import Sink
 from .text import Line
+
+# Seconds without a word of a program that takes long.
+SILENCE = 30.0
+
+
+@dataclass
+class Now:
+    """What a host is at.
+
+    :ivar began: when that began, and
+    :ivar told: when something was told of it, by the report's clock.
+    """
+
+    step: str
+    label: str
+    began: float
+    told: float
 
 
 class PlainReport(LineReport):
@@ -15,6 +33,22 @@ class PlainReport(LineReport):
     def __init__(self, sink: Sink, settings: Settings) -> None:
         super().__init__(settings)
         self._sink = sink
+        # By host, what it is at, since when, and when it was last told that it still is.
+        self._now: dict[str, Now] = {}
+
+    def start(self, host: str, step: str, label: str) -> None:
+        with self._lock:
+            self._now[host] = Now(step, label, self._clock(), self._clock())
+
+    def progress(self, host: str, text: str) -> None:
+        """Say every half a minute how far a program is: whoever reads a log in CI sees no clock."""
+        with self._lock:
+            now = self._now.get(host)
+            if now is None or self._clock() - now.told < SILENCE:
+                return
+            now.told = self._clock()
+            self._release_early()
+            self._write_progress(host, now.step, now.label, now.told - now.began, text)
 
     def _write(self, line: Line) -> None:
         self._sink.write("".join(text for text, _ in line).rstrip() + "\n")

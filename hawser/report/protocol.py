@@ -23,6 +23,9 @@ class Report(Protocol):
     def start(self, host: str, step: str, label: str) -> None:
         """Say that a resource begins to be applied."""
 
+    def progress(self, host: str, text: str) -> None:
+        """Pass on the last line of a program that takes long, as part of the resource that was begun last."""
+
     def event(self, host: str, event: Event) -> None:
         """Say that a resource is settled."""
 

@@ -77,6 +77,10 @@ class TerminalReport(LineReport):
             self._board.at(host, self._safe_line(step), self._safe_line(label))
             self._show()
 
+    def progress(self, host: str, text: str) -> None:
+        with self._lock:
+            self._board.says(host, self._safe_line(text))
+
     def event(self, host: str, event: Event) -> None:
         with self._lock:
             self._board.at(host, self._safe_line(event.step))

@@ -247,7 +247,11 @@ class Runner:
         self.emit(done)
 
     def op_apply(self, catalog: Sequence[Row], dry: bool = False) -> Result:
-        return {"ok": self.engine.apply(catalog, dry)}
+        self.system.progress = lambda text: self.emit({"t": "progress", "text": text})
+        try:
+            return {"ok": self.engine.apply(catalog, dry)}
+        finally:
+            self.system.progress = None
 
     def op_facts(self) -> Result:
         return {"facts": self.all_facts()}

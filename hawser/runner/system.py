@@ -6,6 +6,7 @@ import contextlib
 import grp
 import os
 import pwd
+import re
 import selectors
 import signal
 import subprocess
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT = 64 * 1024
 # Bytes of a program's output that are kept while it runs; twice as many may be.
 KEPT_OUTPUT = 32 * 1024 * 1024
+# Seconds after which a program takes long, and between two looks at what it says; bytes of that, and characters of what
+# is passed on.
+LONG, PAUSE, TAIL, LONGEST_LINE = 2.0, 1.0, 4096, 200
 # Seconds between two looks at a child whose pipes are quiet: something that it left behind may keep them open.
 GLANCE = 0.2
 # Seconds after a child's end during which output that is still coming is read.
@@ -126,6 +130,9 @@ class System:
         self.starts: Dict[str, Start] = {}
         # What is left to do when all has been asked for, and may stay undone.
         self.parting: List[Callable[[], object]] = []
+        # Takes the last line of a program that takes long, while somebody waits for it.
+        self.progress: Optional[Callable[[str], None]] = None
+        self.told = 0.0
         self.children_lock = threading.Lock()
         self.aborted = False
 
@@ -148,6 +155,18 @@ class System:
         if head:
             return text[:OUTPUT_LIMIT].rpartition("\n")[0] + "\n(...)"
         return "(...)\n" + text[-OUTPUT_LIMIT:].partition("\n")[2]
+
+    def tell(self, tail: bytes) -> None:
+        """Say what a program has written last: a whole line, for a part of one may have a part of a secret."""
+        text = self.mask(tail.decode("utf-8", "replace"))
+        # Bars of progress are drawn over again.
+        *lines, _begun = re.split(r"[\r\n]", text)
+        if len(tail) == TAIL:
+            del lines[:1]
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        if last and self.progress is not None:
+            self.told = time.monotonic()
+            self.progress(last[:LONGEST_LINE])
 
     def environment(self, user: str = "", env: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
         """The variables that a child gets."""
@@ -333,10 +352,12 @@ class System:
             it could be kept.
         """
         said = {"out": bytearray(), "err": bytearray()}
-        cut = set()
+        cut, began = set(), time.monotonic()
 
         def keep(name: str, part: bytes) -> None:
             said[name] += part
+            if self.progress is not None and time.monotonic() > max(began + LONG, self.told + PAUSE):
+                self.tell(bytes(said[name][-TAIL:]))
             if len(said[name]) > 2 * KEPT_OUTPUT:
                 cut.add(name)
                 del said[name][:-KEPT_OUTPUT]

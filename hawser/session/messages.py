@@ -29,6 +29,8 @@ class Messages:
         def on_message(message: Message) -> None:
             if message["t"] == "start":
                 self.report.start(name, str(message["step"]), str(message["label"]))
+            elif message["t"] == "progress":
+                self.report.progress(name, str(message["text"]))
             elif message["t"] == "event":
                 event = Event.from_wire(message, books)
                 if event.status == "failed":

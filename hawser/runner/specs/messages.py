@@ -35,6 +35,11 @@ class Event(Position, Details):
     ms: float
 
 
+class Progress(TypedDict):
+    t: Literal["progress"]
+    text: str
+
+
 class Output(TypedDict):
     t: Literal["output"]
     stream: str
@@ -86,4 +91,4 @@ class Done(Request, Result):
     t: Literal["done"]
 
 
-Message = Union[Start, Event, Output, Log, Part, Beat, Hello, Done]
+Message = Union[Start, Event, Progress, Output, Log, Part, Beat, Hello, Done]

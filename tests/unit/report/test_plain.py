@@ -502,3 +502,32 @@ def test_a_run_that_only_told_something_is_not_summed_up_when_it_fails() -> None
     screen.report.table("findings", ["about", "finding"], [["ports", "nobody listens"]])
     screen.report.finish(False, error="1 finding", code=1)
     assert "failed after" not in screen.stream.getvalue()
+
+
+def test_what_takes_long_is_told_every_half_a_minute_with_its_last_line() -> None:
+    screen = Screen()
+    report = screen.report
+    report.phase("prepare", ["web1"])
+    report.start("web1", "release.build", "command npm run build")
+    for second in range(0, 70, 5):
+        screen.clock.now = 100.0 + second
+        report.progress("web1", f"bundle {second} of 70")
+    report.event("web1", settled("changed", "command npm run build", "release.build", 70_000.0))
+    report.start("web1", "release.build", "command true")
+    report.progress("web1", "it begins")
+    report.host_done("web1")
+    assert screen.shows("""
+        == prepare  web1
+        web1  running  release.build     command npm run build  30.0 s  | bundle 30 of 70
+        web1  running  release.build     command npm run build  1 min 00 s  | bundle 60 of 70
+        web1  changed  release.build     command npm run build  1 min 10 s
+        """)
+
+
+def test_progress_is_masked_and_without_effect() -> None:
+    screen = Screen()
+    screen.report.set_masks(["hunter22"])
+    screen.report.start("web1", "release.build", "command x")
+    screen.clock.now += 31
+    screen.report.progress("web1", "\x1b[31mpassword hunter22")
+    assert "hunter22" not in screen.stream.getvalue() and "\x1b" not in screen.stream.getvalue()

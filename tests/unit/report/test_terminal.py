@@ -233,3 +233,12 @@ def test_a_table_wider_than_any_terminal_is_told_all_the_same(width: int) -> Non
     terminal.report.table("", ["host"], [["web1"]])
     terminal.report.table("", ["host", "finding"], [])
     assert terminal.text().count("x") == 150
+
+
+def test_what_a_program_that_takes_long_says_last_stands_in_its_live_line(terminal: Terminal) -> None:
+    terminal.report.phase("prepare", ["web1"])
+    terminal.report.start("web1", "x", "npm run build")
+    terminal.report.progress("web1", "[3/70] bundling")
+    terminal.waits_for(r"web1 . prepare › x › npm run build \| \[3/70\] bundling")
+    terminal.report.start("web1", "x", "true")
+    terminal.waits_for(r"web1 . prepare › x › true  ")

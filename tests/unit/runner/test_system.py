@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pwd
+import re
 import threading
 import time
 from pathlib import Path
@@ -284,3 +285,34 @@ class TestVariablesOfAnotherUser:
         values = {"A": 'it\'s $HOME `id` \\ "x"', "B": "two\nlines", "C": "", "D": "ä"}
         program = 'printf "%s|" "$A" "$B" "$C" "$D"'
         assert system.run(["sh", "-c", program], "nobody", env=values).output == "|".join(values.values()) + "|"
+
+
+class TestProgress:
+    """The last line of a program that takes long."""
+
+    @pytest.fixture
+    def told(self, system, monkeypatch):
+        monkeypatch.setattr("hawser.runner.system.LONG", 0.2)
+        monkeypatch.setattr("hawser.runner.system.PAUSE", 0.3)
+        told = []
+        system.progress = told.append
+        return told
+
+    def test_whole_lines_are_told_while_it_runs_and_not_too_many(self, system, told):
+        began = time.monotonic()
+        system.run(["sh", "-c", "for n in 1 2 3 4 5 6 7 8 9; do echo line $n; printf begun; sleep 0.1; echo; done"])
+        assert 1 <= len(told) <= (time.monotonic() - began) / 0.3 + 1
+        assert all(re.fullmatch(r"line \d|begun", each) for each in told)
+
+    def test_a_program_that_is_done_soon_says_nothing(self, system, told):
+        system.run(["echo", "done"])
+        assert told == []
+
+    def test_secrets_are_masked_and_long_lines_cut(self, system, told):
+        system.masks = ("hunter22",)
+        system.run(["sh", "-c", "sleep 0.4; echo my hunter22 $(head -c 300 /dev/zero | tr '\\0' x); sleep 0.4; echo"])
+        assert told[0].startswith("my ******** xxx") and len(told[0]) == 200
+
+    def test_a_bar_that_is_drawn_over_again_is_a_line_each_time(self, system, told):
+        system.run(["sh", "-c", r"sleep 0.4; printf '10%%\r20%%\r30'; sleep 0.1"])
+        assert told == ["20%"]
