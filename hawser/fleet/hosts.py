@@ -100,15 +100,21 @@ class Hosts:
 
     def batches(self) -> Iterator[Self]:
         """Yield the hosts in the portions in which they switch, those first that others wait for."""
-        names = self.with_code().names
-        size = self.environment.release.batch_size(len(names))
-        canaries = self.environment.canaries
-        for _rank, equals in groupby(sorted(names, key=self.environment.host_rank), self.environment.host_rank):
+        names, environment = self.with_code().names, self.environment
+        canaries = environment.canaries
+        for _rank, equals in groupby(sorted(names, key=environment.host_rank), environment.host_rank):
             together = list(equals)
             first = [name for name in together if name in canaries]
             if first:
                 yield self.subset(first)
             rest = [name for name in together if name not in canaries]
+            size = environment.release.batch_size(len(names))
+            if size is None:
+                at_once = all(map(environment.keeps_serving, rest))
+                if at_once and rest and not first:
+                    yield self.subset(rest[:1])
+                    rest = rest[1:]
+                size = max(1, len(rest)) if at_once else 1
             for start in range(0, len(rest), size):
                 yield self.subset(rest[start : start + size])
 

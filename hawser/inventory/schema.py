@@ -160,6 +160,14 @@ class Environment(Model):
         hosts = self.hosts_of(entry.groups)
         return hosts[:1] if entry.single else hosts
 
+    def keeps_serving(self, host: str) -> bool:
+        """Whether nothing is away while a host switches: all its processes start beside the old ones.
+
+        What listens on a port counts as away, for the web servers of other hosts pass nothing to it meanwhile.
+        """
+        running = (each for each in self.processes.values() if self.runs_on(each, host))
+        return not any(each.single or not (each.socket or (each.overlap and not each.listens)) for each in running)
+
     def all_before(self, name: str) -> set[str]:
         """Return the processes that a process waits for, directly or not."""
         found: set[str] = set()

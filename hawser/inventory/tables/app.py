@@ -337,7 +337,12 @@ class ReleaseSettings(Model):
         description="The host, or the group whose first host, runs what must run once. Default: the first host of the "
         "first process with a socket.",
     )
-    batch: Batch = Field(default=1, description="How many hosts switch at the same time, or which share of them.")
+    batch: Batch | None = Field(
+        default=None,
+        description="How many hosts switch at the same time, or which share of them. Default: one first, and when it "
+        "serves, all others at once, where all processes of those start beside the old ones, so that nothing is away "
+        "meanwhile (each service sees the connections of both for some seconds); else one after the other.",
+    )
     pause: Wait = Field(
         default=0, description="Seconds between two batches; at their end the hosts just switched are asked once more."
     )
@@ -360,8 +365,8 @@ class ReleaseSettings(Model):
         """Return the commands of a kind: of ``build``, ``check``, ``migrate`` or ``after_migrate``."""
         return [each if isinstance(each, str) else each.command for each in getattr(self, kind)]
 
-    def batch_size(self, hosts: int) -> int:
-        """Return how many of `hosts` hosts switch at the same time, at least one."""
-        if isinstance(self.batch, int):
+    def batch_size(self, hosts: int) -> int | None:
+        """Return how many of `hosts` hosts switch at the same time, at least one; None where nobody has said so."""
+        if self.batch is None or isinstance(self.batch, int):
             return self.batch
         return max(1, hosts * int(self.batch.rstrip("%")) // 100)

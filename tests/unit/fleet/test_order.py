@@ -54,3 +54,39 @@ def test_a_process_waits_for_all_that_those_before_it_wait_for(world) -> None:
     environment = world.fleet_of().environment
     assert environment.all_before("sweeper") == {"ws", "cc"}
     assert [environment.rank(name) for name in ("cc", "ws", "sweeper")] == [0, 1, 2]
+
+
+@pytest.fixture
+def five(monkeypatch, tmp_path):
+    """Return the batches of five hosts with one process each, as the settings of a release and of the process say."""
+
+    def batches(process: str, release: str = "") -> list[tuple[str, ...]]:
+        settings = f'[app]\nname = "pier"\nrepo = "https://git.example.org/pier.git"\n[release]\n{release}\n'
+        made = World(
+            monkeypatch, tmp_path, f"{settings}[processes.web]\ncommand = 'x'\n{process}\n[hosts]\n{{hosts}}\n"
+        )
+        made.groups.update({f"w{number}": ["ws"] for number in range(1, 6)})
+        made.settings()
+        return [batch.names for batch in made.fleet_of().batches()]
+
+    return batches
+
+
+ALONE = [("w1",), ("w2",), ("w3",), ("w4",), ("w5",)]
+
+
+class TestBatchesThatNobodyHasSet:
+    @pytest.mark.parametrize("process", ["socket = true", "socket = false\noverlap = true"])
+    def test_all_others_follow_the_first_at_once_where_nothing_is_away(self, five, process) -> None:
+        assert five(process) == [("w1",), ("w2", "w3", "w4", "w5")]
+
+    def test_a_canary_is_the_first(self, five) -> None:
+        assert five("socket = true", 'canary = "w3"') == [("w3",), ("w1", "w2", "w4", "w5")]
+
+    @pytest.mark.parametrize("process", ["socket = false", "port = 1"])
+    def test_one_host_follows_the_other_where_something_is_away(self, five, process) -> None:
+        assert five(process) == ALONE
+
+    def test_what_the_settings_say_counts(self, five) -> None:
+        assert five("socket = true", "batch = 1") == ALONE
+        assert five("socket = true", 'batch = "50%"') == [("w1", "w2"), ("w3", "w4"), ("w5",)]
