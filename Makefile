@@ -60,6 +60,7 @@ bench: venv
 
 docs: venv
 	.venv/bin/python -m hawser.inventory.reference > docs/settings.md
+	.venv/bin/python -m hawser.tasks.reference > docs/commands.md
 
 # On the demo's hosts: what the commands really write there.
 pictures: venv .sandbox/demo/.git
