@@ -1,7 +1,7 @@
 """What mkdocs has to know of these documents: their anchors, and links to files that lie beside them.
 
-A document links to files of the repository as a forge shows them: `../hosts/example.toml`. On the site each of them is a
-page below `repository/`, so that every link can be followed, and checked, without a forge.
+A document links to files of the repository as a forge shows them: `../hosts/example.toml`. On the site each of them is
+a page below `repository/`, so that every link can be followed, and checked, without a forge.
 """
 
 from __future__ import annotations
