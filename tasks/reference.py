@@ -19,9 +19,11 @@ INTRODUCTION = """\
 Every task, by subject as `fab --list` has them, from the collection by `python -m hawser.tasks.reference`.
 `fab --help TASK` shows the same of one task. `hawser` and `fab` are the same program.
 
-    fab -H mysite bootstrap deploy            # several tasks, one after the other, over one connection to each host
-    fab -H mysite deploy --revision v2.1      # options stand behind their task
-    fab -R -H mysite deploy                   # what would change, with diffs; nothing is touched
+```sh
+fab -H demo bootstrap deploy            # several tasks, one after the other, over one connection to each host
+fab -H demo deploy --revision v2.1      # options stand behind their task
+fab -R -H demo deploy                   # what would change, with diffs; nothing is touched
+```
 
 - `-H` takes an environment, a group or a host, also several with commas; `ENVIRONMENT/GROUP` or `ENVIRONMENT/HOST`
   where a name is not unique.
