@@ -58,8 +58,17 @@ lint: venv
 bench: venv
 	.venv/bin/python -m bench.run
 
-docs: venv
+# The generated pages, and the site in .sandbox/site; a link or an anchor that leads nowhere fails.
+docs: venv .sandbox/docs/.complete
 	.venv/bin/python -m hawser.inventory.reference > docs/settings.md
+	.venv/bin/python -m hawser.tasks.reference > docs/commands.md
+	NO_MKDOCS_2_WARNING=1 .sandbox/docs/bin/mkdocs build --strict --quiet
+	@echo "read it: .sandbox/site/index.html"
+
+.sandbox/docs/.complete: requirements-docs.txt | venv
+	@$(PYTHON) -m venv .sandbox/docs
+	@.sandbox/docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
 
 # On the demo's hosts: what the commands really write there.
 pictures: venv .sandbox/demo/.git

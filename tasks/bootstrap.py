@@ -217,7 +217,10 @@ def serves_with_others(fleet: Fleet) -> bool:
 
 @fleet_task()
 def bootstrap(fleet: Fleet) -> None:
-    """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services."""
+    """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services.
+
+    A second run changes nothing.
+    """
     make_secrets(fleet.session)
     fleet.refuse_freeze()
     refuse_taken_names(fleet)

@@ -203,7 +203,10 @@ def message_of(error: TemplateError) -> str:
 
 @session_task()
 def request(session: Session) -> None:
-    """Make key and signing request of every certificate that somebody else signs; a key that is there is kept."""
+    """Make key and signing request of every certificate that somebody else signs; a key that is there is kept.
+
+    Keys and requests lie beside the environment file; no host is asked.
+    """
     from hawser.certificates.requests import create, orders, summary
 
     found = orders([session.host(name) for name in session.selection.hosts])

@@ -106,9 +106,12 @@ def deploy(
     roll_out(fleet, wanted, record)
 
 
-@fleet_task(help={"to": "the release to go back to; default: the one before"})
+@fleet_task(help={"to": "the release to go back to, or its first digits; default: the one before"})
 def rollback(fleet: Fleet, to: str = "") -> None:
-    """Go back to the release that was deployed before, with its own code and configuration and today's secrets."""
+    """Go back to the release that was deployed before, with its own code and configuration and today's secrets.
+
+    Typed again, it goes one further back. It says whether the database fits the older code, and changes nothing in it.
+    """
     identifier = kept.identifier(fleet, to) if to else previous(fleet)
     wanted = with_todays_secrets(fleet, kept.release(fleet.with_leader(), identifier))
     migrations.report_reverts(fleet, wanted)

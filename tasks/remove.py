@@ -32,7 +32,10 @@ REMOVE: Mapping[str, Sequence[Step]] = {
 
 @fleet_task(help={"yes": "go on without being asked for the environment's name"})
 def remove(fleet: Fleet, yes: bool = False) -> None:
-    """Take the application away from these hosts, databases too, after a last backup; backups stay."""
+    """Take the application away from these hosts, databases too, after a last backup; backups stay.
+
+    It says what goes, and asks for the environment's name.
+    """
     load_incomplete(fleet.session)
     fleet.connect()
     if not fleet.dry:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from invoke.exceptions import ParseError
 from invoke.parser import Parser, ParserContext
 
@@ -22,9 +23,18 @@ from hawser.inventory.lookup import entry_type, keys_of, model_of, plain
 from hawser.program import Program
 
 PROJECT = Path(__file__).parents[2]
-DOCUMENTS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").glob("*.md"))]
 # Those of one system; what they show belongs to its environment file.
 SYSTEM_DOCUMENTS = [path for path in sorted((PROJECT / "docs" / "systems").glob("*.md")) if path.name != "README.md"]
+DOCUMENTS = [
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
+    *(path for path in sorted((PROJECT / "docs").rglob("*.md")) if path not in SYSTEM_DOCUMENTS),
+]
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
 # The first line of a block says what it is: a whole file, or with something behind the name, a part of one.
 HEAD = re.compile(r"# hosts/(?P<name>[\w-]+)\.toml(?P<rest>.*)")
 TASKS = {name.replace("_", "-") for name in namespace.task_names}
@@ -66,7 +76,7 @@ def test_documents_show_environment_files_to_check() -> None:
     assert sum(block.rest == "" and block.name != "" for document in DOCUMENTS for block in blocks(document)) > 3
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=label)
 def test_a_whole_environment_file_loads(document: Path, tmp_path: Path) -> None:
     for block in blocks(document):
         if block.name and block.rest:
@@ -75,7 +85,7 @@ def test_a_whole_environment_file_loads(document: Path, tmp_path: Path) -> None:
             assert load(tmp_path, block.name, block.text).hosts, block.place
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=label)
 def test_a_fragment_fits_into_the_environment_file_of_the_tutorial(document: Path, tmp_path: Path) -> None:
     whole = [block for block in blocks(PROJECT / "docs" / "tutorial.md") if block.name == "mysite" and not block.rest]
     (tmp_path / "mysite.toml").write_text(whole[-1].text)
@@ -84,7 +94,7 @@ def test_a_fragment_fits_into_the_environment_file_of_the_tutorial(document: Pat
             load(tmp_path, "fragment", f'extends = "mysite.toml"\n{block.text}')
 
 
-@pytest.mark.parametrize("document", SYSTEM_DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", SYSTEM_DOCUMENTS, ids=label)
 def test_a_fragment_of_a_systems_document_fits_into_its_environment_file(document: Path, tmp_path: Path) -> None:
     found = list(blocks(document))
     for path in (PROJECT / "hosts").glob("*.toml") if found else ():
@@ -97,7 +107,7 @@ def test_a_fragment_of_a_systems_document_fits_into_its_environment_file(documen
 UNKNOWN = {"[services.valkey]"}
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, *SYSTEM_DOCUMENTS], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *SYSTEM_DOCUMENTS], ids=label)
 def test_a_setting_that_is_named_in_passing_is_one(document: Path, tmp_path: Path) -> None:
     """A part of a table may lack what the whole needs; no key of it is unknown."""
     whole = [block for block in blocks(PROJECT / "docs" / "tutorial.md") if block.name == "mysite" and not block.rest]
@@ -121,16 +131,28 @@ NAMED = r"\[{1,2}[\w.-]+\]{1,2} [\w.-]+(?: = .+)?|[a-z]\w*(?:\.[\w-]+)+|[a-z]\w*
 NO_SETTINGS = {
     *("release.json", "site.crt", "env.py", "files.append", "files.directory", "files.exists", 'extends = "base.toml"'),
     'requires_hawser = ">=0.2"',
+    'requires_hawser = ">=…"',
     *("remove = None", "passwords = None", '[[tool.uv.index]] name = "private"', "debug = false"),
     *("skipAuth = False", 'auth = "token_list"', 'filename = "/mnt/logs/webserver.log"'),
 }
 # For users; what a word stands for there is either a setting, or said by the program.
-FOR_USERS = [PROJECT / "README.md", *(PROJECT / "docs" / f"{name}.md" for name in ("tutorial", "how-to", "settings"))]
+FOR_USERS = [
+    PROJECT / "README.md",
+    *(PROJECT / "docs" / f"{name}.md" for name in ("tutorial", "settings", "commands", "deploy", "ci", "upgrading")),
+    *sorted((PROJECT / "docs" / "how-to").glob("*.md")),
+]
 # Words of other programs.
-OTHERS = {"makemigrations", "order_with_respect_to", "real_ip_header", "set_real_ip_from", "version_locations"}
+OTHERS = {
+    "makemigrations",
+    "order_with_respect_to",
+    "real_ip_header",
+    "serial",
+    "set_real_ip_from",
+    "version_locations",
+}
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, *SYSTEM_DOCUMENTS], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *SYSTEM_DOCUMENTS], ids=label)
 def test_a_key_that_stands_in_the_text_alone_is_one_of_the_settings(document: Path) -> None:
     unknown = [text for text in inline(document, NAMED) if text not in NO_SETTINGS and not is_setting(text)]
     assert unknown == []
@@ -215,16 +237,22 @@ def tables(model: type[Model] = Environment) -> Iterator[type[Model]]:
                 yield from tables(inner)
 
 
+def own_words(document: Path) -> str:
+    """Return the text of a document; where it sets another program beside Hawser, without the column of the other."""
+    text = document.read_text()
+    return re.sub(r"^\| .*? \| ", "| ", text, flags=re.M) if document.parent.name == "coming-from" else text
+
+
 def inline(document: Path, pattern: str) -> Iterator[str]:
     """Yield what stands between backticks in the text of a document, as one line, where a pattern fits it whole."""
-    text = re.sub(r"^( *)```.*?^ *```", "", document.read_text(), flags=re.M | re.S)
+    text = re.sub(r"^( *)```.*?^ *```", "", own_words(document), flags=re.M | re.S)
     for found in re.findall(r"`([^`]+)`", text):
         line = " ".join(found.split()).replace("\\|", "|")
         if re.fullmatch(pattern, line):
             yield line
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=label)
 def test_an_excerpt_says_what_the_file_says(document: Path) -> None:
     for block in blocks(document):
         if block.rest == " (excerpt)":
@@ -268,7 +296,7 @@ def understood(words: str) -> list[ParserContext]:
     return list(found)
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, *SYSTEM_DOCUMENTS], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *SYSTEM_DOCUMENTS], ids=label)
 def test_the_commands_that_are_typed_name_tasks_with_their_options_and_arguments(document: Path) -> None:
     for words in typed_lines(document):
         if not INVENTED.fullmatch(words):
@@ -281,12 +309,7 @@ def test_a_command_that_is_typed_wrongly_is_not_understood(words: str) -> None:
         understood(words)
 
 
-def test_the_readme_names_every_task() -> None:
-    text = (PROJECT / "README.md").read_text()
-    assert not {name for name in TASKS if not re.search(rf"[` ]{re.escape(name)}[` ]", text)}
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=label)
 def test_links_of_the_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         path, _, anchor = target.partition("#")
@@ -318,3 +341,37 @@ def test_every_test_that_the_tables_of_the_systems_name_exists() -> None:
     for name in set(re.findall(r"\btest_\w+(?!\w*\.py)\b", SYSTEMS.read_text())):
         file = any((PROJECT / "tests").rglob(f"{name}.py"))
         assert file or f"def {name}(" in known, f"{SYSTEMS.name} names {name}"
+
+
+def test_the_readme_can_be_read_in_a_few_minutes() -> None:
+    assert len((PROJECT / "README.md").read_text().split()) <= 1300
+
+
+def explained() -> Iterator[str]:
+    """Yield the parts of the messages that a table of the troubleshooting page explains, without what differs."""
+    rows = re.findall(r"^\| (`.*?) \| ", (PROJECT / "docs" / "troubleshooting.md").read_text(), re.M)
+    for message in (each for row in rows for each in re.findall(r"`([^`]+)`", row)):
+        yield from (part.strip() for part in re.split(r"…|\d+", message) if len(part.strip()) > 3)
+
+
+def test_a_message_that_is_explained_is_one_of_the_program() -> None:
+    code = "\n".join(path.read_text() for name in ("hawser", "tasks") for path in (PROJECT / name).rglob("*.py"))
+    # A long message stands on several lines of code, and names a constant.
+    code = re.sub(r'"\n\s*f?"', "", code.replace("{SIGNING_KEY}", "HAWSER_SIGNING_KEY"))
+    found = [*explained()]
+    assert len(found) > 40
+    assert [part for part in found if part not in code] == []
+
+
+@pytest.mark.parametrize("name", ["bug", "question"])
+def test_a_form_for_an_issue_asks_for_what_helps_and_for_no_secret(name: str) -> None:
+    form = yaml.safe_load((PROJECT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml").read_text())
+    assert form["name"] and form["description"]
+    fields = {each["id"]: each for each in form["body"] if "id" in each}
+    told = {key: f"{each['attributes'].get('description')}" for key, each in fields.items()}
+    assert "`fab --version`" in told["version"] and "`-v`" in told["output"]
+    assert "without secrets" in told["environment"] and "Never hosts/NAME.env" in told["environment"]
+    assert {each["type"] for each in form["body"]} <= {"markdown", "input", "textarea", "checkboxes", "dropdown"}
+    for text in told.values():
+        for words in re.findall(r"`fab( [^`]+)`", text):
+            assert understood(words)

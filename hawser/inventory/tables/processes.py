@@ -42,7 +42,7 @@ else:
 
 
 class Health(Model):
-    """How a new process is asked whether it works, before traffic reaches it."""
+    """How a new process is asked whether it works, before traffic reaches it; without it, for a connection alone."""
 
     path: UrlPrefix = Field(default="/", description="The URL path to ask for.")
     status: Annotated[tuple[Status, ...], AfterValidator(some), Shape("list: number, or range")] = Field(
