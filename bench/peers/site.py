@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 
 from pyinfra import host
-from pyinfra.facts.files import File, Sha256File
-from pyinfra.facts.server import Command
+from pyinfra.facts.files import File
 from pyinfra.operations import files, git, server
 
 settings = json.loads(Path(os.environ["BENCH"]).read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import glob
 import os
 import time
 
@@ -47,9 +48,14 @@ class Systemd(ProcessManager):
         blocks = answer.output.strip().split("\n\n")
         if answer.code or len(blocks) != len(units):
             raise Failure("systemd does not answer", answer.errors or answer.output)
-        return dict(zip(units, map(self.parse, blocks)))
+        return dict(zip(units, map(self.parse, units, blocks)))
 
-    def parse(self, block: str) -> State:
+    def boots(self, unit: str) -> bool:
+        """Whether a boot starts it: systemd itself knows that as it was when it read all units last."""
+        name = glob.escape(unit) + self.traits.suffix
+        return any(glob.glob(os.path.join(self.traits.folder, kind, name)) for kind in ("*.wants", "*.requires"))
+
+    def parse(self, unit: str, block: str) -> State:
         """Read the block of ``systemctl show`` of one unit."""
         # What is empty may be left out.
         row = collections.defaultdict(str, (line.partition("=")[::2] for line in block.splitlines()))
@@ -64,7 +70,7 @@ class Systemd(ProcessManager):
         return State(
             known=row["LoadState"] == "loaded",
             phase=phase,
-            enabled=row["UnitFileState"] in ("enabled", "static"),
+            enabled=row["UnitFileState"] == "static" or self.boots(unit),
             since=time.time() - time.monotonic() + changed if changed else 0.0,
             pid=int(row["MainPID"] or 0),
             word="%s (%s)" % (active, sub),
@@ -75,7 +81,8 @@ class Systemd(ProcessManager):
         self.ctl("daemon-reload")
 
     def enable(self, unit: str) -> None:
-        enabled = self.ctl("enable", "--quiet", unit + self.traits.suffix, check=False)
+        # A boot reads the links, and systemd need not read all units again for them now.
+        enabled = self.ctl("enable", "--no-reload", "--quiet", unit + self.traits.suffix, check=False)
         if enabled.code:
             raise Failure("%s cannot be started at boot" % unit, enabled.output)
 
@@ -98,11 +105,11 @@ class Systemd(ProcessManager):
             raise Failure("%s does not start again" % unit, restarted.output + self.log(unit, path))
 
     def retire(self, unit: str) -> None:
-        self.ctl("disable", "--quiet", unit + self.traits.suffix, check=False)
+        self.ctl("disable", "--no-reload", "--quiet", unit + self.traits.suffix, check=False)
         self.ctl("stop", "--no-block", unit + self.traits.suffix)
 
     def stop(self, unit: str) -> None:
-        self.ctl("disable", "--quiet", unit + self.traits.suffix, check=False)
+        self.ctl("disable", "--no-reload", "--quiet", unit + self.traits.suffix, check=False)
         self.ctl("stop", unit + self.traits.suffix, check=False, timeout=LONGEST_STOP)
 
     def forget(self, unit: str) -> None:

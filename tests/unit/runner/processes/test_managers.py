@@ -23,6 +23,7 @@ from hawser.runner.processes.processes import Running, Settled
 from hawser.runner.processes.supervisor import Supervisor
 from hawser.runner.processes.supervisor_access import Access, access
 from hawser.runner.processes.systemd import Systemd
+from hawser.runner.processes.traits import MANAGERS
 from hawser.runner.system import BASE_ENVIRONMENT, Change, Failure
 
 from ..conftest import whole
@@ -50,7 +51,8 @@ class TestSystemdsAnswers:
     def state(self, system):
         """Read an answer: that of a running unit, with some values changed."""
         return lambda **changes: Systemd(system).parse(
-            "\n".join(f"{name}={value}" for name, value in {**RUNNING, **changes}.items() if value is not None)
+            "demo-web",
+            "\n".join(f"{name}={value}" for name, value in {**RUNNING, **changes}.items() if value is not None),
         )
 
     @pytest.mark.parametrize(
@@ -76,9 +78,21 @@ class TestSystemdsAnswers:
     def test_only_a_unit_that_systemd_has_loaded_is_known(self, state, word, known):
         assert state(LoadState=word).known is known
 
-    @pytest.mark.parametrize(("word", "enabled"), [("enabled", True), ("disabled", False), ("", False), (None, False)])
-    def test_a_unit_that_starts_at_boot_is_enabled(self, state, word, enabled):
-        assert state(UnitFileState=word).enabled is enabled
+    @pytest.mark.parametrize("folder", ["multi-user.target.wants", "mail.service.requires"])
+    def test_a_unit_starts_at_boot_where_it_is_linked_whatever_systemd_knew_when_it_read_all(
+        self, state, tmp_path, monkeypatch, folder
+    ):
+        monkeypatch.setattr(MANAGERS["systemd"], "folder", str(tmp_path / "units"))
+        assert not state(UnitFileState="enabled").enabled
+        link = tmp_path / "units" / folder / "demo-web.service"
+        link.parent.mkdir(parents=True)
+        link.symlink_to("/etc/systemd/system/demo-web.service")
+        assert state(UnitFileState="disabled").enabled
+        link.rename(link.with_name("demo-web-2.service"))
+        assert not state(UnitFileState="enabled").enabled
+
+    def test_a_unit_that_others_start_counts_as_starting_at_boot(self, state):
+        assert state(UnitFileState="static").enabled and not state(UnitFileState=None).enabled
 
     def test_a_changed_definition_makes_a_unit_stale(self, state):
         assert state(NeedDaemonReload="yes").stale
