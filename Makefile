@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 FAB := .venv/bin/fab
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 # Groups of tests with hosts of their own that run side by side: host tests wait more than they work.
 WORKERS ?= 3
 # The release of the tests' hosts that name none: make test SUITE=trixie. Default: this machine's.
@@ -55,8 +56,15 @@ lint: venv
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache --no-logo
 
-bench: venv
+# Beside other tools, in an environment of their own; Capistrano is Debian's.
+bench: venv .sandbox/peers/.complete
 	.venv/bin/python -m bench.run
+
+.sandbox/peers/.complete: bench/requirements.txt
+	command -v cap >/dev/null || $(AS_ROOT) apt-get install -y -qq --no-install-recommends capistrano
+	$(PYTHON) -m venv .sandbox/peers
+	.sandbox/peers/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 # The generated pages, and the site in .sandbox/site; a link or an anchor that leads nowhere fails.
 docs: venv .sandbox/docs/.complete

@@ -1,73 +1,48 @@
-"""Measure Hawser beside a shell script on throwaway hosts, print a table, and write RESULTS.md."""
+"""Measure Hawser beside other ways to deploy the same site on throwaway hosts, and write docs/performance.md."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
-from .report import write
-from .scenarios import SCENARIOS, Result, measure
-from .testbed import PROJECT, Testbed
+from .candidates import CANDIDATES
+from .report import table, write
+from .scenarios import SCENARIOS, Result, chosen, measure
+from .testbed import Testbed
 
-TESTBEDS = {
-    1: Testbed({"one": ("web", "data")}),
-    3: Testbed({"web1": ("web",), "web2": ("web",), "data1": ("data",)}),
-}
+SIZES = (1, 5)
 
 
 def main() -> None:
     """Run the benchmark that the command line asks for."""
-    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
+    known = [each.application for each in CANDIDATES]
+    parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
     parser.add_argument("--rounds", type=int, help="rounds per scenario; default: more where a round is short")
-    parser.add_argument("--quick", action="store_true", help="one host, two rounds, and RESULTS.md stays as it is")
-    parser.add_argument("--hosts", type=int, choices=list(TESTBEDS), help="only on so many hosts")
-    parser.add_argument("--keep", action="store_true", help="leave the hosts of the last part up")
+    parser.add_argument("--hosts", type=int, choices=SIZES, help="only on so many hosts")
+    parser.add_argument("--only", nargs="*", default=(), choices=known, help="only these beside the least")
+    parser.add_argument("--keep", action="store_true", help="leave the hosts up")
     options = parser.parse_args()
-    console = Console()
-    sizes = [options.hosts] if options.hosts else [1] if options.quick else list(TESTBEDS)
+    console = Console(highlight=False)
     results: list[Result] = []
-    for size in sizes:
-        testbed = TESTBEDS[size]
-        console.print(f"{size} host{'s' if size > 1 else ''}: bringing up", highlight=False)
-        testbed.up()
-        try:
+    for size in [options.hosts] if options.hosts else SIZES:
+        testbed = Testbed(tuple(f"host{number}" for number in range(1, size + 1)))
+        with testbed.up({each.application: each.domain for each in chosen(options.only, far=False)}, options.keep):
             for scenario in SCENARIOS:
-                rounds = options.rounds or (2 if options.quick else scenario.rounds)
-                pairs = []
-                for pair in measure(testbed, scenario, rounds):
-                    pairs.append(pair)
-                    seconds = f"script {pair.script.seconds:.2f} s, Hawser {pair.hawser.seconds:.2f} s"
-                    console.print(f"  {scenario.name}: {seconds}", highlight=False)
-                results.append(Result(scenario.name, size, pairs))
-        finally:
-            if not options.keep:
-                testbed.down()
-    console.print(table(results))
+                if scenario.seconds and size > 1:
+                    continue
+                candidates = chosen(options.only, far=bool(scenario.seconds))
+                for result in measure(testbed, scenario, candidates, options.rounds or scenario.rounds):
+                    done = ", ".join(f"{each.name} {costs[-1].seconds:.2f}" for each, costs in result.costs.items())
+                    console.print(f"{scenario.name}, {size} hosts: {done}")
+                results.append(result)
+    for each in results:
+        console.print(table(each))
     if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
         console.print("this machine is busy with other things: do not believe the numbers", style="yellow")
-    if sizes == list(TESTBEDS):
-        write(PROJECT / "bench" / "RESULTS.md", results)
-
-
-def table(results: Sequence[Result]) -> Table:
-    """Return the table for the terminal, which has seconds too."""
-    found = Table("scenario", "hosts", "script s", "Hawser s", "ratio", "middle half", "cpu ratio")
-    for each in results:
-        low, high = each.spread
-        found.add_row(
-            each.scenario,
-            str(each.hosts),
-            f"{each.script_seconds:.2f}",
-            f"{each.hawser_seconds:.2f}",
-            f"{each.ratio:.2f}",
-            f"{low:.2f} - {high:.2f}",
-            f"{each.cpu_ratio:.2f}",
-        )
-    return found
+    elif not options.rounds and not options.hosts and not options.only:
+        write(results)
 
 
 if __name__ == "__main__":

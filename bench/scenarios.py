@@ -1,102 +1,114 @@
-"""The scenarios that are measured: the same three moments in the life of a site, for each candidate in turn."""
+"""The scenarios that are measured: the same moments in the life of a site, for each candidate in turn."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from .candidates import HAWSER, SCRIPT, Candidate, Cost
+from .candidates import CANDIDATES, LEAST, Candidate, Cost
 from .testbed import Testbed, commit
 
 # New processes are still busy with their start when a deploy has ended, and the next one shall not pay for it.
-REST_SECONDS = 4.0
+REST_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class Scenario:
     """One moment in the life of a site.
 
-    :param rounds: how often each candidate is measured.
+    :param rounds: how often each candidate is measured, after one round that does not count.
     :param changes: whether a deploy changes the hosts.
-    :param each_round: done before both candidates are measured.
-    :param before: done before one of them is.
+    :param anew: whether each candidate's deploys are forgotten before.
+    :param seconds: those of a round trip to the hosts, where they are far away.
     """
 
     name: str
     rounds: int
     changes: bool
-    each_round: Callable[[int], None] = lambda number: None
-    before: Callable[[Candidate, Testbed], None] = lambda candidate, testbed: None
+    anew: bool = False
+    seconds: float = 0.0
 
 
 SCENARIOS = (
-    Scenario("first deploy", 3, True, before=lambda candidate, testbed: candidate.forget(testbed)),
-    Scenario("one file changed", 7, True, each_round=lambda number: commit(f"change {number} {time.time_ns()}")),
-    Scenario("nothing to do", 15, False),
+    Scenario("first deploy", 3, True, anew=True),
+    Scenario("one file changed", 7, True),
+    Scenario("nothing changed", 11, False),
+    Scenario("nothing changed, 50 ms away", 7, False, seconds=0.05),
 )
 
 
-@dataclass(frozen=True)
-class Pair:
-    """One round: both candidates, one directly after the other."""
-
-    script: Cost
-    hawser: Cost
-
-
-@dataclass(frozen=True)
+@dataclass
 class Result:
-    """The result of the rounds of a scenario."""
+    """The result of a scenario.
 
-    scenario: str
+    :ivar costs: those of each candidate, round by round.
+    """
+
+    scenario: Scenario
     hosts: int
-    pairs: Sequence[Pair]
+    costs: dict[Candidate, list[Cost]] = field(default_factory=dict)
 
-    @property
-    def script_seconds(self) -> float:
-        return statistics.median(pair.script.seconds for pair in self.pairs)
+    def seconds(self, candidate: Candidate) -> float:
+        """Return the median."""
+        return statistics.median(each.seconds for each in self.costs[candidate])
 
-    @property
-    def hawser_seconds(self) -> float:
-        return statistics.median(pair.hawser.seconds for pair in self.pairs)
+    def ratios(self, candidate: Candidate) -> list[float]:
+        """Return a candidate's time as a multiple of the least, of each round."""
+        pairs = zip(self.costs[candidate], self.costs[LEAST], strict=True)
+        return sorted(mine.seconds / least.seconds for mine, least in pairs)
 
-    @property
-    def ratio(self) -> float:
-        """Hawser's time as a multiple of the script's: the median of the rounds' own ratios."""
-        return statistics.median(pair.hawser.seconds / pair.script.seconds for pair in self.pairs)
+    def ratio(self, candidate: Candidate) -> float:
+        return statistics.median(self.ratios(candidate))
 
-    @property
-    def spread(self) -> tuple[float, float]:
-        """The quartiles of the rounds' ratios; the extremes where there are too few rounds for them."""
-        ratios = sorted(pair.hawser.seconds / pair.script.seconds for pair in self.pairs)
+    def spread(self, candidate: Candidate) -> tuple[float, float]:
+        """Return the quartiles of the ratios; the extremes where there are too few rounds for them."""
+        ratios = self.ratios(candidate)
         if len(ratios) < 4:
             return ratios[0], ratios[-1]
-        quartiles = statistics.quantiles(ratios, n=4)
-        return quartiles[0], quartiles[2]
+        low, _middle, high = statistics.quantiles(ratios, n=4)
+        return low, high
 
-    @property
-    def cpu_ratio(self) -> float:
-        """The same for processor time on the controlling machine."""
-        return statistics.median(pair.hawser.cpu / pair.script.cpu for pair in self.pairs)
+    def cpu(self, candidate: Candidate) -> float:
+        """Return the median of the processor's seconds on the controlling machine."""
+        return statistics.median(each.cpu for each in self.costs[candidate])
 
 
-def measure(testbed: Testbed, scenario: Scenario, rounds: int) -> Iterator[Pair]:
-    """Yield the rounds of a scenario; who goes first alternates.
+def chosen(names: Sequence[str], far: bool) -> list[Candidate]:
+    """Return the candidates that take part: the least always does.
+
+    :param names: those that are asked for; all unless given.
+    :param far: only those that can be sent over a relay.
+    """
+    return [
+        each
+        for each in CANDIDATES
+        if (each is LEAST or not names or each.application in names) and (each.far is not None or not far)
+    ]
+
+
+def measure(testbed: Testbed, scenario: Scenario, candidates: Sequence[Candidate], rounds: int) -> Iterator[Result]:
+    """Yield what has been measured so far after each round; who goes first moves on by one.
 
     :raises RuntimeError: a candidate failed, or did not do what it is measured for.
     """
-    for number in range(rounds):
-        scenario.each_round(number)
-        costs = {}
-        for candidate in (SCRIPT, HAWSER) if number % 2 else (HAWSER, SCRIPT):
-            scenario.before(candidate, testbed)
+    result = Result(scenario, len(testbed.names))
+    with testbed.at_distance(scenario.seconds):
+        for number in range(rounds + 1):
             if scenario.changes:
-                time.sleep(REST_SECONDS)
-            costs[candidate] = candidate.deploy(testbed)
-            if scenario.changes == (candidate.idle in costs[candidate].output):
-                raise RuntimeError(f"{candidate.name} took this for another scenario:\n{costs[candidate].output}")
-            if scenario.changes:
-                candidate.check(testbed)
-        yield Pair(costs[SCRIPT], costs[HAWSER])
+                commit("a change")
+            place = number % len(candidates)
+            for candidate in [*candidates[place:], *candidates[:place]]:
+                if scenario.anew:
+                    candidate.forget(testbed)
+                if scenario.changes:
+                    time.sleep(REST_SECONDS)
+                cost = candidate.deploy(testbed, far=bool(scenario.seconds))
+                if scenario.changes:
+                    candidate.check(testbed)
+                # The first round warms up.
+                if number:
+                    result.costs.setdefault(candidate, []).append(cost)
+            if number:
+                yield result

@@ -9,7 +9,7 @@ from pyinfra.facts.files import File
 from pyinfra.operations import files, git, server
 
 settings = json.loads(Path(os.environ["BENCH"]).read_text())
-name, root, commit = settings["name"], settings["root"], settings["commit"]
+name, root, commit = settings["application"], settings["root"], os.environ["COMMIT"]
 release = f"{root}/releases/{commit}"
 templates = Path(__file__).parent / "templates"
 

@@ -4,10 +4,10 @@ require "erb"
 require "json"
 
 settings = JSON.parse(File.read(ENV.fetch("BENCH")))
-name, root = settings.values_at("name", "root")
+name, root = settings.values_at("application", "root")
 set :application, name
 set :repo_url, settings["repo"]
-set :branch, settings["commit"]
+set :branch, ENV.fetch("COMMIT")
 set :deploy_to, root
 set :keep_releases, 5
 set :log_level, :info
@@ -22,6 +22,9 @@ FILES = {
   "nginx.conf" => ["/etc/nginx/sites-enabled/#{name}.conf", "644", "root"],
   "cron" => ["/etc/cron.d/#{name}", "644", "root"]
 }.freeze
+
+# The addresses of the hosts on which a file has changed.
+CHANGED = Queue.new
 
 namespace :site do
   task :environment do
@@ -43,13 +46,13 @@ namespace :site do
     on roles(:app), in: :parallel do |host|
       changed = false
       FILES.each do |source, (path, mode, group)|
-        text = settings["files"].fetch(source)
+        text = settings["texts"].fetch(source)
         next if capture("sha256sum #{path} 2>/dev/null || true").start_with?(Digest::SHA256.hexdigest(text))
         upload! StringIO.new(text), "#{path}.new"
         execute "chmod #{mode} #{path}.new && chgrp #{group} #{path}.new && mv #{path}.new #{path}"
         changed = true
       end
-      host.properties.set(:changed, changed)
+      CHANGED << host.hostname if changed
     end
   end
 
@@ -62,8 +65,9 @@ namespace :site do
   end
 
   task :restart do
+    changed = Array.new(CHANGED.size) { CHANGED.pop }
     on roles(:app), in: :parallel do |host|
-      if host.properties.changed
+      if changed.include?(host.hostname)
         execute "supervisorctl update"
         execute "nginx -tq && systemctl reload-or-restart nginx"
       end

@@ -1,14 +1,15 @@
 #!/bin/bash
-# Deploys a site onto its hosts the way a careful engineer does it by hand: one `ssh` per host, all hosts at once.
+# Deploys the site onto its hosts the way a careful engineer does it by hand: one `ssh` per host, all hosts at once, the new
+# web process beside the old one.
 #
-#     SETTINGS=settings.sh bench/deploy.sh HOST ...      the first host migrates the database
+#     SETTINGS=settings.sh bench/peers/lean.sh HOST ...
 #
-# The settings are a shell file: REPO, BRANCH, SSH, WEB and DATA (names of hosts), DOMAIN, UV, INDEX (variables for uv),
-# ENVIRONMENT (lines of KEY='value').
+# The settings are a shell file: NAME, REPO, BRANCH, SSH, DOMAIN, UV, INDEX (variables for uv), ENVIRONMENT (lines of
+# KEY='value').
 set -euo pipefail
 source "$SETTINGS"
 
-name=scripted
+name=$NAME
 root=/srv/$name
 
 # --- What runs on a host; the bundle follows on its standard input ---------------------------------------------------
@@ -31,12 +32,7 @@ program_state() { # supervisorctl itself takes 180 ms to start
 
 serves() {
     [ "$(cat $root/stamp 2>/dev/null)" = "$id" ] || return 1
-    if [ "$web" ]; then
-        live=$(readlink $root/run/web.sock) && systemctl is-active --quiet "$name-${live%.sock}" || return 1
-    fi
-    if [ "$data" ]; then
-        [ "$(program_state $name-worker)" ] && [ "$(program_state $name-beat)" ] || return 1
-    fi
+    live=$(readlink $root/run/web.sock) && program_runs "${live%.sock}" && program_runs worker
 }
 
 wait_for() { # SECONDS COMMAND...
@@ -102,43 +98,24 @@ END
 start_web() {
     live=$(readlink $root/run/web.sock || true)
     case $live in web-blue.sock) colour=green ;; *) colour=blue ;; esac
-    replace /etc/systemd/system/$name-web-$colour.service <<END
-[Unit]
-Description=$name web
-After=network.target
-[Service]
-Type=exec
-User=$name
-Group=$name
-WorkingDirectory=$release/source
-EnvironmentFile=$release/environment
-ExecStart=$env/bin/gunicorn harbour.wsgi --bind unix:$root/run/web-$colour.sock --workers 2 --no-control-socket
-Restart=always
-RestartSec=2
-KillMode=mixed
-[Install]
-WantedBy=multi-user.target
-END
-    systemctl daemon-reload
-    systemctl restart "$name-web-$colour"
-    systemctl enable --quiet "$name-web-$colour"
+    program web-$colour "gunicorn harbour.wsgi --bind unix:$root/run/web-$colour.sock --workers 2 --no-control-socket"
+    supervisorctl update "$name-web-$colour" >/dev/null
     wait_for 30 curl -sf -o /dev/null --unix-socket "$root/run/web-$colour.sock" \
         -H "Host: $domain" -H 'X-Forwarded-Proto: https' http://localhost/health/
 }
 
-start_programs() {
-    program worker "worker --concurrency 1 --loglevel INFO"
-    program beat "beat --schedule $root/data/beat --loglevel INFO"
-    supervisorctl update >/dev/null
+start_worker() {
+    program worker "python -c 'import signal; signal.pause()'"
+    supervisorctl update "$name-worker" >/dev/null
     wait_for 30 program_runs worker
-    wait_for 30 program_runs beat
 }
 
-program() { # NAME ARGUMENTS
-    # supervisor has no EnvironmentFile, and what it holds itself shows in its status
+program() { # NAME COMMAND
+    printf '#!/bin/sh\nset -a\n. %s\nexec %s\n' "$release/environment" "$2" | replace "$release/$1"
+    chmod 755 "$release/$1"
     replace "/etc/supervisor/conf.d/$name-$1.conf" <<END
 [program:$name-$1]
-command=/bin/sh -c 'set -a; . $release/environment; exec $env/bin/celery -A harbour $2'
+command=$release/$1
 directory=$release/source
 user=$name
 autorestart=true
@@ -150,11 +127,6 @@ END
 }
 
 program_runs() { [ "$(program_state "$name-$1")" ]; }
-
-certificate() {
-    [ -e $root/ssl/site.key ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 \
-        -subj "/CN=$domain" -addext "subjectAltName=DNS:$domain" -keyout $root/ssl/site.key -out $root/ssl/site.crt 2>/dev/null
-}
 
 site() {
     local file=/etc/nginx/sites-enabled/$name.conf
@@ -218,30 +190,24 @@ on_host() {
         echo "$host: $id serves already"
         return
     fi
+    install -d -o $name -g $name $root/run
     checkout
     environment
     in_release python manage.py collectstatic --noinput -v 0
-    in_release python manage.py check --deploy --fail-level WARNING >/dev/null
-    if [ "$leader" ]; then
-        in_release python manage.py migrate --noinput -v 0
-    else
-        wait_for 120 in_release python manage.py migrate --check
-    fi
-    if [ "$web" ]; then
-        start_web
-        certificate
-        link "web-$colour.sock" $root/run/web.sock
-    fi
+    in_release python manage.py migrate --noinput -v 0
+    start_web
+    link "web-$colour.sock" $root/run/web.sock
     link "releases/$id" $root/current
-    if [ "$data" ]; then start_programs; fi
-    if [ "$web" ]; then
-        site
-        cron
-        if [ "$live" ]; then
-            sleep 1 # requests that nginx has just handed over
-            systemctl disable --quiet --now --no-block "$name-${live%.sock}"
-        fi
+    start_worker
+    site
+    cron
+    if [ "$live" ]; then
+        sleep 1 # requests that nginx has just handed over
+        rm -f "/etc/supervisor/conf.d/$name-${live%.sock}.conf"
+        supervisorctl update "$name-${live%.sock}" >/dev/null
     fi
+    curl -sfk --retry 100 --retry-delay 0 --retry-all-errors --retry-max-time 30 -o /dev/null \
+        --resolve "$domain:443:127.0.0.1" "https://$domain/health/"
     tidy
     echo "$id" | replace $root/stamp
     echo "$host: $id serves"
@@ -250,34 +216,27 @@ on_host() {
 # --- What runs here --------------------------------------------------------------------------------------------------
 
 commit=$(git -C "$REPO" rev-parse "$BRANCH^{commit}")
-id=${commit:0:10}-$(cat "$SETTINGS" "$0" | sha256sum | cut -c1-8)
+settings=$(printf '%s\n' "$DOMAIN" "$UV" "$INDEX" "$ENVIRONMENT" | cat - "$0" | sha256sum | cut -c1-8)
+id=${commit:0:10}-$settings
 bundle=$(mktemp)
 trap 'rm -f "$bundle"' EXIT
 git -C "$REPO" bundle create -q "$bundle" "$BRANCH"
 
-among() { # HOST NAMES: prints 1 when the host is one of them
-    case " $2 " in *" $1 "*) echo 1 ;; esac
-}
-
-script() { # HOST LEADER
-    local host=$1 leader=$2 web data bundle_size
-    web=$(among "$host" "$WEB") data=$(among "$host" "$DATA") bundle_size=$(stat -c %s "$bundle")
+script() { # HOST
     echo "set -euo pipefail"
-    printf '%s=%q\n' name "$name" root "$root" host "$host" leader "$leader" web "$web" data "$data" commit "$commit" \
-        id "$id" bundle_size "$bundle_size" domain "$DOMAIN" uv_program "$UV" index "$INDEX" variables "$ENVIRONMENT"
-    declare -f as_user in_release program_state serves wait_for replace link checkout environment start_web \
-        start_programs program program_runs certificate site cron tidy on_host
+    printf '%s=%q\n' name "$name" root "$root" host "$1" commit "$commit" id "$id" domain "$DOMAIN" uv_program "$UV" \
+        index "$INDEX" variables "$ENVIRONMENT" bundle_size "$(stat -c %s "$bundle")"
+    declare -f as_user in_release program_state serves wait_for replace link checkout environment start_web start_worker \
+        program program_runs site cron tidy on_host
     # Read to its end before it runs, so that the bundle stays on standard input for `head`.
     echo '{ on_host; exit; }'
     cat "$bundle"
 }
 
-leader=1
 jobs=()
 for host in "$@"; do
-    script "$host" "$leader" | $SSH "$host" 'bash -s' &
+    script "$host" | $SSH "$host" 'bash -s' &
     jobs+=($!)
-    leader=
 done
 status=0
 for job in "${jobs[@]}"; do wait "$job" || status=1; done
