@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import shlex
 
 from .commands import compose_services, dockerfiles, joined_lines
+from .images import built_folders, scripts_of, variables_of
 from .project import Project
 
 # Of use while an image is built, or there on every host.
@@ -31,6 +33,7 @@ _COMPILED = {
     "weasyprint": ("libpango-1.0-0", "libpangoft2-1.0-0"),
     "python-magic": ("libmagic1",),
 }  # fmt: skip
+_OF_DEVELOPERS = re.compile("dev|start|serve|test|lint|install")
 _HEALTH = re.compile(
     r"""["'](/?[a-z0-9_/-]*(?:healthz?|healthcheck|health-check|health_check|livez|liveness|readyz|"""
     r"""__heartbeat__|__lbheartbeat__))/?["']"""
@@ -49,16 +52,39 @@ def node(project: Project) -> None:
     ]
     built = []
     for path in sorted(paths, key=lambda each: each.count("/")):
-        try:
-            described = json.loads(project.checkout.text(path))
-        except (ValueError, RecursionError):
-            continue
-        scripts = described.get("scripts") if isinstance(described, dict) else None
-        script = next((each for each in ("build", "build:prod", "production", "prod") if each in (scripts or {})), "")
-        if isinstance(described, dict) and (script or (described.get("dependencies") and _reads_modules(project))):
+        described = _described(project, posixpath.dirname(path))
+        script = _script(project, posixpath.dirname(path), described)
+        if described and (script or (described.get("dependencies") and _reads_modules(project))):
             built.append((posixpath.dirname(path), script, path, described))
     for folder, script, path, described in built[:2]:
         _build(project, folder, script, path, described)
+    _moved(project, [folder for folder, script, _path, _described in built[:2] if script])
+
+
+def _script(project: Project, folder: str, described: dict[str, object]) -> str:
+    """Return the script that builds the assets: the one that an image runs, else by its name; empty for none."""
+    scripts = described.get("scripts")
+    if not isinstance(scripts, dict):
+        return ""
+    for script, place, _where in scripts_of(project.checkout):
+        if script in scripts and place in (folder, None) and not _OF_DEVELOPERS.match(script):
+            return script
+    return next((each for each in ("build", "build:prod", "production", "prod") if each in scripts), "")
+
+
+def _moved(project: Project, folders: list[str]) -> None:
+    """Have the application find what is built where an image puts it: by the variable that says so, or by a copy."""
+    for built in built_folders(project.checkout):
+        if not any(built.source.startswith(f"{folder}/" if folder else "") for folder in folders):
+            continue
+        source = project.relative(built.source)
+        read = [name for name in built.variables if any(each.name == name for each in project.reads)]
+        for name in read:
+            project.variable(name, f"{{{{ release.code }}}}/{source}", built.where)
+        if not read and built.place:
+            place = project.relative(built.place)
+            line = f"mkdir -p {shlex.quote(place)} && cp -r {shlex.quote(source)}/. {shlex.quote(place)}"
+            project.draft.add("release", "build", value=line, where=built.where)
 
 
 def _reads_modules(project: Project) -> bool:
@@ -66,26 +92,35 @@ def _reads_modules(project: Project) -> bool:
     return any("node_modules" in text or "NpmFinder" in text for text in texts)
 
 
+_FETCHES = re.compile(r"SKIP.*DOWNLOAD|INSTALL_BINARY|^NODE_OPTIONS$")
+_LOCKS = {
+    "pnpm": ("pnpm-lock.yaml",),
+    "yarn": ("yarn.lock",),
+    "bun": ("bun.lock", "bun.lockb"),
+    "npm": ("package-lock.json", "npm-shrinkwrap.json"),
+}
+
+
 def _build(project: Project, folder: str, script: str, path: str, described: dict[str, object]) -> None:
-    beside = {
-        name
-        for name in ("package-lock.json", "yarn.lock", "pnpm-lock.yaml")
-        if posixpath.join(folder, name) in project.checkout.names
-    }
-    place = project.relative(folder) if folder else ("" if not project.base else "..")
+    top = _workspace(project, folder)
+    tool = next((each for each, names in _LOCKS.items() if _beside(project, top, names)), "")
     where = project.checkout.where(path, f'"{script}"') if script else path
     project.draft.add("packages", "all", value="nodejs", where=path)
     project.draft.add("packages", "all", value="npm")
-    prefix = f"--prefix {place} " if place else ""
-    if "pnpm-lock.yaml" in beside or "yarn.lock" in beside:
-        tool = "pnpm" if "pnpm-lock.yaml" in beside else "yarn"
-        option = f"--dir {place} " if tool == "pnpm" and place else f"--cwd {place} " if place else ""
-        program, frozen = _manager(project, tool, folder, described)
-        commands = [f"{program} {option}install {frozen}"]
-        commands += [f"{program} {option}run {script}"] if script else []
+    # What an image says of programs that packages fetch for tests: that they shall not.
+    given = {name: value for name, value in variables_of(project.checkout).items() if _FETCHES.search(name)}
+    skipped = "".join(f"{name}={shlex.quote(value)} " for name, value in given.items() if "$" not in value)
+    if tool in ("pnpm", "yarn", "bun"):
+        if top != folder:
+            described = {**_described(project, top), "engines": described.get("engines")}
+        option = "--dir" if tool == "pnpm" else "--cwd"
+        program, frozen = _manager(project, tool, top, described)
+        commands = [f"{skipped}{program} {_placed(project, option, top)}install {frozen}"]
+        run = "run --bun" if tool == "bun" else "run"  # without it, programs of packages ask for Node
+        commands += [f"{program} {_placed(project, option, folder)}{run} {script}"] if script else []
     else:
-        commands = [f"npm {prefix}{'ci' if 'package-lock.json' in beside else 'install'}"]
-        commands += [f"npm {prefix}run {script}"] if script else []
+        commands = [f"{skipped}npm {_placed(project, '--prefix', top)}{'ci' if tool else 'install'}"]
+        commands += [f"npm {_placed(project, '--prefix', folder)}run {script}"] if script else []
     listed = project.draft.facts.get(("release", "build"))
     former = listed.value if listed is not None and isinstance(listed.value, list) else []
     project.draft.facts.pop(("release", "build"), None)
@@ -101,12 +136,44 @@ def _build(project: Project, folder: str, script: str, path: str, described: dic
         or project.checkout.text(".nvmrc").strip()
     )
     number = re.search(r"\d+", wanted)
-    if number and int(number[0]) > 18:
+    if number and int(number[0]) > 18 and tool != "bun":
+        project.draft.node = max(project.draft.node, int(number[0]))
         project.draft.note(f"the assets want Node {wanted[:20]} ({path}); Debian 12 has 18, Debian 13 has 20.")
 
 
+def _workspace(project: Project, folder: str) -> str:
+    """Return the folder whose lock counts for a package: its own, or that of the workspace which it belongs to."""
+    above = folder
+    while above and not any(_beside(project, folder, names) for names in _LOCKS.values()):
+        above = posixpath.dirname(above)
+        has_lock = any(_beside(project, above, names) for names in _LOCKS.values())
+        parts = posixpath.join(above, "pnpm-workspace.yaml") in project.checkout.names
+        if has_lock and (parts or _described(project, above).get("workspaces")):
+            return above
+    return folder
+
+
+def _beside(project: Project, folder: str, names: tuple[str, ...]) -> bool:
+    return any(posixpath.join(folder, name) in project.checkout.names for name in names)
+
+
+def _described(project: Project, folder: str) -> dict[str, object]:
+    """Return what the package.json of a folder says; nothing where it has none."""
+    try:
+        found = json.loads(project.checkout.text(posixpath.join(folder, "package.json")))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _placed(project: Project, option: str, folder: str) -> str:
+    """Return the option that names a folder, seen from the application; nothing where that is its own."""
+    place = project.relative(folder or ".")
+    return "" if place == "." else f"{option} {place} "
+
+
 def _manager(project: Project, tool: str, folder: str, described: dict[str, object]) -> tuple[str, str]:
-    """Return how yarn or pnpm is called in the version that wrote the lock, and its option to take that as it is."""
+    """Return how yarn, pnpm or bun is called in the version that wrote the lock, and its option to keep to that."""
     asked = re.fullmatch(rf"{tool}@(\d+)([0-9.]*)(\+\S*)?", str(described.get("packageManager", "")))
     if tool == "yarn" and "__metadata:" in project.checkout.text(posixpath.join(folder, "yarn.lock")):
         # Yarn 2 and later, which npm has under another name (https://yarnpkg.com/getting-started/install).
@@ -117,8 +184,8 @@ def _manager(project: Project, tool: str, folder: str, described: dict[str, obje
         )
         linker = "YARN_NODE_LINKER=node-modules " if plain else ""
         return f"{linker}npx --yes --package @yarnpkg/cli-dist{version} yarn", "--immutable"
-    if tool == "pnpm" and asked:
-        return f"npx --yes pnpm@{asked[1]}{asked[2]}", "--frozen-lockfile"
+    if tool in ("pnpm", "bun") and asked:
+        return f"npx --yes {tool}@{asked[1]}{asked[2]}", "--frozen-lockfile"
     return f"npx --yes {tool}", "--frozen-lockfile"
 
 
