@@ -17,7 +17,8 @@ from .packages import section
 # Programs that serve, work or migrate; everything else in a script is its own affair.
 PROGRAMS = frozenset(
     ["gunicorn", "uvicorn", "daphne", "hypercorn", "granian", "uwsgi", "waitress-serve", "celery", "flask", "alembic",
-     "rq", "rqworker", "dramatiq", "arq", "huey_consumer", "huey_consumer.py", "saq", "taskiq", "procrastinate"]
+     "rq", "rqworker", "dramatiq", "arq", "huey_consumer", "huey_consumer.py", "saq", "taskiq", "procrastinate",
+     "litestar"]
 )  # fmt: skip
 _WRAPPERS = (("poetry", "run"), ("uv", "run"), ("pipenv", "run"), ("pdm", "run"), ("exec",), ("sudo", "-E"))
 _COMPOSE = re.compile(r"(^|/)(docker-)?compose(\.(prod|production|deploy))?\.ya?ml$")

@@ -162,24 +162,38 @@ def scheme_of(tree: ast.Module) -> dict[str, object]:
 
 def _helpers(checkout: Checkout, paths: tuple[str, ...]) -> frozenset[str]:
     """Return the functions of the code itself that read the variable which their first argument names."""
-    found = set()
+    named: dict[str, list[ast.FunctionDef]] = {}
     for path in paths:
         tree = checkout.tree(path) if "environ" in checkout.text(path) or "getenv" in checkout.text(path) else None
         for node in ast.walk(tree) if tree else ():
             if isinstance(node, ast.FunctionDef) and (node.args.args or node.args.posonlyargs):
-                first = [*node.args.posonlyargs, *node.args.args][0].arg
-                if any(_reads_name(each, first) for each in ast.walk(node)):
-                    found.add(node.name)
-    return frozenset(found - {"get"})
+                named.setdefault(node.name, []).append(node)
+    found: frozenset[str] = frozenset()
+    # A helper may ask another one.
+    for _level in range(3):
+        found |= {
+            name
+            for name, nodes in named.items()
+            for node in nodes
+            if name != "get" and any(_reads_name(each, _first(node), found) for each in ast.walk(node))
+        }
+    return found
 
 
-def _reads_name(node: ast.AST, name: str) -> bool:
+def _first(node: ast.FunctionDef) -> str:
+    return [*node.args.posonlyargs, *node.args.args][0].arg
+
+
+def _reads_name(node: ast.AST, name: str, helpers: frozenset[str]) -> bool:
     if isinstance(node, ast.Subscript):
         return _is_environ(node.value) and isinstance(node.slice, ast.Name) and node.slice.id == name
-    if not isinstance(node, ast.Call) or not node.args:
+    if not isinstance(node, ast.Call):
         return False
-    reads = dotted(node.func) in ("os.getenv", "getenv", "os.environ.get", "environ.get")
-    return reads and isinstance(node.args[0], ast.Name) and node.args[0].id == name
+    reads = (
+        dotted(node.func) in ("os.getenv", "getenv", "os.environ.get", "environ.get") or dotted(node.func) in helpers
+    )
+    given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == name)]
+    return reads and any(isinstance(each, ast.Name) and each.id == name for each in given)
 
 
 def _settings_classes(checkout: Checkout, paths: tuple[str, ...]) -> frozenset[str]:

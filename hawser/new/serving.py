@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 
 from .apps import App, find_apps, home_of, target_of
-from .commands import PROGRAMS, Found, dockerfiles, joined_lines
+from .commands import PROGRAMS, Found, dockerfiles, joined_lines, words_of
 from .facts import Fact
 from .project import Project
 from .reads import dotted
@@ -133,11 +134,11 @@ def _named(project: Project, apps: list[App], target: str) -> App | None:
 def workers(project: Project) -> None:
     """Put the workers that the checkout's own commands start into the draft."""
     for found in project.commands:
-        known = found.program in _WORKERS or found.kind == "uwsgi"
-        if not known or (found.kind == "script" and _has_workers(project)):
+        known = found.program in _WORKERS or found.kind == "uwsgi" or _litestar(found, "workers", "run")
+        if not known or (found.kind == "script" and _has_workers(project) and not _clock(found)):
             continue
         beat = "beat" in found.words
-        name = "beat" if beat else _process_name(project, found)
+        name = "beat" if beat else "scheduler" if _clock(found) else _process_name(project, found)
         if beat and ("processes", "beat", "command") in project.draft.facts:
             continue
         if _same(project, found):
@@ -149,6 +150,11 @@ def workers(project: Project) -> None:
         project.draft.put("processes", name, "command", value=command, where=found.where, open=doubt)
         _once(project, name, found, beat)
     _celery(project)
+
+
+def _litestar(found: Found, *words: str) -> bool:
+    """Tell whether a command is one of Litestar's own, with the application that `LITESTAR_APP` names."""
+    return found.program == "litestar" and found.words[1:3] == words and found.literal
 
 
 def _bare(found: Found) -> Found:
@@ -206,8 +212,13 @@ def _canonical(found: Found) -> tuple[str, str]:
     return " ".join(map(_quoted, left)), "a shell fills in parts of the original command"
 
 
+def _clock(found: Found) -> bool:
+    """Tell whether a worker is the one that says when: it starts tasks, and there must not be two of it."""
+    return any(each in ("beat", "scheduler", "rqscheduler") for each in found.words)
+
+
 def _once(project: Project, name: str, found: Found, beat: bool) -> None:
-    if beat or "scheduler" in found.words or "rqscheduler" in found.words:
+    if _clock(found):
         project.draft.put("processes", name, "single", value=True)
     command = project.draft.facts["processes", name, "command"]
     text = str(command.value)
@@ -276,15 +287,50 @@ def bundles(project: Project, target: str) -> None:
                 return
 
 
+def _filled(project: Project, where: str) -> list[str]:
+    """Return the programs of the checkout that a start script runs between a migration and the server."""
+    path, _, place = where.rpartition(":")
+    found: list[str] = []
+    for number, line in joined_lines(project.checkout.text(path)):
+        words = words_of(line.strip()) if number > int(place) else ()
+        if words and (Found(words, "", "").program in PROGRAMS or line.strip().startswith("exec ")):
+            break
+        if re.fullmatch(r"python[0-9.]*", words[0] if words else "") and len(words) > 1 and project.has(words[1]):
+            found.append(" ".join(("python", *map(shlex.quote, words[1:]))))
+    return found
+
+
+# Of a command of the application's own that makes the tables of an empty database, and says that they are up to date.
+_MAKES_TABLES = re.compile(r"(create|init|setup)[-_]?(db|database|tables)|db[-_](create|init|setup)")
+
+
+def _tables(project: Project) -> None:
+    """Have the tables of an empty database made as a start script offers it, where migrations change what is there."""
+    for found in project.commands:
+        own = found.program.startswith("manage ") or (found.program == "flask" and found.words[1:2] != ("db",))
+        if found.kind == "script" and own and found.literal and _MAKES_TABLES.fullmatch(found.words[-1]):
+            command = " ".join(_quoted(each) for each in _bare(found).words)
+            project.draft.put("once", "database", "command", value=command, where=found.where)
+            project.draft.put("once", "database", "before", value="migrate")
+            return
+
+
 def migrations(project: Project, target: str) -> None:
     """Put the command that migrates the database of an application without Django into the draft."""
+    _tables(project)
     for found in project.commands:
         line = " ".join(found.words)
         if found.program == "alembic" and "upgrade" in found.words and found.literal:
-            project.draft.put("release", "migrate", value=line, where=found.where)
+            filled = _filled(project, found.where) if found.kind == "script" else []
+            project.draft.put("release", "migrate", value=[line, *filled] if filled else line, where=found.where)
+        if _litestar(found, "database", "upgrade"):
+            asked = [*found.words, *(() if "--no-prompt" in found.words else ("--no-prompt",))]
+            project.draft.put("release", "migrate", value=" ".join(asked), where=found.where)
         if found.program == "flask" and "upgrade" in found.words and found.literal:
             project.draft.put("release", "migrate", value=line, where=found.where)
             project.variable("FLASK_APP", target.replace("'", ""), found.where)
+    if any(found.program == "litestar" for found in project.commands):
+        project.variable("LITESTAR_APP", target.replace("'", ""), "the commands of Litestar take it")
     if project.has("alembic.ini"):
         project.draft.put("release", "migrate", value="alembic upgrade head", where="alembic.ini")
         return

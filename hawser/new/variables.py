@@ -28,7 +28,7 @@ _FOLDER = re.compile(r"(UPLOAD|DATA|MEDIA|STORAGE|FILES|ATTACHMENT)[A-Z_]*(DIR|F
 # What an application writes to, wherever it looks for it when nothing says so.
 _DATA = re.compile(r"([A-Z0-9]+_)?DATA_(DIR|FOLDER|PATH|ROOT|DIRECTORY)")
 _SAMPLE = re.compile(
-    r"(^|/)(\.?env[._-]?(file)?[._-]?(example|sample|template|dist|prod|production|default)s?"
+    r"(^|/)(\.env|\.?env[._-]?(file)?[._-]?(example|sample|template|dist|prod|production|default)s?"
     r"|(example|sample|template)[._-]env|\.env\.[a-z]+\.example)$",
     re.IGNORECASE,
 )

@@ -199,3 +199,95 @@ def test_workers_of_celery_load_the_module_that_makes_the_application_for_them(d
     module = PREFIXED["celery_worker.py"].replace("app = create_app()\n", prepared)
     command = f"celery -A {loaded} worker -l INFO"
     assert value(draft({**PREFIXED, "celery_worker.py": module}), "processes", "worker", "command") == command
+
+
+def test_programs_that_a_start_script_runs_after_a_migration_run_after_it(draft):
+    script = "#! /usr/bin/env bash\npython app/wait.py\nalembic upgrade head\n\npython app/fill.py --once\nexec app\n"
+    files = {
+        "requirements.txt": "fastapi\n",
+        "app/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "app/wait.py": "",
+        "app/fill.py": "",
+        "alembic.ini": "",
+        "scripts/prestart.sh": script,
+    }
+    assert value(draft(files), "release", "migrate") == ["alembic upgrade head", "python app/fill.py --once"]
+
+
+def test_values_of_a_dotenv_file_in_the_checkout_are_those_of_a_sample(draft):
+    files = {
+        "requirements.txt": "fastapi\npydantic-settings\n",
+        "main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "settings.py": FIELDS.replace("SHOP_", "").replace("token: str", "token: str\n    owner: str"),
+        ".env": "OWNER=admin@example.com\nTOKEN=changethis\n",
+    }
+    found = draft(files)
+    assert value(found, "env", "variables", "OWNER") == "admin@example.com"
+    assert value(found, "env", "variables", "TOKEN") == "{{ secrets.TOKEN }}"
+
+
+def test_a_helper_that_asks_another_one_for_a_variable_reads_it(draft):
+    helpers = """\
+import os
+
+def value_of(key, default, kind=None):
+    return os.getenv(key) or default
+
+def get_env(key, default):
+    return lambda: value_of(key=key, default=default)
+"""
+    files = {
+        "requirements.txt": "litestar\nasyncpg\n",
+        "app.py": "from litestar import Litestar\napp = Litestar()\n",
+        "env.py": helpers,
+        "settings.py": 'from env import get_env\nURL = get_env("DATABASE_URL", "postgresql+asyncpg://x@db/x")\n',
+    }
+    url = "postgresql+asyncpg://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"
+    assert value(draft(files), "env", "variables", "DATABASE_URL") == url
+
+
+def test_commands_of_litestar_migrate_and_work_with_the_application_that_is_served(draft):
+    compose = """\
+services:
+  worker:
+    command: litestar workers run
+  migrator:
+    command: litestar database upgrade
+"""
+    files = {
+        "requirements.txt": "litestar\n",
+        "app.py": "from litestar import Litestar\napp = Litestar()\n",
+        "compose.yml": compose,
+    }
+    found = draft(files)
+    assert value(found, "release", "migrate") == "litestar database upgrade --no-prompt"
+    assert value(found, "processes", "worker", "command") == "litestar workers run"
+    assert value(found, "env", "variables", "LITESTAR_APP") == "app:app"
+
+
+def test_a_start_script_that_makes_the_tables_of_an_empty_database_does_so_before_the_first_migration(draft):
+    script = """\
+#!/bin/bash
+worker() {
+  exec supervisord -c worker.conf
+}
+scheduler() {
+  exec /app/manage.py rq scheduler
+}
+create_db() {
+  exec /app/manage.py database create_tables
+}
+"""
+    files = {
+        "requirements.txt": "flask\nflask-migrate\nrq\n",
+        "wsgi.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "migrations/env.py": "",
+        "worker.conf": "[program:worker]\ncommand=./manage.py rq worker\n",
+        "bin/docker-entrypoint": script,
+    }
+    found = draft(files)
+    assert value(found, "once", "database", "command") == "python manage.py database create_tables"
+    assert value(found, "once", "database", "before") == "migrate"
+    assert value(found, "processes", "scheduler", "command") == "python manage.py rq scheduler"
+    assert value(found, "processes", "scheduler", "single") is True
+    assert value(found, "processes", "worker", "command") == "python manage.py rq worker"
