@@ -23,7 +23,7 @@ PROGRAMS = frozenset(
 _WRAPPERS = (("poetry", "run"), ("uv", "run"), ("pipenv", "run"), ("pdm", "run"), ("exec",), ("sudo", "-E"))
 _COMPOSE = re.compile(r"(^|/)(docker-)?compose(\.(prod|production|deploy))?\.ya?ml$")
 _DOCKERFILE = re.compile(r"([A-Za-z0-9._-]*\.)?[Dd]ockerfile(\.[A-Za-z0-9_-]+)?")
-_NOT_SERVING = re.compile(
+NOT_SERVING = re.compile(
     r"(^|[./_-])(dev|develop|development|test|tests|ci|local|frontend|docs|nginx|devcontainer)([./_-]|$)"
 )
 _SCRIPT = re.compile(
@@ -111,7 +111,7 @@ def dockerfiles(checkout: Checkout) -> list[str]:
     found = [
         path
         for path in checkout.files
-        if _DOCKERFILE.fullmatch(posixpath.basename(path)) and not _NOT_SERVING.search(path)
+        if _DOCKERFILE.fullmatch(posixpath.basename(path)) and not NOT_SERVING.search(path)
     ]
     return sorted(found, key=lambda path: (path.count("/"), len(path)))
 
@@ -174,7 +174,7 @@ def _systemd(checkout: Checkout) -> Iterator[Found]:
 def _daemons(checkout: Checkout) -> Iterator[Found]:
     """Yield the management commands that uWSGI starts beside its server, whatever its variables are."""
     for path in checkout.files:
-        text = checkout.text(path) if path.endswith(".ini") and not _NOT_SERVING.search(path) else ""
+        text = checkout.text(path) if path.endswith(".ini") and not NOT_SERVING.search(path) else ""
         condition = False
         for number, line in enumerate(text.splitlines() if "[uwsgi]" in text else (), 1):
             condition = not line.startswith("endif") and (condition or bool(re.match(r"if-(not-)?\w+\s*=", line)))

@@ -141,6 +141,13 @@ def _files_of(project: Project, settings: Module) -> frozenset[str]:
     """Return the files whose variables count; of those that they need under a condition alone, none is required."""
     project.reads = [replace(each, required=False) for each in project.reads] + list(settings.needed.values())
     files = {where.rpartition(":")[0] for where in settings.lines.values()} | {settings.path}
+    # Those of another program, a worker's, that begin with these.
+    name = re.escape(project.module_name(settings.path))
+    files |= {
+        path
+        for path in project.python
+        if "settings" in path and re.search(rf"^from {name} import \*", project.checkout.text(path), re.MULTILINE)
+    }
     return frozenset(files & project.checkout.names)
 
 
@@ -350,6 +357,7 @@ def _static(project: Project, settings: Module) -> None:
     if place is None and isinstance(root, FromVariable):
         place = "collected-static"
         project.variable(root.read.name, f"{{{{ release.code }}}}/{place}", root.read.where)
+    project.defaults.add(where)
     if place is None:
         if plain(root) not in (None, UNKNOWN, ""):
             project.draft.note(
@@ -378,6 +386,7 @@ def _uploads(project: Project, settings: Module) -> None:
     place = inside(project, plain(root))
     if place is not None:
         project.folder(place, where, linked=True)
+        project.defaults.add(where)
     elif isinstance(root, FromVariable):
         place = "media"
         project.folder(place, where)

@@ -7,7 +7,7 @@ import re
 
 from hawser.errors import HawserError
 
-from . import django, serving, surroundings, variables
+from . import django, serving, startup, surroundings, variables
 from .apps import App, find_apps, home_of
 from .checkout import Checkout
 from .commands import commands_of
@@ -132,6 +132,7 @@ def _django(project: Project, manage: str) -> frozenset[str]:
             f"{', '.join(broken)} cannot be read as Python 3", next="correct its syntax, and commit", code=2
         )
     serving.describe_django(project, *django.entry_point(project))
+    startup.describe(project)
     return central
 
 

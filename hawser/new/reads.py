@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .checkout import Checkout
@@ -41,7 +41,11 @@ class Read:
 def reads_of(checkout: Checkout, paths: tuple[str, ...]) -> list[Read]:
     """Return all places in these files where variables are read."""
     helpers, settings = _helpers(checkout, paths), _settings_classes(checkout, paths)
-    found = [read for path in paths for read in _in_file(checkout, path, helpers, settings)]
+    own = {path: readers_of(tree) for path in paths if (tree := checkout.tree(path)) is not None}
+    found = []
+    for path in own:
+        readers = own[path] | helpers | _imported(checkout.tree(path), {each: own[each] for each in own if own[each]})
+        found += _in_file(checkout, path, readers, settings)
     return [*found, *(read for prefix in _prefixes(checkout, paths) for read in _configured(checkout, paths, prefix))]
 
 
@@ -75,11 +79,22 @@ def _configured(checkout: Checkout, paths: tuple[str, ...], prefix: str) -> Iter
                     yield Read(f"{prefix}{target.id}", constant(node.value), False, f"{path}:{node.lineno}")
 
 
-def _in_file(checkout: Checkout, path: str, helpers: frozenset[str], settings: frozenset[str]) -> Iterator[Read]:
+def _imported(tree: ast.Module | None, own: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return the readers that a module takes from others of the code, by their names or with all that they have."""
+    found: set[str] = set()
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.ImportFrom) and node.module:
+            ends = tuple(f"{node.module.replace('.', '/')}{end}" for end in (".py", "/__init__.py"))
+            known = {name for path, names in own.items() if path.endswith(ends) for name in names}
+            found |= {each.asname or each.name for each in node.names if each.name in known}
+            found |= known if any(each.name == "*" for each in node.names) else set()
+    return frozenset(found)
+
+
+def _in_file(checkout: Checkout, path: str, readers: frozenset[str], settings: frozenset[str]) -> Iterator[Read]:
     tree = checkout.tree(path)
     if tree is None:
         return
-    readers = readers_of(tree) | helpers
     waiting: list[tuple[ast.AST, bool]] = [(tree, True)]
     while waiting:
         node, always = waiting.pop()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 
+from . import startup
 from .apps import App, find_apps, home_of, target_of
-from .commands import PROGRAMS, Found, dockerfiles, joined_lines, words_of
+from .commands import PROGRAMS, Found, dockerfiles, joined_lines
 from .facts import Fact
 from .project import Project
 from .reads import dotted
@@ -287,19 +287,6 @@ def bundles(project: Project, target: str) -> None:
                 return
 
 
-def _filled(project: Project, where: str) -> list[str]:
-    """Return the programs of the checkout that a start script runs between a migration and the server."""
-    path, _, place = where.rpartition(":")
-    found: list[str] = []
-    for number, line in joined_lines(project.checkout.text(path)):
-        words = words_of(line.strip()) if number > int(place) else ()
-        if words and (Found(words, "", "").program in PROGRAMS or line.strip().startswith("exec ")):
-            break
-        if re.fullmatch(r"python[0-9.]*", words[0] if words else "") and len(words) > 1 and project.has(words[1]):
-            found.append(" ".join(("python", *map(shlex.quote, words[1:]))))
-    return found
-
-
 # Of a command of the application's own that makes the tables of an empty database, and says that they are up to date.
 _MAKES_TABLES = re.compile(r"(create|init|setup)[-_]?(db|database|tables)|db[-_](create|init|setup)")
 
@@ -321,7 +308,7 @@ def migrations(project: Project, target: str) -> None:
     for found in project.commands:
         line = " ".join(found.words)
         if found.program == "alembic" and "upgrade" in found.words and found.literal:
-            filled = _filled(project, found.where) if found.kind == "script" else []
+            filled = startup.filled(project, found.where) if found.kind == "script" else []
             project.draft.put("release", "migrate", value=[line, *filled] if filled else line, where=found.where)
         if _litestar(found, "database", "upgrade"):
             asked = [*found.words, *(() if "--no-prompt" in found.words else ("--no-prompt",))]

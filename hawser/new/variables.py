@@ -98,7 +98,7 @@ def settle(project: Project, central: frozenset[str]) -> None:
             continue
         inside = [read for read in reads if read.where.rpartition(":")[0] in central]
         read = next((each for each in inside if each.required), (inside or reads)[0])
-        if not inside or not _set(project, read, given.get(name, "")):
+        if not inside or read.where in project.defaults or not _set(project, read, given.get(name, "")):
             default = "" if read.default in (None, "") or is_secret(name) else f" = {str(read.default)[:60]!r}"
             others[name] = f"{name}{default}, {read.where}"
     project.draft.others = sorted(others.values())

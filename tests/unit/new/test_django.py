@@ -139,3 +139,27 @@ def test_static_files_that_are_in_the_checkout_as_they_were_collected_stay_so(dr
     assert value(found, "release", "build") is None
     assert value(found, "site", "static", "/static/") == "public"
     assert any("(public/staticfiles.json): nothing collects them" in note for note in found.notes)
+
+
+def test_a_variable_inside_the_path_of_uploads_is_left_to_its_default(draft):
+    settings = DJANGO["shop/settings.py"].replace(
+        'os.path.join(BASE_DIR, "uploads")', 'os.path.join(BASE_DIR, os.environ.get("MEDIA_ROOT", "uploads"))'
+    )
+    found = draft({**DJANGO, "shop/settings.py": settings})
+    assert value(found, "env", "variables", "MEDIA_ROOT") is None
+    assert value(found, "persistent", "linked") == ["uploads"]
+    assert value(found, "site", "static", "/uploads/") == "uploads"
+
+
+def test_variables_of_the_settings_of_a_worker_that_begin_with_the_others_are_set(draft):
+    settings = DJANGO["shop/settings.py"].replace("import os\n", "import os\nfrom environs import Env\nenv = Env()\n")
+    worker = 'from shop.settings import *  # noqa\n\nBROKER_URL = env("BROKER_URL", "redis://broker:6379/3")\n'
+    found = draft(
+        {
+            **DJANGO,
+            "requirements.txt": "Django\npsycopg\nenvirons\ncelery\nredis\n",
+            "shop/settings.py": settings,
+            "worker/settings.py": worker,
+        }
+    )
+    assert value(found, "env", "variables", "BROKER_URL") == "redis://127.0.0.1:6379/3"
