@@ -42,7 +42,7 @@ def reads_of(checkout: Checkout, paths: tuple[str, ...]) -> list[Read]:
     """Return all places in these files where variables are read."""
     helpers, settings = _helpers(checkout, paths), _settings_classes(checkout, paths)
     own = {path: readers_of(tree) for path in paths if (tree := checkout.tree(path)) is not None}
-    found = []
+    found: list[Read] = []
     for path in own:
         readers = own[path] | helpers | _imported(checkout.tree(path), {each: own[each] for each in own if own[each]})
         found += _in_file(checkout, path, readers, settings)
