@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from . import startup
+from . import programs, startup
 from .apps import App, find_apps, home_of, target_of
 from .commands import PROGRAMS, Found, dockerfiles, joined_lines
 from .facts import Fact
@@ -327,3 +327,7 @@ def migrations(project: Project, target: str) -> None:
         command = "flask db upgrade" + ("" if folder == "migrations" else f" --directory {folder}")
         project.draft.put("release", "migrate", value=command, where=found_env)
         project.variable("FLASK_APP", target.replace("'", ""), found_env)
+    if ("release", "migrate") not in project.draft.facts:
+        own, place = programs.migration(project)
+        if own:
+            project.draft.put("release", "migrate", value=own, where=place)

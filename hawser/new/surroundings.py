@@ -33,6 +33,10 @@ _COMPILED = {
     "weasyprint": ("libpango-1.0-0", "libpangoft2-1.0-0"),
     "python-magic": ("libmagic1",),
 }  # fmt: skip
+# An image that installs a compiler has packages without a wheel.
+_COMPILER = re.compile(r"(?<=[ \t])(build-essential|build-base|gcc|g\+\+)(?=\s|$)")
+# Python's image that is not a slim one has one already.
+_WHOLE_IMAGE = re.compile(r"^FROM\s+python:3[\d.]*(-(bookworm|trixie|bullseye))?(?=\s|$)", re.MULTILINE)
 _OF_DEVELOPERS = re.compile("dev|start|serve|test|lint|install")
 _HEALTH = re.compile(
     r"""["'](/?[a-z0-9_/-]*(?:healthz?|healthcheck|health-check|health_check|livez|liveness|readyz|"""
@@ -201,6 +205,12 @@ def system_packages(project: Project) -> None:
                 project.draft.add("packages", "all", value=line.strip(), where=path)
     for path in dockerfiles(project.checkout)[:1]:
         text = project.checkout.text(path)
+        compiler = _COMPILER.search(re.sub(r"(?m)^\s*#.*$", "", text)) or (
+            _WHOLE_IMAGE.search(text) if re.search(r"[ \t]lib\S+-dev\s", text) else None
+        )
+        if compiler is not None:
+            for each in ("build-essential", "python3-dev"):
+                project.draft.add("packages", "all", value=each, where=project.checkout.where(path, compiler[0]))
         if re.search(r"^FROM\s+\S*alpine", text, re.MULTILINE | re.IGNORECASE):
             continue
         compiled = re.search(r"\blib\S+-dev\b", text)

@@ -183,3 +183,19 @@ attach-daemon = python3 manage.py sendreports --loop
 def test_a_package_of_another_archive_is_asked_for_by_the_name_that_debian_has(draft):
     image = "FROM python:3.12\nRUN apt-get install -y postgresql-client-14 gdal-bin\n"
     assert value(draft({**DJANGO, "Dockerfile": image}), "packages", "all") == ["postgresql-client", "gdal-bin"]
+
+
+@pytest.mark.parametrize(
+    ("image", "compiler"),
+    [
+        ("FROM python:3.11-slim\nRUN apt-get update && apt-get install -y \\\n  build-essential libfoo1", True),
+        ("FROM python:3.11-alpine\nRUN apk add gcc musl-dev", True),
+        ("FROM python:3.11\nRUN apt-get install -y libfoo-dev tidy", True),
+        ("FROM python:3.11\nRUN apt-get install -y tidy", False),
+        ("FROM python:3.11-slim\n# no gcc here\nRUN apt-get install -y tidy", False),
+    ],
+)
+def test_hosts_have_a_compiler_where_an_image_has_one_for_packages(draft, image, compiler):
+    packages = value(draft({**DJANGO, "Dockerfile": f"{image}\n"}), "packages", "all") or []
+    assert (packages[:2] == ["build-essential", "python3-dev"]) == compiler
+    assert "gcc" not in packages and "musl-dev" not in packages
