@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import services
+from .commands import dockerfiles, joined_lines
 from .evaluate import TOP, UNKNOWN, Alternative, FromVariable, Module, plain
 from .project import Project
 
@@ -371,7 +372,9 @@ def _static(project: Project, settings: Module) -> None:
             f"static files are in the checkout as they were collected ({manifest}): nothing collects them."
         )
     else:
-        project.draft.add("release", "build", value="python manage.py collectstatic --noinput", where=where)
+        module, image = _collected_with(project)
+        command = f"{module}python manage.py collectstatic --noinput"
+        project.draft.add("release", "build", value=command, where=image or where)
     if settings.names.get("COMPRESS_OFFLINE") is True:
         # django-compressor then answers 500 until its command has run.
         compress = "python manage.py compress"
@@ -379,6 +382,16 @@ def _static(project: Project, settings: Module) -> None:
     project.draft.put(
         "site", "static", _url_path(settings.names.get("STATIC_URL"), "/static/"), value=place, where=where
     )
+
+
+def _collected_with(project: Project) -> tuple[str, str]:
+    """Return what an image collects static files with where those are other settings, and its place."""
+    for path in dockerfiles(project.checkout):
+        for number, line in joined_lines(project.checkout.text(path)):
+            match = re.search(r"DJANGO_SETTINGS_MODULE=([\w.]+)\s[^;&|]*manage\.py\s+collectstatic", line)
+            if match and project.checkout.module(match[1], project.base):
+                return f"DJANGO_SETTINGS_MODULE={match[1]} ", f"{path}:{number}"
+    return "", ""
 
 
 def _uploads(project: Project, settings: Module) -> None:

@@ -135,7 +135,9 @@ class Module:
             self.fed.setdefault(name, value)
 
     def changed(self, node: ast.Call) -> None:
-        """Follow `LIST.append(…)` and the like."""
+        """Follow `LIST.append(…)` and the like; note what any other call is given of variables."""
+        for argument in (*node.args, *(each.value for each in node.keywords)):
+            self.of(argument)
         if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.args:
             found, value = self.names.get(node.func.value.id), self.of(node.args[0])
             if isinstance(found, list):

@@ -163,3 +163,21 @@ def test_variables_of_the_settings_of_a_worker_that_begin_with_the_others_are_se
         }
     )
     assert value(found, "env", "variables", "BROKER_URL") == "redis://127.0.0.1:6379/3"
+
+
+def test_static_files_are_collected_with_the_settings_that_an_image_collects_them_with(draft):
+    image = (
+        "FROM python:3.11-slim\nRUN SECRET_KEY=x DJANGO_SETTINGS_MODULE=shop.collect python manage.py collectstatic\n"
+    )
+    found = draft({**DJANGO, "shop/collect.py": "from shop.settings import *\n", "Dockerfile": image})
+    command = "DJANGO_SETTINGS_MODULE=shop.collect python manage.py collectstatic --noinput"
+    assert value(found, "release", "build") == [command]
+
+
+def test_variables_that_settings_pass_to_a_call_are_asked_for(draft):
+    settings = (
+        DJANGO["shop/settings.py"] + 'report.init(dsn=os.environ["REPORT_DSN"], name=os.environ["REPORT_NAME"])\n'
+    )
+    found = draft({**DJANGO, "shop/settings.py": settings})
+    assert value(found, "env", "required") == ["REPORT_DSN"]
+    assert found.facts["env", "variables", "REPORT_NAME"].open
