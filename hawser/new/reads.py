@@ -103,10 +103,43 @@ def _in_file(checkout: Checkout, path: str, readers: frozenset[str], settings: f
         read = read_by(node, readers, path)
         if read is not None:
             yield read if always else replace(read, required=False)
+        if isinstance(node, ast.For):
+            yield from _looped(node, tree, path)
         always = always and not isinstance(
             node, ast.If | ast.IfExp | ast.Try | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
         )
         waiting += [(each, always) for each in ast.iter_child_nodes(node)]
+
+
+def _looped(loop: ast.For, tree: ast.Module, path: str) -> Iterator[Read]:
+    """Yield the keys of a table of defaults as variables, where a loop over it looks for each of them."""
+    table = loop.iter
+    if isinstance(table, ast.Call) and isinstance(table.func, ast.Attribute) and table.func.attr in ("items", "keys"):
+        table = table.func.value
+    name = dotted(table).rpartition(".")[2]
+    inside = [each for part in loop.body for each in ast.walk(part)]
+    asks = any(
+        (isinstance(each, ast.Subscript) and _is_environ(each.value) and isinstance(each.slice, ast.Name))
+        or (
+            isinstance(each, ast.Call)
+            and _asks_environ(each)
+            and bool(each.args)
+            and isinstance(each.args[0], ast.Name)
+        )
+        for each in inside
+    )
+    upper = any(isinstance(each, ast.Attribute) and each.attr == "upper" for each in inside)
+    for node in ast.walk(tree) if name and asks else ():
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and dotted(target) == name:
+            for key, value in zip(node.value.keys, node.value.values, strict=True):
+                word = _text(key).upper() if upper else _text(key)
+                if key is not None and _NAME.fullmatch(word):
+                    yield Read(word, constant(value), False, f"{path}:{key.lineno}")
+
+
+def _asks_environ(node: ast.Call) -> bool:
+    return dotted(node.func) in ("os.getenv", "getenv", "os.environ.get", "environ.get")
 
 
 def read_by(node: ast.AST, readers: frozenset[str], path: str) -> Read | None:

@@ -109,7 +109,9 @@ def _set(project: Project, read: Read, sample: str) -> bool:
     name = read.name
     if services.set_variable(project, read, sample):
         return True
-    if _OWN_SECRET.search(name) and (not _OF_OTHERS.search(name) or "JWT" in name):
+    # One that has a form, such as a salt of bcrypt's, is none that any value will do for.
+    formed = isinstance(read.default, str) and read.default.startswith("$")
+    if _OWN_SECRET.search(name) and (not _OF_OTHERS.search(name) or "JWT" in name) and not formed:
         project.variable(name, project.secret(name, read.where), read.where)
         return True
     if _ADDRESS.search(name) and (read.required or _local(read.default)):

@@ -291,3 +291,27 @@ create_db() {
     assert value(found, "processes", "scheduler", "command") == "python manage.py rq scheduler"
     assert value(found, "processes", "scheduler", "single") is True
     assert value(found, "processes", "worker", "command") == "python manage.py rq worker"
+
+
+def test_variables_that_a_loop_over_defaults_looks_for_are_set(draft):
+    settings = """\
+import os
+
+class AppSettings:
+    defaults = {"port": 80, "salt": "$2b$12$x", "secret_key": "e951e5a1", "title": "x"}
+
+    def load(app):
+        for name, default in AppSettings.defaults.items():
+            variable = name.upper()
+            if variable in os.environ:
+                app.config[variable] = os.environ[variable]
+"""
+    files = {
+        "requirements.txt": "flask\n",
+        "wsgi.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "settings.py": settings,
+    }
+    found = draft(files)
+    assert value(found, "env", "variables", "SECRET_KEY") == "{{ secrets.SECRET_KEY }}"
+    assert value(found, "env", "variables", "SALT") is None
+    assert "PORT" not in "".join(found.others) and any(each.startswith("TITLE") for each in found.others)
