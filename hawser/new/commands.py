@@ -165,7 +165,8 @@ def _systemd(checkout: Checkout) -> Iterator[Found]:
     for path in checkout.files:
         if path.endswith(".service"):
             match = re.search(r"^ExecStart=(.+)$", checkout.text(path), re.MULTILINE)
-            words = words_of(match[1]) if match else ()
+            once = re.search(r"^Type=oneshot\s*$", checkout.text(path), re.MULTILINE)
+            words = words_of(match[1]) if match and not once else ()
             if words:
                 name = posixpath.basename(path).removesuffix(".service")
                 yield Found(words, checkout.where(path, "ExecStart="), "systemd", name)

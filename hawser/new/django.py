@@ -406,6 +406,11 @@ def _uploads(project: Project, settings: Module) -> None:
         project.variable(root.read.name, "{{ app.root }}/media", root.read.where)
     else:
         return
+    if "MEDIA_URL" not in settings.names:
+        project.draft.note(
+            f"MEDIA_URL is not set ({where}): the web server does not serve {place}, which may be private."
+        )
+        return
     path = _url_path(settings.names.get("MEDIA_URL"), "/media/")
     project.draft.put("site", "static", path, value=place, where=where)
 

@@ -393,7 +393,9 @@ def _choice(module: Module, node: ast.IfExp) -> Any:
     value = module.of(node.body if _true(test) else node.orelse)
     # `x.split(",") if x else []`: the variable decides all the same.
     if isinstance(test, FromVariable) and not isinstance(value, FromVariable):
+        needed = dict(module.needed)
         other = module.of(node.orelse if _true(test) else node.body)
+        module.needed = needed
         if isinstance(other, FromVariable):
             return replace(other, value=value)
     return value

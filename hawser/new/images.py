@@ -119,6 +119,16 @@ def scripts_of(checkout: Checkout) -> Iterator[tuple[str, str | None, str]]:
                 yield script, stage.source(folder), path
 
 
+def tools_of(checkout: Checkout) -> list[str]:
+    """Return the packages of Node that images install for all: programs that scripts then find."""
+    found: list[str] = []
+    for path in dockerfiles(checkout):
+        for _number, line in joined_lines(checkout.text(path)):
+            for match in re.finditer(r"\bnpm\s+(?:install|i|add)\s+(?:-g|--global)\s+([^&|;]+)", line):
+                found += [each for each in match[1].split() if re.fullmatch(r"(@[\w-]+/)?[\w-]+(@[\w.^~-]+)?", each)]
+    return list(dict.fromkeys(found))
+
+
 def variables_of(checkout: Checkout) -> dict[str, str]:
     """Return the variables of the stages that run scripts of a package.json, or install what those need."""
     found: dict[str, str] = {}

@@ -135,6 +135,7 @@ def workers(project: Project) -> None:
     """Put the workers that the checkout's own commands start into the draft."""
     for found in project.commands:
         known = found.program in _WORKERS or found.kind == "uwsgi" or _litestar(found, "workers", "run")
+        known = known or _stays(found)
         if not known or (found.kind == "script" and _has_workers(project) and not _clock(found)):
             continue
         beat = "beat" in found.words
@@ -150,6 +151,18 @@ def workers(project: Project) -> None:
         project.draft.put("processes", name, "command", value=command, where=found.where, open=doubt)
         _once(project, name, found, beat)
     _celery(project)
+
+
+def _stays(found: Found) -> bool:
+    """Tell whether a management command goes on running: a program of a process manager that is about Django."""
+    managed = found.program.startswith("manage ") and found.literal
+    once = found.kind == "procfile" and found.name in ("release", "web")
+    return (
+        managed
+        and found.kind in ("systemd", "supervisor", "procfile")
+        and not once
+        and not re.fullmatch(r"manage (runserver\w*|migrate|collectstatic|shell\w*|test|check)", found.program)
+    )
 
 
 def _litestar(found: Found, *words: str) -> bool:

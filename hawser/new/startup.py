@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 
 from .checkout import Checkout
-from .commands import NOT_SERVING, PROGRAMS, Found, joined_lines, words_of
+from .commands import NOT_SERVING, PROGRAMS, Found, dockerfiles, joined_lines, words_of
 from .project import Project
 
 # Of Django, or of a person: no part of a release, or one that it has already.
@@ -70,11 +70,39 @@ def describe(project: Project) -> None:
         return
 
 
+_CATALOGS = re.compile(
+    r"(flask\s+translate\s+compile|pybabel\s+compile(?:\s+-{1,2}[\w-]+(?:[= ][\w./-]+)?)*"
+    r"|(?:manage\.py|django-admin)\s+compilemessages)"
+)
+
+
+def catalogs(project: Project) -> None:
+    """Have catalogs of translations compiled where an image or a start does, and the checkout has none that are."""
+    if any(path.endswith(".mo") for path in project.checkout.files):
+        return
+    scripts = [found.where.rpartition(":")[0] for found in project.commands if found.kind in ("script", "procfile")]
+    for path in dict.fromkeys([*dockerfiles(project.checkout), *scripts]):
+        if NOT_SERVING.search(path):
+            continue
+        for number, line in joined_lines(project.checkout.text(path)):
+            match = _CATALOGS.search(line) if not line.lstrip().startswith("#") else None
+            if match:
+                django = match[1].endswith("compilemessages")
+                if django:
+                    project.draft.add("packages", "all", value="gettext", where=f"{path}:{number}")
+                command = "python manage.py compilemessages" if django else " ".join(match[1].split())
+                _build(project, command, f"{path}:{number}")
+                return
+
+
 def _build(project: Project, command: str, where: str) -> None:
     """Put a command before static files are collected: it makes some of them."""
-    fact = project.draft.facts.pop(("release", "build"), None)
+    fact = project.draft.facts.get(("release", "build"))
     former = list(fact.value) if fact is not None and isinstance(fact.value, list) else []
     rest = [each for each in former if "collectstatic" in str(each) or " compress" in str(each)]
+    if command in former:
+        return
+    project.draft.facts.pop(("release", "build"), None)
     for each in [*(each for each in former if each not in rest), command, *rest]:
         place = where if each == command else fact.where if fact else ""
         project.draft.add("release", "build", value=str(each), where=place)

@@ -8,7 +8,7 @@ import re
 import shlex
 
 from .commands import compose_services, dockerfiles, joined_lines
-from .images import built_folders, scripts_of, variables_of
+from .images import built_folders, scripts_of, tools_of, variables_of
 from .project import Project
 
 # Of use while an image is built, or there on every host.
@@ -33,6 +33,9 @@ _COMPILED = {
     "weasyprint": ("libpango-1.0-0", "libpangoft2-1.0-0"),
     "python-magic": ("libmagic1",),
 }  # fmt: skip
+_SAMPLE = re.compile(
+    r"((?:.*/)?[A-Za-z]\w*?)(?:[._-](?:example|sample|template|dist)\.py|\.py[._-](?:example|sample|template|dist))"
+)
 # An image that installs a compiler has packages without a wheel.
 _COMPILER = re.compile(r"(?<=[ \t])(build-essential|build-base|gcc|g\+\+)(?=\s|$)")
 # Python's image that is not a slim one has one already.
@@ -125,6 +128,8 @@ def _build(project: Project, folder: str, script: str, path: str, described: dic
     else:
         commands = [f"{skipped}npm {_placed(project, '--prefix', top)}{'ci' if tool else 'install'}"]
         commands += [f"npm {_placed(project, '--prefix', folder)}run {script}"] if script else []
+    if script:
+        commands[-1] = f"{_tools(project, script, described)}{commands[-1]}"
     listed = project.draft.facts.get(("release", "build"))
     former = listed.value if listed is not None and isinstance(listed.value, list) else []
     project.draft.facts.pop(("release", "build"), None)
@@ -143,6 +148,19 @@ def _build(project: Project, folder: str, script: str, path: str, described: dic
     if number and int(number[0]) > 18 and tool != "bun":
         project.draft.node = max(project.draft.node, int(number[0]))
         project.draft.note(f"the assets want Node {wanted[:20]} ({path}); Debian 12 has 18, Debian 13 has 20.")
+
+
+def _tools(project: Project, script: str, described: dict[str, object]) -> str:
+    """Return what brings a script the programs that an image installs for it, beside the packages that it names."""
+    scripts = described.get("scripts")
+    text = str(scripts.get(script, "")) if isinstance(scripts, dict) else ""
+    listed = [each for key in ("dependencies", "devDependencies") if isinstance(each := described.get(key), dict)]
+    found = []
+    for each in tools_of(project.checkout):
+        name = each.lstrip("@").partition("@")[0].rpartition("/")[2]
+        if re.search(rf"(^|[\s;&|]){re.escape(name)}(?=\s|$)", text) and not any(each in known for known in listed):
+            found.append(each)
+    return f"npx --yes {' '.join(f'--package {each}' for each in found)} -- " if found else ""
 
 
 def _workspace(project: Project, folder: str) -> str:
@@ -295,6 +313,9 @@ def former_deployments(project: Project) -> None:
             if "hawser" in text:
                 continue
             kind = "Fabric"
+        elif path.startswith("."):
+            # Workflows of a forge have such names too.
+            continue
         elif re.search(r"(^|/)(playbooks?/[^/]+|roles/[^/]+/tasks/main|deploy|site|playbook)\.ya?ml$", path):
             text, kind = project.checkout.text(path), "Ansible"
         names = _installed(text) if text else []
@@ -321,3 +342,20 @@ def other_services(project: Project) -> None:
             r"(elasticsearch|opensearch|meilisearch|minio|mongo|clickhouse|solr|kafka|nats|mailhog|typesense)", image
         ):
             project.draft.note(f"{path} has {name} ({image[:60]}); Hawser does not install it.")
+
+
+def samples_of_code(project: Project) -> None:
+    """Note the samples of modules that the checkout lacks: the application imports them, and hosts get no such file."""
+    for path in project.checkout.files:
+        match = _SAMPLE.fullmatch(path)
+        name = f"{match[1]}.py" if match else ""
+        stem = posixpath.basename(name).removesuffix(".py")
+        if (
+            not name
+            or name in project.checkout.names
+            or not name.startswith(f"{project.base}/" if project.base else "")
+        ):
+            continue
+        imported = re.compile(rf"(import|from)\s+(\S+\.)?{re.escape(stem)}\b|[\"'](\w+\.)+{re.escape(stem)}[\"']")
+        if stem and any(imported.search(project.checkout.text(each)) for each in project.python if each != path):
+            project.draft.note(f"{path} is a sample of {name}, which the code imports: write that one with [[files]].")

@@ -181,3 +181,30 @@ def test_variables_that_settings_pass_to_a_call_are_asked_for(draft):
     found = draft({**DJANGO, "shop/settings.py": settings})
     assert value(found, "env", "required") == ["REPORT_DSN"]
     assert found.facts["env", "variables", "REPORT_NAME"].open
+
+
+def test_uploads_without_an_address_are_not_served_by_the_web_server(draft):
+    settings = DJANGO["shop/settings.py"].replace('MEDIA_URL = "/uploads/"\n', "")
+    found = draft({**DJANGO, "shop/settings.py": settings})
+    assert value(found, "persistent", "linked") == ["uploads"]
+    assert [loc[2] for loc in found.facts if loc[:2] == ("site", "static")] == ["/static/"]
+    assert any("may be private" in note for note in found.notes)
+
+
+def test_a_variable_that_is_only_read_where_it_is_set_is_not_asked_for(draft):
+    header = 'SECURE_PROXY_SSL_HEADER = tuple(loads(os.environ["SHOP_TLS"])) if "SHOP_TLS" in os.environ else None\n'
+    found = draft({**DJANGO, "shop/settings.py": DJANGO["shop/settings.py"] + header})
+    assert value(found, "env", "variables", "SHOP_TLS") is None
+
+
+def test_a_sample_of_a_module_that_the_code_imports_and_lacks_is_named(draft):
+    files = {
+        "shop/configuration_example.py": "SECRET_KEY = ''\n",
+        "shop/local.py.dist": "",
+        "shop/load.py": 'import_module("shop.configuration")\n',
+    }
+    notes = [note for note in draft({**DJANGO, **files}).notes if "is a sample of" in note]
+    assert notes == [
+        "shop/configuration_example.py is a sample of shop/configuration.py, which the code imports: write that one "
+        "with [[files]]."
+    ]

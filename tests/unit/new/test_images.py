@@ -69,3 +69,14 @@ def test_a_lock_at_the_top_of_no_workspace_is_for_other_packages(draft):
     files = {name: text for name, text in FILES.items() if name != "web/yarn.lock"}
     files |= {"package.json": "{}", "package-lock.json": "{}"}
     assert value(draft(files), "release", "build") == ["npm --prefix web install", "npm --prefix web run build"]
+
+
+def test_a_program_that_an_image_installs_for_a_script_is_there_on_hosts(draft):
+    files = {
+        "requirements.txt": "fastapi\n",
+        "main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "package.json": '{"scripts": {"css": "sass a.scss b.css"}, "devDependencies": {"gulp-cli": "3"}}',
+        "package-lock.json": "{}",
+        "Dockerfile": "FROM node:20\nRUN npm install -g npm sass@1.70 gulp-cli && npm ci && npm run css\n",
+    }
+    assert value(draft(files), "release", "build") == ["npm ci", "npx --yes --package sass@1.70 -- npm run css"]

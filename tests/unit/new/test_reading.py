@@ -199,3 +199,22 @@ def test_hosts_have_a_compiler_where_an_image_has_one_for_packages(draft, image,
     packages = value(draft({**DJANGO, "Dockerfile": f"{image}\n"}), "packages", "all") or []
     assert (packages[:2] == ["build-essential", "python3-dev"]) == compiler
     assert "gcc" not in packages and "musl-dev" not in packages
+
+
+UNIT = "[Service]\nType={}\nExecStart=/opt/shop/venv/bin/python3 manage.py {}\n"
+
+
+def test_management_commands_that_systemd_keeps_running_are_processes(draft):
+    files = {
+        "scripts/shop-consumer.service": UNIT.format("simple", "consume"),
+        "scripts/shop-clean.service": UNIT.format("oneshot", "clean"),
+        "scripts/shop-web.service": UNIT.format("simple", "runserver"),
+    }
+    found = draft({**DJANGO, **files})
+    commands = {loc[1]: fact.value for loc, fact in found.facts.items() if loc[0] == "processes" and loc[1] != "web"}
+    assert commands == {"consumer": "python3 manage.py consume"}
+
+
+def test_a_workflow_of_a_forge_is_no_older_deployment(draft):
+    found = draft({**DJANGO, ".github/workflows/deploy.yml": "on: push\n", "ops/deploy.yml": "- hosts: all\n"})
+    assert [note.partition(" ")[0] for note in found.notes if "older deployment" in note] == ["ops/deploy.yml"]

@@ -55,3 +55,26 @@ def test_a_start_script_counts_where_it_migrates(draft, line, after):
 def test_a_start_script_of_developers_counts_for_nothing(draft, path):
     found = draft({**DJANGO, path: "#!/bin/sh\npython manage.py migrate\npython manage.py set-site\n"})
     assert value(found, "release", "migrate") == "python manage.py migrate --noinput"
+
+
+@pytest.mark.parametrize(
+    ("files", "compiled"),
+    [
+        ({"Dockerfile": "FROM python:3.11-slim\nRUN python manage.py compilemessages\n"}, True),
+        ({"Dockerfile": "FROM python:3.11-slim\n# RUN python manage.py compilemessages\n"}, False),
+        ({"entrypoint.sh": "#!/bin/sh\npython manage.py migrate\npython manage.py compilemessages -v0\n"}, True),
+        ({"start.sh": "#!/bin/sh\npython manage.py compilemessages\n", "locale/de.mo": ""}, False),
+    ],
+)
+def test_catalogs_of_translations_are_compiled_where_the_checkout_has_none_that_are(draft, files, compiled):
+    build = value(draft({**DJANGO, **files}), "release", "build")
+    assert any("compilemessages" in each for each in build) == compiled and build[-1] == COLLECT
+
+
+def test_catalogs_of_flask_are_compiled_as_a_procfile_does(draft):
+    files = {
+        "requirements.txt": "flask\nflask-babel\n",
+        "shop.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "Procfile": "web: flask db upgrade; pybabel compile -d shop/translations; gunicorn shop:app\n",
+    }
+    assert value(draft(files), "release", "build") == ["pybabel compile -d shop/translations"]
