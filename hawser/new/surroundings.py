@@ -120,14 +120,18 @@ def _build(project: Project, folder: str, script: str, path: str, described: dic
     if tool in ("pnpm", "yarn", "bun"):
         if top != folder:
             described = {**_described(project, top), "engines": described.get("engines")}
-        option = "--dir" if tool == "pnpm" else "--cwd"
         program, frozen = _manager(project, tool, top, described)
-        commands = [f"{skipped}{program} {_placed(project, option, top)}install {frozen}"]
-        run = "run --bun" if tool == "bun" else "run"  # without it, programs of packages ask for Node
-        commands += [f"{program} {_placed(project, option, folder)}{run} {script}"] if script else []
+        at, run = {
+            # Without --bun, programs of packages ask for Node.
+            "bun": ("install --cwd {}", "run --bun --cwd {}"),
+            "pnpm": ("--dir {} install", "--dir {} run"),
+            "yarn": ("--cwd {} install", "--cwd {} run"),
+        }[tool]
+        commands = [f"{skipped}{program} {_placed(project, at, top)} {frozen}"]
+        commands += [f"{program} {_placed(project, run, folder)} {script}"] if script else []
     else:
-        commands = [f"{skipped}npm {_placed(project, '--prefix', top)}{'ci' if tool else 'install'}"]
-        commands += [f"npm {_placed(project, '--prefix', folder)}run {script}"] if script else []
+        commands = [f"{skipped}npm {_placed(project, '--prefix {} ', top)}{'ci' if tool else 'install'}"]
+        commands += [f"npm {_placed(project, '--prefix {} ', folder)}run {script}"] if script else []
     if script:
         commands[-1] = f"{_tools(project, script, described)}{commands[-1]}"
     listed = project.draft.facts.get(("release", "build"))
@@ -188,10 +192,10 @@ def _described(project: Project, folder: str) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _placed(project: Project, option: str, folder: str) -> str:
-    """Return the option that names a folder, seen from the application; nothing where that is its own."""
+def _placed(project: Project, words: str, folder: str) -> str:
+    """Return words with the option that names a folder, seen from the application; without it where that is its own."""
     place = project.relative(folder or ".")
-    return "" if place == "." else f"{option} {place} "
+    return re.sub(r" ?--[a-z]+ \{\} ?", "", words) if place == "." else words.format(shlex.quote(place))
 
 
 def _manager(project: Project, tool: str, folder: str, described: dict[str, object]) -> tuple[str, str]:

@@ -61,7 +61,7 @@ def test_packages_of_a_workspace_are_installed_at_its_top_by_the_program_that_wr
     files |= {"package.json": '{"packageManager": "bun@1.2.3", "workspaces": ["web"]}', "bun.lock": "{}"}
     assert value(draft(files), "release", "build") == [
         "npx --yes bun@1.2.3 install --frozen-lockfile",
-        "npx --yes bun@1.2.3 --cwd web run --bun build",
+        "npx --yes bun@1.2.3 run --bun --cwd web build",
     ]
 
 
