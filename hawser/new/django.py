@@ -279,6 +279,8 @@ def _server(project: Project, entry: dict[str, Any], kind: str, where: str) -> b
     name = fixed.get("NAME", services.role(project))
     user = fixed.get("USER", services.role(project))
     services.database(project, kind, where, name, user)
+    if str(plain(entry.get("ENGINE"))).endswith("postgis"):
+        services.geography(project, where)
     values = {
         "NAME": name,
         "USER": user,

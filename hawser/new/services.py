@@ -15,7 +15,7 @@ _PARTS = re.compile(
     r"(?P<part>HOST|HOSTNAME|SERVER|ADDRESS|PORT|USER|USERNAME|LOGIN|PASSWORD|PASS|PASSWD|NAME|DB|DATABASE|DBNAME|CREDENTIALS)"
 )
 _URL = re.compile(
-    r"(^|_)(DATABASE|DB|SQLALCHEMY|POSTGRES|POSTGRESQL|PG|MYSQL)(_DATABASE)?_?(URL|URI|DSN|CONNECTION|CONNECTION_STRING)S?$"
+    r"(^|_)(DATABASE|DB|SQLALCHEMY|POSTGRES|POSTGRESQL|PG|MYSQL)(_DATABASE|_A?SYNC)?_?(URL|URI|DSN|CONNECTION|CONNECTION_STRING)S?$"
 )
 _REDIS_URL = re.compile(
     r"(REDIS|BROKER|RESULT_BACKEND|CACHE|CELERY|RQ|HUEY|CHANNEL)[A-Z_]*(URL|URI|DSN|LOCATION|BACKEND|BROKER)$"
@@ -67,6 +67,14 @@ def database(project: Project, kind: str, where: str, name: str = "", owner: str
         project.draft.put(*service, "owner", value=owner, where=where)
 
 
+def geography(project: Project, where: str) -> None:
+    """Ask for PostGIS in the database, which its owner cannot create, and for the libraries that GeoDjango loads."""
+    for loc in [loc for loc in project.draft.facts if loc[:3] == ("services", "postgresql", "databases")]:
+        project.draft.put(*loc[:4], "extensions", value=["postgis"], where=where)
+    for each in ("postgresql-postgis", "gdal-bin"):
+        project.draft.add("packages", "all", value=each, where=where)
+
+
 def role(project: Project) -> str:
     """Return the name of the application's database and role."""
     return project.name.replace("-", "_")
@@ -78,6 +86,8 @@ def url(project: Project, scheme: str, where: str, file: str = "") -> str:
     if kind == "sqlite":
         return f"{scheme}:///{sqlite(project, file, where)}"
     database(project, kind, where)
+    if scheme == "postgis":
+        geography(project, where)
     name = role(project)
     return f"{scheme}://{name}:{{{{ secrets.DB_PASSWORD | urlquote }}}}@{_HERE}/{name}"
 

@@ -315,3 +315,14 @@ class AppSettings:
     assert value(found, "env", "variables", "SECRET_KEY") == "{{ secrets.SECRET_KEY }}"
     assert value(found, "env", "variables", "SALT") is None
     assert "PORT" not in "".join(found.others) and any(each.startswith("TITLE") for each in found.others)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "DATABASE_ASYNC_URL", "DB_URI", "SQLALCHEMY_DATABASE_URI"])
+def test_an_address_of_a_database_is_known_by_the_name_of_its_variable(draft, name):
+    files = {
+        "requirements.txt": "fastapi\nasyncpg\n",
+        "main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "settings.py": f'import os\nURL = os.environ["{name}"]\n',
+    }
+    url = "postgresql://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"
+    assert value(draft(files), "env", "variables", name) == url

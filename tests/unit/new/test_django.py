@@ -215,3 +215,18 @@ def test_another_header_than_the_one_that_web_servers_send_is_named(draft, heade
     settings = DJANGO["shop/settings.py"] + f'SECURE_PROXY_SSL_HEADER = ("{header}", "https")\n'
     notes = draft({**DJANGO, "shop/settings.py": settings}).notes
     assert any("go in circles" in note for note in notes) == noted
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        DJANGO["shop/settings.py"].replace("backends.postgresql", "contrib.gis.db.backends.postgis"),
+        DJANGO["shop/settings.py"].partition("DATABASES")[0]
+        + 'DATABASES = {"default": env.db(default="postgis://x@localhost/x")}\n',
+    ],
+)
+def test_a_database_with_geography_has_the_extension_and_its_packages(draft, settings):
+    settings = settings.replace("import os\n", "import os\nimport environ\nenv = environ.Env()\n")
+    found = draft({**DJANGO, "shop/settings.py": settings})
+    assert value(found, "services", "postgresql", "databases", "shop", "extensions") == ["postgis"]
+    assert value(found, "packages", "all") == ["postgresql-postgis", "gdal-bin"]
