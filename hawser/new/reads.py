@@ -44,8 +44,13 @@ def reads_of(checkout: Checkout, paths: tuple[str, ...]) -> list[Read]:
     own = {path: readers_of(tree) for path in paths if (tree := checkout.tree(path)) is not None}
     found: list[Read] = []
     for path in own:
-        readers = own[path] | helpers | _imported(checkout.tree(path), {each: own[each] for each in own if own[each]})
-        found += _in_file(checkout, path, readers, settings)
+        readers = (
+            own[path]
+            | frozenset(helpers)
+            | _imported(checkout.tree(path), {each: own[each] for each in own if own[each]})
+        )
+        lenient = frozenset(name for name, required in helpers.items() if not required and name not in own[path])
+        found += _in_file(checkout, path, readers, settings, lenient)
     return [*found, *(read for prefix in _prefixes(checkout, paths) for read in _configured(checkout, paths, prefix))]
 
 
@@ -91,7 +96,9 @@ def _imported(tree: ast.Module | None, own: Mapping[str, frozenset[str]]) -> fro
     return frozenset(found)
 
 
-def _in_file(checkout: Checkout, path: str, readers: frozenset[str], settings: frozenset[str]) -> Iterator[Read]:
+def _in_file(
+    checkout: Checkout, path: str, readers: frozenset[str], settings: frozenset[str], lenient: frozenset[str]
+) -> Iterator[Read]:
     tree = checkout.tree(path)
     if tree is None:
         return
@@ -102,7 +109,8 @@ def _in_file(checkout: Checkout, path: str, readers: frozenset[str], settings: f
             yield from _fields(node, path)
         read = read_by(node, readers, path)
         if read is not None:
-            yield read if always else replace(read, required=False)
+            fails = always and not (isinstance(node, ast.Call) and dotted(node.func) in lenient)
+            yield read if fails else replace(read, required=False)
         if isinstance(node, ast.For):
             yield from _looped(node, tree, path)
         always = always and not isinstance(
@@ -208,24 +216,33 @@ def scheme_of(tree: ast.Module) -> dict[str, object]:
     return found
 
 
-def _helpers(checkout: Checkout, paths: tuple[str, ...]) -> frozenset[str]:
-    """Return the functions of the code itself that read the variable which their first argument names."""
+def _helpers(checkout: Checkout, paths: tuple[str, ...]) -> dict[str, bool]:
+    """Return the functions of the code itself that read the variable which their first argument names.
+
+    With each, whether it fails where the variable is not set and no default is given.
+    """
     named: dict[str, list[ast.FunctionDef]] = {}
     for path in paths:
         tree = checkout.tree(path) if "environ" in checkout.text(path) or "getenv" in checkout.text(path) else None
         for node in ast.walk(tree) if tree else ():
             if isinstance(node, ast.FunctionDef) and (node.args.args or node.args.posonlyargs):
                 named.setdefault(node.name, []).append(node)
-    found: frozenset[str] = frozenset()
+    found: dict[str, bool] = {}
     # A helper may ask another one.
     for _level in range(3):
-        found |= {
-            name
-            for name, nodes in named.items()
-            for node in nodes
-            if name != "get" and any(_reads_name(each, _first(node), found) for each in ast.walk(node))
-        }
+        known = frozenset(found)
+        for name, nodes in named.items():
+            reading = [node for node in nodes if any(_reads_name(each, _first(node), known) for each in ast.walk(node))]
+            if reading and name != "get":
+                found[name] = any(_fails(node) for node in reading)
     return found
+
+
+def _fails(node: ast.FunctionDef) -> bool:
+    """Tell whether a helper may fail for want of a variable: by itself, or because it has no default to return."""
+    raises = any(isinstance(each, ast.Raise) for each in ast.walk(node))
+    strict = any(isinstance(each, ast.Subscript) and _is_environ(each.value) for each in ast.walk(node))
+    return raises or strict
 
 
 def _first(node: ast.FunctionDef) -> str:

@@ -241,6 +241,8 @@ def system_packages(project: Project) -> None:
                 for word in installed.split():
                     # Each release has another name for a library; what is for compiling brings it along.
                     library = word.endswith("t64") or (compiled and re.fullmatch(r"lib.*[0-9]", word))
+                    # Pythons of other archives; those of the hosts are `python.interpreter`.
+                    library = library or re.fullmatch(r"python3\.[0-9]+(-[a-z]+)?", word)
                     if re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", word) and word not in _NOT_NEEDED and not library:
                         # Of another archive than Debian's, which has one version and a name without it.
                         name = re.sub(r"^(postgresql-client)-[0-9]+$", r"\1", word)

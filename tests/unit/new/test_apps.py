@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hawser.errors import HawserError
+
 from .conftest import value
 
 FACTORY = """\
@@ -326,3 +328,26 @@ def test_an_address_of_a_database_is_known_by_the_name_of_its_variable(draft, na
     }
     url = "postgresql://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"
     assert value(draft(files), "env", "variables", name) == url
+
+
+@pytest.mark.parametrize(
+    ("body", "asked"),
+    [
+        ("return os.getenv(name, default)", None),
+        ("return os.environ[name]", ""),
+        ("found = os.getenv(name)\n    if not found:\n        raise KeyError(name)\n    return found", ""),
+    ],
+)
+def test_a_helper_that_does_without_a_variable_makes_it_no_requirement(draft, body, asked):
+    files = {
+        "requirements.txt": "flask\n",
+        "wsgi.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "settings.py": f'import os\n\ndef str_env(name, default=""):\n    {body}\n\nTITLE = str_env("SHOP_TITLE")\n',
+    }
+    assert value(draft(files), "env", "variables", "SHOP_TITLE") == asked
+
+
+def test_the_template_of_a_project_is_no_application(draft):
+    name = "{{cookiecutter.slug}}/app/main.py"
+    with pytest.raises(HawserError, match="no web application"):
+        draft({name: "from fastapi import FastAPI\napp = FastAPI()\n", "README.md": ""})

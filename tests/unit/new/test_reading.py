@@ -181,7 +181,7 @@ attach-daemon = python3 manage.py sendreports --loop
 
 
 def test_a_package_of_another_archive_is_asked_for_by_the_name_that_debian_has(draft):
-    image = "FROM python:3.12\nRUN apt-get install -y postgresql-client-14 gdal-bin\n"
+    image = "FROM python:3.12\nRUN apt-get install -y postgresql-client-14 gdal-bin python3.10-dev\n"
     assert value(draft({**DJANGO, "Dockerfile": image}), "packages", "all") == ["postgresql-client", "gdal-bin"]
 
 
