@@ -364,4 +364,6 @@ def samples_of_code(project: Project) -> None:
             continue
         imported = re.compile(rf"(import|from)\s+(\S+\.)?{re.escape(stem)}\b|[\"'](\w+\.)+{re.escape(stem)}[\"']")
         if stem and any(imported.search(project.checkout.text(each)) for each in project.python if each != path):
-            project.draft.note(f"{path} is a sample of {name}, which the code imports: write that one with [[files]].")
+            project.draft.note(
+                f"{path} is a sample of {name}, which the code imports; where it is needed, [[files]] brings it."
+            )

@@ -205,8 +205,8 @@ def test_a_sample_of_a_module_that_the_code_imports_and_lacks_is_named(draft):
     }
     notes = [note for note in draft({**DJANGO, **files}).notes if "is a sample of" in note]
     assert notes == [
-        "shop/configuration_example.py is a sample of shop/configuration.py, which the code imports: write that one "
-        "with [[files]]."
+        "shop/configuration_example.py is a sample of shop/configuration.py, which the code imports; where it is "
+        "needed, [[files]] brings it."
     ]
 
 
