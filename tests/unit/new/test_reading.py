@@ -218,3 +218,14 @@ def test_management_commands_that_systemd_keeps_running_are_processes(draft):
 def test_a_workflow_of_a_forge_is_no_older_deployment(draft):
     found = draft({**DJANGO, ".github/workflows/deploy.yml": "on: push\n", "ops/deploy.yml": "- hosts: all\n"})
     assert [note.partition(" ")[0] for note in found.notes if "older deployment" in note] == ["ops/deploy.yml"]
+
+
+def test_a_lock_of_a_workspace_that_is_not_read_is_named(draft):
+    project = '[project]\nname = "app"\nversion = "1"\ndependencies = ["fastapi"]\n'
+    files = {
+        "uv.lock": "version = 1\n",
+        "backend/pyproject.toml": project,
+        "backend/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+    }
+    note = "uv.lock is of a workspace, and not read from backend: versions are chosen anew from backend/pyproject.toml."
+    assert note in draft(files).notes
