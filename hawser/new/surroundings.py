@@ -19,6 +19,7 @@ _NOT_NEEDED = {
     "software-properties-common", "lsb-release", "python3", "python3-pip", "python3-venv", "python3-dev",
     "uuid-dev", "nodejs", "npm", "yarn", "apt-transport-https", "cron", "htop", "adduser", "tzdata", "pwgen",
     "git-core", "gnupg1", "iproute2", "yarnpkg", "automake", "sqlite3", "msodbcsql17", "msodbcsql18",
+    "google-chrome-stable", "docker-ce", "docker-ce-cli", "containerd.io",
     "libnss-myhostname", "postgresql", "redis-server", "bash", "less", "jq", "xz-utils", "rsync",
 }  # fmt: skip
 _COMPILED = {

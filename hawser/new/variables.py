@@ -12,6 +12,8 @@ from .reads import Read
 
 # Secrets that an application only has to keep to itself: any value will do.
 _OWN_SECRET = re.compile(r"(^|_)(SECRET_KEY|SECRET|SALT|ENCRYPTION_KEY|SIGNING_KEY|SECRET_KEY_BASE|HASH_KEY)$")
+# Those that sign sessions and the like, whatever the code does without one; others may switch on what nobody uses.
+_ALWAYS = re.compile(r"(^|_)(SECRET_KEY(_BASE)?|SALT|(JWT|COOKIE|SESSION|APP|CSRF|FLASK|DJANGO)_SECRET)$|^SECRET$")
 _OF_OTHERS = re.compile(
     r"(AWS|S3|STRIPE|GITHUB|GOOGLE|GITLAB|AZURE|OIDC|OAUTH|SAML|LDAP|SLACK|DISCORD|TWITTER|FACEBOOK|MAIL|SMTP|SENTRY|"
     r"CAPTCHA|TWILIO|OPENAI|CLIENT|CONSUMER|API|WEBHOOK|SSO|B2|MINIO|STORAGE|PAYPAL|SUPERUSER|ADMIN)"
@@ -111,7 +113,9 @@ def _set(project: Project, read: Read, sample: str) -> bool:
         return True
     # One that has a form, such as a salt of bcrypt's, is none that any value will do for.
     formed = isinstance(read.default, str) and read.default.startswith("$")
-    if _OWN_SECRET.search(name) and (not _OF_OTHERS.search(name) or "JWT" in name) and not formed:
+    used = bool(_ALWAYS.search(name)) or read.required or read.default not in (None, "")
+    own = _OWN_SECRET.search(name) and (not _OF_OTHERS.search(name) or "JWT" in name)
+    if own and used and not formed:
         project.variable(name, project.secret(name, read.where), read.where)
         return True
     if _ADDRESS.search(name) and (read.required or _local(read.default)):

@@ -351,3 +351,22 @@ def test_the_template_of_a_project_is_no_application(draft):
     name = "{{cookiecutter.slug}}/app/main.py"
     with pytest.raises(HawserError, match="no web application"):
         draft({name: "from fastapi import FastAPI\napp = FastAPI()\n", "README.md": ""})
+
+
+@pytest.mark.parametrize(
+    ("read", "made"),
+    [
+        ('os.getenv("SECRET_KEY")', True),
+        ('os.getenv("CREDENTIALS_SECRET")', False),
+        ('os.getenv("CREDENTIALS_SECRET", "")', False),
+        ('os.getenv("CREDENTIALS_SECRET", "changeme")', True),
+        ('os.environ["CREDENTIALS_SECRET"]', True),
+    ],
+)
+def test_a_secret_that_the_code_does_without_switches_nothing_on(draft, read, made):
+    files = {
+        "requirements.txt": "flask\n",
+        "wsgi.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "settings.py": f"import os\nKEY = {read}\n",
+    }
+    assert (value(draft(files), "env", "generated") is not None) == made
