@@ -178,13 +178,6 @@ def _security(project: Project, settings: Module) -> None:
         project.variable(debug.read.name, "False", debug.read.where)
     elif debug is None and settings.names.get("DEBUG") is True:
         project.draft.note(f"DEBUG is on in the code ({settings.lines['DEBUG']}): visitors see tracebacks.")
-    header = plain(settings.names.get("SECURE_PROXY_SSL_HEADER"))
-    named = header[0] if isinstance(header, list) and header else None
-    if isinstance(named, str) and named != "HTTP_X_FORWARDED_PROTO":
-        project.draft.note(
-            f"{named} says whether a request came over TLS ({settings.lines['SECURE_PROXY_SSL_HEADER']}), and the web "
-            "server says it in HTTP_X_FORWARDED_PROTO: redirects to https would go in circles."
-        )
     _hosts(project, settings)
     origins = _direct(settings, "CSRF_TRUSTED_ORIGINS")
     if origins is not None and origins.direct:

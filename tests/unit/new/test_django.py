@@ -210,13 +210,6 @@ def test_a_sample_of_a_module_that_the_code_imports_and_lacks_is_named(draft):
     ]
 
 
-@pytest.mark.parametrize(("header", "noted"), [("HTTP_X_FORWARDED_PROTO", False), ("HTTP_CDN_TLS", True)])
-def test_another_header_than_the_one_that_web_servers_send_is_named(draft, header, noted):
-    settings = DJANGO["shop/settings.py"] + f'SECURE_PROXY_SSL_HEADER = ("{header}", "https")\n'
-    notes = draft({**DJANGO, "shop/settings.py": settings}).notes
-    assert any("go in circles" in note for note in notes) == noted
-
-
 @pytest.mark.parametrize(
     "settings",
     [
