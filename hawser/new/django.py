@@ -10,6 +10,7 @@ from typing import Any
 from . import services
 from .commands import dockerfiles, joined_lines
 from .evaluate import TOP, UNKNOWN, Alternative, FromVariable, Module, plain
+from .facts import Fact
 from .project import Project
 
 _MODULE = re.compile(r"""DJANGO_SETTINGS_MODULE["']?\s*[,:=\]]\s*=?\s*["']?([A-Za-z_][A-Za-z0-9_.]*)""")
@@ -133,7 +134,12 @@ def describe(project: Project, manage: str) -> frozenset[str]:
     _static(project, settings)
     _uploads(project, settings)
     _own_folders(project, settings)
-    project.draft.put("release", "migrate", value="python manage.py migrate --noinput", where=manage)
+    migrate = "python manage.py migrate --noinput"
+    project.draft.put("release", "migrate", value=migrate, where=manage)
+    if "backends.db.DatabaseCache" in str(settings.names.get("CACHES", "")):
+        # No migration makes the tables of caches; the command leaves those alone that are there.
+        tables = [migrate, "python manage.py createcachetable"]
+        project.draft.facts["release", "migrate"] = Fact(tables, f"{manage}, {settings.lines.get('CACHES', '')}")
     _workers(project, settings)
     return _files_of(project, settings)
 

@@ -223,3 +223,10 @@ def test_a_database_with_geography_has_the_extension_and_its_packages(draft, set
     found = draft({**DJANGO, "shop/settings.py": settings})
     assert value(found, "services", "postgresql", "databases", "shop", "extensions") == ["postgis"]
     assert value(found, "packages", "all") == ["postgresql-postgis", "gdal-bin"]
+
+
+def test_a_cache_in_the_database_gets_its_table_after_the_migrations(draft):
+    cache = 'CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}\n'
+    found = draft({**DJANGO, "shop/settings.py": DJANGO["shop/settings.py"] + cache})
+    migrate = ["python manage.py migrate --noinput", "python manage.py createcachetable"]
+    assert value(found, "release", "migrate") == migrate
