@@ -16,6 +16,8 @@ _OTHERS = re.compile(
     r"(migrate|makemigrations|showmigrations|sqlmigrate|collectstatic|runserver\w*|createsuperuser|shell\w*|dbshell"
     r"|test|check|flush|reset_db|.*(wait|startup|check|superuser|dev|demo|sample|debug).*)"
 )
+# Of a program of the application's own: what stays, or waits.
+_SERVES = re.compile(r"-.*|(run|serve|start|web|work|wait|check|test)[\w-]*")
 # What makes files of the release.
 _MAKES_FILES = re.compile(r"(compile|build|compress)[\w-]*|tailwind")
 _CONDITION = re.compile(r"\$\{?[A-Za-z_]\w*")
@@ -55,19 +57,29 @@ def describe(project: Project) -> None:
         for found in project.commands
         if found.kind == "script" and not NOT_SERVING.search(found.where)
     ):
-        rows = [(managed(words), number, always) for words, number, always in steps_of(project.checkout, path)]
-        migration = next((number for words, number, _always in rows if words[:1] == ("migrate",)), 0)
+        rows = list(steps_of(project.checkout, path))
+        migration = next((number for words, number, _always in rows if managed(words)[:1] == ("migrate",)), 0)
         if not migration:
             continue
         for words, number, always in rows:
-            plain = bool(words) and not any(re.search(r"[$`{}]", word) for word in words)
-            if always and plain and not _OTHERS.fullmatch(words[0].replace("-", "_")):
-                command = " ".join(("python manage.py", *map(shlex.quote, words)))
-                if _MAKES_FILES.fullmatch(words[0]):
-                    _build(project, command, f"{path}:{number}")
+            plain = always and not any(re.search(r"[$`{}]", word) for word in words)
+            own, command = managed(words), " ".join(map(shlex.quote, words))
+            where = f"{path}:{number}"
+            if plain and own and not _OTHERS.fullmatch(own[0].replace("-", "_")):
+                command = " ".join(("python manage.py", *map(shlex.quote, own)))
+                if _MAKES_FILES.fullmatch(own[0]):
+                    _build(project, command, where)
                 elif number > migration:
-                    _migrate(project, command, f"{path}:{number}")
+                    _migrate(project, command, where)
+            elif plain and words[0] in _programs(project) and words[1:] and not _SERVES.fullmatch(words[1]):
+                _migrate(project, command, where, first=number < migration)
         return
+
+
+def _programs(project: Project) -> list[str]:
+    """Return the programs that the application installs."""
+    found = project.packages.project.get("project", {}).get("scripts", {})
+    return list(found) if isinstance(found, dict) else []
 
 
 _CATALOGS = re.compile(
@@ -108,11 +120,12 @@ def _build(project: Project, command: str, where: str) -> None:
         project.draft.add("release", "build", value=str(each), where=place)
 
 
-def _migrate(project: Project, command: str, where: str) -> None:
+def _migrate(project: Project, command: str, where: str, first: bool = False) -> None:
     fact = project.draft.facts.pop(("release", "migrate"), None)
     former = fact.value if fact is not None and isinstance(fact.value, list) else [fact.value] if fact else []
     places = [*filter(None, [fact.where if fact else ""]), where]
-    project.draft.put("release", "migrate", value=[*map(str, former), command], where=", ".join(places))
+    value = [command, *map(str, former)] if first else [*map(str, former), command]
+    project.draft.put("release", "migrate", value=value, where=", ".join(places))
 
 
 def filled(project: Project, where: str) -> list[str]:

@@ -78,3 +78,11 @@ def test_catalogs_of_flask_are_compiled_as_a_procfile_does(draft):
         "Procfile": "web: flask db upgrade; pybabel compile -d shop/translations; gunicorn shop:app\n",
     }
     assert value(draft(files), "release", "build") == ["pybabel compile -d shop/translations"]
+
+
+def test_a_program_of_the_application_runs_before_or_after_the_migration_as_a_start_script_has_it(draft):
+    script = "#!/bin/sh\nshop bootstrap --quiet\nshop wait\npython manage.py migrate\nshop fill\nshop serve\nls shop\n"
+    project = '[project]\nname = "shop"\nversion = "1"\n[project.scripts]\nshop = "shop.cli:main"\n'
+    found = draft({**DJANGO, "pyproject.toml": project, "start.sh": script})
+    migrate = ["shop bootstrap --quiet", "python manage.py migrate --noinput", "shop fill"]
+    assert value(found, "release", "migrate") == migrate
