@@ -7,7 +7,7 @@ import re
 
 from hawser.errors import HawserError
 
-from . import django, serving, startup, surroundings, variables
+from . import django, node, serving, startup, surroundings, variables
 from .apps import App, find_apps, home_of
 from .checkout import Checkout
 from .commands import commands_of
@@ -64,7 +64,7 @@ def read(checkout: Checkout, name: str, framework: str = "") -> Draft:
     central = _django(project, manage[0]) if uses_django else _application(project)
     serving.workers(project)
     startup.catalogs(project)
-    surroundings.node(project)
+    node.describe(project)
     surroundings.system_packages(project)
     surroundings.health(project)
     surroundings.clocks(project)
