@@ -7,7 +7,7 @@ import re
 
 from hawser.errors import HawserError
 
-from . import django, node, serving, startup, surroundings, variables
+from . import django, node, services, serving, startup, surroundings, variables
 from .apps import App, find_apps, home_of
 from .checkout import Checkout
 from .commands import commands_of
@@ -72,6 +72,7 @@ def read(checkout: Checkout, name: str, framework: str = "") -> Draft:
     surroundings.other_services(project)
     surroundings.samples_of_code(project)
     variables.settle(project, central)
+    services.extensions(project)
     _redis_of_workers(project)
     _host(project)
     return project.draft

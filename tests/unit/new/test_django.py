@@ -230,3 +230,16 @@ def test_a_cache_in_the_database_gets_its_table_after_the_migrations(draft):
     found = draft({**DJANGO, "shop/settings.py": DJANGO["shop/settings.py"] + cache})
     migrate = ["python manage.py migrate --noinput", "python manage.py createcachetable"]
     assert value(found, "release", "migrate") == migrate
+
+
+def test_extensions_that_migrations_create_are_there_before_them(draft):
+    files = {
+        "shop/migrations/0001_first.py": "operations = [BloomExtension(), CreateExtension('ltree')]\n",
+        "shop/migrations/0002_raw.sql": 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp";\ncreate extension vector;\n',
+        "shop/migrations/0003_more.py": "RunSQL('CREATE EXTENSION IF NOT EXISTS vector')\n",
+        "shop/tests/test_x.py": "HStoreExtension()\n",
+    }
+    found = draft({**DJANGO, **files})
+    asked = value(found, "services", "postgresql", "databases", "shop", "extensions")
+    assert asked == ["bloom", "ltree", "uuid-ossp"]
+    assert any(note.startswith("shop/migrations/0003_more.py creates the extension vector") for note in found.notes)
