@@ -286,6 +286,15 @@ def _commands(project: Project) -> Iterator[Fact]:
     return (fact for loc, fact in project.draft.facts.items() if loc[0] == "processes" and loc[-1] == "command")
 
 
+def _links(project: Project, path: str, line: str) -> Iterator[str]:
+    """Yield the links that an image makes in the code before it builds bundles: to packages of Node, as a rule."""
+    folder = re.search(r"^WORKDIR\s+(\S+)", project.checkout.text(path), re.MULTILINE)
+    for match in re.finditer(r"\bln\s+-s\w*\s+([\w.@/-]+)\s+([\w.@/-]+)", line):
+        place = match[2].removeprefix(f"{folder[1].rstrip('/')}/" if folder else "/")
+        if not match[1].startswith("/") and not place.startswith(("/", "..")):
+            yield f"ln -sfn {match[1]} {place}"
+
+
 def bundles(project: Project, target: str) -> None:
     """Put the command of Flask-Assets into the draft, with the variables that an image gives it."""
     if "flask-assets" not in project.packages:
@@ -295,6 +304,8 @@ def bundles(project: Project, target: str) -> None:
             match = re.search(r"((?:[A-Z][A-Z0-9_]*=[\w./:-]+ +)*)flask +assets +build\b", line)
             if match:
                 where = f"{path}:{number}"
+                for link in _links(project, path, line[: match.start()]):
+                    project.draft.add("release", "build", value=link, where=where)
                 project.draft.add("release", "build", value=f"{match[1]}flask assets build", where=where)
                 project.variable("FLASK_APP", target.replace("'", ""), where)
                 return

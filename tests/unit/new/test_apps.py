@@ -145,11 +145,14 @@ def test_bundles_of_flask_assets_are_built_as_the_image_builds_them(draft):
     files = {
         "requirements.txt": "Flask\nFlask-Assets\n",
         "shop/__init__.py": "from flask import Flask\ndef create_app():\n    app = Flask(__name__)\n    return app\n",
-        "Dockerfile": "FROM debian\nRUN yarn install \\\n && SESSION_TYPE=filesystem flask assets build && rm -r x\n",
+        "Dockerfile": "FROM debian\nWORKDIR /app\nRUN yarn install && ln -s /usr/x /app/x \\\n"
+        " && ln -s ../../node_modules /app/shop/static/node_modules \\\n"
+        " && SESSION_TYPE=filesystem flask assets build && rm -r x\n",
         "package.json": '{"scripts": {"build": "sass"}}',
     }
     found = draft(files)
-    build = ["npm install", "npm run build", "SESSION_TYPE=filesystem flask assets build"]
+    link = "ln -sfn ../../node_modules shop/static/node_modules"
+    build = ["npm install", "npm run build", link, "SESSION_TYPE=filesystem flask assets build"]
     assert value(found, "release", "build") == build
     assert value(found, "env", "variables", "FLASK_APP") == "shop:create_app"
     without = draft({**files, "requirements.txt": "Flask\n"})
