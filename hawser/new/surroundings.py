@@ -100,19 +100,25 @@ def health(project: Project) -> None:
     for path in sorted(code, key=lambda each: each.count("/"))[:60]:
         for _number, line in project.checkout.lines(path):
             match = _HEALTH.search(line) if re.search(r"path\(|route\(|\.get\(|url\(|r\(", line) else None
-            if match and _at_the_top(project, path, line):
+            prefix = _prefix(project, path, line) if match else None
+            if match and prefix is not None:
                 slash = "/" if f"{match[1]}/" in line and "django" in project.packages else ""
-                candidates.append((f"/{match[1].strip('/')}{slash}", project.checkout.where(path, match[1])))
+                candidates.append((f"/{prefix}{match[1].strip('/')}{slash}", project.checkout.where(path, match[1])))
     if candidates:
         path, where = candidates[0]
         project.draft.put("processes", "web", "health", value={"path": path}, where=where)
 
 
-def _at_the_top(project: Project, path: str, line: str) -> bool:
-    """Tell whether a route has no prefix that stands elsewhere: one of the root URLs, or of the application itself."""
-    if posixpath.basename(path) == "urls.py":
-        return path == project.root_urls
-    return bool(re.search(r"@(app|application)\.(get|route)\(", line))
+def _prefix(project: Project, path: str, line: str) -> str | None:
+    """Return what stands before a route: nothing in the root URLs and in the application itself; None: nobody knows."""
+    if posixpath.basename(path) != "urls.py":
+        return "" if re.search(r"@(app|application)\.(get|route)\(", line) else None
+    if path == project.root_urls:
+        return ""
+    module = re.escape(project.module_name(path))
+    included = rf"""path\(\s*["']([\w/-]*)["']\s*,\s*include\(\s*\(?\s*["']{module}["']"""
+    match = re.search(included, project.checkout.text(project.root_urls)) if project.root_urls else None
+    return match[1] if match else None
 
 
 def clocks(project: Project) -> None:

@@ -243,3 +243,16 @@ def test_extensions_that_migrations_create_are_there_before_them(draft):
     asked = value(found, "services", "postgresql", "databases", "shop", "extensions")
     assert asked == ["bloom", "ltree", "uuid-ossp"]
     assert any(note.startswith("shop/migrations/0003_more.py creates the extension vector") for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("included", "path"),
+    [('path("api/", include(("shop.api.urls", "api")))', "/api/healthcheck"), ('path("api/", api_urls)', None)],
+)
+def test_a_route_for_health_has_the_prefix_that_the_first_routes_give_it(draft, included, path):
+    files = {
+        "shop/urls.py": f"urlpatterns = [\n    {included},\n]\n",
+        "shop/api/urls.py": 'urlpatterns = [path("healthcheck", view)]\n',
+    }
+    expected = {"path": path} if path else None
+    assert value(draft({**DJANGO, **files}), "processes", "web", "health") == expected
