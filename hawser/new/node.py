@@ -127,7 +127,12 @@ def _tools(project: Project, script: str, described: dict[str, object]) -> str:
     found = []
     for each in tools_of(project.checkout):
         name = each.lstrip("@").partition("@")[0].rpartition("/")[2]
-        if re.search(rf"(^|[\s;&|]){re.escape(name)}(?=\s|$)", text) and not any(each in known for known in listed):
+        # Those that install packages are called by their version already.
+        if (
+            name not in ("npm", "corepack", *_LOCKS)
+            and re.search(rf"(^|[\s;&|]){re.escape(name)}(?=\s|$)", text)
+            and not any(each in known for known in listed)
+        ):
             found.append(each)
     return f"npx --yes {' '.join(f'--package {each}' for each in found)} -- " if found else ""
 

@@ -75,8 +75,8 @@ def test_a_program_that_an_image_installs_for_a_script_is_there_on_hosts(draft):
     files = {
         "requirements.txt": "fastapi\n",
         "main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
-        "package.json": '{"scripts": {"css": "sass a.scss b.css"}, "devDependencies": {"gulp-cli": "3"}}',
+        "package.json": '{"scripts": {"css": "pnpm run x && sass a.scss b.css"}, "devDependencies": {"gulp-cli": "3"}}',
         "package-lock.json": "{}",
-        "Dockerfile": "FROM node:20\nRUN npm install -g npm sass@1.70 gulp-cli && npm ci && npm run css\n",
+        "Dockerfile": "FROM node:20\nRUN npm install -g npm pnpm@10 sass@1.70 gulp-cli && npm ci && npm run css\n",
     }
     assert value(draft(files), "release", "build") == ["npm ci", "npx --yes --package sass@1.70 -- npm run css"]
