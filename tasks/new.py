@@ -94,9 +94,10 @@ def given(draft: Draft, domain: str, address: str, sandbox: str) -> None:
 
 
 def release_with(draft: Draft) -> str:
-    """Return the release of Debian whose own Python is the one that the code wants; empty for the default."""
+    """Return the release of Debian whose own Python and Node are what the code wants; empty for the default."""
     fact = draft.facts.get(("python", "interpreter"))
-    return {"3.13": "trixie"}.get(str(fact.value), "") if fact else ""
+    wanted = str(fact.value) if fact else ""
+    return "trixie" if wanted == "3.13" or (not wanted and draft.node > 18) else ""
 
 
 def places(session: Session, code: Path, elsewhere: bool) -> tuple[Path, Path]:

@@ -52,7 +52,10 @@ class Checkout:
             )
         rows = listed.stdout.decode("utf-8", "replace").split("\0")[:MOST_FILES]
         split = [row.partition("\t") for row in rows if row]
-        self.files = tuple(path for mode, _tab, path in split if mode.startswith("100") and path.isprintable())
+        # Braces are of templates of projects, which are none themselves.
+        self.files = tuple(
+            path for mode, _tab, path in split if mode.startswith("100") and path.isprintable() and "{{" not in path
+        )
         self.submodules = tuple(path for mode, _tab, path in split if mode.startswith("160000"))
         self._texts: dict[str, str] = {}
         self._trees: dict[str, ast.Module | None] = {}

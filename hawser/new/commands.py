@@ -17,12 +17,13 @@ from .packages import section
 # Programs that serve, work or migrate; everything else in a script is its own affair.
 PROGRAMS = frozenset(
     ["gunicorn", "uvicorn", "daphne", "hypercorn", "granian", "uwsgi", "waitress-serve", "celery", "flask", "alembic",
-     "rq", "rqworker", "dramatiq", "arq", "huey_consumer", "huey_consumer.py", "saq", "taskiq", "procrastinate"]
+     "rq", "rqworker", "dramatiq", "arq", "huey_consumer", "huey_consumer.py", "saq", "taskiq", "procrastinate",
+     "litestar"]
 )  # fmt: skip
 _WRAPPERS = (("poetry", "run"), ("uv", "run"), ("pipenv", "run"), ("pdm", "run"), ("exec",), ("sudo", "-E"))
 _COMPOSE = re.compile(r"(^|/)(docker-)?compose(\.(prod|production|deploy))?\.ya?ml$")
 _DOCKERFILE = re.compile(r"([A-Za-z0-9._-]*\.)?[Dd]ockerfile(\.[A-Za-z0-9_-]+)?")
-_NOT_SERVING = re.compile(
+NOT_SERVING = re.compile(
     r"(^|[./_-])(dev|develop|development|test|tests|ci|local|frontend|docs|nginx|devcontainer)([./_-]|$)"
 )
 _SCRIPT = re.compile(
@@ -110,7 +111,7 @@ def dockerfiles(checkout: Checkout) -> list[str]:
     found = [
         path
         for path in checkout.files
-        if _DOCKERFILE.fullmatch(posixpath.basename(path)) and not _NOT_SERVING.search(path)
+        if _DOCKERFILE.fullmatch(posixpath.basename(path)) and not NOT_SERVING.search(path)
     ]
     return sorted(found, key=lambda path: (path.count("/"), len(path)))
 
@@ -164,7 +165,8 @@ def _systemd(checkout: Checkout) -> Iterator[Found]:
     for path in checkout.files:
         if path.endswith(".service"):
             match = re.search(r"^ExecStart=(.+)$", checkout.text(path), re.MULTILINE)
-            words = words_of(match[1]) if match else ()
+            once = re.search(r"^Type=oneshot\s*$", checkout.text(path), re.MULTILINE)
+            words = words_of(match[1]) if match and not once else ()
             if words:
                 name = posixpath.basename(path).removesuffix(".service")
                 yield Found(words, checkout.where(path, "ExecStart="), "systemd", name)
@@ -173,7 +175,7 @@ def _systemd(checkout: Checkout) -> Iterator[Found]:
 def _daemons(checkout: Checkout) -> Iterator[Found]:
     """Yield the management commands that uWSGI starts beside its server, whatever its variables are."""
     for path in checkout.files:
-        text = checkout.text(path) if path.endswith(".ini") and not _NOT_SERVING.search(path) else ""
+        text = checkout.text(path) if path.endswith(".ini") and not NOT_SERVING.search(path) else ""
         condition = False
         for number, line in enumerate(text.splitlines() if "[uwsgi]" in text else (), 1):
             condition = not line.startswith("endif") and (condition or bool(re.match(r"if-(not-)?\w+\s*=", line)))

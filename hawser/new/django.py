@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from . import services
+from .commands import dockerfiles, joined_lines
 from .evaluate import TOP, UNKNOWN, Alternative, FromVariable, Module, plain
+from .facts import Fact
 from .project import Project
 
 _MODULE = re.compile(r"""DJANGO_SETTINGS_MODULE["']?\s*[,:=\]]\s*=?\s*["']?([A-Za-z_][A-Za-z0-9_.]*)""")
@@ -132,7 +134,12 @@ def describe(project: Project, manage: str) -> frozenset[str]:
     _static(project, settings)
     _uploads(project, settings)
     _own_folders(project, settings)
-    project.draft.put("release", "migrate", value="python manage.py migrate --noinput", where=manage)
+    migrate = "python manage.py migrate --noinput"
+    project.draft.put("release", "migrate", value=migrate, where=manage)
+    if "backends.db.DatabaseCache" in str(settings.names.get("CACHES", "")):
+        # No migration makes the tables of caches; the command leaves those alone that are there.
+        tables = [migrate, "python manage.py createcachetable"]
+        project.draft.facts["release", "migrate"] = Fact(tables, f"{manage}, {settings.lines.get('CACHES', '')}")
     _workers(project, settings)
     return _files_of(project, settings)
 
@@ -141,6 +148,13 @@ def _files_of(project: Project, settings: Module) -> frozenset[str]:
     """Return the files whose variables count; of those that they need under a condition alone, none is required."""
     project.reads = [replace(each, required=False) for each in project.reads] + list(settings.needed.values())
     files = {where.rpartition(":")[0] for where in settings.lines.values()} | {settings.path}
+    # Those of another program, a worker's, that begin with these.
+    name = re.escape(project.module_name(settings.path))
+    files |= {
+        path
+        for path in project.python
+        if "settings" in path and re.search(rf"^from {name} import \*", project.checkout.text(path), re.MULTILINE)
+    }
     return frozenset(files & project.checkout.names)
 
 
@@ -264,6 +278,8 @@ def _server(project: Project, entry: dict[str, Any], kind: str, where: str) -> b
     name = fixed.get("NAME", services.role(project))
     user = fixed.get("USER", services.role(project))
     services.database(project, kind, where, name, user)
+    if str(plain(entry.get("ENGINE"))).endswith("postgis"):
+        services.geography(project, where)
     values = {
         "NAME": name,
         "USER": user,
@@ -350,6 +366,7 @@ def _static(project: Project, settings: Module) -> None:
     if place is None and isinstance(root, FromVariable):
         place = "collected-static"
         project.variable(root.read.name, f"{{{{ release.code }}}}/{place}", root.read.where)
+    project.defaults.add(where)
     if place is None:
         if plain(root) not in (None, UNKNOWN, ""):
             project.draft.note(
@@ -363,7 +380,9 @@ def _static(project: Project, settings: Module) -> None:
             f"static files are in the checkout as they were collected ({manifest}): nothing collects them."
         )
     else:
-        project.draft.add("release", "build", value="python manage.py collectstatic --noinput", where=where)
+        module, image = _collected_with(project)
+        command = f"{module}python manage.py collectstatic --noinput"
+        project.draft.add("release", "build", value=command, where=image or where)
     if settings.names.get("COMPRESS_OFFLINE") is True:
         # django-compressor then answers 500 until its command has run.
         compress = "python manage.py compress"
@@ -373,16 +392,32 @@ def _static(project: Project, settings: Module) -> None:
     )
 
 
+def _collected_with(project: Project) -> tuple[str, str]:
+    """Return what an image collects static files with where those are other settings, and its place."""
+    for path in dockerfiles(project.checkout):
+        for number, line in joined_lines(project.checkout.text(path)):
+            match = re.search(r"DJANGO_SETTINGS_MODULE=([\w.]+)\s[^;&|]*manage\.py\s+collectstatic", line)
+            if match and project.checkout.module(match[1], project.base):
+                return f"DJANGO_SETTINGS_MODULE={match[1]} ", f"{path}:{number}"
+    return "", ""
+
+
 def _uploads(project: Project, settings: Module) -> None:
     root, where = settings.names.get("MEDIA_ROOT"), settings.lines.get("MEDIA_ROOT", "")
     place = inside(project, plain(root))
     if place is not None:
         project.folder(place, where, linked=True)
+        project.defaults.add(where)
     elif isinstance(root, FromVariable):
         place = "media"
         project.folder(place, where)
         project.variable(root.read.name, "{{ app.root }}/media", root.read.where)
     else:
+        return
+    if "MEDIA_URL" not in settings.names:
+        project.draft.note(
+            f"MEDIA_URL is not set ({where}): the web server does not serve {place}, which may be private."
+        )
         return
     path = _url_path(settings.names.get("MEDIA_URL"), "/media/")
     project.draft.put("site", "static", path, value=place, where=where)

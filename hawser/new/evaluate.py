@@ -135,7 +135,9 @@ class Module:
             self.fed.setdefault(name, value)
 
     def changed(self, node: ast.Call) -> None:
-        """Follow `LIST.append(…)` and the like."""
+        """Follow `LIST.append(…)` and the like; note what any other call is given of variables."""
+        for argument in (*node.args, *(each.value for each in node.keywords)):
+            self.of(argument)
         if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.args:
             found, value = self.names.get(node.func.value.id), self.of(node.args[0])
             if isinstance(found, list):
@@ -391,7 +393,9 @@ def _choice(module: Module, node: ast.IfExp) -> Any:
     value = module.of(node.body if _true(test) else node.orelse)
     # `x.split(",") if x else []`: the variable decides all the same.
     if isinstance(test, FromVariable) and not isinstance(value, FromVariable):
+        needed = dict(module.needed)
         other = module.of(node.orelse if _true(test) else node.body)
+        module.needed = needed
         if isinstance(other, FromVariable):
             return replace(other, value=value)
     return value

@@ -29,12 +29,14 @@ class Draft:
     :ivar notes: what was found and is no setting: hints for whoever completes the file.
     :ivar secrets: the secrets that a person must write, with what reads them.
     :ivar others: the variables that the code reads and can do without.
+    :ivar node: the lowest Node that builds the assets; 0 where nothing says so.
     """
 
     facts: dict[Loc, Fact] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
+    node: int = 0
 
     def put(self, *loc: str, value: Value, where: str = "", open: str = "") -> None:
         """Put a value at a key; the first one stays."""

@@ -7,6 +7,7 @@ import json
 import posixpath
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,8 +76,18 @@ def read_packages(checkout: Checkout, base: str, draft: Draft) -> Packages:
         _choices(draft, found, pyproject)
     else:
         _elsewhere(checkout, base, draft, found, pyproject)
+    above = next((each for each in _above(base) if posixpath.join(each, "uv.lock") in checkout.names), None)
+    if above is not None and not present:
+        place = posixpath.join(above, "uv.lock")
+        draft.note(f"{place} is of a workspace, and not read from {base}: versions are chosen anew from {pyproject}.")
     _interpreter(checkout, base, draft, found, pyproject)
     return found
+
+
+def _above(folder: str) -> Iterator[str]:
+    while folder:
+        folder = posixpath.dirname(folder)
+        yield folder
 
 
 def table(text: str) -> dict[str, Any]:

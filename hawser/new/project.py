@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .checkout import Checkout
 from .commands import Found
@@ -19,6 +19,7 @@ class Project:
     :param base: its folder in the checkout; empty for the top.
     :param reads: the variables that its code reads.
     :ivar database: the kind of database that its settings have been given; empty while they have none.
+    :ivar defaults: places of settings that were taken as they are, with the defaults of variables in them.
     :ivar root_urls: the file of its first routes, where Django names it.
     """
 
@@ -31,6 +32,7 @@ class Project:
     reads: list[Read]
     root_urls: str = ""
     database: str = ""
+    defaults: set[str] = field(default_factory=set)
 
     @property
     def python(self) -> tuple[str, ...]:

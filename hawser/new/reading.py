@@ -7,7 +7,7 @@ import re
 
 from hawser.errors import HawserError
 
-from . import django, serving, surroundings, variables
+from . import django, node, services, serving, startup, surroundings, variables
 from .apps import App, find_apps, home_of
 from .checkout import Checkout
 from .commands import commands_of
@@ -63,13 +63,16 @@ def read(checkout: Checkout, name: str, framework: str = "") -> Draft:
     project.reads = reads_of(checkout, project.python)
     central = _django(project, manage[0]) if uses_django else _application(project)
     serving.workers(project)
-    surroundings.node(project)
+    startup.catalogs(project)
+    node.describe(project)
     surroundings.system_packages(project)
     surroundings.health(project)
     surroundings.clocks(project)
     surroundings.former_deployments(project)
     surroundings.other_services(project)
+    surroundings.samples_of_code(project)
     variables.settle(project, central)
+    services.extensions(project)
     _redis_of_workers(project)
     _host(project)
     return project.draft
@@ -132,6 +135,7 @@ def _django(project: Project, manage: str) -> frozenset[str]:
             f"{', '.join(broken)} cannot be read as Python 3", next="correct its syntax, and commit", code=2
         )
     serving.describe_django(project, *django.entry_point(project))
+    startup.describe(project)
     return central
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .checkout import Checkout
@@ -41,7 +41,16 @@ class Read:
 def reads_of(checkout: Checkout, paths: tuple[str, ...]) -> list[Read]:
     """Return all places in these files where variables are read."""
     helpers, settings = _helpers(checkout, paths), _settings_classes(checkout, paths)
-    found = [read for path in paths for read in _in_file(checkout, path, helpers, settings)]
+    own = {path: readers_of(tree) for path in paths if (tree := checkout.tree(path)) is not None}
+    found: list[Read] = []
+    for path in own:
+        readers = (
+            own[path]
+            | frozenset(helpers)
+            | _imported(checkout.tree(path), {each: own[each] for each in own if own[each]})
+        )
+        lenient = frozenset(name for name, required in helpers.items() if not required and name not in own[path])
+        found += _in_file(checkout, path, readers, settings, lenient)
     return [*found, *(read for prefix in _prefixes(checkout, paths) for read in _configured(checkout, paths, prefix))]
 
 
@@ -75,11 +84,24 @@ def _configured(checkout: Checkout, paths: tuple[str, ...], prefix: str) -> Iter
                     yield Read(f"{prefix}{target.id}", constant(node.value), False, f"{path}:{node.lineno}")
 
 
-def _in_file(checkout: Checkout, path: str, helpers: frozenset[str], settings: frozenset[str]) -> Iterator[Read]:
+def _imported(tree: ast.Module | None, own: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return the readers that a module takes from others of the code, by their names or with all that they have."""
+    found: set[str] = set()
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.ImportFrom) and node.module:
+            ends = tuple(f"{node.module.replace('.', '/')}{end}" for end in (".py", "/__init__.py"))
+            known = {name for path, names in own.items() if path.endswith(ends) for name in names}
+            found |= {each.asname or each.name for each in node.names if each.name in known}
+            found |= known if any(each.name == "*" for each in node.names) else set()
+    return frozenset(found)
+
+
+def _in_file(
+    checkout: Checkout, path: str, readers: frozenset[str], settings: frozenset[str], lenient: frozenset[str]
+) -> Iterator[Read]:
     tree = checkout.tree(path)
     if tree is None:
         return
-    readers = readers_of(tree) | helpers
     waiting: list[tuple[ast.AST, bool]] = [(tree, True)]
     while waiting:
         node, always = waiting.pop()
@@ -87,11 +109,45 @@ def _in_file(checkout: Checkout, path: str, helpers: frozenset[str], settings: f
             yield from _fields(node, path)
         read = read_by(node, readers, path)
         if read is not None:
-            yield read if always else replace(read, required=False)
+            fails = always and not (isinstance(node, ast.Call) and dotted(node.func) in lenient)
+            yield read if fails else replace(read, required=False)
+        if isinstance(node, ast.For):
+            yield from _looped(node, tree, path)
         always = always and not isinstance(
             node, ast.If | ast.IfExp | ast.Try | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
         )
         waiting += [(each, always) for each in ast.iter_child_nodes(node)]
+
+
+def _looped(loop: ast.For, tree: ast.Module, path: str) -> Iterator[Read]:
+    """Yield the keys of a table of defaults as variables, where a loop over it looks for each of them."""
+    table = loop.iter
+    if isinstance(table, ast.Call) and isinstance(table.func, ast.Attribute) and table.func.attr in ("items", "keys"):
+        table = table.func.value
+    name = dotted(table).rpartition(".")[2]
+    inside = [each for part in loop.body for each in ast.walk(part)]
+    asks = any(
+        (isinstance(each, ast.Subscript) and _is_environ(each.value) and isinstance(each.slice, ast.Name))
+        or (
+            isinstance(each, ast.Call)
+            and _asks_environ(each)
+            and bool(each.args)
+            and isinstance(each.args[0], ast.Name)
+        )
+        for each in inside
+    )
+    upper = any(isinstance(each, ast.Attribute) and each.attr == "upper" for each in inside)
+    for node in ast.walk(tree) if name and asks else ():
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and dotted(target) == name:
+            for key, value in zip(node.value.keys, node.value.values, strict=True):
+                word = _text(key).upper() if upper else _text(key)
+                if key is not None and _NAME.fullmatch(word):
+                    yield Read(word, constant(value), False, f"{path}:{key.lineno}")
+
+
+def _asks_environ(node: ast.Call) -> bool:
+    return dotted(node.func) in ("os.getenv", "getenv", "os.environ.get", "environ.get")
 
 
 def read_by(node: ast.AST, readers: frozenset[str], path: str) -> Read | None:
@@ -160,26 +216,49 @@ def scheme_of(tree: ast.Module) -> dict[str, object]:
     return found
 
 
-def _helpers(checkout: Checkout, paths: tuple[str, ...]) -> frozenset[str]:
-    """Return the functions of the code itself that read the variable which their first argument names."""
-    found = set()
+def _helpers(checkout: Checkout, paths: tuple[str, ...]) -> dict[str, bool]:
+    """Return the functions of the code itself that read the variable which their first argument names.
+
+    With each, whether it fails where the variable is not set and no default is given.
+    """
+    named: dict[str, list[ast.FunctionDef]] = {}
     for path in paths:
         tree = checkout.tree(path) if "environ" in checkout.text(path) or "getenv" in checkout.text(path) else None
         for node in ast.walk(tree) if tree else ():
             if isinstance(node, ast.FunctionDef) and (node.args.args or node.args.posonlyargs):
-                first = [*node.args.posonlyargs, *node.args.args][0].arg
-                if any(_reads_name(each, first) for each in ast.walk(node)):
-                    found.add(node.name)
-    return frozenset(found - {"get"})
+                named.setdefault(node.name, []).append(node)
+    found: dict[str, bool] = {}
+    # A helper may ask another one.
+    for _level in range(3):
+        known = frozenset(found)
+        for name, nodes in named.items():
+            reading = [node for node in nodes if any(_reads_name(each, _first(node), known) for each in ast.walk(node))]
+            if reading and name != "get":
+                found[name] = any(_fails(node) for node in reading)
+    return found
 
 
-def _reads_name(node: ast.AST, name: str) -> bool:
+def _fails(node: ast.FunctionDef) -> bool:
+    """Tell whether a helper may fail for want of a variable: by itself, or because it has no default to return."""
+    raises = any(isinstance(each, ast.Raise) for each in ast.walk(node))
+    strict = any(isinstance(each, ast.Subscript) and _is_environ(each.value) for each in ast.walk(node))
+    return raises or strict
+
+
+def _first(node: ast.FunctionDef) -> str:
+    return [*node.args.posonlyargs, *node.args.args][0].arg
+
+
+def _reads_name(node: ast.AST, name: str, helpers: frozenset[str]) -> bool:
     if isinstance(node, ast.Subscript):
         return _is_environ(node.value) and isinstance(node.slice, ast.Name) and node.slice.id == name
-    if not isinstance(node, ast.Call) or not node.args:
+    if not isinstance(node, ast.Call):
         return False
-    reads = dotted(node.func) in ("os.getenv", "getenv", "os.environ.get", "environ.get")
-    return reads and isinstance(node.args[0], ast.Name) and node.args[0].id == name
+    reads = (
+        dotted(node.func) in ("os.getenv", "getenv", "os.environ.get", "environ.get") or dotted(node.func) in helpers
+    )
+    given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == name)]
+    return reads and any(isinstance(each, ast.Name) and each.id == name for each in given)
 
 
 def _settings_classes(checkout: Checkout, paths: tuple[str, ...]) -> frozenset[str]:

@@ -15,7 +15,7 @@ _PARTS = re.compile(
     r"(?P<part>HOST|HOSTNAME|SERVER|ADDRESS|PORT|USER|USERNAME|LOGIN|PASSWORD|PASS|PASSWD|NAME|DB|DATABASE|DBNAME|CREDENTIALS)"
 )
 _URL = re.compile(
-    r"(^|_)(DATABASE|DB|SQLALCHEMY|POSTGRES|POSTGRESQL|PG|MYSQL)(_DATABASE)?_?(URL|URI|DSN|CONNECTION|CONNECTION_STRING)S?$"
+    r"(^|_)(DATABASE|DB|SQLALCHEMY|POSTGRES|POSTGRESQL|PG|MYSQL)(_DATABASE|_A?SYNC)?_?(URL|URI|DSN|CONNECTION|CONNECTION_STRING)S?$"
 )
 _REDIS_URL = re.compile(
     r"(REDIS|BROKER|RESULT_BACKEND|CACHE|CELERY|RQ|HUEY|CHANNEL)[A-Z_]*(URL|URI|DSN|LOCATION|BACKEND|BROKER)$"
@@ -67,6 +67,46 @@ def database(project: Project, kind: str, where: str, name: str = "", owner: str
         project.draft.put(*service, "owner", value=owner, where=where)
 
 
+def geography(project: Project, where: str) -> None:
+    """Ask for PostGIS in the database, which its owner cannot create, and for the libraries that GeoDjango loads."""
+    for loc in [loc for loc in project.draft.facts if loc[:3] == ("services", "postgresql", "databases")]:
+        project.draft.put(*loc[:4], "extensions", value=["postgis"], where=where)
+    for each in ("postgresql-postgis", "gdal-bin"):
+        project.draft.add("packages", "all", value=each, where=where)
+
+
+# Of Django, by the operations that migrations have for them (django.contrib.postgres.operations).
+_EXTENSIONS = {
+    "BloomExtension": "bloom", "BtreeGinExtension": "btree_gin", "BtreeGistExtension": "btree_gist",
+    "CITextExtension": "citext", "CryptoExtension": "pgcrypto", "HStoreExtension": "hstore",
+    "TrigramExtension": "pg_trgm", "UnaccentExtension": "unaccent",
+}  # fmt: skip
+# With the server itself; others come in packages of their own.
+_CONTRIB = frozenset(
+    [*_EXTENSIONS.values(), "cube", "earthdistance", "fuzzystrmatch", "intarray", "isn", "ltree", "pg_stat_statements",
+     "pgstattuple", "tablefunc", "uuid-ossp"]
+)  # fmt: skip
+
+
+def extensions(project: Project) -> None:
+    """Ask for the extensions that migrations create: an owner of a database may not create every one."""
+    databases = [loc[:4] for loc in project.draft.facts if loc[:3] == ("services", "postgresql", "databases")]
+    found: dict[str, str] = {}
+    for path in project.checkout.files if databases else ():
+        if path.endswith((".py", ".sql")) and not re.search(r"(^|/)(tests?|docs?)/", path):
+            text = project.checkout.text(path)
+            names = [_EXTENSIONS[each] for each in re.findall(r"\b(\w+Extension)\(\)", text) if each in _EXTENSIONS]
+            names += re.findall(r"""CreateExtension\(\s*["']([\w-]+)["']""", text)
+            names += re.findall(r"""(?i)CREATE EXTENSION IF NOT EXISTS \\?["']?([\w-]+)""", text)
+            found |= {each: path for each in names if each not in found}
+    for name, path in found.items():
+        if name in _CONTRIB:
+            for loc in dict.fromkeys(databases):
+                project.draft.add(*loc, "extensions", value=name, where=path)
+        elif name not in ("postgis", "plpgsql"):
+            project.draft.note(f"{path} creates the extension {name}; its package is not one of PostgreSQL itself.")
+
+
 def role(project: Project) -> str:
     """Return the name of the application's database and role."""
     return project.name.replace("-", "_")
@@ -78,6 +118,8 @@ def url(project: Project, scheme: str, where: str, file: str = "") -> str:
     if kind == "sqlite":
         return f"{scheme}:///{sqlite(project, file, where)}"
     database(project, kind, where)
+    if scheme == "postgis":
+        geography(project, where)
     name = role(project)
     return f"{scheme}://{name}:{{{{ secrets.DB_PASSWORD | urlquote }}}}@{_HERE}/{name}"
 

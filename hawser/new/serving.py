@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from . import programs, startup
 from .apps import App, find_apps, home_of, target_of
 from .commands import PROGRAMS, Found, dockerfiles, joined_lines
 from .facts import Fact
@@ -133,11 +134,12 @@ def _named(project: Project, apps: list[App], target: str) -> App | None:
 def workers(project: Project) -> None:
     """Put the workers that the checkout's own commands start into the draft."""
     for found in project.commands:
-        known = found.program in _WORKERS or found.kind == "uwsgi"
-        if not known or (found.kind == "script" and _has_workers(project)):
+        known = found.program in _WORKERS or found.kind == "uwsgi" or _litestar(found, "workers", "run")
+        known = known or _stays(found)
+        if not known or (found.kind == "script" and _has_workers(project) and not _clock(found)):
             continue
         beat = "beat" in found.words
-        name = "beat" if beat else _process_name(project, found)
+        name = "beat" if beat else "scheduler" if _clock(found) else _process_name(project, found)
         if beat and ("processes", "beat", "command") in project.draft.facts:
             continue
         if _same(project, found):
@@ -149,6 +151,23 @@ def workers(project: Project) -> None:
         project.draft.put("processes", name, "command", value=command, where=found.where, open=doubt)
         _once(project, name, found, beat)
     _celery(project)
+
+
+def _stays(found: Found) -> bool:
+    """Tell whether a management command goes on running: a program of a process manager that is about Django."""
+    managed = found.program.startswith("manage ") and found.literal
+    once = found.kind == "procfile" and found.name in ("release", "web")
+    return (
+        managed
+        and found.kind in ("systemd", "supervisor", "procfile")
+        and not once
+        and not re.fullmatch(r"manage (runserver\w*|migrate|collectstatic|shell\w*|test|check)", found.program)
+    )
+
+
+def _litestar(found: Found, *words: str) -> bool:
+    """Tell whether a command is one of Litestar's own, with the application that `LITESTAR_APP` names."""
+    return found.program == "litestar" and found.words[1:3] == words and found.literal
 
 
 def _bare(found: Found) -> Found:
@@ -206,8 +225,13 @@ def _canonical(found: Found) -> tuple[str, str]:
     return " ".join(map(_quoted, left)), "a shell fills in parts of the original command"
 
 
+def _clock(found: Found) -> bool:
+    """Tell whether a worker is the one that says when: it starts tasks, and there must not be two of it."""
+    return any(each in ("beat", "scheduler", "rqscheduler") for each in found.words)
+
+
 def _once(project: Project, name: str, found: Found, beat: bool) -> None:
-    if beat or "scheduler" in found.words or "rqscheduler" in found.words:
+    if _clock(found):
         project.draft.put("processes", name, "single", value=True)
     command = project.draft.facts["processes", name, "command"]
     text = str(command.value)
@@ -262,6 +286,15 @@ def _commands(project: Project) -> Iterator[Fact]:
     return (fact for loc, fact in project.draft.facts.items() if loc[0] == "processes" and loc[-1] == "command")
 
 
+def _links(project: Project, path: str, line: str) -> Iterator[str]:
+    """Yield the links that an image makes in the code before it builds bundles: to packages of Node, as a rule."""
+    folder = re.search(r"^WORKDIR\s+(\S+)", project.checkout.text(path), re.MULTILINE)
+    for match in re.finditer(r"\bln\s+-s\w*\s+([\w.@/-]+)\s+([\w.@/-]+)", line):
+        place = match[2].removeprefix(f"{folder[1].rstrip('/')}/" if folder else "/")
+        if not match[1].startswith("/") and not place.startswith(("/", "..")):
+            yield f"ln -sfn {match[1]} {place}"
+
+
 def bundles(project: Project, target: str) -> None:
     """Put the command of Flask-Assets into the draft, with the variables that an image gives it."""
     if "flask-assets" not in project.packages:
@@ -271,20 +304,44 @@ def bundles(project: Project, target: str) -> None:
             match = re.search(r"((?:[A-Z][A-Z0-9_]*=[\w./:-]+ +)*)flask +assets +build\b", line)
             if match:
                 where = f"{path}:{number}"
+                for link in _links(project, path, line[: match.start()]):
+                    project.draft.add("release", "build", value=link, where=where)
                 project.draft.add("release", "build", value=f"{match[1]}flask assets build", where=where)
                 project.variable("FLASK_APP", target.replace("'", ""), where)
                 return
 
 
+# Of a command of the application's own that makes the tables of an empty database, and says that they are up to date.
+_MAKES_TABLES = re.compile(r"(create|init|setup)[-_]?(db|database|tables)|db[-_](create|init|setup)")
+
+
+def _tables(project: Project) -> None:
+    """Have the tables of an empty database made as a start script offers it, where migrations change what is there."""
+    for found in project.commands:
+        own = found.program.startswith("manage ") or (found.program == "flask" and found.words[1:2] != ("db",))
+        if found.kind == "script" and own and found.literal and _MAKES_TABLES.fullmatch(found.words[-1]):
+            command = " ".join(_quoted(each) for each in _bare(found).words)
+            project.draft.put("once", "database", "command", value=command, where=found.where)
+            project.draft.put("once", "database", "before", value="migrate")
+            return
+
+
 def migrations(project: Project, target: str) -> None:
     """Put the command that migrates the database of an application without Django into the draft."""
+    _tables(project)
     for found in project.commands:
         line = " ".join(found.words)
         if found.program == "alembic" and "upgrade" in found.words and found.literal:
-            project.draft.put("release", "migrate", value=line, where=found.where)
+            filled = startup.filled(project, found.where) if found.kind == "script" else []
+            project.draft.put("release", "migrate", value=[line, *filled] if filled else line, where=found.where)
+        if _litestar(found, "database", "upgrade"):
+            asked = [*found.words, *(() if "--no-prompt" in found.words else ("--no-prompt",))]
+            project.draft.put("release", "migrate", value=" ".join(asked), where=found.where)
         if found.program == "flask" and "upgrade" in found.words and found.literal:
             project.draft.put("release", "migrate", value=line, where=found.where)
             project.variable("FLASK_APP", target.replace("'", ""), found.where)
+    if any(found.program == "litestar" for found in project.commands):
+        project.variable("LITESTAR_APP", target.replace("'", ""), "the commands of Litestar take it")
     if project.has("alembic.ini"):
         project.draft.put("release", "migrate", value="alembic upgrade head", where="alembic.ini")
         return
@@ -294,3 +351,7 @@ def migrations(project: Project, target: str) -> None:
         command = "flask db upgrade" + ("" if folder == "migrations" else f" --directory {folder}")
         project.draft.put("release", "migrate", value=command, where=found_env)
         project.variable("FLASK_APP", target.replace("'", ""), found_env)
+    if ("release", "migrate") not in project.draft.facts:
+        own, place = programs.migration(project)
+        if own:
+            project.draft.put("release", "migrate", value=own, where=place)

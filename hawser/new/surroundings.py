@@ -1,8 +1,7 @@
-"""Things around the code: a build with Node, packages of the system, a health path, clocks, older deployments."""
+"""Things around the code: packages of the system, a health path, clocks, older deployments."""
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 
@@ -17,6 +16,7 @@ _NOT_NEEDED = {
     "software-properties-common", "lsb-release", "python3", "python3-pip", "python3-venv", "python3-dev",
     "uuid-dev", "nodejs", "npm", "yarn", "apt-transport-https", "cron", "htop", "adduser", "tzdata", "pwgen",
     "git-core", "gnupg1", "iproute2", "yarnpkg", "automake", "sqlite3", "msodbcsql17", "msodbcsql18",
+    "google-chrome-stable", "docker-ce", "docker-ce-cli", "containerd.io",
     "libnss-myhostname", "postgresql", "redis-server", "bash", "less", "jq", "xz-utils", "rsync",
 }  # fmt: skip
 _COMPILED = {
@@ -31,95 +31,17 @@ _COMPILED = {
     "weasyprint": ("libpango-1.0-0", "libpangoft2-1.0-0"),
     "python-magic": ("libmagic1",),
 }  # fmt: skip
+_SAMPLE = re.compile(
+    r"((?:.*/)?[A-Za-z]\w*?)(?:[._-](?:example|sample|template|dist)\.py|\.py[._-](?:example|sample|template|dist))"
+)
+# An image that installs a compiler has packages without a wheel.
+_COMPILER = re.compile(r"(?<=[ \t])(build-essential|build-base|gcc|g\+\+)(?=\s|$)")
+# Python's image that is not a slim one has one already.
+_WHOLE_IMAGE = re.compile(r"^FROM\s+python:3[\d.]*(-(bookworm|trixie|bullseye))?(?=\s|$)", re.MULTILINE)
 _HEALTH = re.compile(
     r"""["'](/?[a-z0-9_/-]*(?:healthz?|healthcheck|health-check|health_check|livez|liveness|readyz|"""
     r"""__heartbeat__|__lbheartbeat__))/?["']"""
 )
-
-
-def node(project: Project) -> None:
-    """Put the build of the assets into the draft, before Django collects them."""
-    paths = [
-        path for path in project.checkout.files if posixpath.basename(path) == "package.json" and path.count("/") < 5
-    ]
-    paths = [
-        path
-        for path in paths
-        if not re.search(r"(^|/)(node_modules|tests?|docs?|e2e|viz-lib|packages|examples?)/", path)
-    ]
-    built = []
-    for path in sorted(paths, key=lambda each: each.count("/")):
-        try:
-            described = json.loads(project.checkout.text(path))
-        except (ValueError, RecursionError):
-            continue
-        scripts = described.get("scripts") if isinstance(described, dict) else None
-        script = next((each for each in ("build", "build:prod", "production", "prod") if each in (scripts or {})), "")
-        if isinstance(described, dict) and (script or (described.get("dependencies") and _reads_modules(project))):
-            built.append((posixpath.dirname(path), script, path, described))
-    for folder, script, path, described in built[:2]:
-        _build(project, folder, script, path, described)
-
-
-def _reads_modules(project: Project) -> bool:
-    texts = map(project.checkout.text, project.python)
-    return any("node_modules" in text or "NpmFinder" in text for text in texts)
-
-
-def _build(project: Project, folder: str, script: str, path: str, described: dict[str, object]) -> None:
-    beside = {
-        name
-        for name in ("package-lock.json", "yarn.lock", "pnpm-lock.yaml")
-        if posixpath.join(folder, name) in project.checkout.names
-    }
-    place = project.relative(folder) if folder else ("" if not project.base else "..")
-    where = project.checkout.where(path, f'"{script}"') if script else path
-    project.draft.add("packages", "all", value="nodejs", where=path)
-    project.draft.add("packages", "all", value="npm")
-    prefix = f"--prefix {place} " if place else ""
-    if "pnpm-lock.yaml" in beside or "yarn.lock" in beside:
-        tool = "pnpm" if "pnpm-lock.yaml" in beside else "yarn"
-        option = f"--dir {place} " if tool == "pnpm" and place else f"--cwd {place} " if place else ""
-        program, frozen = _manager(project, tool, folder, described)
-        commands = [f"{program} {option}install {frozen}"]
-        commands += [f"{program} {option}run {script}"] if script else []
-    else:
-        commands = [f"npm {prefix}{'ci' if 'package-lock.json' in beside else 'install'}"]
-        commands += [f"npm {prefix}run {script}"] if script else []
-    listed = project.draft.facts.get(("release", "build"))
-    former = listed.value if listed is not None and isinstance(listed.value, list) else []
-    project.draft.facts.pop(("release", "build"), None)
-    for command in commands:
-        project.draft.add("release", "build", value=command, where=where)
-    for command in former:
-        project.draft.add("release", "build", value=str(command), where=listed.where if listed else "")
-    engines = described.get("engines")
-    wanted = str(engines.get("node", "")) if isinstance(engines, dict) else ""
-    wanted = (
-        wanted
-        or project.checkout.text(posixpath.join(folder, ".nvmrc")).strip()
-        or project.checkout.text(".nvmrc").strip()
-    )
-    number = re.search(r"\d+", wanted)
-    if number and int(number[0]) > 18:
-        project.draft.note(f"the assets want Node {wanted[:20]} ({path}); Debian 12 has 18, Debian 13 has 20.")
-
-
-def _manager(project: Project, tool: str, folder: str, described: dict[str, object]) -> tuple[str, str]:
-    """Return how yarn or pnpm is called in the version that wrote the lock, and its option to take that as it is."""
-    asked = re.fullmatch(rf"{tool}@(\d+)([0-9.]*)(\+\S*)?", str(described.get("packageManager", "")))
-    if tool == "yarn" and "__metadata:" in project.checkout.text(posixpath.join(folder, "yarn.lock")):
-        # Yarn 2 and later, which npm has under another name (https://yarnpkg.com/getting-started/install).
-        version = f"@{asked[1]}{asked[2]}" if asked and int(asked[1]) > 1 else "@4"
-        # Without that, packages stay archives, and there is no node_modules for the code to read.
-        plain = _reads_modules(project) and "nodeLinker:" not in project.checkout.text(
-            posixpath.join(folder, ".yarnrc.yml")
-        )
-        linker = "YARN_NODE_LINKER=node-modules " if plain else ""
-        return f"{linker}npx --yes --package @yarnpkg/cli-dist{version} yarn", "--immutable"
-    if tool == "pnpm" and asked:
-        return f"npx --yes pnpm@{asked[1]}{asked[2]}", "--frozen-lockfile"
-    return f"npx --yes {tool}", "--frozen-lockfile"
 
 
 def system_packages(project: Project) -> None:
@@ -134,6 +56,12 @@ def system_packages(project: Project) -> None:
                 project.draft.add("packages", "all", value=line.strip(), where=path)
     for path in dockerfiles(project.checkout)[:1]:
         text = project.checkout.text(path)
+        compiler = _COMPILER.search(re.sub(r"(?m)^\s*#.*$", "", text)) or (
+            _WHOLE_IMAGE.search(text) if re.search(r"[ \t]lib\S+-dev\s", text) else None
+        )
+        if compiler is not None:
+            for each in ("build-essential", "python3-dev"):
+                project.draft.add("packages", "all", value=each, where=project.checkout.where(path, compiler[0]))
         if re.search(r"^FROM\s+\S*alpine", text, re.MULTILINE | re.IGNORECASE):
             continue
         compiled = re.search(r"\blib\S+-dev\b", text)
@@ -142,6 +70,8 @@ def system_packages(project: Project) -> None:
                 for word in installed.split():
                     # Each release has another name for a library; what is for compiling brings it along.
                     library = word.endswith("t64") or (compiled and re.fullmatch(r"lib.*[0-9]", word))
+                    # Pythons of other archives; those of the hosts are `python.interpreter`.
+                    library = library or re.fullmatch(r"python3\.[0-9]+(-[a-z]+)?", word)
                     if re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", word) and word not in _NOT_NEEDED and not library:
                         # Of another archive than Debian's, which has one version and a name without it.
                         name = re.sub(r"^(postgresql-client)-[0-9]+$", r"\1", word)
@@ -170,19 +100,25 @@ def health(project: Project) -> None:
     for path in sorted(code, key=lambda each: each.count("/"))[:60]:
         for _number, line in project.checkout.lines(path):
             match = _HEALTH.search(line) if re.search(r"path\(|route\(|\.get\(|url\(|r\(", line) else None
-            if match and _at_the_top(project, path, line):
+            prefix = _prefix(project, path, line) if match else None
+            if match and prefix is not None:
                 slash = "/" if f"{match[1]}/" in line and "django" in project.packages else ""
-                candidates.append((f"/{match[1].strip('/')}{slash}", project.checkout.where(path, match[1])))
+                candidates.append((f"/{prefix}{match[1].strip('/')}{slash}", project.checkout.where(path, match[1])))
     if candidates:
         path, where = candidates[0]
         project.draft.put("processes", "web", "health", value={"path": path}, where=where)
 
 
-def _at_the_top(project: Project, path: str, line: str) -> bool:
-    """Tell whether a route has no prefix that stands elsewhere: one of the root URLs, or of the application itself."""
-    if posixpath.basename(path) == "urls.py":
-        return path == project.root_urls
-    return bool(re.search(r"@(app|application)\.(get|route)\(", line))
+def _prefix(project: Project, path: str, line: str) -> str | None:
+    """Return what stands before a route: nothing in the root URLs and in the application itself; None: nobody knows."""
+    if posixpath.basename(path) != "urls.py":
+        return "" if re.search(r"@(app|application)\.(get|route)\(", line) else None
+    if path == project.root_urls:
+        return ""
+    module = re.escape(project.module_name(path))
+    included = rf"""path\(\s*["']([\w/-]*)["']\s*,\s*include\(\s*\(?\s*["']{module}["']"""
+    match = re.search(included, project.checkout.text(project.root_urls)) if project.root_urls else None
+    return match[1] if match else None
 
 
 def clocks(project: Project) -> None:
@@ -218,6 +154,9 @@ def former_deployments(project: Project) -> None:
             if "hawser" in text:
                 continue
             kind = "Fabric"
+        elif path.startswith("."):
+            # Workflows of a forge have such names too.
+            continue
         elif re.search(r"(^|/)(playbooks?/[^/]+|roles/[^/]+/tasks/main|deploy|site|playbook)\.ya?ml$", path):
             text, kind = project.checkout.text(path), "Ansible"
         names = _installed(text) if text else []
@@ -244,3 +183,22 @@ def other_services(project: Project) -> None:
             r"(elasticsearch|opensearch|meilisearch|minio|mongo|clickhouse|solr|kafka|nats|mailhog|typesense)", image
         ):
             project.draft.note(f"{path} has {name} ({image[:60]}); Hawser does not install it.")
+
+
+def samples_of_code(project: Project) -> None:
+    """Note the samples of modules that the checkout lacks: the application imports them, and hosts get no such file."""
+    for path in project.checkout.files:
+        match = _SAMPLE.fullmatch(path)
+        name = f"{match[1]}.py" if match else ""
+        stem = posixpath.basename(name).removesuffix(".py")
+        if (
+            not name
+            or name in project.checkout.names
+            or not name.startswith(f"{project.base}/" if project.base else "")
+        ):
+            continue
+        imported = re.compile(rf"(import|from)\s+(\S+\.)?{re.escape(stem)}\b|[\"'](\w+\.)+{re.escape(stem)}[\"']")
+        if stem and any(imported.search(project.checkout.text(each)) for each in project.python if each != path):
+            project.draft.note(
+                f"{path} is a sample of {name}, which the code imports; where it is needed, [[files]] brings it."
+            )

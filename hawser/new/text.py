@@ -15,6 +15,7 @@ ORDER = (
     "packages",
     "env",
     "release",
+    "once",
     "processes",
     "cron",
     "persistent",
@@ -58,7 +59,7 @@ def tables(draft: Draft) -> Iterator[tuple[str, list[tuple[str, Fact]]]]:
 
 def _begin(found: Mapping[Loc, object], table: Loc) -> int:
     """Return the place of the first table of the same entry: those of one process stay together."""
-    shared = 2 if table[0] in ("processes", "cron", "services", "hosts") else 1
+    shared = 2 if table[0] in ("processes", "once", "cron", "services", "hosts") else 1
     return next(place for place, each in enumerate(found) if each[:shared] == table[:shared])
 
 

@@ -12,6 +12,8 @@ from .reads import Read
 
 # Secrets that an application only has to keep to itself: any value will do.
 _OWN_SECRET = re.compile(r"(^|_)(SECRET_KEY|SECRET|SALT|ENCRYPTION_KEY|SIGNING_KEY|SECRET_KEY_BASE|HASH_KEY)$")
+# Those that sign sessions and the like, whatever the code does without one; others may switch on what nobody uses.
+_ALWAYS = re.compile(r"(^|_)(SECRET_KEY(_BASE)?|SALT|(JWT|COOKIE|SESSION|APP|CSRF|FLASK|DJANGO)_SECRET)$|^SECRET$")
 _OF_OTHERS = re.compile(
     r"(AWS|S3|STRIPE|GITHUB|GOOGLE|GITLAB|AZURE|OIDC|OAUTH|SAML|LDAP|SLACK|DISCORD|TWITTER|FACEBOOK|MAIL|SMTP|SENTRY|"
     r"CAPTCHA|TWILIO|OPENAI|CLIENT|CONSUMER|API|WEBHOOK|SSO|B2|MINIO|STORAGE|PAYPAL|SUPERUSER|ADMIN)"
@@ -28,7 +30,7 @@ _FOLDER = re.compile(r"(UPLOAD|DATA|MEDIA|STORAGE|FILES|ATTACHMENT)[A-Z_]*(DIR|F
 # What an application writes to, wherever it looks for it when nothing says so.
 _DATA = re.compile(r"([A-Z0-9]+_)?DATA_(DIR|FOLDER|PATH|ROOT|DIRECTORY)")
 _SAMPLE = re.compile(
-    r"(^|/)(\.?env[._-]?(file)?[._-]?(example|sample|template|dist|prod|production|default)s?"
+    r"(^|/)(\.env|\.?env[._-]?(file)?[._-]?(example|sample|template|dist|prod|production|default)s?"
     r"|(example|sample|template)[._-]env|\.env\.[a-z]+\.example)$",
     re.IGNORECASE,
 )
@@ -98,7 +100,7 @@ def settle(project: Project, central: frozenset[str]) -> None:
             continue
         inside = [read for read in reads if read.where.rpartition(":")[0] in central]
         read = next((each for each in inside if each.required), (inside or reads)[0])
-        if not inside or not _set(project, read, given.get(name, "")):
+        if not inside or read.where in project.defaults or not _set(project, read, given.get(name, "")):
             default = "" if read.default in (None, "") or is_secret(name) else f" = {str(read.default)[:60]!r}"
             others[name] = f"{name}{default}, {read.where}"
     project.draft.others = sorted(others.values())
@@ -109,7 +111,11 @@ def _set(project: Project, read: Read, sample: str) -> bool:
     name = read.name
     if services.set_variable(project, read, sample):
         return True
-    if _OWN_SECRET.search(name) and (not _OF_OTHERS.search(name) or "JWT" in name):
+    # One that has a form, such as a salt of bcrypt's, is none that any value will do for.
+    formed = isinstance(read.default, str) and read.default.startswith("$")
+    used = bool(_ALWAYS.search(name)) or read.required or read.default not in (None, "")
+    own = _OWN_SECRET.search(name) and (not _OF_OTHERS.search(name) or "JWT" in name)
+    if own and used and not formed:
         project.variable(name, project.secret(name, read.where), read.where)
         return True
     if _ADDRESS.search(name) and (read.required or _local(read.default)):

@@ -370,7 +370,7 @@ class PythonEnvironment(Kind):
     def build(self, recipe: Recipe, interpreter: Optional[Interpreter]) -> None:
         """Build the environment as its user and mark it complete."""
         for name in recipe.passed_over():
-            self.system.warnings.append("%s is not read: %s is installed" % (name, recipe.title()))
+            self.system.warnings.append("%s is not read; what is installed: %s" % (name, recipe.title()))
         self.fill(recipe, interpreter)
         if not recipe.own and came_from(self.path, self.spec["source"]):
             # What names the checkout is found in many places, and not in all of them.

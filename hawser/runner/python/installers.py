@@ -138,6 +138,11 @@ HINTS = (
         'a package is too old for the setuptools of today; python.build_constraints = ["setuptools<58"] lets it build',
     ),
     (
+        r"cannot import name '(\w{1,60})' from 'setuptools'",
+        "a package is built with {1} of setuptools, which that of today has no more; "
+        'python.build_constraints = ["setuptools<60"] lets it build',
+    ),
+    (
         r"No module named '(pkg_resources)\b",
         "a package is built with {1}, which setuptools of today has no more; "
         'python.build_constraints = ["setuptools<81"] lets it build',

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hawser.errors import HawserError
+
 from .conftest import value
 
 FACTORY = """\
@@ -143,11 +145,14 @@ def test_bundles_of_flask_assets_are_built_as_the_image_builds_them(draft):
     files = {
         "requirements.txt": "Flask\nFlask-Assets\n",
         "shop/__init__.py": "from flask import Flask\ndef create_app():\n    app = Flask(__name__)\n    return app\n",
-        "Dockerfile": "FROM debian\nRUN yarn install \\\n && SESSION_TYPE=filesystem flask assets build && rm -r x\n",
+        "Dockerfile": "FROM debian\nWORKDIR /app\nRUN yarn install && ln -s /usr/x /app/x \\\n"
+        " && ln -s ../../node_modules /app/shop/static/node_modules \\\n"
+        " && SESSION_TYPE=filesystem flask assets build && rm -r x\n",
         "package.json": '{"scripts": {"build": "sass"}}',
     }
     found = draft(files)
-    build = ["npm install", "npm run build", "SESSION_TYPE=filesystem flask assets build"]
+    link = "ln -sfn ../../node_modules shop/static/node_modules"
+    build = ["npm install", "npm run build", link, "SESSION_TYPE=filesystem flask assets build"]
     assert value(found, "release", "build") == build
     assert value(found, "env", "variables", "FLASK_APP") == "shop:create_app"
     without = draft({**files, "requirements.txt": "Flask\n"})
@@ -199,3 +204,172 @@ def test_workers_of_celery_load_the_module_that_makes_the_application_for_them(d
     module = PREFIXED["celery_worker.py"].replace("app = create_app()\n", prepared)
     command = f"celery -A {loaded} worker -l INFO"
     assert value(draft({**PREFIXED, "celery_worker.py": module}), "processes", "worker", "command") == command
+
+
+def test_programs_that_a_start_script_runs_after_a_migration_run_after_it(draft):
+    script = "#! /usr/bin/env bash\npython app/wait.py\nalembic upgrade head\n\npython app/fill.py --once\nexec app\n"
+    files = {
+        "requirements.txt": "fastapi\n",
+        "app/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "app/wait.py": "",
+        "app/fill.py": "",
+        "alembic.ini": "",
+        "scripts/prestart.sh": script,
+    }
+    assert value(draft(files), "release", "migrate") == ["alembic upgrade head", "python app/fill.py --once"]
+
+
+def test_values_of_a_dotenv_file_in_the_checkout_are_those_of_a_sample(draft):
+    files = {
+        "requirements.txt": "fastapi\npydantic-settings\n",
+        "main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "settings.py": FIELDS.replace("SHOP_", "").replace("token: str", "token: str\n    owner: str"),
+        ".env": "OWNER=admin@example.com\nTOKEN=changethis\n",
+    }
+    found = draft(files)
+    assert value(found, "env", "variables", "OWNER") == "admin@example.com"
+    assert value(found, "env", "variables", "TOKEN") == "{{ secrets.TOKEN }}"
+
+
+def test_a_helper_that_asks_another_one_for_a_variable_reads_it(draft):
+    helpers = """\
+import os
+
+def value_of(key, default, kind=None):
+    return os.getenv(key) or default
+
+def get_env(key, default):
+    return lambda: value_of(key=key, default=default)
+"""
+    files = {
+        "requirements.txt": "litestar\nasyncpg\n",
+        "app.py": "from litestar import Litestar\napp = Litestar()\n",
+        "env.py": helpers,
+        "settings.py": 'from env import get_env\nURL = get_env("DATABASE_URL", "postgresql+asyncpg://x@db/x")\n',
+    }
+    url = "postgresql+asyncpg://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"
+    assert value(draft(files), "env", "variables", "DATABASE_URL") == url
+
+
+def test_commands_of_litestar_migrate_and_work_with_the_application_that_is_served(draft):
+    compose = """\
+services:
+  worker:
+    command: litestar workers run
+  migrator:
+    command: litestar database upgrade
+"""
+    files = {
+        "requirements.txt": "litestar\n",
+        "app.py": "from litestar import Litestar\napp = Litestar()\n",
+        "compose.yml": compose,
+    }
+    found = draft(files)
+    assert value(found, "release", "migrate") == "litestar database upgrade --no-prompt"
+    assert value(found, "processes", "worker", "command") == "litestar workers run"
+    assert value(found, "env", "variables", "LITESTAR_APP") == "app:app"
+
+
+def test_a_start_script_that_makes_the_tables_of_an_empty_database_does_so_before_the_first_migration(draft):
+    script = """\
+#!/bin/bash
+worker() {
+  exec supervisord -c worker.conf
+}
+scheduler() {
+  exec /app/manage.py rq scheduler
+}
+create_db() {
+  exec /app/manage.py database create_tables
+}
+"""
+    files = {
+        "requirements.txt": "flask\nflask-migrate\nrq\n",
+        "wsgi.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "migrations/env.py": "",
+        "worker.conf": "[program:worker]\ncommand=./manage.py rq worker\n",
+        "bin/docker-entrypoint": script,
+    }
+    found = draft(files)
+    assert value(found, "once", "database", "command") == "python manage.py database create_tables"
+    assert value(found, "once", "database", "before") == "migrate"
+    assert value(found, "processes", "scheduler", "command") == "python manage.py rq scheduler"
+    assert value(found, "processes", "scheduler", "single") is True
+    assert value(found, "processes", "worker", "command") == "python manage.py rq worker"
+
+
+def test_variables_that_a_loop_over_defaults_looks_for_are_set(draft):
+    settings = """\
+import os
+
+class AppSettings:
+    defaults = {"port": 80, "salt": "$2b$12$x", "secret_key": "e951e5a1", "title": "x"}
+
+    def load(app):
+        for name, default in AppSettings.defaults.items():
+            variable = name.upper()
+            if variable in os.environ:
+                app.config[variable] = os.environ[variable]
+"""
+    files = {
+        "requirements.txt": "flask\n",
+        "wsgi.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "settings.py": settings,
+    }
+    found = draft(files)
+    assert value(found, "env", "variables", "SECRET_KEY") == "{{ secrets.SECRET_KEY }}"
+    assert value(found, "env", "variables", "SALT") is None
+    assert "PORT" not in "".join(found.others) and any(each.startswith("TITLE") for each in found.others)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "DATABASE_ASYNC_URL", "DB_URI", "SQLALCHEMY_DATABASE_URI"])
+def test_an_address_of_a_database_is_known_by_the_name_of_its_variable(draft, name):
+    files = {
+        "requirements.txt": "fastapi\nasyncpg\n",
+        "main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "settings.py": f'import os\nURL = os.environ["{name}"]\n',
+    }
+    url = "postgresql://shop:{{ secrets.DB_PASSWORD | urlquote }}@127.0.0.1/shop"
+    assert value(draft(files), "env", "variables", name) == url
+
+
+@pytest.mark.parametrize(
+    ("body", "asked"),
+    [
+        ("return os.getenv(name, default)", None),
+        ("return os.environ[name]", ""),
+        ("found = os.getenv(name)\n    if not found:\n        raise KeyError(name)\n    return found", ""),
+    ],
+)
+def test_a_helper_that_does_without_a_variable_makes_it_no_requirement(draft, body, asked):
+    files = {
+        "requirements.txt": "flask\n",
+        "wsgi.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "settings.py": f'import os\n\ndef str_env(name, default=""):\n    {body}\n\nTITLE = str_env("SHOP_TITLE")\n',
+    }
+    assert value(draft(files), "env", "variables", "SHOP_TITLE") == asked
+
+
+def test_the_template_of_a_project_is_no_application(draft):
+    name = "{{cookiecutter.slug}}/app/main.py"
+    with pytest.raises(HawserError, match="no web application"):
+        draft({name: "from fastapi import FastAPI\napp = FastAPI()\n", "README.md": ""})
+
+
+@pytest.mark.parametrize(
+    ("read", "made"),
+    [
+        ('os.getenv("SECRET_KEY")', True),
+        ('os.getenv("CREDENTIALS_SECRET")', False),
+        ('os.getenv("CREDENTIALS_SECRET", "")', False),
+        ('os.getenv("CREDENTIALS_SECRET", "changeme")', True),
+        ('os.environ["CREDENTIALS_SECRET"]', True),
+    ],
+)
+def test_a_secret_that_the_code_does_without_switches_nothing_on(draft, read, made):
+    files = {
+        "requirements.txt": "flask\n",
+        "wsgi.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "settings.py": f"import os\nKEY = {read}\n",
+    }
+    assert (value(draft(files), "env", "generated") is not None) == made

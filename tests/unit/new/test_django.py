@@ -139,3 +139,120 @@ def test_static_files_that_are_in_the_checkout_as_they_were_collected_stay_so(dr
     assert value(found, "release", "build") is None
     assert value(found, "site", "static", "/static/") == "public"
     assert any("(public/staticfiles.json): nothing collects them" in note for note in found.notes)
+
+
+def test_a_variable_inside_the_path_of_uploads_is_left_to_its_default(draft):
+    settings = DJANGO["shop/settings.py"].replace(
+        'os.path.join(BASE_DIR, "uploads")', 'os.path.join(BASE_DIR, os.environ.get("MEDIA_ROOT", "uploads"))'
+    )
+    found = draft({**DJANGO, "shop/settings.py": settings})
+    assert value(found, "env", "variables", "MEDIA_ROOT") is None
+    assert value(found, "persistent", "linked") == ["uploads"]
+    assert value(found, "site", "static", "/uploads/") == "uploads"
+
+
+def test_variables_of_the_settings_of_a_worker_that_begin_with_the_others_are_set(draft):
+    settings = DJANGO["shop/settings.py"].replace("import os\n", "import os\nfrom environs import Env\nenv = Env()\n")
+    worker = 'from shop.settings import *  # noqa\n\nBROKER_URL = env("BROKER_URL", "redis://broker:6379/3")\n'
+    found = draft(
+        {
+            **DJANGO,
+            "requirements.txt": "Django\npsycopg\nenvirons\ncelery\nredis\n",
+            "shop/settings.py": settings,
+            "worker/settings.py": worker,
+        }
+    )
+    assert value(found, "env", "variables", "BROKER_URL") == "redis://127.0.0.1:6379/3"
+
+
+def test_static_files_are_collected_with_the_settings_that_an_image_collects_them_with(draft):
+    image = (
+        "FROM python:3.11-slim\nRUN SECRET_KEY=x DJANGO_SETTINGS_MODULE=shop.collect python manage.py collectstatic\n"
+    )
+    found = draft({**DJANGO, "shop/collect.py": "from shop.settings import *\n", "Dockerfile": image})
+    command = "DJANGO_SETTINGS_MODULE=shop.collect python manage.py collectstatic --noinput"
+    assert value(found, "release", "build") == [command]
+
+
+def test_variables_that_settings_pass_to_a_call_are_asked_for(draft):
+    settings = (
+        DJANGO["shop/settings.py"] + 'report.init(dsn=os.environ["REPORT_DSN"], name=os.environ["REPORT_NAME"])\n'
+    )
+    found = draft({**DJANGO, "shop/settings.py": settings})
+    assert value(found, "env", "required") == ["REPORT_DSN"]
+    assert found.facts["env", "variables", "REPORT_NAME"].open
+
+
+def test_uploads_without_an_address_are_not_served_by_the_web_server(draft):
+    settings = DJANGO["shop/settings.py"].replace('MEDIA_URL = "/uploads/"\n', "")
+    found = draft({**DJANGO, "shop/settings.py": settings})
+    assert value(found, "persistent", "linked") == ["uploads"]
+    assert [loc[2] for loc in found.facts if loc[:2] == ("site", "static")] == ["/static/"]
+    assert any("may be private" in note for note in found.notes)
+
+
+def test_a_variable_that_is_only_read_where_it_is_set_is_not_asked_for(draft):
+    header = 'SECURE_PROXY_SSL_HEADER = tuple(loads(os.environ["SHOP_TLS"])) if "SHOP_TLS" in os.environ else None\n'
+    found = draft({**DJANGO, "shop/settings.py": DJANGO["shop/settings.py"] + header})
+    assert value(found, "env", "variables", "SHOP_TLS") is None
+
+
+def test_a_sample_of_a_module_that_the_code_imports_and_lacks_is_named(draft):
+    files = {
+        "shop/configuration_example.py": "SECRET_KEY = ''\n",
+        "shop/local.py.dist": "",
+        "shop/load.py": 'import_module("shop.configuration")\n',
+    }
+    notes = [note for note in draft({**DJANGO, **files}).notes if "is a sample of" in note]
+    assert notes == [
+        "shop/configuration_example.py is a sample of shop/configuration.py, which the code imports; where it is "
+        "needed, [[files]] brings it."
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        DJANGO["shop/settings.py"].replace("backends.postgresql", "contrib.gis.db.backends.postgis"),
+        DJANGO["shop/settings.py"].partition("DATABASES")[0]
+        + 'DATABASES = {"default": env.db(default="postgis://x@localhost/x")}\n',
+    ],
+)
+def test_a_database_with_geography_has_the_extension_and_its_packages(draft, settings):
+    settings = settings.replace("import os\n", "import os\nimport environ\nenv = environ.Env()\n")
+    found = draft({**DJANGO, "shop/settings.py": settings})
+    assert value(found, "services", "postgresql", "databases", "shop", "extensions") == ["postgis"]
+    assert value(found, "packages", "all") == ["postgresql-postgis", "gdal-bin"]
+
+
+def test_a_cache_in_the_database_gets_its_table_after_the_migrations(draft):
+    cache = 'CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}\n'
+    found = draft({**DJANGO, "shop/settings.py": DJANGO["shop/settings.py"] + cache})
+    migrate = ["python manage.py migrate --noinput", "python manage.py createcachetable"]
+    assert value(found, "release", "migrate") == migrate
+
+
+def test_extensions_that_migrations_create_are_there_before_them(draft):
+    files = {
+        "shop/migrations/0001_first.py": "operations = [BloomExtension(), CreateExtension('ltree')]\n",
+        "shop/migrations/0002_raw.sql": 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp";\ncreate extension vector;\n',
+        "shop/migrations/0003_more.py": "RunSQL('CREATE EXTENSION IF NOT EXISTS vector')\n",
+        "shop/tests/test_x.py": "HStoreExtension()\n",
+    }
+    found = draft({**DJANGO, **files})
+    asked = value(found, "services", "postgresql", "databases", "shop", "extensions")
+    assert asked == ["bloom", "ltree", "uuid-ossp"]
+    assert any(note.startswith("shop/migrations/0003_more.py creates the extension vector") for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("included", "path"),
+    [('path("api/", include(("shop.api.urls", "api")))', "/api/healthcheck"), ('path("api/", api_urls)', None)],
+)
+def test_a_route_for_health_has_the_prefix_that_the_first_routes_give_it(draft, included, path):
+    files = {
+        "shop/urls.py": f"urlpatterns = [\n    {included},\n]\n",
+        "shop/api/urls.py": 'urlpatterns = [path("healthcheck", view)]\n',
+    }
+    expected = {"path": path} if path else None
+    assert value(draft({**DJANGO, **files}), "processes", "web", "health") == expected

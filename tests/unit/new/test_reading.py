@@ -181,5 +181,51 @@ attach-daemon = python3 manage.py sendreports --loop
 
 
 def test_a_package_of_another_archive_is_asked_for_by_the_name_that_debian_has(draft):
-    image = "FROM python:3.12\nRUN apt-get install -y postgresql-client-14 gdal-bin\n"
+    image = "FROM python:3.12\nRUN apt-get install -y postgresql-client-14 gdal-bin python3.10-dev\n"
     assert value(draft({**DJANGO, "Dockerfile": image}), "packages", "all") == ["postgresql-client", "gdal-bin"]
+
+
+@pytest.mark.parametrize(
+    ("image", "compiler"),
+    [
+        ("FROM python:3.11-slim\nRUN apt-get update && apt-get install -y \\\n  build-essential libfoo1", True),
+        ("FROM python:3.11-alpine\nRUN apk add gcc musl-dev", True),
+        ("FROM python:3.11\nRUN apt-get install -y libfoo-dev tidy", True),
+        ("FROM python:3.11\nRUN apt-get install -y tidy", False),
+        ("FROM python:3.11-slim\n# no gcc here\nRUN apt-get install -y tidy", False),
+    ],
+)
+def test_hosts_have_a_compiler_where_an_image_has_one_for_packages(draft, image, compiler):
+    packages = value(draft({**DJANGO, "Dockerfile": f"{image}\n"}), "packages", "all") or []
+    assert (packages[:2] == ["build-essential", "python3-dev"]) == compiler
+    assert "gcc" not in packages and "musl-dev" not in packages
+
+
+UNIT = "[Service]\nType={}\nExecStart=/opt/shop/venv/bin/python3 manage.py {}\n"
+
+
+def test_management_commands_that_systemd_keeps_running_are_processes(draft):
+    files = {
+        "scripts/shop-consumer.service": UNIT.format("simple", "consume"),
+        "scripts/shop-clean.service": UNIT.format("oneshot", "clean"),
+        "scripts/shop-web.service": UNIT.format("simple", "runserver"),
+    }
+    found = draft({**DJANGO, **files})
+    commands = {loc[1]: fact.value for loc, fact in found.facts.items() if loc[0] == "processes" and loc[1] != "web"}
+    assert commands == {"consumer": "python3 manage.py consume"}
+
+
+def test_a_workflow_of_a_forge_is_no_older_deployment(draft):
+    found = draft({**DJANGO, ".github/workflows/deploy.yml": "on: push\n", "ops/deploy.yml": "- hosts: all\n"})
+    assert [note.partition(" ")[0] for note in found.notes if "older deployment" in note] == ["ops/deploy.yml"]
+
+
+def test_a_lock_of_a_workspace_that_is_not_read_is_named(draft):
+    project = '[project]\nname = "app"\nversion = "1"\ndependencies = ["fastapi"]\n'
+    files = {
+        "uv.lock": "version = 1\n",
+        "backend/pyproject.toml": project,
+        "backend/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+    }
+    note = "uv.lock is of a workspace, and not read from backend: versions are chosen anew from backend/pyproject.toml."
+    assert note in draft(files).notes

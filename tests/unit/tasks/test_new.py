@@ -83,6 +83,20 @@ def test_an_older_fabfile_stays_and_a_host_of_the_sandbox_needs_no_address(code)
     assert "sandbox = true" in text and "OPEN" not in text
 
 
+@pytest.mark.parametrize(
+    ("files", "release"),
+    [
+        ({"pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.12"\n'}, '"trixie"'),
+        ({"package.json": '{"scripts": {"build": "x"}, "engines": {"node": ">=20"}}'}, '"trixie"'),
+        ({"package.json": '{"scripts": {"build": "x"}, "engines": {"node": ">=18"}}'}, "true"),
+    ],
+)
+def test_a_host_of_the_sandbox_has_the_python_and_the_node_that_the_code_wants(code, files, release):
+    commit(code, files)
+    assert typed(code, "new", "--sandbox").returncode == 0
+    assert f"sandbox = {release}\n" in (code / "hosts" / "shop.toml").read_text()
+
+
 def test_what_is_open_is_asked_for_at_a_terminal(code):
     leader, follower = pty.openpty()
     process = subprocess.Popen([*PROGRAM, "new"], cwd=code, env=ENV, stdin=follower, stdout=follower, stderr=follower)

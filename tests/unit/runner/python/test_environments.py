@@ -622,7 +622,7 @@ class TestLocksOfOtherTools:
     def test_a_lock_that_the_settings_pass_over_is_named(self, kind, tmp_path, system):
         (tmp_path / "source" / "poetry.lock").write_text(POETRY)
         put(kind(detect=False, packages=["six==1.17.0"]))
-        assert system.take_warnings() == ["poetry.lock is not read: 1 package is installed"]
+        assert system.take_warnings() == ["poetry.lock is not read; what is installed: 1 package"]
 
     @needs_uv
     def test_requirements_that_are_locked_are_installed_before_those_that_are_not(self, kind, project):

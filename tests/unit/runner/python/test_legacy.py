@@ -145,6 +145,15 @@ class TestWhatPackagesAreBuiltWith:
             "error in x setup command: use_2to3 is invalid."
         )
 
+    def test_setuptools_is_limited_where_a_package_imports_what_it_has_no_more(self):
+        said = (
+            "ImportError: cannot import name 'convert_path' from 'setuptools' (/srv/shop/envs/x/setuptools/__init__.py)"
+        )
+        assert explain(said) == (
+            "a package is built with convert_path of setuptools, which that of today has no more; "
+            'python.build_constraints = ["setuptools<60"] lets it build'
+        )
+
     @needs_uv
     def test_counts_in_an_isolated_build_of_uv(self, kind, tmp_path):
         package = tmp_path / "old"
