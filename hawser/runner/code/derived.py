@@ -8,7 +8,7 @@ import json
 import os
 import re
 
-from ..files.disk import read, read_itself, write_atomically
+from ..files.disk import opened, read, write_atomically
 from ..files.records import parsed
 from ..files.walk import walk
 from ..machine.commands import Program
@@ -133,7 +133,10 @@ class Derived(Program):
         """Yield each file of a checkout that fits one of some patterns of git, with a digest of its contents."""
         for name in self.git(source, "--others", patterns):
             path = os.path.join(source, name)
-            if os.path.islink(path):
+            if "\ufffd" in name:
+                # A name that is no UTF-8 leads nowhere, and what it holds is never known to be the same.
+                yield [name, os.urandom(8).hex()]
+            elif os.path.islink(path):
                 yield [name, "link", os.readlink(path)]
             elif os.path.isfile(path):
                 yield contents_of(name, path)
@@ -157,7 +160,12 @@ class Derived(Program):
 
 def contents_of(name: str, path: str) -> List[str]:
     """Return the name of a file, whether it is a program, and a digest of it."""
-    return [name, "x" if os.stat(path).st_mode & 0o100 else "", hashed(read_itself(path))]
+    digest = hashlib.sha256()
+    with opened(path, links=False) as stream:
+        runs = os.fstat(stream.fileno()).st_mode & 0o100
+        for part in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(part)
+    return [name, "x" if runs else "", digest.hexdigest()]
 
 
 def recorded(path: str) -> Optional[Dict[str, object]]:

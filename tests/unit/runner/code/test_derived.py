@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 
@@ -129,6 +130,22 @@ class TestBuild:
         releases.write({})
         releases.add("r3")
         assert applied(releases.build("r3")).note == ""
+
+    def test_a_name_that_is_no_text_is_never_known_to_be_the_same(self, releases):
+        (releases.repository / "shop/static" / os.fsdecode(b"caf\xe9")).write_text("a")
+        releases.write({})
+        releases.add("r1")
+        applied(releases.build("r1"))
+        releases.add("r2")
+        assert applied(releases.build("r2")).note == ""
+
+    def test_a_pipe_in_the_place_of_an_input_is_not_waited_for(self, releases):
+        releases.add("r1")
+        applied(releases.build("r1", "mkdir -p static"))
+        path = releases.add("r2") / "source/shop/static/a.css"
+        path.unlink()
+        os.mkfifo(path)
+        assert applied(releases.build("r2", "mkdir -p static")).note == ""
 
     def test_what_an_earlier_build_has_left_is_an_input_although_git_ignores_it(self, releases):
         releases.write({".gitignore": "dist/\n"})
