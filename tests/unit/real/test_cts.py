@@ -70,7 +70,7 @@ def test_workers_are_restarted_every_night_at_the_time_of_the_deployment() -> No
 
 
 def test_commands_of_the_deployment_of_cts_run_in_a_rollout() -> None:
-    lines = " ".join([*ENVIRONMENT.release.build, *ENVIRONMENT.release.migrate])
+    lines = " ".join([*ENVIRONMENT.release.lines("build"), *ENVIRONMENT.release.lines("migrate")])
     assert all(f"manage.py {command}" in lines for command in facts("deployment", "commands"))
 
 

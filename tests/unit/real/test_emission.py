@@ -52,7 +52,7 @@ def test_the_server_listens_where_only_the_web_server_reaches_it(shipped: Enviro
 
 def test_tokens_go_where_the_server_looks_for_them(shipped: Environment, real: Table) -> None:
     assert real["tokens"]["lie in"] == "the database"
-    assert any("/etc/emission/tokens.py" in line for line in shipped.release.migrate)
+    assert any("/etc/emission/tokens.py" in line for line in shipped.release.lines("migrate"))
 
 
 def test_every_value_of_a_push_is_given_but_the_format(shipped: Environment, real: Table) -> None:

@@ -45,7 +45,7 @@ def test_generated_migrations_survive_releases_in_a_folder_that_can_log_in(shipp
     assert "the password is hidden" in str(real["migrations"]["env.py logs in with"])
     assert "migrations" in shipped.persistent.folders
     assert "migrations" not in shipped.persistent.linked
-    commands = [line for line in shipped.release.migrate if "flask db" in line]
+    commands = [line for line in shipped.release.lines("migrate") if "flask db" in line]
     assert commands
     assert all(line.endswith("-d {{ root }}/migrations") for line in commands)
 
