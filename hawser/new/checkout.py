@@ -19,6 +19,8 @@ MOST_FILES = 30_000
 MOST_CODE = 40_000_000
 # Characters of a line; minified files have whole programs on one.
 LONGEST_LINE = 1000
+# The folder in which packages lie apart from what else a repository holds, and are imported without its name.
+SRC = "src"
 # What is not run in production.
 _ASIDE = re.compile(r"(^|/)(tests?|testing|docs?|examples?|migrations|versions|node_modules|vendor|\.[^/]+)/")
 _TEST = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests|conftest|setup|noxfile|tasks_dev)\.py$")
@@ -121,9 +123,10 @@ class Checkout:
         return self._trees[path]
 
     def module(self, name: str, base: str = "") -> str:
-        """Return the file of a module, seen from a folder; empty where the checkout has none."""
-        stem = str(PurePosixPath(base, *name.split(".")))
-        return next((path for path in (f"{stem}.py", f"{stem}/__init__.py") if path in self.names), "")
+        """Return the file of a module, seen from a folder or from `src` in it; empty where the checkout has none."""
+        stems = [str(PurePosixPath(base, *within, *name.split("."))) for within in ((), (SRC,))]
+        found = (path for stem in stems for path in (f"{stem}.py", f"{stem}/__init__.py") if path in self.names)
+        return next(found, "")
 
     def where(self, path: str, text: str) -> str:
         """Return the place of a text in a file: its line where it is found."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import services
+from .checkout import SRC
 from .commands import dockerfiles, joined_lines
 from .evaluate import TOP, UNKNOWN, Alternative, FromVariable, Module, plain
 from .facts import Fact
@@ -127,6 +128,8 @@ def describe(project: Project, manage: str) -> frozenset[str]:
     name, where, doubt = settings_module(project, manage)
     settings = Module(project.checkout, project.checkout.module(name, project.base), project.base)
     project.variable("DJANGO_SETTINGS_MODULE", name, where, open=doubt)
+    if project.src and settings.path.startswith(f"{project.src}/"):
+        project.variable("PYTHONPATH", f"{{{{ release.code }}}}/{SRC}", f"{settings.path} is imported as {name}")
     root = plain(settings.names.get("ROOT_URLCONF"))
     project.root_urls = project.checkout.module(root, project.base) if isinstance(root, str) else ""
     _security(project, settings)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from .checkout import Checkout
+from .checkout import SRC, Checkout
 from .commands import Found
 from .facts import Draft
 from .packages import Packages
@@ -44,9 +46,21 @@ class Project:
         """Return a path of the checkout as the application sees it."""
         return posixpath.relpath(path, self.base) if self.base else path
 
+    @cached_property
+    def src(self) -> str:
+        """Its folder `src`, where packages lie in it that are imported without its name; empty where none do."""
+        folder = posixpath.join(self.base, SRC)
+        packages = any(path.startswith(f"{folder}/") and path.endswith("/__init__.py") for path in self.python)
+        if not packages or f"{folder}/__init__.py" in self.checkout.names:
+            return ""
+        named = re.compile(rf"^\s*(?:from|import) {SRC}\b", re.MULTILINE)
+        return "" if any(named.search(self.checkout.text(path)) for path in self.python) else folder
+
     def module_name(self, path: str) -> str:
         """Return the name by which a file of the application is imported."""
-        return self.relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        inside = path.removeprefix(f"{self.src}/") if self.src else path
+        relative = self.relative(path) if inside == path else inside
+        return relative.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
     def has(self, path: str) -> bool:
         """Tell whether the application has a file."""

@@ -256,3 +256,29 @@ def test_a_route_for_health_has_the_prefix_that_the_first_routes_give_it(draft, 
     }
     expected = {"path": path} if path else None
     assert value(draft({**DJANGO, **files}), "processes", "web", "health") == expected
+
+
+IN_SRC = {name.replace("shop/", "src/shop/", 1): text for name, text in DJANGO.items()}
+
+
+class TestPackagesInSrc:
+    """A repository with manage.py at its top, and packages in `src`."""
+
+    def test_they_are_imported_without_its_name_and_found_there(self, draft):
+        found = draft(IN_SRC)
+        assert value(found, "env", "variables", "DJANGO_SETTINGS_MODULE") == "shop.settings"
+        assert value(found, "env", "variables", "PYTHONPATH") == "{{ release.code }}/src"
+        assert str(value(found, "processes", "web", "command")).startswith("gunicorn shop.wsgi")
+        assert value(found, "env", "variables", "SHOP_KEY") == "{{ secrets.SHOP_KEY }}"
+
+    def test_settings_that_no_file_names_are_named_so_too(self, draft):
+        found = draft({**IN_SRC, "manage.py": "from django.core.management import execute_from_command_line\n"})
+        assert value(found, "env", "variables", "DJANGO_SETTINGS_MODULE") == "shop.settings"
+
+    def test_a_src_that_is_itself_a_package_keeps_its_name(self, draft):
+        files = {**IN_SRC, "src/shop/apps.py": "from src.shop import urls\n"}
+        files["manage.py"] = files["manage.py"].replace("shop.settings", "src.shop.settings")
+        found = draft(files)
+        assert value(found, "env", "variables", "DJANGO_SETTINGS_MODULE") == "src.shop.settings"
+        assert value(found, "env", "variables", "PYTHONPATH") is None
+        assert str(value(found, "processes", "web", "command")).startswith("gunicorn src.shop.wsgi")
