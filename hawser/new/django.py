@@ -375,6 +375,9 @@ def _static(project: Project, settings: Module) -> None:
             project.draft.note(
                 f"STATIC_ROOT lies outside of the code ({where}): see site.static and persistent.collected."
             )
+        elif root is None and "STATIC_URL" in settings.names:
+            url = settings.lines["STATIC_URL"]
+            project.draft.note(f"STATIC_ROOT is not set ({url}): static files are neither collected nor served.")
         return
     manifest = posixpath.join(project.base, place, "staticfiles.json")
     if manifest in project.checkout.names:

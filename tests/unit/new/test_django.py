@@ -282,3 +282,10 @@ class TestPackagesInSrc:
         assert value(found, "env", "variables", "DJANGO_SETTINGS_MODULE") == "src.shop.settings"
         assert value(found, "env", "variables", "PYTHONPATH") is None
         assert str(value(found, "processes", "web", "command")).startswith("gunicorn src.shop.wsgi")
+
+
+def test_static_files_that_nobody_would_serve_are_told(draft):
+    lines = [line for line in SETTINGS.splitlines() if not line.startswith("STATIC_ROOT")]
+    found = draft({**DJANGO, "shop/settings.py": "\n".join([*lines, 'STATIC_URL = "/static/"', ""])})
+    assert any("STATIC_ROOT is not set (shop/settings.py:" in note for note in found.notes)
+    assert value(found, "site", "static", "/static/") is None
