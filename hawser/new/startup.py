@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from .checkout import Checkout
 from .commands import NOT_SERVING, PROGRAMS, Found, dockerfiles, joined_lines, words_of
+from .packages import table
 from .project import Project
 
 # Of Django, or of a person: no part of a release, or one that it has already.
@@ -105,6 +106,20 @@ def catalogs(project: Project) -> None:
                 command = "python manage.py compilemessages" if django else " ".join(match[1].split())
                 _build(project, command, f"{path}:{number}")
                 return
+
+
+def version_file(project: Project) -> None:
+    """Have the module written that says which version this is, where only a build of the package writes it."""
+    path = posixpath.join(project.base, "pyproject.toml")
+    tools = table(project.checkout.text(path)).get("tool", {})
+    scm = tools.get("setuptools_scm", tools.get("setuptools-scm", {}))
+    if not isinstance(scm, dict):
+        return
+    key = next((each for each in ("version_file", "write_to") if isinstance(scm.get(each), str)), "")
+    if key and posixpath.join(project.base, scm[key]) not in project.checkout.names:
+        where = project.checkout.where(path, key)
+        project.package("setuptools-scm>=8", where)
+        _build(project, "python -m setuptools_scm --force-write-version-files", where)
 
 
 def _build(project: Project, command: str, where: str) -> None:

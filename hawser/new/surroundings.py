@@ -185,6 +185,22 @@ def other_services(project: Project) -> None:
             project.draft.note(f"{path} has {name} ({image[:60]}); Hawser does not install it.")
 
 
+def visitors_addresses(project: Project) -> None:
+    """Note where the code asks for the address of its visitor, which behind a socket is empty."""
+    command = project.draft.facts.get(("processes", "web", "command"))
+    if command is None or "socket" not in str(command.value):
+        return
+    for path in project.python:
+        text = project.checkout.text(path)
+        if "REMOTE_ADDR" in text and "FORWARDED_FOR" not in text:
+            project.draft.note(
+                f"{project.checkout.where(path, 'REMOTE_ADDR')} reads REMOTE_ADDR, which is empty behind a socket; the "
+                "visitor's address comes as X-Forwarded-For. With `port` and `spare_port` in place of the socket it is "
+                "the web server's."
+            )
+            return
+
+
 def samples_of_code(project: Project) -> None:
     """Note the samples of modules that the checkout lacks: the application imports them, and hosts get no such file."""
     for path in project.checkout.files:

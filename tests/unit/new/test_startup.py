@@ -86,3 +86,28 @@ def test_a_program_of_the_application_runs_before_or_after_the_migration_as_a_st
     found = draft({**DJANGO, "pyproject.toml": project, "start.sh": script})
     migrate = ["shop bootstrap --quiet", "python manage.py migrate --noinput", "shop fill"]
     assert value(found, "release", "migrate") == migrate
+
+
+SCM = '[project]\nname = "shop"\n[tool.setuptools_scm]\n{key} = "shop/_version.py"\n'
+
+
+@pytest.mark.parametrize("key", ["version_file", "write_to"])
+def test_a_module_that_a_build_of_the_package_writes_is_written_before_static_files_are_collected(draft, key):
+    found = draft({**DJANGO, "pyproject.toml": SCM.format(key=key)})
+    command, *rest = value(found, "release", "build")
+    assert command == "python -m setuptools_scm --force-write-version-files"
+    assert all("setuptools_scm" not in each for each in rest)
+    assert "setuptools-scm>=8" in value(found, "python", "packages")
+
+
+def test_a_version_that_is_in_the_checkout_or_in_no_file_is_not_written(draft):
+    found = draft({**DJANGO, "pyproject.toml": SCM.format(key="write_to"), "shop/_version.py": "version = '1'\n"})
+    assert "setuptools_scm" not in str(value(found, "release", "build"))
+
+
+def test_code_that_asks_for_the_address_of_its_visitor_is_told(draft):
+    views = "def view(request):\n    return request.META['REMOTE_ADDR']\n"
+    found = draft({**DJANGO, "shop/views.py": views})
+    assert any("shop/views.py:2 reads REMOTE_ADDR" in note for note in found.notes)
+    found = draft({**DJANGO, "shop/views.py": views + "\nX = 'HTTP_X_FORWARDED_FOR'\n"})
+    assert not any("REMOTE_ADDR" in note for note in found.notes)
