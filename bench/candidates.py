@@ -33,7 +33,8 @@ for _ in $(seq 50); do
 done
 echo $count
 """
-HEALTH = "curl -sfk -o /dev/null --resolve {domain}:443:127.0.0.1 https://{domain}/health/"
+# A worker of nginx with the configuration of before may still answer.
+HEALTH = "curl -sfk --retry 20 --retry-delay 0 --retry-all-errors --retry-max-time 10 -o /dev/null --resolve {domain}:443:127.0.0.1 https://{domain}/health/"
 
 
 @dataclass(frozen=True)
