@@ -34,7 +34,8 @@ done
 echo $count
 """
 # A worker of nginx with the configuration of before may still answer.
-HEALTH = "curl -sfk --retry 20 --retry-delay 0 --retry-all-errors --retry-max-time 10 -o /dev/null --resolve {domain}:443:127.0.0.1 https://{domain}/health/"
+TRIES = "--retry 20 --retry-delay 0 --retry-all-errors --retry-max-time 10"
+HEALTH = f"curl -sfk {TRIES} -o /dev/null --resolve {{domain}}:443:127.0.0.1 https://{{domain}}/health/"
 
 
 @dataclass(frozen=True)
