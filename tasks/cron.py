@@ -13,23 +13,13 @@ from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.host.processes import ProcessInstance, instances, overlaps, own_environment
 from hawser.inventory.tables.processes import CronEntry, Process
+from hawser.inventory.values.schedule import NICKNAMES
 from hawser.report import Marked
 from hawser.resources import Absent, Directory, File, OnlyFiles, Resources
 from hawser.runner.processes.traits import MANAGERS
 from hawser.steps import fleet_task, removal, step
 
 from .status import since, span
-
-# What the names of schedules stand for; see crontab(5).
-FIELDS = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
 
 
 @step()
@@ -163,7 +153,7 @@ def next_run(schedule: str, facts: Facts) -> str:
         return "at boot"
     try:
         now = datetime.fromtimestamp(facts.clock + facts.offset, UTC).replace(tzinfo=None)
-        due = next(CronSim(FIELDS.get(schedule, schedule), now))
+        due = next(CronSim(NICKNAMES.get(schedule, schedule), now))
     except (CronSimError, OverflowError, StopIteration, ValueError):
         # No schedule of ours: what a host says of its clock may lie at the end of all calendars.
         return "not known"

@@ -59,6 +59,8 @@ NAMES = (
 )
 
 
-@given(st.tuples(FIELD, FIELD, FIELD, FIELD | NAMES[0], FIELD | NAMES[1]).map(" ".join) | st.sampled_from(NICKNAMES))
+@given(
+    st.tuples(FIELD, FIELD, FIELD, FIELD | NAMES[0], FIELD | NAMES[1]).map(" ".join) | st.sampled_from(list(NICKNAMES))
+)
 def test_every_schedule_that_settings_may_have_has_a_next_run(schedule: str) -> None:
     assert next_run(check_schedule(schedule), Facts(clock=NOON)) != "not known"
