@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .checkout import module_name
 from .project import Project
 from .reads import dotted
 
@@ -156,5 +157,4 @@ def home_of(project: Project, path: str) -> str:
 def target_of(app: App, home: str) -> str:
     """Return how a server names an application, seen from the folder that it is imported from."""
     inside = posixpath.relpath(app.path, home) if home else app.path
-    module = inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    return f"{module}:{app.name}"
+    return f"{module_name(inside)}:{app.name}"

@@ -139,6 +139,11 @@ class Checkout:
         return tuple(path for path in self.files if path.startswith(prefix) and "/" not in path[len(prefix) :])
 
 
+def module_name(path: str) -> str:
+    """Return the name by which a file is imported, seen from the folder that its path starts in."""
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def _parsed(text: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():

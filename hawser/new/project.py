@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .checkout import SRC, Checkout
+from .checkout import SRC, Checkout, module_name
 from .commands import Found
 from .facts import Draft
 from .packages import Packages
@@ -59,8 +59,7 @@ class Project:
     def module_name(self, path: str) -> str:
         """Return the name by which a file of the application is imported."""
         inside = path.removeprefix(f"{self.src}/") if self.src else path
-        relative = self.relative(path) if inside == path else inside
-        return relative.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        return module_name(self.relative(path) if inside == path else inside)
 
     def has(self, path: str) -> bool:
         """Tell whether the application has a file."""

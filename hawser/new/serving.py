@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from . import programs, startup
 from .apps import App, find_apps, home_of, target_of
+from .checkout import module_name
 from .commands import PROGRAMS, Found, dockerfiles, joined_lines
 from .facts import Fact
 from .project import Project
@@ -251,7 +252,7 @@ def _celery(project: Project) -> None:
         if made:
             home = home_of(project, path)
             inside = path.removeprefix(f"{home}/") if home else path
-            module = inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            module = module_name(inside)
             name = module.removesuffix(".celery") if module.endswith(".celery") else module
             where = project.checkout.where(path, "Celery(")
             prepared = _prepared(project, made[1])
