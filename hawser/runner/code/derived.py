@@ -62,7 +62,6 @@ class Derived(Program):
             self.run_itself()
             left = self.left(self.spec["source"])
         entry = {"inputs": digest, "outputs": left}
-        os.makedirs(os.path.dirname(self.spec["record"]), mode=0o755, exist_ok=True)
         write_atomically(self.spec["record"], (json.dumps(entry) + "\n").encode(), 0o600)
 
     def former(self) -> Optional[Tuple[str, str]]:

@@ -43,7 +43,7 @@ class Releases:
     def add(self, name, variables="A='1'\n", packages="one"):
         """Make a release of what is committed."""
         release = self.folder / "releases" / name
-        release.mkdir(parents=True)
+        (release / "done").mkdir(parents=True)
         self.git("clone", "-q", str(self.repository), str(release / "source"))
         own = f"PATH='{release}/env/bin:/usr/bin'\nHAWSER_RELEASE='{name}'\nHAWSER_COMMIT='{name}'\n"
         (release / "environment").write_text(own + variables)
