@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import fcntl
-import functools
 import hashlib
 import socket
 import stat
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ import paramiko
 
 from ..errors import HawserError
 from ..report.text import reason
+from .known_lines import KnownLines, Line
 from .options import Options
-from .signed import SUFFIX, Certificate, fits, public_key
+from .signed import SUFFIX, Certificate
 from .transport import PatientTransport
 
 # How a key is asked for whose kind known_hosts has by its old name.
@@ -66,56 +67,6 @@ def fingerprint(key: paramiko.PKey) -> str:
 def known_name(address: str, port: int) -> str:
     """Return the name under which known_hosts(5) keeps a host."""
     return address if port == 22 else f"[{address}]:{port}"
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of known_hosts.
-
-    :param hosts: patterns, or the hash of a name.
-    :param place: the file, and the line in it.
-    """
-
-    marker: str
-    hosts: str
-    key: paramiko.PKey
-    place: str
-
-    @property
-    def kind(self) -> str:
-        return str(self.key.get_name())
-
-    def names(self, name: str) -> bool:
-        """Whether it is about a host."""
-        if self.hosts.startswith("|"):
-            return _is_hash_of(self.hosts, name)
-        patterns = self.hosts.split(",")
-        if any(fits(each[1:], name) for each in patterns if each.startswith("!")):
-            return False
-        return any(fits(each, name) for each in patterns if not each.startswith("!"))
-
-
-def _is_hash_of(text: str, name: str) -> bool:
-    try:
-        return paramiko.HostKeys.hash_host(name.lower(), text) == text
-    except (AssertionError, ValueError, IndexError):
-        return False
-
-
-def read_line(text: str, place: str) -> Line | None:
-    """Read a line of known_hosts(5).
-
-    :returns: None for one that says nothing, or that cannot be read: `ssh` passes over both.
-    """
-    words = text.split()
-    marker = words.pop(0) if words and words[0].startswith("@") else ""
-    if len(words) < 3 or words[0].startswith("#") or marker not in ("", "@cert-authority", "@revoked"):
-        return None
-    try:
-        key = public_key(base64.b64decode(words[2], validate=True))
-    except ValueError:
-        return None
-    return Line(marker, words[0], key, place) if key.get_name() == words[1] else None
 
 
 @dataclass(frozen=True)
@@ -249,10 +200,18 @@ class KnownHosts:
 
     def __init__(self, project: Path) -> None:
         self.project = project
-        self.read = functools.cache(self._read)
+        self._read_once = threading.Lock()
+        self._files: dict[Path, KnownLines] = {}
         self.pinned = self._read(project)
 
-    def _read(self, path: Path) -> list[Line]:
+    def read(self, path: Path) -> KnownLines:
+        """Return the lines of a file, which is read once, whoever comes first."""
+        with self._read_once:
+            if path not in self._files:
+                self._files[path] = self._read(path)
+            return self._files[path]
+
+    def _read(self, path: Path) -> KnownLines:
         """Return the lines of a file; of the user's own there may be none that can be read."""
         ours = path == self.project
         try:
@@ -260,13 +219,12 @@ class KnownHosts:
                 raise OSError("it is no regular file")
             text = path.read_text(encoding="utf-8", errors="strict" if ours else "replace")
         except FileNotFoundError:
-            return []
+            return KnownLines()
         except (OSError, ValueError) as error:
             if not ours:
-                return []
+                return KnownLines()
             raise HawserError(f"{path} cannot be read: {error}", code=2) from None
-        lines = (read_line(line, f"{path}:{number}") for number, line in enumerate(text.splitlines(), start=1))
-        return [line for line in lines if line is not None]
+        return KnownLines((line, f"{path}:{number}") for number, line in enumerate(text.splitlines(), start=1))
 
     def trust(self, name: str, options: Options, pinned: str = "", next_move: str = "") -> Trust:
         """Return which keys a host may show.
@@ -275,9 +233,8 @@ class KnownHosts:
         """
         entry = options.alias or known_name(options.host, options.port)
         bare = options.alias or options.host
-        every = [*self.pinned, *(line for path in options.known_hosts for line in self.read(path))]
-        # A key is one of this port; authorities and what is revoked are mostly written without ports, as for ssh.
-        lines = [line for line in every if line.names(entry) or (line.marker and line.names(bare))]
+        files = [self.pinned, *map(self.read, options.known_hosts)]
+        lines = [line for each in files for line in each.about(entry, bare)]
         if pinned:
             key = Line("", entry, parse_key(pinned), "host_key in the environment file")
             lines = [key, *(line for line in lines if line.marker == "@revoked")]
@@ -295,7 +252,7 @@ class KnownHosts:
         with self.project.open("a+") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             stream.write(f"{line}\n")
-        self.pinned.append(Line("", trust.entry, key, str(self.project)))
+        self.pinned.add(line, str(self.project))
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from collections.abc import Iterator
@@ -87,8 +88,13 @@ class Certificate:
 
 def fits(pattern: str, name: str) -> bool:
     """Tell whether a name is one of a pattern with ``*`` and ``?``, as OpenSSH has them."""
+    return bool(_expression(pattern.lower()).fullmatch(name.lower()))
+
+
+@functools.lru_cache(maxsize=1024)
+def _expression(pattern: str) -> re.Pattern[str]:
     parts = {"*": ".*", "?": "."}
-    return bool(re.fullmatch("".join(parts.get(each) or re.escape(each) for each in pattern.lower()), name.lower()))
+    return re.compile("".join(parts.get(each) or re.escape(each) for each in pattern))
 
 
 def public_key(blob: bytes) -> paramiko.PKey:
