@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import socket
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import paramiko
 from fabric import Connection
@@ -189,16 +190,21 @@ class Connector:
         """The keys of `-i`."""
         return tuple(self.config._overrides.get("authentication", {}).get("identities", ()))
 
+    @functools.cached_property
+    def given(self) -> dict[str, Any]:
+        """What Fabric's configuration gives Paramiko for every host; the configuration itself is slow to ask."""
+        return dict(self.config.connect_kwargs)
+
     def patience(self, address: Address) -> int:
         """Return how many seconds a connection may take: as `-t` says, else as the settings say."""
-        return int(self.config.connect_kwargs.get("timeout") or address.connect_timeout)
+        return int(self.given.get("timeout") or address.connect_timeout)
 
     def connection(self, address: Address) -> HostConnection:
         """Return a Fabric connection to a host, not opened yet, that checks the host's key.
 
         :raises HawserError: the key to log in with cannot be used.
         """
-        login = Login(self.options(address), address.key, self.config.connect_kwargs, self.identities)
+        login = Login(self.options(address), address.key, self.given, self.identities)
         login.require_key()
         connection = HostConnection(
             login.options.host,
@@ -212,7 +218,7 @@ class Connector:
         )
         trust = self.trust(address)
         connection.connect_kwargs = {
-            **{name: value for name, value in self.config.connect_kwargs.items() if name not in NOT_PARAMIKOS},
+            **{name: value for name, value in self.given.items() if name not in NOT_PARAMIKOS},
             "auth_strategy": login,
             "channel_timeout": self.patience(address),
             "transport_factory": trust.transport,

@@ -83,8 +83,9 @@ class UserFiles:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        # With several hosts at once, each is asked for once.
+        # With several hosts at once, each is asked for once; their files are mostly the same.
         self.options = functools.cache(self._options)
+        self.at_home = functools.cache(_at_home)
 
     def _options(self, name: str, user: str, port: int) -> Options:
         """Return what counts for a host.
@@ -116,6 +117,11 @@ class UserFiles:
         self._copy.write("\n".join(map(_included_from_home, lines)) + "\n")
         self._copy.flush()
         return self._copy.name
+
+    @functools.cached_property
+    def _account(self) -> str:
+        """The name of whoever runs this."""
+        return pwd.getpwuid(os.getuid()).pw_name
 
     @functools.cached_property
     def _say_something(self) -> bool:
@@ -163,7 +169,7 @@ class UserFiles:
             value = lines.get(keyword, [default])[0]
             return "" if value.lower() == "none" else value
 
-        local = pwd.getpwuid(os.getuid()).pw_name
+        local = self._account
         # What nobody has said is this user and port 22; the settings beside the fabfile may know better.
         login = user or (told if (told := said("user", local)) != local else self.config.user)
         number = port or (said_port if (said_port := int(said("port", "22"))) != 22 else int(self.config.port))
@@ -185,7 +191,7 @@ class UserFiles:
 
         def paths(keyword: str, values: list[str]) -> tuple[Path, ...]:
             texts = [each for each in lines.get(keyword, values) if each.lower() != "none"]
-            return tuple(_at_home(_expanded(each, tokens)) for each in texts)
+            return tuple(self.at_home(_expanded(each, tokens)) for each in texts)
 
         defaults = [f"~/.ssh/{each}" for each in DEFAULT_IDENTITIES]
         known = f"{said('userknownhostsfile', '~/.ssh/known_hosts ~/.ssh/known_hosts2')} " + said(
@@ -204,8 +210,8 @@ class UserFiles:
             paths("identityfile", defaults) if with_keys else (),
             paths("certificatefile", []),
             said("identitiesonly") in ("yes", "true"),
-            tuple(_at_home(_expanded(each, tokens)) for each in known.split()),
-            str(_at_home(_expanded(said("revokedhostkeys"), tokens))) if said("revokedhostkeys") else "",
+            tuple(self.at_home(_expanded(each, tokens)) for each in known.split()),
+            str(self.at_home(_expanded(said("revokedhostkeys"), tokens))) if said("revokedhostkeys") else "",
             said("addressfamily", "any"),
             said("bindaddress"),
         )

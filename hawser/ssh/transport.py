@@ -27,6 +27,8 @@ LONGEST_PACKET = 1 << 18
 LONGEST_BANNER = 1 << 16
 # Bytes of a program's last words.
 LAST_WORDS = 2000
+# Those that encrypt and authenticate in one go: Paramiko has them last, and compares other checksums byte by byte.
+AUTHENTICATED = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 P = ParamSpec("P")
 
 
@@ -224,6 +226,15 @@ class PatientTransport(paramiko.Transport):
     def preferred_keys(self) -> Sequence[str]:
         """The kinds of host keys to ask for; see Paramiko."""
         return self.kinds or super().preferred_keys
+
+    @property
+    def preferred_ciphers(self) -> Sequence[str]:
+        """The ciphers to ask for; see Paramiko."""
+        every: Sequence[str] = super().preferred_ciphers
+        return (
+            *(each for each in AUTHENTICATED if each in every),
+            *(each for each in every if each not in AUTHENTICATED),
+        )
 
     def run(self) -> None:
         """Read packets until the end; see Paramiko."""
