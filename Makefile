@@ -13,7 +13,7 @@ endif
 # Thousands of commands are started: without compiled modules the start of each takes a third longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-faults test-settings test-slow test-real check lint bench docs pictures clean venv
+.PHONY: demo test test-faults test-settings test-slow test-real check lint bench bench-crowd docs pictures clean venv
 
 demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo sandbox.up
@@ -59,6 +59,9 @@ lint: venv
 # Beside other tools, in an environment of their own; Capistrano is Debian's.
 bench: venv .sandbox/peers/.complete
 	.venv/bin/python -m bench.run
+
+bench-crowd: venv
+	.venv/bin/python -m bench.crowd
 
 .sandbox/peers/.complete: bench/requirements.txt
 	command -v cap >/dev/null || $(AS_ROOT) apt-get install -y -qq --no-install-recommends capistrano

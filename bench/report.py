@@ -12,8 +12,6 @@ from .scenarios import Result
 from .testbed import PROJECT
 
 PAGE = PROJECT / "docs" / "performance.md"
-# Between these lines the page is written anew.
-BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 
 
 def table(result: Result) -> Table:
@@ -30,15 +28,25 @@ def title(result: Result) -> str:
     return f"{result.scenario.name}, {result.hosts} host{'s' if result.hosts > 1 else ''}"
 
 
-def write(results: Sequence[Result]) -> None:
-    """Write the measured part of the page, without seconds and names of machines."""
+def machine() -> str:
+    """Return what the measuring machine is, without its name."""
+    return f"{os.cpu_count()} processors for everything, {platform.machine()}, Python {platform.python_version()}"
+
+
+def write_part(name: str, heading: str, lines: Sequence[str]) -> None:
+    """Write a measured part of the page, which stands between two comments of its name."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
     text = PAGE.read_text()
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    machine = f"{os.cpu_count()} processors for everything, {platform.machine()}, Python {platform.python_version()}"
-    PAGE.write_text(f"{before}{BEGIN}\n`make bench`, {machine}.\n\n{rows(results)}\n\n{END}{after}")
+    before, after = text.partition(begin)[0], text.partition(end)[2]
+    PAGE.write_text(f"{before}{begin}\n{heading}\n\n" + "\n".join(lines) + f"\n\n{end}{after}")
 
 
-def rows(results: Sequence[Result]) -> str:
+def write(results: Sequence[Result]) -> None:
+    """Write the measured part of the page that tells of the candidates, without seconds."""
+    write_part("measured", f"`make bench`, {machine()}.", rows(results))
+
+
+def rows(results: Sequence[Result]) -> list[str]:
     """Return one table of ratios: a row a candidate, a column a scenario."""
     candidates = list(dict.fromkeys(each for result in results for each in result.costs))
     lines = ["| | " + " | ".join(map(title, results)) + " |", "| --- |" + " ---: |" * len(results)]
@@ -51,4 +59,4 @@ def rows(results: Sequence[Result]) -> str:
             low, high = result.spread(each)
             cells.append(f"**{result.ratio(each):.2f}** ({low:.2f} to {high:.2f})")
         lines.append(f"| {each.name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return lines

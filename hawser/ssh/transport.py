@@ -205,6 +205,9 @@ class PatientTransport(paramiko.Transport):
     """
 
     packetizer: PatientPacketizer
+    # Seconds after which the thread that reads looks whether it is to end; Paramiko's tenth of one is much for many
+    # hosts that are waited for. `stop_thread` wakes it.
+    _active_check_timeout = 1.0
 
     def __init__(
         self,
@@ -244,11 +247,19 @@ class PatientTransport(paramiko.Transport):
         finally:
             self.ended.set()
 
+    def stop_thread(self) -> None:
+        """Have the thread that reads end; see Paramiko."""
+        with suppress(OSError, EOFError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        super().stop_thread()
+
     def watch(self) -> None:
         """Cut the line when it is stuck: a thread that writes, even the one that reads, is in Paramiko's hands."""
         while not self.ended.wait(SILENCE / 15):
             if self.packetizer.stuck:
                 self.packetizer.close()
+                with suppress(OSError, EOFError):
+                    self.sock.shutdown(socket.SHUT_RDWR)
                 self.sock.close()
 
     def open_channel(

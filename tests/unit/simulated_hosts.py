@@ -282,7 +282,8 @@ class World:
         lines = []
         for number, (name, groups) in enumerate(self.groups.items(), 1):
             self.hosts.setdefault(name, SimulatedHost(name))
-            lines.append(f'{name} = {{ address = "10.0.0.{number}", groups = {json.dumps(groups)} }}')
+            address = f"10.0.{number >> 8}.{number & 255}"
+            lines.append(f'{name} = {{ address = "{address}", groups = {json.dumps(groups)} }}')
         (self.folder / f"{NAME}.toml").write_text(self.text.format(**self.values, hosts="\n".join(lines)))
 
     def fleet(self, **groups: str) -> None:
