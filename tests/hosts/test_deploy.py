@@ -66,6 +66,21 @@ def test_a_second_bootstrap_deploy_changes_nothing_and_asks_each_host_once(fleet
     assert {host: processes(fleet, host) for host in ("web1", "web2", "data1")} == before
 
 
+def last_started(fleet: Fleet, host: str) -> int:
+    """Return the number of the process or thread that a host has started last: its kernel counts them."""
+    return int(fleet.inside(host, "cat", "/proc/sys/kernel/ns_last_pid"))
+
+
+def test_a_deploy_of_nothing_starts_next_to_nothing_on_a_host(fleet: Fleet) -> None:
+    found = []
+    for _ in range(3):
+        before = last_started(fleet, "web1")
+        assert set(statuses(fleet.events("-H", fleet.name, "deploy"))) <= {"ok"}
+        found.append(last_started(fleet, "web1") - before)
+    # A login takes half of them; what else goes on there, such as cron, comes in between now and then.
+    assert min(found) <= 16, found
+
+
 def tables(fleet: Fleet, *words: str, code: int = 0) -> dict[str, dict[str, dict[str, object]]]:
     """Return what the tables of a command tell programs: by the title's last word, and by host or process."""
     events = [event for event in fleet.events(*words, code=code) if event["t"] == "table"]
@@ -101,7 +116,10 @@ def test_a_commit_that_changes_one_file_reuses_the_environment_and_reaches_every
     beside = fleet.inside("data1", "pgrep", "-o", "postgres"), fleet.inside("web1", "pgrep", "-o", "nginx")
     environments = fleet.inside("web1", "sh", "-c", "ls /srv/demo/envs")
     commit = fleet.commit({"logbook/extra.py": "ANSWER = 42\n"})
+    before = last_started(fleet, "web1")
     said = fleet.fab("-H", fleet.name, "deploy").stdout
+    # Those of the application are among them.
+    assert last_started(fleet, "web1") - before <= 10
     assert "new environment" not in said
     assert fleet.inside("web1", "sh", "-c", "ls /srv/demo/envs") == environments
     releases = fleet.releases()
