@@ -7,7 +7,7 @@ import gc
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn, cast
 
 import paramiko
@@ -121,6 +121,11 @@ def releases(task: object) -> bool:
     return isinstance(task, FleetTask) and task.releases
 
 
+def plans(task: object) -> bool:
+    """Tell whether the tasks behind a task only show what they would change."""
+    return isinstance(task, FleetTask) and task.plans
+
+
 def resolved(call: Call) -> Call:
     """Return a call whose task is loaded."""
     if isinstance(call.task, Named):
@@ -164,13 +169,19 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         # The program of Fabric itself has no such option.
         verbose = bool(self.core) and "verbose" in self.core[0].args and self.core[0].args.verbose.value
         command = " ".join(str(call.called_as or call.name) for call in calls)
-        session = Session(self.config, names, command, verbose=bool(verbose))
+        planned = self.planned(calls)
+        if planned is not None:
+            self.config.run.dry = True
+        session = Session(self.config, names, command, verbose=bool(verbose), perform=self.perform)
+        session.following = planned or ()
         self.session = session
         session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
         try:
             result = super().execute(*tasks)
             if session.dry_failures:
                 raise HawserError(f"would fail on {', '.join(dict.fromkeys(session.dry_failures))}")
+            if session.at_end is not None:
+                session.at_end()
             return result
         except KeyboardInterrupt:
             session.connections.hang_up()
@@ -197,6 +208,30 @@ class Executor(FabricExecutor):  # type: ignore[misc]
             self.keep_completion(session)
             # The process ends now: walking through all objects once more takes longer than a connection.
             gc.freeze()
+
+    def planned(self, calls: Sequence[Call]) -> list[tuple[str, Mapping[str, object]]] | None:
+        """Return the tasks of a plan, with their options; None where none is made.
+
+        :raises HawserError: a plan cannot hold one of them, or is not the first thing on the line.
+        """
+        if not any(plans(call.task) for call in calls):
+            return None
+        first, *rest = calls
+        if not plans(first.task) or any(plans(call.task) for call in rest):
+            raise HawserError("a plan comes first, and the tasks that it is of behind it", code=2)
+        for call in rest:
+            if not isinstance(call.task, FleetTask) or isinstance(call.task, SessionTask):
+                raise HawserError(f"no plan can hold {call.called_as or call.name}: it works outside of steps", code=2)
+        return [(str(call.called_as or call.name), dict(call.kwargs)) for call in rest]
+
+    def perform(self, session: Session, tasks: Sequence[tuple[str, Mapping[str, object]]]) -> None:
+        """Run tasks of a plan in a session."""
+        calls = [resolved(Call(self.collection[name], kwargs=dict(options))) for name, options in tasks]
+        session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
+        for call in calls:
+            call.task.body(Fleet(session, session.selection.hosts), **call.kwargs)
+        if session.dry_failures:
+            raise HawserError(f"would fail on {', '.join(dict.fromkeys(session.dry_failures))}")
 
     def keep_completion(self, session: Session) -> None:
         """Keep what a shell completes, with what this run has seen, where a shell has ever asked for it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 # What is signed, each for itself: nothing can be taken for something else.
-RELEASE, ROLLOUT, JOURNAL = "release", "rollout", "journal"
+RELEASE, ROLLOUT, JOURNAL, PLAN = "release", "rollout", "journal", "plan"
 _KEY = re.compile("[A-Za-z0-9_-]{43}")
 # Added by the host, after the signature.
 _LATER = ("signature", "since")
@@ -83,7 +84,7 @@ class Signer:
     ) -> dict[str, object]:
         """Return some content, which JSON can hold, with its signature.
 
-        :param kind: one of `RELEASE`, `ROLLOUT`, `JOURNAL`.
+        :param kind: one of `RELEASE`, `ROLLOUT`, `JOURNAL`, `PLAN`.
         :param host: the only host for which it counts; empty: all of the environment.
         :param accepted: we have not written it, but let it count.
         """
@@ -111,6 +112,11 @@ class Signer:
         except (InvalidSignature, ValueError, binascii.Error, RecursionError):
             return Standing.WRONG
         return Standing.ACCEPTED if accepted else Standing.OURS
+
+    def digest(self, text: str) -> str:
+        """Return a digest of a text by which nobody can find out the text who has not the key."""
+        own = hashlib.sha256(b"hawser digest " + self.key.encode()).digest()
+        return hmac.new(own, text.encode(), hashlib.sha256).hexdigest()
 
     def _message(self, kind: str, content: Mapping[str, object], host: str, accepted: bool) -> bytes:
         # The order of keys counts, for that of tables means something (which process comes first).

@@ -26,9 +26,11 @@ class FleetTask(Task[Callable[..., Any]]):
     """A task that is called once for the whole fleet, whatever hosts ``-H`` names.
 
     :ivar releases: it releases the revision that its argument of this name says.
+    :ivar plans: the tasks behind it only show what they would change.
     """
 
     releases = False
+    plans = False
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         result = self.body(*args, **kwargs)
@@ -152,12 +154,14 @@ def removal() -> Callable[[Callable[[Host], Resources]], Removal]:
     return Removal
 
 
-def fleet_task(releases: bool = False, **options: Unpack[TaskOptions]) -> Callable[[Callable[..., None]], FleetTask]:
+def fleet_task(
+    releases: bool = False, plans: bool = False, **options: Unpack[TaskOptions]
+) -> Callable[[Callable[..., None]], FleetTask]:
     """Make a task of a function of the fleet; options are Invoke's (``help``, ``name``, ``positional``, …)."""
 
     def make(function: Callable[..., None]) -> FleetTask:
         task = FleetTask(function, **options)
-        task.releases = releases
+        task.releases, task.plans = releases, plans
         return task
 
     return make

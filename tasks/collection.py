@@ -24,6 +24,8 @@ PLACES = {
     "rollback": "deploy.rollback",
     "resume": "deploy.resume",
     "remove": "remove.remove",
+    "plan": "plans.plan",
+    "apply": "plans.apply",
     "status": "status.status",
     "check": "check.check",
     "schema": "schema.schema",
@@ -90,7 +92,7 @@ PLACES = {
 # The subjects under which they are listed; a test says that each task has one.
 MEMBERS = {
     "Begin": ("new", "schema", "trust", "check", "bootstrap", "secrets.*", "sandbox.*"),
-    "Deploy": ("deploy", "rollback", "resume", "remove", "lock.*", "maintenance.*", "releases.*"),
+    "Deploy": ("deploy", "rollback", "resume", "remove", "plan", "apply", "lock.*", "maintenance.*", "releases.*"),
     "Look": ("status", "logs", "history", "printenv", "config.render", "config.samples", "cron.list"),
     "Work on hosts": ("run", "manage", "shell", "dbshell", "put", "get", "restart", "stop", "start"),
     "Data": ("db.backup", "db.list", "db.restore", "queue.*", "once.*", "volumes.*"),

@@ -84,6 +84,7 @@ class Fleet(AskableHosts):
             if not self.dry:
                 self.push(name, catalog)
             on_message = self.session.messages.handler(name, catalog.bookkeeping)
+            catalog, on_message = self.session.planned(name, catalog, on_message)
             ok = self.connections.wires[name].apply(catalog, self.dry, masks, on_message)
             self.report.host_done(name)
             return ok
@@ -98,6 +99,8 @@ class Fleet(AskableHosts):
         if self.dry:
             self.session.would_fail(list(failed))
             return {}
+        if failed and self.session.guard is not None:
+            self.session.guard.lift()
         return failed
 
     def failure(self, phase: str, failed: Mapping[str, str]) -> StepFailed:
@@ -128,12 +131,21 @@ class Fleet(AskableHosts):
                 if data:
                     self.connections.wires[name].blob(item.resource.bundle, data)
 
+    def refuse_in_plan(self, title: str) -> None:
+        """Stop where a plan is made: nobody can say what a program that somebody types changes.
+
+        :raises HawserError: names it.
+        """
+        if self.session.recorder is not None:
+            raise HawserError(f"no plan can hold {title!r}: it would run, and nobody knows what it changes", code=2)
+
     def stream(self, programs: Mapping[str, Mapping[str, object]], title: str) -> None:
         """Run a program on each of some hosts at once; its output is passed on line by line, marked by host.
 
         :param programs: by host: argv, and where wanted user, cwd, stdin.
         :raises StepFailed: it exited with anything but 0 somewhere.
         """
+        self.refuse_in_plan(title)
         if self.dry:
             for name in programs:
                 self.report.note(name, f"would run {title}")
@@ -157,6 +169,7 @@ class Fleet(AskableHosts):
 
         :raises StepFailed: it exited with anything but 0, which becomes our own status.
         """
+        self.refuse_in_plan(script)
         if self.dry:
             self.report.note(name, f"would run {script}")
             return

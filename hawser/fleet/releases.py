@@ -35,6 +35,8 @@ def resolve(hosts: AskableHosts, revision: str = "") -> Release:
     else:
         commit, place = session.progress.commits.get(wanted) or find_commit(hosts, wanted)
     hosts.report.note("", f"{wanted} is {short(commit)} ({place})")
+    if session.recorder is not None:
+        session.recorder.revisions[wanted] = commit
     named = fetched_by(wanted, commit)
     return session.made(commit, hosts.environment, session.templates, named)
 

@@ -16,10 +16,12 @@ class Resource:
 
     :cvar bookkeeping: Hawser needs it for its own order, and nobody is served by it alone: it is told with ``-v``, or
         when it fails.
+    :cvar fleeting: it is a record of the run, never the same twice.
     """
 
     kind: ClassVar[str]
     bookkeeping: ClassVar[bool] = False
+    fleeting: ClassVar[bool] = False
 
     @property
     def label(self) -> str:

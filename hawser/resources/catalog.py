@@ -24,11 +24,15 @@ class Catalog:
 
     :param notices: what is said here meanwhile.
     :param bookkeeping: the positions of those that are nothing but book-keeping.
+    :param records: the positions of records of the run, which are never the same twice.
+    :param held: the positions of those that must be as they are wanted already; else they fail, and stay as they are.
     """
 
     items: tuple[Item, ...]
     notices: tuple[str, ...] = ()
     bookkeeping: frozenset[int] = frozenset()
+    records: frozenset[int] = frozenset()
+    held: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, parts: Iterable[tuple[str, Iterable[Resource]]], books: Collection[str] = ()) -> Catalog:
@@ -40,7 +44,8 @@ class Catalog:
         notices = tuple(item.resource.text for item in all_items if isinstance(item.resource, Notice))
         items = tuple(item for item in all_items if not isinstance(item.resource, Notice))
         kept = (place for place, item in enumerate(items) if item.resource.bookkeeping or item.step in books)
-        return cls(items, notices, frozenset(kept))
+        records = (place for place, item in enumerate(items) if item.resource.fleeting or item.step in books)
+        return cls(items, notices, frozenset(kept), frozenset(records))
 
     def to_wire(self) -> list[JSON]:
         """Turn into the JSON list that the runner reads; triggers become positions in the list.
@@ -66,6 +71,8 @@ class Catalog:
                     row[each.name] = dict(value)
                 elif value is not None:
                     row[each.name] = value
+            if position in self.held:
+                row["held"] = True
             rows.append(row)
             positions[id(item.resource)] = position
         return rows

@@ -254,6 +254,7 @@ class Journal(Resource):
 
     kind: ClassVar[str] = "journal"
     bookkeeping: ClassVar[bool] = True
+    fleeting: ClassVar[bool] = True
     release: str
     entry: Mapping[str, object] = field(default_factory=dict)
 
@@ -267,6 +268,7 @@ class History(Resource):
 
     kind: ClassVar[str] = "history"
     bookkeeping: ClassVar[bool] = True
+    fleeting: ClassVar[bool] = True
     entry: Mapping[str, str]
 
     @property

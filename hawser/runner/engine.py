@@ -83,7 +83,7 @@ KINDS = {
     "user_gone": ("databases.removal", "UserGone"),
 }
 # What a trigger does is told by the rest: where it stands, how it is called and how long it may take do not matter.
-NO_IDENTITY = ("when", "step", "label", "title", "env", "env_file", "stdin", "timeout", "log")
+NO_IDENTITY = ("when", "held", "step", "label", "title", "env", "env_file", "stdin", "timeout", "log")
 
 
 def make(spec: Row, system: System) -> Kind:
@@ -190,6 +190,8 @@ class Engine:
             details["note"] = self.system.show(change.note, head=True)
             if dry:
                 return "would_change", details
+            if spec.get("held"):
+                raise Failure("it differs, and the plan does not change it; it stays as it is", kind.output)
             label = self.system.mask(spec["label"])
             self.emit({"t": "start", "position": position, "step": spec["step"], "label": label})
             for follower in followers:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import TypeAlias
 
 from fabric import Connection
 from fabric.config import Config
 from invoke.exceptions import Exit
 
 from .. import sandbox
+from ..answers.messages import Message
 from ..errors import HawserError, InputErrors, Problem
 from ..host import Host
 from ..host.facts import Facts
@@ -21,6 +23,8 @@ from ..installed import this_version
 from ..inventory import Environment, Inventory, Selection, load_inventory
 from ..project import hosts_folder, own_settings
 from ..report import Report, make_report
+from ..report.silent import Silent
+from ..resources import Catalog
 from ..secrets import Secrets, load_secrets
 from ..ssh.connect import Address, Connector
 from ..ssh.hostkeys import KnownHosts
@@ -28,9 +32,13 @@ from ..templates.rendering import Templates, folders
 from . import locks, preflight
 from .connections import Connections
 from .messages import Messages
+from .planning import Guard, Recorder
 from .progress import Progress
 from .signing import SigningState
 from .texts import STAND_IN, texts
+
+# Runs tasks, by their names and with their options, in a session.
+Perform: TypeAlias = "Callable[[Session, Sequence[tuple[str, Mapping[str, object]]]], None]"
 
 
 class Session:
@@ -40,14 +48,32 @@ class Session:
     :param names: what stands after ``-H``.
     :param command: the tasks of this run, for the lock and the history.
     :param verbose: whoever gives it wants to see book-keeping as well.
+    :param perform: runs tasks by their names, with their options, in a session.
+    :param silent: it is a dry run of which nothing is told.
     """
 
-    def __init__(self, config: Config, names: Sequence[str], command: str, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        config: Config,
+        names: Sequence[str],
+        command: str,
+        verbose: bool = False,
+        perform: Perform | None = None,
+        silent: bool = False,
+    ) -> None:
         self.config = config
         self.names = tuple(names)
         self.command = command
-        self.dry = bool(config.run.dry)
-        self.report: Report = make_report(dry=self.dry, verbose=verbose)
+        self.perform = perform
+        self.dry = silent or bool(config.run.dry)
+        self.report: Report = Silent() if silent else make_report(dry=self.dry, verbose=verbose)
+        # What this run finds is taken down; what it does is held to a plan.
+        self.recorder: Recorder | None = None
+        self.guard: Guard | None = None
+        # The tasks behind the one that is at work, where that shows what they would change; and what is done when all
+        # have gone well.
+        self.following: Sequence[tuple[str, Mapping[str, object]]] = ()
+        self.at_end: Callable[[], None] | None = None
         self.folder = hosts_folder(config)
         self.known_hosts = KnownHosts(self.folder / "known_hosts")
         self.connector = Connector(config, self.known_hosts)
@@ -282,6 +308,14 @@ class Session:
         self.report.pause()
         self.spoken_to = name
         return self.connector.open(self.address(name))
+
+    def planned(
+        self, name: str, catalog: Catalog, heard: Callable[[Message], None]
+    ) -> tuple[Catalog, Callable[[Message], None]]:
+        """Return a catalog for a host, and who is told of it, where a plan is made or counts."""
+        if self.recorder is not None:
+            return catalog, self.recorder.recording(name, catalog, heard)
+        return (self.guard.held(name, catalog) if self.guard is not None else catalog), heard
 
     def set_result(self, result: str) -> None:
         """Have the history say this of the run, in place of ``ok``."""

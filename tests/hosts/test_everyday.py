@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -286,3 +288,59 @@ def test_everything_comes_back_by_itself_after_a_reboot(fleet: Fleet) -> None:
     wait_for("the site answers again", answers, seconds=90)
     assert fleet.release("web1") == release
     assert "nothing to do" in fleet.fab("-H", fleet.name, "deploy").stdout
+
+
+def test_a_plan_is_applied_as_it_was_saved_or_refused(fleet: Fleet, tmp_path: Path) -> None:
+    file, page = tmp_path / "plan.json", "/etc/nginx/sites-enabled/demo.conf"
+    fleet.commit({"logbook/planned.py": "PLANNED = 1\n"})
+    before = fleet.releases()
+    said = fleet.fab("-H", fleet.name, "plan", "--save", str(file), "deploy").stdout
+    assert f"fab -H {fleet.name} apply {file}" in said and "nothing was touched" in said
+    assert fleet.releases() == before
+    text = file.read_text()
+    assert not [name for name, value in fleet.secrets.items() if value in text]
+
+    # Somebody edits a host, the plan, or names other hosts.
+    fleet.inside("web1", "sh", "-c", f"cp -p {page} /root/kept; echo '# by hand' >> {page}")
+    said = fleet.fab("-H", fleet.name, "apply", str(file), code=1).stderr
+    assert re.search(rf"web1: nginx.install: \w+ {page} was as wanted, and is not now", said), said
+    assert "nothing was touched" in said and "web2:" not in said
+    fleet.inside("web1", "cp", "-p", "/root/kept", page)
+    said = fleet.fab("-H", f"{fleet.name}/web1", "apply", str(file), code=2).stderr
+    assert "is a plan for other hosts" in said
+    file.write_text(text.replace('"partial": false', '"partial": true '))
+    assert "was edited" in fleet.fab("-H", fleet.name, "apply", str(file), code=2).stderr
+    assert fleet.releases() == before
+
+    file.write_text(text)
+    events = fleet.events("-H", fleet.name, "apply", str(file))
+    planned = {
+        (host, row[0], row[1]) for host, rows in json.loads(text)["rows"].items() for row in rows if row[2] != "ok"
+    }
+    done = {
+        (each["host"], each["step"], each["label"])
+        for each in events
+        if each["t"] == "event" and each["status"] == "changed" and not each.get("bookkeeping")
+    }
+    assert done and done <= planned
+    (release,) = fleet.releases()
+    assert {release} != before
+
+    said = fleet.fab("-H", fleet.name, "apply", str(file), code=1).stderr
+    assert re.search("release.activate: .* was to be changed, and is as wanted now|is gone", said), said
+    fleet.commit({"logbook/planned.py": "PLANNED = 2\n"})
+    assert "the commit: main was" in fleet.fab("-H", fleet.name, "apply", str(file), code=1).stderr
+
+
+def test_a_plan_holds_what_steps_do(fleet: Fleet, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    for words, said in (
+        (("plan", "--save", str(file)), "name the tasks of the plan behind it"),
+        (("deploy", "plan", "--save", str(file)), "a plan comes first"),
+        (("plan", "--save", str(file), "run", "true"), "no plan can hold 'true'"),
+        (("plan", "--save", str(file), "trust"), "no plan can hold trust"),
+    ):
+        assert said in fleet.fab("-H", fleet.name, *words, code=2).stderr
+    assert not file.exists()
+    fleet.fab("-H", f"{fleet.name}/web", "plan", "--save", str(file), "cron.install", "nginx.install")
+    assert "done" in fleet.fab("-H", f"{fleet.name}/web", "apply", str(file)).stdout

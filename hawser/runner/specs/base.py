@@ -13,7 +13,13 @@ class Triggered(TypedDict, total=False):
     when: List[int]
 
 
-class Row(Triggered):
+class Held(TypedDict, total=False):
+    """A resource that must be as it is wanted already: it is not changed."""
+
+    held: bool
+
+
+class Row(Triggered, Held):
     """The fields of every resource in a catalog, beside its own."""
 
     kind: str
