@@ -229,7 +229,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         calls = [resolved(Call(self.collection[name], kwargs=dict(options))) for name, options in tasks]
         session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
         for call in calls:
-            call.task.body(Fleet(session, session.selection.hosts), **call.kwargs)
+            call.task(Fleet(session, session.selection.hosts), **call.kwargs)
         if session.dry_failures:
             raise HawserError(f"would fail on {', '.join(dict.fromkeys(session.dry_failures))}")
 

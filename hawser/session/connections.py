@@ -12,12 +12,12 @@ from ..errors import AtWork, HawserError, Unreachable
 from ..host.facts import Facts
 from ..report import Report
 from ..resources import JSON
-from ..ssh.connect import Address, Connector
+from ..ssh.connect import Address
 from ..ssh.protocol import HEARTBEAT
 from ..ssh.transport import SILENCE
-from ..ssh.wire import Wire
 from . import locks, together
 from .descriptors import make_room
+from .engine import Engine, Line
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Run(Protocol):
 
     dry: bool
     report: Report
-    connector: Connector
+    engine: Engine
 
     @property
     def entry(self) -> dict[str, str]: ...
@@ -63,7 +63,7 @@ class Connections:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.wires: dict[str, Wire] = {}
+        self.wires: dict[str, Line] = {}
         self.lost: dict[str, HawserError] = {}
         self.facts: dict[str, Facts] = {}
         self.locked: set[str] = set()
@@ -73,7 +73,7 @@ class Connections:
         self._unreached: set[str] = set()
         self._closed = threading.Event()
         # Those on which a runner may have been started, and whether their lines were cut.
-        self._begun: list[Wire] = []
+        self._begun: list[Line] = []
         self._hung_up = False
 
     def be_lenient(self, lenient: bool) -> None:
@@ -135,7 +135,7 @@ class Connections:
         return failures
 
     def open_one(self, name: str, greeting: Mapping[str, str], only_look: bool) -> None:
-        wire = Wire(self.run.address(name), self.run.connector, greeting)
+        wire = self.run.engine.line(self.run.address(name), greeting)
 
         def install_python() -> bool:
             if only_look:
@@ -152,7 +152,7 @@ class Connections:
         # One thread a wire: a line that takes nothing must not silence the others.
         threading.Thread(target=self.ping, args=(wire,), daemon=True).start()
 
-    def ping(self, wire: Wire) -> None:
+    def ping(self, wire: Line) -> None:
         while not self._closed.wait(HEARTBEAT):
             wire.ping()
 
@@ -328,4 +328,4 @@ class Connections:
             wait([self._opening])
         self._closed.set()
         self.parallel(list(self.wires), lambda name: self.wires[name].close())
-        self.run.connector.close()
+        self.run.engine.close()

@@ -13,6 +13,8 @@ from ..resources import Catalog
 
 # What a run may find changed; nothing else is.
 OPEN = ("would_change", "unknown")
+# The field of resources that says who does what when, which is another one in each run.
+WHO = "entry"
 
 
 class PlannedRow(NamedTuple):
@@ -55,7 +57,8 @@ class Recorder:
                 if status == "unknown":
                     unknown.add(message["position"])
                 found = [message.get("diff"), message.get("note")] if status == "would_change" else []
-                digest = self.digest(json.dumps([row, *found]))
+                wished = {key: value for key, value in row.items() if key != WHO}
+                digest = self.digest(json.dumps([wished, *found]))
                 mine.append(PlannedRow(str(message["step"]), str(message["label"]), status, digest))
             heard(message)
 

@@ -31,6 +31,7 @@ from ..ssh.hostkeys import KnownHosts
 from ..templates.rendering import Templates, folders
 from . import locks, preflight
 from .connections import Connections
+from .engine import Direct, Engine
 from .messages import Messages
 from .planning import Guard, Recorder
 from .progress import Progress
@@ -77,6 +78,7 @@ class Session:
         self.folder = hosts_folder(config)
         self.known_hosts = KnownHosts(self.folder / "known_hosts")
         self.connector = Connector(config, self.known_hosts)
+        self.engine: Engine = Direct(self.connector)
         self.connections = Connections(self)
         self.messages = Messages(self.report)
         self.progress = Progress()

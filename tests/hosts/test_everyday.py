@@ -330,6 +330,7 @@ def test_a_plan_is_applied_as_it_was_saved_or_refused(fleet: Fleet, tmp_path: Pa
     assert re.search("release.activate: .* was to be changed, and is as wanted now|is gone", said), said
     fleet.commit({"logbook/planned.py": "PLANNED = 2\n"})
     assert "the commit: main was" in fleet.fab("-H", fleet.name, "apply", str(file), code=1).stderr
+    fleet.git("reset", "--quiet", "--hard", "HEAD~1")
 
 
 def test_a_plan_holds_what_steps_do(fleet: Fleet, tmp_path: Path) -> None:

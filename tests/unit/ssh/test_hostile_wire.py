@@ -35,6 +35,7 @@ from hawser.report.stream import Sink
 from hawser.report.text import brief, safe
 from hawser.runner.main import ASKABLE
 from hawser.session.connections import Connections
+from hawser.session.engine import Direct
 from hawser.session.generated import kept_on
 from hawser.session.messages import Messages
 from hawser.session.progress import Progress
@@ -108,7 +109,7 @@ class Hostile:
         self.connector = Connector(Config(), KnownHosts(folder / "known_hosts"))
         self.shared = SharedConnector(self.connector, self.address)
         self.session = Session(Config(), ["shop"], "status")
-        self.session.connector = self.shared  # type: ignore[assignment]
+        self.session.engine = Direct(self.shared)  # type: ignore[arg-type]
         self.text = io.StringIO()
         # What the host keeps of the release that serves.
         environment, templates = self.session.environment, self.session.templates
