@@ -344,4 +344,4 @@ def test_a_plan_holds_what_steps_do(fleet: Fleet, tmp_path: Path) -> None:
         assert said in fleet.fab("-H", fleet.name, *words, code=2).stderr
     assert not file.exists()
     fleet.fab("-H", f"{fleet.name}/web", "plan", "--save", str(file), "cron.install", "nginx.install")
-    assert "done" in fleet.fab("-H", f"{fleet.name}/web", "apply", str(file)).stdout
+    assert "nothing changed" in fleet.fab("-H", f"{fleet.name}/web", "apply", str(file)).stdout
