@@ -13,8 +13,8 @@ from ..resources import Catalog
 
 # What a run may find changed; nothing else is.
 OPEN = ("would_change", "unknown")
-# The field of resources that says who does what when, which is another one in each run.
-WHO = "entry"
+# What says who does it, from where and when: another one may apply a plan than has made it.
+WHO, OF_WHOM = "entry", ("HAWSER_WHO", "HAWSER_FROM")
 
 
 class PlannedRow(NamedTuple):
@@ -57,8 +57,7 @@ class Recorder:
                 if status == "unknown":
                     unknown.add(message["position"])
                 found = [message.get("diff"), message.get("note")] if status == "would_change" else []
-                wished = {key: value for key, value in row.items() if key != WHO}
-                digest = self.digest(json.dumps([wished, *found]))
+                digest = self.digest(json.dumps([_wish(row), *found]))
                 mine.append(PlannedRow(str(message["step"]), str(message["label"]), status, digest))
             heard(message)
 
@@ -92,6 +91,14 @@ class Guard:
     def lift(self) -> None:
         """Hold hosts to the plan no longer."""
         self._lifted = True
+
+
+def _wish(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row of a catalog wants, whoever wants it."""
+    wished = {key: value for key, value in row.items() if key != WHO}
+    if isinstance(row.get("env"), Mapping):
+        wished["env"] = {name: value for name, value in row["env"].items() if name not in OF_WHOM}
+    return wished
 
 
 def differences(then: Sequence[PlannedRow], now: Sequence[PlannedRow]) -> list[str]:

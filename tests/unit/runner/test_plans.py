@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.resources import Absent, Catalog, Command, Directory, File, Link, Resource, changed
+from hawser.resources import Absent, Backup, Catalog, Command, Directory, File, Link, Resource, changed
 from hawser.runner.engine import Engine
 from hawser.session.planning import OPEN, Guard, Recorder, differences
 
@@ -128,3 +128,17 @@ def test_book_keeping_is_neither_planned_nor_held(system, tmp_path: Path) -> Non
     catalog = Catalog.of([("books", [file])], books=["books"])
     assert planned(system, catalog).rows == {"web1": []}
     assert Guard({}).held("web1", catalog).held == set()
+
+
+def test_a_colleague_may_apply_a_plan() -> None:
+    found = []
+    for who in ("ann", "bob"):
+        saved = Backup("shop", "sqlite", ME, "/backups", 7, 30, "/db", entry={"who": who}, why="by hand")
+        hook = Command(("true",), env={"HAWSER_WHO": who, "HAWSER_FROM": who, "HAWSER_TASK": "deploy"})
+        catalog, recorder = Catalog.of([("one", [saved, hook])]), Recorder(lambda text: text)
+        hear = recorder.recording("web1", catalog, lambda message: None)
+        for position, item in enumerate(catalog.items):
+            event = {"t": "event", "position": position, "step": "one", "label": item.resource.label}
+            hear({**event, "status": "would_change", "ms": 1.0})
+        found.append(recorder.rows["web1"])
+    assert len(found[0]) == 2 and found[0] == found[1]
