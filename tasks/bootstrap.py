@@ -30,7 +30,7 @@ from hawser.session.generated import make_secrets
 from hawser.steps import StepLike, fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
-from . import acme, certs, checkouts, db, firewall, shares, venv, volumes
+from . import acme, backup, certs, checkouts, db, firewall, shares, venv, volumes
 from .services import SERVICES
 from .webservers import web_server
 
@@ -195,6 +195,7 @@ STEPS = [
     *(each.install for each in SERVICES.values()),
     firewall.install,
     shares.export,
+    backup.install,
     checkouts.tidy,
     db.forget,
 ]

@@ -25,7 +25,22 @@ from hawser.host.journal import Record, latest
 from hawser.host.release import Release, short
 from hawser.steps import Step, StepLike, fleet_task, own_steps
 
-from . import acme, bootstrap, builds, certs, code, config, cron, db, once, release, shares, venv, volumes, webservers
+from . import (
+    acme,
+    bootstrap,
+    builds,
+    certs,
+    code,
+    config,
+    cron,
+    db,
+    once,
+    release,
+    shares,
+    venv,
+    volumes,
+    webservers,
+)
 from .rollout import hooks, migrations, passwords, phases, visit
 from .rollout.migrations import PendingMigrations
 

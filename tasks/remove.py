@@ -11,14 +11,28 @@ from hawser.host.databases import databases_of, folder_of
 from hawser.session.generated import load_incomplete
 from hawser.steps import Step, fleet_task
 
-from . import acme, bootstrap, certs, checkouts, config, cron, db, firewall, release, shares, volumes, webservers
+from . import (
+    acme,
+    backup,
+    bootstrap,
+    certs,
+    checkouts,
+    config,
+    cron,
+    db,
+    firewall,
+    release,
+    shares,
+    volumes,
+    webservers,
+)
 from .services import SERVICES
 
 # In this order, and within a stage too. Between stages all hosts wait for each other: nowhere is a database dropped
 # that a process on another host still uses.
 REMOVE: Mapping[str, Sequence[Step]] = {
     # What runs, and what sends visitors and cron there.
-    "processes": [*webservers.REMOVE, cron.remove, release.remove],
+    "processes": [*webservers.REMOVE, cron.remove, backup.remove, release.remove],
     # Each database after a last backup.
     "services": [firewall.remove, *(each.remove for each in SERVICES.values() if each.remove), db.remove],
     # What databases and their backups may lie on.

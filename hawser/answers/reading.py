@@ -22,6 +22,7 @@ from .rows import (
     KeptRelease,
     Listener,
     Memory,
+    Offsite,
     PrintedPlan,
     RabbitQueue,
     RedisQueue,
@@ -30,6 +31,7 @@ from .rows import (
     Room,
     Sample,
     SiteState,
+    Snapshot,
     Stray,
 )
 
@@ -77,6 +79,8 @@ REFUSED_CONFIGURATION = ReadingFunction("looks.refused", Words, PATIENT)
 UNRESOLVED = ReadingFunction("looks.resolve", ByName[Text], about="names")
 ROOMS = ReadingFunction("looks.rooms", Many[Room], about="paths")
 UNMOUNTED = ReadingFunction("looks.unmounted", Many[Text])
+OFFSITE = ReadingFunction("offsite.last", Offsite)
+SNAPSHOTS = ReadingFunction("offsite.snapshots", Many[Snapshot], PATIENT)
 RUN_ONCE = ReadingFunction("once.listing", ByName[Entry])
 RABBITMQ_QUEUES = ReadingFunction("queues.rabbitmq", Counted[RabbitQueue], PATIENT)
 REDIS_QUEUES = ReadingFunction("queues.redis", Counted[RedisQueue], PATIENT)

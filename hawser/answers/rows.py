@@ -69,6 +69,24 @@ class Backup(Row):
     number: Size
 
 
+class Snapshot(Row):
+    """A backup that has left its host."""
+
+    name: Name
+    time: Whole
+    paths: Few[Text]
+
+
+class Offsite(Row):
+    """How the backups of a host that leave it have ended; zeros and nothing where there was none."""
+
+    time: Whole
+    size: Size
+    failed_at: Whole
+    snapshot: Text
+    failed: Text
+
+
 class Stray(Row):
     """A program that was left behind."""
 

@@ -208,6 +208,8 @@ class Release:
             settings["release"].pop(key)
         # What it holds counts, by its digest, and not what it is called.
         settings["python"].pop("upload")
+        # They are made of whatever release serves.
+        settings["backup"].pop("offsite")
         without_unset(settings)
         settings["hosts"] = {
             name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()
@@ -277,6 +279,7 @@ class Release:
                 settings["python"] = {**settings["python"], "upload": upload}
             # What was kept stays as it is.
             settings = {**settings, **{table: present[table] for table in ("name", "hosts", *APART)}}
+            settings["backup"] = {**settings.get("backup", {}), "offsite": present["backup"]["offsite"]}
             if settings.get("site"):
                 settings["site"] = {**settings["site"], **todays_files(settings["site"], present["site"])}
             if bool(settings["app"].get("package")) == bool(today.app.package):

@@ -54,6 +54,8 @@ ASKABLE = {
     "looks.resolve": "machine.probes",
     "looks.rooms": "machine.probes",
     "looks.unmounted": "machine.probes",
+    "offsite.last": "databases.offsite",
+    "offsite.snapshots": "databases.offsite",
     "once.listing": "code.once",
     "queues.rabbitmq": "databases.queues",
     "queues.redis": "databases.queues",

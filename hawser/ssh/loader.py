@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import io
 import json
 import threading
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -161,3 +163,14 @@ def source() -> Source:
     """Return the runner of this version, read once for all hosts."""
     with _reading:
         return _source()
+
+
+@functools.cache
+def archive() -> bytes:
+    """Return the runner as a zip file that Python runs on a host without us; the same for the same sources."""
+    made = io.BytesIO()
+    main = "import sys\nfrom hawser_runner.databases.offsite import main\nmain(sys.argv[1])\n"
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target:
+        for path, text in [("__main__.py", main), *modules().values()]:
+            target.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
+    return made.getvalue()

@@ -113,6 +113,8 @@ SAID: dict[str, Any] = {
             "proven": True,
         }
     ],
+    "offsite.last": {"time": 1_700_000_000, "size": 1000, "failed_at": 0, "snapshot": "0123abcd", "failed": ""},
+    "offsite.snapshots": [{"name": "0123abcd", "time": 1_700_000_000, "paths": ["/srv/shop/media"]}],
     "certificates.shown": {"days": 60, "names": ["shop.test"], "self_signed": False},
     "commands.variables": {"DEBUG": "0", "NAME": "a b"},
     "checkout.resolve": COMMIT,

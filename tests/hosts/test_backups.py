@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import pytest
+
+from hawser import sandbox
 
 from .conftest import Fleet, wait_for
 
@@ -97,3 +102,69 @@ def test_a_deploy_saves_the_database_before_it_migrates_where_that_is_wanted(mar
     finally:
         fleet.file.write_text(text)
     fleet.fab("-H", fleet.name, "deploy")
+
+
+# Reads the job of the timer, and brings the newest backup back into a folder.
+BRING_BACK = """
+import json, os, subprocess
+job = json.load(open("/var/lib/hawser/demo/offsite/job.json"))
+ssh = job["ssh"] + " -l vault -s -- %s sftp"
+words = ["restic", "-o", "sftp.command=" + ssh, "restore", "latest", "--target", "/root/back"]
+subprocess.run(words, env={**os.environ, **job["env"]}, check=True, stdout=subprocess.DEVNULL)
+"""
+
+
+@pytest.fixture
+def vaulted(fleet: Fleet) -> Iterator[str]:
+    """Have the backups of the database leave its host, for a server of SFTP; returns its address."""
+    text, secrets, address = fleet.text, (fleet.hosts / f"{fleet.name}.env").read_text(), fleet.address("web2")
+    key = next(each for each in sandbox.listing() if each.name == f"{fleet.name}-web2").host_keys[0]
+    changed = text.replace("generated = [", 'generated = ["BACKUP_PASSWORD", ', 1)
+    assert changed != text
+    offsite = (
+        f'repository = "sftp:vault@{address}:/home/vault/demo"\npassword = "BACKUP_PASSWORD"\nhost_key = "{key}"\n'
+    )
+    fleet.file.write_text(f'{changed}\n[backup.offsite]\n{offsite}schedule = "*-*-* 03:30"\n')
+    fleet.inside("web2", "useradd", "--create-home", "vault")
+    try:
+        fleet.fab("-H", f"{fleet.name}/data1", "bootstrap")
+        yield address
+    finally:
+        fleet.file.write_text(text)
+        (fleet.hosts / f"{fleet.name}.env").write_text(secrets)
+        fleet.fab("-H", f"{fleet.name}/data1", "bootstrap")
+        fleet.inside("web2", "userdel", "--remove", "vault", check=False)
+
+
+def test_backups_leave_the_host_and_come_back(marked: Fleet, vaulted: str) -> None:
+    fleet, target = marked, f"{marked.name}/data1"
+    assert "no backup has left the host yet" in fleet.fab("-H", target, "check", code=None).stdout
+    said = fleet.fab("-H", target, "backup.run", code=1).stdout
+    assert "Permission denied" in said
+    key = fleet.fab("-H", target, "backup.key").stdout.partition("| ")[2].strip()
+    assert key.startswith("ssh-ed25519 ")
+    script = 'install -d -o vault /home/vault/.ssh; echo "$1" >/home/vault/.ssh/authorized_keys'
+    fleet.inside("web2", "sh", "-c", script, "sh", f'restrict,command="internal-sftp" {key}')
+    said = fleet.fab("-H", target, "backup.run").stdout
+    assert re.search(r"data1 +[0-9a-f]{8} +\d+ s +.*demo-\d+T\d+Z.dump", said), said
+    timers = fleet.inside("data1", "systemctl", "list-timers", "--no-pager", "hawser-backup-demo.timer")
+    assert "03:" in timers or "04:" in timers
+
+    fleet.inside("data1", "python3", "-c", BRING_BACK % vaulted)
+    (dump,) = fleet.inside("data1", "sh", "-c", "ls /root/back/var/backups/hawser/demo/*.dump").split()
+    assert "TABLE DATA public mark" in fleet.inside("data1", "pg_restore", "--list", dump)
+    # Nobody reads it there.
+    found = fleet.inside("web2", "sh", "-c", "grep -rlE 'PGDMP|as it was' /home/vault/demo || true")
+    assert found == ""
+    secret = fleet.secrets["BACKUP_PASSWORD"]
+    assert secret not in fleet.inside("data1", "sh", "-c", "journalctl -u hawser-backup-demo; ps ax -o args")
+
+    fleet.inside("web2", "rm", "/home/vault/.ssh/authorized_keys")
+    fleet.fab("-H", target, "backup.run", code=1)
+    said = fleet.fab("-H", target, "check", code=1).stdout
+    assert "the last backup that was to leave the host failed" in said
+
+
+def test_a_setting_that_has_gone_takes_the_timer_with_it(fleet: Fleet) -> None:
+    places = "/etc/systemd/system/hawser-backup-* /var/lib/hawser/demo/offsite"
+    assert fleet.inside("data1", "sh", "-c", f"ls -d {places} || true") == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from hawser.answers import reading
@@ -12,6 +13,7 @@ from hawser.inventory.values.jinja import references
 from hawser.runner.kernel.strays import summary
 
 from ...host.names import taken_names, told
+from ...host.offsite import leaves
 from ...host.processes import live_processes_of, overlaps
 from ...host.trials import may_run_twice
 from .registry import Ask, Finding, Findings, more, on_host, once
@@ -116,6 +118,21 @@ def cron(host: Host, ask: Ask) -> Findings:
             continue
         how = "was killed" if run["status"] is None else f"exited with {run['status']}"
         yield Finding(f"the last run of {name} {how}", f"fab -H {host.target} logs --only cron", warning=True)
+
+
+@on_host
+def backups(host: Host, ask: Ask) -> Findings:
+    """A backup has left the host, not long ago."""
+    setting = leaves(host)
+    if setting is None:
+        return
+    outcome, next_move = ask(reading.OFFSITE), f"fab -H {host.target} backup.run"
+    if outcome["failed"]:
+        yield Finding(f"the last backup that was to leave the host failed: {outcome['failed']}", next_move)
+    if not outcome["time"]:
+        yield Finding("no backup has left the host yet", next_move, warning=not host.facts.current)
+    elif (hours := round((time.time() - outcome["time"]) / 3600)) > setting.max_age:
+        yield Finding(f"the last backup that has left the host is {hours} hours old", next_move)
 
 
 @once

@@ -392,8 +392,31 @@ def check_backup(environment: Environment) -> Iterator[SettingError]:
             hint = f"folders: {', '.join(folders) or 'none'}"
             yield SettingError(("backup", "sqlite", index), f"{path} lies in no persistent folder", hint)
     yield from _check_names(environment)
+    yield from _check_offsite(environment)
     if setting.before_migrate and not setting.sqlite and not environment.services.databases:
         yield SettingError(("backup", "before_migrate"), "there is no database that could be saved", "remove it")
+
+
+def _check_offsite(environment: Environment) -> Iterator[SettingError]:
+    """What leaves the hosts is there, and can be encrypted and sent."""
+    setting, folders, secrets = environment.backup.offsite, environment.persistent.folders, environment.env.secrets
+    if setting is None:
+        return
+    place = ("backup", "offsite")
+    if setting.password not in secrets:
+        hint = did_you_mean(setting.password, secrets, "list it in env.required or env.generated")
+        yield SettingError((*place, "password"), f"{setting.password} is no secret", hint)
+    for index, path in enumerate(setting.folders or ()):
+        if path not in folders:
+            hint = did_you_mean(path, folders, f"folders: {', '.join(folders) or 'none'}")
+            yield SettingError((*place, "folders", index), f"{path} is no persistent folder", hint)
+    if setting.repository.startswith("sftp:") and setting.host_key is None:
+        message = "is missing: without it, nobody knows to whom the backups go"
+        yield SettingError(
+            (*place, "host_key"), message, "the server's key, as ssh-keyscan shows it and its owner confirms"
+        )
+    if not folders and not environment.backup.sqlite and not environment.services.databases:
+        yield SettingError(place, "there is no database and no persistent folder that could be kept", "remove it")
 
 
 def _check_names(environment: Environment) -> Iterator[SettingError]:

@@ -2,12 +2,81 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from ..base import Model, Shape
-from ..values.types import AbsolutePath, DatabaseName, Flag, Integer, RelativePath, unique
+from ..base import InvalidValue, Model, Shape
+from ..values.types import (
+    AbsolutePath,
+    DatabaseName,
+    Flag,
+    Groups,
+    Integer,
+    PublicKey,
+    RelativePath,
+    SecretName,
+    Template,
+    VariableName,
+    unique,
+)
+
+
+def _schedule(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9*][A-Za-z0-9*:,./ ~-]*", text):
+        raise InvalidValue(f"{text!r} is no time of systemd's", 'as in "daily" or "*-*-* 03:30" (systemd.time)')
+    return text
+
+
+Kept = Annotated[int, Field(strict=True, ge=0, le=1000), Shape("number")]
+
+
+class OffsiteKeep(Model):
+    """How many of them stay, of each host."""
+
+    daily: Kept = Field(default=7, description="How many days keep their last one.")
+    weekly: Kept = Field(default=5, description="How many weeks keep their last one.")
+    monthly: Kept = Field(default=12, description="How many months keep their last one.")
+
+
+class Offsite(Model):
+    """Backups that leave the host: encrypted, by restic, and made by a timer of the host."""
+
+    repository: Template = Field(
+        description="Where they lie, as restic writes it (Jinja2): `sftp:USER@HOST:/PATH`, "
+        "`s3:https://HOST/BUCKET/PATH`, `rest:https://HOST/PATH`, or a folder. It is made when it is not there."
+    )
+    password: SecretName = Field(
+        description="The secret that they are encrypted with. Keep it elsewhere, too: without it, nobody can read them."
+    )
+    variables: dict[VariableName, Template] = Field(
+        default_factory=dict,
+        description="Further variables of restic's (Jinja2), such as `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.",
+    )
+    host_key: PublicKey | None = Field(
+        default=None,
+        description="For SFTP: the public key of the server; any other key is refused. Who logs in is told by "
+        "`backup.key`: each host has a key of its own.",
+    )
+    groups: Groups = Field(
+        default=(),
+        description="The hosts whose persistent folders are kept. Default: the leader's. Databases are kept on "
+        "their own hosts.",
+    )
+    folders: Annotated[tuple[RelativePath, ...], AfterValidator(unique), Shape("list: relative path")] | None = Field(
+        default=None, description="Of `persistent.folders`, those that are kept. Default: all."
+    )
+    schedule: Annotated[str, AfterValidator(_schedule), Shape("time of systemd")] = Field(
+        default="daily", description="When they are made (systemd.time), with up to half an hour of delay by chance."
+    )
+    keep: OffsiteKeep = Field(default=OffsiteKeep(), description="How many of them stay.")
+    max_age: Integer = Field(
+        default=30,
+        ge=1,
+        le=10000,
+        description="How old the last good one may be, in hours; `check` and `status` say so.",
+    )
 
 
 class Backup(Model):
@@ -38,6 +107,8 @@ class Backup(Model):
         description="Whether a deploy takes a backup before it migrates. Default: where there is a database that can "
         "be saved, unless nothing is pending or nothing has been deployed yet; `true`: every time.",
     )
+
+    offsite: Offsite | None = Field(default=None, description="Backups that leave the host. Default: none does.")
 
     def name_of(self, path: str) -> str:
         """Return the name of one of `sqlite` in commands, and in the names of its backups."""

@@ -130,6 +130,20 @@ class Backup(TypedDict):
     number: int
 
 
+class Snapshot(TypedDict):
+    name: str
+    time: int
+    paths: List[str]
+
+
+class Offsite(TypedDict):
+    time: int
+    size: int
+    failed_at: int
+    snapshot: str
+    failed: str
+
+
 class Stray(TypedDict):
     pid: int
     command: str

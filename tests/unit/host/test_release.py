@@ -105,6 +105,7 @@ class TestName:
             ("hosts.web1.user", "admin"),
             ("hosts.web1.port", 2222),
             ("hosts.web1.jump", "bastion"),
+            ("backup.offsite", {"repository": "/mnt/vault", "password": "DB_PASSWORD"}),
         ],
     )
     def test_the_name_of_a_release_does_not_change_with_how_it_is_brought_there(self, release, path, to):

@@ -35,6 +35,39 @@ MISTAKES = {
         "logs belongs to the application's user, and root opens this file",
         "choose a place that is root's, such as /srv/shop/log",
     ),
+    "what backups are encrypted with is a secret": (
+        "[persistent]\nfolders = ['media']\n[backup.offsite]\nrepository = '/mnt/vault'\npassword = 'VAULT'",
+        "backup.offsite.password",
+        "VAULT is no secret",
+        "list it in env.required or env.generated",
+    ),
+    "only persistent folders leave a host": (
+        "[env]\nrequired = ['VAULT']\n[persistent]\nfolders = ['media']\n"
+        "[backup.offsite]\nrepository = '/mnt/vault'\npassword = 'VAULT'\nfolders = ['medias']",
+        "backup.offsite.folders[0]",
+        "medias is no persistent folder",
+        "did you mean media?",
+    ),
+    "backups go to nobody who is not known": (
+        "[env]\nrequired = ['VAULT']\n[persistent]\nfolders = ['media']\n"
+        "[backup.offsite]\nrepository = 'sftp:ann@vault.test:x'\npassword = 'VAULT'",
+        "backup.offsite.host_key",
+        "is missing: without it, nobody knows to whom the backups go",
+        "the server's key, as ssh-keyscan shows it and its owner confirms",
+    ),
+    "something has to be there that could leave the host": (
+        "[env]\nrequired = ['VAULT']\n[backup.offsite]\nrepository = '/mnt/vault'\npassword = 'VAULT'",
+        "backup.offsite",
+        "there is no database and no persistent folder that could be kept",
+        "remove it",
+    ),
+    "a timer has a time of systemd's": (
+        "[env]\nrequired = ['VAULT']\n[persistent]\nfolders = ['media']\n"
+        "[backup.offsite]\nrepository = '/mnt/vault'\npassword = 'VAULT'\nschedule = 'daily # 3'",
+        "backup.offsite.schedule",
+        "'daily # 3' is no time of systemd's",
+        'as in "daily" or "*-*-* 03:30" (systemd.time)',
+    ),
     "a spare port needs a port": (
         "[processes.w]\ncommand = 'x'\nspare_port = 8011\n[processes.v]\ncommand = 'x {{ socket }}'",
         "processes.w.spare_port",

@@ -1,0 +1,119 @@
+"""Backups that leave the host."""
+
+from __future__ import annotations
+
+import time
+
+from hawser.answers import reading
+from hawser.errors import HawserError
+from hawser.fleet.fleet import Fleet
+from hawser.host import Host
+from hawser.host.offsite import Place, job, leaves
+from hawser.report.text import hearsay
+from hawser.resources import Absent, Command, Directory, File, Packages, Resources, Service, changed
+from hawser.ssh.loader import archive
+from hawser.steps import fleet_task, removal, step
+
+from .status import span
+
+
+@step()
+def install(host: Host) -> Resources:
+    """Have a timer of the host make backups that leave it; without the setting, take it away."""
+    place, setting = Place.of(host), leaves(host)
+    if setting is None:
+        yield from gone(place)
+        return
+    yield Packages(("restic", *(("openssh-client",) if setting.host_key else ())))
+    yield Directory(place.folder, mode=0o700)
+    if setting.host_key:
+        make = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", place.unit, "-f", place.key)
+        yield Command(make, creates=place.key, title="a key for the server of the backups")
+        yield File(place.known_hosts, f"* {setting.host_key}\n", mode=0o600)
+    yield File(place.program, archive(), mode=0o600, opaque=True)
+    yield File(place.job, job(host, setting), mode=0o600, opaque=True)
+    service = File(place.service, host.render("backup.service.j2", place=place), validate="systemd")
+    timer = File(place.timer, host.render("backup.timer.j2", setting=setting), validate="systemd")
+    yield service
+    yield timer
+    yield Command(("systemctl", "daemon-reload"), when=changed(service, timer))
+    yield Service(f"{place.unit}.timer")
+    yield Command(("systemctl", "restart", f"{place.unit}.timer"), when=changed(timer))
+
+
+def gone(place: Place) -> Resources:
+    """Yield that no timer makes backups."""
+    yield Command(
+        ("systemctl", "disable", "--now", f"{place.unit}.timer"),
+        unless=("test", "!", "-e", place.timer),
+        title=f"systemctl disable --now {place.unit}.timer",
+    )
+    timer, service = Absent(place.timer), Absent(place.service)
+    yield timer
+    yield service
+    yield Command(("systemctl", "daemon-reload"), when=changed(timer, service))
+    yield Absent(place.folder, recursive=True)
+
+
+@removal()
+def remove(host: Host) -> Resources:
+    """Make no more backups; those that have left the host stay where they are."""
+    yield from gone(Place.of(host))
+
+
+# Without the lock, which the service itself takes.
+SCRIPT = 'systemctl start "$1" || { journalctl --no-pager -o cat -n 20 -u "$1"; exit 1; }'
+
+
+@fleet_task()
+def run(fleet: Fleet) -> None:
+    """Have backups leave the hosts now, as their timers do."""
+    there = leaving(fleet)
+    services = {name: f"{Place.of(there.host(name)).unit}.service" for name in there.names}
+    there.stream({name: {"argv": ["sh", "-c", SCRIPT, "sh", unit]} for name, unit in services.items()}, "the backup")
+    if not fleet.dry:
+        listing(there)
+
+
+@fleet_task(name="list")
+def listing(fleet: Fleet) -> None:
+    """Show the backups that have left the hosts, the youngest first, and how the last attempt has ended."""
+    there = leaving(fleet)
+    rows = []
+    for name, found in there.ask_all(reading.SNAPSHOTS, {"job": Place.of(there.host(there.names[0])).job}).items():
+        for each in found:
+            age = span(max(0, int(time.time() - each["time"])))
+            rows.append([name, each["name"], age, ", ".join(each["paths"])])
+    for name, outcome in there.ask_all(reading.OFFSITE, {}).items():
+        if outcome["failed"]:
+            ago = span(max(0, int(time.time() - outcome["failed_at"])))
+            fleet.report.note(name, f"the last backup failed {ago} ago: {outcome['failed']}", "warning")
+    none = f"none has left a host yet; next: fab -H {fleet.environment.name} backup.run"
+    fleet.report.table("backups", ["host", "snapshot", "age", "of"], rows, empty=none)
+
+
+@fleet_task()
+def key(fleet: Fleet) -> None:
+    """Show the public keys with which hosts log in at the server of their backups."""
+    there = leaving(fleet)
+    setting = fleet.environment.backup.offsite
+    if setting is None or setting.host_key is None:
+        raise HawserError("backups leave these hosts without SFTP, so nobody logs in with a key", code=2)
+    there.connect()
+    for name in there.names:
+        text = fleet.connections.text_at(name, f"{Place.of(there.host(name)).key}.pub")
+        if text is None:
+            raise HawserError("there is no key yet;", host=name, next=f"fab -H {fleet.environment.name} bootstrap")
+        fleet.report.output(name, hearsay(text.strip()))
+
+
+def leaving(fleet: Fleet) -> Fleet:
+    """Return the hosts that backups leave.
+
+    :raises HawserError: there are none.
+    """
+    names = [name for name in fleet.names if leaves(fleet.host(name))]
+    if not names:
+        told = "backup.offsite is not set" if fleet.environment.backup.offsite is None else "nothing of theirs is kept"
+        raise HawserError(f"no backup leaves {', '.join(fleet.names)}: {told}", code=2)
+    return fleet.subset(names)
