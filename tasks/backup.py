@@ -62,7 +62,11 @@ def remove(host: Host) -> Resources:
 
 
 # Without the lock, which the service itself takes.
-SCRIPT = 'systemctl start "$1" || { journalctl --no-pager -o cat -n 20 -u "$1"; exit 1; }'
+SCRIPT = """
+systemctl start "$1" 2>/dev/null && exit
+journalctl --no-pager -o cat -n 20 _SYSTEMD_INVOCATION_ID="$(systemctl show -P InvocationID "$1")"
+exit 1
+"""
 
 
 @fleet_task()

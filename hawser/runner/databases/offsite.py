@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -60,9 +61,14 @@ class Repository:
         :raises Failure: it is not, or it cannot be reached, or the password is another one.
         """
         place = os.path.join(self.system.state, "offsite-repository")
-        known = read_text(place)
-        if known:
-            found = self.identity()
+        # What leads there may hold a password.
+        mark = hashlib.sha256(self.job["env"]["RESTIC_REPOSITORY"].encode()).hexdigest()[:16]
+        mine, _, known = read_text(place).partition(" ")
+        if mine == mark:
+            try:
+                found = self.identity()
+            except Failure as error:
+                raise Failure("the repository of before is not there, or cannot be opened", error.output) from None
             if found != known:
                 raise Failure(
                     "the repository is another one than before (%s, not %s); next: bring the old one back, or remove %s"
@@ -78,9 +84,9 @@ class Repository:
                 self.restic("init")
             except Failure as error:
                 # It may be there, and closed to us: then the first answer says why.
-                raise Failure(there_is_none.message, there_is_none.output + error.output) from None
+                raise Failure("the repository cannot be made", there_is_none.output + error.output) from None
             found = self.identity()
-        write_atomically(place, found.encode(), 0o600)
+        write_atomically(place, ("%s %s" % (mark, found)).encode(), 0o600)
 
     def identity(self) -> str:
         """Return the repository's id."""

@@ -103,7 +103,7 @@ def test_a_wrong_password_is_told_and_the_last_good_one_stays_known(system, job)
     run(job, system)
     good = outcome_of(system.state)
     wrong = {**job, "env": {**job["env"], "RESTIC_PASSWORD": "something else"}, "masks": ["something else"]}
-    with pytest.raises(Failure, match="restic cat failed"):
+    with pytest.raises(Failure, match="of before is not there, or cannot be opened"):
         run(wrong, system)
     now = outcome_of(system.state)
     assert "wrong password" in now["failed"] and now["failed_at"] >= good["time"]
@@ -123,12 +123,19 @@ def test_a_wrong_password_at_the_first_time_makes_no_repository_anew(system, job
 def test_a_repository_that_has_vanished_is_not_made_anew(system, job, tmp_path: Path) -> None:
     run(job, system)
     shutil.rmtree(tmp_path / "repository")
-    with pytest.raises(Failure, match="restic cat failed"):
+    with pytest.raises(Failure, match="of before is not there, or cannot be opened"):
         run(job, system)
     assert not (tmp_path / "repository").exists()
     subprocess.run(["restic", "init"], env={**os.environ, **job["env"]}, capture_output=True, check=True)
     with pytest.raises(Failure, match="another one than before"):
         run(job, system)
+
+
+def test_another_place_in_the_settings_gets_a_repository_of_its_own(system, job, tmp_path: Path) -> None:
+    run(job, system)
+    moved = {**job, "env": {**job["env"], "RESTIC_REPOSITORY": f"{tmp_path}/elsewhere"}}
+    run(moved, system)
+    assert len(snapshots(job)) == len(snapshots(moved)) == 1
 
 
 def test_what_cannot_be_saved_is_no_backup(system, job, tmp_path: Path) -> None:
