@@ -114,7 +114,12 @@ class Repository:
         return str(summary["snapshot_id"]), size if isinstance(size, int) else 0
 
     def thin_out(self) -> None:
-        """Forget the snapshots that the settings do not keep, and what nothing else needs of them."""
+        """Forget the snapshots that the settings do not keep, and what nothing else needs of them.
+
+        Without a rule all of them stay: the server may be one that lets nobody remove anything.
+        """
+        if not self.job["keep"]:
+            return
         rules = [word for name, count in self.job["keep"].items() for word in ("--keep-%s" % name, str(count))]
         which = ["--tag", self.job["application"], "--host", self.job["host"], "--group-by", "host"]
         self.restic("forget", "--prune", *which, *rules, timeout=LONGEST)

@@ -232,3 +232,20 @@ def test_what_has_arrived_is_listed_the_youngest_first(system, job, tmp_path: Pa
     found = offsite.snapshots(system, written(tmp_path, job))
     assert len(found) == 2 and found[0]["time"] > found[1]["time"]
     assert offsite.last(system)["snapshot"].startswith(found[0]["name"])
+
+
+def test_a_link_leaves_the_host_and_not_what_it_leads_to(system, job, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of root's")
+    (tmp_path / "media" / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "media" / "folder").symlink_to(tmp_path)
+    run(job, system)
+    done = subprocess.run(
+        ["restic", "ls", "latest"], env={**os.environ, **job["env"]}, capture_output=True, text=True, check=True
+    )
+    assert f"{tmp_path}/media/link" in done.stdout and "secret" not in done.stdout
+
+
+def test_without_a_rule_everything_stays(system, job) -> None:
+    for _ in range(2):
+        run({**job, "keep": {}}, system)
+    assert len(snapshots(job)) == 2
