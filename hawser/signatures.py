@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 # What is signed, each for itself: nothing can be taken for something else.
-RELEASE, ROLLOUT, JOURNAL, PLAN = "release", "rollout", "journal", "plan"
+RELEASE, ROLLOUT, JOURNAL, PLAN, BOOTSTRAP = "release", "rollout", "journal", "plan", "bootstrap"
 _KEY = re.compile("[A-Za-z0-9_-]{43}")
 # Added by the host, after the signature.
 _LATER = ("signature", "since")
@@ -84,7 +84,7 @@ class Signer:
     ) -> dict[str, object]:
         """Return some content, which JSON can hold, with its signature.
 
-        :param kind: one of `RELEASE`, `ROLLOUT`, `JOURNAL`, `PLAN`.
+        :param kind: one of `RELEASE`, `ROLLOUT`, `JOURNAL`, `PLAN`, `BOOTSTRAP`.
         :param host: the only host for which it counts; empty: all of the environment.
         :param accepted: we have not written it, but let it count.
         """
@@ -132,7 +132,7 @@ def _text(data: bytes) -> str:
 class Kept:
     """One thing that a host keeps.
 
-    :param kind: `RELEASE`, `ROLLOUT` or `JOURNAL`.
+    :param kind: `RELEASE`, `ROLLOUT`, `JOURNAL` or `BOOTSTRAP`.
     :param content: what is in it, as JSON has it; empty where it cannot be read.
     """
 

@@ -7,12 +7,14 @@ import contextlib
 from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import public_key
+from hawser.fleet.references import bootstrapped_with, record_path
 from hawser.fleet.releases import look_ahead, note_bootstrapped, refuse_taken_names
 from hawser.formats import json_text
 from hawser.host import Host
 from hawser.host.addresses import ip_of
 from hawser.host.places import UV, UV_FOLDER, log_folders, served_path, site_logs
 from hawser.host.processes import live_processes_of, managers_of
+from hawser.host.release import Release
 from hawser.resources import (
     Absent,
     Block,
@@ -27,6 +29,7 @@ from hawser.resources import (
     UserGone,
 )
 from hawser.session.generated import make_secrets
+from hawser.signatures import BOOTSTRAP
 from hawser.steps import StepLike, fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
@@ -201,6 +204,13 @@ STEPS = [
 ]
 
 
+@step(bookkeeping=True)
+def note(host: Host, made: Release | None = None) -> Resources:
+    """Write down with which settings the host was set up, for whoever looks later for what has changed."""
+    if made is not None:
+        yield File(record_path(host), made.signed(host.secrets.signer, BOOTSTRAP), mode=0o600, opaque=True)
+
+
 def serves_with_others(fleet: Fleet) -> bool:
     """Whether a release serves in this environment that was made with other secrets or settings than today's."""
     session, installed = fleet.session, fleet.environment.services.installed
@@ -246,6 +256,10 @@ def bootstrap(fleet: Fleet) -> None:
         fleet.apply([checkouts.install.given(commits=commits)], phase="checkouts")
     if environment.certificates:
         certs.bring(fleet)
+    made = bootstrapped_with(fleet)
+    stale = [name for name in fleet.names if fleet.facts(name).set_up != made.id]
+    if stale:
+        fleet.subset(stale).apply([note.given(made=made)], phase="note")
     note_bootstrapped(fleet)
 
 

@@ -28,6 +28,7 @@ PLACES = {
     "apply": "plans.apply",
     "status": "status.status",
     "check": "check.check",
+    "drift": "drift.drift",
     "schema": "schema.schema",
     "restart": "processes.restart",
     "stop": "processes.stop",
@@ -97,7 +98,7 @@ PLACES = {
 MEMBERS = {
     "Begin": ("new", "schema", "trust", "check", "bootstrap", "secrets.*", "sandbox.*"),
     "Deploy": ("deploy", "rollback", "resume", "remove", "plan", "apply", "lock.*", "maintenance.*", "releases.*"),
-    "Look": ("status", "logs", "history", "printenv", "config.render", "config.samples", "cron.list"),
+    "Look": ("status", "drift", "logs", "history", "printenv", "config.render", "config.samples", "cron.list"),
     "Work on hosts": ("run", "manage", "shell", "dbshell", "put", "get", "restart", "stop", "start"),
     "Data": ("db.backup", "db.list", "db.restore", "backup.*", "queue.*", "once.*", "volumes.*"),
     "Certificates": ("certs.*",),

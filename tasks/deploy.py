@@ -213,7 +213,9 @@ def with_todays_secrets(fleet: Fleet, release: Release) -> Release:
     if not release.process_inputs:
         return release
     made = fleet.session.made(release.commit, release.environment, release.templates)
-    return dataclasses.replace(release, process_inputs=made.process_inputs)
+    return dataclasses.replace(
+        release, process_inputs=made.process_inputs, around=made.around, hosts=made.hosts
+    )
 
 
 def require_same_inputs(fleet: Fleet, release: Release) -> None:

@@ -33,12 +33,13 @@ FEWEST_DIGITS = 4
 SHOWN = 12
 
 
-def ready(fleet: Fleet) -> None:
+def ready(fleet: Fleet, looks: bool = False) -> None:
     """Have a signing key, before anything is signed or believed; where none was ever in use, make it.
 
     What hosts keep unsigned by then counts from then on for the host that keeps it; this is said. In a dry run it
     counts for this run.
 
+    :param looks: nothing is to be changed: as in a dry run, and without a word.
     :raises HawserError: hosts say that there is a key, and it is not here.
     """
     session = fleet.session
@@ -70,6 +71,9 @@ def ready(fleet: Fleet) -> None:
             code=2,
         )
     kept = everyone.subset([name for name in everyone.names if fleet.facts(name).bootstrapped])
+    if looks:
+        session.signing.count_unsigned()
+        return
     if session.dry:
         session.signing.count_unsigned()
         session.report.note("", f"would make {SIGNING_KEY}, and sign what hosts keep", "warning")

@@ -14,6 +14,7 @@ class Facts:
 
     :param process_inputs: what the processes of the current release read, as its `Release` has it.
     :param hawser: the Hawser that made the current release; empty where it was too old to say so.
+    :param around: what was used with the current release and is not kept, as its `Release` has it.
     :param processes: one mapping per process definition: process, unit, manager, release and what it reads, state,
         active, seconds, live.
     :param live: by process the colour that serves.
@@ -21,6 +22,7 @@ class Facts:
     :param since: when the current release began to serve, in seconds since the epoch.
     :param generated: the names of the generated secrets that it was set up with.
     :param bootstrapped: whether it was made ready for this application.
+    :param set_up: with which settings, as the id of a release of them; empty where nobody has written it down.
     :param damaged: the paths of its records of which nobody knows what they said.
     :param ipv6: whether programs can listen on addresses of IPv6.
     :param closed: whether the site shows its maintenance page.
@@ -49,6 +51,7 @@ class Facts:
     commit: kinds.NameOrNone = ""
     process_inputs: kinds.NameOrNone = ""
     hawser: kinds.NameOrNone = ""
+    around: kinds.NameOrNone = ""
     previous: kinds.NameOrNone = ""
     releases: kinds.FewFacts[kinds.Name] = ()
     live: messages.Live = field(default_factory=dict)
@@ -60,6 +63,7 @@ class Facts:
     since: kinds.Moment = 0.0
     generated: kinds.FewFacts[kinds.Name] = ()
     bootstrapped: bool = False
+    set_up: kinds.NameOrNone = ""
     damaged: kinds.FewFacts[kinds.Text] = ()
     closed: bool = False
     once: kinds.FewFacts[kinds.Name] = ()

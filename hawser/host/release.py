@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypedDict
 
 from pydantic import ValidationError
@@ -153,6 +153,8 @@ class Inputs(TypedDict):
     templates: dict[str, str]
     process_inputs: str
     hawser: str
+    around: str
+    hosts: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,9 @@ class Release:
         where nobody knows it.
     :param hawser: the Hawser that made it, as in `this_version`; empty where nobody knows it.
     :param besides: a digest of all that its id holds besides; empty where it is a kept one.
+    :param around: what was used with it when it was rolled out last and is not kept: the Hawser, and digests of the
+        secrets and of the hosts. Empty where nobody knows it.
+    :param hosts: of each host, a digest of what the settings said of it then.
     """
 
     id: str
@@ -178,6 +183,8 @@ class Release:
     process_inputs: str = ""
     hawser: str = ""
     besides: str = ""
+    around: str = ""
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -217,7 +224,10 @@ class Release:
         fingerprint = secrets.fingerprint(environment.app.name)
         hawser, besides = this_version(), hashed(settings, sorted(templates.used.items()), fingerprint)
         identifier = identified(commit, hawser, besides)
-        made = cls(identifier, commit, environment, templates, named, hawser=hawser, besides=besides)
+        # Whoever would guess one of them needs the fingerprint for each guess.
+        hosts = {name: hashed(fingerprint, said)[:16] for name, said in settings["hosts"].items()}
+        around = f"{hawser}~{hashed(fingerprint)[:16]}~{hashed(hosts)[:16]}"
+        made = cls(identifier, commit, environment, templates, named, "", hawser, besides, around, hosts)
         read = process_inputs(made, settings, fingerprint, texts) if texts is not None else ""
         return dataclasses.replace(made, process_inputs=read)
 
@@ -254,6 +264,8 @@ class Release:
             "templates": dict(sorted(self.templates.used.items())),
             "process_inputs": self.process_inputs,
             "hawser": self.hawser,
+            "around": self.around,
+            "hosts": dict(self.hosts),
         }
 
     @classmethod
@@ -268,8 +280,10 @@ class Release:
         try:
             identifier, commit, settings, templates = (kept[key] for key in ("id", "commit", "settings", "templates"))
             # Older versions have not written it down.
-            named, read, hawser = (kept.get(key, "") for key in ("named", "process_inputs", "hawser"))
+            named, read, hawser, around = (kept.get(key, "") for key in ("named", "process_inputs", "hawser", "around"))
+            hosts = kept.get("hosts", {}) if around else {}
             texts = (identifier, commit, named, read, hawser, *templates, *templates.values())
+            texts = (*texts, around, *hosts, *hosts.values())
             if not all(isinstance(each, str) for each in texts):
                 raise TypeError
             for name, certificate in present["certificates"].items():
@@ -303,8 +317,12 @@ class Release:
             raise ValueError("it does not say what its processes read")
         if not re.fullmatch(r"[0-9A-Za-z.+]{0,100}", hawser):
             raise ValueError("it does not say which Hawser made it")
+        if not re.fullmatch(r"([0-9A-Za-z.+]{0,100}(~[0-9a-f]{16}){2})?", around):
+            raise ValueError("it does not say what was used with it")
         fetched = fetched_by(named, commit)
-        return cls(identifier, commit, environment, Templates(kept=templates), fetched, read, hawser)
+        return cls(
+            identifier, commit, environment, Templates(kept=templates), fetched, read, hawser, "", around, dict(hosts)
+        )
 
 
 def todays_files(kept: Written, today: Written | None) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-Status = Literal["ok", "changed", "would_change", "unknown", "failed", "skipped"]
+Status = Literal["ok", "changed", "would_change", "unknown", "failed", "skipped", "differs"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 

@@ -19,14 +19,15 @@ STEP_WIDTH = 16
 MOST_NAMES = 3
 # Seconds for which a change waits for other hosts of which the same is to be told.
 PATIENCE = 1.0
-# The events that are told when they did not fail, in a run and in a dry one.
-CHANGES = {False: ("changed", "would_change"), True: ("changed", "would_change", "unknown")}
+# The events that are told when they did not fail.
+CHANGES = ("changed", "would_change", "differs", "unknown")
 # Before each line that somebody else has written, as it is: what stands at the left, indented or not, is ours.
 QUOTED = (("    | ", "dim"),)
 WORDS = {"would_change": "would change"}
 STYLES = {
     "changed": "yellow",
     "would_change": "cyan",
+    "differs": "yellow",
     "unknown": "dim",
     "failed": "bold red",
     "warning": "bold yellow",
@@ -140,8 +141,8 @@ class LineReport(ABC):
             if event.status == "failed":
                 self._release_early()
                 self._write_event([host], event)
-            elif event.status in CHANGES[self._dry] and (self._verbose or not event.bookkeeping):
-                key = (event.status, event.step, event.label, event.diff if self._diffs else "", event.note)
+            elif event.status in CHANGES and (self._verbose or not event.bookkeeping):
+                key = (event.status, event.step, event.label, event.diff if self._shows(event) else "", event.note)
                 self._held.setdefault(key, Held(event, self._clock())).add(host, event)
             if not self._dry:
                 self._release_complete()
@@ -260,10 +261,14 @@ class LineReport(ABC):
         self._write(line)
         if "\n" in note:
             self._indent(note.split("\n"), "dim")
-        if self._diffs and event.diff:
+        if self._shows(event) and event.diff:
             self._write_diff(self._safe(event.diff))
         if status == "failed":
             self._write_failure(event)
+
+    def _shows(self, event: Event) -> bool:
+        """Whether the diff of an event is told: that is what was asked for, or the choice of a person."""
+        return self._diffs or event.status in ("differs", "unknown")
 
     def _write_progress(self, host: str, step: str, label: str, seconds: float, text: str) -> None:
         line = [*self._head(host, "running", "dim"), (f"{self._safe_line(step):{self._step_width}}  ", "cyan")]

@@ -93,6 +93,8 @@ def sentence(tally: Tally, seconds: float, ok: bool, dry: bool, untold: int) -> 
     took = duration(seconds)
     books = f" ({untold} of them book-keeping, which -v shows)" if untold else ""
     failed = tally.failed_hosts()
+    if tally.total("differs") and not dry and not failed:
+        return [(compared(tally), "bold red"), (f" ({took})", "")]
     if not ok:
         where = f" on {names(failed)}" if failed else ""
         changed = tally.total("changed")
@@ -108,6 +110,8 @@ def sentence(tally: Tally, seconds: float, ok: bool, dry: bool, untold: int) -> 
             (f"would change {would}{books}", "bold cyan"),
             (f" on {hosts}{also}; nothing was touched ({took})", ""),
         ]
+    if tally.total("unknown"):
+        return [("nothing differs", "bold green"), (f", {compared(tally)} ({took})", "")]
     changed = tally.total("changed")
     # The run went on without it, and counts as it ended.
     despite = f"; what failed on {names(failed)} is told above" if failed else ""
@@ -115,3 +119,10 @@ def sentence(tally: Tally, seconds: float, ok: bool, dry: bool, untold: int) -> 
         return [("nothing changed", "bold green"), (f" ({took})", "")]
     where = f" on {names(tally.having('changed'))}" if changed else ""
     return [("done", "bold green"), (f" in {took}: {changed} changed{where}{books}{despite}", "")]
+
+
+def compared(tally: Tally) -> str:
+    """Say how many things differ from what they were, and where."""
+    differ, unknown = tally.total("differs"), tally.total("unknown")
+    told = [f"{differ} {'differs' if differ == 1 else 'differ'} on {names(tally.having('differs'))}"] if differ else []
+    return ", ".join([*told, *([f"{unknown} cannot be known"] if unknown else [])])

@@ -17,11 +17,13 @@ class Resource:
     :cvar bookkeeping: Hawser needs it for its own order, and nobody is served by it alone: it is told with ``-v``, or
         when it fails.
     :cvar fleeting: it is a record of the run, never the same twice.
+    :cvar momentary: it is done, or proven, at one moment of a rollout; no state of the host that has to hold afterwards.
     """
 
     kind: ClassVar[str]
     bookkeeping: ClassVar[bool] = False
     fleeting: ClassVar[bool] = False
+    momentary: ClassVar[bool] = False
 
     @property
     def label(self) -> str:

@@ -51,6 +51,7 @@ class Sealed(Resource):
 
     kind: ClassVar[str] = "sealed"
     bookkeeping: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
     path: str
     mirror: str
     commit: str
@@ -68,6 +69,7 @@ class OnlyWorktrees(Resource):
     """
 
     kind: ClassVar[str] = "trees"
+    momentary: ClassVar[bool] = True
     folder: str
     keep: tuple[str, ...]
 
@@ -163,6 +165,7 @@ class PythonVersions(PythonEnvironment):
     """The versions of all packages of such an environment, chosen and kept; nothing is installed."""
 
     kind: ClassVar[str] = "versions"
+    momentary: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,6 +243,7 @@ class Prune(Resource):
     """
 
     kind: ClassVar[str] = "prune"
+    momentary: ClassVar[bool] = True
     root: str
     keep: int
 
@@ -255,6 +259,7 @@ class Journal(Resource):
     kind: ClassVar[str] = "journal"
     bookkeeping: ClassVar[bool] = True
     fleeting: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
     release: str
     entry: Mapping[str, object] = field(default_factory=dict)
 
@@ -269,6 +274,7 @@ class History(Resource):
     kind: ClassVar[str] = "history"
     bookkeeping: ClassVar[bool] = True
     fleeting: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
     entry: Mapping[str, str]
 
     @property

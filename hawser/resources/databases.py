@@ -87,6 +87,7 @@ class Backup(Resource):
     """
 
     kind: ClassVar[str] = "backup"
+    momentary: ClassVar[bool] = True
     database: str
     engine: str
     owner: str
@@ -110,6 +111,7 @@ class Restore(Resource):
     """
 
     kind: ClassVar[str] = "restore"
+    momentary: ClassVar[bool] = True
     database: str
     name: str
     engine: str
@@ -127,6 +129,7 @@ class NoOpenRestore(Resource):
     """
 
     kind: ClassVar[str] = "restore_settled"
+    momentary: ClassVar[bool] = True
     database: str
     engine: str
     owner: str
@@ -146,6 +149,7 @@ class DatabaseGone(Resource):
     """
 
     kind: ClassVar[str] = "database_gone"
+    momentary: ClassVar[bool] = True
     database: str
     engine: str
     owner: str
@@ -165,6 +169,7 @@ class RabbitGone(Resource):
     """No such vhost of RabbitMQ, nor its user, unless that one has rights on others."""
 
     kind: ClassVar[str] = "rabbit_gone"
+    momentary: ClassVar[bool] = True
     user: str
     vhost: str
 

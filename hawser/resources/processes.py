@@ -34,6 +34,7 @@ class Settled(Resource):
     """
 
     kind: ClassVar[str] = "settled"
+    momentary: ClassVar[bool] = True
     unit: str
     manager: str
     seconds: float = 1.0
@@ -67,6 +68,7 @@ class Drained(Resource):
     """
 
     kind: ClassVar[str] = "drained"
+    momentary: ClassVar[bool] = True
     addresses: tuple[str, ...]
     server: str = ""
     seconds: float = 1.0
@@ -100,6 +102,7 @@ class Vacated(Resource):
     """
 
     kind: ClassVar[str] = "vacated"
+    momentary: ClassVar[bool] = True
     port: int
     unit: str
     prefix: str
@@ -138,6 +141,7 @@ class Healthy(Resource):
     """
 
     kind: ClassVar[str] = "healthy"
+    momentary: ClassVar[bool] = True
     address: str
     unit: str
     manager: str
@@ -172,6 +176,7 @@ class Tried(Healthy):
     """
 
     kind: ClassVar[str] = "tried"
+    momentary: ClassVar[bool] = True
     serves: str = ""
     serves_under: str = ""
     port: int = 0
@@ -217,6 +222,7 @@ class Visited(Resource):
     """
 
     kind: ClassVar[str] = "visited"
+    momentary: ClassVar[bool] = True
     url: str
     path: str
     domain: str

@@ -42,6 +42,7 @@ class FoldersGone(Resource):
     """No folder without contents that was made for the application outside of its own, ``root``."""
 
     kind: ClassVar[str] = "folders_gone"
+    momentary: ClassVar[bool] = True
     root: str
 
     @property
@@ -54,6 +55,7 @@ class UserGone(Resource):
     """No such user, where it was made for the application: its home tells. Its programs for the application end."""
 
     kind: ClassVar[str] = "user_gone"
+    momentary: ClassVar[bool] = True
     name: str
     home: str
 
@@ -109,6 +111,7 @@ class Once(Resource):
     """
 
     kind: ClassVar[str] = "once"
+    momentary: ClassVar[bool] = True
     name: str
     argv: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()

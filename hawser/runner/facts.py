@@ -104,7 +104,7 @@ def link(path: str, whole: bool = False) -> str:
 def kept_of(release: str) -> Dict[str, str]:
     """Return the commit of a release, what its processes read, and which Hawser made it; empty where nobody knows."""
     found = read_json(release, "release.json", ("commit",)) or {}
-    return {key: str(found.get(key, "")) for key in ("commit", "process_inputs", "hawser")}
+    return {key: str(found.get(key, "")) for key in ("commit", "process_inputs", "hawser", "around")}
 
 
 def link_time(path: str) -> float:
@@ -247,6 +247,7 @@ def application_facts(system: System, application: str, root: str) -> Applicatio
         "commit": kept["commit"],
         "process_inputs": kept["process_inputs"],
         "hawser": kept["hawser"],
+        "around": kept["around"],
         "previous": link(os.path.join(root, "previous")),
         "releases": releases,
         **process_facts(system, application, root),
@@ -257,6 +258,7 @@ def application_facts(system: System, application: str, root: str) -> Applicatio
         "since": link_time(os.path.join(root, "current")),
         "generated": sorted(records["secrets.json"] or ()),
         "bootstrapped": os.path.exists(os.path.join(system.state, "secrets.json")),
+        "set_up": str((read_json(system.state, "bootstrap.json", ("id",)) or {}).get("id", "")),
         "damaged": damaged(system.state, records),
         "once": done_once(system.state),
         "signing": read_text(system.state, "signing.pub"),

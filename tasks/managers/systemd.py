@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hawser.formats import systemd_value
 from hawser.host import Host
-from hawser.host.processes import ProcessInstance, processes_of
+from hawser.host.processes import ProcessInstance, both_of, processes_of
 from hawser.host.shares import units
 from hawser.host.starts import brought_up, definition
 from hawser.host.volumes import mount_units
-from hawser.resources import Resources
+from hawser.resources import OnlyFiles, Resources
 from hawser.steps import step
 
 
@@ -18,6 +18,22 @@ def reload(host: Host) -> Resources:
     if host.release is None:
         return
     yield from brought_up(processes_of(host, manager="systemd"), defined)
+
+
+# Where systemd looks for files that change a unit, beside the package's own.
+LAYERS = ("/etc/systemd/system", "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control")
+
+
+@step()
+def only_ours(host: Host) -> Resources:
+    """Have no file of others change how the processes run that systemd manages."""
+    if host.release is None:
+        return
+    ours = tuple(f"hawser-{host.app.name}-{name}.conf" for name in ("shares", "volumes"))
+    for process in processes_of(host, manager="systemd"):
+        for each in both_of(process):
+            for layer in LAYERS:
+                yield OnlyFiles(f"{layer}/{each.unit}.service.d", "*.conf", ours)
 
 
 def defined(process: ProcessInstance) -> Resources:

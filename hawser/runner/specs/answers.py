@@ -68,6 +68,7 @@ class ApplicationFacts(ProcessFacts):
     commit: str
     process_inputs: str
     hawser: str
+    around: str
     previous: str
     releases: List[str]
     journal: Optional[Mapping[str, object]]
@@ -77,6 +78,7 @@ class ApplicationFacts(ProcessFacts):
     since: float
     generated: List[str]
     bootstrapped: bool
+    set_up: str
     damaged: List[str]
     once: List[str]
     signing: str

@@ -1,0 +1,239 @@
+"""What hosts are compared with: the settings with which they were set up, and the release that serves on each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..errors import HawserError
+from ..host import Host
+from ..host.journal import Record
+from ..host.release import Release, is_commit, is_id
+from ..resources import JSON, Catalog
+from ..secrets import Secrets
+from ..signatures import BOOTSTRAP, Standing
+from . import kept
+from .fleet import Fleet
+
+# The place of a commit where settings alone count.
+NO_COMMIT = "0" * 40
+# An address that nobody has (RFC 5737), to see what speaks of addresses.
+NOWHERE = "192.0.2.{}"
+
+K = TypeVar("K")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a part of a host was made of.
+
+    :param release: its settings and templates, and for what serves the release itself.
+    :param hawser: the Hawser that made it, where that is another one than this.
+    :param secrets: whether the secrets are others by now.
+    :param hosts: the hosts of which the settings say something else by now, or may.
+    :param lost: why it is not known what it was made of; empty where it is.
+    """
+
+    release: Release
+    hawser: str = ""
+    secrets: bool = False
+    hosts: tuple[str, ...] = ()
+    lost: str = ""
+
+    @property
+    def certain(self) -> bool:
+        """Whether all that it was made of is known."""
+        return not (self.hawser or self.secrets or self.hosts or self.lost)
+
+
+def compared(fleet: Fleet, release: Release) -> Reference:
+    """Return a kept release with what is different today of all that is not kept with it."""
+    made = fleet.session.compared(release.commit, release.environment, release.templates)
+    if release.around and release.around == made.around:
+        return Reference(release)
+    former, secrets, _hosts = release.around.split("~") if release.around else (release.hawser, "", "")
+    present, todays, _hosts = made.around.split("~")
+    changed = secrets != todays
+    names = [
+        name
+        for name in dict.fromkeys([*release.hosts, *made.hosts])
+        if changed or release.hosts.get(name) != made.hosts.get(name)
+    ]
+    return Reference(release, "" if former == present else former or "an older one", changed, tuple(names))
+
+
+def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str]]:
+    """Return what serves on each host, and for hosts of which that is not known the reason.
+
+    A host is asked only where today's settings would make another release.
+    """
+    found: dict[str, Reference] = {}
+    lost: dict[str, str] = {}
+    asked: dict[str, list[str]] = {}
+    for name in fleet.names:
+        facts = fleet.facts(name)
+        if not facts.current:
+            continue
+        if (record := Record.of(facts)) and not record.complete:
+            lost[name] = f"a rollout of {record.release} is open; next: fab -H {fleet.environment.name} resume"
+        elif made := todays(fleet, name):
+            found[name] = Reference(made)
+        else:
+            asked.setdefault(facts.current, []).append(name)
+    for identifier, names in asked.items():
+        try:
+            own, refused = kept.releases(fleet.subset(names), identifier)
+        except HawserError as error:
+            lost.update(dict.fromkeys(names, str(error)))
+            continue
+        found |= {name: compared(fleet, release) for name, release in own.items()}
+        lost |= {each.host: each.sentence for each in refused}
+        lost |= {name: f"what serves there is not kept" for name in names if name not in {**own, **lost}}
+    return found, lost
+
+
+def todays(fleet: Fleet, name: str) -> Release | None:
+    """Return the release that serves on a host, where it is what today's settings make of its commit."""
+    facts, session = fleet.facts(name), fleet.session
+    if not is_commit(facts.commit):
+        return None
+    made = session.compared(facts.commit, session.environment, session.templates)
+    if made.id != facts.current or made.around != facts.around:
+        return None
+    return dataclasses.replace(made, process_inputs=facts.process_inputs)
+
+
+def set_up(fleet: Fleet, serves: Mapping[str, Reference]) -> dict[str, Reference]:
+    """Return the settings with which each host was set up.
+
+    Where that was not written down, those of what serves there have to do, or today's.
+    """
+    session = fleet.session
+    today = bootstrapped_with(fleet)
+    found: dict[str, Reference] = {}
+    for identifier, names in grouped(fleet.names, lambda name: fleet.facts(name).set_up):
+        read: dict[str, Release] = {}
+        if identifier == today.id:
+            read = dict.fromkeys(names, today)
+        elif is_id(identifier):
+            read = records(fleet.subset(names))
+        for name in names:
+            if name in read:
+                found[name] = compared(fleet, read[name])
+                continue
+            release = serves[name].release if name in serves else today
+            why = f"it is not known with which settings it was set up; next: fab -H {session.environment.name} bootstrap"
+            found[name] = Reference(release, lost=why)
+    return found
+
+
+def grouped(names: Iterable[str], key: Callable[[str], K]) -> Iterator[tuple[K, list[str]]]:
+    """Yield names in groups, in the order of the first of each."""
+    groups: dict[K, list[str]] = {}
+    for name in names:
+        groups.setdefault(key(name), []).append(name)
+    yield from groups.items()
+
+
+def bootstrapped_with(fleet: Fleet) -> Release:
+    """Return what `bootstrap` sets hosts up with today, as a release without a commit."""
+    session = fleet.session
+    return session.compared(NO_COMMIT, session.environment, session.templates)
+
+
+def record_path(host: Host) -> str:
+    """Return where a host keeps the settings with which it was set up."""
+    return f"{host.state}/bootstrap.json"
+
+
+def records(fleet: Fleet) -> dict[str, Release]:
+    """Return the settings with which hosts were set up that all name the same; those that are not believed are left out."""
+    found: dict[str, Release] = {}
+    for name in fleet.names:
+        path, identifier = record_path(fleet.host(name)), fleet.facts(name).set_up
+        for each in kept.kept_at(fleet, name, BOOTSTRAP, path, identifier):
+            try:
+                if each.standing is Standing.OURS:
+                    return dict.fromkeys(fleet.names, kept.read(fleet, each))
+                if each.standing is Standing.ACCEPTED:
+                    found[name] = kept.read(fleet, each)
+            except HawserError:
+                # Of another version; what it says is not known.
+                continue
+    return found
+
+
+class Doubts:
+    """What of a catalog may be different today, without anybody's having touched the host.
+
+    :param host: as the catalog was made for it, and
+    :param reference: of what.
+    :param render: makes the catalog for a host.
+    """
+
+    def __init__(self, host: Host, reference: Reference, render: Callable[[Host], Catalog]) -> None:
+        self.host = host
+        self.reference = reference
+        self.render = render
+        self._variants: dict[str, dict[str, JSON] | None] = {}
+
+    def about(self, label: str, row: JSON) -> str:
+        """Return why it is not known how a resource was to be; empty where it is known."""
+        made = self.reference
+        if made.lost:
+            return made.lost
+        if made.hawser:
+            return f"Hawser {made.hawser} made it, and this is another one"
+        if made.secrets and self.depends("secrets", label, row):
+            return "the secrets have changed since it was made"
+        if self.host.name in made.hosts and not made.secrets:
+            return f"what the settings say of {self.host.name} has changed since it was made"
+        if made.hosts and any(self.depends(kind, label, row) for kind in ("addresses", "hosts")):
+            return "the hosts of the settings have changed since it was made"
+        return ""
+
+    def depends(self, kind: str, label: str, row: JSON) -> bool:
+        """Tell whether a resource would be another one with other secrets, addresses, or without other hosts."""
+        if kind not in self._variants:
+            try:
+                rows = self.render(getattr(self, f"other_{kind}")())
+                self._variants[kind] = by_label(rows)
+            except Exception:
+                # Whatever cannot be rendered so depends on it.
+                self._variants[kind] = None
+        known = self._variants[kind]
+        return known is None or known.get(label) != without_triggers(row)
+
+    def other_secrets(self) -> Host:
+        return dataclasses.replace(self.host, secrets=other(self.host.secrets))
+
+    def other_addresses(self) -> Host:
+        addresses = {name: NOWHERE.format(number) for number, name in enumerate(self.host.addresses, 1)}
+        return dataclasses.replace(self.host, addresses=addresses)
+
+    def other_hosts(self) -> Host:
+        environment = self.host.environment
+        left = {
+            name: each
+            for name, each in environment.hosts.items()
+            if name == self.host.name or name not in self.reference.hosts
+        }
+        return dataclasses.replace(self.host, environment=environment.model_copy(update={"hosts": left}))
+
+
+def other(secrets: Secrets) -> Secrets:
+    """Return other secrets of the same names."""
+    return secrets.with_values({name: f"{value[::-1]}x" for name, value in secrets.values.items()})
+
+
+def by_label(catalog: Catalog) -> dict[str, JSON]:
+    """Return the rows of a catalog by their labels."""
+    rows: Sequence[JSON] = catalog.to_wire()
+    return {item.resource.label: without_triggers(row) for item, row in zip(catalog.items, rows, strict=True)}
+
+
+def without_triggers(row: JSON) -> JSON:
+    """Return a row without its triggers, which are places in its catalog."""
+    return {key: value for key, value in row.items() if key != "when"} if isinstance(row, dict) else row
