@@ -69,14 +69,15 @@ FINISH = [
 DECOMMISSION = [*webservers.LEAVE, acme.issue, cron.install, config.leave, release.decommission]
 
 
-def switching(tries: bool = True) -> list[StepLike]:
+def switching(tries: bool = True, before: Sequence[StepLike] = ()) -> list[StepLike]:
     """Return the steps of a switch: a team's own come before the processes that may read what they write.
 
     :param tries: processes that restart in place are tried before.
+    :param before: further steps, before all that a switch does on a host.
     """
     place = SWITCH.index(release.start)
     start = release.start if tries else release.start.given(tries=False)
-    return [*SWITCH[:place], *own_steps("switch"), start, *SWITCH[place + 1 :]]
+    return [SWITCH[0], *before, *SWITCH[1:place], *own_steps("switch"), start, *SWITCH[place + 1 :]]
 
 
 def finishing() -> list[Step]:
@@ -213,9 +214,7 @@ def with_todays_secrets(fleet: Fleet, release: Release) -> Release:
     if not release.process_inputs:
         return release
     made = fleet.session.made(release.commit, release.environment, release.templates)
-    return dataclasses.replace(
-        release, process_inputs=made.process_inputs, around=made.around, hosts=made.hosts
-    )
+    return dataclasses.replace(release, process_inputs=made.process_inputs, around=made.around, hosts=made.hosts)
 
 
 def require_same_inputs(fleet: Fleet, release: Release) -> None:
@@ -249,16 +248,25 @@ def revert_all(hosts: Fleet, record: Record) -> None:
     fleet.apply([release.record], rolling.wanted, phase="record")
 
 
-def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] | None = None) -> None:
+def roll_out(
+    fleet: Fleet,
+    wanted: Release,
+    record: Record,
+    only: Sequence[str] | None = None,
+    again: bool = False,
+    before: Sequence[StepLike] = (),
+) -> None:
     """Bring a release into service: nothing that visitors see changes before every host has built it.
 
     :param record: what is to be done, for the journals.
     :param only: the hosts on which it is missing; all unless given.
+    :param again: also where it serves already.
+    :param before: steps of each host before all others of its switch.
     """
     hosts = fleet.needing_code().required_hosts()
     left = fleet.decommissioned()
     db.refuse_broken_off(fleet.everyone())
-    if serves(hosts, wanted):
+    if not again and serves(hosts, wanted):
         fleet.report.note("", f"{wanted.id} serves already; nothing to do")
         decommission(left, wanted)
         close_waiting_journals(hosts, wanted)
@@ -274,7 +282,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
     to_lock.lock()
     db.refuse_broken_off(to_lock)
     left.lock()
-    if not any(why_not_serving(hosts, name, wanted) for name in hosts.names):
+    if not again and not any(why_not_serving(hosts, name, wanted) for name in hosts.names):
         fleet.report.note("", f"{wanted.id} serves by now: somebody else was faster")
         return
     open_ones = [found for name in hosts.names if (found := kept.record(hosts, name))]
@@ -299,7 +307,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
             outgoing.report_commits(hosts, wanted)
         servers = passwords.to_change(rolling)
         with passwords.changing(rolling, servers, anew=not open_ones):
-            bring_into_service(rolling, part)
+            bring_into_service(rolling, part, before)
         rolling.note(waits=tuple({**rolling.skipped, **rolling.failed}))
         with hooks.around_phase(rolling, "finish", part):
             rolling.apply(part, finishing(), "finish")
@@ -313,7 +321,7 @@ def roll_out(fleet: Fleet, wanted: Release, record: Record, only: Sequence[str] 
         rolling.end()
 
 
-def bring_into_service(rolling: Rollout, part: Fleet) -> None:
+def bring_into_service(rolling: Rollout, part: Fleet, before: Sequence[StepLike]) -> None:
     """Migrate the database, and have the hosts serve the release.
 
     Where secrets alone differ from what serves, nothing can be pending: there it is migrated after the switch, for what
@@ -327,7 +335,7 @@ def bring_into_service(rolling: Rollout, part: Fleet) -> None:
         if first:
             run_commands(rolling, pending)
         with rolling.undo_on_failure(), hooks.around_phase(rolling, "switch", part):
-            phases.switch(rolling, part, switching(tries))
+            phases.switch(rolling, part, switching(tries, before))
             if not first:
                 run_commands(rolling, pending)
 

@@ -13,7 +13,7 @@ from ..host.journal import Record
 from ..host.release import Release, is_commit, is_id
 from ..resources import JSON, Catalog
 from ..secrets import Secrets
-from ..signatures import BOOTSTRAP, Standing
+from ..signatures import BOOTSTRAP, Kept, Standing
 from . import kept
 from .fleet import Fleet
 
@@ -64,13 +64,14 @@ def compared(fleet: Fleet, release: Release) -> Reference:
     return Reference(release, "" if former == present else former or "an older one", changed, tuple(names))
 
 
-def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str]]:
-    """Return what serves on each host, and for hosts of which that is not known the reason.
+def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str], dict[str, Kept]]:
+    """Return what serves on each host, for hosts of which that is not known the reason, and records that are not ours.
 
     A host is asked only where today's settings would make another release.
     """
     found: dict[str, Reference] = {}
     lost: dict[str, str] = {}
+    strange: dict[str, Kept] = {}
     asked: dict[str, list[str]] = {}
     for name in fleet.names:
         facts = fleet.facts(name)
@@ -89,9 +90,9 @@ def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str]]:
             lost.update(dict.fromkeys(names, str(error)))
             continue
         found |= {name: compared(fleet, release) for name, release in own.items()}
-        lost |= {each.host: each.sentence for each in refused}
-        lost |= {name: f"what serves there is not kept" for name in names if name not in {**own, **lost}}
-    return found, lost
+        strange |= {each.host: each for each in refused}
+        lost |= {name: "what serves there is not kept" for name in names if name not in {**own, **strange}}
+    return found, lost, strange
 
 
 def todays(fleet: Fleet, name: str) -> Release | None:
@@ -124,7 +125,9 @@ def set_up(fleet: Fleet, serves: Mapping[str, Reference]) -> dict[str, Reference
                 found[name] = compared(fleet, read[name])
                 continue
             release = serves[name].release if name in serves else today
-            why = f"it is not known with which settings it was set up; next: fab -H {session.environment.name} bootstrap"
+            why = (
+                f"it is not known with which settings it was set up; next: fab -H {session.environment.name} bootstrap"
+            )
             found[name] = Reference(release, lost=why)
     return found
 
@@ -149,7 +152,7 @@ def record_path(host: Host) -> str:
 
 
 def records(fleet: Fleet) -> dict[str, Release]:
-    """Return the settings with which hosts were set up that all name the same; those that are not believed are left out."""
+    """Return the settings with which hosts were set up that all name the same, as far as they are believed."""
     found: dict[str, Release] = {}
     for name in fleet.names:
         path, identifier = record_path(fleet.host(name)), fleet.facts(name).set_up

@@ -25,7 +25,7 @@ class Record:
     """A rollout in the words of a host's journal.
 
     :param release: the release that the hosts shall serve.
-    :param what: ``deploy`` or ``rollback``.
+    :param what: ``deploy``, ``rollback`` or ``repair``.
     :param by: who began it, from where and when; the same on all hosts.
     :param hosts: those that shall serve it.
     :param phase: how far the host has come; ``put back``: it returns to what it served before.
@@ -40,6 +40,7 @@ class Record:
     :param closed: its maintenance page was put there by this rollout.
     :param risky: the migrations that were begun and that the code of before may not survive.
     :param failed: why it failed; empty when it was broken off.
+    :param anew: the hosts whose processes start anew, also where they are those of the release already.
     :param begun: its place among all rollouts, as `beginning` gives it; 0 where an older version has begun it.
     """
 
@@ -61,6 +62,7 @@ class Record:
     risky: str = ""
     failed: str = ""
     since: str = ""
+    anew: tuple[str, ...] = ()
     begun: int = 0
 
     @classmethod

@@ -15,6 +15,7 @@ from ..resources import (
 )
 from ..runner.processes.traits import MANAGERS, ManagerTraits, others
 from .host import Host
+from .journal import PUT_BACK
 from .release import Release
 from .variables import instance_environment
 
@@ -203,12 +204,18 @@ def going_on(host: Host, unit: str, manager: str) -> Release | None:
     release that is rolled out once more. Where its Python is gone it runs until it ends, and a new one takes its place.
     """
     wanted, row = host.release, host.facts.defined(unit, manager)
-    if wanted is None or row is None or host.facts.gone_python:
+    if wanted is None or row is None or host.facts.gone_python or begins_anew(host):
         return None
     if row["release"] == wanted.id:
         return wanted if row["inputs"] in ("", wanted.process_inputs) or not wanted.process_inputs else None
     alike = row["inputs"] and row["inputs"] == wanted.process_inputs and row["release"] in host.facts.releases
     return dataclasses.replace(wanted, id=row["release"]) if alike else None
+
+
+def begins_anew(host: Host) -> bool:
+    """Tell whether the rollout under way starts all processes of a host anew; none where it goes back."""
+    rollout = host.rollout
+    return rollout is not None and rollout.phase != PUT_BACK and host.name in rollout.anew
 
 
 def live_processes_of(host: Host) -> list[ProcessInstance]:

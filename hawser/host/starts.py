@@ -17,7 +17,7 @@ from ..resources import (
     changed,
 )
 from .health import healthy
-from .processes import ProcessInstance, elsewhere, overlaps
+from .processes import ProcessInstance, begins_anew, elsewhere, overlaps
 
 # Seconds.
 LONGEST_WARMING = 600
@@ -68,7 +68,8 @@ def definition(process: ProcessInstance, text: str, validate: str) -> Resources:
         yield Vacated(process.port, process.unit, process.host.app.name, process.host.release.id)
     file = File(process.definition, text, mode=0o644, validate=validate)
     yield file
-    yield Running(process.unit, setting.manager, log=process.log, when=changed(file))
+    again = begins_anew(process.host) and not process.colour
+    yield Running(process.unit, setting.manager, log=process.log, when=changed(file), again=again)
 
 
 def proof(process: ProcessInstance, start: Resource) -> Resources:

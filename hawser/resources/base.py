@@ -18,6 +18,7 @@ class Resource:
         when it fails.
     :cvar fleeting: it is a record of the run, never the same twice.
     :cvar momentary: it is done, or proven, at one moment of a rollout; no state of the host that has to hold afterwards.
+    :cvar momentary: it is done, or proven, at one moment of a rollout, and nothing that has to hold afterwards.
     """
 
     kind: ClassVar[str]

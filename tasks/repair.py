@@ -1,0 +1,186 @@
+"""Repair: what was changed by hand is put right by a rollout of the very release that serves."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hawser.errors import HawserError, StepFailed
+from hawser.fleet import kept
+from hawser.fleet.comparison import SERVES, SET_UP, Comparison, Difference, as_set_up
+from hawser.fleet.fleet import Fleet
+from hawser.fleet.references import Reference
+from hawser.host import Host
+from hawser.host.journal import Record
+from hawser.host.release import Release
+from hawser.resources import File, Resource, Running
+from hawser.steps import Step, StepLike, fleet_task
+
+from . import builds, code, config, deploy, drift, managers, release, venv
+from .services import SERVICES
+
+# What processes have read, or run on, since they started.
+READ = [
+    step.title
+    for step in (
+        *(code.pull, builds.make, venv.python, venv.build, config.install, release.build),
+        managers.systemd.only_ours,
+    )
+]
+
+
+@dataclass(frozen=True)
+class AsSetUp:
+    """A step of `bootstrap`, with the settings with which each host was set up.
+
+    :param made: them, by host; other hosts are left alone.
+    """
+
+    step: StepLike
+    made: Mapping[str, Reference]
+
+    @property
+    def title(self) -> str:
+        return self.step.title
+
+    @property
+    def bookkeeping(self) -> bool:
+        return self.step.bookkeeping
+
+    def resources(self, host: Host) -> Iterator[Resource]:
+        """Return the resources of the step on a host, as it was set up."""
+        if host.name in self.made:
+            yield from self.step.resources(as_set_up(host.today or host, self.made[host.name]))
+
+
+@fleet_task()
+def repair(fleet: Fleet) -> None:
+    """Put right what `drift` shows: roll the release that serves out once more where something differs, batch by batch.
+
+    Nothing new comes: neither another commit, nor settings that were not deployed yet.
+    """
+    there = fleet.required_hosts()
+    there.lock()
+    compared = drift.compare(there)
+    lost = [name for name in there.names if name in there.lost]
+    if lost:
+        raise HawserError(f"{', '.join(lost)}: cannot be compared; nothing was touched")
+    wrong = [each for each in compared if each.drift]
+    report_unknown(there, compared)
+    require_known(there, wrong)
+    if not wrong:
+        fleet.report.note("", f"{', '.join(there.names)}: nothing is known to differ; nothing to do")
+        return
+    for each in wrong:
+        labels = ", ".join(row.event.label for row in each.drift)
+        fleet.report.note(each.host, f"puts right: {labels}")
+    wanted = release_of(there, wrong)
+    set_up_steps = [*steps_of(wrong)]
+    rolled = [each.host for each in wrong if SERVES in each.known and there.host(each.host).runs_code]
+    rest = [each.host for each in wrong if each.host not in rolled]
+    if rest:
+        alone = [AsSetUp(step, made_of(wrong)) for step in drift.WITHOUT_RELEASE]
+        there.subset(rest).apply([*set_up_steps, *alone], phase="repair")
+    if wanted is not None:
+        hosts = there.subset(rolled)
+        anew = tuple(each.host for each in wrong if each.host in rolled and begins_anew(each))
+        record = Record(wanted.id, wanted.commit, "repair", migrations=False, anew=anew)
+        deploy.roll_out(hosts, wanted, record, again=True, before=[*set_up_steps, managers.systemd.only_ours])
+        progress = fleet.session.progress
+        if progress.rollout is not None:
+            progress.set_rollout(dataclasses.replace(progress.rollout, anew=()))
+    if not fleet.dry:
+        prove(there.subset([each.host for each in wrong]))
+
+
+def report_unknown(fleet: Fleet, compared: Sequence[Comparison]) -> None:
+    """Warn of what is left alone, for nobody knows how it was."""
+    for each in compared:
+        for text in each.unknown:
+            fleet.report.note(each.host, f"not compared: {text}", "warning")
+        labels = ", ".join(row.event.label for row in each.found if row.doubt)
+        if labels:
+            fleet.report.note(each.host, f"not known to differ, so left alone: {labels}", "warning")
+
+
+def require_known(fleet: Fleet, wrong: Sequence[Comparison]) -> None:
+    """Stop where a host serves a release of which nothing is known.
+
+    :raises HawserError: names those hosts, and why.
+    """
+    strange = [each for each in wrong if fleet.facts(each.host).current and SERVES not in each.known]
+    if strange:
+        told = "\n".join(f"  {each.host}: {'; '.join(each.unknown)}" for each in strange)
+        raise HawserError(f"what serves is not known, so nothing was touched:\n{told}")
+
+
+def made_of(wrong: Sequence[Comparison]) -> dict[str, Reference]:
+    """Return the settings with which hosts were set up on which something of that differs."""
+    return {each.host: each.known[SET_UP] for each in wrong if any(row.part == SET_UP for row in each.drift)}
+
+
+def steps_of(wrong: Sequence[Comparison]) -> Iterator[StepLike]:
+    """Yield the steps of `bootstrap` for hosts on which something of it differs."""
+    made = made_of(wrong)
+    waiting = [each.install for each in SERVICES.values() if each.passwords]
+    for step in drift.SET_UP:
+        if isinstance(step, Step) and step in waiting and any(each.secrets for each in made.values()):
+            # What serves has the passwords of before.
+            step = step.given(serving=True)
+        yield AsSetUp(step, made)
+
+
+def release_of(fleet: Fleet, wrong: Sequence[Comparison]) -> Release | None:
+    """Return the release that serves where something differs; None where none does.
+
+    :raises HawserError: there are several, or it would not be what it was.
+    """
+    found = {each.host: each.known[SERVES] for each in wrong if SERVES in each.known}
+    if not found:
+        return None
+    deploys = f"fab -H {fleet.environment.name} deploy"
+    releases: dict[str, list[str]] = {}
+    for name, each in found.items():
+        releases.setdefault(each.release.id, []).append(name)
+    if len(releases) > 1:
+        told = "\n".join(f"  {', '.join(names)}: {identifier}" for identifier, names in releases.items())
+        raise HawserError(f"these hosts serve different releases:\n{told}", next="repair for one of them, or deploy")
+    if changed := [name for name, each in found.items() if each.secrets]:
+        raise HawserError(
+            f"the secrets have changed since what serves on {', '.join(changed)} was made, and a repair would bring "
+            "them to some hosts alone; nothing was touched",
+            next=f"{deploys}, which puts everything right",
+        )
+    return deploy.with_todays_secrets(fleet, kept.release(fleet.subset([*found]), next(iter(releases))))
+
+
+def begins_anew(compared: Comparison) -> bool:
+    """Tell whether the processes of a host start anew: what they have read, or how they were started, differs."""
+    return any(map(was_read, compared.drift))
+
+
+def was_read(row: Difference) -> bool:
+    """Tell whether a difference may have come into processes."""
+    if row.part != SERVES:
+        return False
+    if isinstance(row.resource, Running):
+        return row.event.note.startswith("restart")
+    defines = row.event.step == release.start.title and isinstance(row.resource, File)
+    return defines or row.event.step in READ
+
+
+def prove(fleet: Fleet) -> None:
+    """Compare hosts once more, when they have been put right.
+
+    :raises StepFailed: something still differs.
+    """
+    fleet.connections.refresh(fleet.names)
+    left = [each for each in drift.compare(fleet) if each.drift]
+    if left:
+        told = "\n".join(f"  {each.host}: {', '.join(row.event.label for row in each.drift)}" for each in left)
+        raise StepFailed(
+            f"this still differs:\n{told}",
+            next=f"fab -H {fleet.environment.target(*(each.host for each in left))} drift",
+        )
+    fleet.report.note("", f"{', '.join(fleet.names)}: all that is known is as it was left")
