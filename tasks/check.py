@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from hawser.answers.messages import Message
 from hawser.answers.reading import ReadingFunction
 from hawser.errors import HawserError, InputErrors, Problem, StepFailed
+from hawser.fleet.comparison import SERVES, Comparison
 from hawser.fleet.fleet import Fleet
-from hawser.fleet.kept import serving_releases
 from hawser.fleet.releases import changed_since
-from hawser.host.release import Release
-from hawser.resources import Absent, Block, Directory, File, Link, OnlyFiles
 from hawser.secrets import Secrets, read_secrets, reconcile_generated
 from hawser.session import generated
 from hawser.session.session import Session
 from hawser.steps import session_task
 
-from . import bootstrap, config, cron, managers, webservers
+from . import drift
 
 T = TypeVar("T")
 
@@ -28,16 +25,8 @@ if TYPE_CHECKING:
     # Where a finding belongs (a host, or empty), what it is about, and the finding.
     Row = tuple[str, str, Finding]
 
-# What a release and its host are made of besides code, environments and databases.
-PLACES = [
-    bootstrap.folders,
-    config.install,
-    config.place,
-    *managers.RELOAD,
-    *webservers.INSTALL,
-    cron.install,
-]
-PLACED = (Absent, Block, Directory, File, OnlyFiles, Link)
+# Of what differs on a host, those that are named.
+MOST = 20
 COLUMNS = ["host", "about", "how bad", "finding", "next"]
 
 
@@ -107,7 +96,7 @@ def all_findings(session: Session) -> Iterator[Row]:
         else:
             yield from found
     if not problems and not loaded.missing_generated:
-        yield from drift(fleet)
+        yield from drifted(fleet)
     hosts = [fleet.host(name) for name in names]
     for each in Check.at_home:
         yield from (("", each.title, finding) for finding in each.function(hosts))
@@ -129,52 +118,46 @@ def findings_on(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
     return found
 
 
-def drift(fleet: Fleet) -> Iterator[Row]:
-    """Yield the files, folders and links that are not any more as the release that serves has left them."""
+def drifted(fleet: Fleet) -> Iterator[Row]:
+    """Yield what is not as the last bootstrap and rollout have left it, and that a deploy would bring something else."""
     from hawser.diagnosis.checks import Finding
 
-    serving = fleet.subset(
-        [name for name in fleet.names if fleet.facts(name).current and not fleet.facts(name).journal]
-    )
     try:
-        releases = serving_releases(serving)
+        compared = drift.compare(fleet)
     except HawserError as error:
         yield "", "drift", Finding.of_error(error)
         return
-    changed = {name: what for name, release in releases.items() if (what := changed_since(fleet, release))}
+    yield from ((each.host, "drift", Finding.of_error(each.error)) for each in compared if each.error)
+    serving = {each.host: each.known[SERVES].release for each in compared if SERVES in each.known}
+    changed = {name: what for name, release in serving.items() if (what := changed_since(fleet, release))}
     for what in dict.fromkeys(changed.values()):
         names = [name for name in changed if changed[name] == what]
         message = f"{what} since what serves on {', '.join(names)} was made"
-        yield (
-            "",
-            "drift",
-            Finding(message, f"fab -H {fleet.environment.name} deploy brings it up to date", warning=True),
-        )
-    same = [name for name in releases if name not in changed]
-    for name, found in fleet.connections.parallel(same, lambda name: differences(fleet, name, releases[name])).items():
-        if isinstance(found, Exception):
-            yield name, "drift", Finding.of_error(found)
-            continue
-        target = fleet.environment.target(name)
-        for label, step in found:
-            task = "bootstrap" if step.startswith("bootstrap.") else step
-            advice = f"fab -R -H {target} {task} shows what differs, and without -R puts it right"
-            yield name, "drift", Finding(f"{label} is not as the release that serves has left it", advice)
+        next_move = f"fab -H {fleet.environment.name} deploy brings it up to date"
+        yield "", "drift", Finding(message, next_move, warning=True)
+    for each in compared:
+        yield from ((each.host, "drift", finding) for finding in findings_of(fleet, each))
 
 
-def differences(fleet: Fleet, name: str, release: Release) -> list[tuple[str, str]]:
-    """Return the differences of a host from its release, each with the step that puts it right."""
-    catalog = fleet.catalog(name, PLACES, release)
-    found: list[tuple[str, str]] = []
+def findings_of(fleet: Fleet, compared: Comparison) -> Iterator[Finding]:
+    """Yield what differs on a host, and what is not known of it."""
+    from hawser.diagnosis.checks import Finding
 
-    def on_message(message: Message) -> None:
-        if message["t"] == "event" and message["status"] in ("would_change", "failed"):
-            item = catalog.items[message["position"]]
-            if isinstance(item.resource, PLACED):
-                found.append((item.resource.label, item.step))
-
-    fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), on_message)
-    return found
+    target = fleet.environment.target(compared.host)
+    shows = f"fab -H {target} drift shows what differs, and repair puts it right"
+    # That one is not up is another finding.
+    differ = [row for row in compared.drift if not row.stands_still]
+    for row in differ[:MOST]:
+        left = "the last rollout" if row.part == SERVES else "bootstrap"
+        yield Finding(f"{row.event.label} is not as {left} has left it", shows)
+    if len(differ) > MOST:
+        yield Finding(f"{len(differ) - MOST} more things are not as they were left", shows)
+    if doubtful := [row for row in compared.found if row.doubt]:
+        number = f"{len(doubtful)} {'thing differs' if len(doubtful) == 1 else 'things differ'}"
+        message = f"{number}, and nobody knows whether somebody has changed it: {doubtful[0].doubt}"
+        yield Finding(message, f"fab -H {target} drift shows it", warning=True)
+    for text in compared.unknown if fleet.facts(compared.host).current else ():
+        yield Finding(f"it cannot be known what differs: {text}", f"fab -H {target} status", warning=True)
 
 
 def kept_secrets(fleet: Fleet) -> Iterator[Row]:

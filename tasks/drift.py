@@ -77,13 +77,16 @@ def drift(fleet: Fleet) -> None:
     there = fleet.reachable()
     compared = compare(there)
     report(there, compared)
+    failed = [each.host for each in compared if each.error]
     wrong = [each for each in compared if each.drift]
     if wrong:
         number, names = sum(len(each.drift) for each in wrong), [each.host for each in wrong]
         raise StepFailed(
-            f"{number} {'thing is' if number == 1 else 'things are'} not as left on {', '.join(names)}",
+            f"{number} {'thing differs' if number == 1 else 'things differ'} on {', '.join(names)}",
             next=f"fab -H {fleet.environment.target(*names)} repair, which puts it right",
         )
+    if lost := [name for name in fleet.names if name in fleet.lost or name in failed]:
+        raise StepFailed(f"{', '.join(lost)}: not compared; the others are as they were left")
     if told := [each.host for each in compared if each.known]:
         fleet.report.note("", f"{', '.join(told)}: all that is known is as it was left")
 
@@ -96,6 +99,8 @@ def report(fleet: Fleet, compared: Sequence[Comparison]) -> None:
             note = "; ".join(filter(None, (row.event.note or row.event.error, row.doubt)))
             status = "unknown" if row.doubt else "differs"
             fleet.report.event(each.host, dataclasses.replace(row.event, status=status, note=note, error=""))  # type: ignore[arg-type]
+        if each.error:
+            fleet.connections.report_failure(each.host, each.error)
         fleet.report.host_done(each.host)
     fleet.report.pause()
     for each in compared:

@@ -63,9 +63,8 @@ def repair(fleet: Fleet) -> None:
     there = fleet.required_hosts()
     there.lock()
     compared = drift.compare(there)
-    lost = [name for name in there.names if name in there.lost]
-    if lost:
-        raise HawserError(f"{', '.join(lost)}: cannot be compared; nothing was touched")
+    if errors := [each.error for each in compared if each.error]:
+        raise errors[0]
     wrong = [each for each in compared if each.drift]
     report_unknown(there, compared)
     require_known(there, wrong)

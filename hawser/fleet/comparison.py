@@ -57,6 +57,11 @@ class Difference:
     part: str
     doubt: str = ""
 
+    @property
+    def stands_still(self) -> bool:
+        """Whether it is a process that does not run, or not at boot."""
+        return stands_still(self.resource, self.event.note)
+
 
 @dataclass
 class Comparison:
@@ -64,12 +69,14 @@ class Comparison:
 
     :param known: what it was made of, by part.
     :param unknown: what could not be compared at all, and why.
+    :param error: why the host could not be asked; None where it could.
     """
 
     host: str
     known: dict[str, Reference] = field(default_factory=dict)
     found: list[Difference] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    error: HawserError | None = None
 
     @property
     def drift(self) -> list[Difference]:
@@ -88,8 +95,6 @@ class Part:
 
 def compare(fleet: Fleet, plan: Plan) -> list[Comparison]:
     """Compare hosts that answer with what they were made of, in one exchange each.
-
-    A host that is lost meanwhile is reported, and left out.
 
     :raises HawserError: the key that signs what hosts keep is not here.
     """
@@ -111,8 +116,7 @@ def compare(fleet: Fleet, plan: Plan) -> list[Comparison]:
             next_move = f"fab -H {fleet.environment.target(name)} bootstrap"
             found.append(Comparison(name, unknown=[f"it is not bootstrapped yet; next: {next_move}"]))
         elif isinstance(answer, HawserError):
-            fleet.connections.report_failure(name, answer)
-            fleet.connections.lost.setdefault(name, answer)
+            found.append(Comparison(name, error=answer))
         else:
             found.append(answer)
     return found
@@ -196,7 +200,7 @@ def judged(
         # Where two steps want something different of the same thing, it is as the last one has left it.
         if label in fine and not isinstance(resource, Running | Command):
             continue
-        if follows(row, apart) and not stands_still(resource, message):
+        if follows(row, apart) and not stands_still(resource, message.get("note", "")):
             continue
         part = next(each for each in parts if message["position"] < each.end)
         doubt = in_itself(resource, message, item.step == certificates) or part.doubts.about(label, row)
@@ -211,9 +215,12 @@ def follows(row: object, apart: set[int]) -> bool:
     return bool(causes and apart.intersection(causes))
 
 
-def stands_still(resource: Resource, message: EventRow) -> bool:
-    """Tell whether a process is not as it should be, whatever else would change."""
-    return isinstance(resource, Running) and message.get("note", "").startswith("start")
+def stands_still(resource: Resource, note: str) -> bool:
+    """Tell whether a process is not as it should be, whatever else would change.
+
+    :param note: what the runner says of it.
+    """
+    return isinstance(resource, Running) and note.startswith("start")
 
 
 def in_itself(resource: Resource, message: EventRow, certificate: bool) -> str:

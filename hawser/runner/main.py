@@ -53,6 +53,7 @@ ASKABLE = {
     "looks.refused": "machine.probes",
     "looks.resolve": "machine.probes",
     "looks.rooms": "machine.probes",
+    "looks.unbootable": "machine.probes",
     "looks.unmounted": "machine.probes",
     "offsite.last": "databases.offsite",
     "offsite.snapshots": "databases.offsite",

@@ -161,6 +161,18 @@ class Fleet:
         said = self.fab(*words, code=code, env={"HAWSER_OUTPUT": "json"}).stdout
         return [json.loads(line) for line in said.splitlines()]
 
+    def drifted(self, target: str = "", code: int = 0) -> list[tuple[str, str, str, str]]:
+        """Return what `drift` says of hosts: host, status, label and note of all that differs, or is unknown.
+
+        :param target: of which hosts; empty: all of them.
+        :param code: the exit status that it must have.
+        """
+        said = self.events("-H", target or self.name, "drift", code=code)
+        rows = [each for each in said if each["t"] == "event"]
+        unknown = [each for each in said if each["t"] == "note" and "not compared" in str(each["text"])]
+        found = [(*(str(each.get(key, "")) for key in ("host", "status", "label", "note")),) for each in rows]
+        return [*found, *((str(each["host"]), "unknown", "", str(each["text"])) for each in unknown)]  # type: ignore[list-item]
+
     def start(self, *words: str, errors: int = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start `fab` for all hosts; its JSON lines come from its standard output.
 

@@ -82,6 +82,7 @@ def test_hosts_that_are_no_clients_are_refused_before_they_can_give_a_password(f
 
 
 def test_a_second_bootstrap_of_mariadb_changes_nothing(fleet: Fleet) -> None:
+    assert fleet.drifted() == []
     events = fleet.events("-H", "stock", "bootstrap")
     assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
 

@@ -136,6 +136,7 @@ def test_a_file_of_a_dozen_lines_deploys_a_flask_site(plain: Fleet) -> None:
     plain.fab("-H", "plain", "bootstrap", "deploy")
     answer = plain.visit("solo", domain="plain.test")
     assert (answer.status, answer.body) == (200, "hello from a plain site")
+    assert plain.drifted() == []
     events = plain.events("-H", "plain", "bootstrap", "deploy")
     assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
 

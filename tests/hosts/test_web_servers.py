@@ -135,6 +135,7 @@ def visiting(fleet: Fleet) -> Iterator[list[str]]:
 def test_each_web_server_has_the_ports_alone_and_a_second_deploy_finds_nothing_to_do(bare: Fleet, server: str) -> None:
     listening = bare.inside("solo", "ss", "-Hlntp", "sport = :443 or sport = :80 or sport = :8088")
     assert all(f'"{PAGES[server].rpartition("/")[2]}"' in line for line in listening.splitlines())
+    assert bare.drifted() == []
     events = bare.events("-H", "quay", "bootstrap", "deploy")
     assert {event["status"] for event in events if event["t"] == "event"} == {"ok"}
     found = [PAGES[name] for name in PAGES if "quay" in bare.inside("solo", "ls", "-R", PAGES[name], check=False)]

@@ -9,6 +9,7 @@ from hawser.errors import InputErrors
 from hawser.host import Host
 from hawser.host.code import interpreter_in_doubt, interpreter_question, ways_to_python
 from hawser.host.places import uploaded_python
+from hawser.host.processes import live_processes_of, managers_of
 from hawser.host.pythons import FOR_HOSTS, KEY, LocalPython, local_python, why_not_for
 from hawser.host.services import service_of
 from hawser.host.shares import needed
@@ -83,6 +84,23 @@ def units(host: Host, ask: Ask) -> Findings:
         words = "logs --only services" if service else f'run "journalctl -n 30 --unit={name}"'
         yield Finding(f"{name} has failed", f"fab -H {host.target} {words}", warning=not ours)
     yield from more(listed, "units that have failed")
+
+
+@on_host
+def boot(host: Host, ask: Ask) -> Findings:
+    """What starts at boot would come up: no file of systemd or supervisor is refused, whoever wrote it."""
+    if not host.facts.bootstrapped:
+        return
+    units = [f"{each.unit}" for each in live_processes_of(host) if each.setting.manager == "systemd"]
+    units = [each for each in units if host.facts.defined(each, "systemd")]
+    units += [each.unit for each in managers_of(host) if each.unit]
+    units += [host.web_server.unit] if host.web_server is not None and host.facts.current else []
+    services = host.environment.services.installed.values()
+    units += ["cron", *(each.UNIT for each in services if host.is_in(each.groups))]
+    for unit, why in ask(reading.UNBOOTABLE, units=list(dict.fromkeys(units))).items():
+        if why:
+            next_move = f'fab -H {host.target} run "systemctl cat {unit}", which shows all of its files'
+            yield Finding(f"{unit} would not come up after a boot:\n{why}", next_move)
 
 
 @on_host

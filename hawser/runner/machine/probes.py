@@ -10,9 +10,12 @@ import socket
 import threading
 import time
 
+from ..files.validate import PYTHON
 from ..kernel.mountinfo import TABLE, mount_points, unescape
 from ..processes.logs import of_file
 from ..processes.managers import journal
+from ..processes.supervisor import Supervisor
+from ..processes.traits import MANAGERS
 from ..rows import by_turns, counted
 from ..webservers import TRAITS
 
@@ -140,6 +143,36 @@ def refused(system: System, server: str) -> str:
     # Without the time and the process: the same question has the same answer.
     said = re.sub(r"(?m)^[\d/]+ [\d:]+ (\[\w+\]) \d+#\d+: ", r"\1 ", result.output)
     return system.show(said.strip()) if result.code else ""
+
+
+# What supervisor does with its whole configuration when it starts, and nothing more.
+SUPERVISOR_STARTS = """
+import sys
+from supervisor.options import ServerOptions
+ServerOptions().realize(["-c", sys.argv[1], "-n"])
+"""
+
+
+def unbootable(system: System, units: Sequence[str]) -> Dict[str, str]:
+    """Return for each of some services of systemd why it would not start at the next boot; empty where it would.
+
+    Systemd itself knows its files as they were when it read them last.
+
+    :param units: their names, without ``.service``.
+    """
+    found = dict.fromkeys(units, "")
+    argv = ["systemd-analyze", "verify", "--man=no", *(unit + ".service" for unit in units)]
+    result = system.run(argv, check=False, timeout=60) if units else None
+    for line in result.output.splitlines() if result and result.code else ():
+        for unit in units:
+            if re.search(r"(?<![\w@.-])%s\.service\b" % re.escape(unit), line) and not line.endswith("ignoring."):
+                found[unit] = "\n".join(filter(None, (found[unit], line)))
+    traits = MANAGERS["supervisor"]
+    if traits.unit in found and not found[traits.unit]:
+        argv = [PYTHON, "-W", "ignore", "-c", SUPERVISOR_STARTS, Supervisor.config]
+        result = system.run(argv, check=False, timeout=60)
+        found[traits.unit] = result.output.partition("\nFor help")[0].strip() if result.code else ""
+    return {unit: system.show(why) for unit, why in found.items()}
 
 
 def failed_units(system: System) -> Counted[FailedUnit]:

@@ -330,6 +330,9 @@ class TestProcesses:
         cts.file.write_text(text)
         assert 'processes."celery-{{ instance.name }}".user: must not be root' in said
 
+    def test_nothing_has_drifted_after_a_deploy(self, cts: Fleet) -> None:
+        assert cts.drifted() == []
+
     def test_no_process_restarts_where_nothing_has_changed(self, cts: Fleet) -> None:
         before = [pids(cts, program) for program in PROGRAMS]
         assert [program for program, pid in zip(PROGRAMS, before, strict=True) if not pid] == []

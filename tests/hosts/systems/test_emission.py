@@ -109,6 +109,10 @@ def read_json(fleet: Fleet, path: str) -> dict[str, object]:
     return found
 
 
+def test_nothing_has_drifted_after_a_deploy(emission: Fleet) -> None:
+    assert emission.drifted() == []
+
+
 def test_a_phone_with_a_token_gets_its_profile_and_nobody_else(emission: Fleet) -> None:
     status, said = ask(emission, TOKENS[0])
     assert status == 200 and json.loads(said)["uuid"]

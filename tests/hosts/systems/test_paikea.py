@@ -249,6 +249,7 @@ def issuer(fleet: Fleet) -> tuple[str, str]:
 
 
 def test_a_second_run_changes_nothing_and_status_shows_both_managers(paikea: Fleet) -> None:
+    assert paikea.drifted() == []
     assert changed(paikea.events("-H", "paikea", "bootstrap", "deploy")) == []
     said = paikea.fab("-H", "paikea", "status").stdout
     assert re.search(r"web +systemd +running", said), said
@@ -531,6 +532,7 @@ def test_everything_runs_again_after_a_reboot(paikea: Fleet) -> None:
     status = ("supervisorctl", "status", "paikea-celery")
     wait_for("the worker", lambda: "RUNNING" in paikea.inside(HOST, *status, check=False), seconds=60)
     paikea.fab("-H", "paikea", "status")
+    assert paikea.drifted() == []
     assert changed(paikea.events("-H", "paikea", "bootstrap", "deploy")) == []
 
 

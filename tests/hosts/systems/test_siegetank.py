@@ -148,6 +148,10 @@ def tank() -> Iterator[Tank]:
         yield tank
 
 
+def test_nothing_has_drifted_after_a_deploy(tank: Tank) -> None:
+    assert tank.fleet.drifted() == []
+
+
 def test_the_chosen_python_runs_it_and_one_that_the_user_cannot_reach_is_refused(tank: Tank) -> None:
     why = f"the user siegetank cannot run the interpreter {INTERPRETER}: the folder /opt/python is closed to it"
     assert why in tank.refused
