@@ -119,7 +119,7 @@ def findings_on(fleet: Fleet, name: str, checks: list[Check]) -> list[Row]:
 
 
 def drifted(fleet: Fleet) -> Iterator[Row]:
-    """Yield what is not as the last bootstrap and rollout have left it, and that a deploy would bring something else."""
+    """Yield what is not as the last bootstrap and rollout have left it, and what would be another one by now."""
     from hawser.diagnosis.checks import Finding
 
     try:

@@ -214,7 +214,13 @@ def with_todays_secrets(fleet: Fleet, release: Release) -> Release:
     if not release.process_inputs:
         return release
     made = fleet.session.made(release.commit, release.environment, release.templates)
-    return dataclasses.replace(release, process_inputs=made.process_inputs, around=made.around, hosts=made.hosts)
+    return dataclasses.replace(release, process_inputs=made.process_inputs)
+
+
+def with_todays_surroundings(fleet: Fleet, release: Release) -> Release:
+    """Return a release that says what is used with it now, for whoever looks later for what has changed on hosts."""
+    made = fleet.session.compared(release.commit, release.environment, release.templates)
+    return dataclasses.replace(release, around=made.around, hosts=made.hosts)
 
 
 def require_same_inputs(fleet: Fleet, release: Release) -> None:
@@ -278,6 +284,7 @@ def roll_out(
     refuse_taken_names(hosts)
     venv.require_interpreter(hosts.with_leader(), wanted)
     kept.ready(hosts)
+    wanted = with_todays_surroundings(fleet, wanted)
     to_lock = phases.hosts_to_lock(hosts, record)
     to_lock.lock()
     db.refuse_broken_off(to_lock)

@@ -32,7 +32,7 @@ class Reference:
     :param release: its settings and templates, and for what serves the release itself.
     :param hawser: the Hawser that made it, where that is another one than this.
     :param secrets: whether the secrets are others by now.
-    :param hosts: the hosts of which the settings say something else by now, or may.
+    :param hosts: the hosts of which the settings say something else by now.
     :param lost: why it is not known what it was made of; empty where it is.
     """
 
@@ -56,12 +56,9 @@ def compared(fleet: Fleet, release: Release) -> Reference:
     former, secrets, _hosts = release.around.split("~") if release.around else (release.hawser, "", "")
     present, todays, _hosts = made.around.split("~")
     changed = secrets != todays
-    names = [
-        name
-        for name in dict.fromkeys([*release.hosts, *made.hosts])
-        if changed or release.hosts.get(name) != made.hosts.get(name)
-    ]
-    return Reference(release, "" if former == present else former or "an older one", changed, tuple(names))
+    known = dict.fromkeys([*release.hosts, *made.hosts])
+    names = tuple(name for name in known if release.hosts.get(name) != made.hosts.get(name))
+    return Reference(release, "" if former == present else former or "an older one", changed, names)
 
 
 def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str], dict[str, Kept]]:
@@ -191,7 +188,7 @@ class Doubts:
             return f"Hawser {made.hawser} made it, and this is another one"
         if made.secrets and self.depends("secrets", label, row):
             return "the secrets have changed since it was made"
-        if self.host.name in made.hosts and not made.secrets:
+        if self.host.name in made.hosts:
             return f"what the settings say of {self.host.name} has changed since it was made"
         if made.hosts and any(self.depends(kind, label, row) for kind in ("addresses", "hosts")):
             return "the hosts of the settings have changed since it was made"

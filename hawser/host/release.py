@@ -224,8 +224,9 @@ class Release:
         fingerprint = secrets.fingerprint(environment.app.name)
         hawser, besides = this_version(), hashed(settings, sorted(templates.used.items()), fingerprint)
         identifier = identified(commit, hawser, besides)
-        # Whoever would guess one of them needs the fingerprint for each guess.
-        hosts = {name: hashed(fingerprint, said)[:16] for name, said in settings["hosts"].items()}
+        # Whoever would guess one of them needs for each guess what no host has.
+        salt = secrets.signer.key if secrets.signer else fingerprint
+        hosts = {name: hashed(salt, said)[:16] for name, said in settings["hosts"].items()}
         around = f"{hawser}~{hashed(fingerprint)[:16]}~{hashed(hosts)[:16]}"
         made = cls(identifier, commit, environment, templates, named, "", hawser, besides, around, hosts)
         read = process_inputs(made, settings, fingerprint, texts) if texts is not None else ""

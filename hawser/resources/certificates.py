@@ -57,6 +57,7 @@ class AcmeCertificate(Resource):
     """
 
     kind: ClassVar[str] = "acme_certificate"
+    momentary: ClassVar[bool] = True
     name: str
     domains: tuple[str, ...] = ()
     server: str = ""

@@ -9,6 +9,8 @@ change with it:
 - its lock (`hawser/runner/lock.py`): one run holds it, and dies with it;
 - its engine (`hawser/runner/engine.py`): rows are done in order, and the first one that fails is the last one. Rows of
   other kinds than `SimulatedHost.become` knows succeed and do nothing; triggers are rows as all others;
+- what it says of a catalog that is only checked: of files, links and processes it is told whether they are there, and
+  of other kinds that they are; a fault of a test is a status then;
 - its line (`hawser/ssh/wire.py`): a host that does not answer is `Unreachable`, one whose facts are none has broken
   the protocol.
 """
@@ -129,7 +131,7 @@ class SimulatedHost:
                 "commit": json.loads(kept[current])["commit"] if current in kept else "",
                 **{
                     key: json.loads(kept[current]).get(key, "") if current in kept else ""
-                    for key in ("process_inputs", "hawser")
+                    for key in ("process_inputs", "hawser", "around")
                 },
                 "previous": self.links.get(f"{ROOT}/previous", "").rpartition("/")[2],
                 "releases": sorted(kept),
@@ -141,12 +143,24 @@ class SimulatedHost:
                 "since": 0,
                 "generated": [],
                 "bootstrapped": True,
+                "set_up": json.loads(self.files.get(f"{STATE}/bootstrap.json", "{}")).get("id", ""),
                 "once": [],
                 "signing": self.files.get(f"{STATE}/signing.pub", "").strip(),
                 "begun": self.begun,
                 "taken": self.taken,
             },
         }
+
+    def lacks(self, row: Row) -> bool:
+        """Tell whether one row of a catalog would change something; of most kinds nothing does."""
+        kind = row["kind"]
+        if kind == "file":
+            return self.files.get(row["path"]) != row["content"] and not row["keep"]
+        if kind == "link":
+            return self.links.get(row["path"]) != row["target"]
+        if kind == "running":
+            return row["unit"] not in self.units
+        return kind == "absent" and row["path"] in {**self.files, **self.links}
 
     def become(self, row: Row, log: list[str]) -> None:
         """Do what one row of a catalog wants."""
@@ -165,7 +179,7 @@ class SimulatedHost:
             self.history.append(row["entry"])
         elif kind == "running":
             text = self.files[f"/etc/systemd/system/{row['unit']}.service"]
-            if self.units.get(row["unit"]) != text:
+            if self.units.get(row["unit"]) != text or row["again"]:
                 self.units[row["unit"]] = text
                 found = DEFINED.search(text)
                 what = f" {row['unit']}" if row["unit"] != f"{NAME}-back" else ""
@@ -216,7 +230,21 @@ class SimulatedWire:
     def blob(self, *arguments: object) -> None:
         """The code: a simulated host needs none."""
 
+    def compare(self, catalog: Any, heard: Callable[[Row], None]) -> bool:
+        """Say of each row of a catalog whether it would change something."""
+        self.exchanges += 1
+        for position, row in enumerate(catalog.to_wire()):
+            if not self.host.answers:
+                raise Unreachable(f"{self.host.name}: no answer")
+            fault = self.world.fault(self.host.name, row)
+            status = fault or ("would_change" if self.host.lacks(row) else "ok")
+            told = {"t": "event", "position": position, "step": row["step"], "label": row["label"], "ms": 1}
+            heard({**told, "status": status, "note": "start (it is dead)" if row["kind"] == "running" else ""})
+        return True
+
     def apply(self, catalog: Any, dry: bool, masks: object, heard: Callable[[Row], None]) -> bool:
+        if dry:
+            return self.compare(catalog, heard)
         for row in catalog.to_wire():
             if not self.host.answers:
                 raise Unreachable(f"{self.host.name}: no answer")
