@@ -210,9 +210,8 @@ class TestRepair:
         world.fault = lambda host, row: faults.pop() if faults and host == "app1" and ill(world, host, row) else None
         assert "failed on app1" in world.give(repair.body, "pier", "repair")
         assert world.open == {} and set(world.state.values()) == {"a"}
-        assert {
-            name: host.history[-1]["result"][:6] for name, host in world.hosts.items() if name != "web1"
-        } == dict.fromkeys(("app1", "app2", "app3"), "failed")
+        results = {name: world[name].history[-1]["result"][:6] for name in ("app1", "app2", "app3")}
+        assert set(results.values()) == {"failed"}
         world.fault = lambda host, row: None
         assert world.give(repair.body, "pier", "repair") == "" and drifted(world) == {}
 
