@@ -11,7 +11,7 @@ from ..errors import HawserError
 from ..formats import NotRepresentable
 from ..host import Host
 from ..report import Event
-from ..resources import Catalog, Command, File, Item, Resource, Running, SelfSigned
+from ..resources import Catalog, Changed, Command, File, Item, Resource, Running, SelfSigned
 from ..signatures import Kept
 from ..steps import StepLike
 from ..templates.rendering import TemplateError
@@ -172,7 +172,15 @@ def altered(record: Kept) -> Difference:
 
 def renderer(steps: Sequence[StepLike]) -> Callable[[Host], Catalog]:
     """Return the function that makes the catalog of some steps for a host."""
-    return lambda host: Catalog.of((step.title, step.resources(host)) for step in steps)
+    return lambda host: lasting(Catalog.of((step.title, step.resources(host)) for step in steps))
+
+
+def lasting(catalog: Catalog) -> Catalog:
+    """Return a catalog without what is done at one moment of a rollout, unless something else follows from it."""
+    triggers = (getattr(item.resource, "when", None) for item in catalog.items)
+    causes = {id(cause) for each in triggers if isinstance(each, Changed) for cause in each.resources}
+    items = (item for item in catalog.items if not item.resource.momentary or id(item.resource) in causes)
+    return Catalog(tuple(items))
 
 
 def as_set_up(host: Host, reference: Reference) -> Host:

@@ -70,14 +70,15 @@ def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str], dict[st
     lost: dict[str, str] = {}
     strange: dict[str, Kept] = {}
     asked: dict[str, list[str]] = {}
+    made: dict[str, Release] = {}
     for name in fleet.names:
         facts = fleet.facts(name)
         if not facts.current:
             continue
         if (record := Record.of(facts)) and not record.complete:
             lost[name] = f"a rollout of {record.release} is open; next: fab -H {fleet.environment.name} resume"
-        elif made := todays(fleet, name):
-            found[name] = Reference(made)
+        elif present := todays(fleet, name, made):
+            found[name] = Reference(present)
         else:
             asked.setdefault(facts.current, []).append(name)
     for identifier, names in asked.items():
@@ -86,21 +87,28 @@ def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str], dict[st
         except HawserError as error:
             lost.update(dict.fromkeys(names, str(error)))
             continue
-        found |= {name: compared(fleet, release) for name, release in own.items()}
+        # One that is ours is the same for all of them.
+        known = {id(release): compared(fleet, release) for release in own.values()}
+        found |= {name: known[id(release)] for name, release in own.items()}
         strange |= {each.host: each for each in refused}
         lost |= {name: "what serves there is not kept" for name in names if name not in {**own, **strange}}
     return found, lost, strange
 
 
-def todays(fleet: Fleet, name: str) -> Release | None:
-    """Return the release that serves on a host, where it is what today's settings make of its commit."""
+def todays(fleet: Fleet, name: str, made: dict[str, Release]) -> Release | None:
+    """Return the release that serves on a host, where it is what today's settings make of its commit.
+
+    :param made: what they make of each commit, as far as that is known.
+    """
     facts, session = fleet.facts(name), fleet.session
     if not is_commit(facts.commit):
         return None
-    made = session.compared(facts.commit, session.environment, session.templates)
-    if made.id != facts.current or made.around != facts.around:
+    if facts.commit not in made:
+        made[facts.commit] = session.compared(facts.commit, session.environment, session.templates)
+    today = made[facts.commit]
+    if (today.id, today.around) != (facts.current, facts.around):
         return None
-    return dataclasses.replace(made, process_inputs=facts.process_inputs)
+    return dataclasses.replace(today, process_inputs=facts.process_inputs)
 
 
 def set_up(fleet: Fleet, serves: Mapping[str, Reference]) -> dict[str, Reference]:
@@ -117,9 +125,10 @@ def set_up(fleet: Fleet, serves: Mapping[str, Reference]) -> dict[str, Reference
             read = dict.fromkeys(names, today)
         elif is_id(identifier):
             read = records(fleet.subset(names))
+        known = {id(each): compared(fleet, each) for each in read.values()}
         for name in names:
             if name in read:
-                found[name] = compared(fleet, read[name])
+                found[name] = known[id(read[name])]
                 continue
             release = serves[name].release if name in serves else today
             why = (

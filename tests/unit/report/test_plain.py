@@ -181,6 +181,32 @@ def test_a_dry_run_shows_diffs_and_tells_equal_changes_of_hosts_once() -> None:
     )
 
 
+def test_what_differs_is_told_with_its_diff_and_what_is_unknown_beside_it_without_a_dry_run() -> None:
+    screen = Screen()
+    screen.report.phase("drift", ["web1", "web2"])
+    screen.report.event("web1", settled("differs", "file /etc/a", diff=DIFF))
+    screen.report.event("web2", settled("unknown", "file /etc/b", note="the secrets have changed"))
+    screen.report.finish(False)
+    assert screen.shows(
+        """
+        == drift  web1, web2
+        web1        differs  nginx.install     file /etc/a
+            | --- a
+            | +++ b
+            | @@ -1 +1 @@
+            | -listen 80;
+            | +listen 443;
+        web2        unknown  nginx.install     file /etc/b  (the secrets have changed)
+
+        1 differs on web1, 1 cannot be known (0 ms)
+        """
+    )
+    screen = Screen()
+    screen.report.event("web2", settled("unknown", "file /etc/b"))
+    screen.report.finish(True)
+    assert "nothing differs, 1 cannot be known (0 ms)" in screen.stream.getvalue()
+
+
 def test_a_dry_run_over_a_host_in_order_says_that_nothing_would_change() -> None:
     screen = Screen(dry=True)
     screen.report.event("web1", settled("ok"))

@@ -375,3 +375,17 @@ def test_a_site_whose_name_leads_to_another_one_is_found_and_one_that_shares_it_
     shared = {"astray": "", "remarks": ["/etc/nginx/conf.d/old.conf claims a name of this site as well"]}
     (said,) = network.web_server(host(), Runner(looks__refused="", sites__state=shared))
     assert said.message == shared["remarks"][0] and said.warning
+
+
+def test_what_would_not_come_up_after_a_boot_is_found_with_the_words_of_who_refuses_it(host):
+    row = {"process": "api", "unit": "shop-api", "manager": "systemd", "release": "r", "inputs": "", "state": "running"}
+    there = {**row, "active": True, "enabled": True, "seconds": 1, "since": 0.0, "pid": 1, "live": True}
+    here = host(facts={**SERVES, "processes": [there]})
+    runner = Runner(looks__unbootable={"shop-api": "", "nginx": "nginx.service: Service has no ExecStart=", "cron": ""})
+    (said,) = told(hosts.boot(here, runner))
+    assert said == "nginx would not come up after a boot:\nnginx.service: Service has no ExecStart="
+    assert runner.asked["looks.unbootable"] == {"units": ["shop-api", "nginx", "cron"]}
+    runner = Runner(looks__unbootable={})
+    assert told(hosts.boot(host("data1"), runner)) == []
+    assert runner.asked["looks.unbootable"] == {"units": ["cron", "postgresql"]}
+    assert told(hosts.boot(host(facts={**SERVES, "bootstrapped": False}), Runner())) == []

@@ -104,3 +104,49 @@ def test_a_server_without_a_log_of_its_own_is_looked_for_in_the_journal(system, 
     assert " -u a.service -u a@*.service " in " ".join(asked[-1])
     since = asked[-1][asked[-1].index("--since") + 1]
     assert 0 <= float(since.lstrip("@")) - (began - 60) < 5
+
+
+SAID = """\
+/etc/systemd/system/shop-web.service:9: Unknown key 'Nonsense' in section [Service], ignoring.
+shop-web.service: Command /nowhere/x is not executable: No such file or directory
+my-shop-web.service: Service has no ExecStart=, ExecStop=, or SuccessAction=. Refusing.
+Unit shop-api.service has a bad unit file setting.
+"""
+
+
+def answering(system, monkeypatch, *answers):
+    """Have programs say this, in their order; returns the words with which they were called."""
+    called, left = [], list(answers)
+
+    def run(argv, **_options):
+        called.append(list(argv))
+        return left.pop(0)
+
+    monkeypatch.setattr(system, "run", run)
+    return called
+
+
+def test_a_unit_that_systemd_refuses_is_told_with_the_lines_about_it_and_no_others(monkeypatch, system):
+    called = answering(system, monkeypatch, Finished(1, SAID))
+    units = ["shop-web", "shop-api", "cron"]
+    found = probes.unbootable(system, units)
+    assert found == {
+        "shop-web": "shop-web.service: Command /nowhere/x is not executable: No such file or directory",
+        "shop-api": "Unit shop-api.service has a bad unit file setting.",
+        "cron": "",
+    }
+    assert called == [["systemd-analyze", "verify", "--man=no", *(f"{unit}.service" for unit in units)]]
+    assert validated(found, "looks.unbootable", units=units) == found
+    answering(system, monkeypatch, Finished(0, SAID))
+    assert set(probes.unbootable(system, units).values()) == {""}
+
+
+def test_supervisor_is_asked_for_its_whole_configuration_where_it_is_among_them(monkeypatch, system):
+    refusal = "Error: program section program:x does not specify a command\nFor help, use /usr/bin/x -h\n"
+    called = answering(system, monkeypatch, Finished(0, ""), Finished(2, refusal))
+    found = probes.unbootable(system, ["supervisor"])
+    assert found == {"supervisor": "Error: program section program:x does not specify a command"}
+    assert called[1][-1] == "/etc/supervisor/supervisord.conf"
+    answering(system, monkeypatch, Finished(0, ""), Finished(0, ""))
+    assert probes.unbootable(system, ["supervisor"]) == {"supervisor": ""}
+    assert probes.unbootable(system, []) == {}
