@@ -62,6 +62,7 @@ def repair(fleet: Fleet) -> None:
     """
     there = fleet.required_hosts()
     there.lock()
+    kept.ready(there)
     compared = drift.compare(there)
     if errors := [each.error for each in compared if each.error]:
         raise errors[0]

@@ -72,6 +72,8 @@ FACTS: dict[str, Any] = {
         "since": 1_700_000_000.0,
         "generated": ["DB_PASSWORD"],
         "bootstrapped": True,
+        "set_up": "0000000000-cccccccc",
+        "around": "0.1.0~0123456789abcdef~0123456789abcdef",
         "once": ["first"],
     },
 }
@@ -144,6 +146,7 @@ SAID: dict[str, Any] = {
             "read_only": False,
         }
     ],
+    "looks.unbootable": {},
     "looks.unmounted": ["/mnt"],
     "once.listing": {"first": {**ENTRY, "at": "2030-01-01T00:00:00Z", "ran": True}},
     "queues.rabbitmq": {
@@ -234,6 +237,8 @@ def said(function: str, arguments: dict[str, Any]) -> Any:
         return [{"lines": ["x"]} if each.get("plain") else copy.deepcopy(PLAN) for each in arguments["questions"]]
     if function in ("looks.reach", "looks.resolve"):
         return dict.fromkeys(arguments.get("places") or arguments.get("names") or (), "no answer")
+    if function == "looks.unbootable":
+        return dict.fromkeys(arguments["units"], "it is refused")
     return copy.deepcopy(SAID[function])
 
 

@@ -188,6 +188,7 @@ def test_a_second_application_leaves_everything_of_the_first_alone(two: Two) -> 
     # But for what cron has started meanwhile.
     assert running <= two.processes(FIRST) or {line for line in running if "tick" not in line} <= two.processes(FIRST)
     for fleet in (two.first, two.second):
+        assert fleet.drifted() == []
         events = fleet.events("-H", fleet.name, "bootstrap", "deploy")
         told = [event for event in events if event["t"] == "event"]
         assert told and not [event["label"] for event in told if event["status"] != "ok"]

