@@ -10,6 +10,7 @@ from hawser.errors import HawserError, InputErrors, Problem, StepFailed
 from hawser.fleet.comparison import SERVES, Comparison
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.releases import changed_since
+from hawser.resources import Untouched
 from hawser.secrets import Secrets, read_secrets, reconcile_generated
 from hawser.session import generated
 from hawser.session.session import Session
@@ -152,7 +153,8 @@ def findings_of(fleet: Fleet, compared: Comparison) -> Iterator[Finding]:
         yield Finding(f"{row.event.label} is not as {left} has left it", shows)
     if len(differ) > MOST:
         yield Finding(f"{len(differ) - MOST} more things are not as they were left", shows)
-    if doubtful := [row for row in compared.found if row.doubt]:
+    # What the application writes into its own code is told by `drift` alone.
+    if doubtful := [row for row in compared.found if row.doubt and not isinstance(row.resource, Untouched)]:
         number = f"{len(doubtful)} {'thing differs' if len(doubtful) == 1 else 'things differ'}"
         message = f"{number}, and nobody knows whether somebody has changed it: {doubtful[0].doubt}"
         yield Finding(message, f"fab -H {target} drift shows it", warning=True)

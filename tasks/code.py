@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hawser.host import Host
 from hawser.host.code import repository_access
-from hawser.host.managed_files import originals, patches
-from hawser.resources import Checkout, Directory, LinkedFolder, Resources
+from hawser.host.managed_files import managed_files, originals, patches
+from hawser.resources import Checkout, Directory, LinkedFolder, Resources, Untouched
 from hawser.steps import step
 
 
@@ -40,3 +40,15 @@ def pull(host: Host) -> Resources:
             owner=host.app.user,
             group=host.app.group,
         )
+
+
+@step()
+def untouched(host: Host) -> Resources:
+    """Look whether somebody has written into files of the code since the release was built."""
+    if not host.runs_code or host.release is None or host.app.package:
+        return
+    paths = [file.path for file, _entry in managed_files(host)] + [patch.path for patch in patches(host)]
+    paths += [host.path(host.environment.env.dotenv)] if host.environment.env.dotenv else []
+    inside = tuple(path.removeprefix(f"{host.source}/") for path in paths if path.startswith(f"{host.source}/"))
+    mirror = repository_access(host)["mirror"]
+    yield Untouched(host.source, mirror=mirror, commit=host.release.commit, besides=inside)

@@ -41,6 +41,7 @@ def serving_steps() -> list[StepLike]:
     return [
         bootstrap.folders,
         code.pull,
+        code.untouched,
         config.early,
         builds.make,
         venv.python,

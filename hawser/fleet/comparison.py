@@ -11,7 +11,7 @@ from ..errors import HawserError
 from ..formats import NotRepresentable
 from ..host import Host
 from ..report import Event
-from ..resources import Catalog, Changed, Command, File, Item, Resource, Running, SelfSigned
+from ..resources import Catalog, Changed, Command, File, Item, Resource, Running, SelfSigned, Untouched
 from ..signatures import Kept
 from ..steps import StepLike
 from ..templates.rendering import TemplateError
@@ -243,6 +243,8 @@ def in_itself(resource: Resource, message: EventRow, certificate: bool) -> str:
         return "it runs each time"
     if certificate and isinstance(resource, File) and note != NEW and not note.startswith(SAME_CONTENT):
         return "this machine has another one, and no release says which; next: certs.install"
+    if isinstance(resource, Untouched):
+        return "the application may have written it itself"
     if isinstance(resource, SelfSigned) and note.startswith("expires "):
         return "that is its age; next: certs.install"
     return ""

@@ -19,6 +19,7 @@ from .code import (
     PythonEnvironment,
     PythonVersions,
     Sealed,
+    Untouched,
     UploadedPython,
 )
 from .databases import (
@@ -116,6 +117,7 @@ __all__ = [
     "Settled",
     "Tool",
     "Tried",
+    "Untouched",
     "UploadedPython",
     "User",
     "UserGone",

@@ -62,6 +62,24 @@ class Sealed(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Untouched(Resource):
+    """A working copy whose files are those that the commit and its build have left; it is only looked at.
+
+    :param besides: files of the commit that are ours to write, or lie behind links of ours.
+    """
+
+    kind: ClassVar[str] = "untouched"
+    path: str
+    mirror: str
+    commit: str
+    besides: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return f"code in {self.path}"
+
+
+@dataclass(frozen=True, eq=False)
 class OnlyWorktrees(Resource):
     """No working copies of a repository in its folder but these, and the youngest of the others, which may be in use.
 

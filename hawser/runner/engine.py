@@ -44,6 +44,7 @@ KINDS = {
     "versions": ("python.environments", "PythonVersions"),
     "checkout": ("code.checkout", "Checkout"),
     "sealed": ("code.checkout", "Sealed"),
+    "untouched": ("code.edits", "Untouched"),
     "trees": ("code.worktrees", "OnlyWorktrees"),
     "checkouts": ("code.worktrees", "OnlyCheckouts"),
     "settings": ("files.samples", "Settings"),

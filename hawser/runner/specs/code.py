@@ -31,6 +31,10 @@ class SealedSpec(WorkingCopySpec):
     pass
 
 
+class UntouchedSpec(WorkingCopySpec):
+    besides: List[str]
+
+
 class OnlyWorktreesSpec(TypedDict):
     folder: str
     keep: List[str]

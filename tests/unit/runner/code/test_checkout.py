@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from hawser.runner import system as system_module
-from hawser.runner.code import checkout
+from hawser.runner.code import checkout, edits
 from hawser.runner.code.git import Remote, explain
 from hawser.runner.code.mirror import Mirror, between, tips
 from hawser.runner.lock import end_leftovers
@@ -417,7 +417,7 @@ class TestResolve:
 
 CRASH = """
 import json, sys
-from hawser.runner.code import checkout
+from hawser.runner.code import checkout, edits
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import System
 spec, state, token = json.loads(sys.argv[1])
@@ -779,3 +779,60 @@ def test_a_mirror_that_lacks_a_commit_or_is_not_there_tells_nothing(system, orig
     commit = origin.commit("one")
     assert between(system, str(origin.path / ".git"), "0" * 40, commit, 9) is None
     assert between(system, str(tmp_path / "nowhere"), commit, commit, 9) is None
+
+
+class TestWhatSomebodyWroteInto:
+    """Files of the code with another content, written when the build had long ended."""
+
+    @pytest.fixture
+    def release(self, kind, origin, tmp_path):
+        """A release of two files, of which the build has changed one, and somebody may edit either."""
+        for name in ("app.py", "built.py"):
+            commit = origin.commit(name, name)
+        put(kind(commit))
+        source = tmp_path / "release" / "source"
+        (source / "built.py").write_text("by the build")
+        put(checkout.Sealed(kind(commit).spec, kind(commit).system))
+        spec = {**whole("untouched", {"path": str(source), "mirror": kind(commit).spec["mirror"], "commit": commit})}
+        # Times of files come in ticks of the kernel.
+        time.sleep(0.02)
+        return source, lambda *besides: edits.Untouched({**spec, "besides": list(besides)}, kind(commit).system)
+
+    def test_what_the_build_has_changed_and_what_was_only_touched_is_as_it_was_left(self, release):
+        source, resource = release
+        assert resource().check() is None
+        (source / "app.py").touch()
+        (source / "app.py").chmod(0o600)
+        (source / "more.py").write_text("no file of the commit")
+        assert resource().check() is None
+
+    @pytest.mark.parametrize("how", ["edited", "link", "pipe", "folder"])
+    def test_a_file_with_another_content_is_named_unless_it_is_ours(self, release, how):
+        source, resource = release
+        file = source / "app.py"
+        file.unlink()
+        {"edited": lambda: file.write_text("by hand"), "link": lambda: file.symlink_to("/etc/passwd"),
+         "pipe": lambda: os.mkfifo(file), "folder": file.mkdir}[how]()  # fmt: skip
+        assert resource().check().note == "other content: app.py"
+        assert resource("app.py").check() is None
+
+    def test_old_times_that_somebody_gives_a_file_hide_nothing(self, release):
+        source, resource = release
+        (source / "app.py").write_text("by hand")
+        os.utime(source / "app.py", (0, 0))
+        assert resource().check().note == "other content: app.py"
+
+    def test_a_missing_file_and_a_release_that_was_not_built_to_its_end_are_no_edits(self, release):
+        source, resource = release
+        (source / "app.py").unlink()
+        assert resource().check() is None
+        (source / "built.py").write_text("by hand")
+        (source.parent / "source.removed").unlink()
+        assert resource().check() is None
+
+    def test_nobody_puts_code_right_but_its_author(self, release):
+        source, resource = release
+        (source / "app.py").write_text("by hand")
+        with pytest.raises(Failure, match="deploy a commit"):
+            resource().apply(resource().check())
+        assert (source / "app.py").read_text() == "by hand"
