@@ -21,7 +21,7 @@ from hawser.fleet.releases import (
 )
 from hawser.fleet.rolling import RevertPlan, Rollout
 from hawser.host import journal
-from hawser.host.journal import Record, latest
+from hawser.host.journal import REPAIR, Record, latest
 from hawser.host.release import Release, short
 from hawser.steps import Step, StepLike, fleet_task, own_steps
 
@@ -35,6 +35,7 @@ from . import (
     cron,
     db,
     once,
+    processes,
     release,
     shares,
     venv,
@@ -86,10 +87,15 @@ def finishing() -> list[Step]:
     return [*FINISH[:place], *own_steps("finish"), *FINISH[place:]]
 
 
-def revert_plan() -> RevertPlan:
-    """Return how hosts go back."""
+def revert_plan(record: Record) -> RevertPlan:
+    """Return how hosts go back.
+
+    From a repair there is no way back to what somebody had changed. What serves still is left alone: to start it again
+    might be its end.
+    """
+    back = [processes.cleaned_up] if record.what == REPAIR else [*switching(), cron.install, release.tidy]
     return RevertPlan(
-        revert_hosts=[*switching(), cron.install, release.tidy],
+        revert_hosts=back,
         undeploy=[*webservers.REMOVE, cron.remove, release.undeploy],
         close=release.close,
         record=release.record,
@@ -244,7 +250,7 @@ def revert_all(hosts: Fleet, record: Record) -> None:
     fleet.report.note("", f"{record.what} of {record.release} failed; putting back {', '.join(fleet.names)}")
     if fleet.dry:
         return
-    rolling = Rollout(fleet, kept.release(fleet, record.release), record, revert_plan())
+    rolling = Rollout(fleet, kept.release(fleet, record.release), record, revert_plan(record))
     if any(each.closed for each in found.values()):
         risky = next((each.risky for each in found.values() if each.risky), "")
         rolling.later.append(partial(phases.after_failure, rolling, phases.closable(hosts), lambda: risky))
@@ -260,6 +266,7 @@ def roll_out(
     record: Record,
     only: Sequence[str] | None = None,
     again: bool = False,
+    early: Sequence[StepLike] = (),
     before: Sequence[StepLike] = (),
 ) -> None:
     """Bring a release into service: nothing that visitors see changes before every host has built it.
@@ -267,7 +274,8 @@ def roll_out(
     :param record: what is to be done, for the journals.
     :param only: the hosts on which it is missing; all unless given.
     :param again: also where it serves already.
-    :param before: steps of each host before all others of its switch.
+    :param early: steps on all hosts before the release is built there, and
+    :param before: on each host before all others of its switch.
     """
     hosts = fleet.needing_code().required_hosts()
     left = fleet.decommissioned()
@@ -301,7 +309,7 @@ def roll_out(
         # A page that a rollout put there and could not take away is ours to take away.
         closed=any(found.closed for found in open_ones),
     )
-    rolling = Rollout(hosts, wanted, record, revert_plan())
+    rolling = Rollout(hosts, wanted, record, revert_plan(record))
     part = hosts if only is None else hosts.subset(only)
     rolling.warn_of_unrevertible()
     rolling.finished.update(name for name in hosts.names if name not in part.names)
@@ -309,6 +317,8 @@ def roll_out(
         known = outgoing.known_before(wanted)
         if known or fleet.dry:
             outgoing.report_commits(hosts, wanted)
+        if early:
+            rolling.apply(part, [release.begin, *early], "put right")
         prepare(rolling, part, everything=only is None)
         if not known and not fleet.dry:
             outgoing.report_commits(hosts, wanted)

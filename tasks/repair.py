@@ -12,12 +12,12 @@ from hawser.fleet.comparison import SERVES, SET_UP, Comparison, Difference, as_s
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.references import Reference
 from hawser.host import Host
-from hawser.host.journal import Record
+from hawser.host.journal import REPAIR, Record
 from hawser.host.release import Release
 from hawser.resources import File, Resource, Running
 from hawser.steps import Step, StepLike, fleet_task
 
-from . import builds, code, config, deploy, drift, managers, release, venv
+from . import bootstrap, builds, code, config, deploy, drift, managers, release, venv, volumes
 from .services import SERVICES
 
 # What processes have read, or run on, since they started.
@@ -28,6 +28,8 @@ READ = [
         managers.systemd.only_ours,
     )
 ]
+# The steps of `bootstrap` without which no release can be built.
+EARLY: Sequence[StepLike] = [bootstrap.packages, bootstrap.account, volumes.install, bootstrap.tools]
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,19 @@ def repair(fleet: Fleet) -> None:
         labels = ", ".join(row.event.label for row in each.drift)
         fleet.report.note(each.host, f"puts right: {labels}")
     wanted = release_of(there, wrong)
-    set_up_steps = [*steps_of(wrong)]
+    made = made_of(wrong)
     rolled = [each.host for each in wrong if SERVES in each.known and there.host(each.host).runs_code]
     rest = [each.host for each in wrong if each.host not in rolled]
     if rest:
-        alone = [AsSetUp(step, made_of(wrong)) for step in drift.WITHOUT_RELEASE]
-        there.subset(rest).apply([*set_up_steps, *alone], phase="repair")
+        steps = [*EARLY, *later(made), *drift.WITHOUT_RELEASE]
+        there.subset(rest).apply([AsSetUp(step, made) for step in steps], phase="repair")
     if wanted is not None:
         hosts = there.subset(rolled)
         anew = tuple(each.host for each in wrong if each.host in rolled and begins_anew(each))
-        record = Record(wanted.id, wanted.commit, "repair", migrations=False, anew=anew)
-        deploy.roll_out(hosts, wanted, record, again=True, before=[*set_up_steps, managers.systemd.only_ours])
+        record = Record(wanted.id, wanted.commit, REPAIR, migrations=False, anew=anew)
+        early: list[StepLike] = [*(AsSetUp(step, made) for step in EARLY), bootstrap.folders]
+        before: list[StepLike] = [*(AsSetUp(step, made) for step in later(made)), managers.systemd.only_ours]
+        deploy.roll_out(hosts, wanted, record, hosts.names, again=True, early=early, before=before)
         progress = fleet.session.progress
         if progress.rollout is not None:
             progress.set_rollout(dataclasses.replace(progress.rollout, anew=()))
@@ -120,15 +124,17 @@ def made_of(wrong: Sequence[Comparison]) -> dict[str, Reference]:
     return {each.host: each.known[SET_UP] for each in wrong if any(row.part == SET_UP for row in each.drift)}
 
 
-def steps_of(wrong: Sequence[Comparison]) -> Iterator[StepLike]:
-    """Yield the steps of `bootstrap` for hosts on which something of it differs."""
-    made = made_of(wrong)
+def later(made: Mapping[str, Reference]) -> Iterator[StepLike]:
+    """Yield the steps of `bootstrap` that may restart something, each host in its turn.
+
+    :param made: the settings with which hosts were set up.
+    """
     waiting = [each.install for each in SERVICES.values() if each.passwords]
+    secrets = any(each.secrets for each in made.values())
     for step in drift.SET_UP:
-        if isinstance(step, Step) and step in waiting and any(each.secrets for each in made.values()):
-            # What serves has the passwords of before.
-            step = step.given(serving=True)
-        yield AsSetUp(step, made)
+        if step not in EARLY:
+            # What serves may have the passwords of before.
+            yield step.given(serving=True) if secrets and isinstance(step, Step) and step in waiting else step
 
 
 def release_of(fleet: Fleet, wrong: Sequence[Comparison]) -> Release | None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..errors import HawserError
 from ..host import Host
-from ..host.journal import Record
+from ..host.journal import REPAIR, Record
 from ..host.release import Release, is_commit, is_id
 from ..resources import JSON, Catalog
 from ..secrets import Secrets
@@ -75,7 +75,10 @@ def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str], dict[st
         facts = fleet.facts(name)
         if not facts.current:
             continue
-        if (record := Record.of(facts)) and not record.complete:
+        record = Record.of(facts)
+        # A repair that was broken off or has failed is a rollout of what serves already.
+        again = record is not None and record.what == REPAIR and record.release == facts.current
+        if record is not None and not record.complete and not again:
             lost[name] = f"a rollout of {record.release} is open; next: fab -H {fleet.environment.name} resume"
         elif present := todays(fleet, name, made):
             found[name] = Reference(present)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # How far ahead of this machine a host's clock may be before it is not believed, in seconds.
 AHEAD = 86400
 PREPARE, MIGRATE, SWITCH, PUT_BACK = "prepare", "migrate", "switch", "put back"
+# The rollout of a release where it serves already.
+REPAIR = "repair"
 
 
 @dataclass(frozen=True)

@@ -463,6 +463,7 @@ def test_everything_comes_back_by_itself_after_a_reboot(cts: Fleet) -> None:
     sandbox.reboot("cts-web1")
     wait_for("the site", lambda: all(page_or_none(cts, f"/{code}/health/") == 200 for code in CODES.values()))
     wait_for("all programs", lambda: all(pids(cts, program) for program in PROGRAMS))
+    assert cts.drifted() == []
 
 
 def page_or_none(fleet: Fleet, path: str) -> int | None:
