@@ -147,7 +147,7 @@ def test_each_edit_by_hand_differs_and_a_repair_puts_all_right_while_visitors_no
 
 
 def test_a_repair_that_fails_stops_at_its_first_host_and_all_go_on_serving(deployed: Fleet) -> None:
-    broken, mended = "echo 'raise SystemExit(1)' >> harbour/wsgi.py", "git checkout --quiet harbour/wsgi.py"
+    broken, mended = "echo 'raise ValueError' >> harbour/wsgi.py", "git checkout --quiet harbour/wsgi.py"
     enter = "cd /srv/demo/current/source && runuser -u demo -- sh -c"
     deployed.inside("web1", "sh", "-c", f'{enter} "{broken}"')
     for host in ("web1", "web2"):
