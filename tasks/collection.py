@@ -98,7 +98,18 @@ PLACES = {
 # The subjects under which they are listed; a test says that each task has one.
 MEMBERS = {
     "Begin": ("new", "schema", "trust", "check", "bootstrap", "secrets.*", "sandbox.*"),
-    "Deploy": ("deploy", "rollback", "repair", "resume", "remove", "plan", "apply", "lock.*", "maintenance.*", "releases.*"),
+    "Deploy": (
+        "deploy",
+        "rollback",
+        "repair",
+        "resume",
+        "remove",
+        "plan",
+        "apply",
+        "lock.*",
+        "maintenance.*",
+        "releases.*",
+    ),
     "Look": ("status", "drift", "logs", "history", "printenv", "config.render", "config.samples", "cron.list"),
     "Work on hosts": ("run", "manage", "shell", "dbshell", "put", "get", "restart", "stop", "start"),
     "Data": ("db.backup", "db.list", "db.restore", "backup.*", "queue.*", "once.*", "volumes.*"),

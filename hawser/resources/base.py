@@ -17,7 +17,6 @@ class Resource:
     :cvar bookkeeping: Hawser needs it for its own order, and nobody is served by it alone: it is told with ``-v``, or
         when it fails.
     :cvar fleeting: it is a record of the run, never the same twice.
-    :cvar momentary: it is done, or proven, at one moment of a rollout; no state of the host that has to hold afterwards.
     :cvar momentary: it is done, or proven, at one moment of a rollout, and nothing that has to hold afterwards.
     """
 
