@@ -15,7 +15,7 @@ from hawser.host import Host
 from hawser.host.journal import REPAIR, Record
 from hawser.host.release import Release
 from hawser.resources import File, Resource, Running
-from hawser.steps import Step, StepLike, fleet_task
+from hawser.steps import Step, StepLike, fleet_task, own_steps
 
 from . import bootstrap, builds, code, config, deploy, drift, managers, release, venv, volumes
 from .services import SERVICES
@@ -30,6 +30,10 @@ READ = [
 ]
 # The steps of `bootstrap` without which no release can be built.
 EARLY: Sequence[StepLike] = [bootstrap.packages, bootstrap.account, volumes.install, bootstrap.tools]
+NEWS = (
+    "secrets, or hosts of the settings, have changed since, and a repair would bring that to some hosts alone; nothing "
+    "was touched"
+)
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,9 @@ def repair(fleet: Fleet) -> None:
     for each in wrong:
         labels = ", ".join(row.event.label for row in each.drift)
         fleet.report.note(each.host, f"puts right: {labels}")
-    wanted = release_of(there, wrong)
     made = made_of(wrong)
+    refuse_news(there, wrong, made)
+    wanted = release_of(there, wrong)
     rolled = [each.host for each in wrong if SERVES in each.known and there.host(each.host).runs_code]
     rest = [each.host for each in wrong if each.host not in rolled]
     if rest:
@@ -137,27 +142,40 @@ def later(made: Mapping[str, Reference]) -> Iterator[StepLike]:
             yield step.given(serving=True) if secrets and isinstance(step, Step) and step in waiting else step
 
 
+def refuse_news(fleet: Fleet, wrong: Sequence[Comparison], made: Mapping[str, Reference]) -> None:
+    """Stop where hosts would get more than what was there: secrets or hosts of the settings have changed since.
+
+    :param made: the settings with which hosts were set up that get something of that.
+    :raises HawserError: names what would be brought, and what does it everywhere.
+    """
+    told = []
+    for each in wrong:
+        if SERVES in each.known and each.known[SERVES].secrets:
+            told.append(f"  {each.host}: secrets")
+        parts = [SERVES, *([SET_UP] if each.host in made else [])]
+        told += [f"  {each.host}: {row.event.label}" for row in each.found if row.outdated and row.part in parts]
+    if told:
+        tasks = "bootstrap deploy" if made else "deploy"
+        raise HawserError(
+            "\n".join([NEWS, *told]),
+            next=f"fab -H {fleet.environment.name} {tasks}, which puts everything right",
+        )
+
+
 def release_of(fleet: Fleet, wrong: Sequence[Comparison]) -> Release | None:
     """Return the release that serves where something differs; None where none does.
 
-    :raises HawserError: there are several, or it would not be what it was.
+    :raises HawserError: there are several, or it cannot be read.
     """
     found = {each.host: each.known[SERVES] for each in wrong if SERVES in each.known}
     if not found:
         return None
-    deploys = f"fab -H {fleet.environment.name} deploy"
     releases: dict[str, list[str]] = {}
     for name, each in found.items():
         releases.setdefault(each.release.id, []).append(name)
     if len(releases) > 1:
         told = "\n".join(f"  {', '.join(names)}: {identifier}" for identifier, names in releases.items())
         raise HawserError(f"these hosts serve different releases:\n{told}", next="repair for one of them, or deploy")
-    if changed := [name for name, each in found.items() if each.secrets]:
-        raise HawserError(
-            f"the secrets have changed since what serves on {', '.join(changed)} was made, and a repair would bring "
-            "them to some hosts alone; nothing was touched",
-            next=f"{deploys}, which puts everything right",
-        )
     return deploy.with_todays_secrets(fleet, kept.release(fleet.subset([*found]), next(iter(releases))))
 
 
@@ -173,7 +191,8 @@ def was_read(row: Difference) -> bool:
     if isinstance(row.resource, Running):
         return row.event.note.startswith("restart")
     defines = row.event.step == release.start.title and isinstance(row.resource, File)
-    return defines or row.event.step in READ
+    own = [each.title for each in own_steps("switch") if each.for_processes]
+    return defines or row.event.step in READ or row.event.step in own
 
 
 def prove(fleet: Fleet) -> None:

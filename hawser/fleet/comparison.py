@@ -50,12 +50,14 @@ class Difference:
 
     :param part: `SET_UP` or `SERVES`.
     :param doubt: why it is not known whether somebody has changed it; empty where it is.
+    :param outdated: that is so because something else would be made of the same reference today.
     """
 
     event: Event
     resource: Resource
     part: str
     doubt: str = ""
+    outdated: bool = False
 
     @property
     def stands_still(self) -> bool:
@@ -211,10 +213,11 @@ def judged(
         if follows(row, apart) and not stands_still(resource, message.get("note", "")):
             continue
         part = next(each for each in parts if message["position"] < each.end)
-        doubt = in_itself(resource, message, item.step == certificates) or part.doubts.about(label, row)
+        doubt = in_itself(resource, message, item.step == certificates)
+        by_now = "" if doubt else part.doubts.about(label, row)
         told.add(label)
         event = dataclasses.replace(Event.from_wire(message), step=item.step, label=label)
-        yield Difference(event, resource, part.name, doubt)
+        yield Difference(event, resource, part.name, doubt or by_now, bool(by_now))
 
 
 def follows(row: object, apart: set[int]) -> bool:

@@ -234,8 +234,17 @@ class TestRepair:
         world["web1"].files[NGINX] += "# by hand\n"
         assert drifted(world) == {"web1": [f"file {NGINX}"]}
         error = world.give(repair.body, "pier", "repair")
-        assert "the secrets have changed" in error and "nothing was touched" in error and "deploy" in error
+        assert "nothing was touched\n  web1: secrets\n" in error and "fab -H pier deploy" in error
         assert world["web1"].files[NGINX].endswith("# by hand\n")
+
+    def test_a_host_that_joins_the_settings_is_not_brought_to_a_web_server_that_is_repaired(self, world: World) -> None:
+        world.fleet(web1="front", app1="back", app2="back", app3="back", app4="back")
+        assert drifted(world) == {}
+        assert set(doubted(world)["web1"]) == {f"file {NGINX}"}
+        world["web1"].links[f"{ROOT}/source"] = "/tmp"
+        error = world.give(repair.body, "pier/web1,pier/app1", "repair")
+        assert f"nothing was touched\n  web1: file {NGINX}" in error
+        assert "10.0.0.5" not in world["web1"].files[NGINX]
 
     def test_a_freeze_and_whoever_is_at_work_are_respected(self, world: World) -> None:
         world["web1"].files[NGINX] += "# by hand\n"
