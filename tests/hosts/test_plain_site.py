@@ -193,6 +193,7 @@ def test_a_python_of_this_machine_comes_with_a_release_once_and_a_rollback_leave
         assert place.startswith("/srv/my-site/pythons/") and plain.visit("solo", domain="plain.test").status == 200
         assert plain.inside("solo", "sh", "-c", "find /srv/my-site/pythons ! -user root | head").strip() == ""
         plain.fab("-H", "plain", "rollback")
+        assert plain.drifted() == []
         assert runs() == former and plain.inside("solo", "ls", "/srv/my-site/pythons").strip() in place
         (plain.folder / "pythons" / "python.tar.gz").write_bytes(b"no archive")
         said = plain.fab("-H", "plain", "deploy", code=2)

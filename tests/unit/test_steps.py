@@ -19,6 +19,7 @@ from hawser.errors import HawserError
 from hawser.fleet import kept
 from hawser.host import Host
 from hawser.host.facts import Facts
+from hawser.host.journal import REPAIR, Record
 from hawser.host.processes import instances, overlaps
 from hawser.host.release import Release
 from hawser.inventory import Environment, read_environment
@@ -31,6 +32,7 @@ from hawser.tasks import (
     bootstrap,
     certs,
     checkouts,
+    code,
     config,
     db,
     deploy,
@@ -60,6 +62,8 @@ PHASES: dict[str, list[Step]] = {
     "migrate": [db.migrate, db.after_migrate, once.run],
     "switch": deploy.SWITCH,
     "finish": deploy.FINISH,
+    # Only looked at, but for a repair.
+    "drift": [code.untouched, systemd.only_ours],
     "remove": [each for steps in remove.REMOVE.values() for each in steps],
 }
 # Parts of `release.start`, to be typed on their own.
@@ -92,6 +96,7 @@ ALONE = [
     visit.through,
     lock.thaw,
     kept.sign,
+    bootstrap.note,
 ]
 NEW, OLD, OLDER = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb", "3333333333-cccccccc"
 DEFAULTS = {
@@ -363,7 +368,9 @@ def test_a_teams_own_step_takes_its_turn_in_every_rollout(monkeypatch: pytest.Mo
     switching, finishing = deploy.switching(), deploy.finishing()
     assert switching[switching.index(files) + 1] is release.start
     assert finishing[finishing.index(note) + 1] is release.record
-    assert files in deploy.revert_plan().revert_hosts and files not in deploy.revert_plan().undeploy
+    back = deploy.revert_plan(Record("a"))
+    assert files in back.revert_hosts and files not in back.undeploy
+    assert files not in deploy.revert_plan(Record("a", what=REPAIR)).revert_hosts
     assert [each for each in switching if each is not files] == deploy.SWITCH
 
 

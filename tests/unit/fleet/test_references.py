@@ -145,10 +145,14 @@ class TestSettingsOfTheBootstrap:
         world.settings(command="another")
         assert "it is not known with which settings" in prepared(world)["app1"].lost
 
-    @pytest.mark.parametrize("text", ["", "[]", '{"id": 7}', '{"id": "0000000000-00000000"}', "[" * 100_000])
+    @pytest.mark.parametrize(
+        "text",
+        ["", "[]", '{"id": 7}', '{"id": "0000000000-00000000"}', "[" * 100_000],
+        ids=["empty", "list", "number", "bare", "deep"],
+    )
     def test_what_is_no_record_is_none(self, world: World, text: str) -> None:
-        world["app1"].files[PATH] = text
         fleet = fleet_of(world)
+        world["app1"].files[PATH] = text
         identifier = "0000000000-00000000"
         fleet.connections.assume("app1", dataclasses.replace(fleet.facts("app1"), set_up=identifier))
         assert "it is not known with which settings" in set_up(fleet, {})["app1"].lost
