@@ -93,13 +93,16 @@ def sentence(tally: Tally, seconds: float, ok: bool, dry: bool, untold: int) -> 
     took = duration(seconds)
     books = f" ({untold} of them book-keeping, which -v shows)" if untold else ""
     failed = tally.failed_hosts()
-    if tally.total("differs") and not dry and not failed:
+    if tally.total("differs") and not failed:
         return [(compared(tally), "bold red"), (f" ({took})", "")]
     if not ok:
         where = f" on {names(failed)}" if failed else ""
         changed = tally.total("changed")
         before = f"; {changed} changed before that{books}" if changed else ""
         return [(f"failed{where}", "bold red"), (f" after {took}{before}", "")]
+    # In a dry run, nothing is unknown but for what would change.
+    if tally.total("unknown") and not tally.total("would_change"):
+        return [("nothing differs", "bold green"), (f", {compared(tally)} ({took})", "")]
     if dry:
         would, unknown = tally.total("would_change"), tally.total("unknown")
         if not would and not unknown:
@@ -110,8 +113,6 @@ def sentence(tally: Tally, seconds: float, ok: bool, dry: bool, untold: int) -> 
             (f"would change {would}{books}", "bold cyan"),
             (f" on {hosts}{also}; nothing was touched ({took})", ""),
         ]
-    if tally.total("unknown"):
-        return [("nothing differs", "bold green"), (f", {compared(tally)} ({took})", "")]
     changed = tally.total("changed")
     # The run went on without it, and counts as it ended.
     despite = f"; what failed on {names(failed)} is told above" if failed else ""
