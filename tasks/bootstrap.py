@@ -209,6 +209,7 @@ def note(host: Host, made: Release | None = None) -> Resources:
     """Write down with which settings the host was set up, for whoever looks later for what has changed."""
     if made is not None:
         yield File(record_path(host), made.signed(host.secrets.signer, BOOTSTRAP), mode=0o600, opaque=True)
+        yield File(f"{host.state}/host", f"{made.hosts.get(host.name, '')}\n", mode=0o600)
 
 
 def serves_with_others(fleet: Fleet) -> bool:

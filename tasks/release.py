@@ -185,6 +185,8 @@ def record(host: Host) -> Resources:
     if rollout and rollout.waits:
         entry["without"] = ", ".join(rollout.waits)
     yield History(entry)
+    if host.release.hosts and not (rollout and rollout.failed):
+        yield File(f"{host.release_path}/host", f"{host.release.hosts.get(host.name, '')}\n", mode=0o640)
     # Where it was put back, the journal says so already.
     if rollout and rollout.failed and rollout.phase != PUT_BACK and host.name in rollout.hosts:
         yield noted(host, rollout.on(host.facts))

@@ -32,14 +32,16 @@ class Reference:
     :param release: its settings and templates, and for what serves the release itself.
     :param hawser: the Hawser that made it, where that is another one than this.
     :param secrets: whether the secrets are others by now.
-    :param hosts: the hosts of which the settings say something else by now.
+    :param hosts: whether the hosts of the settings are others by now, or something else is said of one.
+    :param own: whether that is so of the host itself.
     :param lost: why it is not known what it was made of; empty where it is.
     """
 
     release: Release
     hawser: str = ""
     secrets: bool = False
-    hosts: tuple[str, ...] = ()
+    hosts: bool = False
+    own: bool = False
     lost: str = ""
 
     @property
@@ -47,18 +49,27 @@ class Reference:
         """Whether all that it was made of is known."""
         return not (self.hawser or self.secrets or self.hosts or self.lost)
 
+    def on(self, made_for: str, today: str) -> Reference:
+        """Return it for one host.
 
-def compared(fleet: Fleet, release: Release) -> Reference:
-    """Return a kept release with what is different today of all that is not kept with it."""
+        :param made_for: the digest of what the settings said of it, as the host has it, and
+        :param today: that of what they say now.
+        """
+        return dataclasses.replace(self, own=self.hosts and made_for != today)
+
+
+def compared(fleet: Fleet, release: Release) -> tuple[Reference, Mapping[str, str]]:
+    """Return a kept release with what is different today of all that is not kept with it.
+
+    :returns: it, and the digests of what the settings say of each host today.
+    """
     made = fleet.session.compared(release.commit, release.environment, release.templates)
     if release.around and release.around == made.around:
-        return Reference(release)
-    former, secrets, _hosts = release.around.split("~") if release.around else (release.hawser, "", "")
-    present, todays, _hosts = made.around.split("~")
-    changed = secrets != todays
-    known = dict.fromkeys([*release.hosts, *made.hosts])
-    names = tuple(name for name in known if release.hosts.get(name) != made.hosts.get(name))
-    return Reference(release, "" if former == present else former or "an older one", changed, names)
+        return Reference(release), made.hosts
+    former, secrets, hosts = release.around.split("~") if release.around else (release.hawser, "", "")
+    present, todays, now = made.around.split("~")
+    by = "" if former == present else former or "an older one"
+    return Reference(release, by, secrets != todays, hosts != now), made.hosts
 
 
 def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str], dict[str, Kept]]:
@@ -92,7 +103,9 @@ def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str], dict[st
             continue
         # One that is ours is the same for all of them.
         known = {id(release): compared(fleet, release) for release in own.values()}
-        found |= {name: known[id(release)] for name, release in own.items()}
+        for name, release in own.items():
+            reference, today = known[id(release)]
+            found[name] = reference.on(fleet.facts(name).made_for, today.get(name, ""))
         strange |= {each.host: each for each in refused}
         lost |= {name: "what serves there is not kept" for name in names if name not in {**own, **strange}}
     return found, lost, strange
@@ -131,7 +144,8 @@ def set_up(fleet: Fleet, serves: Mapping[str, Reference]) -> dict[str, Reference
         known = {id(each): compared(fleet, each) for each in read.values()}
         for name in names:
             if name in read:
-                found[name] = known[id(read[name])]
+                reference, now = known[id(read[name])]
+                found[name] = reference.on(fleet.facts(name).set_up_for, now.get(name, ""))
                 continue
             release = serves[name].release if name in serves else today
             why = (
@@ -200,7 +214,7 @@ class Doubts:
             return f"Hawser {made.hawser} made it, and this is another one"
         if made.secrets and self.depends("secrets", label, row):
             return "the secrets have changed since it was made"
-        if self.host.name in made.hosts:
+        if made.own:
             return f"what the settings say of {self.host.name} has changed since it was made"
         if made.hosts and any(self.depends(kind, label, row) for kind in ("addresses", "hosts")):
             return "the hosts of the settings have changed since it was made"
@@ -227,12 +241,9 @@ class Doubts:
 
     def other_hosts(self) -> Host:
         environment = self.host.environment
-        left = {
-            name: each
-            for name, each in environment.hosts.items()
-            if name == self.host.name or name not in self.reference.hosts
-        }
-        return dataclasses.replace(self.host, environment=environment.model_copy(update={"hosts": left}))
+        # Some commands need a leader, whoever that is.
+        alone = {name: environment.hosts[name] for name in (self.host.name, environment.leader)}
+        return dataclasses.replace(self.host, environment=environment.model_copy(update={"hosts": alone}))
 
 
 def other(secrets: Secrets) -> Secrets:

@@ -23,6 +23,8 @@ class Facts:
     :param generated: the names of the generated secrets that it was set up with.
     :param bootstrapped: whether it was made ready for this application.
     :param set_up: with which settings, as the id of a release of them; empty where nobody has written it down.
+    :param set_up_for: a digest of what the settings said of it then, and
+    :param made_for: of what they said when the current release was rolled out.
     :param damaged: the paths of its records of which nobody knows what they said.
     :param ipv6: whether programs can listen on addresses of IPv6.
     :param closed: whether the site shows its maintenance page.
@@ -64,6 +66,8 @@ class Facts:
     generated: kinds.FewFacts[kinds.Name] = ()
     bootstrapped: bool = False
     set_up: kinds.NameOrNone = ""
+    set_up_for: kinds.NameOrNone = ""
+    made_for: kinds.NameOrNone = ""
     damaged: kinds.FewFacts[kinds.Text] = ()
     closed: bool = False
     once: kinds.FewFacts[kinds.Name] = ()

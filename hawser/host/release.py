@@ -154,7 +154,6 @@ class Inputs(TypedDict):
     process_inputs: str
     hawser: str
     around: str
-    hosts: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ class Release:
     :param besides: a digest of all that its id holds besides; empty where it is a kept one.
     :param around: what was used with it when it was rolled out last and is not kept: the Hawser, and digests of the
         secrets and of the hosts. Empty where nobody knows it.
-    :param hosts: of each host, a digest of what the settings said of it then.
+    :param hosts: of each host, a digest of what the settings say of it; empty where it is a kept one.
     """
 
     id: str
@@ -266,7 +265,6 @@ class Release:
             "process_inputs": self.process_inputs,
             "hawser": self.hawser,
             "around": self.around,
-            "hosts": dict(self.hosts),
         }
 
     @classmethod
@@ -282,9 +280,8 @@ class Release:
             identifier, commit, settings, templates = (kept[key] for key in ("id", "commit", "settings", "templates"))
             # Older versions have not written it down.
             named, read, hawser, around = (kept.get(key, "") for key in ("named", "process_inputs", "hawser", "around"))
-            hosts = kept.get("hosts", {}) if around else {}
             texts = (identifier, commit, named, read, hawser, *templates, *templates.values())
-            texts = (*texts, around, *hosts, *hosts.values())
+            texts = (*texts, around)
             if not all(isinstance(each, str) for each in texts):
                 raise TypeError
             for name, certificate in present["certificates"].items():
@@ -321,9 +318,7 @@ class Release:
         if not re.fullmatch(r"([0-9A-Za-z.+]{0,100}(~[0-9a-f]{16}){2})?", around):
             raise ValueError("it does not say what was used with it")
         fetched = fetched_by(named, commit)
-        return cls(
-            identifier, commit, environment, Templates(kept=templates), fetched, read, hawser, "", around, dict(hosts)
-        )
+        return cls(identifier, commit, environment, Templates(kept=templates), fetched, read, hawser, "", around)
 
 
 def todays_files(kept: Written, today: Written | None) -> dict[str, object]:

@@ -258,6 +258,8 @@ def application_facts(system: System, application: str, root: str) -> Applicatio
         "since": link_time(os.path.join(root, "current")),
         "generated": sorted(records["secrets.json"] or ()),
         "bootstrapped": os.path.exists(os.path.join(system.state, "secrets.json")),
+        "made_for": read_text(os.path.join(root, "current"), "host"),
+        "set_up_for": read_text(system.state, "host"),
         "set_up": str((read_json(system.state, "bootstrap.json", ("id",)) or {}).get("id", "")),
         "damaged": damaged(system.state, records),
         "once": done_once(system.state),

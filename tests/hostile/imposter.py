@@ -73,6 +73,8 @@ FACTS: dict[str, Any] = {
         "generated": ["DB_PASSWORD"],
         "bootstrapped": True,
         "set_up": "0000000000-cccccccc",
+        "set_up_for": "0123456789abcdef",
+        "made_for": "0123456789abcdef",
         "around": "0.1.0~0123456789abcdef~0123456789abcdef",
         "once": ["first"],
     },

@@ -143,6 +143,8 @@ class SimulatedHost:
                 "since": 0,
                 "generated": [],
                 "bootstrapped": True,
+                "set_up_for": self.files.get(f"{STATE}/host", "").strip(),
+                "made_for": self.files.get(f"{ROOT}/releases/{current}/host", "").strip(),
                 "set_up": json.loads(self.files.get(f"{STATE}/bootstrap.json", "{}")).get("id", ""),
                 "once": [],
                 "signing": self.files.get(f"{STATE}/signing.pub", "").strip(),

@@ -79,6 +79,8 @@ class ApplicationFacts(ProcessFacts):
     generated: List[str]
     bootstrapped: bool
     set_up: str
+    set_up_for: str
+    made_for: str
     damaged: List[str]
     once: List[str]
     signing: str

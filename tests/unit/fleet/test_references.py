@@ -85,13 +85,14 @@ def test_what_serves_is_certain_as_long_as_secrets_hosts_and_hawser_are_the_same
     assert served(world).secrets and not served(world).hosts
 
 
-def test_hosts_of_which_the_settings_say_something_else_are_named(world: World) -> None:
+def test_other_hosts_of_the_settings_are_told_from_another_word_about_the_host_itself(world: World) -> None:
+    assert not served(world).hosts
     world.fleet(app1="back", app2="back", app3="back")
-    assert served(world).hosts == ("app3",) and not served(world).secrets
+    assert served(world).hosts and not served(world).own and not served(world).secrets
     world.fleet(app1="front", app2="back")
-    assert served(world).hosts == ("app1",)
+    assert served(world).hosts and served(world).own
     world.fleet(app1="back")
-    assert served(world).hosts == ("app2",)
+    assert served(world).hosts and not served(world).own
 
 
 def test_a_release_of_another_hawser_names_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +102,7 @@ def test_a_release_of_another_hawser_names_it(world: World, monkeypatch: pytest.
 
 def test_a_release_that_says_nothing_of_it_is_of_an_older_hawser(world: World) -> None:
     kept = served(world).release
-    assert compared(fleet_of(world), dataclasses.replace(kept, around="", hosts={}, hawser="")).hawser == "an older one"
+    assert compared(fleet_of(world), dataclasses.replace(kept, around="", hawser=""))[0].hawser == "an older one"
 
 
 def test_a_host_that_serves_what_todays_settings_make_is_not_asked_for_it(
@@ -182,9 +183,8 @@ class TestDoubts:
         [
             ({}, set()),
             ({"secrets": True}, {"/secret"}),
-            ({"hosts": ("app2",)}, {"/address", "/others"}),
-            ({"hosts": ("app3",)}, {"/address"}),
-            ({"hosts": ("app1",)}, {"/plain", "/secret", "/address", "/others"}),
+            ({"hosts": True}, {"/address", "/others"}),
+            ({"hosts": True, "own": True}, {"/plain", "/secret", "/address", "/others"}),
             ({"hawser": "0.1"}, {"/plain", "/secret", "/address", "/others"}),
             ({"lost": "who knows"}, {"/plain", "/secret", "/address", "/others"}),
         ],
