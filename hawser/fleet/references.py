@@ -21,6 +21,8 @@ from .fleet import Fleet
 NO_COMMIT = "0" * 40
 # An address that nobody has (RFC 5737), to see what speaks of addresses.
 NOWHERE = "192.0.2.{}"
+# A name that no host has.
+ONE_MORE = "one.more"
 
 K = TypeVar("K")
 
@@ -221,7 +223,7 @@ class Doubts:
         return ""
 
     def depends(self, kind: str, label: str, row: JSON) -> bool:
-        """Tell whether a resource would be another one with other secrets, addresses, or without other hosts."""
+        """Tell whether a resource would be another one with other secrets, addresses, or with one host more."""
         if kind not in self._variants:
             try:
                 rows = self.render(getattr(self, f"other_{kind}")())
@@ -240,10 +242,15 @@ class Doubts:
         return dataclasses.replace(self.host, addresses=addresses)
 
     def other_hosts(self) -> Host:
+        # One more in every group: whoever asks for the first of one finds it where it was.
         environment = self.host.environment
-        # Some commands need a leader, whoever that is.
-        alone = {name: environment.hosts[name] for name in (self.host.name, environment.leader)}
-        return dataclasses.replace(self.host, environment=environment.model_copy(update={"hosts": alone}))
+        groups = dict.fromkeys(group for each in environment.hosts.values() for group in each.groups)
+        more = environment.hosts[self.host.name].model_copy(update={"groups": tuple(groups)})
+        return dataclasses.replace(
+            self.host,
+            environment=environment.model_copy(update={"hosts": {**environment.hosts, ONE_MORE: more}}),
+            addresses={**self.host.addresses, ONE_MORE: NOWHERE.format(250)},
+        )
 
 
 def other(secrets: Secrets) -> Secrets:
