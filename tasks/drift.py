@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hawser.errors import StepFailed
 from hawser.fleet import comparison
-from hawser.fleet.comparison import Comparison, Plan
+from hawser.fleet.comparison import Comparison, Composition
 from hawser.fleet.fleet import Fleet
 from hawser.steps import StepLike, fleet_task, own_steps
 
@@ -66,7 +66,7 @@ def serving_steps() -> list[StepLike]:
 
 def compare(fleet: Fleet) -> list[Comparison]:
     """Compare hosts that answer with what they were made of, in one exchange each."""
-    return comparison.compare(fleet, Plan(SET_UP, WITHOUT_RELEASE, serving_steps(), certs.place.title))
+    return comparison.compare(fleet, Composition(SET_UP, WITHOUT_RELEASE, serving_steps(), certs.place.title))
 
 
 @fleet_task()

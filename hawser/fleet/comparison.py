@@ -29,7 +29,7 @@ RECORD = "/release.json"
 
 
 @dataclass(frozen=True)
-class Plan:
+class Composition:
     """The steps that leave something on hosts.
 
     :param set_up: those of `bootstrap` alone, and
@@ -95,7 +95,7 @@ class Part:
     end: int
 
 
-def compare(fleet: Fleet, plan: Plan) -> list[Comparison]:
+def compare(fleet: Fleet, made_by: Composition) -> list[Comparison]:
     """Compare hosts that answer with what they were made of, in one exchange each.
 
     :raises HawserError: the key that signs what hosts keep is not here.
@@ -105,7 +105,7 @@ def compare(fleet: Fleet, plan: Plan) -> list[Comparison]:
     prepared = set_up(fleet, serves)
 
     def work(name: str) -> Comparison:
-        result = compared(fleet, name, plan, prepared[name], serves.get(name), lost.get(name, ""))
+        result = compared(fleet, name, made_by, prepared[name], serves.get(name), lost.get(name, ""))
         if name in strange:
             result.found.append(altered(strange[name]))
         return result
@@ -125,7 +125,7 @@ def compare(fleet: Fleet, plan: Plan) -> list[Comparison]:
 
 
 def compared(
-    fleet: Fleet, name: str, plan: Plan, prepared: Reference, serves: Reference | None, lost: str
+    fleet: Fleet, name: str, made_by: Composition, prepared: Reference, serves: Reference | None, lost: str
 ) -> Comparison:
     """Compare one host.
 
@@ -134,14 +134,14 @@ def compared(
     :param lost: says why that is not known.
     """
     result = Comparison(name, {SET_UP: prepared}, unknown=[lost] if lost else [])
-    first = [*plan.set_up, *(plan.without_release if serves is None else ())]
+    first = [*made_by.set_up, *(made_by.without_release if serves is None else ())]
     sources: list[tuple[str, Reference, Host, Sequence[StepLike]]] = [
         (SET_UP, prepared, as_set_up(fleet.host(name), prepared), first)
     ]
     if serves is not None:
         result.known[SERVES] = serves
         host = fleet.host(name, serves.release)
-        sources.append((SERVES, serves, host, plan.serves if host.runs_code else ()))
+        sources.append((SERVES, serves, host, made_by.serves if host.runs_code else ()))
     parts: list[Part] = []
     items: list[Item] = []
     for part, reference, host, steps in sources:
@@ -161,7 +161,7 @@ def compared(
             events.append(message)
 
     fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), on_message)
-    result.found = [*judged(catalog, parts, events, plan.certificates)]
+    result.found = [*judged(catalog, parts, events, made_by.certificates)]
     return result
 
 
