@@ -175,6 +175,8 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         session = Session(self.config, names, command, verbose=bool(verbose), perform=self.perform)
         session.following = planned or ()
         self.session = session
+        if any(isinstance(call.task, FleetTask) and call.task.rolls_out for call in calls):
+            session.recorded.keep()
         session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
         try:
             result = super().execute(*tasks)

@@ -27,10 +27,10 @@ class FleetTask(Task[Callable[..., Any]]):
 
     :ivar releases: it releases the revision that its argument of this name says.
     :ivar plans: the tasks behind it only show what they would change.
+    :ivar rolls_out: it leaves a log whatever comes of it.
     """
 
-    releases = False
-    plans = False
+    releases = plans = rolls_out = False
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         result = self.body(*args, **kwargs)
@@ -155,13 +155,13 @@ def removal() -> Callable[[Callable[[Host], Resources]], Removal]:
 
 
 def fleet_task(
-    releases: bool = False, plans: bool = False, **options: Unpack[TaskOptions]
+    releases: bool = False, plans: bool = False, rolls_out: bool = False, **options: Unpack[TaskOptions]
 ) -> Callable[[Callable[..., None]], FleetTask]:
     """Make a task of a function of the fleet; options are Invoke's (``help``, ``name``, ``positional``, …)."""
 
     def make(function: Callable[..., None]) -> FleetTask:
         task = FleetTask(function, **options)
-        task.releases, task.plans = releases, plans
+        task.releases, task.plans, task.rolls_out = releases, plans, rolls_out
         return task
 
     return make

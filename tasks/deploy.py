@@ -105,6 +105,7 @@ def revert_plan(record: Record) -> RevertPlan:
 
 @fleet_task(
     releases=True,
+    rolls_out=True,
     help={
         "revision": "a branch, a tag or a commit, or the version of a package; default: what the environment says",
         "partial": "leave hosts that -H does not name on another commit",
@@ -128,7 +129,7 @@ def deploy(
     roll_out(fleet, wanted, record)
 
 
-@fleet_task(help={"to": "the release to go back to, or its first digits; default: the one before"})
+@fleet_task(rolls_out=True, help={"to": "the release to go back to, or its first digits; default: the one before"})
 def rollback(fleet: Fleet, to: str = "") -> None:
     """Go back to the release that was deployed before, with its own code and configuration and today's secrets.
 
@@ -140,7 +141,7 @@ def rollback(fleet: Fleet, to: str = "") -> None:
     roll_out(fleet, wanted, Record(wanted.id, wanted.commit, "rollback", migrations=False))
 
 
-@fleet_task()
+@fleet_task(rolls_out=True)
 def resume(fleet: Fleet) -> None:
     """Finish a rollout that was broken off or has failed on some hosts: the same release, where it is missing.
 
@@ -277,6 +278,7 @@ def roll_out(
     :param early: steps on all hosts before the release is built there, and
     :param before: on each host before all others of its switch.
     """
+    fleet.report.release(wanted.id, wanted.commit)
     hosts = fleet.needing_code().required_hosts()
     left = fleet.decommissioned()
     db.refuse_broken_off(fleet.everyone())

@@ -1,5 +1,7 @@
-"""For all tests: signals as in a terminal, also where the whole run was started in the background of a script."""
+"""For all tests: signals as in a terminal, also where the whole run was started in the background of a script; and no
+logs of rollouts among the user's own."""
 
+import os
 import signal
 
 from hypothesis import settings
@@ -12,3 +14,6 @@ settings.load_profile("hawser")
 for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+# Those that are about logs name a folder.
+os.environ["HAWSER_ROLLOUTS"] = "none"

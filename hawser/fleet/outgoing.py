@@ -34,7 +34,8 @@ def report_commits(hosts: AskableHosts, release: Release) -> None:
         where = f"{names(there)}: " if len(serving) > 1 else ""
         told = None if release.environment.app.package else between(hosts, former, release.commit)
         head = f"{where}code {short(former)} -> {short(release.commit)}"
-        hosts.report.note("", "\n".join([head, *described(told)]))
+        text = "\n".join([head, *described(told)])
+        hosts.report.commits(former, release.commit, there, text, told["subjects"][:MOST] if told else [])
 
 
 def between(hosts: AskableHosts, former: str, commit: str) -> Between | None:

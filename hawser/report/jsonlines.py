@@ -12,8 +12,12 @@ from datetime import UTC, datetime
 from hawser.runner.masks import mask
 
 from .events import Event
-from .stream import Sink
+from .stream import Lines
 from .tally import Tally
+
+# The first line says it. A reader takes fields and kinds of lines that it does not know as not being there; whatever it
+# would misunderstand gets a number of its own.
+FORMAT = 1
 
 
 class JsonReport:
@@ -23,7 +27,7 @@ class JsonReport:
     :param clock: seconds that only grow.
     """
 
-    def __init__(self, sink: Sink, dry: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, sink: Lines, dry: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._sink = sink
         self._dry = dry
         self._clock = clock
@@ -35,6 +39,15 @@ class JsonReport:
 
     def set_masks(self, values: Sequence[str]) -> None:
         self._masks = tuple(values)
+
+    def begin(self, run: Callable[[], Mapping[str, object]]) -> None:
+        self._write("begin", format=FORMAT, dry=self._dry, **run())
+
+    def release(self, identifier: str, commit: str) -> None:
+        self._write("release", id=identifier, commit=commit)
+
+    def commits(self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str]) -> None:
+        self._write("commits", former=former, commit=commit, hosts=list(hosts), text=told, subjects=list(subjects))
 
     def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:
         with self._lock:
@@ -93,7 +106,9 @@ class JsonReport:
     def pause(self) -> None:
         """Nothing to leave: lines are written whole."""
 
-    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0) -> None:
+    def finish(
+        self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0, kept: str = ""
+    ) -> None:
         with self._lock:
             if self._finished:
                 return
@@ -103,6 +118,7 @@ class JsonReport:
             ok=ok,
             code=code,
             error=error,
+            report=kept,
             dry=self._dry,
             seconds=round(self._clock() - self._began, 3),
             exchanges=dict(exchanges or {}),
@@ -114,17 +130,23 @@ class JsonReport:
     def _write(self, kind: str, **fields: object) -> None:
         values = {name: self._masked(value) for name, value in fields.items() if value not in ("", None, {}, [])}
         with self._lock:
-            at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            # ASCII only: no character that a reader could take for the end of a line.
-            line = json.dumps({"t": kind, "at": at, **values}, default=str)
-            self._sink.write(line + "\n")
-            self._sink.flush()
+            self._put({"t": kind, "at": now(), **values})
+
+    def _put(self, row: Mapping[str, object]) -> None:
+        # ASCII only: no character that a reader could take for the end of a line.
+        self._sink.write(json.dumps(row, default=str) + "\n")
+        self._sink.flush()
 
     def _masked(self, value: object) -> object:
         if isinstance(value, str):
             return mask(value, self._masks)
         if isinstance(value, Mapping):
-            return {mask(str(key), self._masks): self._masked(item) for key, item in value.items()}
+            return {str(self._masked(str(key))): self._masked(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._masked(item) for item in value]
         return value
+
+
+def now() -> str:
+    """Return this moment: UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from .events import Event
 from .summary import summary
 from .tally import Tally
-from .text import Line, Marked, brief, duration, names, one_line, safe
+from .text import Line, Marked, at_home, brief, duration, names, one_line, safe
 
 TAIL = 20
 STEP_WIDTH = 16
@@ -115,6 +115,15 @@ class LineReport(ABC):
         with self._lock:
             self._masks = tuple(values)
 
+    def begin(self, run: Callable[[], Mapping[str, object]]) -> None:  # noqa: B027
+        """Whoever has typed it knows."""
+
+    def release(self, identifier: str, commit: str) -> None:  # noqa: B027
+        """The end tells it."""
+
+    def commits(self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str]) -> None:
+        self.note("", told)
+
     def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:
         with self._lock:
             self._release()
@@ -211,7 +220,9 @@ class LineReport(ABC):
         with self._lock:
             self._release()
 
-    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0) -> None:
+    def finish(
+        self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0, kept: str = ""
+    ) -> None:
         with self._lock:
             self.pause()
             if self._finished:
@@ -219,6 +230,8 @@ class LineReport(ABC):
             self._finished = True
             for line in summary(self._tally, self._clock() - self._began, ok, self._dry, self._verbose):
                 self._write([(self._brief(text), style) for text, style in line])
+            if kept:
+                self._write([("report  ", "dim"), (self._safe_line(at_home(kept)), "")])
 
     def _safe(self, text: str) -> str:
         return safe(text, self._masks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from .events import Event
@@ -13,6 +13,22 @@ class Report(Protocol):
 
     def set_masks(self, values: Sequence[str]) -> None:
         """Mask these secrets in everything that is told from now on."""
+
+    def begin(self, run: Callable[[], Mapping[str, object]]) -> None:
+        """Say what this run is about, once; for programs.
+
+        :param run: makes the account of it: command, environment, application, hosts, who, from, hawser.
+        """
+
+    def release(self, identifier: str, commit: str) -> None:
+        """Say which release is to serve; for programs: people read it at the end."""
+
+    def commits(self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str]) -> None:
+        """Tell the commits that go out, or are taken back, on these hosts.
+
+        :param told: the same for people, in lines.
+        :param subjects: the first lines of their messages, as far as they are told.
+        """
 
     def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:
         """Begin a phase (``prepare``, ``switch batch 1/2``) on these hosts.
@@ -75,10 +91,13 @@ class Report(Protocol):
     def pause(self) -> None:
         """Leave the terminal to somebody else (a prompt, a plain task) until something is told again."""
 
-    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0) -> None:
+    def finish(
+        self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0, kept: str = ""
+    ) -> None:
         """Sum up; later calls do nothing.
 
         :param exchanges: how often each host was asked for something; for programs, people are not told.
         :param error: what the run ends with, which people read on standard error, and
         :param code: its exit status.
+        :param kept: where the report of the rollout lies that anybody may look at later; empty: nowhere.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .events import Event
 
@@ -12,6 +12,14 @@ class Silent:
 
     def set_masks(self, values: Sequence[str]) -> None:
         """See `Report`, here as below."""
+
+    def begin(self, run: Callable[[], Mapping[str, object]]) -> None: ...
+
+    def release(self, identifier: str, commit: str) -> None: ...
+
+    def commits(
+        self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str], goes_out: bool = True
+    ) -> None: ...
 
     def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None: ...
 
@@ -44,4 +52,6 @@ class Silent:
 
     def pause(self) -> None: ...
 
-    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0) -> None: ...
+    def finish(
+        self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0, kept: str = ""
+    ) -> None: ...

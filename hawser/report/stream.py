@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import TextIO
+from typing import Protocol, TextIO
+
+
+class Lines(Protocol):
+    """Anything that takes lines, and never fails whoever writes them."""
+
+    def write(self, text: str) -> int: ...
+
+    def flush(self) -> None: ...
 
 
 class Sink:

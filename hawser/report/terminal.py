@@ -115,8 +115,10 @@ class TerminalReport(LineReport):
             self._hide()
             super().pause()
 
-    def finish(self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0) -> None:
-        super().finish(ok, exchanges, error, code)
+    def finish(
+        self, ok: bool, exchanges: Mapping[str, int] | None = None, error: str = "", code: int = 0, kept: str = ""
+    ) -> None:
+        super().finish(ok, exchanges, error, code, kept)
         atexit.unregister(self.pause)
 
     def _write(self, line: Line) -> None:

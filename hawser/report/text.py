@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -139,6 +140,12 @@ def shorten(text: str, width: int) -> str:
         return text[: max(width, 0)]
     head = (width - 1) // 2
     return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def at_home(path: str) -> str:
+    """Write a path as people do, from their home on."""
+    home = os.path.expanduser("~")  # noqa: PTH111
+    return f"~{path.removeprefix(home)}" if home != "~" and path.startswith(f"{home}/") else path
 
 
 def names(hosts: Iterable[str], most: int = 6) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from ..installed import this_version
 from ..inventory import Environment, Inventory, Selection, load_inventory
 from ..project import hosts_folder, own_settings
 from ..report import Report, make_report
+from ..report.rollout.recorded import RecordedReport
 from ..report.silent import Silent
 from ..resources import Catalog
 from ..secrets import Secrets, load_secrets
@@ -67,7 +69,8 @@ class Session:
         self.command = command
         self.perform = perform
         self.dry = silent or bool(config.run.dry)
-        self.report: Report = Silent() if silent else make_report(dry=self.dry, verbose=verbose)
+        self.recorded = RecordedReport(Silent() if silent else make_report(dry=self.dry, verbose=verbose), self.dry)
+        self.report: Report = self.recorded
         # What this run finds is taken down; what it does is held to a plan.
         self.recorder: Recorder | None = None
         self.guard: Guard | None = None
@@ -104,6 +107,22 @@ class Session:
             "hawser": this_version(),
         }
 
+    def account(self, selection: Selection) -> dict[str, object]:
+        """Return what this run is about, as a log of it begins."""
+        environment = selection.environment
+        path = os.path.relpath(environment.path)
+        return {
+            "command": self.command,
+            "environment": environment.name,
+            "application": environment.app.name,
+            # No path of this machine: a log may be sent on.
+            "file": environment.path.name if path.startswith("..") else path,
+            "hosts": list(selection.hosts),
+            "who": locks.operator(),
+            "from": platform.node(),
+            "hawser": this_version(),
+        }
+
     @property
     def age(self) -> float:
         """Seconds since this run began."""
@@ -123,7 +142,9 @@ class Session:
             raise HawserError(
                 f"{self.command}: name hosts with -H, e.g. fab -H {self.example_target()} {self.command}", code=2
             )
-        return self.inventory.select(self.names)
+        selection = self.inventory.select(self.names)
+        self.report.begin(lambda: self.account(selection))
+        return selection
 
     def example_target(self) -> str:
         return next(iter(self.inventory.names), "web1")

@@ -1,0 +1,23 @@
+"""A page out of a log, and out of the one before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import compare, folder
+from .page import page
+from .reading import read_log
+
+
+def make_page(log: Path, to: Path | None = None) -> Path:
+    """Make the page of a log anew.
+
+    :param to: where it shall lie; beside the log when not given.
+    :raises HawserError: the log cannot be read.
+    :raises OSError: the page cannot be written.
+    """
+    account = read_log(log)
+    former = compare.before(account, folder.kept(log.parent), log)
+    made = to or folder.page_of(log)
+    folder.write_page(made, page(account, former))
+    return made
