@@ -44,6 +44,10 @@ PLACES = {
     "get": "files.get",
     "dbshell": "shells.dbshell",
     "history": "releases.history",
+    "report.page": "report.page",
+    "report.list": "report.listing",
+    "report.junit": "report.junit",
+    "report.annotations": "report.annotated",
     "backup.install": "backup.install",
     "backup.run": "backup.run",
     "backup.list": "backup.listing",
@@ -110,7 +114,17 @@ MEMBERS = {
         "maintenance.*",
         "releases.*",
     ),
-    "Look": ("status", "drift", "logs", "history", "printenv", "config.render", "config.samples", "cron.list"),
+    "Look": (
+        "status",
+        "drift",
+        "logs",
+        "history",
+        "report.*",
+        "printenv",
+        "config.render",
+        "config.samples",
+        "cron.list",
+    ),
     "Work on hosts": ("run", "manage", "shell", "dbshell", "put", "get", "restart", "stop", "start"),
     "Data": ("db.backup", "db.list", "db.restore", "backup.*", "queue.*", "once.*", "volumes.*"),
     "Certificates": ("certs.*",),
@@ -119,8 +133,8 @@ MEMBERS = {
         *("systemd.*", "supervisor.*", *(f"{server}.*" for server in TRAITS), "cron.install", "firewall.*"),
     ),
 }
-# The task that the name of its group stands for.
-DEFAULTS = {"lock.status"}
+# The tasks that the names of their groups stand for.
+DEFAULTS = {"lock.status", "report.page"}
 # Written by `tests/unit/test_collection.py`, out of what stands there.
 DOCSTRINGS = json.loads((Path(__file__).parent / "docstrings.json").read_text(encoding="utf-8"))
 

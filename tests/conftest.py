@@ -17,3 +17,4 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
 
 # Those that are about logs name a folder.
 os.environ["HAWSER_ROLLOUTS"] = "none"
+os.environ.pop("GITHUB_ACTIONS", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,15 @@ from .lines import LineReport, Settings
 from .stream import Sink
 from .text import Line
 
+# What begins a workflow command of GitHub in a line, after spaces, and what does anywhere in it.
+COMMAND, OLD_COMMAND = "::", "##["
 # Seconds without a word of a program that takes long.
 SILENCE = 30.0
+
+
+def in_github() -> bool:
+    """Tell whether GitHub Actions runs this job, and reads what it writes."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 @dataclass
@@ -33,6 +41,7 @@ class PlainReport(LineReport):
     def __init__(self, sink: Sink, settings: Settings) -> None:
         super().__init__(settings)
         self._sink = sink
+        self._in_github = in_github()
         # By host, what it is at, since when, and when it was last told that it still is.
         self._now: dict[str, Now] = {}
 
@@ -50,8 +59,20 @@ class PlainReport(LineReport):
             self._release_early()
             self._write_progress(host, now.step, now.label, now.told - now.began, text)
 
+    def tell_program(self, lines: Sequence[str]) -> None:
+        """Write lines that the service reads which runs this job."""
+        with self._lock:
+            for line in lines:
+                self._sink.write(line + "\n")
+            self._sink.flush()
+
     def _write(self, line: Line) -> None:
-        self._sink.write("".join(text for text, _ in line).rstrip() + "\n")
+        text = "".join(text for text, _ in line).rstrip()
+        if self._in_github:
+            # A host may have had its word in it.
+            text = f"| {text.lstrip()}" if text.lstrip().startswith(COMMAND) else text
+            text = text.replace(OLD_COMMAND, "## [")
+        self._sink.write(text + "\n")
         self._sink.flush()
 
     def _write_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from . import compare, folder
 from .page import page
-from .reading import read_log
+from .reading import Account, read_log
 
 
-def make_page(log: Path, to: Path | None = None) -> Path:
+def make_page(log: Path, to: Path) -> Account:
     """Make the page of a log anew.
 
-    :param to: where it shall lie; beside the log when not given.
+    :param to: where it shall lie.
+    :returns: what the log tells.
     :raises HawserError: the log cannot be read.
     :raises OSError: the page cannot be written.
     """
     account = read_log(log)
     former = compare.before(account, folder.kept(log.parent), log)
-    made = to or folder.page_of(log)
-    folder.write_page(made, page(account, former))
-    return made
+    folder.write_page(to, page(account, former))
+    return account

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import HawserError
 from ..events import Event
+from ..plain import PlainReport, in_github
 from ..protocol import Report
 from . import folder
 from .log import RolloutLog
+
+if TYPE_CHECKING:
+    from .reading import Account
 
 
 class RecordedReport:
@@ -101,17 +106,25 @@ class RecordedReport:
     ) -> None:
         self.log_file.finish(ok, exchanges, error, code)
         log = self.log_file.close()
-        self.shown.finish(ok, exchanges, error, code, str(self._page(log)) if log is not None else kept)
+        if log is None:
+            self.shown.finish(ok, exchanges, error, code, kept)
+            return
+        page, account = self._page(log)
+        self.shown.finish(ok, exchanges, error, code, str(page))
+        if account is not None and isinstance(self.shown, PlainReport) and in_github():
+            from .annotations import github
 
-    def _page(self, log: Path) -> Path:
-        """Make the page of a log; return where it lies, or the log where there can be none."""
+            self.shown.tell_program(github(account))
+
+    def _page(self, log: Path) -> tuple[Path, Account | None]:
+        """Make the page of a log; return where it lies, or the log where there can be none, and what the log tells."""
         from .made import make_page  # what a run without a log need not pay for
 
+        page = folder.page_of(log)
         try:
-            made = make_page(log)
+            account = make_page(log, page)
             folder.forget(log.parent)
         except (OSError, HawserError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            self.shown.note("", f"no page is made of {log}: {why}")
-            return log
-        return made
+            self.shown.note("", f"no page is made of {log}: {getattr(error, 'strerror', None) or error}")
+            return log, None
+        return page, account
