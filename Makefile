@@ -13,7 +13,7 @@ endif
 # Thousands of commands are started: without compiled modules the start of each takes a third longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-faults test-settings test-slow test-real check lint bench bench-crowd docs pictures clean venv
+.PHONY: demo test test-browser test-faults test-settings test-slow test-real check lint bench bench-crowd docs pictures clean venv
 
 demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo sandbox.up
@@ -23,8 +23,13 @@ demo: venv .sandbox/demo/.git
 test: lint
 	@command -v restic >/dev/null || $(AS_ROOT) apt-get install -y -qq --no-install-recommends restic
 	.venv/bin/python -m pytest tests/unit -q -n auto
+	.venv/bin/python -m pytest tests/browser -q
 	.venv/bin/python -m pytest tests/hosts -m "not slow" -n $(WORKERS) --dist loadgroup \
 		--no-loadscope-reorder --durations=40
+
+# In headless Chromium, which is installed where there is none: as root, on Debian.
+test-browser: venv
+	.venv/bin/python -m pytest tests/browser
 
 # Figures are printed at the end, also of a run that fails.
 FAULTS ?= tests/faults

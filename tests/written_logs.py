@@ -91,19 +91,22 @@ def rollout(
     subjects = ["Boats may be longer than their berth", "The tide table knows leap years"]
     told = "\n".join(["code 3f2c1ab4d5 -> 9d8e7f6a5b", "2 commits go out", *(f"| {each}" for each in subjects)])
     log.row("commits", former="3f2c1ab4d5", commit=COMMIT, hosts=names, text=told, subjects=subjects)
+    gone = ""
     for phase, steps in STEPS.items():
         log.row("phase", name=phase, hosts=names)
         for step in steps:
-            for host in names:
+            there = [host for host in names if host != gone]
+            for host in there:
                 log.row("start", host=host, step=step, label=f"{step} 1")
             seconds = slow.get(step, 0.4)
-            for place, host in enumerate(names):
+            for place, host in enumerate(there):
                 for number in range(1, labels + 1):
                     log.now += 0.0005
                     if fails and host == names[-1] and step == "release.start" and number == labels:
                         output = "\n".join(f"line {each} of the traceback" for each in range(1, 40))
                         message = "mysite-web does not come up: exit status 1"
                         log.event(host, step, "running mysite-web", "failed", 2100, error=message, output=output)
+                        gone = host
                         log.row("explained", host=host, text="the port is taken by somebody else\n  next: fab check")
                         break
                     diff = DIFF.format(host=host) if step == "nginx.install" and number == 1 else ""
