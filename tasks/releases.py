@@ -15,7 +15,9 @@ from hawser.fleet import kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.releases import current_releases
 from hawser.host import Host
+from hawser.host.code import repository_access
 from hawser.host.release import short
+from hawser.report.text import shorten
 from hawser.resources import Prune, Resources
 from hawser.runner.processes.cron import LATEST
 from hawser.steps import fleet_task, step
@@ -26,6 +28,8 @@ from .status import span
 NUMBER = re.compile("[0-9]{1,9}")
 # What an entry of the history says, for programs; which Hawser it was, people ask for seldom.
 WORDS = ("started", "what", "who", "from", "release", "result", "hawser")
+# Characters of the subject of a commit in the table.
+LONGEST_SUBJECT = 60
 # Who is at work, as a journal has it (`hawser.tasks.deploy.roll_out`).
 BY = re.compile(r"(\S+) on (\S+) at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
 
@@ -103,7 +107,12 @@ def history(fleet: Fleet, lines: int = 20) -> None:
     """Show who released what, when, from where, how long it took and with which result, the latest first."""
     hosts: dict[tuple[str, ...], list[str]] = {}
     seconds: dict[tuple[str, ...], str] = {}
-    for name, found in fleet.needing_code().ask_all(reading.HISTORY, {"lines": lines}).items():
+    subjects: dict[tuple[str, ...], str] = {}
+    there = fleet.needing_code()
+    # Of a package, no host has the commits.
+    app, (leader,) = fleet.environment.app, fleet.leader().names
+    mirror = "" if app.package else repository_access(fleet.host(leader))["mirror"]
+    for name, found in there.ask_all(reading.HISTORY, {"lines": lines, "mirror": mirror}).items():
         for entry in found:
             who, place, started = whence(entry)
             key = (
@@ -117,15 +126,25 @@ def history(fleet: Fleet, lines: int = 20) -> None:
             )
             hosts.setdefault(key, []).append(name)
             seconds[key] = str(entry.get("seconds", ""))
+            # Not every host needs to have fetched it.
+            subjects[key] = subjects.get(key) or str(entry.get("subject", ""))
     took = {key: span(int(each)) if NUMBER.fullmatch(each) else "" for key, each in seconds.items()}
     latest = sorted(hosts, reverse=True)[:lines]
-    rows = [[local(key[0]), *key[1:5], ", ".join(hosts[key]), took[key], key[5]] for key in latest]
-    # In UTC, and to the second, as it was written down.
-    records = [
-        {**dict(zip(WORDS, key, strict=True)), "hosts": hosts[key], "seconds": int(seconds[key]) if took[key] else None}
+    rows = [
+        [local(key[0]), *key[1:5], shorten(subjects[key], LONGEST_SUBJECT), ", ".join(hosts[key]), took[key], key[5]]
         for key in latest
     ]
-    columns = ["when", "what", "who", "from", "release", "hosts", "took", "result"]
+    # In UTC, and to the second, as it was written down.
+    records = [
+        {
+            **dict(zip(WORDS, key, strict=True)),
+            "subject": subjects[key],
+            "hosts": hosts[key],
+            "seconds": int(seconds[key]) if took[key] else None,
+        }
+        for key in latest
+    ]
+    columns = ["when", "what", "who", "from", "release", "subject", "hosts", "took", "result"]
     none = f"nothing has been deployed yet; next: fab -H {fleet.environment.name} bootstrap deploy"
     fleet.report.table("history", columns, rows, records, empty=none)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from ...errors import HawserError
 from .reading import Account, read_log
@@ -99,6 +98,13 @@ def slow_hosts(account: Account) -> list[Difference]:
         usual = median(hosts.values())
         found += [Difference("host", step, seconds, usual, host) for host, seconds in hosts.items() if seconds > usual]
     return _marked(found, PEER_TIMES, PEER_SECONDS)
+
+
+def median(values: Iterable[float]) -> float:
+    """Return the middle one of some numbers; the module of that name takes milliseconds to load."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return (ordered[middle] + ordered[~middle]) / 2
 
 
 def by_phase(account: Account) -> dict[str, float]:

@@ -76,13 +76,14 @@ class RolloutLog(JsonReport):
     :param say: tells the person, once, that no log can be written.
     :ivar always: the run leaves a log whatever comes of it.
     :ivar file: None while there is none.
+    :ivar eventful: something was to be done, and was at least begun.
     """
 
     def __init__(self, dry: bool, say: Callable[[str], None]) -> None:
         self._waiting: deque[Mapping[str, object]] = deque(maxlen=MOST_WAITING)
         # Masks, and what texts become by them.
         self._shield: tuple[tuple[str, ...], dict[str, str]] = ((), {})
-        self.always = False
+        self.always = self.eventful = False
         self.file: LogFile | None = None
         self._say = say
         self._account: Callable[[], Mapping[str, object]] | None = None
@@ -98,6 +99,7 @@ class RolloutLog(JsonReport):
             self.open()
 
     def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:
+        self.eventful = True
         self.open()
         super().phase(name, hosts, detail, bookkeeping)
 

@@ -106,7 +106,8 @@ class RecordedReport:
     ) -> None:
         self.log_file.finish(ok, exchanges, error, code)
         log = self.log_file.close()
-        if log is None:
+        # Where there was nothing to do, there is nothing to look at, and a page takes longer than all the rest.
+        if log is None or (ok and not self.log_file.eventful):
             self.shown.finish(ok, exchanges, error, code, kept)
             return
         page, account = self._page(log)

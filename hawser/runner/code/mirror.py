@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import stat
 
 from ..files.disk import read, remove, write_atomically
@@ -17,7 +18,7 @@ from .git import Remote, explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, List, Mapping, Optional, Sequence, Set
+    from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set
 
     from ..specs.answers import Between
     from ..system import Finished, System
@@ -31,8 +32,11 @@ TAGS = "refs/tags/"
 # Commits that a bundle may build on: any of them are right, and a repository has as many references as it likes.
 MOST_TIPS = 10_000
 FETCH_TIMEOUT = 1800
+COMMIT = re.compile("[0-9a-f]{40}([0-9a-f]{24})?")
 # Characters of the first line of a commit's message that are told.
 LONGEST_SUBJECT = 200
+# Commits of which a command line asks at once.
+MOST_SUBJECTS = 1000
 MIRROR_SETTINGS = {
     "gc.pruneExpire": "never",
     # A process that git leaves behind would outlive our lock.
@@ -238,3 +242,18 @@ def between(system: System, mirror: str, former: str, commit: str, most: int) ->
     words = ["log", "-z", "--no-show-signature", "--no-color", "--encoding=UTF-8", "--format=%s"]
     rows = copy.git(*words, "--max-count=%d" % most, "^" + away, towards).output.split("\0")
     return {"brings": brings, "takes": takes, "subjects": [system.show(row)[:LONGEST_SUBJECT] for row in rows if row]}
+
+
+def subjects(system: System, mirror: str, commits: Sequence[str]) -> Dict[str, str]:
+    """Return the first lines of the messages of commits, as far as they are here.
+
+    :param commits: whatever somebody has written down as such.
+    """
+    copy = Mirror(system, mirror)
+    wanted = [each for each in dict.fromkeys(commits) if COMMIT.fullmatch(each)][-MOST_SUBJECTS:]
+    if not (wanted and copy.exists()):
+        return {}
+    words = ["log", "-z", "--no-walk=unsorted", "--ignore-missing", "--no-show-signature", "--no-color"]
+    told = copy.git(*words, "--encoding=UTF-8", "--format=%H %s", *wanted, "--", check=False).output
+    pairs = (row.partition(" ") for row in told.split("\0"))
+    return {commit: system.show(subject)[:LONGEST_SUBJECT] for commit, _, subject in pairs if commit in wanted}

@@ -293,10 +293,23 @@ def size_of(folder: str) -> int:
     return total
 
 
-def history(system: System, lines: int) -> List[Dict[str, object]]:
-    """Return the last entries of this host's history, the oldest first; a line that a crash cut is left out."""
-    entries = (parsed(line, dict) for line in (read(history_path(system.state)) or b"").splitlines()[-lines:])
-    return [entry for entry in entries if entry is not None]
+def history(system: System, lines: int, mirror: str = "") -> List[Dict[str, object]]:
+    """Return the last entries of this host's history, the oldest first; a line that a crash cut is left out.
+
+    :param mirror: where the subjects of their commits are looked up; empty: they are not.
+    """
+    rows = (parsed(line, dict) for line in (read(history_path(system.state)) or b"").splitlines()[-lines:])
+    entries: List[Dict[str, object]] = [entry for entry in rows if entry is not None]
+    if mirror:
+        from .mirror import subjects
+
+        told = subjects(system, mirror, [str(entry.get("commit", "")) for entry in entries])
+        for entry in entries:
+            # One that somebody has written into the record is none.
+            entry.pop("subject", None)
+            if told.get(str(entry.get("commit", ""))):
+                entry["subject"] = told[str(entry["commit"])]
+    return entries
 
 
 def failure_path(state: str, release: str) -> str:

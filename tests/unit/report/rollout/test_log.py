@@ -93,6 +93,16 @@ def test_a_rollout_leaves_a_log_also_where_there_was_nothing_to_do(run: Run) -> 
     run.report.note("", "serves already; nothing to do")
     run.report.finish(True)
     assert [row["t"] for row in run.rows] == ["begin", "note", "finish"]
+    # The page is made when somebody asks for it.
+    assert [Path(name).suffix for name in run.files] == [".jsonl"] and "report  " not in run.shown
+
+
+def test_a_rollout_that_fails_before_its_first_phase_has_a_page(run: Run) -> None:
+    run.report.keep()
+    run.report.begin(lambda: ACCOUNT)
+    run.report.host_failed("web1", "web1: no answer")
+    run.report.finish(False, error="not reached: web1", code=1)
+    assert [Path(name).suffix for name in run.files] == [".html", ".jsonl"]
 
 
 def test_every_line_is_in_the_file_at_once_so_that_a_killed_run_leaves_them(run: Run) -> None:

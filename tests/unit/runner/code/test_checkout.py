@@ -25,7 +25,7 @@ import pytest
 from hawser.runner import system as system_module
 from hawser.runner.code import checkout, edits
 from hawser.runner.code.git import Remote, explain
-from hawser.runner.code.mirror import Mirror, between, tips
+from hawser.runner.code.mirror import Mirror, between, subjects, tips
 from hawser.runner.lock import end_leftovers
 from hawser.runner.system import Failure, System
 
@@ -779,6 +779,15 @@ def test_a_mirror_that_lacks_a_commit_or_is_not_there_tells_nothing(system, orig
     commit = origin.commit("one")
     assert between(system, str(origin.path / ".git"), "0" * 40, commit, 9) is None
     assert between(system, str(tmp_path / "nowhere"), commit, commit, 9) is None
+
+
+def test_a_mirror_tells_the_subjects_of_the_commits_that_it_holds(system, origin, tmp_path):
+    first, second = origin.commit("one"), origin.commit("two")
+    mirror = str(origin.path / ".git")
+    asked = ["0" * 40, first, "--all", "", "HEAD", first, second]
+    assert subjects(system, mirror, asked) == {first: "one", second: "two"}
+    assert subjects(system, mirror, ["0" * 40]) == {} == subjects(system, mirror, [])
+    assert subjects(system, str(tmp_path / "nowhere"), [first]) == {}
 
 
 class TestWhatSomebodyWroteInto:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import time
 from pathlib import Path
 
@@ -429,3 +430,17 @@ class TestTheReleaseBefore:
 
     def test_the_release_before_is_unknown_without_a_history(self, system, tmp_path):
         assert before(system, str(tmp_path)) == ""
+
+
+def test_the_history_tells_the_subject_of_a_commit_that_the_mirror_holds_and_no_other(system, tmp_path):
+    mirror = tmp_path / "mirror"
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.test", "-C", str(mirror)]
+    subprocess.run(["git", "init", "-q", str(mirror)], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", f"Boats\t\x1b[31m {'x' * 300}"], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    entries = [{"commit": commit}, {"commit": "0" * 40, "subject": "forged"}, {"commit": 5, "subject": "x"}, {}]
+    for entry in entries:
+        History({"entry": entry}, system).apply(None)
+    found = releases.history(system, 9, str(mirror / ".git"))
+    assert [entry.get("subject") for entry in found] == [f"Boats\t\x1b[31m {'x' * 188}", None, None, None]
+    assert [entry.get("subject") for entry in releases.history(system, 9)] == [None, "forged", "x", None]
