@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from hawser.answers import reading
 from hawser.answers.messages import ProcessRow
 from hawser.answers.rows import Certificate, Listener, Stray
-from hawser.errors import StepFailed
+from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import deployed_host
 from hawser.fleet.questions import Question
@@ -23,21 +25,68 @@ from hawser.host.services import service_of
 from hawser.host.shares import required
 from hawser.host.volumes import folders
 from hawser.report import Marked
+from hawser.report.text import brief, safe
 from hawser.runner.kernel.ports import EVERYWHERE
 from hawser.runner.kernel.strays import summary
 from hawser.steps import fleet_task
 
 PROCESSES = ["host", "process", "manager", "state", "since", "release", "health", "listens"]
 HOSTS = ["host", "release", "age", "python", "ports", "mounts", "certificate", "clock", "disk free"]
+# Seconds between two looks of `--watch`.
+EVERY = 2
 # Seconds, and days, from which on a value stands out.
 CLOCK_ODD = 2.0
 CERTIFICATE_ODD = 21
 ROOM_ODD = 0.1
 
 
-@fleet_task()
-def status(fleet: Fleet) -> None:
+@fleet_task(
+    help={
+        "watch": "look again and again, and redraw what has changed, until Ctrl-C, which ends it with 130",
+        "every": f"seconds between two looks; default: {EVERY}",
+    }
+)
+def status(fleet: Fleet, watch: bool = False, every: int = 0) -> None:
     """Show every process, and each host's release, ports, mounts, certificate, clock and disk; 1 if one is down."""
+    if every and not watch:
+        raise HawserError("--every says how often --watch looks; it stands alone here", code=2)
+    if watch:
+        watch_hosts(fleet, max(1, every or EVERY))
+    else:
+        look(fleet)
+
+
+def watch_hosts(fleet: Fleet, every: int) -> NoReturn:
+    """Look again and again over the same connections; hosts that do not answer are tried anew each time.
+
+    :raises HawserError: nobody sees it; or Ctrl-C, which is how it ends, and of which nothing is said.
+    """
+    session = fleet.session
+    shown = session.report
+    try:
+        with session.screen(f"{fleet.environment.name}: status, every {every} s") as screen:
+            while True:
+                session.report = told = screen.report()
+                told.set_masks(session.masks)
+                trouble = ""
+                try:
+                    look(fleet)
+                except HawserError as error:
+                    trouble = brief(safe(str(error), session.masks))
+                screen.show(told, trouble)
+                time.sleep(every)
+                fleet.connections.look_again(fleet.names)
+    except KeyboardInterrupt:
+        raise HawserError("", code=128 + signal.SIGINT) from None
+    finally:
+        session.report = shown
+
+
+def look(fleet: Fleet) -> None:
+    """Ask the hosts, and show their state.
+
+    :raises StepFailed: something is down.
+    """
     reached = fleet.reachable()
     found = fleet.connections.parallel(reached.names, lambda name: status_of(fleet, name))
     looks = [each for each in found.values() if isinstance(each, HostStatus)]

@@ -146,14 +146,19 @@ class Connections:
             return True
 
         self._begun.append(wire)
-        wire.open(install_python)
+        try:
+            wire.open(install_python)
+        except Unreachable:
+            # It is cut.
+            self._begun.remove(wire)
+            raise
         self.wires[name] = wire
         self.facts[name] = wire.facts
         # One thread a wire: a line that takes nothing must not silence the others.
-        threading.Thread(target=self.ping, args=(wire,), daemon=True).start()
+        threading.Thread(target=self.ping, args=(name, wire), daemon=True).start()
 
-    def ping(self, wire: Line) -> None:
-        while not self._closed.wait(HEARTBEAT):
+    def ping(self, name: str, wire: Line) -> None:
+        while not self._closed.wait(HEARTBEAT) and self.wires.get(name) is wire:
             wire.ping()
 
     def parallel(self, names: Sequence[str], work: Callable[[str], T]) -> dict[str, T | HawserError]:
@@ -209,6 +214,18 @@ class Connections:
             else:
                 del self.lost[name]
                 self.run.report.note(name, "answers again")
+
+    def look_again(self, names: Sequence[str]) -> None:
+        """Have the next question find hosts as they are by then: facts are read anew, what was lost is tried anew."""
+        gone = [name for name in names if name in self.lost]
+        for name in gone:
+            del self.lost[name]
+            if name in self.wires:
+                wire = self.wires.pop(name)
+                wire.cut()
+                if wire in self._begun:
+                    self._begun.remove(wire)
+        self.refresh([name for name in names if name in self.wires])
 
     def forget_losses(self, names: Iterable[str]) -> None:
         """Forget that hosts do not answer, for whoever asks for them to learn why."""

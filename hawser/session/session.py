@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from fabric import Connection
 from fabric.config import Config
@@ -26,6 +27,7 @@ from ..project import hosts_folder, own_settings
 from ..report import Report, make_report
 from ..report.rollout.recorded import RecordedReport
 from ..report.silent import Silent
+from ..report.stream import Sink
 from ..resources import Catalog
 from ..secrets import Secrets, load_secrets
 from ..ssh.connect import Address, Connector
@@ -39,6 +41,9 @@ from .planning import Guard, Recorder
 from .progress import Progress
 from .signing import SigningState
 from .texts import STAND_IN, texts
+
+if TYPE_CHECKING:
+    from ..report.screen import Screen
 
 # Runs tasks, by their names and with their options, in a session.
 Perform: TypeAlias = "Callable[[Session, Sequence[tuple[str, Mapping[str, object]]]], None]"
@@ -339,6 +344,23 @@ class Session:
         if self.recorder is not None:
             return catalog, self.recorder.recording(name, catalog, heard)
         return (self.guard.held(name, catalog) if self.guard is not None else catalog), heard
+
+    def screen(self, title: str) -> Screen:
+        """Return the terminal as a place in which one look follows the other.
+
+        :raises HawserError: nobody sees a terminal.
+        """
+        from ..report.screen import Screen
+        from ..report.terminal import TerminalReport
+
+        if not isinstance(self.recorded.shown, TerminalReport):
+            raise HawserError(
+                "--watch redraws a terminal, and there is none",
+                next=f"fab -H {','.join(self.names)} {self.command} without it, as often as you like; its exit status "
+                "says whether something is down, HAWSER_OUTPUT=json has it for programs",
+                code=2,
+            )
+        return Screen(Sink(sys.stdout), title, os.environ)
 
     def set_result(self, result: str) -> None:
         """Have the history say this of the run, in place of ``ok``."""

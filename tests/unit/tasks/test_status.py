@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hawser.errors import HawserError, StepFailed
+from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.host.processes import live_processes_of
 from hawser.inventory import Environment
 from hawser.report import Marked
+from hawser.report.lines import Settings
+from hawser.report.plain import PlainReport
+from hawser.report.stream import Sink
 from hawser.secrets import Secrets
+from hawser.tasks import status as tasks
 from hawser.tasks.status import HOSTS, HostStatus, since
 from hawser.templates.rendering import Templates
+
+from ..simulated_hosts import World
 
 SETTINGS: dict[str, Any] = {
     "name": "shop",
@@ -99,3 +108,69 @@ def test_each_certificate_is_shown_by_name_and_one_that_ends_soon_stands_out(loo
     shown = look(certificates={"site": good, "ws": {**good, "days": 5, "self_signed": True}}).row()[column]
     assert shown == "site: 90 days\nws: 5 days, self-signed"
     assert isinstance(shown, Marked)
+
+
+class Watched:
+    """A screen that keeps what it was shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, str]] = []
+        self.stream = io.StringIO()
+
+    def __call__(self, title: str) -> Watched:
+        return self
+
+    def __enter__(self) -> Watched:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def report(self) -> PlainReport:
+        self.stream = io.StringIO()
+        return PlainReport(Sink(self.stream), Settings())
+
+    def show(self, report: PlainReport, trouble: str = "") -> None:
+        self.shown.append((self.stream.getvalue(), trouble))
+
+
+def test_watching_looks_over_the_same_connections_until_ctrl_c_which_ends_it_without_a_word(
+    keepers: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet, screen, looks = keepers.fleet_of(), Watched(), []
+
+    def look(fleet: Fleet) -> None:
+        fleet.reachable()
+        looks.append([name for name in fleet.names if name not in fleet.lost])
+        fleet.report.note("", f"look {len(looks)}")
+        keepers["web2"].answers = len(looks) > 1
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+        raise StepFailed(f"trouble {len(looks)}")
+
+    monkeypatch.setattr(fleet.session, "screen", screen)
+    monkeypatch.setattr(tasks, "look", look)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    before = fleet.report
+    with pytest.raises(HawserError) as ended:
+        tasks.status.body(fleet, watch=True)
+    assert (str(ended.value), ended.value.code) == ("", 130)
+    assert [(told.split()[-2:], trouble) for told, trouble in screen.shown] == [
+        (["look", "1"], "trouble 1"),
+        (["look", "2"], "trouble 2"),
+    ]
+    # It did not answer in between, and was asked anew; the others were not connected to again.
+    assert looks == [["web1", "web2", "web3"], ["web1", "web3"], ["web1", "web2", "web3"]]
+    assert sorted(keepers.tried) == ["web1", "web2", "web2", "web3"]
+    assert fleet.report is before
+
+
+def test_watching_without_a_terminal_says_what_to_do_instead(keepers: World) -> None:
+    with pytest.raises(HawserError, match=r"there is none\n  next: fab -H pier .* HAWSER_OUTPUT=json") as told:
+        tasks.status.body(keepers.fleet_of(command="status"), watch=True)
+    assert told.value.code == 2
+
+
+def test_how_often_is_said_with_watch_alone(keepers: World) -> None:
+    with pytest.raises(HawserError, match="--every says how often --watch looks"):
+        tasks.status.body(keepers.fleet_of(), every=5)
