@@ -37,7 +37,7 @@ fab -R -H demo deploy                   # what would change, with diffs; nothing
   SIGTERM; either ends the run at once, and frees the locks.
 - `HAWSER_OUTPUT=json` gives JSON lines for programs ([more](ci.md#what-programs-read)), `plain` and `terminal` what
   people read. `HAWSER_DIFF=1` shows diffs of what is changed, `HAWSER_DEBUG=1` tracebacks of defects; `NO_COLOR` is
-  honoured.
+  honoured. A rollout leaves a [log and a page](how-to/reports.md); `HAWSER_ROLLOUTS` names their folder.
 """
 # What is to be said of all tasks of a subject.
 TOLD = {

@@ -226,6 +226,32 @@ def test_a_shell_has_the_code_and_the_environment_of_the_application(fleet: Flee
     assert "would run" in ask_shell(fleet, "touch /tmp/x\n", "-R", "-H", f"{fleet.name}/web1", "shell")
 
 
+def test_status_goes_on_looking_and_sees_what_changes_until_ctrl_c(fleet: Fleet) -> None:
+    words = ("-H", f"{fleet.name}/data1", "status", "--watch", "--every", "1")
+    person = Person(fleet.command(*words), PROJECT, {**fleet.environ(), "HAWSER_OUTPUT": "terminal"})
+    person.sees("Ctrl-C ends")
+    person.sees("beat")
+    try:
+        fleet.fab("-H", f"{fleet.name}/data1", "stop", "--process", "beat")
+        person.sees("beat is")
+    finally:
+        fleet.fab("-H", f"{fleet.name}/data1", "start", "--process", "beat")
+    person.types("\x03")
+    assert person.ends() == 130
+    last = person.seen.decode().rsplit("\x03", 1)[-1][-400:]
+    assert "Traceback" not in last and "stopped;" not in last
+    assert "there is none" in fleet.fab(*words, code=2).stderr
+
+
+def test_the_history_tells_the_subject_of_the_commit_that_was_deployed(fleet: Fleet) -> None:
+    subject = f"Boats may be longer than their berth {time.time_ns()}"
+    fleet.commit({"logbook/longer.py": "LONGER = 1\n"}, subject)
+    fleet.fab("-H", fleet.name, "deploy")
+    table = next(each for each in fleet.events("-H", fleet.name, "history") if each["t"] == "table")
+    assert table["records"][0]["subject"] == subject  # type: ignore[index]
+    assert subject[:30] in fleet.fab("-H", fleet.name, "history").stdout
+
+
 def test_a_shell_is_a_real_terminal(fleet: Fleet) -> None:
     person = Person(fleet.command("-H", f"{fleet.name}/web1", "shell"), PROJECT, fleet.environ())
     person.sees("demo@")

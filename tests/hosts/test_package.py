@@ -113,7 +113,8 @@ def test_a_wheel_holds_one_package_with_tasks_templates_and_runner(wheel: Path) 
     assert f"{about}/licenses/LICENSE" in names
     assert {"tasks/deploy.py", "tasks/services/redis.py", "runner/main.py", "sandbox/__main__.py"} <= inside
     assert {f"conf_templates/{path.name}" for path in (PROJECT / "conf_templates").glob("*.j2")} <= inside
-    modules = {str(path.relative_to(PROJECT / "hawser")) for path in (PROJECT / "hawser").rglob("*.py")}
+    files = (path for path in (PROJECT / "hawser").rglob("*") if path.suffix in (".py", ".css", ".js"))
+    modules = {str(path.relative_to(PROJECT / "hawser")) for path in files}
     assert modules <= inside
 
 

@@ -66,6 +66,29 @@ def test_resume_finishes_the_rollout_that_was_begun_and_nothing_newer(fleet: Fle
         assert "journal.json" not in fleet.inside(host, "ls", "/var/lib/hawser/demo")
 
 
+def test_a_rollout_leaves_a_log_and_a_page_also_when_it_fails(fleet: Fleet, tmp_path: Path) -> None:
+    kept, place = {"HAWSER_ROLLOUTS": str(tmp_path)}, tmp_path / "demo" / fleet.name
+    fleet.fab("-H", fleet.name, "deploy", env=kept)
+    with committed(fleet, {"logbook/reported.py": f"REPORTED = {time.time_ns()}\n"}):
+        said = fleet.fab("-H", fleet.name, "deploy", env=kept).stdout
+        page = Path(said.splitlines()[-1].removeprefix("report  "))
+        assert page.parent == place and page.suffix == ".html"
+        assert "logbook" in (text := page.read_text()) and "Done" in text and fleet.release("web1") in text
+        with changed(fleet, {"check = [": "check = [\"sh -c 'echo last words; exit 3'\", "}):
+            failed = said_by(fleet.fab("-H", fleet.name, "deploy", code=1, env=kept))
+    assert "report  " in failed
+    listed = fleet.fab("-H", fleet.name, "report.list", env=kept).stdout
+    assert "ok" in listed and "failed: " in listed
+    fleet.fab("-H", fleet.name, "report", "--to", str(tmp_path / "page.html"), env=kept)
+    assert "last words" in (tmp_path / "page.html").read_text()
+    xml = fleet.fab("-H", fleet.name, "report.junit", env=kept).stdout
+    assert "<failure" in xml and "last words" in xml
+    for file in place.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert not [name for name, value in fleet.secrets.items() if len(value) > 8 and value in file.read_text()]
+    fleet.fab("-H", fleet.name, "deploy")
+
+
 @pytest.mark.slow
 def test_a_freeze_refuses_everyone_until_it_is_lifted(fleet: Fleet) -> None:
     assert "say why" in said_by(fleet.fab("-H", fleet.name, "lock.hold", code=2))

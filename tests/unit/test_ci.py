@@ -18,6 +18,7 @@ from invoke.parser import Parser
 
 from hawser import namespace
 from hawser.program import Program
+from tests.written_logs import rollout
 
 PROJECT = Path(__file__).parents[2]
 # What a service gives the lines of a job.
@@ -126,3 +127,28 @@ def test_the_lines_of_a_deploy_write_secrets_that_nobody_else_reads_and_type_wha
     assert program == "hawser" and core.args.hosts.value == "mysite"
     assert [task.name for task in tasks] == ["lock.status", "deploy"]
     assert tasks[0].args.wait.value is True and "SHA" in tasks[1].args.revision.value
+
+
+def reports() -> list[str]:
+    """Return the shell lines of the page that make reports of a rollout."""
+    text = (PROJECT / "docs" / "ci.md").read_text().partition("## Reports")[2].partition("\n## ")[0]
+    return re.findall(r"hawser -H mysite report.*", text)
+
+
+def test_the_lines_that_make_reports_write_what_the_files_for_both_services_name(project: Path) -> None:
+    rollout(project.parent / "rollouts" / "mysite" / "mysite", fails=True)
+    lines = reports()
+    assert len(lines) == 6
+    for line in lines:
+        for name in ("report.html", "report.xml", "quality.json"):
+            (project / name).unlink(missing_ok=True)
+        given = {"HAWSER_ROLLOUTS": str(project.parent / "rollouts"), "GITLAB_CI": "true"}
+        result = run(project, line, given)
+        assert result.returncode == 0, result.stderr
+        named = re.findall(r"--to (\S+)", line)
+        assert named and all((project / name).stat().st_size > 100 for name in named)
+
+
+def test_a_job_that_deployed_nothing_is_told_that_there_is_no_report(project: Path) -> None:
+    result = run(project, reports()[0], {"HAWSER_ROLLOUTS": str(project.parent / "rollouts")})
+    assert result.returncode == 1 and "no rollout of mysite is kept on this machine" in result.stderr
