@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import platform
+import struct
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,17 @@ def test_the_pictures_that_are_kept_show_nothing_private_and_fetch_nothing(pictu
     text = (pictures.PICTURES / f"{name}.svg").read_text()
     pictures.refuse_what_is_private(text)
     assert "http" not in text.replace('xmlns="http://www.w3.org/2000/svg"', "").replace("https://www.textualize.io", "")
+
+
+def test_the_picture_of_a_page_is_kept_with_nothing_but_its_points(pictures):
+    data = (pictures.PICTURES / "report.png").read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) < 400_000
+    kinds, place = [], 8
+    while place < len(data):
+        (length,) = struct.unpack(">I", data[place : place + 4])
+        kinds.append(data[place + 4 : place + 8].decode())
+        place += 12 + length
+    # No text, no time, no profile.
+    assert {*kinds} <= {"IHDR", "sBIT", "sRGB", "pHYs", "IDAT", "IEND"}
+    width, height = struct.unpack(">II", data[16:24])
+    assert (width, height) == (pictures.PAGE_WIDTH, pictures.PAGE_HEIGHT)

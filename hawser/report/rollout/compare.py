@@ -14,6 +14,8 @@ TIMES, SECONDS = 1.5, 1.0
 # The same for a host beside its peers, and how many peers there have to be.
 PEER_TIMES, PEER_SECONDS, PEERS = 2.0, 2.0, 3
 MOST_TOLD = 8
+# The part of a phase's difference from which on a step explains it.
+EXPLAINS = 0.8
 # Seconds below which nobody counts how many times as long something takes.
 SHORTEST = 0.1
 # Logs that are looked through for the rollout before.
@@ -25,8 +27,9 @@ class Difference:
     """Something that took another time than it should have.
 
     :param kind: ``phase``, ``step`` or ``host``.
-    :param what: its name, and
-    :param host: the host that is slower than its peers; empty: it is about all.
+    :param what: the name of the phase or step.
+    :param host: the one that is slower than its peers; ``before`` is how long half of them took at most then, and
+    :param label: the resource. Empty: it is about all hosts.
     """
 
     kind: str
@@ -34,6 +37,7 @@ class Difference:
     seconds: float
     before: float
     host: str = ""
+    label: str = ""
 
     @property
     def slower(self) -> bool:
@@ -76,28 +80,31 @@ def _named_alike(path: Path, log: Path) -> bool:
 def differences(account: Account, former: Account) -> list[Difference]:
     """Return what took markedly longer or less long than before, the largest difference first.
 
-    A step takes as long as on the host that takes longest.
+    A step takes as long as on the host that takes longest. A phase is told where no step of these explains it.
     """
-    pairs = [
-        *(Difference("step", name, *both) for name, both in _both(_by_step(account), _by_step(former))),
-        *(Difference("phase", name, *both) for name, both in _both(by_phase(account), by_phase(former))),
+    steps = _marked((Difference("step", *row) for row in _both(_by_step(account), _by_step(former))), TIMES, SECONDS)
+    gained = [each.seconds - each.before for each in steps]
+    phases = [
+        Difference("phase", name, now, then)
+        for name, now, then in _both(by_phase(account), by_phase(former))
+        if not any(step * (now - then) > 0 and abs(step) >= EXPLAINS * abs(now - then) for step in gained)
     ]
-    return _marked(pairs, TIMES, SECONDS)
+    return _marked([*steps, *phases], TIMES, SECONDS)
 
 
 def slow_hosts(account: Account) -> list[Difference]:
-    """Return the hosts that took markedly longer for a step than the others did, by the median of these."""
-    steps: dict[str, dict[str, float]] = {}
+    """Return the hosts that took markedly longer for a resource than others did for the same, by the median of all."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
     for each in account.events:
-        row = steps.setdefault(each.step, {})
+        row = found.setdefault((each.step, each.label), {})
         row[each.host] = row.get(each.host, 0.0) + each.seconds
-    found = []
-    for step, hosts in steps.items():
-        if len(hosts) < PEERS:
-            continue
-        usual = median(hosts.values())
-        found += [Difference("host", step, seconds, usual, host) for host, seconds in hosts.items() if seconds > usual]
-    return _marked(found, PEER_TIMES, PEER_SECONDS)
+    pairs = []
+    for (step, label), hosts in found.items():
+        if len(hosts) >= PEERS:
+            usual = median(hosts.values())
+            slow = {host: seconds for host, seconds in hosts.items() if seconds > usual}
+            pairs += [Difference("host", step, seconds, usual, host, label) for host, seconds in slow.items()]
+    return _marked(pairs, PEER_TIMES, PEER_SECONDS)
 
 
 def median(values: Iterable[float]) -> float:
@@ -123,8 +130,8 @@ def _by_step(account: Account) -> dict[str, float]:
     return {step: max(hosts.values()) for step, hosts in found.items()}
 
 
-def _both(now: Mapping[str, float], then: Mapping[str, float]) -> Iterable[tuple[str, tuple[float, float]]]:
-    return ((name, (now[name], then[name])) for name in now if name in then)
+def _both(now: Mapping[str, float], then: Mapping[str, float]) -> Iterable[tuple[str, float, float]]:
+    return ((name, now[name], then[name]) for name in now if name in then)
 
 
 def _marked(pairs: Iterable[Difference], times: float, seconds: float) -> list[Difference]:

@@ -62,15 +62,24 @@
       const width = Math.max((event[MS] / total) * WIDTH, kind === "failed" ? 6 : kind === "changed" ? 3 : 1);
       paths[kind] += `M${Math.min(x, WIDTH - width).toFixed(1)} ${(HEIGHT - tall) / 2}h${width.toFixed(1)}v${tall}h-${width.toFixed(1)}z`;
     }
+    // Where one step ends and the next begins, a gap; where a phase begins, a line.
+    const gaps = events.filter((event, at) => at && event[STEP] !== events[at - 1][STEP])
+      .map((event) => `M${((event[BEGAN] / total) * WIDTH).toFixed(1)} 0V${HEIGHT}`).join("");
     const lines = data.phases.filter((phase) => !phase[3])
       .map((phase) => `M${((phase[1] / total) * WIDTH).toFixed(1)} 0V${HEIGHT}`).join("");
-    for (const [kind, path] of [["phase", lines], ...Object.entries(paths)]) {
+    for (const [kind, path] of [["phase", lines], ...Object.entries(paths), ["step", gaps]]) {
       if (!path) continue;
       const drawn = document.createElementNS(SVG, "path");
       drawn.setAttribute("class", `bar-${kind}`);
       drawn.setAttribute("d", path);
       svg.append(drawn);
     }
+    svg.addEventListener("pointermove", (event) => {
+      const box = svg.getBoundingClientRect();
+      const at = ((event.clientX - box.left) / box.width) * total;
+      const under = events.filter((each) => each[BEGAN] <= at && at <= each[BEGAN] + each[MS]).pop();
+      svg.parentElement.title = took(at) + (under ? `: ${texts[under[STEP]]} ${texts[under[LABEL]]}` : "");
+    });
     return svg;
   }
 
@@ -185,7 +194,8 @@
     return [...found.values()];
   }
 
-  const namesOf = (events) => [...new Set(events.map((event) => data.hosts[event[HOST]]))];
+  const namesOf = (events) => [...new Set(events.map((event) => event[HOST]))].sort((one, other) => one - other)
+    .map((host) => data.hosts[host]);
 
   function changeOf(events) {
     const [event] = events;

@@ -224,7 +224,8 @@ def sentence(each: Difference) -> str:
     arrow = "▲" if each.slower else "▼"
     host = f"<b>{text(each.host)}</b>: " if each.host else ""
     what = f"<code>{text(each.what)}</code>" if each.kind != "phase" else f"the phase <b>{text(each.what)}</b>"
-    usual = "half of the others took at most" if each.host else "before"
+    what += f" {text(each.label)}" if each.label else ""
+    usual = "half of the hosts took at most" if each.host else "before"
     return (
         f'<span aria-hidden="true">{arrow}</span> {host}{what} {each.took}: '
         f"{duration(each.seconds)}, {usual} {duration(each.before)}"
