@@ -21,6 +21,12 @@ def in_github() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
+def without_command(line: str) -> str:
+    """Return a line that begins no workflow command: a host may have had its word in it."""
+    shown = f"| {line.lstrip()}" if line.lstrip().startswith(COMMAND) else line
+    return shown.replace(OLD_COMMAND, "## [")
+
+
 @dataclass
 class Now:
     """What a host is at.
@@ -69,9 +75,7 @@ class PlainReport(LineReport):
     def _write(self, line: Line) -> None:
         text = "".join(text for text, _ in line).rstrip()
         if self._in_github:
-            # A host may have had its word in it.
-            text = f"| {text.lstrip()}" if text.lstrip().startswith(COMMAND) else text
-            text = text.replace(OLD_COMMAND, "## [")
+            text = "\n".join(map(without_command, text.split("\n")))
         self._sink.write(text + "\n")
         self._sink.flush()
 

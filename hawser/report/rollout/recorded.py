@@ -16,6 +16,9 @@ from .log import RolloutLog
 if TYPE_CHECKING:
     from .reading import Account
 
+# The exit status of what was refused as it stands.
+BAD_INPUT = 2
+
 
 class RecordedReport:
     """Tells one report and the log the same; at the end it says where the page lies that is made of the log.
@@ -106,8 +109,9 @@ class RecordedReport:
     ) -> None:
         self.log_file.finish(ok, exchanges, error, code)
         log = self.log_file.close()
-        # Where there was nothing to do, there is nothing to look at, and a page takes longer than all the rest.
-        if log is None or (ok and not self.log_file.eventful):
+        # Where there was nothing to do, or nothing could be done as it was typed, there is nothing to look at; and a
+        # page takes longer than all the rest.
+        if log is None or ((ok or code == BAD_INPUT) and not self.log_file.eventful):
             self.shown.finish(ok, exchanges, error, code, kept)
             return
         page, account = self._page(log)

@@ -557,3 +557,23 @@ def test_progress_is_masked_and_without_effect() -> None:
     screen.clock.now += 31
     screen.report.progress("web1", "\x1b[31mpassword hunter22")
     assert "hunter22" not in screen.stream.getvalue() and "\x1b" not in screen.stream.getvalue()
+
+
+@pytest.mark.parametrize("forged", ["::error::forged", "   ::add-mask::x", "a ##[group]b"])
+def test_words_of_a_host_begin_no_command_of_github(monkeypatch: pytest.MonkeyPatch, forged: str) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    screen = Screen()
+    screen.report.note("web1", f"head\n{forged}", "warning")
+    screen.report.host_failed("web1", f"web1: {forged}\n{forged}")
+    screen.report.event("web1", settled("failed", "x", output=forged, error=forged))
+    screen.report.output("", forged)
+    screen.report.finish(False, error="x")
+    lines = screen.stream.getvalue().splitlines()
+    assert len([line for line in lines if "group" in line or "::" in line]) >= 5
+    assert not [line for line in lines if line.lstrip().startswith("::") or "##[" in line]
+
+
+def test_elsewhere_the_same_words_are_shown_as_they_are() -> None:
+    screen = Screen()
+    screen.report.note("web1", "head\n::error::x ##[group]")
+    assert "\n    ::error::x ##[group]\n" in screen.stream.getvalue()
