@@ -13,8 +13,9 @@ from ..jsonlines import FORMAT, JsonReport, now
 from ..text import safe
 from . import folder
 
-# Lines that wait until it is clear whether the run leaves a log.
+# Lines that wait until it is clear whether the run leaves a log, and of which kinds; what follows logs has many others.
 MOST_WAITING = 1000
+WAITING = {"release", "commits", "note", "host_failed", "explained"}
 # Characters of a text; of a longer one the middle is left out.
 LONGEST = 200_000
 # Bytes of a log, from which on only what `WEIGHTY` names is written.
@@ -140,6 +141,10 @@ class RolloutLog(JsonReport):
             if self.file is not None:
                 self.file.close()
             return self.file.path if self.file is not None and self.file.whole else None
+
+    def _write(self, kind: str, **fields: object) -> None:
+        if not self._over and (self.file is not None or kind in WAITING):
+            super()._write(kind, **fields)
 
     def _put(self, row: Mapping[str, object]) -> None:
         if self._over:

@@ -87,6 +87,15 @@ def test_a_run_that_only_looks_leaves_nothing(base: Path) -> None:
         assert not base.exists() and "report" not in run.shown
 
 
+def test_what_only_passes_on_words_of_hosts_keeps_none_of_them(run: Run) -> None:
+    run.report.begin(lambda: ACCOUNT)
+    for number in range(5000):
+        run.report.output("web1", f"line {number}")
+        run.report.log("web1", "web", 0.0, f"line {number}")
+    run.report.note("", "told")
+    assert len(run.report.log_file._waiting) == 1
+
+
 def test_a_rollout_leaves_a_log_also_where_there_was_nothing_to_do(run: Run) -> None:
     run.report.keep()
     run.report.begin(lambda: ACCOUNT)
