@@ -240,6 +240,9 @@ def test_nothing_is_wider_than_the_window(
     click(browser, ".row")
     browser.run("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
     assert browser.run("document.documentElement.scrollWidth") <= width
+    # Nor is a column so narrow that its words are broken.
+    narrow = "[...document.querySelectorAll('td, th')].filter((e) => e.checkVisibility() && e.clientWidth < 40)"
+    assert browser.run(f"{narrow}.length") == 0
 
 
 CONTRASTS = """(() => {

@@ -27,7 +27,7 @@ class Watcher(threading.Thread):
                     continue
 
 
-def test_a_deploy_with_new_secrets_shows_them_nowhere(fleet: Fleet) -> None:
+def test_a_deploy_with_new_secrets_shows_them_nowhere(fleet: Fleet, tmp_path: Path) -> None:
     path = fleet.hosts / f"{fleet.name}.env"
     before = path.read_text()
     quoted = "'" + MARKER.replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -41,9 +41,8 @@ def test_a_deploy_with_new_secrets_shows_them_nowhere(fleet: Fleet) -> None:
     try:
         said = ""
         for output in ("json", "plain"):
-            result = fleet.fab(
-                "-H", fleet.name, "bootstrap", "deploy", env={"HAWSER_OUTPUT": output, "HAWSER_DIFF": "1"}
-            )
+            kept = {"HAWSER_OUTPUT": output, "HAWSER_DIFF": "1", "HAWSER_ROLLOUTS": str(tmp_path)}
+            result = fleet.fab("-H", fleet.name, "bootstrap", "deploy", env=kept)
             said += result.stdout + result.stderr
         said += fleet.fab("-H", fleet.name, "run", "cat /srv/demo/current/environment").stdout
     finally:
@@ -55,6 +54,8 @@ def test_a_deploy_with_new_secrets_shows_them_nowhere(fleet: Fleet) -> None:
     assert not [line for line in watcher.seen if b"m4rk3r" in line]
     assert len(watcher.seen) > 50
     assert "m4rk3r" not in said
+    logs = [path.read_text() for path in tmp_path.rglob("*.*") if path.is_file()]
+    assert len(logs) == 4 and not [text for text in logs if "m4rk3r" in text]
     for host in ("web1", "data1"):
         places = (
             "/var/log /var/lib/hawser /srv/demo/releases/*/release.json /etc/systemd /etc/supervisor /etc/cron.d /root"

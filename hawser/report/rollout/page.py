@@ -260,16 +260,15 @@ def phases(account: Account, former: Account | None) -> Iterator[str]:
     most = max([seconds for seconds, _hosts in rows.values()] + [then.get(name, 0.0) for name in rows]) or 1.0
     yield '<section id="phases" aria-labelledby="phases-title">\n<h2 id="phases-title">Phases</h2>\n<table>\n'
     head = '<th scope="col" class="number">before</th>' if former else ""
-    yield (
-        '<thead><tr><th scope="col">phase</th><th scope="col">hosts</th><th scope="col" class="number">took</th>'
-        f'{head}<th scope="col" class="wide"><span class="unseen">drawn</span></th></tr></thead>\n<tbody>\n'
-    )
+    yield '<thead><tr><th scope="col">phase</th><th scope="col" class="where">hosts</th>'
+    yield f'<th scope="col" class="number">took</th>{head}<th scope="col" class="wide">'
+    yield '<span class="unseen">drawn</span></th></tr></thead>\n<tbody>\n'
     for name, (seconds, hosts) in rows.items():
-        cell = ""
+        cell, there = "", text(where(account, list(hosts)))
         if former:
             cell = f'<td class="number">{duration(then[name]) if name in then else "–"}</td>'
         yield (
-            f'<tr><th scope="row">{text(name)}</th><td>{text(where(account, list(hosts)))}</td>'
+            f'<tr><th scope="row">{text(name)} <small class="narrow">{there}</small></th><td class="where">{there}</td>'
             f'<td class="number">{duration(seconds)}</td>{cell}'
             f'<td class="wide">{bar(seconds / most, then.get(name, 0.0) / most)}</td></tr>\n'
         )
