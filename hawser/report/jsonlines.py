@@ -14,6 +14,7 @@ from hawser.runner.masks import mask
 from .events import Event
 from .stream import Lines
 from .tally import Tally
+from .text import clean, safe
 
 # The first line says it. A reader takes fields and kinds of lines that it does not know as not being there; whatever it
 # would misunderstand gets a number of its own.
@@ -139,7 +140,10 @@ class JsonReport:
 
     def _masked(self, value: object) -> object:
         if isinstance(value, str):
-            return mask(value, self._masks)
+            shown = mask(value, self._masks)
+            # A sequence inside a secret hides it from the mask, and whoever shows the text takes it out.
+            without = clean(shown)
+            return shown if without == mask(without, self._masks) else safe(shown, self._masks)
         if isinstance(value, Mapping):
             return {str(self._masked(str(key))): self._masked(item) for key, item in value.items()}
         if isinstance(value, list | tuple):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .reading import Account
+from .account import Account
 
 # GitHub shows ten of each kind and step; what is over only fills the log of the job.
 MOST = 10

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import HawserError
-from .reading import Account, read_log
+from .account import Account
+from .reading import read_log
 
 # A difference is told from here on: how many times as long, and how many seconds more.
 TIMES, SECONDS = 1.5, 1.0

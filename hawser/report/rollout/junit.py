@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
-from .reading import Account, Happened
+from .account import Account, Happened
 
 # All characters that XML 1.0 has no way to write; cleaning has left none, and a log may say anything.
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

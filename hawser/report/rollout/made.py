@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import compare, folder
+from .account import Account
 from .page import page
-from .reading import Account, read_log
+from .reading import read_log
 
 
 def make_page(log: Path, to: Path) -> Account:

@@ -7,24 +7,18 @@ and allows nothing else: no other script, no address that is asked.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..text import duration, names
-from . import compare
-from .compare import Difference
-from .reading import Account, Happened
+from .account import Account, Happened
+from .embedded import data
+from .markup import counted, digest, moment, text
+from .timing import comparison, phases
 
 HERE = Path(__file__).parent
-# Characters of all texts of events; what is over stays in the log.
-MOST_TEXT = 3_000_000
-# Of one of them.
+# Characters of one text.
 LONGEST_TEXT = 60_000
-LEFT_OUT = "(left out here; it is in the log)"
 # Failures that are told one by one, and lines of output that are seen without a click; notes.
 MOST_FAILURES, TAIL, MOST_NOTES = 40, 20, 200
 VERDICTS = {
@@ -204,34 +198,6 @@ def meanings(account: Account, hosts: Sequence[str]) -> Iterator[str]:
             yield f'<pre class="meaning">{text(each.text)}</pre>\n'
 
 
-def comparison(account: Account, former: Account | None) -> Iterator[str]:
-    """Yield what took markedly longer, or less long, than before or than elsewhere."""
-    told = [*(compare.differences(account, former) if former else ()), *compare.slow_hosts(account)]
-    if not told:
-        return
-    yield '<section id="comparison" aria-labelledby="comparison-title">\n'
-    yield '<h2 id="comparison-title">What took longer, or less long</h2>\n<ul class="plain">\n'
-    for each in told:
-        yield f'<li class="{"slower" if each.slower else "faster"}">{sentence(each)}</li>\n'
-    yield "</ul>\n"
-    if former is not None:
-        yield f'<p class="note">Before: {text(former.command)} of {moment(former.started)}.</p>\n'
-    yield "</section>\n"
-
-
-def sentence(each: Difference) -> str:
-    """Say what took another time than before or than elsewhere."""
-    arrow = "▲" if each.slower else "▼"
-    host = f"<b>{text(each.host)}</b>: " if each.host else ""
-    what = f"<code>{text(each.what)}</code>" if each.kind != "phase" else f"the phase <b>{text(each.what)}</b>"
-    what += f" {text(each.label)}" if each.label else ""
-    usual = "half of the hosts took at most" if each.host else "before"
-    return (
-        f'<span aria-hidden="true">{arrow}</span> {host}{what} {each.took}: '
-        f"{duration(each.seconds)}, {usual} {duration(each.before)}"
-    )
-
-
 def commits(account: Account) -> Iterator[str]:
     if not account.commits:
         return
@@ -244,49 +210,6 @@ def commits(account: Account) -> Iterator[str]:
             subjects = "".join(f"<li>{text(subject)}</li>" for subject in each.subjects)
             yield f'<ul class="subjects">{subjects}</ul>\n'
     yield "</section>\n"
-
-
-def phases(account: Account, former: Account | None) -> Iterator[str]:
-    """Yield the table of phases, each with how long it took before."""
-    rows: dict[str, tuple[float, dict[str, None]]] = {}
-    for each in account.phases:
-        if each.bookkeeping:
-            continue
-        seconds, hosts = rows.get(each.name, (0.0, {}))
-        rows[each.name] = (seconds + each.seconds, {**hosts, **dict.fromkeys(each.hosts)})
-    if not rows:
-        return
-    then = compare.by_phase(former) if former else {}
-    most = max([seconds for seconds, _hosts in rows.values()] + [then.get(name, 0.0) for name in rows]) or 1.0
-    yield '<section id="phases" aria-labelledby="phases-title">\n<h2 id="phases-title">Phases</h2>\n<table>\n'
-    head = '<th scope="col" class="number">before</th>' if former else ""
-    yield '<thead><tr><th scope="col">phase</th><th scope="col" class="where">hosts</th>'
-    yield f'<th scope="col" class="number">took</th>{head}<th scope="col" class="wide">'
-    yield '<span class="unseen">drawn</span></th></tr></thead>\n<tbody>\n'
-    for name, (seconds, hosts) in rows.items():
-        cell, there = "", text(where(account, list(hosts)))
-        if former:
-            cell = f'<td class="number">{duration(then[name]) if name in then else "–"}</td>'
-        yield (
-            f'<tr><th scope="row">{text(name)} <small class="narrow">{there}</small></th><td class="where">{there}</td>'
-            f'<td class="number">{duration(seconds)}</td>{cell}'
-            f'<td class="wide">{bar(seconds / most, then.get(name, 0.0) / most)}</td></tr>\n'
-        )
-    yield "</tbody>\n</table>\n</section>\n"
-
-
-def where(account: Account, hosts: Sequence[str]) -> str:
-    """Say on which hosts something was."""
-    return f"all {len(hosts)}" if len(hosts) > 1 and set(hosts) == set(account.hosts) else names(hosts, 4)
-
-
-def bar(now: float, then: float) -> str:
-    """Draw two lengths, one over the other; a reader of the table has them as numbers."""
-    before = f'<rect class="then" x="0" y="11" width="{then * 200:.1f}" height="4"/>' if then else ""
-    return (
-        '<svg viewBox="0 0 200 16" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="now" x="0" y="2" width="{now * 200:.1f}" height="8"/>{before}</svg>'
-    )
 
 
 def notes(account: Account) -> Iterator[str]:
@@ -312,92 +235,3 @@ def footer(account: Account) -> str:
     unread = f" {counted(account.unread, 'line', 'lines')} of it could not be read." if account.unread else ""
     hawser = f" Hawser {text(account.hawser)}." if account.hawser else ""
     return f"<footer><p>Made of the log <code>{text(account.name)}</code>.{unread}{hawser}</p></footer>\n"
-
-
-def data(account: Account) -> str:
-    """Return the table of all events as JSON that can stand in a page: equal texts once, numbers for the rest."""
-    texts: dict[str, int] = {"": 0}
-    hosts = {host: number for number, host in enumerate(account.hosts)}
-    room = MOST_TEXT
-
-    def place(value: str) -> int:
-        nonlocal room
-        if value not in texts:
-            shown = value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}\n{LEFT_OUT}"
-            if len(shown) > room:
-                shown = LEFT_OUT if len(value) > len(LEFT_OUT) else value
-            room -= len(shown)
-            texts[value] = len(shown_texts)
-            shown_texts.append(shown)
-        return texts[value]
-
-    shown_texts = [""]
-    rows: list[list[int]] = []
-    # What failed and changed has the room first.
-    order = sorted(range(len(account.events)), key=lambda number: RANK.get(account.events[number].status, 2))
-    made: dict[int, list[int]] = {}
-    for number in order:
-        each = account.events[number]
-        row = [
-            hosts[each.host],
-            each.phase,
-            place(each.step),
-            place(each.label),
-            STATES.index(each.status),
-            round(each.began * 1000),
-            round(each.seconds * 1000),
-            int(each.bookkeeping),
-            place(each.diff),
-            place(each.note),
-            place(each.output),
-            place(each.error),
-        ]
-        while not row[-1] and len(row) > PLAIN:
-            row.pop()
-        made[number] = row
-    rows = [made[number] for number in range(len(account.events))]
-    found = {
-        "texts": shown_texts,
-        "hosts": list(hosts),
-        "broken": [hosts[host] for host in account.broken_off if host in hosts],
-        "phases": [
-            [each.name, round(each.began * 1000), round(each.ended * 1000), int(each.bookkeeping)]
-            for each in account.phases
-        ],
-        "events": rows,
-        "ms": round(account.seconds * 1000),
-    }
-    return in_script(found)
-
-
-STATES = ("ok", "changed", "would_change", "unknown", "failed", "skipped")
-RANK = {"failed": 0, "changed": 1, "would_change": 1}
-# Numbers of an event that are always there.
-PLAIN = 7
-
-
-def in_script(value: Mapping[str, object]) -> str:
-    """Write JSON that ends no script and opens no comment, whatever is in it (HTML, 4.12.1.3)."""
-    plain = json.dumps(value, separators=(",", ":"))
-    return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def text(value: str) -> str:
-    """Write a text as HTML, also as the value of an attribute in double quotes (HTML, 13.3)."""
-    return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-
-
-def digest(source: str) -> str:
-    """Return the digest of a style or script, as a policy names it (CSP 3)."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
-def moment(seconds: float) -> str:
-    """Return a moment in UTC; the script shows it in the reader's own zone."""
-    at = time.gmtime(seconds)
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", at)
-    return f'<time datetime="{stamp}">{time.strftime("%Y-%m-%d %H:%M", at)} UTC</time>'
-
-
-def counted(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}".strip()

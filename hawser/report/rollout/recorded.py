@@ -14,7 +14,7 @@ from . import folder
 from .log import RolloutLog
 
 if TYPE_CHECKING:
-    from .reading import Account
+    from .account import Account
 
 # The exit status of what was refused as it stands.
 BAD_INPUT = 2

@@ -68,6 +68,14 @@ def test_secrets_are_masked_in_values_however_deep() -> None:
     assert rows(stream)[0]["facts"] == {"********": {"url": ["x://a:********@b"]}}
 
 
+def test_a_secret_that_a_colour_hides_is_masked_and_other_colours_stay() -> None:
+    report, stream = recorded()
+    report.set_masks(["hunter2"])
+    report.output("web1", "\x1b[31mhun\x1b[0mter2")
+    report.output("web1", "\x1b[31mred\x1b[0m hunter2")
+    assert [row["text"] for row in rows(stream)] == ["********", "\x1b[31mred\x1b[0m ********"]
+
+
 def test_json_lines_of_eight_threads_stay_whole() -> None:
     report, stream = recorded()
 

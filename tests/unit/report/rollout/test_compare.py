@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hawser.report.rollout import compare, folder
-from hawser.report.rollout.page import page, sentence
+from hawser.report.rollout.page import page
 from hawser.report.rollout.reading import read_log
+from hawser.report.rollout.timing import sentence
 from tests.written_logs import BEGAN, Written, rollout
 
 FORMER = {"name": "2030-01-01T143000Z-deploy", "began": BEGAN - timedelta(days=1)}

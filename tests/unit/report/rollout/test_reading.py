@@ -9,7 +9,8 @@ import pytest
 
 from hawser.errors import HawserError
 from hawser.report.rollout import reading
-from hawser.report.rollout.page import data, page
+from hawser.report.rollout.embedded import data
+from hawser.report.rollout.page import page
 from hawser.report.rollout.reading import read_log
 from tests.written_logs import COMMIT, Written, rollout
 
