@@ -90,7 +90,8 @@ def rollout(
     log.row("release", id=f"{COMMIT[:10]}-1a2b3c4d", commit=COMMIT)
     subjects = ["Boats may be longer than their berth", "The tide table knows leap years"]
     told = "\n".join(["code 3f2c1ab4d5 -> 9d8e7f6a5b", "2 commits go out", *(f"| {each}" for each in subjects)])
-    log.row("commits", former="3f2c1ab4d5", commit=COMMIT, hosts=names, text=told, subjects=subjects)
+    commits = {"former": "3f2c1ab4d5", "commit": COMMIT, "subject": subjects[0], "subjects": subjects}
+    log.row("commits", **commits, hosts=names, text=told)
     gone = ""
     for phase, steps in STEPS.items():
         log.row("phase", name=phase, hosts=names)

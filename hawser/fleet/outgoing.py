@@ -35,7 +35,8 @@ def report_commits(hosts: AskableHosts, release: Release) -> None:
         told = None if release.environment.app.package else between(hosts, former, release.commit)
         head = f"{where}code {short(former)} -> {short(release.commit)}"
         text = "\n".join([head, *described(told)])
-        hosts.report.commits(former, release.commit, there, text, told["subjects"][:MOST] if told else [])
+        subjects, goes_out = (told["subjects"][:MOST], bool(told["brings"])) if told else ([], False)
+        hosts.report.commits(former, release.commit, there, text, subjects, goes_out)
 
 
 def between(hosts: AskableHosts, former: str, commit: str) -> Between | None:

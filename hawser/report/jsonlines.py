@@ -47,8 +47,14 @@ class JsonReport:
     def release(self, identifier: str, commit: str) -> None:
         self._write("release", id=identifier, commit=commit)
 
-    def commits(self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str]) -> None:
-        self._write("commits", former=former, commit=commit, hosts=list(hosts), text=told, subjects=list(subjects))
+    def commits(
+        self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str], goes_out: bool = True
+    ) -> None:
+        subject = subjects[0] if subjects and goes_out else ""
+        shown = list(subjects)
+        self._write(
+            "commits", former=former, commit=commit, hosts=list(hosts), subject=subject, text=told, subjects=shown
+        )
 
     def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:
         with self._lock:

@@ -121,7 +121,9 @@ class LineReport(ABC):
     def release(self, identifier: str, commit: str) -> None:  # noqa: B027
         """The end tells it."""
 
-    def commits(self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str]) -> None:
+    def commits(
+        self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str], goes_out: bool = True
+    ) -> None:
         self.note("", told)
 
     def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:

@@ -23,11 +23,14 @@ class Report(Protocol):
     def release(self, identifier: str, commit: str) -> None:
         """Say which release is to serve; for programs: people read it at the end."""
 
-    def commits(self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str]) -> None:
+    def commits(
+        self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str], goes_out: bool = True
+    ) -> None:
         """Tell the commits that go out, or are taken back, on these hosts.
 
         :param told: the same for people, in lines.
-        :param subjects: the first lines of their messages, as far as they are told.
+        :param subjects: the first lines of their messages, as far as they are told, the youngest first.
+        :param goes_out: the youngest is the commit itself; else they are taken back.
         """
 
     def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:

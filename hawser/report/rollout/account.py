@@ -57,13 +57,17 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Commits:
-    """The commits that went out, or were taken back."""
+    """The commits that went out, or were taken back.
+
+    :param subject: the first line of the message of the commit itself; empty: nobody has said it.
+    """
 
     former: str
     commit: str
     hosts: tuple[str, ...]
     text: str
     subjects: tuple[str, ...]
+    subject: str = ""
 
 
 @dataclass(slots=True)
@@ -117,4 +121,4 @@ class Account:
     @property
     def subject(self) -> str:
         """The first line of the message of the commit that went out, where it is known."""
-        return next((each.subjects[0] for each in self.commits if each.subjects and each.commit == self.commit), "")
+        return next((each.subject for each in self.commits if each.subject and each.commit == self.commit), "")

@@ -104,7 +104,8 @@ class Reader:
         former, commit, text = word(row.get("former")), word(row.get("commit")), self._text(row.get("text"))
         if len(self.account.commits) < MOST_NOTES:
             hosts = self._hosts_of(row)
-            self.account.commits.append(Commits(former, commit, hosts, text, tuple(subjects)))
+            subject = word(row.get("subject"))
+            self.account.commits.append(Commits(former, commit, hosts, text, tuple(subjects), subject))
 
     def take_phase(self, row: Mapping[str, object]) -> None:
         phases, name, hosts = self.account.phases, word(row.get("name")), self._hosts_of(row)

@@ -46,9 +46,11 @@ class RecordedReport:
         self.shown.release(identifier, commit)
         self.log_file.release(identifier, commit)
 
-    def commits(self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str]) -> None:
-        self.shown.commits(former, commit, hosts, told, subjects)
-        self.log_file.commits(former, commit, hosts, told, subjects)
+    def commits(
+        self, former: str, commit: str, hosts: Sequence[str], told: str, subjects: Sequence[str], goes_out: bool = True
+    ) -> None:
+        self.shown.commits(former, commit, hosts, told, subjects, goes_out)
+        self.log_file.commits(former, commit, hosts, told, subjects, goes_out)
 
     def phase(self, name: str, hosts: Sequence[str], detail: str = "", bookkeeping: bool = False) -> None:
         self.shown.phase(name, hosts, detail, bookkeeping)

@@ -68,6 +68,13 @@ def test_secrets_are_masked_in_values_however_deep() -> None:
     assert rows(stream)[0]["facts"] == {"********": {"url": ["x://a:********@b"]}}
 
 
+def test_the_subject_of_a_commit_is_told_where_it_goes_out_and_not_where_others_are_taken_back() -> None:
+    report, stream = recorded()
+    report.commits("a", "b", ["web1"], "1 commit goes out", ["Younger", "Older"])
+    report.commits("b", "a", ["web1"], "1 commit is taken back", ["Younger"], goes_out=False)
+    assert [row.get("subject") for row in rows(stream)] == ["Younger", None]
+
+
 def test_a_secret_that_a_colour_hides_is_masked_and_other_colours_stay() -> None:
     report, stream = recorded()
     report.set_masks(["hunter2"])

@@ -26,6 +26,14 @@ def test_a_log_tells_the_whole_rollout(tmp_path: Path) -> None:
     assert account.at_work == {} and account.unread == 0
 
 
+def test_commits_that_are_taken_back_are_not_what_goes_out(tmp_path: Path) -> None:
+    log = Written(tmp_path).begin(["web1"], command="rollback")
+    log.row("release", id="x", commit=COMMIT)
+    log.row("commits", former="a", commit=COMMIT, hosts=["web1"], text="1 commit is taken back", subjects=["Later"])
+    account = read_log(log.done())
+    assert account.subject == "" and account.commits[0].subjects == ("Later",)
+
+
 def test_a_resource_began_when_the_host_said_so_and_not_before_the_one_before_it_had_ended(tmp_path: Path) -> None:
     log = Written(tmp_path).begin(["web1"])
     log.row("phase", name="prepare", hosts=["web1"])
