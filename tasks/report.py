@@ -63,7 +63,7 @@ def annotated(session: Session, rollout: str = "", log: str = "", service: str =
             f"--service {named}: one of {', '.join(SERVICES)} is known"
             if named
             else "this is no job of GitHub or GitLab",
-            next=f"fab -H {','.join(session.names)} report.annotations --service github",
+            next="say which with --service",
             code=2,
         )
     account = read_log(chosen(session, rollout, log))
@@ -135,8 +135,9 @@ def chosen(session: Session, name: str, log: str) -> Path:
 
 
 def none_kept(session: Session) -> str:
-    name = session.environment.name
-    return f"no rollout of {name} is kept on this machine; next: fab -H {name} deploy, which leaves one"
+    environment = session.environment
+    move = f"next: fab -H {environment.name} deploy, which leaves one"
+    return f"no rollout of {environment.name} is kept on this machine; {move}"
 
 
 def written(session: Session, text: str, to: str) -> None:

@@ -356,8 +356,8 @@ class Session:
         if not isinstance(self.recorded.shown, TerminalReport):
             raise HawserError(
                 "--watch redraws a terminal, and there is none",
-                next=f"fab -H {','.join(self.names)} {self.command} without it, as often as you like; its exit status "
-                "says whether something is down, HAWSER_OUTPUT=json has it for programs",
+                next=f"fab -H {self.environment.name} status, as often as you like; its exit status says whether "
+                "something is down, HAWSER_OUTPUT=json has it for programs",
                 code=2,
             )
         return Screen(Sink(sys.stdout), title, os.environ)

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from hawser import namespace
 from hawser.errors import HawserError
 from hawser.report.lines import Settings
 from hawser.report.plain import PlainReport
@@ -16,6 +17,7 @@ from hawser.report.rollout import folder
 from hawser.report.stream import Sink
 from hawser.session.session import Session
 from hawser.tasks import report as tasks
+from hawser.tasks.collection import DEFAULTS
 from tests.written_logs import rollout
 
 from ..simulated_hosts import NAME, World, at
@@ -150,3 +152,7 @@ def test_rollouts_leave_a_log_whatever_comes_of_them(name: str) -> None:
     from hawser.tasks import deploy as deploying
 
     assert getattr(deploying, name).rolls_out
+
+
+def test_the_name_of_the_group_stands_for_the_page() -> None:
+    assert "report.page" in DEFAULTS and "report" in namespace.task_names["report.page"]
