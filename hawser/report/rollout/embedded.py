@@ -11,9 +11,9 @@ from .account import Account, Happened
 MOST_TEXT, LONGEST_TEXT = 3_000_000, 60_000
 LEFT_OUT = "(left out here; it is in the log)"
 # By their places the script knows them.
-STATES = ("ok", "changed", "would_change", "unknown", "failed", "skipped")
+STATES = ("ok", "changed", "would_change", "unknown", "failed", "skipped", "differs")
 # What has the room first.
-RANK = {"failed": 0, "changed": 1, "would_change": 1}
+RANK = {"failed": 0, "changed": 1, "would_change": 1, "differs": 1}
 # Numbers of an event that are always there.
 PLAIN = 7
 

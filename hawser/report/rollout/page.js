@@ -3,10 +3,10 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const [HOST, PHASE, STEP, LABEL, STATUS, BEGAN, MS, BOOKS, DIFF, NOTE, OUTPUT, ERROR] = Array(12).keys();
-  const WORDS = ["ok", "changed", "would change", "unknown", "failed", "skipped"];
-  const MARKS = ["·", "●", "○", "?", "✗", "–"];
-  const CLASSES = ["ok", "changed", "would", "unknown", "failed", "skipped"];
-  const CHANGED = new Set([1, 2]), FAILED = 4;
+  const WORDS = ["ok", "changed", "would change", "unknown", "failed", "skipped", "differs"];
+  const MARKS = ["·", "●", "○", "?", "✗", "–", "≠"];
+  const CLASSES = ["ok", "changed", "would", "unknown", "failed", "skipped", "would"];
+  const CHANGED = new Set([1, 2, 6]), FAILED = 4;
   const FIRST_HOSTS = 30, FIRST_CHANGES = 60, WIDTH = 1000, HEIGHT = 20;
   const SVG = "http://www.w3.org/2000/svg";
   const byId = (id) => document.getElementById(id);

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+from hawser.report.events import STATUSES
 from hawser.report.rollout import embedded
 from hawser.report.rollout.reading import read_log
 from tests.written_logs import Written, rollout
@@ -45,3 +47,11 @@ def test_json_in_a_script_ends_no_script_and_begins_no_comment() -> None:
     hostile = "</script><!--<script>&\u2028\u2029]]>"
     text = embedded.in_script({hostile: hostile})
     assert not set(text) & {"<", ">", "&", "\u2028", "\u2029"} and json.loads(text) == {hostile: hostile}
+
+
+def test_the_script_knows_every_status_that_an_event_may_have() -> None:
+    assert {*embedded.STATES} == {*STATUSES}
+    script = (Path(embedded.__file__).parent / "page.js").read_text()
+    for name in ("WORDS", "MARKS", "CLASSES"):
+        [row] = re.findall(rf"const {name} = (\[.*\]);", script)
+        assert len(json.loads(row)) == len(embedded.STATES)
