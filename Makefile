@@ -21,7 +21,7 @@ demo: venv .sandbox/demo/.git
 	@.venv/bin/python bin/visit-demo
 
 test: lint
-	@command -v restic >/dev/null || $(AS_ROOT) apt-get install -y -qq --no-install-recommends restic
+	@command -v restic >/dev/null || $(AS_ROOT) sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends restic'
 	.venv/bin/python -m pytest tests/unit -q -n auto
 	.venv/bin/python -m pytest tests/browser -q
 	.venv/bin/python -m pytest tests/hosts -m "not slow" -n $(WORKERS) --dist loadgroup \
