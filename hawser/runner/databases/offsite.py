@@ -90,7 +90,8 @@ class Repository:
 
     def identity(self) -> str:
         """Return the repository's id."""
-        config = parsed(self.restic("cat", "config")[1].encode(), dict) or {}
+        # Without a lock: one that a killed run has left, to thin out, would keep it from being read.
+        config = parsed(self.restic("cat", "--no-lock", "config")[1].encode(), dict) or {}
         return str(config.get("id", ""))
 
     def keep(self, paths: Sequence[str]) -> Tuple[str, int]:

@@ -141,7 +141,7 @@ class Hostile:
         session, self.text = self.session, io.StringIO()
         session.report = PlainReport(Sink(self.text), Settings())
         session.connections, session.messages = Connections(session), Messages(session.report)
-        session.connections.ping = lambda wire: None  # type: ignore[method-assign]
+        session.connections.ping = lambda *arguments: None  # type: ignore[method-assign]
         session.progress = Progress()
         said = ""
         try:
