@@ -8,9 +8,10 @@ from hawser.answers import reading
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
+from hawser.host.databases import folder_of
 from hawser.host.offsite import Place, job, leaves
 from hawser.report.text import hearsay
-from hawser.resources import Absent, Command, Directory, File, Packages, Resources, Service, changed
+from hawser.resources import Absent, Command, Directory, Drill, File, Packages, Resources, Service, changed
 from hawser.ssh.loader import archive
 from hawser.steps import fleet_task, removal, step
 
@@ -94,6 +95,24 @@ def listing(fleet: Fleet) -> None:
             fleet.report.note(name, f"the last backup failed {ago} ago: {outcome['failed']}", "warning")
     none = f"none has left a host yet; next: fab -H {fleet.environment.name} backup.run"
     fleet.report.table("backups", ["host", "snapshot", "age", "of"], rows, empty=none)
+
+
+@step()
+def proven(host: Host) -> Resources:
+    """Bring the newest backup that has left the host back, somewhere else, and ask it what the settings say."""
+    setting = leaves(host)
+    if setting is not None:
+        questions = tuple(each.model_dump() for each in setting.drill)
+        yield Drill(Place.of(host).job, folder_of(host), setting.max_age, questions)
+
+
+@fleet_task()
+def drill(fleet: Fleet) -> None:
+    """Prove the backups that have left the hosts: bring the newest of each back, somewhere else, and ask it.
+
+    It fails where one is missing, too old, damaged, empty or another application's. Nothing that is there is touched.
+    """
+    leaving(fleet).apply([proven], phase="drill")
 
 
 @fleet_task()

@@ -51,6 +51,7 @@ PLACES = {
     "backup.install": "backup.install",
     "backup.run": "backup.run",
     "backup.list": "backup.listing",
+    "backup.drill": "backup.drill",
     "backup.key": "backup.key",
     "builds.make": "builds.make",
     "certs.install": "certs.install",

@@ -25,6 +25,7 @@ from .code import (
 from .databases import (
     Backup,
     DatabaseGone,
+    Drill,
     MariadbDatabase,
     MariadbRole,
     NoOpenRestore,
@@ -69,6 +70,7 @@ __all__ = [
     "Derived",
     "Directory",
     "Drained",
+    "Drill",
     "Exports",
     "File",
     "FoldersGone",

@@ -101,6 +101,28 @@ class Backup(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class Drill(Resource):
+    """The newest backup that has left the host, brought back somewhere else, and asked.
+
+    :param job: the file with the job of the timer.
+    :param folder: where there is room for it.
+    :param max_age: hours.
+    :param questions: each with ``database``, ``query`` and ``answer``, a regular expression for all that is answered.
+    """
+
+    kind: ClassVar[str] = "drill"
+    job: str
+    folder: str
+    max_age: int
+    questions: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name of the resource in the report."""
+        return "drill of the backups"
+
+
+@dataclass(frozen=True, eq=False)
 class Restore(Resource):
     """A database brought back from a backup, after a backup of its present state.
 

@@ -68,6 +68,7 @@ KINDS = {
     "rabbit_access": ("databases.rabbitmq", "Access"),
     "backup": ("databases.backups", "Backup"),
     "restore": ("databases.restores", "Restore"),
+    "drill": ("databases.drill", "Drill"),
     "restore_settled": ("databases.restores", "NoOpenRestore"),
     "acme_certificate": ("certificates.acme", "Certificate"),
     "acme_link": ("certificates.acme", "Link"),

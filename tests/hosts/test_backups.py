@@ -124,7 +124,9 @@ def vaulted(fleet: Fleet) -> Iterator[str]:
     offsite = (
         f'repository = "sftp:vault@{address}:/home/vault/demo"\npassword = "BACKUP_PASSWORD"\nhost_key = "{key}"\n'
     )
-    fleet.file.write_text(f'{changed}\n[backup.offsite]\n{offsite}schedule = "*-*-* 03:30"\n')
+    question = '[[backup.offsite.drill]]\ndatabase = "demo"\nquery = "SELECT text FROM mark"\nanswer = "as it was"\n'
+    offsite += f'schedule = "*-*-* 03:30"\n{question}'
+    fleet.file.write_text(f"{changed}\n[backup.offsite]\n{offsite}")
     fleet.inside("web2", "useradd", "--create-home", "vault")
     try:
         fleet.fab("-H", f"{fleet.name}/data1", "bootstrap")
@@ -153,6 +155,16 @@ def test_backups_leave_the_host_and_come_back(marked: Fleet, vaulted: str) -> No
     fleet.inside("data1", "python3", "-c", BRING_BACK % vaulted)
     (dump,) = fleet.inside("data1", "sh", "-c", "ls /root/back/var/backups/hawser/demo/*.dump").split()
     assert "TABLE DATA public mark" in fleet.inside("data1", "pg_restore", "--list", dump)
+    # What it was then, whatever it is now; and nothing stays of it.
+    sql(fleet, "UPDATE mark SET text = 'later'")
+    fleet.fab("-H", target, "backup.drill")
+    assert sql(fleet, "SELECT text FROM mark") == "later"
+    assert "drill" not in sql(fleet, "SELECT datname FROM pg_database", "postgres")
+    text = fleet.text
+    fleet.file.write_text(text.replace('answer = "as it was"', 'answer = "as it will be"'))
+    assert "answers 'as it was'" in fleet.fab("-H", target, "backup.drill", code=1).stdout
+    fleet.file.write_text(text)
+
     # Nobody reads it there.
     found = fleet.inside("web2", "sh", "-c", "grep -rlE 'PGDMP|as it was' /home/vault/demo || true")
     assert found == ""

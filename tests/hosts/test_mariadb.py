@@ -183,6 +183,31 @@ def test_code_and_rights_in_a_database_are_there_after_a_restore_as_before(fleet
     assert accounts.strip() == ""
 
 
+def test_a_drill_on_mariadb_brings_a_backup_back_beside_the_database(fleet: Fleet) -> None:
+    text, target = fleet.text, "stock/data1"
+    offsite = """
+[backup.offsite]
+repository = "/srv/vault"
+password = "STOCK_PASSWORD"
+drill = [{ database = "stock", query = "SELECT word, 1 FROM proof", answer = "as it was\\\\|1" }]
+"""
+    assert asks(fleet, "CREATE TABLE proof (word text); INSERT INTO proof VALUES ('as it was')") == ""
+    fleet.file.write_text(text + offsite)
+    try:
+        fleet.fab("-H", target, "backup.install")
+        fleet.fab("-H", target, "backup.run")
+        assert asks(fleet, "UPDATE proof SET word = 'later'") == ""
+        fleet.fab("-H", target, "backup.drill")
+        fleet.file.write_text(text + offsite.replace("as it was", "as it will be"))
+        assert "answers 'as it was|1'" in fleet.fab("-H", target, "backup.drill", code=1).stdout
+        assert asks(fleet, "SELECT word FROM proof") == "later"
+        assert "drill" not in fleet.inside("data1", "mariadb", "-N", "-e", "SHOW DATABASES")
+    finally:
+        asks(fleet, "DROP TABLE IF EXISTS proof")
+        fleet.file.write_text(text)
+        fleet.fab("-H", target, "backup.install")
+
+
 def test_a_killed_restore_on_mariadb_is_made_good_by_the_same_command(fleet: Fleet) -> None:
     push_kills("stock-data1")
     kill("stock-data1", "mariadb", "restore", 27)

@@ -76,6 +76,7 @@ ALONE = [
     config.leave,
     releases.old,
     db.finish,
+    backup.proven,
     processes.restarted,
     processes.cleaned_up,
     processes.stopped,

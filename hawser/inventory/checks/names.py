@@ -410,6 +410,14 @@ def _check_offsite(environment: Environment) -> Iterator[SettingError]:
         if path not in folders:
             hint = did_you_mean(path, folders, f"folders: {', '.join(folders) or 'none'}")
             yield SettingError((*place, "folders", index), f"{path} is no persistent folder", hint)
+    databases = [
+        *(name for service in environment.services.databases.values() for name in service.databases),
+        *map(environment.backup.name_of, environment.backup.sqlite),
+    ]
+    for index, question in enumerate(setting.drill):
+        if question.database not in databases:
+            hint = did_you_mean(question.database, databases, f"databases: {', '.join(databases) or 'none'}")
+            yield SettingError((*place, "drill", index, "database"), f"there is no database {question.database}", hint)
     if setting.repository.startswith("sftp:") and setting.host_key is None:
         message = "is missing: without it, nobody knows to whom the backups go"
         yield SettingError(

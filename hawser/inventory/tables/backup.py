@@ -14,6 +14,7 @@ from ..values.types import (
     Flag,
     Groups,
     Integer,
+    Line,
     PublicKey,
     RelativePath,
     SecretName,
@@ -30,6 +31,24 @@ def _schedule(text: str) -> str:
 
 
 Kept = Annotated[int, Field(strict=True, ge=0, le=1000), Shape("number")]
+
+
+def _answer(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise InvalidValue(f"{text!r} is no regular expression: {error}") from None
+    return text
+
+
+class Question(Model):
+    """A question that `backup.drill` asks a database that was brought back."""
+
+    database: DatabaseName = Field(description="The database, as backups name it.")
+    query: Line = Field(description="SQL that reads.")
+    answer: Annotated[str, AfterValidator(_answer), Shape("regular expression")] = Field(
+        default=".+", description="What the whole answer has to fit: rows are lines, columns have `|` between them."
+    )
 
 
 class OffsiteKeep(Model):
@@ -71,6 +90,10 @@ class Offsite(Model):
         default="daily", description="When they are made (systemd.time), with up to half an hour of delay by chance."
     )
     keep: OffsiteKeep = Field(default=OffsiteKeep(), description="How many of them stay.")
+    drill: tuple[Question, ...] = Field(
+        default=(),
+        description="What `backup.drill` asks. A database that is asked nothing has to have tables.",
+    )
     max_age: Integer = Field(
         default=30,
         ge=1,

@@ -11,7 +11,7 @@ from .workplace import LONGEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO, Dict, Optional, Union
+    from typing import BinaryIO, Dict, List, Optional, Sequence, Union
 
     from ..specs.databases import DatabaseSpec
     from ..system import System
@@ -57,6 +57,13 @@ class Engine:
         """
         raise NotImplementedError
 
+    # Asked where nobody has said what is to be asked: how many tables there are.
+    tables = ""
+
+    def rehearse(self, source: BinaryIO, place: str, queries: Sequence[str]) -> List[str]:
+        """Bring a backup back into a place of its own, which goes again; return the answers to queries there."""
+        raise NotImplementedError
+
     def details(self) -> Dict[str, object]:
         """Return the facts of the database for the record beside a backup."""
         return {}
@@ -85,6 +92,9 @@ class Postgresql(ServerEngine):
 
     suffix = "dump"
     user = "postgres"
+    tables = (
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
+    )
     dump: postgres_dump.Dump
 
     def __init__(self, spec: DatabaseSpec, system: System) -> None:
@@ -93,6 +103,9 @@ class Postgresql(ServerEngine):
 
     def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
         return self.dump.restore(source, journal, place)
+
+    def rehearse(self, source: BinaryIO, place: str, queries: Sequence[str]) -> List[str]:
+        return self.dump.rehearse(source, place, queries)
 
     def recover(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
         return self.dump.recover(journal.found)
@@ -103,6 +116,7 @@ class Mariadb(ServerEngine):
 
     suffix = "sql.gz"
     user = "root"
+    tables = "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = database()"
     dump: mariadb_dump.Dump
 
     def __init__(self, spec: DatabaseSpec, system: System) -> None:
@@ -111,6 +125,9 @@ class Mariadb(ServerEngine):
 
     def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
         return self.dump.restore(source, journal)
+
+    def rehearse(self, source: BinaryIO, place: str, queries: Sequence[str]) -> List[str]:
+        return self.dump.rehearse(source, queries)
 
     def find_out(self, journal: Journal) -> None:
         self.dump.find_out(journal)
@@ -123,6 +140,7 @@ class Sqlite(Engine):
     """A file of SQLite."""
 
     suffix = "sqlite3"
+    tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
 
     def __init__(self, spec: DatabaseSpec, system: System) -> None:
         super().__init__(spec, system)
@@ -141,6 +159,9 @@ class Sqlite(Engine):
     def restore(self, source: BinaryIO, journal: Journal, place: str) -> str:
         mode = number(details(source.name), "mode", 0o644)
         return self.dump.restore(source, journal, os.path.join(place, "own"), mode)
+
+    def rehearse(self, source: BinaryIO, place: str, queries: Sequence[str]) -> List[str]:
+        return self.dump.rehearse(source, os.path.join(place, "own"), queries)
 
     def recover(self, journal: Journal, source: Optional[BinaryIO], place: str) -> bool:
         if journal.found.get("phase") != "replacing" or source is None:

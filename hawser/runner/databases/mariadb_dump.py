@@ -13,7 +13,7 @@ from ..files.records import number, rows_in, texts_in
 from ..system import Failure
 from . import waits
 from .mariadb import CLIENT, LOCAL, NATIVE, Server, account, identifier, literal, pattern, verifier
-from .restoring import beside, is_former, new_former
+from .restoring import beside, is_former, is_rehearsal, new_former
 from .waits import watched
 from .workplace import receive
 
@@ -216,6 +216,25 @@ class Dump:
         journal.note(phase="finishing")
         self.recover(journal.found)
         return "the database that was there is %s now" % former
+
+    def rehearse(self, source: BinaryIO, queries: Sequence[str]) -> List[str]:
+        """Bring a dump back into a database that goes again; return what one is answered there who may only read."""
+        for left in [each for each in self.server.names() if is_rehearsal(each, self.name)]:
+            self.rows("DROP DATABASE %s;" % identifier(left))
+        fresh = beside(self.name, "drill", os.urandom(3).hex())
+        self.create(fresh, self.properties())
+        try:
+            self.load(source, fresh)
+            argv = [self.server.program, "--no-defaults", *CLIENT, "--protocol=socket", "-u", self.login, "-D", fresh]
+            found = []
+            with self.logged_in(["SELECT, SHOW VIEW ON %s.*" % pattern(fresh)]) as variables:
+                for query in queries:
+                    asked = [*argv, "--skip-column-names", "--batch", "-e", query]
+                    ended = self.system.run(asked, NOBODY, env=variables, apart=True)
+                    found.append(ended.output.strip().replace("\t", "|"))
+            return found
+        finally:
+            self.rows("DROP DATABASE IF EXISTS %s;" % identifier(fresh))
 
     def create(self, name: str, like: Mapping[str, str]) -> None:
         sql = "CREATE DATABASE %s CHARACTER SET %s COLLATE %s" % (

@@ -19,7 +19,7 @@ from ..system import Failure
 from . import waits
 from .postgres import ITERATIONS, Cluster, conninfo, first_error, identifier, literal, scram
 from .postgres_properties import PROPERTIES, creation, outfit
-from .restoring import beside, is_former, new_former
+from .restoring import beside, is_former, is_rehearsal, new_former
 from .waits import watched
 from .workplace import receive
 
@@ -277,19 +277,46 @@ class Dump:
         fresh = beside(self.name, "restore", os.urandom(3).hex())
         former = new_former(self.name, self.formers())
         journal.note(phase="loading", fresh=fresh, former=former)
-        self.rows(creation(fresh, before))
-        self.rows("REVOKE ALL ON DATABASE %s FROM PUBLIC;" % identifier(fresh))
-        for number, (who, lines) in enumerate(self.runs(source)):
-            path = os.path.join(place, "list-%d" % number)
-            with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
-                stream.write("\n".join(lines) + "\n")
-            self.load(source, fresh, who, path)
+        self.fill(source, fresh, before, place)
         self.rows(outfit(self.name, fresh, before))
         journal.note(phase="swapping")
         self.swap(fresh, former)
         journal.note(phase="finishing")
         self.recover(journal.found)
         return "the database that was there is %s now" % former
+
+    def fill(self, source: BinaryIO, fresh: str, like: Properties, place: str) -> None:
+        """Make a database, which nobody gets into, of a dump.
+
+        :param place: a folder for lists.
+        """
+        self.rows(creation(fresh, like))
+        self.rows("REVOKE ALL ON DATABASE %s FROM PUBLIC;" % identifier(fresh))
+        for number, (who, lines) in enumerate(self.runs(source)):
+            path = os.path.join(place, "list-%d" % number)
+            with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
+                stream.write("\n".join(lines) + "\n")
+            self.load(source, fresh, who, path)
+
+    def rehearse(self, source: BinaryIO, place: str, queries: Sequence[str]) -> List[str]:
+        """Bring a dump back into a database that goes again; return what the owner is answered there, read-only.
+
+        :param place: a folder for lists.
+        """
+        self.withdraw()
+        for left in [each for each in self.cluster.names() if is_rehearsal(each, self.name)]:
+            self.rows("DROP DATABASE %s WITH (FORCE);" % identifier(left))
+        fresh = beside(self.name, "drill", os.urandom(3).hex())
+        try:
+            self.fill(source, fresh, self.properties(), place)
+            with self.logged_in(fresh, self.owner) as (login, variables):
+                variables["PGOPTIONS"] += " -c default_transaction_read_only=on"
+                # Without the role, which pg_restore alone takes as an option: the login has its rights.
+                argv = [self.cluster.program, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", *login[:-2]]
+                asked = [[*argv, "-d", conninfo(fresh), "-c", query] for query in queries]
+                return [self.system.run(each, "postgres", env=variables, apart=True).output.strip() for each in asked]
+        finally:
+            self.rows("DROP DATABASE IF EXISTS %s;" % identifier(fresh))
 
     def load(self, source: BinaryIO, fresh: str, who: str, path: str) -> None:
         """Read in some entries of a dump."""

@@ -109,6 +109,11 @@ def beside(name: str, word: str, end: str) -> str:
     return "%s_%s_%s" % (name, word, end)
 
 
+def is_rehearsal(found: str, name: str) -> bool:
+    """Tell whether a drill of another database has made this one."""
+    return re.fullmatch(re.escape(beside(name, "drill", "")) + "[0-9a-f]{6}", found) is not None
+
+
 def new_former(name: str, formers: Sequence[str]) -> str:
     """Return a new name for the database that a restore sets aside; that of this second may be taken."""
     while True:

@@ -10,12 +10,13 @@ import os
 import stat
 
 from ..files.disk import NotThere, parent_of, stat_at
+from ..files.records import parsed
 from ..system import Failure
 from .workplace import receive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO, Optional
+    from typing import BinaryIO, List, Optional, Sequence
 
     from ..system import System
     from .restoring import Journal
@@ -66,6 +67,21 @@ if not new and ask(target, "journal_mode") != journal:
     ask(target, "journal_mode=" + journal)
 said = ask(target, "integrity_check")
 sys.exit(0 if said == "ok" else said)
+"""
+
+# On a copy that goes again, as the user whose database it is: what a query makes the program do, it may do anyway.
+REHEARSE = """
+import json, pathlib, shutil, sqlite3, sys
+made = pathlib.Path(sys.argv[1]) / "copy"
+with made.open("wb") as stream:
+    shutil.copyfileobj(sys.stdin.buffer, stream)
+link = sqlite3.connect(made.as_uri() + "?mode=ro", uri=True)
+said = link.execute("PRAGMA integrity_check").fetchone()[0]
+if said != "ok":
+    sys.exit(said)
+answers = [link.execute(query).fetchall() for query in sys.argv[2:]]
+text = lambda rows: "\\n".join("|".join("" if each is None else str(each) for each in row) for row in rows)
+print(json.dumps([text(rows) for rows in answers]))
 """
 
 
@@ -122,3 +138,16 @@ class Dump:
         size = os.fstat(source.fileno()).st_size
         self.system.run(argv, self.user, timeout=PATIENCE + size / PACE, source=source.fileno())
         return ""
+
+    def rehearse(self, source: BinaryIO, place: str, queries: Sequence[str]) -> List[str]:
+        """Read a copy as its user would, somewhere else; return the answers.
+
+        :param place: a folder of the user.
+        """
+        source.seek(0)
+        argv = [PYTHON, "-I", "-c", REHEARSE, place, *queries]
+        size = os.fstat(source.fileno()).st_size
+        ended = self.system.run(
+            argv, self.user, timeout=PATIENCE + size / PACE, source=source.fileno(), apart=True, whole=True
+        )
+        return [str(each) for each in parsed(ended.output.encode(), list) or []]

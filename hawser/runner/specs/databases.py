@@ -56,6 +56,13 @@ class BackupSpec(SavedSpec):
     why: str
 
 
+class DrillSpec(TypedDict):
+    job: str
+    folder: str
+    max_age: int
+    questions: List[Dict[str, str]]
+
+
 class RestoreSpec(SavedSpec):
     name: str
 
