@@ -29,6 +29,7 @@ from hawser.secrets import Secrets
 from hawser.steps import Step
 from hawser.steps import step as make_step
 from hawser.tasks import (
+    backup,
     bootstrap,
     certs,
     checkouts,

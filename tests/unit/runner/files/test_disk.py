@@ -288,6 +288,7 @@ OPENERS = {
     "disk": "it is the one that judges",
     "facts": "the state folder, releases and /etc",
     "main": "the state folder, and releases",
+    "drill": "the state folder",
     "offsite": "the state folder",
     "mountinfo": "/proc",
     "ports": "/proc",
