@@ -77,21 +77,6 @@ def test_a_backup_of_another_application_fails(system, job, drill, tmp_path: Pat
         drill(databases=[other])
 
 
-def test_a_repository_that_was_truncated_anywhere_fails(system, job, drill, tmp_path: Path) -> None:
-    run(job, system)
-    packs = [path for path in (tmp_path / "repository" / "data").rglob("*") if path.is_file()]
-    assert len(packs) >= 2
-    for pack in packs:
-        data = pack.read_bytes()
-        pack.chmod(0o600)
-        pack.write_bytes(data[: len(data) // 2])
-        with pytest.raises(Failure):
-            drill(QUESTION)
-        pack.write_bytes(data)
-    assert "drilled" not in outcome_of(system.state)
-    drill(QUESTION)
-
-
 def test_a_dump_that_was_altered_before_it_left_fails(system, job, drill, tmp_path: Path, monkeypatch) -> None:
     from hawser.runner.databases.offsite import Repository
 
