@@ -51,8 +51,11 @@ class Recorder:
             if message["t"] == "event" and message["position"] not in catalog.records:
                 row: Mapping[str, Any] = wanted[message["position"]]  # type: ignore[assignment]
                 status = str(message["status"])
-                # What follows up something unknown is not known either.
-                if status == "ok" and unknown.intersection(row.get("when") or ()):
+                # What follows up something unknown is not known either, nor what goes by what comes before it: there
+                # are more releases when a new one is there.
+                momentary = catalog.items[message["position"]].resource.momentary
+                later = momentary and any(each.status in OPEN for each in mine)
+                if status == "ok" and (later or unknown.intersection(row.get("when") or ())):
                     status = "unknown"
                 if status == "unknown":
                     unknown.add(message["position"])

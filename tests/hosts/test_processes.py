@@ -77,9 +77,9 @@ def test_the_history_tells_who_released_what_and_how_it_ended(fleet: Fleet) -> N
     fleet.fab("-H", fleet.name, "deploy")
     table = next(each for each in fleet.events("-H", fleet.name, "history") if each["t"] == "table")
     good, bad, *_older = table["rows"]  # type: ignore[misc]
-    assert (good[1], good[7], good[5]) == ("deploy", "ok", "web1, web2, data1")
+    assert (good[1], good[8], good[6]) == ("deploy", "ok", "web1, web2, data1")
     assert good[4].startswith(commit[:10])
-    assert bad[7].startswith("failed: prepare failed on")
+    assert bad[8].startswith("failed: prepare failed on")
     assert fleet.inside("web1", "stat", "-c", "%a", "/var/lib/hawser/demo/history.jsonl").strip() == "600"
 
 

@@ -310,7 +310,8 @@ class Dump:
         try:
             self.fill(source, fresh, self.properties(), place)
             with self.logged_in(fresh, self.owner) as (login, variables):
-                variables["PGOPTIONS"] += " -c default_transaction_read_only=on"
+                # As the application itself would look, but for writing.
+                variables["PGOPTIONS"] += ' -c default_transaction_read_only=on -c search_path="$user",public'
                 # Without the role, which pg_restore alone takes as an option: the login has its rights.
                 argv = [self.cluster.program, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", *login[:-2]]
                 asked = [[*argv, "-d", conninfo(fresh), "-c", query] for query in queries]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.resources import Absent, Backup, Catalog, Command, Directory, File, Link, Resource, changed
+from hawser.resources import Absent, Backup, Catalog, Command, Directory, File, Link, Prune, Resource, changed
 from hawser.runner.engine import Engine
 from hawser.session.planning import OPEN, Guard, Recorder, differences
 
@@ -142,3 +142,17 @@ def test_a_colleague_may_apply_a_plan() -> None:
             hear({**event, "status": "would_change", "ms": 1.0})
         found.append(recorder.rows["web1"])
     assert len(found[0]) == 2 and found[0] == found[1]
+
+
+def test_what_goes_by_what_comes_before_it_is_not_known() -> None:
+    def statuses(*first: str) -> list[str]:
+        catalog, recorder = Catalog.of([("one", [Absent("/a"), Prune("/srv/shop", 5)])]), Recorder(lambda text: text)
+        hear = recorder.recording("web1", catalog, lambda message: None)
+        for position, status in enumerate([*first, "ok"]):
+            label = catalog.items[position].resource.label
+            hear({"t": "event", "position": position, "step": "one", "label": label, "status": status, "ms": 1.0})
+        return [row.status for row in recorder.rows["web1"]]
+
+    # A new release pushes an old one out, which is there before it.
+    assert statuses("would_change") == ["would_change", "unknown"]
+    assert statuses("ok") == ["ok", "ok"]
