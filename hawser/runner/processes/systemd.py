@@ -80,9 +80,16 @@ class Systemd(ProcessManager):
     def take_up(self, unit: str, path: str = "") -> None:
         self.ctl("daemon-reload")
 
+    def at_boot(self, verb: str, unit: str) -> Finished:
+        """Make or remove the links that a boot reads, without systemd.
+
+        It need not read all units again for them now; and one that has made them itself calls every unit outdated.
+        """
+        argv = ["systemctl", "--quiet", verb, unit + self.traits.suffix]
+        return self.system.run(argv, env={"SYSTEMD_OFFLINE": "1"}, check=False)
+
     def enable(self, unit: str) -> None:
-        # A boot reads the links, and systemd need not read all units again for them now.
-        enabled = self.ctl("enable", "--no-reload", "--quiet", unit + self.traits.suffix, check=False)
+        enabled = self.at_boot("enable", unit)
         if enabled.code:
             raise Failure("%s cannot be started at boot" % unit, enabled.output)
 
@@ -105,11 +112,11 @@ class Systemd(ProcessManager):
             raise Failure("%s does not start again" % unit, restarted.output + self.log(unit, path))
 
     def retire(self, unit: str) -> None:
-        self.ctl("disable", "--no-reload", "--quiet", unit + self.traits.suffix, check=False)
+        self.at_boot("disable", unit)
         self.ctl("stop", "--no-block", unit + self.traits.suffix)
 
     def stop(self, unit: str) -> None:
-        self.ctl("disable", "--no-reload", "--quiet", unit + self.traits.suffix, check=False)
+        self.at_boot("disable", unit)
         self.ctl("stop", unit + self.traits.suffix, check=False, timeout=LONGEST_STOP)
 
     def forget(self, unit: str) -> None:
