@@ -63,6 +63,11 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     return f"did you mean {lower[near[0]]}?" if near else otherwise
 
 
+def listed(what: str, names: Iterable[str]) -> str:
+    """Return what there is of something, as a hint: ``folders: media, data``."""
+    return f"{what}: {', '.join(names) or 'none'}"
+
+
 def dotted(loc: Loc) -> str:
     """Write a place as TOML does: ``processes.web.groups[0]``, ``site.proxy."/"``."""
     text = ""

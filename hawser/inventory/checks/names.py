@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..base import Loc, SettingError, did_you_mean
+from ..base import Loc, SettingError, did_you_mean, listed
 from ..schema import Environment
 from ..tables.files import FileEntry, Site
 from ..tables.samples import SettingsEntry
+from .backup import check_backup
 from .certificates import check_certificates
 from .checkouts import check_checkouts
 from .instances import check_instances, check_named_instances
@@ -28,8 +29,6 @@ _OF_THE_SYSTEM = tuple(
     f"/{name}"
     for name in ["bin", "boot", "dev", "etc", "lib", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var"]
 )
-# As file names and answers of hosts hold it.
-_PLAIN = "[A-Za-z0-9_][A-Za-z0-9_+!~-]{0,150}"
 _ALL = "'all' stands for every host and cannot be the name of a host or group"
 _APP = frozenset({"app"})
 _HOSTS = frozenset({"hosts"})
@@ -274,7 +273,7 @@ def check_files(environment: Environment) -> Iterator[SettingError]:
                 yield SettingError((*at, "early"), message, "what lies in the code is always written before the build")
             for position, name in enumerate(entry.restart):
                 if name not in environment.processes:
-                    hint = did_you_mean(name, environment.processes, _list("processes", environment.processes))
+                    hint = did_you_mean(name, environment.processes, listed("processes", environment.processes))
                     yield SettingError(
                         (*at, "restart", position), f"there is no process {name!r}", hint, needs=_PROCESSES
                     )
@@ -384,78 +383,6 @@ def check_hooks(environment: Environment) -> Iterator[SettingError]:
             yield SettingError(("hooks", index, "user"), "on this machine it runs as you", "remove it")
 
 
-def check_backup(environment: Environment) -> Iterator[SettingError]:
-    """The databases to be saved are there, and survive a release."""
-    setting, folders = environment.backup, environment.persistent.folders
-    for index, path in enumerate(setting.sqlite):
-        if not any(path.startswith(f"{folder}/") for folder in folders):
-            hint = f"folders: {', '.join(folders) or 'none'}"
-            yield SettingError(("backup", "sqlite", index), f"{path} lies in no persistent folder", hint)
-    yield from _check_names(environment)
-    yield from _check_offsite(environment)
-    if setting.before_migrate and not setting.sqlite and not environment.services.databases:
-        yield SettingError(("backup", "before_migrate"), "there is no database that could be saved", "remove it")
-
-
-def _check_offsite(environment: Environment) -> Iterator[SettingError]:
-    """What leaves the hosts is there, and can be encrypted and sent."""
-    setting, folders, secrets = environment.backup.offsite, environment.persistent.folders, environment.env.secrets
-    if setting is None:
-        return
-    place = ("backup", "offsite")
-    if setting.password not in secrets:
-        hint = did_you_mean(setting.password, secrets, "list it in env.required or env.generated")
-        yield SettingError((*place, "password"), f"{setting.password} is no secret", hint)
-    for index, path in enumerate(setting.folders or ()):
-        if path not in folders:
-            hint = did_you_mean(path, folders, f"folders: {', '.join(folders) or 'none'}")
-            yield SettingError((*place, "folders", index), f"{path} is no persistent folder", hint)
-    databases = [
-        *(name for service in environment.services.databases.values() for name in service.databases),
-        *map(environment.backup.name_of, environment.backup.sqlite),
-    ]
-    for index, question in enumerate(setting.drill):
-        if question.database not in databases:
-            hint = did_you_mean(question.database, databases, f"databases: {', '.join(databases) or 'none'}")
-            yield SettingError((*place, "drill", index, "database"), f"there is no database {question.database}", hint)
-    if setting.repository.startswith("sftp:") and setting.host_key is None:
-        message = "is missing: without it, nobody knows to whom the backups go"
-        yield SettingError(
-            (*place, "host_key"), message, "the server's key, as ssh-keyscan shows it and its owner confirms"
-        )
-    if not folders and not environment.backup.sqlite and not environment.services.databases:
-        yield SettingError(place, "there is no database and no persistent folder that could be kept", "remove it")
-
-
-def _check_names(environment: Environment) -> Iterator[SettingError]:
-    """Commands and backups name a database by its name alone."""
-    setting = environment.backup
-    taken: dict[str, str] = {}
-    for server, service in environment.services.databases.items():
-        taken.update(dict.fromkeys(service.databases, f"the database of services.{server}"))
-    for index, path in enumerate(setting.sqlite):
-        name = setting.name_of(path)
-        hint = f'give one, as in backup.names = {{ "{path}" = "{_free_name(path, taken)}" }}'
-        if not re.fullmatch(_PLAIN, name, re.ASCII):
-            message = f"{path} would be called {name!r}, which is no name for a database"
-            yield SettingError(("backup", "sqlite", index), message, hint)
-        elif name in taken:
-            message = f"{path} would be called {name}, as {taken[name]} is"
-            yield SettingError(("backup", "sqlite", index), message, hint)
-        taken.setdefault(name, path)
-    for path in setting.names:
-        if path not in setting.sqlite:
-            hint = did_you_mean(path, setting.sqlite, _list("sqlite", setting.sqlite))
-            yield SettingError(("backup", "names", path), f"{path} is not in backup.sqlite", hint)
-
-
-def _free_name(path: str, taken: Iterable[str]) -> str:
-    """Suggest a name for a file, of its whole path."""
-    name = re.sub("[^a-z0-9]+", "_", path.rpartition(".")[0].lower() or path.lower()).strip("_")[:60]
-    name = name if name[:1].isalpha() else f"db_{name}"
-    return f"{name}_2" if name in taken else name
-
-
 def check_site(site: Site, environment: Environment, folder: Path) -> Iterator[SettingError]:
     """The site passes requests to processes that listen, and has the certificate it speaks of."""
     for prefix, name in site.proxy.items():
@@ -500,7 +427,3 @@ def _check_certificate(site: Site, folder: Path) -> Iterator[SettingError]:
 
     if site.fallback and site.tls != "files":
         yield SettingError(("site", "fallback"), f'is not used with tls = "{site.tls}"', "remove it", needs=_SITE)
-
-
-def _list(what: str, names: Iterable[str]) -> str:
-    return f"{what}: {', '.join(names) or 'none'}"
