@@ -126,6 +126,16 @@ def plans(task: object) -> bool:
     return isinstance(task, FleetTask) and task.plans
 
 
+def rolls_out(task: object) -> bool:
+    """Tell whether a task leaves a log whatever comes of it."""
+    return isinstance(task, FleetTask) and task.rolls_out
+
+
+def announce(session: Session, calls: Iterable[Call]) -> None:
+    """Tell a session which revisions some calls will release."""
+    session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
+
+
 def resolved(call: Call) -> Call:
     """Return a call whose task is loaded."""
     if isinstance(call.task, Named):
@@ -175,13 +185,12 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         session = Session(self.config, names, command, verbose=bool(verbose), perform=self.perform)
         session.following = planned or ()
         self.session = session
-        if any(isinstance(call.task, FleetTask) and call.task.rolls_out for call in calls):
+        if any(rolls_out(call.task) for call in calls):
             session.recorded.keep()
-        session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
+        announce(session, calls)
         try:
             result = super().execute(*tasks)
-            if session.dry_failures:
-                raise HawserError(f"would fail on {', '.join(dict.fromkeys(session.dry_failures))}")
+            session.require_no_failure()
             if session.at_end is not None:
                 session.at_end()
             return result
@@ -229,11 +238,10 @@ class Executor(FabricExecutor):  # type: ignore[misc]
     def perform(self, session: Session, tasks: Sequence[tuple[str, Mapping[str, object]]]) -> None:
         """Run tasks of a plan in a session."""
         calls = [resolved(Call(self.collection[name], kwargs=dict(options))) for name, options in tasks]
-        session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
+        announce(session, calls)
         for call in calls:
             call.task(Fleet(session, session.selection.hosts), **call.kwargs)
-        if session.dry_failures:
-            raise HawserError(f"would fail on {', '.join(dict.fromkeys(session.dry_failures))}")
+        session.require_no_failure()
 
     def keep_completion(self, session: Session) -> None:
         """Keep what a shell completes, with what this run has seen, where a shell has ever asked for it."""

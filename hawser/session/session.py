@@ -370,6 +370,14 @@ class Session:
         """Remember the hosts on which a dry run would fail."""
         self.dry_failures.extend(names)
 
+    def require_no_failure(self) -> None:
+        """Stop where a dry run would have failed.
+
+        :raises HawserError: names the hosts.
+        """
+        if self.dry_failures:
+            raise HawserError(f"would fail on {', '.join(dict.fromkeys(self.dry_failures))}")
+
     def close(self, error: Exit | None = None) -> None:
         """Say goodbye to every host and sum up.
 
