@@ -119,6 +119,10 @@ class Dump:
         finally:
             self.withdraw()
 
+    def client(self, database: str) -> List[str]:
+        """Return the client of whoever is logged in, in a database."""
+        return [self.server.program, "--no-defaults", *CLIENT, "--protocol=socket", "-u", self.login, "-D", database]
+
     def withdraw(self) -> None:
         self.rows("DROP USER IF EXISTS %s;" % account(self.login, LOCAL))
 
@@ -172,7 +176,7 @@ class Dump:
         """Fill an empty database from a dump."""
         source.seek(0)
         line = '{ echo "$1"; gzip -dc; } | { shift; exec "$@"; }'
-        argv = [self.server.program, "--no-defaults", *CLIENT, "--protocol=socket", "-u", self.login, "-D", database]
+        argv = self.client(database)
         rights = ["ALL PRIVILEGES ON %s.*" % pattern(database), "SET USER ON *.*"]
         if self.rows("SELECT @@log_bin;") == ["1"]:
             # Without it, functions are refused on a server that writes a binary log.
@@ -225,7 +229,7 @@ class Dump:
         self.create(fresh, self.properties())
         try:
             self.load(source, fresh)
-            argv = [self.server.program, "--no-defaults", *CLIENT, "--protocol=socket", "-u", self.login, "-D", fresh]
+            argv = self.client(fresh)
             found = []
             with self.logged_in(["SELECT, SHOW VIEW ON %s.*" % pattern(fresh)]) as variables:
                 for query in queries:
