@@ -22,8 +22,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hawser.fleet import repository
-from tests.unit.simulated_hosts import COMMITS, NAME, World
+from tests.unit.simulated_hosts import NAME, World
 
 from .report import machine, write_part
 from .testbed import FOLDER, PROJECT, Testbed, environ, fab_command
@@ -138,9 +137,7 @@ def computed(count: int) -> Share:
     """Measure what a deploy that finds nothing to do computes, preflight included, where hosts answer at once."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
         world = World(monkeypatch, Path(folder), SETTINGS, name=NAME)
-        monkeypatch.setattr(repository, "resolve", lambda place, wanted: COMMITS[world.commit])
-        monkeypatch.setattr(repository, "bundle", lambda *arguments: b"")
-        monkeypatch.setattr(repository, "location", lambda *arguments: Path(folder))
+        world.have_commits(monkeypatch)
         world.fleet(**{f"host{number}": "web" for number in range(count)})
         with contextlib.redirect_stdout(io.StringIO()):
             for _ in range(2):

@@ -31,6 +31,7 @@ from fabric.config import Config
 # The steps are in the order in which `fab` knows them, whichever test comes first.
 import hawser.tasks.collection  # noqa: F401
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
+from hawser.fleet import repository
 from hawser.fleet.fleet import Fleet
 from hawser.host.facts import Facts
 from hawser.session.connections import Connections, Run
@@ -291,6 +292,12 @@ class World:
         self.fault: Fault = lambda host, row: None
         monkeypatch.setenv("HAWSER_HOSTS", str(folder))
         monkeypatch.setattr(Connections, "open_one", lambda connections, name, *more: self.open_wire(connections, name))
+
+    def have_commits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have the repository be one whose branch is at `commit`, and of which hosts need nothing."""
+        monkeypatch.setattr(repository, "resolve", lambda place, wanted: COMMITS[self.commit])
+        monkeypatch.setattr(repository, "bundle", lambda *arguments: b"")
+        monkeypatch.setattr(repository, "location", lambda *arguments: self.folder)
 
     def open_wire(self, connections: Connections, name: str) -> None:
         """Do what opening a real wire does, for a run."""

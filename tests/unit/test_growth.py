@@ -9,12 +9,11 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from hawser.fleet import repository
 from hawser.session.session import Session
 from hawser.ssh import known_lines
 from hawser.ssh.known_lines import KnownLines
 
-from .simulated_hosts import COMMITS, SimulatedWire, World
+from .simulated_hosts import SimulatedWire, World
 
 TEXT = """\
 [app]
@@ -38,9 +37,7 @@ KEY = paramiko.ECDSAKey.generate()
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(monkeypatch, tmp_path, TEXT, command="back")
-    monkeypatch.setattr(repository, "resolve", lambda place, wanted: COMMITS[made.commit])
-    monkeypatch.setattr(repository, "bundle", lambda *arguments: b"")
-    monkeypatch.setattr(repository, "location", lambda *arguments: tmp_path)
+    made.have_commits(monkeypatch)
     return made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hawser.fleet import references, repository
+from hawser.fleet import references
 from hawser.fleet.comparison import renderer
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.references import Doubts, Reference, bootstrapped_with, compared, serving, set_up
@@ -18,7 +18,7 @@ from hawser.resources import File
 from hawser.signatures import BOOTSTRAP, RELEASE
 from hawser.steps import Step
 
-from ..simulated_hosts import COMMITS, ROOT, STATE, World
+from ..simulated_hosts import ROOT, STATE, World
 
 TEXT = """\
 [app]
@@ -42,9 +42,7 @@ PATH = f"{STATE}/bootstrap.json"
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(monkeypatch, tmp_path, TEXT, command="back")
-    monkeypatch.setattr(repository, "resolve", lambda place, wanted: COMMITS[made.commit])
-    monkeypatch.setattr(repository, "bundle", lambda *arguments: b"")
-    monkeypatch.setattr(repository, "location", lambda *arguments: tmp_path)
+    made.have_commits(monkeypatch)
     (tmp_path / "pier.env").touch(mode=0o600)
     (tmp_path / "pier.env").write_text("TOKEN='first'\n")
     made.fleet(app1="back", app2="back")

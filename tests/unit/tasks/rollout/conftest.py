@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from hawser.fleet import repository
 from hawser.tasks.rollout import drain
 
-from ...simulated_hosts import COMMITS, World
+from ...simulated_hosts import World
 
 TEXT = """\
 [app]
@@ -46,9 +45,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Four hosts, a web server in front of three others, on which commit a serves."""
     made = World(monkeypatch, tmp_path, TEXT, release="batch = 1", command="back", body="1m", more="")
     monkeypatch.setattr(drain, "GRACE", 0)
-    monkeypatch.setattr(repository, "resolve", lambda place, wanted: COMMITS[made.commit])
-    monkeypatch.setattr(repository, "bundle", lambda *arguments: b"")
-    monkeypatch.setattr(repository, "location", lambda *arguments: tmp_path)
+    made.have_commits(monkeypatch)
     made.fleet(web1="front", app1="back", app2="back", app3="back")
     assert made.fab("deploy") == ""
     assert set(made.state.values()) == {"a"}
