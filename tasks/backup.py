@@ -11,7 +11,18 @@ from hawser.host import Host
 from hawser.host.databases import folder_of
 from hawser.host.offsite import Place, job, leaves
 from hawser.report.text import hearsay
-from hawser.resources import Absent, Command, Directory, Drill, File, Packages, Resources, Service, changed
+from hawser.resources import (
+    Absent,
+    Command,
+    Directory,
+    Drill,
+    File,
+    Packages,
+    Resources,
+    Service,
+    changed,
+    without_units,
+)
 from hawser.ssh.loader import archive
 from hawser.steps import fleet_task, removal, step
 
@@ -44,15 +55,7 @@ def install(host: Host) -> Resources:
 
 def gone(place: Place) -> Resources:
     """Yield that no timer makes backups."""
-    yield Command(
-        ("systemctl", "disable", "--now", f"{place.unit}.timer"),
-        unless=("test", "!", "-e", place.timer),
-        title=f"systemctl disable --now {place.unit}.timer",
-    )
-    timer, service = Absent(place.timer), Absent(place.service)
-    yield timer
-    yield service
-    yield Command(("systemctl", "daemon-reload"), when=changed(timer, service))
+    yield from without_units(place.timer, place.service)
     yield Absent(place.folder, recursive=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser.host import Host
 from hawser.host.firewall import Place, rules_of
-from hawser.resources import Absent, Command, Directory, File, Packages, Resources, Service, changed
+from hawser.resources import Absent, Command, Directory, File, Packages, Resources, Service, changed, without_units
 from hawser.steps import removal, step
 
 
@@ -31,12 +31,7 @@ def install(host: Host) -> Resources:
 
 def gone(place: Place) -> Resources:
     """Yield that there is no firewall of the application."""
-    yield Command(
-        ("systemctl", "disable", "--now", place.unit),
-        unless=("test", "!", "-e", place.service),
-        title=f"systemctl disable --now {place.unit}",
-    )
-    yield Absent(place.service)
+    yield from without_units(place.service)
     yield Absent(place.rules)
 
 

@@ -52,6 +52,7 @@ from .system import (
     Tool,
     User,
     UserGone,
+    without_units,
 )
 
 __all__ = [
@@ -126,4 +127,5 @@ __all__ = [
     "Vacated",
     "Visited",
     "changed",
+    "without_units",
 ]

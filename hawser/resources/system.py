@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from .base import Changed, Resource
+from .base import Changed, Resource, Resources, changed
+from .files import Absent
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,21 @@ class Command(Resource):
     @property
     def label(self) -> str:
         return f"command {self.title or ' '.join(self.argv)}"
+
+
+def without_units(*paths: str) -> Resources:
+    """Yield that units of the application's own run no more, have no file, and are not remembered as failed.
+
+    :param paths: their files, first the one whose presence tells whether they were there.
+    """
+    units = tuple(path.rpartition("/")[2] for path in paths)
+    yield Command(("systemctl", "disable", "--now", *units), unless=("test", "!", "-e", paths[0]))
+    files = [Absent(path) for path in paths]
+    yield from files
+    yield Command(("systemctl", "daemon-reload"), when=changed(*files))
+    # A pattern fits what there is: without one, it is an error that nothing has failed.
+    patterns = (f"{unit[:-1]}[{unit[-1]}]" for unit in units)
+    yield Command(("systemctl", "reset-failed", *patterns), when=changed(*files))
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,6 +81,8 @@ class OnlyMounts(Kind):
             if result.code:
                 raise Failure("%s cannot be unmounted; is it in use?" % name, result.output)
             remove(os.path.join(UNITS, name))
+            # Or it stays in the list of what has failed, without a file.
+            self.system.run(["systemctl", "reset-failed", "--", name], check=False)
         self.system.run(["systemctl", "daemon-reload"])
 
     def extra(self) -> List[str]:

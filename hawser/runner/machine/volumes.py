@@ -187,6 +187,7 @@ class OnlyVolumes(Kind):
             if all(self.went_well(argv, unit) for argv in steps):
                 # Last, for it tells what is still to be closed.
                 remove(os.path.join(UNITS, unit))
+                self.system.run(["systemctl", "reset-failed", "--", unit], check=False)
 
     def went_well(self, argv: List[str], unit: str) -> bool:
         """Run a command; tell whether it succeeded, where a failure may wait."""
