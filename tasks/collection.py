@@ -28,6 +28,7 @@ PLACES = {
     "plan": "plans.plan",
     "apply": "plans.apply",
     "status": "status.status",
+    "top": "top.top",
     "check": "check.check",
     "drift": "drift.drift",
     "schema": "schema.schema",
@@ -117,6 +118,7 @@ MEMBERS = {
     ),
     "Look": (
         "status",
+        "top",
         "drift",
         "logs",
         "history",

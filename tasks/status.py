@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import partial
 
 from hawser.answers import reading
 from hawser.answers.messages import ProcessRow
-from hawser.answers.rows import Certificate, Listener, Stray
+from hawser.answers.rows import Certificate, Listener, Offsite, Stray
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import deployed_host
 from hawser.fleet.questions import Question
+from hawser.fleet.watching import watch as keep_looking
 from hawser.host import Host
 from hawser.host.certificates import shown_certificates
 from hawser.host.databases import broken_off
 from hawser.host.health import questions
+from hawser.host.offsite import leaves
 from hawser.host.ports import Port, belongs, exposed, promised
 from hawser.host.processes import ProcessInstance, live_processes_of
 from hawser.host.services import service_of
 from hawser.host.shares import required
 from hawser.host.volumes import folders
 from hawser.report import Marked
-from hawser.report.text import brief, safe
 from hawser.runner.kernel.ports import EVERYWHERE
 from hawser.runner.kernel.strays import summary
 from hawser.steps import fleet_task
@@ -51,35 +51,9 @@ def status(fleet: Fleet, watch: bool = False, every: int = 0) -> None:
     if every and not watch:
         raise HawserError("--every says how often --watch looks; it stands alone here", code=2)
     if watch:
-        watch_hosts(fleet, max(1, every or EVERY))
+        keep_looking(fleet, "status", max(1, every or EVERY), partial(look, fleet))
     else:
         look(fleet)
-
-
-def watch_hosts(fleet: Fleet, every: int) -> NoReturn:
-    """Look again and again over the same connections; hosts that do not answer are tried anew each time.
-
-    :raises HawserError: nobody sees it; or Ctrl-C, which is how it ends, and of which nothing is said.
-    """
-    session = fleet.session
-    shown = session.report
-    try:
-        with session.screen(f"{fleet.environment.name}: status, every {every} s") as screen:
-            while True:
-                session.report = told = screen.report()
-                told.set_masks(session.masks)
-                trouble = ""
-                try:
-                    look(fleet)
-                except HawserError as error:
-                    trouble = brief(safe(str(error), session.masks))
-                screen.show(told, trouble)
-                time.sleep(every)
-                fleet.connections.look_again(fleet.names)
-    except KeyboardInterrupt:
-        raise HawserError("", code=128 + signal.SIGINT) from None
-    finally:
-        session.report = shown
 
 
 def look(fleet: Fleet) -> None:
@@ -97,7 +71,11 @@ def look(fleet: Fleet) -> None:
         records = [record for each in looks for record in each.process_records()]
         fleet.report.table(f"{fleet.environment.name}: processes", PROCESSES, rows, records)
     title = f"{fleet.environment.name}: hosts"
-    fleet.report.table(title, HOSTS, [each.row() for each in looks], [each.record() for each in looks])
+    columns, rows = HOSTS, [each.row() for each in looks]
+    if any(each.left for each in looks):
+        columns = [*HOSTS, "backup"]
+        rows = [[*row, backup(each)] for row, each in zip(rows, looks, strict=True)]
+    fleet.report.table(title, columns, rows, [each.record() for each in looks])
     open_ones = [each.host.name for each in looks if each.host.facts.journal]
     if open_ones:
         target = fleet.environment.name
@@ -146,7 +124,9 @@ def status_of(fleet: Fleet, name: str) -> HostStatus:
     stray = Question(reading.STRAYS, {"user": host.app.user})
     failed = Question(reading.FAILED_UNITS)
     certificates = {each: Question(reading.CERTIFICATE, {"path": path}) for each, path in shown.items()}
+    left = Question(reading.OFFSITE) if leaves(host) else None
     asked: list[Question[object]] = [health, listeners, unmounted, stray, failed, *certificates.values()]
+    asked += [left] if left else []
     answers = fleet.ask_together(name, asked)
     sockets, strays = answers.to(listeners), answers.to(stray)
     return HostStatus(
@@ -161,6 +141,7 @@ def status_of(fleet: Fleet, name: str) -> HostStatus:
         sockets["more"],
         strays["more"],
         [row["unit"] for row in answers.to(failed)["rows"]],
+        answers.to(left) if left else None,
     )
 
 
@@ -177,6 +158,7 @@ class HostStatus:
     :param unseen: how many sockets listen beyond these, and
     :param more_strays: how many such programs run.
     :param failed_units: the units of systemd that have failed.
+    :param left: how its backups have left it; None: none are to.
     """
 
     host: Host
@@ -190,6 +172,7 @@ class HostStatus:
     unseen: int = 0
     more_strays: int = 0
     failed_units: Sequence[str] = ()
+    left: Offsite | None = None
 
     def defined(self, process: ProcessInstance) -> ProcessRow:
         """Return the row of a process's manager about it; that of a stopped process for an unknown one."""
@@ -315,6 +298,7 @@ class HostStatus:
             "strays": [dict(each) for each in self.strays],
             "not_shown": {"sockets": self.unseen, "strays": self.more_strays},
             "certificate_days": {name: each["days"] if each else None for name, each in self.certificates.items()},
+            "backup": self.left["time"] or None if self.left else None,
             "clock_offset": round(self.offset, 3),
             "disk_free": facts.disk_free,
             "disk_total": facts.disk_total,
@@ -353,6 +337,18 @@ def ends(certificate: Certificate | None) -> str:
     if certificate is None:
         return "none"
     return f"{certificate['days']} days" + (", self-signed" if certificate["self_signed"] else "")
+
+
+def backup(look: HostStatus) -> str:
+    """Say how old the last backup is that has left a host; nothing where none is to."""
+    setting = look.host.environment.backup.offsite
+    if setting is None or look.left is None:
+        return ""
+    seconds = int(look.host.facts.clock - look.left["time"])
+    text = span(max(0, seconds)) if look.left["time"] else "none"
+    if look.left["failed"]:
+        return Marked.bad(f"{text}\nthe last one failed")
+    return Marked.warning(text) if not look.left["time"] or seconds > 3600 * setting.max_age else text
 
 
 def age(host: Host) -> str:

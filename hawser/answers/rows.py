@@ -8,7 +8,9 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 from typing_extensions import TypedDict
 
 from .kinds import (
+    ByName,
     Commit,
+    Counted,
     Digest,
     Exact,
     Few,
@@ -121,6 +123,34 @@ class Room(Row):
 class Memory(Row):
     total: Size
     free: Size
+
+
+class ProcessUsage(Row):
+    """What a process has used and holds: seconds of a processor, bytes; None: its manager counts no restarts."""
+
+    cpu: Moment
+    memory: Size
+    programs: Size
+    restarts: Size | None
+
+
+class OtherUsage(Row):
+    unit: UnitOrNone
+    cpu: Moment
+    memory: Size
+
+
+class HostUsage(Row):
+    """See `hawser.runner.processes.usage`."""
+
+    moment: Moment
+    busy: Moment
+    processors: Annotated[int, Field(ge=1, lt=2**16)]
+    load: Moment
+    memory: Memory
+    swap: Memory
+    processes: ByName[ProcessUsage]
+    others: Counted[OtherUsage]
 
 
 class SiteState(Row):

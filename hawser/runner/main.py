@@ -77,6 +77,7 @@ ASKABLE = {
     "transfers.listing": "files.transfers",
     "transfers.state": "files.transfers",
     "trees.held": "code.worktrees",
+    "usage.usage": "processes.usage",
 }
 
 

@@ -345,9 +345,10 @@ class Session:
             return catalog, self.recorder.recording(name, catalog, heard)
         return (self.guard.held(name, catalog) if self.guard is not None else catalog), heard
 
-    def screen(self, title: str) -> Screen:
-        """Return the terminal as a place in which one look follows the other.
+    def screen(self, task: str, every: int) -> Screen:
+        """Return the terminal as a place in which one look of a task follows the other.
 
+        :param every: seconds between two of them.
         :raises HawserError: nobody sees a terminal.
         """
         from ..report.screen import Screen
@@ -356,10 +357,11 @@ class Session:
         if not isinstance(self.recorded.shown, TerminalReport):
             raise HawserError(
                 "--watch redraws a terminal, and there is none",
-                next=f"fab -H {self.environment.name} status, as often as you like; its exit status says whether "
-                "something is down, HAWSER_OUTPUT=json has it for programs",
+                next=f"fab -H {self.environment.name} {task} without it, as often as you like; HAWSER_OUTPUT=json has "
+                "it for programs",
                 code=2,
             )
+        title = f"{self.environment.name}: {task}, every {every} s"
         return Screen(Sink(sys.stdout), title, os.environ)
 
     def set_result(self, result: str) -> None:

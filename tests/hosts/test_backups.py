@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hawser import sandbox
+from tests import storage
 
 from .conftest import Fleet, wait_for
 
@@ -114,6 +116,9 @@ subprocess.run(words, env={**os.environ, **job["env"]}, check=True, stdout=subpr
 """
 
 
+ACCESS = f'AWS_ACCESS_KEY_ID = "{storage.NAME}", AWS_SECRET_ACCESS_KEY = "{{{{ secrets.S3_KEY }}}}"'
+
+
 @pytest.fixture
 def vaulted(fleet: Fleet) -> Iterator[str]:
     """Have the backups of the database leave its host, for a server of SFTP; returns its address."""
@@ -128,6 +133,9 @@ def vaulted(fleet: Fleet) -> Iterator[str]:
     offsite += f'schedule = "*-*-* 03:30"\n{question}'
     fleet.file.write_text(f"{changed}\n[backup.offsite]\n{offsite}")
     fleet.inside("web2", "useradd", "--create-home", "vault")
+    # A disk that is soon full.
+    fleet.inside("web2", "mount", "-t", "tmpfs", "-o", "size=16m,mode=755", "tmpfs", "/home/vault")
+    fleet.inside("web2", "chown", "vault", "/home/vault")
     try:
         fleet.fab("-H", f"{fleet.name}/data1", "bootstrap")
         yield address
@@ -135,10 +143,11 @@ def vaulted(fleet: Fleet) -> Iterator[str]:
         fleet.file.write_text(text)
         (fleet.hosts / f"{fleet.name}.env").write_text(secrets)
         fleet.fab("-H", f"{fleet.name}/data1", "bootstrap")
+        fleet.inside("web2", "umount", "/home/vault", check=False)
         fleet.inside("web2", "userdel", "--remove", "vault", check=False)
 
 
-def test_backups_leave_the_host_and_come_back(marked: Fleet, vaulted: str) -> None:
+def test_backups_leave_the_host_and_come_back(marked: Fleet, vaulted: str, tmp_path: Path) -> None:
     fleet, target = marked, f"{marked.name}/data1"
     assert "no backup has left the host yet" in fleet.fab("-H", target, "check", code=None).stdout
     said = fleet.fab("-H", target, "backup.run", code=1).stdout
@@ -171,10 +180,31 @@ def test_backups_leave_the_host_and_come_back(marked: Fleet, vaulted: str) -> No
     secret = fleet.secrets["BACKUP_PASSWORD"]
     assert secret not in fleet.inside("data1", "sh", "-c", "journalctl -u hawser-backup-demo; ps ax -o args")
 
+    fleet.inside("web2", "sh", "-c", "cat /dev/zero >/home/vault/filler || true", check=False)
+    fleet.fab("-H", target, "backup.run", code=1)
+    assert "the last one failed" in fleet.fab("-H", target, "status").stdout
+    fleet.inside("web2", "rm", "/home/vault/filler")
+    fleet.fab("-H", target, "backup.run")
+    assert "the last one failed" not in fleet.fab("-H", target, "status").stdout
+
     fleet.inside("web2", "rm", "/home/vault/.ssh/authorized_keys")
     fleet.fab("-H", target, "backup.run", code=1)
     said = fleet.fab("-H", target, "check", code=1).stdout
     assert "the last backup that was to leave the host failed" in said
+
+    gateway = fleet.inside("data1", "ip", "-4", "route", "show", "default").split()[2]
+    with storage.serving("s3", tmp_path / "vault", gateway) as port:
+        told = re.sub(r"repository = .*\n", f'repository = "s3:http://{gateway}:{port}/vault/demo"\n', text)
+        told = re.sub(r"host_key = .*\n", f"variables = {{ {ACCESS} }}\n", told)
+        told = told.replace("generated = [", 'required = ["S3_KEY"]\ngenerated = [', 1)
+        fleet.file.write_text(told)
+        secrets = fleet.hosts / f"{fleet.name}.env"
+        secrets.write_text(f'{secrets.read_text()}S3_KEY="{storage.KEY}"\n')
+        fleet.fab("-H", target, "backup.install")
+        sql(fleet, "UPDATE mark SET text = 'as it was'")
+        fleet.fab("-H", target, "backup.run", "backup.drill")
+        assert storage.KEY not in fleet.inside("data1", "journalctl", "-u", "hawser-backup-demo")
+    assert any((tmp_path / "vault" / "vault" / "demo" / "snapshots").iterdir())
 
 
 def test_a_setting_that_has_gone_takes_the_timer_with_it(fleet: Fleet) -> None:

@@ -244,6 +244,23 @@ def test_status_goes_on_looking_and_sees_what_changes_until_ctrl_c(fleet: Fleet)
     assert "there is none" in fleet.fab(*words, code=2).stderr
 
 
+def test_top_tells_what_processes_use_and_who_else_computes(fleet: Fleet) -> None:
+    fleet.inside("data1", "systemd-run", "--quiet", "--unit=burner", "sh", "-c", "while :; do :; done")
+    try:
+        tables = [each for each in fleet.events("-H", fleet.name, "top", "--every", "2") if each["t"] == "table"]
+    finally:
+        fleet.inside("data1", "systemctl", "stop", "burner")
+    processes, hosts = (each["records"] for each in tables)
+    assert {each["host"] for each in hosts} == {"web1", "web2", "data1"}  # type: ignore[index]
+    (data,) = [each for each in hosts if each["host"] == "data1"]  # type: ignore[index]
+    assert data["others"][0]["unit"] == "burner.service" and data["others"][0]["cpu"] > 0.2
+    webs = [each for each in processes if each["process"] == "web"]  # type: ignore[index]
+    # A master and its workers.
+    assert len(webs) == 2 and all(each["programs"] >= 2 and each["memory"] > 10 << 20 for each in webs)
+    assert all(each["cpu"] is not None and each["programs"] for each in processes)  # type: ignore[index]
+    assert "burner" not in fleet.fab("-H", f"{fleet.name}/data1", "top", "--every", "1").stdout
+
+
 def test_the_history_tells_the_subject_of_the_commit_that_was_deployed(fleet: Fleet) -> None:
     subject = f"Boats may be longer than their berth {time.time_ns()}"
     fleet.commit({"logbook/longer.py": "LONGER = 1\n"}, subject)

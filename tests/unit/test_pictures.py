@@ -45,7 +45,7 @@ def test_addresses_of_throwaway_hosts_may_be_seen_in_a_picture(pictures):
     pictures.refuse_what_is_private("web1 10.213.4.3 /srv/demo/current")
 
 
-@pytest.mark.parametrize("name", ["deploy", "status"])
+@pytest.mark.parametrize("name", ["deploy", "status", "top", "drift", "plan"])
 def test_the_pictures_that_are_kept_show_nothing_private_and_fetch_nothing(pictures, name):
     text = (pictures.PICTURES / f"{name}.svg").read_text()
     pictures.refuse_what_is_private(text)

@@ -39,10 +39,19 @@ class State:
     :param pid: its main process, 0 when there is none.
     :param word: the manager's own word.
     :param stale: the manager knows that its definition on disk has changed.
+    :param restarts: how often it was started again by itself; None: the manager does not count.
     """
 
     def __init__(
-        self, known: bool, phase: str, enabled: bool, since: float, pid: int, word: str, stale: bool = False
+        self,
+        known: bool,
+        phase: str,
+        enabled: bool,
+        since: float,
+        pid: int,
+        word: str,
+        stale: bool = False,
+        restarts: Optional[int] = None,
     ) -> None:
         self.known = known
         self.phase = phase
@@ -51,6 +60,7 @@ class State:
         self.pid = pid
         self.word = word
         self.stale = stale
+        self.restarts = restarts
 
     @property
     def active(self) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # The other timestamps are words, which systemd writes as numbers only since version 251.
 PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,StateChangeTimestampMonotonic"
+PROPERTIES += ",NRestarts"
 
 
 class Systemd(ProcessManager):
@@ -75,6 +76,7 @@ class Systemd(ProcessManager):
             pid=int(row["MainPID"] or 0),
             word="%s (%s)" % (active, sub),
             stale=row["NeedDaemonReload"] == "yes",
+            restarts=int(row["NRestarts"] or 0),
         )
 
     def take_up(self, unit: str, path: str = "") -> None:

@@ -182,6 +182,30 @@ class Memory(TypedDict):
     free: int
 
 
+class ProcessUsage(TypedDict):
+    cpu: float
+    memory: int
+    programs: int
+    restarts: Optional[int]
+
+
+class OtherUsage(TypedDict):
+    unit: str
+    cpu: float
+    memory: int
+
+
+class HostUsage(TypedDict):
+    moment: float
+    busy: float
+    processors: int
+    load: float
+    memory: Memory
+    swap: Memory
+    processes: Dict[str, ProcessUsage]
+    others: Counted[OtherUsage]
+
+
 class SiteState(TypedDict):
     astray: str
     remarks: List[str]

@@ -117,7 +117,7 @@ class Watched:
         self.shown: list[tuple[str, str]] = []
         self.stream = io.StringIO()
 
-    def __call__(self, title: str) -> Watched:
+    def __call__(self, task: str, every: int) -> Watched:
         return self
 
     def __enter__(self) -> Watched:

@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from hawser.runner.databases import offsite
 from hawser.runner.databases.offsite import Repository, outcome_of, run
 from hawser.runner.system import Failure
+from tests import storage
 
 
 def snapshots(job) -> list[dict]:
@@ -206,3 +208,45 @@ def test_without_a_rule_everything_stays(system, job) -> None:
     for _ in range(2):
         run({**job, "keep": {}}, system)
     assert len(snapshots(job)) == 2
+
+
+def variables_of(kind: str, port: int, key: str = storage.KEY) -> dict[str, str]:
+    """Return what restic is told of a server of `storage`."""
+    if kind == "s3":
+        access = {"AWS_ACCESS_KEY_ID": storage.NAME, "AWS_SECRET_ACCESS_KEY": key}
+        return {"RESTIC_REPOSITORY": f"s3:http://127.0.0.1:{port}/vault/shop", **access}
+    return {"RESTIC_REPOSITORY": f"rest:http://{storage.NAME}:{quote(key)}@127.0.0.1:{port}/shop/"}
+
+
+@pytest.mark.parametrize("kind", ["s3", "restic"])
+def test_a_server_of_storage_takes_them_and_is_told_from_one_that_refuses_or_is_not_there(
+    system, job, tmp_path: Path, kind: str
+) -> None:
+    def sent(port: int, key: str = storage.KEY) -> dict:
+        return {**job, "env": {**job["env"], **variables_of(kind, port, key)}, "masks": [key, quote(key)]}
+
+    with storage.serving(kind, tmp_path / "vault") as port:
+        with pytest.raises(Failure) as refused:
+            run(sent(port, "another key"), system)
+        assert "another key" not in refused.value.output and "another%20key" not in refused.value.output
+        assert snapshots_of(system) == ("", True)
+        run(sent(port), system)
+        run(sent(port), system)
+        assert len(snapshots(sent(port))) == 2
+        name, failed = snapshots_of(system)
+        assert name and not failed
+        assert b"a picture" not in b"".join(
+            each.read_bytes() for each in (tmp_path / "vault").rglob("*") if each.is_file()
+        )
+    with pytest.raises(Failure):
+        run(sent(port), system)
+    assert snapshots_of(system) == (name, True)
+    with storage.serving(kind, tmp_path / "vault", port=port):
+        run(sent(port), system)
+        assert snapshots_of(system) not in (("", False), (name, False))
+
+
+def snapshots_of(system) -> tuple[str, bool]:
+    """Return the last good snapshot that is remembered, and whether the last attempt failed."""
+    found = offsite.last(system)
+    return found["snapshot"], bool(found["failed"])

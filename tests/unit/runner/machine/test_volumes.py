@@ -262,7 +262,7 @@ def test_a_volume_that_is_wanted_no_more_is_unmounted_and_closed_and_its_unit_go
 def test_a_volume_that_was_not_open_only_loses_its_unit(kept, disk):
     disk.mounts.write_text(disk.row("tmpfs tmpfs"))
     kept()
-    assert disk.said == [] and disk.mounts.read_text()
+    assert disk.said == [["systemctl", "reset-failed", "--", UNIT]] and disk.mounts.read_text()
     assert not (kept.units / UNIT).exists()
 
 
