@@ -20,7 +20,7 @@ from hawser.steps import fleet_task
 from .status import since
 
 PROCESSES = ["host", "process", "cpu", "memory", "programs", "restarts", "since"]
-HOSTS = ["host", "cpu", "load", "memory", "swap", "most others"]
+HOSTS = ["host", "cpu", "load", "memory", "swap", "others"]
 # Seconds over which the use of processors is measured.
 EVERY = 2
 # From which on a value stands out: the share of all processors, and of the memory.
@@ -153,7 +153,9 @@ class HostUse:
     @property
     def busy(self) -> float | None:
         """How many of the host's processors are busy."""
-        return self.processors(self.now["busy"], self.before["busy"] if self.before else None)
+        busy = self.processors(self.now["busy"], self.before["busy"] if self.before else None)
+        # The kernel counts each processor by a clock of its own.
+        return None if busy is None else min(busy, float(self.now["processors"]))
 
     def row(self) -> list[str]:
         """Return the host's row of the table."""

@@ -102,7 +102,7 @@ HEALTH = ReadingFunction("survey.health", ByName[Text], PATIENT, about="checks")
 REMOTE_ENTRIES = ReadingFunction("transfers.entries", ByName[Exact], PATIENT, about="paths")
 REMOTE_FILES = ReadingFunction("transfers.listing", Many[RemoteFile], PATIENT)
 REMOTE_STATE = ReadingFunction("transfers.state", RemoteState | None, PATIENT)
-USAGE = ReadingFunction("usage.usage", HostUsage, about="processes")
+USAGE = ReadingFunction("usage.usage", HostUsage)
 CHECKOUTS = ReadingFunction("trees.held", ByName[CheckedOut])
 FUNCTIONS = {str(each): each for each in list(vars().values()) if isinstance(each, ReadingFunction)}
 
