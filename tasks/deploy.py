@@ -21,7 +21,7 @@ from hawser.fleet.releases import (
 )
 from hawser.fleet.rolling import RevertPlan, Rollout
 from hawser.host import journal
-from hawser.host.journal import REPAIR, Record, latest
+from hawser.host.journal import AGAIN, Record, latest
 from hawser.host.release import Release, short
 from hawser.steps import Step, StepLike, fleet_task, own_steps
 
@@ -90,10 +90,10 @@ def finishing() -> list[Step]:
 def revert_plan(record: Record) -> RevertPlan:
     """Return how hosts go back.
 
-    From a repair there is no way back to what somebody had changed. What serves still is left alone: to start it again
-    might be its end.
+    From a repair there is no way back to what somebody had changed, and from an upgrade none to older packages. What
+    serves still is left alone: to start it again might be its end.
     """
-    back = [processes.cleaned_up] if record.what == REPAIR else [*switching(), cron.install, release.tidy]
+    back = [processes.cleaned_up] if record.what in AGAIN else [*switching(), cron.install, release.tidy]
     return RevertPlan(
         revert_hosts=back,
         undeploy=[*webservers.REMOVE, cron.remove, release.undeploy],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -96,9 +95,7 @@ def repair(fleet: Fleet) -> None:
         early: list[StepLike] = [*(AsSetUp(step, made) for step in EARLY), bootstrap.folders]
         before: list[StepLike] = [*(AsSetUp(step, made) for step in later(made)), managers.systemd.only_ours]
         deploy.roll_out(hosts, wanted, record, hosts.names, again=True, early=early, before=before)
-        progress = fleet.session.progress
-        if progress.rollout is not None:
-            progress.set_rollout(dataclasses.replace(progress.rollout, anew=()))
+        fleet.session.progress.end_anew()
     if not fleet.dry:
         prove(there.subset([each.host for each in wrong]))
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from hawser.answers import reading
 from hawser.answers.messages import ProcessRow
-from hawser.answers.rows import Certificate, Listener, Offsite, Stray
+from hawser.answers.rows import Certificate, Listener, Offsite, Stray, Upgrades
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import deployed_host
@@ -24,6 +24,7 @@ from hawser.host.ports import Port, belongs, exposed, promised
 from hawser.host.processes import ProcessInstance, live_processes_of
 from hawser.host.services import service_of
 from hawser.host.shares import required
+from hawser.host.updates import waiting
 from hawser.host.volumes import folders
 from hawser.report import Marked
 from hawser.runner.kernel.ports import EVERYWHERE
@@ -81,6 +82,7 @@ def look(fleet: Fleet) -> None:
         target = fleet.environment.name
         next_move = f"fab -H {target} lock.status, is somebody at work? else: fab -H {target} resume"
         fleet.report.note("", f"a rollout is open on {', '.join(open_ones)}; next: {next_move}", "warning")
+    tell_updates(fleet, looks)
     for each in looks:
         for owner, number in exposed(each.host, each.sockets):
             fleet.report.note(
@@ -99,6 +101,19 @@ def look(fleet: Fleet) -> None:
     failed += [trouble for each in looks for trouble in each.troubles()]
     if failed:
         raise StepFailed("\n".join(failed))
+
+
+def tell_updates(fleet: Fleet, looks: Sequence[HostStatus]) -> None:
+    """Say which hosts wait for security updates, or to be booted."""
+    told: dict[str, list[str]] = {}
+    for each in looks:
+        if (found := each.updates) and (waiting(found) or found["reboot"]):
+            reboot = ("; wants to be booted", " --reboot") if found["reboot"] else ("", "")
+            text = (waiting(found) + reboot[0]).removeprefix("; ")
+            told.setdefault(f"{text}; next: fab -H {{}} upgrade{reboot[1]}", []).append(each.host.name)
+    for text, names in told.items():
+        next_move = text.format(fleet.environment.target(*names))
+        fleet.report.note("", f"{', '.join(names)}: {next_move}", "warning")
 
 
 def tell_what_is_not_deployed(fleet: Fleet, host: Host) -> None:
@@ -124,8 +139,9 @@ def status_of(fleet: Fleet, name: str) -> HostStatus:
     stray = Question(reading.STRAYS, {"user": host.app.user})
     failed = Question(reading.FAILED_UNITS)
     certificates = {each: Question(reading.CERTIFICATE, {"path": path}) for each, path in shown.items()}
+    updates = Question(reading.UPGRADES)
     left = Question(reading.OFFSITE) if leaves(host) else None
-    asked: list[Question[object]] = [health, listeners, unmounted, stray, failed, *certificates.values()]
+    asked: list[Question[object]] = [health, listeners, unmounted, stray, failed, updates, *certificates.values()]
     asked += [left] if left else []
     answers = fleet.ask_together(name, asked)
     sockets, strays = answers.to(listeners), answers.to(stray)
@@ -142,6 +158,7 @@ def status_of(fleet: Fleet, name: str) -> HostStatus:
         strays["more"],
         [row["unit"] for row in answers.to(failed)["rows"]],
         answers.to(left) if left else None,
+        answers.to(updates),
     )
 
 
@@ -159,6 +176,7 @@ class HostStatus:
     :param more_strays: how many such programs run.
     :param failed_units: the units of systemd that have failed.
     :param left: how its backups have left it; None: none are to.
+    :param updates: the newer versions that it waits for.
     """
 
     host: Host
@@ -173,6 +191,7 @@ class HostStatus:
     more_strays: int = 0
     failed_units: Sequence[str] = ()
     left: Offsite | None = None
+    updates: Upgrades | None = None
 
     def defined(self, process: ProcessInstance) -> ProcessRow:
         """Return the row of a process's manager about it; that of a stopped process for an unknown one."""
@@ -299,10 +318,19 @@ class HostStatus:
             "not_shown": {"sockets": self.unseen, "strays": self.more_strays},
             "certificate_days": {name: each["days"] if each else None for name, each in self.certificates.items()},
             "backup": self.left["time"] or None if self.left else None,
+            "security_updates": self.security_updates,
+            "reboot": self.updates["reboot"] if self.updates else None,
             "clock_offset": round(self.offset, 3),
             "disk_free": facts.disk_free,
             "disk_total": facts.disk_total,
         }
+
+    @property
+    def security_updates(self) -> list[str] | None:
+        """The packages for which they wait; None where that is not known."""
+        if self.updates is None or self.updates["trouble"]:
+            return None
+        return [each["name"] for each in self.updates["packages"] if each["security"]]
 
     def troubles(self) -> Iterator[str]:
         """Yield the troubles that keep the host from its promises."""

@@ -7,7 +7,22 @@ from typing import Generic, Self, TypeVar
 
 from typing_extensions import TypeForm
 
-from .kinds import ByName, Commit, CommitOrNone, Counted, Exact, Few, Many, Moment, NameOrNone, Size, Text, Words
+from .kinds import (
+    ByName,
+    Commit,
+    CommitOrNone,
+    Counted,
+    Exact,
+    Few,
+    Many,
+    Moment,
+    Name,
+    NameOrNone,
+    Size,
+    Text,
+    UnitOrNone,
+    Words,
+)
 from .records import Entry
 from .rows import (
     AlembicPlan,
@@ -34,6 +49,7 @@ from .rows import (
     SiteState,
     Snapshot,
     Stray,
+    Upgrades,
 )
 
 # Seconds within which a question is answered that costs a host next to nothing, and one that asks others in turn:
@@ -102,6 +118,9 @@ HEALTH = ReadingFunction("survey.health", ByName[Text], PATIENT, about="checks")
 REMOTE_ENTRIES = ReadingFunction("transfers.entries", ByName[Exact], PATIENT, about="paths")
 REMOTE_FILES = ReadingFunction("transfers.listing", Many[RemoteFile], PATIENT)
 REMOTE_STATE = ReadingFunction("transfers.state", RemoteState | None, PATIENT)
+BOOT = ReadingFunction("upgrades.boot", Name)
+OUTDATED = ReadingFunction("upgrades.outdated", Few[UnitOrNone])
+UPGRADES = ReadingFunction("upgrades.pending", Upgrades, PATIENT)
 USAGE = ReadingFunction("usage.usage", HostUsage)
 CHECKOUTS = ReadingFunction("trees.held", ByName[CheckedOut])
 FUNCTIONS = {str(each): each for each in list(vars().values()) if isinstance(each, ReadingFunction)}

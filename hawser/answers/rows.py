@@ -153,6 +153,24 @@ class HostUsage(Row):
     others: Counted[OtherUsage]
 
 
+class NewerVersion(Row):
+    """A package that is installed, and the version that it would get."""
+
+    name: Text
+    old: Text
+    new: Text
+    security: bool
+
+
+class Upgrades(Row):
+    """See `hawser.runner.machine.upgrades.pending`."""
+
+    packages: Few[NewerVersion]
+    lists: Whole
+    reboot: Text
+    trouble: Text
+
+
 class SiteState(Row):
     """Why a site does not have its names, empty when it has, and what else there is to say of it."""
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..errors import HawserError
 from ..host import Host
-from ..host.journal import REPAIR, Record
+from ..host.journal import AGAIN, Record
 from ..host.release import Release, is_commit, is_id
 from ..resources import JSON, Catalog
 from ..secrets import Secrets
@@ -89,8 +89,8 @@ def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str], dict[st
         if not facts.current:
             continue
         record = Record.of(facts)
-        # A repair that was broken off or has failed is a rollout of what serves already.
-        again = record is not None and record.what == REPAIR and record.release == facts.current
+        # A repair or an upgrade that was broken off or has failed is a rollout of what serves already.
+        again = record is not None and record.what in AGAIN and record.release == facts.current
         if record is not None and not record.complete and not again:
             lost[name] = f"a rollout of {record.release} is open; next: fab -H {fleet.environment.name} resume"
         elif present := todays(fleet, name, made):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ..errors import HawserError, StepFailed
-from ..host.journal import PUT_BACK, REPAIR, SWITCH, Record
+from ..host.journal import AGAIN, PUT_BACK, SWITCH, Record
 from ..host.release import Release
 from ..signatures import Kept
 from ..steps import Step, StepLike
@@ -164,7 +164,7 @@ class Rollout:
             current = self.connections.facts[name].current or "nothing" if name in self.connections.facts else ""
             serving.setdefault("unknown, it does not answer" if lost else f"{current} serves", []).append(name)
         told = [f"  {', '.join(names)}: {what}" for what, names in serving.items()]
-        task = REPAIR if self.record.what == REPAIR else "deploy"
+        task = self.record.what if self.record.what in AGAIN else "deploy"
         next_move = f"mend what failed, then fab -H {self.hosts.environment.name} {task}"
         self.hosts.report.note("", "\n".join(["after the failure:", *told, f"  next: {next_move}"]))
 

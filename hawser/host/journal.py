@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 # How far ahead of this machine a host's clock may be before it is not believed, in seconds.
 AHEAD = 86400
 PREPARE, MIGRATE, SWITCH, PUT_BACK = "prepare", "migrate", "switch", "put back"
-# The rollout of a release where it serves already.
-REPAIR = "repair"
+REPAIR, UPGRADE = "repair", "upgrade"
+# The rollouts of a release where it serves already.
+AGAIN = (REPAIR, UPGRADE)
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Record:
     """A rollout in the words of a host's journal.
 
     :param release: the release that the hosts shall serve.
-    :param what: ``deploy``, ``rollback`` or ``repair``.
+    :param what: ``deploy``, ``rollback``, ``repair`` or ``upgrade``.
     :param by: who began it, from where and when; the same on all hosts.
     :param hosts: those that shall serve it.
     :param phase: how far the host has come; ``put back``: it returns to what it served before.

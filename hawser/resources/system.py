@@ -23,6 +23,51 @@ class Packages(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class PackageLists(Resource):
+    """What the package servers have, fetched not long ago.
+
+    :param seconds: how old it may be.
+    """
+
+    kind: ClassVar[str] = "package_lists"
+    seconds: int
+
+    @property
+    def label(self) -> str:
+        return "lists of packages"
+
+
+@dataclass(frozen=True, eq=False)
+class Upgraded(Resource):
+    """What is installed, in the newest version that its release of Debian has; files that were edited stay.
+
+    :param everything: not security updates alone.
+    """
+
+    kind: ClassVar[str] = "upgraded"
+    everything: bool = False
+
+    @property
+    def label(self) -> str:
+        return "all packages" if self.everything else "security updates"
+
+
+@dataclass(frozen=True, eq=False)
+class Rebooted(Resource):
+    """A host that has been booted since; it goes down a second after it has said so.
+
+    :param boot: what told the boot before from all others.
+    """
+
+    kind: ClassVar[str] = "rebooted"
+    boot: str
+
+    @property
+    def label(self) -> str:
+        return "boot"
+
+
+@dataclass(frozen=True, eq=False)
 class User(Resource):
     """A system user without a password; an existing one only joins the groups that it lacks.
 

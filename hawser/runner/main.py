@@ -77,6 +77,9 @@ ASKABLE = {
     "transfers.listing": "files.transfers",
     "transfers.state": "files.transfers",
     "trees.held": "code.worktrees",
+    "upgrades.boot": "machine.upgrades",
+    "upgrades.outdated": "machine.upgrades",
+    "upgrades.pending": "machine.upgrades",
     "usage.usage": "processes.usage",
 }
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from ..errors import AtWork, HawserError, Unreachable
@@ -220,12 +221,38 @@ class Connections:
         gone = [name for name in names if name in self.lost]
         for name in gone:
             del self.lost[name]
-            if name in self.wires:
-                wire = self.wires.pop(name)
-                wire.cut()
-                if wire in self._begun:
-                    self._begun.remove(wire)
+            self.drop(name)
         self.refresh([name for name in names if name in self.wires])
+
+    def drop(self, name: str) -> None:
+        """Cut the line to a host, where there is one, and with it the lock."""
+        self.locked.discard(name)
+        if name in self.wires:
+            wire = self.wires.pop(name)
+            wire.cut()
+            if wire in self._begun:
+                self._begun.remove(wire)
+
+    def come_back(self, name: str, seconds: float, every: float, back: Callable[[], bool]) -> bool:
+        """Wait for a host that goes down in this moment, and open its line anew; it is not locked then.
+
+        :param seconds: how long at most, and
+        :param every: how long between two attempts.
+        :param back: asks the host whether it has been down.
+        :returns: whether it is there again.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            self.drop(name)
+            if not self.try_open([name]):
+                self.lost.pop(name, None)
+                # It may go down while it is asked.
+                with suppress(HawserError):
+                    if back():
+                        return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(every)
 
     def forget_losses(self, names: Iterable[str]) -> None:
         """Forget that hosts do not answer, for whoever asks for them to learn why."""

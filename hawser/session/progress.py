@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 from ..host.journal import Record
@@ -28,6 +29,11 @@ class Progress:
     def set_rollout(self, record: Record) -> None:
         """Have the journals say this from now on."""
         self.rollout = record
+
+    def end_anew(self) -> None:
+        """Have no processes start anew any more only because the rollout says so."""
+        if self.rollout is not None:
+            self.rollout = dataclasses.replace(self.rollout, anew=())
 
     def drain(self, backends: Iterable[str]) -> None:
         """Have these backends, and no others, get no requests."""

@@ -133,6 +133,14 @@ SAID: dict[str, Any] = {
     "looks.failed_units": {"rows": [{"unit": "cups.service"}], "more": 3},
     "looks.last_words": ["bye"],
     "looks.memory": {"total": 10**9, "free": 10**8},
+    "upgrades.pending": {
+        "packages": [{"name": "openssl", "old": "3.0.15-1", "new": "3.0.16-1", "security": True}],
+        "lists": 1_700_000_000,
+        "reboot": "a package asks for it",
+        "trouble": "",
+    },
+    "upgrades.outdated": ["cups.service"],
+    "upgrades.boot": "0123abcd-0123-0123-0123-0123456789ab",
     "usage.usage": {
         "moment": 4_000.5,
         "busy": 900.0,

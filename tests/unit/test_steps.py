@@ -46,6 +46,7 @@ from hawser.tasks import (
     releases,
     remove,
     shares,
+    upgrade,
     volumes,
 )
 from hawser.tasks.managers import supervisor, systemd
@@ -99,6 +100,9 @@ ALONE = [
     lock.thaw,
     kept.sign,
     bootstrap.note,
+    upgrade.lists,
+    upgrade.packages,
+    upgrade.boot,
 ]
 NEW, OLD, OLDER = "1111111111-aaaaaaaa", "2222222222-bbbbbbbb", "3333333333-cccccccc"
 DEFAULTS = {

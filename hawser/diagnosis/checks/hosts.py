@@ -13,7 +13,9 @@ from hawser.host.processes import live_processes_of, managers_of
 from hawser.host.pythons import FOR_HOSTS, KEY, LocalPython, local_python, why_not_for
 from hawser.host.services import service_of
 from hawser.host.shares import needed
+from hawser.host.updates import waiting
 from hawser.host.volumes import volumes_of
+from hawser.runner.rows import some
 
 from .registry import Ask, Finding, Findings, more, on_host
 
@@ -25,6 +27,8 @@ ROOM_WARNS, ROOM_FAILS = 0.10, 0.02
 WRITTEN_TO = ("/", "/var/lib", "/var/log", "/var/backups", "/tmp", "/opt/hawser")
 LEAST_ROOM = 512 * 2**20
 MEMORY_WARNS = 0.05
+# Days since apt fetched its lists last.
+LISTS_WARN = 7
 
 
 @on_host
@@ -101,6 +105,23 @@ def boot(host: Host, ask: Ask) -> Findings:
         if why:
             next_move = f'fab -H {host.target} run "systemctl cat {unit}", which shows all of its files'
             yield Finding(f"{unit} would not come up after a boot:\n{why}", next_move)
+
+
+@on_host
+def updates(host: Host, ask: Ask) -> Findings:
+    """No security update waits, no reboot, and nothing runs code that an update has replaced."""
+    found, target = ask(reading.UPGRADES), host.target
+    next_move = f"fab -H {target} upgrade"
+    if found["trouble"]:
+        yield Finding(found["trouble"], f'fab -H {target} run "apt-get check"', warning=True)
+    if told := waiting(found):
+        yield Finding(told, next_move, warning=True)
+    if found["reboot"]:
+        yield Finding(f"it wants to be booted: {found['reboot']}", f"{next_move} --reboot", warning=True)
+    if found["lists"] and (days := int((host.facts.clock - found["lists"]) / 86400)) > LISTS_WARN:
+        yield Finding(f"nobody has asked for updates for {days} days", next_move, warning=True)
+    if units := ask(reading.OUTDATED):
+        yield Finding(f"{some(units)}: run code that was replaced", f"{next_move}, or restart them", warning=True)
 
 
 @on_host

@@ -143,15 +143,19 @@ class Packages(Kind):
             time.sleep(2)
 
 
-def lists_are_old() -> bool:
-    """Tell whether apt's lists are missing, older than a day, or older than its sources."""
+def lists_date() -> float:
+    """Return when apt's lists were fetched, in seconds since the epoch; 0 where there are none."""
     if not glob.glob(LISTS + "/*_Packages*") and not glob.glob(LISTS + "/*_InRelease"):
-        return True
-    stamps = [LISTS, LISTS + "/partial", STAMP]
-    updated = max(os.stat(path).st_mtime for path in stamps if os.path.exists(path))
+        return 0.0
+    return max(os.stat(path).st_mtime for path in (LISTS, LISTS + "/partial", STAMP) if os.path.exists(path))
+
+
+def lists_are_old(age: float = LISTS_AGE) -> bool:
+    """Tell whether apt's lists are missing, older than some seconds, or older than its sources."""
+    updated = lists_date()
     sources = [*glob.glob(SOURCES), *glob.glob(SOURCES + "/*")]
     changed = max((os.stat(path).st_mtime for path in sources if os.path.exists(path)), default=0)
-    return updated < max(time.time() - LISTS_AGE, changed)
+    return updated < max(time.time() - age, changed)
 
 
 def unread(output: str) -> str:

@@ -206,6 +206,20 @@ class HostUsage(TypedDict):
     others: Counted[OtherUsage]
 
 
+class NewerVersion(TypedDict):
+    name: str
+    old: str
+    new: str
+    security: bool
+
+
+class Upgrades(TypedDict):
+    packages: List[NewerVersion]
+    lists: int
+    reboot: str
+    trouble: str
+
+
 class SiteState(TypedDict):
     astray: str
     remarks: List[str]

@@ -12,6 +12,18 @@ class PackagesSpec(TypedDict):
     names: List[str]
 
 
+class PackageListsSpec(TypedDict):
+    seconds: int
+
+
+class UpgradedSpec(TypedDict):
+    everything: bool
+
+
+class RebootedSpec(TypedDict):
+    boot: str
+
+
 class UserSpec(TypedDict):
     name: str
     home: str

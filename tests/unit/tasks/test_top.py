@@ -84,9 +84,7 @@ def test_the_others_that_use_most_are_named(use) -> None:
         return {"rows": found, "more": 0}
 
     seen = use(told(100.0, others=rows(0, 50, 7, 7)), told(102.0, others=rows(2, 50, 7, 7)))
-    assert seen.row()[HOSTS.index("others")] == (
-        "burner.service 100 % 0 MiB\npostgresql@17-main.service 0 % 3.0 GiB"
-    )
+    assert seen.row()[HOSTS.index("others")] == ("burner.service 100 % 0 MiB\npostgresql@17-main.service 0 % 3.0 GiB")
     assert use(told(1.0), told(2.0)).row()[-1] == ""
 
 

@@ -301,7 +301,9 @@ OPENERS = {
     "strays": "/proc",
     "system": "a file in memory",
     "transfers": "what was sent, in the state folder",
+    "upgrades": "/proc, and the state folder",
     "uploads": "what was sent, in the state folder",
+    "usage": "/proc",
     "validate": "copies in the scratch folder",
 }
 
