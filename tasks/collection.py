@@ -77,6 +77,7 @@ PLACES = {
     "lock.release": "lock.release",
     "maintenance.on": "maintenance.on",
     "maintenance.off": "maintenance.off",
+    "notify.test": "notify.test",
     "once.run": "once.run_now",
     "once.done": "once.done",
     "once.list": "once.listing",
@@ -104,7 +105,7 @@ PLACES = {
 }
 # The subjects under which they are listed; a test says that each task has one.
 MEMBERS = {
-    "Begin": ("new", "schema", "trust", "check", "bootstrap", "secrets.*", "sandbox.*"),
+    "Begin": ("new", "schema", "trust", "check", "bootstrap", "secrets.*", "notify.*", "sandbox.*"),
     "Deploy": (
         "deploy",
         "rollback",

@@ -315,29 +315,30 @@ def roll_out(
     part = hosts if only is None else hosts.subset(only)
     rolling.warn_of_unrevertible()
     rolling.finished.update(name for name in hosts.names if name not in part.names)
-    with rolling.recording_failure(), hooks.around_rollout(rolling, part):
-        known = outgoing.known_before(wanted)
-        if known or fleet.dry:
-            outgoing.report_commits(hosts, wanted)
-        if early:
-            rolling.apply(part, [release.begin, *early], "put right")
-        prepare(rolling, part, everything=only is None)
-        if not known and not fleet.dry:
-            outgoing.report_commits(hosts, wanted)
-        servers = passwords.to_change(rolling)
-        with passwords.changing(rolling, servers, anew=not open_ones):
-            bring_into_service(rolling, part, before)
-        rolling.note(waits=tuple({**rolling.skipped, **rolling.failed}))
-        with hooks.around_phase(rolling, "finish", part):
-            rolling.apply(part, finishing(), "finish")
-        passwords.end(rolling, servers)
-        others = hosts.subset([name for name in hosts.names if name not in part.names])
-        if others.names:
-            rolling.apply(others, [release.close], "close")
-    decommission(left, wanted)
-    if not fleet.dry:
-        fleet.connections.refresh(rolling.remaining(hosts).names)
-        rolling.end()
+    with fleet.session.notices.of(record):
+        with rolling.recording_failure(), hooks.around_rollout(rolling, part):
+            known = outgoing.known_before(wanted)
+            if known or fleet.dry:
+                outgoing.report_commits(hosts, wanted)
+            if early:
+                rolling.apply(part, [release.begin, *early], "put right")
+            prepare(rolling, part, everything=only is None)
+            if not known and not fleet.dry:
+                outgoing.report_commits(hosts, wanted)
+            servers = passwords.to_change(rolling)
+            with passwords.changing(rolling, servers, anew=not open_ones):
+                bring_into_service(rolling, part, before)
+            rolling.note(waits=tuple({**rolling.skipped, **rolling.failed}))
+            with hooks.around_phase(rolling, "finish", part):
+                rolling.apply(part, finishing(), "finish")
+            passwords.end(rolling, servers)
+            others = hosts.subset([name for name in hosts.names if name not in part.names])
+            if others.names:
+                rolling.apply(others, [release.close], "close")
+        decommission(left, wanted)
+        if not fleet.dry:
+            fleet.connections.refresh(rolling.remaining(hosts).names)
+            rolling.end()
 
 
 def bring_into_service(rolling: Rollout, part: Fleet, before: Sequence[StepLike]) -> None:

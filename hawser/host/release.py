@@ -29,7 +29,7 @@ ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending",
 REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
 # No part of a release, whatever its settings say: rules only judge the others, hooks come around it, second
 # repositories have commits of their own.
-APART = ("ssh", "local", "certificates", "hooks", "rules", "checkouts")
+APART = ("ssh", "local", "certificates", "hooks", "notify", "rules", "checkouts")
 # Settings that later versions brought, with the value of each that nobody has set.
 LATER: Mapping[str, object] = {
     "contents": {},

@@ -20,6 +20,7 @@ from .tables.firewall import Firewall
 from .tables.hooks import Hook
 from .tables.hosts import EtcHosts, HostSettings, SshSettings
 from .tables.local import LocalEntry
+from .tables.notify import Notify
 from .tables.once import OnceEntry
 from .tables.processes import CronEntry, Process
 from .tables.rules import Rule
@@ -79,6 +80,7 @@ class Environment(Model):
         default_factory=dict, description="Repositories beside the application's own, by name."
     )
     hooks: tuple[Hook, ...] = Field(default=(), description="Commands before and after the phases of a rollout.")
+    notify: Notify | None = Field(default=None, description="Who is told of rollouts. Default: nobody.")
     persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
     site: Site | None = Field(default=None, description="The web site.")
     certificates: dict[ProcessName, Certificate] = Field(

@@ -37,6 +37,7 @@ from . import locks, preflight
 from .connections import Connections
 from .engine import Direct, Engine
 from .messages import Messages
+from .notices import Notices
 from .planning import Guard, Recorder
 from .progress import Progress
 from .signing import SigningState
@@ -90,6 +91,7 @@ class Session:
         self.connections = Connections(self)
         self.messages = Messages(self.report)
         self.progress = Progress()
+        self.notices = Notices(self)
         self.signing = SigningState()
         # The host that a plain task has a connection to.
         self.spoken_to = ""
@@ -386,6 +388,7 @@ class Session:
         :param error: what the run ends with, where it did not go well.
         """
         self.connections.close()
+        self.notices.finish()
         exchanges = {name: wire.exchanges for name, wire in self.connections.wires.items()}
         told, code = ("", 0) if error is None else (str(error.message or ""), error.code)
         self.report.finish(error is None, exchanges, told, code)
