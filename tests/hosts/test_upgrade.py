@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from .conftest import Fleet
+from .test_rollouts import clocks, watching
 from .visitors import visitors
 
 # Packages of nobody else's, in an archive like that of Debian's security updates and in an ordinary one.
@@ -100,3 +101,14 @@ def test_security_updates_come_in_batches_with_processes_anew_and_visitors_notic
 
     fleet.fab("-H", f"{fleet.name}/web2", "upgrade", "--everything")
     assert fleet.inside("web2", "dpkg-query", "-W", "-f", "${Version}", "harbour-rope") == "1.1"
+
+
+@pytest.mark.slow
+def test_a_backend_gets_nothing_while_it_boots(fleet: Fleet) -> None:
+    with clocks(fleet, "nginx"):
+        fleet.inside("web2", "touch", "/run/reboot-required")
+        with watching(fleet, "/clock/") as answers:
+            fleet.fab("-H", f"{fleet.name}/web2", "upgrade", "--reboot")
+        assert not fleet.inside("web2", "ls", "/run/reboot-required", check=False)
+        # There is no such page, but there is always somebody to say so.
+        assert len(answers) > 10 and {answer.status for answer in answers} == {404}
