@@ -33,7 +33,7 @@ from hawser.signatures import BOOTSTRAP
 from hawser.steps import StepLike, fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
-from . import acme, backup, certs, checkouts, db, firewall, shares, venv, volumes
+from . import acme, backup, certs, checkouts, db, firewall, shares, updates, venv, volumes
 from .services import SERVICES
 from .webservers import web_server
 
@@ -189,6 +189,7 @@ def services(host: Host) -> Resources:
 
 STEPS = [
     packages,
+    updates.install,
     account,
     volumes.install,
     folders,

@@ -97,6 +97,7 @@ PLACES = {
     "secrets.new-key": "secrets.new_key",
     "supervisor.reload": "managers.supervisor.reload",
     "systemd.reload": "managers.systemd.reload",
+    "updates.install": "updates.install",
     "venv.python": "venv.python",
     "venv.build": "venv.build",
     "volumes.open": "volumes.open_all",
@@ -136,7 +137,8 @@ MEMBERS = {
     "Certificates": ("certs.*",),
     "Parts of a deploy, one by one": (
         *("code.*", "checkouts.*", "builds.*", "venv.*", "config.install", "config.place", "release.*", "db.migrate"),
-        *("systemd.*", "supervisor.*", *(f"{server}.*" for server in TRAITS), "cron.install", "firewall.*"),
+        *("systemd.*", "supervisor.*", *(f"{server}.*" for server in TRAITS)),
+        *("cron.install", "firewall.*", "updates.*"),
     ),
 }
 # The tasks that the names of their groups stand for.

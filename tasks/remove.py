@@ -23,6 +23,7 @@ from . import (
     firewall,
     release,
     shares,
+    updates,
     volumes,
     webservers,
 )
@@ -38,7 +39,7 @@ REMOVE: Mapping[str, Sequence[Step]] = {
     # What databases and their backups may lie on.
     "storage": [shares.remove, volumes.remove],
     # What else lies outside of the application's folder.
-    "files": [acme.remove, certs.remove, checkouts.remove, config.remove],
+    "files": [acme.remove, certs.remove, checkouts.remove, config.remove, updates.remove],
     # That folder, its users, and the runner's records.
     "host": [bootstrap.remove],
 }

@@ -29,7 +29,9 @@ ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending",
 REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
 # No part of a release, whatever its settings say: rules only judge the others, hooks come around it, second
 # repositories have commits of their own.
-APART = ("ssh", "local", "certificates", "hooks", "notify", "rules", "checkouts")
+APART = ("ssh", "local", "certificates", "hooks", "notify", "rules", "updates", "checkouts")
+# Templates of such settings, and of others that no release brings.
+APART_TEMPLATES = ("backup.service.j2", "backup.timer.j2", "unattended.conf.j2")
 # Settings that later versions brought, with the value of each that nobody has set.
 LATER: Mapping[str, object] = {
     "contents": {},
@@ -52,6 +54,8 @@ LATER: Mapping[str, object] = {
 
 # What cron does is no business of a process that runs: its tables, templates, and keys of processes.
 CRON_TABLE, CRON_TEMPLATES, CRON_KEYS = "cron", ("cron.j2", "cron-record.sh.j2"), ("restart_at",)
+# Templates of which no process reads what becomes of them.
+UNREAD = (*CRON_TEMPLATES, *APART_TEMPLATES)
 # A template may tell of them to a process all the same.
 TELLS_OF_CRON = re.compile(r"\benvironment\b.{0,60}\b(?:cron|restart_at)\b")
 
@@ -94,7 +98,7 @@ def process_inputs(release: Release, settings: Written, fingerprint: str, texts:
         name: {key: value for key, value in each.items() if key not in CRON_KEYS}
         for name, each in settings["processes"].items()
     }
-    own = {name: text for name, text in release.templates.own.items() if name not in CRON_TEMPLATES}
+    own = {name: text for name, text in release.templates.own.items() if name not in UNREAD}
     without = {**settings, "processes": processes, CRON_TABLE: None}
     if TELLS_OF_CRON.search(json.dumps([without, own])):
         parts = [settings, own, texts(release)]
@@ -221,7 +225,8 @@ class Release:
             name: [addresses[name], host.groups, host.vars] for name, host in environment.hosts.items()
         }
         fingerprint = secrets.fingerprint(environment.app.name)
-        hawser, besides = this_version(), hashed(settings, sorted(templates.used.items()), fingerprint)
+        used = {name: text for name, text in templates.used.items() if name not in APART_TEMPLATES}
+        hawser, besides = this_version(), hashed(settings, sorted(used.items()), fingerprint)
         identifier = identified(commit, hawser, besides)
         # Whoever would guess one of them needs for each guess what no host has.
         salt = secrets.signer.key if secrets.signer else fingerprint

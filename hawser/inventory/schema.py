@@ -27,6 +27,7 @@ from .tables.rules import Rule
 from .tables.samples import PatchEntry, SettingsEntry
 from .tables.services import Services
 from .tables.shares import Share
+from .tables.updates import Updates
 from .tables.volumes import Volume
 from .values.types import GroupName, HostName, InstanceName, PackageName, ProcessName, Variable, VariableName
 
@@ -94,6 +95,9 @@ class Environment(Model):
         default_factory=dict, description="Encrypted devices, by name: opened with a passphrase."
     )
     backup: Backup = Field(default=Backup(), description="Backups of databases.")
+    updates: Updates | None = Field(
+        default=None, description="Security updates that hosts install by themselves. Default: as they were set up."
+    )
     firewall: Firewall | None = Field(default=None, description="Who may reach which port.")
     packages: dict[GroupName, tuple[PackageName, ...]] = Field(
         default_factory=dict, description="Packages of the system, by group; `all` for every host."

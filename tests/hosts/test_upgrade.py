@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from .conftest import Fleet
+from .test_refusals import changed
 from .test_rollouts import clocks, watching
 from .visitors import visitors
 
@@ -101,6 +102,17 @@ def test_security_updates_come_in_batches_with_processes_anew_and_visitors_notic
 
     fleet.fab("-H", f"{fleet.name}/web2", "upgrade", "--everything")
     assert fleet.inside("web2", "dpkg-query", "-W", "-f", "${Version}", "harbour-rope") == "1.1"
+
+
+def test_hosts_install_updates_by_themselves_where_that_is_wanted(fleet: Fleet) -> None:
+    target, asked = f"{fleet.name}/web1", ("apt-config", "shell", "on", "APT::Periodic::Unattended-Upgrade")
+    for word, number in (("true", "1"), ("false", "0")):
+        with changed(fleet, {"[site]": f"[updates]\nunattended = {word}\n\n[site]"}):
+            fleet.fab("-H", target, "updates.install")
+            assert fleet.inside("web1", *asked).strip() == f"on='{number}'"
+            assert "nothing to do" in fleet.fab("-H", fleet.name, "deploy").stdout
+    fleet.fab("-H", target, "updates.install")
+    assert "hawser" not in fleet.inside("web1", "ls", "/etc/apt/apt.conf.d")
 
 
 @pytest.mark.slow

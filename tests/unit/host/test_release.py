@@ -105,6 +105,8 @@ class TestName:
             ("hosts.web1.user", "admin"),
             ("hosts.web1.port", 2222),
             ("hosts.web1.jump", "bastion"),
+            ("updates", {"unattended": True}),
+            ("notify", {"urls": ["json://example.org"]}),
             ("backup.offsite", {"repository": "/mnt/vault", "password": "DB_PASSWORD"}),
         ],
     )
