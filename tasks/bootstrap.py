@@ -33,7 +33,7 @@ from hawser.signatures import BOOTSTRAP
 from hawser.steps import StepLike, fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
-from . import acme, backup, certs, checkouts, db, firewall, shares, updates, venv, volumes
+from . import acme, backup, certs, checkouts, db, firewall, notify, shares, updates, venv, volumes
 from .services import SERVICES
 from .webservers import web_server
 
@@ -200,6 +200,7 @@ STEPS = [
     firewall.install,
     shares.export,
     backup.install,
+    notify.install,
     checkouts.tidy,
     db.forget,
 ]

@@ -77,6 +77,7 @@ PLACES = {
     "lock.release": "lock.release",
     "maintenance.on": "maintenance.on",
     "maintenance.off": "maintenance.off",
+    "notify.install": "notify.install",
     "notify.test": "notify.test",
     "once.run": "once.run_now",
     "once.done": "once.done",

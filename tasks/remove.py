@@ -21,6 +21,7 @@ from . import (
     cron,
     db,
     firewall,
+    notify,
     release,
     shares,
     updates,
@@ -33,7 +34,7 @@ from .services import SERVICES
 # that a process on another host still uses.
 REMOVE: Mapping[str, Sequence[Step]] = {
     # What runs, and what sends visitors and cron there.
-    "processes": [*webservers.REMOVE, cron.remove, backup.remove, release.remove],
+    "processes": [*webservers.REMOVE, cron.remove, backup.remove, notify.remove, release.remove],
     # Each database after a last backup.
     "services": [firewall.remove, *(each.remove for each in SERVICES.values() if each.remove), db.remove],
     # What databases and their backups may lie on.

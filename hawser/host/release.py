@@ -31,7 +31,7 @@ REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_hos
 # repositories have commits of their own.
 APART = ("ssh", "local", "certificates", "hooks", "notify", "rules", "updates", "checkouts")
 # Templates of such settings, and of others that no release brings.
-APART_TEMPLATES = ("backup.service.j2", "backup.timer.j2", "unattended.conf.j2")
+APART_TEMPLATES = ("backup.service.j2", "backup.timer.j2", "unattended.conf.j2", "watch.service.j2", "watch.timer.j2")
 # Settings that later versions brought, with the value of each that nobody has set.
 LATER: Mapping[str, object] = {
     "contents": {},

@@ -81,7 +81,9 @@ class Environment(Model):
         default_factory=dict, description="Repositories beside the application's own, by name."
     )
     hooks: tuple[Hook, ...] = Field(default=(), description="Commands before and after the phases of a rollout.")
-    notify: Notify | None = Field(default=None, description="Who is told of rollouts. Default: nobody.")
+    notify: Notify | None = Field(
+        default=None, description="Who is told of rollouts, and of what ages on hosts. Default: nobody."
+    )
     persistent: Persistent = Field(default=Persistent(), description="What survives a release.")
     site: Site | None = Field(default=None, description="The web site.")
     certificates: dict[ProcessName, Certificate] = Field(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import HawserError
 from ..host.journal import PUT_BACK, Record
+from ..host.watch import addresses
 from ..report.text import brief, safe
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class Notices:
         title = f"{self.run.environment.name}: {record.what} {state.get(moment, moment)}"
         lines = [f"{record.release} on {', '.join(record.hosts)}", f"By {entry['who']} on {entry['from']}.", more]
         body = safe("\n".join(filter(None, lines)), masks)
-        arguments = (addresses(self.run), safe(title, masks), body, moment)
+        urls = addresses(self.run.host(self.run.environment.leader), setting)
+        arguments = (urls, safe(title, masks), body, moment)
         thread = threading.Thread(target=self._send, args=arguments, daemon=True)
         thread.start()
         self._sending.append(thread)
@@ -110,13 +112,6 @@ class Notices:
             self.run.report.note("", f"not everybody could be told: {trouble}", "warning")
         self._sending.clear()
         self._troubles.clear()
-
-
-def addresses(run: Run) -> list[str]:
-    """Return where people are reached; whoever knows one of them may write to them."""
-    setting, leader = run.environment.notify, run.host(run.environment.leader)
-    urls = setting.urls if setting is not None else ()
-    return [leader.text(url, f"notify.urls[{number}]") for number, url in enumerate(urls)]
 
 
 def send(urls: Sequence[str], title: str, body: str, moment: Moment) -> list[str]:

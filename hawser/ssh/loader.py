@@ -165,12 +165,15 @@ def source() -> Source:
         return _source()
 
 
+# Called with the name of a module of the runner, and what its `main` takes.
+MAIN = "import importlib, sys\nimportlib.import_module('hawser_runner.' + sys.argv[1]).main(*sys.argv[2:])\n"
+
+
 @functools.cache
 def archive() -> bytes:
     """Return the runner as a zip file that Python runs on a host without us; the same for the same sources."""
     made = io.BytesIO()
-    main = "import sys\nfrom hawser_runner.databases.offsite import main\nmain(sys.argv[1])\n"
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target:
-        for path, text in [("__main__.py", main), *modules().values()]:
+        for path, text in [("__main__.py", MAIN), *modules().values()]:
             target.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
     return made.getvalue()

@@ -15,6 +15,7 @@ from ..values.types import (
     Groups,
     Integer,
     Line,
+    Moments,
     PublicKey,
     RelativePath,
     SecretName,
@@ -22,13 +23,6 @@ from ..values.types import (
     VariableName,
     unique,
 )
-
-
-def _schedule(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9*][A-Za-z0-9*:,./ ~-]*", text):
-        raise InvalidValue(f"{text!r} is no time of systemd's", 'as in "daily" or "*-*-* 03:30" (systemd.time)')
-    return text
-
 
 Kept = Annotated[int, Field(strict=True, ge=0, le=1000), Shape("number")]
 
@@ -86,7 +80,7 @@ class Offsite(Model):
     folders: Annotated[tuple[RelativePath, ...], AfterValidator(unique), Shape("list: relative path")] | None = Field(
         default=None, description="Of `persistent.folders`, those that are kept. Default: all."
     )
-    schedule: Annotated[str, AfterValidator(_schedule), Shape("time of systemd")] = Field(
+    schedule: Moments = Field(
         default="daily", description="When they are made (systemd.time), with up to half an hour of delay by chance."
     )
     keep: OffsiteKeep = Field(default=OffsiteKeep(), description="How many of them stay.")

@@ -286,6 +286,14 @@ def _log_format(text: str) -> str:
     return text
 
 
+def _moments(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9*][A-Za-z0-9*:,./ ~-]*", text):
+        raise InvalidValue(f"{text!r} is no time of systemd's", 'as in "daily" or "*-*-* 03:30" (systemd.time)')
+    return text
+
+
+# When a timer is due, as systemd.time(7) writes it.
+Moments = Annotated[str, AfterValidator(_moments), Shape("time of systemd")]
 Text = Annotated[str, AfterValidator(_no_nul), Shape("text")]
 Line = Annotated[Text, AfterValidator(_line), Shape("text")]
 Template = Annotated[Text, AfterValidator(check_syntax), Shape("text (Jinja2)")]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
@@ -20,6 +18,7 @@ from hawser.host.journal import PUT_BACK, Record
 from hawser.session import notices
 from hawser.session.notices import send
 from hawser.tasks.notify import test as tell
+from tests.webhook import Hook, taking
 
 from ..simulated_hosts import World
 
@@ -40,35 +39,6 @@ about = {about}
 """
 
 
-class Hook:
-    """A webhook on this machine.
-
-    :ivar got: what was sent to it.
-    :ivar status: what it answers.
-    """
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.status = 200
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                outer.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(outer.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_words: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"json://127.0.0.1:{self.server.server_port}/a-token-of-ours"
-
-
 @contextmanager
 def running(server: socketserver.BaseServer) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -83,9 +53,8 @@ def running(server: socketserver.BaseServer) -> Iterator[None]:
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    made = Hook()
-    with running(made.server):
-        yield made
+    with taking() as hook:
+        yield hook
 
 
 class Mails(socketserver.StreamRequestHandler):

@@ -1,0 +1,129 @@
+"""What ages or stays away on this host, and who is told of it: the service of a timer calls `main`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+
+from .certificates.certificates import shown
+from .databases.offsite import last as last_backup
+from .files.disk import read, write_atomically
+from .processes.cron import last as last_runs
+from .system import Failure, System
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterator, List, Mapping, Tuple
+
+    from .specs.watching import Job
+
+# Days that a certificate is still good for when that is told, each once.
+DAYS = (14, 7, 3, 1, -1)
+# How much later than its schedule an entry of cron may run: a share of the time between two runs, and seconds.
+LATE, LATEST = 0.1, 900
+
+
+def findings(job: Job, system: System, now: float) -> Iterator[Tuple[str, str]]:
+    """Yield what is wrong: a name by which it is known again, and a sentence.
+
+    :param now: seconds since the epoch.
+    """
+    runs = last_runs(system, job["cron_folder"])
+    with contextlib.suppress(OSError):
+        installed = os.stat(job["cron_file"]).st_mtime
+        for name, seconds in sorted(job["cron"].items()):
+            run = runs.get(name)
+            if run and run["status"] and not run["running"]:
+                yield "cron " + name, "the last run of %s exited with %d" % (name, run["status"])
+            elif run and run["status"] is None and not run["running"]:
+                yield "cron " + name, "the last run of %s was killed" % name
+            late = now - max(installed, run["began"] if run else 0) - seconds
+            if seconds and late > max(LATEST, LATE * seconds):
+                yield "late " + name, "%s has not run, and should have %s ago" % (name, span(late))
+    for name, path in sorted(job["certificates"].items()):
+        found = shown(system, path)
+        passed = [each for each in DAYS if found and found["days"] <= each]
+        if found and passed:
+            text = "is over" if found["days"] < 0 else "ends in %d days" % found["days"]
+            yield "certificate %s %d" % (name, passed[-1]), "the certificate %s %s" % (name, text)
+    if job["backup_hours"]:
+        backup = last_backup(system)
+        hours = (now - max(backup["time"], job_date(job))) / 3600
+        if backup["failed"]:
+            yield "backup", "the last backup that was to leave the host failed: " + backup["failed"]
+        if hours > job["backup_hours"]:
+            when = "%d hours old" % hours if backup["time"] else "missing"
+            yield "old backup", "the last backup that has left the host is " + when
+
+
+def job_date(job: Job) -> float:
+    """Return since when the host is watched: what was never there cannot be older than that."""
+    try:
+        return os.stat(job["addresses"]).st_mtime
+    except OSError:
+        return 0.0
+
+
+def span(seconds: float) -> str:
+    """Write a duration the short way."""
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return "%d %s" % (seconds // size, unit)
+    return "%d seconds" % seconds
+
+
+def told_before(path: str) -> Dict[str, str]:
+    """Return what people know already, by name; nothing where that cannot be read."""
+    with contextlib.suppress(Failure, ValueError):
+        found = json.loads(read(path) or b"{}")
+        if isinstance(found, dict):
+            return {str(name): str(text) for name, text in found.items()}
+    return {}
+
+
+def message(wrong: Mapping[str, str], known: Mapping[str, str]) -> List[str]:
+    """Return the lines of a message, none where nothing is new."""
+    new = [text for name, text in wrong.items() if name not in known]
+    over = [text for name, text in known.items() if name not in wrong]
+    still = [text for name, text in wrong.items() if name in known]
+    if not new and not over:
+        return []
+    parts = (("Wrong now:", new), ("No longer so:", over), ("Still wrong:", still))
+    return [line for title, texts in parts if texts for line in [title, *("- " + text for text in texts)]]
+
+
+def watch(job: Job, system: System) -> None:
+    """Look, and tell people what is new.
+
+    :raises Failure: they cannot be told; they will be the next time.
+    """
+    path = os.path.join(system.state, "watch-told.json")
+    wrong, known = dict(findings(job, system, time.time())), told_before(path)
+    lines = message(wrong, known)
+    if not lines:
+        return
+    title = "%s: %d wrong" % (job["title"], len(wrong)) if wrong else "%s: well again" % job["title"]
+    # The addresses are in a file and the message on its standard input: whoever lists processes sees neither.
+    argv = ["apprise", "--config", job["addresses"], "--title", title]
+    result = system.run(argv, stdin=system.mask("\n".join(lines)) + "\n", check=False, timeout=120)
+    if result.code:
+        raise Failure("nobody could be told", result.output)
+    write_atomically(path, json.dumps(wrong).encode(), 0o600)
+
+
+def main(path: str) -> None:
+    """Do the job that a file says."""
+    with open(path, encoding="utf-8") as stream:
+        job: Job = json.load(stream)
+    system = System(job["state"])
+    system.masks = tuple(sorted(job["masks"], key=len, reverse=True))
+    try:
+        watch(job, system)
+    except Failure as error:
+        sys.exit("\n".join(filter(None, (error.message, system.show(error.output)))))
+    finally:
+        with contextlib.suppress(Failure):
+            system.abort()
