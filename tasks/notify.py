@@ -19,10 +19,13 @@ def install(host: Host) -> Resources:
     if setting is None:
         yield from gone(place)
         return
-    yield Packages(("apprise",))
+    if setting.urls:
+        yield Packages(("apprise",))
     yield Directory(place.folder, mode=0o700)
     yield File(place.program, archive(), mode=0o600, opaque=True)
     yield File(place.addresses, "".join(f"{each}\n" for each in addresses(host, setting)), mode=0o600, opaque=True)
+    if setting.textfiles:
+        yield Directory(str(setting.textfiles))
     yield File(place.job, job(host, setting), mode=0o600, opaque=True)
     service = File(place.service, host.render("watch.service.j2", place=place), validate="systemd")
     timer = File(place.timer, host.render("watch.timer.j2", setting=setting), validate="systemd")

@@ -72,6 +72,7 @@ def job(host: Host, setting: Notify) -> str:
     """Return what the service is told, as JSON; see `hawser.runner.specs.watching.Job`."""
     place, backup, urls = Place.of(host), host.environment.backup.offsite, addresses(host, setting)
     content = {
+        "application": host.app.name,
         "title": f"{host.environment.name}/{host.name}",
         "state": host.state,
         "cron": {name: longest_gap(entry.schedule) for name, entry in sorted(host.cron_entries().items())},
@@ -80,6 +81,8 @@ def job(host: Host, setting: Notify) -> str:
         "certificates": shown_certificates(host),
         "backup_hours": backup.max_age if backup is not None and leaves(host) else 0,
         "addresses": place.addresses,
+        "tells": bool(urls),
+        "textfile": f"{setting.textfiles}/hawser-{host.app.name}.prom" if setting.textfiles else "",
         # No other secret has to be there.
         "masks": sorted({value for value in host.secrets.values.values() if any(value in url for url in urls)}),
     }

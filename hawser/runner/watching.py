@@ -95,14 +95,49 @@ def message(wrong: Mapping[str, str], known: Mapping[str, str]) -> List[str]:
     return [line for title, texts in parts if texts for line in [title, *("- " + text for text in texts)]]
 
 
+def metrics(job: Job, system: System, wrong: Mapping[str, str], now: float) -> str:
+    """Return what was looked at in the text format of Prometheus.
+
+    Source: https://prometheus.io/docs/instrumenting/exposition_formats/.
+
+    :param now: seconds since the epoch.
+    """
+    runs = last_runs(system, job["cron_folder"])
+    found = {name: shown(system, path) for name, path in sorted(job["certificates"].items())}
+    backup = last_backup(system)["time"] if job["backup_hours"] else 0
+    ended = {name: run for name, run in runs.items() if name in job["cron"] and run["status"] is not None}
+    rows: List[Tuple[str, str, Mapping[str, float]]] = [
+        ("watch_timestamp_seconds", "When the host has looked last.", {"": int(now)}),
+        ("wrong", "How many things are wrong.", {"": len(wrong)}),
+        (
+            "cron_last_run_timestamp_seconds",
+            "When an entry began last.",
+            {name: ended[name]["began"] for name in ended},
+        ),
+        ("cron_last_status", "How it ended.", {name: ended[name]["status"] or 0 for name in ended}),
+        ("certificate_days", "Days that are left.", {name: each["days"] for name, each in found.items() if each}),
+        ("backup_timestamp_seconds", "When one has left the host last.", {"": backup} if backup else {}),
+    ]
+    lines = []
+    for name, told, values in rows:
+        if values:
+            lines += ["# HELP hawser_%s %s" % (name, told), "# TYPE hawser_%s gauge" % name]
+        for what, value in values.items():
+            about = ',name="%s"' % what if what else ""
+            lines.append('hawser_%s{application="%s"%s} %d' % (name, job["application"], about, value))
+    return "\n".join([*lines, ""])
+
+
 def watch(job: Job, system: System) -> None:
     """Look, and tell people what is new.
 
     :raises Failure: they cannot be told; they will be the next time.
     """
-    path = os.path.join(system.state, "watch-told.json")
-    wrong, known = dict(findings(job, system, time.time())), told_before(path)
-    lines = message(wrong, known)
+    path, now = os.path.join(system.state, "watch-told.json"), time.time()
+    wrong, known = dict(findings(job, system, now)), told_before(path)
+    if job["textfile"]:
+        write_atomically(job["textfile"], metrics(job, system, wrong, now).encode(), 0o644)
+    lines = message(wrong, known) if job["tells"] else []
     if not lines:
         return
     title = "%s: %d wrong" % (job["title"], len(wrong)) if wrong else "%s: well again" % job["title"]

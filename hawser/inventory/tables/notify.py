@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from ..base import Model
-from ..values.types import Moments, Template, unique
+from ..values.types import AbsolutePath, Moments, Template, unique
 
 Moment = Literal["begun", "done", "failed", "put back"]
 
@@ -29,4 +29,9 @@ class Notify(Model):
         description="When each host looks by itself, as in `hourly` (systemd.time), for cron entries that failed or "
         "stayed away, certificates that end in two weeks, and backups that have not left it; it tells what is new. "
         "Default: never.",
+    )
+    textfiles: AbsolutePath | None = Field(
+        default=None,
+        description="The folder of Prometheus' node exporter on the hosts, into which they then write what they see: "
+        "`/var/lib/prometheus/node-exporter` is Debian's. Default: nowhere.",
     )

@@ -15,9 +15,12 @@ class Job(TypedDict):
     :ivar certificates: the paths of those that visitors see, by name.
     :ivar backup_hours: how old the last backup may be that has left the host; 0: none is to leave it.
     :ivar addresses: the file with the addresses of those who are told.
+    :ivar tells: whether there are any.
     :ivar masks: the secrets in them.
+    :ivar textfile: where the same is written for Prometheus; empty: nowhere.
     """
 
+    application: str
     title: str
     state: str
     cron: Dict[str, int]
@@ -26,4 +29,6 @@ class Job(TypedDict):
     certificates: Dict[str, str]
     backup_hours: int
     addresses: str
+    tells: bool
+    textfile: str
     masks: List[str]

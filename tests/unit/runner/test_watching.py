@@ -38,6 +38,9 @@ def job(system, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
     (tmp_path / "crontab").touch()
     old(tmp_path / "crontab", 7 * DAY)
     return {
+        "application": "shop",
+        "tells": True,
+        "textfile": "",
         "title": "shop/web1",
         "state": system.state,
         "cron": {"tick": HOUR, "report": DAY},
@@ -196,3 +199,30 @@ def test_a_message_says_what_is_new_what_is_over_and_what_stays() -> None:
     assert message({"a": "A", "b": "B"}, {"a": "A", "c": "C"}) == [
         *("Wrong now:", "- B", "No longer so:", "- C", "Still wrong:", "- A"),
     ]
+
+
+def test_prometheus_gets_the_same_facts(job, system, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran(job, "tick", 60, status=7)
+    ran(job, "left over", 60)
+    note(system.state, time=1_700_000_000, snapshot="0123", size=1, failed="", failed_at=0)
+    monkeypatch.setattr(watching, "shown", lambda system, path: {"days": -3} if "site" in path else None)
+    job.update(
+        textfile=str(tmp_path / "hawser-shop.prom"),
+        tells=False,
+        certificates={"site": "/site.pem", "ws": "/none.pem"},
+        backup_hours=26,
+    )
+    watch(job, system)
+    assert told(job) == []
+    file = tmp_path / "hawser-shop.prom"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    text = file.read_text()
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert values['hawser_cron_last_status{application="shop",name="tick"}'] == "7"
+    assert values['hawser_certificate_days{application="shop",name="site"}'] == "-3"
+    assert values['hawser_backup_timestamp_seconds{application="shop"}'] == "1700000000"
+    # The entry, the one that never ran, the certificate.
+    assert values['hawser_wrong{application="shop"}'] == "3"
+    assert abs(int(values['hawser_watch_timestamp_seconds{application="shop"}']) - time.time()) < 60
+    assert not [line for line in values if "left over" in line or 'name="ws"' in line]
+    assert text.count("# TYPE hawser_cron_last_status gauge") == 1 and text.endswith("\n")
