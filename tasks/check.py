@@ -54,7 +54,7 @@ def offline_findings(session: Session) -> Iterator[Row]:
     except InputErrors as errors:
         yield from of_settings(errors.problems)
         return
-    generated.use_stand_ins(session, Secrets(environment.name, session.folder / f"{environment.name}.env", {}))
+    generated.use_stand_ins(session, Secrets(environment.name, session.sources, {}))
     session.use_stand_in_addresses()
     yield from of_settings(session.rendering_problems())
 
@@ -75,7 +75,7 @@ def all_findings(session: Session) -> Iterator[Row]:
     except InputErrors as errors:
         yield from of_settings(errors.problems)
         return
-    loaded, problems = read_secrets(environment, session.folder)
+    loaded, problems = read_secrets(environment, session.sources)
     yield from (("", "secrets", Finding.of_problem(problem)) for problem in problems)
     generated.use_stand_ins(session, loaded)
     try:
@@ -166,11 +166,11 @@ def kept_secrets(fleet: Fleet) -> Iterator[Row]:
     """Yield the generated secrets that are missing here or differ from those of the hosts."""
     from hawser.diagnosis.checks import Finding
 
-    known, _problems = read_secrets(fleet.environment, fleet.session.folder)
+    known, _problems = read_secrets(fleet.environment, fleet.session.sources)
     try:
         kept = {name: values for name, values in generated.kept_on(fleet.session, fleet.names).items() if values}
         for name in reconcile_generated(known, kept) if kept else ():
-            message = f"{known.path.name}: {name} is missing, and the hosts were set up with it"
+            message = f"{known.sources.name}: {name} is missing, and the hosts were set up with it"
             yield "", "secrets", Finding(message, f"fab -H {fleet.environment.name} secrets.pull")
     except InputErrors as errors:
         yield from (("", "secrets", Finding.of_problem(problem)) for problem in errors.problems)

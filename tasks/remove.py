@@ -66,7 +66,7 @@ def remove(fleet: Fleet, yes: bool = False) -> None:
     kept = sorted(
         {f"{folder_of(fleet.host(name))} on {name}" for name in fleet.names if databases_of(fleet.host(name))}
     )
-    own = f"{fleet.session.secrets.path.name} here"
+    own = f"{fleet.session.secrets.sources.name} here"
     fleet.report.note("", f"{', '.join([*kept, *shared(fleet), own])} and the packages of the system stay")
 
 

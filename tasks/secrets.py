@@ -19,26 +19,26 @@ def pull(session: Session) -> None:
     missing = reconcile_generated(known, kept)
     told = "; ".join(f"{name} from {', '.join(host for host in kept if name in kept[host])}" for name in missing)
     if not missing:
-        session.report.note("", f"{known.path.name} has all of them; nothing to do")
+        session.report.note("", f"{known.sources.name} has all of them; nothing to do")
     elif session.dry:
-        session.report.note("", f"would write {told} into {known.path.name}")
+        session.report.note("", f"would write {told} into {known.kept_in}")
     else:
         known.keep(missing)
-        session.report.note("", f"wrote {told} into {known.path.name}")
+        session.report.note("", f"wrote {told} into {known.kept_in}")
     if known.signer is None and any(facts.signing for facts in session.connections.facts.values()):
         session.report.note(
-            "", f"{SIGNING_KEY} is on no host: get its line of {known.path.name} from whoever deployed", "warning"
+            "", f"{SIGNING_KEY} is on no host: get its line of {known.sources.name} from whoever deployed", "warning"
         )
 
 
 @session_task()
 def new_key(session: Session) -> None:
     """Make another signing key, where nobody has the one that hosts know any more."""
-    path = session.secrets.path.name
+    place = session.secrets.name_of(SIGNING_KEY)
     if session.secrets.signer is not None:
-        raise HawserError(f"{path} has a signing key; to replace it, remove the line {SIGNING_KEY} first", code=2)
+        raise HawserError(f"{place} has a signing key; to replace it, remove the line {SIGNING_KEY} first", code=2)
     if session.dry:
-        session.report.note("", f"would make {SIGNING_KEY} and keep it in {path}")
+        session.report.note("", f"would make {SIGNING_KEY} and keep it in {session.secrets.kept_in}")
         return
     generated.make_signing_key(session)
     session.report.note(

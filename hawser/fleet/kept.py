@@ -51,8 +51,8 @@ def ready(fleet: Fleet, looks: bool = False) -> None:
         if told:
             session.report.note(
                 "",
-                f"{session.secrets.path.name} holds the signing key {signer.identity}, and another one was in use on "
-                f"{', '.join(told)}; if somebody has made a new one, get {session.secrets.path.name} from them",
+                f"{session.secrets.name_of(SIGNING_KEY)} holds the signing key {signer.identity}, and another one was "
+                f"in use on {', '.join(told)}; if somebody has made a new one, get theirs",
                 "warning",
             )
         return
@@ -62,10 +62,10 @@ def ready(fleet: Fleet, looks: bool = False) -> None:
     using = [f"{name} ({identity(key)})" for name in everyone.names if (key := fleet.facts(name).signing)]
     if using:
         raise HawserError(
-            f"{session.secrets.path.name} lacks {SIGNING_KEY}, and one is in use on {', '.join(using)}; nothing was "
+            f"{session.secrets.sources.name} lacks {SIGNING_KEY}, and one is in use on {', '.join(using)}; nothing was "
             "touched",
             next=(
-                f"get {session.secrets.path.name} from whoever deployed; if nobody has it any more: "
+                f"get its line from whoever deployed; if nobody has it any more: "
                 f"fab -H {fleet.environment.name} secrets.new-key"
             ),
             code=2,
@@ -78,6 +78,7 @@ def ready(fleet: Fleet, looks: bool = False) -> None:
         session.signing.count_unsigned()
         session.report.note("", f"would make {SIGNING_KEY}, and sign what hosts keep", "warning")
         return
+    session.secrets.require_store([SIGNING_KEY])
     session.connections.lock(kept.names)
     make_signing_key(session)
     unsigned = [each for name in kept.names for each in inventory(kept, name)]

@@ -24,30 +24,30 @@ def make_secrets(session: Session) -> None:
     session.connections.refuse_damaged(names)
     if any(set(missing) & set(session.connections.facts[name].generated) for name in names):
         raise HawserError(
-            f"{loaded.path.name} lacks {', '.join(missing)}, which the hosts were set up with; "
+            f"{loaded.sources.name} lacks {', '.join(missing)}, which the hosts were set up with; "
             "a new value would lock everyone out",
             next=f"fab -H {session.environment.name} secrets.pull",
             code=2,
         )
     if not session.dry:
         session.use_secrets(loaded.generate(missing))
-        session.report.note("", f"made {', '.join(missing)} and kept them in {loaded.path.name}")
+        session.report.note("", f"made {', '.join(missing)} and kept them in {loaded.kept_in}")
 
 
 def make_signing_key(session: Session) -> None:
-    """Make the key that signs the records of hosts, and keep it in ``NAME.env``."""
+    """Make the key that signs the records of hosts, and keep it with the secrets."""
     # No template can see it.
     session.use_secrets(session.secrets.with_signing_key(), rendered_alike=True)
     session.report.note(
         "",
-        f"made {SIGNING_KEY} and kept it in {session.secrets.path.name}: whoever else deploys, colleagues and CI, "
+        f"made {SIGNING_KEY} and kept it in {session.secrets.kept_in}: whoever else deploys, colleagues and CI, "
         "needs the same line; it is never on a host, so keep a copy",
     )
 
 
 def load_incomplete(session: Session) -> Secrets:
     """Return the secrets of this machine; the session renders with stand-ins for missing ones."""
-    loaded = load_secrets(session.environment, session.folder)
+    loaded = load_secrets(session.environment, session.sources)
     use_stand_ins(session, loaded)
     return loaded
 

@@ -29,7 +29,7 @@ from ..report.rollout.recorded import RecordedReport
 from ..report.silent import Silent
 from ..report.stream import Sink
 from ..resources import Catalog
-from ..secrets import Secrets, load_secrets
+from ..secrets import Secrets, Sources, load_secrets, sources_of
 from ..ssh.connect import Address, Connector
 from ..ssh.hostkeys import KnownHosts
 from ..templates.rendering import Templates, folders
@@ -160,10 +160,15 @@ class Session:
     def environment(self) -> Environment:
         return self.selection.environment
 
+    @cached_property
+    def sources(self) -> Sources:
+        """Where the secrets of the environment are looked up: each place is asked once in a run."""
+        return sources_of(self.environment, self.folder)
+
     @property
     def secrets(self) -> Secrets:
         if self._secrets is None:
-            self.use_secrets(load_secrets(self.environment, self.folder))
+            self.use_secrets(load_secrets(self.environment, self.sources))
             self.require_secrets()
         assert self._secrets is not None
         return self._secrets
@@ -189,9 +194,10 @@ class Session:
         :raises InputErrors: names those that are missing, and how to get them.
         """
         assert self._secrets is not None
-        if not self._secrets.path.exists() and self._secrets.missing_generated:
+        store = self.sources.store
+        if store is not None and not store.exists() and self._secrets.missing_generated:
             raise HawserError(
-                f"{self._secrets.path.name} does not exist: the secrets of {self.environment.name} were not made yet, "
+                f"{store.name} does not exist: the secrets of {self.environment.name} were not made yet, "
                 f"or on another machine",
                 next=f"fab -H {self.environment.name} bootstrap, or secrets.pull where the hosts were set up before",
                 code=2,

@@ -25,7 +25,7 @@ from hawser.host.release import Release
 from hawser.inventory import Environment, read_environment
 from hawser.resources import JSON, Catalog, Command, File, Resource, Tried
 from hawser.runner.engine import KINDS
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.steps import Step
 from hawser.steps import step as make_step
 from hawser.tasks import (
@@ -117,7 +117,7 @@ DEFAULTS = {
 
 def secrets_of(environment: Environment) -> Secrets:
     values = {name: f"{name}: 'a' \"b\" 100% $c \\ #" for name in environment.env.secrets}
-    return Secrets(environment.name, CATALOGS / f"{environment.name}.env", values, environment.env.generated)
+    return Secrets(environment.name, in_file(CATALOGS / f"{environment.name}.env"), values, environment.env.generated)
 
 
 def facts_of(environment: Environment, name: str, current: str) -> Facts:

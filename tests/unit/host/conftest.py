@@ -12,7 +12,7 @@ from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.host.release import Release
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.templates.rendering import Templates
 
 NEW = "1111111111-aaaaaaaa"
@@ -38,7 +38,7 @@ def host() -> Callable[..., Host]:
         environment = Environment.model_validate({**SETTINGS, **tables})
         templates = Templates()
         release = Release(NEW, "1" * 40, environment, templates)
-        held = Secrets("shop", Path("shop.env"), secrets or {})
+        held = Secrets("shop", in_file(Path("shop.env")), secrets or {})
         return Host(name, environment, held, templates, ADDRESSES, Facts(), release)
 
     return host

@@ -22,7 +22,7 @@ from hawser.host.processes import (
 from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.inventory.tables.processes import Process
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks import release
 from hawser.templates.rendering import TemplateError, Templates
 
@@ -51,7 +51,7 @@ def host() -> Callable[..., Host]:
         templates = Templates()
         release = Release(NEW, "1" * 40, environment, templates)
         addresses = {"web1": "10.0.0.1", "web2": "10.0.0.2"}
-        secrets = Secrets("shop", Path("shop.env"), {"KEY": "k-e-y"})
+        secrets = Secrets("shop", in_file(Path("shop.env")), {"KEY": "k-e-y"})
         return Host("web1", environment, secrets, templates, addresses, facts or Facts(), release)
 
     return host

@@ -15,7 +15,7 @@ from hawser.host.facts import Facts
 from hawser.host.pythons import BESIDE, KEY, About, elf, local_python, movable, why_not_for
 from hawser.host.release import Release
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.templates.rendering import Templates
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
@@ -74,7 +74,7 @@ def sha256(environment: Environment) -> str:
 
 
 def release(environment: Environment) -> Release:
-    secrets = Secrets("shop", Path("shop.env"), {})
+    secrets = Secrets("shop", in_file(Path("shop.env")), {})
     return Release.of("1" * 40, environment, Templates(), secrets, {"web1": "10.0.0.1"})
 
 

@@ -11,7 +11,7 @@ import pytest
 from hawser.host import release as releases
 from hawser.host.release import Release
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.templates.rendering import BUILT_IN, Templates
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -59,7 +59,7 @@ def release() -> Callable[..., Release]:
     ) -> Release:
         templates = Templates(kept=used or {"run.sh.j2": "#!/bin/sh\n"})
         reached = addresses or {"web1": "10.0.0.1", "web2": "10.0.0.2"}
-        secrets = Secrets("shop", Path("shop.env"), {"KEY": secret})
+        secrets = Secrets("shop", in_file(Path("shop.env")), {"KEY": secret})
         return Release.of(commit, settings or environment(), templates, secrets, reached, texts=texts or unread)
 
     return release

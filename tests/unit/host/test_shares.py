@@ -11,7 +11,7 @@ import pytest
 
 from hawser.host import Host, shares
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.templates.rendering import Templates
 
 ADDRESSES = {"data1": "10.0.0.21", "web1": "10.0.0.11", "web2": "2001:db8::12"}
@@ -22,7 +22,7 @@ def make(name: str, **media: Any) -> Host:
     tables = {"name": "shop", "path": Path("shop.toml"), "app": {"name": "shop", "repo": "."}, "hosts": HOSTS}
     tables["shares"] = {"media": {"path": "/srv/media", **media}}
     environment = Environment.model_validate(tables)
-    return Host(name, environment, Secrets("shop", Path("shop.env"), {}), Templates(), ADDRESSES)
+    return Host(name, environment, Secrets("shop", in_file(Path("shop.env")), {}), Templates(), ADDRESSES)
 
 
 def mount(host: Host) -> dict[str, str]:

@@ -17,7 +17,7 @@ from hawser.host.processes import ProcessInstance, processes_of
 from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import Tried
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks.managers import PROCESS_MANAGERS, tried
 from hawser.templates.rendering import Templates
 
@@ -42,7 +42,7 @@ def process() -> Callable[..., ProcessInstance]:
         manager = setting.get("manager", "systemd")
         row = {"process": "api", "unit": "shop-api", "manager": manager, "active": active, "live": True}
         facts = Facts(processes=({**row, "release": serves, "inputs": ""},))
-        templates, secrets = Templates(), Secrets("shop", Path("shop.env"), {})
+        templates, secrets = Templates(), Secrets("shop", in_file(Path("shop.env")), {})
         release = Release(NEW, "1" * 40, environment, templates)
         host = Host("web1", environment, secrets, templates, {"web1": "10.0.0.1"}, facts, release, rollout=DEPLOY)
         (found,) = processes_of(host)

@@ -10,7 +10,7 @@ import pytest
 
 from hawser.errors import HawserError, InputErrors
 from hawser.inventory import Environment, load_inventory, read_environment
-from hawser.secrets import load_secrets
+from hawser.secrets import load_secrets, sources_of
 from hawser.ssh.hostkeys import KnownHosts
 
 from .conftest import PLAIN
@@ -114,12 +114,12 @@ def test_secrets_from_a_pipe_or_without_an_end_are_refused(folder):
     environment = Environment.model_validate({"name": "shop", "app": {"name": "shop", "repo": "."}})
     os.mkfifo(folder / "shop.env", 0o600)
     with pytest.raises(InputErrors, match=r"shop\.env: cannot be read: it is no regular file"):
-        load_secrets(environment, folder)
+        load_secrets(environment, sources_of(environment, folder))
     (folder / "shop.env").unlink()
     (folder / "shop.env").write_text("A=" + "x" * 2_000_000)
     (folder / "shop.env").chmod(0o600)
     with pytest.raises(InputErrors, match=r"longer than 1,048,576 bytes"):
-        load_secrets(environment, folder)
+        load_secrets(environment, sources_of(environment, folder))
 
 
 def test_known_hosts_from_a_pipe_or_of_bytes_are_refused(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hawser.program import Settings
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.session.session import Session
 
 SHOP = """
@@ -29,5 +29,5 @@ def test_a_password_that_was_asked_for_goes_before_a_secret(
     monkeypatch.setenv("HAWSER_HOSTS", str(tmp_path))
     (tmp_path / "shop.toml").write_text(SHOP)
     session = Session(Settings(overrides={"sudo": typed}), ["web1"], "status")
-    session._secrets = Secrets("shop", tmp_path / "shop.env", {"SUDO": "of the secrets"})
+    session._secrets = Secrets("shop", in_file(tmp_path / "shop.env"), {"SUDO": "of the secrets"})
     assert session.address("web1").sudo_password == used

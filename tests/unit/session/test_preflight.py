@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hawser.host import Host
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.session.preflight import rendering_problems
 from hawser.templates.rendering import Templates
 
@@ -30,7 +30,7 @@ def rendered(count: int) -> int:
             "hosts": hosts,
         }
     )
-    secrets, templates = Secrets("shop", Path("shop.env"), {}), Templates()
+    secrets, templates = Secrets("shop", in_file(Path("shop.env")), {}), Templates()
     addresses = {name: host.address for name, host in environment.hosts.items()}
     calls = 0
 

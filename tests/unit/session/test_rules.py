@@ -9,7 +9,7 @@ import pytest
 
 from hawser.host import Host
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.session.rules import broken
 from hawser.templates.rendering import Templates
 
@@ -25,7 +25,7 @@ def told(*rules: dict[str, Any], **variables: Any) -> list[str]:
     """Return what is said of some rules, in an environment with these values of its own."""
     tables = {"name": "game", "path": Path("game.toml"), "app": {"name": "game", "repo": "."}, "hosts": HOSTS}
     environment = Environment.model_validate({**tables, "vars": variables, "rules": rules})
-    secrets = Secrets("game", Path("game.env"), {"KEY": "k"})
+    secrets = Secrets("game", in_file(Path("game.env")), {"KEY": "k"})
     hosts = [Host(name, environment, secrets, Templates(), ADDRESSES) for name in HOSTS]
     return [str(problem) for problem in broken(hosts)]
 

@@ -12,7 +12,7 @@ from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.host.release import Release
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.session import texts
 from hawser.tasks import config, deploy  # noqa: F401
 from hawser.templates.rendering import Templates
@@ -36,7 +36,7 @@ def host() -> Callable[..., Host]:
     def host(value: str = "k-e-y", **settings: object) -> Host:
         environment = Environment.model_validate({**SETTINGS, **settings})
         release = Release(texts.STAND_IN, "1" * 40, environment, Templates())
-        secrets = Secrets("shop", Path("shop.env"), {"KEY": value})
+        secrets = Secrets("shop", in_file(Path("shop.env")), {"KEY": value})
         return Host("web1", environment, secrets, release.templates, {"web1": "10.0.0.1"}, Facts(), release)
 
     return host

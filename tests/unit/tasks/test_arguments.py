@@ -12,7 +12,7 @@ import hawser.tasks.collection  # noqa: F401  (every step is loaded with it)
 from hawser.host import Host
 from hawser.inventory import Environment
 from hawser.resources import LuksVolume
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.steps import Step
 from hawser.tasks import volumes
 from hawser.templates.rendering import Templates
@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture
 def host() -> Host:
-    secrets = Secrets("shop", Path("shop.env"), {"DISK": "sesame"})
+    secrets = Secrets("shop", in_file(Path("shop.env")), {"DISK": "sesame"})
     return Host("web1", Environment.model_validate(SETTINGS), secrets, Templates(), {"web1": "10.0.0.1"})
 
 

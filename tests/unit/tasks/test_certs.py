@@ -16,7 +16,7 @@ from hawser.host.facts import Facts
 from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import File, Notice, OnlyPlaced, Resource, Running, SelfSigned
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks import certs
 from hawser.templates.rendering import TemplateError, Templates
 
@@ -43,7 +43,7 @@ def host(tmp_path: Path) -> Callable[..., Host]:
             }
         )
         at_stake = Release(release, "1" * 40, environment, Templates()) if release else None
-        held = Secrets("shop", tmp_path / "shop.env", {})
+        held = Secrets("shop", in_file(tmp_path / "shop.env"), {})
         said = Facts(**facts)
         addresses = {"web1": "10.0.0.1", "web2": "10.0.0.2"}
         return Host("web1", environment, held, Templates(), addresses, said, at_stake)

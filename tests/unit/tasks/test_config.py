@@ -13,7 +13,7 @@ from hawser.errors import InputErrors
 from hawser.host import Host
 from hawser.inventory import read_environment
 from hawser.inventory.tables.local import LocalEntry
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks.config import compare, local_texts
 from hawser.templates.rendering import TemplateError, Templates
 
@@ -28,7 +28,9 @@ def host(tmp_path: Path) -> Make:
         if entries:
             environment = environment.model_copy(update={"local": entries})
         addresses = {name: each.address for name, each in environment.hosts.items()}
-        secrets = Secrets("pier", tmp_path / "pier.env", {"KEY": "very secret", "DATA_PASSPHRASE": "x" * 12}, ())
+        secrets = Secrets(
+            "pier", in_file(tmp_path / "pier.env"), {"KEY": "very secret", "DATA_PASSPHRASE": "x" * 12}, ()
+        )
         return Host("front1", environment, secrets, Templates([tmp_path]), addresses)
 
     return make

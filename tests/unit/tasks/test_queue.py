@@ -12,7 +12,7 @@ from hawser.errors import HawserError
 from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks.queue import empty, queues
 from hawser.templates.rendering import Templates
 
@@ -37,7 +37,7 @@ ANSWERS = {
 
 
 def host_of(name: str) -> Host:
-    secrets = Secrets("shop", Path("shop.env"), {})
+    secrets = Secrets("shop", in_file(Path("shop.env")), {})
     return Host(
         name,
         ENVIRONMENT,

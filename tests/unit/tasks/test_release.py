@@ -12,7 +12,7 @@ from hawser.host.journal import PUT_BACK, SWITCH, Record
 from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import Absent, File, History, Journal
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks import release
 from hawser.templates.rendering import Templates
 
@@ -32,7 +32,7 @@ def host(rollout: Record | None = DEPLOY, journal: Record | None = None, **entry
     return Host(
         "web1",
         environment,
-        Secrets("shop", Path("shop.env"), {}),
+        Secrets("shop", in_file(Path("shop.env")), {}),
         Templates(),
         {"web1": "10.0.0.1", "web2": "10.0.0.2"},
         Facts(current=OLD, journal=kept),

@@ -18,7 +18,7 @@ from hawser.inventory import Environment, Services
 from hawser.inventory.tables.services.server import Server
 from hawser.resources import Packages, Service
 from hawser.runner.databases import engines, removal
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks import bootstrap, remove
 from hawser.tasks.logs import sources
 from hawser.tasks.services import DATABASES, SERVICES
@@ -44,7 +44,7 @@ each_that_listens = pytest.mark.parametrize("name", LISTENING)
 @pytest.fixture
 def host() -> Host:
     addresses = {"web1": "10.0.0.11", "data1": "10.0.0.21"}
-    secrets = Secrets("shop", Path("shop.env"), {})
+    secrets = Secrets("shop", in_file(Path("shop.env")), {})
     return Host("data1", ENVIRONMENT, secrets, Templates(), addresses, Facts(bootstrapped=True))
 
 

@@ -19,7 +19,7 @@ from hawser.report import Marked
 from hawser.report.lines import Settings
 from hawser.report.plain import PlainReport
 from hawser.report.stream import Sink
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks import status as tasks
 from hawser.tasks.status import HOSTS, HostStatus, since
 from hawser.templates.rendering import Templates
@@ -52,7 +52,7 @@ def look():
         facts = Facts(
             current=CURRENT, clock=NOW, live={"web": "blue"}, processes=rows or (WEB, API), disk_free=5, disk_total=9
         )
-        host = Host("web1", environment, Secrets("shop", Path(), {}), Templates(), {"web1": "10.0.0.1"}, facts)
+        host = Host("web1", environment, Secrets("shop", in_file(Path()), {}), Templates(), {"web1": "10.0.0.1"}, facts)
         told = {"health": {"web": "ok", "api": "ok"}, "certificates": {}, "unmounted": [], "offset": 0.0, **changes}
         return HostStatus(host, live_processes_of(host), sockets=sockets, **told)
 

@@ -16,7 +16,7 @@ from hawser.host.facts import Facts
 from hawser.host.pythons import local_python as local_python_of
 from hawser.host.release import Release
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks import venv
 from hawser.templates.rendering import Templates
 from tests import local_python
@@ -28,7 +28,7 @@ SETTINGS = {
     "processes": {"web": {"command": "serve"}},
 }
 ADDRESSES = {"web1": "10.0.0.11", "web2": "10.0.0.12"}
-SECRETS = Secrets("shop", Path("shop.env"), {})
+SECRETS = Secrets("shop", in_file(Path("shop.env")), {})
 LOADERS = "/lib"
 
 

@@ -12,7 +12,7 @@ from hawser.host.facts import Facts
 from hawser.host.release import Release
 from hawser.inventory import Environment
 from hawser.resources import Absent, File
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks import processes
 from hawser.tasks.webservers import caddy, nginx
 from hawser.tasks.webservers.site import parts
@@ -45,7 +45,7 @@ def host(tmp_path):
         said = {"release": serves, "inputs": "", "live": True}
         row = {"process": "web", "unit": unit, "manager": "systemd", **said}
         facts = Facts(live={"web": live}, processes=(row,)) if live else Facts()
-        return Host("web1", environment, Secrets("shop", tmp_path, {}), templates, addresses, facts, release)
+        return Host("web1", environment, Secrets("shop", in_file(tmp_path), {}), templates, addresses, facts, release)
 
     return host
 

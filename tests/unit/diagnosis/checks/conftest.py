@@ -12,7 +12,7 @@ from hawser.diagnosis.checks import Finding
 from hawser.host import Host
 from hawser.host.facts import Facts
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.templates.rendering import Templates
 
 SETTINGS: dict[str, Any] = {
@@ -38,7 +38,7 @@ def host() -> Callable[..., Host]:
         return Host(
             name,
             environment,
-            Secrets("shop", Path("shop.env"), {}),
+            Secrets("shop", in_file(Path("shop.env")), {}),
             Templates(),
             ADDRESSES,
             Facts(**{"os": {"id": "debian", "version": "12"}, **SERVES, **(facts or {})}),

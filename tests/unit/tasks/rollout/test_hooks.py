@@ -13,7 +13,7 @@ from hawser.errors import HawserError, StepFailed
 from hawser.host import Host
 from hawser.host.journal import Record
 from hawser.inventory import Environment
-from hawser.secrets import Secrets
+from hawser.secrets import Secrets, in_file
 from hawser.tasks.rollout import hooks
 from hawser.templates.rendering import Templates
 
@@ -31,7 +31,7 @@ def environment(*rows: dict[str, Any]) -> Environment:
 
 
 def host(name: str, *rows: dict[str, Any]) -> Host:
-    secrets = Secrets("shop", Path("shop.env"), {})
+    secrets = Secrets("shop", in_file(Path("shop.env")), {})
     return Host(name, environment(*rows), secrets, Templates(), ADDRESSES)
 
 

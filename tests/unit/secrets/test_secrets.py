@@ -23,7 +23,15 @@ from hawser.inventory import Environment
 from hawser.inventory.checks.values import check_secrets
 from hawser.inventory.tables.app import SIGNING_KEY, SecretFormat
 from hawser.runner.masks import MASK, mask
-from hawser.secrets import FORMATS, Secrets, kept_secrets, load_secrets, reconcile_generated
+from hawser.secrets import (
+    FORMATS,
+    Secrets,
+    in_file,
+    kept_secrets,
+    load_secrets,
+    reconcile_generated,
+    sources_of,
+)
 
 
 @pytest.fixture
@@ -47,7 +55,7 @@ def load(folder: Path) -> Callable[..., Secrets]:
         if text is not None:
             path.write_text(text)
             path.chmod(mode)
-        return load_secrets(environment, folder)
+        return load_secrets(environment, sources_of(environment, folder))
 
     return load
 
@@ -197,7 +205,7 @@ class TestMaking:
         ],
     )
     def test_a_secret_is_made_in_its_format(self, folder, form, looks):
-        secrets = Secrets("shop", folder / "shop.env", {}, ["A", "B"], {"A": form})
+        secrets = Secrets("shop", in_file(folder / "shop.env"), {}, ["A", "B"], {"A": form})
         made = secrets.generate(["A", "B"]).values
         assert re.fullmatch(looks, made["A"])
         assert re.fullmatch(r"[A-Za-z0-9_-]{64}", made["B"])
@@ -205,7 +213,7 @@ class TestMaking:
         assert set(FORMATS) == set(get_args(SecretFormat))
 
     def test_a_made_secret_is_read_back_unchanged(self, folder):
-        made = Secrets("shop", folder / "shop.env", {}, ["A"], {"A": "base64"}).generate(["A"]).values
+        made = Secrets("shop", in_file(folder / "shop.env"), {}, ["A"], {"A": "base64"}).generate(["A"]).values
         kept = dotenv_values(folder / "shop.env")
         assert kept == made
 
@@ -256,7 +264,7 @@ class TestMaking:
 
 
 def secrets_of(*values: str) -> Secrets:
-    return Secrets("shop", Path("shop.env"), {f"S{number}": value for number, value in enumerate(values)})
+    return Secrets("shop", in_file(Path("shop.env")), {f"S{number}": value for number, value in enumerate(values)})
 
 
 VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=4, max_size=40)
@@ -325,13 +333,13 @@ class TestMasking:
 
 class TestTheFingerprint:
     def test_the_fingerprint_is_the_same_for_the_same_secrets_in_any_order(self):
-        one = Secrets("shop", Path("a"), {"A": "alpha", "B": "beta"})
-        two = Secrets("shop", Path("b"), {"B": "beta", "A": "alpha"})
+        one = Secrets("shop", in_file(Path("a")), {"A": "alpha", "B": "beta"})
+        two = Secrets("shop", in_file(Path("b")), {"B": "beta", "A": "alpha"})
         assert one.fingerprint("shop") == two.fingerprint("shop")
 
     def test_the_fingerprint_differs_with_the_value_the_name_and_the_salt(self):
         prints = {
-            Secrets("shop", Path("a"), values).fingerprint(salt)
+            Secrets("shop", in_file(Path("a")), values).fingerprint(salt)
             for values, salt in (({"A": "xxxx"}, "s"), ({"A": "yyyy"}, "s"), ({"B": "xxxx"}, "s"), ({"A": "xxxx"}, "t"))
         }
         assert len(prints) == 4

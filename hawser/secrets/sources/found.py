@@ -1,0 +1,57 @@
+"""What a source of secrets says, and what every source can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from hawser.errors import Problem
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source says.
+
+    :param values: by name, all that it holds or those that it was asked for; one may be empty.
+    :param failed: it could not say what it holds, so nobody knows what is missing there.
+    """
+
+    values: Mapping[str, str] = field(repr=False)
+    problems: tuple[Problem, ...] = ()
+    failed: bool = False
+
+
+class Source(Protocol):
+    """A place where a team keeps secrets; one object of it is made in a run, and asks once."""
+
+    @property
+    def name(self) -> str:
+        """Its name in what is told: a file's without its folder, a command as it is typed."""
+
+    @property
+    def label(self) -> str:
+        """Its name where something is wrong with it: a path as seen from here."""
+
+    def ask(self, names: Sequence[str]) -> Found:
+        """Return what it holds; values are kept in memory alone.
+
+        :param names: the secrets that are still to be found.
+        """
+
+    def advice(self, name: str) -> str:
+        """Return how a secret gets there, as the hint of a problem."""
+
+
+@runtime_checkable
+class Store(Source, Protocol):
+    """A source in which Hawser keeps the secrets that it makes."""
+
+    def exists(self) -> bool:
+        """Whether it is there at all."""
+
+    def add(self, new: Mapping[str, str]) -> dict[str, str]:
+        """Keep those values that it lacks, and return all that it holds then.
+
+        :raises InputErrors: it cannot be written.
+        """
