@@ -33,3 +33,18 @@ OF_A_REPOSITORY = frozenset(
 def inherited() -> dict[str, str]:
     """Return our own variables, without those that bind git to the repository from which we were started."""
     return {name: value for name, value in os.environ.items() if name not in OF_A_REPOSITORY}
+
+
+# Variables of this process that hold secrets, by name: they were taken out of what children inherit.
+_withheld: dict[str, str] = {}
+
+
+def withheld(name: str) -> str:
+    """Return a variable of this process, and keep it from every program that is started from now on.
+
+    :returns: an empty text when there is none.
+    """
+    value = os.environ.pop(name, None)
+    if value is not None:
+        _withheld[name] = value
+    return _withheld.get(name, "")

@@ -94,6 +94,8 @@ PLACES = {
     "sandbox.reset": "sandbox.reset",
     "sandbox.list": "sandbox.listing",
     "sandbox.shell": "sandbox.shell",
+    "secrets.edit": "secrets.edit",
+    "secrets.recipients": "secrets.recipients",
     "secrets.pull": "secrets.pull",
     "secrets.new-key": "secrets.new_key",
     "supervisor.reload": "managers.supervisor.reload",

@@ -1,10 +1,15 @@
-"""Secrets that Hawser has made, for everybody who deploys."""
+"""The secrets of an environment, for everybody who deploys: fetched, edited, and who can read them."""
 
 from __future__ import annotations
 
-from hawser.errors import HawserError
+import sys
+from pathlib import Path
+
+from hawser.errors import HawserError, Problem
 from hawser.inventory.tables.app import SIGNING_KEY
 from hawser.secrets import reconcile_generated
+from hawser.secrets.age.recipients import HINT, Recipient, read_list, recipient
+from hawser.secrets.sources.age import AgeFile, keys
 from hawser.session import generated
 from hawser.session.session import Session
 from hawser.steps import session_task
@@ -18,6 +23,7 @@ def pull(session: Session) -> None:
     kept = generated.kept_on(session, session.selection.hosts)
     missing = reconcile_generated(known, kept)
     told = "; ".join(f"{name} from {', '.join(host for host in kept if name in kept[host])}" for name in missing)
+    known.require_store(tuple(missing), hosts_have=True)
     if not missing:
         session.report.note("", f"{known.sources.name} has all of them; nothing to do")
     elif session.dry:
@@ -37,6 +43,7 @@ def new_key(session: Session) -> None:
     place = session.secrets.name_of(SIGNING_KEY)
     if session.secrets.signer is not None:
         raise HawserError(f"{place} has a signing key; to replace it, remove the line {SIGNING_KEY} first", code=2)
+    session.secrets.require_store([SIGNING_KEY])
     if session.dry:
         session.report.note("", f"would make {SIGNING_KEY} and keep it in {session.secrets.kept_in}")
         return
@@ -46,3 +53,127 @@ def new_key(session: Session) -> None:
         f"what hosts keep was signed with the old one: fab -H {session.environment.name} releases.sign shows it and "
         "lets it count; the next deploy is signed with the new one",
     )
+
+
+@session_task()
+def edit(session: Session) -> None:
+    """Open the encrypted secrets in your editor, in memory alone, and encrypt them again for the same people."""
+    from hawser.secrets.editing import edit as edited
+
+    source = encrypted_file(session)
+    if session.dry:
+        session.report.note("", f"would open {source.name} in an editor")
+        return
+
+    def again(problems: tuple[Problem, ...]) -> bool:
+        session.report.note("", "\n".join(["this cannot be used:", *map(str, problems)]), "warning")
+        session.report.pause()
+        return sys.stdin.isatty() and input("Edit it again? [Y/n] ").strip().lower() in ("", "y", "yes")
+
+    session.report.pause()
+    changed = edited(source, session.environment, again)
+    if not changed:
+        session.report.note("", f"nothing was changed in {source.name}")
+        return
+    session.report.note("", f"changed in {source.name}: {', '.join(changed)}; commit it")
+
+
+@session_task(
+    help={
+        "add": "a public key, or the file that holds it: whoever has the private one can read the secrets from now on",
+        "remove": "a public key, or the name beside it: whoever has the private one cannot read what is written later",
+    }
+)
+def recipients(session: Session, add: str = "", remove: str = "") -> None:
+    """Show who can read the encrypted secrets, or let somebody more or less read them."""
+    source = encrypted_file(session)
+    if not add and not remove:
+        shown(session, source)
+        return
+    if add and remove:
+        raise HawserError("--add and --remove are two commands", code=2)
+    wanted = public_key(add) if add else one_of(source, remove)
+    if session.dry:
+        session.report.note("", f"would encrypt {source.name} {'for' if add else 'without'} {wanted}")
+        return
+    session.report.pause()
+    if remove:
+        source.without_reader(wanted)
+        session.report.note("", f"{source.name} is encrypted without {wanted}; commit it and {source.list_path.name}")
+        session.report.note(
+            "",
+            f"{wanted} still knows the values of before, and git keeps the former file: change those that matter, "
+            f"at the service that gave them, and in secrets.edit",
+            "warning",
+        )
+        return
+    plain = session.folder / f"{session.environment.name}.env"
+    first = plain.read_text(encoding="utf-8-sig") if not source.exists() and plain.exists() else ""
+    source.with_reader(wanted, first)
+    session.report.note("", f"{source.name} is encrypted for {wanted} too; commit it and {source.list_path.name}")
+    if first and "file" not in session.environment.secrets.sources:
+        session.report.note("", f"it holds what stands in {plain.name}, which is not read any more: remove that file")
+
+
+def encrypted_file(session: Session) -> AgeFile:
+    """Return the encrypted file of the environment.
+
+    :raises HawserError: it has none.
+    """
+    found = next((each for each in session.sources.each if isinstance(each, AgeFile)), None)
+    if found is None:
+        setting = session.environment.secrets
+        named = ", ".join(f'"{each}"' for each in ("age", *(each for each in setting.sources if each != "file")))
+        raise HawserError(
+            f"the secrets of {session.environment.name} stand in {session.sources.name}, and in no encrypted file",
+            next=f"for one, write sources = [{named}] into [secrets] of {session.environment.path.name}",
+            code=2,
+        )
+    return found
+
+
+def public_key(text: str) -> Recipient:
+    """Return the public key that somebody has typed, or that a file holds.
+
+    :raises HawserError: there is none that age encrypts for.
+    """
+    path = Path(text).expanduser()
+    try:
+        if len(text) < 300 and path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace").strip()
+        if "PRIVATE KEY" in text or text.startswith("AGE-SECRET-KEY"):
+            raise HawserError("that is a private key, which nobody else may see", next="its public half", code=2)
+        return recipient(text)
+    except ValueError:
+        raise HawserError("that is no public key that age encrypts for", next=HINT, code=2) from None
+
+
+def one_of(source: AgeFile, text: str) -> Recipient:
+    """Return the one who can read a file that somebody means: by key, by name, or by the file that holds the key.
+
+    :raises HawserError: there is none, or there are several.
+    """
+    known = read_list(source.list_path) or source.content().readers
+    try:
+        typed = public_key(text).key
+    except HawserError:
+        typed = text
+    found = [each for each in known if typed in (each.key, each.name, each.short)]
+    if len(found) != 1:
+        several = "several have this name" if found else f"{text} is none of those who can read {source.name}"
+        raise HawserError(several, next=f"one of: {', '.join(map(str, known))}", code=2)
+    return found[0]
+
+
+def shown(session: Session, source: AgeFile) -> None:
+    """Show who can read the file: as the list says, and as the file itself does where it can be read here."""
+    listed = read_list(source.list_path)
+    content = source.content() if source.exists() else None
+    inside = keys(content.readers) if content is not None and content.readers else keys(listed)
+    everyone = {each.key: each for each in (*listed, *(content.readers if content is not None else ()))}
+    rows = []
+    for key, each in everyone.items():
+        state = "yes" if key in inside and key in keys(listed) else "yes, and not in the list"
+        rows.append([each.name, each.short, state if key in inside else "no: only in the list"])
+    none = f"nobody yet; fab -H {session.environment.name} secrets.recipients --add ~/.ssh/id_ed25519.pub"
+    session.report.table("recipients", ["who", "key", "reads"], rows, empty=none)

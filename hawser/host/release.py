@@ -28,8 +28,8 @@ ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending",
 # How the code is reached, and what only concerns later releases: always today's.
 REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
 # No part of a release, whatever its settings say: rules only judge the others, hooks come around it, second
-# repositories have commits of their own.
-APART = ("ssh", "local", "certificates", "hooks", "notify", "rules", "updates", "checkouts")
+# repositories have commits of their own, and of secrets the values count, wherever they are kept.
+APART = ("ssh", "local", "certificates", "hooks", "notify", "rules", "updates", "checkouts", "secrets")
 # Templates of such settings, and of others that no release brings.
 APART_TEMPLATES = ("backup.service.j2", "backup.timer.j2", "unattended.conf.j2", "watch.service.j2", "watch.timer.j2")
 # Settings that later versions brought, with the value of each that nobody has set.

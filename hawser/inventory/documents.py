@@ -125,6 +125,14 @@ def read_file(path: Path) -> str:
     :raises OSError: it cannot be read, is no regular file, or longer than `LONGEST`.
     :raises UnicodeDecodeError: it is not UTF-8.
     """
+    return read_data(path).decode("utf-8-sig")
+
+
+def read_data(path: Path) -> bytes:
+    """Return what a file holds.
+
+    :raises OSError: it cannot be read, is no regular file, or longer than `LONGEST`.
+    """
     # A pipe without a writer must not block.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     with os.fdopen(descriptor, "rb") as stream:
@@ -136,7 +144,7 @@ def read_file(path: Path) -> str:
         data = stream.read(LONGEST + 1)
     if len(data) > LONGEST:
         raise OSError(errno.EFBIG, f"it is longer than {LONGEST:,} bytes", str(path))
-    return data.decode("utf-8-sig")
+    return data
 
 
 def require_shallow(table: Table) -> None:

@@ -25,6 +25,7 @@ from .tables.once import OnceEntry
 from .tables.processes import CronEntry, Process
 from .tables.rules import Rule
 from .tables.samples import PatchEntry, SettingsEntry
+from .tables.secrets import SecretsSettings
 from .tables.services import Services
 from .tables.shares import Share
 from .tables.updates import Updates
@@ -51,6 +52,7 @@ class Environment(Model):
     app: App = Field(description="The application: its name, where its code comes from, and where it lives on a host.")
     python: PythonSettings = Field(default=PythonSettings(), description="The Python environment.")
     env: EnvSettings = Field(default=EnvSettings(), description="Variables and secrets.")
+    secrets: SecretsSettings = Field(default=SecretsSettings(), description="Where the secrets are kept.")
     release: ReleaseSettings = Field(default=ReleaseSettings(), description="Building, checking, migrating, switching.")
     instances: dict[InstanceName, dict[VariableName, Variable]] = Field(
         default_factory=dict,

@@ -109,13 +109,13 @@ class Secrets:
         """
         if self.sources.store is not None or not names:
             return
-        was = "the one that hosts were set up with stands there, for root, in the application's secrets.json"
+        there = "root of a host reads it in /var/lib/hawser/*/secrets.json"
         problems = []
         for name in names:
             key = name == SIGNING_KEY
-            new = f"a new one: {KEY_RECIPE if key else RECIPES[self._formats.get(name, 'token')]}"
-            how = new if key else was if hosts_have else f"{new}; but where hosts were set up before, {was}"
-            message = "is missing, and Hawser can write it to none of the places of secrets.sources"
+            new = f"make one with: {KEY_RECIPE if key else RECIPES[self._formats.get(name, 'token')]}"
+            how = new if key else there if hosts_have else f"{new}; but where hosts were set up with one, {there}"
+            message = "is missing, and Hawser cannot write it there"
             problems.append(Problem(self.sources.label, name, message, f"{self.sources.advice(name)}; {how}"))
         raise InputErrors(problems)
 

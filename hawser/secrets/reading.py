@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from hawser.errors import InputErrors, Problem
 from hawser.inventory import Environment
 from hawser.inventory.base import did_you_mean
 from hawser.inventory.tables.app import SIGNING_KEY
+from hawser.runner.masks import mask
 from hawser.signatures import is_key
 
+from .forms import forms
 from .held import Secrets
 from .lines import unusable
 from .sources import Source, Sources
@@ -45,7 +49,7 @@ def read_secrets(environment: Environment, sources: Sources) -> tuple[Secrets, l
         if not missing:
             break
         found = source.ask(missing)
-        problems += found.problems
+        problems += found.problems if not found.failed else _without(found.problems, values)
         failed = failed or found.failed
         for name in missing:
             if name in found.values:
@@ -66,3 +70,9 @@ def read_secrets(environment: Environment, sources: Sources) -> tuple[Secrets, l
         key = ""
     listed = {name: values[name] for name in env.secrets if values.get(name)}
     return Secrets(environment.name, sources, listed, env.generated, env.formats, key, holders), problems
+
+
+def _without(problems: Sequence[Problem], values: Mapping[str, str]) -> list[Problem]:
+    """Return what a program has said of its failure, without the values that are known already."""
+    masks = sorted({form for value in values.values() if value for form in forms(value)}, key=len, reverse=True)
+    return [Problem(each.file, each.key, mask(each.message, masks), each.hint) for each in problems]

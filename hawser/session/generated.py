@@ -29,6 +29,7 @@ def make_secrets(session: Session) -> None:
             next=f"fab -H {session.environment.name} secrets.pull",
             code=2,
         )
+    loaded.require_store([*missing, *([SIGNING_KEY] if loaded.signer is None else [])])
     if not session.dry:
         session.use_secrets(loaded.generate(missing))
         session.report.note("", f"made {', '.join(missing)} and kept them in {loaded.kept_in}")

@@ -163,6 +163,9 @@ class Session:
     @cached_property
     def sources(self) -> Sources:
         """Where the secrets of the environment are looked up: each place is asked once in a run."""
+        if self.environment.secrets.sources != ("file",):
+            # Somebody may be asked for a passphrase or a PIN.
+            self.report.pause()
         return sources_of(self.environment, self.folder)
 
     @property

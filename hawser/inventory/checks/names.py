@@ -17,7 +17,7 @@ from .instances import check_instances, check_named_instances
 from .package import check_origin
 from .processes import check_named_processes, check_ports, check_processes, check_spare_ports
 from .site import check_site_extras
-from .values import check_secrets, check_templates
+from .values import check_secrets, check_sources, check_templates
 
 _TAKEN_UNDER_ROOT = (
     *("releases", "envs", "builds", "run", "current", "previous", "repository.git", "home"),
@@ -64,6 +64,7 @@ def contradictions(environment: Environment, folder: Path) -> list[SettingError]
         check_backup(environment),
         check_hooks(environment),
         check_secrets(environment),
+        check_sources(environment),
         check_templates(environment),
         check_certificates(environment),
         check_site(environment.site, environment, folder) if environment.site else (),

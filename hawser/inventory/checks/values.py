@@ -10,6 +10,7 @@ from ..tables.app import SIGNING_KEY
 from ..values.jinja import references
 
 _ENV = frozenset({"env"})
+_SECRETS = frozenset({"secrets"})
 
 
 def check_secrets(environment: Environment) -> Iterator[SettingError]:
@@ -19,7 +20,9 @@ def check_secrets(environment: Environment) -> Iterator[SettingError]:
         for position, name in enumerate(getattr(env, key)):
             if name == SIGNING_KEY:
                 message = f"{name} is Hawser's own, never a value of the application"
-                yield SettingError(("env", key, position), message, "remove it here; NAME.env keeps it", needs=_ENV)
+                yield SettingError(
+                    ("env", key, position), message, "remove it here; it is kept with the secrets", needs=_ENV
+                )
     for position, name in enumerate(env.generated):
         if name in env.required:
             yield SettingError(
@@ -44,6 +47,24 @@ def check_secrets(environment: Environment) -> Iterator[SettingError]:
             name = str(loc[-2]).upper().replace("-", "_") + "_PASSWORD"
             hint = f'as in "{{{{ secrets.{name} }}}}", with {name} in env.generated'
             yield SettingError(loc, "a password stands in this file", hint)
+
+
+def check_sources(environment: Environment) -> Iterator[SettingError]:
+    """Each source of secrets has what it needs, and no setting is for one that is not asked."""
+    setting = environment.secrets
+    for source, key, hint in (
+        ("command", "command", 'as in command = ["pass", "show", "demo/production"]'),
+        ("variables", "prefix", 'as in prefix = "DEMO_"; empty for variables with the names of the secrets'),
+    ):
+        given = getattr(setting, key)
+        if source in setting.sources and given in (None, ()):
+            yield SettingError(("secrets", "sources"), f"{source} needs secrets.{key}", hint, needs=_SECRETS)
+        elif source not in setting.sources and given not in (None, ()):
+            hint = f"sources = {[*setting.sources, source]}".replace("'", '"')
+            message = f"is not asked: {source} does not stand in secrets.sources"
+            yield SettingError(("secrets", key), message, hint, needs=_SECRETS)
+    if setting.command and (not setting.command[0].strip() or "{name}" in setting.command[0]):
+        yield SettingError(("secrets", "command", 0), "must be the name of a program", needs=_SECRETS)
 
 
 def _passwords(environment: Environment) -> Iterator[tuple[Loc, str]]:

@@ -8,9 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 from hawser.inventory import Environment
+from hawser.inventory.tables.app import SIGNING_KEY
 
+from .age import AgeFile
+from .command import Command
 from .dotenv import DotenvFile
 from .found import Found, Source, Store
+from .process import Variables
 
 __all__ = ["Found", "Source", "Sources", "Store", "in_file", "sources_of"]
 
@@ -48,7 +52,15 @@ def in_file(path: Path) -> Sources:
 
 # By their names in `secrets.sources`; each is made of the environment and the folder of its file.
 SOURCES: Mapping[str, Callable[[Environment, Path], Source]] = {
+    "age": lambda environment, folder: AgeFile(folder / f"{environment.name}.env.age", environment.name),
+    "command": lambda environment, folder: Command(
+        environment.secrets.command,
+        environment.secrets.timeout,
+        folder.parent,
+        (*environment.env.generated, SIGNING_KEY),
+    ),
     "file": lambda environment, folder: DotenvFile(folder / f"{environment.name}.env"),
+    "variables": lambda environment, folder: Variables(environment.secrets.prefix or ""),
 }
 
 
@@ -57,4 +69,4 @@ def sources_of(environment: Environment, folder: Path) -> Sources:
 
     :param folder: that of the environment files.
     """
-    return Sources(tuple(SOURCES[name](environment, folder) for name in ("file",)))
+    return Sources(tuple(SOURCES[name](environment, folder) for name in environment.secrets.sources))

@@ -8,8 +8,8 @@ from pathlib import Path
 from hawser.errors import Problem
 from hawser.inventory.documents import label, read_file
 
+from .. import files
 from ..lines import read_lines, with_lines
-from . import files
 from .found import Found
 
 

@@ -35,13 +35,6 @@ from hawser.secrets import (
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "hosts").mkdir()
-    return Path("hosts")
-
-
-@pytest.fixture
 def load(folder: Path) -> Callable[..., Secrets]:
     def load(text: str | None, required: list[str] = [], generated: list[str] = [], mode: int = 0o600) -> Secrets:  # noqa: B006
         environment = Environment.model_validate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shlex
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,13 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def mode_of(path: Path) -> int:
+    """Return the mode that a file has, or would get."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~mask
 
 
 def readable_by_others(path: Path, what: str) -> Problem | None:
