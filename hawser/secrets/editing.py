@@ -69,8 +69,11 @@ def open_editor(path: Path) -> None:
     :raises HawserError: it cannot be started, or says that it has failed.
     """
     typed = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    # As git and others do: the variable may hold arguments, and is the user's own.
-    argv = ["sh", "-c", f'{typed} "$@"', "sh", str(path)]
+    try:
+        # No shell: that would be ended by Ctrl-C where the editor takes it for itself.
+        argv = [*shlex.split(typed), str(path)]
+    except ValueError as error:
+        raise HawserError(f"EDITOR is no command: {error}", code=2) from None
     former = signal.signal(signal.SIGINT, lambda *_arguments: None)
     try:
         with subprocess.Popen(argv, env=inherited()) as child:
@@ -80,12 +83,12 @@ def open_editor(path: Path) -> None:
                 child.kill()
                 raise
     except OSError as error:
-        raise HawserError(f"{shlex.quote(typed)} cannot be started: {words(error)}", code=2) from None
+        hint = "set EDITOR to the name of one that is installed"
+        raise HawserError(f"the editor ({typed}) cannot be started: {words(error)}", next=hint, code=2) from None
     finally:
         signal.signal(signal.SIGINT, former)
     if code:
-        hint = "set EDITOR to the name of one that is installed" if code == 127 else ""
-        raise HawserError(f"the editor ({typed}) ended with status {code}; nothing was changed", next=hint)
+        raise HawserError(f"the editor ({typed}) ended with status {code}; nothing was changed")
 
 
 def problems_of(text: str, name: str, environment: Environment) -> tuple[Problem, ...]:

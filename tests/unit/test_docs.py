@@ -129,7 +129,16 @@ def test_a_setting_that_is_named_in_passing_is_one(document: Path, tmp_path: Pat
 NAMED = r"\[{1,2}[\w.-]+\]{1,2} [\w.-]+(?: = .+)?|[a-z]\w*(?:\.[\w-]+)+|[a-z]\w* = .+"
 # What has the form of a key and is none: files, and what other programs and modules of code have.
 NO_SETTINGS = {
-    *("release.json", "site.crt", "env.py", "files.append", "files.directory", "files.exists", 'extends = "base.toml"'),
+    *(
+        "release.json",
+        "site.crt",
+        "env.py",
+        "secrets.sls",
+        "files.append",
+        "files.directory",
+        "files.exists",
+        'extends = "base.toml"',
+    ),
     'requires_hawser = ">=0.2"',
     'requires_hawser = ">=…"',
     *("remove = None", "passwords = None", '[[tool.uv.index]] name = "private"', "debug = false"),

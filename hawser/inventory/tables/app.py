@@ -212,9 +212,12 @@ class EnvSettings(Model):
     dotenv_keys: SecretNames | None = Field(
         default=None, description="The variables and secrets that the dotenv file holds. Default: all variables."
     )
-    required: SecretNames = Field(default=(), description="Secrets that `NAME.env`, beside this file, must hold.")
+    required: SecretNames = Field(
+        default=(), description="Secrets that `NAME.env`, beside this file, must hold, or another of `secrets.sources`."
+    )
     generated: SecretNames = Field(
-        default=(), description="Secrets that the first `bootstrap` makes and keeps in `NAME.env`."
+        default=(),
+        description="Secrets that the first `bootstrap` makes and keeps: in `NAME.env`, or in `NAME.env.age`.",
     )
     formats: dict[SecretName, SecretFormat] = Field(
         default_factory=dict,

@@ -85,9 +85,12 @@ def read_list(path: Path) -> tuple[Recipient, ...]:
     return tuple({each.key: each for each in found}.values())
 
 
-def list_text(readers: Sequence[Recipient]) -> str:
-    """Return the text of a list."""
-    lines = ["# Who can read the file beside this one; changed by: fab -H NAME secrets.recipients\n\n"]
+def list_text(readers: Sequence[Recipient], environment: str) -> str:
+    """Return the text of a list.
+
+    :param environment: what is typed after ``-H`` for whom changes it.
+    """
+    lines = [f"# Who can read the file beside this one; changed by: fab -H {environment} secrets.recipients\n\n"]
     for each in readers:
         if each.key.startswith("age1"):
             lines.append(f"# {each.name}\n{each.key}\n" if each.name else f"{each.key}\n")

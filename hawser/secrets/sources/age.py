@@ -128,7 +128,9 @@ class AgeFile:
                 return
             files.replace(self.path, encrypted(after.text, after.readers), files.mode_of(self.path))
             if read_list(self.list_path) != after.readers:
-                files.replace(self.list_path, list_text(after.readers).encode(), files.mode_of(self.list_path))
+                files.replace(
+                    self.list_path, list_text(after.readers, self.environment).encode(), files.mode_of(self.list_path)
+                )
         self._found = None
 
     def with_reader(self, added: Recipient, first: str = "") -> None:

@@ -278,7 +278,7 @@ class TestWhoCanRead:
         assert not wrong(filled)
 
     def test_a_key_that_somebody_has_taken_out_of_the_list_stops_what_writes(self, filled, keys):
-        filled.list_path.write_text(list_text([recipient(keys["ada"].public)]))
+        filled.list_path.write_text(list_text([recipient(keys["ada"].public)], "shop"))
         with pytest.raises(InputErrors, match=r"CI .* can read the secrets, and is not in the list any more"):
             filled.add({"A": "alpha"})
         filled.without_reader(recipient(keys["ci"].public))

@@ -1,0 +1,148 @@
+"""What is typed about secrets: who can read them, and how they are changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[3]
+SETTINGS = """
+[app]
+name = "shop"
+repo = "."
+[env]
+required = ["STRIPE_KEY"]
+generated = ["SECRET_KEY"]
+[env.variables]
+STRIPE_KEY = "{{ secrets.STRIPE_KEY }}"
+SECRET_KEY = "{{ secrets.SECRET_KEY }}"
+[secrets]
+sources = ["age"]
+[processes.web]
+command = "web"
+port = 8001
+[hosts]
+web1 = { address = "127.0.0.1", port = 1 }
+"""
+Fab = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A project whose secrets are encrypted for one key, which is that of this machine."""
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "hosts/shop.toml").write_text(SETTINGS)
+    (tmp_path / "fabfile.py").write_text("from hawser import namespace as ns\n")
+    ssh = tmp_path / "home/.ssh"
+    ssh.mkdir(parents=True)
+    for path, name in ((ssh / "id_ed25519", "ada"), (tmp_path / "bob", "bob")):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)], check=True)
+    return tmp_path
+
+
+@pytest.fixture
+def fab(shop: Path) -> Fab:
+    def fab(*words: str, **variables: str) -> tuple[int, str]:
+        argv = [sys.executable, "-c", "from hawser.program import main; main()", "-H", "shop", *words]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HAWSER_", "XDG_"))}
+        environ = {**kept, "HOME": str(shop / "home"), "PYTHONPATH": str(PROJECT), **variables}
+        done = subprocess.run(argv, cwd=shop, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    return fab
+
+
+def test_the_secrets_of_a_plain_file_become_an_encrypted_one(shop, fab):
+    plain = shop / "hosts/shop.env"
+    plain.write_text("STRIPE_KEY=sk_live_1\n")
+    plain.chmod(0o600)
+    assert "nobody yet; fab -H shop secrets.recipients --add ~/.ssh/id_ed25519.pub" in fab("secrets.recipients")[1]
+    code, said = fab("secrets.recipients", "--add", "~/.ssh/id_ed25519.pub")
+    assert code == 0 and "shop.env.age is encrypted for ada (ssh-ed25519 …" in said
+    assert "it holds what stands in shop.env, which is not read any more: remove that file" in said
+    plain.unlink()
+    code, said = fab("secrets.recipients")
+    assert code == 0 and "ada" in said and "yes" in said
+    code, said = fab("secrets.edit", EDITOR="sed -i s/sk_live_1/sk_live_2/")
+    assert code == 0 and "changed in shop.env.age: STRIPE_KEY; commit it" in said
+    assert "sk_live" not in said and b"sk_live" not in (shop / "hosts/shop.env.age").read_bytes()
+    code, said = fab("secrets.edit", EDITOR="cat")
+    assert "STRIPE_KEY=sk_live_2" in said and "nothing was changed in shop.env.age" in said
+
+
+def test_whoever_is_removed_still_knows_the_secrets_and_this_is_said(shop, fab):
+    fab("secrets.recipients", "--add", "~/.ssh/id_ed25519.pub")
+    before = (shop / "hosts/shop.env.age").read_bytes()
+    code, said = fab("--dry", "secrets.recipients", "--add", "bob.pub")
+    assert "would encrypt shop.env.age for bob" in said and (shop / "hosts/shop.env.age").read_bytes() == before
+    assert fab("secrets.recipients", "--add", "bob.pub")[0] == 0
+    code, said = fab("secrets.recipients", "--remove", "bob")
+    assert code == 0 and "is encrypted without bob" in said and "still knows the values of before" in said
+    code, said = fab("secrets.recipients", "--remove", "bob")
+    assert code == 2 and "bob is none of those who can read shop.env.age\n  next: one of: ada" in said
+    code, said = fab("secrets.recipients", "--remove", "ada")
+    assert code == 2 and "you could not read it any more yourself" in said
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("home/.ssh/id_ed25519", "that is a private key, which nobody else may see"),
+        ("nobody@example.org", "that is no public key that age encrypts for\n  next: a line of `ssh-ed25519 …`"),
+        ("hosts/shop.toml", "that is no public key that age encrypts for"),
+    ],
+)
+def test_what_is_no_public_key_is_refused(shop, fab, typed, message):
+    code, said = fab("secrets.recipients", "--add", typed)
+    assert code == 2 and message in said
+    assert not (shop / "hosts/shop.env.age").exists()
+
+
+def test_secrets_without_an_encrypted_file_say_how_there_is_one(shop, fab):
+    (shop / "hosts/shop.toml").write_text(SETTINGS.replace('sources = ["age"]', ""))
+    for task in ("secrets.edit", "secrets.recipients"):
+        code, said = fab(task)
+        assert code == 2 and 'next: for one, write sources = ["age"] into [secrets] of shop.toml' in said
+
+
+def test_a_command_says_where_a_secret_is_missing(shop, fab):
+    fab("secrets.recipients", "--add", "~/.ssh/id_ed25519.pub")
+    code, said = fab("deploy")
+    assert code == 2 and "hosts/shop.env.age: STRIPE_KEY: is missing (fab -H shop secrets.edit" in said
+
+
+def test_check_without_hosts_asks_no_source(shop, fab):
+    text = SETTINGS.replace('sources = ["age"]', 'sources = ["command"]\ncommand = ["touch", "asked"]')
+    (shop / "hosts/shop.toml").write_text(text)
+    code, said = fab("check", "--offline")
+    assert code == 0 and "nothing is wrong" in said and not (shop / "asked").exists()
+    code, said = fab("check")
+    assert code == 1 and "STRIPE_KEY: is missing" in said and (shop / "asked").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('sources = ["command"]', 'secrets.sources: command needs secrets.command as in command = ["pass"'),
+        ('sources = ["variables"]', 'secrets.sources: variables needs secrets.prefix as in prefix = "DEMO_"'),
+        (
+            'command = ["pass"]',
+            'does not stand in secrets.sources sources = ["file", "command"]',
+        ),
+        ('prefix = ""', "secrets.prefix: is not asked: variables does not stand in secrets.sources"),
+        ('sources = ["command"]\ncommand = ["{name}"]', "secrets.command[0]: must be the name of a program"),
+        ("sources = []", "secrets.sources: must not be empty"),
+        ('sources = ["file", "file"]', "stands here twice"),
+        ('sources = ["vault"]', "secrets.sources"),
+        ('sources = ["variables"]\nprefix = "A-"', "letters, digits and _"),
+    ],
+)
+def test_settings_of_sources_that_contradict_each_other_are_refused(shop, fab, table, message):
+    (shop / "hosts/shop.toml").write_text(SETTINGS.replace('sources = ["age"]', table))
+    code, said = fab("check", "--offline")
+    assert code == 1 and message in " ".join(said.split()), said
