@@ -94,6 +94,7 @@ PLACES = {
     "sandbox.reset": "sandbox.reset",
     "sandbox.list": "sandbox.listing",
     "sandbox.shell": "sandbox.shell",
+    "secrets.check": "secrets.check",
     "secrets.edit": "secrets.edit",
     "secrets.recipients": "secrets.recipients",
     "secrets.pull": "secrets.pull",

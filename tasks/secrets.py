@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from hawser.errors import HawserError, Problem
+from hawser.errors import HawserError, InputErrors, Problem, StepFailed
 from hawser.inventory.tables.app import SIGNING_KEY
-from hawser.secrets import reconcile_generated
+from hawser.secrets import Secrets, judging, read_secrets, reconcile_generated, sources_of
 from hawser.secrets.age.recipients import HINT, Recipient, read_list, recipient
 from hawser.secrets.sources.age import AgeFile, keys
 from hawser.session import generated
 from hawser.session.session import Session
 from hawser.steps import session_task
+
+# A secret, empty for all of them; whether it is a warning; the finding; the next move.
+Row = tuple[str, bool, str, str]
 
 
 @session_task()
@@ -53,6 +57,86 @@ def new_key(session: Session) -> None:
         f"what hosts keep was signed with the old one: fab -H {session.environment.name} releases.sign shows it and "
         "lets it count; the next deploy is signed with the new one",
     )
+
+
+@session_task(
+    help={"accept": "names of secrets that are as they should be, with commas between: nothing is said of them"}
+)
+def check(session: Session, accept: str = "") -> None:
+    """Find secrets that are missing, that nothing names, that are easy to guess, or the same in two places.
+
+    No host is asked, and no value is shown.
+    """
+    accepted = {name.strip() for name in accept.split(",") if name.strip()}
+    rows = [row for row in findings(session) if row[0] not in accepted]
+    if rows:
+        told = [[name, "warning" if warning else "wrong", what, move] for name, warning, what, move in rows]
+        session.report.table("secrets", ["secret", "how bad", "finding", "next"], sorted(told, key=lambda row: row[1]))
+        raise StepFailed(f"{len(rows)} {'finding' if len(rows) == 1 else 'findings'}")
+    session.report.note("", "nothing is wrong with the secrets")
+
+
+def findings(session: Session) -> Iterator[Row]:
+    """Yield what can be found: the name of a secret, whether it is a warning, the finding, and the next move."""
+    environment = session.environment
+    held, problems = read_secrets(environment, session.sources)
+    generated.use_stand_ins(session, held)
+    for each in problems:
+        yield each.key, False, f"{each.file}: {each.message}", each.hint
+    typed = f"fab -H {environment.name}"
+    for name in held.missing_generated:
+        yield name, False, f"is generated, and missing in {held.sources.name}", f"{typed} secrets.pull, or bootstrap"
+    yield from unused(session, held)
+    for name, value in held.values.items():
+        if why := judging.weakness(value, name in environment.env.generated):
+            rolls = "bootstrap deploy" if name in environment.env.generated else "deploy"
+            yield name, False, f"is easy to guess: {why}", f"another one in {held.name_of(name)}, then: {typed} {rolls}"
+    for first, second in judging.twins(held.values):
+        yield second, True, f"has the same value as {first}", "one of its own for each"
+    yield from same_elsewhere(session, held)
+
+
+def unused(session: Session, held: Secrets) -> Iterator[Row]:
+    """Yield the secrets that nothing names, and what stands beside them and is listed nowhere."""
+    session.use_stand_in_addresses()
+    wrong, typed = session.rendering_problems(), f"fab -H {session.environment.name}"
+    if wrong:
+        yield "", True, f"it cannot be told which are used: {wrong[0]}", f"{typed} check --offline"
+        return
+    env, file = session.environment.env, session.environment.path.name
+    used = judging.used_names(session.environment, session.templates.used.values())
+    for name in env.secrets:
+        if name not in used:
+            key = "required" if name in env.required else "generated"
+            yield name, True, "no setting and no template names it", f"take it out of env.{key} in {file}"
+    for name in held.unlisted:
+        move = f"list it in env.required, or remove it from {held.sources.name}"
+        yield name, True, f"stands in {held.sources.name}, and {file} does not list it", move
+
+
+def same_elsewhere(session: Session, held: Secrets) -> Iterator[Row]:
+    """Yield the secrets that are the same in another environment of the project."""
+    own = session.environment.name
+    mine = with_key(held)
+    for name in session.inventory.names:
+        if name == own:
+            continue
+        try:
+            other = session.inventory.environment(name)
+            theirs, problems = read_secrets(other, sources_of(other, session.folder))
+        except InputErrors as errors:
+            session.report.note("", f"not compared with {name}: {errors.problems[0]}")
+            continue
+        if problems and not theirs.values:
+            session.report.note("", f"not compared with {name}: {problems[0]}")
+        for ours, same in judging.shared(mine, with_key(theirs)):
+            which = "" if same == ours else f", as {same}"
+            yield ours, False, f"is the same in {name}{which}", f"one of its own: whoever has {name} has {own}"
+
+
+def with_key(held: Secrets) -> dict[str, str]:
+    """Return secrets by name, with the key that signs."""
+    return {**held.values, **({SIGNING_KEY: held.signer.key} if held.signer is not None else {})}
 
 
 @session_task()

@@ -37,7 +37,7 @@ INSTALL = "add packages.all = [{packages}] to {file}, then: fab -H {environment}
 # Nobody has asked which of the two it is.
 PASSWORD = (
     "fab -H {target} printenv shows which user and server the application asks for; does it give the password of "
-    "{environment}.env (SQLAlchemy writes *** in its place when a URL becomes text), then the server has another one: "
+    "{secrets} (SQLAlchemy writes *** in its place when a URL becomes text), then the server has another one: "
     "fab -H {environment} bootstrap deploy, which changes it together with the processes"
 )
 
@@ -59,7 +59,7 @@ class Cause:
     :param meaning: what it means; ``{1}`` is what the pattern caught. Where `checks` look for it, `untested` is said in
         its place until one of them has found something wrong.
     :param move: what to do or to type; may name ``{host}``, ``{target}`` (after ``-H``), ``{environment}``, ``{file}``,
-        ``{1}``.
+        ``{secrets}`` (where they are kept), ``{1}``.
     :param checks: the checks that look at the host for it; what they find says more than `move`.
     :param service: the service whose servers are asked for their last words.
     :param untested: what the words say by themselves; empty: the same as `meaning`.

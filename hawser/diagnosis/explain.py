@@ -17,6 +17,7 @@ from ..errors import HawserError
 from ..host import Host
 from ..inventory import Environment
 from ..report.text import ADVISED, hearsay
+from ..secrets import sources_of
 from .causes import MOST, Cause, cause_of, packages_for
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ def filled_in(text: str, witness: Witness, name: str, caught: str) -> str:
     packages = packages_for(caught)
     if "{packages}" in text and not packages:
         text = "find the Debian package with `apt-file search {1}`, then " + text.replace("[{packages}]", '["…-dev"]')
+    if "{secrets}" in text:
+        environment = witness.environment
+        text = text.replace("{secrets}", sources_of(environment, environment.path.parent).name)
     words = {
         "{host}": name,
         "{target}": f"{witness.environment.name}/{name}",

@@ -35,6 +35,7 @@ class Secrets:
     :param formats: what these look like, where it is not ``token``.
     :param signing_key: the key under what hosts keep; no value of a template, never on a host. Empty: there is none.
     :param holders: by name, the source that has it.
+    :param unlisted: the names of what the sources hold besides.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Secrets:
         formats: Mapping[str, str] | None = None,
         signing_key: str = "",
         holders: Mapping[str, Source] | None = None,
+        unlisted: Sequence[str] = (),
     ) -> None:
         self.environment = environment
         self.sources = sources
@@ -54,6 +56,7 @@ class Secrets:
         self._formats = dict(formats or {})
         self._signing_key = signing_key
         self._holders = dict(holders or {})
+        self.unlisted = tuple(unlisted)
         self._fingerprints: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -155,7 +158,8 @@ class Secrets:
         return self.with_values({name: held[name] for name in names})
 
     def _with(self, values: Mapping[str, str], key: str) -> Secrets:
-        return Secrets(self.environment, self.sources, values, self._generated, self._formats, key, self._holders)
+        rest = (self._generated, self._formats, key, self._holders, self.unlisted)
+        return Secrets(self.environment, self.sources, values, *rest)
 
     def _add(self, new: Mapping[str, str]) -> dict[str, str]:
         self.require_store(tuple(new))

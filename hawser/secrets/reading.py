@@ -69,7 +69,7 @@ def read_secrets(environment: Environment, sources: Sources) -> tuple[Secrets, l
         problems.append(Problem(holders[SIGNING_KEY].label, SIGNING_KEY, message, hint))
         key = ""
     listed = {name: values[name] for name in env.secrets if values.get(name)}
-    return Secrets(environment.name, sources, listed, env.generated, env.formats, key, holders), problems
+    return Secrets(environment.name, sources, listed, env.generated, env.formats, key, holders, unlisted), problems
 
 
 def _without(problems: Sequence[Problem], values: Mapping[str, str]) -> list[Problem]:

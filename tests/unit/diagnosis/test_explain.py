@@ -114,6 +114,7 @@ class Fleet:
     def __init__(self, **answers: object) -> None:
         self.answers = {name.replace("__", "."): answer for name, answer in answers.items()}
         self.environment = SimpleNamespace(
+            secrets=SimpleNamespace(sources=("file",)),
             name="shop",
             path=Path("shop.toml"),
             services=Services.model_validate({"postgresql": {"groups": ["data"]}}),

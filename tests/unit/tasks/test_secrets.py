@@ -146,3 +146,61 @@ def test_settings_of_sources_that_contradict_each_other_are_refused(shop, fab, t
     (shop / "hosts/shop.toml").write_text(SETTINGS.replace('sources = ["age"]', table))
     code, said = fab("check", "--offline")
     assert code == 1 and message in " ".join(said.split()), said
+
+
+class TestCheck:
+    def write(self, shop: Path, name: str, text: str) -> None:
+        path = shop / f"hosts/{name}.env"
+        path.write_text(text)
+        path.chmod(0o600)
+
+    def settings(self, shop: Path, name: str = "shop", **changes: str) -> None:
+        text = SETTINGS.replace('sources = ["age"]', "")
+        for before, after in changes.items():
+            text = text.replace(f"{{ {{ secrets.{before} }} }}", after)
+        (shop / f"hosts/{name}.toml").write_text(text)
+
+    GOOD = "STRIPE_KEY=sk_live_51H8Yq2eZvKYlo2C\nSECRET_KEY=9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d\n"
+
+    def test_good_secrets_are_no_finding(self, shop, fab):
+        self.settings(shop)
+        self.write(shop, "shop", self.GOOD)
+        code, said = fab("secrets.check")
+        assert code == 0 and "nothing is wrong with the secrets" in said
+
+    def test_findings_end_with_1_and_show_no_value(self, shop, fab):
+        self.settings(shop)
+        text = (shop / "hosts/shop.toml").read_text()
+        text = text.replace('required = ["STRIPE_KEY"]', 'required = ["STRIPE_KEY", "MAIL_KEY", "OLD_KEY", "GONE"]')
+        text = text.replace("[env.variables]", '[env.variables]\nM = "{{ secrets.MAIL_KEY }}"')
+        (shop / "hosts/shop.toml").write_text(text)
+        same = "STRIPE_KEY=harbour-light\nMAIL_KEY=harbour-light\n"
+        self.write(shop, "shop", f"{same}OLD_KEY=kT9vQ2xmZrWq\nMORE=kT9vQ2xmZrWx\n")
+        code, said = fab("secrets.check", HAWSER_OUTPUT="plain", COLUMNS="400")
+        assert code == 1
+        lines = {line.split()[0]: line for line in said.splitlines() if line.split()}
+        assert "GONE: is missing" in said or "hosts/shop.env: is missing" in lines["GONE"]
+        assert "is generated, and missing in shop.env" in lines["SECRET_KEY"]
+        assert "no setting and no template names it" in said and "OLD_KEY" in said
+        assert "stands in shop.env, and shop.toml does not list it" in lines["MORE"]
+        assert "has the same value as STRIPE_KEY" in said
+        assert "harbour" not in said and "kT9vQ2" not in said
+
+    def test_a_secret_that_is_the_same_in_staging_is_found_and_may_be_accepted(self, shop, fab):
+        self.settings(shop)
+        self.settings(shop, "staging")
+        self.write(shop, "shop", self.GOOD)
+        self.write(shop, "staging", self.GOOD.replace("9b1deb4d", "7c1deb4d"))
+        code, said = fab("secrets.check")
+        assert code == 1 and "is the same in staging" in said and "1 finding" in said
+        assert "sk_live" not in said and "9b1deb4d" not in said
+        assert fab("secrets.check", "--accept", "STRIPE_KEY")[0] == 0
+
+    def test_an_environment_whose_secrets_cannot_be_read_is_named(self, shop, fab):
+        self.settings(shop)
+        self.write(shop, "shop", self.GOOD)
+        (shop / "hosts/staging.toml").write_text(SETTINGS)
+        (shop / "hosts/staging.env.age").write_text("nonsense")
+        code, said = fab("secrets.check")
+        why = "hosts/staging.env.age: is no file that age has encrypted"
+        assert code == 0 and f"not compared with staging: {why}" in said
