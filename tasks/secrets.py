@@ -83,14 +83,14 @@ def findings(session: Session) -> Iterator[Row]:
     generated.use_stand_ins(session, held)
     for each in problems:
         yield each.key, False, f"{each.file}: {each.message}", each.hint
-    typed = f"fab -H {environment.name}"
     for name in held.missing_generated:
-        yield name, False, f"is generated, and missing in {held.sources.name}", f"{typed} secrets.pull, or bootstrap"
+        move = f"fab -H {environment.name} secrets.pull; if no host was set up yet: bootstrap"
+        yield name, False, f"is generated, and missing in {held.sources.name}", move
     yield from unused(session, held)
     for name, value in held.values.items():
         if why := judging.weakness(value, name in environment.env.generated):
-            rolls = "bootstrap deploy" if name in environment.env.generated else "deploy"
-            yield name, False, f"is easy to guess: {why}", f"another one in {held.name_of(name)}, then: {typed} {rolls}"
+            move = f"another one in {held.name_of(name)}, then: fab -H {environment.name} bootstrap deploy"
+            yield name, False, f"is easy to guess: {why}", move
     for first, second in judging.twins(held.values):
         yield second, True, f"has the same value as {first}", "one of its own for each"
     yield from same_elsewhere(session, held)
@@ -99,9 +99,10 @@ def findings(session: Session) -> Iterator[Row]:
 def unused(session: Session, held: Secrets) -> Iterator[Row]:
     """Yield the secrets that nothing names, and what stands beside them and is listed nowhere."""
     session.use_stand_in_addresses()
-    wrong, typed = session.rendering_problems(), f"fab -H {session.environment.name}"
+    wrong = session.rendering_problems()
     if wrong:
-        yield "", True, f"it cannot be told which are used: {wrong[0]}", f"{typed} check --offline"
+        move = f"fab -H {session.environment.name} check --offline"
+        yield "", True, f"it cannot be told which are used: {wrong[0]}", move
         return
     env, file = session.environment.env, session.environment.path.name
     used = judging.used_names(session.environment, session.templates.used.values())

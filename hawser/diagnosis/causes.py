@@ -36,9 +36,9 @@ HEADERS = {
 INSTALL = "add packages.all = [{packages}] to {file}, then: fab -H {environment} bootstrap deploy"
 # Nobody has asked which of the two it is.
 PASSWORD = (
-    "fab -H {target} printenv shows which user and server the application asks for; does it give the password of "
-    "{secrets} (SQLAlchemy writes *** in its place when a URL becomes text), then the server has another one: "
-    "fab -H {environment} bootstrap deploy, which changes it together with the processes"
+    "if it was changed in {secrets}, the server has another one: fab -H {environment} bootstrap deploy sets the new "
+    "one there, together with the processes; else fab -H {target} printenv shows which user and server the application "
+    "asks for (SQLAlchemy writes *** in the place of a password when a URL becomes text)"
 )
 
 PASSWORD_ELSEWHERE = (

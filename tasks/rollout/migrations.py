@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from hawser.answers import reading
 from hawser.answers.rows import AlembicPlan, DjangoPlan, PrintedPlan, Revision, Unanswered
+from hawser.diagnosis.causes import PASSWORD, cause_of
 from hawser.errors import HawserError, StepFailed
 from hawser.fleet import alembic, kept
 from hawser.fleet.fleet import Fleet
@@ -27,6 +28,7 @@ from hawser.runner.code.revisions import ALLOWED
 from hawser.runner.specs.questions import MigrationQuestion
 
 from .. import db
+from . import passwords
 
 Answer: TypeAlias = DjangoPlan | AlembicPlan | PrintedPlan
 # Lines of what a failed program said that are shown; the last ones of a traceback say what went wrong.
@@ -243,7 +245,7 @@ def check_pending(rolling: Rollout) -> PendingMigrations:
         return PendingMigrations(unchanged=True)
     found = outlook(hosts, wanted)
     if found.crashes and not rolling.record.accepted:
-        refuse_crashes(hosts, leader, found)
+        refuse_crashes(rolling, leader, found)
         return found
     shown = shortened(found.verdicts)
     for line in [*summaries(shown), *more_than(shown, found.verdicts)]:
@@ -264,18 +266,28 @@ def check_pending(rolling: Rollout) -> PendingMigrations:
     return found
 
 
-def refuse_crashes(hosts: Fleet, leader: str, found: PendingMigrations) -> None:
+def refuse_crashes(rolling: Rollout, leader: str, found: PendingMigrations) -> None:
     """Stop where the release fails when it is asked for its migrations: it would fail when it migrates, too.
 
     :raises StepFailed: shows what it said, and the known causes; nothing has switched yet. A dry run says so only.
     """
+    hosts = rolling.hosts
     lines = [f"{leader}: the new release fails when it is asked which migrations are pending; nothing has switched"]
     for what, said in found.crashes:
         lines += [f"  {what}", *(f"    {line}" for line in hearsay(said).strip().splitlines()[-LAST_LINES:])]
     if hosts.dry:
         hosts.report.note("", "this would be refused: " + "\n".join(lines), "warning")
         return
-    known = hosts.explained({leader: "\n".join(said for _what, said in found.crashes)})
+    text = "\n".join(said for _what, said in found.crashes)
+    cause = cause_of(text)
+    if cause is not None and cause[0].move == PASSWORD and not passwords.is_whole(rolling):
+        # Whoever is not named goes on with the password that the server has.
+        lines.append(
+            f"  the server refuses the password: one that was changed in {hosts.session.secrets.sources.name} comes to "
+            "it with a deploy of all hosts, and this is one of some"
+        )
+        raise StepFailed("\n".join(lines), next=f"fab -H {hosts.environment.name} deploy, or the former password there")
+    known = hosts.explained({leader: text})
     move = "" if known else f"correct what it says, then: fab -H {hosts.environment.name} deploy"
     raise StepFailed("\n".join([*lines, *known]), next=move)
 

@@ -49,9 +49,7 @@ VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]
 
 # In the state folder: what servers stored of passwords that a rollout has replaced.
 FORMER = "former-passwords"
-WAITS = (
-    "the password of %s is another one now; it keeps the one that serves, until the next deploy changes both together"
-)
+WAITS = "the password of %s is another one now; it keeps the one that serves until a deploy of all hosts changes both"
 
 
 def options(settings: Mapping[str, str]) -> str:

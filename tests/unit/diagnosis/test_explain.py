@@ -210,7 +210,7 @@ def test_the_last_words_of_the_server_are_told():
     fleet = Fleet(looks__last_words=["FATAL: no"])
     said = str(explain(fleet, "web1", 'password authentication failed for user "shop"'))  # type: ignore[arg-type]
     assert said.splitlines()[1] == "  data1 | FATAL: no"
-    assert "then the server has another one: fab -H shop bootstrap" in said
+    assert "the server has another one: fab -H shop bootstrap" in said
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def role(system, monkeypatch):
 def test_a_password_that_serves_stays_until_it_is_to_change(role, system):
     assert role("one", "keep") == "new"
     assert role("two", "keep") is None
-    assert fits("one", Roles.stored["shop"]) and "until the next deploy" in system.take_warnings()[0]
+    assert fits("one", Roles.stored["shop"]) and "until a deploy of all hosts" in system.take_warnings()[0]
     assert role("one", "keep") is None and not system.take_warnings()
 
 

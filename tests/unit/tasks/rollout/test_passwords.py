@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from hawser.tasks.rollout import migrations
+
 POSTGRES = """
 [env]
 required = ["DB_PASSWORD"]
@@ -97,3 +99,18 @@ def test_a_rollout_of_some_hosts_leaves_the_password_to_the_others(world, secret
     world.commit = "b"
     world.fails = lambda name, row: None
     assert rollout(world, partial=True, target="app1")[0] == "password second keep"
+
+
+def test_a_deploy_of_some_hosts_with_another_password_says_that_all_hosts_change_it(world, secret, monkeypatch):
+    """The server keeps the password of those that are not named, so the new release cannot log in."""
+    said = 'FATAL:  password authentication failed for user "pier"'
+    asked = migrations.PendingMigrations(unknown="it crashes", crashes=(("`python manage.py` exited with 1", said),))
+    monkeypatch.setattr(migrations, "outlook", lambda fleet, release: asked)
+    secret("second")
+    world.commit = "b"
+    world.fault = lambda name, row: None
+    told = world.fab("deploy", target="app1", partial=True)
+    assert "the server refuses the password: one that was changed in pier.env comes to it with a deploy of all" in told
+    assert told.endswith("next: fab -H pier deploy, or the former password there")
+    told = world.fab("deploy")
+    assert "the new release fails when it is asked" in told and "this is one of some" not in told
