@@ -34,7 +34,8 @@ def pull(session: Session) -> None:
         session.report.note("", f"would write {told} into {known.kept_in}")
     else:
         known.keep(missing)
-        session.report.note("", f"wrote {told} into {known.kept_in}")
+        end = f"; {known.shared}" if known.shared else ""
+        session.report.note("", f"wrote {told} into {known.kept_in}{end}")
     if known.signer is None and any(facts.signing for facts in session.connections.facts.values()):
         session.report.note(
             "", f"{SIGNING_KEY} is on no host: get its line of {known.sources.name} from whoever deployed", "warning"

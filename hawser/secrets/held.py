@@ -90,6 +90,11 @@ class Secrets:
         """The name of the source in which Hawser keeps what it makes; of all of them where it can write none."""
         return self.sources.store.name if self.sources.store is not None else self.sources.name
 
+    @property
+    def shared(self) -> str:
+        """How others get what Hawser keeps there, as the end of a sentence; empty where it goes by itself to nobody."""
+        return self.sources.store.shared if self.sources.store is not None else ""
+
     def require_generated(self) -> None:
         """Refuse to go on without a generated secret: a new value would lock out programs that run with the old one.
 

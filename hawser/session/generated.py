@@ -32,17 +32,18 @@ def make_secrets(session: Session) -> None:
     loaded.require_store([*missing, *([SIGNING_KEY] if loaded.signer is None else [])])
     if not session.dry:
         session.use_secrets(loaded.generate(missing))
-        session.report.note("", f"made {', '.join(missing)} and kept them in {loaded.kept_in}")
+        end = f"; {loaded.shared}" if loaded.shared else ""
+        session.report.note("", f"made {', '.join(missing)} and kept them in {loaded.kept_in}{end}")
 
 
 def make_signing_key(session: Session) -> None:
     """Make the key that signs the records of hosts, and keep it with the secrets."""
     # No template can see it.
     session.use_secrets(session.secrets.with_signing_key(), rendered_alike=True)
+    others = session.secrets.shared or "whoever else deploys, colleagues and CI, needs the same line"
     session.report.note(
         "",
-        f"made {SIGNING_KEY} and kept it in {session.secrets.kept_in}: whoever else deploys, colleagues and CI, "
-        "needs the same line; it is never on a host, so keep a copy",
+        f"made {SIGNING_KEY} and kept it in {session.secrets.kept_in}: {others}; it is never on a host, so keep a copy",
     )
 
 

@@ -151,6 +151,10 @@ class Session:
             )
         selection = self.inventory.select(self.names)
         self.report.begin(lambda: self.account(selection))
+        if selection.environment.secrets.sources != ("file",):
+            # Variables that hold secrets are taken away before any program is started that would inherit them.
+            self.__dict__["selection"] = selection
+            self.sources  # noqa: B018
         return selection
 
     def example_target(self) -> str:

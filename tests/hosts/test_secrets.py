@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from pathlib import Path
 
@@ -96,3 +97,53 @@ def test_an_operator_without_the_generated_secrets_fetches_them_from_the_hosts(f
     finally:
         path.write_text(text)
     assert fleet.inside("web1", "stat", "-c", "%a %U", "/var/lib/hawser/demo/secrets.json").split() == ["600", "root"]
+
+
+def test_the_same_secrets_from_other_places_change_nothing_and_changed_ones_are_deployed(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    """First they move into a file that age encrypts, then one is changed there; at last CI has them in variables."""
+    plain, text = fleet.hosts / f"{fleet.name}.env", fleet.text
+    sealed, listed = fleet.hosts / f"{fleet.name}.env.age", fleet.hosts / f"{fleet.name}.env.recipients"
+    before, values = plain.read_text(), fleet.secrets
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    mine = {"HAWSER_AGE_IDENTITY": str(tmp_path / "key")}
+    fleet.fab("-H", fleet.name, "deploy")
+    try:
+        fleet.file.write_text(f'{text}\n[secrets]\nsources = ["age"]\n')
+        fleet.fab("-H", fleet.name, "secrets.recipients", "--add", str(tmp_path / "key.pub"), env=mine)
+        plain.unlink()
+        assert "serves already; nothing to do" in fleet.fab("-H", fleet.name, "deploy", env=mine).stdout
+        assert f"{sealed.name} has all of them" in fleet.fab("-H", fleet.name, "secrets.pull", env=mine).stdout
+        said = fleet.fab("-H", fleet.name, "deploy", code=2, env={"HAWSER_AGE_IDENTITY": "/nowhere"})
+        assert f"{sealed.name}: cannot be read: /nowhere ($HAWSER_AGE_IDENTITY) does not exist" in said.stderr
+        edit = {**mine, "EDITOR": f"sed -i s/^SECRET_KEY=.*/SECRET_KEY={'n3w-0ne' * 8}/"}
+        said = fleet.fab("-H", fleet.name, "secrets.edit", env=edit)
+        assert f"changed in {sealed.name}: SECRET_KEY; commit it" in said.stdout
+        fleet.fab("-H", fleet.name, "deploy", env=mine)
+        inside = fleet.inside("web1", "cat", "/srv/demo/current/environment")
+        assert "n3w-0nen3w-0ne" in inside and "n3w-0ne" not in sealed.read_text()
+        # What this machine lacks comes from the hosts, into the encrypted file.
+        edit = {**mine, "EDITOR": "sed -i /^SECRET_KEY=/d"}
+        fleet.fab("-H", fleet.name, "secrets.edit", env=edit)
+        said = fleet.fab("-H", fleet.name, "deploy", code=2, env=mine)
+        assert f"{sealed.name}: SECRET_KEY: is generated, and missing here" in said.stderr
+        said = fleet.fab("-H", fleet.name, "secrets.pull", env=mine)
+        assert f"wrote SECRET_KEY from web1, web2, data1 into {sealed.name}" in said.stdout
+        assert "serves already; nothing to do" in fleet.fab("-H", fleet.name, "deploy", env=mine).stdout
+        assert not plain.exists()
+        # CI.
+        fleet.file.write_text(f'{text}\n[secrets]\nsources = ["variables"]\nprefix = "CI_"\n')
+        ci = {f"CI_{name}": value for name, value in values.items()}
+        said = fleet.fab("-H", fleet.name, "deploy", env=ci)
+        assert values["SECRET_KEY"] in fleet.inside("web1", "cat", "/srv/demo/current/environment")
+        assert not [value for value in values.values() if value in said.stdout + said.stderr]
+        said = fleet.fab("-H", fleet.name, "secrets.pull", code=2, env={**ci, "CI_SECRET_KEY": ""})
+        assert "SECRET_KEY: is missing, and Hawser cannot write it there (set the variable CI_SECRET_KEY" in said.stderr
+    finally:
+        fleet.file.write_text(text)
+        plain.write_text(before)
+        plain.chmod(0o600)
+        for path in (sealed, listed):
+            path.unlink(missing_ok=True)
+    fleet.fab("-H", fleet.name, "deploy")

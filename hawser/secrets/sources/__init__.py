@@ -60,7 +60,9 @@ SOURCES: Mapping[str, Callable[[Environment, Path], Source]] = {
         (*environment.env.generated, SIGNING_KEY),
     ),
     "file": lambda environment, folder: DotenvFile(folder / f"{environment.name}.env"),
-    "variables": lambda environment, folder: Variables(environment.secrets.prefix or ""),
+    "variables": lambda environment, folder: Variables(
+        environment.secrets.prefix or "", (*environment.env.secrets, SIGNING_KEY)
+    ),
 }
 
 

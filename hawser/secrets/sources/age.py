@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from hawser.children import withheld
 from hawser.errors import InputErrors, Problem
 from hawser.inventory.documents import label, read_data
 
 from .. import files
 from ..age.content import Content, Unreadable, decrypted, encrypted
+from ..age.identities import KEY
 from ..age.recipients import Recipient, list_text, read_list
 from ..lines import read_lines, with_lines
 from .found import Found
@@ -27,6 +29,8 @@ class AgeFile:
         self.list_path = path.with_suffix(".recipients")
         self.environment = environment
         self._found: Found | None = None
+        # Whoever is started from now on does not inherit it.
+        withheld(KEY)
 
     @property
     def name(self) -> str:
@@ -35,6 +39,10 @@ class AgeFile:
     @property
     def label(self) -> str:
         return label(self.path)
+
+    @property
+    def shared(self) -> str:
+        return "commit it, so that whoever else can read the file has it"
 
     def exists(self) -> bool:
         return self.path.exists()

@@ -28,6 +28,10 @@ class DotenvFile:
     def label(self) -> str:
         return label(self.path)
 
+    @property
+    def shared(self) -> str:
+        return ""
+
     def exists(self) -> bool:
         return self.path.exists()
 

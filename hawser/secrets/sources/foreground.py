@@ -123,8 +123,8 @@ def _given(terminal: int | None, group: int) -> Iterator[None]:
         yield
         return
     own = os.getpgrp()
-    _hand_over(terminal, group)
     try:
+        _hand_over(terminal, group)
         # It may have tried to read before that, and stands still since.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGCONT)

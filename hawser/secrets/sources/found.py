@@ -47,6 +47,10 @@ class Source(Protocol):
 class Store(Source, Protocol):
     """A source in which Hawser keeps the secrets that it makes."""
 
+    @property
+    def shared(self) -> str:
+        """How others get what was kept there, as the end of a sentence; it may be empty."""
+
     def exists(self) -> bool:
         """Whether it is there at all."""
 

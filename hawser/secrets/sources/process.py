@@ -10,13 +10,15 @@ from .found import Found
 
 
 class Variables:
-    """Variables with the names of the secrets.
+    """Variables with the names of the secrets, which no program inherits that is started later.
 
     :param prefix: what stands before these names.
+    :param names: of all secrets that may be asked for.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, names: Sequence[str]) -> None:
         self.prefix = prefix
+        self._values = {name: withheld(prefix + name) for name in names}
 
     @property
     def name(self) -> str:
@@ -28,8 +30,7 @@ class Variables:
 
     def ask(self, names: Sequence[str]) -> Found:
         """Return those that are set; CI gives an empty one for what it does not know."""
-        values = {name: withheld(self.prefix + name) for name in names}
-        return Found({name: value for name, value in values.items() if value})
+        return Found({name: value for name in names if (value := self._values.get(name))})
 
     def advice(self, name: str) -> str:
         return f"set the variable {self.prefix}{name}"

@@ -204,7 +204,7 @@ class TestEnded:
         if child == 0:
             os.execv(sys.executable, [sys.executable, "-c", PROGRAM, str(source.path)])
         shown = b""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while b"open" not in shown and time.monotonic() < deadline:
             if select.select([terminal], [], [], 0.5)[0]:
                 shown += os.read(terminal, 4096)
@@ -216,13 +216,15 @@ class TestEnded:
         return list(memory.place().glob(f"hawser-secrets-{number}-*"))
 
     def over(self, child: int, terminal: int) -> int:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 if select.select([terminal], [], [], 0.5)[0] and not os.read(terminal, 4096):
                     break
             except OSError:
                 break
+        else:
+            os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         os.close(terminal)
         return os.waitstatus_to_exitcode(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import stat
 import subprocess
@@ -13,9 +14,12 @@ import pytest
 
 from hawser.errors import InputErrors
 from hawser.secrets import load_secrets, sources_of
+from hawser.secrets.age import identities
 from hawser.secrets.age.content import decrypted, encrypted
 from hawser.secrets.age.recipients import list_text, read_list, recipient
 from hawser.secrets.sources.age import AgeFile
+
+from ..conftest import PASSPHRASE
 
 TEXT = "STRIPE_KEY='sk live # 1'\nSECRET_KEY=abcdefgh\n"
 
@@ -139,6 +143,27 @@ class TestKeysThatCannotBeUsed:
     def test_a_key_with_a_passphrase_is_not_asked_for_where_it_would_not_open_the_file(self, filled, be):
         be("locked")
         assert "locked is none of the keys that it is encrypted for" in wrong(filled)
+
+    def test_a_key_opens_with_its_passphrase_which_is_asked_for_once(self, filled, keys, be, monkeypatch):
+        filled.with_reader(recipient(keys["locked"].public))
+        be("locked")
+        asked = []
+
+        def ask(prompt: str) -> str:
+            asked.append(prompt)
+            return PASSPHRASE
+
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        monkeypatch.setattr("getpass.getpass", ask)
+        assert not wrong(filled) and not wrong(filled)
+        assert asked == [f"passphrase of {keys['locked'].path}: "]
+
+    def test_another_passphrase_than_the_keys_is_said(self, filled, keys, be, monkeypatch):
+        filled.with_reader(recipient(keys["locked"].public))
+        be("locked")
+        found = identities.unlocked(identities.identities()[0], lambda prompt: "another one")
+        assert found.key is None and found.wrong == "does not open with this passphrase"
 
 
 class TestFilesThatCannotBeRead:

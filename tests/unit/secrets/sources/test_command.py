@@ -187,7 +187,7 @@ def in_terminal(program: str, typed: dict[bytes, bytes]) -> tuple[bytes, int]:
     if child == 0:
         os.environ["PYTHONPATH"] = str(PROJECT)
         os.execv(sys.executable, [sys.executable, "-c", textwrap.dedent(program)])
-    shown, deadline = b"", time.monotonic() + 30
+    shown, deadline = b"", time.monotonic() + 120
     left = dict(typed)
     while time.monotonic() < deadline:
         ready, _, _ = select.select([terminal], [], [], 1)
@@ -200,6 +200,8 @@ def in_terminal(program: str, typed: dict[bytes, bytes]) -> tuple[bytes, int]:
         shown += data or b""
         for prompt in [each for each in left if each in shown]:
             os.write(terminal, left.pop(prompt))
+    else:
+        os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     os.close(terminal)
     return shown, os.waitstatus_to_exitcode(status)
