@@ -199,6 +199,8 @@ def in_terminal(program: str, typed: dict[bytes, bytes]) -> tuple[bytes, int]:
             break
         shown += data or b""
         for prompt in [each for each in left if each in shown]:
+            # A shell may pass over what comes between its prompt and the program behind it; nobody types as fast.
+            time.sleep(0.5)
             os.write(terminal, left.pop(prompt))
     else:
         os.kill(child, signal.SIGKILL)
