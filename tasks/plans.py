@@ -61,6 +61,8 @@ def refuse_changed(session: Session, wanted: Plan, file: str) -> None:
     :raises HawserError: says what has changed.
     """
     look = Session(session.config, session.names, session.command, silent=True)
+    # Whoever was asked for a PIN is not asked again.
+    look.sources = session.sources
     try:
         look.recorder = Recorder(signer_of(look).digest)
         assert session.perform is not None

@@ -7,8 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from fabric.config import Config
+
+from hawser.secrets import in_file
+from hawser.session.session import Session
+from hawser.tasks import plans
 
 PROJECT = Path(__file__).resolve().parents[3]
 SETTINGS = """
@@ -204,3 +210,14 @@ class TestCheck:
         code, said = fab("secrets.check")
         why = "hosts/staging.env.age: is no file that age has encrypted"
         assert code == 0 and f"not compared with staging: {why}" in said
+
+
+def test_a_plan_that_is_looked_at_again_asks_no_source_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAWSER_HOSTS", str(tmp_path))
+    monkeypatch.setattr(plans, "signer_of", lambda session: SimpleNamespace(digest=None))
+    monkeypatch.setattr(plans.Plan, "of", lambda *arguments: None)
+    asked = []
+    session = Session(Config(), ["shop"], "apply", perform=lambda look, tasks: asked.append(look.sources))
+    session.sources = in_file(tmp_path / "shop.env")
+    plans.refuse_changed(session, SimpleNamespace(tasks=(), changed_since=lambda now: []), "plan.json")
+    assert asked == [session.sources] and asked[0] is session.sources
