@@ -21,7 +21,8 @@ demo: venv .sandbox/demo/.git
 	@.venv/bin/python bin/visit-demo
 
 test: lint
-	@command -v restic >/dev/null || $(AS_ROOT) sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends restic'
+	@need=; for each in restic age pass; do command -v $$each >/dev/null || need="$$need $$each"; done; \
+		[ -z "$$need" ] || $(AS_ROOT) sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends $$need"
 	.venv/bin/python -m pytest tests/unit -q -n auto
 	.venv/bin/python -m pytest tests/browser -q
 	.venv/bin/python -m pytest tests/hosts -m "not slow" -n $(WORKERS) --dist loadgroup \
