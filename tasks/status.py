@@ -105,15 +105,16 @@ def look(fleet: Fleet) -> None:
 
 def tell_updates(fleet: Fleet, looks: Sequence[HostStatus]) -> None:
     """Say which hosts wait for security updates, or to be booted."""
-    told: dict[str, list[str]] = {}
+    told: dict[tuple[str, bool], list[str]] = {}
     for each in looks:
         if (found := each.updates) and (waiting(found) or found["reboot"]):
-            reboot = ("; wants to be booted", " --reboot") if found["reboot"] else ("", "")
-            text = (waiting(found) + reboot[0]).removeprefix("; ")
-            told.setdefault(f"{text}; next: fab -H {{}} upgrade{reboot[1]}", []).append(each.host.name)
-    for text, names in told.items():
-        next_move = text.format(fleet.environment.target(*names))
-        fleet.report.note("", f"{', '.join(names)}: {next_move}", "warning")
+            told.setdefault((waiting(found), bool(found["reboot"])), []).append(each.host.name)
+    for (text, reboot), names in told.items():
+        target = fleet.environment.target(*names)
+        parts = [text, "wants to be booted" if reboot else ""]
+        next_move = f"next: fab -H {target} upgrade --reboot" if reboot else f"next: fab -H {target} upgrade"
+        sentence = "; ".join(filter(None, [*parts, next_move]))
+        fleet.report.note("", f"{', '.join(names)}: {sentence}", "warning")
 
 
 def tell_what_is_not_deployed(fleet: Fleet, host: Host) -> None:
