@@ -32,6 +32,7 @@ from .rows import (
     Certificate,
     CheckedOut,
     CronRun,
+    Delivery,
     DjangoPlan,
     FailedUnit,
     HostUsage,
@@ -86,6 +87,7 @@ COMMITS_BETWEEN = ReadingFunction("commits.between", Between | None, PATIENT)
 PACKAGE_VERSION = ReadingFunction("index.resolve", NameOrNone, PATIENT)
 MISSING_PYTHON = ReadingFunction("interpreters.missing", Text)
 CRON_RUNS = ReadingFunction("cron.last", ByName[CronRun])
+DELIVERY = ReadingFunction("delivery.measured", Delivery, PATIENT)
 CLOCK = ReadingFunction("looks.clock", Moment)
 FAILED_UNITS = ReadingFunction("looks.failed_units", Counted[FailedUnit])
 LAST_WORDS = ReadingFunction("looks.last_words", Many[Text])

@@ -178,6 +178,18 @@ class SiteState(Row):
     remarks: Many[Text]
 
 
+class Delivery(Row):
+    """See `hawser.runner.processes.delivery.measured`; HSTS of the web server itself, and of the start page."""
+
+    why: Text
+    protocol: Text
+    text: Text
+    encoding: Text
+    hashed: Text
+    cache: Few[Text]
+    hsts: Annotated[list[Few[Text]], Field(max_length=2)]
+
+
 class FailedUnit(Row):
     unit: UnitOrNone
 

@@ -27,6 +27,7 @@ class Facts:
     :param made_for: of what they said when the current release was rolled out.
     :param damaged: the paths of its records of which nobody knows what they said.
     :param ipv6: whether programs can listen on addresses of IPv6.
+    :param nginx: the version of its nginx; empty where there is none.
     :param closed: whether the site shows its maintenance page.
     :param once: the commands that run once per environment, and have.
     :param restores: the journals of the restores of databases that were not completed.
@@ -49,6 +50,7 @@ class Facts:
     offset: kinds.Offset = 0
     uid: kinds.Size = 0
     ipv6: bool = True
+    nginx: kinds.Version = ""
     current: kinds.NameOrNone = ""
     commit: kinds.NameOrNone = ""
     process_inputs: kinds.NameOrNone = ""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .specs.answers import System as OsRelease
     from .system import System
 
+NGINX = "/usr/sbin/nginx"
 # Written last into an environment, with what went into it.
 MARKER = ".hawser-complete"
 # Bytes.
@@ -282,8 +283,20 @@ def has_ipv6() -> bool:
     return True
 
 
-def host_facts(root: str) -> HostFacts:
-    """Return the facts of this host itself: system, disk, memory, clock, network."""
+def nginx_version(system: System, program: str = NGINX) -> str:
+    """Return the version of this host's nginx; empty where there is none."""
+    if not os.path.exists(program):
+        return ""
+    try:
+        said = system.run([program, "-v"], check=False, timeout=10).output
+    except Failure:
+        return ""
+    found = re.search(r"nginx/([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})\b", said)
+    return found.group(1) if found else ""
+
+
+def host_facts(system: System, root: str) -> HostFacts:
+    """Return the facts of this host itself: system, disk, memory, clock, network, web server."""
     folder = os.path.abspath(root)
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
@@ -300,4 +313,5 @@ def host_facts(root: str) -> HostFacts:
         "offset": time.localtime().tm_gmtoff,
         "uid": os.getuid(),
         "ipv6": has_ipv6(),
+        "nginx": nginx_version(system),
     }

@@ -44,6 +44,7 @@ ASKABLE = {
     "index.resolve": "python.index",
     "interpreters.missing": "python.interpreters",
     "cron.last": "processes.cron",
+    "delivery.measured": "processes.delivery",
     "looks.clock": "machine.probes",
     "looks.failed_units": "machine.probes",
     "looks.last_words": "machine.probes",
@@ -232,7 +233,7 @@ class Runner:
     def all_facts(self) -> Facts:
         root = self.hello["root"]
         own = facts.application_facts(self.system, self.hello["application"], root)
-        return {**facts.host_facts(root), "app": own}
+        return {**facts.host_facts(self.system, root), "app": own}
 
     def answer(self, message: Request) -> None:
         """Serve one request and say that it is done."""

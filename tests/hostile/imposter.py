@@ -38,6 +38,7 @@ FACTS: dict[str, Any] = {
     "clock": 1_700_000_060.5,
     "uid": 0,
     "ipv6": True,
+    "nginx": "1.22.1",
     "offset": 0,
     "app": {
         "current": RELEASE,
@@ -129,6 +130,15 @@ SAID: dict[str, Any] = {
     "commits.between": {"brings": 1, "takes": 0, "subjects": ["Mend the lamp"]},
     "derived.unchanged": True,
     "cron.last": {"tick": {"began": 1_700_000_000, "ended": 1_700_000_003, "status": 0, "running": False}},
+    "delivery.measured": {
+        "why": "",
+        "protocol": "h2",
+        "text": "/static/shop.css",
+        "encoding": "gzip",
+        "hashed": "/static/shop.0123456789ab.css",
+        "cache": ["public, max-age=31536000, immutable"],
+        "hsts": [["max-age=86400"], []],
+    },
     "looks.clock": 1_700_000_060.0,
     "looks.failed_units": {"rows": [{"unit": "cups.service"}], "more": 3},
     "looks.last_words": ["bye"],

@@ -11,7 +11,7 @@ from .managers import manager, tail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional, Tuple
+    from typing import Dict, List, Optional, Tuple
 
     from ..specs.processes import VisitedSpec
 
@@ -26,21 +26,31 @@ class Answer:
     :param status: None where there is none.
     :param location: where it leads to, if anywhere.
     :param why: why there is none.
+    :param headers: by their names in small letters.
     """
 
-    def __init__(self, status: Optional[int], location: str = "", why: str = "") -> None:
+    def __init__(
+        self,
+        status: Optional[int],
+        location: str = "",
+        why: str = "",
+        headers: Optional[Dict[str, List[str]]] = None,
+    ) -> None:
         self.status = status
         self.location = location
         self.why = why
+        self.headers = headers or {}
 
     def __str__(self) -> str:
         return "answers visitors with %d" % self.status if self.status else "does not answer (%s)" % self.why
 
 
-def visit(port: int, tls: bool, domain: str, path: str, timeout: float = PATIENCE) -> Answer:
+def visit(port: int, tls: bool, domain: str, path: str, timeout: float = PATIENCE, encoding: str = "") -> Answer:
     """Return the answer that a visitor gets.
 
     The certificate is not judged here: a self-signed one is allowed, and others are checked before they are installed.
+
+    :param encoding: the compression that the visitor takes.
     """
     import http.client
     import socket
@@ -55,11 +65,16 @@ def visit(port: int, tls: bool, domain: str, path: str, timeout: float = PATIENC
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             link.sock = context.wrap_socket(plain, server_hostname=domain)
-        link.request("GET", path, headers={"Host": domain, "User-Agent": "hawser", "Connection": "close"})
+        wanted = {"Accept-Encoding": encoding} if encoding else {}
+        own = {"Host": domain, "User-Agent": "hawser", "Connection": "close"}
+        link.request("GET", path, headers={**own, **wanted})
         answer = link.getresponse()
         # Not more: a stream without an end is an answer as well.
         answer.read1(65536)
-        return Answer(answer.status, answer.getheader("Location", ""))
+        headers: Dict[str, List[str]] = {}
+        for name, value in answer.getheaders():
+            headers.setdefault(name.lower(), []).append(value)
+        return Answer(answer.status, answer.getheader("Location", ""), headers=headers)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return Answer(None, why="%s: %s" % (type(error).__name__, error))
     finally:

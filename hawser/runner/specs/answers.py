@@ -108,6 +108,7 @@ class HostFacts(TypedDict):
     offset: int
     uid: int
     ipv6: bool
+    nginx: str
 
 
 class Facts(HostFacts):
@@ -218,6 +219,23 @@ class Upgrades(TypedDict):
     lists: int
     reboot: str
     trouble: str
+
+
+class Delivery(TypedDict):
+    """What visitors of a site got: the protocol; the encoding of a text; how long a hashed file is kept; HSTS.
+
+    Empty paths stand for files that there are not.
+
+    :param why: why there is no answer at all; empty: there is one.
+    """
+
+    why: str
+    protocol: str
+    text: str
+    encoding: str
+    hashed: str
+    cache: List[str]
+    hsts: List[List[str]]
 
 
 class SiteState(TypedDict):

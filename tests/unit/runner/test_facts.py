@@ -32,20 +32,28 @@ def told(system, root):
 
 
 class TestTheHost:
-    def test_facts_tell_the_system_and_the_disk_of_a_host(self, root):
-        found = facts.host_facts(f"{root}/not/there/yet")
+    def test_facts_tell_the_system_and_the_disk_of_a_host(self, system, root):
+        found = facts.host_facts(system, f"{root}/not/there/yet")
         assert found["hostname"] == os.uname().nodename
         assert 0 < found["disk_free"] <= found["disk_total"]
         assert found["python"].count(".") == 2
         assert found["uid"] == os.getuid()
         assert found["ipv6"] is Path("/proc/net/if_inet6").exists()
 
-    def test_a_host_whose_kernel_has_no_ipv6_says_so(self, root, monkeypatch):
+    def test_a_host_whose_kernel_has_no_ipv6_says_so(self, system, root, monkeypatch):
         def refuse(family, *more):
             raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
 
         monkeypatch.setattr("_socket.socket", refuse)
-        assert facts.host_facts(str(root))["ipv6"] is False
+        assert facts.host_facts(system, str(root))["ipv6"] is False
+
+    @pytest.mark.parametrize(("says", "version"), [("nginx/1.26.3 (Ubuntu)", "1.26.3"), ("something else", "")])
+    def test_a_host_says_which_nginx_it_has(self, system, tmp_path, says, version):
+        program = tmp_path / "nginx"
+        assert facts.nginx_version(system, str(program)) == ""
+        program.write_text(f"#!/bin/sh\necho 'nginx version: {says}' >&2\n")
+        program.chmod(0o755)
+        assert facts.nginx_version(system, str(program)) == version
 
     @pytest.mark.parametrize("quote", ["", '"', "'"])
     def test_the_release_of_a_system_is_read_with_any_quotes(self, tmp_path, quote):
