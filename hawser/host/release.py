@@ -48,6 +48,10 @@ LATER: Mapping[str, object] = {
     "python.resolved": None,
     "release.after_migrate": [],
     "site.buffering": False,
+    "site.compression": None,
+    "site.hsts": None,
+    "site.http2": True,
+    "site.immutable": None,
     "site.other_names": False,
     "site.read_timeout": 3600,
 }

@@ -156,7 +156,7 @@ TRAITS: Dict[str, Traits] = {
         claims=nginx_claims,
         # Its workers open them anew when those of the host are rotated.
         writer="www-data",
-        offers=("acme", "buffering", "log_format", "other_names", "tls_proxy"),
+        offers=("acme", "buffering", "http2", "log_format", "other_names", "tls_proxy"),
     ),
     "apache": Traits(
         "Apache",
@@ -169,6 +169,7 @@ TRAITS: Dict[str, Traits] = {
         sites="/etc/apache2/sites-enabled",
         listing=("apache2ctl", "-S"),
         claims=apache_claims,
+        offers=("http2",),
     ),
     "caddy": Traits(
         "Caddy",

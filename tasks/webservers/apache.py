@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hawser.host import Host
 from hawser.resources import Absent, Changed, Command, File, Reloaded, Resources, Service, changed
 from hawser.runner.webservers import TRAITS
@@ -11,6 +13,7 @@ from .site import SiteParts, in_bytes, marked, parts, reload_after_leaving, serv
 
 ETC = "/etc/apache2"
 MODULES = ("proxy_http", "rewrite", "headers")
+DELIVERY = ("env", "setenvif", "filter", "deflate")
 BALANCER = ("proxy_balancer", "lbmethod_byrequests")
 PORTS = """\
 # Every site names its own ports.
@@ -58,7 +61,11 @@ def install(host: Host) -> Resources:
     site = host.environment.site
     assert site is not None
     found = parts(host)
-    modules = [*MODULES, *(["ssl"] if site.tls != "none" else [])]
+    modules = [*MODULES]
+    if site.tls != "none":
+        modules += ["ssl", "http2"] if site.http2 else ["ssl"]
+    if found["kept"] or found["compression"]:
+        modules += DELIVERY
     if any(len(each["servers"]) > 1 for each in found["upstreams"]):
         modules += BALANCER
     missing = 'for each; do test -e "/etc/apache2/mods-enabled/$each.load" || exit 1; done'
@@ -105,7 +112,7 @@ def places(host: Host, found: SiteParts) -> dict[str, object]:
     return {
         "first": first,
         "others": [domain for domain in site.domains if domain != first],
-        "rows": [row for _prefix, row in rows],
+        "rows": [{**row, "pattern": re.escape(prefix)} for prefix, row in rows],
     }
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hawser.host import Host
 from hawser.host.certificates import local_file
+from hawser.host.delivery import StaticFolder
 from hawser.resources import Absent, Changed, Command, Directory, File, Reloaded, Resources, Service, changed
 from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
 
-from .site import ProxiedPath, StaticFolder, in_bytes, marked, parts, reload_after_leaving, served, serves
+from .site import ProxiedPath, in_bytes, marked, parts, reload_after_leaving, served, serves
 
 # Whoever reaches its door for orders may have it serve anything: that is on a socket of its own user. Requests that
 # take longer than a change of its configuration are given half a minute.
@@ -116,7 +119,19 @@ def places(host: Host) -> dict[str, object]:
     }
     rows: list[StaticFolder | ProxiedPath] = [*found["statics"], *found["proxies"]]
     rows.sort(key=lambda row: -len(row["prefix"]))
-    return {**found, "rows": rows, "upstreams": upstreams}
+    return {**found, "rows": rows, "upstreams": upstreams, "kept_files": kept_files(found["hashed"])}
+
+
+def kept_files(hashed: Sequence[tuple[str, bool]]) -> list[tuple[str, list[str]]]:
+    """Return patterns of files that are kept for long, each with those of which none may fit beside it."""
+    found: list[tuple[str, list[str]]] = []
+    others: list[str] = []
+    for pattern, one in hashed:
+        if one:
+            found.append((pattern, list(others)))
+        else:
+            others.append(pattern)
+    return found
 
 
 def address(server: str) -> str:

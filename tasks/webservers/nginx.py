@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from hawser.host import Host
+from hawser.host.delivery import http2_form
 from hawser.resources import Absent, Changed, Command, File, HttpBlock, Reloaded, Resources, Service, changed
 from hawser.runner.webservers import TRAITS
 from hawser.steps import removal, step
@@ -59,10 +62,25 @@ def install(host: Host) -> Resources:
     yield from unclaimed_certificate(host)
     http = HttpBlock(HTTP, HASHES, TRAITS["nginx"].sites)
     yield http
-    page = File(path(host), marked(host.render("nginx-site.conf.j2", **parts(host))), validate="nginx")
+    page = File(path(host), marked(host.render("nginx-site.conf.j2", **places(host))), validate="nginx")
     yield page
     yield Reloaded("nginx", when=changed(http, page))
     yield served(host, page.path)
+
+
+def places(host: Host) -> dict[str, object]:
+    """Return the values of the template: with the patterns of nginx's own for files that are kept for long."""
+    site, found = host.environment.site, parts(host)
+    assert site is not None
+    released = [path for each in found["statics"] if each["released"] for path in (each["folder"], each["previous"])]
+    folders = "|".join(re.escape(f"{each}/") for each in released)
+    kept = [(f"^(?={folders}).*{pattern}", hashed) for pattern, hashed in found["hashed"]]
+    return {
+        **found,
+        "kept_files": kept if found["kept"] and released else [],
+        "first_name": re.escape(site.domains[0]),
+        "http2": http2_form(host, found["extra"]),
+    }
 
 
 # The first of all web servers may give its ports away in one step with what brings its site.

@@ -10,7 +10,8 @@ from typing import TypedDict
 from hawser.errors import Problem
 from hawser.host import Host, journal
 from hawser.host.certificates import site_certificate
-from hawser.host.places import maintenance_page, served_path
+from hawser.host.delivery import Delivery, StaticFolder, delivery, static_folders
+from hawser.host.places import maintenance_page
 from hawser.host.processes import instances, processes_of
 from hawser.resources import Absent, Command, Resources, SelfSigned, Served, changed
 from hawser.templates.rendering import TemplateError
@@ -91,20 +92,6 @@ class Upstream(TypedDict):
     spares: list[str]
 
 
-class StaticFolder(TypedDict):
-    """Files that the web server sends itself.
-
-    :param previous: the same folder of the release before; empty where it is not one of a release.
-    :param links: links in it may lead to files of another owner.
-    """
-
-    prefix: str
-    pattern: str
-    folder: str
-    previous: str
-    links: bool
-
-
 class ProxiedPath(TypedDict):
     """Paths whose requests go to an upstream.
 
@@ -116,7 +103,7 @@ class ProxiedPath(TypedDict):
     socket: bool
 
 
-class SiteParts(TypedDict):
+class SiteParts(Delivery):
     """A site, as templates of web servers need it."""
 
     variable: str
@@ -156,18 +143,6 @@ def parts(host: Host) -> SiteParts:
             servers = [f"{bracketed(host.addresses[each])}:{process.port}" for each in backends]
             down = [server for server, each in zip(servers, backends, strict=True) if each in out]
         upstreams.append({"name": upstream_name(host, name), "servers": servers, "down": down, "spares": spares})
-    statics: list[StaticFolder] = []
-    linked = host.environment.persistent.linked
-    for prefix, folder in site.static.items():
-        prefix = prefix.rstrip("/") + "/"
-        served = served_path(host, host.text(folder, f"site.static.{prefix}"))
-        current = f"{host.root}/current/"
-        previous = served.replace(current, f"{host.root}/previous/") if served.startswith(current) else ""
-        # A link of ours, to a persistent folder, has another owner than what it leads to.
-        ours = any(f"{host.serving_code}/{each}/".startswith(f"{served}/") for each in linked)
-        statics.append(
-            {"prefix": prefix, "pattern": re.escape(prefix), "folder": served, "previous": previous, "links": ours}
-        )
     tls_proxies = {port: host.text(address, f"site.tls_proxy.{port}") for port, address in site.tls_proxy.items()}
     extra = host.text(site.extra, "site.extra")
     refuse_ports_by_turns(host, {"extra": extra, **{f"tls_proxy.{port}": each for port, each in tls_proxies.items()}})
@@ -181,9 +156,10 @@ def parts(host: Host) -> SiteParts:
     ]
     behind = [host.environment.processes[name] for name in site.proxy.values()]
     return {
+        **delivery(site, extra),
         "variable": variable,
         "upstreams": upstreams,
-        "statics": statics,
+        "statics": static_folders(host),
         "certificate": site_certificate(host),
         "tls_proxies": tls_proxies,
         "proxies": proxies,

@@ -38,11 +38,13 @@ def check_site_extras(environment: Environment, folder: Path) -> Iterator[Settin
         ("tls_proxy", site.tls_proxy),
         ("log_format", site.log_format),
         ("buffering", site.buffering),
+        ("http2", not site.http2),
         ("other_names", site.other_names),
     ):
         if given and key not in TRAITS[site.server].offers:
             message = f"is for {offering(key)}"
             yield SettingError(("site", key), message, 'remove it, or write server = "nginx"', needs=_SITE)
+    yield from _check_hsts(site)
     taken = {site.listen, site.tls_port, *site.extra_ports}
     for port in site.tls_proxy:
         if site.tls == "none":
@@ -53,6 +55,25 @@ def check_site_extras(environment: Environment, folder: Path) -> Iterator[Settin
             yield SettingError(("site", "tls_proxy", port), f"{port} is no port", "1 to 65535")
         elif int(port) in taken:
             yield SettingError(("site", "tls_proxy", port), f"the site has port {port} already", needs=_SITE)
+
+
+def _check_hsts(site: Site) -> Iterator[SettingError]:
+    """Browsers that remember HTTPS let nobody past a certificate that they do not trust."""
+    if site.hsts is None:
+        return
+    loc: Loc = ("site", "hsts")
+    if site.tls == "self-signed" or site.fallback:
+        what = 'tls = "self-signed"' if site.tls == "self-signed" else 'fallback = "self-signed"'
+        message = f"needs a certificate that browsers trust, and {what} may show another one: nobody would get past it"
+        yield SettingError(loc, message, 'tls = "files" without fallback, or "acme"', needs=_SITE)
+    elif site.tls == "none":
+        message = 'needs TLS, and tls = "none"'
+        yield SettingError(loc, message, "have whatever ends TLS in front send it", needs=_SITE)
+    if site.hsts.preload and (not site.hsts.subdomains or site.hsts.days < 365):
+        message = "needs subdomains = true and days = 365 or more"
+        yield SettingError((*loc, "preload"), message, "as the lists of browsers want it", needs=_SITE)
+    if "strict-transport-security" in site.extra.lower():
+        yield SettingError(loc, "is sent by lines of site.extra already", "remove one of the two", needs=_SITE)
 
 
 def _check_acme(site: Site, environment: Environment, folder: Path) -> Iterator[SettingError]:

@@ -14,6 +14,7 @@ from ..values.types import (
     AcmeServer,
     AnyPath,
     BodySize,
+    Days,
     Domain,
     Flag,
     Groups,
@@ -120,6 +121,28 @@ class Acme(Model):
     )
 
 
+class Hsts(Model):
+    """What browsers are told to remember of the site: that they ask for it over HTTPS alone (RFC 6797)."""
+
+    days: Days = Field(
+        description="For how long they remember it; 0 has those that come again forget it. No certificate that they do "
+        "not trust gets past this, not even with a click, and neither does plain HTTP: begin with a few."
+    )
+    subdomains: Flag = Field(default=False, description="It holds for all names below those of the site as well.")
+    preload: Flag = Field(
+        default=False,
+        description="The site may stand in the list that browsers bring along, from which it does not get out for "
+        "months. Needs `subdomains` and 365 days.",
+    )
+
+    @property
+    def header(self) -> str:
+        """The header, as it is sent."""
+        words = [f"max-age={self.days * 86400}"]
+        words += ["includeSubDomains"] if self.subdomains else []
+        return "; ".join([*words, *(["preload"] if self.preload else [])])
+
+
 class Site(Model):
     """The web site, and the web server that visitors reach it through."""
 
@@ -191,6 +214,26 @@ class Site(Model):
         "servers whose few workers have one request each. What is streamed then comes late, but for answers with "
         "`X-Accel-Buffering: no`. Default: every part goes on at once.",
     )
+
+    http2: Flag = Field(
+        default=True,
+        description="Whoever can speaks HTTP/2, on `tls_port`. Caddy always does. Sites that share a port with nginx "
+        "before 1.25.1 share this too.",
+    )
+    compression: Literal["all", "static", "none"] | None = Field(
+        default=None,
+        description="What is sent compressed, of texts of some length, to whoever takes it: answers of the application "
+        "as well, static files alone (for pages that hold secrets beside what somebody else may have sent them, see "
+        "BREACH), or nothing. "
+        'Default: `"all"`, but where `extra` says something about it, or has nginx include a file.',
+    )
+    immutable: Flag | None = Field(
+        default=None,
+        description="Browsers keep static files of a release for a year, without asking again, where a hash of the "
+        "content is part of the name, as in `base.0123456789ab.css`. "
+        "Default: true, but where `extra` says something about it, or has nginx include a file.",
+    )
+    hsts: Hsts | None = Field(default=None, description="Browsers are told to use HTTPS alone.")
 
     @property
     def doors(self) -> tuple[tuple[int, bool], ...]:

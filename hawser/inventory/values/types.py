@@ -312,6 +312,7 @@ Sandbox = Annotated[bool | str, PlainValidator(_sandbox), Shape("true, false or 
 Integer = Annotated[int, Field(strict=True), Shape("number")]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535), Shape("port")]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=86400), Shape("seconds")]
+Days = Annotated[int, Field(strict=True, ge=0, le=3650), Shape("days")]
 Wait = Annotated[int, Field(strict=True, ge=0, le=86400), Shape("seconds")]
 Count = Annotated[int, Field(strict=True, ge=1, le=1000), Shape("number")]
 Limit = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1), Shape("number")]

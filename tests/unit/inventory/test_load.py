@@ -321,7 +321,7 @@ def _shown(text):
             named = 3 if parts[0] == "services" else 1 if field and entry_type(field.annotation) else len(parts)
             table = ".".join(part for position, part in enumerate(parts) if position != named)
             found |= {table} | {table.rpartition(".")[0]}
-        elif key := re.match(r"(?:# )?([a-z_]+) = ", line):
+        elif key := re.match(r"(?:# )?([a-z0-9_]+) = ", line):
             last = f"{table}.{key[1]}"
             found |= {last, *inner_keys(last, line)}
         elif line.startswith("  {"):

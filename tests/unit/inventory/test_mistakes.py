@@ -1098,6 +1098,56 @@ MISTAKES = {
         "is for nginx",
         'remove it, or write server = "nginx"',
     ),
+    "a protocol that Caddy always speaks": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\n"
+        "server = 'caddy'\nhttp2 = false",
+        "site.http2",
+        "is for nginx and apache",
+        'remove it, or write server = "nginx"',
+    ),
+    "browsers that are to trust a certificate that nobody knows": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nhsts = { days = 7 }",
+        "site.hsts",
+        'needs a certificate that browsers trust, and tls = "self-signed" may show another one: '
+        "nobody would get past it",
+        'tls = "files" without fallback, or "acme"',
+    ),
+    "a stand-in that browsers would not forgive": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\n"
+        "tls = 'files'\ncertificate = 'c'\nkey = 'k'\nhsts = { days = 7 }\nfallback = 'self-signed'",
+        "site.hsts",
+        'needs a certificate that browsers trust, and fallback = "self-signed" may show another one: '
+        "nobody would get past it",
+        'tls = "files" without fallback, or "acme"',
+    ),
+    "HTTPS alone without TLS": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\n"
+        "tls = 'none'\nhsts = { days = 7 }",
+        "site.hsts",
+        'needs TLS, and tls = "none"',
+        "have whatever ends TLS in front send it",
+    ),
+    "a list of browsers that would not take the site": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\n"
+        "tls = 'acme'\nhsts = { days = 7, preload = true }",
+        "site.hsts.preload",
+        "needs subdomains = true and days = 365 or more",
+        "as the lists of browsers want it",
+    ),
+    "a header that would be sent twice": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\n"
+        "tls = 'acme'\nhsts = { days = 7 }\nextra = 'add_header Strict-Transport-Security max-age=5;'",
+        "site.hsts",
+        "is sent by lines of site.extra already",
+        "remove one of the two",
+    ),
+    "a time that browsers would not remember": (
+        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\n"
+        "tls = 'acme'\nhsts = { days = 4000 }",
+        "site.hsts.days",
+        "must be at most 3650, not 4000",
+        "",
+    ),
     "two certificates that Caddy is to get": (
         "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org', 'b.example.org']\n"
         "server = 'caddy'\ntls = 'acme'",
