@@ -108,6 +108,14 @@ def test_static_files_of_the_tutorial_come_from_nginx(site: Fleet) -> None:
         assert (answer.status, answer.body) == (200, "body { font-family: serif; }\n")
 
 
+def test_visitors_speak_http2_on_either_release_of_debian_and_nginx_does_not_warn(site: Fleet) -> None:
+    curl = ["curl", "-ksS", "--fail", "--http2", "-o", "/dev/null", "-w", "%{http_version}"]
+    asked = [*curl, "--resolve", f"{DOMAIN}:443:{site.address('web1')}", f"https://{DOMAIN}/"]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "2"
+    said = site.inside("web1", "sh", "-c", "nginx -t 2>&1")
+    assert "test is successful" in said and "[warn]" not in said
+
+
 def test_the_everyday_commands_of_the_tutorial_work(site: Fleet) -> None:
     lines = commands(section("Look after it"))
     if site.name == "myflask":

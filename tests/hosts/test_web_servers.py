@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPMessage
 
 import pytest
 
@@ -31,12 +33,27 @@ def health():
 
 @app.get("/stream")
 def stream():
+    more = " " * int(request.args.get("more", 0))
+
     def parts():
         for number in range(3):
-            yield f"data: {number}\\n\\n"
+            yield f"data: {number}{more}\\n\\n"
             time.sleep(0.7)
 
-    return Response(parts(), mimetype="text/event-stream")
+    return Response(parts(), mimetype=request.args.get("kind", "text/event-stream"))
+
+
+@app.get("/slow")
+def slow():
+    time.sleep(7)
+    return "at last"
+
+
+@app.get("/text")
+@app.get("/static/made/long.0123456789ab.css")
+def text():
+    own = {"Strict-Transport-Security": "max-age=5", "ETag": '"0123"'} if "own" in request.args else {}
+    return Response("<p>text</p>" * 500, headers=own)
 
 
 @app.route("/", methods=["GET", "POST"])
@@ -64,19 +81,32 @@ command = "python -m http.server {{{{ port }}}} --bind 127.0.0.1"
 build = ["cp static/style.css {{{{ app.root }}}}/assets/"]
 
 [persistent]
-folders = ["assets"]
+folders = ["assets", "media"]
 collected = ["assets"]
 
 [site]
 server = "{server}"
 domains = ["quay.test", "www.quay.test"]
-static = {{ "/static/" = "static", "/assets/" = "assets" }}
-proxy = {{ "/" = "web", "/clock/" = "clock" }}
+static = {{ "/static/" = "static", "/assets/" = "assets", "/media/" = "media" }}
+proxy = {{ "/" = "web", "/clock/" = "clock", "/static/made/" = "web" }}
 extra_ports = [8088]
 max_body = "10k"
 
 [hosts.solo]
 sandbox = true
+"""
+LONG = "a { color: red }\n" * 200
+# Two that a build has given a hash, and some that only look so.
+HASHED = ("long.0123456789ab.css", "assets/index-BxYz12_3.js")
+OTHERS = ("long.css", "photo.deadbeefcafe.jpg", "report.20240101.css", "assets/jquery-datetime.js")
+KEPT = "public, max-age=31536000, immutable"
+# A certificate that somebody else has signed.
+AUTHORITY = """
+mkdir -p /tmp/authority && cd /tmp/authority
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 400 -subj /CN=Authority
+openssl req -newkey rsa:2048 -nodes -keyout site.key -out site.csr -subj /CN=quay.test
+echo subjectAltName=DNS:quay.test,DNS:www.quay.test > names
+openssl x509 -req -in site.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 300 -extfile names -out site.crt
 """
 PAGES = {"nginx": "/etc/nginx", "apache": "/etc/apache2", "caddy": "/etc/caddy"}
 
@@ -85,7 +115,8 @@ PAGES = {"nginx": "/etc/nginx", "apache": "/etc/apache2", "caddy": "/etc/caddy"}
 def bare() -> Iterator[Fleet]:
     """A Flask site in a repository of its own, and one bare host."""
     requirements = "flask==3.1.2\ngunicorn==23.0.0\n"
-    code = {"app.py": APPLICATION, "requirements.txt": requirements, "static/style.css": "a {}\n"}
+    files = {f"static/{name}": LONG for name in (*HASHED, *OTHERS)}
+    code = {"app.py": APPLICATION, "requirements.txt": requirements, "static/style.css": "a {}\n", **files}
     with own_environment("quay", SETTINGS, code, server="nginx") as fleet:
         yield fleet
 
@@ -107,6 +138,60 @@ def balanced(fleet: Fleet, sent: bytes | None = None) -> Answer:
             return Answer(answer.status, answer.read().decode(), dict(answer.headers))
     except urllib.error.HTTPError as error:
         return Answer(error.code, error.read().decode(), dict(error.headers))
+
+
+def tls_line(fleet: Fleet, protocols: Sequence[str] = ()) -> ssl.SSLSocket:
+    """Return a connection of a visitor of the site, who speaks some protocols, the first one best."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    plain = socket.create_connection((fleet.address("solo"), 443), timeout=30)
+    return context.wrap_socket(plain, server_hostname="quay.test")
+
+
+def sent(fleet: Fleet, path: str, **headers: str) -> tuple[int, HTTPMessage, bytes]:
+    """Return the status, the headers and the bytes that a visitor gets, as they were sent."""
+    link = HTTPConnection("quay.test")
+    with tls_line(fleet) as link.sock:
+        link.request("GET", path, headers=headers)
+        answer = link.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+
+def over_http2(fleet: Fleet, path: str) -> tuple[int, bytes]:
+    """Ask for a page over HTTP/2 (RFC 9113), and return its status, 200 or 0 for another one, and its bytes."""
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+    # GET and https by their numbers, the path and the name as plain texts (RFC 7541).
+    names = b"".join(
+        bytes([0x40 | number, len(text)]) + text for number, text in ((4, path.encode()), (1, b"quay.test"))
+    )
+    with tls_line(fleet, ["h2", "http/1.1"]) as line, line.makefile("rb") as said:
+        assert line.selected_alpn_protocol() == "h2"
+        preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"")
+        line.sendall(preface + frame(1, 5, 1, b"\x82\x87" + names))
+        status, body = 0, b""
+        while True:
+            head = said.read(9)
+            payload = said.read(int.from_bytes(head[:3], "big"))
+            kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
+            if stream == 1 and kind == 1:
+                # The status stands first, but for a word about the size of a table.
+                status = 200 if payload.lstrip(bytes(range(0x20, 0x40)))[:1] == b"\x88" else 0
+            if stream == 1 and kind == 0:
+                body += payload
+            if stream == 1 and (kind == 3 or (kind in (0, 1) and flags & 1)):
+                return status, body
+
+
+def findings(fleet: Fleet) -> list[str]:
+    """Return what `check` finds about what visitors get."""
+    tables = [each for each in fleet.events("-H", fleet.name, "check", code=None) if each["t"] == "table"]
+    rows = [row for table in tables for row in table["rows"]]  # type: ignore[attr-defined]
+    return [finding for _host, about, _bad, finding, _next in rows if about == "visitors"]
 
 
 @contextmanager
@@ -165,11 +250,7 @@ def test_names_that_no_site_claims_do_not_reach_the_application(bare: Fleet, ser
 
 
 def test_what_is_streamed_arrives_part_by_part(bare: Fleet, server: str) -> None:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with context.wrap_socket(
-        socket.create_connection((bare.address("solo"), 443), timeout=30), server_hostname="quay.test"
-    ) as line:
+    with tls_line(bare) as line:
         line.sendall(b"GET /stream HTTP/1.1\r\nHost: quay.test\r\nConnection: close\r\n\r\n")
         began, arrived = time.monotonic(), {}
         text = b""
@@ -179,6 +260,95 @@ def test_what_is_streamed_arrives_part_by_part(bare: Fleet, server: str) -> None
                 {n: time.monotonic() - began for n in range(3) if b"data: %d" % n in text and n not in arrived}
             )
     assert arrived[0] < arrived[1] - 0.3 < arrived[2] - 0.6, arrived
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+def test_streamed_texts_arrive_part_by_part_also_where_texts_are_compressed(
+    bare: Fleet, server: str, kind: str
+) -> None:
+    with tls_line(bare) as line:
+        line.sendall(
+            f"GET /stream?more=3000&kind={kind} HTTP/1.1\r\nHost: quay.test\r\n"
+            "Accept-Encoding: gzip\r\nConnection: close\r\n\r\n".encode()
+        )
+        began, arrived = time.monotonic(), []
+        while line.recv(65536):
+            arrived.append(time.monotonic() - began)
+    assert any(0.4 < each < 1.0 for each in arrived) and any(1.1 < each < 1.7 for each in arrived), arrived
+
+
+def test_visitors_who_can_speak_http2_and_others_do_not(bare: Fleet, server: str) -> None:
+    assert over_http2(bare, "/health/") == (200, b"well")
+    assert over_http2(bare, "/static/style.css") == (200, b"a {}\n")
+    for offered, spoken in ((["http/1.1"], "http/1.1"), ([], None)):
+        with tls_line(bare, offered) as line:
+            assert line.selected_alpn_protocol() == spoken
+
+
+def test_texts_are_compressed_for_those_who_take_it(bare: Fleet, server: str) -> None:
+    bare.inside("solo", "sh", "-c", f"printf '%s' '{LONG}' > /srv/quay/media/long.0123456789ab.css")
+    for path in ("/static/long.css", "/media/long.0123456789ab.css", "/text"):
+        status, headers, body = sent(bare, path, **{"Accept-Encoding": "gzip"})
+        assert (status, headers["Content-Encoding"]) == (200, "gzip"), (path, headers)
+        assert "Accept-Encoding" in headers["Vary"]
+        plain_status, plain, plain_body = sent(bare, path)
+        assert plain_status == 200 and "Content-Encoding" not in plain
+        assert gzip.decompress(body) == plain_body and len(body) < 500 < len(plain_body)
+    for path in ("/static/photo.deadbeefcafe.jpg", "/stream"):
+        assert "Content-Encoding" not in sent(bare, path, **{"Accept-Encoding": "gzip"})[1]
+    # Whoever has it already gets it no second time, and a part is a part.
+    headers = sent(bare, "/static/long.css", **{"Accept-Encoding": "gzip"})[1]
+    again = {"Accept-Encoding": "gzip", "If-None-Match": headers["ETag"]}
+    assert sent(bare, "/static/long.css", **again)[0] == 304
+    part, told, some = sent(bare, "/static/long.css", Range="bytes=2-8")
+    assert (part, told["Content-Range"], some) == (206, f"bytes 2-8/{len(LONG)}", LONG[2:9].encode())
+
+
+def test_files_with_a_hash_in_their_names_are_kept_and_those_of_users_are_not(bare: Fleet, server: str) -> None:
+    bare.inside("solo", "sh", "-c", f"printf '%s' '{LONG}' > /srv/quay/media/long.0123456789ab.css")
+    for name in HASHED:
+        assert sent(bare, f"/static/{name}")[1]["Cache-Control"] == KEPT, name
+    # A file that is there no more is not kept as such, and what the application makes is its own.
+    none = ("/static/none.0123456789ab.css", "/static/made/long.0123456789ab.css", "/media/long.0123456789ab.css")
+    for path in (*(f"/static/{name}" for name in OTHERS), *none, "/"):
+        assert "Cache-Control" not in sent(bare, path)[1], path
+
+
+def test_browsers_are_told_to_use_https_alone_and_check_says_what_a_site_lacks(bare: Fleet, server: str) -> None:
+    text, certificates = bare.text, bare.hosts / "certs"
+    certificates.mkdir(exist_ok=True)
+    bare.inside("solo", "sh", "-ec", AUTHORITY)
+    for name in ("site.crt", "site.key"):
+        (certificates / name).write_text(bare.inside("solo", "cat", f"/tmp/authority/{name}"))
+        (certificates / name).chmod(0o600)
+    files = 'tls = "files"\ncertificate = "certs/site.crt"\nkey = "certs/site.key"\n'
+    wanted = f'{files}hsts = {{ days = 7 }}\ncompression = "static"\nread_timeout = 3\n'
+    assert findings(bare) == []
+    bare.file.write_text(text.replace("[hosts.solo]", f"{wanted}\n[hosts.solo]"))
+    header = "max-age=604800"
+    try:
+        # Settings that no deploy has brought yet.
+        assert findings(bare) == [f"Strict-Transport-Security is to be {header}, and the web server says nothing"]
+        bare.fab("-H", "quay", "deploy")
+        for path in ("/", "/static/style.css", "/static/none.css", "/clock/none"):
+            assert sent(bare, path)[1].get_all("Strict-Transport-Security") == [header], path
+        assert sent(bare, "/text?own=1")[1].get_all("Strict-Transport-Security") == ["max-age=5"]
+        for answer in (balanced(bare), bare.visit("solo", "/", "http", "quay.test")):
+            assert "Strict-Transport-Security" not in answer.headers
+        began = time.monotonic()
+        assert sent(bare, "/slow")[0] in (502, 504) and 2.5 < time.monotonic() - began < 6.5
+        assert "Content-Encoding" not in sent(bare, "/text", **{"Accept-Encoding": "gzip"})[1]
+        assert sent(bare, "/static/long.css", **{"Accept-Encoding": "gzip"})[1]["Content-Encoding"] == "gzip"
+        assert findings(bare) == []
+        bare.fab("-H", "quay", "maintenance.on")
+        status, headers, _body = sent(bare, "/static/long.0123456789ab.css")
+        assert (status, headers["Cache-Control"]) == (503, "no-store")
+        assert headers.get_all("Strict-Transport-Security") == [header]
+        assert findings(bare) == []
+    finally:
+        bare.file.write_text(text)
+        bare.fab("-H", "quay", "maintenance.off")
+        bare.fab("-H", "quay", "deploy")
 
 
 def test_a_process_on_a_socket_is_not_told_what_visitors_say_of_themselves(bare: Fleet, server: str) -> None:
