@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hawser.errors import HawserError
+from hawser.errors import HawserError, Problem
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.certificates import certificate_names, certificate_settings, local_file, site_certificate
@@ -158,7 +158,7 @@ def site_pair(host: Host) -> Pair:
     site = host.environment.site
     assert site is not None
     # Only own certificates need it, and it takes longer to load than a host takes to answer.
-    from hawser.certificates.provided import check
+    from hawser.certificates.provided import check, self_signed
 
     try:
         chain = local_file(host, "site.certificate")
@@ -168,6 +168,10 @@ def site_pair(host: Host) -> Pair:
         if not site.fallback:
             raise
         return Pair(site.domains, fault=message_of(error))
+    if site.hsts and self_signed(chain):
+        message = f"needs a certificate that browsers trust, and {site.certificate} has signed itself"
+        hint = "one of an authority, or no hsts: nobody would get past it"
+        raise TemplateError(Problem(host.environment.path.name, "site.hsts", message, hint))
     return Pair(site.domains, chain, key)
 
 

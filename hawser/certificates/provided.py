@@ -182,6 +182,12 @@ def readable(bundle: bytes) -> Iterator[x509.Certificate]:
             yield x509.load_pem_x509_certificate(block)
 
 
+def self_signed(certificate: str) -> bool:
+    """Tell whether a certificate, PEM, names itself as its issuer: no browser trusts it by itself."""
+    own = x509.load_pem_x509_certificates(certificate.encode())[0]
+    return own.issuer == own.subject
+
+
 def days_left(certificate: str) -> int:
     """Return for how many days a certificate is still valid."""
     own = x509.load_pem_x509_certificate(certificate.encode())

@@ -65,7 +65,7 @@ def wanted(host: Host, kind: type[Resource]) -> list[Any]:
 def files(tmp_path: Path) -> Callable[..., None]:
     def files(**changes: Any) -> None:
         root = make("root", ())
-        pair = make(issuer=root, **{"names": ["web1.test"], "ends": NOW + 90 * DAY, **changes})
+        pair = make(**{"issuer": root, "names": ["web1.test"], "ends": NOW + 90 * DAY, **changes})
         (tmp_path / "web1.crt").write_text(pair.pem)
         (tmp_path / "web1.key").write_text(pair.key)
         (tmp_path / "root.crt").write_text(root.pem)
@@ -148,6 +148,17 @@ def test_the_site_may_have_a_self_signed_certificate_as_well(host):
     mine = host(site={**site, "fallback": "self-signed"})
     assert [each.names for each in wanted(mine, SelfSigned)] == [("shop.test",)]
     assert "SELF-SIGNED certificate for shop.test" in wanted(mine, Notice)[0].text
+
+
+def test_where_browsers_use_https_alone_no_certificate_has_signed_itself(host, files):
+    site = {"domains": ["web1.test"], "tls": "files", "certificate": "web1.crt", "key": "web1.key"}
+    alone = {**site, "hsts": {"days": 7}}
+    files()
+    assert wanted(host(site=alone), File)
+    files(issuer=None)
+    with pytest.raises(TemplateError, match=r"site.hsts: .*web1.crt has signed itself"):
+        wanted(host(site=alone), File)
+    assert wanted(host(site=site), File)
 
 
 def test_a_certificate_that_ends_soon_is_spoken_of(host, files):
