@@ -99,7 +99,8 @@ class Notices:
         try:
             self._troubles += send(urls, title, body, moment)
         except Exception as error:
-            self._troubles.append(f"{type(error).__name__}: {error}")
+            parts = [part for url in urls for part in (url, *pieces(url))]
+            self._troubles.append(safe(f"{type(error).__name__}: {error}", parts))
 
     def finish(self) -> None:
         """Wait for what is still under way, and warn of what did not arrive."""
@@ -115,7 +116,7 @@ class Notices:
 
 
 def send(urls: Sequence[str], title: str, body: str, moment: Moment) -> list[str]:
-    """Send a message to all addresses at once.
+    """Send a message to all addresses, one after the other.
 
     :returns: what went wrong, with no address in it.
     """

@@ -156,6 +156,18 @@ def test_a_server_that_does_not_answer_holds_nobody_up_for_long(
     assert "no answer within 0 s" in capsys.readouterr().out
 
 
+def test_a_fault_of_the_library_is_a_warning_without_the_address(
+    world: World, hook: Hook, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(urls: list[str], *_more: object) -> list[str]:
+        raise ValueError(f"{urls[0].rpartition('/')[2]} is odd")
+
+    monkeypatch.setattr(notices, "send", broken)
+    rolled(world)
+    said = capsys.readouterr().out
+    assert "not everybody could be told: ValueError: " in said and "a-token-of-ours" not in said
+
+
 def test_without_the_library_it_is_said_how_to_get_it(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
