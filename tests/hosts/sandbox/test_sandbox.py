@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -222,9 +223,17 @@ def test_up_makes_a_host_anew_over_what_a_crash_left(victim: str) -> None:
     assert traces() == {}
 
 
+def name_of(pid: int) -> str:
+    """Return the name of a process, empty when it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def kill(victim: str, host: RunningHost) -> None:
     alive = sandbox.processes(host.name)
-    names = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in alive}
+    names = {pid: name_of(pid) for pid in alive}
     chosen = {
         "keeper": [pid for pid in alive if names[pid] == "sh"],
         "nspawn": [pid for pid in alive if names[pid] == "systemd-nspawn"],
@@ -233,7 +242,9 @@ def kill(victim: str, host: RunningHost) -> None:
     }[victim]
     assert chosen
     for pid in chosen:
-        os.kill(pid, signal.SIGKILL)
+        # Of all that a host runs, something may have ended by now.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.15, 0.25, 0.35, 0.5])
