@@ -43,7 +43,7 @@ def visitors(host: Host, ask: Ask) -> Findings:
 
 def brings(host: Host) -> str:
     """Return what to type for settings that a site may not have yet."""
-    return f"fab -H {host.environment.name} deploy brings the lines of today's settings"
+    return f"fab -H {host.environment.name} deploy brings the lines of the settings"
 
 
 def protocol(host: Host, found: Measured, place: str) -> Findings:
@@ -59,7 +59,8 @@ def protocol(host: Host, found: Measured, place: str) -> Findings:
         more = f", {reasons[site.server]}" if site.server in reasons else ""
         yield Finding(f"{place} speaks no HTTP/2", brings(host) + more, warning=True)
     if spoken and not site.http2:
-        looks = f'fab -H {host.target} run "grep -rn http2 {dirname(host.web_server.sites)}"'
+        folder = dirname(host.web_server.sites)
+        looks = f'fab -H {host.target} run "grep -rn http2 {folder}"'
         next_move = f"{brings(host)}, or another site of this port has it: {looks}"
         yield Finding(f"{place} speaks HTTP/2, and site.http2 is false", next_move, warning=True)
 
