@@ -9,7 +9,7 @@ from hawser.errors import HawserError, StepFailed
 from hawser.fleet import kept
 from hawser.fleet.comparison import SERVES, SET_UP, Comparison, Difference, as_set_up
 from hawser.fleet.fleet import Fleet
-from hawser.fleet.references import Reference
+from hawser.fleet.references import Reference, only_release
 from hawser.host import Host
 from hawser.host.journal import REPAIR, Record
 from hawser.host.release import Release
@@ -167,13 +167,8 @@ def release_of(fleet: Fleet, wrong: Sequence[Comparison]) -> Release | None:
     found = {each.host: each.known[SERVES] for each in wrong if SERVES in each.known}
     if not found:
         return None
-    releases: dict[str, list[str]] = {}
-    for name, each in found.items():
-        releases.setdefault(each.release.id, []).append(name)
-    if len(releases) > 1:
-        told = "\n".join(f"  {', '.join(names)}: {identifier}" for identifier, names in releases.items())
-        raise HawserError(f"these hosts serve different releases:\n{told}", next="repair for one of them, or deploy")
-    return deploy.with_todays_secrets(fleet, kept.release(fleet.subset([*found]), next(iter(releases))))
+    identifier = only_release({name: each.release.id for name, each in found.items()}, REPAIR)
+    return deploy.with_todays_secrets(fleet, kept.release(fleet.subset([*found]), identifier))
 
 
 def begins_anew(compared: Comparison) -> bool:

@@ -144,14 +144,7 @@ def serving(fleet: Fleet) -> Release:
             "the new ones; nothing was touched",
             next=f"fab -H {target} deploy, then the same command again",
         )
-    releases: dict[str, list[str]] = {}
-    for name, each in found.items():
-        releases.setdefault(each.release.id, []).append(name)
-    if len(releases) > 1:
-        told = "\n".join(f"  {', '.join(names)}: {identifier}" for identifier, names in releases.items())
-        raise HawserError(
-            f"these hosts serve different releases:\n{told}", next="upgrade for those of one of them, or deploy"
-        )
+    references.only_release({name: each.release.id for name, each in found.items()}, UPGRADE)
     return deploy.with_todays_secrets(fleet, next(iter(found.values())).release)
 
 

@@ -113,6 +113,22 @@ def serving(fleet: Fleet) -> tuple[dict[str, Reference], dict[str, str], dict[st
     return found, lost, strange
 
 
+def only_release(serving: Mapping[str, str], task: str) -> str:
+    """Return the release that serves on all of some hosts.
+
+    :param serving: the id of each one's, by host; not empty.
+    :param task: what is typed for a part of them.
+    :raises HawserError: there are several; names them.
+    """
+    releases: dict[str, list[str]] = {}
+    for name, identifier in serving.items():
+        releases.setdefault(identifier, []).append(name)
+    if len(releases) > 1:
+        told = "\n".join(f"  {', '.join(names)}: {identifier}" for identifier, names in releases.items())
+        raise HawserError(f"these hosts serve different releases:\n{told}", next=f"{task} for one of them, or deploy")
+    return next(iter(releases))
+
+
 def todays(fleet: Fleet, name: str, made: dict[str, Release]) -> Release | None:
     """Return the release that serves on a host, where it is what today's settings make of its commit.
 
