@@ -12,21 +12,17 @@ from hawser.host.databases import folder_of
 from hawser.host.offsite import Place, job, leaves
 from hawser.report.text import hearsay
 from hawser.resources import (
-    Absent,
     Command,
     Directory,
     Drill,
     File,
     Packages,
     Resources,
-    Service,
-    changed,
-    without_units,
 )
-from hawser.ssh.loader import archive
 from hawser.steps import fleet_task, removal, step
 
 from .status import span
+from .timers import gone, timed
 
 
 @step()
@@ -42,21 +38,7 @@ def install(host: Host) -> Resources:
         make = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", place.unit, "-f", place.key)
         yield Command(make, creates=place.key, title="a key for the server of the backups")
         yield File(place.known_hosts, f"* {setting.host_key}\n", mode=0o600)
-    yield File(place.program, archive(), mode=0o600, opaque=True)
-    yield File(place.job, job(host, setting), mode=0o600, opaque=True)
-    service = File(place.service, host.render("backup.service.j2", place=place), validate="systemd")
-    timer = File(place.timer, host.render("backup.timer.j2", setting=setting), validate="systemd")
-    yield service
-    yield timer
-    yield Command(("systemctl", "daemon-reload"), when=changed(service, timer))
-    yield Service(f"{place.unit}.timer")
-    yield Command(("systemctl", "restart", f"{place.unit}.timer"), when=changed(timer))
-
-
-def gone(place: Place) -> Resources:
-    """Yield that no timer makes backups."""
-    yield from without_units(place.timer, place.service)
-    yield Absent(place.folder, recursive=True)
+    yield from timed(host, place, job(host, setting), setting)
 
 
 @removal()

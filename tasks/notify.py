@@ -4,42 +4,31 @@ from __future__ import annotations
 
 from hawser.errors import HawserError, StepFailed
 from hawser.host import Host
-from hawser.host.watch import Place, addresses, job, watches
-from hawser.resources import Absent, Command, Directory, File, Packages, Resources, Service, changed, without_units
+from hawser.host.watch import Place, addresses, job
+from hawser.resources import Directory, File, Packages, Resources
 from hawser.session import notices
 from hawser.session.session import Session
-from hawser.ssh.loader import archive
 from hawser.steps import removal, session_task, step
+
+from .timers import gone, timed
 
 
 @step()
 def install(host: Host) -> Resources:
     """Have a timer of the host look for what ages or stays away, and tell it; without the setting, take it away."""
-    place, setting = Place.of(host), watches(host)
-    if setting is None:
+    place, setting = Place.of(host), host.environment.notify
+    # Also where the host tells nothing: a mistake in one of them is found in time.
+    urls = addresses(host, setting) if setting is not None else []
+    if setting is None or setting.watch is None:
         yield from gone(place)
         return
-    if setting.urls:
+    if urls:
         yield Packages(("apprise",))
     yield Directory(place.folder, mode=0o700)
-    yield File(place.program, archive(), mode=0o600, opaque=True)
-    yield File(place.addresses, "".join(f"{each}\n" for each in addresses(host, setting)), mode=0o600, opaque=True)
+    yield File(place.addresses, "".join(f"{each}\n" for each in urls), mode=0o600, opaque=True)
     if setting.textfiles:
         yield Directory(str(setting.textfiles))
-    yield File(place.job, job(host, setting), mode=0o600, opaque=True)
-    service = File(place.service, host.render("watch.service.j2", place=place), validate="systemd")
-    timer = File(place.timer, host.render("watch.timer.j2", setting=setting), validate="systemd")
-    yield service
-    yield timer
-    yield Command(("systemctl", "daemon-reload"), when=changed(service, timer))
-    yield Service(f"{place.unit}.timer")
-    yield Command(("systemctl", "restart", f"{place.unit}.timer"), when=changed(timer))
-
-
-def gone(place: Place) -> Resources:
-    """Yield that no timer looks."""
-    yield from without_units(place.timer, place.service)
-    yield Absent(place.folder, recursive=True)
+    yield from timed(host, place, job(host, setting, urls), setting)
 
 
 @removal()

@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from ..inventory.tables.backup import Offsite
+from . import timers
 from .databases import databases_of, folder_of
 from .host import Host
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the files of the job lie.
+class Place(timers.Place):
+    """Where the files of the job lie."""
 
-    :param folder: root's alone.
-    """
-
-    application: str
-    folder: str
-
-    @classmethod
-    def of(cls, host: Host) -> Place:
-        return cls(host.app.name, f"{host.state}/offsite")
-
-    @property
-    def unit(self) -> str:
-        return f"hawser-backup-{self.application}"
-
-    @property
-    def service(self) -> str:
-        return f"/etc/systemd/system/{self.unit}.service"
-
-    @property
-    def timer(self) -> str:
-        return f"/etc/systemd/system/{self.unit}.timer"
-
-    @property
-    def job(self) -> str:
-        return f"{self.folder}/job.json"
-
-    @property
-    def program(self) -> str:
-        """The runner, as a file that Python runs."""
-        return f"{self.folder}/runner.pyz"
+    kind, within = "backup", "offsite"
 
     @property
     def key(self) -> str:

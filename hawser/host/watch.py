@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 
 from ..inventory.tables.notify import Notify
 from ..inventory.values.schedule import NICKNAMES
+from . import timers
 from .certificates import shown_certificates
 from .host import Host
 from .offsite import leaves
@@ -19,37 +20,10 @@ from .offsite import leaves
 FROM, DURING, MOST = datetime(2024, 1, 1), timedelta(days=370), 5000
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the files lie that have a host watch itself for an application."""
+class Place(timers.Place):
+    """Where the files lie that have a host watch itself."""
 
-    application: str
-    folder: str
-
-    @classmethod
-    def of(cls, host: Host) -> Place:
-        return cls(host.app.name, f"{host.state}/watch")
-
-    @property
-    def unit(self) -> str:
-        return f"hawser-watch-{self.application}"
-
-    @property
-    def service(self) -> str:
-        return f"/etc/systemd/system/{self.unit}.service"
-
-    @property
-    def timer(self) -> str:
-        return f"/etc/systemd/system/{self.unit}.timer"
-
-    @property
-    def job(self) -> str:
-        return f"{self.folder}/job.json"
-
-    @property
-    def program(self) -> str:
-        """The runner, as a file that Python runs."""
-        return f"{self.folder}/runner.pyz"
+    kind, within = "watch", "watch"
 
     @property
     def addresses(self) -> str:
@@ -57,20 +31,17 @@ class Place:
         return f"{self.folder}/addresses"
 
 
-def watches(host: Host) -> Notify | None:
-    """Return the setting for a host that watches itself."""
-    setting = host.environment.notify
-    return setting if setting is not None and setting.watch else None
-
-
 def addresses(host: Host, setting: Notify) -> list[str]:
     """Return where people are reached; whoever knows one of them may write to them."""
     return [host.text(url, f"notify.urls[{number}]") for number, url in enumerate(setting.urls)]
 
 
-def job(host: Host, setting: Notify) -> str:
-    """Return what the service is told, as JSON; see `hawser.runner.specs.watching.Job`."""
-    place, backup, urls = Place.of(host), host.environment.backup.offsite, addresses(host, setting)
+def job(host: Host, setting: Notify, urls: Sequence[str]) -> str:
+    """Return what the service is told, as JSON; see `hawser.runner.specs.watching.Job`.
+
+    :param urls: where people are reached.
+    """
+    place, backup = Place.of(host), host.environment.backup.offsite
     content = {
         "application": host.app.name,
         "title": f"{host.environment.name}/{host.name}",

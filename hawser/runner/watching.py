@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import time
 
 from .certificates.certificates import shown
 from .databases.offsite import last as last_backup
 from .files.disk import read, write_atomically
+from .jobs import do
 from .processes.cron import last as last_runs
 from .system import Failure, System
 
@@ -26,16 +26,29 @@ DAYS = (14, 7, 3, 1, -1)
 LATE, LATEST = 0.1, 900
 
 
-def findings(job: Job, system: System, now: float) -> Iterator[Tuple[str, str]]:
+class Look:
+    """What a look at the host has seen.
+
+    :ivar runs: the last run of each entry of cron.
+    :ivar certificates: by name; None where there is none.
+    :ivar backup: how the last backup that was to leave the host has ended; None: none is to.
+    """
+
+    def __init__(self, job: Job, system: System) -> None:
+        self.runs = last_runs(system, job["cron_folder"])
+        self.certificates = {name: shown(system, path) for name, path in sorted(job["certificates"].items())}
+        self.backup = last_backup(system) if job["backup_hours"] else None
+
+
+def findings(job: Job, look: Look, now: float) -> Iterator[Tuple[str, str]]:
     """Yield what is wrong: a name by which it is known again, and a sentence.
 
     :param now: seconds since the epoch.
     """
-    runs = last_runs(system, job["cron_folder"])
     with contextlib.suppress(OSError):
         installed = os.stat(job["cron_file"]).st_mtime
         for name, seconds in sorted(job["cron"].items()):
-            run = runs.get(name)
+            run = look.runs.get(name)
             if run and run["status"] and not run["running"]:
                 yield "cron " + name, "the last run of %s exited with %d" % (name, run["status"])
             elif run and run["status"] is None and not run["running"]:
@@ -43,19 +56,17 @@ def findings(job: Job, system: System, now: float) -> Iterator[Tuple[str, str]]:
             late = now - max(installed, run["began"] if run else 0) - seconds
             if seconds and late > max(LATEST, LATE * seconds):
                 yield "late " + name, "%s has not run, and should have %s ago" % (name, span(late))
-    for name, path in sorted(job["certificates"].items()):
-        found = shown(system, path)
+    for name, found in look.certificates.items():
         passed = [each for each in DAYS if found and found["days"] <= each]
         if found and passed:
             text = "is over" if found["days"] < 0 else "ends in %d days" % found["days"]
             yield "certificate %s %d" % (name, passed[-1]), "the certificate %s %s" % (name, text)
-    if job["backup_hours"]:
-        backup = last_backup(system)
-        hours = (now - max(backup["time"], job_date(job))) / 3600
-        if backup["failed"]:
-            yield "backup", "the last backup that was to leave the host failed: " + backup["failed"]
+    if look.backup is not None:
+        hours = (now - max(look.backup["time"], job_date(job))) / 3600
+        if look.backup["failed"]:
+            yield "backup", "the last backup that was to leave the host failed: " + look.backup["failed"]
         if hours > job["backup_hours"]:
-            when = "%d hours old" % hours if backup["time"] else "missing"
+            when = "%d hours old" % hours if look.backup["time"] else "missing"
             yield "old backup", "the last backup that has left the host is " + when
 
 
@@ -95,17 +106,16 @@ def message(wrong: Mapping[str, str], known: Mapping[str, str]) -> List[str]:
     return [line for title, texts in parts if texts for line in [title, *("- " + text for text in texts)]]
 
 
-def metrics(job: Job, system: System, wrong: Mapping[str, str], now: float) -> str:
+def metrics(job: Job, look: Look, wrong: Mapping[str, str], now: float) -> str:
     """Return what was looked at in the text format of Prometheus.
 
     Source: https://prometheus.io/docs/instrumenting/exposition_formats/.
 
     :param now: seconds since the epoch.
     """
-    runs = last_runs(system, job["cron_folder"])
-    found = {name: shown(system, path) for name, path in sorted(job["certificates"].items())}
-    backup = last_backup(system)["time"] if job["backup_hours"] else 0
-    ended = {name: run for name, run in runs.items() if name in job["cron"] and run["status"] is not None}
+    backup = look.backup["time"] if look.backup else 0
+    days = {name: each["days"] for name, each in look.certificates.items() if each}
+    ended = {name: run for name, run in look.runs.items() if name in job["cron"] and run["status"] is not None}
     rows: List[Tuple[str, str, Mapping[str, float]]] = [
         ("watch_timestamp_seconds", "When the host has looked last.", {"": int(now)}),
         ("wrong", "How many things are wrong.", {"": len(wrong)}),
@@ -115,7 +125,7 @@ def metrics(job: Job, system: System, wrong: Mapping[str, str], now: float) -> s
             {name: ended[name]["began"] for name in ended},
         ),
         ("cron_last_status", "How it ended.", {name: ended[name]["status"] or 0 for name in ended}),
-        ("certificate_days", "Days that are left.", {name: each["days"] for name, each in found.items() if each}),
+        ("certificate_days", "Days that are left.", days),
         ("backup_timestamp_seconds", "When one has left the host last.", {"": backup} if backup else {}),
     ]
     lines = []
@@ -134,9 +144,10 @@ def watch(job: Job, system: System) -> None:
     :raises Failure: they cannot be told; they will be the next time.
     """
     path, now = os.path.join(system.state, "watch-told.json"), time.time()
-    wrong, known = dict(findings(job, system, now)), told_before(path)
+    look = Look(job, system)
+    wrong, known = dict(findings(job, look, now)), told_before(path)
     if job["textfile"]:
-        write_atomically(job["textfile"], metrics(job, system, wrong, now).encode(), 0o644)
+        write_atomically(job["textfile"], metrics(job, look, wrong, now).encode(), 0o644)
     lines = message(wrong, known) if job["tells"] else []
     if not lines:
         return
@@ -151,14 +162,4 @@ def watch(job: Job, system: System) -> None:
 
 def main(path: str) -> None:
     """Do the job that a file says."""
-    with open(path, encoding="utf-8") as stream:
-        job: Job = json.load(stream)
-    system = System(job["state"])
-    system.masks = tuple(sorted(job["masks"], key=len, reverse=True))
-    try:
-        watch(job, system)
-    except Failure as error:
-        sys.exit("\n".join(filter(None, (error.message, system.show(error.output)))))
-    finally:
-        with contextlib.suppress(Failure):
-            system.abort()
+    do(path, watch)

@@ -33,10 +33,4 @@ def rendering_problems(
                 problems[error.problem] = None
             except NotRepresentable as error:
                 problems[Problem(environment.path.name, each.title, str(error))] = None
-    notify, leader = environment.notify, next(each for each in hosts if each.is_leader)
-    for number, url in enumerate(notify.urls if notify else ()):
-        try:
-            leader.text(url, f"notify.urls[{number}]")
-        except TemplateError as error:
-            problems[error.problem] = None
     return tuple(problems)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import calendar
-import contextlib
 import hashlib
 import json
 import os
 import re
 import shlex
-import sys
 import time
 
 from ..files.disk import write_atomically
 from ..files.records import number, parsed
+from ..jobs import do
 from ..lock import Lock
 from ..system import Failure, System
 from .backups import Backup, Saving
@@ -260,14 +259,4 @@ def run(job: Job, system: System) -> None:
 
 def main(path: str) -> None:
     """Do the job that a file says; the timer's service calls this."""
-    with open(path, encoding="utf-8") as stream:
-        job: Job = json.load(stream)
-    system = System(job["state"])
-    system.masks = tuple(sorted(job["masks"], key=len, reverse=True))
-    try:
-        run(job, system)
-    except Failure as error:
-        sys.exit("\n".join(filter(None, (error.message, system.show(error.output)))))
-    finally:
-        with contextlib.suppress(Failure):
-            system.abort()
+    do(path, run)

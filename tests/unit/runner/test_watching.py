@@ -14,7 +14,7 @@ import pytest
 from hawser.runner import watching
 from hawser.runner.databases.offsite import note
 from hawser.runner.system import Failure
-from hawser.runner.watching import findings, main, message, watch
+from hawser.runner.watching import Look, findings, main, message, watch
 
 HOUR, DAY = 3600, 86400
 # Keeps what it is given, and is told by a file to fail.
@@ -68,7 +68,7 @@ def ran(job: dict[str, Any], name: str, ago: float, status: int | None = 0) -> N
 
 
 def found(job: dict[str, Any], system: Any) -> dict[str, str]:
-    return dict(findings(job, system, time.time()))
+    return dict(findings(job, Look(job, system), time.time()))
 
 
 def told(job: dict[str, Any]) -> list[str]:

@@ -305,7 +305,7 @@ OPENERS = {
     "uploads": "what was sent, in the state folder",
     "usage": "/proc",
     "validate": "copies in the scratch folder",
-    "watching": "the state folder",
+    "jobs": "the state folder",
 }
 
 
