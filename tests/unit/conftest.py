@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import time
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -39,6 +42,16 @@ hashlib.scrypt = functools.cache(hashlib.scrypt)
 # The user's own cache is none of the tests'.
 COMPILED.folder = None
 installed.own_folder = lambda name: None
+
+
+@pytest.fixture
+def own_time(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what gives one module a clock of its own: the process's belongs to threads of other tests too."""
+
+    def give(module: ModuleType, **functions: Callable[..., object]) -> None:
+        monkeypatch.setattr(module, "time", SimpleNamespace(**{**vars(time), **functions}))
+
+    return give
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hawser.errors import HawserError, StepFailed
+from hawser.fleet import watching
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.facts import Facts
@@ -135,7 +137,7 @@ class Watched:
 
 
 def test_watching_looks_over_the_same_connections_until_ctrl_c_which_ends_it_without_a_word(
-    keepers: World, monkeypatch: pytest.MonkeyPatch
+    keepers: World, monkeypatch: pytest.MonkeyPatch, own_time: Callable[..., None]
 ) -> None:
     fleet, screen, looks = keepers.fleet_of(), Watched(), []
 
@@ -150,7 +152,7 @@ def test_watching_looks_over_the_same_connections_until_ctrl_c_which_ends_it_wit
 
     monkeypatch.setattr(fleet.session, "screen", screen)
     monkeypatch.setattr(tasks, "look", look)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    own_time(watching, sleep=lambda seconds: None)
     before = fleet.report
     with pytest.raises(HawserError) as ended:
         tasks.status.body(fleet, watch=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ def test_what_is_nearly_full_stands_out(use) -> None:
 
 
 def test_hosts_are_asked_twice_and_one_that_stays_away_is_an_error(
-    keepers: World, monkeypatch: pytest.MonkeyPatch
+    keepers: World, monkeypatch: pytest.MonkeyPatch, own_time: Callable[..., None]
 ) -> None:
     asked: list[tuple[str, str]] = []
 
@@ -107,7 +107,7 @@ def test_hosts_are_asked_twice_and_one_that_stays_away_is_an_error(
         return told(100.0 + len(asked))
 
     monkeypatch.setattr(Fleet, "ask", ask)
-    monkeypatch.setattr(time, "sleep", lambda seconds: asked.append(("", str(seconds))))
+    own_time(tasks, sleep=lambda seconds: asked.append(("", str(seconds))))
     tasks.top.body(keepers.fleet_of(), every=7)
     names = ["web1", "web2", "web3"]
     assert [sorted(name for name, _ in part) for part in (asked[:3], asked[4:])] == [names, names]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner.databases import sqlite_dump
+from hawser.runner.databases import backups, sqlite_dump
 from hawser.runner.databases.backups import Backup, Saving, listing
 from hawser.runner.databases.restores import NoOpenRestore, Restore, left
 from hawser.runner.databases.restoring import Journal, journals
@@ -158,16 +158,18 @@ def test_old_backups_and_too_many_go_but_never_the_youngest(save, spec, tmp_path
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(own_time):
     """Have the host's clock go wrong by some days; a second passes whenever it is looked at."""
-    real, real_gmtime, wrong = time.time, time.gmtime, [0.0]
+    wrong = [0.0]
 
-    def gmtime(seconds=None):
+    def now():
+        return time.time() + wrong[0]
+
+    def gmtime():
         wrong[0] += 1
-        return real_gmtime(time.time() if seconds is None else seconds)
+        return time.gmtime(now())
 
-    monkeypatch.setattr(time, "time", lambda: real() + wrong[0])
-    monkeypatch.setattr(time, "gmtime", gmtime)
+    own_time(backups, time=now, gmtime=gmtime)
 
     def turn(days):
         wrong[0] = days * 86400.0 + wrong[0] % 86400
@@ -214,7 +216,8 @@ def test_a_clock_that_was_behind_makes_nothing_old(save, spec, system, clock):
 def test_a_backup_without_a_number_is_ordered_by_its_time(save, spec, system, tmp_path, clock):
     spec["keep"] = 4
     first = save()
-    older, between = pretend(tmp_path / "backups", stamp_of(3600)), pretend(tmp_path / "backups", stamp_of(-1))
+    older, between = (pretend(tmp_path / "backups", stamp_of(age)) for age in (3600, -3600))
+    clock(1)
     last = save()
     assert [each["name"] for each in listing(system, spec["folder"])] == [last, between, first, older]
 

@@ -7,10 +7,12 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from hawser.runner.databases import drill as drills
 from hawser.runner.databases.drill import Drill
 from hawser.runner.databases.offsite import outcome_of, run
 from hawser.runner.system import Failure
@@ -96,16 +98,13 @@ def test_a_dump_that_was_altered_before_it_left_fails(system, job, drill, tmp_pa
         drill(QUESTION)
 
 
-def test_an_old_backup_and_a_missing_folder_fail(system, job, drill, tmp_path: Path, monkeypatch) -> None:
+def test_an_old_backup_and_a_missing_folder_fail(system, job, drill, tmp_path: Path, own_time) -> None:
     run(job, system)
     (tmp_path / "late").mkdir()
     (tmp_path / "late" / "file").write_text("x")
     with pytest.raises(Failure, match="late is not in the backup"):
         drill(folders=[f"{tmp_path}/late"])
-    import time
-
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 31 * 3600)
+    own_time(drills, time=lambda: time.time() + 31 * 3600)
     with pytest.raises(Failure, match="is 31 hours old"):
         drill(QUESTION)
 

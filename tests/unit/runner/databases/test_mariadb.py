@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from hawser.runner.databases import mariadb, mariadb_dump
+from hawser.runner.databases import mariadb, mariadb_dump, restoring
 from hawser.runner.databases.mariadb import (
     Server,
     account,
@@ -151,12 +151,11 @@ def test_a_right_that_cannot_be_given_again_ends_a_restore_before_anything_is_re
     assert host.databases["shop"] == ["users"]
 
 
-def test_a_restore_of_the_same_second_as_another_one_sets_aside_a_database_of_its_own(system, monkeypatch):
+def test_a_restore_of_the_same_second_as_another_one_sets_aside_a_database_of_its_own(system, monkeypatch, own_time):
     dump, host = dump_of(system, monkeypatch, shop=["users"], **{FORMER: ["users"]})
     second = calendar.timegm((2030, 1, 1, 0, 0, 0))
     moments = iter([second, second, second + 1])
-    monkeypatch.setattr(time, "gmtime", lambda real=time.gmtime: real(next(moments)))
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    own_time(restoring, gmtime=lambda: time.gmtime(next(moments)), sleep=lambda seconds: None)
     monkeypatch.setattr(dump, "recover", lambda journal: True)
     said = dump.restore(io.BytesIO(), Journal(system.state, "mariadb", "shop"))
     assert said == "the database that was there is shop_before_20300101t000001 now"

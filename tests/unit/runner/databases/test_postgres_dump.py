@@ -281,10 +281,9 @@ def test_a_setting_is_given_to_those_who_know_it_and_may(system, version, superu
     assert ("event_triggers=off" in said.split()) is events
 
 
-def test_a_client_that_connects_again_and_again_does_not_keep_a_restore_from_its_end(dump, server, monkeypatch):
-    monkeypatch.setattr(postgres_dump.time, "sleep", lambda seconds: None)
+def test_a_client_that_connects_again_and_again_does_not_keep_a_restore_from_its_end(dump, server, own_time):
     times = iter(range(0, 1000, 30))
-    monkeypatch.setattr(postgres_dump.time, "monotonic", lambda: next(times))
+    own_time(postgres_dump, sleep=lambda seconds: None, monotonic=lambda: next(times))
     server.answers = {"pg_terminate_backend": ["t"]}
     dump.recover({"fresh": "demo_restore_1", "former": "demo_before_1"})
     asked = next(sql for _database, sql in server.asked if "pg_terminate_backend" in sql)

@@ -144,7 +144,7 @@ def test_data_that_was_replaced_and_files_of_others_are_no_old_code() -> None:
     assert not CODE.search("7f00-7f01 r-xp 00000000 08:01 12  /usr/lib/libssl.so.3")
 
 
-def test_a_newer_kernel_wants_a_boot(monkeypatch, tmp_path: Path) -> None:
+def test_a_newer_kernel_wants_a_boot(monkeypatch, tmp_path: Path, own_time) -> None:
     class Machine:
         release = "6.1.0-40-amd64"
 
@@ -155,8 +155,7 @@ def test_a_newer_kernel_wants_a_boot(monkeypatch, tmp_path: Path) -> None:
     assert upgrades.wants_reboot() == ""
     (tmp_path / "vmlinuz-6.1.0-40-amd64").touch()
     assert upgrades.wants_reboot() == "the kernel 6.1.0-40-amd64 was replaced"
-    now = time.time()
-    monkeypatch.setattr(upgrades.time, "time", lambda: now + 1_000_000)
+    own_time(upgrades, time=lambda: time.time() + 1_000_000)
     assert upgrades.wants_reboot() == ""
     (tmp_path / "vmlinuz-6.1.0-9-amd64").touch()
     (tmp_path / "vmlinuz-6.5.0-1-cloud-amd64").touch()

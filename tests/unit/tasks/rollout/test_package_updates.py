@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from hawser.answers import reading
 from hawser.errors import Unreachable
 from hawser.fleet.fleet import Fleet
+from hawser.session import connections
 from hawser.tasks import status
 from hawser.tasks import upgrade as tasks
 from hawser.tasks.upgrade import upgrade
@@ -23,7 +25,7 @@ ROPE = {**LAMP, "name": "rope", "security": False}
 class Updates:
     """What hosts wait for, until it is installed; and what was done on them, in its order."""
 
-    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, own_time: Callable[..., None]) -> None:
         self.world = world
         self.waiting: dict[str, list[dict[str, Any]]] = {name: [] for name in world.hosts}
         self.reboot: dict[str, str] = {}
@@ -47,7 +49,8 @@ class Updates:
             return original(fleet, name, function, arguments)
 
         monkeypatch.setattr(Fleet, "ask", ask)
-        monkeypatch.setattr(tasks.time, "sleep", lambda seconds: self.passes())
+        for module in (tasks, connections):
+            own_time(module, sleep=lambda seconds: self.passes())
         monkeypatch.setattr(status, "status_of", lambda fleet, name: self)
         world.fault = self.seen
 
@@ -83,8 +86,8 @@ class Updates:
 
 
 @pytest.fixture
-def updates(world: World, monkeypatch: pytest.MonkeyPatch) -> Updates:
-    return Updates(world, monkeypatch)
+def updates(world: World, monkeypatch: pytest.MonkeyPatch, own_time: Callable[..., None]) -> Updates:
+    return Updates(world, monkeypatch, own_time)
 
 
 def upgraded(world: World, target: str = "pier", **options: Any) -> str:
