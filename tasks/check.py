@@ -34,7 +34,14 @@ COLUMNS = ["host", "about", "how bad", "finding", "next"]
 @session_task(help={"offline": "only the environment file: no host is asked, and no secret is needed, as in CI"})
 def check(session: Session, offline: bool = False) -> None:
     """Find what is wrong, or soon will be, without changing anything: settings, hosts, names, ports, certificates …"""
-    rows = [*(offline_findings(session) if offline else all_findings(session))]
+    found = [*(offline_findings(session) if offline else all_findings(session))]
+    rows = [row for row in found if not row[2].known]
+    known: dict[str, list[str]] = {}
+    for host, _about, finding in found:
+        if finding.known:
+            known.setdefault(finding.message, []).append(host)
+    for message, hosts in known.items():
+        session.report.note(", ".join(hosts), message)
     wrong = sum(not finding.warning for _host, _about, finding in rows)
     if rows:
         told = [

@@ -42,7 +42,7 @@ from . import (
     volumes,
     webservers,
 )
-from .rollout import hooks, migrations, passwords, phases, visit
+from .rollout import confined, hooks, migrations, passwords, phases, visit
 from .rollout.migrations import PendingMigrations
 
 FETCH = [release.begin, code.pull, config.early, builds.make, venv.python, venv.resolve]
@@ -314,6 +314,7 @@ def roll_out(
     rolling = Rollout(hosts, wanted, record, revert_plan(record))
     part = hosts if only is None else hosts.subset(only)
     rolling.warn_of_unrevertible()
+    confined.warn_of_folders(part)
     rolling.finished.update(name for name in hosts.names if name not in part.names)
     with fleet.session.notices.of(record):
         with rolling.recording_failure(), hooks.around_rollout(rolling, part):

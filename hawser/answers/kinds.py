@@ -54,6 +54,8 @@ Size: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Number: TypeAlias = Annotated[int, Field(gt=-(2**31), lt=2**31)]
 # Seconds by which a local time is ahead of universal time.
 Offset: TypeAlias = Annotated[int, Field(ge=-86_400, le=86_400)]
+# How far a unit is kept apart: 0 is all the way.
+Exposure: TypeAlias = Annotated[float, Field(ge=0, le=10)]
 Port: TypeAlias = Annotated[int, Field(ge=0, lt=2**16)]
 Process: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 # What becomes a path, an argument or a unit, here or on other hosts: no slash, no leading dash or dot, no control.

@@ -13,6 +13,7 @@ from .kinds import (
     CommitOrNone,
     Counted,
     Exact,
+    Exposure,
     Few,
     Many,
     Moment,
@@ -88,6 +89,8 @@ PACKAGE_VERSION = ReadingFunction("index.resolve", NameOrNone, PATIENT)
 MISSING_PYTHON = ReadingFunction("interpreters.missing", Text)
 CRON_RUNS = ReadingFunction("cron.last", ByName[CronRun])
 DELIVERY = ReadingFunction("delivery.measured", Delivery, PATIENT)
+ELSEWHERE = ReadingFunction("hardening.elsewhere", Few[Text], PATIENT)
+EXPOSURES = ReadingFunction("hardening.exposures", ByName[Exposure], PATIENT, about="units")
 CLOCK = ReadingFunction("looks.clock", Moment)
 FAILED_UNITS = ReadingFunction("looks.failed_units", Counted[FailedUnit])
 LAST_WORDS = ReadingFunction("looks.last_words", Many[Text])

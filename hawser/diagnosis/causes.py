@@ -80,6 +80,26 @@ class Cause:
 
 CAUSES = (
     Cause(
+        r'sudo: The "(no new privileges)" flag is set',
+        "a hardened process asks for rights that its user has not: systemd lets it have no more",
+        "hardened = false for the process in {file}, which then may do all that its user may; then: fab -H "
+        "{environment} deploy",
+    ),
+    Cause(
+        r"Failed at step (NAMESPACE|SECCOMP|CAPABILITIES|NO_NEW_PRIVILEGES) spawning",
+        "systemd cannot set up on this host what keeps a hardened process from things ({1})",
+        "the words of systemd before it say why; a folder of `extra` that is not there, or a container that may not "
+        "mount anything: there hardened = false for the process in {file}",
+    ),
+    Cause(
+        r"Read-only file system: '(/[^'\n]{1,200})'|(/[^\s:'\n]{1,200}): Read-only file system|EROFS",
+        "systemd lets a hardened process write to app.root and the folders of `writable` alone: {1}",
+        'fab -H {target} run "findmnt -T {1}" shows whether the host has it read-only; else writable = [its folder] '
+        "for the process in {file}, then: fab -H {environment} deploy",
+        ("hardening",),
+        untested="something was to be written where nothing can be: {1}",
+    ),
+    Cause(
         r"inotify watch limit reached|limit for number of file watchers reached",
         "the host lets a user watch no more files",
         'fab -H {target} run "sysctl fs.inotify.max_user_watches" shows how many; a file of [[files]] in /etc/sysctl.d '

@@ -13,7 +13,7 @@ from .literals import json_text, python_literal, url_quote, yaml_text
 from .nginx import nginx_string, nginx_word
 from .posix import shell, shell_environment, shell_join
 from .supervisor import supervisor_command, supervisor_environment, supervisor_logfile, supervisor_value
-from .systemd import systemd_environment, systemd_exec, systemd_value, systemd_word
+from .systemd import systemd_environment, systemd_exec, systemd_paths, systemd_value, systemd_word
 from .text import NotRepresentable
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "supervisor_value",
     "systemd_environment",
     "systemd_exec",
+    "systemd_paths",
     "systemd_value",
     "systemd_word",
     "url_quote",

@@ -71,6 +71,15 @@ def systemd_value(value: str) -> str:
     return text.replace("%", "%%")
 
 
+def systemd_paths(paths: Sequence[str]) -> str:
+    """Return paths as the text after the ``=`` of a directive for several (``ReadWritePaths=`` …).
+
+    :raises NotRepresentable: for NUL and noncharacters.
+    """
+    texts = [_text(path) for path in paths]
+    return " ".join(text if _BARE.fullmatch(text) else _quoted(text) for text in texts)
+
+
 def _program(value: str) -> str:
     text = _argument(_text(value))
     if re.search(r"""["'\\\x01-\x1f\x7f]""", text):

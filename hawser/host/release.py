@@ -40,9 +40,11 @@ LATER: Mapping[str, object] = {
     "app.directory": None,
     "processes.*.health.fast": 1,
     "processes.*.health.successes": 1,
+    "processes.*.hardened": True,
     "processes.*.spare_port": None,
     "processes.*.trial": True,
     "processes.*.warm": None,
+    "processes.*.writable": [],
     "python.environment": {},
     "python.mirror": None,
     "python.resolved": None,
@@ -303,6 +305,10 @@ class Release:
             settings["backup"] = {**settings.get("backup", {}), "offsite": present["backup"]["offsite"]}
             if settings.get("site"):
                 settings["site"] = {**settings["site"], **todays_files(settings["site"], present["site"])}
+            # Older versions hardened no process, and what they released works as it was.
+            for each in settings.get("processes", {}).values():
+                if each.get("manager", "systemd") == "systemd":
+                    each.setdefault("hardened", False)
             if bool(settings["app"].get("package")) == bool(today.app.package):
                 reached = {key: present["app"][key] for key in REACHED}
             else:

@@ -42,6 +42,8 @@ ASKABLE = {
     "checkout.tips": "code.mirror",
     "commits.between": "code.mirror",
     "index.resolve": "python.index",
+    "hardening.elsewhere": "processes.hardening",
+    "hardening.exposures": "processes.hardening",
     "interpreters.missing": "python.interpreters",
     "cron.last": "processes.cron",
     "delivery.measured": "processes.delivery",

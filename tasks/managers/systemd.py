@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hawser.formats import systemd_value
 from hawser.host import Host
+from hawser.host.hardening import WRITABLE, hardening
 from hawser.host.processes import ProcessInstance, both_of, processes_of
 from hawser.host.shares import units
 from hawser.host.starts import brought_up, definition
@@ -76,7 +77,10 @@ def keys(process: ProcessInstance) -> dict[str, str]:
         found["LimitNOFILE"] = str(setting.limits.files)
     if setting.limits.processes is not None:
         found["LimitNPROC"] = str(setting.limits.processes)
-    return {**found, **{name: value for name, value in process.extra.items() if "." not in name}}
+    hardened = hardening(process)
+    # Folders are added to ours; of everything else the last word is the settings'.
+    own = {key: value for key, value in process.extra.items() if "." not in key and not (hardened and key == WRITABLE)}
+    return {**found, **hardened, **own}
 
 
 def section(process: ProcessInstance, name: str) -> dict[str, str]:

@@ -206,6 +206,8 @@ SAID: dict[str, Any] = {
     "releases.stuck": ["/srv/shop/releases/x holds a mount"],
     "restores.left": [{"database": "shop", "backup": "", "what": "nobody may connect to the database shop"}],
     "samples.listing": {"rows": [{"sample": "app.json.sample", "exists": False, "used": True}], "more": 3},
+    "hardening.elsewhere": ["/var/lib/shop"],
+    "hardening.exposures": {"shop-web-blue": 1.8},
     "strays.listing": {
         "rows": [{"pid": 5, "command": "redis-server", "ports": ["0.0.0.0:29387"], "unit": "x.scope"}],
         "more": 3,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from .conftest import Fleet, wait_for
 from .visitors import visitors
@@ -64,6 +65,63 @@ def test_a_process_that_is_not_there_is_refused_before_anything_is_asked(fleet: 
         target = () if "-H" in words else ("-H", fleet.name)
         said = fleet.fab(*target, *words, code=2)
         assert "no process" in said.stdout + said.stderr
+
+
+# What somebody tries who has taken over a process: each line is a name, and what must fail, or must not.
+TRIES = {
+    "writes elsewhere": "touch /opt/x/mine",
+    "writes to the system": "touch /var/tmp/../lib/x",
+    "becomes root by a setuid program": "/opt/x/id -u | grep -qx 0",
+    "sees temporary files of others": "ls /tmp/theirs",
+    "sees disks": "test -e /dev/kvm -o -e /dev/vda -o -e /dev/fuse -o -e /dev/loop-control",
+    "makes a namespace": "unshare --user true",
+    "changes the kernel": "sysctl -w kernel.hostname=x",
+    "traces others": "python3 -c 'import ctypes, sys; sys.exit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) != 0)'",
+    "makes a setuid program": "cp /bin/true {root}/data/true && chmod 4755 {root}/data/true",
+}
+WORKS = {
+    "writes to its own folders": "touch {root}/data/mine",
+    "writes to the folders of the settings": "touch /opt/mine/x",
+    "has temporary files": "touch /tmp/mine /var/tmp/mine",
+    "shares memory": "touch /dev/shm/mine && rm /dev/shm/mine",
+    "connects": "python3 -c 'import socket; socket.create_server((str(), 0)); socket.getaddrinfo(\"localhost\", 80)'",
+    "logs": "logger hello",
+}
+
+
+def test_whoever_takes_over_a_hardened_process_gets_little_and_the_process_works(fleet: Fleet) -> None:
+    text, root = fleet.file.read_text(), "/srv/demo"
+    lines = [f"({line.format(root=root)}) && echo '{name}'" for name, line in {**TRIES, **WORKS}.items()]
+    program = "\n".join([*lines, "exec sleep infinity"])
+    table = """
+[processes.probe]
+groups = ["data"]
+command = "bash probe.sh"
+directory = "{{ root }}/data"
+writable = ["/opt/mine"]
+"""
+    fleet.inside("data1", "install", "-d", "-o", "demo", "/opt/x", "/opt/mine")
+    fleet.inside("data1", "install", "-m", "4755", "/usr/bin/id", "/opt/x/id")
+    fleet.inside("data1", "sh", "-c", f"printf %s {shlex.quote(program)} > {root}/data/probe.sh; touch /tmp/theirs")
+    try:
+        fleet.file.write_text(text + table)
+        said = fleet.fab("-H", fleet.name, "deploy", "check", code=None).stdout
+        log = fleet.inside("data1", "journalctl", "--output=cat", "-u", "demo-probe")
+        assert {name for name in {**TRIES, **WORKS} if name in log.splitlines()} == set(WORKS), log
+        assert "/opt/x belongs to demo, and systemd lets probe not write there" in said
+        assert re.search(r"data1 +note +exposure, .*: probe [0-3]\.\d", said), said
+
+        fleet.file.write_text(text + table.replace("bash probe.sh", "sh -c 'touch /opt/x/mine && exec sleep infinity'"))
+        failed = fleet.fab("-H", fleet.name, "deploy", code=1)
+        told = failed.stdout + failed.stderr
+        assert "something was to be written where nothing can be: /opt/x/mine" in told, told
+        assert 'writable = ["/opt/x"] in processes.probe' in told
+    finally:
+        fleet.file.write_text(text)
+        fleet.fab("-H", fleet.name, "deploy")
+        fleet.inside(
+            "data1", "rm", "-rf", "/opt/x", "/opt/mine", "/tmp/theirs", f"{root}/data/probe.sh", f"{root}/data/mine"
+        )
 
 
 def test_the_history_tells_who_released_what_and_how_it_ended(fleet: Fleet) -> None:

@@ -71,6 +71,7 @@ class SimulatedHost:
     clock: float | None = None
     taken: list[dict[str, str]] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
+    elsewhere: list[str] = field(default_factory=list)
 
     @property
     def current(self) -> str:
@@ -226,6 +227,7 @@ class SimulatedWire:
         assert arguments is not None
         if operation == "ask":
             known = {"checkout.tips": [], "checkout.resolve": COMMITS[self.world.commit], "commits.between": None}
+            known["hardening.elsewhere"] = self.host.elsewhere
             return Answer(True, {"answer": known[arguments["function"]]})
         assert operation == "read", operation
         return Answer(True, {"text": self.host.files.get(arguments["path"])})

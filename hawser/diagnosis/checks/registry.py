@@ -15,16 +15,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong, or will be.
+    """Something that is wrong, or will be, or is worth knowing.
 
     :param message: what, as a sentence without a full stop.
     :param next: what to do about it, best a command to type.
     :param warning: nothing fails yet because of it.
+    :param known: nothing is wrong, and it is told beside the findings.
     """
 
     message: str
     next: str = ""
     warning: bool = False
+    known: bool = False
 
     @classmethod
     def of_error(cls, error: HawserError) -> Finding:

@@ -101,6 +101,23 @@ def _check_order(name: str, environment: Environment) -> Iterator[SettingError]:
             yield SettingError(at, f"{before} waits for {name} in turn", "remove one of the two")
 
 
+def _check_offers(at: Loc, process: Process) -> Iterator[SettingError]:
+    """What not all managers see to is left to those that do."""
+    given = {"limits": process.limits.model_fields_set, "hardened": process.hardened, "writable": process.writable}
+    said = {
+        "limits": "knows no limits of a program",
+        "hardened": "keeps no program from anything",
+        "writable": "lets every program write where its user may",
+    }
+    for key in (each for each, value in given.items() if value and each in process.model_fields_set):
+        if key not in MANAGERS[process.manager].offers:
+            able = next(name for name, each in MANAGERS.items() if key in each.offers)
+            hint = f'use manager = "{able}"' + ("" if key == "limits" else ", or remove it")
+            yield SettingError((*at, key), f"{process.manager} {said[key]}", hint)
+    if process.writable and not process.hardened:
+        yield SettingError((*at, "writable"), "is for a hardened process", "remove it, or hardened = false")
+
+
 def _check_listening(at: Loc, process: Process) -> Iterator[SettingError]:
     uses = references(process.command).names
     if process.socket and process.port is not None:
@@ -119,10 +136,7 @@ def _check_listening(at: Loc, process: Process) -> Iterator[SettingError]:
         if dot and head not in MANAGERS[process.manager].sections:
             hint = "Unit.KEY or Install.KEY, with systemd; a key of [Service] stands without a section"
             yield SettingError((*at, "extra", name), "names no section of the manager's file", hint)
-    if process.limits.model_fields_set and "limits" not in MANAGERS[process.manager].offers:
-        able = next(name for name, each in MANAGERS.items() if "limits" in each.offers)
-        message = f"{process.manager} knows no limits of a program"
-        yield SettingError((*at, "limits"), message, f'use manager = "{able}"')
+    yield from _check_offers(at, process)
     if process.restart_at and process.socket:
         message = "would take a process with a socket away for a moment"
         yield SettingError((*at, "restart_at"), message, "fab restart replaces it without an interruption")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -92,6 +93,10 @@ def _uses_socket(data: Mapping[str, object]) -> bool:
     return data["port"] is None and "socket" in references(str(data["command"])).names
 
 
+def _keeps_its_rights(data: Mapping[str, object]) -> bool:
+    return not re.search(r"(?<![\w.-])sudo(?![\w.-])", str(data["command"]))
+
+
 class Process(Model):
     """A program that keeps running."""
 
@@ -173,6 +178,17 @@ class Process(Model):
     )
     restart_at: Schedule | None = Field(
         default=None, description="When cron restarts it, under its manager: five fields, or `@daily` and the like."
+    )
+    hardened: Flag = Field(
+        default_factory=_keeps_its_rights,
+        description="systemd keeps it from what a web process does not need: more rights than its user has, writing "
+        "outside of `app.root` and `writable`, others' temporary files, devices, changes of the kernel, rare system "
+        "calls; `extra` says otherwise key by key. Default: true, unless its command says `sudo`. supervisor cannot.",
+    )
+    writable: Annotated[tuple[AbsolutePath, ...], AfterValidator(unique), Shape("list: absolute path")] = Field(
+        default=(),
+        description="With `hardened`: folders outside of `app.root` that it writes to. Those of `[shares]` and "
+        "`[volumes]` are among them.",
     )
     extra: dict[ExtraKey, Template] = Field(
         default_factory=dict,

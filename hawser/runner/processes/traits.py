@@ -73,7 +73,7 @@ MANAGERS: Dict[str, ManagerTraits] = {
         opens=("StandardOutput", "StandardError", "StandardInput", "EnvironmentFile"),
         sections=("Unit", "Install"),
         others=("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"),
-        offers=("environment_file", "limits"),
+        offers=("environment_file", "hardened", "limits", "writable"),
     ),
     "supervisor": ManagerTraits(
         "/etc/supervisor/conf.d",

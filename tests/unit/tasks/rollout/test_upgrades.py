@@ -12,9 +12,11 @@ import pytest
 
 from hawser import installed
 from hawser.host import release as releases
+from hawser.host.release import Release
 from hawser.session import session
 from hawser.tasks import bootstrap, config
 from hawser.tasks.managers import systemd
+from hawser.tasks.rollout import confined
 from hawser.templates import rendering
 
 from ...simulated_hosts import KILL, ROOT, World
@@ -28,7 +30,7 @@ def become(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Have the next command come from another Hawser, which puts the same on hosts."""
 
     def become(version: str) -> None:
-        for module in (releases, session):
+        for module in (releases, session, confined):
             monkeypatch.setattr(module, "this_version", lambda: version)
 
     return become
@@ -62,6 +64,28 @@ def test_another_hawser_makes_another_release_and_restarts_nothing(world, become
     world.settings(body="2m")
     world.fab("deploy")
     assert "only Hawser differs" not in capsys.readouterr().out
+
+
+def test_folders_that_another_hawser_let_processes_write_to_are_named_before_anything_changes(world, become, capsys):
+    world["app2"].elsewhere = ["/data/media"]
+    world.settings(body="2m")
+    world.fab("deploy")
+    assert "/data/media" not in capsys.readouterr().out
+    become(NEWER)
+    world.fab("deploy")
+    said = capsys.readouterr().out
+    assert said.count("app2  warning  /data/media belongs to pier") == 1
+    assert said.index("/data/media belongs") < said.index("== prepare")
+
+
+def test_what_an_older_hawser_released_is_as_it_was(world):
+    """It hardened nothing, and said nothing of it in what it kept."""
+    environment = world.fleet_of().environment
+    kept = json.loads(world["app1"].files[f"{ROOT}/releases/{current(world)}/release.json"])
+    assert [each.hardened for each in Release.from_inputs(kept, environment).environment.processes.values()] == [True]
+    for process in kept["settings"]["processes"].values():
+        del process["hardened"], process["writable"]
+    assert [each.hardened for each in Release.from_inputs(kept, environment).environment.processes.values()] == [False]
 
 
 def test_hosts_record_which_hawser_deployed(world, become):
