@@ -92,12 +92,12 @@ CAUSES = (
         "mount anything: there hardened = false for the process in {file}",
     ),
     Cause(
-        r"Read-only file system: '(/[^'\n]{1,200})'|(/[^\s:'\n]{1,200}): Read-only file system|EROFS",
-        "systemd lets a hardened process write to app.root and the folders of `writable` alone: {1}",
-        'fab -H {target} run "findmnt -T {1}" shows whether the host has it read-only; else writable = [its folder] '
-        "for the process in {file}, then: fab -H {environment} deploy",
-        ("hardening",),
-        untested="something was to be written where nothing can be: {1}",
+        r"[Rr]ead-only file system(?:: |, \w{1,20} )['\"]?(/[^'\"\n]{1,200})['\"]?"
+        r"|(/[^:'\"\n]{1,200})['\"]?: [Rr]ead-only file system|[Rr]ead-only file system|os error 30\b",
+        "something was to be written where nothing can be: {1}",
+        'fab -H {target} run "findmnt -T {1}" shows whether the host has it read-only; else a hardened process lacks '
+        "its folder in `writable` in {file}",
+        ("disk", "hardening"),
     ),
     Cause(
         r"inotify watch limit reached|limit for number of file watchers reached",

@@ -28,6 +28,22 @@ SAID = {
     ),
     "demo-api is not who answers on 127.0.0.1:8000: python3 (pid 7) does": "the port is taken by somebody else",
     "OSError: [Errno 28] inotify watch limit reached": "the host lets a user watch no more files",
+    **dict.fromkeys(
+        (
+            "OSError: [Errno 30] Read-only file system: '/data/x y'",
+            "FATAL: open /data/x y: read-only file system",
+            "touch: cannot touch '/data/x y': Read-only file system",
+            "Error: EROFS: read-only file system, open '/data/x y'",
+        ),
+        "something was to be written where nothing can be: /data/x y",
+    ),
+    "Read-only file system (os error 30)": "something was to be written where nothing can be",
+    'sudo: The "no new privileges" flag is set, which prevents sudo from running as root.': (
+        "a hardened process asks for rights that its user has not: systemd lets it have no more"
+    ),
+    "demo-web-blue.service: Failed at step NAMESPACE spawning /bin/sh: Permission denied": (
+        "systemd cannot set up on this host what keeps a hardened process from things (NAMESPACE)"
+    ),
     "OSError: [Errno 122] Disk quota exceeded": "the quota of a user on a disk is used up",
     'connection to server at "10.0.0.2", port 5432 failed: FATAL:  password authentication failed for user "shop"': (
         "PostgreSQL refuses the password that was given for shop, or has no such user"
