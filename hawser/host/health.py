@@ -9,6 +9,9 @@ from ..inventory.tables.processes import Process
 from ..resources import Changed, Healthy, Resources
 from .processes import ProcessInstance
 
+# Anything but a failure of the server itself: a page may want a login, or lead elsewhere.
+NO_ERROR = ((100, 499),)
+
 
 class HealthQuestion(TypedDict):
     """How a process is asked for its health; see `hawser.resources.Healthy`."""
@@ -54,13 +57,26 @@ def can_be_asked(setting: Process) -> bool:
     return setting.listens or bool(setting.health and setting.health.command)
 
 
+def usual_path(process: ProcessInstance) -> str:
+    """Return the URL path that a process is asked for about whose health the settings say nothing.
+
+    It is where its part of the site begins, which the visit asks for too, when visitors have it. Empty where it may not
+    speak HTTP: it has no such part, or a template of the team's says how the web server speaks with it.
+    """
+    site = process.host.environment.site
+    parts = [prefix for prefix, name in site.proxy.items() if name == process.setting_name] if site else []
+    if site is None or not parts or not process.host.templates.is_ours(f"{site.server}-site.conf.j2"):
+        return ""
+    return parts[0]
+
+
 def question(process: ProcessInstance) -> HealthQuestion:
     """Return how a process is asked for its health, as `Healthy` names it."""
     health, site = process.setting.health, process.host.environment.site
     asked: HealthQuestion = {
-        "path": health.path if health else "",
+        "path": health.path if health else usual_path(process),
         "host": site.domains[0] if site else "localhost",
-        "statuses": health.ranges if health else ((200, 399),),
+        "statuses": health.ranges if health else NO_ERROR,
     }
     if health and health.name is not None:
         asked["host"] = process.host.text(health.name, f"processes.{process.setting_name}.health.name")

@@ -44,7 +44,7 @@ def tried(process: ProcessInstance, text: Callable[[ProcessInstance], str]) -> R
     for question in healthy(trial):
         asked = {field.name: getattr(question, field.name) for field in dataclasses.fields(question)}
         yield Tried(
-            **{**asked, **visited(process)},
+            **asked,
             serves=row["unit"],
             serves_under=row["manager"],
             port=process.port or 0,
@@ -53,16 +53,6 @@ def tried(process: ProcessInstance, text: Callable[[ProcessInstance], str]) -> R
             becomes=hashlib.sha256(becomes.encode()).hexdigest(),
             placeholder=str(trial.port),
         )
-
-
-def visited(process: ProcessInstance) -> dict[str, object]:
-    """Return the question of a visitor, for a process that the web server passes requests on to and that has no other.
-
-    Many a server listens before it has loaded the application, so that a connection says nothing of the release.
-    """
-    site = process.host.environment.site
-    paths = [path for path, name in site.proxy.items() if name == process.setting_name] if site else []
-    return {"path": paths[0], "statuses": ((100, 599),)} if paths and process.setting.health is None else {}
 
 
 def replaced(process: ProcessInstance) -> ProcessRow | None:

@@ -74,6 +74,11 @@ class Templates:
         """The texts used that are not this Hawser's: the team's, and those of a release of another Hawser."""
         return {name: text for name, text in self.used.items() if text != self._built_in(name)}
 
+    def is_ours(self, name: str) -> bool:
+        """Whether a template is the one that this Hawser brings, and not a team's or another Hawser's."""
+        assert self._inner.loader is not None
+        return self._inner.loader.get_source(self._inner, name)[0] == self._built_in(name)
+
     def _built_in(self, name: str) -> str | None:
         try:
             return SHIPPED.get_source(self._inner, name)[0]

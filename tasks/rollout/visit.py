@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hawser.host import Host
+from hawser.host.health import NO_ERROR
 from hawser.host.places import maintenance_page, site_logs
 from hawser.host.processes import processes_of
 from hawser.inventory.schema import Environment
@@ -11,7 +12,6 @@ from hawser.steps import step
 
 # A door that is closed to the host itself is no failure of the release: the process has proved its health already.
 CLOSED_DOORS = ((401, 401), (403, 403))
-NO_ERROR = ((100, 499),)
 
 
 @step()

@@ -43,7 +43,7 @@ else:
 
 
 class Health(Model):
-    """How a new process is asked whether it works, before traffic reaches it; without it, for a connection alone."""
+    """How a new process is asked whether it works, before traffic reaches it."""
 
     path: UrlPrefix = Field(default="/", description="The URL path to ask for.")
     status: Annotated[tuple[Status, ...], AfterValidator(some), Shape("list: number, or range")] = Field(
@@ -134,7 +134,9 @@ class Process(Model):
     )
     manager: ManagerName = Field(default="systemd", description="Who starts it and keeps it running.")
     health: Health | None = Field(
-        default=None, description="How it is asked whether it works. Default: its socket or port accepts a connection."
+        default=None,
+        description="How it is asked whether it works. Default: where its part of the site begins, it answers with "
+        "anything but a server error (500 and above); one that has no part of the site accepts a connection.",
     )
     warm: Command | None = Field(
         default=None,

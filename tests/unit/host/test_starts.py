@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hawser.host.processes import processes_of
 from hawser.host.starts import brought_up, definition, stages
+from hawser.inventory import Environment
 from hawser.resources import Healthy, Running
-from hawser.templates.rendering import TemplateError
+from hawser.templates.rendering import TemplateError, Templates
 
 from .test_processes import NEW, OVERLAPPING, PLAIN, PORT, SINGLE, SOCKET, host, only
 
@@ -24,6 +27,14 @@ def start_of(process):
 
 def kinds(process):
     return [each.kind for each in start_of(process)]
+
+
+def behind(process, *prefixes):
+    """Return a process to which a site passes these parts of it."""
+    environment = process.host.environment
+    site = {"domains": ["shop.test"], "proxy": dict.fromkeys(prefixes, process.setting_name)}
+    settings = {**environment.model_dump(exclude_unset=True), "site": site}
+    return replace(process, host=replace(process.host, environment=Environment.model_validate(settings)))
 
 
 class TestTogether:
@@ -76,6 +87,17 @@ class TestDefinition:
 
     def test_a_connection_is_enough_where_the_settings_do_not_speak_of_health(self, only):
         *_, healthy = start_of(only(SOCKET))
+        assert isinstance(healthy, Healthy) and healthy.path == ""
+
+    def test_who_has_a_part_of_the_site_answers_there_with_anything_but_a_server_error(self, only):
+        *_, healthy = start_of(behind(only(SOCKET), "/api/", "/more/"))
+        assert isinstance(healthy, Healthy) and (healthy.path, healthy.statuses) == ("/api/", ((100, 499),))
+
+    def test_where_the_web_server_is_told_otherwise_it_may_speak_something_else_than_http(self, only, tmp_path):
+        (tmp_path / "nginx-site.conf.j2").write_text("location / { uwsgi_pass unix:/x; }")
+        process = behind(only(SOCKET), "/")
+        process = replace(process, host=replace(process.host, templates=Templates([tmp_path])))
+        *_, healthy = start_of(process)
         assert isinstance(healthy, Healthy) and healthy.path == ""
 
     def test_health_is_asked_as_the_settings_say(self, only):
