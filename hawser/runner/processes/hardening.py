@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # The system's own folders, in which nothing is made for an application; those of temporary files; and ours.
 LEFT_OUT = {
-    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/run", "/sbin"),
-    *("/sys", "/usr", "/tmp", "/var/tmp", "/var/spool", "/var/lib/hawser", "/var/backups/hawser"),
+    *("/bin", "/boot", "/dev", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/sbin", "/sys", "/usr"),
+    *("/run/systemd", "/run/user", "/tmp", "/var/tmp", "/var/lib/hawser", "/var/backups/hawser"),
 }
 # How deep a folder lies that was made for an application, and for how many seconds it is looked for.
 DEEPEST = 4
