@@ -1,8 +1,10 @@
 """What a process under systemd may not do: keys of its unit, by systemd.exec(5).
 
-All of them are known to systemd 245 and later. Left out is what ordinary web processes need: memory that is written and
-run (`MemoryDenyWriteExecute=`, for compilers at run time), names of other users (`PrivateUsers=`), and `RemoveIPC=`:
-the process that comes next is the same user's.
+All of them are known to systemd 245 and later. Left out is what keeps applications from their work: compilers at run
+time write memory and run it (`MemoryDenyWriteExecute=`); who computes on a graphics card opens its device
+(`PrivateDevices=`, and `ProtectClock=`, which closes all others too); uploads may get a folder with the group's bit
+(`RestrictSUIDSGID=`); names of other users are asked for (`PrivateUsers=`); and the process that comes next is the same
+user's (`RemoveIPC=`).
 """
 
 from __future__ import annotations
@@ -19,8 +21,6 @@ HARDENED = {
     "ProtectSystem": "strict",
     "ProtectHome": "read-only",
     "PrivateTmp": "yes",
-    "PrivateDevices": "yes",
-    "ProtectClock": "yes",
     "ProtectControlGroups": "yes",
     "ProtectHostname": "yes",
     "ProtectKernelLogs": "yes",
@@ -31,7 +31,6 @@ HARDENED = {
     "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6 AF_NETLINK",
     "RestrictNamespaces": "yes",
     "RestrictRealtime": "yes",
-    "RestrictSUIDSGID": "yes",
     "SystemCallArchitectures": "native",
     "SystemCallFilter": "@system-service",
     # As the kernel says it to whoever may not: programs have an answer to it, and none to a signal.

@@ -73,11 +73,9 @@ TRIES = {
     "writes to the system": "touch /var/tmp/../lib/x",
     "becomes root by a setuid program": "/opt/x/id -u | grep -qx 0",
     "sees temporary files of others": "ls /tmp/theirs",
-    "sees disks": "test -e /dev/kvm -o -e /dev/vda -o -e /dev/fuse -o -e /dev/loop-control",
     "makes a namespace": "unshare --user true",
     "changes the kernel": "sysctl -w kernel.hostname=x",
     "traces others": "python3 -c 'import ctypes, sys; sys.exit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) != 0)'",
-    "makes a setuid program": "cp /bin/true {root}/data/true && chmod 4755 {root}/data/true",
 }
 WORKS = {
     "writes to its own folders": "touch {root}/data/mine",
@@ -86,6 +84,7 @@ WORKS = {
     "shares memory": "touch /dev/shm/mine && rm /dev/shm/mine",
     "connects": "python3 -c 'import socket; socket.create_server((str(), 0)); socket.getaddrinfo(\"localhost\", 80)'",
     "logs": "logger hello",
+    "gives a folder its group": "mkdir {root}/data/shared && chmod 2775 {root}/data/shared && rmdir {root}/data/shared",
 }
 
 

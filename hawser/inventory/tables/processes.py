@@ -184,8 +184,9 @@ class Process(Model):
     hardened: Flag = Field(
         default_factory=_keeps_its_rights,
         description="systemd keeps it from what a web process does not need: more rights than its user has, writing "
-        "outside of `app.root` and `writable`, others' temporary files, devices, changes of the kernel, rare system "
-        "calls; `extra` says otherwise key by key. Default: true, unless its command says `sudo`. supervisor cannot.",
+        "outside of `app.root` and `writable`, others' temporary files, namespaces, changes of the kernel, rare "
+        "system calls; `extra` says otherwise key by key. Default: true, unless its command says `sudo`. supervisor "
+        "cannot.",
     )
     writable: Annotated[tuple[AbsolutePath, ...], AfterValidator(unique), Shape("list: absolute path")] = Field(
         default=(),
