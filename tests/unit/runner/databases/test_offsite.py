@@ -117,8 +117,9 @@ def test_a_job_that_was_killed_leaves_nothing_that_the_next_one_minds(system, jo
     for seconds in (0.4, 1.0, 1.6, 2.2):
         child = subprocess.Popen([sys.executable, "-c", program, str(file)], start_new_session=True)
         time.sleep(seconds)
-        # As systemd ends a service: all of it.
-        for pid in [child.pid, *children(child.pid)]:
+        # As systemd ends a service: all of it. It starts nothing while that is looked for.
+        os.kill(child.pid, signal.SIGSTOP)
+        for pid in [*children(child.pid), child.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         child.wait()
