@@ -44,8 +44,7 @@ def packages(host: Host) -> Resources:
     names = ["ca-certificates", "cron", "git", "logrotate", "python3-venv"]
     if host.web_server is not None:
         names += [host.web_server.package, "openssl"]
-    if acme.wanted(host):
-        names.append("certbot")
+    names += acme.packages(host)
     names += [each.package for each in managers_of(host) if each.package]
     if host.environment.python.conda and host.runs_code:
         names += ["python3-yaml"]

@@ -6,6 +6,7 @@ What a format cannot carry raises :class:`NotRepresentable`: nothing is cut, rep
 from __future__ import annotations
 
 from .apache import apache_word
+from .credentials import credentials_value
 from .crontab import crontab_command
 from .dotenv_file import dotenv
 from .ini import ini_value
@@ -19,6 +20,7 @@ from .text import NotRepresentable
 __all__ = [
     "NotRepresentable",
     "apache_word",
+    "credentials_value",
     "crontab_command",
     "dotenv",
     "ini_value",

@@ -31,3 +31,8 @@ def ip_of(host: Host, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addres
             "write the address itself",
         )
         raise TemplateError(problem) from None
+
+
+def bracketed(address: str) -> str:
+    """Write an address as it stands before a port."""
+    return f"[{address}]" if ":" in address else address

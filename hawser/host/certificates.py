@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ..errors import Problem
 from ..inventory.documents import read_file
 from ..inventory.tables.certificates import Certificate
+from ..inventory.tables.files import Site
 from ..runner.webservers import TRAITS
 from ..templates.rendering import TemplateError
 from .host import Host
@@ -28,6 +29,22 @@ def site_certificate(host: Host) -> tuple[str, str]:
             return f"{path}.crt", f"{path}.key"
         return f"{host.root}/ssl/acme/fullchain.pem", f"{host.root}/ssl/acme/privkey.pem"
     return f"{host.root}/ssl/site.crt", f"{host.root}/ssl/site.key"
+
+
+def certbot_name(site: Site) -> str:
+    """Return under which name certbot keeps the site's certificate; that of no other site, with or without ``*.``."""
+    return site.domains[0].replace("*", "_", 1)
+
+
+def challenged(host: Host) -> tuple[str, ...]:
+    """Return the other hosts of the site that may have been asked for in a question of an ACME server's.
+
+    Each host orders for itself, and the server asks whichever host a name leads it to. In DNS it asks none.
+    """
+    site = host.environment.site
+    if site is None or site.tls != "acme" or site.acme.dns is not None or not host.serves_site:
+        return ()
+    return tuple(name for name in host.environment.hosts_of(site.groups) if name != host.name)
 
 
 def shown_certificates(host: Host) -> dict[str, str]:

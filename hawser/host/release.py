@@ -49,6 +49,7 @@ LATER: Mapping[str, object] = {
     "python.mirror": None,
     "python.resolved": None,
     "release.after_migrate": [],
+    "site.acme.dns": None,
     "site.buffering": False,
     "site.compression": None,
     "site.hsts": None,
@@ -342,5 +343,5 @@ def todays_files(kept: Written, today: Written | None) -> dict[str, object]:
     :param today: the site as it is now; None where there is none any more.
     """
     if today is None:
-        return {"certificate": None, "key": None, "acme": {**kept.get("acme", {}), "ca": None}}
+        return {"certificate": None, "key": None, "acme": {**kept.get("acme", {}), "ca": None, "dns": None}}
     return {key: today[key] for key in ("certificate", "key", "acme")}

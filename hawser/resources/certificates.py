@@ -52,7 +52,11 @@ class AcmeCertificate(Resource):
     """A certificate that the host's certbot gets from an ACME server; its former one, of another name, goes.
 
     :param name: under which certbot keeps it; empty: none is wanted.
-    :param webroot: the folder that the web server shows under ``/.well-known/acme-challenge/``'s parent.
+    :param webroot: the folder that the web server shows under ``/.well-known/acme-challenge/``'s parent; empty where
+        the server asks in DNS, and then
+    :param plugin: certbot's plugin that writes the answer there,
+    :param credentials: the file of its credentials; empty for none, and
+    :param propagation: the seconds that the record takes; 0 for the plugin's own time.
     :param hint: what to do where the server refuses, which is a warning.
     """
 
@@ -63,6 +67,9 @@ class AcmeCertificate(Resource):
     server: str = ""
     email: str = ""
     webroot: str = ""
+    plugin: str = ""
+    credentials: str = ""
+    propagation: int = 0
     hint: str = ""
 
 

@@ -88,7 +88,8 @@ class Traits:
     :param user: as whom it opens logs and keys; root opens them for most.
     :param writer: to whom its logs belong where they must be there before it writes; nobody: it makes them.
     :param logs: the kinds of logs that it keeps in the application's folder; what else it says is in the journal.
-    :param offers: of what not all of them can do, the keys of `[site]` that it takes.
+    :param offers: of what not all of them can do, the keys of `[site]` that it takes; of ``acme`` also whether the
+        question may be answered in DNS, and whether a site on several hosts may have it where it is not.
     :param acme_folder: for one that gets certificates from ACME servers itself: where it keeps that of a domain,
         by the server's address and the domain. For others certbot gets them.
     """
@@ -156,7 +157,7 @@ TRAITS: Dict[str, Traits] = {
         claims=nginx_claims,
         # Its workers open them anew when those of the host are rotated.
         writer="www-data",
-        offers=("acme", "buffering", "http2", "log_format", "other_names", "tls_proxy"),
+        offers=("acme", "acme_dns", "acme_several", "buffering", "http2", "log_format", "other_names", "tls_proxy"),
     ),
     "apache": Traits(
         "Apache",
@@ -169,7 +170,7 @@ TRAITS: Dict[str, Traits] = {
         sites="/etc/apache2/sites-enabled",
         listing=("apache2ctl", "-S"),
         claims=apache_claims,
-        offers=("http2",),
+        offers=("acme", "acme_dns", "http2"),
     ),
     "caddy": Traits(
         "Caddy",

@@ -9,7 +9,8 @@ from typing import TypedDict
 
 from hawser.errors import Problem
 from hawser.host import Host, journal
-from hawser.host.certificates import site_certificate
+from hawser.host.addresses import bracketed
+from hawser.host.certificates import challenged, site_certificate
 from hawser.host.delivery import Delivery, StaticFolder, delivery, static_folders
 from hawser.host.places import maintenance_page
 from hawser.host.processes import instances, processes_of
@@ -104,7 +105,10 @@ class ProxiedPath(TypedDict):
 
 
 class SiteParts(Delivery):
-    """A site, as templates of web servers need it."""
+    """A site, as templates of web servers need it.
+
+    :param challenges: where the answer to an ACME server lies that is not here: the other hosts of the site.
+    """
 
     variable: str
     upstreams: list[Upstream]
@@ -117,6 +121,7 @@ class SiteParts(Delivery):
     health_paths: list[str]
     mark: str
     unclaimed: tuple[str, str]
+    challenges: list[str]
 
 
 def parts(host: Host) -> SiteParts:
@@ -169,6 +174,7 @@ def parts(host: Host) -> SiteParts:
         "health_paths": sorted({each.health.path for each in behind if each.health} - {"/"}),
         "mark": UNMARKED,
         "unclaimed": unclaimed(host),
+        "challenges": [f"{bracketed(host.addresses[each])}:{site.listen}" for each in challenged(host)],
     }
 
 
@@ -190,11 +196,6 @@ def refuse_ports_by_turns(host: Host, texts: Mapping[str, str]) -> None:
 def upstream_name(host: Host, process: str) -> str:
     """Return the name of a process's servers, which no other application has: its own name holds no ``_``."""
     return f"{host.app.name}_{process}"
-
-
-def bracketed(address: str) -> str:
-    """Write an address as it stands before a port."""
-    return f"[{address}]" if ":" in address else address
 
 
 def in_bytes(size: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.hosts.conftest import Fleet, wait_for
-from tests.hosts.systems.test_paikea import PEBBLE
+from tests.hosts.pebble import PEBBLE
 from tests.hosts.test_web_servers import SETTINGS, bare
 
 __all__ = ["bare"]

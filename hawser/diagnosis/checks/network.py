@@ -12,6 +12,8 @@ from hawser.errors import HawserError
 from hawser.host import Host
 from hawser.host.ports import belongs, exposed, promised
 
+from ...host.addresses import bracketed
+from ...host.certificates import challenged
 from ...host.code import index_question, repository_access
 from .registry import Ask, Finding, Findings, more, on_host, once
 
@@ -116,6 +118,21 @@ def services(host: Host, ask: Ask) -> Findings:
             target = host.environment.target(server)
             next_move = f"fab -H {target} status; fab -H {host.environment.name} bootstrap; is a firewall in between?"
             yield Finding(f"cannot reach {name} on {server} at {place.replace(' ', ':')}: {why}", next_move)
+
+
+@on_host
+def challenges(host: Host, ask: Ask) -> Findings:
+    """A host reaches the others of the site, which may have the answer that an ACME server looks for here."""
+    site, others = host.environment.site, challenged(host)
+    if site is None or not others or not host.facts.current:
+        return
+    places = {f"{host.addresses[each]} {site.listen}": each for each in others}
+    for place, why in ask(reading.UNREACHABLE, places=list(places)).items():
+        if why:
+            at = f"{places[place]} at {bracketed(host.addresses[places[place]])}:{site.listen}"
+            message = f"cannot reach {at}, where the answer to the ACME server may lie: {why}"
+            target = host.environment.target(places[place])
+            yield Finding(message, f"fab -H {target} status; is a firewall in between?")
 
 
 @on_host

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ...runner.webservers import TRAITS, offering
-from ..base import Loc, SettingError
+from ..base import Loc, SettingError, did_you_mean, listed
 from ..schema import Environment
+from ..tables.acme import HOSTS_AT_MOST, LETS_ENCRYPT, PLUGINS, Dns
 from ..tables.files import Site
+from ..values.jinja import references
 
 _SITE = frozenset({"site"})
 
@@ -95,12 +97,49 @@ def _check_acme(site: Site, environment: Environment, folder: Path) -> Iterator[
         hint = 'one name, tls = "files", or server = "nginx"'
         yield SettingError(("site", "domains", 1), message, hint, needs=_SITE)
     hosts = environment.hosts_of(site.groups)
-    if len(hosts) > 1:
+    if site.acme.dns is not None:
+        yield from _check_dns(site, site.acme.dns, hosts)
+    elif len(hosts) > 1 and "acme_several" not in TRAITS[site.server].offers:
         # The server asks whichever host DNS leads it to, and only one of them knows the answer.
-        message = f'"acme" is for a site on one host, and this one is on {", ".join(hosts)}'
+        message = f'with {site.server}, "acme" is for a site on one host, and this one is on {", ".join(hosts)}'
+        ways = "site.acme.dns, " if "acme_dns" in TRAITS[site.server].offers else ""
+        hint = f'{ways}server = "nginx", tls = "files", or a load balancer that ends TLS, with extra_ports'
+        yield SettingError(("site", "tls"), message, hint, needs=_SITE | {"hosts"})
+    if len(hosts) > HOSTS_AT_MOST and site.acme.server == LETS_ENCRYPT:
+        message = f'"acme" is for {HOSTS_AT_MOST} hosts at most, and this one is on {len(hosts)}: each gets a '
+        message += "certificate of its own, and Let's Encrypt gives five a week for the same names"
         hint = 'tls = "files", or a load balancer that ends TLS, with extra_ports'
         yield SettingError(("site", "tls"), message, hint, needs=_SITE | {"hosts"})
     for index, domain in enumerate(site.domains):
-        if domain.startswith("*."):
+        if domain.startswith("*.") and site.acme.dns is None:
             message = f"an ACME server gives no certificate for {domain} over HTTP"
-            yield SettingError(("site", "domains", index), message, "name each domain", needs=_SITE)
+            yield SettingError(("site", "domains", index), message, "name each domain, or site.acme.dns", needs=_SITE)
+
+
+def _check_dns(site: Site, dns: Dns, hosts: tuple[str, ...]) -> Iterator[SettingError]:
+    """The web server takes certbot's certificate, and the plugin has what it needs."""
+    loc: Loc = ("site", "acme", "dns")
+    if "acme_dns" not in TRAITS[site.server].offers:
+        message = f"is for {offering('acme_dns')}"
+        yield SettingError(loc, message, 'remove it, or write server = "nginx"', needs=_SITE)
+    plugin = PLUGINS[dns.plugin]
+    if plugin.alone and len(hosts) > 1:
+        message = f"{dns.plugin} is for a site on one host, and this one is on {', '.join(hosts)}: what one host "
+        message += "writes takes the place of what another one waits for"
+        hint = 'no dns with server = "nginx", another plugin, or tls = "files"'
+        yield SettingError((*loc, "plugin"), message, hint, needs=_SITE | {"hosts"})
+    for name, value in dns.credentials.items():
+        at = (*loc, "credentials", name)
+        if name not in plugin.keys:
+            hint = did_you_mean(name, plugin.keys, listed("it reads", plugin.keys))
+            yield SettingError(at, f"{dns.plugin} reads no such credential", hint, needs=_SITE)
+        elif name in plugin.secret and not references(value).secrets:
+            hint = f'as in "{{{{ secrets.DNS_{name.upper()} }}}}", with DNS_{name.upper()} in env.required'
+            yield SettingError(at, "a secret stands in this file", hint, needs=_SITE)
+    if not any(set(way) <= set(dns.credentials) for way in plugin.needs):
+        ways = " or ".join(" and ".join(way) for way in plugin.needs)
+        message = f"{dns.plugin} needs {ways}"
+        yield SettingError((*loc, "credentials"), message, "as its documentation says, without dns_NAME_", needs=_SITE)
+    if dns.propagation is not None and plugin.alone:
+        message = f"is of no use: {dns.plugin} asks its service itself"
+        yield SettingError((*loc, "propagation"), message, "remove it", needs=_SITE)

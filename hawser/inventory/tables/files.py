@@ -11,7 +11,6 @@ from ...runner.webservers import TRAITS
 from ..base import Model, Shape
 from ..values.types import (
     VALIDATORS,
-    AcmeServer,
     AnyPath,
     BodySize,
     Days,
@@ -20,7 +19,6 @@ from ..values.types import (
     Groups,
     HostPort,
     InstanceName,
-    Line,
     LogFormat,
     Mode,
     Network,
@@ -37,6 +35,7 @@ from ..values.types import (
     some,
     unique,
 )
+from .acme import Acme
 
 _BY_SUFFIX = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".py": "python", ".service": "systemd"}
 
@@ -103,21 +102,6 @@ class Maintenance(Model):
     retry_after: Seconds = Field(default=300, description="What visitors' programs are told to wait.")
     allow: Annotated[tuple[Network, ...], AfterValidator(unique), Shape("list: network")] = Field(
         default=(), description="Networks that see the site all the same."
-    )
-
-
-class Acme(Model):
-    """Where `tls = "acme"` gets the certificate."""
-
-    server: AcmeServer = Field(
-        default="https://acme-v02.api.letsencrypt.org/directory",
-        description="The directory of the ACME server. Default: Let's Encrypt.",
-    )
-    email: Line | None = Field(default=None, description="Whom the server may write to. Default: nobody.")
-    ca: RelativePath | None = Field(
-        default=None,
-        description="The certificate (PEM) of the authority that the server itself shows, relative to this file; the "
-        "hosts trust it from then on. Default: one that they trust anyway.",
     )
 
 

@@ -27,6 +27,9 @@ class AcmeCertificateSpec(TypedDict):
     server: str
     email: str
     webroot: str
+    plugin: str
+    credentials: str
+    propagation: int
     hint: str
 
 

@@ -19,6 +19,7 @@ import pytest
 from hawser import sandbox
 
 from ..conftest import PROJECT, Fleet, system, wait_for
+from ..pebble import PEBBLE
 from ..terminal import Person
 from ..visitors import visitors
 
@@ -32,33 +33,6 @@ ACCOUNTS = {
     "ROCKCORE_PASS": "%(here)s ; # end",
 }
 DB_PASSWORD = "a/b:c@d%e#f?g h"
-
-# A real ACME server of Debian's, which looks for its answers on port 80 of the name as Let's Encrypt does.
-PEBBLE = r"""
-set -e
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -q >/dev/null; apt-get install -q -y --no-install-recommends openssl pebble >/dev/null
-mkdir -p /etc/pebble; cd /etc/pebble
-openssl req -x509 -newkey rsa:2048 -nodes -days 30 -keyout ca.key -out ca.pem -subj "/CN=Trial CA" \
-    -addext "basicConstraints=critical,CA:TRUE"
-openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj "/CN=acme.test"
-echo "subjectAltName=DNS:acme.test" > names
-openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names -out server.pem
-cat > config.json <<END
-{"pebble": {"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
- "certificate": "/etc/pebble/server.pem", "privateKey": "/etc/pebble/server.key", "httpPort": 80, "tlsPort": 443,
- "ocspResponderURL": "", "externalAccountBindingRequired": false}}
-END
-cat > /etc/systemd/system/pebble.service <<END
-[Service]
-Environment=PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0
-ExecStart=/usr/bin/pebble -config /etc/pebble/config.json
-[Install]
-WantedBy=multi-user.target
-END
-echo "127.0.0.1 acme.test" >> /etc/hosts
-systemctl daemon-reload; systemctl enable -q --now pebble
-"""
 
 # A repository over SSH, for one key that may do nothing but read it.
 GIT_SERVER = r"""

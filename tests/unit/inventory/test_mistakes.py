@@ -17,6 +17,14 @@ WEB = '[processes.web]\ncommand = "gunicorn --bind unix:{{ socket }}"\n'
 HOSTS = '[hosts.web1]\ngroups = ["web"]\n[hosts.data1]\ngroups = ["data"]\n'
 
 CERTIFICATES = "[certificates.a]\ncertificate = 'a.pem'\nkey = 'a.key'\nnames = ['a.test']\n"
+ACME = (
+    "[env]\nrequired = ['DNS_SECRET']\n[processes.web]\ncommand = 'x'\nport = 1\n"
+    "[site]\ndomains = ['a.example.org']\ntls = 'acme'\n"
+)
+RFC2136 = (
+    "acme = { dns = { plugin = 'rfc2136', credentials = { server = '192.0.2.53', name = 'shop', "
+    "secret = '{{ secrets.DNS_SECRET }}' } } }"
+)
 
 # sentence -> (what is changed, key, message, hint)
 MISTAKES = {
@@ -1045,17 +1053,73 @@ MISTAKES = {
         'is not used with tls = "self-signed"',
         'write tls = "acme"',
     ),
-    "ACME on several hosts": (
-        HOSTS + "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\ntls = 'acme'",
+    "ACME on several hosts without a web server that hands questions on": (
+        HOSTS + ACME + "server = 'caddy'",
         "site.tls",
-        '"acme" is for a site on one host, and this one is on web1, data1',
+        'with caddy, "acme" is for a site on one host, and this one is on web1, data1',
+        'server = "nginx", tls = "files", or a load balancer that ends TLS, with extra_ports',
+    ),
+    "ACME on several hosts with Apache": (
+        HOSTS + ACME + "server = 'apache'",
+        "site.tls",
+        'with apache, "acme" is for a site on one host, and this one is on web1, data1',
+        'site.acme.dns, server = "nginx", tls = "files", or a load balancer that ends TLS, with extra_ports',
+    ),
+    "ACME on more hosts than Let's Encrypt gives certificates for the same names": (
+        "[hosts]\n" + "".join(f"web{number} = {{}}\n" for number in range(5)) + ACME,
+        "site.tls",
+        '"acme" is for 4 hosts at most, and this one is on 5: each gets a certificate of its own, and Let\'s Encrypt '
+        "gives five a week for the same names",
         'tls = "files", or a load balancer that ends TLS, with extra_ports',
+    ),
+    "ACME in DNS with Caddy": (
+        ACME + f"server = 'caddy'\n{RFC2136}",
+        "site.acme.dns",
+        "is for nginx and apache",
+        'remove it, or write server = "nginx"',
+    ),
+    "ACME by a plugin that is none": (
+        ACME + "acme = { dns = { plugin = 'cloudfare' } }",
+        "site.acme.dns.plugin",
+        "'cloudfare' is not one of cloudflare, digitalocean, dnsimple, linode, ovh, rfc2136, route53",
+        "did you mean cloudflare?",
+    ),
+    "ACME by a plugin whose hosts would be in each other's way": (
+        HOSTS + ACME + "acme = { dns = { plugin = 'route53' } }",
+        "site.acme.dns.plugin",
+        "route53 is for a site on one host, and this one is on web1, data1: what one host writes takes the place of "
+        "what another one waits for",
+        'no dns with server = "nginx", another plugin, or tls = "files"',
+    ),
+    "a time that is of no use to a plugin": (
+        ACME + "acme = { dns = { plugin = 'route53', propagation = 5 } }",
+        "site.acme.dns.propagation",
+        "is of no use: route53 asks its service itself",
+        "remove it",
+    ),
+    "a plugin without its credentials": (
+        ACME + "acme = { dns = { plugin = 'cloudflare', credentials = { email = 'ops@example.org' } } }",
+        "site.acme.dns.credentials",
+        "cloudflare needs api_token or email and api_key",
+        "as its documentation says, without dns_NAME_",
+    ),
+    "a credential that a plugin does not read": (
+        ACME + RFC2136.replace("name =", "algoritm = 'HMAC-SHA512', name ="),
+        "site.acme.dns.credentials.algoritm",
+        "rfc2136 reads no such credential",
+        "did you mean algorithm?",
+    ),
+    "a secret of a plugin in the file itself": (
+        ACME + RFC2136.replace("{{ secrets.DNS_SECRET }}", "abc="),
+        "site.acme.dns.credentials.secret",
+        "a secret stands in this file",
+        'as in "{{ secrets.DNS_SECRET }}", with DNS_SECRET in env.required',
     ),
     "ACME for a wildcard": (
         "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['*.example.org']\ntls = 'acme'",
         "site.domains[0]",
         "an ACME server gives no certificate for *.example.org over HTTP",
-        "name each domain",
+        "name each domain, or site.acme.dns",
     ),
     "ACME with an authority that is not there": (
         "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\ntls = 'acme'\n"
@@ -1154,13 +1218,6 @@ MISTAKES = {
         "site.domains[1]",
         'with tls = "acme", caddy gets a certificate for one name alone',
         'one name, tls = "files", or server = "nginx"',
-    ),
-    "a certificate that Apache is to get": (
-        "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\nserver = 'apache'\n"
-        "tls = 'acme'",
-        "site.tls",
-        '"acme" is for nginx and caddy',
-        'tls = "files", or server = "nginx"',
     ),
     "a port with TLS that the site has": (
         "[processes.web]\ncommand = 'x'\nport = 1\n[site]\ndomains = ['a.example.org']\n"

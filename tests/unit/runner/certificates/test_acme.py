@@ -29,10 +29,18 @@ if [ "$1" = delete ]; then
     rm -r {base}/live/"$4" {base}/renewal/"$4.conf"
     exit
 fi
-mkdir -p {base}/live/demo.test {base}/renewal
-cp {base}/new/* {base}/live/demo.test/
-echo "server = {server}" > {base}/renewal/demo.test.conf
+name=$(echo "$@" | sed 's/.*--cert-name //; s/ .*//')
+mkdir -p {base}/live/$name {base}/renewal
+cp {base}/new/* {base}/live/$name/
+echo "server = {server}" > {base}/renewal/$name.conf
+case "$*" in
+*--webroot*) echo "authenticator = webroot" >> {base}/renewal/$name.conf ;;
+*) echo "authenticator = dns-rfc2136" >> {base}/renewal/$name.conf ;;
+esac
+echo "$@" | sed -n 's/.*--dns-rfc2136-propagation-seconds \\([0-9]*\\).*/dns_rfc2136_propagation_seconds = \\1/p' \\
+    >> {base}/renewal/$name.conf
 """
+DNS = {"webroot": "", "plugin": "rfc2136", "credentials": "/var/lib/hawser/demo/acme-dns.ini"}
 
 
 @pytest.fixture
@@ -69,6 +77,9 @@ def spec(tmp_path):
         "server": SERVER,
         "email": "",
         "webroot": str(tmp_path),
+        "plugin": "",
+        "credentials": "",
+        "propagation": 0,
         "hint": "certs.issue",
     }
 
@@ -138,7 +149,51 @@ def test_a_certificate_that_cannot_be_removed_is_a_failure(certbot, spec, system
     (certbot / "refuses").touch()
     with pytest.raises(Failure):
         apply({**spec, "name": "", "domains": []}, system)
-    assert json.loads((Path(system.state) / "acme.json").read_text()) == {"name": "demo.test"}
+    assert json.loads((Path(system.state) / "acme.json").read_text()) == {"name": "demo.test", "former": []}
+
+
+def test_the_answer_is_given_in_dns_where_there_is_a_plugin_and_at_renewals_too(certbot, spec, system):
+    apply(spec, system)
+    assert apply({**spec, **DNS}, system) == ("webroot -> dns-rfc2136", "")
+    words = asked(certbot)[-1]
+    assert "--authenticator dns-rfc2136 --dns-rfc2136-credentials /var/lib/hawser/demo/acme-dns.ini" in words
+    assert "--force-renewal" in words and "webroot" not in words and "propagation" not in words
+    assert apply({**spec, **DNS}, system) == ("", "")
+    assert apply({**spec, **DNS, "propagation": 5}, system) == ("propagation default -> 5", "")
+    assert "--dns-rfc2136-propagation-seconds 5" in asked(certbot)[-1]
+    assert apply({**spec, **DNS, "propagation": 5}, system) == ("", "")
+    assert apply(spec, system) == ("dns-rfc2136 -> webroot", "")
+
+
+def test_a_certificate_that_somebody_asked_for_in_dns_stays_where_the_settings_name_no_plugin(certbot, spec, system):
+    apply({**spec, **DNS}, system)
+    (Path(system.state) / acme.RECORD).unlink()
+    assert apply(spec, system) == ("", "")
+
+
+def test_the_certificate_of_former_names_serves_on_and_goes_when_there_is_another(certbot, spec, system, tmp_path):
+    link = {"path": f"{tmp_path}/acme", "name": "_.demo.test", "stand_in": f"{tmp_path}/stand-in"}
+    apply(spec, system)
+    (certbot / "refuses").touch()
+    wider = {**spec, "name": "_.demo.test", "domains": ["demo.test"], **DNS}
+    note, warning = apply(wider, system)
+    assert note == "new, removes the certificate demo.test" and "no such host" in warning
+    assert acme.recorded(system) == ["_.demo.test", "demo.test"]
+    assert Link(link, system).target() == f"{certbot}/live/demo.test"
+    # It is tried again, and nothing is forgotten.
+    apply(wider, system)
+    assert acme.recorded(system) == ["_.demo.test", "demo.test"]
+    (certbot / "refuses").unlink()
+    apply(wider, system)
+    assert acme.recorded(system) == ["_.demo.test"]
+    assert not (certbot / "live" / "demo.test").exists()
+    assert Link(link, system).target() == f"{certbot}/live/_.demo.test"
+
+
+def test_where_the_record_is_damaged_what_stands_in_serves(certbot, system, tmp_path):
+    Path(system.state, acme.RECORD).write_text("[]")
+    link = {"path": f"{tmp_path}/acme", "name": "demo.test", "stand_in": f"{tmp_path}/stand-in"}
+    assert Link(link, system).target() == f"{tmp_path}/stand-in"
 
 
 def test_nginx_is_led_to_what_stands_in_until_there_is_a_certificate(certbot, spec, system, tmp_path):
@@ -166,7 +221,7 @@ def test_the_reason_is_found_in_what_certbot_says():
 
 def test_the_hook_reloads_nginx_for_its_own_certificate_alone(tmp_path):
     hook = Path(__file__).parents[4] / "conf_templates" / "acme-hook.sh.j2"
-    script = hook.read_text().replace("{{ site.domains[0] | shell }}", "demo.test")
+    script = hook.read_text().replace("{{ name | shell }}", "demo.test")
     script = script.replace("{{ server.judge | shell_join }}", "nginx -t -q")
     script = script.replace("{{ server.unit | shell }}", "nginx")
     for name in ("nginx", "systemctl"):
