@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from hawser.formats import credentials_value
+from hawser.inventory.tables.acme import PLUGINS
 
 from .conftest import Fleet, own_environment, wait_for
 from .pebble import PEBBLE
 
+SERVER = "https://acme.test:14000/dir"
 SETTINGS = """
 [app]
 name = "moor"
@@ -76,6 +78,17 @@ cat > /etc/bind/named.conf.options <<END
 options { directory "/var/cache/bind"; recursion no; dnssec-validation no; listen-on { any; }; };
 END
 systemctl restart named
+"""
+
+
+# Has a plugin read its file, as it does before it asks its service for anything.
+READ = """
+import importlib, sys
+from types import SimpleNamespace
+plugin, path = sys.argv[1:]
+module = importlib.import_module(f"certbot_dns_{plugin}._internal.dns_{plugin}")
+settings = SimpleNamespace(**{f"dns_{plugin}_credentials": path}, noninteractive_mode=True)
+module.Authenticator(settings, f"dns-{plugin}")._setup_credentials()
 """
 
 
@@ -238,3 +251,41 @@ def test_nothing_of_it_is_left_without_it_in_the_settings(moor: Fleet) -> None:
         left = "find /etc/letsencrypt/live /etc/letsencrypt/renewal /etc/letsencrypt/renewal-hooks /srv/moor/acme"
         left += " /srv/moor/ssl/acme /var/lib/hawser/moor/acme-dns.ini -name '*moor*' -o -name 'acme*'"
         assert moor.inside(host, "sh", "-c", f"{left} 2>/dev/null", check=False).split() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("plugin", "way"), [(name, way) for name, each in PLUGINS.items() for way in each.needs if way]
+)
+def test_a_plugin_takes_the_credentials_that_it_needs_and_no_fewer(
+    moor: Fleet, plugin: str, way: Sequence[str]
+) -> None:
+    package = (
+        f"DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends python3-certbot-dns-{plugin}"
+    )
+    moor.inside("web1", "sh", "-c", f"{package} >/dev/null")
+    values = {"server": "192.0.2.53", "algorithm": "HMAC-SHA512", "endpoint": "ovh-eu", "port": "53", "version": "4"}
+
+    def taken(keys: Sequence[str]) -> bool:
+        lines = "".join(f"dns_{plugin}_{key} = {credentials_value(values.get(key, 'YWJj'))}\n" for key in keys)
+        moor.inside("web1", "sh", "-c", 'umask 077; printf %s "$1" > /tmp/credentials.ini', "sh", lines)
+        script = 'python3 -c "$1" "$2" /tmp/credentials.ini >/dev/null 2>&1 && echo taken'
+        return "taken" in moor.inside("web1", "sh", "-c", script, "sh", READ, plugin, check=False)
+
+    assert taken([*way, *PLUGINS[plugin].takes])
+    for missing in way:
+        assert not taken([key for key in way if key != missing]), missing
+
+
+@pytest.mark.slow
+def test_the_plugin_for_route53_takes_the_credentials_of_root(moor: Fleet) -> None:
+    package = "DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends python3-certbot-dns-route53"
+    moor.inside("web1", "sh", "-c", f"{package} >/dev/null")
+    order = "certbot certonly --non-interactive --agree-tos --register-unsafely-without-email --server"
+    order += f" {SERVER} --config-dir /tmp/le --authenticator dns-route53 --cert-name x -d x.moor.test 2>&1"
+    missing = "Unable to locate credentials"
+    assert missing in moor.inside("web1", "sh", "-c", f"HOME=/root {order}", check=False)
+    keys = "[default]\naws_access_key_id = A\naws_secret_access_key = b\n"
+    moor.inside("web1", "sh", "-c", 'mkdir -p /root/.aws; printf %s "$1" > /root/.aws/credentials', "sh", keys)
+    said = moor.inside("web1", "sh", "-c", f"HOME=/root timeout 60 {order}", check=False)
+    assert said and missing not in said

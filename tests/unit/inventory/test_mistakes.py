@@ -1081,7 +1081,7 @@ MISTAKES = {
     "ACME by a plugin that is none": (
         ACME + "acme = { dns = { plugin = 'cloudfare' } }",
         "site.acme.dns.plugin",
-        "'cloudfare' is not one of cloudflare, digitalocean, dnsimple, linode, ovh, rfc2136, route53",
+        'must be one of cloudflare, digitalocean, dnsimple, linode, ovh, rfc2136, route53, not "cloudfare"',
         "did you mean cloudflare?",
     ),
     "ACME by a plugin whose hosts would be in each other's way": (

@@ -309,7 +309,7 @@ class TestTheNetwork:
         assert runner.asked["looks.reach"] == {"places": ["127.0.0.1 5432"]}
 
     def test_a_host_of_the_site_that_cannot_be_asked_for_the_answer_to_an_acme_server_is_wrong(self, host):
-        site = {"domains": ["shop.example.org"], "proxy": {"/": "api"}, "tls": "acme", "listen": 8080}
+        site = {"domains": ["shop.example.org"], "groups": ["web", "data"], "tls": "acme", "listen": 8080}
         runner = Runner(looks__reach={"10.0.0.21 8080": "timed out"})
         (found,) = network.challenges(host(site=site), runner)
         assert found.message == (
@@ -322,7 +322,7 @@ class TestTheNetwork:
         "more", [{"groups": ["web"]}, {"tls": "self-signed"}, {"acme": {"dns": {"plugin": "cloudflare"}}}]
     )
     def test_where_no_other_host_is_asked_for_an_answer_none_has_to_be_reached(self, host, more):
-        site = {"domains": ["shop.example.org"], "proxy": {"/": "api"}, "tls": "acme", **more}
+        site = {"domains": ["shop.example.org"], "groups": ["web", "data"], "tls": "acme", **more}
         assert told(network.challenges(host(site=site), Runner())) == []
 
     def test_a_repository_that_cannot_be_read_is_wrong(self, host):
