@@ -280,6 +280,16 @@ class TestInputs:
         read = Release.from_inputs(written(release()), today)
         assert (read.environment.hosts, read.environment.ssh) == (today.hosts, today.ssh)
 
+    @pytest.mark.parametrize("here", [{"plugin": "linode", "credentials": {"key": "{{ secrets.LINODE }}"}}, None])
+    def test_what_writes_into_dns_is_todays_whatever_was_kept(self, release, here):
+        there = {"plugin": "rfc2136", "credentials": {"server": "192.0.2.66", "name": "x", "secret": "{{ secrets.X }}"}}
+        former = environment("site", "acme", to={"dns": there})
+        today = environment("site", "acme", to={"dns": here})
+        read = Release.from_inputs(written(release(former)), today).environment.site.acme.dns
+        assert (read.model_dump(mode="json") if read else None) == (here and {**here, "propagation": None})
+        without = environment("site", to=None)
+        assert Release.from_inputs(written(release(former)), without).environment.site.acme.dns is None
+
     def test_kept_inputs_say_what_certificates_are_called_and_today_all_else(self, release):
         former = {"certificate": "a.crt", "key": "a.key", "names": ["a.test"], "files": {"key": "former.pem"}}
         now = {**former, "key": "b.key", "files": {"key": "now.pem"}}
