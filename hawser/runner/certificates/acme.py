@@ -112,7 +112,8 @@ class Certificate(Kind):
         name = self.spec["name"]
         fault = Lineage(self.system, name).fault(self.spec) if name else ""
         notes = [fault] if fault else []
-        notes += ["removes the certificate %s" % each for each in self.former()]
+        gone = "in place of the certificate %s" if fault else "removes the certificate %s"
+        notes += [gone % each for each in self.former()]
         return Change(", ".join(notes)) if notes else None
 
     def apply(self, change: Change) -> None:

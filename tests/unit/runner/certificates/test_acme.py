@@ -177,7 +177,7 @@ def test_the_certificate_of_former_names_serves_on_and_goes_when_there_is_anothe
     (certbot / "refuses").touch()
     wider = {**spec, "name": "_.demo.test", "domains": ["demo.test"], **DNS}
     note, warning = apply(wider, system)
-    assert note == "new, removes the certificate demo.test" and "no such host" in warning
+    assert note == "new, in place of the certificate demo.test" and "no such host" in warning
     assert acme.recorded(system) == ["_.demo.test", "demo.test"]
     assert Link(link, system).target() == f"{certbot}/live/demo.test"
     # It is tried again, and nothing is forgotten.
