@@ -99,6 +99,7 @@ PLACES = {
     "secrets.recipients": "secrets.recipients",
     "secrets.pull": "secrets.pull",
     "secrets.new-key": "secrets.new_key",
+    "secrets.rotate": "rotation.rotate",
     "supervisor.reload": "managers.supervisor.reload",
     "systemd.reload": "managers.systemd.reload",
     "updates.install": "updates.install",

@@ -123,6 +123,9 @@ def deploy(
     """Release a revision on every host: build everywhere, migrate once, then switch batch by batch."""
     fleet.needing_code().connect_early()
     wanted = resolve(fleet, revision)
+    for name in fleet.session.secrets.half_turned:
+        told = f"a rotation of {name} is half done, and this goes on with the value of before"
+        fleet.report.note("", f"{told}; next: fab -H {fleet.environment.name} secrets.rotate {name}", "warning")
     if not partial:
         refuse_two_commits(fleet, wanted)
     record = Record(wanted.id, wanted.commit, "deploy", maintenance=maintenance, accepted=accept_migrations)
@@ -269,6 +272,7 @@ def roll_out(
     again: bool = False,
     early: Sequence[StepLike] = (),
     before: Sequence[StepLike] = (),
+    former_stay: bool = False,
 ) -> None:
     """Bring a release into service: nothing that visitors see changes before every host has built it.
 
@@ -277,6 +281,7 @@ def roll_out(
     :param again: also where it serves already.
     :param early: steps on all hosts before the release is built there, and
     :param before: on each host before all others of its switch.
+    :param former_stay: the former passwords of services stay good where those hold two.
     """
     fleet.report.release(wanted.id, wanted.commit)
     hosts = fleet.needing_code().required_hosts()
@@ -332,7 +337,8 @@ def roll_out(
             rolling.note(waits=tuple({**rolling.skipped, **rolling.failed}))
             with hooks.around_phase(rolling, "finish", part):
                 rolling.apply(part, finishing(), "finish")
-            passwords.end(rolling, servers)
+            if not former_stay:
+                passwords.end(rolling, servers)
             others = hosts.subset([name for name in hosts.names if name not in part.names])
             if others.names:
                 rolling.apply(others, [release.close], "close")

@@ -36,6 +36,7 @@ from .rows import (
     Delivery,
     DjangoPlan,
     FailedUnit,
+    Holder,
     HostUsage,
     KeptRelease,
     Listener,
@@ -124,6 +125,7 @@ REMOTE_ENTRIES = ReadingFunction("transfers.entries", ByName[Exact], PATIENT, ab
 REMOTE_FILES = ReadingFunction("transfers.listing", Many[RemoteFile], PATIENT)
 REMOTE_STATE = ReadingFunction("transfers.state", RemoteState | None, PATIENT)
 BOOT = ReadingFunction("upgrades.boot", Name)
+HOLDERS = ReadingFunction("holders.holding", Few[Holder])
 OUTDATED = ReadingFunction("upgrades.outdated", Few[UnitOrNone])
 UPGRADES = ReadingFunction("upgrades.pending", Upgrades, PATIENT)
 USAGE = ReadingFunction("usage.usage", HostUsage)

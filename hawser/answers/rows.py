@@ -49,6 +49,14 @@ class Between(Row):
     subjects: Few[Text]
 
 
+class Holder(Row):
+    """A program that was started with something of before."""
+
+    pid: Process
+    program: Text
+    unit: UnitOrNone
+
+
 class BrokenRestore(Row):
     """A database that lacks something since a restore was broken off."""
 

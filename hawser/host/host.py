@@ -17,6 +17,7 @@ from ..templates.rendering import Templates
 from . import views
 from .facts import Facts
 from .journal import Record
+from .logins import login_of
 from .release import Release
 
 
@@ -188,6 +189,7 @@ class Host:
             "facts": self.facts,
             "hosts": hosts,
             "group": views.group_of(environment, hosts),
+            "login": login_of(environment, lambda text, key: self.text(text, key, login=None)),
             "secrets": self.secrets.values,
             "certificates": views.certificate_files(environment),
             "release": views.release_view(release, self.release_path, self.code) if release else {},

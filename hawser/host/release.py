@@ -49,6 +49,8 @@ LATER: Mapping[str, object] = {
     "python.mirror": None,
     "python.resolved": None,
     "release.after_migrate": [],
+    "services.postgresql.databases.*.logins": False,
+    "services.rabbitmq.users.*.logins": False,
     "site.acme.dns": None,
     "site.buffering": False,
     "site.compression": None,

@@ -24,6 +24,25 @@ class PostgresRole(Resource):
 
 
 @dataclass(frozen=True, eq=False)
+class PostgresLogin(Resource):
+    """A PostgreSQL role that logs in with this password and acts as an owner of databases (checked by logging in).
+
+    :param name: empty: the owner logs in itself.
+    :param alone: nobody else logs in for the owner: neither itself, with a password, nor roles like this one.
+    """
+
+    kind: ClassVar[str] = "postgres_login"
+    name: str
+    owner: str
+    password: str
+    alone: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"login of {self.owner}"
+
+
+@dataclass(frozen=True, eq=False)
 class PostgresDatabase(Resource):
     """A PostgreSQL database (UTF-8) with an owner and extensions."""
 
@@ -70,6 +89,22 @@ class RabbitAccess(Resource):
     password: str
     vhost: str
     former: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class RabbitLogins(Resource):
+    """No other users of RabbitMQ log in for this one than the named one.
+
+    :param keep: the user itself, or one that was made for a password.
+    """
+
+    kind: ClassVar[str] = "rabbit_logins"
+    user: str
+    keep: str
+
+    @property
+    def label(self) -> str:
+        return f"logins of {self.user}"
 
 
 @dataclass(frozen=True, eq=False)

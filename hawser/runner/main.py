@@ -47,6 +47,7 @@ ASKABLE = {
     "interpreters.missing": "python.interpreters",
     "cron.last": "processes.cron",
     "delivery.measured": "processes.delivery",
+    "holders.holding": "processes.holders",
     "looks.clock": "machine.probes",
     "looks.failed_units": "machine.probes",
     "looks.last_words": "machine.probes",

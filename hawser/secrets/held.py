@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from hawser.errors import InputErrors, Problem
-from hawser.inventory.tables.app import SIGNING_KEY
+from hawser.inventory.tables.app import FORMER, NEXT, SIGNING_KEY
 from hawser.signatures import Signer, make_key
 
 from .forms import forms
@@ -17,7 +17,15 @@ from .sources import Source, Sources
 
 
 class Values(dict[str, str]):
-    """Secrets by name, as templates use them; its own text shows names only."""
+    """Secrets by name, as templates use them; its own text shows names only.
+
+    A former value of one is empty where none is kept.
+    """
+
+    def __missing__(self, name: str) -> str:
+        if name.endswith(FORMER) and name.removesuffix(FORMER) in self:
+            return ""
+        raise KeyError(name)
 
     def __repr__(self) -> str:
         return f"<{', '.join(self) or 'no secrets'}>"
@@ -57,6 +65,10 @@ class Secrets:
         self._signing_key = signing_key
         self._holders = dict(holders or {})
         self.unlisted = tuple(unlisted)
+        # What stands beside them while another value takes the place of one: shown as little as they are.
+        self.aside: Mapping[str, str] = {}
+        # Further values that nobody shall see.
+        self.hidden: tuple[str, ...] = ()
         self._fingerprints: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -66,6 +78,11 @@ class Secrets:
     def generated(self) -> tuple[str, ...]:
         """The names of the secrets that Hawser makes."""
         return self._generated
+
+    @property
+    def half_turned(self) -> tuple[str, ...]:
+        """The names of the secrets beside which the value stands that is to take their place."""
+        return tuple(name.removesuffix(NEXT) for name in self.aside if name.endswith(NEXT))
 
     @cached_property
     def signer(self) -> Signer | None:
@@ -143,6 +160,32 @@ class Secrets:
         """Return these secrets and some more, which nobody keeps."""
         return self._with({**self.values, **more}, self._signing_key)
 
+    def beside(self, aside: Mapping[str, str]) -> Secrets:
+        """Return these secrets, and what stands beside them while another value takes the place of one.
+
+        A former value that is still to be good is one of them.
+        """
+        former = {name: value for name, value in aside.items() if name.endswith(FORMER)}
+        made = self._with({**self.values, **former}, self._signing_key)
+        made.aside = {**self.aside, **aside}
+        return made
+
+    def turned(self, new: Mapping[str, str | None]) -> Secrets:
+        """Return these secrets with other values in their places, which nobody keeps; None: without it.
+
+        What they were stays hidden.
+        """
+        kept = {name: value for name, value in self.values.items() if name not in new}
+        made = self._with(
+            {**kept, **{name: value for name, value in new.items() if value is not None}}, self._signing_key
+        )
+        made.hidden = (*self.hidden, *self.values.values(), *self.aside.values())
+        return made
+
+    def has_its_own(self, name: str) -> bool:
+        """Tell whether Hawser can write the source that has a secret."""
+        return self._holders.get(name) is self.sources.store and self.sources.store is not None
+
     def with_signing_key(self) -> Secrets:
         """Make a signing key, keep it, and return all of them; a key that was kept by now stays.
 
@@ -164,7 +207,9 @@ class Secrets:
 
     def _with(self, values: Mapping[str, str], key: str) -> Secrets:
         rest = (self._generated, self._formats, key, self._holders, self.unlisted)
-        return Secrets(self.environment, self.sources, values, *rest)
+        made = Secrets(self.environment, self.sources, values, *rest)
+        made.aside, made.hidden = self.aside, self.hidden
+        return made
 
     def _add(self, new: Mapping[str, str]) -> dict[str, str]:
         self.require_store(tuple(new))
@@ -177,7 +222,8 @@ class Secrets:
 
     @cached_property
     def _mask_values(self) -> tuple[str, ...]:
-        hidden = [*self.values.values(), *([self._signing_key] if self._signing_key else [])]
+        hidden = [*self.values.values(), *self.aside.values(), *self.hidden]
+        hidden += [self._signing_key] if self._signing_key else []
         found = {form for value in hidden for form in forms(value)}
         return tuple(sorted(found, key=lambda form: (-len(form), form)))
 

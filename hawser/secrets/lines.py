@@ -48,11 +48,27 @@ def with_lines(text: str, new: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     if made:
         # A line without a value goes, or the name would stand there twice.
         kept = "".join(binding.original.string for binding in bindings if binding.key not in made)
-        bare = {name: value for name, value in made.items() if _BARE.fullmatch(value)}
-        lines = "".join(f"{name}={value}\n" for name, value in bare.items())
-        lines += dotenv({name: value for name, value in made.items() if name not in bare})
+        lines = "".join(line_of(name, value) for name, value in made.items())
         text = kept + ("\n" if kept and not kept.endswith("\n") else "") + lines
     return text, {**held, **made}
+
+
+def changed_lines(text: str, new: Mapping[str, str | None]) -> str:
+    """Return a text that says this of some names, each in its place; None: nothing."""
+    bindings = list(parse_stream(io.StringIO(text)))
+    left, kept = dict(new), ""
+    for binding in bindings:
+        if binding.key is None or binding.key not in new:
+            kept += binding.original.string
+        elif (value := left.pop(binding.key, None)) is not None:
+            kept += ("" if not kept or kept.endswith("\n") else "\n") + line_of(binding.key, value)
+    added = "".join(line_of(name, value) for name, value in left.items() if value is not None)
+    return kept + ("\n" if added and kept and not kept.endswith("\n") else "") + added
+
+
+def line_of(name: str, value: str) -> str:
+    """Return the line of a secret."""
+    return f"{name}={value}\n" if _BARE.fullmatch(value) else dotenv({name: value})
 
 
 def unusable(value: str | None, required: bool) -> str:

@@ -14,7 +14,7 @@ from hawser.signatures import is_key
 from .forms import forms
 from .held import Secrets
 from .lines import unusable
-from .sources import Source, Sources
+from .sources import Source, Sources, turning_names
 
 
 def load_secrets(environment: Environment, sources: Sources) -> Secrets:
@@ -38,23 +38,25 @@ def read_secrets(environment: Environment, sources: Sources) -> tuple[Secrets, l
     The first source that has a value for a name is not contradicted by those behind it, which are not asked for it.
     """
     env = environment.env
-    wanted = (*env.secrets, SIGNING_KEY)
+    wanted, beside = (*env.secrets, SIGNING_KEY), turning_names(environment)
     values: dict[str, str] = {}
     holders: dict[str, Source] = {}
     unlisted: list[str] = []
+    aside: dict[str, str] = {}
     problems: list[Problem] = []
     failed = False
     for source in sources.each:
         missing = [name for name in wanted if not values.get(name)]
         if not missing:
             break
-        found = source.ask(missing)
+        found = source.ask(missing if source.one_by_one else [*missing, *beside])
         problems += found.problems if not found.failed else _without(found.problems, values)
         failed = failed or found.failed
         for name in missing:
             if name in found.values:
                 values[name], holders[name] = found.values[name], source
-        unlisted += [name for name in found.values if name not in wanted]
+        aside = {**{name: found.values[name] for name in beside if found.values.get(name)}, **aside}
+        unlisted += [name for name in found.values if name not in (*wanted, *beside)]
     for name in env.secrets:
         message = unusable(values.get(name), name in env.required)
         if message and name in values:
@@ -69,7 +71,8 @@ def read_secrets(environment: Environment, sources: Sources) -> tuple[Secrets, l
         problems.append(Problem(holders[SIGNING_KEY].label, SIGNING_KEY, message, hint))
         key = ""
     listed = {name: values[name] for name in env.secrets if values.get(name)}
-    return Secrets(environment.name, sources, listed, env.generated, env.formats, key, holders, unlisted), problems
+    made = Secrets(environment.name, sources, listed, env.generated, env.formats, key, holders, unlisted)
+    return made.beside(aside), problems
 
 
 def _without(problems: Sequence[Problem], values: Mapping[str, str]) -> list[Problem]:

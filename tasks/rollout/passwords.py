@@ -24,11 +24,11 @@ def servers(fleet: Fleet) -> Fleet:
     return fleet.subset(tuple(dict.fromkeys(found)))
 
 
-def given(there: Fleet, rolling: Rollout, moment: str, phase: str) -> None:
+def given(there: Fleet, release: Release, moment: str, phase: str) -> None:
     """Give the users of services their passwords, at a moment of a rollout."""
     steps = [each.passwords.given(moment=moment) for each in SERVICES.values() if each.passwords]
     if there.names:
-        there.apply(steps, rolling.wanted, phase)
+        there.apply(steps, release, phase)
 
 
 def to_change(rolling: Rollout) -> Fleet:
@@ -50,7 +50,7 @@ def changing(rolling: Rollout, there: Fleet, anew: bool) -> Iterator[None]:
     """
     rolling.sooner.append(partial(put_back, rolling, there))
     begin = BEGIN_ANEW if anew else BEGIN
-    given(there, rolling, begin if is_whole(rolling) else WAIT, "passwords")
+    given(there, rolling.wanted, begin if is_whole(rolling) else WAIT, "passwords")
     try:
         yield
     except Exception as error:
@@ -65,7 +65,7 @@ def changing(rolling: Rollout, there: Fleet, anew: bool) -> Iterator[None]:
 def end(rolling: Rollout, there: Fleet) -> None:
     """Have the former passwords count no more, where nothing uses them any more."""
     if is_whole(rolling) and not rolling.failed and not rolling.skipped:
-        given(there, rolling, AT_ONCE, "former passwords")
+        given(there, rolling.wanted, AT_ONCE, "former passwords")
 
 
 def is_whole(rolling: Rollout) -> bool:
@@ -94,4 +94,4 @@ def put_back(rolling: Rollout, there: Fleet) -> None:
     """Have services take the passwords again that the release uses which serves again."""
     if not rolling.hosts.dry:
         left = there.subset([name for name in there.names if name not in there.lost])
-        given(left, rolling, BACK, "passwords of before")
+        given(left, rolling.wanted, BACK, "passwords of before")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hawser.host import Host
 from hawser.host.addresses import clients
 from hawser.host.databases import Database, databases_gone
+from hawser.host.logins import login_name
 from hawser.inventory.tables.services.postgresql import Postgresql
 from hawser.resources import (
     Absent,
@@ -13,6 +14,7 @@ from hawser.resources import (
     File,
     Packages,
     PostgresDatabase,
+    PostgresLogin,
     PostgresRole,
     Resources,
     Service,
@@ -55,7 +57,8 @@ def install(host: Host, serving: bool = False) -> Resources:
     yield Packages(setting.PACKAGES)
     yield Service(setting.UNIT)
     rules = [
-        f"host {name} {database.owner} {address}/{bits} scram-sha-256"
+        # With a plus: the owner, and every role that acts as it.
+        f"host {name} {'+' if database.logins else ''}{database.owner} {address}/{bits} scram-sha-256"
         for name, database in setting.databases.items()
         for address, bits in clients(host, database.clients)
     ]
@@ -81,7 +84,7 @@ def install(host: Host, serving: bool = False) -> Resources:
 
 @step()
 def passwords(host: Host, moment: str = AT_ONCE) -> Resources:
-    """Give the roles their passwords; a role has one alone, so what uses the former one fails from here on."""
+    """Give the roles their passwords: one alone, and the former one fails from here on, or each a login of its own."""
     setting = host.environment.services.postgresql
     if setting is None or not host.is_in(setting.groups):
         return
@@ -90,7 +93,11 @@ def passwords(host: Host, moment: str = AT_ONCE) -> Resources:
         yield kept_aside
     for name, database in setting.databases.items():
         password = host.text(database.password, f"services.postgresql.databases.{name}.password")
-        yield PostgresRole(database.owner, password, {WAIT: "keep", BACK: "back"}.get(moment, ""))
+        login = login_name(database.owner, password) if database.logins else ""
+        if not login:
+            yield PostgresRole(database.owner, password, {WAIT: "keep", BACK: "back"}.get(moment, ""))
+        if (login and moment != BACK) or moment == AT_ONCE:
+            yield PostgresLogin(login, database.owner, password, alone=moment == AT_ONCE)
     if moment == AT_ONCE:
         yield kept_aside
 

@@ -8,6 +8,7 @@ from hawser.answers import reading
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.addresses import clients
+from hawser.host.logins import login_name
 from hawser.inventory.tables.services.rabbitmq import Rabbitmq
 from hawser.resources import (
     Absent,
@@ -17,10 +18,12 @@ from hawser.resources import (
     Packages,
     RabbitAccess,
     RabbitGone,
+    RabbitLogins,
     Resources,
     Service,
     changed,
 )
+from hawser.runner.databases.rabbitmq import LONGEST
 from hawser.steps import removal, step
 
 from .broker import Queue
@@ -63,13 +66,16 @@ def install(host: Host, serving: bool = False) -> Resources:
 
 @step()
 def passwords(host: Host, moment: str = AT_ONCE) -> Resources:
-    """Give the users their passwords; a user has one alone, which new connections need from here on."""
+    """Give the users their passwords: one alone, which new connections need from here on, or each a user of its own."""
     setting = host.environment.services.rabbitmq
     if setting is None or not host.is_in(setting.groups) or moment == BACK:
         return
     for name, user in setting.users.items():
         password = host.text(user.password, f"services.rabbitmq.users.{name}.password")
-        yield RabbitAccess(name, password, user.vhost, "keep" if moment == WAIT else "")
+        login = login_name(name, password, LONGEST) if user.logins else name
+        yield RabbitAccess(login, password, user.vhost, "keep" if moment == WAIT else "")
+        if moment == AT_ONCE:
+            yield RabbitLogins(name, login)
 
 
 def listening(*files: File | Absent) -> Command:

@@ -55,13 +55,9 @@ def install(host: Host, serving: bool = False) -> Resources:
     if setting is None or not host.is_in(setting.groups):
         return
     yield Packages(setting.PACKAGES)
-    lines = ["bind 127.0.0.1 -::1" + (f" {host.address}" if clients(host, setting.clients) else "")]
     if setting.password is not None:
-        lines.append(f"requirepass {json_text(password_of(host))}")
-        yield from passwords.given(moment=WAIT if serving else AT_ONCE).resources(host)
-    settings = File(
-        "/etc/redis/hawser.conf", "\n".join(lines) + "\n", mode=0o640, owner="redis", group="redis", opaque=True
-    )
+        yield from taken(host, WAIT if serving else AT_ONCE)
+    settings = written(host, setting)
     yield settings
     include = Block("/etc/redis/redis.conf", "settings", "include /etc/redis/hawser.conf")
     yield include
@@ -77,10 +73,26 @@ def install(host: Host, serving: bool = False) -> Resources:
 
 @step()
 def passwords(host: Host, moment: str = AT_ONCE) -> Resources:
-    """Have the running server take the password: beside the former one, or in the end alone."""
+    """Have the server take the password: beside the former one, or in the end alone, also when it starts again."""
     setting = host.environment.services.redis
     if setting is None or not host.is_in(setting.groups) or setting.password is None or moment == BACK:
         return
+    yield from taken(host, moment)
+    if moment == AT_ONCE:
+        yield written(host, setting)
+
+
+def written(host: Host, setting: Redis) -> File:
+    """Return the file that the server is started with."""
+    lines = ["bind 127.0.0.1 -::1" + (f" {host.address}" if clients(host, setting.clients) else "")]
+    if setting.password is not None:
+        lines.append(f"requirepass {json_text(password_of(host))}")
+    text = "\n".join(lines) + "\n"
+    return File("/etc/redis/hawser.conf", text, mode=0o640, owner="redis", group="redis", opaque=True)
+
+
+def taken(host: Host, moment: str) -> Resources:
+    """Yield that the running server takes the password."""
     rules = (
         f"resetpass {json_text('>' + password_of(host))}" if moment == AT_ONCE else json_text(">" + password_of(host))
     )

@@ -14,6 +14,7 @@ from .backup import check_backup
 from .certificates import check_certificates
 from .checkouts import check_checkouts
 from .instances import check_instances, check_named_instances
+from .logins import check_logins
 from .package import check_origin
 from .processes import check_named_processes, check_ports, check_processes, check_spare_ports
 from .site import check_site_extras
@@ -58,6 +59,7 @@ def contradictions(environment: Environment, folder: Path) -> list[SettingError]
         check_files(environment),
         check_checkouts(environment),
         check_services(environment),
+        check_logins(environment),
         check_mounts(environment),
         check_shares(environment),
         check_volumes(environment),

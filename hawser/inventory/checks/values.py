@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..base import InvalidValue, Loc, SettingError, did_you_mean
 from ..schema import Environment
-from ..tables.app import SIGNING_KEY
+from ..tables.app import FORMER, NEXT, SIGNING_KEY
 from ..values.jinja import references
 
 _ENV = frozenset({"env"})
@@ -23,6 +23,9 @@ def check_secrets(environment: Environment) -> Iterator[SettingError]:
                 yield SettingError(
                     ("env", key, position), message, "remove it here; it is kept with the secrets", needs=_ENV
                 )
+            if name.endswith((NEXT, FORMER)):
+                message = f"{name} ends as the names that `secrets.rotate` gives"
+                yield SettingError(("env", key, position), message, "another name", needs=_ENV)
     for position, name in enumerate(env.generated):
         if name in env.required:
             yield SettingError(
@@ -78,12 +81,13 @@ def _passwords(environment: Environment) -> Iterator[tuple[Loc, str]]:
 
 def check_templates(environment: Environment) -> Iterator[SettingError]:
     """The secrets and groups that Jinja2 in a value names exist."""
-    for loc, text in _texts(environment.model_dump(), ()):
+    for loc, text in texts(environment.model_dump(), ()):
         try:
             used = references(text)
         except InvalidValue:
             continue  # not one of the values that are rendered
-        for name in sorted(used.secrets - set(environment.env.secrets)):
+        known = {*environment.env.secrets, *(f"{name}{FORMER}" for name in environment.env.secrets)}
+        for name in sorted(used.secrets - known):
             hint = did_you_mean(name, environment.env.secrets, "list it in env.required or env.generated")
             yield SettingError(loc, f"the secret {name} is not listed", hint, needs=_ENV)
         if used.secrets and _is_command(loc):
@@ -114,12 +118,13 @@ def _is_command(loc: Loc) -> bool:
     )
 
 
-def _texts(value: object, loc: Loc) -> Iterator[tuple[Loc, str]]:
+def texts(value: object, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    """Yield every text in a value, with its place."""
     if isinstance(value, str):
         yield loc, value
     elif isinstance(value, dict):
         for key, entry in value.items():
-            yield from _texts(entry, (*loc, key))
+            yield from texts(entry, (*loc, key))
     elif isinstance(value, list | tuple):
         for position, entry in enumerate(value):
-            yield from _texts(entry, (*loc, position))
+            yield from texts(entry, (*loc, position))

@@ -200,6 +200,10 @@ SecretFormat = Literal["token", "hex", "sha256", "uuid", "base64", "alphanumeric
 SIGNING_KEY = "HAWSER_SIGNING_KEY"
 
 
+# Behind the name of a secret, while another value takes its place: the one that comes, and the one that went.
+NEXT, FORMER = "__NEXT", "__FORMER"
+
+
 class EnvSettings(Model):
     """What the application finds in its environment, and the secrets it needs."""
 

@@ -18,11 +18,12 @@ _jinja = Jinja()
 
 @dataclass(frozen=True)
 class References:
-    """Names in a value: plain ones, and the constant arguments of ``secrets.…``, ``group(…)`` and ``host(…)``."""
+    """Names in a value: plain ones, and the constant arguments of ``secrets.…``, ``group(…)`` and ``login(…)``."""
 
     names: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    logins: frozenset[tuple[str, ...]] = frozenset()
 
 
 def check_syntax(text: str) -> str:
@@ -53,7 +54,8 @@ def references(text: str) -> References:
         return References(
             frozenset(name.name for name in tree.find_all(nodes.Name)),
             frozenset(_members(tree, "secrets")),
-            frozenset(_arguments(tree, "group")),
+            frozenset(first for first, *_rest in _arguments(tree, "group")),
+            frozenset(_arguments(tree, "login")),
         )
     except MISTAKES as error:
         message = f"Jinja2 cannot read it: {mistake(error)}"
@@ -73,9 +75,9 @@ def _members(tree: nodes.Template, name: str) -> set[str]:
     return found
 
 
-def _arguments(tree: nodes.Template, function: str) -> set[str]:
+def _arguments(tree: nodes.Template, function: str) -> set[tuple[str, ...]]:
     return {
-        str(call.args[0].value)
+        tuple(str(each.value) for each in call.args if isinstance(each, nodes.Const))
         for call in tree.find_all(nodes.Call)
         if isinstance(call.node, nodes.Name)
         and call.node.name == function

@@ -12,12 +12,13 @@ import unicodedata
 
 from ..files.disk import read, write_atomically
 from ..system import Change, Failure, Kind
+from .logins import is_login
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Mapping, Optional, Tuple
 
-    from ..specs.databases import PostgresDatabaseSpec, PostgresRoleSpec
+    from ..specs.databases import PostgresDatabaseSpec, PostgresLoginSpec, PostgresRoleSpec
     from ..system import Finished, System
 
 ITERATIONS = 4096
@@ -90,6 +91,13 @@ def fits(password: str, verifier: str) -> bool:
     if not parts:
         return False
     return hmac.compare_digest(scram(password, base64.b64decode(parts.group(2)), int(parts.group(1))), verifier)
+
+
+# The databases in which a role owns something or has rights.
+OWNING = """
+SELECT DISTINCT to_json(datname)::text FROM pg_shdepend JOIN pg_database AS d ON d.oid = dbid
+    WHERE refclassid = 'pg_authid'::regclass AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = %s);
+"""
 
 
 class Cluster:
@@ -167,6 +175,22 @@ class Cluster:
 
     def has_role(self, name: str) -> bool:
         return bool(self.rows("SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(name)))
+
+    def logins(self, owner: str) -> List[str]:
+        """Return the roles that log in for the owner of databases, each with a password of its own."""
+        members = (
+            "SELECT to_json(member.rolname) FROM pg_auth_members JOIN pg_roles AS member ON member.oid = member"
+            " JOIN pg_roles AS owner ON owner.oid = roleid WHERE owner.rolname = %s" % literal(owner)
+        )
+        return sorted({name for name in self.values(members) if is_login(name, owner)})
+
+    def drop_login(self, name: str, owner: str) -> None:
+        """Have a role not log in any more, and drop it; what it made is the owner's."""
+        both = (identifier(name), identifier(owner))
+        self.psql("ALTER ROLE %s NOLOGIN PASSWORD NULL;" % both[0])
+        for database in self.values(OWNING % literal(name)):
+            self.psql("REASSIGN OWNED BY %s TO %s; DROP OWNED BY %s;" % (*both, both[0]), conninfo(database))
+        self.psql("DROP ROLE %s;" % both[0])
 
     def refuses(self, database: str) -> bool:
         """Tell whether nobody may connect to a database."""
@@ -259,6 +283,70 @@ class Role(Kind):
         refusal = cluster.log_in(name, password)
         if refusal:
             raise Failure("the role %s has its password, yet cannot log in over 127.0.0.1: %s" % (name, refusal))
+
+
+# Whether a role acts as another one from its login on.
+ACTING = "SELECT 1 FROM pg_db_role_setting WHERE setdatabase = 0 AND setrole = %s::regrole AND %s = ANY(setconfig)"
+
+
+class Login(Kind):
+    """See `hawser.resources.PostgresLogin`."""
+
+    spec: PostgresLoginSpec
+
+    def others(self, cluster: Cluster) -> List[str]:
+        """Return who else logs in for the owner: roles like this one, and the owner itself."""
+        owner, name = self.spec["owner"], self.spec["name"]
+        others = [each for each in cluster.logins(owner) if each != name]
+        sql = "SELECT 1 FROM pg_authid WHERE rolname = %s AND (rolcanlogin OR rolpassword IS NOT NULL)"
+        return [*others, owner] if name and cluster.rows(sql % literal(owner)) else others
+
+    def lacks(self, cluster: Cluster) -> str:
+        """Return what the role lacks; empty where it logs in and acts as the owner."""
+        name, owner = self.spec["name"], self.spec["owner"]
+        rows = cluster.rows(
+            "SELECT coalesce(rolpassword, '') FROM pg_authid WHERE rolcanlogin AND rolname = %s" % literal(name)
+        )
+        if not rows:
+            return "new"
+        acts = ACTING % (literal(identifier(name)), literal("role=" + owner))
+        if name not in cluster.logins(owner) or not cluster.rows(acts):
+            return "acts as %s" % owner
+        exotic = not self.spec["password"].isascii() and VERIFIER.match(rows[0])
+        if fits(self.spec["password"], rows[0]) or (exotic and not cluster.log_in(name, self.spec["password"])):
+            return ""
+        return "another password"
+
+    def check(self) -> Optional[Change]:
+        cluster = Cluster(self.system)
+        notes = [self.lacks(cluster)] if self.spec["name"] else []
+        if self.spec["alone"] and (others := self.others(cluster)):
+            notes.append("not %s any more" % ", ".join(others))
+        told = ", ".join(note for note in notes if note)
+        return Change(told) if told else None
+
+    def apply(self, change: Change) -> None:
+        name, owner, password = self.spec["name"], self.spec["owner"], self.spec["password"]
+        cluster = Cluster(self.system)
+        if name and self.lacks(cluster):
+            secret = scram(password, os.urandom(16), ITERATIONS) if password.isascii() else password
+            login, acting = identifier(name), identifier(owner)
+            lines = [] if cluster.has_role(owner) else ["CREATE ROLE %s;" % acting]
+            verb = "ALTER" if cluster.has_role(name) else "CREATE"
+            lines += [
+                "SET password_encryption = 'scram-sha-256';",
+                "%s ROLE %s LOGIN PASSWORD %s;" % (verb, login, literal(secret)),
+                "GRANT %s TO %s;" % (acting, login),
+                "ALTER ROLE %s SET role = %s;" % (login, literal(owner)),
+            ]
+            cluster.psql("\n".join(lines))
+            if refusal := cluster.log_in(name, password):
+                raise Failure("the role %s cannot log in over 127.0.0.1: %s" % (name, refusal))
+        for other in self.others(cluster) if self.spec["alone"] else ():
+            if other == owner:
+                cluster.psql("ALTER ROLE %s NOLOGIN PASSWORD NULL;" % identifier(owner))
+            else:
+                cluster.drop_login(other, owner)
 
 
 DATABASE_FACTS = """

@@ -7,18 +7,21 @@ import socket
 import struct
 
 from ..system import Change, Failure, Kind
+from .logins import is_login
 from .postgres import WAITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional, Tuple
+    from typing import List, Optional, Tuple
 
-    from ..specs.databases import RabbitAccessSpec
+    from ..specs.databases import RabbitAccessSpec, RabbitLoginsSpec
 
 ADDRESS = ("127.0.0.1", 5672)
 # The rabbitmqctl in the PATH hands its arguments to a shell, where `$` in a name would count.
 CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 TIMEOUT = 5.0
+# Bytes of a user's name (AMQP 0-9-1, short strings).
+LONGEST = 255
 METHOD, HEARTBEAT, END = 1, 8, 0xCE
 # A broker of another version answers with a protocol header of its own, which starts with this letter.
 VERSION_ANSWER = ord("A")
@@ -174,3 +177,26 @@ class Access(Kind):
         if result.code and not exists:
             raise Failure("rabbitmqctl %s failed" % arguments[0], result.output)
         return exists
+
+
+class Logins(Kind):
+    """See `hawser.resources.RabbitLogins`."""
+
+    spec: RabbitLoginsSpec
+
+    def others(self) -> List[str]:
+        """Return who else logs in for the user: those that were made for a password, and it itself."""
+        user, keep = self.spec["user"], self.spec["keep"]
+        program, system_user, cwd = control()
+        listed = self.system.run([program, "-q", "list_users"], system_user, cwd, timeout=120).output
+        names = [line.partition("\t")[0] for line in listed.splitlines()]
+        return [name for name in names if name != keep and (name == user or is_login(name, user, LONGEST))]
+
+    def check(self) -> Optional[Change]:
+        others = self.others()
+        return Change("not %s any more" % ", ".join(others)) if others else None
+
+    def apply(self, change: Change) -> None:
+        program, user, cwd = control()
+        for name in self.others():
+            self.system.run([program, "-q", "delete_user", name], user, cwd, timeout=120)

@@ -15,8 +15,9 @@ from ..kernel.scopes import processes
 from ..kernel.strays import belongs, describe, orphans
 from ..rows import some
 from ..system import Change, Failure, Kind
-from . import mariadb, postgres
+from . import mariadb, postgres, rabbitmq
 from .backups import Saving
+from .logins import is_login
 from .rabbitmq import control
 from .restores import recover
 from .restoring import BEFORE_REMOVAL, Journal, is_former
@@ -105,6 +106,8 @@ class Postgresql(Server):
                 self.cluster.drop(name)
 
     def drop_role(self) -> None:
+        for login in self.cluster.logins(self.owner):
+            self.cluster.drop_login(login, self.owner)
         self.cluster.psql("DROP ROLE IF EXISTS %s" % postgres.identifier(self.owner))
 
 
@@ -241,9 +244,11 @@ class RabbitGone(Kind):
         if not os.path.isdir(BROKER):
             return {"users": set(), "vhosts": set(), "others": set()}
         user, vhost = self.spec["user"], self.spec["vhost"]
-        users = {line.split("\t")[0] for line in self.run("list_users", "--no-table-headers").split("\n")} & {user}
+        names = {line.split("\t")[0] for line in self.run("list_users", "--no-table-headers").split("\n")}
+        users = {name for name in names if name == user or is_login(name, user, rabbitmq.LONGEST)}
         vhosts = set(self.run("list_vhosts", "name", "--no-table-headers").split("\n")) & {vhost}
-        rights = self.run("list_user_permissions", user, "--no-table-headers").split("\n")[:-1] if users else []
+        listed = (self.run("list_user_permissions", name, "--no-table-headers") for name in users)
+        rights = [line for each in listed for line in each.split("\n")[:-1]]
         others = {line.split("\t")[0] for line in rights} - {vhost}
         return {"users": users, "vhosts": vhosts, "others": others}
 

@@ -32,6 +32,14 @@ class Definition(TypedDict):
     inputs: str
 
 
+class Holder(TypedDict):
+    """A program that was started with something of before."""
+
+    pid: int
+    program: str
+    unit: str
+
+
 class ProcessState(TypedDict):
     state: str
     active: bool

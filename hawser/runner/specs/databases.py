@@ -11,6 +11,13 @@ class PostgresRoleSpec(TypedDict):
     former: str
 
 
+class PostgresLoginSpec(TypedDict):
+    name: str
+    owner: str
+    password: str
+    alone: bool
+
+
 class PostgresDatabaseSpec(TypedDict):
     name: str
     owner: str
@@ -35,6 +42,11 @@ class RabbitAccessSpec(TypedDict):
     password: str
     vhost: str
     former: str
+
+
+class RabbitLoginsSpec(TypedDict):
+    user: str
+    keep: str
 
 
 class DatabaseSpec(TypedDict):

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hawser.inventory import Environment
-from hawser.inventory.tables.app import SIGNING_KEY
+from hawser.inventory.tables.app import FORMER, NEXT, SIGNING_KEY
 
 from .age import AgeFile
 from .command import Command
@@ -16,7 +16,7 @@ from .dotenv import DotenvFile
 from .found import Found, Source, Store
 from .process import Variables
 
-__all__ = ["Found", "Source", "Sources", "Store", "in_file", "sources_of"]
+__all__ = ["Found", "Source", "Sources", "Store", "in_file", "sources_of", "turning_names"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ def in_file(path: Path) -> Sources:
     return Sources((DotenvFile(path),))
 
 
+def turning_names(environment: Environment) -> tuple[str, ...]:
+    """Return the names under which values stand beside secrets while others take their place."""
+    return tuple(name + end for name in environment.env.secrets for end in (NEXT, FORMER))
+
+
 # By their names in `secrets.sources`; each is made of the environment and the folder of its file.
 SOURCES: Mapping[str, Callable[[Environment, Path], Source]] = {
     "age": lambda environment, folder: AgeFile(folder / f"{environment.name}.env.age", environment.name),
@@ -57,11 +62,11 @@ SOURCES: Mapping[str, Callable[[Environment, Path], Source]] = {
         environment.secrets.command,
         environment.secrets.timeout,
         folder.parent,
-        (*environment.env.generated, SIGNING_KEY),
+        (*environment.env.generated, SIGNING_KEY, *turning_names(environment)),
     ),
     "file": lambda environment, folder: DotenvFile(folder / f"{environment.name}.env"),
     "variables": lambda environment, folder: Variables(
-        environment.secrets.prefix or "", (*environment.env.secrets, SIGNING_KEY)
+        environment.secrets.prefix or "", (*environment.env.secrets, SIGNING_KEY, *turning_names(environment))
     ),
 }
 

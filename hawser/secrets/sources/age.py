@@ -13,8 +13,8 @@ from .. import files
 from ..age.content import Content, Unreadable, decrypted, encrypted
 from ..age.identities import KEY
 from ..age.recipients import Recipient, list_text, read_list
-from ..lines import read_lines, with_lines
-from .found import Found
+from ..lines import changed_lines, read_lines, with_lines
+from .found import Found, refuse_others
 
 
 class AgeFile:
@@ -35,6 +35,10 @@ class AgeFile:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def one_by_one(self) -> bool:
+        return False
 
     @property
     def label(self) -> str:
@@ -117,6 +121,18 @@ class AgeFile:
         self.change(changed)
         self._found = Found(held)
         return held
+
+    def turn(self, held: Mapping[str, str | None], new: Mapping[str, str | None]) -> None:
+        """Have other values take the place of some, all in one step.
+
+        :raises InputErrors: it cannot be decrypted, or written, or says something else by now.
+        """
+
+        def changed(content: Content) -> str:
+            refuse_others(read_lines(content.text, self.label)[0], held, self.label)
+            return changed_lines(content.text, new)
+
+        self.change(changed)
 
     def change(
         self,

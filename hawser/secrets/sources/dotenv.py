@@ -9,8 +9,8 @@ from hawser.errors import Problem
 from hawser.inventory.documents import label, read_file
 
 from .. import files
-from ..lines import read_lines, with_lines
-from .found import Found
+from ..lines import changed_lines, read_lines, with_lines
+from .found import Found, refuse_others
 
 
 class DotenvFile:
@@ -23,6 +23,10 @@ class DotenvFile:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def one_by_one(self) -> bool:
+        return False
 
     @property
     def label(self) -> str:
@@ -56,6 +60,17 @@ class DotenvFile:
                 files.replace(target, text.encode())
         self._found = Found(held)
         return held
+
+    def turn(self, held: Mapping[str, str | None], new: Mapping[str, str | None]) -> None:
+        """Have other values take the place of some, all in one step.
+
+        :raises InputErrors: it cannot be written, or says something else by now.
+        """
+        with files.locked(self.path) as target:
+            before = target.read_text(encoding="utf-8-sig") if target.exists() else ""
+            refuse_others(read_lines(before, self.label)[0], held, self.label)
+            files.replace(target, changed_lines(before, new).encode())
+        self._found = None
 
     def _read(self) -> Found:
         problems: list[Problem] = []

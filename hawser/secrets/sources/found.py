@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from hawser.errors import Problem
+from hawser.errors import InputErrors, Problem
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class Source(Protocol):
     @property
     def label(self) -> str:
         """Its name where something is wrong with it: a path as seen from here."""
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether it is asked for each secret by itself, so that one question more takes time, or a PIN."""
 
     def ask(self, names: Sequence[str]) -> Found:
         """Return what it holds; values are kept in memory alone.
@@ -59,3 +63,21 @@ class Store(Source, Protocol):
 
         :raises InputErrors: it cannot be written.
         """
+
+    def turn(self, held: Mapping[str, str | None], new: Mapping[str, str | None]) -> None:
+        """Have other values take the place of some, all in one step.
+
+        :param held: what it must say before, or nothing is changed; None: nothing of that name.
+        :param new: what it says then; None: nothing of that name.
+        :raises InputErrors: it cannot be written, or says something else by now.
+        """
+
+
+def refuse_others(values: Mapping[str, str], held: Mapping[str, str | None], label: str) -> None:
+    """Stop where a source says something else of some names than was read there before.
+
+    :raises InputErrors: names them.
+    """
+    if changed := [name for name, value in held.items() if (values.get(name) or None) != value]:
+        message = "was changed meanwhile; it stays as it is now"
+        raise InputErrors([Problem(label, name, message, "the same command again") for name in changed])

@@ -25,6 +25,10 @@ class Variables:
         return f"the variables {self.prefix}…" if self.prefix else "the variables of this process"
 
     @property
+    def one_by_one(self) -> bool:
+        return False
+
+    @property
     def label(self) -> str:
         return self.name
 

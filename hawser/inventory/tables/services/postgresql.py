@@ -14,6 +14,12 @@ class Database(Owned):
     """A database with the role that owns it."""
 
     extensions: tuple[Line, ...] = Field(default=(), description="Extensions to create in it, such as `hstore`.")
+    logins: bool = Field(
+        default=False,
+        description="The application logs in as a role that is made for each password and acts as `owner`. So two are "
+        "good at the same time, and `secrets.rotate` can change it. `{{ login('postgresql', 'NAME') }}` is its name, "
+        "and stands where the application finds its database. Default: as `owner`, which has one password alone.",
+    )
     clients: Groups = Field(default=(), description="Groups whose hosts may connect to it. Default: only its own host.")
 
 

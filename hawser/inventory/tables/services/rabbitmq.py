@@ -18,6 +18,12 @@ class BrokerUser(Model):
     vhost: BrokerName = Field(
         default="", validate_default=False, description="The virtual host. Default: the user's name."
     )
+    logins: bool = Field(
+        default=False,
+        description="The application logs in as a user that is made for each password. So two are good at the same "
+        "time, and `secrets.rotate` can change it. `{{ login('rabbitmq', 'NAME') }}` is its name, and stands where the "
+        "application finds its broker. Default: as this user, which has one password alone.",
+    )
     clients: Groups = Field(default=(), description="Groups whose hosts may connect. Default: only its own host.")
 
 
