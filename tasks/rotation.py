@@ -88,6 +88,9 @@ def rotate(fleet: Fleet, name: str, keep_former: bool = False, end_former: bool 
         )
     if keep_former and end_former:
         raise HawserError("--keep-former and --end-former are two commands", code=2)
+    if keep_former and (apart := [each.name for each in session.sources.each if each.one_by_one]):
+        told = f"{apart[0]} is asked for one secret at a time, and not for a former value with each command"
+        raise HawserError(told, next="a command that prints all of them can keep it", code=2)
     session.preflight()
     refuse(environment, name, keep_former, session.templates.used.values())
     held = with_next(fleet, session.secrets, name)
@@ -123,7 +126,7 @@ def with_next(fleet: Fleet, held: Secrets, name: str) -> Secrets:
     wanted = name + NEXT
     if wanted not in held.aside:
         apart = [source.ask([wanted]).values for source in fleet.session.sources.each if source.one_by_one]
-        held = held.beside({wanted: each[wanted] for each in apart if each.get(wanted)})
+        held = held.beside({name: value for each in apart for name, value in each.items() if value})
         fleet.session.use_secrets(held, rendered_alike=True)
     if wanted in held.aside and (message := unusable(held.aside[wanted], True)):
         raise InputErrors([Problem(held.sources.label, wanted, message, "write the real one")])
@@ -351,9 +354,8 @@ def keep(fleet: Fleet, turn: Turn) -> None:
     end = f"; {held.shared}" if written and held.shared else ""
     if name not in turn.ends:
         told = f"removed {gone[0]} from {held.name_of(name)}{end}" if written else f"remove {gone[0]}"
-        report.note(
-            "", f"the former value of {name} is good nowhere any more; {told}", "info" if written else "warning"
-        )
+        level = "info" if written else "warning"
+        report.note("", f"the former value of {name} is good nowhere any more; {told}", level)
         return
     kept_too = name + FORMER in turn.ends
     also = f", and the former one stays good: secrets.rotate {name} --end-former ends that" if kept_too else ""

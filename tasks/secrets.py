@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hawser.errors import HawserError, InputErrors, Problem, StepFailed
-from hawser.inventory.tables.app import SIGNING_KEY
+from hawser.inventory.tables.app import FORMER, NEXT, SIGNING_KEY
 from hawser.secrets import Secrets, judging, read_secrets, reconcile_generated, sources_of
 from hawser.secrets.age.recipients import HINT, Recipient, read_list, recipient
 from hawser.secrets.sources.age import AgeFile, keys
@@ -88,13 +88,27 @@ def findings(session: Session) -> Iterator[Row]:
         move = f"fab -H {environment.name} secrets.pull; if no host was set up yet: bootstrap"
         yield name, False, f"is generated, and missing in {held.sources.name}", move
     yield from unused(session, held)
+    yield from half_turned(session, held)
     for name, value in held.values.items():
+        if name in held.aside:
+            continue
         if why := judging.weakness(value, name in environment.env.generated):
             move = f"another one in {held.name_of(name)}, then: fab -H {environment.name} bootstrap deploy"
             yield name, False, f"is easy to guess: {why}", move
-    for first, second in judging.twins(held.values):
+    for first, second in judging.twins({name: each for name, each in held.values.items() if name not in held.aside}):
         yield second, True, f"has the same value as {first}", "one of its own for each"
     yield from same_elsewhere(session, held)
+
+
+def half_turned(session: Session, held: Secrets) -> Iterator[Row]:
+    """Yield the secrets of which another value is on its way, or a former one still good."""
+    typed = f"fab -H {session.environment.name} secrets.rotate"
+    for name in held.half_turned:
+        yield name, True, f"a rotation is half done: {name}{NEXT} stands beside it", f"{typed} {name}"
+    for name in session.environment.env.secrets:
+        if name + FORMER in held.aside and name not in held.half_turned:
+            what = f"its former value is still good: {name}{FORMER} stands beside it"
+            yield name, True, what, f"{typed} {name} --end-former, when nothing needs it"
 
 
 def unused(session: Session, held: Secrets) -> Iterator[Row]:
