@@ -97,7 +97,7 @@ def passwords(host: Host, moment: str = AT_ONCE) -> Resources:
         if not login:
             yield PostgresRole(database.owner, password, {WAIT: "keep", BACK: "back"}.get(moment, ""))
         if (login and moment != BACK) or moment == AT_ONCE:
-            yield PostgresLogin(login, database.owner, password, alone=moment == AT_ONCE)
+            yield PostgresLogin(login, database.owner, password if login else "", alone=moment == AT_ONCE)
     if moment == AT_ONCE:
         yield kept_aside
 

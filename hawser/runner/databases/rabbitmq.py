@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 
+from ..files.disk import write_atomically
 from ..system import Change, Failure, Kind
 from .logins import is_login
 from .postgres import WAITS
@@ -22,6 +23,8 @@ CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 TIMEOUT = 5.0
 # Bytes of a user's name (AMQP 0-9-1, short strings).
 LONGEST = 255
+# In the state folder: for which users others were made, one for each password.
+NOTED = "rabbitmq-logins"
 METHOD, HEARTBEAT, END = 1, 8, 0xCE
 # A broker of another version answers with a protocol header of its own, which starts with this letter.
 VERSION_ANSWER = ord("A")
@@ -184,6 +187,10 @@ class Logins(Kind):
 
     spec: RabbitLoginsSpec
 
+    def noted(self) -> str:
+        """Return the file that says that users were made for this one: else nobody has to ask, which takes seconds."""
+        return os.path.join(self.system.state, NOTED, self.spec["user"].replace("/", "%2F"))
+
     def others(self) -> List[str]:
         """Return who else logs in for the user: those that were made for a password, and it itself."""
         user, keep = self.spec["user"], self.spec["keep"]
@@ -193,10 +200,18 @@ class Logins(Kind):
         return [name for name in names if name != keep and (name == user or is_login(name, user, LONGEST))]
 
     def check(self) -> Optional[Change]:
+        noted = os.path.exists(self.noted())
+        if not noted and self.spec["keep"] == self.spec["user"]:
+            return None
         others = self.others()
-        return Change("not %s any more" % ", ".join(others)) if others else None
+        if others:
+            return Change("not %s any more" % ", ".join(others))
+        return None if noted else Change("each password has a user of its own")
 
     def apply(self, change: Change) -> None:
+        if self.spec["keep"] != self.spec["user"]:
+            os.makedirs(os.path.dirname(self.noted()), mode=0o700, exist_ok=True)
+            write_atomically(self.noted(), b"", 0o600)
         program, user, cwd = control()
         for name in self.others():
             self.system.run([program, "-q", "delete_user", name], user, cwd, timeout=120)

@@ -255,14 +255,14 @@ class RabbitGone(Kind):
     def check(self) -> Optional[Change]:
         found = self.look()
         what = ["the vhost " + name for name in found["vhosts"]]
-        what += ["the user " + name for name in found["users"] if not found["others"]]
+        what += ["the user " + name for name in sorted(found["users"]) if not found["others"]]
         return Change("removes " + " and ".join(what)) if what else None
 
     def apply(self, change: Change) -> None:
         found = self.look()
         for name in found["vhosts"]:
             self.run("delete_vhost", name)
-        for name in found["users"]:
+        for name in sorted(found["users"]):
             if not found["others"]:
                 self.run("delete_user", name)
 

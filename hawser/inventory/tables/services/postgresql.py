@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from ...values.types import DatabaseName, Groups, Line
+from ...values.types import DatabaseName, Flag, Groups, Line
 from .server import Access, DatabaseServer, Owned
 
 
@@ -14,7 +14,7 @@ class Database(Owned):
     """A database with the role that owns it."""
 
     extensions: tuple[Line, ...] = Field(default=(), description="Extensions to create in it, such as `hstore`.")
-    logins: bool = Field(
+    logins: Flag = Field(
         default=False,
         description="The application logs in as a role that is made for each password and acts as `owner`. So two are "
         "good at the same time, and `secrets.rotate` can change it. `{{ login('postgresql', 'NAME') }}` is its name, "

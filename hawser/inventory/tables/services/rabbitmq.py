@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pydantic import Field, model_validator
 
 from ...base import Model
-from ...values.types import BrokerName, Groups, Template
+from ...values.types import BrokerName, Flag, Groups, Template
 from .server import Access, Server, named_after_key
 
 
@@ -18,7 +18,7 @@ class BrokerUser(Model):
     vhost: BrokerName = Field(
         default="", validate_default=False, description="The virtual host. Default: the user's name."
     )
-    logins: bool = Field(
+    logins: Flag = Field(
         default=False,
         description="The application logs in as a user that is made for each password. So two are good at the same "
         "time, and `secrets.rotate` can change it. `{{ login('rabbitmq', 'NAME') }}` is its name, and stands where the "

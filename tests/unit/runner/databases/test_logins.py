@@ -145,3 +145,12 @@ def test_other_users_of_a_broker_log_in_no_more_and_strangers_stay(broker):
     assert alone(NEW) == f"not shop, {OLD} any more"
     assert [line.split()[0] for line in users.read_text().splitlines()] == ["guest", NEW, "shop_backup"]
     assert alone(NEW) is None
+    # Where the user logs in itself again.
+    users.write_text(users.read_text() + "shop\t[]\n")
+    assert alone("shop") == f"not {NEW} any more" and NEW not in users.read_text()
+
+
+def test_where_no_password_ever_had_a_user_of_its_own_the_broker_is_not_asked(broker, monkeypatch):
+    alone, _users = broker
+    monkeypatch.setattr(rabbitmq, "control", lambda: pytest.fail("asked"))
+    assert alone("shop") is None

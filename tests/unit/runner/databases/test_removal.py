@@ -69,7 +69,7 @@ class Server:
     """
 
     def __init__(self, held):
-        self.held, self.told = held, []
+        self.held, self.told, self.log_in = held, [], []
 
     def rows(self, sql):
         return ["localhost"] if "FROM mysql.user" in sql else []
@@ -85,6 +85,12 @@ class Server:
 
     def values(self, sql):
         return self.held
+
+    def logins(self, owner):
+        return self.log_in
+
+    def drop_login(self, name, owner):
+        self.told.append(f"drop {name} of {owner}")
 
     def psql(self, sql):
         self.told.append(sql)
@@ -113,6 +119,12 @@ class TestARole:
         kind.apply(change)
         assert [each.startswith(sql) for each in server.told] == [True] and not system.take_warnings()
 
+    def test_roles_that_log_in_for_another_one_go_before_it(self, gone):
+        kind, server = gone("postgresql", ["shop"])
+        server.log_in = ["shop_0123abcd"]
+        kind.apply(kind.check())
+        assert server.told[0] == "drop shop_0123abcd of shop" and server.told[1].startswith("DROP ROLE")
+
     @pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
     def test_a_role_stays_where_something_elsewhere_is_its_own_and_it_is_said_where(self, gone, system, engine):
         kind, server = gone(engine, ["shop", "shop_sale", "other"])
@@ -126,7 +138,7 @@ class TestARole:
 CONTROL = """#!/bin/sh
 echo "$@" >> {log}
 case "$2" in
-list_users) printf 'guest\\t[administrator]\\nshop\\t[]\\n' ;;
+list_users) printf 'guest\\t[administrator]\\nshop\\t[]\\n{logins}' ;;
 list_vhosts) printf '/\\nshop\\n' ;;
 list_user_permissions) printf 'shop\\t.*\\t.*\\t.*\\n{more}' ;;
 esac
@@ -136,9 +148,9 @@ esac
 class TestABroker:
     @pytest.fixture
     def gone(self, system, tmp_path, monkeypatch):
-        def gone(more="", user="shop", vhost="shop"):
+        def gone(more="", user="shop", vhost="shop", logins=""):
             program = tmp_path / "rabbitmqctl"
-            program.write_text(CONTROL.format(log=tmp_path / "log", more=more))
+            program.write_text(CONTROL.format(log=tmp_path / "log", more=more, logins=logins))
             program.chmod(0o755)
             monkeypatch.setattr(rabbitmq, "CONTROL", "/nonexistent")
             monkeypatch.setattr(removal, "BROKER", str(tmp_path))
@@ -156,6 +168,13 @@ class TestABroker:
         assert change.note == "removes the vhost shop and the user shop"
         kind.apply(change)
         assert self.deleted(tmp_path) == ["delete_vhost shop", "delete_user shop"]
+
+    def test_users_that_log_in_for_another_one_go_with_it(self, gone, tmp_path):
+        kind = gone(logins="shop_0123abcd\\t[]\\nshop_sale\\t[]\\n")
+        change = kind.check()
+        assert change.note == "removes the vhost shop and the user shop and the user shop_0123abcd"
+        kind.apply(change)
+        assert self.deleted(tmp_path) == ["delete_vhost shop", "delete_user shop", "delete_user shop_0123abcd"]
 
     def test_a_user_with_rights_elsewhere_stays(self, gone, tmp_path):
         kind = gone(more="other\\t.*\\t.*\\t.*\\n")
