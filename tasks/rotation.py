@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hawser.answers import reading
 from hawser.errors import HawserError, InputErrors, Problem, StepFailed
-from hawser.fleet import kept
+from hawser.fleet import kept, references
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.references import bootstrapped_with
 from hawser.fleet.releases import nothing_deployed, why_not_serving
@@ -112,6 +112,8 @@ def rotate(fleet: Fleet, name: str, keep_former: bool = False, end_former: bool 
             prove_gone(fleet, wanted, turn.gone)
     if of_services(environment, name):
         passwords.given(passwords.servers(fleet), wanted, AT_ONCE, "former passwords")
+    # Hosts without code have no part in the rollout, and somebody may have brought the former value back meanwhile.
+    fleet.apply([bootstrap.secrets], phase="secrets")
     made = bootstrapped_with(fleet)
     if noted:
         fleet.subset(noted).apply([bootstrap.note.given(made=made)], phase="note")
@@ -213,12 +215,22 @@ def serving_commit(fleet: Fleet, turn: Turn, begun: bool) -> str:
         if facts.current not in known and not any(
             each.differs_by_hawser(facts.current, facts.hawser) for each in releases
         ):
-            told = (
-                f"{name} serves {facts.current}, and the settings and secrets of today make {known[0]} of its commit: "
-                "more than this secret would change; nothing was touched"
-            )
-            raise HawserError(told, next=f"fab -H {target} deploy, then the same command again")
+            raise more_would_change(there, name, known[0])
     return commit
+
+
+def more_would_change(fleet: Fleet, name: str, wanted: str) -> HawserError:
+    """Return the error of a host that serves something else than a rotation would begin with."""
+    target, current = fleet.environment.name, fleet.facts(name).current
+    found, _lost, _strange = references.serving(fleet.subset([name]))
+    if name in found and found[name].secrets:
+        told = f"{name} serves with other secrets than those that are here; nothing was touched"
+        move = f"get those of whoever deployed last; or, to bring yours: fab -H {target} bootstrap deploy"
+        return HawserError(told, next=f"{move}; then the same command again")
+    told = f"{name} serves {current}, and the settings of today make {wanted} of its commit: more than this secret"
+    return HawserError(
+        f"{told} would change; nothing was touched", next=f"fab -H {target} deploy, then the same command again"
+    )
 
 
 def drawn(fleet: Fleet, held: Secrets, name: str, keep_former: bool) -> Secrets:
@@ -236,7 +248,7 @@ def drawn(fleet: Fleet, held: Secrets, name: str, keep_former: bool) -> Secrets:
         hint = f"{advice(held, name)}; then the same command again"
         raise InputErrors([Problem(held.label_of(name), coming, message, hint)])
     new = {coming: held.make(name), **({former: held.values[name]} if keep_former else {})}
-    if not held.has_its_own(name) and not fleet.dry:
+    if not held.has_its_own(name):
         recipe = RECIPES[environment.env.formats.get(name, "token")]
         hint = f"{advice(held, name)}, made with: {recipe}; then the same command again"
         raise InputErrors([Problem(held.label_of(name), coming, "is missing, and Hawser cannot write it there", hint)])

@@ -9,6 +9,8 @@ from functools import partial
 
 import pytest
 
+from hawser.report.rollout.folder import folder_of
+
 from .conftest import Fleet, own_environment
 from .visitors import visitors
 
@@ -30,7 +32,10 @@ D_USER = "{{{{ login('rabbitmq', 'turns') }}}}"
 D_PASSWORD = "{{{{ secrets.D_PASSWORD }}}}"
 KEYS = "{{{{ secrets.KEY }}}},{{{{ secrets.KEY__FORMER }}}}"
 
+DATA = "{{{{ group('data')[0].address }}}}"
+
 [processes.web]
+groups = ["web"]
 command = "gunicorn app:app --bind unix:{{{{ socket }}}} --workers 2"
 health = {{ path = "/postgresql", timeout = 20 }}
 stop_timeout = 10
@@ -38,44 +43,56 @@ stop_timeout = 10
 [site]
 domains = ["turns.test"]
 tls = "none"
+groups = ["web"]
 
 [services.postgresql]
-databases.turns = {{ password = "{{{{ secrets.A_PASSWORD }}}}", logins = true }}
+groups = ["data"]
+databases.turns = {{ password = "{{{{ secrets.A_PASSWORD }}}}", logins = true, clients = ["web"] }}
 
 [services.mariadb]
-databases.stock = {{ password = "{{{{ secrets.B_PASSWORD }}}}" }}
+groups = ["data"]
+databases.stock = {{ password = "{{{{ secrets.B_PASSWORD }}}}", clients = ["web"] }}
 
 [services.redis]
+groups = ["data"]
 password = "{{{{ secrets.C_PASSWORD }}}}"
+clients = ["web"]
 
 [services.rabbitmq]
-users.turns = {{ password = "{{{{ secrets.D_PASSWORD }}}}", logins = true }}
+groups = ["data"]
+users.turns = {{ password = "{{{{ secrets.D_PASSWORD }}}}", logins = true, clients = ["web"] }}
 
-[hosts.turns1]
+[hosts.web1]
 sandbox = true
+groups = ["web"]
+
+[hosts.data1]
+sandbox = true
+groups = ["data"]
 """
 CODE = """\
 import os
 import pika, psycopg2, pymysql, redis
 
+DATA = os.environ["DATA"]
+
 def postgresql():
     user, password = os.environ["A_USER"], os.environ["A_PASSWORD"]
-    with psycopg2.connect(host="127.0.0.1", user=user, dbname="turns", password=password) as line:
+    with psycopg2.connect(host=DATA, user=user, dbname="turns", password=password) as line:
         with line.cursor() as cursor:
             cursor.execute("CREATE TABLE IF NOT EXISTS visits (at timestamptz)")
             cursor.execute("INSERT INTO visits VALUES (now())")
     line.close()
 
 def mariadb():
-    there = "/run/mysqld/mysqld.sock"
-    pymysql.connect(user="stock", password=os.environ["B_PASSWORD"], unix_socket=there).close()
+    pymysql.connect(host=DATA, user="stock", password=os.environ["B_PASSWORD"]).close()
 
 def cache():
-    redis.Redis(password=os.environ["C_PASSWORD"]).ping()
+    redis.Redis(DATA, password=os.environ["C_PASSWORD"]).ping()
 
 def broker():
     who = pika.PlainCredentials(os.environ["D_USER"], os.environ["D_PASSWORD"])
-    line = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", 5672, "turns", who))
+    line = pika.BlockingConnection(pika.ConnectionParameters(DATA, 5672, "turns", who))
     line.channel().queue_declare("visits")
     line.close()
 
@@ -106,13 +123,13 @@ def lines(fleet: Fleet) -> dict[str, str]:
 
 
 def pages(fleet: Fleet, *services: str) -> dict[str, object]:
-    return {each: partial(fleet.visit, "turns1", f"/{each}", "http", "turns.test") for each in services}
+    return {each: partial(fleet.visit, "web1", f"/{each}", "http", "turns.test") for each in services}
 
 
 def user(fleet: Fleet, name: str) -> str:
     """Return the name with which the application logs in."""
     script = f"tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID 'turns-web*' | grep -vx 0)/environ | grep ^{name}="
-    return fleet.inside("turns1", "sh", "-c", script).strip().partition("=")[2]
+    return fleet.inside("web1", "sh", "-c", script).strip().partition("=")[2]
 
 
 def lets_in(fleet: Fleet, service: str, who: str, password: str) -> bool:
@@ -123,7 +140,7 @@ def lets_in(fleet: Fleet, service: str, who: str, password: str) -> bool:
         "redis": f"[ \"$(REDISCLI_AUTH='{password}' redis-cli ping 2>&1)\" = PONG ] && echo 1",
         "rabbitmq": f"printf '%s\\n' '{password}' | rabbitmqctl -q authenticate_user {who} >/dev/null && echo 1",
     }[service]
-    return fleet.inside("turns1", "sh", "-c", f"{script} 2>/dev/null", check=False).strip() == "1"
+    return fleet.inside("data1", "sh", "-c", f"{script} 2>/dev/null", check=False).strip() == "1"
 
 
 def killed_in(fleet: Fleet, phase: str, secret: str) -> None:
@@ -154,14 +171,22 @@ def test_a_password_of_postgresql_becomes_another_one_and_no_request_fails_thoug
         killed_in(turns, "former passwords", "A_PASSWORD")
         assert lines(turns) == held and user(turns, "A_USER") != who
         said = turns.fab("-H", "turns", "secrets.rotate", "A_PASSWORD").stdout
-    assert "no program of turns1 has the former value any more" in said
+    assert "no program of web1 has the former value any more" in said
     assert old not in said and new not in said
     assert lines(turns)["A_PASSWORD"] == new and "A_PASSWORD__NEXT" not in lines(turns)
     assert not lets_in(turns, "postgresql", who, old) and not lets_in(turns, "postgresql", "turns", old)
     assert lets_in(turns, "postgresql", user(turns, "A_USER"), new)
     sql = "SELECT tableowner FROM pg_tables WHERE tablename = 'visits'"
-    assert turns.inside("turns1", "runuser", "-u", "postgres", "--", "psql", "-Atc", sql, "turns").strip() == "turns"
-    assert turns.inside("turns1", "sh", "-c", 'grep -rlF "$0" /var/log || true', new).split() == []
+    assert turns.inside("data1", "runuser", "-u", "postgres", "--", "psql", "-Atc", sql, "turns").strip() == "turns"
+    for host in ("web1", "data1"):
+        script = 'grep -rlF "$0" /var/log; journalctl -q | grep -cF "$0"'
+        assert turns.inside(host, "sh", "-c", script, new, check=False).split() == ["0"]
+    # Nor in what is kept here of these rollouts.
+    folder = folder_of("turns", "turns")
+    assert folder is not None
+    texts = [path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()]
+    assert any("secrets.rotate" in text for text in texts)
+    assert not any(old in text or new in text for text in texts)
     assert "nothing to do" in turns.fab("-H", "turns", "deploy").stdout
     assert turns.drifted() == []
 
@@ -181,7 +206,7 @@ def test_the_password_of_another_service_becomes_another_one_and_no_request_fail
     assert new != old and lets_in(turns, service, user(turns, variable) if variable else "", new)
     assert not lets_in(turns, service, who, old)
     if service == "redis":
-        turns.inside("turns1", "systemctl", "restart", "redis-server")
+        turns.inside("data1", "systemctl", "restart", "redis-server")
         assert lets_in(turns, service, who, new) and not lets_in(turns, service, who, old)
     assert turns.drifted() == []
 

@@ -274,6 +274,30 @@ def test_what_else_would_change_is_deployed_first(turns):
     assert turns.world.log == []
 
 
+def test_whoever_has_other_secrets_than_those_that_serve_gets_them_first(turns):
+    """As a colleague who has not fetched what another rotation has left."""
+    before = turns.file.read_text()
+    assert turns.fab("DB_PASSWORD") == ""
+    ended = turns.file.read_text()
+    turns.file.write_text(before)
+    assert "web1 serves with other secrets than those that are here" in turns.fab("DB_PASSWORD")
+    assert turns.file.read_text() == before and turns.fails() == []
+    turns.file.write_text(ended)
+    assert turns.fab("DB_PASSWORD") == ""
+
+
+def test_hosts_record_the_new_value_whoever_has_set_them_up_meanwhile(turns):
+    record = "/var/lib/hawser/pier/secrets.json"
+    assert turns.fab("DB_PASSWORD") == ""
+    turns.kill_at = turns.rows
+    assert turns.fab("DB_PASSWORD") == KILL
+    turns.kill_at = 0
+    for host in turns.world.hosts.values():
+        host.files[record] = "{}"
+    assert turns.fab("DB_PASSWORD") == ""
+    assert all(turns.lines["DB_PASSWORD"] in host.files[record] for host in turns.world.hosts.values())
+
+
 def test_a_part_of_the_hosts_is_refused(turns):
     told = turns.world.give(rotate.body, "app1", "secrets.rotate", name="DB_PASSWORD")
     assert "changes on all of them" in told and "fab -H pier secrets.rotate DB_PASSWORD" in told
