@@ -9,8 +9,6 @@ from functools import partial
 
 import pytest
 
-from hawser.report.rollout.folder import folder_of
-
 from .conftest import Fleet, own_environment
 from .visitors import visitors
 
@@ -128,7 +126,8 @@ def pages(fleet: Fleet, *services: str) -> dict[str, object]:
 
 def user(fleet: Fleet, name: str) -> str:
     """Return the name with which the application logs in."""
-    script = f"tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID 'turns-web*' | grep -vx 0)/environ | grep ^{name}="
+    # The youngest: those of before may still be ending.
+    script = f"tr '\\0' '\\n' < /proc/$(pgrep -nf '[g]unicorn')/environ | grep ^{name}="
     return fleet.inside("web1", "sh", "-c", script).strip().partition("=")[2]
 
 
@@ -170,7 +169,9 @@ def test_a_password_of_postgresql_becomes_another_one_and_no_request_fails_thoug
         assert lets_in(turns, "postgresql", who, old)
         killed_in(turns, "former passwords", "A_PASSWORD")
         assert lines(turns) == held and user(turns, "A_USER") != who
-        said = turns.fab("-H", "turns", "secrets.rotate", "A_PASSWORD").stdout
+        logs = turns.folder / "rollouts"
+        kept_there = {"HAWSER_ROLLOUTS": str(logs)}
+        said = turns.fab("-H", "turns", "secrets.rotate", "A_PASSWORD", env=kept_there).stdout
     assert "no program of web1 has the former value any more" in said
     assert old not in said and new not in said
     assert lines(turns)["A_PASSWORD"] == new and "A_PASSWORD__NEXT" not in lines(turns)
@@ -181,10 +182,8 @@ def test_a_password_of_postgresql_becomes_another_one_and_no_request_fails_thoug
     for host in ("web1", "data1"):
         script = 'grep -rlF "$0" /var/log; journalctl -q | grep -cF "$0"'
         assert turns.inside(host, "sh", "-c", script, new, check=False).split() == ["0"]
-    # Nor in what is kept here of these rollouts.
-    folder = folder_of("turns", "turns")
-    assert folder is not None
-    texts = [path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()]
+    # Nor in what is kept here of the rollout.
+    texts = [path.read_text(errors="replace") for path in logs.rglob("*") if path.is_file()]
     assert any("secrets.rotate" in text for text in texts)
     assert not any(old in text or new in text for text in texts)
     assert "nothing to do" in turns.fab("-H", "turns", "deploy").stdout

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Rows that are told.
 MOST = 100
+# Bytes of a value that stands nowhere by chance.
+LONG = 12
 
 
 def holding(system: System, root: str, release: str, values: Sequence[str]) -> List[Holder]:
@@ -34,9 +36,16 @@ def holding(system: System, root: str, release: str, values: Sequence[str]) -> L
         variables = variables_of(block)
         place = variables.get(b"VIRTUAL_ENV", b"")
         other = place.startswith(folder) and variables.get(b"HAWSER_RELEASE", current) != current
-        if other or any(value in block for value in wanted):
+        if other or any(stands_in(block, value) for value in wanted):
             found.append({"pid": pid, "program": status(pid)[0], "unit": unit_of(pid)})
     return found
+
+
+def stands_in(block: bytes, value: bytes) -> bool:
+    """Tell whether a value stands in an environment; a short one, which many a word may hold, has to stand alone."""
+    if len(value) >= LONG:
+        return value in block
+    return (b"=%s\0" % value) in (block + b"\0") or (b":%s@" % value) in block
 
 
 def environment_of(pid: int) -> bytes:

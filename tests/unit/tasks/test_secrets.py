@@ -192,6 +192,19 @@ class TestCheck:
         assert "has the same value as STRIPE_KEY" in said
         assert "harbour" not in said and "kT9vQ2" not in said
 
+    def test_a_rotation_that_is_half_done_and_a_former_value_that_is_still_good_are_findings(self, shop, fab):
+        self.settings(shop)
+        coming = "STRIPE_KEY__NEXT=sk_live_71K9Zr3fALwMZp4D\n"
+        # As at the start of one that keeps the former value: that is the same still.
+        former = "SECRET_KEY__FORMER=9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d\n"
+        self.write(shop, "shop", self.GOOD + coming + former)
+        code, said = fab("secrets.check", HAWSER_OUTPUT="plain", COLUMNS="400")
+        assert code == 1 and "2 findings" in said and "sk_live" not in said and "9b1deb4d" not in said
+        lines = {line.split()[0]: line for line in said.splitlines() if line.split()}
+        assert "a rotation is half done" in lines["STRIPE_KEY"] and "secrets.rotate STRIPE_KEY" in lines["STRIPE_KEY"]
+        assert "its former value is still good" in lines["SECRET_KEY"] and "--end-former" in lines["SECRET_KEY"]
+        assert fab("secrets.check", "--accept", "STRIPE_KEY,SECRET_KEY")[0] == 0
+
     def test_a_secret_that_is_the_same_in_staging_is_found_and_may_be_accepted(self, shop, fab):
         self.settings(shop)
         self.settings(shop, "staging")

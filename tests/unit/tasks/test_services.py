@@ -13,15 +13,17 @@ from hawser.diagnosis.checks import hosts, network
 from hawser.diagnosis.explain import last_words
 from hawser.host import Host
 from hawser.host.facts import Facts
+from hawser.host.logins import login_name
 from hawser.host.ports import Port, exposed, promised
 from hawser.inventory import Environment, Services
 from hawser.inventory.tables.services.server import Server
-from hawser.resources import Packages, Service
+from hawser.resources import Absent, Block, Packages, PostgresLogin, Service
 from hawser.runner.databases import engines, removal
 from hawser.secrets import Secrets, in_file
 from hawser.tasks import bootstrap, remove
 from hawser.tasks.logs import sources
 from hawser.tasks.services import DATABASES, SERVICES
+from hawser.tasks.services.moments import AT_ONCE, BACK, BEGIN, BEGIN_ANEW, WAIT
 from hawser.tasks.status import HOSTS, HostStatus
 from hawser.templates.rendering import Templates
 
@@ -187,3 +189,68 @@ def test_a_service_is_installed_and_runs_where_the_settings_want_it(host, name):
 def test_each_service_with_databases_has_a_shell_and_is_known_to_backups_restores_and_removal():
     assert set(DATABASES) == set(ENVIRONMENT.services.databases)
     assert set(engines.ENGINES) == set(removal.SERVERS) == {*DATABASES, "sqlite"}
+
+
+def with_logins(service: str, table: str, logins: bool = True) -> Host:
+    """Return a host of a service whose application logs in by a name for each password."""
+    entry = {"password": "{{ secrets.P }}", "logins": logins, "clients": ["web"]}
+    services = {service: {"groups": ["data"], table: {"shop": entry}}}
+    environment = Environment.model_validate(
+        {
+            "name": "shop",
+            "path": Path("shop.toml"),
+            "app": {"name": "shop", "repo": "https://git.example.org/shop.git"},
+            "env": {"generated": ["P"]},
+            "services": services,
+            "hosts": {"web1": {"groups": ["web"]}, "data1": {"groups": ["data"]}},
+        }
+    )
+    secrets = Secrets("shop", in_file(Path("shop.env")), {"P": "first-password"})
+    addresses = {"web1": "10.0.0.11", "data1": "10.0.0.21"}
+    return Host("data1", environment, secrets, Templates(), addresses, Facts(bootstrapped=True))
+
+
+def kinds(service: str, host: Host, moment: str) -> list[str]:
+    """Return what becomes of passwords at a moment."""
+    found = SERVICES[service].passwords.given(moment=moment).resources(host)
+    return [
+        f"{each.kind} {each.alone}" if isinstance(each, PostgresLogin) else each.kind
+        for each in found
+        if not isinstance(each, Absent)
+    ]
+
+
+def test_a_login_of_postgresql_comes_beside_that_of_before_and_is_alone_at_the_end():
+    host = with_logins("postgresql", "databases")
+    for moment in (WAIT, BEGIN, BEGIN_ANEW):
+        assert kinds("postgresql", host, moment) == ["postgres_login False"]
+    assert kinds("postgresql", host, AT_ONCE) == ["postgres_login True"] and kinds("postgresql", host, BACK) == []
+    plain = with_logins("postgresql", "databases", logins=False)
+    assert kinds("postgresql", plain, BEGIN) == ["postgres_role"]
+    # Those that were made when the settings said otherwise go.
+    assert kinds("postgresql", plain, AT_ONCE) == ["postgres_role", "postgres_login True"]
+
+
+@pytest.mark.parametrize(("logins", "role"), [(True, "+shop"), (False, "shop")])
+def test_hosts_of_clients_let_all_logins_of_an_owner_in(logins, role):
+    host = with_logins("postgresql", "databases", logins)
+    (access,) = [each for each in SERVICES["postgresql"].install.resources(host) if isinstance(each, Block)]
+    assert access.content == f"host shop {role} 10.0.0.11/32 scram-sha-256"
+
+
+def test_a_user_of_rabbitmq_for_a_password_comes_beside_that_of_before_and_is_alone_at_the_end():
+    host = with_logins("rabbitmq", "users")
+    assert kinds("rabbitmq", host, BEGIN) == ["rabbit_access"] and kinds("rabbitmq", host, BACK) == []
+    access, logins = SERVICES["rabbitmq"].passwords.given(moment=AT_ONCE).resources(host)
+    assert access.user == logins.keep == login_name("shop", "first-password", 255) and logins.user == "shop"
+
+
+def test_redis_starts_with_the_new_password_as_soon_as_it_is_good_alone():
+    environment = ENVIRONMENT.model_copy(
+        update={"services": Services.model_validate({"redis": {"groups": ["data"], "password": "{{ secrets.P }}"}})}
+    )
+    secrets = Secrets("shop", in_file(Path("shop.env")), {"P": "first-password"})
+    host = Host("data1", environment, secrets, Templates(), {"web1": "10.0.0.11", "data1": "10.0.0.21"}, Facts())
+    assert kinds("redis", host, BEGIN) == ["command"] and kinds("redis", host, AT_ONCE) == ["command", "file"]
+    *_, file = SERVICES["redis"].passwords.given(moment=AT_ONCE).resources(host)
+    assert 'requirepass "first-password"' in file.content

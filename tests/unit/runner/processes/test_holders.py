@@ -45,6 +45,16 @@ def test_programs_of_another_release_and_those_with_the_value_are_told(system, t
     assert holding(system, root, NEW, [value, "old%2Fpass"]) == []
 
 
+def test_a_short_value_counts_where_it_stands_alone(system, tmp_path):
+    with (
+        running(PATH="/srv/shop/bin", NAME="shopkeeper"),
+        running(PASSWORD="shop") as alone,
+        running(URL="postgresql://owner:shop@db/stock") as url,
+    ):
+        found = holding(system, str(tmp_path), NEW, ["shop"])
+        assert [row["pid"] for row in found] == sorted([alone, url])
+
+
 def test_not_more_are_told_than_anybody_reads(system, tmp_path, monkeypatch):
     monkeypatch.setattr(holders, "MOST", 1)
     with running(A="some-value-of-before"), running(A="some-value-of-before"):
