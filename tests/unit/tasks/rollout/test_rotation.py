@@ -14,7 +14,7 @@ from hawser.secrets import files
 from hawser.tasks import rotation
 from hawser.tasks.rotation import rotate
 
-from ...simulated_hosts import KILL, ROOT, World
+from ...simulated_hosts import CUT, KILL, ROOT, World
 
 MORE = """
 [env]
@@ -189,6 +189,20 @@ def test_a_rollout_that_fails_leaves_both_good_and_the_same_command_goes_on(turn
     turns.ill = False
     coming = turns.lines["DB_PASSWORD__NEXT"]
     assert turns.fab("DB_PASSWORD") == "" and turns.good.popitem()[1] == coming == turns.lines["DB_PASSWORD"]
+
+
+def test_where_a_host_is_lost_both_stay_good_until_it_is_back(turns):
+    turns.world.settings(release='batch = 1\nunreachable = "skip"')
+    turns.world.fault = lambda name, row: (
+        CUT if name == "app3" and row["kind"] == "running" else turns.happens(name, row)
+    )
+    told = turns.fab("DB_PASSWORD")
+    assert "the former value stays good" in told and "app3: does not answer" in told
+    assert turns.fails() == [] and len(turns.good) == 2 and turns.lines["DB_PASSWORD"] == "first-password"
+    assert "app3" in turns.fab("DB_PASSWORD") and len(turns.good) == 2
+    turns.world["app3"].answers, turns.world.fault = True, turns.happens
+    assert turns.fab("DB_PASSWORD") == ""
+    assert turns.fails() == [] and list(turns.good.values()) == [turns.lines["DB_PASSWORD"]]
 
 
 def test_a_deploy_between_goes_on_with_the_value_of_before_and_says_so(turns, capsys):
