@@ -221,3 +221,24 @@ def test_a_key_whose_former_value_stays_good_until_somebody_ends_that(turns: Fle
     assert "KEY__FORMER" not in lines(turns) and user(turns, "KEYS") == f"{new},"
     assert "nothing to do" in turns.fab("-H", "turns", "deploy").stdout
     assert "nothing is wrong" in turns.fab("-H", "turns", "secrets.check").stdout
+
+
+def test_logins_for_each_password_go_and_come_and_no_request_fails(turns: Fleet) -> None:
+    text = turns.file.read_text()
+    with visitors(turns, pages(turns, "postgresql", "rabbitmq")):
+        turns.file.write_text(text.replace("logins = true", "logins = false"))
+        turns.fab("-H", "turns", "deploy")
+        turns.fab("-H", "turns", "bootstrap")
+        assert (user(turns, "A_USER"), user(turns, "D_USER")) == ("turns", "turns")
+        roles = turns.inside("data1", "runuser", "-u", "postgres", "--", "psql", "-Atc", "SELECT rolname FROM pg_roles")
+        users = turns.inside("data1", "rabbitmqctl", "-q", "list_users")
+        assert "turns_" not in roles + users
+        said = turns.fab("-H", "turns", "secrets.rotate", "A_PASSWORD", code=2).stderr
+        assert "logins = true in [services.postgresql.databases.turns]" in said
+        turns.file.write_text(text)
+        turns.fab("-H", "turns", "bootstrap", "deploy")
+    for service, variable, secret in (("postgresql", "A_USER", "A_PASSWORD"), ("rabbitmq", "D_USER", "D_PASSWORD")):
+        assert user(turns, variable).startswith("turns_")
+        assert lets_in(turns, service, user(turns, variable), lines(turns)[secret])
+        assert not lets_in(turns, service, "turns", lines(turns)[secret])
+    assert turns.drifted() == []
