@@ -97,6 +97,7 @@ def rotate(fleet: Fleet, name: str, keep_former: bool = False, end_former: bool 
     refuse_wrong_state(environment.name, held, name, end_former)
     fleet.lock()
     kept.ready(fleet)
+    held = session.secrets
     if end_former:
         turn = ending(held, name)
         commit = serving_commit(fleet, turn, begun=True)
@@ -314,7 +315,11 @@ def prove_gone(fleet: Fleet, wanted: Release, value: str) -> None:
     times = [each.stop_timeout for each in fleet.environment.processes.values()]
     deadline = time.monotonic() + max(times, default=0) + BEYOND
     question = {"root": fleet.environment.app.root, "release": wanted.id, "values": list(dict.fromkeys(forms(value)))}
+    waits = False
     while found := lingering(there, question):
+        if not waits:
+            fleet.report.note("", f"waiting for what still has the former value: {', '.join(found[:NAMED])}")
+            waits = True
         if time.monotonic() > deadline:
             told = "\n".join(f"  {each}" for each in found[:NAMED])
             raise StepFailed(

@@ -175,9 +175,10 @@ def test_while_a_program_of_before_runs_both_values_are_good_and_it_says_which(t
     assert turns.fab("DB_PASSWORD") == "" and len(turns.good) == 1
 
 
-def test_it_waits_for_programs_of_before_that_end_by_their_own_time(turns):
-    turns.holders = [[{"pid": 7, "program": "web", "unit": ""}] for _ in range(4)]
-    assert turns.fab("DB_PASSWORD") == "" and len(turns.asked) > 4
+def test_it_waits_for_programs_of_before_that_end_by_their_own_time(turns, capsys):
+    turns.holders = [[{"pid": 7, "program": "web", "unit": ""}] for _ in range(6)]
+    assert turns.fab("DB_PASSWORD") == "" and len(turns.asked) > 6
+    assert capsys.readouterr().out.count("waiting for what still has the former value: ") == 1
 
 
 def test_a_rollout_that_fails_leaves_both_good_and_the_same_command_goes_on(turns):
