@@ -38,7 +38,7 @@ ELSEWHERE = (
         )
         for place in (
             *("app.deploy_key", "app.token", "checkouts.*", "python.*", "packages.*", "backup.*", "notify.*"),
-            "certificates.*",
+            *("certificates.*", "site.acme.*"),
         )
     ),
 )
