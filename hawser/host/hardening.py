@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..formats import systemd_paths
+from ..formats import systemd_exec, systemd_paths
 from . import shares, volumes
 from .processes import ProcessInstance
 
@@ -38,6 +38,10 @@ HARDENED = {
 }
 TEMPORARY = ("/tmp", "/var/tmp")
 WRITABLE, CAPABILITIES, AMBIENT = "ReadWritePaths", "CapabilityBoundingSet", "AmbientCapabilities"
+BEFORE = "ExecStartPre"
+# Of these keys, what the settings say in `extra` is added.
+ADDED = (WRITABLE, BEFORE)
+MOUNTED = 'for path in "$0" "$@"; do mountpoint -q "$path" || { echo "$path is not mounted" >&2; exit 1; }; done'
 # A path there in what a process is told: others may be told of it too.
 _SHARED = re.compile(r"(?<![\w.~-])(?:/var)?/tmp(?![\w.-])")
 
@@ -45,7 +49,7 @@ _SHARED = re.compile(r"(?<![\w.~-])(?:/var)?/tmp(?![\w.-])")
 def hardening(process: ProcessInstance) -> dict[str, str]:
     """Return the keys that keep a process from what a web process needs not; none where its settings say so.
 
-    :returns: by their names; what its settings say in `extra` takes their place, but for the folders, which add up.
+    :returns: by their names; what its settings say in `extra` takes their place, but for `ADDED`.
     """
     setting, extra = process.setting, process.extra
     if not setting.hardened or setting.user == "root":
@@ -54,6 +58,10 @@ def hardening(process: ProcessInstance) -> dict[str, str]:
     if shares_temporary_files(process):
         del found["PrivateTmp"]
     found[WRITABLE] = " ".join(filter(None, [systemd_paths(writable(process)), extra.get(WRITABLE)]))
+    if paths := shares.required(process.host):
+        # In its own view each folder that it may write to is a mount, so that `run` cannot tell there what is missing.
+        first = "+" + systemd_exec(("/bin/sh", "-c", MOUNTED, *paths))
+        found[BEFORE] = f"\n{BEFORE}=".join(filter(None, [first, extra.get(BEFORE)]))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser.formats import systemd_value
 from hawser.host import Host
-from hawser.host.hardening import WRITABLE, hardening
+from hawser.host.hardening import ADDED, hardening
 from hawser.host.processes import ProcessInstance, both_of, processes_of
 from hawser.host.shares import units
 from hawser.host.starts import brought_up, definition
@@ -78,8 +78,9 @@ def keys(process: ProcessInstance) -> dict[str, str]:
     if setting.limits.processes is not None:
         found["LimitNPROC"] = str(setting.limits.processes)
     hardened = hardening(process)
-    # Folders are added to ours; of everything else the last word is the settings'.
-    own = {key: value for key, value in process.extra.items() if "." not in key and not (hardened and key == WRITABLE)}
+    # Some are among ours already; of everything else the last word is the settings'.
+    added = [key for key in ADDED if key in hardened]
+    own = {key: value for key, value in process.extra.items() if "." not in key and key not in added}
     return {**found, **hardened, **own}
 
 

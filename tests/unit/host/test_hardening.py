@@ -69,6 +69,15 @@ def test_shares_volumes_and_folders_of_the_settings_may_be_written(host):
     assert '"-/var/log/my shop"' in hardening(process)["ReadWritePaths"]
 
 
+def test_a_share_that_is_missing_keeps_it_from_its_start_as_seen_from_outside(host):
+    path = {"media": {"path": "/mnt/100% media", "server": "data1"}}
+    said = keys(web(host, shares=path, extra={"ExecStartPre": "/bin/true"}))["ExecStartPre"].splitlines()
+    assert said[0].startswith('+/bin/sh -c "for path in') and said[0].endswith('"/mnt/100%% media"')
+    assert said[1:] == ["ExecStartPre=/bin/true"]
+    assert keys(web(host, extra={"ExecStartPre": "/bin/true"}))["ExecStartPre"] == "/bin/true"
+    assert "ExecStartPre" not in keys(web(host, shares=path, hardened=False))
+
+
 def test_the_folder_that_it_works_in_may_be_written_unless_it_is_all_of_the_system(host):
     assert "-/var/lib/x" in writable(web(host, directory="/var/lib/x"))
     assert writable(web(host, directory="/")) == ["-/home/shop", "-/srv/shop"]
