@@ -59,8 +59,8 @@ def hardening(process: ProcessInstance) -> dict[str, str]:
         del found["PrivateTmp"]
     found[WRITABLE] = " ".join(filter(None, [systemd_paths(writable(process)), extra.get(WRITABLE)]))
     if paths := shares.required(process.host):
-        # In its own view each folder that it may write to is a mount, so that `run` cannot tell there what is missing.
-        first = "+" + systemd_exec(("/bin/sh", "-c", MOUNTED, *paths))
+        # In its own view each folder that it may write to is a mount, also for root's `+`: systemd's view is asked.
+        first = "+" + systemd_exec(("/usr/bin/nsenter", "--target", "1", "--mount", "/bin/sh", "-c", MOUNTED, *paths))
         found[BEFORE] = f"\n{BEFORE}=".join(filter(None, [first, extra.get(BEFORE)]))
     return found
 

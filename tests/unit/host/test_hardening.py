@@ -72,7 +72,9 @@ def test_shares_volumes_and_folders_of_the_settings_may_be_written(host):
 def test_a_share_that_is_missing_keeps_it_from_its_start_as_seen_from_outside(host):
     path = {"media": {"path": "/mnt/100% media", "server": "data1"}}
     said = keys(web(host, shares=path, extra={"ExecStartPre": "/bin/true"}))["ExecStartPre"].splitlines()
-    assert said[0].startswith('+/bin/sh -c "for path in') and said[0].endswith('"/mnt/100%% media"')
+    assert said[0].startswith('+/usr/bin/nsenter --target 1 --mount /bin/sh -c "for path in') and said[0].endswith(
+        '"/mnt/100%% media"'
+    )
     assert said[1:] == ["ExecStartPre=/bin/true"]
     assert keys(web(host, extra={"ExecStartPre": "/bin/true"}))["ExecStartPre"] == "/bin/true"
     assert "ExecStartPre" not in keys(web(host, shares=path, hardened=False))
