@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import socket
+import socketserver
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +40,22 @@ PACKAGE = 'package = "pier"\nversion = "1.0"'
 
 # Slow on purpose, and a function of what it is given: hundreds of runs here have the same few secrets.
 hashlib.scrypt = functools.cache(hashlib.scrypt)
+
+# Seconds that a server here waits for a connection which has ended since it was announced; whoever shuts it down waits
+# as long, and without an end it would be for ever.
+GONE = 0.2
+
+
+def get_request(server: socketserver.TCPServer) -> tuple[socket.socket, object]:
+    """Take the connection that was announced.
+
+    :raises TimeoutError: it has ended; the server goes on.
+    """
+    server.socket.settimeout(GONE)
+    return server.socket.accept()
+
+
+socketserver.TCPServer.get_request = get_request  # type: ignore[method-assign]
 
 # The user's own cache is none of the tests'.
 COMPILED.folder = None
