@@ -102,13 +102,14 @@ def findings(session: Session) -> Iterator[Row]:
 
 def half_turned(session: Session, held: Secrets) -> Iterator[Row]:
     """Yield the secrets of which another value is on its way, or a former one still good."""
-    typed = f"fab -H {session.environment.name} secrets.rotate"
+    target = session.environment.name
     for name in held.half_turned:
-        yield name, True, f"a rotation is half done: {name}{NEXT} stands beside it", f"{typed} {name}"
+        what = f"a rotation is half done: {name}{NEXT} stands beside it"
+        yield name, True, what, f"fab -H {target} secrets.rotate {name}"
     for name in session.environment.env.secrets:
         if name + FORMER in held.aside and name not in held.half_turned:
             what = f"its former value is still good: {name}{FORMER} stands beside it"
-            yield name, True, what, f"{typed} {name} --end-former, when nothing needs it"
+            yield name, True, what, f"fab -H {target} secrets.rotate {name} --end-former, when nothing needs it"
 
 
 def unused(session: Session, held: Secrets) -> Iterator[Row]:

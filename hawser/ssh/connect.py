@@ -293,6 +293,8 @@ def cut_short(transport: paramiko.Transport | None, said: str, patience: int) ->
     :param said: Paramiko's words.
     :param patience: seconds that were waited for.
     """
+    # The kernel's word for a connection that was reset may stand right behind it.
+    said = said.partition("[Errno")[0]
     if transport is None or said not in ("No existing session", "Error reading SSH protocol banner"):
         return ""
     if transport.remote_version:

@@ -206,6 +206,7 @@ SAID: dict[str, Any] = {
     "releases.stuck": ["/srv/shop/releases/x holds a mount"],
     "restores.left": [{"database": "shop", "backup": "", "what": "nobody may connect to the database shop"}],
     "samples.listing": {"rows": [{"sample": "app.json.sample", "exists": False, "used": True}], "more": 3},
+    "holders.holding": [{"pid": 5, "program": "python3", "unit": "shop-web-blue.service"}],
     "hardening.elsewhere": ["/var/lib/shop"],
     "hardening.exposures": {"shop-web-blue": 1.8},
     "strays.listing": {

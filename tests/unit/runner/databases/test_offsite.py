@@ -21,6 +21,8 @@ from hawser.runner.databases.offsite import Repository, outcome_of, run
 from hawser.runner.system import Failure
 from tests import storage
 
+from ..daemons import until
+
 
 def snapshots(job) -> list[dict]:
     done = subprocess.run(
@@ -119,11 +121,17 @@ def test_a_job_that_was_killed_leaves_nothing_that_the_next_one_minds(system, jo
         time.sleep(seconds)
         # As systemd ends a service: all of it. It starts nothing while that is looked for.
         os.kill(child.pid, signal.SIGSTOP)
-        for pid in [*children(child.pid), child.pid]:
+        killed = children(child.pid)
+        for pid in [*killed, child.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         child.wait()
-    run(job, system)
+        # Whose lock it is restic asks by the number, which is taken until somebody has waited for it.
+        until(lambda killed=killed: not any(Path(f"/proc/{pid}").exists() for pid in killed))
+    try:
+        run(job, system)
+    except Failure as error:
+        pytest.fail(f"{error}: {error.output}")
     assert outcome_of(system.state)["failed"] == ""
     assert len(snapshots(job)) >= 1
     Repository(job, system).restic("check")

@@ -305,6 +305,7 @@ OPENERS = {
     "uploads": "what was sent, in the state folder",
     "usage": "/proc",
     "validate": "copies in the scratch folder",
+    "holders": "/proc",
     "jobs": "the state folder",
 }
 
