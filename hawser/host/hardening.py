@@ -79,15 +79,19 @@ def shares_temporary_files(process: ProcessInstance) -> bool:
 
 
 def writable(process: ProcessInstance) -> list[str]:
-    """Return the folders that a process may write to, as far as their permissions let it; one may be missing.
+    """Return the folders that a process may write to, as its unit has them: one may be missing.
 
     Those within another one are left out: nothing can be renamed from one to the other.
     """
+    return ["-" + each for each in outermost(writable_folders(process))]
+
+
+def writable_folders(process: ProcessInstance) -> list[str]:
+    """Return the folders that a process may write to, as far as their permissions let it."""
     host, setting = process.host, process.setting
-    folders = [host.root, *(share.path for share in shares.needed(host).values()), *volumes.folders(host)]
     own = [process.directory, f"/home/{setting.user}", *setting.writable]
     temporary = TEMPORARY if shares_temporary_files(process) else ()
-    return ["-" + each for each in outermost([*folders, *own, *temporary])]
+    return [host.root, *shares.required(host), *volumes.folders(host), *own, *temporary]
 
 
 def outermost(folders: Iterable[str]) -> list[str]:

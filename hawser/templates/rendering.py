@@ -58,6 +58,8 @@ class Templates:
         self.jinja.adopt(FILTERS)
         self._inner = jinja2.Environment(loader=loader, autoescape=False)
         self._values: dict[str, jinja2.Template] = {}
+        # Each process of each host asks.
+        self._ours: dict[str, bool] = {}
 
     def _load(self, name: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         assert self._inner.loader is not None
@@ -76,8 +78,10 @@ class Templates:
 
     def is_ours(self, name: str) -> bool:
         """Whether a template is the one that this Hawser brings, and not a team's or another Hawser's."""
-        assert self._inner.loader is not None
-        return self._inner.loader.get_source(self._inner, name)[0] == self._built_in(name)
+        if name not in self._ours:
+            assert self._inner.loader is not None
+            self._ours[name] = self._inner.loader.get_source(self._inner, name)[0] == self._built_in(name)
+        return self._ours[name]
 
     def _built_in(self, name: str) -> str | None:
         try:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from posixpath import dirname
 
 from hawser.answers import reading
 from hawser.answers.rows import Delivery as Measured
 from hawser.host import Host
 from hawser.host.delivery import Delivery, delivery, static_folders
-from hawser.host.release import Release
 
-from .registry import Ask, Finding, Findings, on_host
+from .registry import Ask, Finding, Findings, at_its_release, on_host
 
 
 @on_host
@@ -20,9 +18,7 @@ def visitors(host: Host, ask: Ask) -> Findings:
     site = host.environment.site
     if site is None or host.web_server is None or not host.facts.current:
         return
-    # Folders may be named by the release, and lines of the site too.
-    release = Release(host.facts.current, host.facts.commit, host.environment, host.templates)
-    host = replace(host, release=release)
+    host = at_its_release(host)
     tls = site.tls != "none"
     port = site.tls_port if tls else site.listen
     # While the page is there, nobody gets a file.

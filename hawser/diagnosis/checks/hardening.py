@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hawser.answers import reading
 from hawser.host import Host
-from hawser.host.hardening import outermost, writable
+from hawser.host.hardening import outermost, writable_folders
 from hawser.host.processes import ProcessInstance, live_processes_of
-from hawser.host.release import Release
 
-from .registry import Ask, Finding, Findings, on_host
+from .registry import Ask, Finding, Findings, at_its_release, on_host
 
 # What systemd-analyze(1) calls medium begins above it.
 EXPOSED = 4.0
@@ -20,9 +17,7 @@ def hardened(host: Host) -> list[ProcessInstance]:
     """Return the processes that systemd keeps from things, as the release that serves has them."""
     if not host.facts.current:
         return []
-    # Commands and folders may be named by the release.
-    release = Release(host.facts.current, host.facts.commit, host.environment, host.templates)
-    found = live_processes_of(replace(host, release=release))
+    found = live_processes_of(at_its_release(host))
     return [each for each in found if each.setting.hardened and "hardened" in each.manager.offers]
 
 
@@ -33,7 +28,7 @@ def hardening(host: Host, ask: Ask) -> Findings:
     for process in hardened(host):
         users.setdefault(process.setting.user, []).append(process)
     for user, processes in users.items():
-        folders = outermost(path.lstrip("-") for each in processes for path in writable(each))
+        folders = outermost(path for each in processes for path in writable_folders(each))
         names = sorted({each.setting_name for each in processes})
         which = f"processes.{names[0]}" if len(names) == 1 else f"those of processes.{', '.join(names)} that need it"
         for path in ask(reading.ELSEWHERE, user=user, folders=folders):

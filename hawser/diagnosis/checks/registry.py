@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, TypeAlias, TypeVar
 
 from hawser.answers.reading import ReadingFunction
 from hawser.errors import HawserError, Problem
 from hawser.host import Host
+from hawser.host.release import Release
 
 T = TypeVar("T")
 
@@ -47,6 +48,12 @@ def more(answer: Mapping[str, object], what: str) -> Iterator[Finding]:
 
 
 Findings: TypeAlias = Iterator[Finding]
+
+
+def at_its_release(host: Host) -> Host:
+    """Return a host with the release that serves there and the settings of today, whose values may name a release."""
+    release = Release(host.facts.current, host.facts.commit, host.environment, host.templates)
+    return replace(host, release=release)
 
 
 class Ask(Protocol):
