@@ -183,6 +183,7 @@ class Engine:
         self, position: int, spec: Row, followers: Sequence[Row], done: Dict[str, Set[int]], dry: bool
     ) -> Tuple[str, Details]:
         """Check and, when needed, apply one row; return its status and the other details of the event."""
+        since = time.time()
         try:
             kind = make(spec, self.system)
             sources = set(spec.get("when") or ())
@@ -214,6 +215,10 @@ class Engine:
         except Exception as error:
             if dry and (done["would_change"] or done.get("unknown")):
                 return "unknown", {"note": self.system.show(str(error))}
+            if isinstance(error, Failure):
+                from .processes.referred import with_last_words
+
+                error.output = with_last_words(self.system, error.output, since)
             return "failed", self.explain(error)
 
     def explain(self, error: Exception) -> Details:

@@ -52,13 +52,14 @@ def install(host: Host, serving: bool = False) -> Resources:
         yield listening(gone)
         return
     remote = any(clients(host, user.clients) for user in setting.users.values())
-    yield Packages(setting.PACKAGES)
+    # Before the package, which starts the broker: it listens as it shall from its first start on.
     yield Directory("/etc/rabbitmq/conf.d")
     # The last file wins: one application that needs remote access opens the broker, and none closes it for another.
     closed = File("/etc/rabbitmq/conf.d/10-hawser.conf", f"listeners.tcp.default = 127.0.0.1:{setting.PORT}\n")
     yield closed
     opened = File(path, f"listeners.tcp.default = 0.0.0.0:{setting.PORT}\n") if remote else Absent(path)
     yield opened
+    yield Packages(setting.PACKAGES)
     yield Service(setting.UNIT)
     yield listening(closed, opened)
     yield from passwords.given(moment=WAIT if serving else AT_ONCE).resources(host)

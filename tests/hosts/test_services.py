@@ -107,6 +107,23 @@ def test_a_root_of_mariadb_with_a_password_is_known_by_its_option_file(fleet: Fl
     assert fleet.inside("data1", "mariadb", "-NBe", "SHOW DATABASES LIKE 'shelf'").strip() == "shelf"
 
 
+@pytest.mark.parametrize("place", ["the journal", "a file"])
+def test_a_service_that_does_not_start_is_told_in_its_own_words(fleet: Fleet, place: str) -> None:
+    drop_in, output = "/etc/systemd/system/memcached.service.d/trial.conf", "/var/log/trial.log"
+    lines = ["[Service]", "ExecStart=", "ExecStart=/usr/bin/memcached --no-such-option"]
+    if place == "a file":
+        lines += [f"StandardOutput=append:{output}", f"StandardError=append:{output}"]
+    place_it = 'mkdir -p "${1%/*}" && printf "%s" "$2" > "$1" && systemctl daemon-reload && systemctl stop memcached'
+    fleet.inside("data1", "sh", "-c", place_it, "sh", drop_in, "\n".join([*lines, ""]))
+    try:
+        said = fleet.fab("-H", "stock", "bootstrap", code=1).stdout
+    finally:
+        fleet.inside("data1", "rm", "-rf", drop_in.rpartition("/")[0], output)
+        fleet.inside("data1", "systemctl", "daemon-reload")
+        fleet.inside("data1", "systemctl", "restart", "memcached")
+    assert "unrecognized option '--no-such-option'" in said and "journalctl" not in said
+
+
 def test_a_source_of_packages_that_is_dead_matters_only_to_what_is_wanted_of_it(fleet: Fleet) -> None:
     source = "/etc/apt/sources.list.d/dead.list"
     fleet.inside("data1", "sh", "-c", f"echo deb file:/none stable main > {source}")

@@ -9,7 +9,6 @@ from ..kernel.ports import status, unit_of
 from ..kernel.scopes import processes
 from ..system import Change, Failure, Kind
 from ..webservers import TRAITS
-from .managers import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,12 +45,10 @@ class Reloaded(Kind):
 
     def apply(self, change: Change) -> None:
         unit = TRAITS[self.spec["server"]].unit
-        former, began = workers(unit), time.time()
+        former = workers(unit)
         result = self.system.run(["systemctl", "reload-or-restart", unit], check=False)
         if result.code:
-            raise Failure(
-                "systemctl reload-or-restart %s failed" % unit, result.output + journal(self.system, [unit], began)
-            )
+            raise Failure("systemctl reload-or-restart %s failed" % unit, result.output)
         # `systemctl` returns when its master has been told.
         waited(lambda: any(map(takes_connections, former)), TURN)
 

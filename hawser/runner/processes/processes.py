@@ -9,7 +9,7 @@ from ..files.definitions import HEADER, INPUTS
 from ..files.disk import remove
 from ..kernel.ports import at_port
 from ..system import Change, Failure, Kind
-from .managers import STARTING, journal, manager
+from .managers import STARTING, manager
 from .traits import MANAGERS
 
 TYPE_CHECKING = False
@@ -90,11 +90,10 @@ class Service(Kind):
 
     def apply(self, change: Change) -> None:
         for verb in change.note.split(", "):
-            began, name = time.time(), self.spec["name"]
-            result = self.system.run(["systemctl", "--quiet", verb, "--", name], check=False)
+            name = self.spec["name"]
+            result = self.system.run(["systemctl", verb, "--", name], check=False)
             if result.code:
-                log = journal(self.system, [name], began)
-                raise Failure("systemctl %s %s failed" % (verb, name), result.output + log)
+                raise Failure("systemctl %s %s failed" % (verb, name), result.output)
 
 
 class Running(Kind):
