@@ -23,7 +23,9 @@ REFERRAL = re.compile(
 )
 # A program may fail over several units.
 MOST = 3
-FILES = re.compile(r"^Standard(?:Output|Error)=(?:append|file|truncate):(/.+)$", re.M)
+# `systemctl show` tells, in systemd 252, that a file takes the output, but not which.
+SETTING = re.compile(r"^[ \t]*(Standard(?:Output|Error))[ \t]*=[ \t]*(.*?)[ \t]*$", re.M)
+FILE = re.compile(r"(?:append|file|truncate):(/[^%]+)")
 
 
 def with_last_words(system: System, output: str, since: float) -> str:
@@ -45,7 +47,8 @@ def with_last_words(system: System, output: str, since: float) -> str:
 def last_words(system: System, unit: str, since: float) -> Iterator[str]:
     """Yield what a unit wrote, in the journal and in the files that take its output."""
     yield from filter(None, [journal(system, [unit], since)])
-    asked = ["systemctl", "show", "-p", "StandardOutput,StandardError", "--", unit]
-    for path in dict.fromkeys(FILES.findall(system.run(asked, check=False, timeout=10).output)):
+    # Of two lines for one setting, the last one counts.
+    settings = dict(SETTING.findall(system.run(["systemctl", "cat", "--", unit], check=False, timeout=10).output))
+    for path in dict.fromkeys(found.group(1) for found in map(FILE.fullmatch, settings.values()) if found):
         lines: List[str] = [text for _moment, text in itertools.islice(of_file(path, since), LOG_LINES)]
         yield from (text + "\n" for text in reversed(lines))

@@ -19,10 +19,11 @@ def words(system, monkeypatch):
 
     def made(output, journals, files=None):
         def run(argv, **_options):
-            assert argv[:-1] == ["systemctl", "show", "-p", "StandardOutput,StandardError", "--"]
+            assert argv[:-1] == ["systemctl", "cat", "--"]
             path = (files or {}).get(argv[-1])
-            lines = [f"StandardOutput=append:{path}", f"StandardError=append:{path}"] if path else []
-            return Finished(0, "\n".join(lines or ["StandardOutput=journal", "StandardError=inherit"]), "")
+            lines = ["[Service]", "StandardOutput=null"]
+            lines += [f"StandardOutput=append:{path}", f"StandardError = append:{path}"] if path else []
+            return Finished(0, "\n".join(lines), "")
 
         monkeypatch.setattr(system, "run", run)
         monkeypatch.setattr(referred, "journal", lambda _system, units, _since: journals(*units))
