@@ -131,6 +131,11 @@ def rolls_out(task: object) -> bool:
     return isinstance(task, FleetTask) and task.rolls_out
 
 
+def needs_admin(task: object) -> bool:
+    """Tell whether a task needs all of root."""
+    return isinstance(task, FleetTask) and task.admin
+
+
 def announce(session: Session, calls: Iterable[Call]) -> None:
     """Tell a session which revisions some calls will release."""
     session.progress.announce([str(call.kwargs.get("revision", "")) for call in calls if releases(call.task)])
@@ -182,7 +187,9 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         planned = self.planned(calls)
         if planned is not None:
             self.config.run.dry = True
-        session = Session(self.config, names, command, verbose=bool(verbose), perform=self.perform)
+        asked = bool(self.core) and "as-admin" in self.core[0].args and self.core[0].args["as-admin"].value
+        as_admin = bool(asked) or any(needs_admin(call.task) for call in calls)
+        session = Session(self.config, names, command, verbose=bool(verbose), perform=self.perform, as_admin=as_admin)
         session.following = planned or ()
         self.session = session
         if any(rolls_out(call.task) for call in calls):

@@ -106,7 +106,12 @@ class Program(Fab):  # type: ignore[misc]
     def core_args(self) -> list[Argument]:
         """Return the options that are no task's: Fabric's, and ours."""
         told = "Tell what Hawser notes for itself as well: journals, records, links, folders; and counts of every host."
-        return [*super().core_args(), Argument(names=("verbose", "v"), kind=bool, help=told)]
+        admin = "Log in as ssh.admin, for what a deploy user may not have done."
+        return [
+            *super().core_args(),
+            Argument(names=("verbose", "v"), kind=bool, help=told),
+            Argument(names=("as-admin",), kind=bool, help=admin),
+        ]
 
     def print_version(self) -> None:
         """Say which versions these are."""

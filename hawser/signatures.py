@@ -118,10 +118,35 @@ class Signer:
         own = hashlib.sha256(b"hawser digest " + self.key.encode()).digest()
         return hmac.new(own, text.encode(), hashlib.sha256).hexdigest()
 
+    def for_helper(self, host: str, nonce: str) -> SignedSession:
+        """Return what signs requests to the helper of a host.
+
+        :param nonce: what it has greeted with.
+        """
+        return SignedSession(self._private, f"hawser helper 1 {self.environment} {host} {nonce}".encode())
+
     def _message(self, kind: str, content: Mapping[str, object], host: str, accepted: bool) -> bytes:
         # The order of keys counts, for that of tables means something (which process comes first).
         body = {name: each for name, each in content.items() if name not in _LATER}
         return json.dumps(["hawser", 1, self.environment, kind, host, accepted, body], separators=(",", ":")).encode()
+
+
+class SignedSession:
+    """Signs the messages to one helper, in their order; see `hawser.runner.helper.entry`.
+
+    :param context: what is signed before each message's number.
+    """
+
+    def __init__(self, private: Ed25519PrivateKey, context: bytes) -> None:
+        self._private = private
+        self._context = context
+        self._number = 0
+
+    def line(self, message: bytes) -> bytes:
+        """Return a message with its signature before it."""
+        signed = b"%s %d %s" % (self._context, self._number, hashlib.sha256(message).hexdigest().encode())
+        self._number += 1
+        return _text(self._private.sign(signed)).encode() + b" " + message
 
 
 def _text(data: bytes) -> str:

@@ -28,9 +28,10 @@ class FleetTask(Task[Callable[..., Any]]):
     :ivar releases: it releases the revision that its argument of this name says.
     :ivar plans: the tasks behind it only show what they would change.
     :ivar rolls_out: it leaves a log whatever comes of it.
+    :ivar admin: it needs all of root, and so the login of `ssh.admin` where there is one.
     """
 
-    releases = plans = rolls_out = False
+    releases = plans = rolls_out = admin = False
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         result = self.body(*args, **kwargs)
@@ -155,13 +156,17 @@ def removal() -> Callable[[Callable[[Host], Resources]], Removal]:
 
 
 def fleet_task(
-    releases: bool = False, plans: bool = False, rolls_out: bool = False, **options: Unpack[TaskOptions]
+    releases: bool = False,
+    plans: bool = False,
+    rolls_out: bool = False,
+    admin: bool = False,
+    **options: Unpack[TaskOptions],
 ) -> Callable[[Callable[..., None]], FleetTask]:
     """Make a task of a function of the fleet; options are Invoke's (``help``, ``name``, ``positional``, …)."""
 
     def make(function: Callable[..., None]) -> FleetTask:
         task = FleetTask(function, **options)
-        task.releases, task.plans, task.rolls_out = releases, plans, rolls_out
+        task.releases, task.plans, task.rolls_out, task.admin = releases, plans, rolls_out, admin
         return task
 
     return make

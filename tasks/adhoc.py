@@ -15,7 +15,7 @@ from hawser.host.variables import instance_environment
 from hawser.steps import fleet_task
 
 
-@fleet_task(positional=["command"], help={"command": "a shell command line, run as root"})
+@fleet_task(admin=True, positional=["command"], help={"command": "a shell command line, run as root"})
 def run(fleet: Fleet, command: str) -> None:
     """Run a command on every host; each line of output is marked by its host."""
     fleet.stream({name: {"argv": ["sh", "-c", command]} for name in fleet.names}, command)

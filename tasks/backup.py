@@ -55,7 +55,7 @@ exit 1
 """
 
 
-@fleet_task()
+@fleet_task(admin=True)
 def run(fleet: Fleet) -> None:
     """Have backups leave the hosts now, as their timers do."""
     there = leaving(fleet)
@@ -91,7 +91,7 @@ def proven(host: Host) -> Resources:
         yield Drill(Place.of(host).job, folder_of(host), setting.max_age, questions)
 
 
-@fleet_task()
+@fleet_task(admin=True)
 def drill(fleet: Fleet) -> None:
     """Prove the backups that have left the hosts: bring the newest of each back, somewhere else, and ask it.
 

@@ -33,7 +33,7 @@ from hawser.signatures import BOOTSTRAP
 from hawser.steps import StepLike, fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
-from . import acme, backup, certs, checkouts, db, firewall, notify, shares, updates, venv, volumes
+from . import acme, backup, certs, checkouts, db, firewall, helper, notify, shares, updates, venv, volumes
 from .services import SERVICES
 from .webservers import web_server
 
@@ -200,6 +200,7 @@ STEPS = [
     shares.export,
     backup.install,
     notify.install,
+    helper.install,
     checkouts.tidy,
     db.forget,
 ]
@@ -228,7 +229,7 @@ def serves_with_others(fleet: Fleet) -> bool:
     return False
 
 
-@fleet_task()
+@fleet_task(admin=True)
 def bootstrap(fleet: Fleet) -> None:
     """Make bare hosts ready for a deploy: packages, user, folders, Python tools, services.
 

@@ -100,6 +100,7 @@ PLACES = {
     "secrets.pull": "secrets.pull",
     "secrets.new-key": "secrets.new_key",
     "secrets.rotate": "rotation.rotate",
+    "sudoers": "helper.sudoers",
     "supervisor.reload": "managers.supervisor.reload",
     "systemd.reload": "managers.systemd.reload",
     "updates.install": "updates.install",
@@ -111,7 +112,7 @@ PLACES = {
 }
 # The subjects under which they are listed; a test says that each task has one.
 MEMBERS = {
-    "Begin": ("new", "schema", "trust", "check", "bootstrap", "secrets.*", "notify.*", "sandbox.*"),
+    "Begin": ("new", "schema", "trust", "check", "bootstrap", "sudoers", "secrets.*", "notify.*", "sandbox.*"),
     "Deploy": (
         "deploy",
         "rollback",

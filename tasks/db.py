@@ -111,6 +111,7 @@ def listing(fleet: Fleet, database: str = "") -> None:
 
 
 @fleet_task(
+    admin=True,
     positional=["name"],
     help={
         "name": "a backup as db.list names it, or `latest`: the youngest that was not made for a restore",

@@ -42,7 +42,7 @@ from . import (
     volumes,
     webservers,
 )
-from .rollout import confined, hooks, migrations, passwords, phases, visit
+from .rollout import allowed, confined, hooks, migrations, passwords, phases, visit
 from .rollout.migrations import PendingMigrations
 
 FETCH = [release.begin, code.pull, config.early, builds.make, venv.python, venv.resolve]
@@ -300,6 +300,7 @@ def roll_out(
     venv.require_interpreter(hosts.with_leader(), wanted)
     kept.ready(hosts)
     wanted = with_todays_surroundings(fleet, wanted)
+    allowed.require_allowed(hosts, wanted, [*switching(), *finishing()])
     to_lock = phases.hosts_to_lock(hosts, record)
     to_lock.lock()
     db.refuse_broken_off(to_lock)

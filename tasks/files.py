@@ -11,6 +11,7 @@ from hawser.steps import fleet_task
 
 
 @fleet_task(
+    admin=True,
     positional=["local", "remote"],
     help={
         "local": "a file or a folder on this machine; with / at its end, a folder's contents",
@@ -36,6 +37,7 @@ def put(fleet: Fleet, local: str, remote: str, owner: str = "", group: str = "",
 
 
 @fleet_task(
+    admin=True,
     positional=["remote", "local"],
     help={
         "remote": "a file or a folder on the hosts",

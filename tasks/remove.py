@@ -21,6 +21,7 @@ from . import (
     cron,
     db,
     firewall,
+    helper,
     notify,
     release,
     shares,
@@ -40,13 +41,13 @@ REMOVE: Mapping[str, Sequence[Step]] = {
     # What databases and their backups may lie on.
     "storage": [shares.remove, volumes.remove],
     # What else lies outside of the application's folder.
-    "files": [acme.remove, certs.remove, checkouts.remove, config.remove, updates.remove],
+    "files": [acme.remove, certs.remove, checkouts.remove, config.remove, updates.remove, helper.remove],
     # That folder, its users, and the runner's records.
     "host": [bootstrap.remove],
 }
 
 
-@fleet_task(help={"yes": "go on without being asked for the environment's name"})
+@fleet_task(admin=True, help={"yes": "go on without being asked for the environment's name"})
 def remove(fleet: Fleet, yes: bool = False) -> None:
     """Take the application away from these hosts, databases too, after a last backup; backups stay.
 

@@ -65,6 +65,7 @@ class Turn:
 
 
 @fleet_task(
+    admin=True,
     rolls_out=True,
     positional=["name"],
     help={

@@ -25,7 +25,7 @@ trap 'exit 129' HUP TERM
 """
 
 
-@fleet_task(help={"instance": "whose settings; needed where there are several"})
+@fleet_task(admin=True, help={"instance": "whose settings; needed where there are several"})
 def shell(fleet: Fleet, instance: str = "") -> None:
     """Log in as the application's user, in its code and its environment, on the first of the named hosts."""
     own = variables_of(fleet, instance)
@@ -40,7 +40,7 @@ def shell(fleet: Fleet, instance: str = "") -> None:
     fleet.terminal(name, f"cd {quoted(source)} && PS1={quoted(prompt)} exec {shell_join([*argv, 'bash'])}")
 
 
-@fleet_task(help={"database": "which one; needed where there are several"})
+@fleet_task(admin=True, help={"database": "which one; needed where there are several"})
 def dbshell(fleet: Fleet, database: str = "") -> None:
     """Open the database's own shell on its host, with the rights of the role that owns it."""
     found = [

@@ -56,6 +56,7 @@ def boot(host: Host, former: str = "") -> Resources:
 
 
 @fleet_task(
+    admin=True,
     rolls_out=True,
     help={
         "everything": "install all newer versions that the host's Debian has, not security updates alone",

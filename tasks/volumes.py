@@ -113,7 +113,7 @@ def wake(host: Host) -> Resources:
         yield Service(unit.removesuffix(".service"))
 
 
-@fleet_task(name="open")
+@fleet_task(admin=True, name="open")
 def open_all(fleet: Fleet) -> None:
     """Open and mount the encrypted volumes, as after a reboot, and start everything that waited for them."""
     there = having(fleet, "")
@@ -126,6 +126,7 @@ def open_all(fleet: Fleet) -> None:
 
 
 @fleet_task(
+    admin=True,
     name="format",
     help={"volume": "which one", "destroy": "the device's path, instead of being asked for it"},
 )

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from ..formats import systemd_exec, systemd_paths
 from . import shares, volumes
+from .host import Host
 from .processes import ProcessInstance
 
 HARDENED = {
@@ -58,11 +59,18 @@ def hardening(process: ProcessInstance) -> dict[str, str]:
     if shares_temporary_files(process):
         del found["PrivateTmp"]
     found[WRITABLE] = " ".join(filter(None, [systemd_paths(writable(process)), extra.get(WRITABLE)]))
-    if paths := shares.required(process.host):
-        # In its own view each folder that it may write to is a mount, also for root's `+`: systemd's view is asked.
-        first = "+" + systemd_exec(("/usr/bin/nsenter", "--target", "1", "--mount", "/bin/sh", "-c", MOUNTED, *paths))
+    if first := guard(process.host):
         found[BEFORE] = f"\n{BEFORE}=".join(filter(None, [first, extra.get(BEFORE)]))
     return found
+
+
+def guard(host: Host) -> str:
+    """Return what has a process not start while a share is missing; empty: there is none that it needs."""
+    paths = shares.required(host)
+    if not paths:
+        return ""
+    # In its own view each folder that it may write to is a mount, also for root's `+`: systemd's view is asked.
+    return "+" + systemd_exec(("/usr/bin/nsenter", "--target", "1", "--mount", "/bin/sh", "-c", MOUNTED, *paths))
 
 
 def shares_temporary_files(process: ProcessInstance) -> bool:

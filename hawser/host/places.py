@@ -60,3 +60,8 @@ def served_path(host: Host, path: str) -> str:
     if any(f"{path}/".startswith(f"{folder}/") for folder in host.environment.persistent.folders):
         return f"{host.root}/{path}"
     return f"{host.serving_code}/{path}"
+
+
+def helper_path(application: str) -> str:
+    """Return the program that does as root what an application's deploy users may have done."""
+    return f"/usr/local/sbin/hawser-{application}"

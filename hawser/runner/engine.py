@@ -8,13 +8,14 @@ import os
 import time
 
 from .files.disk import remove, write_atomically
-from .system import Failure
+from .system import Change, Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, List, Sequence, Set, Tuple
+    from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
     from .specs.base import Row
+    from .specs.limits import Limits
     from .specs.messages import Details, Event, Message
     from .system import Kind, System
 
@@ -138,6 +139,7 @@ class Engine:
     :param system: what the kinds act through (`System`).
     :param emit: called with each message.
     :param at: called with ``(point, position)`` before and after each act; tests kill the process there.
+    :param limits: what may be asked for; None: anything.
     """
 
     def __init__(
@@ -145,7 +147,9 @@ class Engine:
         system: System,
         emit: Callable[[Message], None],
         at: Callable[[str, int], None] = lambda point, position: None,
+        limits: Optional[Limits] = None,
     ) -> None:
+        self.limits = limits
         self.system = system
         self.emit = emit
         self.at = at
@@ -189,11 +193,17 @@ class Engine:
             sources = set(spec.get("when") or ())
             overdue = spec.get("when") is not None and self.pending.has(spec)
             kind.due = bool(sources & (done["changed"] | done["would_change"])) or overdue
-            change = kind.check()
+            refused = self.limits.why_not(spec) if self.limits else ""
+            change = self.glance(kind, spec) if refused else kind.check()
             if change is None:
                 if overdue and not dry:
                     self.pending.clear(spec)
                 return "ok", kind.facts()
+            if refused:
+                note = "needs an administrator (--as-admin): %s" % refused
+                if dry:
+                    return "would_change", {"note": self.system.show(note, head=True)}
+                raise Failure(note)
             details: Details = {"diff": self.system.show(change.diff, head=True)}
             details["note"] = self.system.show(change.note, head=True)
             if dry:
@@ -220,6 +230,18 @@ class Engine:
 
                 error.output = with_last_words(self.system, error.output, since)
             return "failed", self.explain(error)
+
+    def glance(self, kind: Kind, spec: Row) -> Optional[Change]:
+        """Tell whether a row that may not be applied differs, as far as it may be looked at; how stays here."""
+        assert self.limits is not None
+        if spec.get("when") is not None and not kind.due:
+            return None
+        if not self.limits.may_look(spec):
+            return Change()
+        try:
+            return Change() if kind.check() else None
+        except (Failure, OSError):
+            return Change()
 
     def explain(self, error: Exception) -> Details:
         """Turn an exception into details of an event: a user's cause, or our own bug with its traceback."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import json
 import os
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from .specs.answers import Facts
     from .specs.base import Row
+    from .specs.limits import Limits
     from .specs.messages import Details, Done, Message, Result
     from .specs.questions import LogSource
 
@@ -113,6 +115,11 @@ class Source:
 
     def message(self) -> Request:
         """Return the next message."""
+        message: Request = json.loads(self.line().decode())
+        return message
+
+    def line(self) -> bytes:
+        """Return the next line, without its end."""
         looked = 0
         while True:
             end = self.buffer.find(b"\n", looked)
@@ -120,9 +127,9 @@ class Source:
                 break
             looked = len(self.buffer)
             self.fill()
-        message: Request = json.loads(self.buffer[:end].decode())
+        line = bytes(self.buffer[:end])
         del self.buffer[: end + 1]
-        return message
+        return line
 
     def part(self, size: int) -> bytes:
         """Return the next bytes of a blob, at most this many."""
@@ -138,9 +145,12 @@ class Runner:
 
     :param hello: the first message: application, root, state folder, token of the run.
     :param sink: a binary stream for events (JSON lines).
+    :param limits: what may be asked for; None: anything.
     """
 
-    def __init__(self, hello: Mapping[str, str], source: Source, sink: BinaryIO) -> None:
+    def __init__(
+        self, hello: Mapping[str, str], source: Source, sink: BinaryIO, limits: Optional[Limits] = None
+    ) -> None:
         self.hello = hello
         self.source = source
         self.sink = sink
@@ -149,7 +159,8 @@ class Runner:
         self.system = System(hello["state"], hello["token"])
         self.trouble = ""
         self.lock = Lock(os.path.join(hello["state"], "lock"))
-        self.engine = Engine(self.system, self.emit)
+        self.limits = limits
+        self.engine = Engine(self.system, self.emit, limits=limits)
 
     def emit(self, message: Message) -> None:
         line = json.dumps(message).encode() + b"\n"
@@ -176,7 +187,7 @@ class Runner:
             while True:
                 message = self.source.message()
                 if message["op"] == "blob":
-                    self.keep_blob(message["id"], message["size"])
+                    self.keep_blob(message["id"], message["size"], message.get("sha256", ""))
                 elif message["op"] != "ping":
                     self.messages.put(message)
                 if message["op"] == "bye":
@@ -188,8 +199,13 @@ class Runner:
             sys.excepthook(*sys.exc_info())
             self.end(1)
 
-    def keep_blob(self, name: str, size: int) -> None:
-        """Keep the bytes that follow in a file; when the disk refuses them, the next request is told."""
+    def keep_blob(self, name: str, size: int, sha256: str = "") -> None:
+        """Keep the bytes that follow in a file; when the disk refuses them, the next request is told.
+
+        :param sha256: their digest, where they are not signed themselves.
+        :raises EOFError: somebody has put in others.
+        """
+        digest = hashlib.sha256()
         folder = scratch_folder(self.system.state)
         path = os.path.join(folder, "blob-" + os.urandom(4).hex())
         with contextlib.ExitStack() as stack:
@@ -199,6 +215,7 @@ class Runner:
                 part = b"" if empty else self.source.part(size)
                 size -= len(part)
                 empty = False
+                digest.update(part)
                 try:
                     if stream is None:
                         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -206,6 +223,8 @@ class Runner:
                     stream.write(part)
                 except OSError as error:
                     self.trouble = "what was sent ahead cannot be kept in %s: %s" % (folder, error.strerror)
+        if self.limits and digest.hexdigest() != sha256:
+            raise EOFError
         self.system.blobs[name] = path
 
     def beat(self) -> None:
@@ -248,7 +267,11 @@ class Runner:
             operation: Optional[Callable[..., Optional[Result]]] = getattr(self, "op_" + message["op"], None)
             if operation is None:
                 raise Failure("this runner cannot do %r" % message["op"])
-            result = operation(**message.get("arguments", {})) or {}
+            arguments = message.get("arguments", {})
+            refused = self.limits.why_no_request(message["op"], arguments) if self.limits else ""
+            if refused:
+                raise Failure("needs an administrator (--as-admin): %s" % refused)
+            result = operation(**arguments) or {}
         except Exception as error:
             result = refusal(self.engine.explain(error))
         left = self.system.take_left()
@@ -362,17 +385,25 @@ def refusal(details: Details) -> Result:
 
 
 def main(hello: bytes) -> None:
-    """Run until the controlling machine says goodbye or falls silent.
+    """Run for whoever has root's own login; see `run`.
 
-    :param hello: what it has said first; see `Runner`.
+    :param hello: what the controlling machine has said first; see `Runner`.
     """
-    # What the operator's login sets must not change which modes our files and those of our children get.
-    os.umask(0o022)
-    source = Source(sys.stdin.buffer)
-    # What a library prints must not land between our events.
+    run(json.loads(hello.decode()), Source(sys.stdin.buffer), events())
+
+
+def events() -> BinaryIO:
+    """Return a stream for events, where standard output led; what a library prints must not land between them."""
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    runner = Runner(json.loads(hello.decode()), source, sink)
+    return sink
+
+
+def run(hello: Mapping[str, str], source: Source, sink: BinaryIO, limits: Optional[Limits] = None) -> None:
+    """Serve until the controlling machine says goodbye or falls silent; see `Runner`."""
+    # What the operator's login sets must not change which modes our files and those of our children get.
+    os.umask(0o022)
+    runner = Runner(hello, source, sink, limits)
 
     def stop(*_signal: object) -> None:
         # Elsewhere, for whatever was interrupted here may hold a lock that the end needs.

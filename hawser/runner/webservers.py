@@ -21,6 +21,8 @@ class Claim:
         self.ports = frozenset(ports)
 
 
+# Of sh: whether Apache loads all modules that are its arguments.
+ENABLED_MODULES = 'for each; do test -e "/etc/apache2/mods-enabled/$each.load" || exit 1; done'
 # As nginx prints all that it has read: each file after its own path.
 NGINX_FILE = re.compile(r"^# configuration file (/.+):$", re.MULTILINE)
 NGINX_TOKEN = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{};]|(?:\$\{[^}]*\}|[^\s{};])+""")

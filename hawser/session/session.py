@@ -20,6 +20,7 @@ from ..answers.messages import Message
 from ..errors import HawserError, InputErrors, Problem
 from ..host import Host
 from ..host.facts import Facts
+from ..host.places import helper_path
 from ..host.release import Release
 from ..installed import this_version
 from ..inventory import Environment, Inventory, Selection, load_inventory
@@ -59,6 +60,7 @@ class Session:
     :param verbose: whoever gives it wants to see book-keeping as well.
     :param perform: runs tasks by their names, with their options, in a session.
     :param silent: it is a dry run of which nothing is told.
+    :param as_admin: who logs in may do anything as root, where `ssh.admin` says who that is.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class Session:
         verbose: bool = False,
         perform: Perform | None = None,
         silent: bool = False,
+        as_admin: bool = False,
     ) -> None:
+        self.as_admin = as_admin
         self.config = config
         self.names = tuple(names)
         self.command = command
@@ -311,6 +315,13 @@ class Session:
         password = self.config.sudo.password or ""
         if ssh.sudo_password and log_in and not self.config._overrides.get("sudo", {}).get("password"):
             password = self.secrets.values[ssh.sudo_password]
+        user, helper = setting.user or "", ""
+        if ssh.admin and self.as_admin:
+            user = ssh.admin
+        elif ssh.admin:
+            helper = helper_path(self.environment.app.name)
+        # Without secrets, as for a look from outside, nothing is asked of the host.
+        signer = self.secrets.signer if helper and log_in else None
         if setting.sandbox:
             # Its key is known from its making, not from the network.
             running, key = self.sandbox_hosts[name], setting.key or str(sandbox.private_key())
@@ -318,19 +329,21 @@ class Session:
                 name,
                 running.address,
                 running.port,
-                setting.user or running.user,
+                user or running.user,
                 key,
                 jump="",
                 host_key=running.host_keys[0],
                 sudo_password=password,
                 target=self.environment.target(name),
                 throwaway=True,
+                helper=helper,
+                signer=signer,
             )
         return Address(
             name,
             setting.address,
             setting.port or 0,
-            setting.user or "",
+            user,
             setting.key or "",
             setting.jump,
             setting.host_key or "",
@@ -338,6 +351,8 @@ class Session:
             ssh.connect_timeout,
             self.environment.app.agent,
             self.environment.target(name),
+            helper=helper,
+            signer=signer,
         )
 
     @property

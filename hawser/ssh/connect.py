@@ -20,6 +20,7 @@ from fabric.runners import Remote
 
 from ..errors import HawserError, Unreachable
 from ..report.text import clean, hearsay, reason
+from ..signatures import Signer
 from .hostkeys import Check, KnownHosts, Trust, read_key
 from .login import Login
 from .options import Options, UserFiles, in_a_circle
@@ -51,6 +52,8 @@ class Address:
     :param connect_timeout: seconds.
     :param target: what to name after ``-H`` for it; of a jump host, a host behind it.
     :param throwaway: a host of this machine, of which the user's ssh files know nothing.
+    :param helper: the program that does as root what is signed; empty: the user may do anything as root.
+    :param signer: signs for it; None: there is no key.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Address:
     forward_agent: bool = False
     target: str = field(default="", compare=False)
     throwaway: bool = False
+    helper: str = ""
+    signer: Signer | None = field(default=None, compare=False)
 
 
 class CleanRemote(Remote):  # type: ignore[misc]

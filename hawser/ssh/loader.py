@@ -10,20 +10,22 @@ import json
 import threading
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 # In memory, and root's alone. The name of each folder in it is the digest of the runner that it holds.
 KEPT = "/run/hawser-runner"
 # Seconds after which a runner goes that nobody has used, when another one comes.
 UNUSED = 86_400
-# Runs the runner of a digest from the folder in which a host keeps them, or asks for it and keeps it; where that cannot
+NO_PYTHON = "hawser: no python3 here"
+WANTED = "hawser: the runner is wanted"
+# Runs the runner of a digest from the folder in which a host keeps them, or fetches it and keeps it; where that cannot
 # be, it stays in this process. Only what nobody but root can have written is run. Python 3.8 syntax.
 LOADER = """
 import os, stat, sys
-kept, digest, unused, wanted = %(kept)r, %(digest)r, %(unused)r, %(wanted)r
+kept, digest, unused = %(kept)r, %(digest)r, %(unused)r
 here = os.path.join(kept, digest)
-stream = sys.stdin.buffer
-hello = stream.readline()
+%(begin)s
 os.umask(0o077)
 
 def private(path):
@@ -63,8 +65,7 @@ if private(kept) and private(here):
 else:
     import hashlib, importlib.machinery, json, zlib
 
-    print(wanted, flush=True)
-    data = zlib.decompress(stream.read(int(stream.readline())))
+    data = zlib.decompress(fetched())
     if hashlib.sha256(data).hexdigest()[:32] != digest:
         sys.exit("the runner came damaged")
     sources = json.loads(data.decode())
@@ -83,11 +84,39 @@ else:
                 path, text = sources[module.__name__]
                 exec(compile(text, path, "exec"), module.__dict__)
         sys.meta_path.insert(0, Finder())
-from hawser_runner.main import main
-main(hello)
+%(end)s
 """
-NO_PYTHON = "hawser: no python3 here"
-WANTED = "hawser: the runner is wanted"
+# Of a runner that the controlling machine sends where it is asked for it.
+SENT = {
+    "begin": f"""
+stream = sys.stdin.buffer
+hello = stream.readline()
+
+def fetched():
+    print({WANTED!r}, flush=True)
+    return stream.read(int(stream.readline()))
+""",
+    "end": "from hawser_runner.main import main\nmain(hello)",
+}
+# Of the helper, whose runner lies on the host. Whoever starts it has said nothing that counts: no variable, no folder.
+HELPER = """#!/usr/bin/python3 -IB
+# hawser: application=%(application)s: what its deploy users may have done as root, by sudo; `bootstrap` puts it here.
+"""
+PLACED = {
+    "begin": """
+os.chdir("/")
+os.environ.clear()
+os.environ.update(
+    PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME="/root", USER="root", LOGNAME="root",
+    SHELL="/bin/sh", LANG="C.UTF-8",
+)
+
+def fetched():
+    with open(%(packed)r, "rb") as file:
+        return file.read()
+""",
+    "end": "from hawser_runner.helper.entry import main\nmain(%(rules)r, digest)",
+}
 # What it takes then: the only script that needs no python3.
 INSTALL_PYTHON = (
     "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && "
@@ -109,20 +138,36 @@ class Source:
         self._making = threading.Lock()
 
     @functools.cached_property
-    def _packed(self) -> bytes:
-        data = zlib.compress(self._data)
-        return b"%d\n" % len(data) + data
+    def _compressed(self) -> bytes:
+        return zlib.compress(self._data)
+
+    @property
+    def compressed(self) -> bytes:
+        """Itself, compressed; made once for all hosts."""
+        with self._making:
+            return self._compressed
 
     @property
     def packed(self) -> bytes:
-        """Its length on a line, and itself, compressed; made once for all hosts that ask."""
-        with self._making:
-            return self._packed
+        """Its length on a line, and itself, compressed."""
+        return b"%d\n" % len(self.compressed) + self.compressed
+
+    def _program(self, parts: Mapping[str, str]) -> str:
+        return LOADER % {"kept": self.kept, "digest": self.digest, "unused": UNUSED, **parts}
 
     @property
     def loader(self) -> str:
         """The Python program that runs it."""
-        return LOADER % {"kept": self.kept, "digest": self.digest, "unused": UNUSED, "wanted": WANTED}
+        return self._program(SENT)
+
+    def helper(self, application: str, packed: str, rules: str) -> str:
+        """Return the program that deploy users start as root.
+
+        :param packed: the file on the host that holds what `compressed` is.
+        :param rules: the file with what they may have done.
+        """
+        parts = {name: text % {"packed": packed, "rules": rules} for name, text in PLACED.items()}
+        return HELPER % {"application": application} + self._program(parts)
 
     @functools.cached_property
     def script(self) -> str:

@@ -43,6 +43,7 @@ T = TypeVar("T")
 # What a request says, by operation: see the `op_` functions of the runner's main module.
 Arguments: TypeAlias = Mapping[str, Any]
 HELLO = re.compile(rb'\s*\{\s*"t"\s*:\s*"hello"')
+CHALLENGE = re.compile(rb'\{"t": "helper", "nonce": "([0-9a-f]{32})", "runner": "([0-9a-f]{32})"\}')
 
 
 class Result(TypedDict, total=False):
@@ -157,16 +158,27 @@ class Reader:
 
         :param others: lines that say why there is none yet; such a line is returned.
         """
+        line = self.first(lambda line: line.decode("utf-8", "replace") in others or HELLO.match(line))
+        if not HELLO.match(line):
+            return line.decode()
+        self.speech = None
+        self.buffer[:0] = line + b"\n"
+        return self.facts(self.message())
+
+    def challenge(self) -> tuple[str, str]:
+        """Return what a helper has said first: its nonce, and the digest of its runner."""
+        found = CHALLENGE.fullmatch(self.first(CHALLENGE.fullmatch))
+        assert found is not None
+        return found[1].decode(), found[2].decode()
+
+    def first(self, wanted: Callable[[bytes], object]) -> bytes:
+        """Return the first line that is wanted, of a side that has not spoken yet."""
         due = time.monotonic() + GREETING
         late, length = f"no greeting within {GREETING:.0f} s", 0
         while True:
             line = self.line(due, late)
-            if (said := line.decode("utf-8", "replace")) in others:
-                return said
-            if HELLO.match(line):
-                self.speech = None
-                self.buffer[:0] = line + b"\n"
-                return self.facts(self.message())
+            if wanted(line):
+                return line
             self.speech = ((self.speech or b"") + (line + b"\n" if is_text(line) else b""))[-LAST_WORDS:]
             length += len(line) + 1
             if length > LONGEST_SPEECH:

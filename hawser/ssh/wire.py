@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import threading
@@ -21,6 +22,7 @@ from ..errors import StepFailed, Unreachable
 from ..host.facts import Facts
 from ..report.text import reason
 from ..resources import Catalog
+from ..signatures import SignedSession
 from .connect import Address, Connector
 from .loader import INSTALL_PYTHON, NO_PYTHON, WANTED, source
 from .protocol import LAST_WORDS, Done, Exchange, Reader, text_of
@@ -70,6 +72,8 @@ class Wire:
         # Why nothing comes over this line any more.
         self.broken: Unreachable | None = None
         self.send_lock = threading.Lock()
+        # Signs what is sent, where the far end is a helper.
+        self.signed: SignedSession | None = None
         self.counter = 0
         self.exchanges = 0
         self.facts = Facts()
@@ -129,6 +133,24 @@ class Wire:
 
         :raises Unreachable: the host starts nothing for us, or does not answer.
         """
+        if self.address.helper:
+            raise self.for_administrators()
+        channel = self.open_channel()
+        command, first = self.command(script)
+        self.run_on(channel, command, first)
+        return channel
+
+    def for_administrators(self) -> Unreachable:
+        """Return the error of what no helper does."""
+        return Unreachable(
+            "this needs an administrator;", host=self.name, next="the same command with --as-admin, if you are one"
+        )
+
+    def open_channel(self) -> paramiko.Channel:
+        """Open a channel for a command.
+
+        :raises Unreachable: the host opens none.
+        """
         assert self.connection is not None
         try:
             channel: paramiko.Channel = self.connection.transport.open_session()
@@ -136,13 +158,22 @@ class Wire:
             channel.settimeout(1.0)
             if self.address.forward_agent:
                 paramiko.agent.AgentRequestHandler(channel)
-            command, first = self.command(script)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unreachable(f"starts no command for us: {reason(error)}", host=self.name) from None
+        return channel
+
+    def run_on(self, channel: paramiko.Channel, command: str, first: bytes = b"") -> None:
+        """Start a command on a channel.
+
+        :param first: what it reads first.
+        :raises Unreachable: the host does not answer.
+        """
+        try:
             channel.exec_command(command)
             if first:
                 channel.sendall(first)
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise Unreachable(f"starts no command for us: {reason(error)}", host=self.name) from None
-        return channel
 
     def terminal(self, script: str, size: tuple[str, int, int] | None) -> paramiko.Channel:
         """Start a script as root on a new channel that a person talks to.
@@ -155,6 +186,8 @@ class Wire:
             channel = self.execute(script)
             channel.settimeout(None)
             return channel
+        if self.address.helper:
+            return self.execute(script)
         assert self.connection is not None
         try:
             channel = self.connection.transport.open_session()
@@ -207,6 +240,9 @@ class Wire:
         :returns: an empty string, or `NO_PYTHON`.
         """
         self.reader = Reader(self.name, self.receive, self.ended)
+        self.signed = None
+        if self.address.helper:
+            return self.start_helper()
         hello = json.dumps(self.hello).encode()
         self.reader.secret, self.reader.hello = self.address.sudo_password.encode(), hello
         self.errors, self.erred = b"", 0
@@ -222,6 +258,37 @@ class Wire:
             return said
         self.facts = said
         return ""
+
+    def start_helper(self) -> str:
+        """Start the helper, which answers to signed requests alone; see `start`."""
+        signer, target = self.address.signer, self.address.target
+        if signer is None:
+            raise Unreachable(
+                "its helper takes what HAWSER_SIGNING_KEY has signed, and that is not here;",
+                host=self.name,
+                next=f"fab -H {target} secrets.pull, as who has it from a colleague",
+            )
+        self.channel = self.open_channel()
+        sudo = "" if self.user == "root" else f"{ENGLISH} sudo -n "
+        self.run_on(self.channel, f"{sudo}{shlex.quote(self.address.helper)}")
+        nonce, digest = self.reader.challenge()
+        if digest != source().digest:
+            raise Unreachable(
+                "its helper is of another Hawser;",
+                host=self.name,
+                next=f"fab -H {target} bootstrap, as an administrator",
+            )
+        self.signed = signer.for_helper(self.name, nonce)
+        self.offer(self.line_of(self.hello))
+        said = self.reader.greeting(())
+        assert not isinstance(said, str)
+        self.facts = said
+        return ""
+
+    def line_of(self, message: Mapping[str, object]) -> bytes:
+        """Return a message as it is sent."""
+        text = json.dumps(message).encode()
+        return (self.signed.line(text) if self.signed else text) + b"\n"
 
     def offer(self, data: bytes) -> None:
         """Write what the runner needs to start; one that ended before it had read everything has said why."""
@@ -285,6 +352,12 @@ class Wire:
         # What the runner says last is not sudo's.
         refused = None if self.reader.speech is None else refusal(text, self.user, self.name)
         if refused is not None:
+            if self.address.helper:
+                return Unreachable(
+                    f"sudo does not let {self.user} start {self.address.helper};",
+                    host=self.name,
+                    next=f"fab -H {self.address.target} bootstrap, as an administrator, which puts it there",
+                )
             return refused
         words = "\n".join(each for each in (self.reader.words(), text) if each)
         return Unreachable("the connection or the runner ended" + (f":\n{words}" if words else ""), host=self.name)
@@ -311,7 +384,7 @@ class Wire:
         assert self.channel is not None
         try:
             with self.send_lock:
-                self.write(json.dumps(message).encode() + b"\n")
+                self.write(self.line_of(message))
                 for part in data:
                     self.write(part)
         except (OSError, EOFError, paramiko.SSHException) as error:
@@ -330,10 +403,13 @@ class Wire:
 
     def blob(self, name: str, data: bytes) -> None:
         """Send a large piece of data ahead, which a later catalog refers to by name."""
-        self.send({"op": "blob", "id": name, "size": len(data)}, (data,))
+        digest = hashlib.sha256(data).hexdigest()
+        self.send({"op": "blob", "id": name, "size": len(data), "sha256": digest}, (data,))
 
     def blob_of(self, name: str, stream: BinaryIO, size: int) -> None:
         """Send a file ahead, part by part."""
+        if self.address.helper:
+            raise self.for_administrators()
 
         def parts() -> Iterator[bytes]:
             rest = size

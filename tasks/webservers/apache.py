@@ -6,7 +6,7 @@ import re
 
 from hawser.host import Host
 from hawser.resources import Absent, Changed, Command, File, Reloaded, Resources, Service, changed
-from hawser.runner.webservers import TRAITS
+from hawser.runner.webservers import ENABLED_MODULES, TRAITS
 from hawser.steps import removal, step
 
 from .site import SiteParts, in_bytes, marked, parts, reload_after_leaving, served, serves, unclaimed_certificate
@@ -68,8 +68,7 @@ def install(host: Host) -> Resources:
         modules += DELIVERY
     if any(len(each["servers"]) > 1 for each in found["upstreams"]):
         modules += BALANCER
-    missing = 'for each; do test -e "/etc/apache2/mods-enabled/$each.load" || exit 1; done'
-    enabled = Command(("a2enmod", "-q", *modules), unless=("sh", "-c", missing, "sh", *modules))
+    enabled = Command(("a2enmod", "-q", *modules), unless=("sh", "-c", ENABLED_MODULES, "sh", *modules))
     yield enabled
     tls = [site.tls_port] if site.tls != "none" else []
     # Apart from the site, for Apache lets go of a port, or takes one, only when it starts.

@@ -45,6 +45,7 @@ def contradictions(environment: Environment, folder: Path) -> list[SettingError]
     """
     checks: tuple[Iterable[SettingError], ...] = (
         check_hosts(environment),
+        check_logins_of_hosts(environment),
         check_groups(environment),
         check_origin(environment),
         check_app(environment),
@@ -105,6 +106,20 @@ def check_hosts(environment: Environment) -> Iterator[SettingError]:
             yield SettingError(
                 (*at, "address"), "a sandbox host gets its address from the sandbox", "remove one of the two"
             )
+
+
+def check_logins_of_hosts(environment: Environment) -> Iterator[SettingError]:
+    """Who deploys and who may do anything are two logins, where there is one for each."""
+    admin = environment.ssh.admin
+    if admin is None:
+        return
+    for name, host in environment.hosts.items():
+        if not host.user:
+            message = f"on {name} nobody is named who deploys, beside who may do anything"
+            yield SettingError(("ssh", "admin"), message, 'add user = "deploy" to [ssh]')
+        elif host.user in (admin, "root"):
+            message = f"{host.user} is who deploys on {name}, and may do anything there"
+            yield SettingError(("ssh", "admin"), message, "two accounts, or no admin")
 
 
 def check_groups(environment: Environment) -> Iterator[SettingError]:

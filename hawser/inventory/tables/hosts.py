@@ -25,6 +25,12 @@ class SshSettings(Model):
     """How the hosts are reached, where they do not say it themselves."""
 
     user: UnixName | None = Field(default=None, description="The user to log in as. Default: as `ssh` would.")
+    admin: UnixName | None = Field(
+        default=None,
+        description="Who logs in for what needs all of root: bootstrap, upgrade, remove, and whatever is given with "
+        "`--as-admin`. Then `user` can do no more as root than deploy this application. Default: nobody, and `user` "
+        "may do anything as root.",
+    )
     port: Port | None = Field(default=None, description="The port. Default: as `ssh` would, so mostly 22.")
     key: KeyFile | None = Field(default=None, description="The private key to log in with. Default: as `ssh` would.")
     jump: Jump | None = Field(default=None, description="The host to go through.")

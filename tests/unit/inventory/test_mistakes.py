@@ -1408,6 +1408,24 @@ MISTAKES = {
         "/srv/my media has characters that exports and units read in different ways",
         "letters, digits and . _ - / only",
     ),
+    "an administrator, and nobody who deploys": (
+        "[ssh]\nadmin = 'root'",
+        "ssh.admin",
+        "on web1 nobody is named who deploys, beside who may do anything",
+        'add user = "deploy"',
+    ),
+    "an administrator who deploys": (
+        "[ssh]\nadmin = 'ann'\nuser = 'ann'",
+        "ssh.admin",
+        "ann is who deploys on web1, and may do anything there",
+        "two accounts",
+    ),
+    "root, who deploys without being an administrator": (
+        "[ssh]\nadmin = 'ann'\nuser = 'root'",
+        "ssh.admin",
+        "root is who deploys on web1, and may do anything there",
+        "two accounts",
+    ),
     "a package that apt does not know": (
         "[packages]\nall = ['Not A Package']",
         "packages.all[0]",

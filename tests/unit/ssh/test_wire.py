@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import json
 import os
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +20,7 @@ from fabric.config import Config
 
 from hawser.errors import HawserError, ProtocolBreach, Unreachable
 from hawser.resources import Catalog, File, Link
+from hawser.signatures import Signer, make_key
 from hawser.ssh import protocol
 from hawser.ssh import wire as wire_module
 from hawser.ssh.connect import Address, Connector
@@ -408,3 +412,85 @@ class TestCommand:
     def test_a_sudo_password_goes_over_standard_input_only(self, command):
         text, first = command("deploy", "pa ss'word")
         assert "pa ss" not in text and first == b"pa ss'word\n"
+
+
+class TestTheHelper:
+    """Deploy users start a program of root's, which takes signed messages; see `hawser.runner.helper`."""
+
+    @pytest.fixture
+    def signer(self) -> Signer:
+        return Signer("harbour", make_key())
+
+    @pytest.fixture
+    def helper(self, tmp_path, runner, signer, monkeypatch) -> Path:
+        """Return the helper as `bootstrap` places it, and a sudo that starts nothing else."""
+        for name in ("shop", "state", "bin"):
+            (tmp_path / name).mkdir()
+        rules = {name: [] for name in ("users", "groups", "own", "logs", "lines", "databases")}
+        rules |= {"application": "shop", "environment": "harbour", "host": "web1", "key": signer.public}
+        rules |= {"root": str(tmp_path / "shop"), "state": str(tmp_path / "state")}
+        (tmp_path / "rules.json").write_text(json.dumps(rules))
+        (tmp_path / "packed").write_bytes(runner.compressed)
+        program = runner.helper("shop", str(tmp_path / "packed"), str(tmp_path / "rules.json"))
+        place = tmp_path / "hawser-shop"
+        place.write_text(program.replace("/usr/bin/python3", sys.executable))
+        sudo = f'#!/bin/sh\n[ "$*" = "-n {place}" ] && exec {place}; echo "sudo: a password is required" >&2; exit 1\n'
+        (tmp_path / "bin" / "sudo").write_text(sudo)
+        for each in (place, tmp_path / "bin" / "sudo"):
+            each.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+        return place
+
+    @pytest.fixture
+    def opened(self, wire, helper, signer):
+        def opened(**changes: object) -> Wire:
+            made = wire(execute, "deploy")
+            made.address = dataclasses.replace(made.address, **{"helper": str(helper), "signer": signer, **changes})
+            made.open(refuse)
+            return made
+
+        return opened
+
+    def test_it_does_what_is_signed(self, opened, tmp_path):
+        wire = opened()
+        assert wire.facts.python
+        wire.blob("ahead", b"data")
+        catalog = Catalog.of([("a step", [Link(f"{tmp_path}/shop/current", "releases/one")])])
+        assert wire.apply(catalog, False, (), lambda message: None)
+        assert (tmp_path / "shop" / "current").readlink() == Path("releases/one")
+
+    def test_what_it_refuses_is_told_in_its_words(self, opened):
+        answer = opened().request("stream", {"argv": ["id"], "user": "root"})
+        assert not answer.ok and answer.error == "needs an administrator (--as-admin): the request `stream`"
+
+    def test_without_the_key_nothing_is_asked_of_it(self, opened):
+        with pytest.raises(Unreachable, match=r"takes what HAWSER_SIGNING_KEY has signed.*secrets.pull"):
+            opened(signer=None)
+
+    def test_another_key_is_told_in_its_words(self, opened):
+        with pytest.raises(Unreachable, match="ended"):
+            opened(signer=Signer("harbour", make_key()))
+
+    def test_a_helper_of_another_version_is_named(self, opened, runner, monkeypatch):
+        other = Source({"x": ("x.py", "")}, runner.kept)
+        monkeypatch.setattr(wire_module, "source", lambda: other)
+        with pytest.raises(Unreachable, match=r"of another Hawser; next: fab -H shop/web1 bootstrap, as an admin"):
+            opened()
+
+    def test_where_there_is_none_the_way_to_it_is_told(self, wire, signer):
+        made = wire(say("", "sudo: a password is required\n", 1), "deploy")
+        made.address = dataclasses.replace(made.address, helper="/usr/local/sbin/hawser-shop", signer=signer)
+        with pytest.raises(
+            Unreachable, match=r"sudo does not let deploy start /usr/local/sbin/hawser-shop; next: .* boot"
+        ):
+            made.open(refuse)
+
+    def test_what_takes_all_of_root_is_refused_here(self, opened):
+        wire = opened()
+        for ask in (
+            lambda: wire.terminal("id", None),
+            lambda: wire.terminal("id", ("xterm", 80, 24)),
+            lambda: wire.blob_of("x", io.BytesIO(b"x"), 1),
+        ):
+            with pytest.raises(Unreachable, match=r"needs an administrator; next: the same command with --as-admin"):
+                ask()

@@ -1,0 +1,48 @@
+"""What of a rollout the helper of a deploy user would not do: it is known before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hawser.answers.messages import Message
+from hawser.errors import HawserError
+from hawser.fleet.fleet import Fleet
+from hawser.host.release import Release
+from hawser.steps import StepLike
+
+# As the helper begins it; see `hawser.runner.engine`.
+NEEDS = "needs an administrator"
+
+
+def require_allowed(fleet: Fleet, wanted: Release, steps: Sequence[StepLike]) -> None:
+    """Stop where a deploy user may not have done all that a rollout does on its hosts.
+
+    :param steps: those of a switch and of what follows it.
+    :raises HawserError: names hosts and resources, and who may.
+    """
+    if fleet.environment.ssh.admin is None or fleet.session.as_admin or fleet.dry:
+        return
+
+    def look(name: str) -> list[str]:
+        found: list[str] = []
+
+        def on_message(message: Message) -> None:
+            if message["t"] == "event" and message.get("note", "").startswith(NEEDS):
+                found.append(f"  {message['label']}: {message.get('note', '').partition(': ')[2]}")
+
+        catalog = fleet.catalog(name, steps, wanted)
+        fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), on_message)
+        return found
+
+    told: dict[str, list[str]] = {}
+    for name, lines in fleet.connections.parallel(fleet.names, look).items():
+        if isinstance(lines, Exception):
+            raise lines
+        if lines:
+            told.setdefault("\n".join(lines), []).append(name)
+    if told:
+        lines = [f"{', '.join(names)}:\n{text}" for text, names in told.items()]
+        raise HawserError(
+            "\n".join(["this needs an administrator once; nothing was touched", *lines]),
+            next=f"fab -H {fleet.environment.name} --as-admin deploy",
+        )
