@@ -176,7 +176,7 @@ class Intruder:
         """Ask the helper for some resources; what it says of each."""
         stdin, stdout, _stderr = self.client.exec_command("sudo -n /usr/local/sbin/hawser-yard", timeout=60)
         signed = self.signer.for_helper("one", json.loads(stdout.readline())["nonce"])
-        hello = {"application": "yard", "root": "/srv/yard", "state": "/var/lib/hawser/yard", "token": "intruder"}
+        hello = {"application": "yard", "root": "/srv/yard", "state": "/var/lib/hawser/yard", "token": "0" * 32}
         catalog = Catalog.of([("x", list(wanted))]).to_wire()
         apply = {"op": "apply", "id": 1, "arguments": {"catalog": catalog}}
         for message in (hello, apply, {"op": "bye"}):

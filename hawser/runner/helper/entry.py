@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Bytes of a request's line at most; an attacker without the key may send what he likes.
 LONGEST = 1 << 26
+TOKEN = re.compile("[0-9a-f]{32}")
 SIGNATURE = re.compile(b"[A-Za-z0-9_-]{86}")
 
 
@@ -80,4 +81,7 @@ def main(path: str, digest: str) -> None:
     for name in ("application", "root", "state"):
         if hello.get(name) != rules[name]:
             sys.exit("hawser: this helper is of %s in %s" % (rules["application"], rules["root"]))
+    # Names of folders are made of it.
+    if not TOKEN.fullmatch(str(hello.get("token"))):
+        sys.exit("hawser: a run without a token")
     run(hello, source, sink, Policy(rules))

@@ -22,22 +22,6 @@ if TYPE_CHECKING:
 
     Rule = Callable[["Policy", Any], bool]
 
-# Their check reads only, and says nothing of what it has read: such a resource may be asked for anywhere, as long as it
-# is there already.
-PASSIVE = {
-    "absent",
-    "acme_certificate",
-    "acme_link",
-    "block",
-    "directory",
-    "exports",
-    "file",
-    "files",
-    "http_block",
-    "link",
-    "mount",
-}
-PASSIVE |= {"mounts", "packages", "restore_settled", "placed", "self_signed", "service", "tool", "user", "volumes"}
 SERVERS = ("nginx", "apache2", "caddy")
 # What root itself may be asked to run.
 COMMANDS = {
@@ -93,7 +77,7 @@ class Policy:
         """
         if operation in ("apply", "facts", "lock", "holder"):
             return
-        if operation == "read" and (self.inside(arguments["path"]) or self.is_record(arguments["path"])):
+        if operation == "read" and self.is_record(arguments["path"]):
             return
         if operation == "ask_all":
             for function, given in arguments["questions"]:
@@ -109,8 +93,9 @@ class Policy:
         raise Excess("the request `%s`" % operation)
 
     def is_record(self, path: Any) -> bool:
-        """Whether a path is a record that the helper itself keeps of the application."""
-        return isinstance(path, str) and path.startswith(self.state + "/") and os.path.realpath(path) == path
+        """Whether a path is a record of Hawser's own, which no user can have put there."""
+        own = isinstance(path, str) and path.startswith(self.state + "/") and os.path.realpath(path) == path
+        return own or (self.inside(path) and is_roots(os.path.dirname(path)) and not os.path.islink(path))
 
     def require_question(self, function: str, arguments: Mapping[str, Any]) -> None:
         rules = QUESTIONS.get(function)
@@ -142,7 +127,10 @@ class Policy:
     def may_look(self, row: Row) -> bool:
         """Whether a row that may not be applied may be compared with what is there."""
         fields: Mapping[str, Any] = {**row}
-        return is_look(fields["unless"]) if row["kind"] == "command" else row["kind"] in PASSIVE
+        if row["kind"] == "command":
+            return is_look(fields["unless"])
+        rule = PASSIVE.get(row["kind"])
+        return rule is not None and rule(self, fields)
 
     def holds(self, rules: Mapping[str, Rule], arguments: Mapping[str, Any]) -> bool:
         # Without one it would run as root.
@@ -331,8 +319,14 @@ def names(_policy: Policy, value: Any) -> bool:
     return all(map(WORD.fullmatch, value))
 
 
-def all_inside(policy: Policy, value: Any) -> bool:
-    return all(map(policy.inside, value))
+def words_in(*fields: str) -> Rule:
+    """Return the rule of a row in which these fields hold words alone."""
+
+    def rule(_policy: Policy, row: Any) -> bool:
+        found = [each for name in fields for each in (row[name] if isinstance(row[name], list) else [row[name]])]
+        return all(map(WORD.fullmatch, found))
+
+    return rule
 
 
 def user(policy: Policy, value: Any) -> bool:
@@ -443,7 +437,7 @@ HEALTHY: Dict[str, Rule] = {
     "fast": anything,
     "log": log,
     "tls": anything,
-    "ca": inside_or_none,
+    "ca": variables,
     "command": anything,
     "user": lambda policy, value: not value or policy.is_user(value),
     "cwd": anything,
@@ -560,7 +554,7 @@ KINDS: Dict[str, Dict[str, Rule]] = {
     "history": {"entry": entry},
     "journal": {"release": release, "entry": entry},
     "link": {"path": place, "target": anything, "parents": anything},
-    "linked_folder": {"path": place, "target": anything, "aside": place, "owner": owner, "group": group},
+    "linked_folder": {"path": place, "target": anything, "aside": place, "owner": user, "group": group},
     "mounted": {"path": anything, "hint": anything},
     "once": {
         **PROGRAM_FIELDS,
@@ -630,7 +624,13 @@ def require_own_folder(policy: Policy, fields: Mapping[str, Any]) -> None:
     own = of_code or any(f"{path}/".startswith(each + "/") for each in policy.own)
     if fields["owner"] != "root" and not own:
         raise Excess("a folder of %s where root reads" % fields["owner"])
-    if policy.among_logs(path) and (fields["mode"] & 0o022 or fields["owner"] != "root"):
+    if (
+        fields["owner"] == "root"
+        and fields["mode"] & 0o022
+        and (policy.among_logs(path) or not fields["mode"] & 0o1000)
+    ):
+        raise Excess("a folder of root's that others may write to")
+    if policy.among_logs(path) and fields["owner"] != "root":
         raise Excess("a folder of logs that others may write to")
 
 
@@ -638,6 +638,8 @@ def require_own_file(policy: Policy, fields: Mapping[str, Any]) -> None:
     refused = policy.definition(fields["path"], fields["content"])
     if refused:
         raise Excess(refused)
+    if refused == "" and (fields["owner"], fields["group"], fields["mode"]) != ("root", "root", 0o644):
+        raise Excess("a definition that others may write to")
     # A log may be made, and nothing that is no file is written through.
     found = policy.within(fields["path"]) and not os.path.islink(fields["path"])
     if refused is None and not found and fields["path"] not in policy.records:
@@ -679,6 +681,14 @@ def require_command(policy: Policy, fields: Mapping[str, Any]) -> None:
         raise Excess("a program that runs as root")
 
 
+def require_linked_folder(policy: Policy, fields: Mapping[str, Any]) -> None:
+    require_link(policy, fields)
+    # What is copied there keeps its modes.
+    there = os.path.normpath(os.path.join(os.path.dirname(fields["path"]), fields["target"]))
+    if not any(f"{policy.root}/{policy.real(there)}/".startswith(each + "/") for each in policy.own):
+        raise Excess("a folder that is not its user's")
+
+
 def require_retired(policy: Policy, fields: Mapping[str, Any]) -> None:
     if fields["path"] and not policy.is_definition(fields["path"]):
         raise Excess("a path that is none of its processes'")
@@ -703,8 +713,23 @@ FURTHER: Dict[str, Callable[[Policy, Mapping[str, Any]], None]] = {
     "healthy": require_healthy,
     "link": require_link,
     "retired": require_retired,
-    "linked_folder": require_link,
+    "linked_folder": require_linked_folder,
     "tried": require_tried,
+}
+# Kinds whose check reads only: they may be asked for anywhere, as long as it is there already. Nothing is said of what
+# was read. The rule is one of all fields together.
+PASSIVE: Dict[str, Rule] = {
+    **dict.fromkeys(("absent", "acme_certificate", "acme_link", "block", "directory", "file", "files"), anything),
+    **dict.fromkeys(("http_block", "link", "placed", "restore_settled", "self_signed", "volumes"), anything),
+    "mariadb_database": words_in("name"),
+    "mariadb_role": words_in("name"),
+    "packages": words_in("names"),
+    "postgres_database": words_in("name", "owner"),
+    "postgres_role": words_in("name"),
+    "rabbit_access": words_in("name"),
+    "service": words_in("name"),
+    "tool": lambda _policy, fields: is_roots(fields["path"]),
+    "user": words_in("name"),
 }
 STREAM: Dict[str, Rule] = {
     "argv": anything,
@@ -746,7 +771,7 @@ QUESTIONS: Dict[str, Dict[str, Rule]] = {
         "host_keys": anything,
     },
     "checkout.tips": {"mirror": mirror},
-    "commands.variables": {"paths": all_inside},
+    "commands.variables": {"paths": lambda policy, value: all(variables(policy, each) for each in value)},
     "commits.between": {"mirror": mirror, "former": anything, "commit": anything, "most": anything},
     "cron.last": {"folder": inside},
     "derived.unchanged": {"commands": same_rules(DERIVED)},

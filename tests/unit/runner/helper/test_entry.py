@@ -77,7 +77,7 @@ class Session:
 
     def hello(self, **changes):
         told = {name: self.rules[name] for name in ("application", "root", "state")}
-        return self.line(**{**told, "token": "t", **changes})
+        return self.line(**{**told, "token": "0" * 32, **changes})
 
     def says(self, *data):
         """Send some bytes and return what it says until the end, and on standard error."""
@@ -173,6 +173,12 @@ def test_it_is_of_one_application(helper):
     with helper() as session:
         said, errors = session.says(session.hello(application="other"))
     assert said == [] and "this helper is of yard" in errors
+
+
+def test_a_token_is_no_path(helper):
+    with helper() as session:
+        said, errors = session.says(session.hello(token="../../x"))
+    assert said == [] and "without a token" in errors
 
 
 def test_a_line_without_an_end_is_not_kept_for_ever(monkeypatch):

@@ -73,7 +73,7 @@ def test_each_field_of_a_kind_has_a_rule(kind):
 
 
 def test_kinds_and_questions_are_those_that_there_are():
-    assert set(KINDS) | PASSIVE <= set(ALL_KINDS)
+    assert set(KINDS) | set(PASSIVE) <= set(ALL_KINDS)
     assert set(QUESTIONS) <= set(ASKABLE)
 
 
@@ -158,6 +158,16 @@ def test_what_a_deploy_does_is_let_through(why_not, root):
         lambda root: File(
             "/etc/systemd/system/yard-web.service", UNIT.format(user="yard").replace("=yard", "=other", 1)
         ),
+        lambda root: File("/etc/systemd/system/yard-web.service", UNIT.format(user="yard"), mode=0o666),
+        lambda root: File("/etc/systemd/system/yard-web.service", UNIT.format(user="yard"), owner="yard"),
+        lambda root: File("/etc/cron.d/yard", "* * * * * yard id\n", group="yard"),
+        # What is copied keeps the modes that its user has given it.
+        lambda root: resources.LinkedFolder(
+            f"{root}/releases/x/source/a", "../../../data", f"{root}/x", "root", "yard"
+        ),
+        lambda root: resources.LinkedFolder(f"{root}/releases/x/source/a", "../../../log", f"{root}/x", "yard", "yard"),
+        lambda root: resources.LinkedFolder(f"{root}/releases/x/source/a", "../../y", f"{root}/x", "yard", "yard"),
+        lambda root: Directory(f"{root}/releases/x", mode=0o777),
         # Records of which paths are made.
         lambda root: resources.Journal("../../../etc/cron.d/x", {}),
         lambda root: resources.Journal(RELEASE, {"release": "../x"}),
@@ -226,4 +236,6 @@ def test_programs_logs_and_records_are_its_own(policy, root, tmp_path):
     assert why("logs", {"sources": [{"name": "web", "path": "/etc/shadow"}]})
     assert why("logs", {"sources": [{"name": "web", "pattern": "/var/log/*"}]})
     assert not why("read", {"path": f"{tmp_path}/state/journal.json"})
+    (tmp_path / "state" / "x").symlink_to("/etc/shadow")
+    assert why("read", {"path": f"{tmp_path}/state/x"})
     assert why("read", {"path": "/etc/shadow"}) and why("read", {"path": f"{tmp_path}/state/../x"})
