@@ -202,7 +202,9 @@ class Engine:
             if refused:
                 note = "needs an administrator (--as-admin): %s" % refused
                 if dry:
-                    return "would_change", {"note": self.system.show(note, head=True)}
+                    # Where it could not even be looked at, nobody knows.
+                    status = "would_change" if self.limits and self.limits.may_look(spec) else "unknown"
+                    return status, {"note": self.system.show(note, head=True)}
                 raise Failure(note)
             details: Details = {"diff": self.system.show(change.diff, head=True)}
             details["note"] = self.system.show(change.note, head=True)

@@ -720,7 +720,10 @@ FURTHER: Dict[str, Callable[[Policy, Mapping[str, Any]], None]] = {
 # was read. The rule is one of all fields together.
 PASSIVE: Dict[str, Rule] = {
     **dict.fromkeys(("absent", "acme_certificate", "acme_link", "block", "directory", "file", "files"), anything),
-    **dict.fromkeys(("http_block", "link", "placed", "restore_settled", "self_signed", "volumes"), anything),
+    **dict.fromkeys(
+        ("exports", "http_block", "link", "mount", "mounts", "placed", "restore_settled", "self_signed", "volumes"),
+        anything,
+    ),
     "mariadb_database": words_in("name"),
     "mariadb_role": words_in("name"),
     "packages": words_in("names"),
