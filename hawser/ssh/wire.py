@@ -264,9 +264,9 @@ class Wire:
         signer, target = self.address.signer, self.address.target
         if signer is None:
             raise Unreachable(
-                "its helper takes what HAWSER_SIGNING_KEY has signed, and that is not here;",
+                "its helper takes what HAWSER_SIGNING_KEY has signed, and that secret is missing;",
                 host=self.name,
-                next=f"fab -H {target} secrets.pull, as who has it from a colleague",
+                next="the line is with whoever has bootstrapped this host, and on no host",
             )
         self.channel = self.open_channel()
         sudo = "" if self.user == "root" else f"{ENGLISH} sudo -n "
