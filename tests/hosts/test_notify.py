@@ -57,3 +57,47 @@ def test_rollouts_and_hosts_tell_people(fleet: Fleet, hook: Hook) -> None:
         fleet.fab("-H", target, "notify.install")
         fleet.fab("-H", fleet.name, "deploy")
     assert "hawser-watch" not in fleet.inside("web1", "ls", "/etc/systemd/system")
+
+
+MAIL_SERVER = """
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq && apt-get install -y -qq --no-install-recommends opensmtpd >/dev/null
+printf '%s\\n' 'table aliases file:/etc/aliases' 'listen on 0.0.0.0' 'action here mbox alias <aliases>' \\
+  'match from any for domain "mail.test" action here' >/etc/smtpd.conf
+id crew 2>/dev/null || useradd --create-home crew
+systemctl restart opensmtpd
+"""
+
+
+@pytest.mark.slow
+def test_a_rollout_and_a_host_tell_a_mailbox(fleet: Fleet) -> None:
+    """Against a mail server that delivers: what the letters say, and that what cannot be delivered fails nothing."""
+    fleet.inside("data1", "sh", "-c", MAIL_SERVER)
+    secrets, target, box = fleet.hosts / f"{fleet.name}.env", f"{fleet.name}/web1", "/var/mail/crew"
+    before = secrets.read_text()
+    url = f"mailto://{fleet.address('data1')}:25?from=hawser@mail.test&to=crew@mail.test"
+
+    def letters() -> str:
+        return fleet.inside("data1", "sh", "-c", f"cat {box} 2>/dev/null; true")
+
+    try:
+        notify = '[notify]\nurls = ["{{ secrets.MAIL }}"]\nwatch = "daily"\n\n[site]'
+        with changed(fleet, {"[site]": notify, "generated = [": 'required = ["MAIL"]\ngenerated = ['}):
+            secrets.write_text(f"{before}MAIL={url}\n")
+            fleet.fab("-H", fleet.name, "notify.test")
+            fleet.fab("-H", fleet.name, "deploy")
+            wait_for("the letter of the rollout", lambda: f"Subject: {fleet.name}: deploy done" in letters())
+            fleet.fab("-H", target, "notify.install")
+            now = int(time.time())
+            fleet.inside("web1", "sh", "-c", f"echo {now} 1 {now} 7 >/srv/demo/cron/tick.last")
+            fleet.inside("web1", "systemctl", "start", "hawser-watch-demo.service")
+            wait_for("the letter of the host", lambda: f"Subject: {fleet.name}/web1: 1 wrong" in letters())
+            assert "the last run of tick exited with 7" in letters()
+            fleet.inside("data1", "systemctl", "stop", "opensmtpd")
+            said = fleet.fab("-H", fleet.name, "notify.test", code=None)
+            assert said.returncode and "refused" in said.stdout + said.stderr
+            assert fleet.fab("-H", fleet.name, "deploy").returncode == 0
+    finally:
+        secrets.write_text(before)
+        fleet.fab("-H", target, "notify.install")
+        fleet.fab("-H", fleet.name, "deploy")

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 
+from ..files.disk import read
 from ..main import Source, events, run
 from .ed25519 import verifies
 from .policy import Policy
@@ -65,8 +66,7 @@ def main(path: str, digest: str) -> None:
     :param path: the rules that `bootstrap` has written; see `Policy`.
     :param digest: of this runner.
     """
-    with open(path, encoding="utf-8") as stream:
-        rules = json.load(stream)
+    rules = json.loads(read(path) or b"")
     nonce = os.urandom(16).hex()
     sink = events()
     sink.write(json.dumps({"t": "helper", "nonce": nonce, "runner": digest}).encode() + b"\n")

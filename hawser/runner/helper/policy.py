@@ -11,6 +11,7 @@ import os
 import re
 import stat
 
+from ..files.disk import beginning
 from ..webservers import ENABLED_MODULES
 from .definitions import Excess, require_crontab, require_program, require_unit
 
@@ -218,11 +219,9 @@ class Policy:
 
     def is_free(self, path: str) -> bool:
         """Whether there is no definition that somebody else has put there."""
-        try:
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                former = HEADER.match(stream.read(4096))
-        except FileNotFoundError:
+        if not os.path.lexists(path):
             return True
+        former = HEADER.match(beginning(path, 4096))
         return former is not None and former.group(1) == self.application
 
     def definition(self, path: str, text: Any) -> Optional[str]:
