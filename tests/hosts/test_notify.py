@@ -94,8 +94,8 @@ def test_a_rollout_and_a_host_tell_a_mailbox(fleet: Fleet) -> None:
             wait_for("the letter of the host", lambda: f"Subject: {fleet.name}/web1: 1 wrong" in letters())
             assert "the last run of tick exited with 7" in letters()
             fleet.inside("data1", "systemctl", "stop", "opensmtpd")
-            said = fleet.fab("-H", fleet.name, "notify.test", code=None)
-            assert said.returncode and "refused" in said.stdout + said.stderr
+            said = fleet.fab("-H", fleet.name, "notify.test", code=1)
+    XX
             assert fleet.fab("-H", fleet.name, "deploy").returncode == 0
     finally:
         secrets.write_text(before)
