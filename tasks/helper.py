@@ -78,6 +78,7 @@ def rules_of(host: Host) -> dict[str, object]:
     users = {host.app.user}
     users |= {str(process.user) for process in host.process_settings().values()}
     users |= {str(entry.user) for entry in host.cron_entries().values()}
+    rabbitmq = host.environment.services.rabbitmq
     folders = ["home", "run", *host.environment.persistent.folders]
     return {
         "application": host.app.name,
@@ -89,6 +90,7 @@ def rules_of(host: Host) -> dict[str, object]:
         "users": sorted(users - {"root"}),
         "groups": [host.app.group],
         "own": [f"{host.root}/{folder}" for folder in folders],
+        "vhosts": sorted({each.vhost for each in rabbitmq.users.values()}) if rabbitmq else [],
         "lines": sorted(lines_of_units(host)),
         "databases": [
             {

@@ -45,7 +45,7 @@ class Policy:
     """The limits of one application's helper.
 
     :param rules: what `bootstrap` has written down, as JSON has it: application, environment, root, state, users and
-        groups (its own, without root), own (folders that its user owns), logs (folders of logs), databases, lines
+        groups (its own, without root), own (folders that its user owns), logs (folders of logs), databases, vhosts (of RabbitMQ), lines
         (of units, that an administrator has let through), key.
     """
 
@@ -57,6 +57,7 @@ class Policy:
         self.groups = frozenset(rules["groups"])
         self.records = {self.state + "/rollout.json", self.state + "/hold.json"}
         self.lines = frozenset(rules["lines"])
+        self.vhosts = frozenset(rules["vhosts"])
         self.databases = list(rules["databases"])
         self.own = tuple(rules["own"])
         self.logs = tuple(rules["logs"])
@@ -728,7 +729,9 @@ PASSIVE: Dict[str, Rule] = {
     "packages": words_in("names"),
     "postgres_database": words_in("name", "owner"),
     "postgres_role": words_in("name"),
-    "rabbit_access": words_in("name"),
+    "postgres_login": words_in("name", "owner"),
+    "rabbit_access": words_in("user"),
+    "rabbit_logins": words_in("user"),
     "service": words_in("name"),
     "tool": lambda _policy, fields: is_roots(fields["path"]),
     "user": words_in("name"),
@@ -804,6 +807,8 @@ QUESTIONS: Dict[str, Dict[str, Rule]] = {
     "releases.history": {"lines": anything, "mirror": mirror},
     "releases.listing": {"root": root},
     "releases.stuck": {"root": root, "keep": anything},
+    "queues.rabbitmq": {"vhosts": lambda policy, value: set(value) <= policy.vhosts, "first": anything},
+    "queues.redis": dict.fromkeys(("port", "password", "database", "first"), anything),
     "restores.left": {"databases": anything},
     "samples.listing": {"source": inside, "made": anything},
     "scripts.deeper": {"source": inside, "name": anything},

@@ -426,7 +426,7 @@ class TestTheHelper:
         """Return the helper as `bootstrap` places it, and a sudo that starts nothing else."""
         for name in ("shop", "state", "bin"):
             (tmp_path / name).mkdir()
-        rules = {name: [] for name in ("users", "groups", "own", "logs", "lines", "databases")}
+        rules = {name: [] for name in ("users", "groups", "own", "logs", "lines", "databases", "vhosts")}
         rules |= {"application": "shop", "environment": "harbour", "host": "web1", "key": signer.public}
         rules |= {"root": str(tmp_path / "shop"), "state": str(tmp_path / "state")}
         (tmp_path / "rules.json").write_text(json.dumps(rules))

@@ -29,7 +29,7 @@ def rules(tmp_path):
         "root": str(tmp_path / "root"),
         "state": str(tmp_path / "state"),
         "key": Signer("harbour", KEY).public,
-        **{name: [] for name in ("users", "groups", "own", "logs", "lines", "databases")},
+        **{name: [] for name in ("users", "groups", "own", "logs", "lines", "databases", "vhosts")},
     }
     (tmp_path / "state").mkdir()
     (tmp_path / "rules.json").write_text(json.dumps(found))

@@ -49,6 +49,7 @@ def policy(root, tmp_path):
             "logs": [f"{root}/log"],
             "lines": [],
             "databases": [],
+            "vhosts": [],
         }
     )
 
@@ -70,6 +71,12 @@ def fields_of(kind):
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_each_field_of_a_kind_has_a_rule(kind):
     assert set(KINDS[kind]) == fields_of(kind)
+
+
+@pytest.mark.parametrize("kind", sorted(PASSIVE))
+def test_what_may_be_looked_at_is_judged_by_fields_that_it_has(policy, kind):
+    row = {name: ["x"] if name == "names" else "x" for name in fields_of(kind)}
+    policy.may_look({"kind": kind, "step": "a", "label": "b", **row})
 
 
 def test_kinds_and_questions_are_those_that_there_are():
