@@ -1,4 +1,4 @@
-"""Deploy users who are not root: the helper does for them what a deploy needs, and ten ways to become root fail."""
+"""Deploy users who are not root: the helper does for them what a deploy needs, and twenty ways to become root fail."""
 
 from __future__ import annotations
 

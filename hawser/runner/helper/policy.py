@@ -320,11 +320,11 @@ def names(_policy: Policy, value: Any) -> bool:
 
 
 def words_in(*fields: str) -> Rule:
-    """Return the rule of a row in which these fields hold words alone."""
+    """Return the rule of a row in which these fields hold words alone, or nothing."""
 
     def rule(_policy: Policy, row: Any) -> bool:
         found = [each for name in fields for each in (row[name] if isinstance(row[name], list) else [row[name]])]
-        return all(map(WORD.fullmatch, found))
+        return all(each == "" or WORD.fullmatch(each) for each in found)
 
     return rule
 
