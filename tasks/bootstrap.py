@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from hawser.fleet import kept
+from hawser.fleet import access, kept
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.kept import public_key
 from hawser.fleet.references import bootstrapped_with, record_path
@@ -33,7 +33,7 @@ from hawser.signatures import BOOTSTRAP
 from hawser.steps import StepLike, fleet_task, removal, step
 from hawser.templates.rendering import TemplateError
 
-from . import acme, backup, certs, checkouts, db, firewall, helper, notify, shares, updates, venv, volumes
+from . import acme, backup, certs, checkouts, db, firewall, helper, notify, shares, sshd, team, updates, venv, volumes
 from .services import SERVICES
 from .webservers import web_server
 
@@ -201,6 +201,9 @@ STEPS = [
     backup.install,
     notify.install,
     helper.install,
+    team.accounts,
+    sshd.as_before,
+    sshd.bans,
     checkouts.tidy,
     db.forget,
 ]
@@ -243,11 +246,14 @@ def bootstrap(fleet: Fleet) -> None:
     look_ahead(fleet)
     # Where a release serves, its Python is there; a deploy looks for another one.
     venv.require_interpreter(fleet.subset([name for name in fleet.names if not fleet.facts(name).current]))
+    found = access.require_way_back(fleet)
     environment, steps = fleet.environment, list[StepLike](STEPS)
     if serves_with_others(fleet):
         # Not before the processes that use them: a deploy changes both together.
         waiting = [each.install for each in SERVICES.values() if each.passwords]
         steps = [each.given(serving=True) if each in waiting else each for each in STEPS]
+    places = {name: each.address for name, each in found.items()}
+    steps = [sshd.bans.given(places=places) if each is sshd.bans else each for each in steps]
     # What one host mounts, another one exports first; and what restarts for a certificate does so in its turn.
     steps += [] if environment.shares else [shares.mount]
     steps += [] if environment.certificates else [certs.place]
@@ -259,6 +265,7 @@ def bootstrap(fleet: Fleet) -> None:
         fleet.apply([checkouts.install.given(commits=commits)], phase="checkouts")
     if environment.certificates:
         certs.bring(fleet)
+    sshd.bring(fleet)
     made = bootstrapped_with(fleet)
     stale = [name for name in fleet.names if fleet.facts(name).set_up != made.id]
     if stale:

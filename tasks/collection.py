@@ -100,9 +100,11 @@ PLACES = {
     "secrets.pull": "secrets.pull",
     "secrets.new-key": "secrets.new_key",
     "secrets.rotate": "rotation.rotate",
+    "sshd.install": "sshd.install",
     "sudoers": "helper.sudoers",
     "supervisor.reload": "managers.supervisor.reload",
     "systemd.reload": "managers.systemd.reload",
+    "team.install": "team.install",
     "updates.install": "updates.install",
     "venv.python": "venv.python",
     "venv.build": "venv.build",
@@ -144,7 +146,7 @@ MEMBERS = {
     "Parts of a deploy, one by one": (
         *("code.*", "checkouts.*", "builds.*", "venv.*", "config.install", "config.place", "release.*", "db.migrate"),
         *("systemd.*", "supervisor.*", *(f"{server}.*" for server in TRAITS)),
-        *("cron.install", "firewall.*", "updates.*"),
+        *("cron.install", "firewall.*", "sshd.*", "team.*", "updates.*"),
     ),
 }
 # The tasks that the names of their groups stand for.

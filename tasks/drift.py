@@ -23,6 +23,7 @@ from . import (
     managers,
     release,
     shares,
+    sshd,
     venv,
     volumes,
     webservers,
@@ -32,6 +33,7 @@ from . import (
 SET_UP: Sequence[StepLike] = [
     *(each for each in bootstrap.STEPS if each not in (bootstrap.folders, db.forget)),
     shares.mount,
+    sshd.without_passwords,
 ]
 WITHOUT_RELEASE: Sequence[StepLike] = [bootstrap.folders, certs.place]
 

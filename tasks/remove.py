@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from hawser.answers.messages import Message
 from hawser.errors import HawserError
+from hawser.fleet import access
 from hawser.fleet.fleet import Fleet
 from hawser.host.databases import databases_of, folder_of
 from hawser.session.generated import load_incomplete
@@ -25,6 +26,8 @@ from . import (
     notify,
     release,
     shares,
+    sshd,
+    team,
     updates,
     volumes,
     webservers,
@@ -41,7 +44,16 @@ REMOVE: Mapping[str, Sequence[Step]] = {
     # What databases and their backups may lie on.
     "storage": [shares.remove, volumes.remove],
     # What else lies outside of the application's folder.
-    "files": [acme.remove, certs.remove, checkouts.remove, config.remove, updates.remove, helper.remove],
+    "files": [
+        acme.remove,
+        certs.remove,
+        checkouts.remove,
+        config.remove,
+        updates.remove,
+        helper.remove,
+        sshd.remove,
+        team.remove,
+    ],
     # That folder, its users, and the runner's records.
     "host": [bootstrap.remove],
 }
@@ -55,6 +67,7 @@ def remove(fleet: Fleet, yes: bool = False) -> None:
     """
     load_incomplete(fleet.session)
     fleet.connect()
+    access.require_way_back(fleet, members={})
     if not fleet.dry:
         fleet = fleet.subset(losses(fleet))
         if not fleet.names:

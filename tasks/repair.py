@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hawser.errors import HawserError, StepFailed
-from hawser.fleet import kept
+from hawser.fleet import access, kept
 from hawser.fleet.comparison import SERVES, SET_UP, Comparison, Difference, as_set_up
 from hawser.fleet.fleet import Fleet
 from hawser.fleet.references import Reference, only_release
@@ -16,7 +16,7 @@ from hawser.host.release import Release
 from hawser.resources import File, Resource, Running
 from hawser.steps import Step, StepLike, fleet_task, own_steps
 
-from . import bootstrap, builds, code, config, deploy, drift, managers, release, venv, volumes
+from . import bootstrap, builds, code, config, deploy, drift, managers, release, sshd, venv, volumes
 from .services import SERVICES
 
 # What processes have read, or run on, since they started.
@@ -83,6 +83,7 @@ def repair(fleet: Fleet) -> None:
     made = made_of(wrong)
     refuse_news(there, wrong, made)
     wanted = release_of(there, wrong)
+    access.require_way_back(there.subset([*made]))
     rolled = [each.host for each in wrong if SERVES in each.known and there.host(each.host).runs_code]
     rest = [each.host for each in wrong if each.host not in rolled]
     if rest:
@@ -96,6 +97,7 @@ def repair(fleet: Fleet) -> None:
         before: list[StepLike] = [*(AsSetUp(step, made) for step in later(made)), managers.systemd.only_ours]
         deploy.roll_out(hosts, wanted, record, hosts.names, again=True, early=early, before=before)
         fleet.session.progress.end_anew()
+    sshd.bring(there.subset([*made]))
     if not fleet.dry:
         prove(there.subset([each.host for each in wrong]))
 
@@ -134,7 +136,8 @@ def later(made: Mapping[str, Reference]) -> Iterator[StepLike]:
     waiting = [each.install for each in SERVICES.values() if each.passwords]
     secrets = any(each.secrets for each in made.values())
     for step in drift.SET_UP:
-        if step not in EARLY:
+        # What locks nobody out only when a new login has worked comes at the end.
+        if step not in (*EARLY, sshd.without_passwords):
             # What serves may have the passwords of before.
             yield step.given(serving=True) if secrets and isinstance(step, Step) and step in waiting else step
 

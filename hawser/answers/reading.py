@@ -28,6 +28,7 @@ from .records import Entry
 from .rows import (
     AlembicPlan,
     Backup,
+    BansState,
     Between,
     BrokenRestore,
     Certificate,
@@ -51,7 +52,9 @@ from .rows import (
     Sample,
     SiteState,
     Snapshot,
+    SshdState,
     Stray,
+    TeamState,
     Upgrades,
 )
 
@@ -80,6 +83,7 @@ class ReadingFunction(str, Generic[T_co]):
         return made
 
 
+BANS = ReadingFunction("bans.state", BansState)
 BACKUPS = ReadingFunction("backups.listing", Many[Backup])
 CERTIFICATE = ReadingFunction("certificates.shown", Certificate | None)
 VARIABLES = ReadingFunction("commands.variables", ByName[Exact])
@@ -119,7 +123,9 @@ BROKEN_RESTORES = ReadingFunction("restores.left", Many[BrokenRestore], PATIENT)
 SAMPLES = ReadingFunction("samples.listing", Counted[Sample])
 SCRIPTS_DEEPER = ReadingFunction("scripts.deeper", Many[Text])
 SITE = ReadingFunction("sites.state", SiteState, PATIENT)
+SSHD = ReadingFunction("sshd.state", SshdState)
 STRAYS = ReadingFunction("strays.listing", Counted[Stray])
+TEAM = ReadingFunction("team.state", TeamState)
 HEALTH = ReadingFunction("survey.health", ByName[Text], PATIENT, about="checks")
 REMOTE_ENTRIES = ReadingFunction("transfers.entries", ByName[Exact], PATIENT, about="paths")
 REMOTE_FILES = ReadingFunction("transfers.listing", Many[RemoteFile], PATIENT)

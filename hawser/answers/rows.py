@@ -321,3 +321,52 @@ class Unanswered(Row):
 DjangoPlan: TypeAlias = Annotated[Unanswered | Plan, _forgiving("its answer makes no sense")]
 AlembicPlan: TypeAlias = Annotated[Unanswered | Revisions, _forgiving("its answer makes no sense")]
 PrintedPlan: TypeAlias = Annotated[Unanswered | Lines, _forgiving("its answer makes no sense")]
+
+
+class SshdLine(Row):
+    """A setting of sshd, where it stands."""
+
+    path: Text
+    number: Size
+    keyword: Text
+    value: Text
+    match: Text
+
+
+class SshdState(Row):
+    """How a host lets people log in: whoever fits no condition, and somebody who was named."""
+
+    trial: bool
+    holds: ByName[Text]
+    own: ByName[Text]
+    lines: Few[SshdLine]
+    trouble: Text
+
+
+class TeamAccount(Row):
+    name: Name
+    locked: bool
+
+
+class MemberRights(Row):
+    """What an application gives to somebody."""
+
+    application: Name
+    name: Name
+    role: Text
+    keys: Few[Text]
+
+
+class TeamState(Row):
+    accounts: Few[TeamAccount]
+    rights: Few[MemberRights]
+    elsewhere: Text
+
+
+class BansState(Row):
+    """What fail2ban does: whether it is there, whether its jail for sshd runs, whom that bans and never bans."""
+
+    there: bool
+    jail: bool
+    banned: Few[Text]
+    never: Few[Text]

@@ -29,9 +29,16 @@ ROLLING = ("batch", "pause", "canary", "max_failures", "unreachable", "pending",
 REACHED = ("repo", "branch", "version", "push", "deploy_key", "token", "repo_host_keys", "agent", "keep")
 # No part of a release, whatever its settings say: rules only judge the others, hooks come around it, second
 # repositories have commits of their own, and of secrets the values count, wherever they are kept.
-APART = ("ssh", "local", "certificates", "hooks", "notify", "rules", "updates", "checkouts", "secrets")
+APART = ("ssh", "local", "certificates", "hooks", "notify", "rules", "updates", "checkouts", "secrets", "team", "sshd")
 # Templates of such settings, and of others that no release brings.
-APART_TEMPLATES = ("backup.service.j2", "backup.timer.j2", "unattended.conf.j2", "watch.service.j2", "watch.timer.j2")
+APART_TEMPLATES = (
+    "backup.service.j2",
+    "backup.timer.j2",
+    "team.sudoers.j2",
+    "unattended.conf.j2",
+    "watch.service.j2",
+    "watch.timer.j2",
+)
 # Settings that later versions brought, with the value of each that nobody has set.
 LATER: Mapping[str, object] = {
     "contents": {},

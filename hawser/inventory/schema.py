@@ -28,9 +28,20 @@ from .tables.samples import PatchEntry, SettingsEntry
 from .tables.secrets import SecretsSettings
 from .tables.services import Services
 from .tables.shares import Share
+from .tables.sshd import Sshd
+from .tables.team import Member
 from .tables.updates import Updates
 from .tables.volumes import Volume
-from .values.types import GroupName, HostName, InstanceName, PackageName, ProcessName, Variable, VariableName
+from .values.types import (
+    GroupName,
+    HostName,
+    InstanceName,
+    PackageName,
+    ProcessName,
+    UnixName,
+    Variable,
+    VariableName,
+)
 
 M = TypeVar("M", bound=Model)
 F = TypeVar("F", FileEntry, SettingsEntry)
@@ -102,6 +113,10 @@ class Environment(Model):
     updates: Updates | None = Field(
         default=None, description="Security updates that hosts install by themselves. Default: as they were set up."
     )
+    team: dict[UnixName, Member] = Field(
+        default_factory=dict, description="Who logs in to the hosts, by the name of their user there."
+    )
+    sshd: Sshd | None = Field(default=None, description="How hosts let people log in. Default: as they were set up.")
     firewall: Firewall | None = Field(default=None, description="Who may reach which port.")
     packages: dict[GroupName, tuple[PackageName, ...]] = Field(
         default_factory=dict, description="Packages of the system, by group; `all` for every host."

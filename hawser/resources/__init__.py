@@ -4,6 +4,7 @@ A resource is pure data. A step yields resources, a catalog carries them to the 
 (`hawser.runner`) checks and applies each. The field names here are the field names of the runner's specification.
 """
 
+from .access import Bans, SshdConfirmed, SshdSettings, Team
 from .base import JSON, Changed, Notice, Resource, Resources, changed
 from .catalog import Catalog, Item
 from .certificates import AcmeCertificate, AcmeLink, OnlyPlaced, SelfSigned
@@ -66,6 +67,7 @@ __all__ = [
     "AcmeCertificate",
     "AcmeLink",
     "Backup",
+    "Bans",
     "Block",
     "Build",
     "Catalog",
@@ -127,6 +129,9 @@ __all__ = [
     "Service",
     "Settings",
     "Settled",
+    "SshdConfirmed",
+    "SshdSettings",
+    "Team",
     "Tool",
     "Tried",
     "Untouched",

@@ -37,6 +37,7 @@ SILENCE = 15.0
 
 # What may be asked by name: functions that only read, and the modules that have them.
 ASKABLE = {
+    "bans.state": "machine.bans",
     "backups.listing": "databases.backups",
     "certificates.shown": "certificates.certificates",
     "commands.variables": "machine.commands",
@@ -76,8 +77,10 @@ ASKABLE = {
     "restores.left": "databases.restores",
     "samples.listing": "files.samples",
     "scripts.deeper": "python.scripts",
+    "sshd.state": "machine.sshd",
     "strays.listing": "kernel.strays",
     "sites.state": "processes.sites",
+    "team.state": "machine.team",
     "survey.health": "processes.health",
     "transfers.entries": "files.transfers",
     "transfers.listing": "files.transfers",

@@ -105,6 +105,8 @@ class Login:
         self.offered = 0
         # Keys of ours that stay shut.
         self.locked: list[Path] = []
+        # The key that was taken; None where a password alone was, or before the login.
+        self.taken: paramiko.PKey | None = None
 
     def require_key(self) -> None:
         """See, before anybody is asked, that the keys can be used which the command line names, else the settings.
@@ -169,6 +171,7 @@ class Login:
                     ) from None
                 refusal = paramiko.AuthenticationException(str(error))
                 continue
+            self.taken = key
             if SECOND.intersection(further) and self.given.get("password") is None:
                 transport.auth_interactive_dumb(self.options.user)
             elif SECOND.intersection(further):

@@ -18,6 +18,7 @@ from .logins import check_logins
 from .package import check_origin
 from .processes import check_named_processes, check_ports, check_processes, check_spare_ports
 from .site import check_site_extras
+from .team import check_sshd, check_team
 from .values import check_secrets, check_sources, check_templates
 
 _TAKEN_UNDER_ROOT = (
@@ -60,6 +61,8 @@ def contradictions(environment: Environment, folder: Path) -> list[SettingError]
         check_files(environment),
         check_checkouts(environment),
         check_services(environment),
+        check_team(environment),
+        check_sshd(environment),
         check_logins(environment),
         check_mounts(environment),
         check_shares(environment),

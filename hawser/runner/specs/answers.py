@@ -321,3 +321,52 @@ class Unanswered(TypedDict):
     error: str
     output: str
     crashed: bool
+
+
+class SshdLine(TypedDict):
+    """A setting of sshd, where it stands."""
+
+    path: str
+    number: int
+    keyword: str
+    value: str
+    match: str
+
+
+class SshdState(TypedDict):
+    """How a host lets people log in: whoever fits no condition, and somebody who was named."""
+
+    trial: bool
+    holds: Dict[str, str]
+    own: Dict[str, str]
+    lines: List[SshdLine]
+    trouble: str
+
+
+class TeamAccount(TypedDict):
+    name: str
+    locked: bool
+
+
+class MemberRights(TypedDict):
+    """What an application gives to somebody."""
+
+    application: str
+    name: str
+    role: str
+    keys: List[str]
+
+
+class TeamState(TypedDict):
+    accounts: List[TeamAccount]
+    rights: List[MemberRights]
+    elsewhere: str
+
+
+class BansState(TypedDict):
+    """What fail2ban does: whether it is there, whether its jail for sshd runs, whom that bans and never bans."""
+
+    there: bool
+    jail: bool
+    banned: List[str]
+    never: List[str]
