@@ -187,6 +187,8 @@ def services(host: Host) -> Resources:
 
 
 STEPS = [
+    # First: where it would lock out whoever is at work, nothing else is touched either.
+    team.accounts,
     packages,
     updates.install,
     account,
@@ -201,7 +203,6 @@ STEPS = [
     backup.install,
     notify.install,
     helper.install,
-    team.accounts,
     sshd.as_before,
     sshd.bans,
     checkouts.tidy,

@@ -27,7 +27,7 @@ def without_passwords(host: Host) -> Resources:
         yield SshdSettings(host.app.name, settings_file(host), WITHOUT_PASSWORDS, STRICTER)
 
 
-@step()
+@step(bookkeeping=True)
 def confirmed(host: Host) -> Resources:
     """Keep what sshd was told: a new login has worked with it."""
     if closes(host):
@@ -59,11 +59,14 @@ def bring(fleet: Fleet) -> None:
     if not any(closes(fleet.host(name)) for name in fleet.names):
         return
     fleet.apply([without_passwords], phase="sshd")
-    tried = fleet if fleet.dry else fleet.subset(access.on_trial(fleet))
-    failed = {} if fleet.dry else access.log_in_again(tried)
-    worked = tried.subset([name for name in tried.names if name not in failed])
-    if worked.names:
-        worked.apply([confirmed], phase="sshd for good")
+    tried = [] if fleet.dry else access.on_trial(fleet)
+    if not tried:
+        return
+    failed = access.log_in_again(fleet.subset(tried))
+    worked = [name for name in tried if name not in failed]
+    if worked:
+        fleet.subset(worked).apply([confirmed], phase="confirm")
+        fleet.report.note("", f"{', '.join(worked)}: a new login works without passwords, so it stays")
     if failed:
         told = "\n".join(f"  {name}: {error}" for name, error in failed.items())
         raise StepFailed(

@@ -6,7 +6,7 @@ from hawser.fleet import access
 from hawser.fleet.fleet import Fleet
 from hawser.host import Host
 from hawser.host.access import deployers, sudoers_file
-from hawser.resources import Absent, Directory, File, Packages, Resources, Team
+from hawser.resources import Absent, File, Packages, Resources, Team
 from hawser.steps import fleet_task, removal, step
 
 
@@ -17,10 +17,6 @@ def accounts(host: Host) -> Resources:
     admins = sorted(name for name, each in team.items() if each.role == "admin")
     if admins:
         yield Packages(("sudo",))
-    if team:
-        # The notes of what it gives lie there.
-        yield Directory("/var/lib/hawser", mode=0o700)
-        yield Directory(host.state, mode=0o700)
     members = tuple((name, each.role, each.keys) for name, each in team.items())
     yield Team(host.app.name, members, deployers(host))
     if admins:

@@ -120,6 +120,27 @@ SAID: dict[str, Any] = {
     ],
     "offsite.last": {"time": 1_700_000_000, "size": 1000, "failed_at": 0, "snapshot": "0123abcd", "failed": ""},
     "offsite.snapshots": [{"name": "0123abcd", "time": 1_700_000_000, "paths": ["/srv/shop/media"]}],
+    "bans.state": {"there": True, "jail": True, "banned": ["198.51.100.7"], "never": ["127.0.0.0/8"]},
+    "sshd.state": {
+        "trial": False,
+        "holds": {"passwordauthentication": "yes"},
+        "own": {"passwordauthentication": "no"},
+        "lines": [
+            {
+                "path": "/etc/ssh/sshd_config",
+                "number": 57,
+                "keyword": "passwordauthentication",
+                "value": "yes",
+                "match": "User guest",
+            }
+        ],
+        "trouble": "",
+    },
+    "team.state": {
+        "accounts": [{"name": "ann", "locked": False}],
+        "rights": [{"application": "shop", "name": "ann", "role": "admin", "keys": ["ssh-ed25519 AAAA"]}],
+        "elsewhere": "",
+    },
     "certificates.shown": {"days": 60, "names": ["shop.test"], "self_signed": False},
     "commands.variables": {"DEBUG": "0", "NAME": "a b"},
     "checkout.resolve": COMMIT,

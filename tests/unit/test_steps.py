@@ -46,6 +46,7 @@ from hawser.tasks import (
     releases,
     remove,
     shares,
+    sshd,
     upgrade,
     volumes,
 )
@@ -65,7 +66,7 @@ PHASES: dict[str, list[Step]] = {
     "switch": deploy.SWITCH,
     "finish": deploy.FINISH,
     # Only looked at, but for a repair.
-    "drift": [code.untouched, systemd.only_ours],
+    "drift": [code.untouched, systemd.only_ours, sshd.without_passwords],
     "remove": [each for steps in remove.REMOVE.values() for each in steps],
 }
 # Parts of `release.start`, to be typed on their own.
@@ -100,6 +101,7 @@ ALONE = [
     lock.thaw,
     kept.sign,
     bootstrap.note,
+    sshd.confirmed,
     upgrade.lists,
     upgrade.packages,
     upgrade.boot,

@@ -16,7 +16,7 @@ def check_team(environment: Environment) -> Iterator[SettingError]:
     """Members have names and keys of their own, and the group of those who deploy can be made."""
     app = environment.app
     taken = {"root": "is the superuser", "hawser-team": "is the group of all members", app.user: "is app.user"}
-    taken[app.group] = "is app.group"
+    taken.setdefault(app.group, "is app.group")
     taken[f"{app.name}-deploy"] = "is the group of those who deploy"
     for name, process in environment.processes.items():
         taken.setdefault(process.user, f"is the user of processes.{name}")

@@ -48,7 +48,7 @@ REVERT = """\
 rm -f %(trial)s
 if [ -e %(former)s ]; then cp %(former)s %(path)s.former && mv %(path)s.former %(path)s; else rm -f %(path)s; fi
 for unit in %(units)s; do systemctl is-active --quiet "$unit" && systemctl reload "$unit" && break; done
-true
+rm -f %(former)s %(script)s
 """
 
 
@@ -87,8 +87,8 @@ class Written:
             keyword, value = found.group(1).lower(), found.group(2).strip()
             if keyword == "match":
                 match = "" if value.lower() == "all" else value
-            elif keyword == "include" and depth < DEEPEST:
-                for pattern in words(value):
+            elif keyword == "include":
+                for pattern in words(value) if depth < DEEPEST else ():
                     pattern = os.path.join(self._folder, pattern)
                     if not match:
                         self.patterns.append(pattern)
@@ -204,7 +204,7 @@ class Trial:
         os.makedirs(TRIALS, mode=0o700, exist_ok=True)
         if former is not None:
             write_atomically(self.kept, former, 0o600)
-        names = {"trial": self.place, "former": self.kept, "path": self.path}
+        names = {"trial": self.place, "former": self.kept, "path": self.path, "script": self.script}
         quoted = {name: shlex.quote(value) for name, value in names.items()}
         script = REVERT % {**quoted, "units": " ".join(UNITS)}
         write_atomically(self.script, script.encode(), 0o600)

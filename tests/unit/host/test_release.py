@@ -15,6 +15,7 @@ from hawser.secrets import Secrets, in_file
 from hawser.templates.rendering import BUILT_IN, Templates
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 SETTINGS: dict[str, Any] = {
     "name": "shop",
     "app": {"name": "shop", "repo": ".", "branch": "main", "keep": 5},
@@ -106,6 +107,8 @@ class TestName:
             ("hosts.web1.port", 2222),
             ("hosts.web1.jump", "bastion"),
             ("updates", {"unattended": True}),
+            ("team", {"ann": {"keys": [KEY], "role": "admin"}}),
+            ("sshd", {"passwords": False}),
             ("notify", {"urls": ["json://example.org"]}),
             ("backup.offsite", {"repository": "/mnt/vault", "password": "DB_PASSWORD"}),
         ],

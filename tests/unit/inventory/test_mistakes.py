@@ -26,6 +26,9 @@ RFC2136 = (
     "secret = '{{ secrets.DNS_SECRET }}' } } }"
 )
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+ADMIN = f"keys = ['{KEY}']\nrole = 'admin'\n"
+
 # sentence -> (what is changed, key, message, hint)
 MISTAKES = {
     "root reads no variables that the application's user may write": (
@@ -42,6 +45,42 @@ MISTAKES = {
         "processes.w.extra.StandardError",
         "logs belongs to the application's user, and root opens this file",
         "choose a place that is root's, such as /srv/shop/log",
+    ),
+    "nobody of the team is the application": (
+        f"[team.shop]\n{ADMIN}",
+        "team.shop",
+        "shop is app.user",
+        "name the member otherwise",
+    ),
+    "nobody of the team is the superuser": (
+        f"[team.root]\n{ADMIN}",
+        "team.root",
+        "root is the superuser",
+        "name the member otherwise",
+    ),
+    "nobody of the team is the user of a process": (
+        f"[processes.w]\ncommand = 'x {{{{ socket }}}}'\nuser = 'worker'\n[team.worker]\n{ADMIN}",
+        "team.worker",
+        "worker is the user of processes.w",
+        "name the member otherwise",
+    ),
+    "a key is one person's": (
+        f"[team.ann]\n{ADMIN}[team.bob]\n{ADMIN}",
+        "team.bob.keys[0]",
+        "is a key of ann too",
+        "one key is one person's",
+    ),
+    "who may become root is said": (
+        f"[team.ann]\nkeys = ['{KEY}']",
+        "team.ann.role",
+        "is missing",
+        "`admin` becomes root by sudo, without a password, so can deploy",
+    ),
+    "where nobody is banned, nobody is excepted": (
+        "[sshd]\nnever_banned = ['203.0.113.0/24']",
+        "sshd.never_banned",
+        "nobody is banned",
+        "add fail2ban = true, or remove it",
     ),
     "what backups are encrypted with is a secret": (
         "[persistent]\nfolders = ['media']\n[backup.offsite]\nrepository = '/mnt/vault'\npassword = 'VAULT'",
