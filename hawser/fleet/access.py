@@ -22,7 +22,7 @@ from ..ssh.login import Login
 from .fleet import Fleet
 
 # Seconds: sshd that reads its settings anew listens nowhere for a moment, and between two attempts.
-PATIENCE, PAUSE = 10.0, 1.0
+PATIENCE, PAUSE = 5.0, 1.0
 # Bytes of what a host says of a connection.
 LONGEST = 1000
 

@@ -63,9 +63,15 @@ class Bans(Kind):
         places, here = texts(former, "places"), self.spec["here"]
         if here and here not in places:
             places = [*places, here][-MOST_PLACES:]
-        # Whether it was there before anybody wanted it here.
-        found = former.get("found", os.path.exists(CLIENT) and not self.others())
+        found = former.get("found", self.runs_anyway())
         return {"ports": list(self.spec["ports"]), "never": list(self.spec["never"]), "places": places, "found": found}
+
+    def runs_anyway(self) -> bool:
+        """Tell whether somebody else had it run before any application of the host wanted that."""
+        if any(self.others()):
+            return all(bool(each.get("found")) for each in self.others().values())
+        enabled = self.system.run(["systemctl", "is-enabled", "--quiet", UNIT], check=False)
+        return os.path.exists(CLIENT) and enabled.code == 0
 
     def others(self) -> Dict[str, Dict[str, object]]:
         """Return what other applications of the host want."""

@@ -143,7 +143,16 @@ def programs(uid: int) -> Set[int]:
     parent_of = parents()
     own = {pid for pid in processes() if belongs(pid, uid)}
     below = {pid for pid in parent_of if own.intersection(family(pid, parent_of))}
-    return own | below
+    return {pid for pid in own | below if is_alive(pid)}
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs something still: one that has ended, and that nobody has waited for, does not."""
+    try:
+        os.readlink("/proc/%d/exe" % pid)
+    except OSError:
+        return False
+    return True
 
 
 def ancestors() -> Set[int]:

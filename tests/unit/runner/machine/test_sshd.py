@@ -5,8 +5,8 @@ Programs of the host are stand-ins but for the shell: its script for taking a ch
 
 from __future__ import annotations
 
-import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +18,11 @@ from ..conftest import validated, whole
 
 SETTINGS = [("PasswordAuthentication", "no"), ("PermitRootLogin", "prohibit-password")]
 STRICTER = {"PermitRootLogin": ["no", "forced-commands-only"]}
-CONTENT = b"# [sshd] of shop; replaced by `sshd.install`.\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n"
+CONTENT = b"""\
+# [sshd] of shop; replaced by `sshd.install`.
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+"""
 DEFAULTS = {"passwordauthentication": "yes", "permitrootlogin": "prohibit-password"}
 
 
@@ -55,7 +59,7 @@ class Host:
         return {**DEFAULTS, **found}
 
     def start(self, argv, check=True, **_more):
-        words = [os.path.basename(argv[0]), *argv[1:]]
+        words = [Path(argv[0]).name, *argv[1:]]
         self.told.append(" ".join(words[:3]))
         code, output = 0, ""
         if words[:2] == ["sshd", "-t"]:
@@ -101,11 +105,8 @@ class Host:
 
     @property
     def text(self):
-        try:
-            with open(self.path, "rb") as stream:
-                return stream.read()
-        except FileNotFoundError:
-            return None
+        path = Path(self.path)
+        return path.read_bytes() if path.exists() else None
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_files_are_read_in_the_order_in_which_sshd_reads_them(host):
     (host.parts / "00-a.conf").write_text("# PasswordAuthentication maybe\nPasswordAuthentication no # never\n")
     host.main.write_text(f"Include {host.parts}/*.conf\nPermitRootLogin no\nMatch Address 10.*\nUseDNS yes\n")
     written = Written(str(host.main))
-    rows = [(os.path.basename(each.path), each.number, each.keyword, each.value, each.match) for each in written.lines]
+    rows = [(Path(each.path).name, each.number, each.keyword, each.value, each.match) for each in written.lines]
     assert rows == [
         ("00-a.conf", 2, "passwordauthentication", "no", ""),
         ("10-b.conf", 1, "passwordauthentication", "yes", ""),
@@ -187,7 +188,7 @@ def test_settings_that_sshd_refuses_are_taken_back_before_it_reads_them(host):
 
 def test_a_file_that_comes_first_is_named_and_nothing_is_changed(host):
     host.main.write_text(f"PasswordAuthentication yes\nInclude {host.parts}/*.conf\n")
-    with pytest.raises(Failure, match=r"PasswordAuthentication is 'yes' and not no: .*sshd_config, line 1, comes first"):
+    with pytest.raises(Failure, match=r"PasswordAuthentication is 'yes' and not no: .*config, line 1, comes first"):
         host.put()
     assert host.text is None and list(host.run.iterdir()) == []
 
@@ -216,7 +217,7 @@ def test_a_host_that_lets_root_in_never_stays_so(host):
 
 def test_sshd_that_does_not_read_the_folder_is_left_alone_with_what_to_do(host):
     host.main.write_text("UsePAM yes\n")
-    with pytest.raises(Failure, match=r"does not include .*; next: write `Include .*/sshd_config\.d/\*\.conf` at its top"):
+    with pytest.raises(Failure, match=r"does not include .*; next: write `Include .*_config\.d/\*\.conf` at its top"):
         host.kind().check()
     host.main.write_text(f"Match User guest\nInclude {host.parts}/*.conf\n")
     with pytest.raises(Failure, match="does not include"):
@@ -240,7 +241,8 @@ def test_without_settings_the_file_goes_and_nothing_is_done_where_it_never_was(h
 
 
 def test_a_host_tells_what_holds_and_who_says_so(host):
-    (host.parts / "50-cloud-init.conf").write_text("PasswordAuthentication yes\nMatch User guest\nPermitRootLogin yes\n")
+    text = "PasswordAuthentication yes\nMatch User guest\nPermitRootLogin yes\n"
+    (host.parts / "50-cloud-init.conf").write_text(text)
     asked = {"application": "shop", "path": host.path, "keywords": ["PasswordAuthentication", "PermitRootLogin"]}
     said = validated(sshd.state(host.system, **asked), "sshd.state", **asked)
     assert said["holds"] == DEFAULTS and not said["trial"] and not said["trouble"]
