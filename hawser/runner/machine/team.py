@@ -45,6 +45,7 @@ GROUP = "hawser-team"
 FOLDER = "/etc/hawser/team"
 SETTINGS = "/etc/ssh/sshd_config.d/00-hawser.conf"
 RECORD = "team.json"
+LOCK = "/run/hawser-team.lock"
 # No password fits, and sshd takes none for a lock; a lock is an exclamation mark before it, and a date that is over.
 NO_PASSWORD, OVER = "*", "1"
 # Seconds that programs have to end when they are asked to.
@@ -180,9 +181,9 @@ def end_programs(system: System, name: str, uid: int) -> None:
 
 
 @contextlib.contextmanager
-def alone(states: str) -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Keep others from counting the teams while notes are written: each application has a lock of its own."""
-    handle = os.open(os.path.join(states, ".team.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -309,7 +310,7 @@ class Team(Kind):
         return [unified(path, now, wanted)] if now != wanted else []
 
     def apply(self, change: Change) -> None:
-        with alone(self.states):
+        with alone():
             # Whoever comes after a crash knows of those who leave and of those who come.
             self.note({**self.former(), **self.wanted})
             for name in sorted(set(self.former()) - set(self.wanted)):
@@ -408,7 +409,10 @@ class Team(Kind):
                 )
 
     def tidy(self) -> None:
-        """Take the group away that nobody is in any more."""
+        """Take the group away that nobody is in any more, and the folder without keys."""
+        if not self.content():
+            with contextlib.suppress(OSError):
+                os.rmdir(FOLDER)
         group = self.spec["group"]
         if not self.wanted and has_group(group) and not grp.getgrnam(group).gr_mem:
             self.system.run(["groupdel", group])

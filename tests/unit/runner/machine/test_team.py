@@ -40,6 +40,7 @@ class Host:
         monkeypatch.setattr(team, "GROUP", self.group)
         monkeypatch.setattr(team, "FOLDER", str(self.keys))
         monkeypatch.setattr(team, "SETTINGS", str(self.settings))
+        monkeypatch.setattr(team, "LOCK", str(folder / "lock"))
         monkeypatch.setattr(team, "MAIN", str(self.main))
         monkeypatch.setattr(sshd, "PROGRAM", "/bin/true")
         monkeypatch.setattr(team, "judge", self.judge)
@@ -194,7 +195,7 @@ def test_an_application_takes_away_only_what_it_has_given_itself(host):
     assert host.shadow("a")[1] == "1" and host.shadow("b") == ("*", "")
     assert host.read("b") == [OTHER] and host.groups("b") == {"-team", "shop-api"} and host.settings.exists()
     host.put({}, "shop-api")
-    assert host.shadow("b")[1] == "1" and not host.settings.exists()
+    assert host.shadow("b")[1] == "1" and not host.settings.exists() and not host.keys.exists()
     assert not [each for each in grp.getgrall() if each.gr_name in (f"{host.prefix}shop", f"{host.prefix}shop-api")]
 
 
