@@ -36,6 +36,9 @@ enabled = true
 backend = systemd
 journalmatch = _SYSTEMD_UNIT=ssh.service + _COMM=sshd + _COMM=sshd-session
 banaction = nftables
+maxretry = 5
+findtime = 600
+bantime = 600
 port = %(ports)s
 ignoreip = %(never)s
 """

@@ -29,7 +29,7 @@ def team_state(*names: str, locked: tuple[str, ...] = (), rights: tuple[str, ...
 
 def line(value: str, keyword: str = "passwordauthentication", match: str = "") -> dict[str, Any]:
     return {
-        "path": "/etc/ssh/sshd_config.d/50-own.conf",
+        "path": "/etc/ssh/sshd_config.d/50.conf",
         "number": 3,
         "keyword": keyword,
         "value": value,
@@ -77,7 +77,7 @@ def test_passwords_that_are_taken_away_are_no_finding(host):
 def test_another_file_that_allows_passwords_is_named(host):
     state = sshd_state(line("yes"), line("no"), passwordauthentication="yes")
     assert told(access.sshd(host(**CLOSED), Runner(sshd__state=state))) == [
-        "PasswordAuthentication is yes, and [sshd] passwords = false: /etc/ssh/sshd_config.d/50-own.conf, line 3, says so"
+        "PasswordAuthentication is yes, and [sshd] passwords = false: /etc/ssh/sshd_config.d/50.conf, line 3, says so"
     ]
     state = sshd_state(passwordauthentication="yes", permitrootlogin="yes")
     assert told(access.sshd(host(**CLOSED), Runner(sshd__state=state))) == [
@@ -89,7 +89,7 @@ def test_another_file_that_allows_passwords_is_named(host):
 def test_passwords_that_count_for_somebody_are_a_warning(host):
     state = sshd_state(line("yes", match="User guest"), line("no", match="User ann"))
     assert told(access.sshd(host(**CLOSED), Runner(sshd__state=state))) == [
-        "warning: /etc/ssh/sshd_config.d/50-own.conf, line 3: PasswordAuthentication is yes for User guest"
+        "warning: /etc/ssh/sshd_config.d/50.conf, line 3: PasswordAuthentication is yes for User guest"
     ]
 
 
