@@ -58,10 +58,8 @@ def bring(fleet: Fleet) -> None:
     """
     if not any(closes(fleet.host(name)) for name in fleet.names):
         return
-    fleet.apply([without_passwords], phase="sshd")
-    tried = [] if fleet.dry else access.on_trial(fleet)
-    if not tried:
-        return
+    broken = fleet.attempt([without_passwords], phase="sshd")
+    tried = [] if fleet.dry else access.on_trial(fleet.subset([name for name in fleet.names if name not in broken]))
     failed = access.log_in_again(fleet.subset(tried))
     worked = [name for name in tried if name not in failed]
     if worked:
@@ -73,6 +71,8 @@ def bring(fleet: Fleet) -> None:
             f"no new login without passwords, so that is taken back within two minutes:\n{told}",
             next=f"fab -H {fleet.environment.target(*failed)} check",
         )
+    if broken:
+        raise fleet.failure("sshd", broken)
 
 
 @fleet_task()

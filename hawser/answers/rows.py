@@ -334,11 +334,10 @@ class SshdLine(Row):
 
 
 class SshdState(Row):
-    """How a host lets people log in: whoever fits no condition, and somebody who was named."""
+    """How a host lets people log in who fit no condition, and all lines that say something of it."""
 
     trial: bool
     holds: ByName[Text]
-    own: ByName[Text]
     lines: Few[SshdLine]
     trouble: Text
 
@@ -361,6 +360,7 @@ class TeamState(Row):
     accounts: Few[TeamAccount]
     rights: Few[MemberRights]
     elsewhere: Text
+    alone: Text
 
 
 class BansState(Row):

@@ -41,13 +41,10 @@ def closes(host: Host) -> bool:
     return sshd is not None and not sshd.passwords
 
 
-def sshd_question(host: Host, user: str = "") -> dict[str, object]:
-    """Return what a host is asked about its sshd.
-
-    :param user: for whom it tells what holds as well.
-    """
+def sshd_question(host: Host) -> dict[str, object]:
+    """Return what a host is asked about its sshd: the same of all hosts of an environment."""
     keywords = [keyword for keyword, _value in WITHOUT_PASSWORDS]
-    return {"application": host.app.name, "path": settings_file(host), "keywords": keywords, "user": user}
+    return {"application": host.app.name, "path": settings_file(host), "keywords": keywords}
 
 
 def never_banned(host: Host) -> tuple[str, ...]:

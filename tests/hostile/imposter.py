@@ -124,7 +124,6 @@ SAID: dict[str, Any] = {
     "sshd.state": {
         "trial": False,
         "holds": {"passwordauthentication": "yes"},
-        "own": {"passwordauthentication": "no"},
         "lines": [
             {
                 "path": "/etc/ssh/sshd_config",
@@ -140,6 +139,7 @@ SAID: dict[str, Any] = {
         "accounts": [{"name": "ann", "locked": False}],
         "rights": [{"application": "shop", "name": "ann", "role": "admin", "keys": ["ssh-ed25519 AAAA"]}],
         "elsewhere": "",
+        "alone": "",
     },
     "certificates.shown": {"days": 60, "names": ["shop.test"], "self_signed": False},
     "commands.variables": {"DEBUG": "0", "NAME": "a b"},

@@ -34,6 +34,14 @@ def team(host: Host, ask: Ask) -> Findings:
     if state["elsewhere"]:
         where = f'fab -H {host.target} run "grep -rn Match /etc/ssh/sshd_config /etc/ssh/sshd_config.d"'
         yield Finding(f"sshd reads the keys of the team in {state['elsewhere']}: another Match comes first", where)
+    if state["alone"]:
+        yield alone(host, state["alone"])
+
+
+def alone(host: Host, setting: str) -> Finding:
+    look = f'fab -H {host.target} run "sshd -T | grep -i ^allow"'
+    message = f"sshd lets in nobody but {setting} …: the team has to be among them"
+    return Finding(message, f"{look} shows all; the group of the team is hawser-team", warning=True)
 
 
 def at_work(state: TeamState) -> list[str]:

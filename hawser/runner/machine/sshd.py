@@ -336,33 +336,30 @@ class SshdConfirmed(Kind):
         judge(self.system)
 
 
-def state(system: System, application: str, path: str, keywords: Sequence[str], user: str = "") -> SshdState:
+def state(system: System, application: str, path: str, keywords: Sequence[str]) -> SshdState:
     """Return how the host lets people log in.
 
     :param path: the file of the application's own settings.
     :param keywords: settings that are asked about.
-    :param user: for whom they are told as well; empty: for nobody else.
     :returns: whether a change is tried, what holds, and all lines that say something of it.
     """
     trial = Trial(system, application, path)
     names = [each.lower() for each in keywords]
     if not os.path.exists(PROGRAM):
-        return {"trial": False, "holds": {}, "own": {}, "lines": [], "trouble": "there is no %s" % PROGRAM}
+        return {"trial": False, "holds": {}, "lines": [], "trouble": "there is no %s" % PROGRAM}
     lines: List[SshdLine] = [
         {"path": each.path, "number": each.number, "keyword": each.keyword, "value": each.value, "match": each.match}
         for each in Written(MAIN).lines
         if each.keyword in names
     ]
-    holds, own, trouble = {}, {}, ""
+    holds, trouble = {}, ""
     try:
         holds = effective(system)
-        own = effective(system, user) if user else {}
     except Failure as failure:
         trouble = system.show("%s: %s" % (failure.message, failure.output.strip()))
     return {
         "trial": trial.open(),
         "holds": {name: holds[name] for name in names if name in holds},
-        "own": {name: own[name] for name in names if name in own},
         "lines": lines[:MOST_LINES],
         "trouble": trouble,
     }

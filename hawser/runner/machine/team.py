@@ -48,6 +48,8 @@ RECORD = "team.json"
 LOCK = "/run/hawser-team.lock"
 # No password fits, and sshd takes none for a lock; a lock is an exclamation mark before it, and a date that is over.
 NO_PASSWORD, OVER = "*", "1"
+# Keywords by which sshd lets in nobody else.
+ALONE = {"allowusers": "AllowUsers", "allowgroups": "AllowGroups"}
 # Seconds that programs have to end when they are asked to.
 PATIENCE = 3.0
 CONTENT = """\
@@ -424,6 +426,12 @@ def keys_elsewhere(system: System, name: str) -> str:
     return "" if found == "%s/%%u" % FOLDER else found or "no file"
 
 
+def let_in_alone(system: System) -> str:
+    """Return the setting by which sshd lets in some users or groups alone, as far as it is told; empty: none."""
+    found = effective(system)
+    return "; ".join("%s %s" % (name, found[key]) for key, name in ALONE.items() if key in found)
+
+
 def write_keys(path: str, data: bytes) -> None:
     """Write keys where root alone changes them, and the user's own sshd reads them."""
     if read(path) != data:
@@ -434,7 +442,8 @@ def write_keys(path: str, data: bytes) -> None:
 def state(system: System) -> TeamState:
     """Return the accounts that were made for teams, and what each application of the host gives to whom.
 
-    :returns: with ``elsewhere``, where sshd would read a member's keys; empty where that is as it shall be.
+    :returns: with ``elsewhere``, where sshd would read a member's keys; empty where that is as it shall be; and with
+        ``alone``, by which setting it lets in some users alone.
     """
     accounts = [found for found in map(account, made()) if found is not None]
     rights: List[MemberRights] = [
@@ -447,4 +456,5 @@ def state(system: System) -> TeamState:
         "accounts": [{"name": each.name, "locked": each.locked} for each in accounts],
         "rights": rights,
         "elsewhere": keys_elsewhere(system, at_work[0]) if at_work else "",
+        "alone": let_in_alone(system) if at_work else "",
     }

@@ -334,11 +334,10 @@ class SshdLine(TypedDict):
 
 
 class SshdState(TypedDict):
-    """How a host lets people log in: whoever fits no condition, and somebody who was named."""
+    """How a host lets people log in who fit no condition, and all lines that say something of it."""
 
     trial: bool
     holds: Dict[str, str]
-    own: Dict[str, str]
     lines: List[SshdLine]
     trouble: str
 
@@ -361,6 +360,7 @@ class TeamState(TypedDict):
     accounts: List[TeamAccount]
     rights: List[MemberRights]
     elsewhere: str
+    alone: str
 
 
 class BansState(TypedDict):

@@ -25,6 +25,13 @@ class Fleet:
     def subset(self, names):
         return Fleet(*names, dry=self.dry, closed=self.closed, done=self.done)
 
+    def attempt(self, steps, phase):
+        self.apply(steps, phase)
+        return {"web3": "web3: sshd failed"} if "web3" in self.names else {}
+
+    def failure(self, phase, failed):
+        return StepFailed(f"{phase} failed on {', '.join(failed)}")
+
     def apply(self, steps, phase):
         self.done.append(f"{phase} {' '.join(each.title for each in steps)} {' '.join(self.names)}")
 
@@ -71,6 +78,14 @@ def test_nothing_is_confirmed_where_nothing_has_changed_or_a_run_only_looks(tria
     dry = Fleet("web1", dry=True)
     sshd.bring(dry)
     assert dry.done == ["sshd sshd.without_passwords web1"]
+
+
+def test_hosts_on_which_it_works_keep_it_though_another_one_fails(trial):
+    trial("web1")
+    fleet = Fleet("web1", "web3")
+    with pytest.raises(StepFailed, match="sshd failed on web3"):
+        sshd.bring(fleet)
+    assert "confirm sshd.confirmed web1" in fleet.done
 
 
 def test_nothing_is_done_where_the_settings_leave_passwords_alone(trial):

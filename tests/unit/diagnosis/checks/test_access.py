@@ -24,7 +24,7 @@ HOLDS = {
 def team_state(*names: str, locked: tuple[str, ...] = (), rights: tuple[str, ...] = ("ann",)) -> dict[str, Any]:
     given = [{"application": "shop", "name": name, "role": "admin", "keys": [KEY]} for name in rights]
     accounts = [{"name": name, "locked": name in locked} for name in names]
-    return {"accounts": accounts, "rights": given, "elsewhere": ""}
+    return {"accounts": accounts, "rights": given, "elsewhere": "", "alone": ""}
 
 
 def line(value: str, keyword: str = "passwordauthentication", match: str = "") -> dict[str, Any]:
@@ -38,7 +38,7 @@ def line(value: str, keyword: str = "passwordauthentication", match: str = "") -
 
 
 def sshd_state(*lines: dict[str, Any], trial: bool = False, trouble: str = "", **holds: str) -> dict[str, Any]:
-    return {"trial": trial, "holds": {**HOLDS, **holds}, "own": {}, "lines": list(lines), "trouble": trouble}
+    return {"trial": trial, "holds": {**HOLDS, **holds}, "lines": list(lines), "trouble": trouble}
 
 
 def test_a_team_that_is_on_the_host_as_it_shall_be_is_no_finding(host):
@@ -62,6 +62,12 @@ def test_keys_that_sshd_reads_elsewhere_are_told(host):
     state = {**team_state("ann"), "elsewhere": ".ssh/authorized_keys"}
     said = told(access.team(host(**TEAM), Runner(team__state=state)))
     assert said == ["sshd reads the keys of the team in .ssh/authorized_keys: another Match comes first"]
+
+
+def test_a_list_of_those_whom_sshd_lets_in_alone_is_a_warning(host):
+    state = {**team_state("ann"), "alone": "AllowGroups ops"}
+    said = told(access.team(host(**TEAM), Runner(team__state=state)))
+    assert said == ["warning: sshd lets in nobody but AllowGroups ops …: the team has to be among them"]
 
 
 def test_a_host_without_the_tables_or_not_set_up_yet_is_not_asked(host):

@@ -54,8 +54,8 @@ class Host:
     def reload(self, _system):
         self.reloads += 1
 
-    def effective(self, _system, _user):
-        return {"authorizedkeysfile": self.elsewhere or f"{self.keys}/%u"}
+    def effective(self, _system, _user=""):
+        return {"authorizedkeysfile": self.elsewhere or f"{self.keys}/%u", "allowgroups": "ops"}
 
     def name(self, short):
         return f"{self.prefix}{short}"
@@ -246,4 +246,5 @@ def test_a_host_tells_who_may_log_in_and_who_gives_that(host):
         "accounts": [{"name": host.name("a"), "locked": True}, {"name": host.name("b"), "locked": False}],
         "rights": [{"application": "shop", "name": host.name("b"), "role": "deploy", "keys": [OTHER]}],
         "elsewhere": "",
+        "alone": "AllowGroups ops",
     }
