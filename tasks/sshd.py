@@ -75,7 +75,7 @@ def bring(fleet: Fleet) -> None:
         raise fleet.failure("sshd", broken)
 
 
-@fleet_task()
+@fleet_task(admin=True)
 def install(fleet: Fleet) -> None:
     """Bring [sshd] to hosts: no passwords, and bans for those who try; it stays only when a new login works.
 

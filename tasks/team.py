@@ -26,7 +26,7 @@ def accounts(host: Host) -> Resources:
         yield Absent(sudoers_file(host))
 
 
-@fleet_task()
+@fleet_task(admin=True)
 def install(fleet: Fleet) -> None:
     """Bring the team of the settings to hosts: users, keys, who becomes root; whoever has left is locked out.
 

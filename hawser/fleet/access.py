@@ -119,12 +119,14 @@ def refuse_lockout(fleet: Fleet, found: Mapping[str, AtWork], members: Mapping[s
     :raises HawserError: names the hosts.
     """
     application = fleet.environment.app.name
+    after = {blob_of(key) for each in members.values() if each.role == "admin" for key in each.keys}
     states = fleet.ask_all(reading.TEAM, {})
     names = [
         name
         for name, each in found.items()
         if any(account["name"] == each.user for account in states[name]["accounts"])
-        and each.key not in keys_of_admins(states[name], application, members)
+        and each.key in keys_of_admins(states[name])
+        and each.key not in after | keys_of_admins(states[name], but=application)
     ]
     if names:
         user = found[names[0]].user
@@ -135,15 +137,17 @@ def refuse_lockout(fleet: Fleet, found: Mapping[str, AtWork], members: Mapping[s
         )
 
 
-def keys_of_admins(state: TeamState, application: str, members: Mapping[str, Member]) -> set[str]:
+def keys_of_admins(state: TeamState, but: str = "") -> set[str]:
     """Return the keys that may become root on a host, by the teams of all its applications.
 
-    :param application: the one whose
-    :param members: are those of its team in place of those of today.
+    :param but: one that does not count.
     """
-    others = [each for each in state["rights"] if each["application"] != application]
-    keys = {key for each in others if each["role"] == "admin" for key in each["keys"]}
-    return keys | {blob_of(key) for each in members.values() if each.role == "admin" for key in each.keys}
+    return {
+        key
+        for each in state["rights"]
+        if each["role"] == "admin" and each["application"] != but
+        for key in each["keys"]
+    }
 
 
 def on_trial(fleet: Fleet) -> list[str]:

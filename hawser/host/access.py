@@ -27,7 +27,8 @@ def settings_file(host: Host) -> str:
 
 def sudoers_file(host: Host) -> str:
     """Return the file that says who of the team may become root."""
-    return f"/etc/sudoers.d/hawser-team-{host.app.name}"
+    # No application's name has an underscore: none has this file for its helper.
+    return f"/etc/sudoers.d/hawser_team_{host.app.name}"
 
 
 def deployers(host: Host) -> str:

@@ -17,6 +17,6 @@ class Member(Model):
         description="The public keys to log in with, without options; no other key of theirs counts."
     )
     role: Literal["admin", "deploy"] = Field(
-        description="`admin` becomes root by sudo, without a password, so can deploy. `deploy` may do nothing by sudo, "
-        "and is in the Unix group `APP-deploy`."
+        description="`admin` becomes root by sudo, without a password, so can deploy. `deploy` is in the Unix group "
+        "`APP-deploy`, and may do nothing by sudo but what `ssh.admin` leaves to it."
     )

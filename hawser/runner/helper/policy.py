@@ -724,6 +724,7 @@ PASSIVE: Dict[str, Rule] = {
         ("exports", "http_block", "link", "mount", "mounts", "placed", "restore_settled", "self_signed", "volumes"),
         anything,
     ),
+    "bans": words_in("application"),
     "mariadb_database": words_in("name"),
     "mariadb_role": words_in("name"),
     "packages": words_in("names"),
@@ -733,6 +734,8 @@ PASSIVE: Dict[str, Rule] = {
     "rabbit_access": words_in("user"),
     "rabbit_logins": words_in("user"),
     "service": words_in("name"),
+    "sshd_settings": words_in("application"),
+    "team": words_in("application", "group"),
     "tool": lambda _policy, fields: is_roots(fields["path"]),
     "user": words_in("name"),
 }
@@ -766,6 +769,7 @@ PLAN: Dict[str, Rule] = {
 # What may be asked, by function, and the rule of each argument.
 QUESTIONS: Dict[str, Dict[str, Rule]] = {
     "backups.listing": {"folder": lambda policy, value: value in [each["folder"] for each in policy.databases]},
+    "bans.state": {},
     "certificates.shown": {"path": anything},
     "checkout.resolve": {
         "repo": repository,
@@ -813,8 +817,14 @@ QUESTIONS: Dict[str, Dict[str, Rule]] = {
     "samples.listing": {"source": inside, "made": anything},
     "scripts.deeper": {"source": inside, "name": anything},
     "sites.state": {"server": server, "page": page, "names": anything, "doors": anything},
+    "sshd.state": {
+        "application": lambda policy, value: value == policy.application,
+        "path": anything,
+        "keywords": anything,
+    },
     "strays.listing": {"user": user},
     "survey.health": {"checks": health_checks},
+    "team.state": {},
     "trees.held": {"folder": inside},
     "upgrades.boot": {},
     "upgrades.outdated": {},

@@ -66,6 +66,10 @@ def test_an_admin_of_another_application_may_leave_this_one():
     assert locks_out(fleet_of(rights(), rights("shop-api", role="deploy")), {}) != ""
 
 
+def test_a_member_who_could_not_become_root_before_loses_nothing():
+    assert locks_out(fleet_of(rights(role="deploy")), {}) == ""
+
+
 def test_whoever_is_no_member_has_a_way_in_that_no_team_takes():
     assert locks_out(fleet_of(rights()), {}, user="root", key=BOB) == ""
 
