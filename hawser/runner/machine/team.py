@@ -1,8 +1,8 @@
 """The accounts of those who work on applications: made, given their keys, and locked when somebody leaves.
 
 Each application notes its own team in its state folder. What an account may do is the sum of these notes, so that no
-application takes away what another one gives. Accounts that were made here are in the Unix group `GROUP`, which root
-alone changes; no other account is ever touched.
+application takes away what another one gives. Accounts that were made here are in the Unix group `accounts.GROUP`,
+which root alone changes; no other account is ever touched.
 
 Their keys lie in `FOLDER`, which is root's, and for the members of the group sshd reads no others: nobody can leave a
 key of their own in an account. Whoever leaves is locked by an expiry date, which holds for logins with keys as well as
@@ -16,23 +16,19 @@ import fcntl
 import grp
 import json
 import os
-import pwd
-import signal
-import time
 
 from ..files.disk import read, remove, write_atomically
 from ..files.files import unified
 from ..files.records import parsed
-from ..kernel.ports import family, parents
-from ..kernel.scopes import processes
-from ..kernel.strays import belongs
 from ..system import Change, Failure, Kind
+from . import accounts
+from .accounts import account, ancestors, end_programs, made, programs
 from .sshd import MAIN, Written, effective, judge, reload, require
 from .users import has_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterator, List, Optional, Set, Tuple
+    from typing import Dict, Iterator, List, Optional, Tuple
 
     from ..specs.access import TeamSpec
     from ..specs.answers import MemberRights, TeamState
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
     # The role and the keys of somebody.
     Rights = Tuple[str, List[str]]
 
-GROUP = "hawser-team"
 FOLDER = "/etc/hawser/team"
 SETTINGS = "/etc/ssh/sshd_config.d/00-hawser.conf"
 RECORD = "team.json"
@@ -50,8 +45,6 @@ LOCK = "/run/hawser-team.lock"
 NO_PASSWORD, OVER = "*", "1"
 # Keywords by which sshd lets in nobody else.
 ALONE = {"allowusers": "AllowUsers", "allowgroups": "AllowGroups"}
-# Seconds that programs have to end when they are asked to.
-PATIENCE = 3.0
 CONTENT = """\
 # Of Hawser: whoever is in [team] of an application logs in with the keys of its settings alone.
 Match Group %s
@@ -59,41 +52,6 @@ Match Group %s
     PasswordAuthentication no
     KbdInteractiveAuthentication no
 """
-
-
-class Account:
-    """What the host says of a user.
-
-    :ivar locked: whether nobody can log in as this user any more.
-    """
-
-    def __init__(self, entry: pwd.struct_passwd, shadow: Dict[str, Tuple[str, str]]) -> None:
-        self.name, self.uid = entry.pw_name, entry.pw_uid
-        self.password, self.expires = shadow.get(self.name, ("", ""))
-        self.locked = bool(self.expires)
-        with contextlib.suppress(KeyError):
-            self.made = self.name in grp.getgrnam(GROUP).gr_mem
-            return
-        self.made = False
-
-
-def shadow() -> Dict[str, Tuple[str, str]]:
-    """Return the password field and the expiry date of every user; see shadow(5)."""
-    text = (read("/etc/shadow") or b"").decode("utf-8", "replace")
-    rows = (line.split(":") for line in text.splitlines())
-    return {row[0]: (row[1], row[7]) for row in rows if len(row) >= 8}
-
-
-def account(name: str) -> Optional[Account]:
-    try:
-        return Account(pwd.getpwnam(name), shadow())
-    except KeyError:
-        return None
-
-
-def made() -> List[str]:
-    """Return the accounts that were made for teams, those that are locked too."""
-    return sorted(grp.getgrnam(GROUP).gr_mem) if has_group(GROUP) else []
 
 
 def noted(path: str) -> Optional[Dict[str, Rights]]:
@@ -139,47 +97,6 @@ def teams(states: str) -> Dict[str, Dict[str, Rights]]:
         if team:
             found[name] = team
     return found
-
-
-def programs(uid: int) -> Set[int]:
-    """Return the processes of a user, with all that they have started, also as another user."""
-    parent_of = parents()
-    own = {pid for pid in processes() if belongs(pid, uid)}
-    below = {pid for pid in parent_of if own.intersection(family(pid, parent_of))}
-    return {pid for pid in own | below if is_alive(pid)}
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process runs something still: one that has ended, and that nobody has waited for, does not."""
-    try:
-        os.readlink("/proc/%d/exe" % pid)
-    except OSError:
-        return False
-    return True
-
-
-def ancestors() -> Set[int]:
-    return set(family(os.getpid(), parents()))
-
-
-def end_programs(system: System, name: str, uid: int) -> None:
-    """End everything that runs for a user.
-
-    :raises Failure: something does not end.
-    """
-    if os.path.exists("/usr/bin/loginctl"):
-        system.run(["/usr/bin/loginctl", "disable-linger", name], check=False)
-        system.run(["/usr/bin/loginctl", "terminate-user", name], check=False)
-    for sent in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
-        deadline = time.monotonic() + PATIENCE
-        for pid in programs(uid):
-            with contextlib.suppress(OSError):
-                os.kill(pid, sent)
-        while programs(uid) and time.monotonic() < deadline:
-            time.sleep(0.05)
-    left = programs(uid)
-    if left:
-        raise Failure("%s is locked, and programs still run: %s" % (name, ", ".join(map(str, sorted(left)))))
 
 
 @contextlib.contextmanager
@@ -239,7 +156,7 @@ class Team(Kind):
 
     def content(self) -> bytes:
         """Return what sshd is told: nothing where no application of the host has a team."""
-        return (CONTENT % (GROUP, FOLDER)).encode() if self.wanted or self.others() else b""
+        return (CONTENT % (accounts.GROUP, FOLDER)).encode() if self.wanted or self.others() else b""
 
     def check(self) -> Optional[Change]:
         former, wanted = self.former(), self.wanted
@@ -317,8 +234,8 @@ class Team(Kind):
             self.note({**self.former(), **self.wanted})
             for name in sorted(set(self.former()) - set(self.wanted)):
                 self.let_go(name)
-            if self.wanted and not has_group(GROUP):
-                self.system.run(["groupadd", "--system", GROUP])
+            if self.wanted and not has_group(accounts.GROUP):
+                self.system.run(["groupadd", "--system", accounts.GROUP])
             for name in self.wanted:
                 write_keys(os.path.join(FOLDER, name), self.keys(name))
             self.tell_sshd()
@@ -362,7 +279,7 @@ class Team(Kind):
         role, _keys = self.wanted[name]
         user, group = account(name), self.spec["group"]
         if user is None:
-            argv = ["useradd", "--create-home", "--user-group", "--shell", "/bin/bash", "--groups", GROUP]
+            argv = ["useradd", "--create-home", "--user-group", "--shell", "/bin/bash", "--groups", accounts.GROUP]
             # Never without one of the two: a user without a password is one that `passwd` has not seen yet.
             self.system.run([*argv, "--password", NO_PASSWORD, name])
         elif user.locked or user.password != NO_PASSWORD:
@@ -445,15 +362,15 @@ def state(system: System) -> TeamState:
     :returns: with ``elsewhere``, where sshd would read a member's keys; empty where that is as it shall be; and with
         ``alone``, by which setting it lets in some users alone.
     """
-    accounts = [found for found in map(account, made()) if found is not None]
+    known = [found for found in map(account, made()) if found is not None]
     rights: List[MemberRights] = [
         {"application": application, "name": name, "role": role, "keys": [" ".join(key.split()[:2]) for key in keys]}
         for application, team in teams(os.path.dirname(system.state)).items()
         for name, (role, keys) in team.items()
     ]
-    at_work = [each.name for each in accounts if not each.locked]
+    at_work = [each.name for each in known if not each.locked]
     return {
-        "accounts": [{"name": each.name, "locked": each.locked} for each in accounts],
+        "accounts": [{"name": each.name, "locked": each.locked} for each in known],
         "rights": rights,
         "elsewhere": keys_elsewhere(system, at_work[0]) if at_work else "",
         "alone": let_in_alone(system) if at_work else "",

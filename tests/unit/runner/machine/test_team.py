@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hawser.runner.machine import sshd, team
+from hawser.runner.machine import accounts, sshd, team
 from hawser.runner.machine.team import Team
 from hawser.runner.system import Failure, System
 
@@ -37,7 +37,7 @@ class Host:
         self.main = folder / "etc/sshd_config"
         self.main.write_text(f"Include {self.settings.parent}/*.conf\n")
         self.refuses, self.elsewhere, self.reloads = "", "", 0
-        monkeypatch.setattr(team, "GROUP", self.group)
+        monkeypatch.setattr(accounts, "GROUP", self.group)
         monkeypatch.setattr(team, "FOLDER", str(self.keys))
         monkeypatch.setattr(team, "SETTINGS", str(self.settings))
         monkeypatch.setattr(team, "LOCK", str(folder / "lock"))
@@ -80,7 +80,7 @@ class Host:
         return {each.gr_name.replace(self.prefix, "") for each in grp.getgrall() if self.name(short) in each.gr_mem}
 
     def shadow(self, short):
-        return team.shadow()[self.name(short)]
+        return accounts.shadow()[self.name(short)]
 
     def read(self, short):
         path = self.keys / self.name(short)
