@@ -5,6 +5,7 @@ without a way back; and addresses that are banned for wrong logins, but never ou
 from __future__ import annotations
 
 import contextlib
+import itertools
 import signal
 import subprocess
 import time
@@ -17,7 +18,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from hawser import sandbox
-from hawser.sandbox.host import ssh_answers
 from hawser.sandbox.keys import write_key
 
 from .conftest import Fleet, wait_for
@@ -98,18 +98,23 @@ class Crew:
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
         pkey = paramiko.Ed25519Key.from_private_key_file(str(self.folder / key)) if key else None
-        # sshd that reads its settings anew listens nowhere for a moment.
-        wait_for("sshd", lambda: ssh_answers(self.fleet.address("web1")), seconds=10)
         with client:
-            client.connect(
-                self.fleet.address("web1"),
-                username=user,
-                pkey=pkey,
-                password=password or None,
-                allow_agent=False,
-                look_for_keys=False,
-                timeout=10,
-            )
+            for attempt in itertools.count(1):
+                try:
+                    client.connect(
+                        self.fleet.address("web1"),
+                        username=user,
+                        pkey=pkey,
+                        password=password or None,
+                        allow_agent=False,
+                        look_for_keys=False,
+                        timeout=10,
+                    )
+                    break
+                except paramiko.ssh_exception.NoValidConnectionsError:
+                    # sshd that reads its settings anew listens nowhere for a moment.
+                    assert attempt < 20
+                    time.sleep(0.5)
             yield client
 
     def said(self, user: str, command: str, key: str = "", password: str = "") -> str | None:
