@@ -111,9 +111,12 @@ class Crew:
                         timeout=10,
                     )
                     break
-                except paramiko.ssh_exception.NoValidConnectionsError:
+                except paramiko.AuthenticationException:
+                    raise
+                except (OSError, paramiko.SSHException):
                     # sshd that reads its settings anew listens nowhere for a moment.
-                    assert attempt < 20
+                    if attempt > 10:
+                        raise
                     time.sleep(0.5)
             yield client
 
