@@ -45,8 +45,8 @@ class Policy:
     """The limits of one application's helper.
 
     :param rules: what `bootstrap` has written down, as JSON has it: application, environment, root, state, users and
-        groups (its own, without root), own (folders that its user owns), logs (folders of logs), databases, vhosts (of RabbitMQ), lines
-        (of units, that an administrator has let through), key.
+        groups (its own, without root), own (folders that its user owns), logs (folders of logs), databases, vhosts (of
+        RabbitMQ), lines (of units, that an administrator has let through), key.
     """
 
     def __init__(self, rules: Mapping[str, Any]) -> None:
@@ -819,7 +819,7 @@ QUESTIONS: Dict[str, Dict[str, Rule]] = {
     "sites.state": {"server": server, "page": page, "names": anything, "doors": anything},
     "sshd.state": {
         "application": lambda policy, value: value == policy.application,
-        "path": anything,
+        "path": lambda _policy, value: os.path.dirname(value) == "/etc/ssh/sshd_config.d",
         "keywords": anything,
     },
     "strays.listing": {"user": user},
