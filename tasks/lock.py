@@ -13,7 +13,7 @@ from hawser.host.journal import Record
 from hawser.host.places import hold_file
 from hawser.resources import Absent, File, Resources
 from hawser.session.locks import at_work, held, moment
-from hawser.ssh.wire import Answer
+from hawser.ssh.talk import Answer
 from hawser.steps import fleet_task, step
 
 COLUMNS = ["host", "state", "who", "from", "since", "what"]

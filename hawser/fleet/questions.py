@@ -9,7 +9,7 @@ from typing import Generic, TypeVar, cast
 from ..answers.messages import Message
 from ..answers.reading import ReadingFunction
 from ..errors import HawserError, StepFailed
-from ..ssh.wire import Answer
+from ..ssh.talk import Answer
 from .hosts import Hosts
 
 T = TypeVar("T")

@@ -11,7 +11,8 @@ from ..answers.messages import Message
 from ..host.facts import Facts
 from ..resources import Catalog
 from ..ssh.connect import Address, Connector
-from ..ssh.wire import Answer, Wire
+from ..ssh.talk import Answer
+from ..ssh.wire import Wire
 
 
 class Line(Protocol):

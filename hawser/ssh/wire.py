@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import paramiko
 from fabric import Connection
 
 from ..answers.kinds import adapter
-from ..answers.messages import Message
-from ..errors import StepFailed, Unreachable
+from ..errors import Unreachable
 from ..host.facts import Facts
 from ..report.text import reason
-from ..resources import Catalog
-from ..signatures import SignedSession
 from .connect import Address, Connector
 from .loader import INSTALL_PYTHON, NO_PYTHON, WANTED, source
-from .protocol import LAST_WORDS, Done, Exchange, Reader, text_of
+from .protocol import LAST_WORDS, Reader, text_of
 from .sudo import ENGLISH, refusal
+from .talk import CHUNK, Talk
 from .transport import SILENCE
 
-CHUNK = 1 << 17
 # Seconds that apt may take to install Python.
 LONGEST_INSTALL = 1800.0
 # Bytes that a runner may say to standard error: a login script may speak there, and whatever warns.
@@ -38,49 +33,22 @@ LONGEST_ERRORS = 1 << 26
 READY = "hawser-is-ready"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The runner's message at the end of a request.
-
-    :param ok: whether it did what was asked.
-    """
-
-    ok: bool
-    message: Done
-
-    @property
-    def error(self) -> str:
-        return str(self.message.get("error", ""))
-
-
-class Wire:
+class Wire(Talk):
     """One connection, one channel, one runner.
 
     :param hello: what the runner must know from the start: application, root, state.
     """
 
     def __init__(self, address: Address, connector: Connector, hello: Mapping[str, str]) -> None:
+        super().__init__(address.name)
         self.address = address
         self.connector = connector
         self.hello = {**hello, "token": uuid.uuid4().hex}
         self.connection: Connection | None = None
         self.channel: paramiko.Channel | None = None
-        self.reader = Reader(self.name, self.receive, self.ended)
         # The end of what came on standard error, and how much came there.
         self.errors, self.erred = b"", 0
         self.errors_lock = threading.Lock()
-        # Why nothing comes over this line any more.
-        self.broken: Unreachable | None = None
-        self.send_lock = threading.Lock()
-        # Signs what is sent, where the far end is a helper.
-        self.signed: SignedSession | None = None
-        self.counter = 0
-        self.exchanges = 0
-        self.facts = Facts()
-
-    @property
-    def name(self) -> str:
-        return self.address.name
 
     @property
     def user(self) -> str:
@@ -285,11 +253,6 @@ class Wire:
         self.facts = said
         return ""
 
-    def line_of(self, message: Mapping[str, object]) -> bytes:
-        """Return a message as it is sent."""
-        text = json.dumps(message).encode()
-        return (self.signed.line(text) if self.signed else text) + b"\n"
-
     def offer(self, data: bytes) -> None:
         """Write what the runner needs to start; one that ended before it had read everything has said why."""
         with suppress(OSError, EOFError, paramiko.SSHException):
@@ -379,84 +342,16 @@ class Wire:
                 if time.monotonic() - taken > SILENCE:
                     raise
 
-    def send(self, message: Mapping[str, object], data: Iterable[bytes] = ()) -> None:
-        """Send one message, and the bytes that belong to it."""
-        assert self.channel is not None
-        try:
-            with self.send_lock:
-                self.write(self.line_of(message))
-                for part in data:
-                    self.write(part)
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            # Half a message may have gone: what follows would not be understood.
-            self.broken = self.broken or Unreachable(f"the connection broke: {reason(error)}", host=self.name)
-            self.cut()
-            raise self.broken from None
-
-    def ping(self) -> None:
-        """Tell the runner that we are still there; a broken line shows at the next request."""
-        if self.channel is not None and not self.channel.closed:
-            try:
-                self.send({"op": "ping"})
-            except Unreachable:
-                pass
-
-    def blob(self, name: str, data: bytes) -> None:
-        """Send a large piece of data ahead, which a later catalog refers to by name."""
-        digest = hashlib.sha256(data).hexdigest()
-        self.send({"op": "blob", "id": name, "size": len(data), "sha256": digest}, (data,))
-
     def blob_of(self, name: str, stream: BinaryIO, size: int) -> None:
-        """Send a file ahead, part by part."""
+        """See `Talk`."""
         if self.address.helper:
             raise self.for_administrators()
+        super().blob_of(name, stream, size)
 
-        def parts() -> Iterator[bytes]:
-            rest = size
-            while rest:
-                # A file that has become shorter meanwhile is filled up: its digest will tell.
-                part = stream.read(min(CHUNK, rest)) or bytes(min(CHUNK, rest))
-                rest -= len(part)
-                yield part
-
-        self.send({"op": "blob", "id": name, "size": size}, parts())
-
-    def request(
-        self,
-        operation: str,
-        arguments: Mapping[str, object] | None = None,
-        masks: Sequence[str] = (),
-        on_message: Callable[[Message], None] = lambda message: None,
-    ) -> Answer:
-        """Ask the runner for one thing and wait until it is done: one exchange.
-
-        :param on_message: called with every message that comes before the end.
-        :raises Unreachable: the line is cut.
-        """
-        if self.broken:
-            raise self.broken
-        self.counter += 1
-        self.exchanges += 1
-        asked = dict(arguments or {})
-        try:
-            self.send({"op": operation, "id": self.counter, "arguments": asked, "masks": list(masks)})
-            found = Exchange(self.reader, self.counter, operation, asked).listen(on_message)
-        except Unreachable as error:
-            # What comes late would be taken for the answer to the next question.
-            self.broken = error
-            self.cut()
-            raise
-        return Answer(found["ok"], found)
-
-    def apply(self, catalog: Catalog, dry: bool, masks: Sequence[str], on_message: Callable[[Message], None]) -> bool:
-        """Have a catalog applied.
-
-        :returns: whether nothing failed.
-        """
-        answer = self.request("apply", {"catalog": catalog.to_wire(), "dry": dry}, masks, on_message)
-        if answer.error:
-            raise StepFailed(answer.error, host=self.name)
-        return answer.ok
+    @property
+    def closed(self) -> bool:
+        """See `Talk`."""
+        return self.channel is None or self.channel.closed
 
     def cut(self) -> None:
         """Hang up without a word; the runner ends its work."""

@@ -36,7 +36,7 @@ from hawser.fleet.fleet import Fleet
 from hawser.host.facts import Facts
 from hawser.session.connections import Connections, Run
 from hawser.session.session import Session
-from hawser.ssh.wire import Answer
+from hawser.ssh.talk import Answer
 from hawser.tasks import deploy as deploying
 
 Row = Mapping[str, Any]
