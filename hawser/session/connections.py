@@ -17,7 +17,6 @@ from ..ssh.connect import Address
 from ..ssh.protocol import HEARTBEAT
 from ..ssh.transport import SILENCE
 from . import locks, together
-from .descriptors import make_room
 from .engine import Engine, Line
 
 T = TypeVar("T")
@@ -129,7 +128,7 @@ class Connections:
         if not names:
             return {}
         greeting = self.run.greeting
-        make_room(len({*self.wires, *names}))
+        self.run.engine.make_room(len({*self.wires, *names}))
         found = self.parallel(names, lambda name: self.open_one(name, greeting, only_look))
         failures = {name: result for name, result in found.items() if isinstance(result, HawserError)}
         self.lost.update(failures)

@@ -13,6 +13,7 @@ from ..resources import Catalog
 from ..ssh.connect import Address, Connector
 from ..ssh.talk import Answer
 from ..ssh.wire import Wire
+from .descriptors import make_room
 
 
 class Line(Protocol):
@@ -72,6 +73,12 @@ class Engine(Protocol):
         """
         ...
 
+    def make_room(self, hosts: int) -> None:
+        """See that lines to so many hosts can be open at once.
+
+        :raises HawserError: this machine does not allow it; says what helps.
+        """
+
     def close(self) -> None:
         """Let go of what lines have shared; they are closed by then."""
 
@@ -85,6 +92,10 @@ class Direct:
     def line(self, address: Address, hello: Mapping[str, str]) -> Line:
         """See `Engine`."""
         return Wire(address, self.connector, hello)
+
+    def make_room(self, hosts: int) -> None:
+        """See `Engine`."""
+        make_room(hosts)
 
     def close(self) -> None:
         """See `Engine`."""

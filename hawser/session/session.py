@@ -34,9 +34,9 @@ from ..secrets import Secrets, Sources, load_secrets, sources_of
 from ..ssh.connect import Address, Connector
 from ..ssh.hostkeys import KnownHosts
 from ..templates.rendering import Templates, folders
-from . import locks, preflight
+from . import choice, locks, preflight
 from .connections import Connections
-from .engine import Direct, Engine
+from .engine import Engine
 from .messages import Messages
 from .notices import Notices
 from .planning import Guard, Recorder
@@ -91,7 +91,7 @@ class Session:
         self.folder = hosts_folder(config)
         self.known_hosts = KnownHosts(self.folder / "known_hosts")
         self.connector = Connector(config, self.known_hosts)
-        self.engine: Engine = Direct(self.connector)
+        self.engine: Engine = choice.engine(os.environ, self.connector, self.labels)
         self.connections = Connections(self)
         self.messages = Messages(self.report)
         self.progress = Progress()
@@ -304,6 +304,11 @@ class Session:
         return preflight.rendering_problems(self.environment, self.templates, self.host)
 
     # The way to a host.
+
+    def labels(self, name: str) -> tuple[str, ...]:
+        """Return the names that stand for a host after ``-H``, the closest one first."""
+        environment = self.environment
+        return (name, *environment.hosts[name].groups, environment.name)
 
     def address(self, name: str, log_in: bool = True) -> Address:
         """Return how a host is reached.

@@ -204,13 +204,21 @@ class Connector:
         """Return how many seconds a connection may take: as `-t` says, else as the settings say."""
         return int(self.given.get("timeout") or address.connect_timeout)
 
+    def login(self, address: Address) -> Login:
+        """Return the keys of a host's login.
+
+        :raises HawserError: the one that is named cannot be used.
+        """
+        login = Login(self.options(address), address.key, self.given, self.identities)
+        login.require_key()
+        return login
+
     def connection(self, address: Address) -> HostConnection:
         """Return a Fabric connection to a host, not opened yet, that checks the host's key.
 
         :raises HawserError: the key to log in with cannot be used.
         """
-        login = Login(self.options(address), address.key, self.given, self.identities)
-        login.require_key()
+        login = self.login(address)
         connection = HostConnection(
             login.options.host,
             user=login.options.user,

@@ -172,12 +172,17 @@ class Login:
                 refusal = paramiko.AuthenticationException(str(error))
                 continue
             self.taken = key
-            if SECOND.intersection(further) and self.given.get("password") is None:
-                transport.auth_interactive_dumb(self.options.user)
-            elif SECOND.intersection(further):
-                transport.auth_password(self.options.user, self.given["password"])
+            if SECOND.intersection(further):
+                self.give_second(transport)
             return None
         return refusal
+
+    def give_second(self, transport: paramiko.Transport) -> None:
+        """Give the host what it wants beside a key: the password, or what a person types."""
+        if self.given.get("password") is None:
+            transport.auth_interactive_dumb(self.options.user)
+        else:
+            transport.auth_password(self.options.user, self.given["password"])
 
     @contextmanager
     def agent(self) -> Iterator[list[paramiko.AgentKey]]:

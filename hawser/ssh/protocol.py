@@ -90,6 +90,8 @@ class Reader:
         self.speech: bytes | None = b""
         # What no message may show, and what else we say before the runner does.
         self.secret, self.hello = b"", b""
+        # The facts of the greeting, as they came.
+        self.greeted: object = None
 
     def breach(self, what: str) -> NoReturn:
         raise ProtocolBreach(self.name, what)
@@ -163,7 +165,9 @@ class Reader:
             return line.decode()
         self.speech = None
         self.buffer[:0] = line + b"\n"
-        return self.facts(self.message())
+        message = self.message()
+        self.greeted = message.get("facts")
+        return self.facts(message)
 
     def challenge(self) -> tuple[str, str]:
         """Return what a helper has said first: its nonce, and the digest of its runner."""
