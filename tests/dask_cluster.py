@@ -61,6 +61,12 @@ def make_certificates(folder: Path, name: str = "cluster") -> dict[str, str]:
     return variables
 
 
+def as_settings(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what such variables say, by the names of dask's settings."""
+    names = {each: each.removeprefix("DASK_").lower().replace("__", ".").replace("_", "-") for each in variables}
+    return {names[each]: value for each, value in variables.items()}
+
+
 class Process:
     """A process whose words are kept."""
 

@@ -59,6 +59,8 @@ class Workers:
         # How many lines each worker was given, and those that are gone.
         self.given: dict[str, int] = {}
         self.gone: set[str] = set()
+        # What workers were started for, those that are gone too: their hosts are near them, and maybe near no other one.
+        self.taken: set[str] = set()
         self.rings: dict[tuple[object, ...], Ring] = {}
         self.ring_lock = threading.Lock()
 
@@ -126,6 +128,7 @@ class Workers:
                 Worker(address, name, frozenset(hosts)) for address, name, hosts in self.cluster.workers()
             )
             self.seen = time.monotonic()
+            self.taken.update(*(worker.hosts for worker in self.workers))
         alive = [worker for worker in self.workers if worker.address not in self.gone]
         mine = self.for_host(host, alive)
         if not mine:
@@ -136,11 +139,8 @@ class Workers:
 
     def for_host(self, host: str, workers: Sequence[Worker]) -> list[Worker]:
         """Return those that were started for a host, for the closest of its groups, or else for any."""
-        labels = self.labels(host)
-        # One that is gone still says whose hosts they are: they are near it, and maybe near no other one.
-        known = {label for worker in self.workers for label in worker.hosts}
-        for label in labels:
-            if label in known:
+        for label in self.labels(host):
+            if label in self.taken:
                 return [worker for worker in workers if label in worker.hosts]
         return [worker for worker in workers if not worker.hosts]
 

@@ -47,6 +47,8 @@ class FarLine(Talk):
         self.window, self.portions = Window(), Portions()
         # What waits to become a piece.
         self.buffer = bytearray()
+        # What came to say that it is open: the greeting.
+        self.first = b""
         # Why it is gone.
         self.lost: HawserError | None = None
         self.over = False
@@ -82,7 +84,7 @@ class FarLine(Talk):
                 self.tell(Kind.SIGNED, self.signed(frame.data, rings, users))
             elif frame.kind == Kind.NO_PYTHON:
                 self.tell(Kind.INSTALL, b"yes" if install_python() else b"no")
-        self.inbox.put(frame)
+        self.first = frame.data
         said = self.reader.greeting(())
         assert not isinstance(said, str)
         self.facts = said
@@ -133,6 +135,9 @@ class FarLine(Talk):
     def receive(self) -> bytes:
         """See `Talk`; that the worker lives stands for the runner's signs of life, which it listens to itself."""
         assert self.station is not None
+        if self.first:
+            greeting, self.first = self.first, b""
+            return greeting
         try:
             frame = self.inbox.get(timeout=1.0)
         except queue.Empty:

@@ -6,6 +6,8 @@ import threading
 
 # Bytes of a line that are under way at most; one more piece than these fits always.
 WINDOW = 4 << 20
+# Bytes that go at once to a worker or from it, mostly: a slow line takes them while something must be heard of it.
+LOAD = 1 << 18
 # Bytes after which it is told that they have been taken.
 PORTION = 1 << 19
 

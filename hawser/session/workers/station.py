@@ -7,14 +7,15 @@ import json
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ...errors import HawserError, Unreachable
 from ...installed import this_version
 from ...report.text import reason
 from ...ssh.transport import SILENCE
+from .flow import LOAD
 from .frames import Frame, pack, unpack
-from .holder import LOAD
 
 
 class Line(Protocol):
@@ -153,19 +154,17 @@ class Station:
             self.changed.notify_all()
         for line in lines:
             line.lose(Unreachable(self.over.what, host=line.name))
+        # One that only could not be heard cuts them when it can; nobody waits for that.
+        with suppress(Exception):
+            self.actor.end()
 
     def close(self) -> None:
         """Have it cut what is left; its lines are closed by then."""
-        deadline = time.monotonic() + SILENCE
-        with self.changed:
-            self.changed.wait_for(lambda: not self.waiting or self.over is not None, deadline - time.monotonic())
-            if self.over is not None:
-                return
-        try:
+        if self.over is not None:
+            return
+        # One that is gone by now has ended as well.
+        with suppress(Exception):
             self.actor.end().result(SILENCE)
-        except Exception:
-            # It was about to end anyway.
-            pass
         with self.changed:
             self.over = self.over or Unreachable("the run is over")
             self.changed.notify_all()
