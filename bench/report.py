@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.table import Table
 
@@ -33,12 +34,12 @@ def machine() -> str:
     return f"{os.cpu_count()} processors for everything, {platform.machine()}, Python {platform.python_version()}"
 
 
-def write_part(name: str, heading: str, lines: Sequence[str]) -> None:
-    """Write a measured part of the page, which stands between two comments of its name."""
+def write_part(name: str, heading: str, lines: Sequence[str], page: Path = PAGE) -> None:
+    """Write a measured part of a page, which stands between two comments of its name."""
     begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-    text = PAGE.read_text()
+    text = page.read_text()
     before, after = text.partition(begin)[0], text.partition(end)[2]
-    PAGE.write_text(f"{before}{begin}\n{heading}\n\n" + "\n".join(lines) + f"\n\n{end}{after}")
+    page.write_text(f"{before}{begin}\n{heading}\n\n" + "\n".join(lines) + f"\n\n{end}{after}")
 
 
 def write(results: Sequence[Result]) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -143,15 +143,17 @@ class Cluster:
         )
         self.port = int(self.scheduler.said(r"Scheduler at:\s+tls://127\.0\.0\.1:(\d+)"))
 
-    def add(self, name: str, hosts: str = "", nanny: bool = False, **more: str) -> None:
+    def add(self, name: str, *hosts: str, options: Sequence[str] = (), **more: str) -> None:
         """Start a worker.
 
-        :param hosts: a host or a group that it is for; empty: any.
-        :param nanny: somebody starts it again when it has died.
+        :param hosts: the hosts and groups that it is for; none: any.
+        :param options: of its command line.
+        :param more: variables.
         """
-        words = ["--name", name, "--nthreads", "1", "--no-dashboard", "--nanny" if nanny else "--no-nanny"]
-        words += ["--resources", f"hosts:{hosts}=1"] if hosts else []
-        own = self.start("worker", f"tls://127.0.0.1:{self.port}", "--host", "127.0.0.1", *words, **more)
+        words = ["--name", name, "--nthreads", "1", "--no-dashboard", "--no-nanny", *options]
+        words += [] if "--listen-address" in options else ["--host", "127.0.0.1"]
+        words += ["--resources", " ".join(f"hosts:{each}=1" for each in hosts)] if hosts else []
+        own = self.start("worker", f"tls://127.0.0.1:{self.port}", *words, **more)
         self.workers[name] = own
         self.addresses[name] = own.said(r"Start worker at:\s+(tls://\S+)")
         own.said(r"(Registered to)")

@@ -21,7 +21,20 @@ PATIENCE = 15.0
 # What stands in front of the hosts that a worker was started for: `dask worker --resources "hosts:paris=1"`.
 HOSTS = "hosts:"
 TLS = ("distributed.comm.tls.ca-file", "distributed.comm.tls.client.cert", "distributed.comm.tls.client.key")
+# Who would write to standard error otherwise.
+TALKERS = ("distributed", "tornado", "asyncio")
 INSTALL = "hawser-deploy[dask]"
+
+
+def be_quiet() -> None:
+    """Have dask say nothing on this terminal, where it has a handler for each of its parts: errors of lines tell it."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in TALKERS:
+            logger = logging.getLogger(name)
+            logger.handlers.clear()
+            logger.setLevel(logging.NOTSET)
+    for name in TALKERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 class Cluster:
@@ -41,9 +54,7 @@ class Cluster:
                 next=f"install {INSTALL} in place of hawser-deploy",
                 code=2,
             ) from None
-        # What it has to say ends up in the errors of lines.
-        logging.getLogger("distributed").handlers.clear()
-        logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+        be_quiet()
         self.address = address
         missing = [name for name in TLS if not dask.config.get(name, None)]
         if missing:

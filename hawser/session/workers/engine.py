@@ -59,7 +59,7 @@ class Workers:
         # How many lines each worker was given, and those that are gone.
         self.given: dict[str, int] = {}
         self.gone: set[str] = set()
-        # What workers were started for, those that are gone too: their hosts are near them, and maybe near no other one.
+        # What workers were started for, those too that are gone: their hosts are near them, and maybe near no other.
         self.taken: set[str] = set()
         self.rings: dict[tuple[object, ...], Ring] = {}
         self.ring_lock = threading.Lock()
