@@ -38,6 +38,16 @@ class Answer:
         return str(self.message.get("error", ""))
 
 
+def parts_of(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield so many bytes of a file, part by part."""
+    rest = size
+    while rest:
+        # One that has become shorter meanwhile is filled up: its digest will tell.
+        part = stream.read(min(CHUNK, rest)) or bytes(min(CHUNK, rest))
+        rest -= len(part)
+        yield part
+
+
 class Talk(ABC):
     """A conversation with one runner.
 
@@ -123,16 +133,7 @@ class Talk(ABC):
 
     def blob_of(self, name: str, stream: BinaryIO, size: int) -> None:
         """Send a file ahead, part by part."""
-
-        def parts() -> Iterator[bytes]:
-            rest = size
-            while rest:
-                # A file that has become shorter meanwhile is filled up: its digest will tell.
-                part = stream.read(min(CHUNK, rest)) or bytes(min(CHUNK, rest))
-                rest -= len(part)
-                yield part
-
-        self.send({"op": "blob", "id": name, "size": size}, parts())
+        self.send({"op": "blob", "id": name, "size": size}, parts_of(stream, size))
 
     def request(
         self,

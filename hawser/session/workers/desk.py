@@ -16,6 +16,7 @@ from . import route
 from .flow import LOAD
 from .frames import Frame, Kind, pack, pack_error, unpack
 from .held import Held, Placed
+from .store import Store
 
 
 class Desk:
@@ -23,6 +24,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.connector = Placed()
+        self.store = Store()
         self.lines: dict[int, Held] = {}
         self.waiting: deque[Frame] = deque()
         self.lock = threading.Lock()
@@ -51,6 +53,8 @@ class Desk:
         for frame in unpack(frames):
             if frame.kind == Kind.OPEN:
                 self.open(frame)
+            elif frame.kind == Kind.STORE:
+                self.store.add(frame.line, frame.data)
             elif frame.line in self.lines:
                 self.lines[frame.line].take(frame)
 
@@ -62,7 +66,7 @@ class Desk:
             self.post(Frame(frame.line, Kind.LOST, pack_error(error)))
             return
         self.connector.know(found)
-        self.lines[frame.line] = Held(frame.line, self.connector, found, self.post)
+        self.lines[frame.line] = Held(frame.line, self.connector, found, self.post, self.store)
 
     async def fetched(self) -> bytes:
         """Return pieces, when there are some; after a while also none, which says that this worker lives."""
@@ -103,5 +107,6 @@ class Desk:
         threading.Thread(target=self.leave, daemon=True).start()
 
     def leave(self) -> None:
+        self.store.close()
         self.connector.close()
         shutil.rmtree(self.connector.folder, ignore_errors=True)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import queue
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import BinaryIO, Protocol
 
 import paramiko
 
 from ...errors import HawserError, Unreachable
 from ...ssh.connect import Address, Connector
 from ...ssh.protocol import HEARTBEAT
-from ...ssh.talk import CHUNK, Talk
+from ...ssh.talk import CHUNK, Talk, parts_of
 from . import route
 from .flow import Portions, Window
 from .frames import Frame, Kind, unpack_error
 from .held import BEAT
 from .keys import Ring
 from .station import Station
+from .store import Blob
 
 
 class Places(Protocol):
@@ -174,6 +176,25 @@ class FarLine(Talk):
         if self.closed or not self.window.enter(len(data)):
             raise self.ended()
         self.tell(kind, data)
+
+    def blob(self, name: str, data: bytes) -> None:
+        """See `Wire`; the same bytes go to a worker once."""
+        blob = Blob(hashlib.sha256(data).hexdigest(), len(data))
+        self.share(name, blob, (data[at : at + CHUNK] for at in range(0, len(data), CHUNK)))
+
+    def blob_of(self, name: str, stream: BinaryIO, size: int) -> None:
+        """See `Wire`; the name says what is in it, so what has the same name and size goes to a worker once."""
+        self.share(name, Blob(f"of {name}", size), parts_of(stream, size))
+
+    def share(self, name: str, blob: Blob, parts: Iterable[bytes]) -> None:
+        if self.closed or self.station is None or self.lost is not None:
+            raise self.ended()
+        number = self.station.sender.share(blob, parts)
+        said = json.dumps({"name": name, "size": blob.size, "number": number}).encode()
+        with self.send_lock:
+            if not self.window.enter(blob.size):
+                raise self.ended()
+            self.tell(Kind.STORED, said)
 
     # Signs of life, and the end.
 

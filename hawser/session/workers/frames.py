@@ -23,8 +23,9 @@ ERRORS: dict[str, type[HawserError]] = {
 class Kind(IntEnum):
     """What a piece is.
 
-    Towards the worker: OPEN, INSTALL, SIGNED, DATA and WHOLE (the end of a message), TAKEN, CUT, CLOSE. From there:
-    DATA, TAKEN, NO_PYTHON (may it be installed?), SIGN, LOST, CLOSED.
+    Towards the worker: OPEN, INSTALL, SIGNED, DATA and WHOLE (the end of a message), STORED (a blob that several lines
+    get), TAKEN, CUT, CLOSE; and of no line, with the number of such a blob, STORE (a part of it). From there: DATA,
+    TAKEN, NO_PYTHON (may it be installed?), SIGN, LOST, CLOSED.
     """
 
     OPEN = 1
@@ -39,6 +40,8 @@ class Kind(IntEnum):
     SIGN = 10
     LOST = 11
     CLOSED = 12
+    STORE = 13
+    STORED = 14
 
 
 class Frame(NamedTuple):

@@ -25,11 +25,14 @@ from . import route
 from .flow import Portions, Window
 from .frames import Frame, Kind, pack_error
 from .keys import LentLogin
+from .store import Store
 
 # A runner's sign of life, which is none of this machine's business: its own goes for all its lines.
 BEAT = b'{"t": "beat"}'
 # Seconds within which a signature comes: a person may have to touch a key, or to confirm it.
 SIGNATURE = 90.0
+# Handshakes at a time, to hosts that are near: more would compute side by side, and keep who speaks with us waiting.
+HANDSHAKES = 8
 # Where pieces go that are meant for the other side.
 Post = Callable[[Frame], None]
 
@@ -40,6 +43,7 @@ class Placed(Connector):
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hawser-worker-"))
         super().__init__(Config(lazy=True), KnownHosts(self.folder / "known_hosts"))
+        self.handshakes = threading.BoundedSemaphore(HANDSHAKES)
         self.hops: dict[Address, route.Hop] = {}
         self.ways: dict[Address, Way] = {}
         # The line whose thread this is: it asks for signatures, also where it opens a jump host for several.
@@ -86,10 +90,11 @@ class Held:
     """One line.
 
     :param post: takes pieces for the other side.
+    :param store: holds blobs that several lines get.
     """
 
-    def __init__(self, number: int, connector: Placed, found: route.Route, post: Post) -> None:
-        self.number, self.connector, self.post = number, connector, post
+    def __init__(self, number: int, connector: Placed, found: route.Route, post: Post, store: Store) -> None:
+        self.number, self.connector, self.post, self.store = number, connector, post, store
         self.wire = Wire(found.host.address, connector, found.hello)
         # What is to be done, in order.
         self.orders: queue.Queue[Frame] = queue.Queue()
@@ -161,12 +166,26 @@ class Held:
                 continue
             if frame.kind == Kind.CLOSE:
                 self.close()
+            if frame.kind == Kind.STORED:
+                self.pass_on(frame.data)
+                continue
             if frame.kind not in (Kind.DATA, Kind.WHOLE):
                 return
             self.wire.write(frame.data)
             whole = frame.kind == Kind.WHOLE
             if told := portions.add(len(frame.data)):
                 self.tell(Kind.TAKEN, b"%d" % told)
+
+    def pass_on(self, data: bytes) -> None:
+        """Give the runner a blob out of the store."""
+        said = json.loads(data)
+        while not self.store.has(said["number"], HEARTBEAT):
+            if self.over.is_set():
+                return
+            self.wire.ping()
+        blob = {"op": "blob", "id": said["name"], "size": said["size"]}
+        self.wire.send(blob, self.store.parts(said["number"], said["size"]))
+        self.tell(Kind.TAKEN, b"%d" % said["size"])
 
     def close(self) -> None:
         """Say goodbye to the runner, which frees the lock."""

@@ -16,6 +16,7 @@ from ...report.text import reason
 from ...ssh.transport import SILENCE
 from .flow import LOAD
 from .frames import Frame, pack, unpack
+from .store import Sender
 
 
 class Line(Protocol):
@@ -67,7 +68,10 @@ class Station:
         self.lines: dict[int, Line] = {}
         self.numbers = itertools.count(1)
         self.waiting: deque[Frame] = deque()
+        # Bytes of them.
+        self.load = 0
         self.changed = threading.Condition()
+        self.sender = Sender(self.tell, self.room)
         for work in (self.give, self.fetch):
             threading.Thread(target=self.guarded, args=(work,), daemon=True).start()
 
@@ -106,7 +110,14 @@ class Station:
         """Have a piece sent; nobody waits for it."""
         with self.changed:
             self.waiting.append(frame)
+            self.load += frame.size
             self.changed.notify_all()
+
+    def room(self, most: int) -> bool:
+        """Wait until fewer bytes than these wait to be sent; False: the worker is gone."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.load < most or self.over is not None)
+            return self.over is None
 
     def guarded(self, work: Any) -> None:
         try:
@@ -128,6 +139,8 @@ class Station:
                 while self.waiting and size < LOAD:
                     load.append(self.waiting.popleft())
                     size += load[-1].size
+                self.load -= size
+                self.changed.notify_all()
             data = pack(load)
             self.sent += len(data)
             self.actor.give(data).result(SILENCE)

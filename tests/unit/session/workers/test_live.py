@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -134,6 +136,18 @@ class TestALine:
             line.blob_of("y", stream, len(data))
         assert line.request("facts").ok
 
+    def test_gets_what_others_of_its_worker_get_too_over_one_way_there(self, run):
+        told = [Told() for _ in range(9)]
+        lines = [run.opened(each, name=f"web{number}") for number, each in enumerate(told)]
+        stations = {id(line.station): line.station for line in lines}
+        before = sum(station.sent for station in stations.values())
+        data = os.urandom(1 << 20)
+        for line in lines:
+            line.blob("x", data)
+        wait_for("the blob", lambda: all(each.heard.endswith(data) for each in told))
+        sent = sum(station.sent for station in stations.values()) - before
+        assert sent < (len(stations) + 0.5) * len(data) and len(stations) < len(lines)
+
     def test_streams_output_in_order_while_it_comes(self, run):
         line, lines = run.opened(), []
         argv = ["sh", "-c", "for i in $(seq 2000); do echo line $i; done"]
@@ -187,9 +201,12 @@ class TestAHost:
 
     def test_that_does_not_answer_is_told(self, run):
         line = run.line()
-        run.servers[-1].close()
-        with pytest.raises(Unreachable, match="connection refused; next: is sshd running there"):
-            line.open(lambda: False)
+        # Nobody listens at a port that is only taken.
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            line.address = dataclasses.replace(line.address, port=taken.getsockname()[1])
+            with pytest.raises(Unreachable, match="connection refused; next: is sshd running there"):
+                line.open(lambda: False)
 
     def test_without_python_asks_here_whether_it_may_be_installed(self, run):
         asked = []
