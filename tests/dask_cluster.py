@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 PROJECT = Path(__file__).parent.parent
+PREPARED = ("--preload", "hawser.session.workers.preload")
 # Seconds within which one of them is up, on a machine that has other things to do as well.
 UP = 60.0
 
@@ -143,7 +144,7 @@ class Cluster:
         )
         self.port = int(self.scheduler.said(r"Scheduler at:\s+tls://127\.0\.0\.1:(\d+)"))
 
-    def add(self, name: str, *hosts: str, options: Sequence[str] = (), **more: str) -> None:
+    def add(self, name: str, *hosts: str, options: Sequence[str] = PREPARED, **more: str) -> None:
         """Start a worker.
 
         :param hosts: the hosts and groups that it is for; none: any.

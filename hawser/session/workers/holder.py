@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 # A variable of the worker: the jump host through which it reaches hosts, in place of that of the settings.
 JUMP = "HAWSER_JUMP"
+# With which it is started.
+PRELOAD = "hawser.session.workers.preload"
 
 
 class Holder:
@@ -21,10 +24,11 @@ class Holder:
         self.desk = Desk()
 
     def greet(self) -> bytes:
-        """Say which Hawser this is, and through which jump host it reaches hosts."""
+        """Say which Hawser this is, whether it was started as it should, and by which jump host it reaches hosts."""
         from ...installed import this_version
 
-        return json.dumps({"hawser": this_version(), "jump": os.environ.get(JUMP)}).encode()
+        said = {"hawser": this_version(), "prepared": PRELOAD in sys.modules, "jump": os.environ.get(JUMP)}
+        return json.dumps(said).encode()
 
     async def give(self, frames: bytes) -> None:
         """Take pieces."""

@@ -16,6 +16,7 @@ from ...report.text import reason
 from ...ssh.transport import SILENCE
 from .flow import LOAD
 from .frames import Frame, pack, unpack
+from .holder import PRELOAD
 from .store import Sender
 
 
@@ -76,15 +77,21 @@ class Station:
             threading.Thread(target=self.guarded, args=(work,), daemon=True).start()
 
     def greeted(self) -> str | None:
-        """Insist that it has our version of Hawser; returns its jump host.
+        """Insist that it has our version of Hawser, and was started as it should; returns its jump host.
 
-        :raises HawserError: it has another one, or does not say so.
+        :raises HawserError: it has another one, or was not.
         """
         said = json.loads(self.actor.greet().result(SILENCE))
         if said["hawser"] != this_version():
             raise HawserError(
                 f"the worker {self.name} has Hawser {said['hawser']}, and here is {this_version()}",
                 next="install the same one there, and start the worker anew",
+                code=2,
+            )
+        if not said["prepared"]:
+            raise HawserError(
+                f"the worker {self.name} was not prepared for many lines",
+                next=f"start it with --preload {PRELOAD}",
                 code=2,
             )
         jump = said["jump"]
