@@ -13,7 +13,7 @@ endif
 # Thousands of commands are started: without compiled modules the start of each takes a third longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-browser test-faults test-settings test-slow test-real check lint bench bench-crowd docs pictures clean venv
+.PHONY: demo test test-browser test-faults test-settings test-slow test-real check lint bench bench-crowd bench-workers docs pictures clean venv
 
 demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo sandbox.up
@@ -69,6 +69,11 @@ bench: venv .sandbox/peers/.complete
 
 bench-crowd: venv
 	.venv/bin/python -m bench.crowd
+
+# Hosts by way of workers, beside hosts from here: writes the figures of docs/scale.md.
+bench-workers: venv
+	.venv/bin/python -m bench.workers
+	.venv/bin/python -m bench.workers --real 20
 
 .sandbox/peers/.complete: bench/requirements.txt
 	command -v cap >/dev/null || $(AS_ROOT) apt-get install -y -qq --no-install-recommends capistrano

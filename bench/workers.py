@@ -29,7 +29,9 @@ from rich.console import Console
 
 from hawser import sandbox
 from tests.dask_cluster import PREPARED, Cluster
+from tests.faults.conftest import APP, Ferry
 from tests.hostile.imposter import FACTS
+from tests.hosts.conftest import make_repository
 
 from .crowd import FIRST_PORT, OPEN, SETTINGS, WEIGHED
 from .relay import far_away
@@ -196,24 +198,24 @@ def counts() -> dict[str, int]:
 class Bench:
     """The measurements.
 
-    :param fleet: the hosts.
+    :param hosts: the folder of their settings.
     :param cluster: the scheduler and its workers.
     :param scheduler: the port at which it is reached.
     """
 
-    def __init__(self, fleet: Fleet, cluster: Cluster, scheduler: int) -> None:
-        self.fleet, self.cluster, self.scheduler = fleet, cluster, scheduler
+    def __init__(self, hosts: Path, environment: str, cluster: Cluster, scheduler: int) -> None:
+        self.hosts, self.environment, self.cluster, self.scheduler = hosts, environment, cluster, scheduler
         self.counter = "workers" if scheduler == cluster.port else "relayed"
 
     def environ(self, by_workers: bool) -> dict[str, str]:
         more = {**self.cluster.variables, "HAWSER_ENGINE": f"dask://127.0.0.1:{self.scheduler}"} if by_workers else {}
-        hosts = {"HAWSER_HOSTS": str(self.fleet.folder / "hosts"), "HAWSER_OUTPUT": "json"}
+        hosts = {"HAWSER_HOSTS": str(self.hosts), "HAWSER_OUTPUT": "json"}
         return {**os.environ, **hosts, **more}
 
     def start(self, by_workers: bool, words: Sequence[str]) -> subprocess.Popen[str]:
         fab = str(Path(sys.executable).parent / "fab")
         return subprocess.Popen(
-            [sys.executable, "-c", WEIGHED, fab, "-H", ENVIRONMENT, *words],
+            [sys.executable, "-c", WEIGHED, fab, "-H", self.environment, *words],
             cwd=PROJECT,
             env=self.environ(by_workers),
             stdout=subprocess.PIPE,
@@ -240,14 +242,14 @@ class Bench:
     def busy(self) -> float:
         return sum(spent(each.process.pid) for each in self.cluster.workers.values())
 
-    def death(self) -> tuple[float, int]:
+    def death(self, fleet: Fleet) -> tuple[float, int]:
         """Kill a worker while every host works, for as long as some signs of life take.
 
         :returns: seconds of the run, and the hosts that it lost.
         """
         process, name = self.start(True, SLEEP), next(iter(self.cluster.workers))
         began = time.monotonic()
-        while self.fleet.lines() < self.fleet.count:
+        while fleet.lines() < fleet.count:
             time.sleep(1)
         self.cluster.workers.pop(name).kill()
         output, errors = process.communicate()
@@ -302,18 +304,52 @@ def measured(options: argparse.Namespace, folder: Path, console: Console) -> lis
             for number in range(options.rounds):
                 for by_workers in (False, True) if number % 2 else (True, False):
                     fleet.write("127.0.0.1" if far and not by_workers else fleet.running.address)
-                    bench = Bench(fleet, cluster, scheduler.port if far else cluster.port)
+                    bench = Bench(folder / "hosts", ENVIRONMENT, cluster, scheduler.port if far else cluster.port)
                     name = f"{options.workers} workers" if by_workers else "this machine alone"
                     sample = bench.sample(by_workers, ["run", "true"])
                     console.print(name + way, sample)
                     found.setdefault(f"`run true`, {name}{way}", []).append(sample)
-        bench = Bench(fleet, cluster, scheduler.port)
+        bench = Bench(folder / "hosts", ENVIRONMENT, cluster, scheduler.port)
         whole = bench.sample(True, SLEEP)
-        seconds, lost = bench.death()
+        seconds, lost = bench.death(fleet)
         again = bench.sample(True, ["run", "true"])
     told = f"One of {options.workers} workers killed while `run 'sleep …'` works on all hosts: {lost} of them lost, "
     told += f"the run ends after {seconds:.1f} s (undisturbed {whole.seconds:.1f} s); `run true` with one worker less "
     return [*rows(found), "", f"{told}takes {again.seconds:.1f} s."]
+
+
+def on_real_hosts(options: argparse.Namespace, folder: Path, console: Console) -> list[str]:
+    """Measure deploys of a small site onto throwaway hosts, each with all that a host has, with both engines."""
+    ferry = Ferry(folder, "ferry")
+    (folder / "hosts").mkdir()
+    make_repository(ferry.repository, APP)
+    text = (APP / "faults.toml").read_text().replace('"REPOSITORY"', json.dumps(str(ferry.repository)))
+    names = [f"web{number}" for number in range(1, options.real + 1)]
+    hosts = "".join(f"[hosts.{name}]\nsandbox = true\n\n" for name in names)
+    ferry.file.write_text(text.partition("[hosts.")[0].replace("batch = 2", 'batch = "25%"') + hosts)
+    sandbox.up([sandbox.SandboxSpec(ferry.name_of(name)) for name in names])
+    cluster, found = Cluster(folder), dict[str, list[Sample]]()
+    try:
+        ferry.fab("-H", "ferry", "bootstrap", "deploy", timeout=1800)
+        for number in range(options.workers):
+            cluster.add(f"w{number}")
+        ports = [int(each.rpartition(":")[2]) for each in cluster.addresses.values()]
+        addresses = "{ " + ", ".join(map(ferry.address, names)) + " }"
+        bench = Bench(ferry.hosts, "ferry", cluster, cluster.port)
+        with counted(addresses, [cluster.port, *ports], ports, ports[0]):
+            for number in range(options.rounds):
+                for by_workers in (False, True) if number % 2 else (True, False):
+                    ferry.next_commit()
+                    for what in ("a new commit", "nothing new"):
+                        name = f"{options.workers} workers" if by_workers else "this machine alone"
+                        sample = bench.sample(by_workers, ["deploy"])
+                        console.print(what, name, sample)
+                        found.setdefault(f"`deploy` of {what}, {name}", []).append(sample)
+    finally:
+        cluster.end()
+        if not options.keep:
+            sandbox.down([ferry.name_of(name) for name in names])
+    return rows(dict(sorted(found.items())))
 
 
 def main() -> None:
@@ -323,19 +359,21 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--distance", type=float, default=0.05, help="seconds a round trip")
-    parser.add_argument("--keep", action="store_true", help="leave the host up")
+    parser.add_argument("--real", type=int, help="throwaway hosts to deploy a small site to, in place of stand-ins")
+    parser.add_argument("--keep", action="store_true", help="leave the hosts up")
     options = parser.parse_args()
     console, folder = Console(highlight=False), Path(tempfile.mkdtemp(prefix="hawser-bench-"))
     try:
-        lines = measured(options, folder, console)
+        lines = on_real_hosts(options, folder, console) if options.real else measured(options, folder, console)
     finally:
         shutil.rmtree(folder)
-        if not options.keep:
+        if not options.keep and not options.real:
             sandbox.down([HOST])
     for line in lines:
         console.print(line)
-    command = f"`python -m bench.workers --hosts {options.hosts} --workers {options.workers}`"
-    write_part("fleet", f"{command}, medians of {options.rounds}, {machine()}.", lines, PAGE)
+    what = f"--real {options.real}" if options.real else f"--hosts {options.hosts}"
+    command = f"`python -m bench.workers {what} --workers {options.workers}`, {machine()}; medians of {options.rounds}."
+    write_part("real" if options.real else "fleet", command, lines, PAGE)
 
 
 if __name__ == "__main__":

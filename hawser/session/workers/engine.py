@@ -21,6 +21,8 @@ from .station import Station
 if TYPE_CHECKING:
     from .cluster import Cluster
 
+# Ways to hosts that are made out at a time.
+PLANS = 4
 # Seconds after which the scheduler is asked anew who is there, and between two questions while somebody is missed.
 FRESH = 5.0
 AGAIN = 0.5
@@ -61,6 +63,8 @@ class Workers:
         self.gone: set[str] = set()
         # What workers were started for, those too that are gone: their hosts are near them, and maybe near no other.
         self.taken: set[str] = set()
+        # Of a thousand threads that compute, few at a time: those that speak with workers have their turn.
+        self.planning = threading.BoundedSemaphore(PLANS)
         self.rings: dict[tuple[object, ...], Ring] = {}
         self.ring_lock = threading.Lock()
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import queue
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO, Protocol
 
@@ -28,6 +29,7 @@ class Places(Protocol):
     """Says which worker holds a line, and has the keys of logins; see `Workers`."""
 
     connector: Connector
+    planning: threading.BoundedSemaphore
 
     def place(self, address: Address) -> tuple[Station, Address]: ...
 
@@ -74,9 +76,11 @@ class FarLine(Talk):
 
     def greet(self, install_python: Callable[[], bool]) -> None:
         self.station, address = self.engine.place(self.address)
-        way, rings = route.plan(self.engine.connector, address, self.hello, self.engine.ring)
+        with self.engine.planning:
+            way, rings = route.plan(self.engine.connector, address, self.hello, self.engine.ring)
+            data = route.to_bytes(way)
         self.number = self.station.add(self)
-        self.tell(Kind.OPEN, route.to_bytes(way))
+        self.tell(Kind.OPEN, data)
         users = {hop.options.user for hop in way.hops}
         while True:
             frame = self.next_frame()
