@@ -87,7 +87,7 @@ class FarLine(Talk):
             if frame.kind == Kind.DATA:
                 break
             if frame.kind == Kind.SIGN:
-                self.tell(Kind.SIGNED, self.signed(frame.data, rings, users))
+                self.tell(Kind.SIGNED, self.sign_login(frame.data, rings, users))
             elif frame.kind == Kind.NO_PYTHON:
                 self.tell(Kind.INSTALL, b"yes" if install_python() else b"no")
         self.first = frame.data
@@ -108,7 +108,7 @@ class FarLine(Talk):
             except queue.Empty:
                 continue
 
-    def signed(self, asked: bytes, rings: list[Ring], users: set[str]) -> bytes:
+    def sign_login(self, asked: bytes, rings: list[Ring], users: set[str]) -> bytes:
         """Return a signature for a login; nothing where it is none of ours, or the key cannot be used."""
         try:
             said = json.loads(asked)
@@ -183,18 +183,23 @@ class FarLine(Talk):
 
     def blob(self, name: str, data: bytes) -> None:
         """See `Wire`; the same bytes go to a worker once."""
-        blob = Blob(hashlib.sha256(data).hexdigest(), len(data))
-        self.share(name, blob, (data[at : at + CHUNK] for at in range(0, len(data), CHUNK)))
+        digest = hashlib.sha256(data).hexdigest()
+        parts = (data[at : at + CHUNK] for at in range(0, len(data), CHUNK))
+        self.share(Blob(digest, len(data)), parts, {"id": name, "size": len(data), "sha256": digest})
 
     def blob_of(self, name: str, stream: BinaryIO, size: int) -> None:
         """See `Wire`; the name says what is in it, so what has the same name and size goes to a worker once."""
-        self.share(name, Blob(f"of {name}", size), parts_of(stream, size))
+        self.share(Blob(f"of {name}", size), parts_of(stream, size), {"id": name, "size": size})
 
-    def share(self, name: str, blob: Blob, parts: Iterable[bytes]) -> None:
+    def share(self, blob: Blob, parts: Iterable[bytes], message: Mapping[str, object]) -> None:
+        """Have the runner get a blob.
+
+        :param message: what it is told of it.
+        """
         if self.closed or self.station is None or self.lost is not None:
             raise self.ended()
         number = self.station.sender.share(blob, parts)
-        said = json.dumps({"name": name, "size": blob.size, "number": number}).encode()
+        said = json.dumps({"number": number, "message": {"op": "blob", **message}}).encode()
         with self.send_lock:
             if not self.window.enter(blob.size):
                 raise self.ended()

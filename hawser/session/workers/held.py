@@ -183,9 +183,9 @@ class Held:
             if self.over.is_set():
                 return
             self.wire.ping()
-        blob = {"op": "blob", "id": said["name"], "size": said["size"]}
-        self.wire.send(blob, self.store.parts(said["number"], said["size"]))
-        self.tell(Kind.TAKEN, b"%d" % said["size"])
+        size = int(said["message"]["size"])
+        self.wire.send(said["message"], self.store.parts(said["number"], size))
+        self.tell(Kind.TAKEN, b"%d" % size)
 
     def close(self) -> None:
         """Say goodbye to the runner, which frees the lock."""

@@ -88,6 +88,13 @@ def _hop(connector: Connector, address: Address, ring: Ring, number: int) -> Hop
             host=address.name,
             next=f"a jump host (`jump`, ProxyJump), or the same command {alone}",
         )
+    if address.helper:
+        # Each message is signed in its turn, and the worker has some of its own: signs of life.
+        raise HawserError(
+            "who is no administrator speaks with its helper from the machine that signs, and by no worker;",
+            host=address.name,
+            next=f"the same command {alone}, or with --as-admin, if you are one",
+        )
     if address.forward_agent:
         raise HawserError(
             "`app.agent` hands hosts the agent of this machine, which a worker has not got;",

@@ -94,3 +94,9 @@ def test_a_program_of_this_machine_is_no_way_for_a_worker(connector):
 def test_the_agent_of_this_machine_is_none_of_a_worker(connector):
     with pytest.raises(HawserError, match=r"`app.agent`.*a worker has not got; next: a deploy key"):
         travelled(connector, address(forward_agent=True))
+
+
+def test_a_helper_is_spoken_with_from_the_machine_that_signs(connector):
+    told = r"by no worker; next: the same command without HAWSER_ENGINE, or with --as-admin"
+    with pytest.raises(HawserError, match=told):
+        travelled(connector, address(helper="/usr/local/sbin/hawser-shop"))
