@@ -61,6 +61,8 @@ class Workers:
         # How many lines each worker was given, and those that are gone.
         self.given: dict[str, int] = {}
         self.gone: set[str] = set()
+        # Whether one has died in this run: it may come back.
+        self.missed = False
         # What workers were started for, those too that are gone: their hosts are near them, and maybe near no other.
         self.taken: set[str] = set()
         # Of a thousand threads that compute, few at a time: those that speak with workers have their turn.
@@ -80,9 +82,14 @@ class Workers:
 
         :raises Unreachable: there is none, or it does not answer.
         """
-        deadline = time.monotonic() + SILENCE
+        deadline, forgiven = time.monotonic() + SILENCE, False
         while True:
             with self.lock:
+                self.note_the_dead()
+                if not forgiven and time.monotonic() > deadline:
+                    # One that came back at the same address unseen counts as any other.
+                    forgiven = True
+                    self.forgive(self.gone.copy())
                 worker = self.choose(address.name)
                 starting = None if worker is None else self.starting(worker)
             if worker is not None and starting is not None:
@@ -94,7 +101,7 @@ class Workers:
                 if station.over is None:
                     return station, address if station.jump is None else replace(address, jump=station.jump)
                 self.forget(worker)
-            elif not self.gone or time.monotonic() > deadline:
+            elif forgiven or not self.missed:
                 # One that has died may be started anew.
                 raise self.nobody(address.name)
             else:
@@ -110,9 +117,24 @@ class Workers:
             self.stations[worker.address] = found
         return found
 
+    def note_the_dead(self) -> None:
+        for address, station in self.stations.items():
+            if station.done() and station.exception() is None and station.result().over is not None:
+                if address not in self.gone:
+                    self.seen = 0.0
+                self.gone.add(address)
+                self.missed = True
+
+    def forgive(self, addresses: set[str]) -> None:
+        """Let workers at these addresses be new ones."""
+        for address in addresses:
+            self.gone.discard(address)
+            self.stations.pop(address, None)
+
     def forget(self, worker: Worker) -> None:
         with self.lock:
             self.gone.add(worker.address)
+            self.missed = True
             self.seen = 0.0
 
     def choose(self, host: str) -> Worker | None:
@@ -122,16 +144,13 @@ class Workers:
         """
         if self.cluster is None:
             self.cluster = cluster.Cluster(self.scheduler)
-        for address, station in self.stations.items():
-            if station.done() and station.exception() is None and station.result().over is not None:
-                if address not in self.gone:
-                    self.seen = 0.0
-                self.gone.add(address)
-        if time.monotonic() - self.seen > (AGAIN if self.gone else FRESH):
+        if time.monotonic() - self.seen > (AGAIN if self.missed else FRESH):
             self.workers = tuple(
                 Worker(address, name, frozenset(hosts)) for address, name, hosts in self.cluster.workers()
             )
             self.seen = time.monotonic()
+            # Who is started again may have the same address.
+            self.forgive(self.gone - {worker.address for worker in self.workers})
             self.taken.update(*(worker.hosts for worker in self.workers))
         alive = [worker for worker in self.workers if worker.address not in self.gone]
         mine = self.for_host(host, alive)

@@ -101,9 +101,36 @@ def test_hosts_of_a_worker_that_has_died_wait_for_it_to_be_started_again_and_go_
     assert placed(found, "web1") == "again"
 
 
+def test_a_worker_that_is_started_again_at_the_same_address_takes_its_hosts(workers, monkeypatch):
+    scheduler = Scheduler(near=("paris",))
+    found = workers(scheduler)
+    first = found.place(Address("web1", "web1"))[0]
+    first.over = Unreachable("it is gone")
+    del scheduler.there["near"]
+
+    def start_again(seconds: float) -> None:
+        scheduler.there["near"] = ["paris"]
+        found.seen = 0.0
+
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=engine.time.monotonic, sleep=start_again))
+    again = found.place(Address("web1", "web1"))[0]
+    assert again is not first and len(scheduler.begun) == 2
+
+
+def test_one_whose_absence_nobody_saw_is_asked_once_more_before_its_hosts_are_lost(workers, monkeypatch):
+    found = workers(Scheduler(near=("paris",)))
+    first = found.place(Address("web1", "web1"))[0]
+    first.over = Unreachable("it is gone")
+    monkeypatch.setattr(engine, "SILENCE", 0.0)
+    assert found.place(Address("web1", "web1"))[0] is not first
+
+
 def test_nobody_waits_for_ever_for_a_worker_that_has_died(workers, monkeypatch):
-    found = workers(Scheduler(a=()))
+    scheduler = Scheduler(a=())
+    found = workers(scheduler)
     found.place(Address("web1", "web1"))[0].over = Unreachable("it is gone")
+    del scheduler.there["a"]
+    found.seen = 0.0
     monkeypatch.setattr(engine, "SILENCE", 0.0)
     with pytest.raises(Unreachable, match="web1: no worker is there for it"):
         placed(found, "web1")
