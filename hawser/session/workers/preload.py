@@ -2,7 +2,7 @@
 
 The first line does not wait for it then. And it fits the process to many threads that mostly wait, for each line has
 some: dask's profiler is off, which would look at all of them a hundred times a second, and those that wait for the
-interpreter ask for it less often. On a busy machine, workers of 250 lines each spent most of their time with that.
+interpreter ask for it less often.
 """
 
 from __future__ import annotations
