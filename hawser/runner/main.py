@@ -218,7 +218,8 @@ class Runner:
                 part = b"" if empty else self.source.part(size)
                 size -= len(part)
                 empty = False
-                digest.update(part)
+                if self.limits:
+                    digest.update(part)
                 try:
                     if stream is None:
                         os.makedirs(folder, mode=0o700, exist_ok=True)

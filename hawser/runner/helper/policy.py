@@ -11,6 +11,7 @@ import os
 import re
 import stat
 
+from ..files.definitions import HEADER, RELEASE
 from ..files.disk import beginning
 from ..webservers import ENABLED_MODULES
 from .definitions import Excess, require_crontab, require_program, require_unit
@@ -33,8 +34,6 @@ COMMANDS = {
 GITS_OWN = re.compile(r"(?:^|/)\.git", re.I)
 UNIT = re.compile(r"/etc/systemd/system/([\w.@-]+)\.service", re.ASCII)
 PROGRAM = re.compile(r"/etc/supervisor/conf\.d/([\w.@-]+)\.conf", re.ASCII)
-HEADER = re.compile(r"[#;] hawser: application=(\S+) process=\S+ release=\S*$", re.M)
-RELEASE = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+]*-[0-9a-f]{8}", re.ASCII)
 WORD = re.compile(r"[A-Za-z0-9_][\w.+@-]*", re.ASCII)
 PATH = re.compile(r"/[\w./@+:-]+", re.ASCII)
 PAGE = re.compile(r"/etc/(?:nginx|apache2|caddy)/[\w./-]+", re.ASCII)
@@ -142,9 +141,13 @@ class Policy:
 
     # Rules of single values.
 
+    def is_below_root(self, path: Any) -> bool:
+        """Whether a path is one of the application's folder, as far as its text says."""
+        return isinstance(path, str) and path.startswith(self.root + "/") and os.path.normpath(path) == path
+
     def real(self, path: Any) -> str:
         """Return where a path of the application's folder leads to, from that folder on; empty: out of it."""
-        if not isinstance(path, str) or not path.startswith(self.root + "/") or os.path.normpath(path) != path:
+        if not self.is_below_root(path):
             return ""
         real, root = os.path.realpath(path), os.path.realpath(self.root)
         return real[len(root) + 1 :] if real.startswith(root + "/") else ""
@@ -159,8 +162,7 @@ class Policy:
 
     def among_logs(self, path: str) -> bool:
         """Whether a path leads into a folder of logs, where a web server and managers open files as root."""
-        real = self.root + "/" + self.real(path)
-        return any(f"{real}/".startswith(each + "/") for each in self.logs)
+        return is_below(self.root + "/" + self.real(path), self.logs)
 
     def inside(self, path: Any) -> bool:
         """Whether a path is `within`, and not among logs."""
@@ -168,7 +170,7 @@ class Policy:
 
     def is_place(self, path: Any) -> bool:
         """Whether something may lie at a path, a link as well: its folder is `inside`, or the application's."""
-        if not isinstance(path, str) or not path.startswith(self.root + "/") or os.path.normpath(path) != path:
+        if not self.is_below_root(path):
             return False
         folder, name = os.path.split(path)
         if folder == self.root:
@@ -245,6 +247,11 @@ class Policy:
         return ""
 
 
+def is_below(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path is one of some folders, or within one."""
+    return any(f"{path}/".startswith(each + "/") for each in folders)
+
+
 def is_look(argv: Sequence[str]) -> bool:
     """Whether a program only tells whether something is there."""
     if list(argv[:-1]) == ["test", "!", "-e"]:
@@ -271,10 +278,6 @@ def is_roots(folder: str) -> bool:
 
 def anything(_policy: Policy, _value: Any) -> bool:
     return True
-
-
-def nothing(_policy: Policy, value: Any) -> bool:
-    return not value
 
 
 def inside(policy: Policy, value: Any) -> bool:
@@ -621,8 +624,7 @@ KINDS: Dict[str, Dict[str, Rule]] = {
 def require_own_folder(policy: Policy, fields: Mapping[str, Any]) -> None:
     real = policy.real(fields["path"])
     path, of_code = f"{policy.root}/{real}", re.fullmatch("releases/[^/]+/source", real)
-    own = of_code or any(f"{path}/".startswith(each + "/") for each in policy.own)
-    if fields["owner"] != "root" and not own:
+    if fields["owner"] != "root" and not of_code and not is_below(path, policy.own):
         raise Excess("a folder of %s where root reads" % fields["owner"])
     if (
         fields["owner"] == "root"
@@ -685,7 +687,7 @@ def require_linked_folder(policy: Policy, fields: Mapping[str, Any]) -> None:
     require_link(policy, fields)
     # What is copied there keeps its modes.
     there = os.path.normpath(os.path.join(os.path.dirname(fields["path"]), fields["target"]))
-    if not any(f"{policy.root}/{policy.real(there)}/".startswith(each + "/") for each in policy.own):
+    if not is_below(f"{policy.root}/{policy.real(there)}", policy.own):
         raise Excess("a folder that is not its user's")
 
 
