@@ -77,9 +77,7 @@ def account(host: Host) -> Resources:
     yield from secrets.resources(host)
     yield from public_key(host)
     yield User(host.app.user, f"{host.root}/home", host.app.group)
-    users = {process.user for process in host.process_settings().values()}
-    users |= {entry.user for entry in host.cron_entries().values()}
-    for name in sorted(users - {host.app.user}):
+    for name in sorted(host.users - {host.app.user}):
         # Of the application's group, or it could not read the environment that it is started with.
         yield User(name, f"{host.root}/home", groups=(host.app.group,))
 
@@ -146,9 +144,7 @@ def access_of_server(host: Host, path: str) -> tuple[int, str]:
 
     Nobody else may, but where processes of other users share it, the group is theirs.
     """
-    users = {str(each.user) for each in host.process_settings().values()}
-    users |= {str(each.user) for each in host.cron_entries().values()}
-    if users <= {host.app.user, "root"}:
+    if host.users <= {host.app.user, "root"}:
         return 0o750, "www-data"
     return (0o755 if path in served(host) else 0o751), host.app.group
 
@@ -279,9 +275,7 @@ def remove(host: Host) -> Resources:
     """Remove the application's folder, its users and its records; packages, tools and backups stay."""
     yield Absent(f"/etc/logrotate.d/{host.app.name}")
     yield Block("/etc/hosts", host.app.name, "")
-    users = {process.user for process in host.process_settings().values()}
-    users |= {entry.user for entry in host.cron_entries().values()}
-    for name in [host.app.user, *sorted(users - {host.app.user})]:
+    for name in [host.app.user, *sorted(host.users - {host.app.user})]:
         yield UserGone(name, f"{host.root}/home")
     yield Absent(host.root, recursive=True)
     yield FoldersGone(host.root)

@@ -8,6 +8,7 @@ from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.formats import json_text, systemd_value
 from hawser.host import Host
+from hawser.host.access import deployers
 from hawser.host.databases import databases_of, folder_of
 from hawser.host.hardening import BEFORE, guard
 from hawser.host.places import helper_path, log_folders
@@ -54,14 +55,13 @@ def sudoers(fleet: Fleet) -> None:
 
 
 def sudoers_path(host: Host) -> str:
-    # sudo passes over files with a dot in their names, which an application's may have.
-    return f"/etc/sudoers.d/hawser-{host.app.name.replace('.', '_')}"
+    return f"/etc/sudoers.d/hawser-{host.app.name}"
 
 
 def sudoers_text(host: Host) -> str:
     """Return the lines that let a host's deploy users start the helper, with no argument, and nothing else."""
     helper = helper_path(host.app.name)
-    who = [host.environment.hosts[host.name].user or "", f"%{host.app.name}-deploy"]
+    who = [host.environment.hosts[host.name].user or "", f"%{deployers(host)}"]
     lines = [f'{each} ALL=(root) NOPASSWD: {helper} ""' for each in who if each]
     return "\n".join(
         [
@@ -75,9 +75,6 @@ def sudoers_text(host: Host) -> str:
 def rules_of(host: Host) -> dict[str, object]:
     """Return what the helper of a host goes by; see `hawser.runner.helper.policy`."""
     assert host.secrets.signer is not None
-    users = {host.app.user}
-    users |= {str(process.user) for process in host.process_settings().values()}
-    users |= {str(entry.user) for entry in host.cron_entries().values()}
     rabbitmq = host.environment.services.rabbitmq
     folders = ["home", "run", *host.environment.persistent.folders]
     return {
@@ -87,7 +84,7 @@ def rules_of(host: Host) -> dict[str, object]:
         "root": host.root,
         "state": host.state,
         "key": host.secrets.signer.public,
-        "users": sorted(users - {"root"}),
+        "users": sorted({host.app.user, *host.users} - {"root"}),
         "groups": [host.app.group],
         "own": [f"{host.root}/{folder}" for folder in folders],
         "vhosts": sorted({each.vhost for each in rabbitmq.users.values()}) if rabbitmq else [],

@@ -130,6 +130,12 @@ class Host:
             name: entry for name, entry in self.environment.cron.items() if self.environment.runs_on(entry, self.name)
         }
 
+    @property
+    def users(self) -> set[str]:
+        """The Unix users as whom processes and cron entries run here."""
+        found = {str(each.user) for each in self.process_settings().values()}
+        return found | {str(each.user) for each in self.cron_entries().values()}
+
     # Where things lie.
 
     @property

@@ -149,13 +149,13 @@ class Wire(Talk):
         :param size: kind, columns and lines of the person's terminal; None: there is none.
         :raises Unreachable: the host starts nothing for us, or does not answer.
         """
+        if self.address.helper:
+            raise self.for_administrators()
         channel: paramiko.Channel
         if size is None:
             channel = self.execute(script)
             channel.settimeout(None)
             return channel
-        if self.address.helper:
-            return self.execute(script)
         assert self.connection is not None
         try:
             channel = self.connection.transport.open_session()
