@@ -40,22 +40,33 @@ def test_a_login_of_ours_is_signed(ring):
 
 
 @pytest.mark.parametrize(
-    ("number", "data"),
+    ("number", "changed"),
     [
-        (0, login(user="admin")),
-        (0, login(service="ssh-userauth")),
-        (0, login(key=OTHER)),
-        (0, login(kind=51)),
-        (0, login() + b"x"),
-        (0, b""),
-        (0, b"any other text, as one signs a commit"),
-        (1, login()),
-        (-1, login()),
+        pytest.param(0, {"user": "admin"}, id="another user"),
+        pytest.param(0, {"service": "ssh-userauth"}, id="another service"),
+        pytest.param(0, {"key": OTHER}, id="another key"),
+        pytest.param(0, {"kind": 51}, id="another kind of message"),
+        pytest.param(1, {}, id="a key that is not there"),
+        pytest.param(-1, {}, id="a key counted from the end"),
     ],
 )
-def test_nothing_else_is_signed(ring, number, data):
+def test_no_login_but_ours_is_signed(ring, number, changed):
     with pytest.raises(HawserError, match="no login of ours"):
-        ring.sign(number, data, "", {"root"})
+        ring.sign(number, login(**changed), "", {"root"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda ours: ours + b"x", id="a byte more"),
+        pytest.param(lambda ours: ours[:-1], id="a byte less"),
+        pytest.param(lambda ours: b"", id="nothing"),
+        pytest.param(lambda ours: b"any other text, as one signs a commit", id="a text"),
+    ],
+)
+def test_nothing_but_a_login_is_signed(ring, change):
+    with pytest.raises(HawserError, match="no login of ours"):
+        ring.sign(0, change(login()), "", {"root"})
 
 
 def test_a_worker_knows_no_private_key_and_no_passphrase(ring, tmp_path):
