@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -166,6 +167,13 @@ class ControllerKilled(Fault):
         process.kill()
 
 
+class Interrupted(Fault):
+    """Whoever has typed the command presses Ctrl-C."""
+
+    def strike(self, process: subprocess.Popen[str]) -> None:
+        process.send_signal(signal.SIGINT)
+
+
 FAULTS: dict[str, type[Fault]] = {
     "runner killed": Killed,
     "cut off": CutOff,
@@ -173,6 +181,7 @@ FAULTS: dict[str, type[Fault]] = {
     "command fails": FailingCommand,
     "rebooted": Rebooted,
     "controller killed": ControllerKilled,
+    "interrupted": Interrupted,
 }
 
 

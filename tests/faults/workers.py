@@ -12,7 +12,7 @@ from hawser import sandbox
 from tests.dask_cluster import Cluster
 
 from .conftest import Ferry
-from .faults import Fault
+from .faults import ControllerKilled, Fault, Interrupted
 
 # The hosts of each worker, and the host through which it reaches them.
 WORKERS = {"east": (("web1", "web2"), "web3"), "west": (("web3", "web4"), "web1")}
@@ -98,4 +98,9 @@ class SchedulerKilled(Fault):
         self.ferry.start_cluster()
 
 
-FAULTS: Mapping[str, type[Fault]] = {"worker killed": WorkerKilled, "scheduler killed": SchedulerKilled}
+FAULTS: Mapping[str, type[Fault]] = {
+    "worker killed": WorkerKilled,
+    "scheduler killed": SchedulerKilled,
+    "controller killed": ControllerKilled,
+    "interrupted": Interrupted,
+}

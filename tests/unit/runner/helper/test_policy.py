@@ -8,8 +8,9 @@ import pytest
 from hawser import resources
 from hawser.resources import Catalog, Command, Directory, File, Healthy, Link
 from hawser.runner.engine import KINDS as ALL_KINDS
-from hawser.runner.helper import policy as module
-from hawser.runner.helper.policy import KINDS, PASSIVE, QUESTIONS, Policy
+from hawser.runner.helper.bounds import Bounds
+from hawser.runner.helper.policy import Policy
+from hawser.runner.helper.tables import KINDS, PASSIVE, QUESTIONS
 from hawser.runner.main import ASKABLE
 
 RELEASE = "1111111111-aaaaaaaa"
@@ -25,7 +26,7 @@ Group=yard
 @pytest.fixture(autouse=True)
 def roots(monkeypatch):
     """Take the folders of a test for root's, which lie in one that anybody can write to."""
-    monkeypatch.setattr(module, "is_roots", os.path.isdir)
+    monkeypatch.setattr(Bounds, "is_roots", staticmethod(os.path.isdir))
 
 
 @pytest.fixture
@@ -86,7 +87,9 @@ def test_kinds_and_questions_are_those_that_there_are():
 
 def test_what_no_rule_names_is_refused(policy):
     assert policy.why_not({"kind": "rebooted", "step": "a", "label": "b", "boot": "x"})
-    assert policy.why_not({"kind": "prune", "step": "a", "label": "b", "root": policy.root, "keep": 3, "more": "x"})
+    assert policy.why_not(
+        {"kind": "prune", "step": "a", "label": "b", "root": policy.bounds.root, "keep": 3, "more": "x"}
+    )
     assert policy.why_not({"kind": "file", "step": "a", "label": "b", "path": 7})
     once = {"argv": ["id"], "cwd": "/", "env": {}, "env_file": "", "timeout": 1, "title": "", "unless": [], "name": "x"}
     assert policy.why_not({"kind": "once", "step": "a", "label": "b", **once, "again": 0, "hint": "", "entry": {}})
@@ -204,16 +207,16 @@ def test_links_that_the_service_user_has_put_there_lead_nowhere(why_not, root):
 
 
 def test_definitions_of_others_stay(why_not, policy, monkeypatch, tmp_path):
-    monkeypatch.setattr(policy, "is_free", lambda path: path != "/etc/systemd/system/yard-web.service")
+    monkeypatch.setattr(policy.bounds, "is_free", lambda path: path != "/etc/systemd/system/yard-web.service")
     assert why_not(File("/etc/systemd/system/yard-web.service", UNIT.format(user="yard")))
     assert why_not(resources.Running("yard-web", "systemd"))
     assert not why_not(resources.Running("yard-work", "systemd"))
     other = tmp_path / "x.service"
-    assert Policy.is_free(policy, str(other))
+    assert Bounds.is_free(policy.bounds, str(other))
     other.write_text("# hawser: application=yard process=web release=\n[Service]\n")
-    assert Policy.is_free(policy, str(other))
+    assert Bounds.is_free(policy.bounds, str(other))
     other.write_text("[Service]\n# hawser: application=yard process=web release=\n")
-    assert not Policy.is_free(policy, str(other))
+    assert not Bounds.is_free(policy.bounds, str(other))
 
 
 def test_questions_are_about_the_application_alone(policy, root):
