@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .testbed import FOLDER, HAWSERS, PEER_PACKAGES, PEERS, PROJECT, Testbed, environ, fab_command, git
 
@@ -60,6 +62,7 @@ class Candidate:
     :param command: what is typed.
     :param variables: those that it is started with besides.
     :param far: those by which it takes the way over a relay; None: it is not sent there.
+    :param idle: it deploys nothing, and is measured where nothing is to be done.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Candidate:
     command: Callable[[Testbed], Sequence[str]]
     variables: Mapping[str, str] = field(default_factory=dict)
     far: Mapping[str, str] | None = None
+    idle: bool = False
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -150,12 +154,29 @@ def pyinfra(testbed: Testbed) -> Sequence[str]:
     return ["pyinfra", "-y", *options, "--data", f"ssh_known_hosts_file={FOLDER / 'known_hosts'}", hosts, "site.py"]
 
 
+def fabric(testbed: Testbed) -> Sequence[str]:
+    """One task that does nothing: what starts Python and Fabric, and logs in, takes this long at least."""
+    return [sys.executable, "-m", "fabric", "-H", ",".join(testbed.names), "nothing"]
+
+
+def fabric_settings(folder: Path) -> dict[str, str]:
+    return {"FABRIC_SSH_CONFIG_PATH": str(folder / "ssh_config")}
+
+
 MITOGEN = next(PEER_PACKAGES.glob("lib/*/site-packages/ansible_mitogen"), PEER_PACKAGES)
 USE_MITOGEN = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(MITOGEN / "plugins/strategy")}
 FAR_HOSTS = {"HAWSER_HOSTS": str(FOLDER / "far" / "hosts")}
 LEAST = Candidate("least", "least", script("least"), settings("least"), far_settings("least"))
 CANDIDATES = (
     LEAST,
+    Candidate(
+        "a Fabric task that does nothing",
+        "fabric",
+        fabric,
+        fabric_settings(FOLDER),
+        fabric_settings(FOLDER / "far"),
+        True,
+    ),
     Candidate("lean script", "lean", script("lean"), settings("lean"), far_settings("lean")),
     Candidate("Hawser", "bench", lambda testbed: fab_command("bench", "deploy"), far=FAR_HOSTS),
     Candidate("Hawser, all hosts at once", "atonce", lambda testbed: fab_command("atonce", "deploy")),

@@ -28,11 +28,11 @@ def main() -> None:
     results: list[Result] = []
     for size in [options.hosts] if options.hosts else SIZES:
         testbed = Testbed(tuple(f"host{number}" for number in range(1, size + 1)))
-        with testbed.up({each.application: each.domain for each in chosen(options.only, far=False)}, options.keep):
+        with testbed.up({each.application: each.domain for each in chosen(options.only)}, options.keep):
             for scenario in SCENARIOS:
                 if scenario.seconds and size > 1:
                     continue
-                candidates = chosen(options.only, far=bool(scenario.seconds))
+                candidates = chosen(options.only, scenario)
                 for result in measure(testbed, scenario, candidates, options.rounds or scenario.rounds):
                     done = ", ".join(f"{each.name} {costs[-1].seconds:.2f}" for each, costs in result.costs.items())
                     console.print(f"{scenario.name}, {size} hosts: {done}")

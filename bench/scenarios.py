@@ -75,17 +75,19 @@ class Result:
         return statistics.median(each.cpu for each in self.costs[candidate])
 
 
-def chosen(names: Sequence[str], far: bool) -> list[Candidate]:
+def chosen(names: Sequence[str], scenario: Scenario | None = None) -> list[Candidate]:
     """Return the candidates that take part: the least always does.
 
     :param names: those that are asked for; all unless given.
-    :param far: only those that can be sent over a relay.
+    :param scenario: only those that can be measured in it; None: only those that deploy.
     """
-    return [
-        each
-        for each in CANDIDATES
-        if (each is LEAST or not names or each.application in names) and (each.far is not None or not far)
-    ]
+
+    def fits(candidate: Candidate) -> bool:
+        if scenario is None or scenario.changes:
+            return not candidate.idle
+        return candidate.far is not None or not scenario.seconds
+
+    return [each for each in CANDIDATES if fits(each) and (each is LEAST or not names or each.application in names)]
 
 
 def measure(testbed: Testbed, scenario: Scenario, candidates: Sequence[Candidate], rounds: int) -> Iterator[Result]:
