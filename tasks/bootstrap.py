@@ -24,9 +24,11 @@ from hawser.resources import (
     Packages,
     Resources,
     Service,
+    Settled,
     Tool,
     User,
     UserGone,
+    changed,
 )
 from hawser.session.generated import make_secrets
 from hawser.signatures import BOOTSTRAP
@@ -177,7 +179,10 @@ def services(host: Host) -> Resources:
     yield Service("systemd-journald-dev-log.socket")
     for each in managers_of(host):
         if each.unit:
-            yield Service(each.unit)
+            service = Service(each.unit)
+            yield service
+            # systemd calls it started before it has read any definition.
+            yield Settled(each.unit, "systemd", when=changed(service))
     if server := web_server(host):
         yield from server.ready()
 

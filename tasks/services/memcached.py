@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hawser.host import Host
 from hawser.host.addresses import clients
-from hawser.resources import Block, Command, Packages, Resources, Service, changed
+from hawser.resources import Block, Command, Packages, Resources, Service, Settled, changed
 from hawser.steps import step
 
 # Nothing in it is of one application.
@@ -25,5 +25,9 @@ def install(host: Host) -> Resources:
         lines.append(f"-l {host.address}")
     settings = Block("/etc/memcached.conf", "settings", "\n".join(lines))
     yield settings
-    yield Service(setting.UNIT)
-    yield Command(("systemctl", "restart", setting.UNIT), when=changed(settings))
+    service = Service(setting.UNIT)
+    yield service
+    restart = Command(("systemctl", "restart", setting.UNIT), when=changed(settings))
+    yield restart
+    # systemd calls it started before it has read what it was given.
+    yield Settled(setting.UNIT, "systemd", when=changed(service, restart))

@@ -107,10 +107,12 @@ def test_a_root_of_mariadb_with_a_password_is_known_by_its_option_file(fleet: Fl
     assert fleet.inside("data1", "mariadb", "-NBe", "SHOW DATABASES LIKE 'shelf'").strip() == "shelf"
 
 
+@pytest.mark.parametrize("kind", ["notify", "simple"])
 @pytest.mark.parametrize("place", ["the journal", "a file"])
-def test_a_service_that_does_not_start_is_told_in_its_own_words(fleet: Fleet, place: str) -> None:
+def test_a_service_that_does_not_start_is_told_in_its_own_words(fleet: Fleet, place: str, kind: str) -> None:
+    """One of the kind `simple` has started for systemd, and ends a moment later."""
     drop_in, output = "/etc/systemd/system/memcached.service.d/trial.conf", "/var/log/trial.log"
-    lines = ["[Service]", "Type=notify", "ExecStart=", "ExecStart=/usr/bin/memcached --no-such-option"]
+    lines = ["[Service]", f"Type={kind}", "ExecStart=", "ExecStart=/usr/bin/memcached --no-such-option"]
     if place == "a file":
         lines += [f"StandardOutput=append:{output}", f"StandardError=append:{output}"]
     place_it = 'mkdir -p "${1%/*}" && printf "%s" "$2" > "$1" && systemctl daemon-reload && systemctl stop memcached'

@@ -18,6 +18,7 @@ import time
 
 from ..files.disk import read, remove, write_atomically
 from ..files.files import unified
+from ..processes.restarts import begun_anew
 from ..system import Change, Failure, Kind
 
 TYPE_CHECKING = False
@@ -37,8 +38,6 @@ DEEPEST = 16
 # Former names of keywords, and of values.
 KEYWORDS = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
 VALUES = {"without-password": "prohibit-password"}
-# Seconds in which sshd has begun anew with the settings that it was told to read.
-BEGINS = 1.0
 # Seconds that it may take to take a change back.
 LONGEST_REVERT = 30.0
 MOST_LINES = 200
@@ -163,8 +162,10 @@ def reload(system: System) -> None:
     """
     for unit in UNITS:
         if system.run(["systemctl", "is-active", "--quiet", unit], check=False).code == 0:
-            system.run(["systemctl", "reload", unit])
-            time.sleep(BEGINS)
+            main = system.run(["systemctl", "show", "--value", "-p", "MainPID", "--", unit]).output
+            # Until it has, it lets in as it did before.
+            with begun_anew(int(main)):
+                system.run(["systemctl", "reload", unit])
             return
     # One that starts for each connection reads them each time.
     if system.run(["systemctl", "is-active", "--quiet", "ssh.socket"], check=False).code:

@@ -129,6 +129,10 @@ class Systemd(ProcessManager):
         """Return the last lines that the unit wrote since it was started, or since it was defined as it is."""
         start, name = self.system.starts.get(unit), unit + self.traits.suffix
         since = start.moment if start else self.defined(name)
+        if not path:
+            from .referred import last_words
+
+            return "".join(last_words(self.system, name, since))
         return journal(self.system, [name], since) + tail(path, start)
 
     def defined(self, name: str) -> float:
