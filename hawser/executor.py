@@ -22,7 +22,7 @@ from invoke.tasks import Call, Task
 from .completion import kept
 from .errors import HawserError, Unreachable
 from .fleet.fleet import Fleet
-from .named import Named, load_all
+from .named import Named, load_steps
 from .options import require_plain
 from .report.text import brief, hearsay, reason, safe
 from .session.session import Session
@@ -157,7 +157,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         """Run the tasks of one command line over one session; every wire is closed at its end."""
         try:
             with ended_by(signal.SIGTERM):
-                load_all()
+                load_steps()
                 # What the start has made stays; what a command makes it mostly keeps, too.
                 gc.freeze()
                 gc.set_threshold(100_000, 50, 50)

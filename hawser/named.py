@@ -20,8 +20,8 @@ SUBJECTS = (
     "Certificates",
     "Parts of a deploy, one by one",
 )
-# Where all tasks of this kind stand, in their order.
-_places: dict[str, None] = {}
+# Where the tasks stand whose modules, with what these load, hold all steps.
+_places_of_steps: dict[str, None] = {}
 
 
 class Named(Task[Callable[..., Any]]):
@@ -30,16 +30,18 @@ class Named(Task[Callable[..., Any]]):
     :param name: as it is typed, without its collection.
     :param place: its module, and its name in it.
     :param subject: one of `SUBJECTS`.
+    :param brings_steps: its module, or what that loads, holds steps.
     """
 
-    def __init__(self, name: str, place: str, docstring: str, subject: str) -> None:
+    def __init__(self, name: str, place: str, docstring: str, subject: str, brings_steps: bool = False) -> None:
         def body(context: object) -> None:
             raise NotImplementedError(place)
 
         body.__doc__ = docstring
         super().__init__(body, name=name)
         self.place, self.subject = place, subject
-        _places[place] = None
+        if brings_steps:
+            _places_of_steps[place] = None
 
     def load(self) -> Task[Callable[..., Any]]:
         """Return the task itself."""
@@ -53,9 +55,9 @@ class Named(Task[Callable[..., Any]]):
         return self.load()(*arguments, **options)
 
 
-def load_all() -> None:
-    """Load every task, and with it every step: all of them are rendered before the first connection."""
-    for place in _places:
+def load_steps() -> None:
+    """Load every step: all of them are rendered before the first connection."""
+    for place in _places_of_steps:
         loaded(place)
 
 

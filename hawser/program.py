@@ -322,6 +322,8 @@ def run(kind: type[Program]) -> None:
             kind(name="Fabric", version=fabric_version, executor_class=make_executor, config_class=Settings).run()
         finally:
             sys.stdout.flush()
+            # Nor is what is left looked through when the interpreter ends.
+            gc.freeze()
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):
             # Ctrl-C has met the start, for which Invoke's status is 1.

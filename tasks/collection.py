@@ -151,6 +151,8 @@ MEMBERS = {
 }
 # The tasks that the names of their groups stand for.
 DEFAULTS = {"lock.status", "report.page"}
+# Of those, the ones whose modules hold all steps, with what these load; a test says that no others do.
+STEPS = {"deploy", "upgrade", "lock.hold", "queue.purge", "releases.prune"}
 # Written by `tests/unit/test_collection.py`, out of what stands there.
 DOCSTRINGS = json.loads((Path(__file__).parent / "docstrings.json").read_text(encoding="utf-8"))
 
@@ -174,7 +176,8 @@ def collected() -> Collection:
         if group and group not in root.collections:
             root.add_collection(Collection(group))
         there = root.collections[group] if group else root
-        named = Named(name, place_of(typed), DOCSTRINGS.get(typed, ""), *subjects(typed))
+        (subject,) = subjects(typed)
+        named = Named(name, place_of(typed), DOCSTRINGS.get(typed, ""), subject, brings_steps=typed in STEPS)
         there.add_task(named, default=typed in DEFAULTS)
     return root
 

@@ -57,6 +57,17 @@ def test_a_list_loads_no_task(words: tuple[str, ...]) -> None:
     )
 
 
+def test_all_steps_are_there_when_the_tasks_are_loaded_that_are_said_to_bring_them() -> None:
+    program = (
+        "from hawser import namespace; from hawser.named import load_steps; from hawser.steps import Step;"
+        "load_steps(); brought = set(Step.registry);"
+        "[each.load() for each in map(namespace.__getitem__, namespace.task_names)];"
+        "print(*sorted(each.title for each in set(Step.registry) - brought))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert result.stdout == "\n"
+
+
 def contexts(*words: str) -> Parser:
     program = OwnProgram(version="x", executor_class=make_executor, config_class=Settings)
     program.create_config()
