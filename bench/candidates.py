@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from .testbed import FOLDER, HAWSERS, PEER_PACKAGES, PEERS, PROJECT, Testbed, environ, fab_command, git
 
@@ -88,7 +87,8 @@ class Candidate:
         commit = git("rev-parse", "main")
         own = {**self.variables, **(self.far or {} if far else {})}
         variables = {**environ(), **{key: value.format(commit=commit) for key, value in own.items()}}
-        command = [word.format(commit=commit) for word in self.command(testbed)]
+        folder = FOLDER / "far" if far else FOLDER
+        command = [word.format(commit=commit, folder=folder) for word in self.command(testbed)]
         started = time.perf_counter()
         process = subprocess.Popen(
             command,
@@ -156,11 +156,8 @@ def pyinfra(testbed: Testbed) -> Sequence[str]:
 
 def fabric(testbed: Testbed) -> Sequence[str]:
     """One task that does nothing: what starts Python and Fabric, and logs in, takes this long at least."""
-    return [sys.executable, "-m", "fabric", "-H", ",".join(testbed.names), "nothing"]
-
-
-def fabric_settings(folder: Path) -> dict[str, str]:
-    return {"FABRIC_SSH_CONFIG_PATH": str(folder / "ssh_config")}
+    words = ["-m", "fabric", "--ssh-config", "{folder}/ssh_config", "-H", ",".join(testbed.names), "nothing"]
+    return [sys.executable, *words]
 
 
 MITOGEN = next(PEER_PACKAGES.glob("lib/*/site-packages/ansible_mitogen"), PEER_PACKAGES)
@@ -169,14 +166,7 @@ FAR_HOSTS = {"HAWSER_HOSTS": str(FOLDER / "far" / "hosts")}
 LEAST = Candidate("least", "least", script("least"), settings("least"), far_settings("least"))
 CANDIDATES = (
     LEAST,
-    Candidate(
-        "a Fabric task that does nothing",
-        "fabric",
-        fabric,
-        fabric_settings(FOLDER),
-        fabric_settings(FOLDER / "far"),
-        True,
-    ),
+    Candidate("a Fabric task that does nothing", "fabric", fabric, far={}, idle=True),
     Candidate("lean script", "lean", script("lean"), settings("lean"), far_settings("lean")),
     Candidate("Hawser", "bench", lambda testbed: fab_command("bench", "deploy"), far=FAR_HOSTS),
     Candidate("Hawser, all hosts at once", "atonce", lambda testbed: fab_command("atonce", "deploy")),
