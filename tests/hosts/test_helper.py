@@ -238,6 +238,7 @@ WAYS: dict[str, list[Resource]] = {
     "a folder of logs": [Directory("/srv/yard/log", mode=0o777)],
     "a command": [Command(("sh", "-c", TAKES))],
     "a condition": [Command(("systemctl", "daemon-reload"), unless=("sh", "-c", TAKES))],
+    "variables of a program": [Command(("systemctl", "daemon-reload"), env={"LD_PRELOAD": "/srv/yard/data/x.so"})],
     "a process's own check": [Healthy("", "yard-web-blue", "systemd", command=("sh", "-c", TAKES))],
     "the name of a record": [Journal("../../../../etc/cron.d/owned", {})],
     "a package": [Packages(("netcat-openbsd",))],

@@ -125,7 +125,7 @@ class Mirror:
     def fetch(self, remote: Remote, *refspecs: str) -> Finished:
         """Fetch; the result of git, whose failure the caller judges."""
         with remote.environment() as variables:
-            argv = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote.url, *refspecs]
+            argv = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote.url, *refspecs]
             return self.git(*argv, env=variables, check=False)
 
     def fetch_all(self, remote: Remote) -> None:

@@ -20,6 +20,8 @@ WORD = re.compile(r"[A-Za-z0-9_][\w.+@-]*", re.ASCII)
 GITS_OWN = re.compile(r"(?:^|/)\.git", re.I)
 UNIT = re.compile(r"/etc/systemd/system/([\w.@-]+)\.service", re.ASCII)
 PROGRAM = re.compile(r"/etc/supervisor/conf\.d/([\w.@-]+)\.conf", re.ASCII)
+# Where packages have their units.
+PACKAGED = ("/usr/lib/systemd/system/%s.service", "/lib/systemd/system/%s.service", "/etc/init.d/%s")
 PATH = re.compile(r"/[\w./@+:-]+", re.ASCII)
 
 
@@ -102,13 +104,20 @@ class Bounds:
     def is_user(self, name: Any) -> bool:
         return name in self.users
 
+    def has_database(self, asked: Mapping[str, Any]) -> bool:
+        """Whether a database and its engine are the application's."""
+        return any(
+            (each["database"], each["engine"]) == (asked["database"], asked["engine"]) for each in self.databases
+        )
+
     def is_unit(self, name: Any) -> bool:
         """Whether a unit is one of the application's, by its name and by whoever has defined it."""
         if not isinstance(name, str) or not WORD.fullmatch(name) or not name.startswith(self.application + "-"):
             return False
-        return self.is_free("/etc/systemd/system/%s.service" % name) and self.is_free(
-            "/etc/supervisor/conf.d/%s.conf" % name
-        )
+        ours = ("/etc/systemd/system/%s.service" % name, "/etc/supervisor/conf.d/%s.conf" % name)
+        # An application may be called as a package is.
+        packaged = [pattern % name for pattern in PACKAGED]
+        return all(map(self.is_free, ours)) and not any(map(os.path.lexists, packaged))
 
     def is_own_log(self, source: Mapping[str, Any]) -> bool:
         """Whether a log is one of the application's processes and entries, or of the server of its site."""

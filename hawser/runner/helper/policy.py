@@ -10,7 +10,7 @@ from __future__ import annotations
 from .bounds import Bounds
 from .definitions import Excess
 from .rules import holds
-from .tables import FURTHER, KINDS, PASSIVE, QUESTIONS, STREAM, is_look
+from .tables import FURTHER, KINDS, PASSIVE, QUESTIONS, STREAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,8 +87,5 @@ class Policy:
 
     def may_look(self, row: Row) -> bool:
         """Whether a row that may not be applied may be compared with what is there."""
-        fields: Mapping[str, Any] = {**row}
-        if row["kind"] == "command":
-            return is_look(fields["unless"])
         rule = PASSIVE.get(row["kind"])
-        return rule is not None and rule(self.bounds, fields)
+        return rule is not None and rule(self.bounds, row)

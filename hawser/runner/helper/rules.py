@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Rule = Callable[[Bounds, Any], bool]
 
+COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 PAGE = re.compile(r"/etc/(?:nginx|apache2|caddy)/[\w./-]+", re.ASCII)
 REPOSITORY = re.compile(r"(?:https?|ssh|git)://[^\s-]\S*|[\w.-]+@[\w.-]+:[^\s-]\S*", re.ASCII)
 
@@ -54,6 +55,21 @@ def release(_bounds: Bounds, value: Any) -> bool:
 def entry(bounds: Bounds, value: Any) -> bool:
     # Paths are made of its name.
     return isinstance(value, dict) and release(bounds, value.get("release", ""))
+
+
+def relative(_bounds: Bounds, value: Any) -> bool:
+    # Root looks and removes there, below a folder that another field names.
+    paths = [value] if isinstance(value, str) else value
+    return all(isinstance(each, str) and not each.startswith("/") and ".." not in each.split("/") for each in paths)
+
+
+def commit(_bounds: Bounds, value: Any) -> bool:
+    return isinstance(value, str) and bool(COMMIT.fullmatch(value))
+
+
+def reference(_bounds: Bounds, value: Any) -> bool:
+    # git takes anything else for an option.
+    return isinstance(value, str) and not value.startswith("-")
 
 
 def pattern(_bounds: Bounds, value: Any) -> bool:

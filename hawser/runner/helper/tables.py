@@ -13,6 +13,7 @@ from .rules import (
     addresses,
     anything,
     application,
+    commit,
     entry,
     group,
     holds,
@@ -29,6 +30,8 @@ from .rules import (
     page,
     pattern,
     place,
+    reference,
+    relative,
     release,
     repository,
     root,
@@ -56,6 +59,8 @@ COMMANDS = {
     ("systemctl", "daemon-reload"),
     *(("systemctl", verb, unit) for verb in ("reload-or-restart", "try-reload-or-restart") for unit in SERVERS),
 }
+# Validators that read more than a text; what they are given has been read here before.
+OF_DEFINITIONS = ("systemd", "supervisor", "cron")
 
 PROGRAM_FIELDS: Dict[str, Rule] = {
     "argv": anything,
@@ -90,7 +95,7 @@ ENVIRONMENT: Dict[str, Rule] = {
     "source": inside,
     "user": user,
     "uv": uv,
-    "directory": anything,
+    "directory": relative,
     "interpreter": anything,
     "requirements": anything,
     "packages": anything,
@@ -119,14 +124,14 @@ DERIVED: Dict[str, Rule] = {
     "record": inside,
     "source": inside,
     "inputs": anything,
-    "outputs": anything,
+    "outputs": relative,
     "variables": anything,
     "releases": inside_or_none,
     "again": anything,
 }
 # Which ones, says `require_database`.
 DATABASE: Dict[str, Rule] = dict.fromkeys(("database", "engine", "owner", "folder", "path"), anything)
-WORKING_COPY: Dict[str, Rule] = {"path": in_release, "mirror": mirror, "commit": anything}
+WORKING_COPY: Dict[str, Rule] = {"path": in_release, "mirror": mirror, "commit": commit}
 # By kind, the rule of each of its fields.
 KINDS: Dict[str, Dict[str, Rule]] = {
     "backup": {
@@ -143,14 +148,14 @@ KINDS: Dict[str, Dict[str, Rule]] = {
         "link": place,
         "folder": inside,
         "mirror": mirror,
-        "commit": anything,
+        "commit": commit,
         "source": inside,
         "user": user,
         "group": group,
         "commands": anything,
-        "inputs": anything,
-        "directory": anything,
-        "outputs": anything,
+        "inputs": relative,
+        "directory": relative,
+        "outputs": relative,
         "env": anything,
         "patches": anything,
         "timeout": anything,
@@ -159,7 +164,7 @@ KINDS: Dict[str, Dict[str, Rule]] = {
         **WORKING_COPY,
         "owner": owner,
         "group": group,
-        "named": anything,
+        "named": reference,
         "repo": repository,
         "bundle": anything,
         "key": anything,
@@ -282,6 +287,8 @@ def require_own_file(bounds: Bounds, fields: Mapping[str, Any]) -> None:
         if (fields["owner"], fields["group"], fields["mode"]) != ("root", "root", 0o644):
             raise Excess("a definition that others may write to")
         return
+    if fields["validate"] in OF_DEFINITIONS:
+        raise Excess("a definition in a place where nothing reads it")
     # A log may be made, and nothing that is no file is written through.
     found = bounds.within(path) and not os.path.islink(path)
     if not found and path not in bounds.records:
@@ -321,6 +328,12 @@ def is_look(argv: Sequence[str]) -> bool:
     return list(argv[:4]) == ["sh", "-c", ENABLED_MODULES, "sh"] and all(map(WORD.fullmatch, argv[4:]))
 
 
+def only_looks(bounds: Bounds, fields: Mapping[str, Any]) -> bool:
+    """Whether the check of a command only tells whether something is there, and as somebody who may see it."""
+    plain = not fields["env"] and not fields["env_file"]
+    return is_look(fields["unless"]) and (bounds.is_user(fields["user"]) or (not fields["user"] and plain))
+
+
 def require_command(bounds: Bounds, fields: Mapping[str, Any]) -> None:
     if fields["user"] and not bounds.is_user(fields["user"]):
         raise Excess("a program that runs as %s" % fields["user"])
@@ -328,6 +341,9 @@ def require_command(bounds: Bounds, fields: Mapping[str, Any]) -> None:
         return
     if tuple(fields["argv"]) not in COMMANDS or (fields["unless"] and not is_look(fields["unless"])):
         raise Excess("a program that runs as root")
+    # The linker of root's programs, and many of them, do what these say.
+    if fields["env"] or fields["env_file"]:
+        raise Excess("variables of a program that runs as root")
 
 
 def require_linked_folder(bounds: Bounds, fields: Mapping[str, Any]) -> None:
@@ -374,6 +390,7 @@ PASSIVE: Dict[str, Rule] = {
         anything,
     ),
     "bans": words_in("application"),
+    "command": only_looks,
     "mariadb_database": words_in("name"),
     "mariadb_role": words_in("name"),
     "packages": words_in("names"),
@@ -423,14 +440,14 @@ QUESTIONS: Dict[str, Dict[str, Rule]] = {
     "checkout.resolve": {
         "repo": repository,
         "mirror": mirror,
-        "revision": anything,
+        "revision": reference,
         "key": anything,
         "token": anything,
         "host_keys": anything,
     },
     "checkout.tips": {"mirror": mirror},
     "commands.variables": {"paths": lambda bounds, value: all(variables(bounds, each) for each in value)},
-    "commits.between": {"mirror": mirror, "former": anything, "commit": anything, "most": anything},
+    "commits.between": {"mirror": mirror, "former": commit, "commit": commit, "most": anything},
     "cron.last": {"folder": inside},
     "derived.unchanged": {"commands": same_rules(DERIVED)},
     "delivery.measured": {
@@ -441,7 +458,6 @@ QUESTIONS: Dict[str, Dict[str, Rule]] = {
     },
     "hardening.elsewhere": {"user": user, "folders": anything},
     "hardening.exposures": {"units": units},
-    "holders.holding": {"root": root, "release": release, "values": anything},
     "looks.clock": {},
     "looks.failed_units": {},
     "looks.memory": {},
@@ -462,7 +478,7 @@ QUESTIONS: Dict[str, Dict[str, Rule]] = {
     "releases.stuck": {"root": root, "keep": anything},
     "queues.rabbitmq": {"vhosts": lambda bounds, value: set(value) <= bounds.vhosts, "first": anything},
     "queues.redis": dict.fromkeys(("port", "password", "database", "first"), anything),
-    "restores.left": {"databases": anything},
+    "restores.left": {"databases": lambda bounds, value: all(map(bounds.has_database, value))},
     "samples.listing": {"source": inside, "made": anything},
     "scripts.deeper": {"source": inside, "name": anything},
     "sites.state": {"server": server, "page": page, "names": anything, "doors": anything},

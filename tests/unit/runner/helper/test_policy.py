@@ -8,6 +8,7 @@ import pytest
 from hawser import resources
 from hawser.resources import Catalog, Command, Directory, File, Healthy, Link
 from hawser.runner.engine import KINDS as ALL_KINDS
+from hawser.runner.helper import bounds
 from hawser.runner.helper.bounds import Bounds
 from hawser.runner.helper.policy import Policy
 from hawser.runner.helper.tables import KINDS, PASSIVE, QUESTIONS
@@ -69,6 +70,40 @@ def fields_of(kind):
     return {each.name for each in dataclasses.fields(found)} - {"when"}
 
 
+def built(root, **changes):
+    """Return a build as a deploy makes one, but for what is changed."""
+    release = f"{root}/releases/{RELEASE}"
+    fields = {
+        "name": "lib",
+        "link": f"{release}/builds/lib",
+        "folder": f"{root}/builds",
+        "mirror": f"{root}/repository.git",
+        "commit": "1" * 40,
+        "source": f"{release}/source",
+        "user": "yard",
+        "group": "yard",
+        "commands": ("make",),
+        "inputs": ("lib",),
+        "directory": "lib",
+        "outputs": ("lib/a.so",),
+    }
+    return resources.Build(**{**fields, **changes})
+
+
+def fetched(root, **changes):
+    """Return a checkout as a deploy makes one, but for what is changed."""
+    fields = {
+        "path": f"{root}/releases/{RELEASE}/source",
+        "mirror": f"{root}/repository.git",
+        "commit": "1" * 40,
+        "owner": "yard",
+        "group": "yard",
+        "named": "refs/pull/7/head",
+        "repo": "https://git.test/yard.git",
+    }
+    return resources.Checkout(**{**fields, **changes})
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_each_field_of_a_kind_has_a_rule(kind):
     assert set(KINDS[kind]) == fields_of(kind)
@@ -78,6 +113,21 @@ def test_each_field_of_a_kind_has_a_rule(kind):
 def test_what_may_be_looked_at_is_judged_by_fields_that_it_has(policy, kind):
     row = {name: ["x"] if name == "names" else "x" for name in fields_of(kind)}
     policy.may_look({"kind": kind, "step": "a", "label": "b", **row})
+
+
+@pytest.mark.parametrize(
+    "variables", [{"env": {"LD_PRELOAD": "/tmp/x.so"}}, {"env_file": "/tmp/x"}], ids=["env", "env_file"]
+)
+@pytest.mark.parametrize("user", ["", "postgres"])
+def test_nobody_elses_program_is_started_with_variables_to_have_a_look(policy, user, variables):
+    """The program that only looks would do what they say."""
+
+    def may_look(**fields):
+        (row,) = Catalog.of([("x", [Command(("id",), unless=("test", "!", "-e", "/x"), **fields)])]).to_wire()
+        return policy.may_look(row)
+
+    assert may_look() and may_look(user="yard", **variables)
+    assert not may_look(user=user, **variables) and not may_look(user="postgres")
 
 
 def test_kinds_and_questions_are_those_that_there_are():
@@ -103,6 +153,7 @@ def test_what_no_rule_names_is_refused(policy):
 
 def test_what_a_deploy_does_is_let_through(why_not, root):
     release = f"{root}/releases/{RELEASE}"
+    assert not why_not(built(root)) and not why_not(fetched(root))
     assert not why_not(Directory(release))
     assert not why_not(File(f"{release}/run", "text", mode=0o755))
     assert not why_not(File(f"{root}/log/web.log", "", owner="yard", group="yard", mode=0o640, keep=True))
@@ -155,6 +206,9 @@ def test_what_a_deploy_does_is_let_through(why_not, root):
         lambda root: Command(("id",), user="postgres"),
         lambda root: Command(("systemctl", "daemon-reload"), unless=("sh", "-c", "id")),
         lambda root: Command(("systemctl", "restart", "ssh")),
+        lambda root: Command(("systemctl", "daemon-reload"), env={"LD_PRELOAD": f"{root}/data/x.so"}),
+        lambda root: Command(("systemctl", "daemon-reload"), env={"PATH": f"{root}/data"}),
+        lambda root: Command(("systemctl", "daemon-reload"), env_file=f"{root}/releases/{RELEASE}/environment"),
         lambda root: Command(("id",), user="yard", env_file="/root/.env"),
         lambda root: Command(("id",), user="yard", marker="/etc/nologin"),
         lambda root: Healthy("", "yard-web", "systemd", command=("id",)),
@@ -180,6 +234,17 @@ def test_what_a_deploy_does_is_let_through(why_not, root):
         lambda root: Directory(f"{root}/releases/x", mode=0o777),
         # Records of which paths are made.
         lambda root: resources.Journal("../../../etc/cron.d/x", {}),
+        # Paths below a folder, that lead out of it.
+        lambda root: built(root, outputs=("../../../../../etc/passwd",)),
+        lambda root: built(root, outputs=("x", "/etc/passwd")),
+        lambda root: built(root, directory="../../../../etc"),
+        lambda root: built(root, inputs=("a/../../x",)),
+        # What git, or a program that judges files, would take for more than it is.
+        lambda root: built(root, commit="--output=/etc/cron.d/x"),
+        lambda root: fetched(root, commit="main"),
+        lambda root: fetched(root, named="--upload-pack=id"),
+        lambda root: File(f"{root}/data/x.conf", "[supervisord]\nlogfile=/etc/x\n", validate="supervisor"),
+        lambda root: File(f"{root}/data/x.service", "[Service]\nExecStart=/bin/id\n", validate="systemd"),
         lambda root: resources.Journal(RELEASE, {"release": "../x"}),
         lambda root: resources.History({"release": "../x"}),
     ],
@@ -211,6 +276,9 @@ def test_definitions_of_others_stay(why_not, policy, monkeypatch, tmp_path):
     assert why_not(File("/etc/systemd/system/yard-web.service", UNIT.format(user="yard")))
     assert why_not(resources.Running("yard-web", "systemd"))
     assert not why_not(resources.Running("yard-work", "systemd"))
+    monkeypatch.setattr(bounds, "PACKAGED", (f"{tmp_path}/%s.service",))
+    (tmp_path / "yard-daily.service").touch()
+    assert why_not(resources.Running("yard-daily", "systemd"))
     other = tmp_path / "x.service"
     assert Bounds.is_free(policy.bounds, str(other))
     other.write_text("# hawser: application=yard process=web release=\n[Service]\n")
@@ -229,6 +297,9 @@ def test_questions_are_about_the_application_alone(policy, root):
     assert refused("migrations.plans", questions=[{"argv": ["x"], "cwd": "/"}])
     assert refused("survey.health", checks=[{"name": "x", "unit": "yard-web", "manager": "systemd", "command": ["id"]}])
     assert refused("releases.listing", root="/")
+    assert refused("holders.holding", root=str(root), release=RELEASE, values=["SECRET_KEY=a"])
+    assert refused("restores.left", databases=[{"database": "other", "engine": "postgresql"}])
+    assert refused("commits.between", mirror=f"{root}/repository.git", former="--output=x", commit="1" * 40, most=9)
     assert refused("commands.variables", paths=["/root/.env"])
     assert refused("looks.unmounted", path="/etc/shadow")
     assert refused("checkout.tips", mirror="/root/other.git")
