@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from rich.console import Console
 from tests.unit.simulated_hosts import NAME, World
 
 from .report import machine, write_part
-from .testbed import FOLDER, PROJECT, Testbed, environ, fab_command
+from .testbed import FOLDER, PEERS, PROJECT, Testbed, environ, fab_command
 
 ENVIRONMENT = "crowd"
 FIRST_PORT = 20000
@@ -103,15 +103,22 @@ def write_settings(testbed: Testbed, count: int) -> None:
     (FOLDER / "hosts" / "known_hosts").write_text("".join(keys))
 
 
-def load(words: Sequence[str]) -> Load:
+def plain_fabric(testbed: Testbed, count: int) -> list[str]:
+    """Return a command that logs in to each of so many hosts with Fabric alone, one after the other."""
+    running = testbed.running(testbed.names[0])
+    hosts = ",".join(f"{running.user}@{running.address}:{port}" for port in range(FIRST_PORT, FIRST_PORT + count))
+    return [sys.executable, "-m", "fabric", "--search-root", str(PEERS), "-i", testbed.key, "-H", hosts, "nothing"]
+
+
+def load(command: Sequence[str]) -> Load:
     """Run a command on the whole crowd.
 
     :raises RuntimeError: it failed.
     """
-    argv = [sys.executable, "-c", WEIGHED, *fab_command(ENVIRONMENT, *words)]
+    argv = [sys.executable, "-c", WEIGHED, *command]
     done = subprocess.run(argv, cwd=PROJECT, env=environ(), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(words)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+        raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
     cpu, memory = done.stderr.splitlines()[-1].split()
     return Load(float(cpu), int(memory))
 
@@ -119,17 +126,22 @@ def load(words: Sequence[str]) -> Load:
 def connected(testbed: Testbed, sizes: Sequence[int]) -> list[Share]:
     """Measure commands on real connections: the median of the rounds, less what they take for one host."""
     testbed.inside(testbed.names[0], OPEN)
+    commands: dict[str, Callable[[int], Sequence[str]]] = {
+        "`run true`": lambda _count: fab_command(ENVIRONMENT, "run", "true"),
+        "`status`": lambda _count: fab_command(ENVIRONMENT, "status"),
+        "a Fabric task that does nothing": lambda count: plain_fabric(testbed, count),
+    }
     found = []
-    for words in (["run", "true"], ["status"]):
+    for what, command in commands.items():
         loads = {}
         for count in (1, *sizes):
             write_settings(testbed, count)
-            loads[count] = [load(words) for _ in range(ROUNDS)]
+            loads[count] = [load(command(count)) for _ in range(ROUNDS)]
         one = loads.pop(1)
         for count, those in loads.items():
             cpu = statistics.median(each.cpu for each in those) - statistics.median(each.cpu for each in one)
             memory = statistics.median(each.memory for each in those) - statistics.median(each.memory for each in one)
-            found.append(Share(f"`{' '.join(words)}`", count, cpu / (count - 1), memory / (count - 1)))
+            found.append(Share(what, count, cpu / (count - 1), memory / (count - 1)))
     return found
 
 
