@@ -110,11 +110,14 @@ class Hosts:
             rest = [name for name in together if name not in canaries]
             size = environment.release.batch_size(len(names))
             if size is None:
-                at_once = all(map(environment.keeps_serving, rest))
-                if at_once and rest and not first:
+                if rest and not first:
                     yield self.subset(rest[:1])
                     rest = rest[1:]
-                size = max(1, len(rest)) if at_once else 1
+                if all(map(environment.keeps_serving, rest)):
+                    size = max(1, len(rest))
+                else:
+                    # Half of the workers go on with what waits for them; what answers visitors stays but for one.
+                    size = max(1, len(together) // 2) if all(map(environment.keeps_answering, rest)) else 1
             for start in range(0, len(rest), size):
                 yield self.subset(rest[start : start + size])
 

@@ -193,6 +193,11 @@ class Environment(Model):
         running = (each for each in self.processes.values() if self.runs_on(each, host))
         return not any(each.single or not (each.socket or (each.overlap and not each.listens)) for each in running)
 
+    def keeps_answering(self, host: str) -> bool:
+        """Whether all that restarts in place while a host switches are processes to which nobody connects."""
+        running = (each for each in self.processes.values() if self.runs_on(each, host))
+        return not any(each.listens and (each.single or not each.socket) for each in running)
+
     def all_before(self, name: str) -> set[str]:
         """Return the processes that a process waits for, directly or not."""
         found: set[str] = set()

@@ -348,7 +348,8 @@ class ReleaseSettings(Model):
         default=None,
         description="How many hosts switch at the same time, or which share of them. Default: one first, and when it "
         "serves, all others at once, where all processes of those start beside the old ones, so that nothing is away "
-        "meanwhile (each service sees the connections of both for some seconds); else one after the other.",
+        "meanwhile (each service sees the connections of both for some seconds); half of all at a time, where those "
+        "that restart in place listen nowhere; else one after the other.",
     )
     pause: Wait = Field(
         default=0, description="Seconds between two batches; at their end the hosts just switched are asked once more."

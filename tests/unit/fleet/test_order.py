@@ -83,9 +83,15 @@ class TestBatchesThatNobodyHasSet:
     def test_a_canary_is_the_first(self, five) -> None:
         assert five("socket = true", 'canary = "w3"') == [("w3",), ("w1", "w2", "w4", "w5")]
 
-    @pytest.mark.parametrize("process", ["socket = false", "port = 1"])
-    def test_one_host_follows_the_other_where_something_is_away(self, five, process) -> None:
-        assert five(process) == ALONE
+    def test_one_host_follows_the_other_where_something_is_away(self, five) -> None:
+        assert five("port = 1") == ALONE
+
+    def test_half_of_the_hosts_follow_where_nobody_connects_to_what_is_away(self, five) -> None:
+        assert five("socket = false") == [("w1",), ("w2", "w3"), ("w4", "w5")]
+
+    def test_what_runs_on_the_first_host_alone_keeps_no_others_waiting(self, five) -> None:
+        beat = "socket = true\n[processes.beat]\ncommand = 'y'\nsingle = true"
+        assert five(beat) == [("w1",), ("w2", "w3", "w4", "w5")]
 
     def test_what_the_settings_say_counts(self, five) -> None:
         assert five("socket = true", "batch = 1") == ALONE
