@@ -296,6 +296,7 @@ OPENERS = {
     "probes": "/proc and /etc",
     "processes": "definitions in /etc",
     "removal": "/proc",
+    "restarts": "/proc",
     "supervisor": "/proc",
     "scopes": "/proc, and control groups",
     "strays": "/proc",
