@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Self, TypeVar
@@ -185,18 +185,22 @@ class Environment(Model):
         hosts = self.hosts_of(entry.groups)
         return hosts[:1] if entry.single else hosts
 
+    def running(self, host: str) -> Iterator[Process]:
+        """Yield the processes that run on a host."""
+        return (each for each in self.processes.values() if self.runs_on(each, host))
+
     def keeps_serving(self, host: str) -> bool:
         """Whether nothing is away while a host switches: all its processes start beside the old ones.
 
         What listens on a port counts as away, for the web servers of other hosts pass nothing to it meanwhile.
         """
-        running = (each for each in self.processes.values() if self.runs_on(each, host))
-        return not any(each.single or not (each.socket or (each.overlap and not each.listens)) for each in running)
+        return not any(
+            each.single or not (each.socket or (each.overlap and not each.listens)) for each in self.running(host)
+        )
 
     def keeps_answering(self, host: str) -> bool:
         """Whether all that restarts in place while a host switches are processes to which nobody connects."""
-        running = (each for each in self.processes.values() if self.runs_on(each, host))
-        return not any(each.listens and (each.single or not each.socket) for each in running)
+        return not any(each.listens and (each.single or not each.socket) for each in self.running(host))
 
     def all_before(self, name: str) -> set[str]:
         """Return the processes that a process waits for, directly or not."""

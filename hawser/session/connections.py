@@ -15,9 +15,10 @@ from ..report import Report
 from ..resources import JSON
 from ..ssh.connect import Address
 from ..ssh.protocol import HEARTBEAT
+from ..ssh.talk import Talk
 from ..ssh.transport import SILENCE
 from . import locks, together
-from .engine import Engine, Line
+from .engine import Engine
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ class Connections:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.wires: dict[str, Line] = {}
+        self.wires: dict[str, Talk] = {}
         self.lost: dict[str, HawserError] = {}
         self.facts: dict[str, Facts] = {}
         self.locked: set[str] = set()
@@ -73,7 +74,7 @@ class Connections:
         self._unreached: set[str] = set()
         self._closed = threading.Event()
         # Those on which a runner may have been started, and whether their lines were cut.
-        self._begun: list[Line] = []
+        self._begun: list[Talk] = []
         self._hung_up = False
 
     def be_lenient(self, lenient: bool) -> None:
@@ -157,7 +158,7 @@ class Connections:
         # One thread a wire: a line that takes nothing must not silence the others.
         threading.Thread(target=self.ping, args=(name, wire), daemon=True).start()
 
-    def ping(self, name: str, wire: Line) -> None:
+    def ping(self, name: str, wire: Talk) -> None:
         while not self._closed.wait(HEARTBEAT) and self.wires.get(name) is wire:
             wire.ping()
 

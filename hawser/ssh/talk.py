@@ -49,7 +49,7 @@ def parts_of(stream: BinaryIO, size: int) -> Iterator[bytes]:
 
 
 class Talk(ABC):
-    """A conversation with one runner.
+    """A line to one host, with a runner at its far end; each of its methods may raise `Unreachable`.
 
     :param name: the host, for messages.
     :ivar facts: what the host said of itself when the line was opened.
@@ -72,6 +72,18 @@ class Talk(ABC):
     @abstractmethod
     def closed(self) -> bool:
         """Whether there is nobody to talk to, not yet or not any more."""
+
+    @abstractmethod
+    def open(self, install_python: Callable[[], bool]) -> None:
+        """Connect, and start the runner; see `Wire.open`."""
+
+    @abstractmethod
+    def terminal(self, script: str, size: tuple[str, int, int] | None) -> paramiko.Channel:
+        """Start a script that a person talks to."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Say goodbye, and hang up."""
 
     @abstractmethod
     def receive(self) -> bytes:

@@ -483,7 +483,7 @@ QUESTIONS: Dict[str, Dict[str, Rule]] = {
     "scripts.deeper": {"source": inside, "name": anything},
     "sites.state": {"server": server, "page": page, "names": anything, "doors": anything},
     "sshd.state": {
-        "application": lambda bounds, value: value == bounds.application,
+        "application": application,
         "path": lambda _bounds, value: os.path.dirname(value) == "/etc/ssh/sshd_config.d",
         "keywords": anything,
     },

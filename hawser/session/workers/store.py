@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from ...ssh.talk import CHUNK
 from .flow import WINDOW
 from .frames import Frame, Kind
-
-PIECE = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class Store:
             with self.changed:
                 if self.over:
                     raise OSError("the run is over")
-                part = os.pread(self.files[number].fileno(), min(PIECE, size - at), at)
+                part = os.pread(self.files[number].fileno(), min(CHUNK, size - at), at)
             if not part:
                 raise OSError("a file for it came short")
             at += len(part)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from hawser.session.workers.frames import Frame, Kind
-from hawser.session.workers.store import PIECE, Blob, Sender, Store
+from hawser.session.workers.store import Blob, Sender, Store
+from hawser.ssh.talk import CHUNK
 
 
 class Way:
@@ -28,7 +29,7 @@ def test_what_is_shared_is_sent_once_and_read_as_often_as_it_is_wanted():
     way, data = Way(), bytes(range(256)) * 2000
     numbers = {way.sender.share(Blob("a", len(data)), [data[:1000], data[1000:]]) for _ in range(3)}
     (number,) = numbers
-    assert way.sent == len(data) > PIECE and way.store.has(number, 0)
+    assert way.sent == len(data) > CHUNK and way.store.has(number, 0)
     assert [b"".join(way.store.parts(number, len(data))) for _ in range(2)] == [data, data]
 
 
