@@ -28,10 +28,11 @@ def stages(processes: Iterable[ProcessInstance]) -> Iterator[list[ProcessInstanc
 
     Those that start beside others, and wait for none of them, are one lot. Of those that restart in place, what listens
     or is one of several is a lot by itself: the next one stops only when it works. The others have none to stand in.
+    Where nothing runs yet, nothing has to stop.
     """
 
     def stage(process: ProcessInstance) -> tuple[int, bool, str]:
-        setting, beside = process.setting, overlaps(process.setting)
+        setting, beside = process.setting, overlaps(process.setting) or not process.host.facts.processes
         alone = process.unit if not beside and (setting.listens or setting.count > 1) else ""
         return process.host.environment.rank(process.setting_name), beside, alone
 
@@ -45,13 +46,14 @@ def brought_up(processes: Iterable[ProcessInstance], defined: Callable[[ProcessI
     :param defined: yields the definition of a process, and its start last.
     """
     for together in stages(processes):
-        starts = []
-        for process in together:
+        starts = {}
+        # What proves itself by staying up does so while others load.
+        for process in sorted(together, key=lambda each: each.setting.listens):
             *before, start = defined(process)
             yield from (*before, start)
-            starts.append(start)
-        for process, start in zip(together, starts, strict=True):
-            yield from proof(process, start)
+            starts[process.unit] = start
+        for process in together:
+            yield from proof(process, starts[process.unit])
 
 
 def definition(process: ProcessInstance, text: str, validate: str) -> Resources:

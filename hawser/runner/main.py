@@ -178,11 +178,15 @@ class Runner:
         """End all that this run started, and itself; the kernel frees the lock."""
         try:
             self.system.abort()
-            for path in list(self.system.blobs.values()):
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+            self.drop_blobs()
         finally:
             os._exit(code)
+
+    def drop_blobs(self) -> None:
+        """Remove what was sent ahead and is not needed any more."""
+        for name in list(self.system.blobs):
+            with contextlib.suppress(OSError):
+                os.unlink(self.system.blobs.pop(name))
 
     def listen(self) -> None:
         """Read messages until the line is cut, which ends the run."""
@@ -290,6 +294,8 @@ class Runner:
             return {"ok": self.engine.apply(catalog, dry)}
         finally:
             self.system.progress = None
+            # They were for this catalog, and a run that is killed later shall not leave them.
+            self.drop_blobs()
 
     def op_facts(self) -> Result:
         return {"facts": self.all_facts()}

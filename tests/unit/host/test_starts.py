@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from hawser.host.facts import Facts
 from hawser.host.processes import processes_of
 from hawser.host.starts import brought_up, definition, stages
 from hawser.inventory import Environment
@@ -37,20 +38,25 @@ def behind(process, *prefixes):
     return replace(process, host=replace(process.host, environment=Environment.model_validate(settings)))
 
 
+SERVES = Facts(
+    processes=({"process": "web", "unit": "shop-web-blue", "manager": "systemd", "release": "", "inputs": ""},)
+)
+
+
 class TestTogether:
     def test_processes_that_start_beside_others_come_up_together_and_are_proven_then(self, host):
         found = brought_up(processes_of(host(web=SOCKET, worker=OVERLAPPING)), defined)
         labels = [each.label for each in found if each.kind != "file"]
         web, worker = "shop-web-blue", "shop-worker-blue"
-        assert labels[:2] == [f"running {web}", f"running {worker}"]
+        assert labels[:2] == [f"running {worker}", f"running {web}"]
         assert sorted(labels[2:]) == [f"healthy {host().run}/web-blue.sock", f"settled {worker}"]
 
     def test_what_restarts_in_place_waits_until_all_others_work(self, host):
-        processes = processes_of(host(beat=SINGLE, web=SOCKET, worker=OVERLAPPING))
+        processes = processes_of(host(SERVES, beat=SINGLE, web=SOCKET, worker=OVERLAPPING))
         assert [[process.name for process in lot] for lot in stages(processes)] == [["web", "worker"], ["beat"]]
 
     def test_of_what_listens_and_restarts_in_place_one_is_away_at_a_time(self, host):
-        processes = processes_of(host(web=SOCKET, beat=SINGLE, api=PORT, rest={**PORT, "port": 8001}))
+        processes = processes_of(host(SERVES, web=SOCKET, beat=SINGLE, api=PORT, rest={**PORT, "port": 8001}))
         assert [[process.name for process in lot] for lot in stages(processes)] == [
             ["web"],
             ["api"],
@@ -59,17 +65,23 @@ class TestTogether:
         ]
 
     def test_of_several_of_a_kind_one_is_away_at_a_time(self, host):
-        processes = processes_of(host(worker={**PLAIN, "count": 2}))
+        processes = processes_of(host(SERVES, worker={**PLAIN, "count": 2}))
         assert [[process.name for process in lot] for lot in stages(processes)] == [["worker-1"], ["worker-2"]]
 
     def test_what_restarts_in_place_and_does_not_listen_is_proven_together(self, host):
-        processes = processes_of(host(beat=SINGLE, mail=PLAIN))
+        processes = processes_of(host(SERVES, beat=SINGLE, mail=PLAIN))
         assert [[process.name for process in lot] for lot in stages(processes)] == [["beat", "mail"]]
         found = [each.kind for each in brought_up(processes, defined)]
         assert found == ["file", "running", "file", "running", "settled", "settled"]
 
-    def test_what_others_wait_for_is_proven_first(self, host):
-        processes = processes_of(host(web={**SOCKET, "after": ["api"]}, api=SOCKET, worker=OVERLAPPING))
+    def test_where_nothing_runs_yet_nothing_has_to_stop_and_all_come_up_together(self, host):
+        processes = processes_of(host(web=SOCKET, api=PORT, beat=SINGLE, worker={**PLAIN, "count": 2}))
+        (together,) = stages(processes)
+        assert {each.name for each in together} == {"web", "api", "beat", "worker-1", "worker-2"}
+
+    @pytest.mark.parametrize("facts", [Facts(), SERVES], ids=["first", "later"])
+    def test_what_others_wait_for_is_proven_first(self, host, facts):
+        processes = processes_of(host(facts, web={**SOCKET, "after": ["api"]}, api=SOCKET, worker=OVERLAPPING))
         assert [sorted(each.name for each in lot) for lot in stages(processes)] == [["api", "worker"], ["web"]]
 
 

@@ -185,6 +185,15 @@ class TestBlob:
         line.end()
         assert not kept.exists()
 
+    def test_a_blob_goes_with_the_catalog_that_it_was_sent_ahead_of(self, start, tmp_path, row):
+        line = start()
+        line.request("lock", info=INFO)
+        line.blob("b", b"data")
+        assert line.request("apply", catalog=[row()])["ok"]
+        line.process.kill()
+        line.end()
+        assert names(tmp_path / "state" / "scratch") == []
+
     def test_an_empty_blob_is_kept_as_well(self, start, tmp_path):
         line = start()
         line.request("lock", info=INFO)
