@@ -128,6 +128,8 @@ class System:
         self.warnings: List[str] = []
         # By unit, its last start in this run.
         self.starts: Dict[str, Start] = {}
+        # The Pythons that have said in this run which version they are.
+        self.interpreters: List[Mapping[str, object]] = []
         # What is left to do when all has been asked for, and may stay undone.
         self.parting: List[Callable[[], object]] = []
         # Takes the last line of a program that takes long, while somebody waits for it.

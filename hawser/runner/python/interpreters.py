@@ -42,7 +42,7 @@ class Interpreter:
         except OSError as error:
             raise Failure("the interpreter %s: %s" % (path, error.strerror)) from None
         self.stamp = [status.st_size, status.st_mtime_ns, user]
-        for entry in known:
+        for entry in (*known, *system.interpreters):
             if entry.get("real") == self.real and entry.get("stamp") == self.stamp:
                 self.version = str(entry["version"])
                 return
@@ -54,6 +54,7 @@ class Interpreter:
         self.version = result.output.strip()
         if not SAID.match(self.version):
             raise Failure("the interpreter %s does not say which version it is" % path, result.output)
+        system.interpreters.append(self.describe())
 
     def why_not(self, system: System, user: str, said: str) -> str:
         """Say why it does not tell its version: the user may not run it, or it fails itself."""

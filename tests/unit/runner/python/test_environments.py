@@ -687,16 +687,19 @@ class TestInterpreters:
         assert named.path == default.path
 
     @needs_uv
-    def test_an_interpreter_that_is_the_same_file_is_not_started_again(self, kind, tmp_path):
+    @pytest.mark.parametrize("run", ["same", "later"])
+    def test_an_interpreter_that_is_the_same_file_is_not_started_again(self, kind, tmp_path, system, run):
         program = tmp_path / "python3"
         program.write_text(f'#!/bin/sh\necho x >> {tmp_path}/starts\nexec /usr/bin/python3 "$@"\n')
         program.chmod(0o755)
         resource = kind(packages=["six==1.17.0"], interpreter=str(program))
         resource.check()
         known = resource.find_interpreter().describe()
-        folder = Path(resource.path)
-        folder.mkdir()
-        (folder / ".hawser-complete").write_text(json.dumps({"interpreter": known}))
+        if run == "later":
+            folder = Path(resource.path)
+            folder.mkdir()
+            (folder / ".hawser-complete").write_text(json.dumps({"interpreter": known}))
+            system.interpreters.clear()
         before = (tmp_path / "starts").read_text()
         resource.check()
         assert (tmp_path / "starts").read_text() == before
