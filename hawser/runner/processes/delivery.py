@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from ..hashed import is_hashed
 from .sites import PATH
-from .visit import PATIENCE, visit
+from .visit import PATIENCE, unjudging, visit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ MOST_FILES, MOST_ASKED = 5000, 5
 def protocol(port: int, name: str) -> str:
     """Return the protocol that is agreed upon with a visitor who speaks HTTP/2 (ALPN, RFC 7301); empty: none."""
     import socket
-    import ssl
 
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context = unjudging()
     context.set_alpn_protocols(["h2", "http/1.1"])
     try:
         plain = socket.create_connection(("127.0.0.1", port), PATIENCE)
