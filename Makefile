@@ -20,8 +20,11 @@ demo: venv .sandbox/demo/.git
 	@$(FAB) -H demo bootstrap deploy
 	@.venv/bin/python bin/visit-demo
 
+# What tests run beside the project's own: Debian's packages and programs of the same names, and login shells of users.
+NEEDED := restic age pass busybox fish ksh tcsh zsh
+
 test: lint
-	@need=; for each in restic age pass; do command -v $$each >/dev/null || need="$$need $$each"; done; \
+	@need=; for each in $(NEEDED); do command -v $$each >/dev/null || need="$$need $$each"; done; \
 		[ -z "$$need" ] || $(AS_ROOT) sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends $$need"
 	.venv/bin/python -m pytest tests/unit -q -n auto
 	.venv/bin/python -m pytest tests/browser -q

@@ -86,6 +86,16 @@ class Host:
         path = self.keys / self.name(short)
         return path.read_text().splitlines() if path.exists() else None
 
+    def wait_for_programs(self, short, count):
+        """Return when a user has so many programs."""
+        deadline = time.monotonic() + 20
+        while True:
+            found = subprocess.run(["pgrep", "-u", self.name(short)], capture_output=True, check=False).stdout.split()
+            if len(found) == count:
+                return
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+
     def tidy(self):
         for user in pwd.getpwall():
             if user.pw_name.startswith(self.prefix):
@@ -148,7 +158,7 @@ def test_whoever_leaves_is_locked_without_keys_and_programs_and_may_come_back(ho
     host.put({"a": ("admin", KEY), "b": ("deploy", OTHER)})
     argv = ["setpriv", f"--reuid={host.name('b')}", "--clear-groups", "/bin/sh", "-c", "trap '' TERM; sleep 600; true"]
     with subprocess.Popen(argv, start_new_session=True) as program:
-        time.sleep(0.3)
+        host.wait_for_programs("b", 2)
         assert host.put({"a": ("admin", KEY)}) == "b leaves: the account is locked, 2 programs are ended"
         assert program.wait(10) < 0
     assert host.shadow("b") == ("!*", "1") and host.read("b") is None and host.groups("b") == {"-team"}
@@ -163,7 +173,7 @@ def test_nobody_who_is_at_work_leaves(host, monkeypatch):
     argv = ["setpriv", f"--reuid={host.name('a')}", "--clear-groups", "sleep", "600"]
     with subprocess.Popen(argv) as program:
         monkeypatch.setattr(team, "ancestors", lambda: {program.pid})
-        time.sleep(0.3)
+        host.wait_for_programs("a", 1)
         with pytest.raises(Failure, match=r"this run is logged in as .*, who would be locked out; nothing was touched"):
             host.kind({}).check()
         program.kill()

@@ -307,6 +307,7 @@ class TestAnApplicationThatCanSayWhetherItWorks:
         assert resource.ask(5.0) == (False, "health.command `test -e found-its-master` exited with 1")
         assert resource.check() is not None
         (tmp_path / "found-its-master").touch()
+        assert resource.ask(5.0) == (True, "")
         assert resource.check() is None
 
     def test_a_command_of_health_is_not_asked_while_the_process_does_not_answer(self, healthy, tmp_path):
