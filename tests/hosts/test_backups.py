@@ -172,6 +172,10 @@ def test_backups_leave_the_host_and_come_back(marked: Fleet, vaulted: str, tmp_p
     text = fleet.text
     fleet.file.write_text(text.replace('answer = "as it was"', 'answer = "as it will be"'))
     assert "answers 'as it was'" in fleet.fab("-H", target, "backup.drill", code=1).stdout
+    fleet.file.write_text(text.replace("FROM mark", "FROM market"))
+    said = fleet.fab("-H", target, "backup.drill", code=1).stdout
+    assert "demo: it came back, and does not answer 'SELECT text FROM market'" in said
+    assert 'relation "market" does not exist' in said and "migrat" not in said
     fleet.file.write_text(text)
 
     # Nobody reads it there.

@@ -200,6 +200,9 @@ drill = [{ database = "stock", query = "SELECT word, 1 FROM proof", answer = "as
         fleet.fab("-H", target, "backup.drill")
         fleet.file.write_text(text + offsite.replace("as it was", "as it will be"))
         assert "answers 'as it was|1'" in fleet.fab("-H", target, "backup.drill", code=1).stdout
+        fleet.file.write_text(text + offsite.replace("FROM proof", "FROM proofs"))
+        said = fleet.fab("-H", target, "backup.drill", code=1).stdout
+        assert "stock: it came back, and does not answer 'SELECT word, 1 FROM proofs'" in said
         assert asks(fleet, "SELECT word FROM proof") == "later"
         assert "drill" not in fleet.inside("data1", "mariadb", "-N", "-e", "SHOW DATABASES")
     finally:

@@ -103,7 +103,10 @@ class Drill(Kind):
         # Beside the place in which all lies that has come back.
         apart = workplace(database["folder"], engine.user, self.system.state + "-drill")
         with apart as place, opened_whole(folder, mine[0]["name"]) as source:
-            answers = engine.rehearse(source, place, queries)
+            try:
+                answers = engine.rehearse(source, place, queries)
+            except Failure as failure:
+                raise Failure("%s: %s" % (name, failure.message), failure.output) from None
         told = []
         for (query, expected), answer in zip(questions, answers):
             if not re.fullmatch(expected, answer, re.DOTALL):

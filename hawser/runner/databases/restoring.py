@@ -114,6 +114,15 @@ def is_rehearsal(found: str, name: str) -> bool:
     return re.fullmatch(re.escape(beside(name, "drill", "")) + "[0-9a-f]{6}", found) is not None
 
 
+def unanswered(query: str, said: str) -> Failure:
+    """Return the failure of a question to a database that has come back.
+
+    :param said: the reason, in its words.
+    """
+    told = "it came back, and does not answer %r" % query
+    return Failure("%s; next: see whether the question is right, and the backup has what it asks for" % told, said)
+
+
 def new_former(name: str, formers: Sequence[str]) -> str:
     """Return a new name for the database that a restore sets aside; that of this second may be taken."""
     while True:

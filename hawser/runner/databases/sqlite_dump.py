@@ -12,6 +12,7 @@ import stat
 from ..files.disk import NotThere, parent_of, stat_at
 from ..files.records import parsed
 from ..system import Failure
+from .restoring import unanswered
 from .workplace import receive
 
 TYPE_CHECKING = False
@@ -79,9 +80,14 @@ link = sqlite3.connect(made.as_uri() + "?mode=ro", uri=True)
 said = link.execute("PRAGMA integrity_check").fetchone()[0]
 if said != "ok":
     sys.exit(said)
-answers = [link.execute(query).fetchall() for query in sys.argv[2:]]
 text = lambda rows: "\\n".join("|".join("" if each is None else str(each) for each in row) for row in rows)
-print(json.dumps([text(rows) for rows in answers]))
+answers = []
+for query in sys.argv[2:]:
+    try:
+        answers.append(text(link.execute(query).fetchall()))
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        answers.append({"error": str(error)})
+print(json.dumps(answers))
 """
 
 
@@ -150,4 +156,8 @@ class Dump:
         ended = self.system.run(
             argv, self.user, timeout=PATIENCE + size / PACE, source=source.fileno(), apart=True, whole=True
         )
-        return [str(each) for each in parsed(ended.output.encode(), list) or []]
+        found = parsed(ended.output.encode(), list) or []
+        for query, answer in zip(queries, found):
+            if isinstance(answer, dict):
+                raise unanswered(query, str(answer.get("error", "")))
+        return [str(each) for each in found]

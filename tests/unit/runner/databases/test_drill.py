@@ -49,8 +49,11 @@ def test_another_answer_fails_and_is_told(system, job, drill) -> None:
     run(job, system)
     with pytest.raises(Failure, match="answers 'first', and not second"):
         drill({**QUESTION, "answer": "second"})
-    with pytest.raises(Failure):
-        drill({**QUESTION, "query": "SELECT nothing FROM nowhere"})
+    with pytest.raises(
+        Failure, match=r"site: it came back, and does not answer 'SELECT 1 FROM nowhere'; next: "
+    ) as told:
+        drill({**QUESTION, "query": "SELECT 1 FROM nowhere"})
+    assert told.value.output == "no such table: nowhere"
 
 
 def test_without_a_backup_it_fails(system, job, drill) -> None:
@@ -121,7 +124,7 @@ def test_a_wrong_password_and_a_full_disk_fail(system, job, drill, tmp_path: Pat
 
 def test_a_question_only_reads(system, job, drill, tmp_path: Path) -> None:
     run(job, system)
-    with pytest.raises(Failure) as told:
+    with pytest.raises(Failure, match="does not answer 'DELETE FROM entries'; next: ") as told:
         drill({**QUESTION, "query": "DELETE FROM entries"})
     assert "readonly" in told.value.output
     assert subprocess.run(["restic", "check"], env={**os.environ, **job["env"]}, capture_output=True).returncode == 0
