@@ -65,29 +65,51 @@ def read_packages(checkout: Checkout, base: str, draft: Draft) -> Packages:
     listed = poetry.get("dependencies", {})
     optional = [name for name, value in listed.items() if isinstance(value, dict) and value.get("optional")]
     _requirements(found, [name for name in listed if name not in optional], pyproject)
-    present = [name for name in TAKEN if posixpath.join(base, name) in checkout.names]
-    if present and present[0] == "uv.lock":
+    present = [place for name in TAKEN if (place := posixpath.join(base, name)) in checkout.names]
+    lock = next(iter(present), "") or _of_workspace(checkout, base)
+    if posixpath.basename(lock) == "uv.lock":
         _choices(draft, found, pyproject)
-    if present:
-        _listed(checkout, posixpath.join(base, present[0]), found)
+    if lock:
+        _listed(checkout, lock, found, base=base)
     elif _locked(checkout, base, draft, found):
         pass
     elif declared.get("name") or poetry.get("name"):
         _choices(draft, found, pyproject)
     else:
         _elsewhere(checkout, base, draft, found, pyproject)
-    above = next((each for each in _above(base) if posixpath.join(each, "uv.lock") in checkout.names), None)
-    if above is not None and not present:
-        place = posixpath.join(above, "uv.lock")
-        draft.note(f"{place} is of a workspace, and not read from {base}: versions are chosen anew from {pyproject}.")
+    above = next(_locks_above(checkout, base), "")
+    if above and not lock:
+        draft.note(
+            f"{above} has no {base} in its workspace, and is not read: versions are chosen anew from {pyproject}."
+        )
     _interpreter(checkout, base, draft, found, pyproject)
     return found
 
 
-def _above(folder: str) -> Iterator[str]:
+def _locks_above(checkout: Checkout, folder: str) -> Iterator[str]:
     while folder:
         folder = posixpath.dirname(folder)
-        yield folder
+        place = posixpath.join(folder, "uv.lock")
+        if place in checkout.names:
+            yield place
+
+
+def _of_workspace(checkout: Checkout, base: str) -> str:
+    """Return the uv.lock above a folder that has it in its workspace, which Hawser reads then; empty for none."""
+    return next((each for each in _locks_above(checkout, base) if _members(table(checkout.text(each)), each, base)), "")
+
+
+def _members(lock: dict[str, Any], path: str, base: str) -> list[str]:
+    """Return the packages in uv.lock whose code lies in a folder."""
+    inside = posixpath.relpath(base or ".", posixpath.dirname(path) or ".")
+    rows = [each for each in lock.get("package", []) if isinstance(each, dict) and "name" in each]
+    return [each["name"] for each in rows if inside in _places(each)]
+
+
+def _places(row: dict[str, Any]) -> list[str]:
+    """Return the folder of a package in uv.lock, where it is code beside the lock."""
+    source = row.get("source", {})
+    return [source[kind] for kind in ("editable", "virtual") if kind in source]
 
 
 def table(text: str) -> dict[str, Any]:
@@ -105,12 +127,15 @@ def _requirements(found: Packages, lines: list[Any], where: str) -> None:
             found.names.setdefault(normalized(match[1]), where)
 
 
-def _listed(checkout: Checkout, path: str, found: Packages, depth: int = 0) -> None:
-    """Take the packages of a lock or requirements file."""
+def _listed(checkout: Checkout, path: str, found: Packages, depth: int = 0, base: str = "") -> None:
+    """Take the packages of a lock or requirements file.
+
+    :param base: the folder of the application, which may be one of several in a uv.lock.
+    """
     text = checkout.text(path)
     if path.endswith((".toml", "uv.lock")):
         parsed = table(text)
-        direct = _direct(parsed, found)
+        direct = _direct(parsed, found, _members(parsed, path, base))
         names = [
             each.get("name", "") for each in parsed.get("package", parsed.get("packages", [])) if isinstance(each, dict)
         ]
@@ -126,10 +151,13 @@ def _listed(checkout: Checkout, path: str, found: Packages, depth: int = 0) -> N
             _requirements(found, [line], f"{path}:{number}")
 
 
-def _direct(lock: dict[str, Any], asked: Packages) -> set[str]:
-    """Return the packages in uv.lock that are installed: what the project and its chosen groups need, and so on."""
+def _direct(lock: dict[str, Any], asked: Packages, members: list[str]) -> set[str]:
+    """Return the packages in uv.lock that are installed: what the project and its chosen groups need, and so on.
+
+    :param members: the packages of the application's own folder; where there are none, all that lie beside the lock.
+    """
     rows = {each["name"]: each for each in lock.get("package", []) if isinstance(each, dict) and "name" in each}
-    own = [name for name, row in rows.items() if any(key in row.get("source", {}) for key in ("editable", "virtual"))]
+    own = members or [name for name, row in rows.items() if _places(row)]
     found: set[str] = set()
     waiting: list[tuple[str, tuple[str, ...]]] = [(name, ()) for name in own]
     waiting += [(name, ()) for name in asked.names if name in rows]

@@ -220,12 +220,24 @@ def test_a_workflow_of_a_forge_is_no_older_deployment(draft):
     assert [note.partition(" ")[0] for note in found.notes if "older deployment" in note] == ["ops/deploy.yml"]
 
 
-def test_a_lock_of_a_workspace_that_is_not_read_is_named(draft):
-    project = '[project]\nname = "app"\nversion = "1"\ndependencies = ["fastapi"]\n'
-    files = {
-        "uv.lock": "version = 1\n",
-        "backend/pyproject.toml": project,
-        "backend/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
-    }
-    note = "uv.lock is of a workspace, and not read from backend: versions are chosen anew from backend/pyproject.toml."
-    assert note in draft(files).notes
+WORKSPACE = {
+    "backend/pyproject.toml": '[project]\nname = "app"\nversion = "1"\ndependencies = ["fastapi"]\n',
+    "backend/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+}
+
+
+@pytest.mark.parametrize(("who", "installed"), [("app", True), ("jobs", False)])
+def test_the_lock_of_a_workspace_counts_for_the_member_that_is_the_application(draft, who, installed):
+    member = '[[package]]\nname = "{}"\nsource = {{ editable = "{}" }}\ndependencies = [{}]\n'
+    needed = {"app": "", "jobs": "", who: '{ name = "uvicorn" }'}
+    members = member.format("app", "backend", needed["app"]) + member.format("jobs", "jobs", needed["jobs"])
+    lock = f'version = 1\n{members}[[package]]\nname = "uvicorn"\nversion = "1"\n'
+    found = draft({**WORKSPACE, "uv.lock": lock})
+    assert not [note for note in found.notes if "uv.lock" in note]
+    # Where it has no server, one is added.
+    assert (("python", "packages") not in found.facts) == installed
+
+
+def test_a_lock_of_other_packages_above_the_application_is_named(draft):
+    note = "uv.lock has no backend in its workspace, and is not read: "
+    assert [each for each in draft({**WORKSPACE, "uv.lock": "version = 1\n"}).notes if each.startswith(note)]
