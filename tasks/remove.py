@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hawser.answers.messages import Message
+from hawser.answers.messages import EventRow
 from hawser.errors import HawserError
 from hawser.fleet import access
 from hawser.fleet.fleet import Fleet
@@ -100,32 +100,19 @@ def shared(fleet: Fleet) -> list[str]:
 def losses(fleet: Fleet) -> list[str]:
     """Report, by host, the things that will go; return the hosts that have some."""
 
-    def look(name: str) -> list[str]:
-        found: list[str] = []
+    def loss(event: EventRow) -> str:
+        note, label = event.get("note", ""), event["label"]
+        if event["status"] == "would_change":
+            return label.removeprefix("absent ").removeprefix("no ") if note in ("", "removed") else note
+        return f"{label}: {event.get('error')}" if event["status"] == "failed" else ""
 
-        def on_message(message: Message) -> None:
-            if message["t"] != "event":
-                return
-            note, label = message.get("note", ""), message["label"]
-            if message["status"] == "would_change":
-                found.append(label.removeprefix("absent ").removeprefix("no ") if note in ("", "removed") else note)
-            elif message["status"] == "failed":
-                found.append(f"{label}: {message.get('error')}")
-
-        catalog = fleet.catalog(name, [each for steps in REMOVE.values() for each in steps], None)
-        fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), on_message)
-        return found
-
-    names: list[str] = []
-    for name, lines in fleet.connections.parallel(fleet.names, look).items():
-        if isinstance(lines, Exception):
-            raise lines
+    found = fleet.foresee([each for steps in REMOVE.values() for each in steps], None, loss)
+    for name, lines in found.items():
         if lines:
-            names.append(name)
             fleet.report.note(name, "\n".join(["will go:", *lines]), "warning")
         else:
             fleet.report.note(name, "nothing of it is there")
-    return names
+    return [name for name, lines in found.items() if lines]
 
 
 def confirmation(fleet: Fleet) -> str:

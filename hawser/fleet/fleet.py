@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..answers import reading
+from ..answers.messages import EventRow, Message
 from ..errors import HawserError, StepFailed
 from ..host.release import Release
 from ..resources import Catalog, Checkout, UploadedPython
@@ -102,6 +103,34 @@ class Fleet(AskableHosts):
         if failed and self.session.guard is not None:
             self.session.guard.lift()
         return failed
+
+    def foresee(
+        self, steps: Sequence[StepLike], release: Release | None, told: Callable[[EventRow], str]
+    ) -> dict[str, list[str]]:
+        """Look at what steps would do on each host, and report nothing of it.
+
+        :param told: makes a line of what was found of a resource; an empty one is left out.
+        :returns: the lines of each host.
+        :raises HawserError: a host is lost.
+        """
+
+        def look(name: str) -> list[str]:
+            lines: list[str] = []
+
+            def on_message(message: Message) -> None:
+                if message["t"] == "event" and (line := told(message)):
+                    lines.append(line)
+
+            masks = self.session.secrets.mask_values()
+            self.connections.wires[name].apply(self.catalog(name, steps, release), True, masks, on_message)
+            return lines
+
+        found: dict[str, list[str]] = {}
+        for name, lines in self.connections.parallel(self.names, look).items():
+            if isinstance(lines, Exception):
+                raise lines
+            found[name] = lines
+        return found
 
     def failure(self, phase: str, failed: Mapping[str, str]) -> StepFailed:
         """Return the error of a failed phase, with its hosts and the known causes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hawser.answers.messages import Message
+from hawser.answers.messages import EventRow
 from hawser.errors import HawserError
 from hawser.fleet.fleet import Fleet
 from hawser.host.release import Release
@@ -23,21 +23,12 @@ def require_allowed(fleet: Fleet, wanted: Release, steps: Sequence[StepLike]) ->
     if fleet.environment.ssh.admin is None or fleet.session.as_admin or fleet.dry:
         return
 
-    def look(name: str) -> list[str]:
-        found: list[str] = []
-
-        def on_message(message: Message) -> None:
-            if message["t"] == "event" and message.get("note", "").startswith(NEEDS):
-                found.append(f"  {message['label']}: {message.get('note', '').partition(': ')[2]}")
-
-        catalog = fleet.catalog(name, steps, wanted)
-        fleet.connections.wires[name].apply(catalog, True, fleet.session.secrets.mask_values(), on_message)
-        return found
+    def refusal(event: EventRow) -> str:
+        note = event.get("note", "")
+        return f"  {event['label']}: {note.partition(': ')[2]}" if note.startswith(NEEDS) else ""
 
     told: dict[str, list[str]] = {}
-    for name, lines in fleet.connections.parallel(fleet.names, look).items():
-        if isinstance(lines, Exception):
-            raise lines
+    for name, lines in fleet.foresee(steps, wanted, refusal).items():
         if lines:
             told.setdefault("\n".join(lines), []).append(name)
     if told:
