@@ -11,6 +11,7 @@ import time
 
 from ..files.disk import noted_folders, parent_of, remove
 from ..kernel.ports import family, parents
+from ..kernel.procstat import stat_of
 from ..kernel.scopes import processes
 from ..kernel.strays import belongs, describe, orphans
 from ..rows import some
@@ -320,11 +321,10 @@ class UserGone(Kind):
             try:
                 with open("/proc/%d/environ" % pid, "rb") as stream:
                     variables = stream.read().split(b"\0")
-                with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
-                    state = stream.read().rpartition(")")[2].split()[0]
             except OSError:
                 continue
-            if state != "Z":
+            state = stat_of(pid)[1][:1]
+            if state not in ([], ["Z"]):
                 ours = any(each.partition(b"=")[2].startswith(mine) for each in variables)
                 found[pid] = ours or bool(left.intersection(family(pid, parent_of)))
         return found

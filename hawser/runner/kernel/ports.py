@@ -9,6 +9,7 @@ import socket
 import struct
 
 from ..rows import MOST_ROWS, by_turns, counted
+from .procstat import stat_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,14 +62,8 @@ def sockets() -> Dict[str, Opened]:
 
 def status(pid: int) -> Tuple[str, int]:
     """Return a process's name and its parent, an empty name when it is gone."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
-            text = stream.read()
-    except OSError:
-        return "", 0
-    # The name may hold anything, brackets too.
-    name, _, rest = text.partition("(")[2].rpartition(")")
-    return name, int(rest.split()[1])
+    name, fields = stat_of(pid)
+    return name, int(fields[1]) if fields else 0
 
 
 def parents() -> Dict[int, int]:

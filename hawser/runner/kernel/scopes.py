@@ -18,6 +18,7 @@ import subprocess
 import time
 
 from .mountinfo import TABLE, unescape
+from .procstat import stat_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -229,9 +230,5 @@ def marked(pid: int, name: str, value: str) -> bool:
 
 def in_session(pid: int, session: int) -> bool:
     """Tell whether a process that has not ended belongs to a session."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
-            fields = stream.read().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return fields[0] != "Z" and int(fields[3]) == session
+    _name, fields = stat_of(pid)
+    return bool(fields) and fields[0] != "Z" and int(fields[3]) == session

@@ -7,6 +7,7 @@ import os
 import time
 
 from ..kernel.ports import family, parents, unit_of
+from ..kernel.procstat import stat_of
 from ..rows import counted
 from .managers import manager
 
@@ -83,12 +84,7 @@ def by_owner(
 
 def computed(pid: int) -> float:
     """Return the seconds that a process has computed, and its children that have ended; 0 when it is gone."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
-            fields = stream.read().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(map(int, fields[11:15])) / TICKS
+    return sum(map(int, stat_of(pid)[1][11:15])) / TICKS
 
 
 def share(pid: int) -> int:

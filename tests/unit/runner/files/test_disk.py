@@ -295,6 +295,7 @@ OPENERS = {
     "postgres_dump": "folders of backups, which are root's",
     "probes": "/proc and /etc",
     "processes": "definitions in /etc",
+    "procstat": "/proc",
     "removal": "/proc",
     "restarts": "/proc",
     "supervisor": "/proc",
