@@ -33,7 +33,7 @@ def main() -> None:
                 if scenario.seconds and size > 1:
                     continue
                 candidates = chosen(options.only, scenario)
-                for result in measure(testbed, scenario, candidates, options.rounds or scenario.rounds):
+                for result in measure(testbed, scenario, candidates, options.rounds or scenario.rounds_on(size)):
                     done = ", ".join(f"{each.name} {costs[-1].seconds:.2f}" for each, costs in result.costs.items())
                     console.print(f"{scenario.name}, {size} hosts: {done}")
                 results.append(result)

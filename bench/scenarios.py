@@ -18,7 +18,7 @@ REST_SECONDS = 3.0
 class Scenario:
     """One moment in the life of a site.
 
-    :param rounds: how often each candidate is measured, after one round that does not count.
+    :param rounds: how often each candidate is measured on one host, after one round that does not count.
     :param changes: whether a deploy changes the hosts.
     :param anew: whether each candidate's deploys are forgotten before.
     :param seconds: those of a round trip to the hosts, where they are far away.
@@ -29,6 +29,10 @@ class Scenario:
     changes: bool
     anew: bool = False
     seconds: float = 0.0
+
+    def rounds_on(self, hosts: int) -> int:
+        """Return how often each candidate is measured: on several hosts a round takes several times as long."""
+        return self.rounds if hosts == 1 else max(3, self.rounds // 2)
 
 
 SCENARIOS = (
