@@ -139,6 +139,13 @@ def write(fleet: Fleet, old: str, new: str) -> None:
     fleet.file.write_text(fleet.text.replace(old, new))
 
 
+def ask_in_dns(fleet: Fleet) -> None:
+    """Have the ACME server ask in DNS, for a name with a star as well; a run of slow tests alone begins with that."""
+    if "[site.acme.dns]" not in fleet.text:
+        write(fleet, 'domains = ["moor.test"]', 'domains = ["moor.test", "*.moor.test"]')
+        write(fleet, "[hosts.web1]", DNS.format(address=fleet.address("web1")) + "\n[hosts.web1]")
+
+
 def test_each_of_two_hosts_gets_a_certificate_of_its_own_though_the_name_leads_to_one(moor: Fleet) -> None:
     found = {host: shown(moor, host) for host in HOSTS}
     assert all("Pebble" in issuer for issuer, _serial, _names in found.values()), found
@@ -180,8 +187,7 @@ def test_a_host_that_cannot_renew_serves_on_with_what_it_has_and_check_says_why(
 
 
 def test_with_the_question_in_dns_names_may_have_a_star_and_the_key_is_roots(moor: Fleet) -> None:
-    write(moor, 'domains = ["moor.test"]', 'domains = ["moor.test", "*.moor.test"]')
-    write(moor, "[hosts.web1]", DNS.format(address=moor.address("web1")) + "\n[hosts.web1]")
+    ask_in_dns(moor)
     moor.fab("-H", "moor", "bootstrap", "deploy")
     for host in HOSTS:
         assert shown(moor, host)[0::2] == (shown(moor, host)[0], "*.moor.test, moor.test")
@@ -226,6 +232,7 @@ def test_a_key_that_the_name_server_refuses_is_a_warning_and_the_site_goes_on(mo
 
 @pytest.mark.slow
 def test_apache_has_certificates_of_an_acme_server_in_both_ways(moor: Fleet) -> None:
+    ask_in_dns(moor)
     write(moor, "[site]\n", '[site]\nserver = "apache"\n')
     moor.fab("-H", "moor", "bootstrap", "deploy")
     for host in HOSTS:
@@ -233,7 +240,7 @@ def test_apache_has_certificates_of_an_acme_server_in_both_ways(moor: Fleet) -> 
         renewed(moor, host)
     # On port 80, on one host.
     moor.file.write_text(re.sub(r"\[site\.acme\.dns\].*?(?=\[hosts)", "", moor.text, flags=re.DOTALL))
-    write(moor, 'domains = ["*.moor.test", "moor.test"]', 'domains = ["moor.test"]')
+    moor.file.write_text(re.sub(r"domains = .*", 'domains = ["moor.test"]', moor.text))
     write(moor, '[site]\nserver = "apache"\ngroups = ["web"]', '[site]\nserver = "apache"\ngroups = ["first"]')
     write(moor, '[hosts.web1]\nsandbox = true\ngroups = ["web"]', '[hosts.web1]\nsandbox = true\ngroups = ["first"]')
     moor.fab("-H", "moor", "deploy")
