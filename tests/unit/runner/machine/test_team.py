@@ -160,7 +160,8 @@ def test_whoever_leaves_is_locked_without_keys_and_programs_and_may_come_back(ho
     with subprocess.Popen(argv, start_new_session=True) as program:
         host.wait_for_programs("b", 2)
         assert host.put({"a": ("admin", KEY)}) == "b leaves: the account is locked, 2 programs are ended"
-        assert program.wait(10) < 0
+        # By a signal, or by itself when the other one has ended before.
+        program.wait(10)
     assert host.shadow("b") == ("!*", "1") and host.read("b") is None and host.groups("b") == {"-team"}
     assert Path(pwd.getpwnam(host.name("b")).pw_dir).is_dir()
     assert host.put({"a": ("admin", KEY), "b": ("admin", OTHER)}) == "b: is back"
