@@ -77,8 +77,7 @@ def read_packages(checkout: Checkout, base: str, draft: Draft) -> Packages:
         _choices(draft, found, pyproject)
     else:
         _elsewhere(checkout, base, draft, found, pyproject)
-    above = next(_locks_above(checkout, base), "")
-    if above and not lock:
+    if not lock and (above := next(_locks_above(checkout, base), "")):
         draft.note(
             f"{above} has no {base} in its workspace, and is not read: versions are chosen anew from {pyproject}."
         )
@@ -102,14 +101,18 @@ def _of_workspace(checkout: Checkout, base: str) -> str:
 def _members(lock: dict[str, Any], path: str, base: str) -> list[str]:
     """Return the packages in uv.lock whose code lies in a folder."""
     inside = posixpath.relpath(base or ".", posixpath.dirname(path) or ".")
-    rows = [each for each in lock.get("package", []) if isinstance(each, dict) and "name" in each]
-    return [each["name"] for each in rows if inside in _places(each)]
+    return [name for name, row in _rows(lock).items() if inside in _places(row)]
+
+
+def _rows(lock: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the packages in uv.lock by their names."""
+    return {each["name"]: each for each in lock.get("package", []) if isinstance(each, dict) and "name" in each}
 
 
 def _places(row: dict[str, Any]) -> list[str]:
     """Return the folder of a package in uv.lock, where it is code beside the lock."""
-    source = row.get("source", {})
-    return [source[kind] for kind in ("editable", "virtual") if kind in source]
+    source = row.get("source")
+    return [source[kind] for kind in ("editable", "virtual") if kind in source] if isinstance(source, dict) else []
 
 
 def table(text: str) -> dict[str, Any]:
@@ -156,7 +159,7 @@ def _direct(lock: dict[str, Any], asked: Packages, members: list[str]) -> set[st
 
     :param members: the packages of the application's own folder; where there are none, all that lie beside the lock.
     """
-    rows = {each["name"]: each for each in lock.get("package", []) if isinstance(each, dict) and "name" in each}
+    rows = _rows(lock)
     own = members or [name for name, row in rows.items() if _places(row)]
     found: set[str] = set()
     waiting: list[tuple[str, tuple[str, ...]]] = [(name, ()) for name in own]

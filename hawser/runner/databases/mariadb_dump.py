@@ -13,7 +13,7 @@ from ..files.records import number, rows_in, texts_in
 from ..system import Failure
 from . import waits
 from .mariadb import CLIENT, LOCAL, NATIVE, Server, account, identifier, literal, pattern, verifier
-from .restoring import beside, is_former, is_rehearsal, new_former, unanswered
+from .restoring import answered, beside, is_former, is_rehearsal, new_former
 from .waits import watched
 from .workplace import receive
 
@@ -229,16 +229,10 @@ class Dump:
         self.create(fresh, self.properties())
         try:
             self.load(source, fresh)
-            argv = self.client(fresh)
-            found = []
+            argv = [*self.client(fresh), "--skip-column-names", "--batch", "-e"]
             with self.logged_in(["SELECT, SHOW VIEW ON %s.*" % pattern(fresh)]) as variables:
-                for query in queries:
-                    asked = [*argv, "--skip-column-names", "--batch", "-e", query]
-                    ended = self.system.run(asked, NOBODY, env=variables, apart=True, check=False)
-                    if ended.code:
-                        raise unanswered(query, ended.errors)
-                    found.append(ended.output.strip().replace("\t", "|"))
-            return found
+                found = [answered(self.system, argv, query, NOBODY, variables) for query in queries]
+            return [each.replace("\t", "|") for each in found]
         finally:
             self.rows("DROP DATABASE IF EXISTS %s;" % identifier(fresh))
 

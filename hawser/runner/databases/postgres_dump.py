@@ -19,7 +19,7 @@ from ..system import Failure
 from . import waits
 from .postgres import ITERATIONS, Cluster, conninfo, first_error, identifier, literal, scram
 from .postgres_properties import PROPERTIES, creation, outfit
-from .restoring import beside, is_former, is_rehearsal, new_former, unanswered
+from .restoring import answered, beside, is_former, is_rehearsal, new_former
 from .waits import watched
 from .workplace import receive
 
@@ -314,14 +314,8 @@ class Dump:
                 variables["PGOPTIONS"] += ' -c default_transaction_read_only=on -c search_path="$user",public'
                 # Without the role, which pg_restore alone takes as an option: the login has its rights.
                 argv = [self.cluster.program, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", *login[:-2]]
-                found = []
-                for query in queries:
-                    asked = [*argv, "-d", conninfo(fresh), "-c", query]
-                    ended = self.system.run(asked, "postgres", env=variables, apart=True, check=False)
-                    if ended.code:
-                        raise unanswered(query, ended.errors)
-                    found.append(ended.output.strip())
-                return found
+                argv += ["-d", conninfo(fresh), "-c"]
+                return [answered(self.system, argv, query, "postgres", variables) for query in queries]
         finally:
             self.rows("DROP DATABASE IF EXISTS %s;" % identifier(fresh))
 

@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Mapping, Optional, Sequence
 
+    from ..system import System
+
 # What a backup is made for, as `db.list` shows it.
 BEFORE_RESTORE, BEFORE_REMOVAL, BEFORE_MIGRATION = "before a restore", "before removal", "before a migration"
 BY_HAND = "by hand"
@@ -112,6 +114,17 @@ def beside(name: str, word: str, end: str) -> str:
 def is_rehearsal(found: str, name: str) -> bool:
     """Tell whether a drill of another database has made this one."""
     return re.fullmatch(re.escape(beside(name, "drill", "")) + "[0-9a-f]{6}", found) is not None
+
+
+def answered(system: System, argv: Sequence[str], query: str, user: str, env: Mapping[str, str]) -> str:
+    """Return the answer of a database that has come back, by a program that takes the query last.
+
+    :raises Failure: there is none.
+    """
+    ended = system.run([*argv, query], user, env=env, apart=True, check=False)
+    if ended.code:
+        raise unanswered(query, ended.errors)
+    return ended.output.strip()
 
 
 def unanswered(query: str, said: str) -> Failure:

@@ -238,6 +238,7 @@ def test_the_lock_of_a_workspace_counts_for_the_member_that_is_the_application(d
     assert (("python", "packages") not in found.facts) == installed
 
 
-def test_a_lock_of_other_packages_above_the_application_is_named(draft):
+@pytest.mark.parametrize("package", ["", '[[package]]\nname = "app"\nsource = "editable"\n'], ids=["none", "damaged"])
+def test_a_lock_of_other_packages_above_the_application_is_named(draft, package):
     note = "uv.lock has no backend in its workspace, and is not read: "
-    assert [each for each in draft({**WORKSPACE, "uv.lock": "version = 1\n"}).notes if each.startswith(note)]
+    assert [each for each in draft({**WORKSPACE, "uv.lock": f"version = 1\n{package}"}).notes if each.startswith(note)]
